@@ -1,0 +1,39 @@
+"""The decision for a request, and why."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from strangler.core.routes import Route
+
+
+class Arm(StrEnum):
+    """The side of a route that serves a request."""
+
+    LEGACY = "legacy"
+    CANDIDATE = "candidate"
+
+
+class Reason(StrEnum):
+    """Why a request goes to its arm: stable names, for logs, metrics and `explain --json`."""
+
+    NO_ROUTE = "no_route"
+    AMBIGUOUS_PATH = "ambiguous_path"
+    KILL_SWITCH = "kill_switch"
+    DISABLED = "disabled"
+    OVERRIDE = "override"
+    SPLIT_HEADER = "split_header"
+    PERCENT = "percent"  # split.percent is 0 or 100, or the bucket of the sticky key decided
+    CHANCE = "chance"  # no sticky key was present: decided by chance
+
+
+class Plan(NamedTuple):
+    """Which arm serves the request and why. A named tuple because one is made per request: 0.3 µs, all in C."""
+
+    route: "Route | None"
+    arm: Arm
+    upstream: str
+    reason: Reason
+    bucket: int | None = None  # 0 to 9999; None if no bucket was needed
+    sticky_key: bytes | None = None
+    shadow: bool = False

@@ -1,0 +1,287 @@
+"""What routes.yaml says, as frozen values: units fixed, defaults filled in, nothing left to parse.
+
+`strangler.config` is the only maker of these; its schema is the one place that knows the defaults. They travel from
+control to the workers as they are, so every field is plain data. Durations are seconds, sizes are bytes. `None` is
+"no limit" (written `none`), `0` is "none of it"; a part that is switched off (`breaker: false`) is `None`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a listener binds. `port` 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """An upstream's base URL. `path` is a prefix put before every forwarded path; empty as a rule."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """Host and port as a Host header says them: the scheme's default port is left out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSettings:
+    listen: Address
+    token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    level: Literal["debug", "info", "warning", "error"]
+    format: Literal["auto", "console", "json"]
+    access: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TracingSettings:
+    otlp: str | None
+    sample: float  # share, 0.0 to 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    bootstrap_servers: str
+    topic: str
+    shadow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventSettings:
+    webhook: str | None
+    kafka: KafkaSettings | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What one client may ask of a worker."""
+
+    header_bytes: int
+    header_timeout_s: float | None
+    idle_timeout_s: float | None
+    request_body_bytes: int | None
+    response_header_bytes: int
+    connections: int
+    drain_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    ca: str | None  # file of PEM certificates; None: the system's
+    verify: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutSettings:
+    """connect: TCP and TLS together. response: request fully sent to response head. idle: between two bytes."""
+
+    connect_s: float | None
+    response_s: float | None
+    idle_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BulkheadSettings:
+    in_flight: int
+    waiting: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerSettings:
+    failure_rate: float | None  # share, 0.0 to 1.0
+    min_requests: int
+    window_s: float
+    consecutive: int | None
+    slow_call_s: float | None
+    cooldown_s: float
+    max_cooldown_s: float
+    trials: int
+    counts: tuple[str | int, ...]  # names of faults, and statuses
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySettings:
+    attempts: int  # all tries, the first included
+    when: tuple[str | int, ...]
+    backoff_s: float
+    max_backoff_s: float
+    budget: float  # share of live requests, 0.0 to 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSettings:
+    path: str
+    interval_s: float
+    timeout_s: float
+    fall: int
+    rise: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderEdits:
+    """Applied to requests for this upstream, after the proxy's own fields are set."""
+
+    set: tuple[tuple[str, str], ...]
+    remove: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    name: str
+    urls: tuple[Url, ...]
+    tls: TlsSettings
+    host: Literal["preserve", "upstream"]
+    timeouts: TimeoutSettings
+    bulkhead: BulkheadSettings | None
+    breaker: BreakerSettings | None
+    retry: RetrySettings | None
+    health: HealthSettings | None
+    headers: HeaderEdits
+
+
+@dataclass(frozen=True, slots=True)
+class MatchSettings:
+    """Conditions that all must hold. Exactly one of `prefix` and `path` is set."""
+
+    prefix: str | None
+    path: str | None
+    methods: tuple[str, ...]  # empty: any
+    host: str | None  # exact, or `*.example.com`
+    headers: tuple[tuple[str, str], ...]  # lower-case name, exact value
+    query: tuple[tuple[str, str], ...]  # decoded name, exact decoded value
+
+
+@dataclass(frozen=True, slots=True)
+class StickySource:
+    kind: Literal["header", "cookie", "client_ip"]
+    name: str  # header (lower-case) or cookie; empty for client_ip
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSettings:
+    percent: float  # 0.00 to 100.00, two decimals
+    headers: tuple[tuple[str, str], ...]  # lower-case name, exact value; any of them sends to the candidate
+    override: str | None  # lower-case header name
+    sticky: tuple[StickySource, ...]
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackSettings:
+    when: tuple[str | int, ...]
+    fence_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowSettings:
+    percent: float  # 0.00 to 100.00
+    methods: tuple[str, ...]
+    of: Literal["legacy", "candidate", "any"]
+    max_body_bytes: int
+    timeout_s: float
+    in_flight: int
+    recheck_s: float
+    baseline: float  # share, 0.0 to 1.0
+    writes: Literal["skip", "dry_run", "sandbox"]
+    to: str | None  # the sandbox's upstream
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptRule:
+    """A declared difference that is allowed. Exactly one of `path` and `header` is set."""
+
+    path: str | None
+    header: str | None
+    kind: str | None
+    abs: str | None  # decimal text: compared exactly
+    rel: str | None  # decimal text of a share: `1%` is written 0.01
+    owner: str | None
+    until: str | None  # ISO date, that day included
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnorderedRule:
+    path: str
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompareSettings:
+    headers: tuple[str, ...]
+    accept: tuple[AcceptRule, ...]
+    unordered: tuple[UnorderedRule, ...]
+    redact: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    min_pairs: int
+    min_match: float  # share, 0.0 to 1.0
+    max_breaking: int
+    max_latency_ratio: float
+    min_age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatePart:
+    name: str
+    upstream: str
+    path: str
+    required: bool
+    timeout_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSettings:
+    """Exactly one of `candidate` and `aggregate` is set."""
+
+    name: str
+    match: MatchSettings
+    candidate: str | None
+    aggregate: tuple[AggregatePart, ...] | None
+    enabled: bool
+    split: SplitSettings
+    rewrite_prefix: str | None
+    timeouts: TimeoutSettings | None  # fields that are set here replace the upstream's
+    fallback: FallbackSettings | None
+    shadow: ShadowSettings | None
+    compare: CompareSettings
+    gate: GateSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    listen: Address
+    admin: AdminSettings
+    workers: int
+    state: str
+    log: LogSettings
+    expose_arm: bool
+    tracing: TracingSettings
+    events: EventSettings
+    trusted_proxies: tuple[str, ...]  # addresses and CIDR networks
+    ambiguous_paths: Literal["legacy", "reject"]
+    limits: LimitSettings
+    upstreams: dict[str, UpstreamSettings]
+    routes: tuple[RouteSettings, ...]

@@ -1,0 +1,1 @@
+"""Bytes: connections to clients and upstreams, bodies, tunnels, and the link between processes."""
