@@ -1,0 +1,56 @@
+"""`python -m legacy_stub`: serve until SIGINT or SIGTERM. The first line of output says where."""
+
+import argparse
+import asyncio
+import signal
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from aiohttp import web
+
+from legacy_stub.app import legacy_app, orders_app
+from legacy_stub.faults import FaultState
+from legacy_stub.shop import Shop
+
+_DRAIN_S = 2.0
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory(prefix="legacy_stub.") as folder, closing(Shop(options.data)) as shop:
+        faults = FaultState(options.latency_ms, options.error_percent)
+        app = orders_app(shop, faults) if options.candidate else legacy_app(shop, Path(folder), faults)
+        asyncio.run(_serve(app, options.candidate or "legacy", options.host, options.port))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="legacy_stub", description="A small shop to put a proxy in front of."
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000, help="0: any free one (default: 8000)")
+    parser.add_argument("--candidate", choices=["orders"], help="serve this part only, with its drifts")
+    parser.add_argument("--data", type=Path, help="SQLite file, may be shared (default: in memory)")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="added to each answer")
+    parser.add_argument("--error-percent", type=float, default=0.0, help="share of answers that are 503")
+    return parser.parse_args()
+
+
+async def _serve(app: web.Application, name: str, host: str, port: int) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_DRAIN_S)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        real_port = runner.addresses[0][1]
+        print(f"legacy_stub: {name} listens on http://{host}:{real_port}", flush=True)
+        await stopped.wait()
+    finally:
+        await runner.cleanup()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The JSON API for orders: the endpoint that moves. Legacy and candidate run this same code."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from legacy_stub.answers import json_answer, json_body, json_error, timestamp
+from legacy_stub.live import NoticeBoard
+from legacy_stub.seed import STATUSES
+from legacy_stub.shop import Json, OrderFilter, Shop, UnknownSku
+
+_MOST_PER_PAGE = 100
+
+
+class OrderApi:
+    """tell: how an order is told to clients; the candidate tells it with drifts."""
+
+    def __init__(self, shop: Shop, board: NoticeBoard, tell: Callable[[Json], Json]) -> None:
+        self._shop = shop
+        self._board = board
+        self._tell = tell
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/api/orders", self.list),
+            web.post("/api/orders", self.place),
+            web.get(r"/api/orders/{id:\d+}", self.get),
+            web.put(r"/api/orders/{id:\d+}", self.change),
+            web.delete(r"/api/orders/{id:\d+}", self.delete),
+        ]
+
+    async def list(self, request: web.Request) -> web.Response:
+        """Takes `?status=shipped&user_id=7&page=2&per_page=10`."""
+        asked = _filter_of(request)
+        orders, total = self._shop.orders(asked)
+        return json_answer(
+            {
+                "items": [self._tell(order) for order in orders],
+                "page": asked.page,
+                "per_page": asked.per_page,
+                "total": total,
+                "generated_at": timestamp(),
+            }
+        )
+
+    async def get(self, request: web.Request) -> web.Response:
+        return self._answer(_number_of(request))
+
+    async def place(self, request: web.Request) -> web.Response:
+        """Takes `{"user_id": 7, "lines": [{"sku": "MUG-01", "quantity": 2}], "gift_note": "…"}`."""
+        order = await json_body(request)
+        try:
+            user_id = int(order["user_id"])
+            lines = [(str(line["sku"]), int(line.get("quantity", 1))) for line in order["lines"]]
+            number = self._shop.place_order(user_id, lines, order.get("gift_note"))
+        except UnknownSku as error:
+            return json_error(422, f"no such product: {error}")
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return json_error(422, "an order needs user_id and lines of sku and quantity")
+        self._board.post(f"order {number} placed")
+        answer = self._answer(number, 201)
+        answer.headers["Location"] = f"/api/orders/{number}"
+        return answer
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Takes `{"status": "paid", "gift_note": null}`."""
+        order = await json_body(request)
+        number, status = _number_of(request), order.get("status")
+        if status not in STATUSES:
+            return json_error(422, f"status must be one of {', '.join(STATUSES)}")
+        if self._shop.change_order(number, status, order.get("gift_note")):
+            self._board.post(f"order {number} {status}")
+        return self._answer(number)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        if not self._shop.delete_order(_number_of(request)):
+            return json_error(404, "no such order")
+        return web.Response(status=204)
+
+    def _answer(self, number: int, status: int = 200) -> web.Response:
+        order = self._shop.order(number)
+        if order is None:
+            return json_error(404, "no such order")
+        return json_answer({**self._tell(order), "generated_at": timestamp()}, status)
+
+
+def _number_of(request: web.Request) -> int:
+    return int(request.match_info["id"])
+
+
+def _filter_of(request: web.Request) -> OrderFilter:
+    """What the query asks for. Raises 400."""
+    query = request.query
+    try:
+        user_id = int(query["user_id"]) if "user_id" in query else None
+        page, per_page = int(query.get("page", 1)), int(query.get("per_page", 20))
+    except ValueError:
+        raise web.HTTPBadRequest(reason="user_id, page and per_page are numbers") from None
+    if page < 1 or not 1 <= per_page <= _MOST_PER_PAGE:
+        raise web.HTTPBadRequest(reason=f"page counts from 1, per_page from 1 to {_MOST_PER_PAGE}")
+    return OrderFilter(query.get("status"), user_id, page, per_page)
