@@ -1,0 +1,166 @@
+"""The worker's end of the link to control: bounded, never waited for.
+
+While control is away, what is offered is dropped and counted, and the numbers wait in their cells; a new
+connection begins with all of them, so nothing that was counted is ever lost by control's death.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from strangler.wire.messages import (
+    Bye,
+    FrameError,
+    FrameReader,
+    Hello,
+    ToControl,
+    ToWorker,
+    encode_frame,
+)
+from strangler.wire.numbers import Numbers
+
+REPORT_EVERY_S = 0.25
+HEARTBEAT_EVERY_S = 1.0
+MAX_BUFFERED_BYTES = 8 * 1024 * 1024
+FIRST_BACKOFF_S = 0.05
+MAX_BACKOFF_S = 2.0
+CLOSE_TIMEOUT_S = 1.0
+
+
+class WorkerLink:
+    """Connects to control for as long as `run` runs, and again when the connection is lost.
+
+    `hello` is called anew for each connection, so that it can tell the generation of the moment; `receive` is
+    called in the loop for each message from control. The counter `strangler_link_dropped_total` says how many
+    messages were dropped.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        hello: Callable[[], Hello],
+        numbers: Numbers,
+        receive: Callable[[ToWorker], None],
+        max_buffered_bytes: int = MAX_BUFFERED_BYTES,
+    ) -> None:
+        self._path = path
+        self._hello = hello
+        self._numbers = numbers
+        self._receive = receive
+        self._max_buffered_bytes = max_buffered_bytes
+        self._dropped = numbers.counter("strangler_link_dropped_total")
+        self._connection: _Connection | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connection is not None
+
+    def offer(self, message: ToControl) -> bool:
+        """Send if that needs no waiting; else drop, count, and return False. Never raises, never blocks."""
+        connection = self._connection
+        if connection is None or not connection.has_room(self._max_buffered_bytes):
+            self._dropped.inc()
+            return False
+        connection.send(message)
+        return True
+
+    async def run(self) -> None:
+        """Keep the connection up and the reports going, until cancelled."""
+        backoff_s = FIRST_BACKOFF_S
+        while True:
+            self._connection = await self._connect()
+            if self._connection is not None:
+                backoff_s = FIRST_BACKOFF_S
+                await self._report(self._connection)
+                self._connection = None
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
+
+    async def close(self) -> None:
+        """Send the last numbers and say goodbye, in a second at most. For when `run` has been cancelled."""
+        connection = self._connection or await self._connect()
+        self._connection = None
+        if connection is None:
+            return
+        connection.send(self._numbers.report())
+        connection.send(Bye())
+        connection.finish()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await connection.lost.wait()
+        except TimeoutError:
+            connection.abort()
+
+    async def _connect(self) -> "_Connection | None":
+        """A connection that has said hello and told all numbers; None if control cannot be reached."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(MAX_BACKOFF_S):
+                _, connection = await loop.create_unix_connection(
+                    lambda: _Connection(self._receive), self._path
+                )
+        except (OSError, TimeoutError):
+            return None
+        connection.send(self._hello())
+        connection.send(self._numbers.report_all())
+        return connection
+
+    async def _report(self, connection: "_Connection") -> None:
+        """Report at intervals, until the connection is lost."""
+        silent_s = 0.0
+        while not await connection.is_lost_within(REPORT_EVERY_S):
+            silent_s += REPORT_EVERY_S
+            is_due = self._numbers.is_touched or silent_s >= HEARTBEAT_EVERY_S
+            if is_due and connection.has_room(self._max_buffered_bytes):
+                connection.send(self._numbers.report())
+                silent_s = 0.0
+
+
+class _Connection(asyncio.Protocol):
+    """One connection to control: frames in, frames out. Garbage closes it."""
+
+    def __init__(self, receive: Callable[[ToWorker], None]) -> None:
+        self.lost = asyncio.Event()
+        self._receive = receive
+        self._frames: FrameReader[ToWorker] = FrameReader(ToWorker)  # type: ignore[arg-type]  # a union is no type yet
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            messages = self._frames.feed(data)
+        except FrameError:
+            self.abort()
+            return
+        for message in messages:
+            self._receive(message)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        self.lost.set()
+
+    def has_room(self, max_buffered_bytes: int) -> bool:
+        return self._transport is not None and self._transport.get_write_buffer_size() < max_buffered_bytes
+
+    def send(self, message: ToControl) -> None:
+        if self._transport is not None:
+            self._transport.write(encode_frame(message))
+
+    def finish(self) -> None:
+        """Close once all that was sent has left."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def is_lost_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.lost.wait()
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,196 @@
+"""What the processes tell each other, and how it is put into bytes.
+
+A frame is four bytes of length, most significant first, and a msgpack body. Bodies are tagged arrays: short,
+and a body that is not one of the expected messages is refused whole.
+"""
+
+import struct
+from typing import Generic, TypeVar
+
+import msgspec
+
+from strangler.core.settings import Settings
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+"""Above the settings of 100,000 routes; a length beyond it is garbage."""
+
+Labels = tuple[str, ...]
+
+
+class FrameError(Exception):
+    """The other side does not speak this protocol: the connection is to be closed."""
+
+
+class _Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    """Anything that travels in a frame."""
+
+
+class Hello(_Message, frozen=True):
+    """A worker's first message on every connection."""
+
+    index: int
+    instance: str
+    pid: int
+    generation: int
+
+
+class HistogramCell(msgspec.Struct, array_like=True, frozen=True):
+    name: str
+    labels: Labels
+    buckets: list[int]  # one count per bound of `numbers.BOUNDS_S`, not cumulated, and one above the last
+    sum: float
+
+
+class ValueCell(msgspec.Struct, array_like=True, frozen=True):
+    name: str
+    labels: Labels
+    value: float
+
+
+class Report(_Message, frozen=True):
+    """Numbers that changed since the last report, each as its value since the process started.
+
+    The first one on a connection holds them all: whoever reads it needs no memory of earlier ones. It is sent
+    at least once a second, empty if need be: a worker that falls silent hangs.
+    """
+
+    counters: list[ValueCell]
+    histograms: list[HistogramCell]
+    gauges: list[ValueCell]
+
+
+class BreakerChanged(_Message, frozen=True):
+    upstream: str
+    before: str
+    after: str
+    reason: str
+
+
+class LoadedGeneration(_Message, frozen=True):
+    """The worker now plans new requests on the settings of this generation."""
+
+    generation: int
+
+
+class Bye(_Message, frozen=True):
+    """The worker has drained and ends. Nothing follows."""
+
+
+class Push(_Message, frozen=True):
+    """New settings, as `encode_settings` made them. The last one counts; earlier ones may be left out."""
+
+    generation: int
+    settings: bytes
+
+
+class KillSwitch(_Message, frozen=True):
+    """While on, every request goes to legacy, whatever the routes say."""
+
+    on: bool
+    reason: str
+
+
+ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye
+ToWorker = Push | KillSwitch
+
+
+class Adopt(_Message, frozen=True):
+    """Control to supervisor: new settings are good; start workers with them from now on."""
+
+    generation: int
+    settings: bytes
+    workers: int
+    drain_s: float
+
+
+class DrainSeen(_Message, frozen=True):
+    """Control to supervisor: readiness fails from now on."""
+
+
+class Reload(_Message, frozen=True):
+    """Supervisor to control: SIGHUP came."""
+
+
+class Draining(_Message, frozen=True):
+    """Supervisor to control: SIGTERM or SIGINT came."""
+
+
+class ProcessInfo(msgspec.Struct, array_like=True, frozen=True):
+    role: str  # supervisor, control or worker
+    index: int
+    instance: str
+    pid: int
+    started: float  # Unix time
+    restarts: int  # how often its place has been filled anew
+
+
+class Processes(_Message, frozen=True):
+    """Supervisor to control: all processes that live now."""
+
+    processes: list[ProcessInfo]
+
+
+ToSupervisor = Adopt | DrainSeen
+FromSupervisor = Reload | Draining | Processes
+
+_encoder = msgspec.msgpack.Encoder()
+_settings_decoder = msgspec.msgpack.Decoder(Settings)
+_LENGTH = struct.Struct(">I")
+
+
+def encode_settings(settings: Settings) -> bytes:
+    return _encoder.encode(settings)
+
+
+def decode_settings(data: bytes) -> Settings:
+    """Raises msgspec.DecodeError."""
+    return _settings_decoder.decode(data)
+
+
+def encode_frame(message: ToControl | ToWorker | ToSupervisor | FromSupervisor) -> bytes:
+    """Raises FrameError if the message is larger than a frame may be."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_FRAME_BYTES:
+        raise FrameError(f"a {type(message).__name__} of {len(body)} bytes is more than a frame holds")
+    return _LENGTH.pack(len(body)) + body
+
+
+_M = TypeVar("_M")
+
+
+class FrameReader(Generic[_M]):
+    """Cuts a stream of bytes into messages of one union of types."""
+
+    def __init__(self, kind: type[_M]) -> None:
+        self._decoder = msgspec.msgpack.Decoder(kind)
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[_M]:
+        """The messages that are complete now, in order. Raises FrameError for garbage, and is done then."""
+        self._buffer += data
+        messages: list[_M] = []
+        start = 0
+        while True:
+            end = self._frame_end(start)
+            if end is None:
+                break
+            messages.append(self._decode(memoryview(self._buffer)[start + _LENGTH.size : end]))
+            start = end
+        del self._buffer[:start]
+        return messages
+
+    def _frame_end(self, start: int) -> int | None:
+        if len(self._buffer) - start < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._buffer, start)
+        if length > MAX_FRAME_BYTES:
+            raise FrameError(f"a frame of {length} bytes is announced; at most {MAX_FRAME_BYTES} are allowed")
+        end = start + _LENGTH.size + length
+        return end if len(self._buffer) >= end else None
+
+    def _decode(self, body: memoryview) -> _M:
+        with body:
+            try:
+                return self._decoder.decode(body)
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise FrameError(f"not a message: {error}") from error
