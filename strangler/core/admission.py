@@ -1,0 +1,152 @@
+"""Admission to one upstream: its breaker, bulkhead and retry budget behind one question.
+
+    outcome = admission.admit(now)          # Permit, Ticket or Refusal
+    with permit:                            # the slot is given back on every way out
+        ...
+        change = permit.report(result, now, draw)
+
+A `Ticket` means: wait for `admission.wait_s` at most. Set `ticket.on_turn`, then `resume` when it was called,
+or `give_up` when the time is over or the request is cancelled.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from strangler.core.breaker import Breaker, BreakerChanged, BreakerPermit
+from strangler.core.bulkhead import ENTERED, Bulkhead, Ticket
+from strangler.core.fault import Fault
+from strangler.core.result import Result
+from strangler.core.retry import RetryBudget, RetryRules
+from strangler.core.settings import UpstreamSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Nothing may be sent: `Fault.OPEN` or `Fault.FULL`."""
+
+    fault: Fault
+    retry_after_s: float
+
+
+class Permit:
+    """Leave for one attempt, and its slot in the bulkhead. Given back by leaving `with`, or by `release`."""
+
+    __slots__ = ("_admission", "_asked", "_is_released", "_is_reported")
+
+    def __init__(self, admission: "Admission", asked: BreakerPermit) -> None:
+        self._admission = admission
+        self._asked = asked
+        self._is_reported = False
+        self._is_released = False
+
+    @property
+    def change(self) -> BreakerChanged | None:
+        """The change of the breaker that admission brought about: open to half_open."""
+        return self._asked.change
+
+    def report(self, result: Result, now: float, draw: Callable[[], float]) -> BreakerChanged | None:
+        """Tell the breaker what the attempt came to; only the first report counts. The slot stays taken.
+
+        So a tunnel or an endless stream is reported at its head, and released at its end.
+        """
+        if self._is_reported:
+            return None
+        self._is_reported = True
+        return self._admission.breaker.report(self._asked, result, now, draw)
+
+    def release(self) -> None:
+        """Give the slot back and wake who is next. Without a report the breaker learns nothing."""
+        if self._is_released:
+            return
+        self._is_released = True
+        admission = self._admission
+        if not self._is_reported:
+            admission.breaker.give_back(self._asked)
+        ticket = admission.bulkhead.leave()
+        if ticket is not None:
+            _wake(ticket)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class Admission:
+    """What survives a reload of one upstream: breaker, bulkhead, retry budget."""
+
+    __slots__ = ("_settings", "breaker", "budget", "bulkhead", "retry")
+
+    def __init__(self, settings: UpstreamSettings) -> None:
+        self._settings = settings
+        self.breaker = Breaker(settings.name, settings.breaker)
+        self.bulkhead = Bulkhead(settings.bulkhead)
+        self.retry = RetryRules(settings.retry)
+        self.budget = _budget(settings)
+
+    @property
+    def wait_s(self) -> float:
+        return self.bulkhead.wait_s
+
+    def admit(self, now: float) -> Permit | Ticket | Refusal:
+        """Ask for one attempt. An open breaker refuses before anything waits."""
+        entry = self.bulkhead.try_enter()
+        if entry is ENTERED:
+            return self._ask_breaker(now)
+        refusal = self._refusal(now)
+        if isinstance(entry, Ticket):
+            if refusal is None:
+                return entry
+            self.give_up(entry)
+        return refusal or Refusal(Fault.FULL, max(1.0, self.wait_s))
+
+    def resume(self, ticket: Ticket, now: float) -> Permit | Refusal:
+        """Go on after the ticket's turn came."""
+        self.bulkhead.claim(ticket)
+        return self._ask_breaker(now)
+
+    def give_up(self, ticket: Ticket) -> None:
+        """Stop waiting; a slot that was granted in the meantime goes to the next."""
+        following = self.bulkhead.give_up(ticket)
+        if following is not None:
+            _wake(following)
+
+    def adopt(self, settings: UpstreamSettings, now: float) -> BreakerChanged | None:
+        """Take over new settings. An unchanged part keeps its state; new URLs also start the breaker over."""
+        old, self._settings = self._settings, settings
+        change = None
+        if (old.breaker, old.urls, old.tls) != (settings.breaker, settings.urls, settings.tls):
+            change = self.breaker.adopt(settings.breaker, now)
+        if old.retry != settings.retry:
+            self.retry = RetryRules(settings.retry)
+            self.budget = _budget(settings)
+        if old.bulkhead != settings.bulkhead:
+            for ticket in self.bulkhead.adopt(settings.bulkhead):
+                _wake(ticket)
+        return change
+
+    def _ask_breaker(self, now: float) -> Permit | Refusal:
+        asked = self.breaker.try_acquire(now)
+        if asked is not None:
+            self.budget.add_attempt(now)
+            return Permit(self, asked)
+        ticket = self.bulkhead.leave()
+        if ticket is not None:
+            _wake(ticket)
+        return Refusal(Fault.OPEN, self.breaker.retry_after_s(now))
+
+    def _refusal(self, now: float) -> Refusal | None:
+        if not self.breaker.refuses(now):
+            return None
+        return Refusal(Fault.OPEN, self.breaker.retry_after_s(now))
+
+
+def _budget(settings: UpstreamSettings) -> RetryBudget:
+    return RetryBudget(settings.retry.budget if settings.retry is not None else 0.0)
+
+
+def _wake(ticket: Ticket) -> None:
+    if ticket.on_turn is not None:
+        ticket.on_turn()

@@ -1,0 +1,208 @@
+"""The endpoints of one upstream, and which of them takes the next request.
+
+The choice is between two picked by chance, and falls on the one with less in flight. It is made among the
+endpoints that are healthy and not put aside; if there are none, among the healthy; if there are none, among
+all: an upstream is never left without an endpoint by its own bookkeeping.
+
+- *Put aside* (passive): after five failures in a row, for 10 s, and for twice as long each time until it has
+  been well again; never if that would leave no endpoint. A failure is a fault of the upstream or 502, 503 or
+  504: an endpoint that answers 500 is there, and its application is at fault in every other endpoint too.
+- *Health* (active): `fall` failed checks in a row make it unhealthy, `rise` good ones healthy again.
+- *Slow start*: an endpoint that comes back takes a tenth of its share at first, and all of it after 30 s.
+"""
+
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import NamedTuple
+
+from strangler.core.fault import Fault
+from strangler.core.result import Result
+from strangler.core.settings import HealthSettings, Url
+
+_FAILURES_TO_PUT_ASIDE = 5
+_ASIDE_S = 10.0
+_MAX_ASIDE_S = 300.0
+_SLOW_START_S = 30.0
+_FIRST_SHARE = 0.1
+_FAILED = frozenset({502, 503, 504, *(fault for fault in Fault if fault.is_upstream)})
+
+
+class EndpointKey(NamedTuple):
+    """What makes an endpoint: the URL, and the address to connect to (one of those its host name has)."""
+
+    url: Url
+    address: str
+
+    def __str__(self) -> str:
+        return str(self.url) if self.address == self.url.host else f"{self.url} ({self.address})"
+
+
+class EndpointChanged(NamedTuple):
+    """An endpoint was put aside, or its health changed."""
+
+    endpoint: EndpointKey
+    is_usable: bool
+    reason: str
+    """In words, with the numbers: `5 failures in a row, the last: connect; put aside for 10 s`."""
+    at: float
+    """Monotonic seconds."""
+
+
+class EndpointState:
+    """One endpoint as `Endpoints` sees it. Read it; only its owner writes."""
+
+    __slots__ = ("aside_until", "failures", "in_flight", "is_healthy", "key", "slow_until", "times_aside")
+
+    def __init__(self, key: EndpointKey) -> None:
+        self.key = key
+        self.in_flight = 0
+        self.failures = 0  # in a row
+        self.is_healthy = True
+        self.aside_until = 0.0
+        self.times_aside = 0
+        self.slow_until = 0.0
+
+    def is_usable(self, now: float) -> bool:
+        return self.is_healthy and now >= self.aside_until
+
+    def share(self, now: float) -> float:
+        """The share of requests meant for it that it takes: from a tenth just after it came back up to 1."""
+        return min(1.0, max(_FIRST_SHARE, 1.0 - (self.slow_until - now) / _SLOW_START_S))
+
+
+class Endpoints:
+    """One upstream's endpoints. A request picks one and gives it back, with a result or without."""
+
+    __slots__ = ("_all", "_review_at", "_usable")
+
+    def __init__(self, keys: Sequence[EndpointKey]) -> None:
+        self._all: tuple[EndpointState, ...] = ()
+        self._usable: tuple[EndpointState, ...] = ()
+        self._review_at = 0.0
+        self.adopt(keys)
+
+    def adopt(self, keys: Sequence[EndpointKey]) -> None:
+        """Replace the list (a reload, a new answer of DNS); endpoints that stay keep their state."""
+        if not keys:
+            raise ValueError("an upstream needs at least one endpoint")
+        known = {state.key: state for state in self._all}
+        self._all = tuple(known.get(key) or EndpointState(key) for key in dict.fromkeys(keys))
+        self._review_at = 0.0
+
+    @property
+    def states(self) -> tuple[EndpointState, ...]:
+        """All endpoints, for status and metrics."""
+        return self._all
+
+    def pick(
+        self, now: float, draw: Callable[[], float], avoid: EndpointState | None = None
+    ) -> EndpointState:
+        """The endpoint for the next request; it counts as in flight from here on.
+
+        `avoid` is the one that a retry has just failed at: another is taken if there is one.
+        """
+        if now >= self._review_at:
+            self._review(now)
+        usable = self._usable
+        if avoid is not None and len(usable) > 1:
+            usable = tuple(state for state in usable if state is not avoid)
+        state = usable[0] if len(usable) == 1 else _pick_of_two(usable, now, draw)
+        state.in_flight += 1
+        return state
+
+    def give_back(self, state: EndpointState) -> None:
+        """The request ended without a result: cancelled, or the client left."""
+        state.in_flight -= 1
+
+    def report(self, state: EndpointState, result: Result, now: float) -> EndpointChanged | None:
+        """The request ended. Returns the change if this put the endpoint aside."""
+        state.in_flight -= 1
+        if result.cause not in _FAILED:
+            if result.fault is None:
+                self._learn_success(state, now)
+            return None
+        if now < state.aside_until:
+            return None
+        state.failures += 1
+        if state.failures < _FAILURES_TO_PUT_ASIDE or not self._has_other(state, now):
+            return None
+        return self._put_aside(state, result, now)
+
+    def set_health(
+        self, key: EndpointKey, is_healthy: bool, reason: str, now: float
+    ) -> EndpointChanged | None:
+        """Take over what the active checks found. Returns the change, if it is one."""
+        state = next((state for state in self._all if state.key == key), None)
+        if state is None or state.is_healthy is is_healthy:
+            return None
+        state.is_healthy = is_healthy
+        if is_healthy:
+            state.slow_until = max(state.slow_until, now + _SLOW_START_S)
+        self._review_at = 0.0
+        return EndpointChanged(key, is_healthy, reason, now)
+
+    def _learn_success(self, state: EndpointState, now: float) -> None:
+        state.failures = 0
+        if state.times_aside and now >= state.slow_until:
+            state.times_aside = 0
+
+    def _has_other(self, state: EndpointState, now: float) -> bool:
+        return any(other is not state and other.is_usable(now) for other in self._all)
+
+    def _put_aside(self, state: EndpointState, result: Result, now: float) -> EndpointChanged:
+        failures, state.failures = state.failures, 0
+        aside_s = min(_ASIDE_S * 2.0 ** min(state.times_aside, 10), _MAX_ASIDE_S)
+        state.times_aside += 1
+        state.aside_until = now + aside_s
+        state.slow_until = state.aside_until + _SLOW_START_S
+        self._review_at = 0.0
+        reason = f"{failures} failures in a row, the last: {result.cause}; put aside for {aside_s:g} s"
+        return EndpointChanged(state.key, False, reason, now)
+
+    def _review(self, now: float) -> None:
+        """Work out who is usable, and until when that holds, so that a pick need not look at each of them."""
+        healthy = tuple(state for state in self._all if state.is_healthy)
+        usable = tuple(state for state in healthy if now >= state.aside_until)
+        self._usable = usable or healthy or self._all
+        self._review_at = min(
+            (state.aside_until for state in self._all if state.aside_until > now), default=inf
+        )
+
+
+def _pick_of_two(states: tuple[EndpointState, ...], now: float, draw: Callable[[], float]) -> EndpointState:
+    """The one with less in flight of two by chance; a slow starter leaves all but its share to the other."""
+    first = int(draw() * len(states))
+    second = int(draw() * (len(states) - 1))
+    better, other = states[first], states[second if second < first else second + 1]
+    if other.in_flight < better.in_flight:
+        better, other = other, better
+    if now < better.slow_until and draw() >= better.share(now):
+        return other
+    return better
+
+
+class HealthState:
+    """The run of active checks of one endpoint, which starts as healthy."""
+
+    __slots__ = ("_run", "_settings", "is_healthy")
+
+    def __init__(self, settings: HealthSettings) -> None:
+        self._settings = settings
+        self._run = 0  # checks in a row that contradict `is_healthy`
+        self.is_healthy = True
+
+    def report(self, is_good: bool) -> bool:
+        """Learn one check. True if it changed `is_healthy`."""
+        if is_good is self.is_healthy:
+            self._run = 0
+            return False
+        self._run += 1
+        if self._run < (self._settings.rise if is_good else self._settings.fall):
+            return False
+        self.is_healthy = is_good
+        self._run = 0
+        return True
+
+    def next_check_s(self, draw: Callable[[], float]) -> float:
+        """Seconds to the next check: the interval, give or take a tenth: checks do not run in step."""
+        return self._settings.interval_s * (0.9 + 0.2 * draw())

@@ -1,0 +1,81 @@
+"""The write fence: who wrote to the candidate lately and must not be shown legacy's older state.
+
+A mark is a caller of a group and the time until which it holds. Marks of other workers are merged in: only
+the later time of two counts, so they may come in any order and more than once. Callers are kept as a keyed
+digest, never as they are. Memory is bounded: where there is no room left for a caller, the whole group is
+fenced instead. That errs towards an error instead of stale data.
+"""
+
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import NamedTuple
+
+from strangler.core.methods import SAFE
+from strangler.core.result import Result
+
+
+class FenceMark(NamedTuple):
+    """One caller's fence, as the other workers are told of it."""
+
+    group: str
+    digest: bytes
+    """8 bytes of BLAKE2b over group and sticky key."""
+    until: float
+    """Monotonic seconds, a clock that the processes of one machine share."""
+
+
+def is_fencing(method: bytes, result: Result) -> bool:
+    """True if the candidate's answer says that it took a write: an unsafe method, a status below 400."""
+    return method not in SAFE and result.status is not None and result.status < 400
+
+
+class Fence:
+    """All fences of one worker: at most `capacity` callers (about 200 bytes each) and one time per group."""
+
+    __slots__ = ("_capacity", "_groups", "_until")
+
+    def __init__(self, capacity: int = 50_000) -> None:
+        self._capacity = capacity
+        self._until: OrderedDict[bytes, float] = OrderedDict()  # the latest mark last
+        self._groups: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        """Callers held, those whose time is over but who were not yet dropped included."""
+        return len(self._until)
+
+    def record(self, group: str, sticky_key: bytes, now: float, fence_s: float) -> FenceMark:
+        """Fence a caller from now on. Returns the mark that the other workers are to merge."""
+        mark = FenceMark(group, _digest(group, sticky_key), now + fence_s)
+        self.merge(mark, now)
+        return mark
+
+    def merge(self, mark: FenceMark, now: float) -> None:
+        """Take in a mark of this worker or another."""
+        self._drop_past(now)
+        held = self._until.get(mark.digest)
+        if mark.until <= (now if held is None else held):
+            return
+        if held is None and len(self._until) >= self._capacity:
+            self._groups[mark.group] = max(self._groups.get(mark.group, 0.0), mark.until)
+            return
+        self._until[mark.digest] = mark.until
+        self._until.move_to_end(mark.digest)
+
+    def is_fenced(self, group: str, sticky_key: bytes, now: float) -> bool:
+        """True while legacy must not answer reads of this caller and group in the candidate's place."""
+        if now < self._groups.get(group, 0.0):
+            return True
+        return now < self._until.get(_digest(group, sticky_key), 0.0)
+
+    def _drop_past(self, now: float) -> None:
+        # Marks come in nearly the order in which they end (one length per route). One that outlasts those
+        # behind it only keeps them in memory, within the capacity.
+        while self._until:
+            digest, until = next(iter(self._until.items()))
+            if until > now:
+                return
+            del self._until[digest]
+
+
+def _digest(group: str, sticky_key: bytes) -> bytes:
+    return blake2b(sticky_key, key=blake2b(group.encode(), digest_size=32).digest(), digest_size=8).digest()
