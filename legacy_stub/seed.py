@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-USERS = 40
+USERS = 200
 ORDERS = 240
 STATUSES = ("placed", "paid", "packed", "shipped", "delivered", "cancelled")
 PASSWORD = "open-sesame"  # of every user

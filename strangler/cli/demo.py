@@ -1,0 +1,47 @@
+"""`strangler demo`: see it work before writing any routes.yaml."""
+
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from strangler.config.scalars import duration
+from strangler.demo.children import ChildDiedError
+from strangler.demo.stage import Asked, perform
+
+
+class _Duration(click.ParamType[float]):
+    """`20s`, `5m`: as routes.yaml writes durations. The value is in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return duration(value, zero=False)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+@click.command()
+@click.option("--duration", "duration_s", type=_Duration(), help="End by itself after this time, e.g. 20s.")
+@click.option("--keep", is_flag=True, help="Leave the folder with routes, state and logs behind.")
+def command(duration_s: float | None, keep: bool) -> None:
+    """Run a sample shop, a new service for its orders, the proxy in front of both, and visitors."""
+    asked = Asked(strangler=_as_typed(), duration_s=duration_s, keep=keep)
+    try:
+        asyncio.run(perform(asked, say=click.echo))
+    except ChildDiedError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _as_typed() -> str:
+    """How the user can call `strangler` from the same folder."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return f"{sys.executable} -m strangler"
+    found = shutil.which(program.name)
+    return program.name if found and Path(found).samefile(program) else str(program)

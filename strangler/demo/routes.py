@@ -1,0 +1,46 @@
+"""The routes.yaml that the demo begins with: short, commented, made to be edited."""
+
+from dataclasses import dataclass
+
+_TEMPLATE = """\
+# The demo's routes. Edit and save: the proxy reads the file again, and a mistake changes nothing.
+version: 1
+listen: 127.0.0.1:{proxy}
+admin: {{listen: 127.0.0.1:{admin}}}
+state: {state}
+
+upstreams:
+  legacy: # the shop: takes all that no route sends elsewhere
+    url: http://127.0.0.1:{legacy}
+  orders: # the new service
+    url: http://127.0.0.1:{candidate}
+
+routes:
+  - name: orders
+    match: {{prefix: /api/orders}}
+    candidate: orders
+    split:
+      percent: 25 # 0: nobody, 100: everybody
+      sticky: ["header:X-User-Id", "cookie:sid", client_ip] # whoever has moved stays moved as it rises
+      headers: {{X-Beta: "1"}} # these callers are served by the candidate at any percent
+      override: X-Strangler-Arm # a request may name its arm: legacy or candidate
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    legacy: int
+    candidate: int
+    proxy: int
+    admin: int
+
+
+def routes_yaml(ports: Ports, state: str) -> str:
+    """state: the folder for what the proxy keeps."""
+    return _TEMPLATE.format(
+        proxy=ports.proxy,
+        admin=ports.admin,
+        legacy=ports.legacy,
+        candidate=ports.candidate,
+        state=state,
+    )

@@ -1,0 +1,93 @@
+"""What the visitors saw, summed up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import quantiles
+
+HEADER = "    time  requests  /api/orders by      errors     p50      p95"
+_COLUMNS = "{time:>8}  {requests:>8}  {arms:<18}  {errors:>6}  {p50:>6}  {p95:>7}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request as its visitor saw it.
+
+    on_route: it was for the route that moves. arm: X-Strangler-Arm of the answer, None if there was none.
+    duration_s: None for streams, which last as long as they are wanted.
+    """
+
+    on_route: bool
+    arm: str | None
+    failed: bool
+    duration_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """candidate_share: of the answers on the route, 0.0 to 1.0; None if there were none."""
+
+    requests: int
+    errors: int
+    candidate_share: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+
+    def line(self, elapsed_s: float) -> str:
+        """One row under `HEADER`."""
+        return _COLUMNS.format(
+            time=f"{int(elapsed_s) // 60:02}:{int(elapsed_s) % 60:02}",
+            requests=self.requests,
+            arms=self._arms(),
+            errors=self.errors,
+            p50=_milliseconds(self.p50_ms),
+            p95=_milliseconds(self.p95_ms),
+        ).rstrip()
+
+    def _arms(self) -> str:
+        if self.candidate_share is None:
+            return "-"
+        return f"candidate {self.candidate_share:>4.0%}"
+
+
+class TallyState:
+    """What was seen since the last look, and in all."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.errors = 0
+        self._seen: list[Seen] = []
+
+    def record(self, seen: Seen) -> None:
+        self.requests += 1
+        self.errors += seen.failed
+        self._seen.append(seen)
+
+    def take(self) -> Summary:
+        """What was seen since the call before."""
+        seen, self._seen = self._seen, []
+        return summarise(seen)
+
+
+def summarise(seen: Sequence[Seen]) -> Summary:
+    on_route = [one.arm for one in seen if one.on_route and one.arm]
+    p50, p95 = _percentiles([one.duration_s * 1000 for one in seen if one.duration_s is not None])
+    return Summary(
+        requests=len(seen),
+        errors=sum(one.failed for one in seen),
+        candidate_share=on_route.count("candidate") / len(on_route) if on_route else None,
+        p50_ms=p50,
+        p95_ms=p95,
+    )
+
+
+def _percentiles(values: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
+    if not values:
+        return None, None
+    if len(values) == 1:
+        return values[0], values[0]
+    cuts = quantiles(values, n=20, method="inclusive")
+    return cuts[9], cuts[18]
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} ms"
