@@ -6,6 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from strangler.core.routes import Route
 
+BUCKETS = 10_000
+"""A bucket is a hundredth of a percent."""
+
+LEGACY = "legacy"
+"""The name of the upstream that takes all that no route sends elsewhere."""
+
+AGGREGATE = "aggregate"
+"""What a plan names as its upstream where several answer together."""
+
 
 class Arm(StrEnum):
     """The side of a route that serves a request."""
@@ -19,6 +28,7 @@ class Reason(StrEnum):
 
     NO_ROUTE = "no_route"
     AMBIGUOUS_PATH = "ambiguous_path"
+    MALFORMED_TARGET = "malformed_target"  # answered with 400 and sent nowhere
     KILL_SWITCH = "kill_switch"
     DISABLED = "disabled"
     OVERRIDE = "override"
@@ -37,3 +47,4 @@ class Plan(NamedTuple):
     bucket: int | None = None  # 0 to 9999; None if no bucket was needed
     sticky_key: bytes | None = None
     shadow: bool = False
+    refusal: str | None = None  # why the worker answers 400 and forwards nothing

@@ -1,0 +1,57 @@
+"""Which arm of a route serves a request."""
+
+from collections.abc import Callable
+
+from strangler.core.head import RequestHead
+from strangler.core.plan import BUCKETS, LEGACY, Arm, Plan, Reason
+from strangler.core.routes import Route
+
+_ARMS = {b"legacy": Arm.LEGACY, b"candidate": Arm.CANDIDATE}
+
+Draw = Callable[[], float]
+"""A number of chance, at least 0 and below 1."""
+
+
+def decide(route: Route, head: RequestHead, draw: Draw) -> Plan:
+    """Override, split headers, bucket or chance, in this order; then whether the request gets a shadow.
+
+    `draw` is called once for a split by chance, then once for a shadow of less than 100 percent.
+    """
+    plan = _by_header(route, head) or _by_share(route, head, draw)
+    percent = shadow_percent(route, head.method, plan.arm)
+    if not percent or (percent < 100 and draw() * 100 >= percent):
+        return plan
+    return plan._replace(shadow=True)
+
+
+def shadow_percent(route: Route, method: bytes, arm: Arm) -> float:
+    """The share of such requests that get a shadow, 0 to 100."""
+    shadow = route.shadow
+    return shadow.percent if shadow is not None and arm in shadow.arms and method in shadow.methods else 0
+
+
+def _by_header(route: Route, head: RequestHead) -> Plan | None:
+    if route.override is not None:
+        arm = _ARMS.get(head.fields.get(route.override, b""))
+        if arm is not None:
+            return route.plan(arm, Reason.OVERRIDE)
+    for name, value in route.split_headers:
+        if head.fields.get(name) == value:
+            return route.plan(Arm.CANDIDATE, Reason.SPLIT_HEADER)
+    return None
+
+
+def _by_share(route: Route, head: RequestHead, draw: Draw) -> Plan:
+    split = route.split
+    if split.hundredths == 0:
+        return route.plan(Arm.LEGACY, Reason.PERCENT)
+    if split.hundredths == BUCKETS:
+        return route.plan(Arm.CANDIDATE, Reason.PERCENT)
+    key = split.sticky_key(head)
+    if key is None:
+        arm = Arm.CANDIDATE if draw() * BUCKETS < split.hundredths else Arm.LEGACY
+        return route.plan(arm, Reason.CHANCE)
+    bucket = split.bucket(key)
+    if bucket < split.hundredths:
+        return Plan(route, Arm.CANDIDATE, route.upstream, Reason.PERCENT, bucket, key)
+    return Plan(route, Arm.LEGACY, LEGACY, Reason.PERCENT, bucket, key)

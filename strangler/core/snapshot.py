@@ -1,0 +1,54 @@
+"""The routing table and settings that one request sees. A reload makes a new snapshot; none is ever changed."""
+
+from strangler.core.decide import Draw, decide
+from strangler.core.head import RequestHead
+from strangler.core.path import Oddity
+from strangler.core.plan import LEGACY, Arm, Plan, Reason
+from strangler.core.routes import Route, RoutingTable
+from strangler.core.settings import RouteSettings, Settings
+
+_NO_ROUTE = Plan(None, Arm.LEGACY, LEGACY, Reason.NO_ROUTE)
+
+
+class Snapshot:
+    """Settings, the routes made of them, and the answer to the one question of the hot path."""
+
+    __slots__ = ("_odd", "generation", "routes", "settings", "table")
+
+    def __init__(self, settings: Settings, generation: int) -> None:
+        self.settings = settings
+        self.generation = generation
+        self.routes = {
+            route.name: Route(route, index, _has_base_path(settings, route))
+            for index, route in enumerate(settings.routes)
+        }
+        self.table = RoutingTable(self.routes.values())
+        self._odd = {oddity: _odd_plan(oddity, settings.ambiguous_paths == "reject") for oddity in Oddity}
+
+    def plan(self, head: RequestHead, draw: Draw, killed: bool = False) -> Plan:
+        """Which arm serves the request, why, and whether it gets a shadow. Never raises, whatever the bytes.
+
+        `killed`: the kill switch is on, every route goes to legacy. A disabled or killed route sends its candidate
+        no shadows either. A plan with a `refusal` is answered with 400.
+        """
+        found = self.table.lookup(head)
+        if found is None:
+            return _NO_ROUTE
+        if isinstance(found, Oddity):
+            return self._odd[found]
+        if not found.settings.enabled:
+            return found.plan(Arm.LEGACY, Reason.DISABLED)
+        if killed:
+            return found.plan(Arm.LEGACY, Reason.KILL_SWITCH)
+        return decide(found, head, draw)
+
+
+def _has_base_path(settings: Settings, route: RouteSettings) -> bool:
+    upstream = settings.upstreams.get(route.candidate or "")
+    return upstream is not None and any(url.path.rstrip("/") for url in upstream.urls)
+
+
+def _odd_plan(oddity: Oddity, is_rejecting: bool) -> Plan:
+    if oddity.is_malformed:
+        return Plan(None, Arm.LEGACY, LEGACY, Reason.MALFORMED_TARGET, refusal=oddity.value)
+    return Plan(None, Arm.LEGACY, LEGACY, Reason.AMBIGUOUS_PATH, refusal=oddity.value if is_rejecting else None)
