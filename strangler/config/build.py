@@ -1,0 +1,229 @@
+"""From what the user wrote (`strangler.config.schema`) to frozen settings: units fixed, defaults filled in."""
+
+from functools import cache
+
+from strangler.config import schema
+from strangler.core import settings
+
+
+def build(file: schema.File) -> settings.Settings:
+    """The settings of a file that has no problems."""
+    upstreams = {name: _upstream(name, upstream) for name, upstream in file.upstreams.by_name.items()}
+    return settings.Settings(
+        listen=file.listen,
+        admin=settings.AdminSettings(file.admin.listen, file.admin.token),
+        workers=file.workers,
+        state=file.state,
+        log=settings.LogSettings(file.log.level, file.log.format, file.log.access),
+        expose_arm=file.expose_arm,
+        tracing=settings.TracingSettings(file.tracing.otlp, file.tracing.sample),
+        events=_events(file.events),
+        trusted_proxies=file.trusted_proxies,
+        ambiguous_paths=file.ambiguous_paths,
+        limits=_limits(file.limits),
+        upstreams=upstreams,
+        routes=tuple(_route(route, upstreams) for route in file.routes),
+    )
+
+
+def _events(events: schema.Events) -> settings.EventSettings:
+    kafka = events.kafka
+    return settings.EventSettings(
+        events.webhook,
+        None if kafka is None else settings.KafkaSettings(kafka.bootstrap_servers, kafka.topic, kafka.shadow),
+    )
+
+
+def _limits(limits: schema.Limits) -> settings.LimitSettings:
+    return settings.LimitSettings(
+        header_bytes=limits.header_bytes,
+        header_timeout_s=limits.header_timeout,
+        idle_timeout_s=limits.idle_timeout,
+        request_body_bytes=limits.request_body,
+        response_header_bytes=limits.response_header,
+        connections=limits.connections,
+        drain_s=limits.drain,
+    )
+
+
+def _upstream(name: str, upstream: schema.Upstream) -> settings.UpstreamSettings:
+    return settings.UpstreamSettings(
+        name=name,
+        urls=upstream.urls if upstream.url is None else (upstream.url,),
+        tls=settings.TlsSettings(upstream.tls.ca, upstream.tls.verify),
+        host=upstream.host,
+        timeouts=settings.TimeoutSettings(upstream.timeouts.connect, upstream.timeouts.response, upstream.timeouts.idle),
+        bulkhead=_bulkhead(upstream.bulkhead),
+        breaker=_breaker(upstream.breaker),
+        retry=_retry(upstream.retry),
+        health=_health(upstream.health),
+        headers=settings.HeaderEdits(upstream.headers.set, upstream.headers.remove),
+    )
+
+
+def _bulkhead(bulkhead: schema.Bulkhead | None) -> settings.BulkheadSettings | None:
+    if bulkhead is None:
+        return None
+    return settings.BulkheadSettings(bulkhead.in_flight, bulkhead.waiting, bulkhead.wait)
+
+
+def _breaker(breaker: schema.Breaker | None) -> settings.BreakerSettings | None:
+    if breaker is None:
+        return None
+    return settings.BreakerSettings(
+        failure_rate=breaker.failure_rate,
+        min_requests=breaker.min_requests,
+        window_s=breaker.window,
+        consecutive=breaker.consecutive,
+        slow_call_s=breaker.slow_call,
+        cooldown_s=breaker.cooldown,
+        max_cooldown_s=breaker.max_cooldown,
+        trials=breaker.trials,
+        counts=breaker.counts,
+    )
+
+
+def _retry(retry: schema.Retry | None) -> settings.RetrySettings | None:
+    if retry is None:
+        return None
+    return settings.RetrySettings(retry.attempts, retry.when, retry.backoff, retry.max_backoff, retry.budget)
+
+
+def _health(health: schema.Health | None) -> settings.HealthSettings | None:
+    if health is None:
+        return None
+    return settings.HealthSettings(health.path, health.interval, health.timeout, health.fall, health.rise)
+
+
+def _route(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings]) -> settings.RouteSettings:
+    return settings.RouteSettings(
+        name=route.name,
+        match=_match(route.match),
+        candidate=route.candidate,
+        aggregate=_aggregate(route.aggregate),
+        enabled=route.enabled,
+        split=_split(route),
+        rewrite_prefix=None if route.rewrite is None else route.rewrite.prefix,
+        timeouts=_timeouts(route, upstreams),
+        fallback=_fallback(route.fallback),
+        shadow=_shadow(route.shadow),
+        compare=_compare(route.compare) if route.compare.model_fields_set else _default_compare(),
+        gate=_gate(route.gate) if route.gate.model_fields_set else _default_gate(),
+    )
+
+
+def _match(match: schema.Match) -> settings.MatchSettings:
+    return settings.MatchSettings(
+        prefix=match.prefix,
+        path=match.path,
+        methods=match.methods,
+        host=None if match.host is None else match.host.lower(),
+        headers=_lower(match.headers),
+        query=match.query,
+    )
+
+
+def _lower(pairs: schema.Pairs) -> schema.Pairs:
+    return tuple((name.lower(), value) for name, value in pairs)
+
+
+def _aggregate(parts: dict[str, schema.Part] | None) -> tuple[settings.AggregatePart, ...] | None:
+    if parts is None:
+        return None
+    return tuple(
+        settings.AggregatePart(name, part.upstream, part.path, part.required, part.timeout) for name, part in parts.items()
+    )
+
+
+def _split(route: schema.Route) -> settings.SplitSettings:
+    split = route.split
+    return settings.SplitSettings(
+        percent=split.percent,
+        headers=_lower(split.headers),
+        override=None if split.override is None else split.override.lower(),
+        sticky=split.sticky,
+        group=split.group or route.name,
+    )
+
+
+def _timeouts(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings]) -> settings.TimeoutSettings | None:
+    """Complete: what the route does not say is as the candidate's upstream says."""
+    written = route.timeouts
+    if written is None or route.candidate is None:
+        return None
+    said, usual = written.model_fields_set, upstreams[route.candidate].timeouts
+    return settings.TimeoutSettings(
+        connect_s=written.connect if "connect" in said else usual.connect_s,
+        response_s=written.response if "response" in said else usual.response_s,
+        idle_s=written.idle if "idle" in said else usual.idle_s,
+    )
+
+
+def _fallback(fallback: schema.Fallback | None) -> settings.FallbackSettings | None:
+    if fallback is None:
+        return None
+    return _default_fallback() if not fallback.model_fields_set else settings.FallbackSettings(fallback.when, fallback.fence)
+
+
+def _shadow(shadow: schema.Shadow | None) -> settings.ShadowSettings | None:
+    if shadow is None:
+        return None
+    return settings.ShadowSettings(
+        percent=shadow.percent,
+        methods=shadow.methods,
+        of=shadow.of,
+        max_body_bytes=shadow.max_body,
+        timeout_s=shadow.timeout,
+        in_flight=shadow.in_flight,
+        recheck_s=shadow.recheck,
+        baseline=shadow.baseline,
+        writes=shadow.writes,
+        to=shadow.to,
+    )
+
+
+def _compare(compare: schema.Compare) -> settings.CompareSettings:
+    return settings.CompareSettings(
+        headers=tuple(name.lower() for name in compare.headers),
+        accept=tuple(_accept(rule) for rule in compare.accept),
+        unordered=tuple(settings.UnorderedRule(rule.path, rule.key) for rule in compare.unordered),
+        redact=compare.redact,
+    )
+
+
+def _accept(rule: schema.Accept) -> settings.AcceptRule:
+    return settings.AcceptRule(
+        path=rule.path,
+        header=None if rule.header is None else rule.header.lower(),
+        kind=rule.kind,
+        abs=rule.abs,
+        rel=rule.rel,
+        owner=rule.owner,
+        until=rule.until,
+        why=rule.why,
+    )
+
+
+def _gate(gate: schema.Gate) -> settings.GateSettings:
+    return settings.GateSettings(
+        gate.min_pairs, gate.min_match, gate.max_breaking, gate.max_latency_ratio, gate.min_age
+    )
+
+
+# Of 10,000 routes nearly all write none of these; one value for all of them saves 0.1 s.
+
+
+@cache
+def _default_compare() -> settings.CompareSettings:
+    return _compare(schema.Compare())
+
+
+@cache
+def _default_gate() -> settings.GateSettings:
+    return _gate(schema.Gate())
+
+
+@cache
+def _default_fallback() -> settings.FallbackSettings:
+    usual = schema.Fallback()
+    return settings.FallbackSettings(usual.when, usual.fence)

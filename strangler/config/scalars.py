@@ -1,0 +1,258 @@
+"""How one written value is read. Every function takes the text of a scalar and raises ValueError with the way out.
+
+YAML's own idea of types is never used: `no`, `1_000`, `12:30` and `1.10` arrive here as they were written.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+
+from strangler.core.fault import Fault
+
+TRUE = frozenset({"true", "yes", "on"})
+FALSE = frozenset({"false", "no", "off"})
+UPSTREAM_FAULTS = (Fault.CONNECT, Fault.RESET, Fault.TIMEOUT, Fault.BAD_RESPONSE)
+ATTEMPT_FAULTS = (*UPSTREAM_FAULTS, Fault.OPEN, Fault.FULL)
+# All that the parser knows (llhttp), without CONNECT and TRACE, which the proxy answers with 405 itself.
+METHODS = frozenset(
+    "GET HEAD POST PUT PATCH DELETE OPTIONS QUERY COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL"
+    " REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK UNLINK SOURCE".split()
+)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+INTEGER_PATTERN = r"^[0-9]+(_[0-9]+)*$"
+DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d)|0)$"
+SIZE_PATTERN = r"^[0-9]+(_[0-9]+)*(B|KiB|MiB|GiB|kB|KB|MB|GB)?$"
+PERCENT_PATTERN = r"^[0-9]+(\.[0-9]{1,2})?[ ]?%?$"
+DECIMAL_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
+TOKEN_PATTERN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # noqa: S105  (RFC 9110 section 5.6.2, not a secret)
+
+_INTEGER = re.compile(INTEGER_PATTERN)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_SIZE = re.compile(r"([0-9]+(?:_[0-9]+)*)(B|KiB|MiB|GiB|kB|KB|MB|GB)?")
+_PERCENT = re.compile(r"(-?[0-9]+(?:\.[0-9]*)?) ?%?")
+_DECIMAL = re.compile(DECIMAL_PATTERN)
+_TOKEN = re.compile(TOKEN_PATTERN)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {
+    "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9
+}  # fmt: skip
+_LONGEST_S = 366 * 86400.0
+_LARGEST = 1 << 50
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean 'orders'?`, or nothing if no known name is near."""
+    names = list(known)
+    near = get_close_matches(word, names, n=1, cutoff=0.6) or get_close_matches(
+        word.lower(), [n for n in names if n == n.lower()], n=1, cutoff=0.6
+    )
+    return f"did you mean '{near[0]}'?" if near else ""
+
+
+def listed(names: Iterable[object]) -> str:
+    """`a, b or c`."""
+    words = [str(name) for name in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def boolean(text: str) -> bool:
+    """`true`, `yes`, `on`, `false`, `no`, `off` in any case."""
+    word = text.lower()
+    if word in TRUE:
+        return True
+    if word in FALSE:
+        return False
+    raise ValueError("write true or false")
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """A whole number from `low` to `high`; `1_000` is 1000."""
+
+    def read(text: str) -> int:
+        limits = f"it must be a whole number from {low} to {high}"
+        if _INTEGER.fullmatch(text) is None or len(text) > 20:
+            raise ValueError(limits)
+        if len(text) > 1 and text[0] == "0":
+            raise ValueError("a number with a leading zero can be read in two ways; leave the zero out")
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError(limits)
+        return value
+
+    return read
+
+
+def decimal_number(low: float, high: float) -> Callable[[str], float]:
+    """A number such as `1.1`."""
+
+    def read(text: str) -> float:
+        value = float(text) if _DECIMAL.fullmatch(text) and len(text) <= 20 else -1.0
+        if not low <= value <= high:
+            raise ValueError(f"it must be a number from {low:g} to {high:g}")
+        return value
+
+    return read
+
+
+def duration(text: str, *, zero: bool) -> float:
+    """Seconds, of `250ms`, `2s`, `1.5s`, `5m`, `24h`, `7d`; with `zero` also of `0`."""
+    found = _DURATION.fullmatch(text)
+    if found is None and text == "0":
+        seconds = 0.0
+    elif found is None or len(text) > 20:
+        raise ValueError(_duration_way_out(text))
+    else:
+        seconds = round(float(found[1]) * _SECONDS[found[2]], 6)
+    if seconds > _LONGEST_S:
+        raise ValueError("it must be a year at most; write none for no limit, where that is meant")
+    if seconds == 0 and not zero:
+        raise ValueError("it must be longer than nothing")
+    return seconds
+
+
+def _duration_way_out(text: str) -> str:
+    if re.fullmatch(r"[0-9]+(:[0-9]+)+", text):
+        return "a clock time can be read in two ways; write a duration with its unit, such as 750s or 12m"
+    if _DECIMAL.fullmatch(text):
+        return f"a duration needs a unit; write {text}s, {text}ms or {text}m"
+    if text.startswith("-"):
+        return "a duration cannot be negative"
+    return "write a duration such as 250ms, 2s, 5m or 24h"
+
+
+def size(text: str) -> int:
+    """Bytes, of `64KiB`, `1MiB`, `500B`, `1MB` (10^6) or a bare number of bytes."""
+    found = _SIZE.fullmatch(text)
+    if found is None or len(text) > 20:
+        short = re.fullmatch(r"([0-9]+)\s*([kKmMgG])[iI]?[bB]?", text)
+        if short:
+            raise ValueError(f"write {short[1]}{short[2].upper()}iB")
+        raise ValueError("write a size such as 64KiB, 1MiB or a number of bytes")
+    value = int(found[1]) * _BYTES[found[2] or "B"]
+    if value > _LARGEST:
+        raise ValueError("it must be 1 PiB at most; write none for no limit, where that is meant")
+    return value
+
+
+def percent(text: str) -> float:
+    """0.0 to 100.0, of `25`, `25%` or `0.01%`; two decimals at most, since a bucket is 0.01 %."""
+    found = _PERCENT.fullmatch(text)
+    if found is None or len(text) > 30:
+        raise ValueError("write a percent such as 25, 25% or 0.5%")
+    value = Decimal(found[1])
+    if not 0 <= value <= 100:
+        raise ValueError("it must be 0 to 100")
+    if value != round(value, 2):
+        raise ValueError("it may have two decimals at most; 0.01 is the smallest step")
+    return float(value)
+
+
+def share(text: str) -> float:
+    """0.0 to 1.0, written as a percent. `0.5` is half a percent, as everywhere."""
+    return round(percent(text) / 100, 4)
+
+
+def tolerance(text: str) -> str:
+    """Decimal text of an absolute difference that is allowed: compared exactly, so never a float."""
+    if _DECIMAL.fullmatch(text) is None or len(text) > 40:
+        raise ValueError("write a number such as 0.01")
+    return str(Decimal(text))
+
+
+def relative_tolerance(text: str) -> str:
+    """Decimal text of a share: `1%` and `0.01` are both 0.01."""
+    number = text.removesuffix("%").rstrip()
+    if _DECIMAL.fullmatch(number) is None or len(text) > 40:
+        raise ValueError("write a share such as 0.01 or 1%")
+    value = Decimal(number) / 100 if text.endswith("%") else Decimal(number)
+    return f"{value:f}"
+
+
+def day(text: str) -> str:
+    """An ISO date."""
+    try:
+        return date.fromisoformat(text).isoformat() if len(text) == 10 else _no_day()
+    except ValueError:
+        return _no_day()
+
+
+def _no_day() -> str:
+    raise ValueError("write a date as year-month-day, such as 2027-01-31")
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """One of the words."""
+    known = frozenset(words)
+
+    def read(text: str) -> str:
+        if text in known:
+            return text
+        raise ValueError("; ".join(filter(None, [f"write {listed(words)}", did_you_mean(text, words)])))
+
+    return read
+
+
+def fault_or_status(faults: tuple[Fault, ...]) -> Callable[[str], str | int]:
+    """The name of a fault, or a status from 400 to 599."""
+    names = tuple(str(fault) for fault in faults)
+
+    def read(text: str) -> str | int:
+        if text in names:
+            return text
+        if re.fullmatch("[45][0-9][0-9]", text):
+            return int(text)
+        if re.fullmatch("[0-9]xx", text.lower()):
+            raise ValueError("write each status by itself, such as 502, 503, 504")
+        way_out = f"write {', '.join(names)} or a status from 400 to 599"
+        raise ValueError("; ".join(filter(None, [way_out, did_you_mean(text, names)])))
+
+    return read
+
+
+def method(text: str) -> str:
+    """A method in upper case, if the proxy lets it through."""
+    word = text.upper()
+    if word in METHODS:
+        return word
+    if word in {"CONNECT", "TRACE"}:
+        raise ValueError("the proxy answers CONNECT and TRACE with 405 itself")
+    raise ValueError("; ".join(filter(None, ["write a method such as GET or POST", did_you_mean(word, METHODS)])))
+
+
+def header_name(text: str) -> str:
+    """A field name (RFC 9110 section 5.1), as written."""
+    if _TOKEN.fullmatch(text) is None:
+        raise ValueError("a header's name has letters, digits and - only, such as X-User-Id")
+    return text
+
+
+def header_value(text: str) -> str:
+    """A field value (RFC 9110 section 5.5): no control characters, no space around it."""
+    if _CONTROL.search(text):
+        raise ValueError("a header's value cannot hold line ends or control characters")
+    if text != text.strip(" \t"):
+        raise ValueError("a header's value has no space around it on the wire; take it away")
+    if any(ord(character) > 255 for character in text):
+        raise ValueError("a header's value is Latin-1 on the wire; encode other characters")
+    return text
+
+
+def line(text: str) -> str:
+    """Text on one line that is not empty."""
+    if not text.strip():
+        raise ValueError("it is empty; write a text")
+    if _CONTROL.search(text):
+        raise ValueError("it cannot hold line ends or control characters")
+    return text
+
+
+def is_decimal(text: str) -> bool:
+    """True for text that people would call a number."""
+    try:
+        return Decimal(text).is_finite()
+    except InvalidOperation:
+        return False

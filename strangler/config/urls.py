@@ -1,0 +1,139 @@
+"""Reading addresses, URLs and the sources of sticky keys."""
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from strangler.config.scalars import TOKEN_PATTERN, did_you_mean
+from strangler.core.settings import Address, StickySource, Url
+
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
+_ADDRESS = re.compile(r"(\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]+)")
+_TOKEN = re.compile(TOKEN_PATTERN)
+_VISIBLE = re.compile(r"[\x21-\x7e]*")
+_WRITE_ADDRESS = "write host:port, such as 127.0.0.1:8080"
+
+
+def address(text: str) -> Address:
+    """Where a listener binds: `127.0.0.1:8080`, `0.0.0.0:80`, `[::1]:8080`, `localhost:8080`."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        raise ValueError("write an IPv6 address in brackets, such as '[::1]:8080'" if text.count(":") > 1 else _WRITE_ADDRESS)
+    host = found["six"] if found["six"] is not None else found["host"]
+    if not host:
+        raise ValueError(f"write 0.0.0.0:{found['port']} for all addresses, or 127.0.0.1:{found['port']} for this machine only")
+    if len(found["port"]) > 5 or int(found["port"]) > 65535:
+        raise ValueError("the port must be 0 to 65535; 0 takes a free one")
+    return Address(_listening_host(host, six=found["six"] is not None), int(found["port"]))
+
+
+def _listening_host(host: str, *, six: bool) -> str:
+    if six:
+        try:
+            return str(ipaddress.IPv6Address(host))
+        except ValueError:
+            raise ValueError(f"'{host}' is not an IPv6 address") from None
+    if re.fullmatch(r"[0-9.]+", host):
+        try:
+            return str(ipaddress.IPv4Address(host))
+        except ValueError:
+            raise ValueError(f"'{host}' is not an IPv4 address; {_WRITE_ADDRESS}") from None
+    if _HOST_NAME.fullmatch(host) is None:
+        raise ValueError(_WRITE_ADDRESS)
+    return host.lower()
+
+
+def is_loopback(where: Address) -> bool:
+    """True if only this machine can connect. Names other than localhost are not looked up, so they are not."""
+    if where.host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(where.host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_any(where: Address) -> bool:
+    """True if the listener binds every address of the machine."""
+    return where.host in {"0.0.0.0", "::"}  # noqa: S104
+
+
+def base_url(text: str) -> Url:
+    """An upstream's base URL."""
+    parts, host, port = _split(text)
+    if parts.query or "?" in text:
+        raise ValueError("a base URL cannot have a query; take it out")
+    path = parts.path.rstrip("/")
+    return Url("https" if parts.scheme == "https" else "http", host, port or (443 if parts.scheme == "https" else 80), path)
+
+
+def web_url(text: str) -> str | None:
+    """A whole URL that something is sent to; empty text is none."""
+    if not text.strip():
+        return None
+    _split(text)
+    return text
+
+
+def _split(text: str) -> tuple[SplitResult, str, int | None]:
+    if _VISIBLE.fullmatch(text) is None or "\\" in text:
+        raise ValueError("a URL has only visible ASCII characters; percent-encode others")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("its host or port is not valid; the port must be 1 to 65535") from None
+    if parts.scheme not in {"http", "https"} or not text.lower().startswith(("http://", "https://")):
+        raise ValueError("it must start with http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError("a URL with a user and password in it ends up in logs; send them with headers.set instead")
+    if "#" in text:
+        raise ValueError("a URL to send to has no fragment; take the '#' out")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("the port must be 1 to 65535")
+    return parts, _host(parts.hostname or ""), port
+
+
+def _host(host: str) -> str:
+    if not host:
+        raise ValueError("it has no host; write http://host:port")
+    if ":" in host:
+        try:
+            return str(ipaddress.IPv6Address(host))
+        except ValueError:
+            raise ValueError(f"'{host}' is not an IPv6 address") from None
+    if re.fullmatch(r"[0-9.]+", host):
+        try:
+            return str(ipaddress.IPv4Address(host))
+        except ValueError:
+            raise ValueError(f"'{host}' is not an IPv4 address") from None
+    if _HOST_NAME.fullmatch(host) is None:
+        raise ValueError(f"'{host}' is not a host name")
+    return host
+
+
+def network(text: str) -> str:
+    """An address or a network; host bits that are set are refused, since either half could be the slip."""
+    try:
+        return str(ipaddress.ip_network(text)) if "/" in text else str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    try:
+        right = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("write an address or a network, such as 10.0.0.7 or 10.0.0.0/8") from None
+    raise ValueError(f"it has host bits set; write {right} for the network")
+
+
+def sticky(text: str) -> StickySource:
+    """`header:NAME`, `cookie:NAME` or `client_ip`."""
+    if text == "client_ip":
+        return StickySource("client_ip", "")
+    kind, colon, name = text.partition(":")
+    if kind not in {"header", "cookie"} or not colon:
+        near = did_you_mean(kind, ("header", "cookie", "client_ip"))
+        raise ValueError("; ".join(filter(None, ["write header:NAME, cookie:NAME or client_ip", near])))
+    name = name.strip()
+    if _TOKEN.fullmatch(name) is None:
+        raise ValueError(f"write the {kind}'s name after the colon, such as {'header:X-User-Id' if kind == 'header' else 'cookie:sid'}")
+    return StickySource("header", name.lower()) if kind == "header" else StickySource("cookie", name)

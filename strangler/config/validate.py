@@ -1,0 +1,217 @@
+"""From a tree to a model, and every complaint of pydantic in our own words, at its place in the file.
+
+What is wrong is cut out of the tree and the rest is validated again, so that the rules that join several keys
+(`strangler.config.rules`) can be asked at once about all that is sound.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from strangler.config.document import Document, Items, Loc, Node, Scalar, Table, plain, without
+from strangler.config.problem import Problem
+from strangler.config.scalars import did_you_mean, is_decimal
+from strangler.config.schema import File, Upstream, Upstreams
+
+_SHOWN = 60
+_ROUNDS = 40
+_STAND_INS: Mapping[Loc, str] = {
+    # What the rules may take for granted, if the file does not say it or says it wrongly.
+    ("version",): "1",
+    ("upstreams", "legacy", "url"): "http://127.0.0.1",
+}
+
+
+def validate(document: Document) -> tuple[File | None, Document, list[Problem]]:
+    """The model of all that is sound, the document cut down to it, and the problems.
+
+    With problems, the model is good for nothing but looking for more of them; None if nothing is left of it.
+    """
+    problems: list[Problem] = []
+    for _ in range(_ROUNDS):
+        if document.root is None:
+            break
+        try:
+            return File.model_validate(plain(document.root)), document, problems
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        problems += [_problem(document, detail) for detail in details if _is_news(document, detail)]
+        document = _cut(document, details)
+    return None, document, problems
+
+
+def _is_news(document: Document, detail: ErrorDetails) -> bool:
+    loc = _loc(detail)
+    node = document.node(loc)
+    if isinstance(node, Scalar) and node.is_broken:
+        return False
+    parent = document.node(loc[:-1])
+    return not (detail["type"] == "missing" and isinstance(parent, Table) and loc[-1] in parent.lost)
+
+
+def _loc(detail: ErrorDetails) -> Loc:
+    loc = detail["loc"]
+    return loc[:-1] if loc and loc[-1] == "[key]" else loc
+
+
+def _cut(document: Document, details: list[ErrorDetails]) -> Document:
+    assert document.root is not None  # noqa: S101  (the caller has looked)
+    missing = [_loc(detail) for detail in details if detail["type"] == "missing"]
+    cut = {id(document.node(_smallest(document, _loc(d)))) for d in details if d["type"] != "missing"}
+    stand_ins = [loc for loc in missing if any(known[: len(loc)] == loc for known in _STAND_INS)]
+    cut |= {id(document.node(loc[:-1])) for loc in missing if loc not in stand_ins}
+    if id(document.root) in cut:
+        return replace(document, root=None)
+    root = without(document.root, cut)
+    assert isinstance(root, Table)  # noqa: S101  (a copy of one)
+    for loc in stand_ins:
+        _stand_in(root, loc)
+    return replace(document, root=root)
+
+
+def _smallest(document: Document, loc: Loc) -> Loc:
+    while loc and document.node(loc) is None:
+        loc = loc[:-1]
+    return loc
+
+
+def _stand_in(root: Table, missing: Loc) -> None:
+    for loc, text in _STAND_INS.items():
+        if loc[: len(missing)] != missing:
+            continue
+        table = root
+        for step in loc[:-1]:
+            inner = table.values.setdefault(str(step), Table(root.start))
+            if not isinstance(inner, Table):
+                return
+            table = inner
+        table.values[str(loc[-1])] = Scalar(text, text, root.start, root.start)
+
+
+def where(document: Document, loc: Loc) -> str:
+    """What a path is about: `route 'orders'`, `upstream 'legacy'`, or nothing for the rest of the file."""
+    if len(loc) < 2 or loc[0] not in {"routes", "upstreams"}:
+        return ""
+    if loc[0] == "upstreams":
+        return f"upstream '{loc[1]}'"
+    name = document.node((*loc[:2], "name"))
+    if isinstance(name, Scalar) and name.text:
+        return f"route '{name.text[:_SHOWN]}'"
+    return f"route {int(loc[1]) + 1}"
+
+
+def dotted(loc: Loc) -> str:
+    """The path as a person writes it, without the part that `where` says: `split.percent`, `match.methods[0]`."""
+    rest = loc[2:] if len(loc) > 2 and loc[0] in {"routes", "upstreams"} else loc
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
+    return text.removeprefix(".")
+
+
+def shown(document: Document, loc: Loc) -> str:
+    """A value as a message shows it: `is 120`, `is 'soon'`, `has no value`. Secrets are not shown."""
+    node = document.node(loc)
+    if isinstance(node, Table):
+        return "is a mapping"
+    if isinstance(node, Items):
+        return "is a list"
+    if not isinstance(node, Scalar) or node.text is None:
+        return "has no value"
+    if "token" in loc or ("headers" in loc and "set" in loc):
+        return "is not valid"
+    text = re.sub(r"//[^/@]*@", "//…@", node.text)
+    text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    printable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    source = f" (from {node.written})" if "${" in node.written and len(node.written) <= _SHOWN else ""
+    return f"is {printable if is_decimal(printable) else repr(printable)}{source}"
+
+
+def _problem(document: Document, detail: ErrorDetails) -> Problem:
+    loc = _loc(detail)
+    kind = detail["type"]
+    if kind == "missing":
+        return _missing(document, loc)
+    if kind == "extra_forbidden":
+        return _unknown(document, loc)
+    place = document.place(loc, key=detail["loc"] != loc)
+    return Problem(document.name, *place, where(document, loc), *_complaint(document, loc, detail))
+
+
+def _complaint(document: Document, loc: Loc, detail: ErrorDetails) -> tuple[str, str]:
+    key, ctx = dotted(loc) or "the file", detail.get("ctx", {})
+    if detail["loc"] != loc:
+        return f"{dotted(loc[:-1])} has the name {str(loc[-1])[:_SHOWN]!r}", str(ctx.get("error", detail["msg"]))
+    if detail["type"] == "value_error":
+        return f"{key} {shown(document, loc)}", str(ctx.get("error", detail["msg"]))
+    if detail["type"] == "kind":
+        return f"{key} {shown(document, loc)}", str(ctx.get("expected", "")).replace("{}", f"`{loc[-1]}: {{}}`")
+    field = _field(loc)
+    example = f" such as {field.examples[0]}" if field is not None and field.examples else ""
+    if detail["type"] in {"tuple_type", "list_type"}:
+        return f"{key} {shown(document, loc)}", f"write a list{example or ', each item on a line that starts with -'}"
+    return f"{key} {shown(document, loc)}", f"write a mapping{example if '{' in example else ' of its keys'}"
+
+
+def _missing(document: Document, loc: Loc) -> Problem:
+    place = document.place(loc[:-1], key=True)
+    field = _field(loc)
+    example = f"`{loc[-1]}: {field.examples[0]}`" if field is not None and field.examples else f"`{loc[-1]}:`"
+    return Problem(document.name, *place, where(document, loc), f"{dotted(loc)} is missing", f"add {example}")
+
+
+def _unknown(document: Document, loc: Loc) -> Problem:
+    place = document.place(loc, key=True)
+    section, key = _model(loc[:-1]), str(loc[-1])
+    known = list(section.model_fields) if section is not None else []
+    way_out = did_you_mean(key, known) or _elsewhere(section, key)
+    if not way_out:
+        inside = dotted(loc[:-1])
+        way_out = f"known {f'in {inside}' if inside else 'here'}: {', '.join(known)}"
+    return Problem(document.name, *place, where(document, loc), f"unknown key '{dotted(loc)[:_SHOWN]}'", way_out)
+
+
+def _elsewhere(section: type[BaseModel] | None, key: str) -> str:
+    """A key that belongs one floor lower: `percent` in a route is meant as `split.percent`."""
+    if section is None:
+        return ""
+    homes = [name for name, field in section.model_fields.items() if key in _fields(_inner(field.annotation))]
+    return f"did you mean {' or '.join(f'{home}.{key}' for home in homes)}?" if homes else ""
+
+
+def _fields(model: type[BaseModel] | None) -> Mapping[str, FieldInfo]:
+    return model.model_fields if model is not None else {}
+
+
+@cache
+def _inner(annotation: Any) -> type[BaseModel] | None:
+    """The model inside of `Model`, `Model | None`, `tuple[Model, ...]` or `dict[str, Model]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for found in map(_inner, get_args(annotation)) if found is not None), None)
+
+
+def _model(loc: Loc) -> type[BaseModel] | None:
+    model: type[BaseModel] | None = File
+    for step in loc:
+        if isinstance(step, int) or model is None:
+            continue
+        field = model.model_fields.get(step)
+        if field is not None:
+            model = _inner(field.annotation)
+        elif model is Upstreams:
+            model = Upstream
+        elif loc[-2:-1] != ("aggregate",):
+            return None
+    return model
+
+
+def _field(loc: Loc) -> FieldInfo | None:
+    return _fields(_model(loc[:-1])).get(str(loc[-1])) if loc else None
+
+
+__all__ = ["Node", "dotted", "shown", "validate", "where"]
