@@ -1,7 +1,7 @@
 """What a child process is started with: a small JSON in one environment variable and inherited descriptors.
 
-The settings travel through an inherited file without a name: neither the environment nor a command line carries
-them (they may hold secrets), and a worker starts even while control is down.
+The settings travel through an inherited file without a name: neither environment nor command line carries them
+(they may hold secrets), and a worker starts even while control is down.
 """
 
 import os
@@ -43,6 +43,7 @@ class ControlStart:
 
     run: str  # this supervisor's life: names of worker instances begin with it
     config: str  # path of routes.yaml
+    folder: str  # the state folder, held by the supervisor
     settings_fd: int  # the last good settings
     first_settings_fd: int  # those the supervisor began with: sockets and state folder follow them
     generation: int
@@ -98,9 +99,7 @@ def _read(kind: type[_Start], environ: Mapping[str, str]) -> _Start:
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.DecodeError as error:
-        raise StartError(
-            f"{VARIABLE} cannot be read: {error}; is the supervisor of another version?"
-        ) from error
+        raise StartError(f"{VARIABLE} cannot be read: {error}; is the supervisor of another version?") from error
 
 
 def _open_unnamed() -> int:

@@ -1,0 +1,45 @@
+"""The kill switch on disk: a file of its own, so that it holds whatever happens to the database or to routes.yaml."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+_NAME = "kill-switch.json"
+
+
+@dataclass(frozen=True, slots=True)
+class KillSwitchState:
+    """While on, all traffic goes to legacy."""
+
+    on: bool
+    reason: str
+    since: str | None  # when it was last turned, `2026-11-23T08:00:00.123Z`
+
+
+OFF = KillSwitchState(on=False, reason="", since=None)
+
+
+def read(folder: Path) -> KillSwitchState:
+    """What was last written; off if nothing ever was.
+
+    A file that cannot be read counts as on: someone turned the switch and we cannot tell which way, and legacy is
+    the side that is never wrong.
+    """
+    try:
+        return msgspec.json.decode((folder / _NAME).read_bytes(), type=KillSwitchState)
+    except FileNotFoundError:
+        return OFF
+    except (OSError, msgspec.DecodeError) as error:
+        return KillSwitchState(on=True, reason=f"{_NAME} cannot be read: {error}", since=None)
+
+
+def write(folder: Path, state: KillSwitchState) -> None:
+    """Replace the file as a whole and force it to the disk. Raises OSError; the old state is in force then."""
+    draft = folder / f"{_NAME}.new"
+    with draft.open("wb") as file:
+        file.write(msgspec.json.encode(state))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / _NAME)

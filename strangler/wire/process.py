@@ -1,0 +1,61 @@
+"""Child processes and signals, as the supervisor needs them."""
+
+import os
+import signal
+import site
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import strangler
+from strangler.wire.start import ControlStart, WorkerStart, to_environ
+
+
+def spawn(
+    command: Sequence[str], start: WorkerStart | ControlStart, descriptors: tuple[int, ...]
+) -> subprocess.Popen[bytes]:
+    """Start a child that inherits these descriptors. Raises OSError.
+
+    It is in a process group of its own, or Ctrl-C in a terminal would reach it past its parent.
+    """
+    return subprocess.Popen(  # noqa: S603 - our own programs, no shell
+        command, env=_environ(start), pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0
+    )
+
+
+def _environ(start: WorkerStart | ControlStart) -> dict[str, str]:
+    """Ours, the start, and, if this package is not installed but run from its folder, where to find it."""
+    environ = dict(os.environ) | to_environ(start)
+    root = str(Path(strangler.__file__).parent.parent)
+    if root not in site.getsitepackages():
+        environ["PYTHONPATH"] = os.pathsep.join(filter(None, (environ.get("PYTHONPATH"), root)))
+    return environ
+
+
+def how_it_ended(status: int) -> str:
+    """A process's return code, as subprocess gives it, in words."""
+    if status >= 0:
+        return f"exit status {status}"
+    with suppress(ValueError):
+        return f"killed by {signal.Signals(-status).name}"
+    return f"killed by signal {-status}"
+
+
+@contextmanager
+def signals(numbers: Sequence[signal.Signals]) -> Iterator[socket.socket]:
+    """A socket that yields the number of each of these signals that comes, one byte each."""
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    try:
+        yield reader
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        reader.close()
+        writer.close()
