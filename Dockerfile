@@ -1,0 +1,33 @@
+# The proxy in a container: no compiler, no pip, no root, nothing written but the state folder.
+#
+#   docker build -t strangler .
+#   docker run --read-only --tmpfs /tmp --cap-drop ALL -p 8080:8080 \
+#     -v ./routes.yaml:/etc/strangler/routes.yaml:ro -v strangler-state:/var/lib/strangler strangler
+#
+# routes.yaml listens on 0.0.0.0:8080, keeps admin on port 8081 and says `state: /var/lib/strangler`.
+# Any other command: docker run … strangler check -c /etc/strangler/routes.yaml
+
+FROM python:3.11.14-slim-bookworm AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY strangler strangler
+COPY legacy_stub legacy_stub
+# The environment has no pip of its own; byte code is made now, because nothing can be written later.
+RUN python -m venv --without-pip /opt/strangler \
+ && python -m pip --python /opt/strangler/bin/python install --no-cache-dir --compile .
+
+FROM python:3.11.14-slim-bookworm
+RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip setuptools wheel \
+ && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin strangler \
+ && install -d -o 10001 -g 10001 /var/lib/strangler
+COPY --from=build /opt/strangler /opt/strangler
+ENV PATH=/opt/strangler/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+USER 10001
+WORKDIR /var/lib/strangler
+VOLUME /var/lib/strangler
+EXPOSE 8080 8081
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s \
+  CMD ["python", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8081, timeout=2); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
+ENTRYPOINT ["strangler"]
+CMD ["serve", "-c", "/etc/strangler/routes.yaml"]
