@@ -24,6 +24,7 @@ class Oddity(StrEnum):
     BAD_ENCODING = "the path has a bad percent-encoding or invalid UTF-8"
     READINGS_DIFFER = "servers could read the path in ways that lead to different routes"
     CLIMBS = "a server could read the path as one that climbs out of the candidate's prefix"
+    TOO_LONG = "the path has unusual bytes and is too long to be looked at in every way"
 
     @property
     def is_malformed(self) -> bool:
@@ -41,6 +42,9 @@ _special = re.compile(rb"[%;\\]|//|/\.\.?(?:/|\Z)").search
 _encoded_unreserved = re.compile(rb"%(?:2[DdEe]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
 _parameters = re.compile(rb";[^/]*")
 _slashes = re.compile(rb"//+")
+
+LONGEST_UNUSUAL = 8192
+"""Bytes of a path that is not clean. Beyond it the look at its readings would cost a sender nothing and us much."""
 
 _MOST_STATES = 64
 _MOST_BYTES = 8192  # of all states together, so that a tangle costs 1 ms at most

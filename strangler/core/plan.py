@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from strangler.core.problem import Problem
+
 if TYPE_CHECKING:
     from strangler.core.routes import Route
 
@@ -47,4 +49,4 @@ class Plan(NamedTuple):
     bucket: int | None = None  # 0 to 9999; None if no bucket was needed
     sticky_key: bytes | None = None
     shadow: bool = False
-    refusal: str | None = None  # why the worker answers 400 and forwards nothing
+    refusal: Problem | None = None  # what the worker answers instead of forwarding

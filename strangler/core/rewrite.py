@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from strangler.core.path import climbs
+from strangler.core.path import climbs, has_one_reading
 
 _absolute = re.compile(rb"(?:(https?):)?//([^/?#@\\]*)(?=[/?#]|\Z)", re.IGNORECASE).match
 _path_end = re.compile(rb"[?#]|\Z").search
@@ -34,7 +34,9 @@ class Rewrite:
 
     def is_safe(self, path: bytes) -> bool:
         """False if a server could read the rewritten path as one outside the candidate's prefix."""
-        rest = _cut(path, len(self.public))[1]
+        head, rest = _cut(path, len(self.public))
+        if not all(has_one_reading(b"/" + value) for value in self._values(head).values()):
+            return False
         if not self.candidate and rest[1:2] in (b"/", b"\\"):
             return False  # `//x` would be read as a host (RFC 3986 section 4.2)
         return not climbs(rest or b"/")

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from strangler.core.head import RequestHead
 from strangler.core.match import Conditions, encode_fields
 from strangler.core.path import (
+    LONGEST_UNUSUAL,
     Oddity,
     Segments,
     decode_segments,
@@ -149,6 +150,8 @@ class RoutingTable:
         wrong = malformed(path)
         if wrong is not None:
             return wrong
+        if len(path) > LONGEST_UNUSUAL:
+            return Oddity.TOO_LONG
         route = self.find(head, decode_segments(path))
         is_text = is_well_encoded(path)
         if is_text and has_one_reading(path):

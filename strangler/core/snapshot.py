@@ -1,5 +1,6 @@
 """The routing table and settings that one request sees. A reload makes a new snapshot; none is ever changed."""
 
+from strangler.core import problem
 from strangler.core.decide import Draw, decide
 from strangler.core.head import RequestHead
 from strangler.core.path import Oddity
@@ -29,7 +30,8 @@ class Snapshot:
         """Which arm serves the request, why, and whether it gets a shadow. Never raises, whatever the bytes.
 
         `killed`: the kill switch is on, every route goes to legacy. A disabled or killed route sends its candidate
-        no shadows either. A plan with a `refusal` is answered with 400.
+        no shadows either. A plan with a `refusal` is answered with that
+        and goes nowhere.
         """
         found = self.table.lookup(head)
         if found is None:
@@ -50,5 +52,6 @@ def _has_base_path(settings: Settings, route: RouteSettings) -> bool:
 
 def _odd_plan(oddity: Oddity, is_rejecting: bool) -> Plan:
     if oddity.is_malformed:
-        return Plan(None, Arm.LEGACY, LEGACY, Reason.MALFORMED_TARGET, refusal=oddity.value)
-    return Plan(None, Arm.LEGACY, LEGACY, Reason.AMBIGUOUS_PATH, refusal=oddity.value if is_rejecting else None)
+        return Plan(None, Arm.LEGACY, LEGACY, Reason.MALFORMED_TARGET, refusal=problem.BAD_TARGET)
+    refusal = problem.AMBIGUOUS_PATH if is_rejecting else None
+    return Plan(None, Arm.LEGACY, LEGACY, Reason.AMBIGUOUS_PATH, refusal=refusal)

@@ -16,7 +16,7 @@ from strangler.core.settings import SplitSettings, StickySource
 _DIGEST_BYTES = 8  # 64 bits over 10,000 buckets: the bias of the remainder is below 1e-15
 _KEY_LIMIT_BYTES = blake2b.MAX_KEY_SIZE
 
-StickyKey = Callable[[RequestHead], bytes | None]
+_Reader = Callable[[RequestHead], bytes | None]
 
 
 def hundredths(percent: float) -> int:
@@ -52,23 +52,28 @@ class Bucketer:
 class Split:
     """One route's split, ready to be asked."""
 
-    __slots__ = ("_sources", "bucket", "hundredths")
+    __slots__ = ("_readers", "bucket", "hundredths", "sources")
 
     def __init__(self, settings: SplitSettings) -> None:
         self.hundredths = hundredths(settings.percent)
         self.bucket = Bucketer(settings.group)
-        self._sources = tuple(map(sticky_source, settings.sticky))
+        self.sources = settings.sticky
+        self._readers = tuple(map(_reader, settings.sticky))
 
     def sticky_key(self, head: RequestHead) -> bytes | None:
-        """The first sticky source that the request has; an empty value counts as absent."""
-        for source in self._sources:
-            key = source(head)
+        """The value of the first sticky source that the request has; an empty value counts as absent."""
+        for read in self._readers:
+            key = read(head)
             if key:
                 return key
         return None
 
+    def source_of(self, head: RequestHead) -> StickySource:
+        """The source that `sticky_key` takes its value from. Raises `StopIteration` if there is none."""
+        return next(source for source, read in zip(self.sources, self._readers, strict=True) if read(head))
 
-def sticky_source(source: StickySource) -> StickyKey:
+
+def _reader(source: StickySource) -> _Reader:
     """A function that reads the source's value from a request: None or empty if it is absent."""
     if source.kind == "client_ip":
         return _client_ip
@@ -82,7 +87,7 @@ def _client_ip(head: RequestHead) -> bytes:
     return head.client_ip
 
 
-def _cookie(name: bytes) -> StickyKey:
+def _cookie(name: bytes) -> _Reader:
     """The first cookie of this name that has a value.
 
     RFC 6265 section 5.4: a browser sends `name=value` pairs joined by `; `, those of the longest path first. Names

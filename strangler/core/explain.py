@@ -1,0 +1,132 @@
+"""A plan in words, for `strangler explain` and `/api/explain`: made by the very function that the worker asks."""
+
+from typing import TypedDict
+
+from strangler.core.decide import shadow_percent
+from strangler.core.head import RequestHead
+from strangler.core.path import Oddity
+from strangler.core.plan import BUCKETS, Arm, Plan, Reason
+from strangler.core.rewrite import rewrite_target
+from strangler.core.routes import Route
+from strangler.core.settings import StickySource
+from strangler.core.snapshot import Snapshot
+
+
+class Explanation(TypedDict):
+    """What would happen to a request, as plain data."""
+
+    route: str | None
+    arm: str | None
+    """`legacy` or `candidate`, the likelier one where chance decides; None if the request is refused."""
+    upstream: str | None
+    reason: str
+    """A `Reason`."""
+    bucket: int | None
+    path: str | None
+    """As the upstream sees it, without the query; None if the request is refused."""
+    shadow: bool
+    """True if a copy may go to the other arm."""
+    shadow_percent: float
+    """How many of such requests get a shadow."""
+    detail: str
+    """The reason in words."""
+
+
+def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False) -> Explanation:
+    """What `snapshot.plan` decides for the request, and why. Where chance decides, the likelier arm is shown."""
+    plan = snapshot.plan(head, _likelier, killed)
+    is_refused = plan.refusal is not None
+    percent = _shadow_percent(plan, head)
+    return Explanation(
+        route=plan.route.name if plan.route else None,
+        arm=None if is_refused else plan.arm.value,
+        upstream=None if is_refused else plan.upstream,
+        reason=plan.reason.value,
+        bucket=plan.bucket,
+        path=None if is_refused else _path(snapshot, plan, head),
+        shadow=percent > 0,
+        shadow_percent=percent,
+        detail=_detail(snapshot, plan, head),
+    )
+
+
+def _likelier() -> float:
+    return 0.5
+
+
+def _shadow_percent(plan: Plan, head: RequestHead) -> float:
+    if plan.route is None or plan.reason in (Reason.DISABLED, Reason.KILL_SWITCH):
+        return 0.0
+    return shadow_percent(plan.route, head.method, plan.arm)
+
+
+def _path(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
+    """The path of the target that goes out, to the first URL of the upstream if it has several."""
+    upstream = snapshot.settings.upstreams.get(plan.upstream)
+    base = upstream.urls[0].path.encode() if upstream else b""
+    rewrite = plan.route.rewrite if plan.route and plan.arm is Arm.CANDIDATE else None
+    return _text(rewrite_target(head.path, rewrite, base))
+
+
+def _detail(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
+    if plan.route is None:
+        return _why_unrouted(snapshot, plan, head)
+    split = plan.route.settings.split
+    match plan.reason:
+        case Reason.KILL_SWITCH:
+            return "the kill switch is on: every route goes to legacy"
+        case Reason.DISABLED:
+            return f"route '{plan.route.name}' has enabled: false"
+        case Reason.OVERRIDE:
+            return f"header {split.override} names {_arm(plan.arm)}"
+        case Reason.SPLIT_HEADER:
+            return f"header {_split_header(plan.route, head)} is one of split.headers"
+        case Reason.CHANCE:
+            return _by_chance(plan.route)
+        case _:
+            return _by_percent(plan, plan.route, head)
+
+
+def _why_unrouted(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
+    found = snapshot.table.lookup(head)
+    if not isinstance(found, Oddity):
+        return f"no route matches {_text(head.method)} {_text(head.path)}: legacy takes it"
+    if plan.refusal is not None:
+        return f"{found}: answered with {plan.refusal.status}"
+    return f"{found}: legacy takes it, byte for byte"
+
+
+def _split_header(route: Route, head: RequestHead) -> str:
+    found = (f"{_text(name)}: {_text(value)}" for name, value in route.split_headers if head.fields.get(name) == value)
+    return next(found)
+
+
+def _by_chance(route: Route) -> str:
+    split = route.settings.split
+    why = (
+        f"none of {', '.join(map(_source, split.sticky))} is present"
+        if split.sticky
+        else "the split has no sticky keys"
+    )
+    return f"{why}: by chance, {split.percent:g}% of such requests go to the candidate"
+
+
+def _by_percent(plan: Plan, route: Route, head: RequestHead) -> str:
+    split = route.settings.split
+    if plan.bucket is None:
+        return f"split.percent is {split.percent:g}: every request goes to {_arm(plan.arm)}"
+    source = _source(route.split.source_of(head))
+    where = "is below" if plan.arm is Arm.CANDIDATE else "is not below"
+    return f"bucket {plan.bucket} of {BUCKETS} for {source} {where} {split.percent:g}% of group '{split.group}'"
+
+
+def _arm(arm: Arm) -> str:
+    return "the candidate" if arm is Arm.CANDIDATE else "legacy"
+
+
+def _source(source: StickySource) -> str:
+    return "the client's address" if source.kind == "client_ip" else f"{source.kind} {source.name}"
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
