@@ -6,7 +6,7 @@ from enum import StrEnum
 class Fault(StrEnum):
     """By phase and party. The first eight are an upstream's (DESIGN section 8); the rest are the client's or ours."""
 
-    CONNECT = "connect"  # refused, unreachable, name not resolved, TLS failed, or no connection in time: nothing was sent
+    CONNECT = "connect"  # refused, unreachable, no such name, TLS failed, or not connected in time: nothing was sent
     RESET = "reset"  # the connection broke after bytes of the request may have left
     TIMEOUT = "timeout"  # no response head, or no further byte, in time
     BAD_RESPONSE = "bad_response"  # what came back is not HTTP that we would pass on

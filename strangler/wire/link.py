@@ -96,9 +96,7 @@ class WorkerLink:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(MAX_BACKOFF_S):
-                _, connection = await loop.create_unix_connection(
-                    lambda: _Connection(self._receive), self._path
-                )
+                _, connection = await loop.create_unix_connection(lambda: _Connection(self._receive), self._path)
         except (OSError, TimeoutError):
             return None
         connection.send(self._hello())

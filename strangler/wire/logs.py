@@ -1,6 +1,6 @@
 """Logs of every process: one shape, to standard output, and never waited for.
 
-Lines are gathered and written by a thread. When standard output is slower than the lines come, lines are dropped
+Lines are gathered and written by a thread. When standard output is slower than the lines come, they are dropped
 and counted; whoever serves requests does not notice.
 """
 
@@ -181,6 +181,4 @@ class _Bridge(logging.Handler):
     """Lines of libraries that use the standard library's logging, such as aiohttp and asyncio."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger().log(
-            record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info
-        )
+        structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)

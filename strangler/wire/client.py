@@ -1,0 +1,542 @@
+"""One connection from a client: requests come in one after another, each answered before the next is looked at."""
+
+import asyncio
+import math
+import re
+import socket
+import struct
+from collections.abc import Callable, Coroutine
+from typing import cast
+
+from strangler.core import problem
+from strangler.core.fault import Fault
+from strangler.core.framing import Kind
+from strangler.core.head import RequestHead
+from strangler.core.headers import HOP_BY_HOP, ForwardedFields, dropped_names, header_lines
+from strangler.core.problem import Problem
+from strangler.core.settings import LimitSettings
+from strangler.core.trust import TrustedProxies
+from strangler.wire.body import Body
+from strangler.wire.chunked import ChunkedDecoder, ChunkedError
+from strangler.wire.exchange import Exchange
+from strangler.wire.parse import AnswerParts, RequestParts, parse_request
+from strangler.wire.story import Story
+from strangler.wire.tunnel import Tunnel
+
+_AHEAD_BYTES = 64 * 1024
+"""How much of the next, pipelined request may wait while one is answered; then the client is not read from."""
+
+_LINGER_S = 2.0
+"""How long a connection that we close is still read from, so that the answer is not lost to a reset."""
+
+_CUT_DELAY_S = 0.01
+"""Lets bytes that were written in this turn of the loop leave before the connection is reset."""
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
+
+_HEAD_START = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
+_BROKEN_LINES = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class Request:
+    """One request of a client, from its head on."""
+
+    __slots__ = ("body", "exchange", "fault", "framing", "head", "is_answered", "parts", "refusal")
+
+    def __init__(self, head: RequestHead, parts: RequestParts | None, refusal: Problem | None) -> None:
+        self.head = head
+        self.parts = parts
+        """None if the head could not be read: then there is a refusal."""
+        self.refusal = refusal
+        self.body: Body | None = None
+        self.exchange: Exchange | None = None
+        self.fault: Fault | None = None
+        """What the client did wrong, or that it left."""
+        self.is_answered = False
+        """True once a byte of an answer has been written."""
+
+
+class ClientPort:
+    """What all connections of a worker share."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limits: LimitSettings,
+        serve: "Callable[[ClientConnection], Coroutine[None, None, None]]",
+        trusted: TrustedProxies,
+        on_crash: Callable[[Exception], None],
+    ) -> None:
+        self.loop = loop
+        self.limits = limits
+        self.serve = serve
+        self.trusted = trusted
+        self.on_crash = on_crash
+        self.scheme = b"http"
+        self.is_draining = False
+        self.connections: set[ClientConnection] = set()
+        self.active: set[ClientConnection] = set()
+        """Those with a request under way: looked at by `sweep_active` many times a second."""
+
+    def sweep_active(self, now: float) -> None:
+        for connection in [c for c in self.active if c.deadline < now]:
+            connection.expire(now)
+
+    def sweep_all(self, now: float) -> None:
+        for connection in [c for c in self.connections if c.deadline < now]:
+            connection.expire(now)
+
+    def drain(self) -> None:
+        """No request begins any more: idle connections close, the others after the answer under way."""
+        self.is_draining = True
+        for connection in list(self.connections):
+            connection.go_away()
+
+    def abort(self) -> None:
+        for connection in list(self.connections):
+            connection.transport.abort()
+
+
+class ClientConnection(asyncio.Protocol):
+    """Reads requests, writes answers. `worker/handler.py` tells what happens in between."""
+
+    __slots__ = (
+        "_ahead",
+        "_decoder",
+        "_inflow",
+        "_is_ending",
+        "_is_reading",
+        "_peer",
+        "_receive",
+        "_remaining",
+        "_tunnel",
+        "deadline",
+        "forwarded",
+        "is_closed",
+        "peer_ip",
+        "port",
+        "request",
+        "story",
+        "transport",
+    )
+
+    def __init__(self, port: ClientPort) -> None:
+        self.port = port
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.story = Story(self._crash)
+        self.request: Request | None = None
+        self.deadline = math.inf
+        self.is_closed = False
+        self.peer_ip = b""
+        self.forwarded: ForwardedFields = cast(ForwardedFields, None)
+        self._ahead = bytearray()
+        self._inflow: Body | None = None
+        self._tunnel: Tunnel | None = None
+        self._decoder: ChunkedDecoder | None = None
+        self._remaining = 0
+        self._is_ending = False
+        self._is_reading = True
+        self._receive: Callable[[bytes], None] = self._receive_head
+
+    # What the story does with it
+
+    async def next_request(self) -> Request | None:
+        """The next request; None if the client is done."""
+        while self.request is None:
+            if self.is_closed or self._is_ending:
+                return None
+            await self.story
+        return self.request
+
+    def begin_answer(self, head: bytes, body: Body | None, *, chunked: bool) -> None:
+        """Write an answer's head; its body follows as it comes in."""
+        request = self.request
+        if request is None or self.is_closed:
+            return
+        request.is_answered = True
+        if body is None:
+            self.transport.write(head)
+        else:
+            self._inflow = body
+            body.attach(self.transport, head, chunked=chunked)
+
+    def pass_interim(self, answer: AnswerParts) -> None:
+        """Pass a 1xx on (RFC 9110 section 15.2): 100 only if the client waits for it, and nothing to HTTP/1.0."""
+        request = self.request
+        if request is None or request.parts is None or request.parts.is_http10 or self.is_closed:
+            return
+        if answer.status == 100 and b"expect" not in request.parts.fields:
+            return
+        lines = header_lines(answer.headers, dropped_names(answer.fields, HOP_BY_HOP | {b"content-length"}))
+        status_line = b"HTTP/1.1 %d%b\r\n" % (answer.status, answer.reason or b" ")
+        self.transport.write(status_line + b"".join(lines) + b"\r\n")
+
+    def write_problem(self, answer: bytes) -> None:
+        request = self.request
+        if request is not None and not self.is_closed:
+            request.is_answered = True
+            self.transport.write(answer)
+
+    def end_request(self, *, keep: bool) -> None:
+        """The answer is complete. `keep`: the connection may serve another request."""
+        request = self.request
+        self.request = None
+        self._inflow = None
+        self.port.active.discard(self)
+        if self.is_closed:
+            return
+        is_read = request is None or request.body is None or request.body.is_finished
+        if not keep or not is_read or self.port.is_draining:
+            self._end(linger=not is_read or bool(self._ahead))
+            return
+        self._receive = self._receive_head
+        limit = self.port.limits.idle_timeout_s
+        self.deadline = math.inf if limit is None else self.port.loop.time() + limit
+        self._resume()
+        if self._ahead:
+            waiting, self._ahead = bytes(self._ahead), bytearray()
+            self._receive_head(waiting)
+
+    def cut(self) -> None:
+        """The answer cannot be completed: the client must see a broken connection, never a clean end."""
+        self.request = None
+        self._inflow = None
+        self.port.active.discard(self)
+        self._is_ending = True
+        self._receive = self._ignore
+        if not self.is_closed:
+            self.port.loop.call_later(_CUT_DELAY_S, self._reset)
+
+    def start_tunnel(self, head: bytes, tunnel: Tunnel) -> None:
+        """Write the 101, and from then on join the bytes of both sides."""
+        request = self.request
+        if request is not None:
+            request.is_answered = True
+        self._tunnel = tunnel
+        self._receive = tunnel.receive_from_client
+        self.deadline = math.inf
+        glued_answer = tunnel.upstream.start_tunnel(tunnel)
+        self.transport.write(head)
+        if glued_answer:
+            tunnel.receive_from_upstream(glued_answer)
+        if self._ahead:
+            glued_request, self._ahead = bytes(self._ahead), bytearray()
+            tunnel.receive_from_client(glued_request)
+        self._resume()
+
+    def end_tunnel(self) -> None:
+        self.request = None
+        self.port.active.discard(self)
+        self._is_ending = True
+        if not self.is_closed:
+            self.transport.close()
+
+    def go_away(self) -> None:
+        """The proxy drains."""
+        if self._tunnel is not None:
+            self._tunnel.go_away()
+        elif self.request is None and not self._is_ending:
+            self._end(linger=False)
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed: what it stood for depends on what is under way."""
+        self.deadline = math.inf
+        request = self.request
+        if request is None:
+            self._expire_without_request()
+            return
+        exchange = request.exchange
+        if exchange is None or self._is_waiting_for_client(request, exchange):
+            self._fail_request(Fault.CLIENT_TIMEOUT)
+        else:
+            exchange.fault = Fault.TIMEOUT
+            self.story.wake()
+
+    # Source of a request's body
+
+    def pause_reading(self) -> None:
+        if self._is_reading and not self.is_closed:
+            self._is_reading = False
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._resume()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        port = self.port
+        port.connections.add(self)
+        peername = transport.get_extra_info("peername")
+        address = str(peername[0]).partition("%")[0] if isinstance(peername, tuple) else "127.0.0.1"
+        address = address.removeprefix("::ffff:")
+        self.peer_ip = address.encode()
+        self.forwarded = ForwardedFields(address, port.scheme, port.trusted)
+        if port.is_draining:
+            self._end(linger=False)
+            return
+        self._expect_head()
+        self.story.begin(port.serve(self))
+        if len(port.connections) > port.limits.connections:
+            self._refuse(problem.TOO_MANY_CONNECTIONS)
+
+    def data_received(self, data: bytes) -> None:
+        self._receive(data)
+
+    def eof_received(self) -> bool:
+        if self._tunnel is not None:
+            return self._tunnel.eof_from_client()
+        if self.request is not None:
+            self._fail_request(Fault.CLIENT_GONE)  # DESIGN section 8: as nginx does
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_closed = True
+        port = self.port
+        port.connections.discard(self)
+        port.active.discard(self)
+        if self._tunnel is not None:
+            self._tunnel.client_lost()
+        elif self.request is not None:
+            self._fail_request(Fault.CLIENT_GONE)
+        else:
+            self.story.wake()
+
+    def pause_writing(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel.upstream.pause_reading()
+        elif self._inflow is not None:
+            self._inflow.pause()
+
+    def resume_writing(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel.upstream.resume_reading()
+        elif self._inflow is not None:
+            self._inflow.resume()
+            if self.request is not None and self.request.exchange is not None:
+                self._touch(self.request.exchange.clocks.idle_s)
+
+    # Reading requests
+
+    def _receive_head(self, data: bytes) -> None:
+        ahead = self._ahead
+        if ahead:
+            start = max(0, len(ahead) - 3)
+            ahead += data
+            end = ahead.find(b"\r\n\r\n", start)
+            if end >= 0:
+                data = bytes(ahead)
+                self._ahead = bytearray()
+        else:
+            end = data.find(b"\r\n\r\n")
+        if data[:2] == b"\r\n" and not ahead:  # RFC 9112 section 2.2: empty lines before a request are ignored
+            rest = data.lstrip(b"\r\n")
+            if rest:
+                self._receive_head(rest)
+            return
+        limit = self.port.limits.header_bytes
+        if end < 0:
+            if not ahead:
+                self._ahead = ahead = bytearray(data)
+                self._expect_head()
+            self._check_partial_head(ahead, limit)
+        elif end + 4 > limit:
+            self._refuse_size(data, limit)
+        else:
+            self._begin_request(data[: end + 4], data[end + 4 :])
+
+    def _begin_request(self, raw: bytes, rest: bytes) -> None:
+        parts = parse_request(raw)
+        if isinstance(parts, Problem):
+            self._refuse(parts)
+            return
+        head = RequestHead(
+            parts.method,
+            parts.target,
+            parts.path,
+            parts.query,
+            parts.host,
+            parts.headers,
+            parts.fields,
+            self.forwarded.client_ip(parts.fields),
+        )
+        request = Request(head, parts, None)
+        framing = parts.framing
+        self.deadline = math.inf
+        self._receive = self._receive_ahead
+        limit = self.port.limits.request_body_bytes
+        if framing.kind is not Kind.NONE:
+            if limit is not None and framing.length > limit:
+                self._refuse(problem.BODY_TOO_LARGE, head)
+                return
+            parts.has_upgrade = False  # a body behind an upgrade could be read as the new protocol: not offered
+            request.body = Body(self, keep=True)
+            if framing.kind is Kind.LENGTH:
+                self._remaining = framing.length
+                self._receive = self._receive_length
+            else:
+                self._decoder = ChunkedDecoder()
+                self._receive = self._receive_chunked
+            if framing.kind is Kind.LENGTH and not framing.length:
+                self._end_body(b"", request.body)
+        self.request = request
+        self.port.active.add(self)
+        if rest:
+            self._receive(rest)
+        self.story.wake()
+
+    def _receive_length(self, data: bytes) -> None:
+        request = self.request
+        assert request is not None
+        assert request.body is not None
+        self._progress(request)
+        size = len(data)
+        if size <= self._remaining:
+            self._remaining -= size
+            request.body.feed(data)
+            rest = b""
+        else:
+            request.body.feed(data[: self._remaining])
+            rest = data[self._remaining :]
+            self._remaining = 0
+        if not self._remaining:
+            self._end_body(rest, request.body)
+
+    def _receive_chunked(self, data: bytes) -> None:
+        request = self.request
+        decoder = self._decoder
+        assert request is not None
+        assert request.body is not None
+        assert decoder is not None
+        self._progress(request)
+        try:
+            payload, rest = decoder.feed(data)
+        except ChunkedError:
+            self._fail_request(Fault.CLIENT_PROTOCOL)
+            return
+        limit = self.port.limits.request_body_bytes
+        if limit is not None and request.body.received_bytes + len(payload) > limit:
+            self._fail_request(Fault.TOO_LARGE)
+            return
+        request.body.feed(payload)
+        if decoder.is_done:
+            self._decoder = None
+            request.body.trailers = decoder.trailers
+            self._end_body(rest, request.body)
+
+    def _end_body(self, rest: bytes, body: Body) -> None:
+        self._receive = self._receive_ahead
+        body.finish()
+        request = self.request
+        exchange = request.exchange if request is not None else None
+        if exchange is None:
+            self.deadline = math.inf
+        elif exchange.answer is None:
+            self._touch(exchange.clocks.response_s)
+        if rest:
+            self._receive_ahead(rest)
+
+    def _receive_ahead(self, data: bytes) -> None:
+        """Bytes of the next request, or of a tunnel that is not there yet, while this one is answered."""
+        self._ahead += data
+        if len(self._ahead) > _AHEAD_BYTES:
+            self.pause_reading()
+
+    def _ignore(self, data: bytes) -> None:
+        """The connection is ending: what still comes is read, so that it need not be reset, and forgotten."""
+
+    def _check_partial_head(self, ahead: bytearray, limit: int) -> None:
+        if len(ahead) > limit:
+            self._refuse_size(bytes(ahead), limit)
+        elif _HEAD_START.match(ahead) is None and bytes(ahead) not in (b"\r", b"\r\n"):
+            self._refuse(problem.BAD_REQUEST_LINE)
+        elif _BROKEN_LINES.search(ahead):
+            is_first = b"\n" not in ahead[:-1]
+            self._refuse(problem.BAD_REQUEST_LINE if is_first else problem.BAD_HEADER)
+
+    def _refuse_size(self, data: bytes, limit: int) -> None:
+        line_end = data.find(b"\r\n")
+        is_line = line_end < 0 or line_end > limit - 1024
+        self._refuse(problem.TARGET_TOO_LONG if is_line else problem.HEADER_TOO_LARGE)
+
+    def _refuse(self, refusal: Problem, head: RequestHead | None = None) -> None:
+        """Hand the story a request that it can only refuse; the connection is not read from any more."""
+        unread = RequestHead(b"", b"", b"", None, b"", [], {}, self.peer_ip)
+        self._receive = self._ignore
+        self._ahead = bytearray()
+        self.request = Request(head or unread, None, refusal)
+        self.port.active.add(self)
+        self.story.wake()
+
+    def _expect_head(self) -> None:
+        limit = self.port.limits.header_timeout_s
+        self.deadline = math.inf if limit is None else self.port.loop.time() + limit
+
+    # Time, and ends
+
+    def _progress(self, request: Request) -> None:
+        exchange = request.exchange
+        if exchange is not None:
+            self._touch(exchange.clocks.idle_s)
+        else:
+            self._touch(self.port.limits.idle_timeout_s or math.inf)
+
+    def _touch(self, seconds: float) -> None:
+        self.deadline = self.port.loop.time() + seconds
+
+    def _is_waiting_for_client(self, request: Request, exchange: Exchange) -> bool:
+        if exchange.answer is None:
+            body = request.body
+            return body is not None and not body.is_finished and not body.is_paused
+        return exchange.body is not None and exchange.body.is_paused
+
+    def _fail_request(self, fault: Fault) -> None:
+        request = self.request
+        if request is not None:
+            self._receive = self._ignore
+            if request.fault is None or fault is Fault.CLIENT_GONE:
+                request.fault = fault
+        self.story.wake()
+
+    def _expire_without_request(self) -> None:
+        if self._is_ending:
+            self.transport.abort()
+        elif self._ahead:
+            self._refuse(problem.HEADER_TIMEOUT)
+        else:
+            self._end(linger=False)
+
+    def _end(self, *, linger: bool) -> None:
+        """Close, after what was written has left. `linger`: the client may still be sending; hear it out."""
+        self._is_ending = True
+        self._receive = self._ignore
+        self._ahead = bytearray()
+        if self.is_closed:
+            return
+        self._touch(_LINGER_S if linger else 10.0)
+        if linger:
+            self._resume()
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+        self.story.wake()
+
+    def _resume(self) -> None:
+        if not self._is_reading and not self.is_closed:
+            self._is_reading = True
+            self.transport.resume_reading()
+
+    def _reset(self) -> None:
+        if not self.is_closed:
+            peer: socket.socket | None = self.transport.get_extra_info("socket")
+            if peer is not None:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.transport.abort()
+
+    def _crash(self, crash: Exception) -> None:
+        self.port.on_crash(crash)
+        request = self.request
+        if request is not None and request.exchange is not None:
+            request.exchange.drop()
+        self.cut()

@@ -1,0 +1,64 @@
+"""One attempt at one upstream: what the client's side and the upstream's side know of each other while it lasts."""
+
+import math
+from typing import TYPE_CHECKING
+
+from strangler.core.fault import Fault
+from strangler.core.settings import TimeoutSettings
+from strangler.wire.body import Body
+from strangler.wire.parse import AnswerParts
+
+if TYPE_CHECKING:
+    from strangler.wire.client import ClientConnection
+    from strangler.wire.upstream import UpstreamConnection
+
+
+class Clocks:
+    """The timeouts of an attempt, resolved: a limit that is off is infinite, so that nobody asks twice."""
+
+    __slots__ = ("connect_s", "idle_s", "response_s")
+
+    def __init__(self, timeouts: TimeoutSettings) -> None:
+        self.connect_s = timeouts.connect_s
+        self.response_s = math.inf if timeouts.response_s is None else timeouts.response_s
+        self.idle_s = math.inf if timeouts.idle_s is None else timeouts.idle_s
+
+
+class Exchange:
+    """Filled in by the upstream's connection; the client's story wakes to look at `answer`, `fault`, `is_done`."""
+
+    __slots__ = (
+        "answer",
+        "body",
+        "client",
+        "clocks",
+        "connection",
+        "fault",
+        "has_bytes",
+        "is_done",
+        "is_head",
+        "is_reused",
+        "may_upgrade",
+    )
+
+    def __init__(self, client: "ClientConnection", clocks: Clocks, *, is_head: bool, may_upgrade: bool) -> None:
+        self.client = client
+        self.clocks = clocks
+        self.is_head = is_head
+        self.may_upgrade = may_upgrade
+        self.connection: UpstreamConnection | None = None
+        self.is_reused = False
+        """True if the connection had served another request before."""
+        self.has_bytes = False
+        """True once any byte came back."""
+        self.answer: AnswerParts | None = None
+        self.body: Body | None = None
+        """The answer's body; None if it has none."""
+        self.fault: Fault | None = None
+        self.is_done = False
+        """True once the answer is complete."""
+
+    def drop(self) -> None:
+        """Give the attempt up: whatever the upstream still does with it is lost."""
+        if self.connection is not None:
+            self.connection.drop()

@@ -1,0 +1,84 @@
+"""A tunnel after a 101: bytes both ways, each direction closing for itself, with no timeout of its own."""
+
+from typing import TYPE_CHECKING
+
+from strangler.wire.websocket import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameBoundary
+
+if TYPE_CHECKING:
+    from strangler.wire.client import ClientConnection
+    from strangler.wire.upstream import UpstreamConnection
+
+
+class Tunnel:
+    """Joins a client's and an upstream's connection. The client's story is woken when it is over."""
+
+    def __init__(self, client: "ClientConnection", upstream: "UpstreamConnection", *, is_websocket: bool) -> None:
+        self.client = client
+        self.upstream = upstream
+        self.is_over = False
+        self.sent_bytes = 0
+        self._has_client_ended = False
+        self._has_upstream_ended = False
+        self._is_going_away = False
+        self._from_upstream = FrameBoundary() if is_websocket else None
+        self._from_client = FrameBoundary() if is_websocket else None
+
+    def receive_from_client(self, data: bytes) -> None:
+        if self._is_going_away:
+            return
+        if self._from_client is not None:
+            self._from_client.feed(data)
+        self.upstream.transport.write(data)
+
+    def receive_from_upstream(self, data: bytes) -> None:
+        self.sent_bytes += len(data)
+        if self._from_upstream is None:
+            self.client.transport.write(data)
+            return
+        if not self._is_going_away:
+            self._from_upstream.feed(data)
+            self.client.transport.write(data)
+
+    def eof_from_client(self) -> bool:
+        """The client has closed its direction. True keeps the other one open."""
+        self._has_client_ended = True
+        if self._has_upstream_ended or self.upstream.is_closed:
+            self.end()
+            return False
+        self.upstream.transport.write_eof()
+        return True
+
+    def eof_from_upstream(self) -> bool:
+        self._has_upstream_ended = True
+        if self._has_client_ended or self.client.is_closed:
+            self.end()
+            return False
+        self.client.transport.write_eof()
+        return True
+
+    def client_lost(self) -> None:
+        self.upstream.close()
+        self.end()
+
+    def upstream_lost(self) -> None:
+        """What the upstream said last still goes to the client."""
+        if not self.client.is_closed:
+            self.client.transport.close()
+        self.end()
+
+    def go_away(self) -> None:
+        """The proxy shuts down: websockets hear 1001 (RFC 6455 section 7.4.1) where a frame may begin; others end."""
+        if self._is_going_away:
+            return
+        self._is_going_away = True
+        if self._from_upstream is not None and self._from_upstream.is_between_frames:
+            self.client.transport.write(CLOSE_GOING_AWAY)
+        if self._from_client is not None and self._from_client.is_between_frames:
+            self.upstream.transport.write(CLOSE_GOING_AWAY_MASKED)
+        self.upstream.transport.close()
+        self.client.transport.close()
+
+    def end(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self.client.story.wake()

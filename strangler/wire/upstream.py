@@ -1,0 +1,264 @@
+"""One connection to an upstream. It does one exchange at a time and trusts nothing that comes back."""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from strangler.core.fault import Fault
+from strangler.core.framing import Kind
+from strangler.wire.body import Body
+from strangler.wire.chunked import ChunkedDecoder, ChunkedError
+from strangler.wire.exchange import Exchange
+from strangler.wire.parse import AnswerParts, parse_answer
+from strangler.wire.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from strangler.wire.pool import Pool
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Made and kept by a `Pool`. Bytes that nobody asked for close it; they never reach a client."""
+
+    __slots__ = (
+        "_ahead",
+        "_decoder",
+        "_pool",
+        "_receive",
+        "_remaining",
+        "_request_body",
+        "_tunnel",
+        "exchange",
+        "idle_since",
+        "is_closed",
+        "transport",
+    )
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.exchange: Exchange | None = None
+        self.is_closed = False
+        self.idle_since = 0.0
+        self._ahead = b""  # a head that is not complete, or the first bytes of a tunnel
+        self._remaining = 0
+        self._decoder: ChunkedDecoder | None = None
+        self._request_body: Body | None = None
+        self._tunnel: Tunnel | None = None
+        self._receive = self._receive_head
+
+    # What the pool and the story do with it
+
+    def send(self, exchange: Exchange, head: bytes, body: Body | None, *, chunked: bool) -> None:
+        """Write the request; its body follows as it comes in."""
+        self.exchange = exchange
+        exchange.connection = self
+        self._receive = self._receive_head
+        self._request_body = body
+        if body is None:
+            self.transport.write(head)
+        else:
+            body.attach(self.transport, head, chunked=chunked)
+
+    def drop(self) -> None:
+        """End the exchange without its answer. The connection is not used again."""
+        self._leave_exchange()
+        self.close()
+
+    def close(self) -> None:
+        if not self.is_closed:
+            self.is_closed = True
+            self.transport.abort()
+
+    def start_tunnel(self, tunnel: Tunnel) -> bytes:
+        """From now on bytes go to the tunnel. Returns those that came behind the 101."""
+        self._leave_exchange()
+        self._tunnel = tunnel
+        self._receive = tunnel.receive_from_upstream
+        glued, self._ahead = self._ahead, b""
+        return glued
+
+    def pause_reading(self) -> None:
+        if not self.is_closed:
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self.is_closed:
+            self.transport.resume_reading()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            if self._tunnel is not None:
+                self._receive(data)
+            else:
+                self._pool.forget(self)
+                self.close()
+            return
+        exchange.has_bytes = True
+        client = exchange.client
+        client.deadline = client.port.loop.time() + exchange.clocks.idle_s
+        self._receive(data)
+
+    def eof_received(self) -> bool:
+        if self._tunnel is not None:
+            return self._tunnel.eof_from_upstream()
+        exchange = self.exchange
+        if exchange is not None and exchange.answer is not None:
+            framing = exchange.answer.framing
+            if framing.kind is Kind.CLOSE and exchange.body is not None:
+                self._end_answer(is_reusable=False)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_closed = True
+        self._pool.forget(self)
+        if self._tunnel is not None:
+            self._tunnel.upstream_lost()
+        elif self.exchange is not None:
+            self._fail(Fault.RESET)
+
+    def pause_writing(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel.client.pause_reading()
+        elif self._request_body is not None:
+            self._request_body.pause()
+
+    def resume_writing(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel.client.resume_reading()
+        elif self._request_body is not None:
+            self._request_body.resume()
+
+    # Reading an answer
+
+    def _receive_head(self, data: bytes) -> None:
+        if self._ahead:
+            data = self._ahead + data
+            self._ahead = b""
+        while True:
+            end = data.find(b"\r\n\r\n")
+            if end < 0 or end > self._pool.max_head_bytes:
+                self._await_rest_of_head(data, too_large=end >= 0)
+                return
+            exchange = self.exchange
+            assert exchange is not None
+            answer = parse_answer(data[: end + 4], answers_head=exchange.is_head)
+            if answer is None:
+                self._fail(Fault.BAD_RESPONSE)
+                return
+            data = data[end + 4 :]
+            if answer.status >= 200 or answer.status == 101:
+                break
+            exchange.client.pass_interim(answer)
+            if not data:
+                return
+        if answer.status == 101:
+            self._switch(exchange, answer, data)
+        else:
+            self._begin_answer(exchange, answer, data)
+
+    def _await_rest_of_head(self, data: bytes, *, too_large: bool) -> None:
+        is_http = data.startswith(b"HTTP/1.") or b"HTTP/1.".startswith(data)
+        if too_large or len(data) > self._pool.max_head_bytes or not is_http:
+            self._fail(Fault.BAD_RESPONSE)
+        else:
+            self._ahead = data
+
+    def _switch(self, exchange: Exchange, answer: AnswerParts, glued: bytes) -> None:
+        if not exchange.may_upgrade:
+            self._fail(Fault.BAD_RESPONSE)
+            return
+        self._ahead = glued
+        self._receive = self._receive_glued
+        exchange.answer = answer
+        exchange.client.story.wake()
+
+    def _receive_glued(self, data: bytes) -> None:
+        self._ahead += data
+
+    def _begin_answer(self, exchange: Exchange, answer: AnswerParts, rest: bytes) -> None:
+        framing = answer.framing
+        exchange.answer = answer
+        if framing.kind is Kind.NONE or (framing.kind is Kind.LENGTH and not framing.length):
+            self._end_answer(is_reusable=not rest)
+            return
+        exchange.body = Body(self)
+        if framing.kind is Kind.LENGTH:
+            self._remaining = framing.length
+            self._receive = self._receive_length
+        elif framing.kind is Kind.CHUNKED:
+            self._decoder = ChunkedDecoder()
+            self._receive = self._receive_chunked
+        else:
+            self._receive = exchange.body.feed
+        if rest:
+            self._receive(rest)
+        if self.exchange is not None:  # else the end of the answer has woken the story
+            exchange.client.story.wake()
+
+    def _receive_length(self, data: bytes) -> None:
+        exchange = self.exchange
+        assert exchange is not None
+        assert exchange.body is not None
+        size = len(data)
+        if size < self._remaining:
+            self._remaining -= size
+            exchange.body.feed(data)
+            return
+        is_exact = size == self._remaining
+        exchange.body.feed(data if is_exact else data[: self._remaining])
+        self._end_answer(is_reusable=is_exact)
+
+    def _receive_chunked(self, data: bytes) -> None:
+        exchange = self.exchange
+        decoder = self._decoder
+        assert exchange is not None
+        assert exchange.body is not None
+        assert decoder is not None
+        try:
+            payload, rest = decoder.feed(data)
+        except ChunkedError:
+            self._fail(Fault.BAD_RESPONSE)
+            return
+        exchange.body.feed(payload)
+        if decoder.is_done:
+            exchange.body.trailers = decoder.trailers
+            self._end_answer(is_reusable=not rest)
+
+    def _end_answer(self, *, is_reusable: bool) -> None:
+        """The answer is complete: the connection goes back to the pool before the story goes on."""
+        exchange = self.exchange
+        assert exchange is not None
+        assert exchange.answer is not None
+        request_body = self._request_body
+        is_sent = request_body is None or request_body.is_finished
+        self._leave_exchange()
+        if is_reusable and is_sent and exchange.answer.keep_alive and not self.is_closed:
+            self._pool.give_back(self)
+        else:
+            self.close()
+        if exchange.body is not None:
+            exchange.body.finish()
+        exchange.is_done = True
+        exchange.client.story.wake()
+
+    def _fail(self, fault: Fault) -> None:
+        exchange = self.exchange
+        assert exchange is not None
+        self._leave_exchange()
+        self.close()
+        exchange.fault = fault
+        exchange.client.story.wake()
+
+    def _leave_exchange(self) -> None:
+        if self._request_body is not None:
+            self._request_body.detach()
+            self._request_body = None
+        if self.exchange is not None:
+            self.exchange.connection = None
+            self.exchange = None
+        self._decoder = None

@@ -1,0 +1,218 @@
+"""The story of one request, told top to bottom.
+
+    client ──head──▶ plan ──▶ admit ──▶ send ──▶ wait for the answer's head
+                                ▲                   │
+                                └── retry, fallback ┤ nothing has reached the client yet
+                                                    ▼
+    client ◀── head and body, or a problem ──── pass on ──▶ record
+
+What each step decides lives in `strangler.core`; what moves the bytes lives in `strangler.wire`.
+"""
+
+import random
+
+from strangler.core.fault import Fault
+from strangler.core.framing import Kind
+from strangler.core.plan import LEGACY, Arm
+from strangler.core.problem import Problem, problem_of, render
+from strangler.core.result import Result
+from strangler.core.retry import Retry, parse_retry_after
+from strangler.wire.client import ClientConnection
+from strangler.wire.exchange import Exchange
+from strangler.wire.tunnel import Tunnel
+from strangler.worker.attempt import Attempt, make_attempt
+from strangler.worker.call import Call
+from strangler.worker.heads import Locations, answer_head, switch_head
+from strangler.worker.plane import Plane
+
+
+async def serve(client: ClientConnection, plane: Plane) -> None:
+    """One client connection: request after request, until one side is done."""
+    while (request := await client.next_request()) is not None:
+        call = Call(client, request, plane.snapshot, plane.loop.time())
+        try:
+            await _answer(call, plane)
+        finally:
+            plane.record(call)
+
+
+async def _answer(call: Call, plane: Plane) -> None:
+    # 1. Decide.
+    refusal = call.request.refusal or _decide(call, plane)
+    if refusal is not None:
+        _refuse(call, plane, refusal, keep=False)
+        return
+    plan = call.plan
+    assert plan is not None
+    # 2. Try the arm that was chosen; legacy instead, if that failed and it is safe.
+    attempt, result = await _try_upstream(call, plane, plan.upstream, plan.arm)
+    try:
+        if plan.arm is Arm.CANDIDATE and _may_fall_back(call, plane, result):
+            attempt.settle()
+            plane.fell_back(call, result)
+            attempt, result = await _try_upstream(call, plane, LEGACY, Arm.LEGACY)
+        # 3. Pass on what came of it.
+        if result.fault is None and attempt.exchange is not None:
+            await _pass_on(call, plane, attempt, attempt.exchange)
+        else:
+            _fail(call, plane, result.fault or Fault.BAD_RESPONSE, attempt.retry_after_s)
+    finally:
+        attempt.settle()
+
+
+def _decide(call: Call, plane: Plane) -> Problem | None:
+    """Which arm serves the request, and why; or why it is refused."""
+    plan = call.plan = call.snapshot.plan(call.head, random.random, plane.is_killed)
+    call.arm = plan.arm
+    return plan.refusal
+
+
+async def _try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> tuple[Attempt, Result]:
+    """All attempts at one upstream: the first, and the retries that its rules and its budget allow."""
+    upstream = plane.upstreams[name]
+    call.upstream = name
+    call.arm = arm
+    call.results = []
+    while True:
+        attempt, result = await make_attempt(call, plane, upstream, arm)
+        plane.attempted(upstream, result)
+        call.results.append(result)
+        if result.cause not in upstream.admission.retry.when or call.is_over:
+            return attempt, result
+        decision = upstream.admission.retry.decide(
+            upstream.admission.budget,
+            call.head.method,
+            call.results,
+            is_answer_started=call.request.is_answered,
+            is_body_resendable=call.request.body is None or call.request.body.is_resendable,
+            retry_after_s=_retry_after(attempt, plane),
+            deadline=None,
+            now=plane.loop.time(),
+            draw=random.random,
+        )
+        if not isinstance(decision, Retry):
+            return attempt, result
+        attempt.settle()
+        if not await _pause(call, plane, decision.after_s) or not _rewind(call):
+            return attempt, result
+
+
+def _may_fall_back(call: Call, plane: Plane, result: Result) -> bool:
+    rules = plane.fallback_rules(call)
+    if result.cause not in rules.when or call.is_over:
+        return False
+    call.no_fallback = rules.why_not(
+        call.head.method,
+        call.results,
+        is_answer_started=call.request.is_answered,
+        is_body_resendable=call.request.body is None or call.request.body.is_resendable,
+        is_fenced=plane.is_fenced(call),
+    )
+    return call.no_fallback is None and _rewind(call)
+
+
+async def _pass_on(call: Call, plane: Plane, attempt: Attempt, exchange: Exchange) -> None:
+    """The answer goes to the client as it comes; what is cut short there is cut short here."""
+    request, client, answer = call.request, call.client, exchange.answer
+    assert answer is not None
+    assert request.parts is not None
+    call.status = answer.status
+    plane.answered(call, call.results[-1])
+    arm = Arm(call.arm) if plane.exposes_arm else None
+    if answer.status == 101:
+        await _tunnel(call, exchange, switch_head(answer, arm))
+        return
+    parts = request.parts
+    body = exchange.body
+    chunked = body is not None and answer.framing.kind is not Kind.LENGTH and not parts.is_http10
+    is_delimited = body is None or chunked or answer.framing.kind is Kind.LENGTH
+    keep = parts.keep_alive and is_delimited and not client.port.is_draining
+    locations = _locations(call, attempt)
+    if request.body is not None:
+        request.body.release()
+    head = answer_head(parts, answer, arm, locations, keep_alive=keep, chunked=chunked)
+    client.begin_answer(head, body, chunked=chunked)
+    while not exchange.is_done and exchange.fault is None and request.fault is None:
+        await client.story
+    call.sent_bytes = 0 if body is None else body.received_bytes
+    if exchange.is_done and request.fault is None:
+        client.end_request(keep=keep)
+        return
+    call.fault = request.fault or exchange.fault
+    client.cut()
+
+
+async def _tunnel(call: Call, exchange: Exchange, head: bytes) -> None:
+    """After a 101 the two sides talk to each other, for as long as they like."""
+    client, connection, parts = call.client, exchange.connection, call.request.parts
+    assert parts is not None
+    if connection is None or client.is_closed:
+        call.fault = call.request.fault or exchange.fault or Fault.RESET
+        client.cut()
+        return
+    exchange.is_done = True
+    is_websocket = parts.fields[b"upgrade"].lower() == b"websocket"
+    tunnel = Tunnel(client, connection, is_websocket=is_websocket)
+    client.start_tunnel(head, tunnel)
+    while not tunnel.is_over:
+        await client.story
+    call.sent_bytes = tunnel.sent_bytes
+    client.end_tunnel()
+
+
+def _fail(call: Call, plane: Plane, fault: Fault, retry_after_s: float | None) -> None:
+    """No answer came that could be passed on."""
+    if fault is Fault.CLIENT_GONE:
+        call.fault = fault
+        call.client.cut()
+    else:
+        _refuse(call, plane, problem_of(fault, retry_after_s), keep=fault.is_upstream or fault.is_unsent)
+
+
+def _refuse(call: Call, plane: Plane, refusal: Problem, *, keep: bool) -> None:
+    """Answer with a problem of our own. `keep`: the connection's framing is not in doubt."""
+    request, client = call.request, call.client
+    call.refused(refusal)
+    if request.fault is Fault.CLIENT_GONE:
+        call.fault = Fault.CLIENT_GONE
+        client.cut()
+        return
+    parts = request.parts
+    is_read = request.body is None or request.body.is_finished
+    keep = keep and parts is not None and parts.keep_alive and is_read and not client.port.is_draining
+    request_id = call.trace.request_id.decode("latin-1")
+    bodyless = call.head.method == b"HEAD"
+    client.write_problem(render(refusal, request_id, plane.http_date(), close=not keep, bodyless=bodyless))
+    client.end_request(keep=keep)
+
+
+async def _pause(call: Call, plane: Plane, seconds: float) -> bool:
+    """Wait before a retry; False if the client left meanwhile."""
+    until = plane.loop.time() + seconds
+    timer = plane.loop.call_at(until, call.client.story.wake)
+    while plane.loop.time() < until and not call.is_over:
+        await call.client.story
+    timer.cancel()
+    return not call.is_over
+
+
+def _rewind(call: Call) -> bool:
+    """Make ready to be sent once more."""
+    call.request.exchange = None
+    return call.request.body is None or call.request.body.rewind()
+
+
+def _retry_after(attempt: Attempt, plane: Plane) -> float | None:
+    answer = attempt.exchange.answer if attempt.exchange is not None else None
+    value = answer.fields.get(b"retry-after") if answer is not None else None
+    return None if value is None else parse_retry_after(value, plane.unix_time())
+
+
+def _locations(call: Call, attempt: Attempt) -> Locations | None:
+    """How to rewrite Location and Content-Location; None where the upstream sees the client's own paths."""
+    url = attempt.endpoint.key.url if attempt.endpoint is not None else None
+    route = call.plan.route if call.plan is not None and call.arm == Arm.CANDIDATE else None
+    parts = call.request.parts
+    if url is None or parts is None or route is None or not route.is_moved:
+        return None
+    return Locations(route, url, call.head.path, parts.host_value)

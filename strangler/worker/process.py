@@ -1,0 +1,167 @@
+"""A worker process from start to end: event loop, sockets, link, ticks, signals."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+import traceback
+
+import structlog
+import uvloop
+
+from strangler.core.trust import TrustedProxies
+from strangler.wire import logs
+from strangler.wire.client import ClientConnection, ClientPort
+from strangler.wire.link import WorkerLink
+from strangler.wire.logs import LogWriter
+from strangler.wire.messages import Hello, KillSwitch, LoadedGeneration, Push, ToWorker, decode_settings
+from strangler.wire.numbers import Numbers
+from strangler.wire.start import StartError, WorkerStart
+from strangler.worker.handler import serve
+from strangler.worker.plane import Plane
+from strangler.worker.record import Record
+
+_ACTIVE_TICK_S = 0.05
+"""How late a timeout of a request may be noticed."""
+
+_IDLE_TICK_S = 1.0
+"""The same for idle connections: ten thousand of them cost 0.05 % of a core."""
+
+_GC_THRESHOLDS = (50_000, 20, 50)
+"""Requests leave no cycles behind; a collection that finds nothing costs milliseconds of everyone's time."""
+
+_GOODBYE_S = 0.5
+"""After a drain: how long closing connections may take to flush."""
+
+
+class Worker:
+    """Owns all that lives as long as the process."""
+
+    def __init__(self, start: WorkerStart, loop: asyncio.AbstractEventLoop, writer: LogWriter) -> None:
+        settings = decode_settings(start.settings())
+        self._start = start
+        self._loop = loop
+        self._writer = writer
+        self._process = f"worker-{start.index}"
+        logs.configure(settings.log, self._process, writer)
+        self._log = structlog.get_logger()
+        self._numbers = Numbers()
+        record = Record(self._numbers, writer, self._process, os.getpid())
+        self._plane = Plane(loop, settings, start.generation, self._numbers, record)
+        self._plane.is_killed = start.killed
+        self._port = ClientPort(
+            loop,
+            settings.limits,
+            lambda client: serve(client, self._plane),
+            TrustedProxies(settings.trusted_proxies),
+            self._crashed,
+        )
+        self._link = WorkerLink(start.link_path, self._hello, self._numbers, self._receive)
+        self._plane.link = self._link
+        self._servers: list[asyncio.Server] = []
+        self._stop = asyncio.Event()
+        self._ticks: set[asyncio.TimerHandle] = set()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM, or until the supervisor is gone; then drain."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        self._loop.add_reader(self._start.lifeline_fd, self._stop.set)
+        link = asyncio.create_task(self._link.run())
+        active = asyncio.create_task(self._tick_active())
+        idle = asyncio.create_task(self._tick_idle())
+        for descriptor in self._start.listen_fds:
+            listener = socket.socket(fileno=descriptor)
+            server = await self._loop.create_server(lambda: ClientConnection(self._port), sock=listener, backlog=4096)
+            self._servers.append(server)
+        self._log.info("worker.ready", generation=self._plane.snapshot.generation)
+        await self._stop.wait()
+        await self._drain()
+        for task in (active, idle, link):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._plane.measure()
+        await self._link.close()
+        self._plane.upstreams.close()
+
+    async def _drain(self) -> None:
+        """Accept no more, let what is under way finish within `limits.drain`."""
+        self._loop.remove_reader(self._start.lifeline_fd)
+        for server in self._servers:
+            server.close()
+        self._port.drain()
+        if not await self._empties(self._port.active, self._plane.snapshot.settings.limits.drain_s):
+            self._log.warning("worker.drain_expired", requests=len(self._port.active))
+        await self._empties(self._port.connections, _GOODBYE_S)
+        self._port.abort()
+        await asyncio.sleep(0)
+
+    async def _empties(self, connections: set[ClientConnection], seconds: float) -> bool:
+        """Wait until no connection is left in the set; False if the time was not enough."""
+        until = self._loop.time() + seconds
+        while connections and self._loop.time() < until:  # noqa: ASYNC110 - an event would burden the hot path
+            await asyncio.sleep(0.02)
+        return not connections
+
+    async def _tick_active(self) -> None:
+        while True:
+            await asyncio.sleep(_ACTIVE_TICK_S)
+            self._port.sweep_active(self._loop.time())
+
+    async def _tick_idle(self) -> None:
+        connections = self._numbers.gauge("strangler_connections")
+        dropped = self._numbers.counter("strangler_log_dropped_total")
+        while True:
+            await asyncio.sleep(_IDLE_TICK_S / 4)
+            self._plane.measure()
+            connections.set(len(self._port.connections))
+            if self._writer.dropped > dropped.value:
+                dropped.inc(self._writer.dropped - dropped.value)
+            now = self._loop.time()
+            self._port.sweep_all(now)
+            self._plane.upstreams.sweep(now)
+
+    def _hello(self) -> Hello:
+        return Hello(self._start.index, self._start.instance, os.getpid(), self._plane.snapshot.generation)
+
+    def _receive(self, message: ToWorker) -> None:
+        if isinstance(message, KillSwitch):
+            self._plane.is_killed = message.on
+        elif isinstance(message, Push):
+            self._load(message)
+
+    def _load(self, push: Push) -> None:
+        settings = decode_settings(push.settings)
+        self._plane.adopt(settings, push.generation)
+        self._port.limits = settings.limits
+        self._port.trusted = TrustedProxies(settings.trusted_proxies)
+        logs.configure(settings.log, self._process, self._writer)
+        self._link.offer(LoadedGeneration(push.generation))
+
+    def _crashed(self, crash: Exception) -> None:
+        """A bug in the story of a request: that connection ends, the others go on."""
+        self._log.error("worker.crash", error=repr(crash), traceback="".join(traceback.format_exception(crash)))
+
+
+async def _run(start: WorkerStart, writer: LogWriter) -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    await Worker(start, asyncio.get_running_loop(), writer).run()
+
+
+def main() -> None:
+    """`python -m strangler.worker`, as the supervisor starts it."""
+    try:
+        start = WorkerStart.from_environ()
+    except StartError as error:
+        sys.exit(f"strangler: {error}")
+    writer = LogWriter()
+    try:
+        uvloop.run(_run(start, writer))
+    finally:
+        writer.close()
