@@ -73,7 +73,7 @@ def run(config: Path, settings: Settings, commands: Commands | None = None) -> i
     try:
         with hold(folder) as was_killed, _sockets(settings, folder, was_killed) as sockets:
             write_running(folder, sockets.running())
-            return _Supervisor(config.absolute(), settings, folder, sockets, commands or Commands()).run()
+            return _Supervisor(config, settings, folder, sockets, commands or Commands()).run()
     except (FolderError, ListenError) as error:
         raise SupervisorError(str(error)) from error
     finally:

@@ -12,6 +12,7 @@ _COMMANDS = {
     "check": "check",
     "explain": "explain",
     "status": "status",
+    "kill-switch": "kill_switch",
     "shift": "shift",
     "schema": "schema",
     "demo": "demo",

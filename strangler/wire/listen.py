@@ -60,6 +60,7 @@ def listen_locally(folder: Path) -> tuple[socket.socket, Path]:
     try:
         listener.bind(os.fspath(path))
         listener.listen(BACKLOG)
+        listener.setblocking(False)
     except OSError as error:
         listener.close()
         raise ListenError(f"state: cannot make a socket at {path}: {error.strerror}") from error

@@ -1,0 +1,23 @@
+"""`strangler kill-switch`: all traffic to legacy, now."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from strangler.cli._admin import admin_option, config_option, find_admin
+
+
+@click.command()
+@click.argument("turn", type=click.Choice(["on", "off"]))
+@click.option("--reason", default="", help="Why; shown in the log and by `strangler status`.")
+@config_option
+@admin_option
+def command(turn: Literal["on", "off"], reason: str, config: Path, admin: str | None) -> None:
+    """Send all traffic to legacy (on), or back by the routes (off).
+
+    It takes effect at once in every worker, needs no valid routes.yaml, and holds until it is turned off, restarts
+    included.
+    """
+    state = find_admin(config, admin).ask("POST", "/api/kill-switch", {"on": turn == "on", "reason": reason})
+    click.echo("kill switch on: all traffic goes to legacy" if state["on"] else "kill switch off: the routes decide")

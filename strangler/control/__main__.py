@@ -1,0 +1,157 @@
+"""The control process: started by the supervisor, ends when told to or when the supervisor is gone."""
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import cast
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from strangler.control import kill_switch
+from strangler.control.admin import application
+from strangler.control.links import LinksState
+from strangler.control.plane import ControlState
+from strangler.control.reload import InForce, ReloadState
+from strangler.control.store import Store
+from strangler.control.totals import TotalsState
+from strangler.core.settings import Settings
+from strangler.wire import logs
+from strangler.wire.messages import (
+    Adopt,
+    Draining,
+    DrainSeen,
+    FrameReader,
+    FromSupervisor,
+    Processes,
+    Reload,
+    ToSupervisor,
+    decode_settings,
+    encode_frame,
+)
+from strangler.wire.start import ControlStart, read_file
+
+SHUTDOWN_S = 1.0  # for answers of the admin listener that are under way
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Run until the end."""
+    start = ControlStart.from_environ()
+    encoded = read_file(start.settings_fd)
+    settings = decode_settings(encoded)
+    first = decode_settings(read_file(start.first_settings_fd))
+    os.close(start.settings_fd)
+    os.close(start.first_settings_fd)
+    writer = logs.LogWriter()
+    logs.configure(settings.log, "control", writer)
+    try:
+        uvloop.run(_run(start, first, InForce(settings, encoded, start.generation, logs.utc_now()), writer))
+    finally:
+        writer.close()
+
+
+async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: logs.LogWriter) -> None:
+    folder = Path(start.folder)
+    store = Store(folder / "strangler.db")
+    totals = TotalsState()
+    links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(folder))
+    supervisor = _SupervisorEnd()
+
+    def adopt(new: InForce) -> None:
+        logs.configure(new.settings.log, "control", writer)
+        links.publish(new.generation, new.encoded)
+        supervisor.send(Adopt(new.generation, new.encoded, new.settings.workers, new.settings.limits.drain_s))
+
+    reload = ReloadState(Path(start.config), os.environ, first, in_force, adopt)
+    state = ControlState(folder, start.run, start.listen, reload, links, store)
+    await state.restore()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(state.close)
+        await supervisor.attach(start.supervisor_fd, state)
+        await _serve_admin(stack, state, start.admin_fds)
+        log.info("control.started", generation=in_force.generation)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(reload.run()),
+                group.create_task(state.keep_saving()),
+                group.create_task(_accept(links, socket.socket(fileno=start.link_fd))),
+            ]
+            await supervisor.ended.wait()
+            for task in tasks:
+                task.cancel()
+
+
+async def _serve_admin(stack: AsyncExitStack, state: ControlState, descriptors: tuple[int, ...]) -> None:
+    runner = web.AppRunner(application(state), access_log=None, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    for descriptor in descriptors:
+        await web.SockSite(runner, socket.socket(fileno=descriptor)).start()
+
+
+async def _accept(links: LinksState, listener: socket.socket) -> None:
+    """Take in workers. Not by a server of the loop: some remove the socket's file as they close, and it is not ours."""
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            connection, _ = await loop.sock_accept(listener)
+            await loop.connect_accepted_socket(links.accept, connection)
+    finally:
+        links.abort()
+        listener.close()
+
+
+class _SupervisorEnd(asyncio.Protocol):
+    """Control's end of its talk with the supervisor, and what ends this process: SIGTERM, or the supervisor's end."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self._frames: FrameReader[FromSupervisor] = FrameReader(FromSupervisor)  # type: ignore[arg-type]
+        self._transport: asyncio.Transport | None = None
+        self._state: ControlState | None = None
+
+    async def attach(self, descriptor: int, state: ControlState) -> None:
+        """Begin to listen."""
+        self._state = state
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.ended.set)
+        for number in (signal.SIGINT, signal.SIGHUP):  # meant for the supervisor
+            loop.add_signal_handler(number, lambda: None)
+        await loop.connect_accepted_socket(lambda: self, socket.socket(fileno=descriptor))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        for message in self._frames.feed(data):
+            self._on_message(message)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.ended.set()
+
+    def send(self, message: ToSupervisor) -> None:
+        """Send; it is the supervisor's own business to read."""
+        if self._transport is not None:
+            self._transport.write(encode_frame(message))
+
+    def _on_message(self, message: FromSupervisor) -> None:
+        if self._state is None:
+            return
+        match message:
+            case Reload():
+                self._state.reload.ask()
+            case Draining():
+                self._state.is_draining = True
+                self.send(DrainSeen())
+            case Processes(processes):
+                self._state.set_processes(processes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The numbers in Prometheus' text formats."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from strangler.control.totals import Key, Vector
+from strangler.wire.numbers import BOUNDS_S, FAMILIES, Family
+
+_OWN = {
+    "strangler_config_last_reload_successful": "1 if routes.yaml is in force as it stands, 0 if it was rejected.",
+    "strangler_config_generation": "Goes up with every routes.yaml that is put in force.",
+    "strangler_workers": "Workers that are connected.",
+    "strangler_kill_switch": "1 while the kill switch sends all traffic to legacy.",
+}
+_BOUND_TEXTS = (*map(str, BOUNDS_S), "+Inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """All that is exposed, at one moment. `own`: control's gauges by name."""
+
+    totals: Mapping[Key, Vector]
+    gauges: Mapping[Key, float]
+    own: Mapping[str, float]
+
+
+def expose(numbers: Numbers, accept: str) -> tuple[bytes, str]:
+    """The text and its content type, in the format that the Accept header prefers."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Once(numbers))
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+class _Once(Collector):
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+
+    def collect(self) -> Iterable[Metric]:
+        families = {name: _family(family) for name, family in FAMILIES.items()}
+        for (name, labels), vector in self._numbers.totals.items():
+            _add(families[name], labels, vector)
+        for (name, labels), value in self._numbers.gauges.items():
+            _add(families[name], labels, (value,))
+        yield from families.values()
+        for name, help_text in _OWN.items():
+            yield GaugeMetricFamily(name, help_text, value=self._numbers.own[name])
+
+
+def _family(family: Family) -> Metric:
+    match family.kind:
+        case "counter":
+            return CounterMetricFamily(family.name, family.help, labels=family.labels)
+        case "gauge":
+            return GaugeMetricFamily(family.name, family.help, labels=family.labels)
+        case "histogram":
+            return HistogramMetricFamily(family.name, family.help, labels=family.labels)
+
+
+def _add(metric: Metric, labels: tuple[str, ...], vector: Vector) -> None:
+    if isinstance(metric, HistogramMetricFamily):
+        *buckets, sum_s = vector
+        metric.add_metric(labels, list(zip(_BOUND_TEXTS, accumulate(buckets), strict=True)), sum_s)
+    elif isinstance(metric, CounterMetricFamily | GaugeMetricFamily):
+        metric.add_metric(labels, vector[0])

@@ -1,0 +1,140 @@
+"""The state of the control process, and all that can be asked of it."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from strangler.control import kill_switch, status
+from strangler.control.exposition import Numbers
+from strangler.control.kill_switch import KillSwitchState
+from strangler.control.links import LinksState
+from strangler.control.readiness import LegacyProbe
+from strangler.control.reload import ReloadState
+from strangler.control.store import Store, StoreError, load_numbers, save_numbers
+from strangler.core.settings import Settings
+from strangler.core.snapshot import Snapshot
+from strangler.wire.logs import utc_now
+from strangler.wire.messages import ProcessInfo
+
+SAVE_EVERY_S = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class ControlState:
+    """Owns the parts of control."""
+
+    folder: Path
+    run: str
+    listen: str
+    reload: ReloadState
+    links: LinksState
+    store: Store
+    processes: list[ProcessInfo] = field(default_factory=list)
+    is_draining: bool = False
+    _legacy: LegacyProbe = field(default_factory=LegacyProbe)
+    _snapshot: Snapshot | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self.reload.in_force.settings
+
+    @property
+    def kill_switch(self) -> KillSwitchState:
+        return self.links.kill_switch
+
+    def set_processes(self, processes: list[ProcessInfo]) -> None:
+        """What lives now, as the supervisor tells it."""
+        self.processes = processes
+        self.links.set_living(frozenset(info.instance for info in processes if info.role == "worker"))
+
+    async def readiness(self) -> dict[str, Any]:
+        """`ready`, the checks that make it, and the problems of the latest routes.yaml (which do not)."""
+        checks = {
+            "workers": bool(self.links.workers),
+            "legacy": await self._legacy.is_reachable(self.settings),
+            "not_draining": not self.is_draining,
+        }
+        in_force = self.reload.in_force
+        return {
+            "ready": all(checks.values()),
+            "checks": checks,
+            "generation": in_force.generation,
+            "is_rejected": bool(in_force.problems),
+            "problems": list(in_force.problems),
+        }
+
+    def numbers(self) -> Numbers:
+        """All metrics, at this moment."""
+        in_force = self.reload.in_force
+        own = {
+            "strangler_config_last_reload_successful": float(not in_force.problems),
+            "strangler_config_generation": float(in_force.generation),
+            "strangler_workers": float(len(self.links.workers)),
+            "strangler_kill_switch": float(self.kill_switch.on),
+        }
+        return Numbers(self.links.totals.values(), self.links.totals.gauges(), own)
+
+    def status(self) -> dict[str, Any]:
+        """For `/api/status`."""
+        return status.status(
+            self.reload.in_force,
+            self.processes,
+            self.links,
+            self.kill_switch,
+            self.is_draining,
+            self.listen,
+            {"store": self.store.problem},
+        )
+
+    async def snapshot(self) -> Snapshot:
+        """Of the settings in force. Made when asked for first: 10,000 routes take a moment."""
+        in_force = self.reload.in_force
+        if self._snapshot is None or self._snapshot.generation != in_force.generation:
+            self._snapshot = await asyncio.to_thread(Snapshot, in_force.settings, in_force.generation)
+        return self._snapshot
+
+    async def turn_kill_switch(self, on: bool, reason: str) -> KillSwitchState:
+        """Write it down, then tell all workers. Raises OSError; nothing has changed then."""
+        state = KillSwitchState(on, reason, utc_now())
+        await asyncio.to_thread(kill_switch.write, self.folder, state)
+        self.links.turn(state)
+        log.warning("kill_switch.on" if on else "kill_switch.off", reason=reason)
+        return state
+
+    async def restore(self) -> None:
+        """Go on with what an earlier control of this run had stored."""
+        with suppress(StoreError):  # told by the store itself
+            rows = await self.store.call(lambda connection: load_numbers(connection, self.run))
+            self.links.totals.restore(rows)
+
+    async def save(self) -> None:
+        """Store what workers have counted since the last time."""
+        totals = self.links.totals
+        batch = totals.unsaved()
+        if not batch.rows and not batch.gone:
+            return
+        try:
+            is_whole = await self.store.call(lambda connection: save_numbers(connection, self.run, batch))
+        except StoreError:
+            totals.not_saved(batch)
+            return
+        if not is_whole:
+            totals.mark_all_unsaved()
+
+    async def keep_saving(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(SAVE_EVERY_S)
+            await self.save()
+
+    async def close(self) -> None:
+        """Store what is left, and end."""
+        await self.save()
+        await self.store.close()

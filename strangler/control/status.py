@@ -1,0 +1,106 @@
+"""What `strangler status` and `/api/status` say, as plain data."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from strangler import __version__
+from strangler.control.kill_switch import KillSwitchState
+from strangler.control.links import LinksState
+from strangler.control.reload import InForce
+from strangler.control.totals import Key, Vector
+from strangler.core.plan import Arm
+from strangler.core.settings import MatchSettings, RouteSettings, UpstreamSettings
+from strangler.wire.messages import ProcessInfo
+
+_BREAKER_STATES = ("closed", "half_open", "open")
+
+
+def status(
+    in_force: InForce,
+    processes: list[ProcessInfo],
+    links: LinksState,
+    kill_switch: KillSwitchState,
+    is_draining: bool,
+    listen: str,
+    problems: Mapping[str, str | None],
+) -> dict[str, Any]:
+    """`problems`: what is wrong with parts of control, by part; None if nothing is."""
+    totals, gauges = links.totals.values(), links.totals.gauges()
+    counts = _counts(totals)
+    settings = in_force.settings
+    return {
+        "version": __version__,
+        "listen": listen,
+        "is_draining": is_draining,
+        "pid": _pids(processes),
+        "workers": [_worker(process, links) for process in processes if process.role == "worker"],
+        "config": {
+            "generation": in_force.generation,
+            "since": in_force.since,
+            "problems": list(in_force.problems),
+            "warnings": list(in_force.warnings),
+            "inactive": list(in_force.inactive),
+            "needs_restart": list(in_force.needs_restart),
+        },
+        "kill_switch": {"on": kill_switch.on, "reason": kill_switch.reason, "since": kill_switch.since},
+        "problems": {part: problem for part, problem in problems.items() if problem is not None},
+        "upstreams": [_upstream(upstream, gauges, links.breaker_reasons) for upstream in settings.upstreams.values()],
+        "routes": [_route(route, counts) for route in settings.routes],
+        "unrouted": {"requests": {Arm.LEGACY.value: counts.get(("", Arm.LEGACY.value), 0)}},
+    }
+
+
+def _pids(processes: list[ProcessInfo]) -> dict[str, Any]:
+    pids: dict[str, Any] = {process.role: process.pid for process in processes if process.role != "worker"}
+    return pids | {"workers": [process.pid for process in processes if process.role == "worker"]}
+
+
+def _worker(process: ProcessInfo, links: LinksState) -> dict[str, Any]:
+    worker = links.workers.get(process.instance)
+    return {
+        "index": process.index,
+        "pid": process.pid,
+        "restarts": process.restarts,
+        "is_connected": worker is not None,
+        "generation": worker.generation if worker else None,
+        "silent_s": round(time.monotonic() - worker.heard, 1) if worker else None,
+    }
+
+
+def _upstream(upstream: UpstreamSettings, gauges: Mapping[Key, float], reasons: Mapping[str, str]) -> dict[str, Any]:
+    state = int(gauges.get(("strangler_breaker_state", (upstream.name,)), 0))
+    return {
+        "name": upstream.name,
+        "urls": list(map(str, upstream.urls)),
+        "breaker": _BREAKER_STATES[state] if upstream.breaker else "disabled",
+        "breaker_reason": reasons.get(upstream.name) if state else None,
+        "in_flight": int(gauges.get(("strangler_in_flight", (upstream.name,)), 0)),
+    }
+
+
+def _route(route: RouteSettings, counts: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+    return {
+        "name": route.name,
+        "match": _match(route.match),
+        "candidate": route.candidate,
+        "enabled": route.enabled,
+        "percent": route.split.percent,
+        "requests": {arm.value: counts.get((route.name, arm.value), 0) for arm in Arm},
+    }
+
+
+def _match(match: MatchSettings) -> str:
+    """`GET,HEAD shop.example.com/api/orders/*`"""
+    path = match.path if match.path is not None else f"{(match.prefix or '').rstrip('/')}/*"
+    return f"{','.join(match.methods)} {match.host or ''}{path}".strip()
+
+
+def _counts(totals: Mapping[Key, Vector]) -> dict[tuple[str, str], int]:
+    """Requests by route and arm."""
+    counts: dict[tuple[str, str], int] = {}
+    for (name, labels), (value, *_) in totals.items():
+        if name == "strangler_requests_total":
+            key = labels[0], labels[1]
+            counts[key] = counts.get(key, 0) + int(value)
+    return counts
