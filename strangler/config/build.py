@@ -3,6 +3,7 @@
 from functools import cache
 
 from strangler.config import schema
+from strangler.config.types import Pairs
 from strangler.core import settings
 
 
@@ -52,7 +53,9 @@ def _upstream(name: str, upstream: schema.Upstream) -> settings.UpstreamSettings
         urls=upstream.urls if upstream.url is None else (upstream.url,),
         tls=settings.TlsSettings(upstream.tls.ca, upstream.tls.verify),
         host=upstream.host,
-        timeouts=settings.TimeoutSettings(upstream.timeouts.connect, upstream.timeouts.response, upstream.timeouts.idle),
+        timeouts=settings.TimeoutSettings(
+            upstream.timeouts.connect, upstream.timeouts.response, upstream.timeouts.idle
+        ),
         bulkhead=_bulkhead(upstream.bulkhead),
         breaker=_breaker(upstream.breaker),
         retry=_retry(upstream.retry),
@@ -123,7 +126,7 @@ def _match(match: schema.Match) -> settings.MatchSettings:
     )
 
 
-def _lower(pairs: schema.Pairs) -> schema.Pairs:
+def _lower(pairs: Pairs) -> Pairs:
     return tuple((name.lower(), value) for name, value in pairs)
 
 
@@ -131,7 +134,8 @@ def _aggregate(parts: dict[str, schema.Part] | None) -> tuple[settings.Aggregate
     if parts is None:
         return None
     return tuple(
-        settings.AggregatePart(name, part.upstream, part.path, part.required, part.timeout) for name, part in parts.items()
+        settings.AggregatePart(name, part.upstream, part.path, part.required, part.timeout)
+        for name, part in parts.items()
     )
 
 
@@ -162,7 +166,11 @@ def _timeouts(route: schema.Route, upstreams: dict[str, settings.UpstreamSetting
 def _fallback(fallback: schema.Fallback | None) -> settings.FallbackSettings | None:
     if fallback is None:
         return None
-    return _default_fallback() if not fallback.model_fields_set else settings.FallbackSettings(fallback.when, fallback.fence)
+    return (
+        _default_fallback()
+        if not fallback.model_fields_set
+        else settings.FallbackSettings(fallback.when, fallback.fence)
+    )
 
 
 def _shadow(shadow: schema.Shadow | None) -> settings.ShadowSettings | None:

@@ -1,7 +1,7 @@
 """The text of a YAML file as a tree in which every value knows its place. No meaning yet, and no YAML types:
 
-a scalar is its own text, only an unquoted `null`, `~` or nothing at all is None. The tree is built from libyaml's events:
-PyYAML's own composer makes objects enough that 10,000 routes take two seconds.
+a scalar is its own text, only an unquoted `null`, `~` or nothing at all is None. The tree is built from libyaml's
+events, which knows styles and marks and costs less than PyYAML's composer.
 """
 
 import re
@@ -28,15 +28,31 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udf
 
 @dataclass(slots=True, eq=False)
 class Scalar:
-    """`text` after variables are filled in, `written` before. `start` and `end` are libyaml's marks."""
+    """`text` is the value, its variables filled in. What else there is to know stays in libyaml's event."""
 
     text: str | None
-    written: str
-    start: Any
-    end: Any
-    style: str = ""
+    event: Any
     is_broken: bool = False
     """Its value could not be told (a missing variable, a bad alias), and the problem is noted already."""
+
+    @property
+    def written(self) -> str:
+        """The value before variables were filled in."""
+        return self.event.value if type(self.event) is yaml.ScalarEvent else ""
+
+    @property
+    def start(self) -> Any:
+        """libyaml's mark: `line` and `column` from 0, `index` in characters."""
+        return self.event.start_mark
+
+    @property
+    def end(self) -> Any:
+        return self.event.end_mark
+
+    @property
+    def style(self) -> str:
+        """The quote, `|` or `>`; empty for a plain one."""
+        return self.event.style or ""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +63,7 @@ class Items:
     items: "list[Node]" = field(default_factory=list)
     flow: bool = False
     end: Any = None
+    has_lost: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +93,8 @@ class Document:
     problems: list[Problem]
     aliased: set[int] = field(default_factory=set)
     """`id` of every node that is used in more than one place."""
+    is_whole: bool = True
+    """False once something was cut out of the tree."""
 
     def node(self, loc: Loc) -> Node | None:
         """The node at a path, or None."""
@@ -123,7 +142,7 @@ def plain(node: Node) -> Plain:
         return node.text
     if type(node) is Table:
         return {key: plain(value) for key, value in node.values.items()}
-    assert type(node) is Items  # noqa: S101  (three kinds of node)
+    assert type(node) is Items
     return [plain(item) for item in node.items]
 
 
@@ -134,13 +153,16 @@ def without(node: Node, cut: set[int]) -> Node:
         lost = node.lost | (node.values.keys() - kept.keys())
         return Table(node.start, kept, node.keys, node.merged, lost, node.flow, node.end)
     if type(node) is Items:
-        return Items(node.start, [without(item, cut) for item in node.items if id(item) not in cut], node.flow, node.end)
+        items = [without(item, cut) for item in node.items if id(item) not in cut]
+        return Items(node.start, items, node.flow, node.end, node.has_lost or len(items) < len(node.items))
     return node
 
 
 def _decode(data: bytes | str, name: str) -> tuple[Problem | None, str]:
     if len(data) > MAX_BYTES:
-        return Problem(name, 0, 0, "", f"the file is larger than {MAX_BYTES >> 20} MiB", "is it really routes.yaml?"), ""
+        return Problem(
+            name, 0, 0, "", f"the file is larger than {MAX_BYTES >> 20} MiB", "is it really routes.yaml?"
+        ), ""
     if isinstance(data, bytes):
         try:
             text = data.decode("utf-8-sig")
@@ -153,7 +175,9 @@ def _decode(data: bytes | str, name: str) -> tuple[Problem | None, str]:
         return None, text
     line, column = _line_and_column(text, found.start())
     what = f"the character U+{ord(found[0]):04X} is not text"
-    way_out = "this looks like a binary file; write YAML" if found[0] == "\0" else "take it out, or write it as an escape"
+    way_out = (
+        "this looks like a binary file; write YAML" if found[0] == "\0" else "take it out, or write it as an escape"
+    )
     return Problem(name, line, column, "", what, way_out), text
 
 
@@ -161,7 +185,14 @@ def _not_text(data: bytes, error: UnicodeDecodeError, name: str) -> Problem:
     before = data[: error.start].decode("utf-8", "replace")
     line, column = _line_and_column(before, len(before))
     if b"\0" in data[:4096]:
-        return Problem(name, line, column, "", "this is not text in UTF-8", "it looks like a binary file or UTF-16; save it as UTF-8")
+        return Problem(
+            name,
+            line,
+            column,
+            "",
+            "this is not text in UTF-8",
+            "it looks like a binary file or UTF-16; save it as UTF-8",
+        )
     return Problem(name, line, column, "", f"byte 0x{data[error.start]:02X} is not UTF-8", "save the file as UTF-8")
 
 
@@ -169,8 +200,8 @@ def _line_and_column(text: str, index: int) -> tuple[int, int]:
     return text.count("\n", 0, index) + 1, index - (text.rfind("\n", 0, index) + 1) + 1
 
 
-class _StopReading(Exception):  # noqa: N818  (not an error: the problem is already noted)
-    """The rest of the file makes no sense after what was found."""
+class _StopReading(Exception):
+    """The rest of the file makes no sense after what was found, which is noted already."""
 
 
 class _Reader:
@@ -197,9 +228,15 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             self._syntax(error)
         except yaml.YAMLError as error:
-            self._problems.append(Problem(self._name, 1, 1, "", f"this is not YAML ({error})", "see https://yaml.org/spec/1.2.2"))
+            self._problems.append(
+                Problem(self._name, 1, 1, "", f"this is not YAML ({error})", "see https://yaml.org/spec/1.2.2")
+            )
         if root is not None and not isinstance(root, Table):
-            self._note(root.start, "the file is not a mapping", "write `version: 1`, `upstreams:` and `routes:` at the left edge")
+            self._note(
+                root.start,
+                "the file is not a mapping",
+                "write `version: 1`, `upstreams:` and `routes:` at the left edge",
+            )
             root = None
         return Document(self._name, self._text, root, self._problems, self._aliased)
 
@@ -208,14 +245,18 @@ class _Reader:
         event = next(events)
         if type(event) is yaml.StreamEndEvent:
             self._problems.append(
-                Problem(self._name, 1, 1, "", "the file is empty", "write `version: 1` and `upstreams: {legacy: {url: …}}`")
+                Problem(
+                    self._name, 1, 1, "", "the file is empty", "write `version: 1` and `upstreams: {legacy: {url: …}}`"
+                )
             )
             return None
         root = self._node(next(events), events)
         next(events)  # the document's end
         event = next(events)
         if type(event) is not yaml.StreamEndEvent:
-            self._note(event.start_mark, "a second document starts here", "keep one document, without `---` in the middle")
+            self._note(
+                event.start_mark, "a second document starts here", "keep one document, without `---` in the middle"
+            )
         return root
 
     def _node(self, event: Any, events: Iterator[Any]) -> Node:
@@ -223,9 +264,15 @@ class _Reader:
         if kind is yaml.AliasEvent:
             return self._alias(event)
         self._count += 1
+        if kind is yaml.ScalarEvent and event.anchor is None and event.tag is None:
+            return self._scalar(event)
         anchor, before = event.anchor, self._count
         if event.tag is not None:
-            self._note(event.start_mark, f"the tag '{event.tag}' is not understood", "take it out: values are read by what they are for")
+            self._note(
+                event.start_mark,
+                f"the tag '{event.tag}' is not understood",
+                "take it out: values are read by what they are for",
+            )
         if anchor is not None:
             self._anchors[anchor] = (None, 0)
         if kind is yaml.ScalarEvent:
@@ -239,7 +286,11 @@ class _Reader:
     def _collection(self, kind: type, event: Any, events: Iterator[Any]) -> Node:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self._note(event.start_mark, f"values are nested deeper than {MAX_DEPTH} levels", "nothing here needs more than ten")
+            self._note(
+                event.start_mark,
+                f"values are nested deeper than {MAX_DEPTH} levels",
+                "nothing here needs more than ten",
+            )
             raise _StopReading
         node = self._table(event, events) if kind is yaml.MappingStartEvent else self._items(event, events)
         self._depth -= 1
@@ -249,31 +300,38 @@ class _Reader:
         node, size = self._anchors.get(event.anchor, (None, -1))
         if node is None:
             loop = size == 0
-            what = f"the alias '*{event.anchor}' stands inside its own anchor" if loop else f"no anchor '&{event.anchor}' stands before this alias"
-            self._note(event.start_mark, what, "write the value out" if loop else "add the anchor, or write the value out")
-            return Scalar(None, "", event.start_mark, event.end_mark, is_broken=True)
+            what = (
+                f"the alias '*{event.anchor}' stands inside its own anchor"
+                if loop
+                else f"no anchor '&{event.anchor}' stands before this alias"
+            )
+            self._note(
+                event.start_mark, what, "write the value out" if loop else "add the anchor, or write the value out"
+            )
+            return Scalar(None, event, is_broken=True)
         self._count += size
         self._shared_count += size
         if self._shared_count > MAX_ALIASED:
-            self._note(event.start_mark, f"aliases blow the file up to more than {MAX_ALIASED} values", "write fewer of them")
+            self._note(
+                event.start_mark, f"aliases blow the file up to more than {MAX_ALIASED} values", "write fewer of them"
+            )
             raise _StopReading
         self._aliased.add(id(node))
         return node
 
     def _scalar(self, event: Any) -> Scalar:
-        text = written = event.value
-        is_plain = event.implicit[0] and not event.style
-        if "${" in text:
-            try:
-                text = expand(text, self._environ)
-            except ValueError as error:
-                self._note(event.start_mark, *error.args)
-                return Scalar(None, written, event.start_mark, event.end_mark, event.style or "", is_broken=True)
-            if is_plain and text == "":
-                text = None
-        elif is_plain and text in _NULL:
-            text = None
-        return Scalar(text, written, event.start_mark, event.end_mark, event.style or "")
+        text: str | None = event.value
+        if text in _NULL and event.implicit[0] and not event.style:
+            return Scalar(None, event)
+        if text is None or "${" not in text:
+            return Scalar(text, event)
+        try:
+            text = expand(text, self._environ)
+        except ValueError as error:
+            self._note(event.start_mark, *error.args)
+            return Scalar(None, event, is_broken=True)
+        is_nothing = text == "" and event.implicit[0] and not event.style
+        return Scalar(None if is_nothing else text, event)
 
     def _items(self, event: Any, events: Iterator[Any]) -> Items:
         found = Items(event.start_mark, flow=bool(event.flow_style))
@@ -298,7 +356,9 @@ class _Reader:
             if key == "<<" and event.implicit[0]:
                 merges.append((mark, value))
             elif key in table.values:
-                self._note(mark, f"the key '{key}' is already on line {table.keys[key].line + 1}", "take one of the two out")
+                self._note(
+                    mark, f"the key '{key}' is already on line {table.keys[key].line + 1}", "take one of the two out"
+                )
             else:
                 table.values[key] = value
                 table.keys[key] = mark
@@ -341,21 +401,43 @@ class _Reader:
 
 
 _SYNTAX = (
-    # words of libyaml -> what to tell, and the way out
-    ("mapping values are not allowed", "a second ': ' stands where a value has begun", "put a value that holds ': ' in quotes, or check the indentation of this line and the one before"),
-    ("did not find expected key", "a key was expected here", "check the indentation, and that quotes and brackets before this line are closed"),
-    ("did not find expected '-' indicator", "a list item was expected here", "align it with the items before, each starting with '- '"),
-    ("did not find expected ',' or ']'", "a list that starts with '[' is not closed", "separate its items with ',' and close it with ']'"),
-    ("did not find expected ',' or '}'", "a mapping that starts with '{' is not closed", "separate its entries with ',' and close it with '}'"),
-    ("could not find expected ':'", "this line has a key without ':'", "write `key: value`"),
+    # words of libyaml; what to tell; the way out
+    (
+        "mapping values are not allowed",
+        "a second ': ' stands where a value has begun",
+        "put a value that holds ': ' in quotes, or check the indentation of this line and the one before",
+    ),
+    (
+        "did not find expected key",
+        "a key was expected here",
+        "check the indentation, and that quotes and brackets before it are closed",
+    ),
+    (
+        "did not find expected '-' indicator",
+        "a list item was expected here",
+        "align it with the items before, each starting with '- '",
+    ),
+    (
+        "did not find expected ',' or ']'",
+        "a list that starts with '[' is not closed",
+        "separate its items with ',' and close it with ']'",
+    ),
+    (
+        "did not find expected ',' or '}'",
+        "a mapping that starts with '{' is not closed",
+        "separate its entries with ',' and close it with '}'",
+    ),
+    (
+        "did not find expected <document start>",
+        "text follows the end of the top value",
+        "put every key at the left edge, and quote a value that starts with '['",
+    ),
+    ("could not find expected ':'", "a line has a key without ':'", "write `key: value`"),
     ("found unexpected end of stream", "a quoted text is never closed", "add the closing quote"),
-    ("unexpected end of stream", "the file ends in the middle of a value", "close what is open"),
-    ("found unknown escape character", "this escape is not known in double quotes", "use single quotes, or write \\\\ for a backslash"),
+    ("found unknown escape character", "this escape is not known", "use single quotes, or write a backslash twice"),
     ("found undefined tag handle", "tags are not understood", "take it out, or put the value in quotes"),
-    ("duplicate anchor", "an anchor is defined twice", "give each its own name"),
     ("block sequence entries are not allowed", "a list item cannot start here", "put it on a line of its own"),
-    ("did not find expected <document start>", "text follows the end of the top value", "put every key at the left edge, and quote a value that starts with '['"),
-)  # fmt: skip
+)
 
 
 def _explained(error: yaml.MarkedYAMLError, line: str, column: int) -> tuple[str, str]:

@@ -1,4 +1,7 @@
-"""Keys that are read and checked but do nothing yet. `strangler check` names those that a file has, so that nobody is fooled."""
+"""Keys that are read and checked but do nothing yet.
+
+`strangler check` names those that a file has, so that nobody is fooled.
+"""
 
 from collections.abc import Iterator
 

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from strangler.config import document, rules
@@ -38,13 +39,13 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     return parse(data, str(path), environ)
 
 
-def parse(text: bytes | str, name: str, environ: Mapping[str, str]) -> Loaded:
+def parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date | None = None) -> Loaded:
     """Reads the text of a file; `name` is the file's name in messages. Never raises for what the text holds."""
     with _collector_paused():
-        return _parse(text, name, environ)
+        return _parse(text, name, environ, today or date.today())
 
 
-def _parse(text: bytes | str, name: str, environ: Mapping[str, str]) -> Loaded:
+def _parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date) -> Loaded:
     read = document.read(text, name, environ)
     if read.root is None:
         return Loaded(None, tuple(read.problems))
@@ -52,7 +53,7 @@ def _parse(text: bytes | str, name: str, environ: Mapping[str, str]) -> Loaded:
     problems += read.problems
     warnings: list[Problem] = []
     if file is not None:
-        found = rules.check(file, sound)
+        found = rules.check(file, sound, today)
         problems += [problem for problem in found if problem.severity == "error"]
         warnings = [problem for problem in found if problem.severity == "warning"]
     ordered = tuple(sorted(problems, key=lambda problem: problem.order))

@@ -1,8 +1,14 @@
 """Where rules put what they find: each note gets the place, the subject and the dotted key of its path in the file."""
 
-from strangler.config.document import Document, Loc, Node, Scalar, Table
+from collections.abc import Iterable
+from typing import Literal
+
+from strangler.config.document import Document, Items, Loc, Node, Scalar, Table
+from strangler.config.patterns import Complaint
 from strangler.config.problem import Problem
 from strangler.config.validate import dotted, shown, where
+
+Severity = Literal["error", "warning"]
 
 
 class Notes:
@@ -13,38 +19,45 @@ class Notes:
         self.found: list[Problem] = []
 
     def error(self, loc: Loc, what: str, way_out: str, *, key: bool = False) -> None:
-        """`{}` in `what` is the dotted key; `key` points at the key and not at its value."""
+        """A whole sentence. `key` points at the key and not at its value."""
         self._note(loc, what, way_out, key, "error")
-
-    def value_error(self, loc: Loc, way_out: str) -> None:
-        """`split.percent is 120; …`"""
-        self._note(loc, f"{{}} {self._escaped(shown(self._document, loc))}", way_out, False, "error")
 
     def warning(self, loc: Loc, what: str, way_out: str, *, key: bool = False) -> None:
         """As `error`, for what may be meant."""
         self._note(loc, what, way_out, key, "warning")
 
-    def _note(self, loc: Loc, what: str, way_out: str, key: bool, severity: str) -> None:
-        line, column = self._document.place(loc, key=key)
-        text = what.replace("{}", dotted(loc), 1)
-        self.found.append(
-            Problem(
-                self._document.name, line, column, where(self._document, loc), text, way_out,
-                "error" if severity == "error" else "warning",
-            )
-        )  # fmt: skip
+    def value(self, loc: Loc, way_out: str, severity: Severity = "error") -> None:
+        """`split.percent is 120; …`"""
+        self._note(loc, f"{dotted(loc)} {shown(self._document, loc)}", way_out, False, severity)
 
-    @staticmethod
-    def _escaped(text: str) -> str:
-        return text
+    def complaints(self, loc: Loc, complaints: Iterable[Complaint]) -> None:
+        """Complaints that go on after the dotted key."""
+        for what, way_out in complaints:
+            self._note(loc, f"{dotted(loc)} {what}", way_out, False, "error")
+
+    def _note(self, loc: Loc, what: str, way_out: str, key: bool, severity: Severity) -> None:
+        line, column = self._document.place(loc, key=key)
+        subject = where(self._document, loc)
+        self.found.append(Problem(self._document.name, line, column, subject, what, way_out, severity))
 
     def is_written(self, loc: Loc) -> bool:
-        """True if the file has the key with a value, even one that is wrong (that is noted already)."""
+        """True if the file gives the key a value, even one that is wrong (that is noted already)."""
         parent = self._document.node(loc[:-1])
         if not isinstance(parent, Table):
             return False
         node = parent.values.get(str(loc[-1]))
         return loc[-1] in parent.lost or (node is not None and not (isinstance(node, Scalar) and node.text is None))
+
+    def is_lost(self, loc: Loc) -> bool:
+        """True if what the file says there is wrong, which is noted already."""
+        parent = self._document.node(loc[:-1])
+        return isinstance(parent, Table) and loc[-1] in parent.lost
+
+    def has_lost(self, loc: Loc) -> bool:
+        """True if any part of what the file says there is wrong: then nothing can be said about what it lacks."""
+        if self._document.is_whole:
+            return False
+        return self.is_lost(loc) or _has_lost(self._document.node(loc))
 
     def names(self, loc: Loc) -> set[str]:
         """The keys of a mapping, with those whose values are wrong."""
@@ -52,7 +65,11 @@ class Notes:
         return set(node.values) | node.lost if isinstance(node, Table) else set()
 
     def line(self, loc: Loc) -> int:
+        """Line of a key, from 1."""
         return self._document.place(loc, key=True)[0]
 
-    def node(self, loc: Loc) -> Node | None:
-        return self._document.node(loc)
+
+def _has_lost(node: Node | None) -> bool:
+    if isinstance(node, Table):
+        return bool(node.lost) or any(map(_has_lost, node.values.values()))
+    return isinstance(node, Items) and (node.has_lost or any(map(_has_lost, node.items)))

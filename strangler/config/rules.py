@@ -1,19 +1,66 @@
-"""Rules that join several keys, asked of all that is sound by itself."""
+"""Rules that join several keys, asked of all that is sound by itself.
 
-from strangler.config import schema
+Errors stop the file from being used; warnings are what its author would want to be told.
+"""
+
+from collections.abc import Callable
+from datetime import date
+
+from strangler.config import rules_routes, rules_upstreams, schema
 from strangler.config.document import Document
 from strangler.config.notes import Notes
 from strangler.config.problem import Problem
-from strangler.config.scalars import did_you_mean
+from strangler.config.urls import is_any, is_loopback
+
+MIN_HEADER_BYTES = 1 << 10
 
 
-def check(file: schema.File, document: Document) -> list[Problem]:
-    """Everything that the rules find, errors and warnings."""
+def check(file: schema.File, document: Document, today: date) -> list[Problem]:
+    """Everything that the rules find, in no order. `today` decides which accept rules have expired."""
     notes = Notes(document)
-    known = notes.names(("upstreams",)) | set(file.upstreams.by_name)
-    for index, route in enumerate(file.routes):
-        if route.candidate is not None and route.candidate not in known:
-            notes.error(
-                ("routes", index, "candidate"), f"unknown upstream '{route.candidate}'", did_you_mean(route.candidate, known)
-            )
+    for rule in _RULES:
+        rule(file, notes)
+    rules_upstreams.check(file, notes)
+    rules_routes.check(file, notes, today)
     return notes.found
+
+
+def _admin_is_guarded(file: schema.File, notes: Notes) -> None:
+    admin = file.admin
+    if admin.token is None and not is_loopback(admin.listen) and not notes.is_lost(("admin", "token")):
+        notes.value(
+            ("admin", "listen"),
+            "without admin.token only a loopback address may be bound; set a token or use 127.0.0.1",
+        )
+
+
+def _listeners_differ(file: schema.File, notes: Notes) -> None:
+    listen, admin = file.listen, file.admin.listen
+    same_host = listen.host == admin.host or is_any(listen) or is_any(admin)
+    if listen.port and listen.port == admin.port and same_host:
+        loc = ("admin", "listen") if notes.is_written(("admin", "listen")) else ("listen",)
+        notes.error(loc, f"listen and admin.listen both take port {listen.port}", "give each a port of its own")
+
+
+def _limits_are_usable(file: schema.File, notes: Notes) -> None:
+    for key in ("header_bytes", "response_header"):
+        if getattr(file.limits, key) < MIN_HEADER_BYTES:
+            notes.value(("limits", key), "no real header fits; it must be 1KiB at least")
+
+
+def _trust_is_narrow(file: schema.File, notes: Notes) -> None:
+    for index, network in enumerate(file.trusted_proxies):
+        if network.endswith("/0"):
+            notes.value(
+                ("trusted_proxies", index),
+                "every client could say that it is another; name the proxies in front",
+                "warning",
+            )
+
+
+_RULES: tuple[Callable[[schema.File, Notes], None], ...] = (
+    _admin_is_guarded,
+    _listeners_differ,
+    _limits_are_usable,
+    _trust_is_narrow,
+)

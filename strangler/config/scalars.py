@@ -9,16 +9,24 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
+from strangler.core.compare.jsonpath import parse_pattern
 from strangler.core.fault import Fault
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, for a long set."""
+    return frozenset(text.split())
+
 
 TRUE = frozenset({"true", "yes", "on"})
 FALSE = frozenset({"false", "no", "off"})
 UPSTREAM_FAULTS = (Fault.CONNECT, Fault.RESET, Fault.TIMEOUT, Fault.BAD_RESPONSE)
 ATTEMPT_FAULTS = (*UPSTREAM_FAULTS, Fault.OPEN, Fault.FULL)
 # All that the parser knows (llhttp), without CONNECT and TRACE, which the proxy answers with 405 itself.
-METHODS = frozenset(
-    "GET HEAD POST PUT PATCH DELETE OPTIONS QUERY COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL"
-    " REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK UNLINK SOURCE".split()
+METHODS = words(
+    "GET HEAD POST PUT PATCH DELETE OPTIONS QUERY COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND"
+    " UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK UNLINK"
+    " SOURCE"
 )
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -116,7 +124,7 @@ def duration(text: str, *, zero: bool) -> float:
 
 def _duration_way_out(text: str) -> str:
     if re.fullmatch(r"[0-9]+(:[0-9]+)+", text):
-        return "a clock time can be read in two ways; write a duration with its unit, such as 750s or 12m"
+        return "a clock time can be read in two ways; write a duration with its unit, such as 750s"
     if _DECIMAL.fullmatch(text):
         return f"a duration needs a unit; write {text}s, {text}ms or {text}m"
     if text.startswith("-"):
@@ -152,8 +160,11 @@ def percent(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """0.0 to 1.0, written as a percent. `0.5` is half a percent, as everywhere."""
-    return round(percent(text) / 100, 4)
+    """0.0 to 1.0, written as a percent. Below 1 the sign is needed: `0.5` could be half a percent or a half."""
+    value = percent(text)
+    if 0 < value < 1 and not text.endswith("%"):
+        raise ValueError(f"this can be read in two ways; write {value * 100:g}% or {value:g}%")
+    return round(value / 100, 4)
 
 
 def tolerance(text: str) -> str:
@@ -236,8 +247,8 @@ def header_value(text: str) -> str:
         raise ValueError("a header's value cannot hold line ends or control characters")
     if text != text.strip(" \t"):
         raise ValueError("a header's value has no space around it on the wire; take it away")
-    if any(ord(character) > 255 for character in text):
-        raise ValueError("a header's value is Latin-1 on the wire; encode other characters")
+    if not text.isascii():
+        raise ValueError("a header's value is ASCII on the wire; encode other characters")
     return text
 
 
@@ -248,6 +259,25 @@ def line(text: str) -> str:
     if _CONTROL.search(text):
         raise ValueError("it cannot hold line ends or control characters")
     return text
+
+
+def json_path(text: str) -> str:
+    """A path of rules about answers, checked by what will read it."""
+    try:
+        parse_pattern(text)
+    except ValueError as error:
+        raise ValueError(str(error).rpartition("; ")[2]) from None
+    return text
+
+
+def redaction(text: str) -> str:
+    """`header:NAME` or a JSON path."""
+    kind, colon, name = text.partition(":")
+    if kind == "header" and colon:
+        return f"header:{header_name(name.strip()).lower()}"
+    if not text.startswith("$"):
+        raise ValueError("write a JSON path such as $..email, or header:NAME")
+    return json_path(text)
 
 
 def is_decimal(text: str) -> bool:

@@ -1,233 +1,27 @@
-"""What may be written in routes.yaml: every key with its type, its default and its meaning, once.
+"""What may be written in routes.yaml: every key with its type, its default, its meaning and an example, once.
 
-These models are what the user wrote; `strangler.config.build` turns them into `strangler.core.settings`. The JSON Schema,
-the reference in docs/configuration.md and `strangler check` all come from here. Every value arrives as the text of its
-scalar and is read by `strangler.config.scalars`; rules that join several keys are in `strangler.config.rules`.
+These models are what the user wrote; `strangler.config.build` turns them into `strangler.core.settings`. The JSON
+Schema, the reference in docs/configuration.md and `strangler check` all come from here. Rules that join several keys
+are in `strangler.config.rules`.
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from strangler.config import scalars, urls
-from strangler.core.fault import Fault
-from strangler.core.settings import Address, StickySource, Url
+from strangler.config import types as t
+from strangler.config.types import LIST, Switchable, leaf, whole, word
+from strangler.core.settings import Address
 
-Pairs = tuple[tuple[str, str], ...]
-VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"\$\{"}
-"""The JSON Schema of a value with `${VAR}` in it: any key may have one."""
-
-
-def _wrong(expected: str, value: object) -> PydanticCustomError:
-    return PydanticCustomError("kind", "{expected}", {"expected": expected, "value": value})
-
-
-def _leaf(read: Callable[[str], object], kind: str, expected: str, *schemas: dict[str, Any], nullable: bool = False) -> list[Any]:
-    """Reads one scalar. `kind` names the type in the reference; `expected` says what to write instead of no scalar at all."""
-
-    def validate(value: object) -> object:
-        if type(value) is str:
-            return read(value)
-        if nullable and value is None:
-            return None
-        raise _wrong(expected, value)
-
-    alternatives = [*schemas, *([{"type": "null"}] if nullable else [])]
-    if not any(_takes_any_text(schema) for schema in schemas):
-        alternatives.append(VARIABLE)
-    shape = alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
-    return [PlainValidator(validate), WithJsonSchema(shape), Kind(kind)]
-
-
-def _takes_any_text(schema: dict[str, Any]) -> bool:
-    return schema.get("type") == "string" and "pattern" not in schema
-
-
-class Kind:
-    """The name of a type in the reference of all keys."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-def _optional(read: Callable[[str], object]) -> Callable[[str], object]:
-    """`none` is no limit."""
-    return lambda text: None if text.lower() == "none" else read(text)
-
-
-def _text_or_none(text: str) -> str | None:
-    return scalars.line(text) if text.strip() else None
-
-
-_TEXT = {"type": "string"}
-_NONE = {"const": "none"}
-_BOOL = ({"type": "boolean"}, {"enum": ["yes", "no", "on", "off"]})
-_DURATION = ({"type": "string", "pattern": scalars.DURATION_PATTERN}, {"const": 0})
-_LONGER = {"type": "string", "pattern": scalars.DURATION_PATTERN}
-_SIZE = ({"type": "string", "pattern": scalars.SIZE_PATTERN}, {"type": "integer", "minimum": 0})
-_PERCENT = ({"type": "number", "minimum": 0, "maximum": 100}, {"type": "string", "pattern": scalars.PERCENT_PATTERN})
-_any_duration = partial(scalars.duration, zero=True)
-_longer = partial(scalars.duration, zero=False)
-_WRITE_DURATION = "write a duration such as 250ms, 2s or 5m"
-_WRITE_SIZE = "write a size such as 64KiB"
-_WRITE_PERCENT = "write a percent such as 25 or 0.5%"
-_WRITE_TEXT = "write a text"
-
-Text = Annotated[str, *_leaf(scalars.line, "text", _WRITE_TEXT, _TEXT)]
-MaybeText = Annotated[str | None, *_leaf(_text_or_none, "text or null", _WRITE_TEXT, _TEXT, nullable=True)]
-Bool = Annotated[bool, *_leaf(scalars.boolean, "boolean", "write true or false", *_BOOL)]
-Duration = Annotated[float, *_leaf(_any_duration, "duration", _WRITE_DURATION, *_DURATION)]
-LongerDuration = Annotated[float, *_leaf(_longer, "duration above 0", _WRITE_DURATION, _LONGER)]
-MaybeLonger = Annotated[
-    float | None, *_leaf(_optional(_longer), "duration above 0, or none", _WRITE_DURATION, _LONGER, _NONE)
-]
-Size = Annotated[int, *_leaf(scalars.size, "size", _WRITE_SIZE, *_SIZE)]
-MaybeSize = Annotated[int | None, *_leaf(_optional(scalars.size), "size or none", _WRITE_SIZE, *_SIZE, _NONE)]
-Percent = Annotated[float, *_leaf(scalars.percent, "percent", _WRITE_PERCENT, *_PERCENT)]
-Share = Annotated[float, *_leaf(scalars.share, "percent", _WRITE_PERCENT, *_PERCENT)]
-MaybeShare = Annotated[
-    float | None, *_leaf(_optional(scalars.share), "percent or none", _WRITE_PERCENT, *_PERCENT, _NONE)
-]
-HeaderName = Annotated[
-    str, *_leaf(scalars.header_name, "header name", "write a header's name", {"type": "string", "pattern": scalars.TOKEN_PATTERN})
-]
-MaybeHeaderName = Annotated[
-    str | None,
-    *_leaf(
-        scalars.header_name, "header name or null", "write a header's name",
-        {"type": "string", "pattern": scalars.TOKEN_PATTERN}, nullable=True,
-    ),
-]  # fmt: skip
-HeaderValue = Annotated[
-    str,
-    *_leaf(scalars.header_value, "text", _WRITE_TEXT, {"type": ["string", "number", "boolean"]}),
-]
-QueryText = Annotated[str, *_leaf(str, "text", _WRITE_TEXT, {"type": ["string", "number", "boolean"]})]
-Method = Annotated[str, *_leaf(scalars.method, "method", "write a method such as GET", {"type": "string", "pattern": "^[A-Za-z-]+$"})]
-Listen = Annotated[
-    Address,
-    *_leaf(urls.address, "host:port", "write host:port, such as 127.0.0.1:8080", {"type": "string", "pattern": r"^.+:[0-9]+$"}),
-]
-BaseUrl = Annotated[
-    Url, *_leaf(urls.base_url, "URL", "write a URL such as http://127.0.0.1:8000", {"type": "string", "pattern": "^https?://"})
-]
-Network = Annotated[
-    str, *_leaf(urls.network, "address or network", "write an address such as 10.0.0.0/8", {"type": "string", "pattern": "^[0-9a-fA-F:.]+(/[0-9]+)?$"})
-]
-WebUrl = Annotated[
-    str | None,
-    *_leaf(urls.web_url, "URL or null", "write a URL such as https://example.com/hook", {"type": "string", "pattern": "^https?://"}, nullable=True),
-]
-Sticky = Annotated[
-    StickySource,
-    *_leaf(urls.sticky, "header:NAME, cookie:NAME or client_ip", "write header:NAME, cookie:NAME or client_ip",
-           {"type": "string", "pattern": "^(header:.+|cookie:.+|client_ip)$"}),
-]  # fmt: skip
-Tolerance = Annotated[
-    str | None, *_leaf(scalars.tolerance, "number", "write a number such as 0.01", {"type": "number", "minimum": 0}, nullable=True)
-]
-RelativeTolerance = Annotated[
-    str | None,
-    *_leaf(scalars.relative_tolerance, "share", "write a share such as 0.01 or 1%",
-           {"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[ ]?%?$"}, nullable=True),
-]  # fmt: skip
-Day = Annotated[
-    str | None,
-    *_leaf(scalars.day, "date", "write a date such as 2027-01-31", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}, nullable=True),
-]
-Number = Annotated[
-    float, *_leaf(scalars.decimal_number(0, 1000), "number", "write a number such as 1.1", {"type": "number", "minimum": 0, "maximum": 1000})
-]
-
-
-def _whole(low: int, high: int, *, none: bool = False) -> list[Any]:
-    read: Callable[[str], object] = scalars.integer(low, high)
-    shapes = [{"type": "integer", "minimum": low, "maximum": high}, *([_NONE] if none else [])]
-    kind = f"integer, {low} to {high}{', or none' if none else ''}"
-    return _leaf(_optional(read) if none else read, kind, f"write a whole number from {low} to {high}", *shapes)
-
-
-def _word(*words: str) -> list[Any]:
-    return _leaf(scalars.choice(*words), " or ".join(f"`{w}`" for w in words), f"write {scalars.listed(words)}", {"enum": list(words)})
-
-
-def _reasons(faults: tuple[Fault, ...]) -> list[Any]:
-    names = [str(fault) for fault in faults]
-    shapes = ({"enum": names}, {"type": "integer", "minimum": 400, "maximum": 599})
-    return _leaf(scalars.fault_or_status(faults), f"{', '.join(names)} or a status", f"write {names[0]} or a status", *shapes)
-
-
-UpstreamReason = Annotated[str | int, *_reasons(scalars.UPSTREAM_FAULTS)]
-AttemptReason = Annotated[str | int, *_reasons(scalars.ATTEMPT_FAULTS)]
-
-
-class _Pairs:
-    """A mapping of names to texts, kept as pairs in the order of the file."""
-
-    def __init__(self, name: Any, value: Any) -> None:
-        self._shape = dict[name, value]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        inner = core_schema.no_info_before_validator_function(_empty_mapping, handler.generate_schema(self._shape))
-        return core_schema.no_info_after_validator_function(lambda pairs: tuple(pairs.items()), inner)
-
-
-def _empty_mapping(value: object) -> object:
-    return {} if value is None else value
-
-
-def _empty_list(value: object) -> object:
-    return [] if value is None else value
-
-
-HeaderPairs = Annotated[Pairs, _Pairs(HeaderName, HeaderValue), Kind("mapping of header names to texts")]
-QueryPairs = Annotated[Pairs, _Pairs(QueryText, QueryText), Kind("mapping of names to texts")]
-_LIST = BeforeValidator(_empty_list)
-
-
-class _Switchable:
-    """A part that `false` switches off. Nothing at all after the key is refused: it could mean either."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(_switch, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        shape = handler(schema)
-        parts = [part for part in shape["anyOf"] if part != {"type": "null"}]
-        return {"anyOf": [*parts, {"type": "boolean"}, {"enum": ["off", "on", "no", "yes"]}]}
-
-
-def _switch(value: object) -> object:
-    if value is None:
-        raise _wrong("write {} for the defaults or false for off", value)
-    if not isinstance(value, str):
-        return value
-    try:
-        return {} if scalars.boolean(value) else None
-    except ValueError:
-        raise _wrong("write a mapping of its keys, or false", value) from None
+REQUIRED: Any = ...
+KINDS = ("missing", "extra", "type", "value", "order", "length")
 
 
 class Section(BaseModel):
     """A mapping with fixed keys. A key with nothing under it is an empty section."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    what: ClassVar[str] = "mapping"
 
     @model_validator(mode="before")
     @classmethod
@@ -235,156 +29,200 @@ class Section(BaseModel):
         return {} if value is None else value
 
 
-def _default(section: type[Section]) -> Any:
-    """One shared value for all that write nothing (they are frozen)."""
-    value: list[Section] = []
+def key(default: Any, meaning: str, example: str) -> Any:
+    """One key. `default` may be `REQUIRED`, or a section's class: then all of that section's defaults."""
+    if isinstance(default, type) and issubclass(default, Section):
+        return Field(default_factory=_shared(default), description=meaning, examples=[example])
+    return Field(default=default, description=meaning, examples=[example])
+
+
+def _shared(section: type[Section]) -> Callable[[], Section]:
+    """One value for all who write nothing: sections are frozen, and 10,000 routes have many of them."""
+    made: list[Section] = []
 
     def make() -> Section:
-        if not value:
-            value.append(section())
-        return value[0]
+        if not made:
+            made.append(section())
+        return made[0]
 
     return make
 
 
 class Admin(Section):
-    listen: Listen = Field(
-        default=Address("127.0.0.1", 8081), description="Where probes, metrics, the API and the dashboard are served.",
-        examples=["127.0.0.1:8081"],
-    )  # fmt: skip
-    token: MaybeText = Field(
-        default=None,
-        description="Bearer token that all but `/healthz` and `/readyz` need. Without one only a loopback address may be bound.",
-        examples=["${STRANGLER_TOKEN:-}"],
+    listen: t.Listen = key(
+        Address("127.0.0.1", 8081), "Where probes, metrics, the API and the dashboard are served.", "127.0.0.1:8081"
+    )
+    token: t.MaybeText = key(
+        None,
+        "Bearer token that all but `/healthz` and `/readyz` need. Without one only a loopback address may be bound.",
+        '"${STRANGLER_TOKEN:-}"',
     )
 
 
 class Log(Section):
-    level: Annotated[Literal["debug", "info", "warning", "error"], *_word("debug", "info", "warning", "error")] = Field(
-        default="info", description="The least severe line that is written.", examples=["info"]
+    level: Annotated[Literal["debug", "info", "warning", "error"], *word("debug", "info", "warning", "error")] = key(
+        "info", "The least severe line that is written.", "debug"
     )
-    format: Annotated[Literal["auto", "console", "json"], *_word("auto", "console", "json")] = Field(
-        default="auto", description="`auto` is `console` on a terminal, else `json`.", examples=["json"]
+    format: Annotated[Literal["auto", "console", "json"], *word("auto", "console", "json")] = key(
+        "auto", "`auto` is `console` on a terminal, else `json`.", "json"
     )
-    access: Bool = Field(default=True, description="One line for every request.", examples=["false"])
+    access: t.Bool = key(True, "One line for every request.", "false")
 
 
 class Tracing(Section):
-    otlp: WebUrl = Field(
-        default=None, description="OTLP endpoint that spans are sent to; needs `strangler[otel]`.", examples=["http://127.0.0.1:4318"]
+    otlp: t.MaybeWebUrl = key(
+        None, "OTLP endpoint that spans are sent to; needs `strangler[otel]`.", "http://127.0.0.1:4318"
     )
-    sample: Share = Field(default=0.01, description="Share of requests that get spans.", examples=["1%"])
+    sample: t.Share = key(0.01, "Share of requests that get spans.", "5%")
 
 
 class Kafka(Section):
-    bootstrap_servers: Text = Field(description="Brokers to ask first, separated by commas.", examples=["kafka-1:9092,kafka-2:9092"])
-    topic: Text = Field(description="Topic that events are written to.", examples=["strangler"])
-    shadow: Bool = Field(default=False, description="Also write every shadow comparison.", examples=["true"])
+    bootstrap_servers: t.Text = key(
+        REQUIRED, "Brokers to ask first, separated by commas.", '"kafka-1:9092,kafka-2:9092"'
+    )
+    topic: t.Text = key(REQUIRED, "Topic that events are written to.", "strangler")
+    shadow: t.Bool = key(False, "Write every shadow comparison too.", "true")
 
 
 class Events(Section):
-    webhook: WebUrl = Field(default=None, description="URL that gets each event as JSON by POST.", examples=["https://hooks.example.com/strangler"])
-    kafka: Kafka | None = Field(default=None, description="Write events to Kafka; needs `strangler[kafka]`.", examples=["null"])
+    webhook: t.MaybeWebUrl = key(
+        None, "URL that gets each event as JSON by POST.", "https://hooks.example.com/strangler"
+    )
+    kafka: Kafka | None = key(
+        None,
+        "Events go to Kafka too; needs `strangler[kafka]`. null: they do not.",
+        '{bootstrap_servers: "kafka-1:9092", topic: strangler}',
+    )
 
 
 class Limits(Section):
-    header_bytes: Size = Field(default=32 << 10, description="Largest request head; beyond it 431 (414 if the target alone is larger).", examples=["32KiB"])
-    header_timeout: MaybeLonger = Field(default=10.0, description="Time for a request head to arrive; then 408.", examples=["10s"])
-    idle_timeout: MaybeLonger = Field(default=75.0, description="How long a client's idle connection is kept.", examples=["75s"])
-    request_body: MaybeSize = Field(default=None, description="Largest request body; beyond it 413.", examples=["10MiB"])
-    response_header: Size = Field(default=256 << 10, description="Largest head of an upstream's answer; beyond it 502.", examples=["256KiB"])
-    connections: Annotated[int, *_whole(1, 10_000_000)] = Field(default=10_000, description="Most client connections at one worker.", examples=["10_000"])
-    drain: Duration = Field(default=30.0, description="How long requests in flight may take to finish after SIGTERM.", examples=["30s"])
+    header_bytes: t.Size = key(
+        32 << 10, "Largest request head, at least 1KiB; beyond it 431, or 414 if the target alone is larger.", "16KiB"
+    )
+    header_timeout: t.MaybeLonger = key(10.0, "Time for a request head to arrive; then 408.", "5s")
+    idle_timeout: t.MaybeLonger = key(75.0, "How long a client's idle connection is kept.", "2m")
+    request_body: t.MaybeSize = key(None, "Largest request body; beyond it 413.", "10MiB")
+    response_header: t.Size = key(
+        256 << 10, "Largest head of an upstream's answer, at least 1KiB; beyond it 502.", "64KiB"
+    )
+    connections: Annotated[int, *whole(1, 10_000_000)] = key(10_000, "Most client connections at one worker.", "50_000")
+    drain: t.Duration = key(30.0, "How long requests in flight may take to finish after SIGTERM.", "1m")
 
 
 class Tls(Section):
-    ca: MaybeText = Field(default=None, description="File of PEM certificates to trust; null: the system's.", examples=["/etc/ssl/internal-ca.pem"])
-    verify: Bool = Field(default=True, description="Check the upstream's certificate.", examples=["true"])
+    ca: t.MaybeText = key(None, "File of PEM certificates to trust; null: the system's.", "/etc/ssl/internal-ca.pem")
+    verify: t.Bool = key(True, "Check the upstream's certificate.", "false")
 
 
 class Timeouts(Section):
-    connect: MaybeLonger = Field(default=2.0, description="Name, TCP and TLS together.", examples=["2s"])
-    response: MaybeLonger = Field(default=60.0, description="From the request fully sent to the head of the answer.", examples=["60s"])
-    idle: MaybeLonger = Field(default=60.0, description="Longest pause between two bytes, either way.", examples=["60s"])
+    connect: t.MaybeLonger = key(2.0, "Longest wait for a connection, name lookup and TLS included.", "500ms")
+    response: t.MaybeLonger = key(60.0, "From the request fully sent to the head of the answer.", "10s")
+    idle: t.MaybeLonger = key(60.0, "Longest pause between two bytes, either way.", "5m")
 
 
 class RouteTimeouts(Section):
-    """Like `Timeouts`; what is not written here is as the candidate's upstream says."""
+    """As `Timeouts`, but a key that is not written leaves what the candidate's upstream has."""
 
-    connect: MaybeLonger = Field(default=None, description="Name, TCP and TLS together. Not written: as the upstream says.", examples=["1s"])
-    response: MaybeLonger = Field(default=None, description="To the head of the candidate's answer. Not written: as the upstream says.", examples=["5s"])
-    idle: MaybeLonger = Field(default=None, description="Longest pause between two bytes. Not written: as the upstream says.", examples=["30s"])
+    connect: t.MaybeLonger = key(None, "As the upstream's `connect`. Not written: the upstream's.", "500ms")
+    response: t.MaybeLonger = key(None, "As the upstream's `response`. Not written: the upstream's.", "5s")
+    idle: t.MaybeLonger = key(None, "As the upstream's `idle`. Not written: the upstream's.", "5m")
 
 
 class Bulkhead(Section):
-    in_flight: Annotated[int, *_whole(1, 1_000_000)] = Field(default=256, description="Most requests in flight at once.", examples=["256"])
-    waiting: Annotated[int, *_whole(0, 1_000_000)] = Field(default=64, description="Most requests that wait for a place.", examples=["64"])
-    wait: Duration = Field(default=1.0, description="Longest wait for a place; then the fault is `full`.", examples=["1s"])
+    in_flight: Annotated[int, *whole(1, 1_000_000)] = key(256, "Most requests in flight at once.", "100")
+    waiting: Annotated[int, *whole(0, 1_000_000)] = key(64, "Most requests that wait for a place.", "0")
+    wait: t.Duration = key(1.0, "Longest wait for a place; then the fault is `full`.", "200ms")
 
 
 class Breaker(Section):
-    failure_rate: MaybeShare = Field(default=0.5, description="Share of failures in the window that opens it.", examples=["50%"])
-    min_requests: Annotated[int, *_whole(1, 1_000_000)] = Field(default=20, description="Fewest requests in the window before the share counts.", examples=["20"])
-    window: LongerDuration = Field(default=30.0, description="How far back requests count.", examples=["30s"])
-    consecutive: Annotated[int | None, *_whole(1, 1_000_000, none=True)] = Field(default=5, description="Failures in a row that open it.", examples=["5"])
-    slow_call: MaybeLonger = Field(default=None, description="An answer slower than this counts as a failure.", examples=["none"])
-    cooldown: LongerDuration = Field(default=10.0, description="How long it stays open at first; doubled each time a trial fails.", examples=["10s"])
-    max_cooldown: LongerDuration = Field(default=300.0, description="Longest that it stays open.", examples=["5m"])
-    trials: Annotated[int, *_whole(1, 1_000_000)] = Field(default=5, description="Good answers in a row, while half open, that close it.", examples=["5"])
-    counts: Annotated[tuple[UpstreamReason, ...], _LIST] = Field(
-        default=("connect", "reset", "timeout", "bad_response", 500, 502, 503, 504), description="What counts as a failure.",
-        examples=["[connect, timeout, 503]"],
-    )  # fmt: skip
+    failure_rate: t.MaybeShare = key(0.5, "Share of failures in the window that opens it.", "25%")
+    min_requests: Annotated[int, *whole(1, 1_000_000)] = key(
+        20, "Fewest requests in the window before the share counts.", "50"
+    )
+    window: t.LongerDuration = key(30.0, "How far back requests count.", "1m")
+    consecutive: Annotated[int | None, *whole(1, 1_000_000, none=True)] = key(
+        5, "Failures in a row that open it.", "10"
+    )
+    slow_call: t.MaybeLonger = key(None, "A response head that takes longer counts as a failure.", "3s")
+    cooldown: t.LongerDuration = key(10.0, "How long it stays open; doubled each time a trial fails.", "5s")
+    max_cooldown: t.LongerDuration = key(300.0, "Longest that it stays open.", "1m")
+    trials: Annotated[int, *whole(1, 1_000_000)] = key(
+        5, "Most requests at a time while it is half open, and successes that close it.", "3"
+    )
+    counts: Annotated[tuple[t.UpstreamReason, ...], LIST] = key(
+        ("connect", "reset", "timeout", "bad_response", 500, 502, 503, 504),
+        "What counts as a failure.",
+        "[connect, timeout, 503]",
+    )
 
 
 class LegacyBreaker(Breaker):
     """One broken endpoint of the monolith must not cut off all the others, so fewer things count."""
 
-    counts: Annotated[tuple[UpstreamReason, ...], _LIST] = Field(
-        default=("connect", "timeout"), description="What counts as a failure.", examples=["[connect, timeout]"]
+    counts: Annotated[tuple[t.UpstreamReason, ...], LIST] = key(
+        ("connect", "timeout"), "What counts as a failure.", "[connect, timeout, 503]"
     )
 
 
 class Retry(Section):
-    attempts: Annotated[int, *_whole(1, 10)] = Field(default=2, description="All tries at the upstream, the first included.", examples=["2"])
-    when: Annotated[tuple[AttemptReason, ...], _LIST] = Field(default=("connect", "reset"), description="What is tried again.", examples=["[connect, reset, 503]"])
-    backoff: Duration = Field(default=0.025, description="Pause before the second try; doubled for each further one.", examples=["25ms"])
-    max_backoff: Duration = Field(default=0.25, description="Longest pause.", examples=["250ms"])
-    budget: Share = Field(default=0.2, description="Most retries, as a share of the upstream's requests.", examples=["20%"])
+    attempts: Annotated[int, *whole(1, 10)] = key(2, "All tries at the upstream, the first included.", "3")
+    when: Annotated[tuple[t.AttemptReason, ...], LIST] = key(
+        ("connect", "reset"), "What is tried again, for idempotent methods.", "[connect, reset, 503]"
+    )
+    backoff: t.Duration = key(0.025, "Pause before the second try; doubled for each further one.", "50ms")
+    max_backoff: t.Duration = key(0.25, "Longest pause.", "1s")
+    budget: t.Share = key(0.2, "Most retries, as a share of the upstream's requests; 3 a second in any case.", "10%")
 
 
 class Health(Section):
-    path: Text = Field(default="/healthz", description="Path that is asked; any answer from 200 to 399 is healthy.", examples=["/healthz"])
-    interval: LongerDuration = Field(default=10.0, description="Time between two checks.", examples=["10s"])
-    timeout: LongerDuration = Field(default=1.0, description="Longest wait for the answer.", examples=["1s"])
-    fall: Annotated[int, *_whole(1, 1000)] = Field(default=3, description="Failures in a row that take a URL out.", examples=["3"])
-    rise: Annotated[int, *_whole(1, 1000)] = Field(default=1, description="Successes in a row that bring it back.", examples=["1"])
+    path: t.Text = key("/healthz", "Path that is asked.", "/health/ready")
+    interval: t.LongerDuration = key(10.0, "Time between two checks.", "5s")
+    timeout: t.LongerDuration = key(1.0, "Longest wait for the answer.", "500ms")
+    fall: Annotated[int, *whole(1, 1000)] = key(3, "Failures in a row that take a URL out.", "2")
+    rise: Annotated[int, *whole(1, 1000)] = key(1, "Successes in a row that bring it back.", "2")
 
 
 class HeaderEdit(Section):
-    set: HeaderPairs = Field(default=(), description="Header fields that requests to this upstream get, instead of any of that name.", examples=["{X-Tenant: shop}"])
-    remove: Annotated[tuple[HeaderName, ...], _LIST] = Field(default=(), description="Header fields that requests to this upstream lose.", examples=["[X-Debug]"])
+    set: t.HeaderPairs = key(
+        (), "Fields that requests to this upstream get, in place of any of that name.", "{X-Tenant: shop}"
+    )
+    remove: Annotated[tuple[t.HeaderName, ...], LIST] = key(
+        (), "Fields that requests to this upstream lose.", "[X-Debug]"
+    )
+
+
+_BREAKER = "Stops sending to an upstream that fails; `false` switches it off."
 
 
 class Upstream(Section):
-    url: BaseUrl | None = Field(default=None, description="Base URL of the service; `url` or `urls` is required.", examples=["http://127.0.0.1:8001"])
-    urls: Annotated[tuple[BaseUrl, ...], _LIST] = Field(default=(), description="Several base URLs of one service, taken in turn.", examples=["[http://10.0.0.1:8001, http://10.0.0.2:8001]"])
-    tls: Tls = Field(default_factory=_default(Tls), description="For https:// URLs.")
-    host: Annotated[Literal["preserve", "upstream"], *_word("preserve", "upstream")] = Field(
-        default="preserve", description="Host header sent: the client's, or that of the upstream's URL.", examples=["upstream"]
+    url: t.MaybeBaseUrl = key(
+        None, "Base URL of the service; one of `url` and `urls` is required.", "http://127.0.0.1:8001"
     )
-    timeouts: Timeouts = Field(default_factory=_default(Timeouts), description="How long each phase of an attempt may take.")
-    bulkhead: Annotated[Bulkhead | None, _Switchable()] = Field(default_factory=_default(Bulkhead), description="Most requests in flight at the upstream; `false` switches it off.", examples=["false"])
-    breaker: Annotated[Breaker | None, _Switchable()] = Field(default_factory=_default(Breaker), description="Stops sending to an upstream that fails; `false` switches it off.", examples=["false"])
-    retry: Annotated[Retry | None, _Switchable()] = Field(default_factory=_default(Retry), description="Tries idempotent requests again; `false` switches it off.", examples=["false"])
-    health: Annotated[Health | None, _Switchable()] = Field(default=None, description="Asks each URL whether it is well; off until it is written.", examples=["{path: /healthz}"])
-    headers: HeaderEdit = Field(default_factory=_default(HeaderEdit), description="Changes to the headers of requests to this upstream.")
+    urls: Annotated[tuple[t.BaseUrl, ...], LIST] = key(
+        (), "Several base URLs of one service.", "[http://10.0.0.1:8001, http://10.0.0.2:8001]"
+    )
+    tls: Tls = key(Tls, "For https:// URLs.", "{ca: /etc/ssl/internal-ca.pem}")
+    host: Annotated[Literal["preserve", "upstream"], *word("preserve", "upstream")] = key(
+        "preserve", "Host header sent: the client's, or that of the upstream's URL.", "upstream"
+    )
+    timeouts: Timeouts = key(Timeouts, "How long each phase of an attempt may take.", "{response: 10s}")
+    bulkhead: Annotated[Bulkhead | None, Switchable()] = key(
+        Bulkhead, "Most requests in flight at the upstream; `false` switches it off.", "{in_flight: 100}"
+    )
+    breaker: Annotated[Breaker | None, Switchable()] = key(Breaker, _BREAKER, "{consecutive: 10}")
+    retry: Annotated[Retry | None, Switchable()] = key(
+        Retry, "Tries idempotent requests again; `false` switches it off.", "{attempts: 3}"
+    )
+    health: Annotated[Health | None, Switchable()] = key(
+        None, "Asks each URL whether it is well; off until it is written.", "{path: /healthz}"
+    )
+    headers: HeaderEdit = key(HeaderEdit, "Changes to the headers of requests to this upstream.", "{remove: [X-Debug]}")
 
 
 class Legacy(Upstream):
-    breaker: Annotated[LegacyBreaker | None, _Switchable()] = Field(
-        default_factory=_default(LegacyBreaker), description="Stops sending to an upstream that fails; `false` switches it off.", examples=["false"]
-    )
+    """The upstream named legacy differs in its breaker's defaults only."""
+
+    breaker: Annotated[LegacyBreaker | None, Switchable()] = key(LegacyBreaker, _BREAKER, "{consecutive: 10}")
 
 
 class Upstreams(BaseModel):
@@ -392,7 +230,9 @@ class Upstreams(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Upstream]
-    legacy: Legacy = Field(description="The monolith. It takes all that no route sends elsewhere.")
+    legacy: Legacy = key(
+        REQUIRED, "The monolith. It takes all that no route sends elsewhere.", "{url: http://127.0.0.1:8000}"
+    )
 
     @property
     def by_name(self) -> dict[str, Upstream]:
@@ -401,133 +241,175 @@ class Upstreams(BaseModel):
 
 
 class Match(Section):
-    prefix: MaybeText = Field(default=None, description="Path prefix, on whole segments; `{name}` matches one segment.", examples=["/api/orders"])
-    path: MaybeText = Field(default=None, description="The whole path; `{name}` matches one segment.", examples=["/users/{id}/orders"])
-    methods: Annotated[tuple[Method, ...], _LIST] = Field(default=(), description="Methods that match; empty: any.", examples=["[GET, HEAD]"])
-    host: MaybeText = Field(default=None, description="Host that matches, exact or `*.example.com`; null: any.", examples=["shop.example.com"])
-    headers: HeaderPairs = Field(default=(), description="Header fields that must be there with exactly this value.", examples=['{X-Version: "2"}'])
-    query: QueryPairs = Field(default=(), description="Query parameters that must be there with exactly this value.", examples=['{format: json}'])
+    prefix: t.MaybeText = key(
+        None,
+        "Path prefix, on whole segments; `{name}` matches one segment. One of `prefix` and `path` is required.",
+        "/api/orders",
+    )
+    path: t.MaybeText = key(None, "The whole path; `{name}` matches one segment.", '"/users/{id}/orders"')
+    methods: Annotated[tuple[t.Method, ...], LIST] = key((), "Methods that match; empty: any.", "[GET, HEAD]")
+    host: t.MaybeText = key(None, "Host that matches, exact or `*.example.com`; null: any.", "shop.example.com")
+    headers: t.HeaderPairs = key((), "Header fields that must be there with exactly this value.", '{X-Version: "2"}')
+    query: t.TextPairs = key((), "Query parameters that must be there with exactly this value.", "{format: json}")
 
 
 class Split(Section):
-    percent: Percent = Field(default=0.0, description="Share of callers for the candidate, 0 to 100, two decimals.", examples=["25"])
-    headers: HeaderPairs = Field(default=(), description="Any of these header fields sends a request to the candidate.", examples=['{X-Beta: "1"}'])
-    override: MaybeHeaderName = Field(default=None, description="Header whose value `legacy` or `candidate` names the arm; null: none does.", examples=["X-Strangler-Arm"])
-    sticky: Annotated[tuple[Sticky, ...], _LIST] = Field(default=(), description="What keeps a caller on its arm: the first one that is present. None present: by chance.", examples=['["header:X-User-Id", "cookie:sid", client_ip]'])
-    group: MaybeText = Field(default=None, description="Routes of one group move a caller together; null: the route's name.", examples=["orders"])
+    percent: t.Percent = key(0.0, "Share of callers for the candidate, 0 to 100, two decimals.", "25")
+    headers: t.HeaderPairs = key((), "Any of these header fields sends a request to the candidate.", '{X-Beta: "1"}')
+    override: t.MaybeHeaderName = key(
+        None, "Header whose value `legacy` or `candidate` names the arm; null: none does.", "X-Strangler-Arm"
+    )
+    sticky: Annotated[tuple[t.Sticky, ...], LIST] = key(
+        (),
+        "What keeps a caller on its arm: the first of these that is present. None present: by chance.",
+        '["header:X-User-Id", "cookie:sid", client_ip]',
+    )
+    group: t.MaybeText = key(None, "Routes of one group move a caller together; null: the route's name.", "orders")
 
 
 class Rewrite(Section):
-    prefix: Text = Field(description="What the candidate sees instead of `match.prefix`; Location is rewritten back.", examples=["/v2/orders"])
+    prefix: t.Text = key(
+        REQUIRED, "What the candidate sees in place of `match.prefix`; Location is rewritten back.", "/v2/orders"
+    )
 
 
 class Fallback(Section):
-    when: Annotated[tuple[AttemptReason, ...], _LIST] = Field(
-        default=("connect", "timeout", "open", "full", 502, 503, 504), description="What makes legacy answer instead, when that is safe.",
-        examples=["[connect, open, full]"],
-    )  # fmt: skip
-    fence: Duration = Field(default=60.0, description="After a write reached the candidate, how long its caller's requests do not fall back.", examples=["60s"])
+    when: Annotated[tuple[t.AttemptReason, ...], LIST] = key(
+        ("connect", "timeout", "open", "full", 502, 503, 504),
+        "What makes legacy answer instead.",
+        "[connect, open, full]",
+    )
+    fence: t.Duration = key(
+        60.0, "After the candidate took a caller's write, how long that caller's reads do not fall back.", "5m"
+    )
 
 
 class Shadow(Section):
-    percent: Percent = Field(description="Share of requests that get a shadow.", examples=["10"])
-    methods: Annotated[tuple[Method, ...], _LIST] = Field(default=("GET", "HEAD"), description="Methods that get a shadow; unsafe ones need `writes`.", examples=["[GET, HEAD]"])
-    of: Annotated[Literal["legacy", "candidate", "any"], *_word("legacy", "candidate", "any")] = Field(
-        default="legacy", description="Whose answers get a shadow at the other arm.", examples=["any"]
+    percent: t.Percent = key(REQUIRED, "Share of requests that get a shadow.", "10")
+    methods: Annotated[tuple[t.Method, ...], LIST] = key(
+        ("GET", "HEAD"), "Methods that get a shadow; other than GET, HEAD and OPTIONS only with `writes`.", "[GET]"
     )
-    max_body: Size = Field(default=256 << 10, description="Largest body, of a request or an answer, that is compared.", examples=["256KiB"])
-    timeout: LongerDuration = Field(default=5.0, description="Longest wait for the shadow's answer.", examples=["5s"])
-    in_flight: Annotated[int, *_whole(1, 100_000)] = Field(default=32, description="Most shadows of the route at once; more are dropped.", examples=["32"])
-    recheck: Duration = Field(default=2.0, description="Pause before a mismatch is looked at again; 0: no second look.", examples=["2s"])
-    baseline: Share = Field(default=0.02, description="Share of shadows that ask legacy twice, to learn what differs anyway.", examples=["2%"])
-    writes: Annotated[Literal["skip", "dry_run", "sandbox"], *_word("skip", "dry_run", "sandbox")] = Field(
-        default="skip", description="What becomes of unsafe methods: no shadow, a dry run at the candidate, or a copy to a sandbox.", examples=["dry_run"]
+    of: Annotated[Literal["legacy", "candidate", "any"], *word("legacy", "candidate", "any")] = key(
+        "legacy", "Whose answers get a shadow at the other arm.", "any"
     )
-    to: MaybeText = Field(default=None, description="The sandbox's upstream.", examples=["orders-sandbox"])
-
-
-KINDS = ("missing", "extra", "type", "value", "order", "length")
+    max_body: t.Size = key(256 << 10, "Largest body that is compared.", "1MiB")
+    timeout: t.LongerDuration = key(5.0, "Longest wait for the shadow's answer.", "2s")
+    in_flight: Annotated[int, *whole(1, 100_000)] = key(32, "Most shadows of the route at once; more are dropped.", "8")
+    recheck: t.Duration = key(2.0, "Pause before a mismatch is looked at again; 0: no second look.", "0")
+    baseline: t.Share = key(0.02, "Share of shadows that ask legacy twice, to learn what differs anyway.", "5%")
+    writes: Annotated[Literal["skip", "dry_run", "sandbox"], *word("skip", "dry_run", "sandbox")] = key(
+        "skip", "Unsafe methods get no shadow, a dry run at the candidate, or a copy to a sandbox.", "dry_run"
+    )
+    to: t.MaybeText = key(None, "The sandbox's upstream; required with `writes: sandbox`.", "orders-sandbox")
 
 
 class Accept(Section):
-    path: MaybeText = Field(default=None, description="JSON path of the node that may differ; `path` or `header`.", examples=["$.generated_at"])
-    header: MaybeHeaderName = Field(default=None, description="Header that may differ.", examples=["cache-control"])
-    kind: Annotated[str | None, *_leaf(scalars.choice(*KINDS), " or ".join(f"`{k}`" for k in KINDS), f"write {scalars.listed(KINDS)}", {"enum": list(KINDS)}, nullable=True)] = Field(
-        default=None, description="Only this kind of difference; null: any.", examples=["value"]
+    path: t.MaybeJsonPath = key(
+        None, "The node that may differ, with all below it. One of `path` and `header` is required.", '"$.generated_at"'
     )
-    abs: Tolerance = Field(default=None, description="Largest difference of two numbers, inclusive.", examples=["0.01"])
-    rel: RelativeTolerance = Field(default=None, description="Largest difference of two numbers as a share, inclusive.", examples=["1%"])
-    owner: MaybeText = Field(default=None, description="Who agreed to it.", examples=["ana"])
-    until: Day = Field(default=None, description="Last day on which the rule counts.", examples=["2027-01-31"])
-    why: MaybeText = Field(default=None, description="Why it is allowed.", examples=['"new field, agreed"'])
+    header: t.MaybeHeaderName = key(None, "Header that may differ.", "cache-control")
+    kind: Annotated[str | None, *word(*KINDS, nullable=True)] = key(
+        None, "Only this kind of difference; null: any.", "value"
+    )
+    abs: t.Tolerance = key(None, "Largest difference of two numbers, inclusive.", "0.01")
+    rel: t.RelativeTolerance = key(None, "Largest difference of two numbers as a share, inclusive.", "1%")
+    owner: t.MaybeText = key(None, "Who agreed to it.", "ana")
+    until: t.Day = key(None, "Last day on which the rule counts.", "2027-01-31")
+    why: t.MaybeText = key(None, "Why it is allowed.", '"new field, agreed"')
 
 
 class Unordered(Section):
-    path: Text = Field(description="JSON path of an array whose order does not count.", examples=["$.items"])
-    key: MaybeText = Field(default=None, description="Field that pairs its elements; null: as a multiset.", examples=["id"])
+    path: t.JsonPath = key(REQUIRED, "An array whose order does not count.", '"$.items"')
+    key: t.MaybeText = key(None, "Field that pairs its elements; null: as a multiset.", "id")
 
 
 class Compare(Section):
-    headers: Annotated[tuple[HeaderName, ...], _LIST] = Field(
-        default=("content-type", "location", "cache-control"), description="Headers that are compared.", examples=["[content-type, location]"]
+    headers: Annotated[tuple[t.HeaderName, ...], LIST] = key(
+        ("content-type", "location", "cache-control"), "Headers that are compared.", "[content-type, location]"
     )
-    accept: Annotated[tuple[Accept, ...], _LIST] = Field(default=(), description="Differences that are allowed.", examples=['[{path: "$.generated_at"}]'])
-    unordered: Annotated[tuple[Unordered, ...], _LIST] = Field(default=(), description="Arrays whose order does not count.", examples=['[{path: "$.items", key: id}]'])
-    redact: Annotated[tuple[Text, ...], _LIST] = Field(default=(), description="JSON paths and `header:NAME` that are stored only as a keyed hash, beside the built-in ones.", examples=['["$..email", "header:x-tenant"]'])
+    accept: Annotated[tuple[Accept, ...], LIST] = key((), "Differences that are allowed.", '[{path: "$.generated_at"}]')
+    unordered: Annotated[tuple[Unordered, ...], LIST] = key(
+        (), "Arrays whose order does not count.", '[{path: "$.items", key: id}]'
+    )
+    redact: Annotated[tuple[t.Redaction, ...], LIST] = key(
+        (), "What is stored only as a keyed hash, beside what is built in.", '["$..email", "header:x-tenant"]'
+    )
 
 
 class Gate(Section):
-    min_pairs: Annotated[int, *_whole(0, 1_000_000_000)] = Field(default=3000, description="Fewest comparisons.", examples=["3000"])
-    min_match: Share = Field(default=0.999, description="Least share of matches.", examples=["99.9%"])
-    max_breaking: Annotated[int, *_whole(0, 1_000_000_000)] = Field(default=0, description="Most breaking differences.", examples=["0"])
-    max_latency_ratio: Number = Field(default=1.1, description="The candidate's time against legacy's, at most.", examples=["1.1"])
-    min_age: Duration = Field(default=86400.0, description="Shortest time since the first comparison.", examples=["24h"])
+    min_pairs: Annotated[int, *whole(0, 1_000_000_000)] = key(3000, "Fewest comparisons.", "500")
+    min_match: t.Share = key(0.999, "Least share of matches.", "99.5%")
+    max_breaking: Annotated[int, *whole(0, 1_000_000_000)] = key(0, "Most breaking differences.", "2")
+    max_latency_ratio: t.Ratio = key(1.1, "The candidate's time against legacy's, at most.", "1.5")
+    min_age: t.Duration = key(86400.0, "Shortest time since the first comparison.", "72h")
 
 
 class Part(Section):
-    upstream: Text = Field(description="Upstream that is asked.", examples=["orders"])
-    path: Text = Field(description="Path that is asked; `{name}` is filled in from `match.path`.", examples=["/v2/orders/{id}"])
-    required: Bool = Field(default=True, description="Without its answer the whole request fails.", examples=["false"])
-    timeout: MaybeLonger = Field(default=None, description="Longest wait for this part; none: as the upstream's timeouts say.", examples=["500ms"])
+    upstream: t.Text = key(REQUIRED, "Upstream that is asked.", "orders")
+    path: t.Text = key(REQUIRED, "Path that is asked; `{name}` is filled in from the match.", '"/v2/orders/{id}"')
+    required: t.Bool = key(True, "Without its answer the whole request fails.", "false")
+    timeout: t.MaybeLonger = key(None, "Longest wait for this part, beside the upstream's timeouts.", "500ms")
 
 
 class Route(Section):
-    name: Text = Field(description="Name in logs, metrics and commands; unique.", examples=["orders"])
-    match: Match = Field(description="Conditions that must all hold; `prefix` or `path` is one of them.", examples=["{prefix: /api/orders}"])
-    candidate: MaybeText = Field(default=None, description="Upstream of the new service; `candidate` or `aggregate` is required.", examples=["orders"])
-    aggregate: dict[str, Part] | None = Field(default=None, description="Several services that together answer what was one endpoint, by field of the answer.", examples=["{order: {upstream: orders, path: \"/v2/orders/{id}\"}}"])
-    enabled: Bool = Field(default=True, description="`false`: all to legacy, whatever else is said.", examples=["false"])
-    split: Split = Field(default_factory=_default(Split), description="Which requests go to the candidate.", examples=["{percent: 25}"])
-    rewrite: Rewrite | None = Field(default=None, description="Path that the candidate sees; null: as received.", examples=["{prefix: /v2/orders}"])
-    timeouts: RouteTimeouts | None = Field(default=None, description="Instead of the upstream's, for the candidate of this route.", examples=["{response: 5s}"])
-    fallback: Annotated[Fallback | None, _Switchable()] = Field(default_factory=_default(Fallback), description="Legacy answers instead of a candidate that failed, when that is safe; `false`: never.", examples=["false"])
-    shadow: Shadow | None = Field(default=None, description="Copies of requests to the other arm, to compare the answers; null: none.", examples=["{percent: 10}"])
-    compare: Compare = Field(default_factory=_default(Compare), description="How answers are compared.")
-    gate: Gate = Field(default_factory=_default(Gate), description="What must be shown before the next step.", examples=["{min_pairs: 3000}"])
-
-
-class File(Section):
-    """routes.yaml as a whole."""
-
-    version: Annotated[Literal[1], *_leaf(lambda text: _version(text), "`1`", "write 1", {"const": 1})] = Field(description="Version of this format.", examples=["1"])
-    listen: Listen = Field(default=Address("127.0.0.1", 8080), description="Where clients connect.", examples=["0.0.0.0:8080"])
-    admin: Admin = Field(default_factory=_default(Admin), description="Listener for probes, metrics, the API and the dashboard.")
-    workers: Annotated[int, *_whole(1, 256)] = Field(default=1, description="Processes that forward requests.", examples=["2"])
-    state: Text = Field(default=".strangler", description="Folder for the SQLite store and shadow-diffs.jsonl.", examples=["/var/lib/strangler"])
-    log: Log = Field(default_factory=_default(Log), description="Logs on standard error.")
-    expose_arm: Bool = Field(default=True, description="Tell clients which arm answered, in X-Strangler-Arm.", examples=["false"])
-    tracing: Tracing = Field(default_factory=_default(Tracing), description="Spans to OpenTelemetry.")
-    events: Events = Field(default_factory=_default(Events), description="Where events are sent.")
-    trusted_proxies: Annotated[tuple[Network, ...], _LIST] = Field(default=(), description="Addresses and networks whose X-Forwarded-* is believed.", examples=["[10.0.0.0/8]"])
-    ambiguous_paths: Annotated[Literal["legacy", "reject"], *_word("legacy", "reject")] = Field(
-        default="legacy", description="Who takes a path that can be read in two ways: legacy, or nobody (400).", examples=["reject"]
+    name: t.Text = key(REQUIRED, "Name in logs, metrics and commands; unique.", "orders")
+    match: Match = key(REQUIRED, "Conditions that must all hold.", "{prefix: /api/orders}")
+    candidate: t.MaybeText = key(
+        None, "Upstream of the new service; one of `candidate` and `aggregate` is required.", "orders"
     )
-    limits: Limits = Field(default_factory=_default(Limits), description="What one client may ask of a worker.")
-    upstreams: Upstreams = Field(description="Services by name; `legacy` is required.", examples=["{legacy: {url: http://127.0.0.1:8000}}"])
-    routes: Annotated[tuple[Route, ...], _LIST] = Field(default=(), description="What goes elsewhere than legacy. The most specific match wins, whatever the order.")
+    aggregate: dict[str, Part] | None = key(
+        None,
+        "Several services answer what was one endpoint, each a field of the answer.",
+        '{order: {upstream: orders, path: "/v2/orders/{id}"}}',
+    )
+    enabled: t.Bool = key(True, "`false`: all to legacy, whatever else is said.", "false")
+    split: Split = key(Split, "Which requests go to the candidate.", "{percent: 25}")
+    rewrite: Rewrite | None = key(None, "Path that the candidate sees; null: as received.", "{prefix: /v2/orders}")
+    timeouts: RouteTimeouts | None = key(
+        None, "In place of the upstream's, for the candidate of this route.", "{response: 5s}"
+    )
+    fallback: Annotated[Fallback | None, Switchable()] = key(
+        Fallback, "Legacy answers in place of a candidate that failed, when that is safe; `false`: never.", "false"
+    )
+    shadow: Shadow | None = key(
+        None, "Copies of requests to the other arm, to compare the answers; null: none.", "{percent: 10}"
+    )
+    compare: Compare = key(Compare, "How answers are compared.", '{redact: ["$..email"]}')
+    gate: Gate = key(Gate, "What comparisons must show before the route is called ready.", "{min_pairs: 500}")
 
 
 def _version(text: str) -> int:
     if text not in {"1", "1.0"}:
         raise ValueError("this program knows version 1")
     return 1
+
+
+class File(Section):
+    """routes.yaml as a whole."""
+
+    version: Annotated[Literal[1], *leaf(_version, "`1`", "write 1", {"enum": [1]})] = key(
+        REQUIRED, "Version of this format.", "1"
+    )
+    listen: t.Listen = key(Address("127.0.0.1", 8080), "Where clients connect.", "0.0.0.0:8080")
+    admin: Admin = key(Admin, "Listener for probes, metrics, the API and the dashboard.", "{listen: 127.0.0.1:8081}")
+    workers: Annotated[int, *whole(1, 256)] = key(1, "Processes that forward requests.", "2")
+    state: t.Text = key(".strangler", "Folder for the SQLite store and shadow-diffs.jsonl.", "/var/lib/strangler")
+    log: Log = key(Log, "Log lines, on standard error.", "{format: json}")
+    expose_arm: t.Bool = key(True, "Tell clients which arm answered, in X-Strangler-Arm.", "false")
+    tracing: Tracing = key(Tracing, "Spans for OpenTelemetry.", "{otlp: http://127.0.0.1:4318}")
+    events: Events = key(Events, "Where events are sent.", "{webhook: https://hooks.example.com/strangler}")
+    trusted_proxies: Annotated[tuple[t.Network, ...], LIST] = key(
+        (), "Addresses and networks whose X-Forwarded-* is believed.", "[10.0.0.0/8]"
+    )
+    ambiguous_paths: Annotated[Literal["legacy", "reject"], *word("legacy", "reject")] = key(
+        "legacy", "A path that can be read in two ways goes to legacy, or is answered with 400.", "reject"
+    )
+    limits: Limits = key(Limits, "What one client may ask of a worker.", "{request_body: 10MiB}")
+    upstreams: Upstreams = key(
+        REQUIRED, "Services by name; `legacy` is required.", "{legacy: {url: http://127.0.0.1:8000}}"
+    )
+    routes: Annotated[tuple[Route, ...], LIST] = key(
+        (),
+        "What goes elsewhere than legacy. The most specific match wins, whatever the order.",
+        "[{name: orders, match: {prefix: /api/orders}, candidate: orders}]",
+    )

@@ -18,10 +18,14 @@ def address(text: str) -> Address:
     """Where a listener binds: `127.0.0.1:8080`, `0.0.0.0:80`, `[::1]:8080`, `localhost:8080`."""
     found = _ADDRESS.fullmatch(text)
     if found is None:
-        raise ValueError("write an IPv6 address in brackets, such as '[::1]:8080'" if text.count(":") > 1 else _WRITE_ADDRESS)
+        raise ValueError(
+            "write an IPv6 address in brackets, such as '[::1]:8080'" if text.count(":") > 1 else _WRITE_ADDRESS
+        )
     host = found["six"] if found["six"] is not None else found["host"]
     if not host:
-        raise ValueError(f"write 0.0.0.0:{found['port']} for all addresses, or 127.0.0.1:{found['port']} for this machine only")
+        raise ValueError(
+            f"write 0.0.0.0:{found['port']} for all addresses, or 127.0.0.1:{found['port']} for this machine only"
+        )
     if len(found["port"]) > 5 or int(found["port"]) > 65535:
         raise ValueError("the port must be 0 to 65535; 0 takes a free one")
     return Address(_listening_host(host, six=found["six"] is not None), int(found["port"]))
@@ -55,7 +59,7 @@ def is_loopback(where: Address) -> bool:
 
 def is_any(where: Address) -> bool:
     """True if the listener binds every address of the machine."""
-    return where.host in {"0.0.0.0", "::"}  # noqa: S104
+    return where.host in {"0.0.0.0", "::"}
 
 
 def base_url(text: str) -> Url:
@@ -64,7 +68,9 @@ def base_url(text: str) -> Url:
     if parts.query or "?" in text:
         raise ValueError("a base URL cannot have a query; take it out")
     path = parts.path.rstrip("/")
-    return Url("https" if parts.scheme == "https" else "http", host, port or (443 if parts.scheme == "https" else 80), path)
+    return Url(
+        "https" if parts.scheme == "https" else "http", host, port or (443 if parts.scheme == "https" else 80), path
+    )
 
 
 def web_url(text: str) -> str | None:
@@ -135,5 +141,6 @@ def sticky(text: str) -> StickySource:
         raise ValueError("; ".join(filter(None, ["write header:NAME, cookie:NAME or client_ip", near])))
     name = name.strip()
     if _TOKEN.fullmatch(name) is None:
-        raise ValueError(f"write the {kind}'s name after the colon, such as {'header:X-User-Id' if kind == 'header' else 'cookie:sid'}")
+        example = "header:X-User-Id" if kind == "header" else "cookie:sid"
+        raise ValueError(f"write the {kind}'s name after the colon, such as {example}")
     return StickySource("header", name.lower()) if kind == "header" else StickySource("cookie", name)

@@ -26,7 +26,9 @@ def _value(written: str, body: str, environ: Mapping[str, str]) -> str:
         raise ValueError(f"'{written[:40]}' has no closing brace", "write ${NAME}, or $${ for a literal ${")
     parsed = _BODY.fullmatch(body)
     if parsed is None:
-        raise ValueError(f"'{written[:40]}' is not a variable", "write ${NAME} or ${NAME:-default}, or $${ for a literal ${")
+        raise ValueError(
+            f"'{written[:40]}' is not a variable", "write ${NAME} or ${NAME:-default}, or $${ for a literal ${"
+        )
     name = parsed["name"]
     value = environ.get(name, "")
     if parsed["default"] is not None:

@@ -1,0 +1,209 @@
+"""Rules about one upstream, and about upstreams among themselves."""
+
+import re
+from collections.abc import Callable
+
+from strangler.config import patterns, schema
+from strangler.config.document import Loc
+from strangler.config.notes import Notes
+from strangler.config.urls import is_any, is_loopback
+from strangler.core.headers import HOP_BY_HOP
+from strangler.core.plan import AGGREGATE
+from strangler.core.settings import Address, Url
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_FRAMING = frozenset(name.decode() for name in HOP_BY_HOP) | {"content-length", "trailer", "expect"}
+_SERVICE_PORTS = {"http": 80, "https": 443}
+
+
+def check(file: schema.File, notes: Notes) -> None:
+    """Notes all that is wrong with the upstreams."""
+    for name, upstream in file.upstreams.by_name.items():
+        loc: Loc = ("upstreams", name)
+        for rule in _RULES:
+            rule(upstream, loc, notes)
+        _is_not_the_proxy(file, upstream, loc, notes)
+    _are_told_apart(file, notes)
+    _are_used(file, notes)
+
+
+def is_name(text: str) -> bool:
+    """True for what may name an upstream or a route: it is a label of metrics and a word on the command line."""
+    return _NAME.fullmatch(text) is not None
+
+
+def _has_a_name(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+    name = str(loc[1])
+    if not is_name(name):
+        notes.error(
+            loc, f"the name {name[:60]!r} cannot be a label", "write letters, digits, '.', '_' and '-' only", key=True
+        )
+    elif name == AGGREGATE:
+        notes.error(
+            loc, "this name is taken by answers of several services", "give the upstream another name", key=True
+        )
+
+
+def _has_urls(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+    if upstream.url is not None and upstream.urls:
+        notes.error((*loc, "urls"), "url and urls are both there", "keep one of them", key=True)
+    missing = upstream.url is None and not upstream.urls
+    if missing and not notes.is_lost((*loc, "url")) and not notes.is_lost((*loc, "urls")):
+        notes.error(loc, "url is missing", "add `url: http://127.0.0.1:8001`", key=True)
+
+
+def _urls(upstream: schema.Upstream, loc: Loc) -> list[tuple[Loc, Url]]:
+    one = [((*loc, "url"), upstream.url)] if upstream.url is not None else []
+    return [*one, *(((*loc, "urls", index), url) for index, url in enumerate(upstream.urls))]
+
+
+def _urls_are_plain(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+    seen: set[Url] = set()
+    for place, url in _urls(upstream, loc):
+        if url.path:
+            way_out = f"every request's path is put after it: {url.path}/…; leave it out if that is not meant"
+            notes.warning(place, f"{place[2]} has the path '{url.path}'", way_out)
+        if url in seen:
+            notes.value(place, "the same URL is there twice; take one out", "warning")
+        seen.add(url)
+
+
+def _tls_is_used(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+    if not upstream.tls.verify:
+        notes.warning(
+            (*loc, "tls", "verify"),
+            "tls.verify is false",
+            "anyone in between can read and change what is sent; name the right tls.ca instead",
+        )
+    urls = _urls(upstream, loc)
+    if urls and notes.is_written((*loc, "tls")) and all(url.scheme == "http" for _, url in urls):
+        notes.warning(
+            (*loc, "tls"), "tls has no effect", "the URL starts with http://; write https:// or take tls out", key=True
+        )
+
+
+def _times_are_in_order(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+    breaker, retry, health = upstream.breaker, upstream.retry, upstream.health
+    if breaker is not None and breaker.cooldown > breaker.max_cooldown:
+        notes.error(
+            (*loc, "breaker"),
+            "breaker.cooldown is longer than breaker.max_cooldown",
+            "raise max_cooldown or lower cooldown",
+            key=True,
+        )
+    if retry is not None and retry.backoff > retry.max_backoff:
+        notes.error(
+            (*loc, "retry"),
+            "retry.backoff is longer than retry.max_backoff",
+            "raise max_backoff or lower backoff",
+            key=True,
+        )
+    if health is not None and health.timeout > health.interval:
+        notes.warning(
+            (*loc, "health"),
+            "health.timeout is longer than health.interval",
+            "checks will overlap; raise the interval",
+            key=True,
+        )
+
+
+def _breaker_can_open(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+    breaker = upstream.breaker
+    if breaker is None or notes.is_lost((*loc, "breaker")):
+        return
+    if breaker.failure_rate is None and breaker.consecutive is None:
+        notes.warning(
+            (*loc, "breaker"),
+            "the breaker never opens",
+            "set failure_rate or consecutive, or write `breaker: false`",
+            key=True,
+        )
+    if not breaker.counts and breaker.slow_call is None:
+        notes.warning(
+            (*loc, "breaker"),
+            "the breaker never opens: nothing counts",
+            "name what counts, or write `breaker: false`",
+            key=True,
+        )
+
+
+def _health_path(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+    if upstream.health is not None:
+        notes.complaints((*loc, "health", "path"), patterns.target(upstream.health.path, [], "a health check"))
+
+
+def _header_edits(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+    edits, seen = upstream.headers, set()
+    for name, _ in edits.set:
+        place: Loc = (*loc, "headers", "set", name)
+        _may_be_edited(name, place, notes)
+        if name.lower() in seen:
+            notes.error(
+                place, f"headers.set has '{name}' twice", "names differ in more than their case; keep one", key=True
+            )
+        seen.add(name.lower())
+    for index, name in enumerate(edits.remove):
+        place = (*loc, "headers", "remove", index)
+        _may_be_edited(name, place, notes)
+        if name.lower() in seen:
+            notes.error(place, f"headers.set and headers.remove both have '{name}'", "keep one of them")
+
+
+def _may_be_edited(name: str, place: Loc, notes: Notes) -> None:
+    key = "headers.set" if "set" in place else "headers.remove"
+    if name.lower() in _FRAMING:
+        notes.error(
+            place,
+            f"{key} has '{name}'",
+            "the proxy itself decides how a message is framed and its connection used; take it out",
+            key=True,
+        )
+    elif name.lower() == "host":
+        notes.error(place, f"{key} has '{name}'", "write `host: upstream` or `host: preserve` instead", key=True)
+
+
+def _is_not_the_proxy(file: schema.File, upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+    for place, url in _urls(upstream, loc):
+        for listener, at in (("listen", file.listen), ("admin.listen", file.admin.listen)):
+            here = Address("127.0.0.1" if url.host == "localhost" else url.host, url.port)
+            local = is_loopback(here) and (is_any(at) or is_loopback(at))
+            if url.port == at.port and (local or url.host == at.host):
+                notes.value(
+                    place, f"that is the proxy's own {listener} address, so requests would go round in a circle"
+                )
+
+
+def _are_told_apart(file: schema.File, notes: Notes) -> None:
+    first: dict[Url, str] = {}
+    for name, upstream in file.upstreams.by_name.items():
+        for place, url in _urls(upstream, ("upstreams", name)):
+            other = first.setdefault(url, name)
+            if other != name:
+                notes.value(
+                    place, f"upstream '{other}' has the same URL; is one of them meant to be another?", "warning"
+                )
+
+
+def _are_used(file: schema.File, notes: Notes) -> None:
+    used = {"legacy"} | {route.candidate for route in file.routes}
+    used |= {part.upstream for route in file.routes for part in (route.aggregate or {}).values()}
+    used |= {route.shadow.to for route in file.routes if route.shadow is not None}
+    if notes.has_lost(("routes",)):
+        return
+    for name in file.upstreams.by_name:
+        if name not in used:
+            notes.warning(
+                ("upstreams", name), "no route uses it", "name it as a route's candidate, or take it out", key=True
+            )
+
+
+_RULES: tuple[Callable[[schema.Upstream, Loc, Notes], None], ...] = (
+    _has_a_name,
+    _has_urls,
+    _urls_are_plain,
+    _tls_is_used,
+    _times_are_in_order,
+    _breaker_can_open,
+    _health_path,
+    _header_edits,
+)

@@ -1,0 +1,278 @@
+"""The types of keys: how each is read, how it is called in the reference, and what JSON Schema says of it."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from strangler.config import scalars, urls
+from strangler.core.fault import Fault
+from strangler.core.settings import Address, StickySource, Url
+
+Pairs = tuple[tuple[str, str], ...]
+Shape = dict[str, Any]
+"""A JSON Schema."""
+
+VARIABLE: Shape = {"type": "string", "pattern": r"\$\{"}
+"""A value with `${VAR}` in it: any key may have one."""
+
+
+class Kind:
+    """The name of a type in the reference of all keys."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def leaf(
+    read: Callable[[str], object], kind: str, expected: str, *shapes: Shape, nullable: bool = False
+) -> tuple[PlainValidator, WithJsonSchema, Kind]:
+    """What `Annotated` needs to read one scalar. `expected` is the way out for one who wrote no scalar at all."""
+
+    def validate(value: object) -> object:
+        if type(value) is str:
+            return read(value)
+        if nullable and value is None:
+            return None
+        raise unexpected(expected)
+
+    alternatives = [*shapes, *([{"type": "null"}] if nullable else [])]
+    if not any(shape.get("type") == "string" and "pattern" not in shape for shape in shapes):
+        alternatives.append(VARIABLE)
+    shape = alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
+    return PlainValidator(validate), WithJsonSchema(shape), Kind(kind)
+
+
+def unexpected(expected: str) -> PydanticCustomError:
+    """The error for a value of the wrong kind: nothing, a list, a mapping. `{}` stands for the key with its colon."""
+    return PydanticCustomError("kind", "{expected}", {"expected": expected})
+
+
+def _or_none(read: Callable[[str], object]) -> Callable[[str], object]:
+    """`none` is no limit."""
+    return lambda text: None if text.lower() == "none" else read(text)
+
+
+def _or_empty(read: Callable[[str], object]) -> Callable[[str], object]:
+    """Empty text is nothing, as `${TOKEN:-}` leaves it."""
+    return lambda text: read(text) if text.strip() else None
+
+
+_TEXT: Shape = {"type": "string"}
+_NONE: Shape = {"enum": ["none"]}
+_ANY_SCALAR: Shape = {"type": ["string", "number", "boolean"]}
+_DURATION: Shape = {"type": "string", "pattern": scalars.DURATION_PATTERN}
+_SIZE: tuple[Shape, ...] = (
+    {"type": "string", "pattern": scalars.SIZE_PATTERN},
+    {"type": "integer", "minimum": 0},
+)
+_PERCENT: tuple[Shape, ...] = (
+    {"type": "number", "minimum": 0, "maximum": 100},
+    {"type": "string", "pattern": scalars.PERCENT_PATTERN},
+)
+_TOKEN: Shape = {"type": "string", "pattern": scalars.TOKEN_PATTERN}
+_WEB: Shape = {"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://"}
+_STICKY: Shape = {"type": "string", "pattern": "^(header:.+|cookie:.+|client_ip)$"}
+_SHARE: tuple[Shape, ...] = (
+    {"type": "number", "minimum": 0},
+    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[ ]?%?$"},
+)
+_WRITE_DURATION = "write a duration such as 250ms, 2s or 5m"
+_WRITE_SIZE = "write a size such as 64KiB"
+_WRITE_PERCENT = "write a percent such as 25 or 0.5%"
+_WRITE_TEXT = "write a text"
+_WRITE_URL = "write a URL such as http://127.0.0.1:8000"
+_WRITE_STICKY = "write header:NAME, cookie:NAME or client_ip"
+_any_duration = partial(scalars.duration, zero=True)
+_longer = partial(scalars.duration, zero=False)
+
+Text = Annotated[str, *leaf(scalars.line, "text", _WRITE_TEXT, _TEXT)]
+MaybeText = Annotated[str | None, *leaf(_or_empty(scalars.line), "text or null", _WRITE_TEXT, _TEXT, nullable=True)]
+Bool = Annotated[
+    bool,
+    *leaf(scalars.boolean, "boolean", "write true or false", {"type": "boolean"}, {"enum": ["yes", "no", "on", "off"]}),
+]
+Duration = Annotated[float, *leaf(_any_duration, "duration", _WRITE_DURATION, _DURATION, {"enum": [0]})]
+LongerDuration = Annotated[float, *leaf(_longer, "duration above 0", _WRITE_DURATION, _DURATION)]
+MaybeLonger = Annotated[
+    float | None, *leaf(_or_none(_longer), "duration above 0, or `none`", _WRITE_DURATION, _DURATION, _NONE)
+]
+Size = Annotated[int, *leaf(scalars.size, "size", _WRITE_SIZE, *_SIZE)]
+MaybeSize = Annotated[int | None, *leaf(_or_none(scalars.size), "size or `none`", _WRITE_SIZE, *_SIZE, _NONE)]
+Percent = Annotated[float, *leaf(scalars.percent, "percent", _WRITE_PERCENT, *_PERCENT)]
+Share = Annotated[float, *leaf(scalars.share, "percent", _WRITE_PERCENT, *_PERCENT)]
+MaybeShare = Annotated[
+    float | None, *leaf(_or_none(scalars.share), "percent or `none`", _WRITE_PERCENT, *_PERCENT, _NONE)
+]
+HeaderName = Annotated[str, *leaf(scalars.header_name, "header name", "write a header's name", _TOKEN)]
+MaybeHeaderName = Annotated[
+    str | None, *leaf(scalars.header_name, "header name or null", "write a header's name", _TOKEN, nullable=True)
+]
+HeaderValue = Annotated[str, *leaf(scalars.header_value, "text", _WRITE_TEXT, _ANY_SCALAR)]
+AnyText = Annotated[str, *leaf(str, "text", _WRITE_TEXT, _ANY_SCALAR)]
+Method = Annotated[
+    str, *leaf(scalars.method, "method", "write a method such as GET", {"type": "string", "pattern": "^[A-Za-z-]+$"})
+]
+Listen = Annotated[
+    Address,
+    *leaf(
+        urls.address, "host:port", "write host:port, such as 127.0.0.1:8080", {"type": "string", "pattern": ":[0-9]+$"}
+    ),
+]
+BaseUrl = Annotated[Url, *leaf(urls.base_url, "URL", _WRITE_URL, _WEB)]
+MaybeBaseUrl = Annotated[Url | None, *leaf(urls.base_url, "URL or null", _WRITE_URL, _WEB, nullable=True)]
+MaybeWebUrl = Annotated[
+    str | None,
+    *leaf(_or_empty(urls.web_url), "URL or null", "write a URL such as https://example.com/hook", _WEB, nullable=True),
+]
+Network = Annotated[
+    str,
+    *leaf(
+        urls.network,
+        "address or network",
+        "write an address such as 10.0.0.0/8",
+        {"type": "string", "pattern": "^[0-9a-fA-F:.]+(/[0-9]+)?$"},
+    ),
+]
+Sticky = Annotated[StickySource, *leaf(urls.sticky, "header:NAME, cookie:NAME or client_ip", _WRITE_STICKY, _STICKY)]
+JsonPath = Annotated[
+    str,
+    *leaf(scalars.json_path, "JSON path", "write a JSON path such as $.total", {"type": "string", "pattern": r"^\$"}),
+]
+MaybeJsonPath = Annotated[
+    str | None,
+    *leaf(
+        scalars.json_path,
+        "JSON path or null",
+        "write a JSON path such as $.total",
+        {"type": "string", "pattern": r"^\$"},
+        nullable=True,
+    ),
+]
+Redaction = Annotated[
+    str,
+    *leaf(
+        scalars.redaction,
+        "JSON path or header:NAME",
+        "write a JSON path or header:NAME",
+        {"type": "string", "pattern": r"^(\$|header:)"},
+    ),
+]
+Tolerance = Annotated[
+    str | None,
+    *leaf(
+        scalars.tolerance,
+        "number or null",
+        "write a number such as 0.01",
+        {"type": "number", "minimum": 0},
+        nullable=True,
+    ),
+]
+RelativeTolerance = Annotated[
+    str | None,
+    *leaf(scalars.relative_tolerance, "share or null", "write a share such as 0.01 or 1%", *_SHARE, nullable=True),
+]
+Day = Annotated[
+    str | None,
+    *leaf(
+        scalars.day,
+        "date or null",
+        "write a date such as 2027-01-31",
+        {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+        nullable=True,
+    ),
+]
+Ratio = Annotated[
+    float,
+    *leaf(
+        scalars.decimal_number(0.01, 1000),
+        "number, 0.01 to 1000",
+        "write a number such as 1.1",
+        {"type": "number", "minimum": 0.01, "maximum": 1000},
+    ),
+]
+
+
+def whole(low: int, high: int, *, none: bool = False) -> tuple[PlainValidator, WithJsonSchema, Kind]:
+    """A whole number from `low` to `high`; with `none` also `none`."""
+    read: Callable[[str], object] = scalars.integer(low, high)
+    number: Shape = {"type": "integer", "minimum": low, "maximum": high}
+    underscores: Shape = {"type": "string", "pattern": scalars.INTEGER_PATTERN}
+    kind = f"integer, {low} to {high}{', or `none`' if none else ''}"
+    shapes = [number, underscores, *([_NONE] if none else [])]
+    return leaf(_or_none(read) if none else read, kind, f"write a whole number from {low} to {high}", *shapes)
+
+
+def word(*words: str, nullable: bool = False) -> tuple[PlainValidator, WithJsonSchema, Kind]:
+    """One of the words."""
+    kind = ", ".join(f"`{each}`" for each in words) + (" or null" if nullable else "")
+    expected = f"write {scalars.listed(words)}"
+    return leaf(scalars.choice(*words), kind, expected, {"enum": list(words)}, nullable=nullable)
+
+
+def _reasons(faults: tuple[Fault, ...]) -> tuple[PlainValidator, WithJsonSchema, Kind]:
+    names = [str(fault) for fault in faults]
+    status: Shape = {"type": "integer", "minimum": 400, "maximum": 599}
+    kind = f"{', '.join(f'`{name}`' for name in names)} or a status"
+    return leaf(scalars.fault_or_status(faults), kind, f"write {names[0]} or a status", {"enum": names}, status)
+
+
+UpstreamReason = Annotated[str | int, *_reasons(scalars.UPSTREAM_FAULTS)]
+AttemptReason = Annotated[str | int, *_reasons(scalars.ATTEMPT_FAULTS)]
+
+
+def _nothing_is_a_list(value: object) -> object:
+    return [] if value is None else value
+
+
+def _nothing_is_a_mapping(value: object) -> object:
+    return {} if value is None else value
+
+
+LIST = BeforeValidator(_nothing_is_a_list)
+
+
+class _Pairs:
+    """A mapping of names to texts, kept as pairs in the order of the file."""
+
+    def __init__(self, name: Any, value: Any) -> None:
+        self._shape = dict[name, value]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        inner = handler.generate_schema(self._shape)
+        mapping = core_schema.no_info_before_validator_function(_nothing_is_a_mapping, inner)
+        return core_schema.no_info_after_validator_function(_pairs, mapping)
+
+
+def _pairs(mapping: dict[str, str]) -> Pairs:
+    return tuple(mapping.items())
+
+
+HeaderPairs = Annotated[Pairs, _Pairs(HeaderName, HeaderValue), Kind("mapping of header names to texts")]
+TextPairs = Annotated[Pairs, _Pairs(AnyText, AnyText), Kind("mapping of names to texts")]
+
+
+class Switchable:
+    """A part that `false` switches off. Nothing at all after the key is refused: it could mean either."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_switch, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Shape:
+        parts = [part for part in handler(schema)["anyOf"] if part != {"type": "null"}]
+        return {"anyOf": [*parts, {"type": "boolean"}, {"enum": ["off", "on", "no", "yes"]}, VARIABLE]}
+
+
+def _switch(value: object) -> object:
+    if value is None:
+        raise unexpected("write `{} {{}}` for the defaults, or `{} false` to switch it off")
+    if not isinstance(value, str):
+        return value
+    try:
+        return {} if scalars.boolean(value) else None
+    except ValueError:
+        raise unexpected("write a mapping of its keys, or false") from None
