@@ -1,0 +1,151 @@
+"""Proxies under test as real processes: ours, and nginx and HAProxy as a check of the suite itself."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+
+START_TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A running proxy. `name` is strangler, nginx or haproxy."""
+
+    name: str
+    port: int
+    pid: int
+
+    @property
+    def is_ours(self) -> bool:
+        return self.name == "strangler"
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def strangler(config: str, folder: Path) -> Iterator[Proxy]:
+    """`strangler serve` with a routes.yaml in which `{port}`, `{admin}` and `{state}` are filled in."""
+    port = free_port()
+    file = folder / "routes.yaml"
+    file.write_text(config.format(port=port, admin=free_port(), state=folder / "state"))
+    command = [sys.executable, "-m", "strangler", "serve", "-c", str(file)]
+    with _running("strangler", command, port, folder) as proxy:
+        yield proxy
+
+
+@contextlib.contextmanager
+def nginx(upstream_port: int, folder: Path) -> Iterator[Proxy]:
+    """As transparent as nginx can be made."""
+    port = free_port()
+    file = folder / "nginx.conf"
+    file.write_text(_NGINX.format(port=port, upstream=upstream_port, folder=folder))
+    command = [which("nginx") or "nginx", "-c", str(file), "-e", str(folder / "error.log"), "-p", str(folder)]
+    with _running("nginx", command, port, folder) as proxy:
+        yield proxy
+
+
+@contextlib.contextmanager
+def haproxy(upstream_port: int, folder: Path) -> Iterator[Proxy]:
+    port = free_port()
+    file = folder / "haproxy.cfg"
+    file.write_text(_HAPROXY.format(port=port, upstream=upstream_port))
+    with _running("haproxy", [which("haproxy") or "haproxy", "-db", "-f", str(file)], port, folder) as proxy:
+        yield proxy
+
+
+@contextlib.contextmanager
+def _running(name: str, command: list[str], port: int, folder: Path) -> Iterator[Proxy]:
+    output = folder / "output.txt"
+    with output.open("wb") as sink:
+        process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        _wait_until_it_listens(name, process, port, output)
+        yield Proxy(name, port, process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait_until_it_listens(name: str, process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"{name} does not listen on {port}:\n{output.read_text(errors='replace')}")
+
+
+_NGINX = """
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  merge_slashes off;
+  ignore_invalid_headers off;
+  underscores_in_headers on;
+  large_client_header_buffers 4 32k;
+  client_header_timeout 2s;
+  keepalive_timeout 10s;
+  upstream legacy {{ server 127.0.0.1:{upstream}; keepalive 16; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass http://legacy;
+      proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
+      proxy_set_header Connection "";
+      proxy_pass_header Server;
+      proxy_pass_header Date;
+      proxy_buffering off;
+      proxy_request_buffering off;
+      proxy_next_upstream off;
+      proxy_read_timeout 5s;
+    }}
+  }}
+}}
+"""
+
+_HAPROXY = """
+global
+  maxconn 1000
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 10s
+  timeout server 5s
+  timeout http-request 2s
+  timeout http-keep-alive 10s
+  http-reuse always
+frontend client
+  bind 127.0.0.1:{port}
+  default_backend legacy
+backend legacy
+  server legacy 127.0.0.1:{upstream}
+"""
