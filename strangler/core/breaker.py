@@ -166,7 +166,7 @@ class Breaker:
 
     def _apply(self, settings: BreakerSettings) -> None:
         self._settings = settings
-        self._counts = frozenset(settings.counts) - _NO_RESULT
+        self._counts = frozenset(settings.counts)
         self._slow_s = settings.slow_call_s or inf
         self._trials = max(1, settings.trials)
         self._window = SlidingWindow(settings.window_s or 1.0)
@@ -290,9 +290,7 @@ class Breaker:
 
     # 3. Change.
 
-    def _open(
-        self, trigger: Trigger, reason: str, now: float, draw: Callable[[], float]
-    ) -> BreakerChanged | None:
+    def _open(self, trigger: Trigger, reason: str, now: float, draw: Callable[[], float]) -> BreakerChanged | None:
         settings = self._settings
         doublings = min(self._streak, _MAX_DOUBLINGS)
         cooldown_s = min(settings.cooldown_s * 2.0**doublings, settings.max_cooldown_s)

@@ -1,7 +1,7 @@
 """The write fence: who wrote to the candidate lately and must not be shown legacy's older state.
 
 A mark is a caller of a group and the time until which it holds. Marks of other workers are merged in: only
-the later time of two counts, so they may come in any order and more than once. Callers are kept as a keyed
+the later time of two counts, so they may come in any order and more than once. Callers are kept as a
 digest, never as they are. Memory is bounded: where there is no room left for a caller, the whole group is
 fenced instead. That errs towards an error instead of stale data.
 """
