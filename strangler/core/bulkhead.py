@@ -57,9 +57,7 @@ class Bulkhead:
 
     def __init__(self, settings: BulkheadSettings | None) -> None:
         self.in_flight = 0
-        self._queue: OrderedDict[Ticket, None] = (
-            OrderedDict()
-        )  # not a deque: a ticket leaves from the middle in O(1)
+        self._queue: OrderedDict[Ticket, None] = OrderedDict()  # not a deque: a ticket leaves from the middle in O(1)
         self._apply(settings)
 
     def _apply(self, settings: BulkheadSettings | None) -> None:

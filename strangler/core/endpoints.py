@@ -94,9 +94,7 @@ class Endpoints:
         """All endpoints, for status and metrics."""
         return self._all
 
-    def pick(
-        self, now: float, draw: Callable[[], float], avoid: EndpointState | None = None
-    ) -> EndpointState:
+    def pick(self, now: float, draw: Callable[[], float], avoid: EndpointState | None = None) -> EndpointState:
         """The endpoint for the next request; it counts as in flight from here on.
 
         `avoid` is the one that a retry has just failed at: another is taken if there is one.
@@ -128,9 +126,7 @@ class Endpoints:
             return None
         return self._put_aside(state, result, now)
 
-    def set_health(
-        self, key: EndpointKey, is_healthy: bool, reason: str, now: float
-    ) -> EndpointChanged | None:
+    def set_health(self, key: EndpointKey, is_healthy: bool, reason: str, now: float) -> EndpointChanged | None:
         """Take over what the active checks found. Returns the change, if it is one."""
         state = next((state for state in self._all if state.key == key), None)
         if state is None or state.is_healthy is is_healthy:
@@ -164,9 +160,7 @@ class Endpoints:
         healthy = tuple(state for state in self._all if state.is_healthy)
         usable = tuple(state for state in healthy if now >= state.aside_until)
         self._usable = usable or healthy or self._all
-        self._review_at = min(
-            (state.aside_until for state in self._all if state.aside_until > now), default=inf
-        )
+        self._review_at = min((state.aside_until for state in self._all if state.aside_until > now), default=inf)
 
 
 def _pick_of_two(states: tuple[EndpointState, ...], now: float, draw: Callable[[], float]) -> EndpointState:
