@@ -12,7 +12,7 @@ import psutil
 import pytest
 from aiohttp import ClientSession
 
-from strangler.config import load
+from strangler.config.load import load
 from strangler.demo import traffic
 from strangler.demo.children import ChildDiedError, ChildrenState, free_ports
 from strangler.demo.first import first_of
@@ -107,9 +107,7 @@ class TestOnScreen:
         async with _demo(tmp_path, "--duration", "1s", "--keep") as screen:
             folder = Path(await screen.until(r"Kept: (\S+)"))
             assert await screen.rest() == 0
-        assert {"routes.yaml", "proxy.log", "legacy.log", "candidate.log"} <= {
-            path.name for path in folder.iterdir()
-        }
+        assert {"routes.yaml", "proxy.log", "legacy.log", "candidate.log"} <= {path.name for path in folder.iterdir()}
 
     async def test_a_process_that_dies_ends_the_demo_and_is_named(self, tmp_path: Path) -> None:
         async with _demo(tmp_path) as screen:
@@ -211,5 +209,7 @@ class TestTally:
 def test_its_routes_load_without_a_problem(tmp_path: Path) -> None:
     file = tmp_path / "routes.yaml"
     file.write_text(routes_yaml(Ports(1000, 1001, 1002, 1003), str(tmp_path / "state")))
-    settings = load(file)
-    assert [route.split.percent for route in settings.routes] == [25]
+    loaded = load(file, {})
+    assert (loaded.problems, loaded.warnings, loaded.inactive) == ((), (), ())
+    assert loaded.settings is not None
+    assert [route.split.percent for route in loaded.settings.routes] == [25]
