@@ -18,13 +18,13 @@ Segments = list[bytes]
 class Oddity(StrEnum):
     """Why a path has no one meaning; the value says it in words."""
 
-    CONTROL = "the path has a NUL or control character"
+    CONTROL = "the path has a NUL, a control character or a space"
     FRAGMENT = "the request target has a '#'"
     NOT_A_PATH = "the request target is neither a path nor an absolute URL"
     BAD_ENCODING = "the path has a bad percent-encoding or invalid UTF-8"
     READINGS_DIFFER = "servers could read the path in ways that lead to different routes"
     CLIMBS = "a server could read the path as one that climbs out of the candidate's prefix"
-    TOO_LONG = "the path has unusual bytes and is too long to be looked at in every way"
+    TANGLED = "the path has more readings than are looked at"
 
     @property
     def is_malformed(self) -> bool:
@@ -86,16 +86,24 @@ def is_well_encoded(path: bytes) -> bool:
 def has_one_reading(path: bytes) -> bool:
     """True if decoding changes letters only: no slash, dot segment, parameter or second encoding comes of it."""
     decoded = unquote_to_bytes(path)
-    return decoded.count(b"/") == path.count(b"/") and _special(decoded) is None
+    is_plain = decoded.count(b"/") == path.count(b"/") and _special(decoded) is None
+    return is_plain and _bad_percent(path) is None and _is_utf8(decoded)
 
 
-def readings(path: bytes) -> Iterator[Segments | None]:
-    """Every reading of the path as decoded segments; None is a reading that is no text, and so leads to no route."""
+def readings(path: bytes) -> Iterator[Segments | Oddity]:
+    """Every reading of the path as decoded segments.
+
+    Among them `BAD_ENCODING`, if some server would find no text; and at the end `TANGLED`, if there are more.
+    """
+    if not is_well_encoded(path):
+        yield Oddity.BAD_ENCODING
     for state in _states(path):
-        if state is None or not _is_text(state[0]):
-            yield None
-            continue
+        if state is None:
+            yield Oddity.TANGLED
+            return
         text, is_decoded = state
+        if not _is_text(text):
+            yield Oddity.BAD_ENCODING
         if is_decoded:
             yield split(text)
         yield decode_segments(text)

@@ -7,11 +7,18 @@ docs/paths.md states the rules; they are those of nginx's proxy_pass and proxy_r
 import re
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import quote
 
 from strangler.core.path import climbs, has_one_reading
 
 _absolute = re.compile(rb"(?:(https?):)?//([^/?#@\\]*)(?=[/?#]|\Z)", re.IGNORECASE).match
 _path_end = re.compile(rb"[?#]|\Z").search
+_LOOKS_LIKE_A_HOST = (b"/", b"\\")
+"""After the first slash: `//x` is read as a host and not as a path (RFC 3986 section 4.2), by browsers `/\\x` too."""
+
+_NOT_QUOTED = "/%{}!$&'()*+,;=:@~"
+"""What stays as routes.yaml writes it; other letters go out percent-encoded, as UTF-8 (RFC 3986 section 2.5)."""
+
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
 
@@ -37,8 +44,8 @@ class Rewrite:
         head, rest = _cut(path, len(self.public))
         if not all(has_one_reading(b"/" + value) for value in self._values(head).values()):
             return False
-        if not self.candidate and rest[1:2] in (b"/", b"\\"):
-            return False  # `//x` would be read as a host (RFC 3986 section 4.2)
+        if not self.candidate and rest[1:2] in _LOOKS_LIKE_A_HOST:
+            return False
         return not climbs(rest or b"/")
 
     def public_path(self, path: bytes, request_path: bytes) -> bytes | None:
@@ -84,7 +91,8 @@ def rewrite_back(
 
     A path, or a URL at the authority `upstream` (the upstream's) or `own` (the request's), whose path is under `base`
     and the candidate's prefix gets the public prefix instead. At `own` the URL keeps its scheme and authority; at
-    `upstream` only the path is left, since the client cannot reach that. All else is returned untouched.
+    `upstream` only the path is left, since the client cannot reach that. All else is returned untouched, and so is
+    what would become `//host`: a candidate's path must not send the client elsewhere.
     """
     own_front, start = b"", 0
     if location.startswith(b"//") or not location.startswith(b"/"):
@@ -100,11 +108,13 @@ def rewrite_back(
     end = _end_of_path(location, start)
     path = _without_base(location[start:end] or b"/", base.rstrip(b"/"))
     public = None if path is None else (rewrite or _NO_REWRITE).public_path(path, request_path)
-    return location if public is None else own_front + public + location[end:]
+    if public is None or (not own_front and public[1:2] in _LOOKS_LIKE_A_HOST):
+        return location
+    return own_front + public + location[end:]
 
 
 def _segments(prefix: str) -> tuple[bytes, ...]:
-    stripped = prefix.strip("/").encode()
+    stripped = quote(prefix.strip("/"), safe=_NOT_QUOTED).encode()
     return tuple(stripped.split(b"/")) if stripped else ()
 
 

@@ -21,7 +21,6 @@ from strangler.core.path import (
     decode_segments,
     has_one_reading,
     is_clean,
-    is_well_encoded,
     malformed,
     readings,
     split,
@@ -151,14 +150,16 @@ class RoutingTable:
         if wrong is not None:
             return wrong
         if len(path) > LONGEST_UNUSUAL:
-            return Oddity.TOO_LONG
+            return Oddity.TANGLED
         route = self.find(head, decode_segments(path))
-        is_text = is_well_encoded(path)
-        if is_text and has_one_reading(path):
+        if has_one_reading(path):
             return route
         for reading in readings(path):
-            if (None if reading is None else self.find(head, reading)) is not route:
-                return Oddity.READINGS_DIFFER if is_text else Oddity.BAD_ENCODING
+            if isinstance(reading, Oddity):
+                if route is not None or reading is Oddity.TANGLED:
+                    return reading
+            elif self.find(head, reading) is not route:
+                return Oddity.READINGS_DIFFER
         if route is not None and route.is_moved and not (route.rewrite or _AS_IS).is_safe(path):
             return Oddity.CLIMBS
         return route

@@ -1,0 +1,253 @@
+"""`strangler explain`: the words, the JSON, the exit codes, and that it says what the proxy does."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from strangler.cli import main
+from strangler.core.explain import explain
+from strangler.core.plan import Reason
+from strangler.core.settings import AggregatePart, RouteSettings
+from strangler.core.snapshot import Snapshot
+from strangler.core.split import bucket
+from strangler.wire.described import described_head
+from tests.factories import head, route, settings, shadow
+
+ROUTES = """
+version: 1
+upstreams:
+  legacy: {url: http://127.0.0.1:8000}
+  orders: {url: http://127.0.0.1:8001}
+routes:
+  - name: orders
+    match: {prefix: /api/orders}
+    candidate: orders
+    split: {percent: 25, sticky: ["header:X-User-Id", "cookie:sid"]}
+    rewrite: {prefix: /v2/orders}
+    shadow: {percent: 10, methods: [GET]}
+  - name: users
+    match: {path: "/users/{id}", host: users.example}
+    candidate: orders
+    split: {percent: 100}
+  - name: visitors
+    match: {prefix: /visitors}
+    candidate: orders
+    split: {percent: 50, sticky: [client_ip]}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "routes.yaml"
+    file.write_text(ROUTES)
+    return file
+
+
+def run(config: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["explain", "-c", str(config), *arguments])
+
+
+def answer(config: Path, *arguments: str) -> dict[str, Any]:
+    result = run(config, "--json", *arguments)
+    assert result.exit_code == 0, result.output
+    data: dict[str, Any] = json.loads(result.output)
+    return data
+
+
+def test_the_text_names_route_arm_and_why(config: Path) -> None:
+    result = run(config, "GET", "/api/orders/7?x=1", "-H", "X-User-Id: 9")
+    at = bucket("orders", b"9")
+    assert result.exit_code == 0
+    assert dict(line.split(None, 1) for line in result.output.splitlines()) == {
+        "route": "orders",
+        "arm": "legacy",
+        "upstream": "legacy",
+        "path": "/api/orders/7",
+        "bucket": str(at),
+        "shadow": "10% of such requests",
+        "reason": f"bucket {at} of 10000 for header x-user-id is not below 25% of group 'orders'",
+    }
+    assert at >= 2500
+
+
+def test_json_has_the_promised_keys(config: Path) -> None:
+    name = next(str(n) for n in range(100) if bucket("orders", b"%d" % n) < 2500)
+    at = bucket("orders", name.encode())
+    assert answer(config, "GET", "/api/orders/7?x=1", "-H", f"X-User-Id: {name}") == {
+        "route": "orders",
+        "arm": "candidate",
+        "upstream": "orders",
+        "reason": "percent",
+        "bucket": at,
+        "path": "/v2/orders/7",
+        "shadow": False,
+        "shadow_percent": 0,
+        "detail": f"bucket {at} of 10000 for header x-user-id is below 25% of group 'orders'",
+    }
+
+
+def test_a_cookie_is_a_sticky_key_too(config: Path) -> None:
+    found = answer(config, "GET", "/api/orders", "-H", "Cookie: a=b; sid=xyz")
+    assert found["bucket"] == bucket("orders", b"xyz")
+    assert "for cookie sid" in found["detail"]
+
+
+def test_the_clients_address_can_be_said(config: Path) -> None:
+    found = answer(config, "GET", "/visitors", "--client", "203.0.113.9")
+    assert found["bucket"] == bucket("visitors", b"203.0.113.9")
+    assert "the client's address" in found["detail"]
+
+
+def test_the_host_comes_from_the_url_or_a_header(config: Path) -> None:
+    assert answer(config, "GET", "https://users.example:8443/users/7")["route"] == "users"
+    assert answer(config, "GET", "/users/7", "-H", "Host: users.example")["route"] == "users"
+    assert answer(config, "GET", "/users/7")["route"] is None
+
+
+def test_chance_is_said_with_its_share(config: Path) -> None:
+    assert "arm       legacy (the likelier one)" in run(config, "GET", "/api/orders").output
+    found = answer(config, "GET", "/api/orders")
+    assert (found["reason"], found["bucket"]) == ("chance", None)
+    assert found["detail"] == (
+        "none of header x-user-id, cookie sid is present: by chance, 25% of such requests go to the candidate"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["GET", "orders"], "neither a path nor an http(s) URL"),
+        (["GET", "ftp://x/y"], "neither a path nor an http(s) URL"),
+        (["GET", "/a#b"], "has a fragment"),
+        (["GET", "/a b"], "has white space"),
+        (["GET", "/", "-H", "X-User-Id"], "is no header"),
+        (["GET", "/", "-H", "X: a\r\nY: b"], "no line breaks"),
+        (["GET", "/", "-H", "X Y: b"], "the proxy would answer 400"),
+        (["G(T", "/"], "the proxy would answer"),
+        (["CONNECT", "/"], "the proxy would answer 405"),
+        (["GET"], "Missing argument"),
+        (["GET", "/", "--colour"], "No such option"),
+    ],
+)
+def test_bad_input_is_2_and_says_why(config: Path, arguments: list[str], message: str) -> None:
+    result = run(config, *arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_a_bad_file_is_2_with_all_its_problems(config: Path) -> None:
+    config.write_text(
+        ROUTES.replace("percent: 25", "percent: 250").replace(
+            "candidate: orders\n    split: {percent: 100}", "candidate: ordrs"
+        )
+    )
+    result = run(config, "GET", "/")
+    assert result.exit_code == 2
+    assert "split.percent" in result.output
+    assert "did you mean" in result.output
+
+
+def test_a_missing_file_is_2(tmp_path: Path) -> None:
+    result = run(tmp_path / "none.yaml", "GET", "/")
+    assert result.exit_code == 2
+    assert "none.yaml" in result.output
+
+
+PARTS = (AggregatePart("order", "orders", "/v2/orders/{id}", True, None),)
+WORDS = [
+    pytest.param(route("r", enabled=False), {}, "route 'r' has enabled: false", id="disabled"),
+    pytest.param(route("r"), {}, "split.percent is 100: every request goes to the candidate", id="percent 100"),
+    pytest.param(route("r", percent=0), {}, "split.percent is 0: every request goes to legacy", id="percent 0"),
+    pytest.param(route("r", override="X-Arm"), {"X-Arm": "legacy"}, "header x-arm names legacy", id="override"),
+    pytest.param(
+        route("r", split_headers={"X-Beta": "1"}),
+        {"X-Beta": "1"},
+        "header x-beta: 1 is one of split.headers",
+        id="header",
+    ),
+    pytest.param(
+        route("r", percent=0.01, sticky=()),
+        {},
+        "the split has no sticky keys: by chance, 0.01% of such requests go to the candidate",
+        id="no sticky keys",
+    ),
+    pytest.param(
+        route("r", path="/r", candidate=None, aggregate=PARTS),
+        {},
+        "split.percent is 100: every request goes to the candidate",
+        id="aggregate",
+    ),
+    pytest.param(route("other"), {}, "no route matches GET /r: legacy takes it", id="no route"),
+]
+
+
+@pytest.mark.parametrize(("one", "headers", "words"), WORDS)
+def test_every_reason_has_words(one: RouteSettings, headers: dict[str, str], words: str) -> None:
+    assert explain(Snapshot(settings([one]), 1), head("/r", headers=headers))["detail"] == words
+
+
+def test_the_kill_switch_has_words_and_no_shadow() -> None:
+    found = explain(Snapshot(settings([route("r", shadow=shadow())]), 1), head("/r"), killed=True)
+    assert (found["reason"], found["shadow"]) == ("kill_switch", False)
+    assert found["detail"] == "the kill switch is on: every route goes to legacy"
+
+
+def test_an_ambiguous_path_has_words() -> None:
+    made = Snapshot(settings([route("r")]), 1)
+    found = explain(made, head("/r/../x"))
+    assert (found["arm"], found["reason"], found["path"]) == ("legacy", "ambiguous_path", "/r/../x")
+    assert found["detail"].endswith("ways that lead to different routes: legacy takes it, byte for byte")
+    assert "bad percent-encoding" in explain(made, head("/r/%zz"))["detail"]
+
+
+def test_a_refused_request_goes_nowhere() -> None:
+    made = Snapshot(settings([route("r")], ambiguous_paths="reject"), 1)
+    for target in ("/r/../x", "/r/%00"):
+        found = explain(made, head(target))
+        assert (found["arm"], found["upstream"], found["path"]) == (None, None, None)
+        assert found["detail"].endswith(": answered with 400")
+
+
+def test_explain_says_what_the_plan_says() -> None:
+    made = Snapshot(
+        settings(
+            [
+                route("a", percent=30, shadow=shadow(), sticky=["header:x-user-id", "client_ip"]),
+                route("b", prefix="/a/b", percent=70, methods=["GET"], rewrite="/c", split_headers={"X-Beta": "1"}),
+                route("c", path="/c/{x}", override="x-arm"),
+            ]
+        ),
+        1,
+    )
+    rng = random.Random(1)
+    seen = set()
+    for _ in range(2000):
+        target = "".join(
+            rng.choice(["/a", "/b", "/c", "/x", "/..", "/.", "//", ";v", "%2f", "%zz", "?q"]) for _ in range(4)
+        )
+        headers = {"X-User-Id": str(rng.randrange(50)), rng.choice(["X-Beta", "X-Arm"]): rng.choice(["1", "legacy"])}
+        request = head(target if target.startswith("/") else "/" + target, rng.choice(["GET", "PUT"]), headers)
+        plan, found = made.plan(request, lambda: 0.5), explain(made, request)
+        seen.add(plan.reason)
+        assert found["arm"] == plan.arm
+        assert (found["route"], found["upstream"]) == (plan.route and plan.route.name, plan.upstream)
+        assert (found["reason"], found["bucket"], found["shadow"]) == (plan.reason, plan.bucket, plan.shadow)
+    assert seen >= {Reason.NO_ROUTE, Reason.AMBIGUOUS_PATH, Reason.PERCENT, Reason.SPLIT_HEADER, Reason.OVERRIDE}
+
+
+def test_a_described_request_is_read_as_from_the_wire() -> None:
+    made = described_head("GET", "http://Shop.Example:81/a?b=c", [("X-A", " 1 "), ("x-a", "2")], "192.0.2.1")
+    assert (made.target, made.path, made.query, made.host) == (b"/a?b=c", b"/a", b"b=c", b"shop.example")
+    assert made.headers == [(b"Host", b"Shop.Example:81"), (b"X-A", b"1"), (b"x-a", b"2")]
+    assert (made.fields[b"x-a"], made.client_ip) == (b"1, 2", b"192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("url", "target"), [("http://h", b"/"), ("http://h?x", b"/?x"), ("http://h/a", b"/a"), ("/a/../b", b"/a/../b")]
+)
+def test_a_url_becomes_the_target_that_a_client_sends(url: str, target: bytes) -> None:
+    assert described_head("GET", url, [], "192.0.2.1").target == target
