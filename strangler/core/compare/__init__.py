@@ -1,0 +1,42 @@
+"""The comparison engine: `compile_rules` once per reload, `compare` per pair, `Redactor` before anything is kept."""
+
+from strangler.core.compare.accept import RuleUseState, expired_rules
+from strangler.core.compare.engine import compare, second_look
+from strangler.core.compare.jsonpath import PatternError, parse_pattern
+from strangler.core.compare.rules import NO_RULES, CompareRules, compile_rules
+from strangler.core.compare.signature import comparison_signature, endpoint_shape, signature
+from strangler.core.compare.values import (
+    Answer,
+    Comparison,
+    Difference,
+    Kind,
+    Outcome,
+    Reason,
+    Severity,
+    Where,
+    not_comparable,
+)
+
+__all__ = [
+    "NO_RULES",
+    "Answer",
+    "CompareRules",
+    "Comparison",
+    "Difference",
+    "Kind",
+    "Outcome",
+    "PatternError",
+    "Reason",
+    "RuleUseState",
+    "Severity",
+    "Where",
+    "compare",
+    "comparison_signature",
+    "compile_rules",
+    "endpoint_shape",
+    "expired_rules",
+    "not_comparable",
+    "parse_pattern",
+    "second_look",
+    "signature",
+]

@@ -1,0 +1,93 @@
+"""`compare`: two answers in, one comparison out. Pure: today is an argument, and nothing is looked up."""
+
+from datetime import date
+
+from strangler.core.compare.bodies import compare_bodies, content_of
+from strangler.core.compare.codings import undo_codings
+from strangler.core.compare.found import FoundState
+from strangler.core.compare.headers import Rewrite, compare_headers
+from strangler.core.compare.media import parse_media_type
+from strangler.core.compare.rules import CompareRules
+from strangler.core.compare.values import Answer, Comparison, Outcome, Reason, not_comparable
+from strangler.core.fault import Fault
+
+_STREAMS = ("text/event-stream", "multipart/x-mixed-replace")
+_HANDLED = b"x-strangler-shadow-handled"
+
+
+def _as_received(location: bytes) -> bytes:
+    return location
+
+
+def compare(
+    legacy: Answer,
+    candidate: Answer,
+    rules: CompareRules,
+    today: date,
+    *,
+    rewrite_back: Rewrite = _as_received,
+    is_dry_run: bool = False,
+) -> Comparison:
+    """Compare what the two arms answered to one request (DESIGN section 7).
+
+    `rewrite_back` turns a Location of the candidate into what the client would get. With `is_dry_run` the candidate
+    must have confirmed that it held back: `X-Strangler-Shadow-Handled: 1`.
+    """
+    reason = _why_not(legacy, candidate, is_dry_run)
+    if reason is not None:
+        return not_comparable(reason)
+    bodies = _decoded(legacy), _decoded(candidate)
+    if isinstance(bodies[0], Reason) or isinstance(bodies[1], Reason):
+        return not_comparable(next(body for body in bodies if isinstance(body, Reason)))
+    found = FoundState(rules, today)
+    if legacy.status != candidate.status:
+        found.status(legacy.status, candidate.status)
+    compare_headers(rules.headers, legacy, candidate, found, rewrite_back)
+    contents = content_of(legacy, bodies[0]), content_of(candidate, bodies[1])
+    reason = compare_bodies(*contents, rules, found)
+    return found.comparison() if reason is None else not_comparable(reason)
+
+
+def _why_not(legacy: Answer, candidate: Answer, is_dry_run: bool) -> Reason | None:
+    if legacy.fault is not None or legacy.status >= 500:
+        return Reason.LEGACY_ERROR
+    if candidate.fault is not None:
+        return Reason.TIMEOUT if candidate.fault is Fault.TIMEOUT else Reason.UNAVAILABLE
+    if is_dry_run and candidate.field_values(_HANDLED) != [b"1"]:
+        return Reason.NOT_HANDLED
+    if _is_stream(legacy) or _is_stream(candidate):
+        return Reason.STREAMING
+    return Reason.TOO_LARGE if legacy.is_too_large or candidate.is_too_large else None
+
+
+def _is_stream(answer: Answer) -> bool:
+    if answer.is_streaming or answer.status == 101:
+        return True
+    return any(parse_media_type(value).essence in _STREAMS for value in answer.field_values(b"content-type"))
+
+
+def _decoded(answer: Answer) -> bytes | Reason:
+    return undo_codings(answer.body, answer.field_values(b"content-encoding"))
+
+
+def second_look(first: Comparison, second: Comparison) -> Comparison:
+    """What counts of a mismatch after both arms were asked anew: what both looks share, by in, path and kind.
+
+    Nothing shared: it was a lag. If the second look could not be had (an arm failed, or was too slow), its reason
+    stands: the first look alone is no evidence.
+    """
+    if first.outcome is not Outcome.MISMATCH or second.outcome is Outcome.NOT_COMPARABLE:
+        return first if first.outcome is not Outcome.MISMATCH else second
+    seen = {difference.key for difference in first.differences}
+    shared = tuple(difference for difference in second.differences if difference.key in seen)
+    if not shared:
+        return not_comparable(Reason.LAG)
+    return Comparison(
+        outcome=Outcome.MISMATCH,
+        severity=shared[0].severity,
+        differences=shared,
+        accepted=second.accepted,
+        omitted=min(first.omitted, second.omitted),
+        rules_used=first.rules_used | second.rules_used,
+        rules_expired=first.rules_expired | second.rules_expired,
+    )

@@ -1,0 +1,149 @@
+"""What a comparison has found so far: one site per in, path and kind, accept rules applied to each value."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Protocol
+
+from strangler.core.compare.accept import Accept
+from strangler.core.compare.jsonpath import write_path
+from strangler.core.compare.rules import CompareRules
+from strangler.core.compare.severity import SEVERITIES, body_severity, status_severity
+from strangler.core.compare.values import (
+    MAX_DIFFERENCES,
+    Comparison,
+    Difference,
+    Kind,
+    Node,
+    Outcome,
+    Severity,
+    Steps,
+    Value,
+    Where,
+)
+
+
+class Site:
+    """All differences of one kind at one folded path."""
+
+    __slots__ = ("accepted", "candidate", "count", "legacy", "rules", "severity")
+
+    def __init__(self, rules: list[Accept]) -> None:
+        self.rules = rules
+        self.count = 0
+        self.accepted = 0
+        self.severity = Severity.VALUE
+        self.legacy: Value = None
+        self.candidate: Value = None
+
+    def add(self, severity: Severity, legacy: Value, candidate: Value) -> None:
+        if not self.count or severity.rank < self.severity.rank:
+            self.severity, self.legacy, self.candidate = severity, legacy, candidate
+        self.count += 1
+
+
+class BodyPath(Protocol):
+    """A place in a body: `paths.PathState`."""
+
+    sites: dict[Kind, Site]
+
+    @property
+    def accepts(self) -> tuple[Accept, ...]: ...
+
+    @property
+    def steps(self) -> Steps: ...
+
+
+class FoundState:
+    """Owned by one call of `compare`."""
+
+    def __init__(self, rules: CompareRules, today: date) -> None:
+        self._rules = rules
+        self._today = today
+        self._status: Difference | None = None
+        self._headers: list[tuple[str, Kind, Site]] = []
+        self._body: list[tuple[BodyPath, Kind, Site]] = []
+        self._used: set[int] = set()
+        self._expired: set[int] = set()
+
+    def status(self, legacy: int, candidate: int) -> None:
+        severity = status_severity(legacy, candidate)
+        self._status = Difference(Where.STATUS, None, Kind.VALUE, severity, legacy, candidate)
+
+    def header(self, name: str, kind: Kind, legacy: str | None, candidate: str | None) -> None:
+        site = Site([rule for rule in self._rules.accept if rule.header == name and rule.is_about(kind)])
+        self._headers.append((name, kind, site))
+        if not self._is_accepted(site, legacy, candidate):
+            site.add(SEVERITIES[Where.HEADER, kind], legacy, candidate)
+
+    def body(self, path: BodyPath, kind: Kind, legacy: Value, candidate: Value) -> None:
+        site = path.sites.get(kind)
+        if site is None:
+            site = path.sites[kind] = Site([rule for rule in path.accepts if rule.is_about(kind)])
+            self._body.append((path, kind, site))
+        if site.rules and self._is_accepted(site, legacy, candidate):
+            return
+        site.add(body_severity(kind, legacy_is_null=legacy is None), legacy, candidate)
+
+    def lacking(self, path: BodyPath, legacy: Node) -> None:
+        self.body(path, Kind.MISSING, legacy, None)
+
+    def added(self, path: BodyPath, candidate: Node) -> None:
+        self.body(path, Kind.EXTRA, None, candidate)
+
+    def _is_accepted(self, site: Site, legacy: Value, candidate: Value) -> bool:
+        """Every rule that allows it counts as used: one that another overlaps is not dead."""
+        allowing = [rule for rule in site.rules if rule.allows(legacy, candidate)]
+        expired = {rule.index for rule in allowing if rule.is_expired(self._today)}
+        self._expired |= expired
+        if len(expired) == len(allowing):
+            return False
+        self._used.update(rule.index for rule in allowing if rule.index not in expired)
+        site.accepted += 1
+        return True
+
+    def comparison(self) -> Comparison:
+        differences = sorted(self._differences(), key=_reading_order)
+        accepted = sum(1 for site in self._sites() if site.accepted and not site.count)
+        shown = tuple(differences[:MAX_DIFFERENCES])
+        return Comparison(
+            outcome=_outcome(bool(differences), accepted),
+            severity=differences[0].severity if differences else None,
+            differences=shown,
+            accepted=accepted,
+            omitted=len(differences) - len(shown),
+            rules_used=frozenset(self._used),
+            rules_expired=frozenset(self._expired),
+        )
+
+    def _sites(self) -> Iterable[Site]:
+        yield from (site for _, _, site in self._headers)
+        yield from (site for _, _, site in self._body)
+
+    def _differences(self) -> Iterable[Difference]:
+        if self._status is not None:
+            yield self._status
+        for name, kind, site in self._headers:
+            if site.count:
+                yield _difference(Where.HEADER, name, (), kind, site)
+        for path, kind, site in self._body:
+            if site.count:
+                steps = path.steps
+                yield _difference(Where.BODY, write_path(steps), steps, kind, site)
+
+
+def _difference(in_: Where, path: str, steps: Steps, kind: Kind, site: Site) -> Difference:
+    return Difference(in_, path, kind, site.severity, site.legacy, site.candidate, steps, site.count)
+
+
+def _outcome(is_different: bool, accepted: int) -> Outcome:
+    if is_different:
+        return Outcome.MISMATCH
+    return Outcome.ACCEPTED if accepted else Outcome.MATCH
+
+
+_PLACES = {where: place for place, where in enumerate(Where)}
+
+
+def _reading_order(difference: Difference) -> tuple[int, int, str, str]:
+    """Gravest first, then status, headers, body; never the order in which an object happened to list its keys."""
+    return difference.severity.rank, _PLACES[difference.in_], difference.path or "", difference.kind

@@ -1,0 +1,114 @@
+"""Equal subtrees get equal ids, in one pass over both trees: from then on any two subtrees compare in constant time."""
+
+from collections.abc import Container, Iterable, Mapping
+from hashlib import blake2b
+from typing import TypeAlias
+
+from strangler.core.compare.values import Node
+
+Id: TypeAlias = "bool | str | bytes | int | None"
+"""A scalar is its own id; a container's is an int from 2 on, so that none is ever True."""
+
+_FIRST_ID = 2
+_NO_KEYS: frozenset[str] = frozenset()
+
+
+class TreeIds:
+    """Ids of every container under some roots, by Python's `id()`; the roots must outlive it."""
+
+    __slots__ = ("_of", "elements")
+
+    def __init__(self, of: dict[int, int], elements: dict[int, tuple[Id, ...]]) -> None:
+        self._of = of
+        self.elements = elements
+        """For each list, the ids of its elements."""
+
+    def of(self, node: Node) -> Id:
+        return self._of[id(node)] if isinstance(node, (list, dict)) else node
+
+
+def intern(
+    roots: Iterable[Node], unordered: Container[int] = (), ignored: Mapping[int, frozenset[str]] | None = None
+) -> TreeIds:
+    """Give ids. Lists whose `id()` is in `unordered` are multisets; `ignored` names keys, by `id()` of a dict, that do
+    not count. Linear in the size of the trees; nothing recurses."""
+    containers, nested = _top_down(roots)
+    ignored = ignored or {}
+    table: dict[object, int] = {}
+    of: dict[int, int] = {}
+    elements: dict[int, tuple[Id, ...]] = {}
+    for node in reversed(containers):  # children before parents
+        identity = id(node)
+        is_flat = identity not in nested
+        key: object
+        if type(node) is list:
+            ids = tuple(node) if is_flat else tuple([of.get(id(value), value) for value in node])
+            elements[identity] = ids  # type: ignore[assignment]
+            key = _multiset(ids) if identity in unordered else ids
+        else:
+            key = _members(node, is_flat, of, ignored.get(identity, _NO_KEYS))  # type: ignore[arg-type]
+        of[identity] = table.setdefault(key, len(table) + _FIRST_ID)
+    return TreeIds(of, elements)
+
+
+def _top_down(roots: Iterable[Node]) -> tuple[list[Node], set[int]]:
+    """All containers, parents first, and the `id()` of those that hold other containers."""
+    containers: list[Node] = [root for root in roots if isinstance(root, (list, dict))]
+    nested: set[int] = set()
+    for node in containers:
+        values = node.values() if type(node) is dict else node
+        inner = [value for value in values if type(value) is dict or type(value) is list]  # type: ignore[union-attr]
+        if inner:
+            nested.add(id(node))
+            containers.extend(inner)  # the loop goes on over what is added
+    return containers, nested
+
+
+def _multiset(ids: tuple[object, ...]) -> tuple[str, frozenset[tuple[object, int]]]:
+    counts: dict[object, int] = {}
+    for value in ids:
+        counts[value] = counts.get(value, 0) + 1
+    return "multiset", frozenset(counts.items())
+
+
+def _members(
+    node: dict[str, Node], is_flat: bool, of: dict[int, int], ignored: frozenset[str]
+) -> frozenset[tuple[str, object]]:
+    if is_flat and not ignored:
+        return frozenset(node.items())
+    return frozenset([(key, of.get(id(value), value)) for key, value in node.items() if key not in ignored])
+
+
+class DigestState:
+    """Digests that depend on nothing but a node's content: they break ties alike on both sides and in every process."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[int, bytes] = {}
+
+    def of(self, node: Node) -> bytes:
+        """Linear in the nodes not seen before."""
+        if not isinstance(node, (list, dict)):
+            return _digest(node)
+        for container in reversed(self._unknown(node)):
+            if isinstance(container, dict):
+                members: object = sorted((key, self._part(value)) for key, value in container.items())
+            else:
+                members = [self._part(value) for value in container]
+            self._known[id(container)] = _digest(members)
+        return self._known[id(node)]
+
+    def _unknown(self, node: Node) -> list[list[Node] | dict[str, Node]]:
+        containers = [node] if isinstance(node, (list, dict)) and id(node) not in self._known else []
+        for container in containers:
+            values = container.values() if isinstance(container, dict) else container
+            containers.extend(v for v in values if isinstance(v, (list, dict)) and id(v) not in self._known)
+        return containers
+
+    def _part(self, value: Node) -> str:
+        return repr(self._known[id(value)]) if isinstance(value, (list, dict)) else repr(value)
+
+
+def _digest(value: object) -> bytes:
+    return blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=16).digest()

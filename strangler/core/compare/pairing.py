@@ -1,0 +1,169 @@
+"""What happened to an array: which elements to compare with each other, and whether order or length changed."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from strangler.core.compare.align import Gap, Pairs, align, occurrences
+from strangler.core.compare.ids import DigestState, Id
+from strangler.core.compare.values import Node
+
+_MAX_NAMES = 32
+_LIKELY_NAMES = ("id", "uuid", "guid", "key", "slug", "sku", "code", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayChange:
+    """Places are indices into legacy's and the candidate's array."""
+
+    is_reordered: bool
+    pairs: Pairs
+    """Elements that belong together; they may differ."""
+    removed: list[int]
+    inserted: list[int]
+
+
+def change_of(
+    legacy: list[Node], candidate: list[Node], ids: tuple[Sequence[Id], Sequence[Id]], digests: DigestState
+) -> ArrayChange:
+    """Align two arrays whose order counts, given the ids of their elements. Swapping the sides swaps the answer."""
+    if not _is_turned(legacy, candidate, ids, digests):
+        return _aligned(legacy, candidate, *ids)
+    turned = _aligned(candidate, legacy, ids[1], ids[0])
+    pairs = [(j, i) for i, j in turned.pairs]
+    return ArrayChange(turned.is_reordered, pairs, turned.inserted, turned.removed)
+
+
+def multiset_change_of(
+    legacy: list[Node], candidate: list[Node], ids: tuple[Sequence[Id], Sequence[Id]], digests: DigestState
+) -> ArrayChange:
+    """Arrays whose order does not count: equal elements are partners, then those of one identity, then those left."""
+    pairs = occurrences(*ids)
+    gap = Gap(
+        _by_content(legacy, set(range(len(legacy))) - {i for i, _ in pairs}, digests),
+        _by_content(candidate, set(range(len(candidate))) - {j for _, j in pairs}, digests),
+    )
+    rest = _paired(legacy, candidate, [gap])
+    return ArrayChange(False, pairs + rest.pairs, rest.removed, rest.inserted)
+
+
+def keyed_change_of(
+    legacy: list[Node], candidate: list[Node], keys: tuple[Sequence[Hashable], Sequence[Hashable]]
+) -> ArrayChange:
+    """Arrays whose elements are paired by a key, given for each of them."""
+    pairs = occurrences(*keys)
+    left, right = {i for i, _ in pairs}, {j for _, j in pairs}
+    removed = [i for i in range(len(legacy)) if i not in left]
+    inserted = [j for j in range(len(candidate)) if j not in right]
+    return ArrayChange(False, pairs, removed, inserted)
+
+
+def _is_turned(
+    legacy: list[Node], candidate: list[Node], ids: tuple[Sequence[Id], Sequence[Id]], digests: DigestState
+) -> bool:
+    """An order of the two sides that does not depend on which is which: ties then break alike when they are swapped."""
+    if len(legacy) != len(candidate):
+        return len(legacy) > len(candidate)
+    differing = (at for at, (a, b) in enumerate(zip(*ids, strict=True)) if a != b)
+    first = next(differing, None)
+    return first is not None and digests.of(legacy[first]) > digests.of(candidate[first])
+
+
+def _by_content(array: list[Node], places: Iterable[int], digests: DigestState) -> list[int]:
+    return sorted(places, key=lambda place: (type(array[place]).__name__, digests.of(array[place])))
+
+
+def _aligned(left: list[Node], right: list[Node], left_ids: Sequence[Id], right_ids: Sequence[Id]) -> ArrayChange:
+    alignment = align(left_ids, right_ids)
+    rest = _paired(left, right, alignment.gaps)
+    return ArrayChange(
+        bool(alignment.moved) or rest.is_reordered,
+        alignment.kept + alignment.moved + rest.pairs,
+        rest.removed,
+        rest.inserted,
+    )
+
+
+def _paired(left: list[Node], right: list[Node], gaps: list[Gap]) -> ArrayChange:
+    """Find partners for what has no equal: by identity where the elements have one, else by place within a gap."""
+    if all(len(gap.left) == len(gap.right) == 1 for gap in gaps):
+        return ArrayChange(False, [(gap.left[0], gap.right[0]) for gap in gaps], [], [])
+    name = _identity(left, right, gaps)
+    same = _same_identity(left, right, gaps, name) if name is not None else []
+    left_taken, right_taken = {i for i, _ in same}, {j for _, j in same}
+    pairs, removed, inserted = list(same), [], []
+    for gap in gaps:
+        rest_left = [i for i in gap.left if i not in left_taken]
+        rest_right = [j for j in gap.right if j not in right_taken]
+        partners = min(len(rest_left), len(rest_right))
+        if name is not None and len(rest_left) != len(rest_right):
+            partners = 0
+        pairs += zip(rest_left[:partners], rest_right[:partners], strict=True)
+        removed += rest_left[partners:]
+        inserted += rest_right[partners:]
+    return ArrayChange(_is_crossed(same, gaps), pairs, removed, inserted)
+
+
+def _identity(left: list[Node], right: list[Node], gaps: list[Gap]) -> str | None:
+    """The field by whose value elements know each other: unique on each side, and shared by at least half of them.
+
+    Found in the data, not by its name; between equals a name like `id` wins.
+    """
+    spare = [left[i] for gap in gaps for i in gap.left], [right[j] for gap in gaps for j in gap.right]
+    if not all(spare):
+        return None
+    best: tuple[int, int, str] | None = None
+    for name in _shared_names(spare[0][0], spare[1][0]):
+        values = _unique_values(spare[0], name), _unique_values(spare[1], name)
+        shared = len(values[0] & values[1])
+        if 2 * shared < min(len(spare[0]), len(spare[1])) or not shared:
+            continue
+        if not (_unique_values(left, name) and _unique_values(right, name)):
+            continue  # unique among those left over is not enough
+        if shared == min(len(spare[0]), len(spare[1])):
+            return name
+        rank = (-shared, _likeliness(name), name)
+        best = min(best, rank) if best else rank
+    return best[2] if best else None
+
+
+def _shared_names(left: Node, right: Node) -> list[str]:
+    if not (isinstance(left, dict) and isinstance(right, dict)):
+        return []
+    return sorted(left.keys() & right.keys(), key=lambda name: (_likeliness(name), name))[:_MAX_NAMES]
+
+
+def _likeliness(name: str) -> int:
+    lowered = name.lower()
+    if lowered in _LIKELY_NAMES:
+        return _LIKELY_NAMES.index(lowered)
+    return len(_LIKELY_NAMES) + (not lowered.endswith(("id", "_key")))
+
+
+def _unique_values(elements: list[Node], name: str) -> set[str | bytes]:
+    """The values of a field; empty unless every element has its own, a string or a number."""
+    values: set[str | bytes] = set()
+    for element in elements:
+        value = element.get(name) if isinstance(element, dict) else None
+        if not isinstance(value, (str, bytes)) or value in values:
+            return set()
+        values.add(value)
+    return values
+
+
+def _same_identity(left: list[Node], right: list[Node], gaps: list[Gap], name: str) -> Pairs:
+    """Pairs of the elements left over, in the order of the left side."""
+    places = {right[j][name]: j for gap in gaps for j in gap.right}  # type: ignore[call-overload,index]
+    found = ((i, places.get(left[i][name], -1)) for gap in gaps for i in gap.left)  # type: ignore[call-overload,index]
+    return [(i, j) for i, j in found if j >= 0]
+
+
+def _is_crossed(pairs: Pairs, gaps: list[Gap]) -> bool:
+    """True if partners stand in another order, or on the other side of an element that stayed."""
+    gap_of = (
+        {i: at for at, gap in enumerate(gaps) for i in gap.left},
+        {j: at for at, gap in enumerate(gaps) for j in gap.right},
+    )
+    if any(gap_of[0][i] != gap_of[1][j] for i, j in pairs):
+        return True
+    return any(before[1] > after[1] for before, after in pairwise(pairs))

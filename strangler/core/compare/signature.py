@@ -1,0 +1,58 @@
+"""Names for what is found again and again: the shape of an endpoint, and the signature of a difference."""
+
+import json
+import re
+from hashlib import blake2b
+from urllib.parse import unquote_to_bytes
+
+from strangler.core.compare.values import Comparison, Kind, Severity, Where
+
+_FOLDED = "{}"
+_MAX_SEGMENTS = 16
+_ID = re.compile(
+    r"[+-]?\d+(?:\.\d+)?"  # number
+    r"|[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}"  # UUID
+    r"|[0-9a-f]{32,}"  # hash
+    r"|(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{8,}"  # short hash: digits and letters
+    r"|\d{4}-\d\d(?:-\d\d(?:t[\d:.]+z?)?)?"  # date
+    r"|(?=[0-9a-z]*\d)[0-7][0-9a-hjkmnp-tv-z]{25}"  # ULID
+    r"|(?=(?:[\w-]*?\d){3})[\w-]{20,}={0,2}"  # other tokens: long, with digits
+    r"|[a-z]{1,12}[-_]\d{2,}"  # ord-1234
+    r"|[\w.+-]+@[\w.-]+",  # e-mail address
+    re.ASCII | re.IGNORECASE,
+)
+_EXTENSION = re.compile(r"(.+)(\.[a-z][a-z0-9]{1,5})", re.ASCII | re.IGNORECASE)
+
+
+def endpoint_shape(path: bytes) -> str:
+    """A raw request path with what names one thing folded: `/api/orders/7/lines` -> `/api/orders/{}/lines`.
+
+    Folded: numbers, UUIDs, hashes, dates, long tokens, e-mail addresses, and ids such as `ord-1234`.
+    """
+    segments = path.partition(b"?")[0].split(b"/")
+    shape = "/".join(map(_segment_shape, segments[:_MAX_SEGMENTS]))
+    return shape + "/…" if len(segments) > _MAX_SEGMENTS else shape
+
+
+def _segment_shape(raw: bytes) -> str:
+    segment = unquote_to_bytes(raw.partition(b";")[0]).decode("utf-8", "replace")
+    if not segment.isprintable() or len(segment) > 64 or "/" in segment:
+        return _FOLDED
+    if _ID.fullmatch(segment):
+        return _FOLDED
+    file = _EXTENSION.fullmatch(segment)
+    return _FOLDED + file[2] if file and _ID.fullmatch(file[1]) else segment
+
+
+def signature(route: str, method: str, shape: str, in_: Where, path: str | None, kind: Kind, severity: Severity) -> str:
+    """16 hex digits, the same for the same difference on every replica and for ever. `shape`: of `endpoint_shape`."""
+    parts = json.dumps([route, method, shape, in_, path, kind, severity])
+    return blake2b(parts.encode(), digest_size=8).hexdigest()
+
+
+def comparison_signature(route: str, method: str, shape: str, comparison: Comparison) -> str | None:
+    """The signature of the gravest difference, which stands for the whole comparison; None if there is none."""
+    if not comparison.differences:
+        return None
+    first = comparison.differences[0]
+    return signature(route, method, shape, first.in_, first.path, first.kind, first.severity)

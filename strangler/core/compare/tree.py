@@ -1,0 +1,109 @@
+"""JSON text to tree and back. Nesting may be as deep as the parser takes; nothing else here recurses."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, NoReturn
+
+from strangler.core.compare.numbers import canonical
+from strangler.core.compare.values import Node
+
+
+class ParseFailure(Enum):
+    NOT_JSON = auto()
+    TOO_DEEP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A parsed document; wrapped, since the tree of `null` is None."""
+
+    tree: Node
+
+
+class _Numbers(dict[str, bytes]):
+    """Token -> canonical number. A dictionary, since a hit costs no Python call: 40 ns instead of 200."""
+
+    def __missing__(self, token: str) -> bytes:
+        number = self[token] = canonical(token)
+        return number
+
+
+def _refuse(token: str) -> NoReturn:
+    raise ValueError(f"{token} is not JSON (RFC 8259 section 6)")
+
+
+def _decoder() -> json.JSONDecoder:
+    number: Callable[[str], Any] = _Numbers().__getitem__  # the stubs ask for int and float
+    return json.JSONDecoder(parse_int=number, parse_float=number, parse_constant=_refuse)
+
+
+def parse_json(text: str) -> Json | ParseFailure:
+    """One document (RFC 8259), a BOM allowed. Of duplicate keys the last wins; NaN and Infinity are not JSON."""
+    try:
+        return Json(_decoder().decode(text.removeprefix("\ufeff")))
+    except RecursionError:
+        return ParseFailure.TOO_DEEP
+    except ValueError:
+        return ParseFailure.NOT_JSON
+
+
+def parse_ndjson(text: str) -> Json | ParseFailure:
+    """Newline-delimited JSON as one array of documents. Blank lines do not count."""
+    scan = _decoder().scan_once  # type: ignore[attr-defined] # the decoder's own C scanner: decode() costs 1 µs more a line
+    documents: list[Node] = []
+    for line in text.removeprefix("\ufeff").split("\n"):
+        stripped = line.strip(" \t\r")
+        if not stripped:
+            continue
+        try:
+            document, end = scan(stripped, 0)
+        except RecursionError:
+            return ParseFailure.TOO_DEEP
+        except (ValueError, StopIteration):
+            return ParseFailure.NOT_JSON
+        if end != len(stripped):
+            return ParseFailure.NOT_JSON
+        documents.append(document)
+    return Json(documents)
+
+
+def write_json(root: Node, *, sort_keys: bool = False) -> str:
+    """The tree as compact ASCII JSON, numbers exact. With `sort_keys`, equal trees give equal text."""
+    return "".join(_pieces(root, sort_keys))
+
+
+def write_start(root: Node, limit: int) -> str:
+    """The first `limit` characters of `write_json`, and as much work."""
+    start: list[str] = []
+    length = 0
+    for piece in _pieces(root, False):
+        start.append(piece)
+        length += len(piece)
+        if length > limit:
+            break
+    return "".join(start)[: limit + 1]
+
+
+def _pieces(root: Node, sort_keys: bool) -> Iterator[str]:
+    """A tuple on the stack is a finished piece: no node is one."""
+    stack: list[Node | tuple[str]] = [root]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, tuple):
+            yield node[0]
+        elif isinstance(node, dict):
+            stack.append(("}",))
+            for at, key in enumerate(reversed(sorted(node) if sort_keys else list(node)), 1):
+                stack.append(node[key])
+                stack.append((("," if at < len(node) else "") + json.dumps(key) + ":",))
+            yield "{"
+        elif isinstance(node, list):
+            stack.append(("]",))
+            for at, element in enumerate(reversed(node), 1):
+                stack.append(element)
+                stack.append(("," if at < len(node) else "",))
+            yield "["
+        else:
+            yield node.decode() if isinstance(node, bytes) else json.dumps(node)
