@@ -52,8 +52,7 @@ _MOST_BYTES = 8192  # of all states together, so that a tangle costs 1 ms at mos
 
 def is_clean(path: bytes) -> bool:
     """True if every server reads the path alike, and its raw segments are its decoded ones: 0.25 µs."""
-    # One character class and two searches are twice as fast as one expression with alternatives. The first is
-    # inlined by `RoutingTable.lookup` too.
+    # One character class and two searches cost half of what one expression with alternatives does.
     return _odd_byte(path) is None and path.find(b"//") < 0 and path.find(b"/.") < 0 and path.startswith(b"/")
 
 

@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from strangler.core import problem
 from strangler.core.head import RequestHead
 from strangler.core.plan import Arm, Plan, Reason
+from strangler.core.rewrite import rewrite_target
 from strangler.core.settings import AggregatePart, RouteSettings
 from strangler.core.snapshot import Snapshot
 from strangler.core.split import bucket
@@ -296,6 +298,25 @@ def test_readings_that_lead_to_different_routes_go_to_legacy(one: RouteSettings,
     assert ((plan.arm, plan.reason), plan.refusal) == (wanted, None)
 
 
+def documented_rows(heading: str) -> list[list[str]]:
+    page = (Path(__file__).parents[2] / "docs" / "paths.md").read_text()
+    rows = [line for line in page.split(heading, 1)[1].split("\n#", 1)[0].splitlines() if line.startswith("| `")]
+    return [[cell.strip(" `") for cell in row.strip("|").split(" | ")] for row in rows]
+
+
+@pytest.mark.parametrize(("target", "goes_to", "because"), documented_rows("### Examples"))
+def test_the_documented_examples_hold(target: str, goes_to: str, because: str) -> None:
+    plan = decide(ORDERS, head(target))
+    assert (str(plan.refusal.status) if plan.refusal else plan.arm) == goes_to, because
+
+
+@pytest.mark.parametrize(("match", "rewrite", "target", "seen"), documented_rows("## Rewriting"))
+def test_the_documented_rewrites_hold(match: str, rewrite: str, target: str, seen: str) -> None:
+    plan = decide(route("r", prefix=match, rewrite=rewrite), head(target))
+    assert plan.route is not None
+    assert rewrite_target(target.encode(), plan.route.rewrite) == seen.encode()
+
+
 def test_a_base_path_of_the_upstream_is_not_climbed_out_of() -> None:
     routes, request = [route("all", prefix="/", candidate="new")], head("/../x")
     plain = Snapshot(settings(routes, [upstream("legacy"), upstream("new", "http://new:80")]), 1)
@@ -307,6 +328,11 @@ def test_a_base_path_of_the_upstream_is_not_climbed_out_of() -> None:
 def test_readings_that_lead_to_two_routes_of_one_candidate_go_to_legacy() -> None:
     made = snapshot(route("a", prefix="/a"), route("b", prefix="/b"))
     assert made.plan(head("/a/../b/7"), no_draw).reason is Reason.AMBIGUOUS_PATH
+
+
+def test_a_segment_that_keeps_its_percent_after_decoding_is_a_reading_too() -> None:
+    made = snapshot(route("all", prefix="/"), route("sale", prefix="/a/100%2520"))
+    assert made.plan(head("/a%2F100%2520"), no_draw).reason is Reason.AMBIGUOUS_PATH
 
 
 def test_methods_and_headers_count_in_every_reading() -> None:

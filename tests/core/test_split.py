@@ -27,7 +27,7 @@ def test_every_hundredth_is_exact(count: int) -> None:
 KNOWN_BUCKETS = [("orders", b"9"), ("orders", b"user-1"), ("", b"user-1"), ("g" * 65, b"user-1")]
 
 
-@pytest.mark.parametrize(("group", "key"), KNOWN_BUCKETS)
+@pytest.mark.parametrize(("group", "key"), [*KNOWN_BUCKETS, ("g" * 64, b"user-1")])
 def test_bucket_is_blake2b_keyed_by_the_group(group: str, key: bytes) -> None:
     hash_key = group.encode() if len(group) <= 64 else hashlib.blake2b(group.encode()).digest()
     digest = hashlib.blake2b(key, key=hash_key, digest_size=8).hexdigest()
