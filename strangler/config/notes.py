@@ -1,6 +1,7 @@
 """Where rules put what they find: each note gets the place, the subject and the dotted key of its path in the file."""
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Literal
 
 from strangler.config.document import Document, Items, Loc, Node, Scalar, Table
@@ -41,12 +42,12 @@ class Notes:
         self.found.append(Problem(self._document.name, line, column, subject, what, way_out, severity))
 
     def is_written(self, loc: Loc) -> bool:
-        """True if the file gives the key a value, even one that is wrong (that is noted already)."""
+        """True if the file gives the key a value, even one that is wrong or misspelt (that is noted already)."""
         parent = self._document.node(loc[:-1])
         if not isinstance(parent, Table):
             return False
         node = parent.values.get(str(loc[-1]))
-        return loc[-1] in parent.lost or (node is not None and not (isinstance(node, Scalar) and node.text is None))
+        return bool(get_close_matches(str(loc[-1]), parent.lost, 1)) or (node is not None and not (isinstance(node, Scalar) and node.text is None))
 
     def is_lost(self, loc: Loc) -> bool:
         """True if what the file says there is wrong, which is noted already."""

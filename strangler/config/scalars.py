@@ -132,6 +132,14 @@ def _duration_way_out(text: str) -> str:
     return "write a duration such as 250ms, 2s, 5m or 24h"
 
 
+def duration_text(seconds: float) -> str:
+    """`0.25` -> `250ms`, `300` -> `5m`: what `duration` reads as the same value."""
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    unit = next((unit for unit in ("h", "m") if seconds > _SECONDS[unit] and seconds % _SECONDS[unit] == 0), "s")
+    return f"{seconds / _SECONDS[unit]:g}{unit}"
+
+
 def size(text: str) -> int:
     """Bytes, of `64KiB`, `1MiB`, `500B`, `1MB` (10^6) or a bare number of bytes."""
     found = _SIZE.fullmatch(text)
@@ -144,6 +152,12 @@ def size(text: str) -> int:
     if value > _LARGEST:
         raise ValueError("it must be 1 PiB at most; write none for no limit, where that is meant")
     return value
+
+
+def size_text(size: int) -> str:
+    """`65536` -> `64KiB`."""
+    unit = next((unit for unit in ("GiB", "MiB", "KiB") if size and size % _BYTES[unit] == 0), "B")
+    return f"{size // _BYTES[unit]}{unit}"
 
 
 def percent(text: str) -> float:
@@ -165,6 +179,11 @@ def share(text: str) -> float:
     if 0 < value < 1 and not text.endswith("%"):
         raise ValueError(f"this can be read in two ways; write {value * 100:g}% or {value:g}%")
     return round(value / 100, 4)
+
+
+def share_text(share: float) -> str:
+    """`0.999` -> `99.9%`."""
+    return f"{share * 100:g}%"
 
 
 def tolerance(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from strangler.config import types as t
-from strangler.config.types import LIST, Switchable, leaf, whole, word
+from strangler.config.types import LIST, Switchable, Unwritten, leaf, whole, word
 from strangler.core.settings import Address
 
 REQUIRED: Any = ...
@@ -120,12 +120,15 @@ class Timeouts(Section):
     idle: t.MaybeLonger = key(60.0, "Longest pause between two bytes, either way.", "5m")
 
 
+_OfUpstream = Annotated[t.MaybeLonger, Unwritten("the upstream's")]
+
+
 class RouteTimeouts(Section):
     """As `Timeouts`, but a key that is not written leaves what the candidate's upstream has."""
 
-    connect: t.MaybeLonger = key(None, "As the upstream's `connect`. Not written: the upstream's.", "500ms")
-    response: t.MaybeLonger = key(None, "As the upstream's `response`. Not written: the upstream's.", "5s")
-    idle: t.MaybeLonger = key(None, "As the upstream's `idle`. Not written: the upstream's.", "5m")
+    connect: _OfUpstream = key(None, "As in an upstream's `timeouts`.", "500ms")
+    response: _OfUpstream = key(None, "As in an upstream's `timeouts`.", "5s")
+    idle: _OfUpstream = key(None, "As in an upstream's `timeouts`.", "5m")
 
 
 class Bulkhead(Section):
@@ -348,7 +351,7 @@ class Part(Section):
     upstream: t.Text = key(REQUIRED, "Upstream that is asked.", "orders")
     path: t.Text = key(REQUIRED, "Path that is asked; `{name}` is filled in from the match.", '"/v2/orders/{id}"')
     required: t.Bool = key(True, "Without its answer the whole request fails.", "false")
-    timeout: t.MaybeLonger = key(None, "Longest wait for this part, beside the upstream's timeouts.", "500ms")
+    timeout: t.MaybeLonger = key(None, "Longest wait for this part; its upstream's timeouts hold too.", "500ms")
 
 
 class Route(Section):

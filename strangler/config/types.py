@@ -1,6 +1,7 @@
 """The types of keys: how each is read, how it is called in the reference, and what JSON Schema says of it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -19,17 +20,32 @@ VARIABLE: Shape = {"type": "string", "pattern": r"\$\{"}
 """A value with `${VAR}` in it: any key may have one."""
 
 
+def _as_it_is(value: Any) -> object:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
-    """The name of a type in the reference of all keys."""
+    """The name of a type in the reference of all keys, and how a value of it is written, as JSON."""
 
-    __slots__ = ("name",)
+    name: str
+    write: Callable[[Any], object] = _as_it_is
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """What the reference says of a key whose default is not a value but what another key has."""
+
+    means: str
 
 
 def leaf(
-    read: Callable[[str], object], kind: str, expected: str, *shapes: Shape, nullable: bool = False
+    read: Callable[[str], object],
+    kind: str,
+    expected: str,
+    *shapes: Shape,
+    nullable: bool = False,
+    write: Callable[[Any], object] = _as_it_is,
 ) -> tuple[PlainValidator, WithJsonSchema, Kind]:
     """What `Annotated` needs to read one scalar. `expected` is the way out for one who wrote no scalar at all."""
 
@@ -44,7 +60,7 @@ def leaf(
     if not any(shape.get("type") == "string" and "pattern" not in shape for shape in shapes):
         alternatives.append(VARIABLE)
     shape = alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
-    return PlainValidator(validate), WithJsonSchema(shape), Kind(kind)
+    return PlainValidator(validate), WithJsonSchema(shape), Kind(kind, write)
 
 
 def unexpected(expected: str) -> PydanticCustomError:
@@ -96,17 +112,28 @@ Bool = Annotated[
     bool,
     *leaf(scalars.boolean, "boolean", "write true or false", {"type": "boolean"}, {"enum": ["yes", "no", "on", "off"]}),
 ]
-Duration = Annotated[float, *leaf(_any_duration, "duration", _WRITE_DURATION, _DURATION, {"enum": [0]})]
-LongerDuration = Annotated[float, *leaf(_longer, "duration above 0", _WRITE_DURATION, _DURATION)]
-MaybeLonger = Annotated[
-    float | None, *leaf(_or_none(_longer), "duration above 0, or `none`", _WRITE_DURATION, _DURATION, _NONE)
+Duration = Annotated[
+    float,
+    *leaf(_any_duration, "duration", _WRITE_DURATION, _DURATION, {"enum": [0]}, write=scalars.duration_text),
 ]
-Size = Annotated[int, *leaf(scalars.size, "size", _WRITE_SIZE, *_SIZE)]
-MaybeSize = Annotated[int | None, *leaf(_or_none(scalars.size), "size or `none`", _WRITE_SIZE, *_SIZE, _NONE)]
+LongerDuration = Annotated[
+    float, *leaf(_longer, "duration above 0", _WRITE_DURATION, _DURATION, write=scalars.duration_text)
+]
+MaybeLonger = Annotated[
+    float | None,
+    *leaf(
+        _or_none(_longer), "duration above 0, or `none`", _WRITE_DURATION, _DURATION, _NONE, write=scalars.duration_text
+    ),
+]
+Size = Annotated[int, *leaf(scalars.size, "size", _WRITE_SIZE, *_SIZE, write=scalars.size_text)]
+MaybeSize = Annotated[
+    int | None, *leaf(_or_none(scalars.size), "size or `none`", _WRITE_SIZE, *_SIZE, _NONE, write=scalars.size_text)
+]
 Percent = Annotated[float, *leaf(scalars.percent, "percent", _WRITE_PERCENT, *_PERCENT)]
-Share = Annotated[float, *leaf(scalars.share, "percent", _WRITE_PERCENT, *_PERCENT)]
+Share = Annotated[float, *leaf(scalars.share, "percent", _WRITE_PERCENT, *_PERCENT, write=scalars.share_text)]
 MaybeShare = Annotated[
-    float | None, *leaf(_or_none(scalars.share), "percent or `none`", _WRITE_PERCENT, *_PERCENT, _NONE)
+    float | None,
+    *leaf(_or_none(scalars.share), "percent or `none`", _WRITE_PERCENT, *_PERCENT, _NONE, write=scalars.share_text),
 ]
 HeaderName = Annotated[str, *leaf(scalars.header_name, "header name", "write a header's name", _TOKEN)]
 MaybeHeaderName = Annotated[

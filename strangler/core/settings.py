@@ -263,7 +263,7 @@ class RouteSettings:
     enabled: bool
     split: SplitSettings
     rewrite_prefix: str | None
-    timeouts: TimeoutSettings | None  # fields that are set here replace the upstream's
+    timeouts: TimeoutSettings | None  # the candidate's, complete: what the route leaves out is its upstream's
     fallback: FallbackSettings | None
     shadow: ShadowSettings | None
     compare: CompareSettings

@@ -1,0 +1,65 @@
+"""`strangler check`: is routes.yaml right, and what in it should its author know?"""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from strangler.config.load import Loaded, load
+
+_BAD_INPUT = 2
+
+
+@click.command()
+@click.option(
+    "-c", "--config", type=click.Path(path_type=Path), default="routes.yaml", show_default=True, help="The routes."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+def command(config: Path, as_json: bool) -> None:
+    """Say all that is wrong with routes.yaml, each with its line and column.
+
+    Problems go to standard error and end with exit code 2. Warnings and keys that do nothing yet are named, and the
+    exit code is 0.
+    """
+    loaded = load(config, os.environ)
+    if as_json:
+        click.echo(json.dumps(_as_data(config, loaded), ensure_ascii=False, indent=2))
+    else:
+        _tell(config, loaded)
+    if loaded.settings is None:
+        raise SystemExit(_BAD_INPUT)
+
+
+def _tell(config: Path, loaded: Loaded) -> None:
+    for problem in sorted((*loaded.problems, *loaded.warnings), key=lambda each: each.order):
+        click.echo(str(problem), err=True)
+    if loaded.inactive:
+        click.echo(f"{config}: not active yet: {', '.join(loaded.inactive)}", err=True)
+    click.echo(f"{config}: {_summary(loaded)}", err=loaded.settings is None)
+
+
+def _summary(loaded: Loaded) -> str:
+    warnings = [_count(len(loaded.warnings), "warning")] if loaded.warnings else []
+    if loaded.settings is None:
+        return ", ".join([_count(len(loaded.problems), "problem"), *warnings])
+    upstreams, routes = len(loaded.settings.upstreams), len(loaded.settings.routes)
+    return f"ok: {', '.join([_count(upstreams, 'upstream'), _count(routes, 'route'), *warnings])}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _as_data(config: Path, loaded: Loaded) -> dict[str, object]:
+    settings = loaded.settings
+    return {
+        "file": str(config),
+        "ok": settings is not None,
+        "upstreams": None if settings is None else len(settings.upstreams),
+        "routes": None if settings is None else len(settings.routes),
+        "problems": [asdict(problem) for problem in loaded.problems],
+        "warnings": [asdict(problem) for problem in loaded.warnings],
+        "inactive": list(loaded.inactive),
+    }

@@ -1,0 +1,135 @@
+"""All keys of routes.yaml as data, made from the models: for the reference in the docs and for the JSON Schema."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from strangler.config.schema import File, LegacyBreaker, Section, Upstream, Upstreams
+from strangler.config.types import Kind, Switchable, Unwritten
+from strangler.core.settings import Address
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One row of the reference. `default` is Markdown; None if the key is required."""
+
+    path: str
+    type: str
+    default: str | None
+    meaning: str
+    example: str
+
+
+def keys() -> list[Key]:
+    """Every key, in the order of the models. `NAME` and `FIELD` stand for words that the user chooses."""
+    return [*_section(File, ""), _legacy_counts()]
+
+
+def _section(model: type[BaseModel], prefix: str) -> Iterator[Key]:
+    for name, field in model.model_fields.items():
+        yield from _key(f"{prefix}{name}", field)
+
+
+def _key(path: str, field: FieldInfo) -> Iterator[Key]:
+    example = str((field.examples or [""])[0])
+    yield Key(path, kind(field), default_text(field), field.description or "", example)
+    inner = inner_model(field.annotation)
+    if inner is Upstreams:
+        yield from _section(Upstream, f"{path}.NAME.")
+    elif inner is not None:
+        yield from _section(inner, f"{path}{_between(field.annotation)}")
+
+
+def _between(annotation: Any) -> str:
+    origins = {get_origin(annotation), *(get_origin(part) for part in get_args(annotation))}
+    if tuple in origins:
+        return "[]."
+    return ".FIELD." if dict in origins else "."
+
+
+def _legacy_counts() -> Key:
+    field = LegacyBreaker.model_fields["counts"]
+    return Key(
+        "upstreams.legacy.breaker.counts",
+        kind(field),
+        default_text(field),
+        f"{field.description} For legacy.",
+        "[connect]",
+    )
+
+
+def inner_model(annotation: object) -> type[BaseModel] | None:
+    """The model inside of `Model`, `Model | None`, `tuple[Model, ...]` or `dict[str, Model]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for found in map(inner_model, get_args(annotation)) if found is not None), None)
+
+
+def kind(field: FieldInfo) -> str:
+    """What the reference calls the type of a key."""
+    named = _named(field.metadata)
+    if named:
+        return named
+    annotation, inner = field.annotation, inner_model(field.annotation)
+    if get_origin(annotation) is tuple:
+        item = get_args(annotation)[0]
+        return f"list of {'mappings' if inner is not None else _named(getattr(item, '__metadata__', ()))}"
+    if _first(Switchable, field.metadata) is not None:
+        return "mapping or `false`"
+    return "mapping or null" if type(None) in get_args(annotation) else "mapping"
+
+
+def _named(metadata: Iterable[Any]) -> str:
+    found = _first(Kind, metadata)
+    return "" if found is None else found.name
+
+
+def default_text(field: FieldInfo) -> str | None:
+    """The default as routes.yaml would say it; None if the key is required."""
+    if field.is_required():
+        return None
+    unwritten = _first(Unwritten, field.metadata)
+    if unwritten is not None:
+        return unwritten.means
+    value = default_value(field)
+    return ALL_DEFAULTS if value is NOT_A_VALUE else f"`{_yaml(value)}`"
+
+
+NOT_A_VALUE = object()
+ALL_DEFAULTS = "all defaults"
+
+
+def default_value(field: FieldInfo) -> Any:
+    """The default as JSON would say it; `NOT_A_VALUE` if it is a whole section or what another key has."""
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, Section) or _first(Unwritten, field.metadata) is not None:
+        return NOT_A_VALUE
+    if value is None and _first(Switchable, field.metadata) is not None:
+        return False
+    named = _first(Kind, field.metadata)
+    if value is None:
+        return "none" if named is not None and "`none`" in named.name else None
+    if isinstance(value, tuple):
+        return {} if named is not None else list(value)
+    return str(value) if isinstance(value, Address) else value if named is None else named.write(value)
+
+
+def _first(of: type[T], metadata: Iterable[Any]) -> T | None:
+    return next((each for each in metadata if isinstance(each, of)), None)
+
+
+def _yaml(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_yaml, value))}]"
+    if isinstance(value, dict):
+        return "{}"
+    return f"{value:g}" if isinstance(value, float) else str(value)

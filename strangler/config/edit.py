@@ -1,0 +1,150 @@
+"""Changing one number in routes.yaml: every other byte of the file stays as it is.
+
+The parser says where the value stands, and the text is cut there. Nothing is dumped anew, so comments, quotes, order
+and layout cannot change. What comes out is read again before anyone gets to see it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from strangler.config import document
+from strangler.config.document import Document, Items, Node, Scalar, Table
+from strangler.config.load import Loaded, parse
+from strangler.config.scalars import did_you_mean
+from strangler.core.settings import RouteSettings, Settings
+
+
+class EditError(Exception):
+    """Why the file cannot be edited, and the way out. `loaded` holds the problems, if the file has any."""
+
+    def __init__(self, message: str, loaded: Loaded | None = None) -> None:
+        super().__init__(message)
+        self.loaded = loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A text before and after, and what the new one means."""
+
+    before: str
+    after: str
+    old_percent: float | None  # None: the file had problems
+    loaded: Loaded
+
+
+def set_percent(text: str, name: str, route: str, percent: float, environ: Mapping[str, str]) -> Edit:
+    """The text with `split.percent` of a route changed. `name`: the file's, for messages. Raises EditError."""
+    read = document.read(text, name, environ)
+    table = _route(read, text, route, environ)
+    after = _with_percent(read, table, route, f"{percent:g}")
+    loaded = parse(after, name, environ)
+    if loaded.settings is None:
+        raise EditError("nothing was changed, because the file would have problems", loaded)
+    before = parse(text, name, environ).settings
+    if not _is_as_wanted(before, loaded.settings, route, percent):
+        raise EditError(f"route '{route}': the file is written in a way that cannot be edited; change it by hand")
+    return Edit(text, after, None if before is None else _find(before, route).split.percent, loaded)
+
+
+def _route(read: Document, text: str, name: str, environ: Mapping[str, str]) -> Table:
+    routes = read.root.values.get("routes") if read.root is not None else None
+    items = routes.items if isinstance(routes, Items) else []
+    tables = [(_name(item), item) for item in items if isinstance(item, Table)]
+    for known, table in tables:
+        if known == name:
+            return table
+    loaded = parse(text, read.name, environ)
+    if loaded.problems:
+        raise EditError("nothing was changed, because the file has problems", loaded)
+    names = [known for known, _ in tables]
+    way_out = did_you_mean(name, names) or (
+        f"the file has {', '.join(names[:10])}" if names else "the file has no routes"
+    )
+    raise EditError(f"unknown route '{name}'; {way_out}")
+
+
+def _name(table: Table) -> str:
+    node = table.values.get("name")
+    return (node.text or "") if isinstance(node, Scalar) else ""
+
+
+def _with_percent(read: Document, route: Table, name: str, number: str) -> str:
+    text, split = read.text, route.values.get("split")
+    if _is_shared(read, route) or "split" in route.merged or (split is not None and _is_shared(read, split)):
+        raise EditError(f"route '{name}': its split comes from an anchor that others use too; write it out first")
+    if split is None:
+        return _add_split(text, route, number)
+    if isinstance(split, Scalar):
+        return _fill(text, route, "split", split, f"{{percent: {number}}}")
+    percent = split.values.get("percent") if isinstance(split, Table) and "percent" not in split.merged else None
+    if isinstance(split, Table) and percent is None:
+        return _add_key(text, split, f"percent: {number}")
+    if not isinstance(split, Table) or not isinstance(percent, Scalar):
+        raise EditError(f"route '{name}': split.percent is not a number; change it by hand")
+    if "${" in percent.written:
+        raise EditError(f"route '{name}': split.percent is {percent.written}, from the environment; set it there")
+    if _is_shared(read, percent):
+        raise EditError(f"route '{name}': split.percent has an anchor that others use too; write it out first")
+    sign = "%" if percent.written.endswith("%") else ""
+    quote = percent.style if percent.style in {"'", '"'} else ""
+    return _fill(text, split, "percent", percent, f"{quote}{number}{sign}{quote}")
+
+
+def _is_shared(read: Document, node: Node) -> bool:
+    return id(node) in read.aliased
+
+
+def _fill(text: str, table: Table, key: str, value: Scalar, new: str) -> str:
+    """Put a value in another's place; where there is none yet, after the key's colon."""
+    start, end = value.start.index, value.end.index
+    if text[start:end].strip():
+        return text[:start] + new + text[start:end][len(text[start:end].rstrip()) :] + text[end:]
+    colon = text.index(":", table.keys[key].index + len(key)) + 1
+    return f"{text[:colon]} {new}{text[colon:]}"
+
+
+def _add_key(text: str, table: Table, entry: str) -> str:
+    """Put an entry in front of the others of a mapping."""
+    start = table.start.index
+    if not table.flow:
+        return f"{text[:start]}{entry}{_newline(text)}{' ' * table.start.column}{text[start:]}"
+    inside = start + 1
+    gap = " " if text[inside : inside + 1] == " " and table.values else ""
+    comma = ", " if table.values else ""
+    return f"{text[:inside]}{gap}{entry}{comma}{text[inside + len(gap) :]}"
+
+
+def _add_split(text: str, route: Table, number: str) -> str:
+    """Put a whole `split` after the candidate, or after the name."""
+    key = "candidate" if "candidate" in route.values and "candidate" not in route.merged else "name"
+    anchor = route.values.get(key)
+    if not isinstance(anchor, Scalar) or key in route.merged:
+        raise EditError("the route's name comes from an anchor; change it by hand")
+    end = anchor.end.index
+    if route.flow:
+        return f"{text[:end]}, split: {{percent: {number}}}{text[end:]}"
+    indent, newline = " " * route.keys[key].column, _newline(text)
+    line_end = text.find("\n", end)
+    added = f"{indent}split:{newline}{indent}  percent: {number}"
+    if line_end < 0:
+        return f"{text}{newline}{added}{newline}"
+    return f"{text[: line_end + 1]}{added}{newline}{text[line_end + 1 :]}"
+
+
+def _newline(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _is_as_wanted(before: Settings | None, after: Settings, name: str, percent: float) -> bool:
+    """True if the percent is what it should be and nothing else has another meaning."""
+    if before is None:
+        return _find(after, name).split.percent == percent
+    routes = tuple(
+        replace(route, split=replace(route.split, percent=percent)) if route.name == name else route
+        for route in before.routes
+    )
+    return replace(before, routes=routes) == after
+
+
+def _find(settings: Settings, name: str) -> RouteSettings:
+    return next(route for route in settings.routes if route.name == name)
