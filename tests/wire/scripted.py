@@ -62,6 +62,7 @@ class Connection:
     taken: int = 0
     """How many bytes of `received` belong to requests already handed out."""
     _is_closed: bool = False
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def read_some(self, limit: int = _READ_BYTES) -> bytes:
         """Up to `limit` bytes; empty once the peer ended its side, see `end`."""
@@ -77,6 +78,7 @@ class Connection:
             self.end = "eof"
             self.ended.set()
         self.received += data
+        self._news.set()
         return data
 
     async def read_until(self, pattern: bytes, start: int | None = None) -> int:
@@ -110,6 +112,15 @@ class Connection:
         self.taken = end
         self.requests.append(request)
         return request
+
+    async def has_received(self, pattern: bytes, timeout_s: float = 2.0) -> bool:
+        """True as soon as what the script has read holds `pattern`; False if it does not come in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while pattern not in self.received:
+                    self._news.clear()
+                    await self._news.wait()
+        return pattern in self.received
 
     async def read_end(self) -> End:
         """Read on till the peer ends its side; returns how."""

@@ -253,7 +253,7 @@ CUT_SHORT = [
     _cut("chunked, FIN in a chunk", _chunked(b"9\r\nabc"), close()),
     _cut("chunked, FIN before the empty line of the trailers", _chunked(b"3\r\nabc\r\n0\r\n"), close()),
     _cut("chunked, RST", _chunked(b"3\r\nabc\r\n"), pause(0.02), reset()),
-    _cut("broken chunk size", _chunked(b"3\r\nabc\r\nzz\r\n"), differs=_SEES_IT_FIRST),
+    _cut("broken chunk size", _chunked(b"3\r\nabc\r\nzz\r\n"), whole=_chunked(b"3\r\nabc\r\n"), differs=_SEES_IT_FIRST),
     _cut(
         "chunk longer than its size",
         _chunked(b"3\r\nabcd\r\n0\r\n\r\n"),
