@@ -4,7 +4,7 @@
 #   docker run --read-only --tmpfs /tmp --cap-drop ALL -p 8080:8080 \
 #     -v ./routes.yaml:/etc/strangler/routes.yaml:ro -v strangler-state:/var/lib/strangler strangler
 #
-# routes.yaml listens on 0.0.0.0:8080, keeps admin on port 8081 and says `state: /var/lib/strangler`.
+# routes.yaml listens on 0.0.0.0:8080 and keeps admin on port 8081; `state` may stay as it is.
 # Any other command: docker run … strangler check -c /etc/strangler/routes.yaml
 
 FROM python:3.11.14-slim-bookworm AS build

@@ -30,9 +30,9 @@ Running: a shop (legacy), its new orders service (candidate), the proxy, and {vi
 
 Try in another terminal:
   {strangler} shift orders 50 -c {routes}
-  {strangler} explain GET /api/orders/7 -H 'X-User-Id: 9' -c {routes}
+  {strangler} explain GET /api/orders/7 -H 'X-User-Id: 6' -c {routes}
   {strangler} status -c {routes}
-  curl -i -H 'X-User-Id: 9' {proxy}/api/orders/7
+  curl -i -H 'X-User-Id: 6' {proxy}/api/orders/7
 or edit the routes and save. Ctrl-C stops everything{and_removes}.
 """
 

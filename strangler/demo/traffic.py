@@ -18,11 +18,11 @@ from aiohttp import (
 
 from strangler.demo.tally import Seen
 
-VISITORS = 8
+VISITORS = 50
 _USERS = 200
 _ORDERS = 240
-_PAUSE_S = 0.3
-_STEPS_PER_VISIT = 8
+_PAUSE_S = 1.6
+_STEPS_PER_VISIT = 5
 _TIMEOUT = ClientTimeout(total=15)
 
 Record = Callable[[Seen], None]
@@ -42,6 +42,7 @@ async def _visit_for_ever(
 ) -> None:
     """One visit after the other, each as another user with an empty cookie jar."""
     while True:
+        await _pause()
         user_id = random.randint(1, _USERS)  # noqa: S311 (believable, not secret)
         async with ClientSession(
             proxy,
@@ -52,7 +53,6 @@ async def _visit_for_ever(
             timeout=_TIMEOUT,
         ) as session:
             await stay(Visit(session, user_id, record))
-        await _pause()
 
 
 async def _walk(visit: "Visit") -> None:
