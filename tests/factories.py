@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from strangler.core import settings as s
-from strangler.core.head import RawHeaders, RequestHead
+from strangler.core.head import RequestHead
 
 _SAFE = ("GET", "HEAD")
 _FAULTS = ("connect", "timeout", "open", "full", 502, 503, 504)
@@ -25,7 +25,7 @@ def head(
     """A request's head, as the worker makes it from an origin-form target or an absolute URL."""
     raw_target = target.encode() if isinstance(target, str) else target
     pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
-    raw: RawHeaders = [(b"Host", host.encode()), *((n.encode(), v.encode()) for n, v in pairs)]
+    raw = [(b"Host", host.encode()), *((n.encode(), v.encode()) for n, v in pairs)]
     fields: dict[bytes, bytes] = {}
     for name, value in raw:
         low = name.lower()
@@ -37,10 +37,10 @@ def head(
         cut = min((i for i in (after.find(b"/"), after.find(b"?")) if i >= 0), default=len(after))
         authority, rest = after[:cut], after[cut:]
     path, mark, query = rest.partition(b"?")
+    client = client_ip.encode()
     return RequestHead(
-        method.encode(), raw_target, path, query if mark else None, _host_only(authority), raw, fields,
-        client_ip.encode(),
-    )  # fmt: skip
+        method.encode(), raw_target, path, query if mark else None, _host_only(authority), fields, client
+    )
 
 
 def _host_only(authority: bytes) -> bytes:

@@ -552,4 +552,4 @@ def test_plan_never_raises_whatever_the_bytes(path: bytes, query: bytes, host: b
     )
     fields = {b"cookie": value, b"x-v": value, b"x-arm": value}
     for raw in (path, b"/" + path):
-        made.plan(RequestHead(b"GET", raw + b"?" + query, raw, query, host, [], fields, value), lambda: 0.5)
+        made.plan(RequestHead(b"GET", raw + b"?" + query, raw, query, host, fields, value), lambda: 0.5)
