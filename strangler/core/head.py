@@ -10,7 +10,7 @@ class RequestHead:
     costs 1 µs. Nobody writes to it once it is made.
     """
 
-    __slots__ = ("client_ip", "fields", "headers", "host", "method", "path", "query", "target")
+    __slots__ = ("client_ip", "fields", "host", "method", "path", "query", "target")
 
     method: bytes
     """As received: `b"GET"`."""
@@ -22,8 +22,6 @@ class RequestHead:
     """The raw query without its `?`; None if there was no `?`."""
     host: bytes
     """Lower-case host without port: of an absolute-form target, else of the Host field."""
-    headers: RawHeaders
-    """Name and value as received, in order."""
     fields: dict[bytes, bytes]
     """Lower-case name to value; values of repeated fields are joined by `, ` (Cookie: `; `)."""
     client_ip: bytes
@@ -36,7 +34,6 @@ class RequestHead:
         path: bytes,
         query: bytes | None,
         host: bytes,
-        headers: RawHeaders,
         fields: dict[bytes, bytes],
         client_ip: bytes,
     ) -> None:
@@ -45,6 +42,5 @@ class RequestHead:
         self.path = path
         self.query = query
         self.host = host
-        self.headers = headers
         self.fields = fields
         self.client_ip = client_ip

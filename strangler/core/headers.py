@@ -8,7 +8,7 @@ from strangler.core.trust import TrustedProxies
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"})
 """Fields that mean this connection only. Proxy-Authenticate and Trailer speak to the other end, and pass."""
 
-_NEVER_NAMED = frozenset({b"host", b"content-length", b"content-type", b"date", b"via"})
+_NEVER_NAMED = frozenset({b"host", b"content-length", b"content-type", b"date", b"expect", b"via"})
 """Naming one of these in Connection does not remove it: the message would change its meaning or its length."""
 
 _COMMON_CONNECTION = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close", b"Upgrade", b"upgrade"})
@@ -40,13 +40,13 @@ _FORBIDDEN_TRAILERS = (
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 
-def dropped_names(fields: dict[bytes, bytes], always: frozenset[bytes]) -> frozenset[bytes]:
-    """`always` and what the Connection field names (RFC 9110 section 7.6.1)."""
+def named_by_connection(fields: dict[bytes, bytes]) -> frozenset[bytes]:
+    """The fields that Connection names, to be removed (RFC 9110 section 7.6.1), but for those that must stay."""
     connection = fields.get(b"connection")
     if connection is None or connection in _COMMON_CONNECTION:
-        return always
+        return frozenset()
     named = {name.strip().lower() for name in connection.split(b",")}
-    return always | (named - _NEVER_NAMED)
+    return frozenset(named - _NEVER_NAMED - HOP_BY_HOP - {b"close", b""})
 
 
 def names_token(value: bytes | None, token: bytes) -> bool:
@@ -76,26 +76,26 @@ class ForwardedFields:
     extended (DESIGN section 8, RFC 7239). Made once a connection; `lines` costs one concatenation a request.
     """
 
-    __slots__ = ("_address", "_is_trusted", "_peer", "_proto", "_start", "_trusted", "dropped")
+    __slots__ = ("_address", "_peer", "_proto", "_start", "_trusted", "dropped", "is_trusted")
 
     def __init__(self, address: str, scheme: bytes, trusted: TrustedProxies) -> None:
         self._address = address
         self._peer = address.encode()
         self._proto = scheme
         self._trusted = trusted
-        self._is_trusted = trusted.includes(address)
+        self.is_trusted = trusted.includes(address)
         self._start = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: " % (self._peer, scheme)
-        self.dropped = _DROPPED_TRUSTED if self._is_trusted else _DROPPED
+        self.dropped = DROPPED_TRUSTED if self.is_trusted else DROPPED
 
     def client_ip(self, fields: dict[bytes, bytes]) -> bytes:
         """The client's address, as far as trusted proxies tell it."""
-        if not self._is_trusted:
+        if not self.is_trusted:
             return self._peer
         return self._trusted.client_of(self._address, fields.get(b"x-forwarded-for"))
 
     def lines(self, fields: dict[bytes, bytes], host: bytes) -> bytes:
         """The fields as lines; `host` is the Host that the client asked for."""
-        if not self._is_trusted:
+        if not self.is_trusted:
             return self._start + host + b"\r\n"
         before = fields.get(b"x-forwarded-for")
         lines = [
@@ -110,5 +110,8 @@ class ForwardedFields:
         return b"\r\n".join(lines) + b"\r\n"
 
 
-_DROPPED_TRUSTED = HOP_BY_HOP | _FORWARDED
-_DROPPED = _DROPPED_TRUSTED | {b"x-strangler-shadow"}
+DROPPED_TRUSTED = HOP_BY_HOP | _FORWARDED
+"""What is not passed on of a trusted peer's request: hop-by-hop fields, and those that are extended."""
+
+DROPPED = DROPPED_TRUSTED | {b"x-strangler-shadow"}
+"""The same for any other peer, who has no business with shadows."""

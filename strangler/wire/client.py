@@ -11,15 +11,15 @@ from typing import cast
 from strangler.core import problem
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
-from strangler.core.head import RequestHead
-from strangler.core.headers import HOP_BY_HOP, ForwardedFields, dropped_names, header_lines
+from strangler.core.headers import ForwardedFields
 from strangler.core.problem import Problem
 from strangler.core.settings import LimitSettings
 from strangler.core.trust import TrustedProxies
 from strangler.wire.body import Body
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.exchange import Exchange
-from strangler.wire.parse import AnswerParts, RequestParts, parse_request
+from strangler.wire.parse import Answer
+from strangler.wire.request import Request, parse_request
 from strangler.wire.story import Story
 from strangler.wire.tunnel import Tunnel
 
@@ -36,24 +36,6 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
 
 _HEAD_START = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _BROKEN_LINES = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-
-
-class Request:
-    """One request of a client, from its head on."""
-
-    __slots__ = ("body", "exchange", "fault", "framing", "head", "is_answered", "parts", "refusal")
-
-    def __init__(self, head: RequestHead, parts: RequestParts | None, refusal: Problem | None) -> None:
-        self.head = head
-        self.parts = parts
-        """None if the head could not be read: then there is a refusal."""
-        self.refusal = refusal
-        self.body: Body | None = None
-        self.exchange: Exchange | None = None
-        self.fault: Fault | None = None
-        """What the client did wrong, or that it left."""
-        self.is_answered = False
-        """True once a byte of an answer has been written."""
 
 
 class ClientPort:
@@ -149,7 +131,7 @@ class ClientConnection(asyncio.Protocol):
         return self.request
 
     def begin_answer(self, head: bytes, body: Body | None, *, chunked: bool) -> None:
-        """Write an answer's head; its body follows as it comes in."""
+        """Write an answer's head, or all of it; a body follows as it comes in."""
         request = self.request
         if request is None or self.is_closed:
             return
@@ -160,16 +142,14 @@ class ClientConnection(asyncio.Protocol):
             self._inflow = body
             body.attach(self.transport, head, chunked=chunked)
 
-    def pass_interim(self, answer: AnswerParts) -> None:
+    def pass_interim(self, answer: Answer) -> None:
         """Pass a 1xx on (RFC 9110 section 15.2): 100 only if the client waits for it, and nothing to HTTP/1.0."""
         request = self.request
-        if request is None or request.parts is None or request.parts.is_http10 or self.is_closed:
+        if request is None or request.section.is_http10 or self.is_closed:
             return
-        if answer.status == 100 and b"expect" not in request.parts.fields:
+        if answer.status == 100 and b"expect" not in request.fields:
             return
-        lines = header_lines(answer.headers, dropped_names(answer.fields, HOP_BY_HOP | {b"content-length"}))
-        status_line = b"HTTP/1.1 %d%b\r\n" % (answer.status, answer.reason or b" ")
-        self.transport.write(status_line + b"".join(lines) + b"\r\n")
+        self.transport.write(answer.head(b"\r\n"))
 
     def write_problem(self, answer: bytes) -> None:
         request = self.request
@@ -187,7 +167,7 @@ class ClientConnection(asyncio.Protocol):
             return
         is_read = request is None or request.body is None or request.body.is_finished
         if not keep or not is_read or self.port.is_draining:
-            self._end(linger=not is_read or bool(self._ahead))
+            self._end(linger=not is_read or bool(self._ahead) or self._receive == self._ignore)
             return
         self._receive = self._receive_head
         limit = self.port.limits.idle_timeout_s
@@ -347,44 +327,36 @@ class ClientConnection(asyncio.Protocol):
             self._begin_request(data[: end + 4], data[end + 4 :])
 
     def _begin_request(self, raw: bytes, rest: bytes) -> None:
-        parts = parse_request(raw)
-        if isinstance(parts, Problem):
-            self._refuse(parts)
+        request = parse_request(raw, self.forwarded)
+        if isinstance(request, Problem):
+            self._refuse(request)
             return
-        head = RequestHead(
-            parts.method,
-            parts.target,
-            parts.path,
-            parts.query,
-            parts.host,
-            parts.headers,
-            parts.fields,
-            self.forwarded.client_ip(parts.fields),
-        )
-        request = Request(head, parts, None)
-        framing = parts.framing
         self.deadline = math.inf
         self._receive = self._receive_ahead
-        limit = self.port.limits.request_body_bytes
-        if framing.kind is not Kind.NONE:
-            if limit is not None and framing.length > limit:
-                self._refuse(problem.BODY_TOO_LARGE, head)
-                return
-            parts.has_upgrade = False  # a body behind an upgrade could be read as the new protocol: not offered
-            request.body = Body(self, keep=True)
-            if framing.kind is Kind.LENGTH:
-                self._remaining = framing.length
-                self._receive = self._receive_length
-            else:
-                self._decoder = ChunkedDecoder()
-                self._receive = self._receive_chunked
-            if framing.kind is Kind.LENGTH and not framing.length:
-                self._end_body(b"", request.body)
+        if request.section.framing.kind is not Kind.NONE:
+            self._expect_body(request)
         self.request = request
         self.port.active.add(self)
         if rest:
             self._receive(rest)
         self.story.wake()
+
+    def _expect_body(self, request: Request) -> None:
+        framing = request.section.framing
+        limit = self.port.limits.request_body_bytes
+        if limit is not None and framing.length > limit:
+            request.refusal = problem.BODY_TOO_LARGE
+            self._receive = self._ignore
+            return
+        request.body = Body(self, keep=True)
+        if framing.kind is Kind.CHUNKED:
+            self._decoder = ChunkedDecoder()
+            self._receive = self._receive_chunked
+        elif framing.length:
+            self._remaining = framing.length
+            self._receive = self._receive_length
+        else:
+            request.body.finish()
 
     def _receive_length(self, data: bytes) -> None:
         request = self.request
@@ -460,12 +432,11 @@ class ClientConnection(asyncio.Protocol):
         is_line = line_end < 0 or line_end > limit - 1024
         self._refuse(problem.TARGET_TOO_LONG if is_line else problem.HEADER_TOO_LARGE)
 
-    def _refuse(self, refusal: Problem, head: RequestHead | None = None) -> None:
+    def _refuse(self, refusal: Problem) -> None:
         """Hand the story a request that it can only refuse; the connection is not read from any more."""
-        unread = RequestHead(b"", b"", b"", None, b"", [], {}, self.peer_ip)
         self._receive = self._ignore
         self._ahead = bytearray()
-        self.request = Request(head or unread, None, refusal)
+        self.request = Request.unreadable(refusal, self.peer_ip)
         self.port.active.add(self)
         self.story.wake()
 

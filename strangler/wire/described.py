@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 
 from strangler.core.head import RequestHead
+from strangler.core.headers import ForwardedFields
 from strangler.core.problem import Problem
-from strangler.wire.parse import parse_request
+from strangler.core.trust import TrustedProxies
+from strangler.wire.request import parse_request
 
 _ANYWHERE = "localhost"
 
@@ -26,19 +28,11 @@ def described_head(method: str, url: str, headers: Iterable[tuple[str, str]], cl
         if "\r" in word or "\n" in word:
             raise DescriptionError("a request has no line breaks in its method, URL or headers; leave them out")
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in pairs)]
-    parts = parse_request("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"))
-    if isinstance(parts, Problem):
-        raise DescriptionError(f"the proxy would answer {parts.status}: {parts.title}")
-    return RequestHead(
-        parts.method,
-        parts.target,
-        parts.path,
-        parts.query,
-        parts.host,
-        parts.headers,
-        parts.fields,
-        client_ip.encode(),
-    )
+    raw = "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+    head = parse_request(raw, ForwardedFields(client_ip, b"http", TrustedProxies(())))
+    if isinstance(head, Problem):
+        raise DescriptionError(f"the proxy would answer {head.status}: {head.title}")
+    return head
 
 
 def _split_url(url: str) -> tuple[str, str]:

@@ -1,25 +1,43 @@
-"""Heads of messages: from complete bytes to values. llhttp (by httptools) judges every byte; a new parser each time
-(0.2 µs) keeps no state that one message could leave for the next. Bodies never pass through it: they are counted."""
+"""Heads of messages: from complete bytes to values.
 
+llhttp (by httptools) judges every byte, by a new parser each time: 0.2 µs, and no state that one message could leave
+for the next. Only heads pass through it: bodies are counted. What identical bytes were found to mean is remembered,
+so a client that repeats its header section, as all keep-alive clients do, is parsed once.
+"""
+
+import contextlib
 import re
 
 import httptools
 
 from strangler.core import problem
-from strangler.core.framing import Framing, Kind, answer_framing, request_framing
+from strangler.core.framing import NO_BODY, Framing, Kind, answer_framing, request_framing
 from strangler.core.head import RawHeaders
-from strangler.core.headers import names_token
+from strangler.core.headers import HOP_BY_HOP, header_lines, named_by_connection, names_token
 from strangler.core.problem import Problem
+from strangler.wire.memo import Memo
 
 MAX_FIELDS = 256
 """Header fields in one head. Envoy allows 100, aiohttp 128; a monolith's cookies and tracing can be many."""
 
 _HOST = re.compile(rb"(?P<host>\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?")
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://(?P<authority>[^/?]+)(?P<path>/[^?]*)?(?P<query>\?.*)?")
-_HIGH = bytes(range(0x80)) + b"x" * 0x80
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_TARGET = re.compile(rb"[\x21-\x7e\x80-\xff]+")
+_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TUNNELLED_HTTP = (b"h2c", b"http/", b"tls/")
 """Protocols that would carry other requests past the routing: never offered to an upstream."""
+
+_NOTED_IN_ANSWER = re.compile(
+    rb"\r\n(connection|content-length|content-location|keep-alive|location|proxy-connection|retry-after|te"
+    rb"|transfer-encoding|upgrade|x-strangler-arm):[ \t]*([^\r\n]*)",
+    re.IGNORECASE,
+)
+_DROPPED_FROM_ANSWER = re.compile(
+    rb"\r\n(?:connection|keep-alive|proxy-connection|te|transfer-encoding|upgrade|x-strangler-arm):[^\r\n]*",
+    re.IGNORECASE,
+)
+_DROPPED_NAMES = HOP_BY_HOP | {b"x-strangler-arm"}
 
 
 class _Fields:
@@ -46,10 +64,11 @@ class _Fields:
             fields[key] += (b"; " if key == b"cookie" else b", ") + value
 
 
-class RequestParts:
-    """A request's head, taken apart and found valid."""
+class Section:
+    """The version and header section of a request, found valid. Shared by all requests with the same bytes."""
 
     __slots__ = (
+        "_lines",
         "fields",
         "framing",
         "has_upgrade",
@@ -59,177 +78,272 @@ class RequestParts:
         "is_chunked",
         "is_http10",
         "keep_alive",
-        "method",
-        "path",
-        "query",
-        "target",
+        "named",
     )
 
-    method: bytes
-    target: bytes
-    path: bytes
-    query: bytes | None
-    host: bytes  # lower-case, without port
-    host_value: bytes  # as the Host field of the forwarded request will say it; empty: an HTTP/1.0 request without
+    _lines: dict[frozenset[bytes], bytes]
     headers: RawHeaders
     fields: dict[bytes, bytes]
     framing: Framing
     is_chunked: bool
     is_http10: bool
     keep_alive: bool
+    """The client wants the connection to stay (RFC 9112 section 9.3)."""
     has_upgrade: bool
+    """The client offers another protocol, and one that the proxy would tunnel (RFC 9110 section 7.8)."""
+    host: bytes
+    """Lower case, without port; empty in an HTTP/1.0 request without Host."""
+    host_value: bytes
+    named: frozenset[bytes]
+    """Fields that the Connection field names."""
+
+    @classmethod
+    def unread(cls) -> "Section":
+        """Of a request that could not be read: nothing is known of it, and its connection is to end."""
+        section = cls()
+        section._lines = {}
+        section.headers = []
+        section.fields = {}
+        section.framing = NO_BODY
+        section.is_chunked = section.is_http10 = section.keep_alive = section.has_upgrade = False
+        section.host = section.host_value = b""
+        section.named = frozenset()
+        return section
+
+    def lines(self, dropped: frozenset[bytes]) -> bytes:
+        """The fields but for those in `dropped` and those named by Connection, as lines in the order received."""
+        lines = self._lines.get(dropped)
+        if lines is None:
+            lines = b"".join(header_lines(self.headers, dropped | self.named))
+            self._lines[dropped] = lines
+        return lines
 
 
-def parse_request(raw: bytes) -> RequestParts | Problem:
-    """`raw` is one head, request line to empty line. What RFC 9112 calls invalid, or ambiguous, is a Problem."""
-    line_end = raw.find(b"\r\n")
-    words = raw[:line_end].split(b" ")
-    if len(words) != 3:
-        return problem.BAD_REQUEST_LINE
-    method, target, version = words
-    if version != b"HTTP/1.1" and version != b"HTTP/1.0":
-        return _refuse_version(version)
+Target = tuple[bytes, bytes | None, bytes | None]
+"""Path, query (None: no `?`), and the authority of an absolute-form target, which replaces the Host field
+(RFC 9112 section 3.2.2)."""
+
+
+_sections: Memo[Section] = Memo(entries=1024, longest_bytes=4096)
+_methods: set[bytes] = set()
+"""Methods that llhttp has accepted; there are 47 of them."""
+
+
+def parse_section(raw: bytes) -> Section | Problem:
+    """`raw` is a version and the header section: from `HTTP/1.1` to the empty line."""
+    known = _sections.get(raw)
+    if known is not None:
+        return known
+    version = raw[:8]
+    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+        return problem.UNKNOWN_VERSION if re.fullmatch(rb"HTTP/\d\.\d", version) else problem.BAD_REQUEST_LINE
     found = _Fields()
-    refusal = _feed(raw, line_end, method, target, found)
-    if refusal is not None:
-        return refusal
-    if method == b"CONNECT" or method == b"TRACE":
-        return problem.METHOD_NOT_ALLOWED
-
-    parts = RequestParts()
-    parts.method = method
-    parts.target = target
-    parts.headers = found.headers
-    parts.fields = fields = found.fields
-    parts.is_http10 = is_http10 = version == b"HTTP/1.0"
-    framing = request_framing(fields, is_http10=is_http10)
-    if isinstance(framing, Problem):
-        return framing
-    parts.framing = framing
-    parts.is_chunked = framing.kind is Kind.CHUNKED
-    return _read_target(parts, found) or _read_connection(parts) or parts
-
-
-def _feed(raw: bytes, line_end: int, method: bytes, target: bytes, found: _Fields) -> Problem | None:
-    if not raw.isascii():
-        # curl and old clients send UTF-8 in paths. nginx lets it pass, llhttp does not: it is shown letters instead.
-        raw = b"%b %b%b" % (method, target.translate(_HIGH), raw[line_end - 9 :])
     try:
-        httptools.HttpRequestParser(found).feed_data(raw)
+        httptools.HttpRequestParser(found).feed_data(b"GET / " + raw)
     except httptools.HttpParserUpgrade:
         pass
-    except httptools.HttpParserInvalidMethodError:
-        return problem.UNKNOWN_METHOD if method.isalpha() else problem.BAD_REQUEST_LINE
-    except httptools.HttpParserInvalidURLError:
-        return problem.BAD_TARGET
     except httptools.HttpParserError:
         framing = found.fields.keys() & {b"content-length", b"transfer-encoding"}
         return problem.BAD_FRAMING if framing else problem.BAD_HEADER
-    return problem.HEADER_TOO_LARGE if len(found.headers) > MAX_FIELDS else None
+    if len(found.headers) > MAX_FIELDS:
+        return problem.HEADER_TOO_LARGE
+    section = _read_section(found, is_http10=version == b"HTTP/1.0")
+    if isinstance(section, Section):
+        _sections.put(raw, section)
+    return section
 
 
-def _refuse_version(version: bytes) -> Problem:
-    is_version = version[:5] == b"HTTP/" and version[5:6].isdigit()
-    return problem.UNKNOWN_VERSION if is_version else problem.BAD_REQUEST_LINE
-
-
-def _read_target(parts: RequestParts, found: _Fields) -> Problem | None:
-    """Path, query and host, from the target and the Host field (RFC 9112 sections 3.2 and 7.2)."""
-    target = parts.target
-    host = found.fields.get(b"host")
-    if found.is_host_repeated or (host is None and not parts.is_http10):
-        return problem.BAD_HOST
-    if target[:1] == b"/":
-        parts.path, mark, query = target.partition(b"?")
-        parts.query = query if mark else None
-    elif target == b"*" and parts.method == b"OPTIONS":
-        parts.path, parts.query = target, None
-    else:
-        absolute = _ABSOLUTE.fullmatch(target)
-        if absolute is None:
-            return problem.BAD_TARGET
-        parts.path = absolute["path"] or b"/"
-        parts.query = None if absolute["query"] is None else absolute["query"][1:]
-        host = absolute["authority"]  # RFC 9112 section 3.2.2: it replaces the Host field
-    if b"#" in target:
-        return problem.BAD_TARGET
-    parts.host_value = host or b""
-    match = _HOST.fullmatch(parts.host_value)
-    if match is not None:
-        parts.host = match["host"].lower()
-        return None
-    if host is None:
-        parts.host = b""
-        return None
-    return problem.BAD_HOST
-
-
-def _read_connection(parts: RequestParts) -> Problem | None:
-    """What the connection is to become after this request (RFC 9112 section 9.3, RFC 9110 sections 7.8, 10.1.1)."""
-    fields = parts.fields
-    connection = fields.get(b"connection")
-    parts.has_upgrade = False
-    if connection is None:
-        parts.keep_alive = not parts.is_http10
-    else:
-        closes = names_token(connection, b"close")
-        stays = not parts.is_http10 or names_token(connection, b"keep-alive")
-        parts.keep_alive = stays and not closes
-        if b"upgrade" in fields and names_token(connection, b"upgrade") and not parts.is_http10:
-            parts.has_upgrade = not _carries_http(fields[b"upgrade"])
-    if b"expect" in fields and not parts.is_http10 and fields[b"expect"].lower() != b"100-continue":
+def _read_section(found: _Fields, *, is_http10: bool) -> Section | Problem:
+    fields = found.fields
+    framing = request_framing(fields, is_http10=is_http10)
+    if isinstance(framing, Problem):
+        return framing
+    if b"expect" in fields and not is_http10 and fields[b"expect"].lower() != b"100-continue":
         return problem.UNKNOWN_EXPECTATION
-    return None
+    host = fields.get(b"host")
+    if found.is_host_repeated or (host is None and not is_http10):
+        return problem.BAD_HOST
+    section = Section()
+    section._lines = {}
+    section.headers = found.headers
+    section.fields = fields
+    section.framing = framing
+    section.is_chunked = framing.kind is Kind.CHUNKED
+    section.is_http10 = is_http10
+    section.host_value = host or b""
+    section.host = b""
+    if host is not None:
+        name = host_of(host)
+        if name is None:
+            return problem.BAD_HOST
+        section.host = name
+    _read_connection(section)
+    return section
+
+
+def _read_connection(section: Section) -> None:
+    fields = section.fields
+    connection = fields.get(b"connection")
+    section.named = named_by_connection(fields)
+    section.has_upgrade = False
+    if connection is None:
+        section.keep_alive = not section.is_http10
+        return
+    stays = not section.is_http10 or names_token(connection, b"keep-alive")
+    section.keep_alive = stays and not names_token(connection, b"close")
+    if b"upgrade" in fields and names_token(connection, b"upgrade") and not section.is_http10:
+        # a body behind the head could be read as the new protocol: then the upgrade is not offered
+        is_bodyless = section.framing.kind is Kind.NONE
+        section.has_upgrade = is_bodyless and not _carries_http(fields[b"upgrade"])
 
 
 def _carries_http(upgrade: bytes) -> bool:
     return any(option.strip().startswith(_TUNNELLED_HTTP) for option in upgrade.lower().split(b","))
 
 
-class AnswerParts:
-    """An answer's head, taken apart and found fit to be passed on."""
+def host_of(value: bytes) -> bytes | None:
+    """The host of a Host field or an authority, lower case and without port; None if it is malformed."""
+    match = _HOST.fullmatch(value)
+    return None if match is None else match["host"].lower()
 
-    __slots__ = ("fields", "framing", "headers", "keep_alive", "reason", "status")
 
+def check_method(method: bytes) -> Problem | None:
+    """None for a method that is forwarded."""
+    if method in _methods:
+        return None
+    if _METHOD.fullmatch(method) is None:
+        return problem.BAD_REQUEST_LINE
+    if method in (b"CONNECT", b"TRACE"):
+        return problem.METHOD_NOT_ALLOWED
+    try:
+        httptools.HttpRequestParser(object()).feed_data(method + b" / HTTP/1.1\r\n\r\n")
+    except httptools.HttpParserError:
+        return problem.UNKNOWN_METHOD
+    _methods.add(method)
+    return None
+
+
+def parse_target(target: bytes, method: bytes) -> Target | Problem:
+    """Control characters and spaces are refused; bytes from 0x80 up pass, since curl and old clients send them."""
+    if _TARGET.fullmatch(target) is None or b"#" in target:
+        return problem.BAD_TARGET
+    if target[:1] == b"/":
+        path, mark, query = target.partition(b"?")
+        return path, query if mark else None, None
+    if target == b"*" and method == b"OPTIONS":
+        return target, None, None
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        return problem.BAD_TARGET
+    query_part = absolute["query"]
+    return absolute["path"] or b"/", None if query_part is None else query_part[1:], absolute["authority"]
+
+
+class Answer:
+    """The head of an answer, found fit to be passed on. Shared by all answers with the same bytes."""
+
+    __slots__ = ("_heads", "_lines", "fields", "framing", "keep_alive", "raw", "status", "status_line")
+
+    _heads: dict[bytes, bytes]
+    _lines: bytes
+    raw: bytes
     status: int
-    reason: bytes
-    headers: RawHeaders
+    status_line: bytes
+    """As the client gets it, without the line's end."""
     fields: dict[bytes, bytes]
+    """Of the fields that concern a proxy, lower-case name to value."""
     framing: Framing
     keep_alive: bool
 
+    def head(self, ending: bytes) -> bytes:
+        """The head for the client: as received, less the hop-by-hop fields, with `ending` as its last lines."""
+        head = self._heads.get(ending)
+        if head is None:
+            head = self._heads[ending] = self.status_line + self._lines + ending
+        return head
 
-def parse_answer(raw: bytes, *, answers_head: bool) -> AnswerParts | None:
+    def head_of(self, headers: RawHeaders, ending: bytes) -> bytes:
+        """The same with `headers` in place of those received."""
+        lines = header_lines(headers, _dropped_from(self.status, self.fields))
+        return b"%b\r\n%b%b" % (self.status_line, b"".join(lines), ending)
+
+    def headers(self) -> RawHeaders:
+        """All fields as received."""
+        return _fields_of(self.raw)
+
+
+_answers: Memo[Answer] = Memo(entries=256, longest_bytes=2048)
+
+
+def parse_answer(raw: bytes, *, answers_head: bool) -> Answer | None:
     """`raw` is one head, status line to empty line. None: not HTTP, or ambiguous, and not to be passed on."""
-    version = raw[:9]
-    is_http10 = version == b"HTTP/1.0 "
-    if version != b"HTTP/1.1 " and not is_http10:
-        return None
+    if not answers_head:
+        known = _answers.get(raw)
+        if known is not None:
+            return known
+    is_http10 = raw.startswith(b"HTTP/1.0 ")
     status_text = raw[9:12]
-    reason = raw[12 : raw.find(b"\r\n")]
-    if not status_text.isdigit() or (reason and reason[:1] != b" ") or _CONTROL.search(reason):
+    if not (is_http10 or raw.startswith(b"HTTP/1.1 ")) or not status_text.isdigit() or _CONTROL.search(raw):
         return None
-    found = _Fields()
     try:
-        httptools.HttpResponseParser(found).feed_data(raw)
+        httptools.HttpResponseParser(object()).feed_data(raw)
     except httptools.HttpParserUpgrade:
         pass
     except httptools.HttpParserError:
         return None
+    noted = _NOTED_IN_ANSWER.findall(raw)
+    fields = {name.lower(): value.rstrip(b" \t") for name, value in noted}
+    if len(fields) < len(noted):
+        fields = _join(noted)
     status = int(status_text)
-    framing = answer_framing(status, found.fields, is_http10=is_http10, answers_head=answers_head)
+    framing = answer_framing(status, fields, is_http10=is_http10, answers_head=answers_head)
     if framing is None or not 100 <= status <= 599:
         return None
-    parts = AnswerParts()
-    parts.status = status
-    parts.reason = reason
-    parts.headers = found.headers
-    parts.fields = found.fields
-    parts.framing = framing
-    connection = found.fields.get(b"connection")
-    if connection is None:
-        parts.keep_alive = not is_http10
-    else:
-        stays = not is_http10 or names_token(connection, b"keep-alive")
-        parts.keep_alive = stays and not names_token(connection, b"close")
-    return parts
+    answer = Answer()
+    answer.raw = raw
+    answer.status = status
+    answer.fields = fields
+    answer.framing = framing
+    answer._heads = {}
+    line_end = raw.find(b"\r\n")
+    answer.status_line = b"HTTP/1.1 %d%b" % (status, raw[12:line_end] or b" ")
+    answer._lines = _passing_lines(raw, line_end, status, fields)
+    connection = fields.get(b"connection")
+    stays = not is_http10 or names_token(connection, b"keep-alive")
+    answer.keep_alive = stays and not names_token(connection, b"close")
+    if not answers_head:
+        _answers.put(raw, answer)
+    return answer
+
+
+def _passing_lines(raw: bytes, start: int, status: int, fields: dict[bytes, bytes]) -> bytes:
+    """The lines that go on, each behind its CRLF, and the CRLF of the last."""
+    dropped = _dropped_from(status, fields)
+    if dropped is not _DROPPED_NAMES:
+        return b"\r\n" + b"".join(header_lines(_fields_of(raw), dropped))
+    lines_as_received = raw[start:-4]
+    if not fields.keys().isdisjoint(_DROPPED_NAMES):
+        lines_as_received = _DROPPED_FROM_ANSWER.sub(b"", lines_as_received)
+    return lines_as_received + b"\r\n"
+
+
+def _dropped_from(status: int, fields: dict[bytes, bytes]) -> frozenset[bytes]:
+    named = named_by_connection(fields)
+    if status == 204 or status < 200:
+        named |= {b"content-length"}  # RFC 9110 section 8.6
+    return _DROPPED_NAMES | named if named else _DROPPED_NAMES
+
+
+def _fields_of(raw: bytes) -> RawHeaders:
+    found = _Fields()
+    with contextlib.suppress(httptools.HttpParserUpgrade):
+        httptools.HttpResponseParser(found).feed_data(raw)
+    return found.headers
+
+
+def _join(noted: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    fields: dict[bytes, bytes] = {}
+    for name, value in noted:
+        key = name.lower()
+        fields[key] = fields[key] + b", " + value if key in fields else value
+    return fields

@@ -8,7 +8,7 @@ from strangler.core.framing import Kind
 from strangler.wire.body import Body
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.exchange import Exchange
-from strangler.wire.parse import AnswerParts, parse_answer
+from strangler.wire.parse import Answer, parse_answer
 from strangler.wire.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._ahead = data
 
-    def _switch(self, exchange: Exchange, answer: AnswerParts, glued: bytes) -> None:
+    def _switch(self, exchange: Exchange, answer: Answer, glued: bytes) -> None:
         if not exchange.may_upgrade:
             self._fail(Fault.BAD_RESPONSE)
             return
@@ -180,11 +180,15 @@ class UpstreamConnection(asyncio.Protocol):
     def _receive_glued(self, data: bytes) -> None:
         self._ahead += data
 
-    def _begin_answer(self, exchange: Exchange, answer: AnswerParts, rest: bytes) -> None:
+    def _begin_answer(self, exchange: Exchange, answer: Answer, rest: bytes) -> None:
         framing = answer.framing
         exchange.answer = answer
-        if framing.kind is Kind.NONE or (framing.kind is Kind.LENGTH and not framing.length):
+        if framing.kind is Kind.NONE:
             self._end_answer(is_reusable=not rest)
+            return
+        if framing.kind is Kind.LENGTH and framing.length <= len(rest):
+            exchange.payload = rest[: framing.length]
+            self._end_answer(is_reusable=framing.length == len(rest))
             return
         exchange.body = Body(self)
         if framing.kind is Kind.LENGTH:

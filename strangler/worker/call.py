@@ -2,12 +2,12 @@
 
 from strangler.core.fallback import NoFallback
 from strangler.core.fault import Fault
-from strangler.core.head import RequestHead
 from strangler.core.plan import Plan
 from strangler.core.problem import Problem
 from strangler.core.result import Result
 from strangler.core.snapshot import Snapshot
-from strangler.wire.client import ClientConnection, Request
+from strangler.wire.client import ClientConnection
+from strangler.wire.request import Request
 from strangler.worker.heads import Trace
 
 
@@ -19,7 +19,6 @@ class Call:
         "attempts",
         "client",
         "fault",
-        "head",
         "is_fallback",
         "no_fallback",
         "plan",
@@ -36,11 +35,10 @@ class Call:
     def __init__(self, client: ClientConnection, request: Request, snapshot: Snapshot, started: float) -> None:
         self.client = client
         self.request = request
-        self.head: RequestHead = request.head
         self.snapshot = snapshot
         """The one that the request began with; a reload does not change it."""
         self.started = started  # monotonic seconds
-        self.trace = Trace(request.head.fields)
+        self.trace = Trace(request.fields)
         self.plan: Plan | None = None
         self.arm: str = ""
         """Who answered in the end: after a fallback, legacy."""
@@ -53,11 +51,6 @@ class Call:
         self.status = 0
         self.fault: Fault | str | None = None
         self.sent_bytes = 0
-
-    @property
-    def is_over(self) -> bool:
-        """True if there is nobody left to answer, or nothing more to ask for."""
-        return self.request.fault is not None
 
     def refused(self, problem: Problem) -> None:
         self.status = problem.status

@@ -18,7 +18,6 @@ from strangler.core.problem import Problem, problem_of, render
 from strangler.core.result import Result
 from strangler.core.retry import Retry, parse_retry_after
 from strangler.wire.client import ClientConnection
-from strangler.wire.exchange import Exchange
 from strangler.wire.tunnel import Tunnel
 from strangler.worker.attempt import Attempt, make_attempt
 from strangler.worker.call import Call
@@ -52,17 +51,17 @@ async def _answer(call: Call, plane: Plane) -> None:
             plane.fell_back(call, result)
             attempt, result = await _try_upstream(call, plane, LEGACY, Arm.LEGACY)
         # 3. Pass on what came of it.
-        if result.fault is None and attempt.exchange is not None:
-            await _pass_on(call, plane, attempt, attempt.exchange)
+        if result.fault is None:
+            await _pass_on(call, plane, attempt)
         else:
-            _fail(call, plane, result.fault or Fault.BAD_RESPONSE, attempt.retry_after_s)
+            _fail(call, plane, result.fault, attempt.retry_after_s)
     finally:
         attempt.settle()
 
 
 def _decide(call: Call, plane: Plane) -> Problem | None:
     """Which arm serves the request, and why; or why it is refused."""
-    plan = call.plan = call.snapshot.plan(call.head, random.random, plane.is_killed)
+    plan = call.plan = call.snapshot.plan(call.request, random.random, plane.is_killed)
     call.arm = plan.arm
     return plan.refusal
 
@@ -77,11 +76,11 @@ async def _try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> tuple[
         attempt, result = await make_attempt(call, plane, upstream, arm)
         plane.attempted(upstream, result)
         call.results.append(result)
-        if result.cause not in upstream.admission.retry.when or call.is_over:
+        if result.cause not in upstream.admission.retry.when or call.request.fault is not None:
             return attempt, result
         decision = upstream.admission.retry.decide(
             upstream.admission.budget,
-            call.head.method,
+            call.request.method,
             call.results,
             is_answer_started=call.request.is_answered,
             is_body_resendable=call.request.body is None or call.request.body.is_resendable,
@@ -99,10 +98,10 @@ async def _try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> tuple[
 
 def _may_fall_back(call: Call, plane: Plane, result: Result) -> bool:
     rules = plane.fallback_rules(call)
-    if result.cause not in rules.when or call.is_over:
+    if result.cause not in rules.when or call.request.fault is not None:
         return False
     call.no_fallback = rules.why_not(
-        call.head.method,
+        call.request.method,
         call.results,
         is_answer_started=call.request.is_answered,
         is_body_resendable=call.request.body is None or call.request.body.is_resendable,
@@ -111,47 +110,45 @@ def _may_fall_back(call: Call, plane: Plane, result: Result) -> bool:
     return call.no_fallback is None and _rewind(call)
 
 
-async def _pass_on(call: Call, plane: Plane, attempt: Attempt, exchange: Exchange) -> None:
+async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
     """The answer goes to the client as it comes; what is cut short there is cut short here."""
-    request, client, answer = call.request, call.client, exchange.answer
+    request, client, answer, body = call.request, call.client, attempt.answer, attempt.body
     assert answer is not None
-    assert request.parts is not None
     call.status = answer.status
-    plane.answered(call, call.results[-1])
+    if call.arm == Arm.CANDIDATE:
+        plane.answered(call, call.results[-1])
     arm = Arm(call.arm) if plane.exposes_arm else None
     if answer.status == 101:
-        await _tunnel(call, exchange, switch_head(answer, arm))
+        await _tunnel(call, attempt, switch_head(answer, arm))
         return
-    parts = request.parts
-    body = exchange.body
-    chunked = body is not None and answer.framing.kind is not Kind.LENGTH and not parts.is_http10
-    is_delimited = body is None or chunked or answer.framing.kind is Kind.LENGTH
-    keep = parts.keep_alive and is_delimited and not client.port.is_draining
-    locations = _locations(call, attempt)
+    section = request.section
+    is_sized = body is None or answer.framing.kind is Kind.LENGTH
+    chunked = not is_sized and not section.is_http10
+    keep = section.keep_alive and (is_sized or chunked) and not client.port.is_draining
     if request.body is not None:
         request.body.release()
-    head = answer_head(parts, answer, arm, locations, keep_alive=keep, chunked=chunked)
-    client.begin_answer(head, body, chunked=chunked)
-    while not exchange.is_done and exchange.fault is None and request.fault is None:
+    locations = _locations(call, attempt)
+    head = answer_head(answer, arm, locations, chunked=chunked, is_http10=section.is_http10, keep=keep)
+    client.begin_answer(head + attempt.payload, body, chunked=chunked)
+    while not attempt.is_done and attempt.fault is None and request.fault is None:
         await client.story
-    call.sent_bytes = 0 if body is None else body.received_bytes
-    if exchange.is_done and request.fault is None:
+    call.sent_bytes = len(attempt.payload) if body is None else body.received_bytes
+    if attempt.is_done and request.fault is None:
         client.end_request(keep=keep)
         return
-    call.fault = request.fault or exchange.fault
+    call.fault = request.fault or attempt.fault
     client.cut()
 
 
-async def _tunnel(call: Call, exchange: Exchange, head: bytes) -> None:
+async def _tunnel(call: Call, attempt: Attempt, head: bytes) -> None:
     """After a 101 the two sides talk to each other, for as long as they like."""
-    client, connection, parts = call.client, exchange.connection, call.request.parts
-    assert parts is not None
+    client, connection = call.client, attempt.connection
     if connection is None or client.is_closed:
-        call.fault = call.request.fault or exchange.fault or Fault.RESET
+        call.fault = call.request.fault or attempt.fault or Fault.RESET
         client.cut()
         return
-    exchange.is_done = True
-    is_websocket = parts.fields[b"upgrade"].lower() == b"websocket"
+    attempt.is_done = True
+    is_websocket = call.request.fields[b"upgrade"].lower() == b"websocket"
     tunnel = Tunnel(client, connection, is_websocket=is_websocket)
     client.start_tunnel(head, tunnel)
     while not tunnel.is_over:
@@ -177,12 +174,11 @@ def _refuse(call: Call, plane: Plane, refusal: Problem, *, keep: bool) -> None:
         call.fault = Fault.CLIENT_GONE
         client.cut()
         return
-    parts = request.parts
     is_read = request.body is None or request.body.is_finished
-    keep = keep and parts is not None and parts.keep_alive and is_read and not client.port.is_draining
+    keep = keep and request.section.keep_alive and is_read and not client.port.is_draining
     request_id = call.trace.request_id.decode("latin-1")
-    bodyless = call.head.method == b"HEAD"
-    client.write_problem(render(refusal, request_id, plane.http_date(), close=not keep, bodyless=bodyless))
+    is_head = request.method == b"HEAD"
+    client.write_problem(render(refusal, request_id, plane.http_date(), close=not keep, bodyless=is_head))
     client.end_request(keep=keep)
 
 
@@ -190,10 +186,10 @@ async def _pause(call: Call, plane: Plane, seconds: float) -> bool:
     """Wait before a retry; False if the client left meanwhile."""
     until = plane.loop.time() + seconds
     timer = plane.loop.call_at(until, call.client.story.wake)
-    while plane.loop.time() < until and not call.is_over:
+    while plane.loop.time() < until and call.request.fault is None:
         await call.client.story
     timer.cancel()
-    return not call.is_over
+    return call.request.fault is None
 
 
 def _rewind(call: Call) -> bool:
@@ -203,16 +199,13 @@ def _rewind(call: Call) -> bool:
 
 
 def _retry_after(attempt: Attempt, plane: Plane) -> float | None:
-    answer = attempt.exchange.answer if attempt.exchange is not None else None
-    value = answer.fields.get(b"retry-after") if answer is not None else None
+    value = attempt.answer.fields.get(b"retry-after") if attempt.answer is not None else None
     return None if value is None else parse_retry_after(value, plane.unix_time())
 
 
 def _locations(call: Call, attempt: Attempt) -> Locations | None:
     """How to rewrite Location and Content-Location; None where the upstream sees the client's own paths."""
-    url = attempt.endpoint.key.url if attempt.endpoint is not None else None
     route = call.plan.route if call.plan is not None and call.arm == Arm.CANDIDATE else None
-    parts = call.request.parts
-    if url is None or parts is None or route is None or not route.is_moved:
+    if route is None or not route.is_moved:
         return None
-    return Locations(route, url, call.head.path, parts.host_value)
+    return Locations(route, attempt.endpoint.key.url, call.request.path, call.request.host_value)

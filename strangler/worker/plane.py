@@ -58,11 +58,12 @@ class Plane:
 
     # What the rules of a route say
 
-    def route_clocks(self, route: Route) -> Clocks:
-        """The timeouts of a route that has its own."""
+    def clocks(self, upstream: Upstream, route: Route | None, arm: Arm) -> Clocks:
+        """The timeouts of an attempt: the route's, if it has its own for its candidate."""
+        if route is None or arm is not Arm.CANDIDATE or route.settings.timeouts is None:
+            return upstream.clocks
         clocks = self._route_clocks.get(route.name)
         if clocks is None:
-            assert route.settings.timeouts is not None
             clocks = self._route_clocks[route.name] = Clocks(route.settings.timeouts)
         return clocks
 
@@ -93,7 +94,7 @@ class Plane:
 
     def answered(self, call: Call, upstream_result: Result) -> None:
         """The head of an answer is about to be passed on."""
-        if call.arm == Arm.CANDIDATE and is_fencing(call.head.method, upstream_result):
+        if call.arm == Arm.CANDIDATE and is_fencing(call.request.method, upstream_result):
             found = self._fence_key(call)
             rules = self.fallback_rules(call)
             if found is not None and rules.fence_s:
@@ -103,9 +104,7 @@ class Plane:
         """The request is over."""
         self._record.write(call, self.loop.time())
 
-    def breaker_changed(self, change: BreakerChanged | None) -> None:
-        if change is None:
-            return
+    def breaker_changed(self, change: BreakerChanged) -> None:
         self._log.warning(
             "breaker.changed",
             upstream=change.upstream,
@@ -118,15 +117,14 @@ class Plane:
                 BreakerChangedMessage(change.upstream, change.before.value, change.after.value, change.reason)
             )
 
-    def endpoint_changed(self, upstream: Upstream, change: EndpointChanged | None) -> None:
-        if change is not None:
-            self._log.warning(
-                "endpoint.changed",
-                upstream=upstream.settings.name,
-                endpoint=str(change.endpoint),
-                usable=change.is_usable,
-                reason=change.reason,
-            )
+    def endpoint_changed(self, upstream: Upstream, change: EndpointChanged) -> None:
+        self._log.warning(
+            "endpoint.changed",
+            upstream=upstream.settings.name,
+            endpoint=str(change.endpoint),
+            usable=change.is_usable,
+            reason=change.reason,
+        )
 
     def measure(self) -> None:
         """Bring the gauges up to date; called before each report."""
@@ -153,7 +151,7 @@ class Plane:
         plan = call.plan
         if plan is None or plan.route is None:
             return None
-        key = plan.sticky_key or plan.route.split.sticky_key(call.head)
+        key = plan.sticky_key or plan.route.split.sticky_key(call.request)
         return None if key is None else (plan.route.settings.split.group, key)
 
 

@@ -49,8 +49,8 @@ class Worker:
         logs.configure(settings.log, self._process, writer)
         self._log = structlog.get_logger()
         self._numbers = Numbers()
-        record = Record(self._numbers, writer, self._process, os.getpid())
-        self._plane = Plane(loop, settings, start.generation, self._numbers, record)
+        self._record = Record(self._numbers, writer, self._process, os.getpid())
+        self._plane = Plane(loop, settings, start.generation, self._numbers, self._record)
         self._plane.is_killed = start.killed
         self._port = ClientPort(
             loop,
@@ -84,6 +84,7 @@ class Worker:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        self._record.flush()
         self._plane.measure()
         await self._link.close()
         self._plane.upstreams.close()
@@ -111,6 +112,7 @@ class Worker:
         while True:
             await asyncio.sleep(_ACTIVE_TICK_S)
             self._port.sweep_active(self._loop.time())
+            self._record.flush()
 
     async def _tick_idle(self) -> None:
         connections = self._numbers.gauge("strangler_connections")

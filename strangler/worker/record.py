@@ -1,5 +1,6 @@
 """What is told of each request: the access line and the numbers. All that can be made beforehand is."""
 
+import re
 import time
 from datetime import UTC, datetime
 
@@ -14,6 +15,8 @@ from strangler.wire.numbers import Counter, Histogram, Numbers
 from strangler.worker.call import Call
 
 _CLASSES = ("gone", "1xx", "2xx", "3xx", "4xx", "5xx")
+_plain = re.compile(rb"[ !#-\[\]-~]*").fullmatch
+_MOST_ENDS = 4096
 
 
 class _Meter:
@@ -29,16 +32,18 @@ class _Meter:
 
 
 class Record:
-    """Counts requests and writes access lines. An access line costs 2 µs, the numbers 0.5."""
+    """Counts requests and writes access lines: 2 µs a request, of which the line is 1.5."""
 
     def __init__(self, numbers: Numbers, writer: LogWriter, process: str, pid: int) -> None:
         self._numbers = numbers
         self._writer = writer
         self._meters: dict[tuple[str, str, str], _Meter] = {}
-        self._attempts: dict[tuple[str, str], Counter] = {}
-        self._tail = f',"process":"{process}","pid":{pid}}}\n'
+        self._attempts: dict[tuple[str, Fault | int | None], Counter] = {}
+        self._middles: dict[tuple[object, ...], bytes] = {}
+        self._lines: list[bytes] = []
+        self._tail = f',"process":"{process}","pid":{pid}}}\n'.encode()
         self._second = 0
-        self._stamp = ""
+        self._stamp = b""
         self._is_json = True
         self._is_on = True
         self._log = structlog.get_logger()
@@ -48,14 +53,15 @@ class Record:
         self._is_on = settings.access and settings.level in ("debug", "info")
 
     def attempted(self, upstream: str, result: Result) -> None:
+        """One attempt has come to its head, or its fault."""
         cause = result.cause
-        if cause is Fault.CLIENT_GONE or cause is None:
-            return
-        text = cause.value if isinstance(cause, Fault) else f"{cause // 100}xx"
-        cell = self._attempts.get((upstream, text))
+        cell = self._attempts.get((upstream, cause))
         if cell is None:
+            if cause is None or (isinstance(cause, Fault) and not (cause.is_upstream or cause.is_unsent)):
+                return  # the client's fault is no result of the upstream
+            text = cause.value if isinstance(cause, Fault) else f"{cause // 100}xx"
             cell = self._numbers.counter("strangler_attempts_total", upstream, text)
-            self._attempts[upstream, text] = cell
+            self._attempts[upstream, cause] = cell
         cell.inc()
 
     def fell_back(self, route: str, fault: str) -> None:
@@ -75,54 +81,89 @@ class Record:
         if not self._is_on:
             return
         if self._is_json:
-            self._writer.write(self._line(call, route, duration_s).encode())
+            self._lines.append(self._line(call, route, duration_s))
         else:
             self._log.info("request", **_fields(call, route, duration_s))
 
-    def _line(self, call: Call, route: str, duration_s: float) -> str:
+    def flush(self) -> None:
+        """Hand the lines to the writer's thread; called many times a second."""
+        if self._lines:
+            self._writer.write(b"".join(self._lines))
+            self._lines.clear()
+
+    def _line(self, call: Call, route: str, duration_s: float) -> bytes:
+        request = call.request
         plan = call.plan
-        fault = f'"{call.fault}"' if call.fault else "null"
-        reason = f'"{plan.reason}"' if plan is not None else "null"
-        fallback = ',"fallback":true' if call.is_fallback else ""
-        if call.no_fallback is not None:
-            fallback = f',"fallback":false,"no_fallback":"{call.no_fallback}"'
+        key = (
+            plan and plan.reason,
+            route,
+            call.arm,
+            call.upstream,
+            call.status,
+            call.fault,
+            call.attempts,
+            call.is_fallback,
+            call.no_fallback,
+        )
+        middle = self._middles.get(key)
+        if middle is None:
+            middle = self._middle(call, route, key)
+        path = request.path
+        request_id = call.trace.request_id
         return (
-            f'{{"time":"{self._now()}","level":"info","event":"request",'
-            f'"client":"{call.head.client_ip.decode("latin-1")}",'
-            f'"method":"{call.head.method.decode("latin-1")}","path":{_quote(call.head.path)},'
-            f'"route":{_name(route)},"arm":{_name(call.arm)},"reason":{reason},'
-            f'"upstream":{_name(call.upstream)},"status":{call.status or "null"},"fault":{fault},'
-            f'"attempts":{call.attempts},"duration_ms":{duration_s * 1000:.3f},"bytes":{call.sent_bytes},'
-            f'"request_id":{_quote(call.trace.request_id)}{fallback}{self._tail}'
+            b'{"time":"%b","level":"info","event":"request","client":"%b","method":"%b","path":%b,%b,'
+            b'"duration_ms":%.3f,"bytes":%d,"request_id":%b%b'
+        ) % (
+            self._now(),
+            request.client_ip,
+            request.method,
+            b'"%b"' % path if _plain(path) else _quote(path),
+            middle,
+            duration_s * 1000,
+            call.sent_bytes,
+            b'"%b"' % request_id if _plain(request_id) else _quote(request_id),
+            self._tail,
         )
 
-    def _now(self) -> str:
+    def _middle(self, call: Call, route: str, key: tuple[object, ...]) -> bytes:
+        """The part of a line that says where the request went and why: the same for most requests of a route."""
+        told: dict[str, object] = {
+            "route": route or None,
+            "arm": call.arm or None,
+            "reason": call.plan.reason if call.plan is not None else None,
+            "upstream": call.upstream or None,
+            "status": call.status or None,
+            "fault": call.fault,
+            "attempts": call.attempts,
+        }
+        if call.is_fallback:
+            told["fallback"] = True
+        if call.no_fallback is not None:
+            told["no_fallback"] = call.no_fallback
+        middle = msgspec.json.encode(told)[1:-1]
+        if len(self._middles) < _MOST_ENDS:
+            self._middles[key] = middle
+        return middle
+
+    def _now(self) -> bytes:
         """`2026-11-23T08:00:00.123Z`; all but the milliseconds is made once a second."""
         now = time.time()
         second = int(now)
         if second != self._second:
             self._second = second
-            self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._stamp}.{int((now - second) * 1000):03d}Z"
+            self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        return b"%b.%03dZ" % (self._stamp, (now - second) * 1000)
 
 
-def _name(text: str) -> str:
-    """Names of routes and upstreams are plain words by the schema."""
-    return f'"{text}"' if text else "null"
-
-
-def _quote(raw: bytes) -> str:
-    """JSON text of bytes from the wire; what is plain ASCII, as nearly all is, costs 0.2 µs."""
-    text = raw.decode("utf-8", "backslashreplace")
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-        return f'"{text}"'
-    return msgspec.json.encode(text).decode()
+def _quote(raw: bytes) -> bytes:
+    """JSON text of bytes from the wire that are not plain ASCII."""
+    return msgspec.json.encode(raw.decode("utf-8", "backslashreplace"))
 
 
 def _fields(call: Call, route: str, duration_s: float) -> dict[str, object]:
     return {
-        "method": call.head.method.decode("latin-1"),
-        "path": call.head.path.decode("utf-8", "backslashreplace"),
+        "method": call.request.method.decode("latin-1"),
+        "path": call.request.path.decode("utf-8", "backslashreplace"),
         "route": route or None,
         "arm": call.arm or None,
         "reason": call.plan.reason.value if call.plan is not None else None,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from strangler.core.admission import Admission
 from strangler.core.breaker import BreakerChanged
 from strangler.core.endpoints import EndpointKey, Endpoints, EndpointState
+from strangler.core.headers import DROPPED, DROPPED_TRUSTED
 from strangler.core.settings import UpstreamSettings
 from strangler.wire.exchange import Clocks
 from strangler.wire.pool import Pool
@@ -21,8 +22,9 @@ class Upstream:
         "added_lines",
         "admission",
         "clocks",
+        "dropped",
+        "dropped_from_trusted",
         "endpoints",
-        "removed_names",
         "sends_own_host",
         "settings",
     )
@@ -42,7 +44,9 @@ class Upstream:
         edits = settings.headers
         self.added_lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in edits.set)
         names = [*edits.remove, *(name for name, _ in edits.set)]
-        self.removed_names = frozenset(name.lower().encode() for name in names)
+        removed = frozenset(name.lower().encode() for name in names)
+        self.dropped = DROPPED | removed
+        self.dropped_from_trusted = DROPPED_TRUSTED | removed
 
     def adopt(self, settings: UpstreamSettings, max_head_bytes: int, now: float) -> BreakerChanged | None:
         """Take over new settings; what they leave as it was keeps its state and its connections."""

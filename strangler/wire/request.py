@@ -1,0 +1,81 @@
+"""One request of a client: its head, and what becomes of it while it is served."""
+
+from strangler.core.fault import Fault
+from strangler.core.head import RequestHead
+from strangler.core.headers import ForwardedFields
+from strangler.core.problem import BAD_REQUEST_LINE, Problem
+from strangler.wire.body import Body
+from strangler.wire.exchange import Exchange
+from strangler.wire.parse import Section, check_method, host_of, parse_section, parse_target
+
+_NOTHING = Section.unread()
+
+
+class Request(RequestHead):
+    """A request's head, with its section, its body and its state. Written by its connection and its story."""
+
+    __slots__ = ("body", "exchange", "fault", "host_value", "is_absolute", "is_answered", "refusal", "section")
+
+    section: Section
+    host_value: bytes
+    """As the Host field of the forwarded request says it; empty: an HTTP/1.0 request without."""
+    is_absolute: bool
+    """The target is an absolute URL: its authority is what `host_value` says."""
+    refusal: Problem | None
+    """Why it cannot be served."""
+    body: Body | None
+    exchange: Exchange | None
+    """The attempt under way."""
+    fault: Fault | None
+    """What the client did wrong, or that it left."""
+    is_answered: bool
+    """True once a byte of an answer has been written."""
+
+    @classmethod
+    def unreadable(cls, refusal: Problem, client_ip: bytes) -> "Request":
+        """Stands for bytes that are no request, so that the refusal is told like any other end."""
+        request = cls(b"", b"", b"", None, b"", {}, client_ip)
+        request.section = _NOTHING
+        request.host_value = b""
+        request.is_absolute = False
+        request.refusal = refusal
+        request.body = None
+        request.exchange = None
+        request.fault = None
+        request.is_answered = False
+        return request
+
+
+def parse_request(raw: bytes, forwarded: ForwardedFields) -> Request | Problem:
+    """`raw` is one head, request line to empty line. What RFC 9112 calls invalid, or ambiguous, is a Problem."""
+    words = raw[: raw.find(b"\r\n")].split(b" ")
+    if len(words) != 3:
+        return BAD_REQUEST_LINE
+    method, target, _ = words
+    section = parse_section(raw[len(method) + len(target) + 2 :])
+    if isinstance(section, Problem):
+        return section
+    parsed = parse_target(target, method)
+    refusal = check_method(method)
+    if refusal is not None:
+        return refusal
+    if isinstance(parsed, Problem):
+        return parsed
+    host, host_value = section.host, section.host_value
+    path, query, authority = parsed
+    if authority is not None:
+        named = host_of(authority)
+        if named is None:
+            return BAD_REQUEST_LINE
+        host, host_value = named, authority
+    fields = section.fields
+    request = Request(method, target, path, query, host, fields, forwarded.client_ip(fields))
+    request.section = section
+    request.host_value = host_value
+    request.is_absolute = authority is not None
+    request.refusal = None
+    request.body = None
+    request.exchange = None
+    request.fault = None
+    request.is_answered = False
+    return request
