@@ -16,7 +16,7 @@ from strangler.demo.first import first_of
 from strangler.demo.routes import Ports, routes_yaml
 from strangler.demo.tally import HEADER, TallyState
 
-_LINE_EVERY_S = 2.0
+_LINE_EVERY_S = 3.0
 
 Say = Callable[[str], None]
 

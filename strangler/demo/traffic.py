@@ -21,8 +21,8 @@ from strangler.demo.tally import Seen
 VISITORS = 50
 _USERS = 200
 _ORDERS = 240
-_PAUSE_S = 1.6
-_STEPS_PER_VISIT = 5
+_PAUSE_S = 1.0
+_STEPS_PER_VISIT = 4
 _TIMEOUT = ClientTimeout(total=15)
 
 Record = Callable[[Seen], None]
