@@ -25,9 +25,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="legacy_stub", description="A small shop to put a proxy in front of."
-    )
+    parser = argparse.ArgumentParser(prog="legacy_stub", description="A small shop to put a proxy in front of.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0: any free one (default: 8000)")
     parser.add_argument("--candidate", choices=["orders"], help="serve this part only, with its drifts")

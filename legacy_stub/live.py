@@ -47,9 +47,7 @@ class Live:
             limit = int(request.query["limit"]) if "limit" in request.query else None
         except ValueError:
             raise web.HTTPBadRequest(reason="limit is a number") from None
-        answer = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        )
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         with self._board.listening() as notices:
             await answer.prepare(request)
             sent = 0

@@ -101,9 +101,7 @@ class Shop:
             "offset": (asked.page - 1) * asked.per_page,
         }
         total = self._one(f"SELECT count(*) AS n FROM orders WHERE {where}", asking)
-        rows = self._all(
-            f"SELECT * FROM orders WHERE {where} ORDER BY id DESC LIMIT :limit OFFSET :offset", asking
-        )
+        rows = self._all(f"SELECT * FROM orders WHERE {where} ORDER BY id DESC LIMIT :limit OFFSET :offset", asking)
         return [self._order(row) for row in rows], total["n"] if total else 0
 
     def order(self, order_id: int) -> Json | None:
@@ -116,8 +114,7 @@ class Shop:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         with self._writing():
             placed = self._database.execute(
-                "INSERT INTO orders (user_id, status, placed_at, tags, gift_note)"
-                " VALUES (?, 'placed', ?, ?, ?)",
+                "INSERT INTO orders (user_id, status, placed_at, tags, gift_note) VALUES (?, 'placed', ?, ?, ?)",
                 (user_id, now, json.dumps(["web", "new"]), gift_note),
             )
             order_id = placed.lastrowid or 0
@@ -150,8 +147,7 @@ class Shop:
             "price": sum(line["quantity"] * line["cents"] for line in lines) / 100,
             "currency": "EUR",
             "lines": [
-                {"sku": line["sku"], "quantity": line["quantity"], "unit_price": line["cents"] / 100}
-                for line in lines
+                {"sku": line["sku"], "quantity": line["quantity"], "unit_price": line["cents"] / 100} for line in lines
             ],
             "tags": json.loads(row["tags"]),
             "gift_note": row["gift_note"],
@@ -178,9 +174,7 @@ class Shop:
                 "INSERT INTO sessions VALUES (?, ?, ?)", (session.sid, session.user_id, session.csrf)
             )
             if former:
-                self._database.execute(
-                    "UPDATE cart_lines SET sid = ? WHERE sid = ?", (session.sid, former.sid)
-                )
+                self._database.execute("UPDATE cart_lines SET sid = ? WHERE sid = ?", (session.sid, former.sid))
                 self._database.execute("DELETE FROM sessions WHERE sid = ?", (former.sid,))
         return session
 
@@ -188,8 +182,7 @@ class Shop:
         return [
             {"sku": row["sku"], "quantity": row["quantity"], "price": row["cents"] * row["quantity"] / 100}
             for row in self._all(
-                "SELECT sku, quantity, cents FROM cart_lines JOIN products USING (sku)"
-                " WHERE sid = ? ORDER BY sku",
+                "SELECT sku, quantity, cents FROM cart_lines JOIN products USING (sku) WHERE sid = ? ORDER BY sku",
                 sid,
             )
         ]
@@ -198,8 +191,7 @@ class Shop:
         """Raises UnknownSku."""
         self._prices([sku])
         self._database.execute(
-            "INSERT INTO cart_lines VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET quantity = quantity + excluded.quantity",
+            "INSERT INTO cart_lines VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET quantity = quantity + excluded.quantity",
             (sid, sku, quantity),
         )
 
