@@ -68,5 +68,5 @@ def find_admin(config: Path, url: str | None) -> Admin:
     if settings is None:
         raise click.ClickException(f"{config} cannot be loaded (see `strangler check`); name the proxy with --admin")
     if settings.admin.listen.port == 0:
-        raise click.ClickException(f"no proxy runs with the state folder {settings.state}; is `strangler serve` running?")
+        raise click.ClickException(f"no proxy runs on the state folder {settings.state}: see `strangler serve`")
     return Admin(str(settings.admin.listen), token)

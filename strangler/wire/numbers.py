@@ -137,6 +137,7 @@ class Numbers:
         if cell is None:
             _check(name, labels, "gauge")
             cell = self._gauges[key] = Gauge(name, labels, self._touched_gauges)
+            cell.inc(0)  # a gauge is reported from the start: 0 is a figure, not the lack of one
         return cell
 
     def histogram(self, name: str, *labels: str) -> Histogram:
