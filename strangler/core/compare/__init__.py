@@ -3,7 +3,11 @@
 from strangler.core.compare.accept import RuleUseState, expired_rules
 from strangler.core.compare.engine import compare, second_look
 from strangler.core.compare.jsonpath import PatternError, parse_pattern
+from strangler.core.compare.noise import NoiseCount, NoiseState
+from strangler.core.compare.proposals import propose
+from strangler.core.compare.redact import Redactor, Shown, ShownDifference
 from strangler.core.compare.rules import NO_RULES, CompareRules, compile_rules
+from strangler.core.compare.sample import Sample, redact_sample
 from strangler.core.compare.signature import comparison_signature, endpoint_shape, signature
 from strangler.core.compare.values import (
     Answer,
@@ -24,11 +28,17 @@ __all__ = [
     "Comparison",
     "Difference",
     "Kind",
+    "NoiseCount",
+    "NoiseState",
     "Outcome",
     "PatternError",
     "Reason",
+    "Redactor",
     "RuleUseState",
+    "Sample",
     "Severity",
+    "Shown",
+    "ShownDifference",
     "Where",
     "compare",
     "comparison_signature",
@@ -37,6 +47,8 @@ __all__ = [
     "expired_rules",
     "not_comparable",
     "parse_pattern",
+    "propose",
+    "redact_sample",
     "second_look",
     "signature",
 ]

@@ -9,7 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import repeat
+from operator import ne
 
+_BLOCK = 4096
 _BUDGET = 20_000
 _MAX_EDITS = 400
 """The trace of a Myers run is quadratic in these."""
@@ -24,57 +26,61 @@ class Gap:
     left: list[int] = field(default_factory=list)
     right: list[int] = field(default_factory=list)
 
+    def shifted(self, by: int) -> "Gap":
+        return Gap([i + by for i in self.left], [j + by for j in self.right]) if by else self
+
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    kept: Pairs
-    """Equal elements in the same order, as places left and right; rising on both sides."""
-    moved: Pairs
-    """Equal elements in another order."""
+    is_reordered: bool
+    """True if some equal elements stand in another order."""
+    alike: Pairs
+    """Places of equal elements, left and right; empty unless they were asked for."""
     gaps: list[Gap]
     """What has no equal on the other side, first gap first; empty ones left out."""
 
 
-def align(left: Sequence[Hashable], right: Sequence[Hashable]) -> Alignment:
-    """Elements are compared by `==` and hash. The same pair of sequences always gives the same answer."""
-    # common ends first: most arrays differ in one place
-    start = _common_start(left, right)
-    end = _common_end(left, right, start)
-    tail = range(len(left) - end, len(left)), range(len(right) - end, len(right))
-    inner_left, inner_right = left[start : len(left) - end], right[start : len(right) - end]
-    outer = [(at, at) for at in range(start)], list(zip(*tail, strict=True))
-    in_left, in_right = Counter(inner_left), Counter(inner_right)
-    if in_left == in_right:
-        moved = [(i + start, j + start) for i, j in occurrences(inner_left, inner_right)]
-        return Alignment(outer[0] + outer[1], moved, [])
-    inner = [(i + start, j + start) for i, j in _kept(inner_left, inner_right, in_left.keys() & in_right.keys())]
-    kept = outer[0] + inner + outer[1]
-    spare_left = _without(range(start, len(left) - end), {i for i, _ in inner})
-    spare_right = _without(range(start, len(right) - end), {j for _, j in inner})
-    if _is_in_place(inner_left, inner_right, len(spare_left) + len(spare_right)):
-        return _in_place(left, right)
-    met = occurrences([left[i] for i in spare_left], [right[j] for j in spare_right])
-    moved = [(spare_left[i], spare_right[j]) for i, j in met]
-    gaps = _gaps(_without(spare_left, {i for i, _ in moved}), _without(spare_right, {j for _, j in moved}), inner)
-    return Alignment(kept, moved, gaps)
+def align(left: Sequence[Hashable], right: Sequence[Hashable], *, wants_alike: bool = False) -> Alignment:
+    """Elements are compared by `==` and hash. The same two sequences always give the same answer."""
+    start = common_length(left, right)
+    end = min(common_length(left[::-1], right[::-1]), len(left) - start, len(right) - start)
+    inner = _align_inner(left[start : len(left) - end], right[start : len(right) - end], wants_alike)
+    gaps = [gap.shifted(start) for gap in inner.gaps]
+    if not wants_alike:
+        return Alignment(inner.is_reordered, [], gaps)
+    alike = [(at, at) for at in range(start)] + [(i + start, j + start) for i, j in inner.alike]
+    alike += [(len(left) - at, len(right) - at) for at in range(end, 0, -1)]
+    return Alignment(inner.is_reordered, alike, gaps)
 
 
-def _common_start(left: Sequence[Hashable], right: Sequence[Hashable]) -> int:
-    at = 0
-    for a, b in zip(left, right, strict=False):
+def common_length(left: Sequence[object], right: Sequence[object]) -> int:
+    """How many elements, or characters, the two have in common at the start."""
+    at, limit = 0, min(len(left), len(right))
+    while at < limit and left[at : at + _BLOCK] == right[at : at + _BLOCK]:
+        at += _BLOCK
+    for a, b in zip(left[at : at + _BLOCK], right[at : at + _BLOCK], strict=False):
         if a != b:
             break
         at += 1
-    return at
+    return min(at, limit)
 
 
-def _common_end(left: Sequence[Hashable], right: Sequence[Hashable], start: int) -> int:
-    at = 0
-    for a, b in zip(reversed(left), reversed(right), strict=False):
-        if a != b or at == min(len(left), len(right)) - start:
-            break
-        at += 1
-    return at
+def _align_inner(left: Sequence[Hashable], right: Sequence[Hashable], wants_alike: bool) -> Alignment:
+    """Two sequences that differ in their first elements and in their last ones."""
+    common = set(left).intersection(right)
+    if not common:
+        return Alignment(False, [], [Gap([*range(len(left))], [*range(len(right))])] if left or right else [])
+    if len(left) == len(right) and Counter(left) == Counter(right):
+        return Alignment(True, occurrences(left, right) if wants_alike else [], [])
+    kept = _kept(left, right, common)
+    spare_left = _without(range(len(left)), {i for i, _ in kept})
+    spare_right = _without(range(len(right)), {j for _, j in kept})
+    if _is_in_place(left, right, len(spare_left) + len(spare_right)):
+        return _in_place(left, right)
+    met = occurrences([left[i] for i in spare_left], [right[j] for j in spare_right])
+    moved = [(spare_left[i], spare_right[j]) for i, j in met]
+    gaps = _gaps(_without(spare_left, {i for i, _ in moved}), _without(spare_right, {j for _, j in moved}), kept)
+    return Alignment(bool(moved), kept + moved, gaps)
 
 
 def _kept(left: Sequence[Hashable], right: Sequence[Hashable], common: Set[Hashable]) -> Pairs:
@@ -82,11 +88,22 @@ def _kept(left: Sequence[Hashable], right: Sequence[Hashable], common: Set[Hasha
     places_left = [i for i, value in enumerate(left) if value in common]
     places_right = [j for j, value in enumerate(right) if value in common]
     common_left, common_right = [left[i] for i in places_left], [right[j] for j in places_right]
-    is_unique = len(set(common_left)) == len(common_left) and len(set(common_right)) == len(common_right)
-    pairs = None if is_unique else _shortest_edit(common_left, common_right)
+    pairs = _contained(common_left, common_right)
+    if pairs is None and not len(common) == len(common_left) == len(common_right):
+        pairs = _shortest_edit(common_left, common_right)
     if pairs is None:
         pairs = _rising(occurrences(common_left, common_right))
     return [(places_left[i], places_right[j]) for i, j in pairs]
+
+
+def _contained(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs | None:
+    """All of the shorter one, if it can be had from the longer one by leaving elements out; else None."""
+    if len(left) > len(right):
+        turned = _contained(right, left)
+        return None if turned is None else [(j, i) for i, j in turned]
+    rest = iter(enumerate(right))
+    places = [next((j for j, value in rest if value == wanted), -1) for wanted in left]
+    return None if places and places[-1] < 0 else list(enumerate(places))
 
 
 def occurrences(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs:
@@ -163,19 +180,14 @@ def _is_in_place(left: Sequence[Hashable], right: Sequence[Hashable], spare: int
     """True if changing elements where they stand explains the two at least as well as moving them about."""
     if len(left) != len(right) or not spare:
         return False
-    changed = sum(1 for a, b in zip(left, right, strict=True) if a != b)
+    changed: int = sum(map(ne, left, right))
     return 2 * changed <= spare
 
 
 def _in_place(left: Sequence[Hashable], right: Sequence[Hashable]) -> Alignment:
-    kept: Pairs = []
-    gaps: list[Gap] = []
-    for at, (a, b) in enumerate(zip(left, right, strict=True)):
-        if a == b:
-            kept.append((at, at))
-        else:
-            gaps.append(Gap([at], [at]))
-    return Alignment(kept, [], gaps)
+    changed = [at for at, is_changed in enumerate(map(ne, left, right)) if is_changed]
+    kept = [(at, at) for at in _without(range(len(left)), set(changed))]
+    return Alignment(False, kept, _gaps(changed, changed, kept))
 
 
 def _without(places: Sequence[int], taken: set[int]) -> list[int]:

@@ -55,12 +55,14 @@ def _top_down(roots: Iterable[Node]) -> tuple[list[Node], set[int]]:
     """All containers, parents first, and the `id()` of those that hold other containers."""
     containers: list[Node] = [root for root in roots if isinstance(root, (list, dict))]
     nested: set[int] = set()
-    for node in containers:
-        values = node.values() if type(node) is dict else node
-        inner = [value for value in values if type(value) is dict or type(value) is list]  # type: ignore[union-attr]
-        if inner:
+    add = containers.append
+    for node in containers:  # goes on over what it adds
+        before = len(containers)
+        for value in node.values() if type(node) is dict else node:  # type: ignore[union-attr]
+            if type(value) is dict or type(value) is list:
+                add(value)
+        if len(containers) != before:
             nested.add(id(node))
-            containers.extend(inner)  # the loop goes on over what is added
     return containers, nested
 
 

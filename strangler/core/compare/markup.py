@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from html import unescape
 from itertools import zip_longest
 
-from strangler.core.compare.text import first_change, normal_lines
+from strangler.core.compare.align import common_length
+from strangler.core.compare.text import normal_lines
 from strangler.core.compare.values import Excerpt
 
 _TOKEN = re.compile(
@@ -25,7 +26,8 @@ _TOKEN = re.compile(
 )
 _ATTRIBUTE = re.compile(
     r"\s*(?:(?P<close>/?>)|(?P<stray>[/=])|(?P<name>[^\s=>/]+)"
-    r"(?:\s*=\s*(?:\"(?P<double>[^\"]*)(?:\"|\Z)|'(?P<single>[^']*)(?:'|\Z)|(?P<bare>[^\s>\"'][^\s>]*)?))?|\Z)"
+    r"(?:\s*=\s*(?:\"(?P<double>[^\"]*)(?:\"|\Z)"
+    r"|'(?P<single>[^']*)(?:'|\Z)|(?P<bare>[^\s>\"'][^\s>]*)?))?|\Z)"
 )
 _SHOWN = frozenset(
     re.findall(r"\w+", "audio button canvas iframe img input meter object picture progress select svg textarea video")
@@ -47,12 +49,14 @@ _KEPT = frozenset(["pre", "textarea", "script"])
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """`attributes`: name, value, and the value's place in the source. `end`: where the tag ends in the source."""
+    """`attributes`: name, value, and the value's place in the source. It stands from `start` to `end` there."""
 
+    start: int
     name: str
     attributes: tuple[tuple[str, str, tuple[int, int]], ...]
     is_empty: bool
     end: int
+    is_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +87,30 @@ def _ahead(left: Token | None, right: Token | None) -> int:
     """How far into two texts their first change is."""
     if left is None or right is None or left.key[0] != "text" or right.key[0] != "text":
         return 0
-    return first_change(str(left.key[1]), str(right.key[1]))
+    return common_length(str(left.key[1]), str(right.key[1]))
 
 
-def read_tag(text: str, name: str, at: int) -> Tag:
-    """The attributes of a start tag whose name ends at `at`; the first of duplicates wins (HTML section 13.2.5.33)."""
+def read_tags(text: str) -> Iterator[Tag]:
+    """Start and end tags as they stand in the source; comments and what else there is are left out."""
+    at = 0
+    while found := _TOKEN.match(text, at):
+        begin, at = at, found.end()
+        if found["end"]:
+            yield Tag(begin, found["end"], (), False, at, is_end=True)
+        elif found["start"]:
+            tag = read_tag(text, found["start"], begin, at)
+            at = tag.end
+            yield tag
+
+
+def read_tag(text: str, name: str, begin: int, at: int) -> Tag:
+    """The start tag that begins at `begin` and whose name ends at `at`. Of duplicate attributes the first wins."""
     attributes: dict[str, tuple[str, str, tuple[int, int]]] = {}
     while True:
         found = _ATTRIBUTE.match(text, at)
         if found is None or found.end() == at or found["close"]:
             is_empty = found is not None and found["close"] == "/>"
-            return Tag(name, tuple(attributes.values()), is_empty, found.end() if found else at)
+            return Tag(begin, name, tuple(attributes.values()), is_empty, found.end() if found else at)
         at = found.end()
         if found["name"]:
             group = next((group for group in ("double", "single", "bare") if found[group] is not None), "name")
@@ -114,7 +131,7 @@ def xml_tokens(text: str) -> Iterator[Token]:
             yield Token(("text", written), since)
         written = ""
         if kind == "start":
-            tag = read_tag(text, found["start"], at)
+            tag = read_tag(text, found["start"], begin, at)
             at = tag.end
             attributes = tuple(sorted((name, unescape(value)) for name, value, _ in tag.attributes))
             yield Token(("start", tag.name, attributes), begin)
@@ -129,7 +146,7 @@ def xml_tokens(text: str) -> Iterator[Token]:
 
 
 def html_tokens(text: str) -> Iterator[Token]:
-    """Names in lower case; runs of whitespace are one space, and none beside a block; pre, textarea, script as they are."""
+    """Names in lower case; whitespace is one space, or nothing beside a block; pre, textarea and script as they are."""
     at, preserved = 0, 0
     spacing = _SpacingState()
     while found := _TOKEN.match(text, at):
@@ -138,7 +155,7 @@ def html_tokens(text: str) -> Iterator[Token]:
             plain = unescape(found["text"])
             yield from [Token(("text", plain), begin)] if preserved else spacing.text(plain, begin)
         elif kind == "start":
-            tag = read_tag(text, found["start"].lower(), at)
+            tag = read_tag(text, found["start"].lower(), begin, at)
             at = tag.end
             yield from spacing.tag(tag.name)
             attributes = tuple(sorted((name.lower(), unescape(value)) for name, value, _ in tag.attributes))

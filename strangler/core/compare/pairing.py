@@ -3,10 +3,14 @@
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
-from strangler.core.compare.align import Gap, Pairs, align, occurrences
+from strangler.core.compare.align import Gap, Pairs, align, common_length, occurrences
 from strangler.core.compare.ids import DigestState, Id
 from strangler.core.compare.values import Node
+
+Ids: TypeAlias = tuple[Sequence[Id], Sequence[Id]]
+"""The ids of legacy's and the candidate's elements."""
 
 _MAX_NAMES = 32
 _LIKELY_NAMES = ("id", "uuid", "guid", "key", "slug", "sku", "code", "name")
@@ -17,77 +21,70 @@ class ArrayChange:
     """Places are indices into legacy's and the candidate's array."""
 
     is_reordered: bool
+    alike: Pairs
+    """Elements with the same id; empty unless they were asked for."""
     pairs: Pairs
-    """Elements that belong together; they may differ."""
+    """Elements that belong together and differ."""
     removed: list[int]
     inserted: list[int]
 
 
 def change_of(
-    legacy: list[Node], candidate: list[Node], ids: tuple[Sequence[Id], Sequence[Id]], digests: DigestState
+    legacy: list[Node], candidate: list[Node], ids: Ids, digests: DigestState, *, wants_alike: bool
 ) -> ArrayChange:
-    """Align two arrays whose order counts, given the ids of their elements. Swapping the sides swaps the answer."""
+    """Align two arrays whose order counts. Swapping the sides swaps the answer."""
     if not _is_turned(legacy, candidate, ids, digests):
-        return _aligned(legacy, candidate, *ids)
-    turned = _aligned(candidate, legacy, ids[1], ids[0])
-    pairs = [(j, i) for i, j in turned.pairs]
-    return ArrayChange(turned.is_reordered, pairs, turned.inserted, turned.removed)
+        return _aligned(legacy, candidate, ids, wants_alike)
+    turned = _aligned(candidate, legacy, ids[::-1], wants_alike)
+    alike, pairs = [(j, i) for i, j in turned.alike], [(j, i) for i, j in turned.pairs]
+    return ArrayChange(turned.is_reordered, alike, pairs, turned.inserted, turned.removed)
 
 
-def multiset_change_of(
-    legacy: list[Node], candidate: list[Node], ids: tuple[Sequence[Id], Sequence[Id]], digests: DigestState
-) -> ArrayChange:
+def multiset_change_of(legacy: list[Node], candidate: list[Node], ids: Ids, digests: DigestState) -> ArrayChange:
     """Arrays whose order does not count: equal elements are partners, then those of one identity, then those left."""
-    pairs = occurrences(*ids)
+    alike = occurrences(*ids)
     gap = Gap(
-        _by_content(legacy, set(range(len(legacy))) - {i for i, _ in pairs}, digests),
-        _by_content(candidate, set(range(len(candidate))) - {j for _, j in pairs}, digests),
+        _by_content(legacy, set(range(len(legacy))) - {i for i, _ in alike}, digests),
+        _by_content(candidate, set(range(len(candidate))) - {j for _, j in alike}, digests),
     )
     rest = _paired(legacy, candidate, [gap])
-    return ArrayChange(False, pairs + rest.pairs, rest.removed, rest.inserted)
+    return ArrayChange(False, alike, rest.pairs, rest.removed, rest.inserted)
 
 
-def keyed_change_of(
-    legacy: list[Node], candidate: list[Node], keys: tuple[Sequence[Hashable], Sequence[Hashable]]
-) -> ArrayChange:
+def keyed_change_of(keys: tuple[Sequence[Hashable], Sequence[Hashable]]) -> ArrayChange:
     """Arrays whose elements are paired by a key, given for each of them."""
     pairs = occurrences(*keys)
     left, right = {i for i, _ in pairs}, {j for _, j in pairs}
-    removed = [i for i in range(len(legacy)) if i not in left]
-    inserted = [j for j in range(len(candidate)) if j not in right]
-    return ArrayChange(False, pairs, removed, inserted)
+    removed = [i for i in range(len(keys[0])) if i not in left]
+    inserted = [j for j in range(len(keys[1])) if j not in right]
+    return ArrayChange(False, [], pairs, removed, inserted)
 
 
-def _is_turned(
-    legacy: list[Node], candidate: list[Node], ids: tuple[Sequence[Id], Sequence[Id]], digests: DigestState
-) -> bool:
+def _is_turned(legacy: list[Node], candidate: list[Node], ids: Ids, digests: DigestState) -> bool:
     """An order of the two sides that does not depend on which is which: ties then break alike when they are swapped."""
     if len(legacy) != len(candidate):
         return len(legacy) > len(candidate)
-    differing = (at for at, (a, b) in enumerate(zip(*ids, strict=True)) if a != b)
-    first = next(differing, None)
-    return first is not None and digests.of(legacy[first]) > digests.of(candidate[first])
+    first = common_length(*ids)
+    return first < len(legacy) and digests.of(legacy[first]) > digests.of(candidate[first])
 
 
 def _by_content(array: list[Node], places: Iterable[int], digests: DigestState) -> list[int]:
     return sorted(places, key=lambda place: (type(array[place]).__name__, digests.of(array[place])))
 
 
-def _aligned(left: list[Node], right: list[Node], left_ids: Sequence[Id], right_ids: Sequence[Id]) -> ArrayChange:
-    alignment = align(left_ids, right_ids)
+def _aligned(left: list[Node], right: list[Node], ids: Ids, wants_alike: bool) -> ArrayChange:
+    alignment = align(*ids, wants_alike=wants_alike)
     rest = _paired(left, right, alignment.gaps)
-    return ArrayChange(
-        bool(alignment.moved) or rest.is_reordered,
-        alignment.kept + alignment.moved + rest.pairs,
-        rest.removed,
-        rest.inserted,
-    )
+    is_reordered = alignment.is_reordered or rest.is_reordered
+    return ArrayChange(is_reordered, alignment.alike, rest.pairs, rest.removed, rest.inserted)
 
 
 def _paired(left: list[Node], right: list[Node], gaps: list[Gap]) -> ArrayChange:
     """Find partners for what has no equal: by identity where the elements have one, else by place within a gap."""
     if all(len(gap.left) == len(gap.right) == 1 for gap in gaps):
-        return ArrayChange(False, [(gap.left[0], gap.right[0]) for gap in gaps], [], [])
+        return ArrayChange(False, [], [(gap.left[0], gap.right[0]) for gap in gaps], [], [])
+    if len(gaps) == 1 and not (gaps[0].left and gaps[0].right):
+        return ArrayChange(False, [], [], gaps[0].left, gaps[0].right)
     name = _identity(left, right, gaps)
     same = _same_identity(left, right, gaps, name) if name is not None else []
     left_taken, right_taken = {i for i, _ in same}, {j for _, j in same}
@@ -101,7 +98,7 @@ def _paired(left: list[Node], right: list[Node], gaps: list[Gap]) -> ArrayChange
         pairs += zip(rest_left[:partners], rest_right[:partners], strict=True)
         removed += rest_left[partners:]
         inserted += rest_right[partners:]
-    return ArrayChange(_is_crossed(same, gaps), pairs, removed, inserted)
+    return ArrayChange(_is_crossed(same, gaps), [], pairs, removed, inserted)
 
 
 def _identity(left: list[Node], right: list[Node], gaps: list[Gap]) -> str | None:
@@ -159,11 +156,11 @@ def _same_identity(left: list[Node], right: list[Node], gaps: list[Gap], name: s
 
 
 def _is_crossed(pairs: Pairs, gaps: list[Gap]) -> bool:
-    """True if partners stand in another order, or on the other side of an element that stayed."""
-    gap_of = (
-        {i: at for at, gap in enumerate(gaps) for i in gap.left},
-        {j: at for at, gap in enumerate(gaps) for j in gap.right},
-    )
-    if any(gap_of[0][i] != gap_of[1][j] for i, j in pairs):
+    """True if partners of one identity stand in another order, or on the other side of an element that stayed."""
+    if not pairs:
+        return False
+    gaps_left = {i: at for at, gap in enumerate(gaps) for i in gap.left}
+    gaps_right = {j: at for at, gap in enumerate(gaps) for j in gap.right}
+    if any(gaps_left[i] != gaps_right[j] for i, j in pairs):
         return True
     return any(before[1] > after[1] for before, after in pairwise(pairs))

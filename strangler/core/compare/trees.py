@@ -76,15 +76,16 @@ class _Walk:
                 self._found.added(below, candidate[j])
         elif change.removed or change.inserted:
             self._found.body(at, Kind.LENGTH, *_lengths(legacy, candidate, change))
-        self._stack.extend((legacy[i], candidate[j], below) for i, j in reversed(change.pairs))
+        partners = change.pairs if self._alike is self._equal else change.alike + change.pairs
+        self._stack.extend((legacy[i], candidate[j], below) for i, j in partners)
 
     def _change(self, legacy: list[Node], candidate: list[Node], rule: Unordered | None) -> ArrayChange:
+        if rule is not None and rule.key is not None:
+            return keyed_change_of((self._keys(legacy, rule.key), self._keys(candidate, rule.key)))
         ids = self._alike.elements[id(legacy)], self._alike.elements[id(candidate)]
-        if rule is None:
-            return change_of(legacy, candidate, ids, self._digests)
-        if rule.key is None:
+        if rule is not None:
             return multiset_change_of(legacy, candidate, ids, self._digests)
-        return keyed_change_of(legacy, candidate, (self._keys(legacy, rule.key), self._keys(candidate, rule.key)))
+        return change_of(legacy, candidate, ids, self._digests, wants_alike=self._alike is not self._equal)
 
     def _keys(self, array: list[Node], name: str) -> list[Hashable]:
         """An element without the key is its own key, so that equal ones still find each other."""

@@ -1,0 +1,59 @@
+"""Accept rules that a baseline suggests, as a YAML patch for a person to judge. Never applied by the program itself."""
+
+import json
+from collections.abc import Iterable
+
+from strangler.core.compare.noise import NoiseCount
+from strangler.core.compare.values import Kind, Where
+
+MIN_BASELINES = 20
+"""Pairs of legacy against itself, below which one would guess."""
+
+
+def propose(route: str, counts: Iterable[NoiseCount], min_baselines: int = MIN_BASELINES) -> str | None:
+    """A fragment of routes.yaml for one route, each rule with its evidence; None if there is nothing to propose.
+
+    Noise in the order of an array becomes an `unordered` rule, all other an `accept` rule for that kind alone. A status
+    cannot be accepted.
+    """
+    noisy = [count for count in counts if count.is_noise and count.noise_pairs >= min_baselines]
+    unordered = [count for count in noisy if count.key.in_ is Where.BODY and count.key.kind is Kind.ORDER]
+    accept = [count for count in noisy if count.key.in_ is not Where.STATUS and count not in unordered]
+    if not accept and not unordered:
+        return None
+    lines = ["routes:", f"  - name: {_quoted(route)}", "    compare:"]
+    for name, rules in (("accept", accept), ("unordered", unordered)):
+        if rules:
+            lines.append(f"      {name}:")
+            lines += [line for count in rules for line in (f"        # {evidence(count)}", f"        - {_rule(count)}")]
+    return "\n".join(lines) + "\n"
+
+
+def evidence(count: NoiseCount) -> str:
+    """`$.at` differed in 412 of 412 pairs of legacy against itself (timestamp)."""
+    what = f"`{count.key.path}`" if count.key.in_ is Where.BODY else f"header `{count.key.path}`"
+    verb = {
+        Kind.MISSING: "was missing",
+        Kind.EXTRA: "was extra",
+        Kind.ORDER: "changed order",
+        Kind.LENGTH: "changed length",
+    }
+    shape = f" ({count.shape})" if count.shape else ""
+    how = verb.get(count.key.kind, "differed")
+    return f"{what} {how} in {count.noise} of {count.noise_pairs} pairs of legacy against itself{shape}"
+
+
+def _rule(count: NoiseCount) -> str:
+    path = _quoted(count.key.path or "$")
+    if count.key.kind is Kind.ORDER:
+        return f"{{path: {path}}}"
+    subject = f"path: {path}" if count.key.in_ is Where.BODY else f"header: {path}"
+    why = f"noise: differed in {count.noise} of {count.noise_pairs} baseline pairs"
+    if count.shape:
+        why = f"{count.shape}: differed in {count.noise} of {count.noise_pairs} baseline pairs"
+    return f"{{{subject}, kind: {count.key.kind.value}, why: {_quoted(why)}}}"
+
+
+def _quoted(text: str) -> str:
+    """A JSON string is a YAML one too; paths are printable by construction, so nothing needs \\u beyond the BMP."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,148 @@
+"""What counts as a secret: names (DESIGN section 7), card numbers, and where in a text they stand."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from urllib.parse import unquote_plus
+
+from strangler.core.compare.markup import read_tags
+
+_NAMES = ("password", "passwd", "secret", "token", "apikey", "authorization", "cookie", "sessionid", "cvv")
+_LONGEST_KEPT = 256
+
+Span = tuple[int, int]
+"""Start and end in a text."""
+
+
+def is_secret_name(name: str) -> bool:
+    """True if a field, header or parameter of this name is a secret. Case, width and separators are ignored."""
+    return _is_secret(name) if len(name) <= _LONGEST_KEPT else _is_secret.__wrapped__(name)
+
+
+@lru_cache(4096)
+def _is_secret(name: str) -> bool:
+    folded = unicodedata.normalize("NFKC", unquote_plus(name)).casefold()
+    plain = "".join(char for char in folded if char.isalnum())
+    return any(secret in plain for secret in _NAMES)
+
+
+_SEPARATOR = r"(?:[ .\-+\u00a0]|%20|%2D)?"
+_CARD = re.compile(rf"(?<![0-9])[0-9](?:{_SEPARATOR}[0-9]){{12,}}(?![0-9])")
+_GROUP = re.compile(rf"{_SEPARATOR}([0-9]+)")
+_CARD_DIGITS = range(13, 20)
+
+
+def is_card_number(digits: str) -> bool:
+    """13 to 19 digits whose check digit is right (ISO/IEC 7812-1, Luhn)."""
+    if len(digits) not in _CARD_DIGITS:
+        return False
+    doubled = (int(digit) * (1 + at % 2) for at, digit in enumerate(reversed(digits)))
+    return sum(value - 9 * (value > 9) for value in doubled) % 10 == 0
+
+
+def card_spans(text: str) -> Iterator[Span]:
+    """Card numbers anywhere in a text, written in one or in groups; they may overlap."""
+    for run in _CARD.finditer(text):
+        groups = [group.span(1) for group in _GROUP.finditer(text, *run.span())]
+        for at in range(len(groups)):
+            end = _card_end(text, groups, at)
+            if end is not None:
+                yield groups[at][0], groups[end - 1][1]
+
+
+def _card_end(text: str, groups: list[Span], start: int) -> int | None:
+    """The group behind the longest card number that begins with group `start`."""
+    digits, found = "", None
+    for at in range(start, len(groups)):
+        digits += text[slice(*groups[at])]
+        if len(digits) > _CARD_DIGITS[-1]:
+            break
+        found = at + 1 if is_card_number(digits) else found
+    return found
+
+
+def _spaced(word: str) -> str:
+    return r"[\W_]?".join(word)
+
+
+_ASSIGNED = re.compile(
+    r"(?:" + "|".join(map(_spaced, _NAMES)) + r")"
+    r"[\w.\-\[\]]{0,64}+"  # the rest of the name: tokenValue, cookies[0]
+    r"(?:\\*[\"'])?(?:\s|%20|\+){0,8}+(?:=>|[:=]|%3D|%3A|&#61;)(?:\s|%20|\+){0,8}+"
+    r"(?P<quote>\\*[\"'])?",
+    re.IGNORECASE,
+)
+_STRINGS = {'"': re.compile(r"(?:[^\"\\]|\\.)*+", re.DOTALL), "'": re.compile(r"(?:[^'\\]|\\.)*+", re.DOTALL)}
+_LINE = re.compile(r"[^\r\n<>\"']*")
+_WORD = re.compile(r"(?:(?:bearer|basic|digest|token)(?:\s|%20|\+)+)?[^\s&<>\"']*", re.IGNORECASE)
+_USERINFO = re.compile(r"\b[a-z][a-z0-9+.\-]{1,20}://([^/\s@:\"'<>]{0,256}:[^/\s@\"'<>]{1,256})@", re.IGNORECASE)
+
+
+def assigned_spans(text: str) -> Iterator[Span]:
+    """Values that a text gives to secret names (`token=…`, `"password": "…"`), and passwords in URLs."""
+    at = 0
+    while found := _ASSIGNED.search(text, at):
+        at = _value_end(text, found)
+        if at > found.end():
+            yield found.end(), at
+    yield from (found.span(1) for found in _USERINFO.finditer(text))
+
+
+def _value_end(text: str, found: re.Match[str]) -> int:
+    """A quoted value ends with its quote, one behind a colon with its line (`Authorization: Bearer x`), others at a
+    blank. Where in doubt, later."""
+    start, quote = found.end(), found["quote"]
+    if quote is None:
+        rest = _LINE if found[0].rstrip().endswith(":") else _WORD
+        return rest.match(text, start).end()  # type: ignore[union-attr]
+    if len(quote) == 1:
+        return _STRINGS[quote].match(text, start).end()  # type: ignore[union-attr]
+    end = text.find(quote, start)  # an escaped quote: this text is a string within a string
+    return len(text) if end < 0 else end
+
+
+_NAMING_ATTRIBUTES = ("name", "id", "key", "property", "type", "itemprop", "autocomplete")
+_VALUE_ATTRIBUTES = ("value", "content")
+_VOID = frozenset(["base", "br", "col", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
+
+
+def markup_spans(text: str) -> Iterator[Span]:
+    """What markup holds under secret names: elements, attributes, and the value of `<input name="token" value="…">`.
+
+    An element without an end tag is taken to go on to the end.
+    """
+    inside, depth, since = "", 0, 0
+    for tag in read_tags(text):
+        if inside:
+            depth += (tag.name == inside) * (-1 if tag.is_end else not tag.is_empty)
+            if depth:
+                continue
+            yield since, tag.start
+            inside = ""
+        if tag.is_end:
+            continue
+        is_secret = is_secret_name(tag.name) or any(_names_secret(*attribute[:2]) for attribute in tag.attributes)
+        for name, _, span in tag.attributes:
+            if is_secret_name(name) or (is_secret and name.lower() in _VALUE_ATTRIBUTES):
+                yield span
+        if is_secret and not tag.is_empty and tag.name.lower() not in _VOID:
+            inside, depth, since = tag.name, 1, tag.end
+    if inside:
+        yield since, len(text)
+
+
+def _names_secret(attribute: str, value: str) -> bool:
+    return attribute.lower() in _NAMING_ATTRIBUTES and is_secret_name(value)
+
+
+def secret_spans(text: str, *, is_markup: bool = False) -> list[Span]:
+    """All of them, in order, overlapping ones joined."""
+    found = [*card_spans(text), *assigned_spans(text), *(markup_spans(text) if is_markup else ())]
+    joined: list[Span] = []
+    for start, end in sorted(found):
+        if joined and start < joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        elif end > start:
+            joined.append((start, end))
+    return joined
