@@ -1,0 +1,222 @@
+"""Load: wrk for what a proxy can do at most, a paced generator for what a caller waits at half of that, idle ones.
+
+wrk is a closed loop: a slow answer delays the next question, which hides waiting ("coordinated omission"). The paced
+generator asks at the moments of a Poisson process, fixed before it starts, and counts each latency from the moment when
+the request was due, so that what queues behind a slow answer is seen.
+"""
+
+import json
+import os
+import random
+import re
+import select
+import socket
+import subprocess
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+_HEADERS = {"User-Agent": "benchmark/1", "Accept": "application/json", "Cookie": "sid=5a1c8e; theme=dark"}
+_USERS = 128
+"""Distinct values of X-User-Id, sent in turn: a quarter of them belongs to the candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    name: str
+    label: str
+    method: str
+    path: str
+    body_bytes: int
+    connections: int
+    is_upload: bool
+
+
+WORKLOADS = (
+    Workload("get", "small GET", "GET", "/api/orders/7", 0, 32, False),
+    Workload("post", "10 KB POST", "POST", "/api/orders", 10_000, 32, True),
+    Workload("download", "1 MB download", "GET", "/api/orders/megabyte", 0, 8, False),
+    Workload("upload", "1 MB upload", "POST", "/api/orders", 1_000_000, 8, True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What came back. Latencies are in seconds."""
+
+    requests: int
+    seconds: float
+    errors: int
+    p50_s: float
+    p99_s: float
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+
+def closed_loop(workload: Workload, port: int, seconds: float, cpu: int, folder: Path) -> Load:
+    """wrk with one thread: as fast as the proxy answers."""
+    script = folder / f"{workload.name}.lua"
+    script.write_text(_script(workload))
+    command = ["taskset", "-c", str(cpu), "wrk", "-t1", f"-c{workload.connections}", f"-d{max(1, round(seconds))}s"]
+    command += ["--timeout", "20s", "-s", str(script), f"http://127.0.0.1:{port}"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True).stdout
+    line = re.search(r"^RESULT (.*)$", printed, re.MULTILINE)
+    if line is None:
+        raise RuntimeError(f"wrk printed no result:\n{printed}")
+    said = json.loads(line[1])
+    return Load(said["requests"], said["us"] / 1e6, said["errors"], said["p50"] / 1e6, said["p99"] / 1e6)
+
+
+def _script(workload: Workload) -> str:
+    """wrk's Lua: requests are built once; `done` prints one line of JSON."""
+    headers = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in _HEADERS.items())
+    body = f'wrk.body = string.rep("x", {workload.body_bytes})\n' if workload.body_bytes else ""
+    users = 4 if workload.body_bytes > 100_000 else _USERS
+    return f"""
+{headers}wrk.method = "{workload.method}"
+{body}
+local requests, at = {{}}, 0
+init = function(args)
+  for user = 1, {users} do
+    wrk.headers["X-User-Id"] = "user-" .. user
+    requests[user] = wrk.format(nil, "{workload.path}")
+  end
+end
+request = function()
+  at = at % {users} + 1
+  return requests[at]
+end
+done = function(summary, latency)
+  local e = summary.errors
+  io.write(string.format('RESULT {{"requests":%d,"us":%d,"errors":%d,"p50":%d,"p99":%d}}\\n', summary.requests,
+    summary.duration, e.connect + e.read + e.write + e.status + e.timeout,
+    latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+def paced(workload: Workload, port: int, seconds: float, rate: float, connections: int = 64) -> Load:
+    """`rate` requests a second at random moments, on the caller's core. Only for workloads with small answers."""
+    generator = _Paced(workload, port, connections)
+    try:
+        return generator.run(seconds, rate)
+    finally:
+        generator.close()
+
+
+class _Paced:
+    """One thread on `select`, whose timeouts have microseconds where epoll's have milliseconds."""
+
+    def __init__(self, workload: Workload, port: int, connections: int) -> None:
+        self._idle = deque(_connect(port) for _ in range(connections))
+        self._all = list(self._idle)
+        self._busy: dict[socket.socket, tuple[float, bytearray]] = {}
+        self._requests = [_request(workload, user) for user in range(_USERS)]
+        self._latencies: list[float] = []
+        self._errors = 0
+
+    def run(self, seconds: float, rate: float) -> Load:
+        moments = _poisson(rate, seconds)
+        waiting: deque[float] = deque()
+        begin = time.perf_counter()
+        at = 0
+        while at < len(moments) or waiting or self._busy:
+            now = time.perf_counter() - begin
+            while at < len(moments) and moments[at] <= now:
+                waiting.append(moments[at])
+                at += 1
+            while waiting and self._idle:
+                self._ask(self._idle.popleft(), waiting.popleft())
+            pause = moments[at] - (time.perf_counter() - begin) if at < len(moments) else 0.5
+            for sock in select.select(list(self._busy), (), (), max(0.0, pause))[0]:
+                self._read(sock, begin)
+            if now > seconds + 20:
+                self._errors += len(self._busy) + len(waiting)
+                break
+        self._latencies.sort()
+        took = time.perf_counter() - begin
+        return Load(len(self._latencies), took, self._errors, self._quantile(0.5), self._quantile(0.99))
+
+    def close(self) -> None:
+        for sock in self._all:
+            sock.close()
+
+    def _ask(self, sock: socket.socket, due: float) -> None:
+        sock.sendall(self._requests[len(self._latencies) % _USERS])
+        self._busy[sock] = (due, bytearray())
+
+    def _read(self, sock: socket.socket, begin: float) -> None:
+        due, received = self._busy[sock]
+        data = sock.recv(65536)
+        received += data
+        if data and not _is_complete(received):
+            return
+        del self._busy[sock]
+        self._latencies.append(time.perf_counter() - begin - due)
+        if data and received.startswith(b"HTTP/1.1 200"):
+            self._idle.append(sock)
+        else:
+            self._errors += 1
+
+    def _quantile(self, share: float) -> float:
+        return (
+            self._latencies[min(len(self._latencies) - 1, int(len(self._latencies) * share))]
+            if self._latencies
+            else 0.0
+        )
+
+
+def _poisson(rate: float, seconds: float) -> list[float]:
+    draw = random.Random(7)  # the same moments for every proxy
+    moments, at = [], draw.expovariate(rate)
+    while at < seconds:
+        moments.append(at)
+        at += draw.expovariate(rate)
+    return moments
+
+
+def _request(workload: Workload, user: int) -> bytes:
+    fields = {"Host": "127.0.0.1", **_HEADERS, "X-User-Id": f"user-{user}"}
+    lines = [f"{workload.method} {workload.path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def _is_complete(received: bytearray) -> bool:
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", received[:end])
+    if length is None:
+        return received.endswith(b"\r\n0\r\n\r\n")
+    return len(received) >= end + 4 + int(length[1])
+
+
+def _connect(port: int) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", port), 10)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def open_idle(port: int, count: int) -> list[socket.socket]:
+    """`count` connections, each with one answered request behind it. The caller closes them."""
+    held = []
+    request = _request(WORKLOADS[0], 1)
+    for _ in range(count):
+        sock = _connect(port)
+        held.append(sock)
+        sock.sendall(request)
+        received = bytearray()
+        while not _is_complete(received):
+            data = sock.recv(65536)
+            if not data:
+                raise RuntimeError(f"connection {len(held)} was closed by the proxy")
+            received += data
+    return held
+
+
+def run_on(cpu: int) -> None:
+    """Keep this process, and what it starts later, on one core."""
+    os.sched_setaffinity(0, {cpu})

