@@ -64,6 +64,8 @@ class Items:
     flow: bool = False
     end: Any = None
     has_lost: bool = False
+    """True once an item was cut out; then `numbers` are the places of the rest in the file."""
+    numbers: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -107,6 +109,21 @@ class Document:
             else:
                 return None
         return node
+
+    def as_written(self, loc: Loc) -> Loc:
+        """The path with the indices that lists have in the file, before anything was cut out."""
+        if self.is_whole:
+            return loc
+        node: Node | None = self.root
+        steps: list[str | int] = []
+        for step in loc:
+            if isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
+                steps.append(node.numbers[step] if node.numbers else step)
+                node = node.items[step]
+            else:
+                steps.append(step)
+                node = node.values.get(str(step)) if isinstance(node, Table) else None
+        return tuple(steps)
 
     def place(self, loc: Loc, *, key: bool = False) -> tuple[int, int]:
         """Line and column, from 1, of the value at a path (with `key`: of its key), or of what is nearest above it."""
@@ -153,8 +170,11 @@ def without(node: Node, cut: set[int]) -> Node:
         lost = node.lost | (node.values.keys() - kept.keys())
         return Table(node.start, kept, node.keys, node.merged, lost, node.flow, node.end)
     if type(node) is Items:
-        items = [without(item, cut) for item in node.items if id(item) not in cut]
-        return Items(node.start, items, node.flow, node.end, node.has_lost or len(items) < len(node.items))
+        numbers = [n for n, item in enumerate(node.items) if id(item) not in cut]
+        items = [without(node.items[n], cut) for n in numbers]
+        if node.numbers:
+            numbers = [node.numbers[n] for n in numbers]
+        return Items(node.start, items, node.flow, node.end, node.has_lost or len(items) < len(node.items), numbers)
     return node
 
 
@@ -231,14 +251,14 @@ class _Reader:
             self._problems.append(
                 Problem(self._name, 1, 1, "", f"this is not YAML ({error})", "see https://yaml.org/spec/1.2.2")
             )
-        if root is not None and not isinstance(root, Table):
+        if root is not None and not isinstance(root, Table) and not self._problems:
             self._note(
                 root.start,
                 "the file is not a mapping",
                 "write `version: 1`, `upstreams:` and `routes:` at the left edge",
             )
-            root = None
-        return Document(self._name, self._text, root, self._problems, self._aliased)
+        top = root if isinstance(root, Table) else None
+        return Document(self._name, self._text, top, self._problems, self._aliased)
 
     def _document(self, events: Iterator[Any]) -> Node | None:
         next(events)  # the stream's start
@@ -268,9 +288,10 @@ class _Reader:
             return self._scalar(event)
         anchor, before = event.anchor, self._count
         if event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!", 1)
             self._note(
                 event.start_mark,
-                f"the tag '{event.tag}' is not understood",
+                f"the tag '{tag}' is not understood",
                 "take it out: values are read by what they are for",
             )
         if anchor is not None:
@@ -432,6 +453,12 @@ _SYNTAX = (
         "text follows the end of the top value",
         "put every key at the left edge, and quote a value that starts with '['",
     ),
+    (
+        "did not find expected node content",
+        "no value can start here",
+        "put a value that starts with '[', '{', '*', '&' or '!' in quotes, such as '[::1]:8080'",
+    ),
+    ("incompatible YAML document", "this version of YAML is not known", "take the line that starts with %YAML out"),
     ("could not find expected ':'", "a line has a key without ':'", "write `key: value`"),
     ("found unexpected end of stream", "a quoted text is never closed", "add the closing quote"),
     ("found unknown escape character", "this escape is not known", "use single quotes, or write a backslash twice"),
@@ -449,6 +476,8 @@ def _explained(error: yaml.MarkedYAMLError, line: str, column: int) -> tuple[str
         if character == "\t":
             return "a tab stands where a value should start", "use spaces"
         return f"a value cannot start with '{character}'", "put it in quotes"
+    if "${" in line and "or '}'" in problem:
+        return "inside of { }, the '}' of a variable ends the mapping", 'put it in quotes, as "${NAME}"'
     for words, what, way_out in _SYNTAX:
         if words in problem:
             return what, way_out

@@ -36,14 +36,17 @@ def set_percent(text: str, name: str, route: str, percent: float, environ: Mappi
     """The text with `split.percent` of a route changed. `name`: the file's, for messages. Raises EditError."""
     read = document.read(text, name, environ)
     table = _route(read, text, route, environ)
+    before = parse(text, name, environ)
+    old = None if before.settings is None else _find(before.settings, route).split.percent
+    if old == percent:
+        return Edit(text, text, old, before)
     after = _with_percent(read, table, route, f"{percent:g}")
     loaded = parse(after, name, environ)
     if loaded.settings is None:
         raise EditError("nothing was changed, because the file would have problems", loaded)
-    before = parse(text, name, environ).settings
-    if not _is_as_wanted(before, loaded.settings, route, percent):
+    if not _is_as_wanted(before.settings, loaded.settings, route, percent):
         raise EditError(f"route '{route}': the file is written in a way that cannot be edited; change it by hand")
-    return Edit(text, after, None if before is None else _find(before, route).split.percent, loaded)
+    return Edit(text, after, old, loaded)
 
 
 def _route(read: Document, text: str, name: str, environ: Mapping[str, str]) -> Table:

@@ -56,9 +56,11 @@ def _parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date
         found = rules.check(file, sound, today)
         problems += [problem for problem in found if problem.severity == "error"]
         warnings = [problem for problem in found if problem.severity == "warning"]
-    ordered = tuple(sorted(problems, key=lambda problem: problem.order))
+    ordered = tuple(sorted(set(problems), key=lambda problem: problem.order))
     settings = build(file) if file is not None and not ordered else None
-    return Loaded(settings, ordered, tuple(sorted(warnings, key=lambda problem: problem.order)), inactive_keys(read))
+    return Loaded(
+        settings, ordered, tuple(sorted(set(warnings), key=lambda problem: problem.order)), inactive_keys(read)
+    )
 
 
 @contextmanager

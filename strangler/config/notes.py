@@ -29,17 +29,21 @@ class Notes:
 
     def value(self, loc: Loc, way_out: str, severity: Severity = "error") -> None:
         """`split.percent is 120; …`"""
-        self._note(loc, f"{dotted(loc)} {shown(self._document, loc)}", way_out, False, severity)
+        self._note(loc, f"{dotted(self._document, loc)} {shown(self._document, loc)}", way_out, False, severity)
 
     def complaints(self, loc: Loc, complaints: Iterable[Complaint]) -> None:
         """Complaints that go on after the dotted key."""
         for what, way_out in complaints:
-            self._note(loc, f"{dotted(loc)} {what}", way_out, False, "error")
+            self._note(loc, f"{dotted(self._document, loc)} {what}", way_out, False, "error")
 
     def _note(self, loc: Loc, what: str, way_out: str, key: bool, severity: Severity) -> None:
         line, column = self._document.place(loc, key=key)
         subject = where(self._document, loc)
         self.found.append(Problem(self._document.name, line, column, subject, what, way_out, severity))
+
+    def key(self, loc: Loc) -> str:
+        """The dotted key, with the indices that lists have in the file."""
+        return dotted(self._document, loc)
 
     def is_written(self, loc: Loc) -> bool:
         """True if the file gives the key a value, even one that is wrong or misspelt (that is noted already)."""
@@ -47,7 +51,8 @@ class Notes:
         if not isinstance(parent, Table):
             return False
         node = parent.values.get(str(loc[-1]))
-        return bool(get_close_matches(str(loc[-1]), parent.lost, 1)) or (node is not None and not (isinstance(node, Scalar) and node.text is None))
+        has_value = node is not None and not (isinstance(node, Scalar) and node.text is None)
+        return has_value or bool(get_close_matches(str(loc[-1]), parent.lost, 1))
 
     def is_lost(self, loc: Loc) -> bool:
         """True if what the file says there is wrong, which is noted already."""

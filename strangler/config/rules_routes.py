@@ -80,7 +80,7 @@ def _header_names_differ(route: schema.Route, loc: Loc, notes: Notes, context: _
                     place, f"{section}.headers has '{name}' twice", "a header's case does not count; keep one", key=True
                 )
             if section == "match" and name.lower() == "host":
-                notes.error(place, "match.headers has 'host'", "write match.host", key=True)
+                notes.error(place, f"match.headers has '{name}'", "write match.host", key=True)
             seen.add(name.lower())
 
 
@@ -194,7 +194,7 @@ def _sandbox(route: schema.Route, to: str, writes: str, loc: Loc, notes: Notes, 
 def _accepts_what_can_be(route: schema.Route, loc: Loc, notes: Notes, context: _Context) -> None:
     for index, rule in enumerate(route.compare.accept):
         here: Loc = (*loc, "compare", "accept", index)
-        name = f"compare.accept[{index}]"
+        name = notes.key(here)
         if rule.path is not None and rule.header is not None:
             notes.error(here, f"{name} has path and header", "make two rules of it")
         if not any(notes.is_written((*here, key)) for key in ("path", "header")):

@@ -133,11 +133,12 @@ def _duration_way_out(text: str) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """`0.25` -> `250ms`, `300` -> `5m`: what `duration` reads as the same value."""
-    if 0 < seconds < 1:
-        return f"{seconds * 1000:g}ms"
+    """`0.25` -> `250ms`, `300` -> `5m`: what `duration` reads as the same value, to the millisecond."""
     unit = next((unit for unit in ("h", "m") if seconds > _SECONDS[unit] and seconds % _SECONDS[unit] == 0), "s")
-    return f"{seconds / _SECONDS[unit]:g}{unit}"
+    if 0 < seconds < 1:
+        unit = "ms"
+    number = f"{seconds / _SECONDS[unit]:.3f}".rstrip("0").rstrip(".")
+    return f"{number}{unit}"
 
 
 def size(text: str) -> int:
@@ -175,10 +176,11 @@ def percent(text: str) -> float:
 
 def share(text: str) -> float:
     """0.0 to 1.0, written as a percent. Below 1 the sign is needed: `0.5` could be half a percent or a half."""
-    value = percent(text)
-    if 0 < value < 1 and not text.endswith("%"):
-        raise ValueError(f"this can be read in two ways; write {value * 100:g}% or {value:g}%")
-    return round(value / 100, 4)
+    number = Decimal(text) if _DECIMAL.fullmatch(text) and len(text) <= 30 else Decimal(0)
+    if 0 < number < 1:
+        literally = f" or {float(number):g}%" if number == round(number, 2) else ""
+        raise ValueError(f"below 1 it can be read in two ways; write {float(number) * 100:g}%{literally}")
+    return round(percent(text) / 100, 4)
 
 
 def share_text(share: float) -> str:

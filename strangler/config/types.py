@@ -296,7 +296,7 @@ class Switchable:
 
 def _switch(value: object) -> object:
     if value is None:
-        raise unexpected("write `{} {{}}` for the defaults, or `{} false` to switch it off")
+        raise unexpected("write `{} {}` for the defaults, or `{} false` to switch it off")
     if not isinstance(value, str):
         return value
     try:

@@ -83,7 +83,7 @@ def web_url(text: str) -> str | None:
 
 def _split(text: str) -> tuple[SplitResult, str, int | None]:
     if _VISIBLE.fullmatch(text) is None or "\\" in text:
-        raise ValueError("a URL has only visible ASCII characters; percent-encode others")
+        raise ValueError("a URL has only visible ASCII characters; percent-encode others, and write a host as xn--…")
     try:
         parts = urlsplit(text)
         port = parts.port

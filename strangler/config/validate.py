@@ -104,11 +104,12 @@ def where(document: Document, loc: Loc) -> str:
     name = document.node((*loc[:2], "name"))
     if isinstance(name, Scalar) and name.text:
         return f"route '{name.text[:_SHOWN]}'"
-    return f"route {int(loc[1]) + 1}"
+    return f"route {int(document.as_written(loc)[1]) + 1}"
 
 
-def dotted(loc: Loc) -> str:
+def dotted(document: Document, loc: Loc) -> str:
     """The path as a person writes it, without the part that `where` says: `split.percent`, `match.methods[0]`."""
+    loc = document.as_written(loc)
     rest = loc[2:] if len(loc) > 2 and loc[0] in {"routes", "upstreams"} else loc
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
     return text.removeprefix(".")
@@ -144,13 +145,15 @@ def _problem(document: Document, detail: ErrorDetails) -> Problem:
 
 
 def _complaint(document: Document, loc: Loc, detail: ErrorDetails) -> tuple[str, str]:
-    key, ctx = dotted(loc) or "the file", detail.get("ctx", {})
+    key, ctx = dotted(document, loc) or "the file", detail.get("ctx", {})
     if detail["loc"] != loc:
-        return f"{dotted(loc[:-1])} has the name {str(loc[-1])[:_SHOWN]!r}", str(ctx.get("error", detail["msg"]))
+        return f"{dotted(document, loc[:-1])} has the name {str(loc[-1])[:_SHOWN]!r}", str(
+            ctx.get("error", detail["msg"])
+        )
     if detail["type"] == "value_error":
         return f"{key} {shown(document, loc)}", str(ctx.get("error", detail["msg"]))
     if detail["type"] == "kind":
-        return f"{key} {shown(document, loc)}", str(ctx.get("expected", "")).replace("{} ", f"{loc[-1]}: ")
+        return f"{key} {shown(document, loc)}", str(ctx.get("expected", "")).replace("`{}", f"`{loc[-1]}:")
     field = _field(loc)
     example = f" such as {field.examples[0]}" if field is not None and field.examples else ""
     if detail["type"] in {"tuple_type", "list_type"}:
@@ -162,18 +165,22 @@ def _missing(document: Document, loc: Loc) -> Problem:
     place = document.place(loc[:-1], key=True)
     field = _field(loc)
     example = f"`{loc[-1]}: {field.examples[0]}`" if field is not None and field.examples else f"`{loc[-1]}:`"
-    return Problem(document.name, *place, where(document, loc), f"{dotted(loc)} is missing", f"add {example}")
+    return Problem(
+        document.name, *place, where(document, loc[:-1]), f"{dotted(document, loc)} is missing", f"add {example}"
+    )
 
 
 def _unknown(document: Document, loc: Loc) -> Problem:
     place = document.place(loc, key=True)
     section, key = _model(loc[:-1]), str(loc[-1])
     known = list(section.model_fields) if section is not None else []
-    way_out = did_you_mean(key, known) or _elsewhere(section, key)
+    way_out = _elsewhere(section, key) or did_you_mean(key, known)
     if not way_out:
-        inside = dotted(loc[:-1])
+        inside = dotted(document, loc[:-1])
         way_out = f"known {f'in {inside}' if inside else 'here'}: {', '.join(known)}"
-    return Problem(document.name, *place, where(document, loc), f"unknown key '{dotted(loc)[:_SHOWN]}'", way_out)
+    return Problem(
+        document.name, *place, where(document, loc), f"unknown key '{dotted(document, loc)[:_SHOWN]}'", way_out
+    )
 
 
 def _elsewhere(section: type[BaseModel] | None, key: str) -> str:

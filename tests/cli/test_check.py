@@ -1,0 +1,80 @@
+"""`strangler check`."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from strangler.cli import main
+from tests.config.files import TOP
+
+
+def _check(folder: Path, text: str, *options: str) -> Result:
+    path = folder / "routes.yaml"
+    path.write_text(text)
+    return CliRunner().invoke(main, ["check", "-c", str(path), *options])
+
+
+def test_a_right_file_is_summed_up(tmp_path: Path) -> None:
+    result = _check(tmp_path, TOP)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"{tmp_path}/routes.yaml: ok: 2 upstreams, 1 route\n"
+
+
+def test_problems_go_to_standard_error_and_end_with_2(tmp_path: Path) -> None:
+    result = _check(tmp_path, TOP + "workers: x\nstat: y\n")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [
+        f"{tmp_path}/routes.yaml:7:10: workers is 'x'; it must be a whole number from 1 to 256",
+        f"{tmp_path}/routes.yaml:8:1: unknown key 'stat'; did you mean 'state'?",
+        f"{tmp_path}/routes.yaml: 2 problems",
+    ]
+
+
+def test_warnings_and_keys_that_do_nothing_yet_end_with_0(tmp_path: Path) -> None:
+    result = _check(tmp_path, TOP.replace("orders}", "orders, split: {percent: 5}, gate: {}}"))
+    assert result.exit_code == 0
+    assert "routes.yaml:6:70: warning: route 'a': split.sticky is empty" in result.stderr
+    assert result.stdout == f"{tmp_path}/routes.yaml: ok: 2 upstreams, 1 route, 1 warning\n"
+
+
+def test_json_says_the_same(tmp_path: Path) -> None:
+    result = _check(tmp_path, TOP + "workers: x\n", "--json")
+    assert result.exit_code == 2
+    data = json.loads(result.stdout)
+    assert data["ok"] is False
+    assert data["problems"] == [
+        {
+            "file": f"{tmp_path}/routes.yaml",
+            "line": 7,
+            "column": 10,
+            "where": "",
+            "what": "workers is 'x'",
+            "way_out": "it must be a whole number from 1 to 256",
+            "severity": "error",
+        }
+    ]
+    good = json.loads(_check(tmp_path, TOP, "--json").stdout)
+    assert (good["ok"], good["upstreams"], good["routes"], good["problems"]) == (True, 2, 1, [])
+
+
+def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["check", "-c", str(tmp_path / "no.yaml")])
+    assert result.exit_code == 2
+    assert "the file cannot be read: No such file or directory; name another one with -c" in result.stderr
+
+
+def test_it_runs_as_a_program_on_the_file_of_this_folder(tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text(TOP.replace("http://127.0.0.1:8001", "${ORDERS}"))
+    run = [sys.executable, "-m", "strangler", "check"]
+    here = str(Path(__file__).parents[2])
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": here}
+    without = subprocess.run(run, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert without.returncode == 2
+    assert "routes.yaml:4:17: the environment variable ORDERS is not set" in without.stderr
+    assert "Traceback" not in without.stderr
+    set_now = subprocess.run(run, cwd=tmp_path, env=environ | {"ORDERS": "http://a"}, capture_output=True, check=False)
+    assert set_now.returncode == 0

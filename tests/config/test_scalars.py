@@ -1,0 +1,163 @@
+"""How single values are read."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strangler.config import scalars, urls
+from strangler.core.settings import Address, StickySource, Url
+
+
+def _duration(text: str) -> float:
+    return scalars.duration(text, zero=True)
+
+
+def _longer(text: str) -> float:
+    return scalars.duration(text, zero=False)
+
+
+_RIGHT: list[tuple[Callable[[str], object], str, object]] = [
+    (_duration, "250ms", 0.25),
+    (_duration, "2s", 2.0),
+    (_duration, "1.5s", 1.5),
+    (_duration, "5m", 300.0),
+    (_duration, "24h", 86400.0),
+    (_duration, "7d", 604800.0),
+    (_duration, "0", 0.0),
+    (_duration, "0s", 0.0),
+    (scalars.size, "64KiB", 65536),
+    (scalars.size, "1MB", 1_000_000),
+    (scalars.size, "65_536", 65536),
+    (scalars.size, "0", 0),
+    (scalars.percent, "25", 25.0),
+    (scalars.percent, "25%", 25.0),
+    (scalars.percent, "25 %", 25.0),
+    (scalars.percent, "0.01", 0.01),
+    (scalars.percent, "12.50", 12.5),
+    (scalars.percent, "100.00%", 100.0),
+    (scalars.share, "99.9%", 0.999),
+    (scalars.share, "0.5%", 0.005),
+    (scalars.share, "1", 0.01),
+    (scalars.share, "0", 0.0),
+    (scalars.boolean, "yes", True),
+    (scalars.boolean, "Off", False),
+    (scalars.integer(0, 5000), "1_000", 1000),
+    (scalars.integer(0, 5000), "0", 0),
+    (scalars.tolerance, "0.010", "0.010"),
+    (scalars.relative_tolerance, "1%", "0.01"),
+    (scalars.relative_tolerance, "0.05", "0.05"),
+    (scalars.day, "2027-01-31", "2027-01-31"),
+    (scalars.method, "get", "GET"),
+    (scalars.header_value, "1.10", "1.10"),
+    (scalars.json_path, "$..items[*].price", "$..items[*].price"),
+    (scalars.redaction, "header:X-Tenant", "header:x-tenant"),
+    (scalars.fault_or_status(scalars.UPSTREAM_FAULTS), "503", 503),
+    (scalars.fault_or_status(scalars.UPSTREAM_FAULTS), "connect", "connect"),
+    (urls.address, "127.0.0.1:8080", Address("127.0.0.1", 8080)),
+    (urls.address, "[::1]:8080", Address("::1", 8080)),
+    (urls.address, "LocalHost:0", Address("localhost", 0)),
+    (urls.base_url, "http://a", Url("http", "a", 80, "")),
+    (urls.base_url, "https://A.example/", Url("https", "a.example", 443, "")),
+    (urls.base_url, "http://[::1]:81/x/", Url("http", "::1", 81, "/x")),
+    (urls.network, "10.0.0.0/8", "10.0.0.0/8"),
+    (urls.network, "::1", "::1"),
+    (urls.sticky, "header:X-User-Id", StickySource("header", "x-user-id")),
+    (urls.sticky, "cookie:Sid", StickySource("cookie", "Sid")),
+    (urls.sticky, "client_ip", StickySource("client_ip", "")),
+]
+
+_WRONG: list[tuple[Callable[[str], object], str, str]] = [
+    (_duration, "5", "a duration needs a unit; write 5s, 5ms or 5m"),
+    (_duration, "12:30", "a clock time can be read in two ways"),
+    (_duration, "-2s", "a duration cannot be negative"),
+    (_duration, "2 weeks", "write a duration such as"),
+    (_duration, "9999d", "a year at most"),
+    (_longer, "0", "longer than nothing"),
+    (_longer, "0.0000001ms", "longer than nothing"),
+    (scalars.size, "64k", "write 64KiB"),
+    (scalars.size, "64 mb", "write 64MiB"),
+    (scalars.size, "-1", "write a size such as"),
+    (scalars.size, "9999999GiB", "1 PiB at most"),
+    (scalars.percent, "120", "it must be 0 to 100"),
+    (scalars.percent, "-1", "it must be 0 to 100"),
+    (scalars.percent, "0.001", "two decimals at most"),
+    (scalars.percent, "half", "write a percent such as"),
+    (scalars.percent, "1e1", "write a percent such as"),
+    (scalars.share, "0.5", "two ways; write 50% or 0.5%"),
+    (scalars.share, "0.999", "two ways; write 99.9%"),
+    (scalars.boolean, "1", "write true or false"),
+    (scalars.integer(1, 5), "6", "a whole number from 1 to 5"),
+    (scalars.integer(1, 5), "2.0", "a whole number from 1 to 5"),
+    (scalars.integer(1, 100), "010", "a leading zero can be read in two ways"),
+    (scalars.integer(1, 100), "١", "a whole number from 1 to 100"),
+    (scalars.tolerance, "-1", "write a number such as 0.01"),
+    (scalars.day, "2027-02-30", "write a date as year-month-day"),
+    (scalars.day, "20270131", "write a date as year-month-day"),
+    (scalars.method, "GTE", "did you mean 'GET'?"),
+    (scalars.method, "CONNECT", "405"),
+    (scalars.header_name, "X User", "a header's name has"),
+    (scalars.header_value, "a\r\nX: b", "line ends"),
+    (scalars.header_value, "é", "ASCII"),
+    (scalars.header_value, " a", "no space around it"),
+    (scalars.json_path, "$.x[0]", "array indices are folded, so write [*]"),
+    (scalars.json_path, "items", "must start with $"),
+    (scalars.redaction, "email", "write a JSON path such as $..email"),
+    (scalars.fault_or_status(scalars.UPSTREAM_FAULTS), "5xx", "each status by itself"),
+    (scalars.fault_or_status(scalars.UPSTREAM_FAULTS), "open", "write connect, reset, timeout, bad_response"),
+    (scalars.fault_or_status(scalars.UPSTREAM_FAULTS), "200", "a status from 400 to 599"),
+    (scalars.fault_or_status(scalars.UPSTREAM_FAULTS), "conect", "did you mean 'connect'?"),
+    (urls.address, "8080", "write host:port"),
+    (urls.address, ":8080", "write 0.0.0.0:8080 for all addresses"),
+    (urls.address, "::1:8080", "in brackets"),
+    (urls.address, "1.2.3:80", "not an IPv4 address"),
+    (urls.address, "[::g]:80", "not an IPv6 address"),
+    (urls.address, "a:99999", "0 to 65535"),
+    (urls.base_url, "ftp://a", "http:// or https://"),
+    (urls.base_url, "127.0.0.1:8000", "http:// or https://"),
+    (urls.base_url, "http://", "no host"),
+    (urls.base_url, "http://a:0", "1 to 65535"),
+    (urls.base_url, "http://a:99999", "1 to 65535"),
+    (urls.base_url, "http://a:", "1 to 65535"),
+    (urls.base_url, "http://a?x=1", "cannot have a query"),
+    (urls.base_url, "http://a#x", "no fragment"),
+    (urls.base_url, "http://u:p@a", "user and password"),
+    (urls.base_url, "http://1.2.3.400", "not an IPv4 address"),
+    (urls.base_url, "http://a b", "visible ASCII"),
+    (urls.base_url, "http://[::1", "not valid"),
+    (urls.network, "10.0.0.1/8", "write 10.0.0.0/8"),
+    (urls.network, "proxy.internal", "write an address or a network"),
+    (urls.sticky, "cooki:sid", "did you mean 'cookie'?"),
+    (urls.sticky, "header:", "such as header:X-User-Id"),
+]
+
+
+@pytest.mark.parametrize(("read", "text", "value"), _RIGHT, ids=[f"{text}" for _, text, _ in _RIGHT])
+def test_what_a_person_writes_is_read_as_meant(read: Callable[[str], object], text: str, value: object) -> None:
+    assert read(text) == value
+
+
+@pytest.mark.parametrize(("read", "text", "way_out"), _WRONG, ids=[f"{text!a}" for _, text, _ in _WRONG])
+def test_what_cannot_be_meant_is_refused_with_the_way_out(
+    read: Callable[[str], object], text: str, way_out: str
+) -> None:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011  (the text is looked at below)
+        read(text)
+    assert way_out in str(refused.value)
+
+
+@given(st.integers(0, 10**9))
+def test_a_duration_is_written_as_it_is_read(milliseconds: int) -> None:
+    assert round(_duration(scalars.duration_text(milliseconds / 1000)) * 1000) == milliseconds
+
+
+@given(st.integers(0, 1 << 40))
+def test_a_size_is_written_as_it_is_read(size: int) -> None:
+    assert scalars.size(scalars.size_text(size)) == size
+
+
+@given(st.integers(0, 10_000))
+def test_every_hundredth_of_a_percent_can_be_written(hundredths: int) -> None:
+    text = f"{hundredths / 100:g}"
+    assert round(scalars.percent(text) * 100) == hundredths
