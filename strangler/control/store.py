@@ -59,7 +59,7 @@ class Store:
             try:
                 result = self._transact(work)
             except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode not in _CORRUPT:
+                if getattr(error, "sqlite_errorcode", None) not in _CORRUPT:  # the library's own errors have none
                     raise
                 self._put_aside(error)
                 result = self._transact(work)

@@ -1,0 +1,131 @@
+"""Logs: whole lines, in one shape, and never waited for."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Literal
+
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strangler.core.settings import LogSettings
+from strangler.wire import logs
+from strangler.wire.logs import LogWriter, chunks
+
+
+def written(tmp_path: Path, level: Literal["info", "debug"], form: Literal["json", "console"]) -> list[str]:
+    """What a few calls put into a file."""
+    path = tmp_path / "log"
+    before = structlog.get_config(), logging.root.handlers[:], logging.root.level
+    with path.open("wb") as file:
+        writer = LogWriter(file.fileno())
+        try:
+            logs.configure(LogSettings(level, form, True), "worker-1", writer)
+            structlog.get_logger().info("worker.ready", generation=3, odd=object)
+            structlog.get_logger().debug("detail")
+            logging.getLogger("aiohttp.server").error("bad %s", "thing")
+            writer.close()
+        finally:
+            structlog.configure(**before[0])
+            logging.root.handlers[:] = before[1]
+            logging.root.setLevel(before[2])
+    return path.read_text().splitlines()
+
+
+def test_a_json_line_tells_time_level_event_and_process(tmp_path: Path) -> None:
+    line = json.loads(written(tmp_path, "info", "json")[0])
+    assert list(line) == ["time", "level", "event", "generation", "odd", "process", "pid"]
+    assert line | {"time": "", "odd": ""} == {
+        "time": "",
+        "level": "info",
+        "event": "worker.ready",
+        "generation": 3,
+        "odd": "",
+        "process": "worker-1",
+        "pid": os.getpid(),
+    }
+
+
+def test_lines_below_the_level_are_left_out(tmp_path: Path) -> None:
+    assert not any("detail" in line for line in written(tmp_path, "info", "json"))
+    assert any("detail" in line for line in written(tmp_path, "debug", "json"))
+
+
+def test_lines_of_libraries_have_the_same_shape(tmp_path: Path) -> None:
+    line = json.loads(written(tmp_path, "info", "json")[-1])
+    assert (line["event"], line["level"], line["logger"]) == ("bad thing", "error", "aiohttp.server")
+
+
+def test_the_console_form_is_for_people(tmp_path: Path) -> None:
+    line = written(tmp_path, "info", "console")[0]
+    assert "worker.ready" in line
+    assert not line.startswith("{")
+
+
+def test_a_writer_that_is_blocked_drops_and_counts_and_does_not_wait() -> None:
+    reader, descriptor = os.pipe()
+    writer = LogWriter(descriptor, max_queued_bytes=100_000)
+    line = b"x" * 999 + b"\n"
+    begun = time.monotonic()
+    kept = sum(writer.write(line) for _ in range(2000))
+    assert time.monotonic() - begun < 0.5
+    assert writer.dropped == 2000 - kept > 0
+
+    pipe = os.fdopen(reader, "rb")
+    read: list[bytes] = []
+    drain = threading.Thread(target=lambda: read.extend(pipe))
+    drain.start()
+    while not writer.write(b"again\n"):
+        time.sleep(0.01)
+    writer.close()
+    os.close(descriptor)
+    drain.join(5)
+    pipe.close()
+    assert read == [line] * kept + [b"again\n"], "lines are taken again once the reader reads, and none is cut"
+
+
+def test_a_reader_that_has_gone_stops_nobody() -> None:
+    reader, descriptor = os.pipe()
+    writer = LogWriter(descriptor)
+    os.close(reader)
+    writer.write(b"nobody reads this\n")
+    writer.close()
+    os.close(descriptor)
+    assert writer.dropped == 1
+
+
+_PROGRAM = """
+import sys
+from strangler.wire.logs import LogWriter
+writer = LogWriter()
+for number in range(3000):
+    writer.write(f"{sys.argv[1]} {number} {'x' * (number % 300)}\\n".encode())
+writer.close()
+"""
+
+
+def test_lines_of_several_processes_on_one_pipe_never_mix() -> None:
+    reader, descriptor = os.pipe()
+    children = [
+        subprocess.Popen([sys.executable, "-c", _PROGRAM, name], stdout=descriptor) for name in ("one", "two", "three")
+    ]
+    os.close(descriptor)
+    with os.fdopen(reader, "rb") as pipe:
+        lines = pipe.read().decode().splitlines()
+    assert [child.wait() for child in children] == [0, 0, 0]
+    expected = {f"{name} {number} {'x' * (number % 300)}" for name in ("one", "two", "three") for number in range(3000)}
+    assert set(lines) == expected
+    assert len(lines) == len(expected)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50)), st.integers(10, 60))
+def test_chunks_keep_lines_whole_in_order_and_within_the_limit(lines: list[bytes], limit: int) -> None:
+    joined = chunks(lines, limit)
+    assert b"".join(joined) == b"".join(lines)
+    assert all(len(chunk) <= limit or chunk in lines for chunk in joined)
