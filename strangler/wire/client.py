@@ -300,29 +300,37 @@ class ClientConnection(asyncio.Protocol):
     # Reading requests
 
     def _receive_head(self, data: bytes) -> None:
-        ahead = self._ahead
-        if ahead:
-            start = max(0, len(ahead) - 3)
-            ahead += data
-            end = ahead.find(b"\r\n\r\n", start)
-            if end >= 0:
-                data = bytes(ahead)
-                self._ahead = bytearray()
-        else:
-            end = data.find(b"\r\n\r\n")
-        if data[:2] == b"\r\n" and not ahead:  # RFC 9112 section 2.2: empty lines before a request are ignored
-            rest = data.lstrip(b"\r\n")
-            if rest:
-                self._receive_head(rest)
+        if self._ahead:
+            self._receive_more_of_head(data)
             return
-        limit = self.port.limits.header_bytes
+        while data[:2] == b"\r\n":  # RFC 9112 section 2.2: empty lines before a request are ignored
+            data = data[2:]
+        end = data.find(b"\r\n\r\n")
+        if end >= 0:
+            self._take_head(data, end)
+        elif data:
+            self._ahead = bytearray(data)
+            self._expect_head()
+            self._check_partial_head(self._ahead)
+
+    def _receive_more_of_head(self, data: bytes) -> None:
+        ahead = self._ahead
+        start = max(0, len(ahead) - 3)
+        ahead += data
+        if ahead[:2] == b"\r\n":
+            self._ahead = bytearray()
+            self._receive_head(bytes(ahead[2:]))
+            return
+        end = ahead.find(b"\r\n\r\n", start)
         if end < 0:
-            if not ahead:
-                self._ahead = ahead = bytearray(data)
-                self._expect_head()
-            self._check_partial_head(ahead, limit)
-        elif end + 4 > limit:
-            self._refuse_size(data, limit)
+            self._check_partial_head(ahead)
+            return
+        self._ahead = bytearray()
+        self._take_head(bytes(ahead), end)
+
+    def _take_head(self, data: bytes, end: int) -> None:
+        if end + 4 > self.port.limits.header_bytes:
+            self._refuse_size(data)
         else:
             self._begin_request(data[: end + 4], data[end + 4 :])
 
@@ -418,18 +426,19 @@ class ClientConnection(asyncio.Protocol):
     def _ignore(self, data: bytes) -> None:
         """The connection is ending: what still comes is read, so that it need not be reset, and forgotten."""
 
-    def _check_partial_head(self, ahead: bytearray, limit: int) -> None:
-        if len(ahead) > limit:
-            self._refuse_size(bytes(ahead), limit)
-        elif _HEAD_START.match(ahead) is None and bytes(ahead) not in (b"\r", b"\r\n"):
+    def _check_partial_head(self, ahead: bytearray) -> None:
+        """Refuse at once what can no longer become a head, rather than when its time is over."""
+        if len(ahead) > self.port.limits.header_bytes:
+            self._refuse_size(bytes(ahead))
+        elif _HEAD_START.match(ahead) is None and ahead != b"\r":
             self._refuse(problem.BAD_REQUEST_LINE)
         elif _BROKEN_LINES.search(ahead):
             is_first = b"\n" not in ahead[:-1]
             self._refuse(problem.BAD_REQUEST_LINE if is_first else problem.BAD_HEADER)
 
-    def _refuse_size(self, data: bytes, limit: int) -> None:
+    def _refuse_size(self, data: bytes) -> None:
         line_end = data.find(b"\r\n")
-        is_line = line_end < 0 or line_end > limit - 1024
+        is_line = line_end < 0 or line_end > self.port.limits.header_bytes - 1024
         self._refuse(problem.TARGET_TOO_LONG if is_line else problem.HEADER_TOO_LARGE)
 
     def _refuse(self, refusal: Problem) -> None:

@@ -134,9 +134,9 @@ def parse_section(raw: bytes) -> Section | Problem:
     known = _sections.get(raw)
     if known is not None:
         return known
-    version = raw[:8]
+    version = raw[: raw.find(b"\r\n")]
     if version not in (b"HTTP/1.1", b"HTTP/1.0"):
-        return problem.UNKNOWN_VERSION if re.fullmatch(rb"HTTP/\d\.\d", version) else problem.BAD_REQUEST_LINE
+        return problem.UNKNOWN_VERSION if re.match(rb"HTTP/\d", version) else problem.BAD_REQUEST_LINE
     found = _Fields()
     try:
         httptools.HttpRequestParser(found).feed_data(b"GET / " + raw)
@@ -193,7 +193,7 @@ def _read_connection(section: Section) -> None:
     section.keep_alive = stays and not names_token(connection, b"close")
     if b"upgrade" in fields and names_token(connection, b"upgrade") and not section.is_http10:
         # a body behind the head could be read as the new protocol: then the upgrade is not offered
-        is_bodyless = section.framing.kind is Kind.NONE
+        is_bodyless = not section.is_chunked and not section.framing.length
         section.has_upgrade = is_bodyless and not _carries_http(fields[b"upgrade"])
 
 

@@ -38,7 +38,7 @@ class Call:
         self.snapshot = snapshot
         """The one that the request began with; a reload does not change it."""
         self.started = started  # monotonic seconds
-        self.trace = Trace(request.fields)
+        self.trace = Trace(request.section)
         self.plan: Plan | None = None
         self.arm: str = ""
         """Who answered in the end: after a fallback, legacy."""

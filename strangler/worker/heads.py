@@ -8,7 +8,7 @@ from strangler.core.plan import Arm
 from strangler.core.rewrite import rewrite_back, rewrite_target
 from strangler.core.routes import Route
 from strangler.core.settings import Url
-from strangler.wire.parse import Answer
+from strangler.wire.parse import Answer, Section
 from strangler.wire.request import Request
 from strangler.worker.upstreams import Upstream
 
@@ -25,7 +25,8 @@ class Trace:
 
     __slots__ = ("dropped", "lines", "request_id", "traceparent")
 
-    def __init__(self, fields: dict[bytes, bytes]) -> None:
+    def __init__(self, section: Section) -> None:
+        fields = section.fields
         ids = b"%080x" % (random.getrandbits(320) | 1 << 64 | 1)  # neither part of a traceparent may be all zero
         request_id = fields.get(b"x-request-id")
         traceparent = fields.get(b"traceparent")
@@ -37,11 +38,11 @@ class Trace:
             self.lines = b"X-Request-Id: %b\r\ntraceparent: %b\r\n" % (self.request_id, self.traceparent)
             return
         self.lines = b""
-        if not request_id:
+        if not request_id or b"x-request-id" in section.named:
             self.dropped = _REQUEST_ID
             request_id = ids[:32]
             self.lines = b"X-Request-Id: %b\r\n" % request_id
-        if traceparent is None or not is_valid_traceparent(traceparent):
+        if traceparent is None or b"traceparent" in section.named or not is_valid_traceparent(traceparent):
             self.dropped |= _INVALID_TRACE  # W3C Trace Context section 3.2.1: tracestate goes with its traceparent
             traceparent = b"00-%b-%b-00" % (ids[32:64], ids[64:])
             self.lines += b"traceparent: %b\r\n" % traceparent
