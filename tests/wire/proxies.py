@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def strangler(config: str, folder: Path) -> Iterator[Proxy]:
     file = folder / "routes.yaml"
     file.write_text(config.format(port=port, admin=free_port(), state=folder / "state"))
     command = [sys.executable, "-m", "strangler", "serve", "-c", str(file)]
-    with _running("strangler", command, port, folder) as proxy:
+    with running("strangler", command, port, folder) as proxy:
         yield proxy
 
 
@@ -53,7 +53,7 @@ def nginx(upstream_port: int, folder: Path) -> Iterator[Proxy]:
     file = folder / "nginx.conf"
     file.write_text(_NGINX.format(port=port, upstream=upstream_port, folder=folder))
     command = [which("nginx") or "nginx", "-c", str(file), "-e", str(folder / "error.log"), "-p", str(folder)]
-    with _running("nginx", command, port, folder) as proxy:
+    with running("nginx", command, port, folder) as proxy:
         yield proxy
 
 
@@ -62,17 +62,17 @@ def haproxy(upstream_port: int, folder: Path) -> Iterator[Proxy]:
     port = free_port()
     file = folder / "haproxy.cfg"
     file.write_text(_HAPROXY.format(port=port, upstream=upstream_port))
-    with _running("haproxy", [which("haproxy") or "haproxy", "-db", "-f", str(file)], port, folder) as proxy:
+    with running("haproxy", [which("haproxy") or "haproxy", "-db", "-f", str(file)], port, folder) as proxy:
         yield proxy
 
 
 @contextlib.contextmanager
-def _running(name: str, command: list[str], port: int, folder: Path) -> Iterator[Proxy]:
+def running(name: str, command: list[str], port: int, folder: Path) -> Iterator[Proxy]:
     output = folder / "output.txt"
     with output.open("wb") as sink:
         process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        _wait_until_it_listens(name, process, port, output)
+        _wait_until_it_answers(name, process, port, output)
         yield Proxy(name, port, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
@@ -83,15 +83,17 @@ def _running(name: str, command: list[str], port: int, folder: Path) -> Iterator
             process.wait()
 
 
-def _wait_until_it_listens(name: str, process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
+def _wait_until_it_answers(name: str, process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
+    """Till a malformed request is refused: a worker is up then, and no upstream was needed."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as sock:
+            sock.sendall(b"?\r\n\r\n")
+            sock.settimeout(1)
+            if sock.recv(1):
+                return
         time.sleep(0.02)
-    raise RuntimeError(f"{name} does not listen on {port}:\n{output.read_text(errors='replace')}")
+    raise RuntimeError(f"{name} does not answer on {port}:\n{output.read_text(errors='replace')[-2000:]}")
 
 
 _NGINX = """
