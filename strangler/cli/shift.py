@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from strangler.config.document import MAX_BYTES
-from strangler.config.edit import Edit, EditError, set_percent
+from strangler.config.edit import Edit, EditError, route_names, set_percent
 from strangler.config.problem import Problem
 from strangler.config.replace import ChangedMeanwhileError, replace_content
 from strangler.config.scalars import percent as read_percent
@@ -30,8 +30,17 @@ class _Percent(click.ParamType[float]):
             self.fail(f"{value} is not possible; {error}", param, ctx)
 
 
+def _known_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For shell completion: the routes of the file that the command line names."""
+    try:
+        text = Path(ctx.params.get("config") or "routes.yaml").read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        return []
+    return [name for name in route_names(text) if name.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("route")
+@click.argument("route", shell_complete=_known_routes)
 @click.argument("percent", type=_Percent())
 @click.option(
     "-c", "--config", type=click.Path(path_type=Path), default="routes.yaml", show_default=True, help="The routes."

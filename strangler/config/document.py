@@ -17,6 +17,8 @@ from strangler.config.variables import expand
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 64
 MAX_ALIASED = 200_000
+MAX_VALUES = 1_000_000
+"""10,000 routes have about 250,000."""
 
 Plain = str | None | list["Plain"] | dict[str, "Plain"]
 Loc = tuple[str | int, ...]
@@ -284,6 +286,9 @@ class _Reader:
         if kind is yaml.AliasEvent:
             return self._alias(event)
         self._count += 1
+        if self._count > MAX_VALUES:
+            self._note(event.start_mark, f"the file has more than {MAX_VALUES} values", "is it really routes.yaml?")
+            raise _StopReading
         if kind is yaml.ScalarEvent and event.anchor is None and event.tag is None:
             return self._scalar(event)
         anchor, before = event.anchor, self._count

@@ -49,10 +49,14 @@ def set_percent(text: str, name: str, route: str, percent: float, environ: Mappi
     return Edit(text, after, old, loaded)
 
 
+def route_names(text: str) -> list[str]:
+    """Names of the routes that a file has, even if it has problems."""
+    read = document.read(text, "", {})
+    return [name for name, _ in _tables(read) if name]
+
+
 def _route(read: Document, text: str, name: str, environ: Mapping[str, str]) -> Table:
-    routes = read.root.values.get("routes") if read.root is not None else None
-    items = routes.items if isinstance(routes, Items) else []
-    tables = [(_name(item), item) for item in items if isinstance(item, Table)]
+    tables = _tables(read)
     for known, table in tables:
         if known == name:
             return table
@@ -64,6 +68,12 @@ def _route(read: Document, text: str, name: str, environ: Mapping[str, str]) -> 
         f"the file has {', '.join(names[:10])}" if names else "the file has no routes"
     )
     raise EditError(f"unknown route '{name}'; {way_out}")
+
+
+def _tables(read: Document) -> list[tuple[str, Table]]:
+    routes = read.root.values.get("routes") if read.root is not None else None
+    items = routes.items if isinstance(routes, Items) else []
+    return [(_name(item), item) for item in items if isinstance(item, Table)]
 
 
 def _name(table: Table) -> str:

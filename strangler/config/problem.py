@@ -3,6 +3,18 @@
 from dataclasses import dataclass
 from typing import Literal
 
+_LONGEST = 300
+
+
+def shown(text: str) -> str:
+    """Text as a message shows it, on one line: a value may be a megabyte long, or hold line ends and escape codes."""
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -22,10 +34,11 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         kind = ["warning"] if self.severity == "warning" else []
-        what = f"{self.what}; {self.way_out}" if self.way_out else self.what
-        return ": ".join([place, *kind, *([self.where] if self.where else []), what])
+        where = [shown(self.where)] if self.where else []
+        what = "; ".join(shown(part) for part in (self.what, self.way_out) if part)
+        return ": ".join([place, *kind, *where, what])
 
     @property
-    def order(self) -> tuple[int, int, str]:
-        """Sorts problems as a reader meets them in the file."""
-        return (self.line, self.column, self.what)
+    def order(self) -> tuple[bool, int, int, str]:
+        """Sorts problems as a reader meets them in the file; what is about the whole file comes last."""
+        return (not self.line, self.line, self.column, self.what)

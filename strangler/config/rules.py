@@ -6,11 +6,10 @@ Errors stop the file from being used; warnings are what its author would want to
 from collections.abc import Callable
 from datetime import date
 
-from strangler.config import rules_routes, rules_upstreams, schema
+from strangler.config import rules_routes, rules_upstreams, schema, urls
 from strangler.config.document import Document
 from strangler.config.notes import Notes
 from strangler.config.problem import Problem
-from strangler.config.urls import is_any, is_loopback
 
 MIN_HEADER_BYTES = 1 << 10
 
@@ -27,7 +26,7 @@ def check(file: schema.File, document: Document, today: date) -> list[Problem]:
 
 def _admin_is_guarded(file: schema.File, notes: Notes) -> None:
     admin = file.admin
-    if admin.token is None and not is_loopback(admin.listen) and not notes.is_lost(("admin", "token")):
+    if admin.token is None and not urls.is_loopback(admin.listen) and not notes.is_lost(("admin", "token")):
         notes.value(
             ("admin", "listen"),
             "without admin.token only a loopback address may be bound; set a token or use 127.0.0.1",
@@ -36,7 +35,7 @@ def _admin_is_guarded(file: schema.File, notes: Notes) -> None:
 
 def _listeners_differ(file: schema.File, notes: Notes) -> None:
     listen, admin = file.listen, file.admin.listen
-    same_host = listen.host == admin.host or is_any(listen) or is_any(admin)
+    same_host = urls.numeric(listen) == urls.numeric(admin) or urls.is_any(listen) or urls.is_any(admin)
     if listen.port and listen.port == admin.port and same_host:
         loc = ("admin", "listen") if notes.is_written(("admin", "listen")) else ("listen",)
         notes.error(loc, f"listen and admin.listen both take port {listen.port}", "give each a port of its own")

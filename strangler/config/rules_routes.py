@@ -107,7 +107,7 @@ def _is_known(name: str, loc: Loc, notes: Notes, context: _Context) -> None:
         return
     way_out = (
         did_you_mean(name, context.upstreams)
-        or f"add it to upstreams, or take one of {', '.join(sorted(context.upstreams))}"
+        or f"add it to upstreams, or take one of {', '.join(sorted(context.upstreams)[:_SOME])}"
     )
     notes.error(loc, f"unknown upstream '{name[:60]}'", way_out)
 
@@ -263,6 +263,7 @@ def _sticks(split: schema.Split, here: Loc, notes: Notes, context: _Context) -> 
             notes.value((*here, "sticky", index), complaint, "warning")
 
 
+_SOME = 10
 _EACH_REQUEST = words(
     "x-request-id x-correlation-id traceparent tracestate x-amzn-trace-id content-length content-md5 if-none-match"
     " if-modified-since referer cookie range"

@@ -165,7 +165,7 @@ def _may_be_edited(name: str, place: Loc, notes: Notes) -> None:
 def _is_not_the_proxy(file: schema.File, upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
     for place, url in _urls(upstream, loc):
         for listener, at in (("listen", file.listen), ("admin.listen", file.admin.listen)):
-            here = Address("127.0.0.1" if url.host == "localhost" else url.host, url.port)
+            here = Address(url.host, url.port)
             local = is_loopback(here) and (is_any(at) or is_loopback(at))
             if url.port == at.port and (local or url.host == at.host):
                 notes.value(

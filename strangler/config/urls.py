@@ -49,12 +49,15 @@ def _listening_host(host: str, *, six: bool) -> str:
 
 def is_loopback(where: Address) -> bool:
     """True if only this machine can connect. Names other than localhost are not looked up, so they are not."""
-    if where.host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(where.host).is_loopback
+        return ipaddress.ip_address(numeric(where)).is_loopback
     except ValueError:
         return False
+
+
+def numeric(where: Address) -> str:
+    """The host, `localhost` as the address that it usually is."""
+    return "127.0.0.1" if where.host == "localhost" else where.host
 
 
 def is_any(where: Address) -> bool:

@@ -21,6 +21,7 @@ from strangler.config.schema import File, Upstream, Upstreams
 
 _SHOWN = 60
 _ROUNDS = 40
+_MOST = 10_000
 _STAND_INS: Mapping[Loc, str] = {
     # What the rules may take for granted, if the file does not say it or says it wrongly.
     ("version",): "1",
@@ -41,7 +42,10 @@ def validate(document: Document) -> tuple[File | None, Document, list[Problem]]:
             return File.model_validate(plain(document.root)), document, problems
         except ValidationError as error:
             details = error.errors(include_url=False)
-        problems += [_problem(document, detail) for detail in details if _is_news(document, detail)]
+        news = [detail for detail in details if _is_news(document, detail)]
+        problems += [_problem(document, detail) for detail in news[:_MOST]]
+        if len(news) > _MOST:
+            problems.append(Problem(document.name, 0, 0, "", f"{len(news) - _MOST} more problems", "mend these first"))
         document = _cut(document, details)
     return None, document, problems
 
@@ -128,9 +132,8 @@ def shown(document: Document, loc: Loc) -> str:
         return "is not valid"
     text = re.sub(r"//[^/@]*@", "//…@", node.text)
     text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    printable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
     source = f" (from {node.written})" if "${" in node.written and len(node.written) <= _SHOWN else ""
-    return f"is {printable if is_decimal(printable) else repr(printable)}{source}"
+    return f"is {text if is_decimal(text) else repr(text)}{source}"
 
 
 def _problem(document: Document, detail: ErrorDetails) -> Problem:

@@ -142,6 +142,12 @@ def test_a_symbolic_link_stays_one(path: Path, tmp_path: Path) -> None:
     assert "percent:  8 " in path.read_text()
 
 
+def test_the_shell_completes_names_of_routes(path: Path) -> None:
+    words = {"COMP_WORDS": f"strangler shift -c {path} or", "COMP_CWORD": "4", "_STRANGLER_COMPLETE": "bash_complete"}
+    result = CliRunner().invoke(main, prog_name="strangler", env=words)
+    assert result.stdout == "plain,orders\n"
+
+
 def test_what_somebody_else_wrote_meanwhile_is_not_lost(path: Path) -> None:
     with pytest.raises(ChangedMeanwhileError):
         replace_content(path, b"what was read", b"new")

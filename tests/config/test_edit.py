@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.config.edit import Edit, EditError, set_percent
@@ -141,6 +141,7 @@ def test_the_problems_of_a_refused_file_are_at_hand() -> None:
     assert [problem.line for problem in refused.value.loaded.problems] == [7]
 
 
+@settings(deadline=None)
 @given(st.sampled_from([EVERYTHING, LITTLE]), st.integers(0, 10_000), st.sampled_from(["orders", "order-page"]))
 def test_a_shift_there_and_back_is_no_change(text: str, hundredths: int, route: str) -> None:
     first = set_percent(text, "f", route, 77.77, {}).after

@@ -286,6 +286,22 @@ def test_secrets_are_never_shown() -> None:
     assert "hush" not in "".join(shown)
 
 
+def test_a_message_is_one_line_that_a_terminal_can_show() -> None:
+    long, odd = "x" * 1_000_000, "\\e[2J\\n"
+    for found in (problems(TOP + f"workers: {long}"), problems(TOP + f'"{odd}": 1'), problems(TOP + f'state: "{odd}"')):
+        assert len(found) == 1
+        assert len(found[0]) < 1000
+        assert found[0].isprintable()
+
+
+def test_what_could_not_be_a_routes_file_is_refused_before_it_takes_long() -> None:
+    start = time.process_time()
+    assert "more than 1000000 values" in problems("- \n" * 5_000_000)[0]
+    found = problems(TOP + "".join(f"k{number}: 1\n" for number in range(20_000)))
+    assert found[-1] == "f: 10000 more problems; mend these first"
+    assert time.process_time() - start < 8
+
+
 def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     for path in (tmp_path / "none.yaml", tmp_path, Path("a\0b")):
         loaded = load(path, {})

@@ -11,6 +11,7 @@ _ERRORS: list[tuple[str, str]] = [
     (TOP + "admin: {listen: '0.0.0.0:81'}", "f:7:17: admin.listen is '0.0.0.0:81'; without admin.token only a loopback address may be bound"),
     (TOP + "admin: {listen: '10.0.0.1:81', token: ''}", "without admin.token only a loopback"),
     (TOP + "listen: 127.0.0.1:8081", "f:7:9: listen and admin.listen both take port 8081"),
+    (TOP + "listen: localhost:8081", "listen and admin.listen both take port 8081"),
     (TOP + "listen: 0.0.0.0:8081", "listen and admin.listen both take port 8081"),
     (TOP + "limits: {header_bytes: 10}", "f:7:24: limits.header_bytes is 10; no real header fits; it must be 1KiB at least"),
     # upstreams
