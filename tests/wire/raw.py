@@ -272,6 +272,10 @@ def deliveries(cases: Iterable[Case]) -> list[ParameterSet]:
     ]
 
 
+def _is_probe(target: bytes) -> bool:
+    return target.endswith(PROBE_TARGET)
+
+
 class Playlist:
     """The upstream's script for a case: each request takes the next of `scripts`; probes are answered aside."""
 
@@ -281,7 +285,7 @@ class Playlist:
     async def __call__(self, connection: Connection) -> None:
         while not connection.is_closed:
             taken = connection.taken
-            if (await connection.read_head()).split(b" ", 2)[1] == PROBE_TARGET:
+            if _is_probe((await connection.read_head()).split(b" ", 2)[1]):
                 await connection.read_request()
                 connection.requests.pop()
                 await connection.send(_PROBE_ANSWER)
@@ -291,8 +295,10 @@ class Playlist:
                 return  # the request was not read whole: what follows on this connection is no request
 
 
-async def run(case: Case, proxy: Proxy, upstream: ScriptedUpstream, delivery: Delivery = "whole") -> None:
-    """Play `case` and compare; raises AssertionError with both sides shown."""
+async def run(
+    case: Case, proxy: Proxy, upstream: ScriptedUpstream, delivery: Delivery = "whole", probe: bytes = PROBE_TARGET
+) -> None:
+    """Play `case` and compare; raises AssertionError with both sides shown. `probe`: a target that `upstream` gets."""
     await upstream.renew()
     upstream.script = Playlist(case.upstream or (answer(OK),))
     upstream.drips = delivery == "byte by byte"
@@ -301,7 +307,7 @@ async def run(case: Case, proxy: Proxy, upstream: ScriptedUpstream, delivery: De
         async with asyncio.timeout(CASE_TIMEOUT_S):
             await _play(case, client, delivery)
             answers = await _collect(case, client)
-            await _check_end(case, client)
+            await _check_end(case, client, probe)
             if case.upstream_ends:
                 await _check_upstream_ended(upstream)
         _check_answers(case, proxy, answers)
@@ -339,11 +345,11 @@ async def _collect(case: Case, client: Client) -> list[Message]:
     return answers()
 
 
-async def _check_end(case: Case, client: Client) -> None:
+async def _check_end(case: Case, client: Client, probe: bytes) -> None:
     if case.end != "open":
         return
     before = len(client.received)
-    await client.send(PROBE)
+    await client.send(PROBE.replace(PROBE_TARGET, probe))
     await client.wait_for(lambda: client.received.endswith(PROBE_BODY))
     probed = read_responses(bytes(client.received[before:]), [b"GET"], client.end != "open")
     assert [a.body for a in probed] == [PROBE_BODY], f"the connection is out of step: {bytes(client.received)!r}"
@@ -405,7 +411,7 @@ def _check_answer(got: Message, wanted: Message, proxy: Proxy, case: Case) -> No
 def _check_reached(case: Case, proxy: Proxy, upstream: ScriptedUpstream) -> None:
     wanted = [message for request in case.reaches for message in read_requests(request)]
     raw = [bytes(c.received) for c in upstream.connections]
-    got = [m for data in raw for m in read_requests(data) if m.start.split(b" ")[1:2] != [PROBE_TARGET]]
+    got = [m for data in raw for m in read_requests(data) if not _is_probe([*m.start.split(b" "), b""][1])]
     if case.may_start:
         got = [m for m in got if m.is_complete]
     assert len(got) == len(wanted), f"{len(got)} requests reached the upstream instead of {len(wanted)}"
