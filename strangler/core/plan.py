@@ -36,6 +36,7 @@ class Reason(StrEnum):
     OVERRIDE = "override"
     SPLIT_HEADER = "split_header"
     PERCENT = "percent"  # split.percent is 0 or 100, or the bucket of the sticky key decided
+    UNPLANNED = "unplanned"  # refused before it was looked at
     CHANCE = "chance"  # no sticky key was present: decided by chance
 
 
@@ -50,3 +51,7 @@ class Plan(NamedTuple):
     sticky_key: bytes | None = None
     shadow: bool = False
     refusal: Problem | None = None  # what the worker answers instead of forwarding
+
+
+UNPLANNED = Plan(None, Arm.LEGACY, LEGACY, Reason.UNPLANNED)
+"""Of a request that could not be read."""

@@ -17,9 +17,10 @@ from strangler.core.settings import LimitSettings
 from strangler.core.trust import TrustedProxies
 from strangler.wire.body import Body
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
+from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
 from strangler.wire.parse import Answer
-from strangler.wire.request import Request, parse_request
+from strangler.wire.request import Request, parse_request, unreadable
 from strangler.wire.story import Story
 from strangler.wire.tunnel import Tunnel
 
@@ -45,12 +46,15 @@ class ClientPort:
         self,
         loop: asyncio.AbstractEventLoop,
         limits: LimitSettings,
+        request_type: type[Request],
         serve: "Callable[[ClientConnection], Coroutine[None, None, None]]",
         trusted: TrustedProxies,
         on_crash: Callable[[Exception], None],
     ) -> None:
         self.loop = loop
         self.limits = limits
+        self.request_type = request_type
+        """What requests are made as: the story adds what it knows to the same object, which saves one a request."""
         self.serve = serve
         self.trusted = trusted
         self.on_crash = on_crash
@@ -171,7 +175,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._receive = self._receive_head
         limit = self.port.limits.idle_timeout_s
-        self.deadline = math.inf if limit is None else self.port.loop.time() + limit
+        self.deadline = math.inf if limit is None else now() + limit
         self._resume()
         if self._ahead:
             waiting, self._ahead = bytes(self._ahead), bytearray()
@@ -335,7 +339,7 @@ class ClientConnection(asyncio.Protocol):
             self._begin_request(data[: end + 4], data[end + 4 :])
 
     def _begin_request(self, raw: bytes, rest: bytes) -> None:
-        request = parse_request(raw, self.forwarded)
+        request = parse_request(raw, self.forwarded, self.port.request_type)
         if isinstance(request, Problem):
             self._refuse(request)
             return
@@ -445,13 +449,13 @@ class ClientConnection(asyncio.Protocol):
         """Hand the story a request that it can only refuse; the connection is not read from any more."""
         self._receive = self._ignore
         self._ahead = bytearray()
-        self.request = Request.unreadable(refusal, self.peer_ip)
+        self.request = unreadable(self.port.request_type, refusal, self.peer_ip)
         self.port.active.add(self)
         self.story.wake()
 
     def _expect_head(self) -> None:
         limit = self.port.limits.header_timeout_s
-        self.deadline = math.inf if limit is None else self.port.loop.time() + limit
+        self.deadline = math.inf if limit is None else now() + limit
 
     # Time, and ends
 
@@ -463,7 +467,7 @@ class ClientConnection(asyncio.Protocol):
             self._touch(self.port.limits.idle_timeout_s or math.inf)
 
     def _touch(self, seconds: float) -> None:
-        self.deadline = self.port.loop.time() + seconds
+        self.deadline = now() + seconds
 
     def _is_waiting_for_client(self, request: Request, exchange: Exchange) -> bool:
         if exchange.answer is None:

@@ -6,7 +6,7 @@ from strangler.core.head import RequestHead
 from strangler.core.headers import ForwardedFields
 from strangler.core.problem import Problem
 from strangler.core.trust import TrustedProxies
-from strangler.wire.request import parse_request
+from strangler.wire.request import Request, parse_request
 
 _ANYWHERE = "localhost"
 
@@ -29,7 +29,7 @@ def described_head(method: str, url: str, headers: Iterable[tuple[str, str]], cl
             raise DescriptionError("a request has no line breaks in its method, URL or headers; leave them out")
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in pairs)]
     raw = "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
-    head = parse_request(raw, ForwardedFields(client_ip, b"http", TrustedProxies(())))
+    head = parse_request(raw, ForwardedFields(client_ip, b"http", TrustedProxies(())), Request)
     if isinstance(head, Problem):
         raise DescriptionError(f"the proxy would answer {head.status}: {head.title}")
     return head

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from strangler.core.fault import Fault
 from strangler.core.settings import TlsSettings, Url
+from strangler.wire.clock import now
 from strangler.wire.upstream import UpstreamConnection
 
 IDLE_S = 30.0
@@ -66,7 +67,7 @@ class Pool:
         if self._is_closed or len(self._idle) >= _MAX_IDLE:
             connection.close()
             return
-        connection.idle_since = self._loop.time()
+        connection.idle_since = now()
         self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
@@ -108,7 +109,7 @@ class Pool:
 
     def _is_alive(self, connection: UpstreamConnection) -> bool:
         """Ask the kernel whether the peer has closed: its FIN may be there and not read yet."""
-        if self._loop.time() - connection.idle_since < _PEER_CHECK_AFTER_S:
+        if now() - connection.idle_since < _PEER_CHECK_AFTER_S:
             return True
         peer: socket.socket | None = connection.transport.get_extra_info("socket")
         if peer is None:

@@ -1,5 +1,7 @@
 """One request of a client: its head, and what becomes of it while it is served."""
 
+from typing import TypeVar
+
 from strangler.core.fault import Fault
 from strangler.core.head import RequestHead
 from strangler.core.headers import ForwardedFields
@@ -31,23 +33,29 @@ class Request(RequestHead):
     is_answered: bool
     """True once a byte of an answer has been written."""
 
-    @classmethod
-    def unreadable(cls, refusal: Problem, client_ip: bytes) -> "Request":
-        """Stands for bytes that are no request, so that the refusal is told like any other end."""
-        request = cls(b"", b"", b"", None, b"", {}, client_ip)
-        request.section = _NOTHING
-        request.host_value = b""
-        request.is_absolute = False
-        request.refusal = refusal
-        request.body = None
-        request.exchange = None
-        request.fault = None
-        request.is_answered = False
-        return request
+
+_R = TypeVar("_R", bound=Request)
 
 
-def parse_request(raw: bytes, forwarded: ForwardedFields) -> Request | Problem:
-    """`raw` is one head, request line to empty line. What RFC 9112 calls invalid, or ambiguous, is a Problem."""
+def unreadable(kind: type[_R], refusal: Problem, client_ip: bytes) -> _R:
+    """Stands for bytes that are no request, so that the refusal is told like any other end."""
+    request = kind(b"", b"", b"", None, b"", {}, client_ip)
+    request.section = _NOTHING
+    request.host_value = b""
+    request.is_absolute = False
+    request.refusal = refusal
+    request.body = None
+    request.exchange = None
+    request.fault = None
+    request.is_answered = False
+    return request
+
+
+def parse_request(raw: bytes, forwarded: ForwardedFields, kind: type[_R]) -> _R | Problem:
+    """A new request of the class `kind`. What RFC 9112 calls invalid, or ambiguous, is a Problem.
+
+    `raw` is one head, request line to empty line.
+    """
     words = raw[: raw.find(b"\r\n")].split(b" ")
     if len(words) != 3:
         return BAD_REQUEST_LINE
@@ -69,7 +77,7 @@ def parse_request(raw: bytes, forwarded: ForwardedFields) -> Request | Problem:
             return BAD_REQUEST_LINE
         host, host_value = named, authority
     fields = section.fields
-    request = Request(method, target, path, query, host, fields, forwarded.client_ip(fields))
+    request = kind(method, target, path, query, host, fields, forwarded.client_ip(fields))
     request.section = section
     request.host_value = host_value
     request.is_absolute = authority is not None

@@ -7,6 +7,7 @@ from strangler.core.fault import Fault
 from strangler.core.framing import Kind
 from strangler.wire.body import Body
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
+from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
 from strangler.wire.parse import Answer, parse_answer
 from strangler.wire.tunnel import Tunnel
@@ -100,7 +101,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         exchange.has_bytes = True
         client = exchange.client
-        client.deadline = client.port.loop.time() + exchange.clocks.idle_s
+        client.deadline = now() + exchange.clocks.idle_s
         self._receive(data)
 
     def eof_received(self) -> bool:

@@ -1,6 +1,6 @@
 """One attempt at one upstream, up to the head of its answer: admit, connect, send, wait."""
 
-import random
+from random import random
 
 from strangler.core.admission import Permit, Refusal
 from strangler.core.bulkhead import Ticket, TicketState
@@ -9,6 +9,8 @@ from strangler.core.fault import Fault
 from strangler.core.methods import IDEMPOTENT
 from strangler.core.plan import Arm
 from strangler.core.result import Result
+from strangler.core.routes import Route
+from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
 from strangler.wire.pool import Pool
 from strangler.wire.upstream import UpstreamConnection
@@ -21,44 +23,32 @@ from strangler.worker.upstreams import Upstream
 class Attempt(Exchange):
     """An exchange, and what it holds until it is settled: a slot in the bulkhead and a place at an endpoint."""
 
-    __slots__ = ("_is_reported", "_plane", "endpoint", "permit", "retry_after_s", "started", "upstream")
+    __slots__ = ("_is_reported", "endpoint", "permit", "result", "retry_after_s", "upstream")
 
     endpoint: EndpointState
+    result: Result
+    """What it came to at the answer's head."""
 
-    def __init__(self, call: Call, plane: Plane, upstream: Upstream, started: float) -> None:
-        request = call.request
-        super().__init__(call.client, is_head=request.method == b"HEAD", may_upgrade=request.section.has_upgrade)
-        self._plane = plane
+    def __init__(self, call: Call, upstream: Upstream) -> None:
+        self.begin(call.client, is_head=call.method == b"HEAD", may_upgrade=call.section.has_upgrade)
         self.upstream = upstream
-        self.started = started
         self.permit: Permit | None = None
         self.retry_after_s: float | None = None
         """How long the upstream's own admission asks to wait, when it refused."""
         self._is_reported = False
 
-    def begin(self, permit: Permit) -> None:
-        """Admitted: choose an endpoint."""
-        self.permit = permit
-        if permit.change is not None:
-            self._plane.breaker_changed(permit.change)
-        self.endpoint = self.upstream.endpoints.pick(self.started, random.random)
-
-    def restart(self) -> None:
-        """As new, for another connection."""
-        self.fault = None
-        self.has_bytes = False
-
-    def report(self, result: Result, now: float) -> None:
+    def report(self, plane: Plane, result: Result, at: float) -> None:
         """Tell breaker and endpoint what came of it; the slot is kept until `settle`."""
+        self.result = result
         if self.permit is None:
             return
         self._is_reported = True
-        change = self.permit.report(result, now, random.random)
+        change = self.permit.report(result, at, random)
         if change is not None:
-            self._plane.breaker_changed(change)
-        moved = self.upstream.endpoints.report(self.endpoint, result, now)
+            plane.breaker_changed(change)
+        moved = self.upstream.endpoints.report(self.endpoint, result, at)
         if moved is not None:
-            self._plane.endpoint_changed(self.upstream, moved)
+            plane.endpoint_changed(self.upstream, moved)
 
     def settle(self) -> None:
         """Give back all that it holds. An exchange that is not complete is dropped."""
@@ -72,72 +62,77 @@ class Attempt(Exchange):
         self.permit = None
 
 
-async def make_attempt(call: Call, plane: Plane, upstream: Upstream, arm: Arm) -> tuple[Attempt, Result]:
-    """Try `upstream` once. The result is that of the response head, or a fault."""
-    now = plane.loop.time()
-    request, story = call.request, call.client.story
-    attempt = Attempt(call, plane, upstream, now)
+async def make_attempt(call: Call, plane: Plane, upstream: Upstream, arm: Arm) -> Attempt:
+    """Try `upstream` once. Its result is that of the response head, or a fault."""
+    started = now()
+    attempt = Attempt(call, upstream)
     call.attempts += 1
-    admitted = upstream.admission.admit(now)
+    admitted = upstream.admission.admit(started)
     if isinstance(admitted, Ticket):
-        admitted = await _wait_for_turn(call, plane, upstream, admitted)
+        admitted = await _wait_for_turn(call, upstream, admitted)
     if isinstance(admitted, Refusal):
         attempt.retry_after_s = admitted.retry_after_s
-        return attempt, Result(admitted.fault, None, plane.loop.time() - now)
-    attempt.begin(admitted)
-    pool = upstream.pool(attempt.endpoint)
-    connection = pool.take(once=request.method not in IDEMPOTENT)
-    fault: Fault | None = None
-    if connection is not None:
-        _send(call, plane, attempt, connection, pool, arm)
-        while attempt.answer is None and attempt.fault is None and request.fault is None:
-            await story
-    if connection is None or _is_stale(call, attempt):
-        attempt.restart()
-        connected = await _connect(call, plane, attempt, pool, arm)
-        if isinstance(connected, UpstreamConnection):
-            _send(call, plane, attempt, connected, pool, arm)
-            while attempt.answer is None and attempt.fault is None and request.fault is None:
-                await story
-        else:
-            fault = connected
+        attempt.result = Result(admitted.fault, None, now() - started)
+        return attempt
+    attempt.permit = admitted
+    if admitted.change is not None:
+        plane.breaker_changed(admitted.change)
+    attempt.endpoint = upstream.endpoints.pick(started, random)
+    fault = await _exchange_heads(call, plane, attempt, arm)
+    at = now()
     answer = attempt.answer
-    if answer is None:
-        fault = fault or request.fault or attempt.fault
-    now = plane.loop.time()
-    result = Result(fault, None if answer is None else answer.status, now - attempt.started)
-    attempt.report(result, now)
-    return attempt, result
+    attempt.report(plane, Result(fault, None if answer is None else answer.status, at - started), at)
+    return attempt
+
+
+async def _exchange_heads(call: Call, plane: Plane, attempt: Attempt, arm: Arm) -> Fault | None:
+    """Send the request, on an idle connection if there is one, and wait for the answer's head."""
+    story = call.client.story
+    route = call.plan.route
+    attempt.clocks = plane.clocks(attempt.upstream, route, arm)
+    pool = attempt.upstream.pool(attempt.endpoint)
+    connection = pool.take(once=call.method not in IDEMPOTENT)
+    while True:
+        is_new = connection is None
+        if connection is None:
+            connected = await _connect(call, attempt, pool)
+            if isinstance(connected, Fault):
+                return connected
+            connection = connected
+        _send(call, attempt, connection, pool, route, arm)
+        while attempt.answer is None and attempt.fault is None and call.fault is None:
+            await story
+        if attempt.answer is not None:
+            return None
+        if is_new or not _is_stale(call, attempt):
+            return call.fault or attempt.fault
+        attempt.fault = connection = None  # it had been closed while it was idle: once more, on a new one
 
 
 def _is_stale(call: Call, attempt: Attempt) -> bool:
-    """The idle connection had been closed, and the request may go onto another one (RFC 9110 section 9.2.2)."""
-    request = call.request
-    if attempt.fault is not Fault.RESET or attempt.has_bytes or request.method not in IDEMPOTENT:
+    """RFC 9110 section 9.2.2: an idempotent request may be sent again if its connection died without a byte."""
+    if attempt.fault is not Fault.RESET or attempt.has_bytes or call.method not in IDEMPOTENT:
         return False
-    return request.body is None or request.body.rewind()
+    return call.body is None or call.body.rewind()
 
 
-def _send(call: Call, plane: Plane, attempt: Attempt, connection: UpstreamConnection, pool: Pool, arm: Arm) -> None:
-    request, client = call.request, call.client
-    route = call.plan.route if call.plan is not None else None
-    clocks = plane.clocks(attempt.upstream, route, arm)
-    attempt.clocks = clocks
-    request.exchange = attempt
-    target = target_for(pool.url, route, arm, request.target)
-    head = request_head(request, target, client.forwarded, call.trace, attempt.upstream, pool.url)
-    body = request.body
+def _send(
+    call: Call, attempt: Attempt, connection: UpstreamConnection, pool: Pool, route: Route | None, arm: Arm
+) -> None:
+    clocks = attempt.clocks
+    call.exchange = attempt
+    target = target_for(pool.url, route, arm, call.target)
+    head = request_head(call, target, call.client.forwarded, call.trace, attempt.upstream, pool.url)
+    body = call.body
     is_sent = body is None or body.is_finished
-    client.deadline = plane.loop.time() + (clocks.response_s if is_sent else clocks.idle_s)
-    connection.send(attempt, head, body, chunked=request.section.is_chunked)
+    call.client.deadline = now() + (clocks.response_s if is_sent else clocks.idle_s)
+    connection.send(attempt, head, body, chunked=call.section.is_chunked)
 
 
-async def _connect(
-    call: Call, plane: Plane, attempt: Attempt, pool: Pool, arm: Arm
-) -> UpstreamConnection | Fault | None:
+async def _connect(call: Call, attempt: Attempt, pool: Pool) -> UpstreamConnection | Fault:
     """A new connection, or the fault. If the client leaves meanwhile, the connection goes to the pool."""
     arrived: list[UpstreamConnection | Fault] = []
-    request, story = call.request, call.client.story
+    story = call.client.story
     is_waiting = True
 
     def done(outcome: UpstreamConnection | Fault) -> None:
@@ -147,29 +142,28 @@ async def _connect(
         elif isinstance(outcome, UpstreamConnection):
             pool.give_back(outcome)
 
-    route = call.plan.route if call.plan is not None else None
-    pool.connect(plane.clocks(attempt.upstream, route, arm).connect_s, done)
-    while not arrived and request.fault is None:
+    pool.connect(attempt.clocks.connect_s, done)
+    while not arrived and call.fault is None:
         await story
     is_waiting = False
-    if request.fault is None:
+    if call.fault is None:
         return arrived[0]
     if arrived and isinstance(arrived[0], UpstreamConnection):
         pool.give_back(arrived[0])
-    return request.fault
+    return call.fault
 
 
-async def _wait_for_turn(call: Call, plane: Plane, upstream: Upstream, ticket: Ticket) -> Permit | Refusal:
+async def _wait_for_turn(call: Call, upstream: Upstream, ticket: Ticket) -> Permit | Refusal:
     """Wait in the bulkhead's queue, for as long as its `wait` allows and the client stays."""
     admission = upstream.admission
-    request, story = call.request, call.client.story
-    deadline = plane.loop.time() + admission.wait_s
+    story = call.client.story
+    deadline = now() + admission.wait_s
     ticket.on_turn = story.wake
-    timer = plane.loop.call_at(deadline, story.wake)
-    while ticket.state is TicketState.WAITING and request.fault is None and plane.loop.time() < deadline:
+    timer = call.client.port.loop.call_later(admission.wait_s, story.wake)
+    while ticket.state is TicketState.WAITING and call.fault is None and now() < deadline:
         await story
     timer.cancel()
-    if ticket.state is TicketState.GRANTED and request.fault is None:
-        return admission.resume(ticket, plane.loop.time())
+    if ticket.state is TicketState.GRANTED and call.fault is None:
+        return admission.resume(ticket, now())
     admission.give_up(ticket)
-    return Refusal(request.fault or Fault.FULL, max(1.0, admission.wait_s))
+    return Refusal(call.fault or Fault.FULL, max(1.0, admission.wait_s))

@@ -11,18 +11,17 @@ from strangler.wire.request import Request
 from strangler.worker.heads import Trace
 
 
-class Call:
-    """One request's story, as far as it got. Written by `handler.py` only; read by the record at the end."""
+class Call(Request):
+    """A request, and its story as far as it got. Written by the story only; read by the record at the end."""
 
     __slots__ = (
         "arm",
         "attempts",
         "client",
-        "fault",
+        "end",
         "is_fallback",
         "no_fallback",
         "plan",
-        "request",
         "results",
         "sent_bytes",
         "snapshot",
@@ -32,26 +31,43 @@ class Call:
         "upstream",
     )
 
-    def __init__(self, client: ClientConnection, request: Request, snapshot: Snapshot, started: float) -> None:
+    client: ClientConnection
+    snapshot: Snapshot
+    """The one that the request began with; a reload does not change it."""
+    started: float  # monotonic seconds
+    trace: Trace
+    plan: Plan
+    arm: str
+    """Who answered in the end: after a fallback, legacy. Empty until the request is planned."""
+    upstream: str
+    attempts: int
+    results: list[Result]
+    """Of all attempts at the upstream that is being tried."""
+    is_fallback: bool
+    no_fallback: NoFallback | None
+    status: int
+    end: Fault | str | None
+    """The fault that it ended with, as the log tells it."""
+    sent_bytes: int
+
+    def begin(self, client: ClientConnection, snapshot: Snapshot, plan: Plan, started: float) -> None:
+        """The story of this request begins."""
         self.client = client
-        self.request = request
         self.snapshot = snapshot
-        """The one that the request began with; a reload does not change it."""
-        self.started = started  # monotonic seconds
-        self.trace = Trace(request.section)
-        self.plan: Plan | None = None
-        self.arm: str = ""
-        """Who answered in the end: after a fallback, legacy."""
-        self.upstream = ""
-        self.attempts = 0
-        self.results: list[Result] = []
-        """Of all attempts at the upstream that is being tried."""
+        self.plan = plan
+        self.started = started
+        self.trace = Trace(self.section)
+        self.arm = self.upstream = ""
+        self.attempts = self.status = self.sent_bytes = 0
+        self.results = []
         self.is_fallback = False
-        self.no_fallback: NoFallback | None = None
-        self.status = 0
-        self.fault: Fault | str | None = None
-        self.sent_bytes = 0
+        self.no_fallback = self.end = None
 
     def refused(self, problem: Problem) -> None:
         self.status = problem.status
-        self.fault = problem.fault
+        self.end = problem.fault
+
+    @property
+    def is_resendable(self) -> bool:
+        """All of the request that has come could be sent again."""
+        return self.body is None or self.body.is_resendable

@@ -9,15 +9,15 @@
 What each step decides lives in `strangler.core`; what moves the bytes lives in `strangler.wire`.
 """
 
-import random
+from random import random
 
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
-from strangler.core.plan import LEGACY, Arm
+from strangler.core.plan import LEGACY, UNPLANNED, Arm
 from strangler.core.problem import Problem, problem_of, render
-from strangler.core.result import Result
 from strangler.core.retry import Retry, parse_retry_after
 from strangler.wire.client import ClientConnection
+from strangler.wire.clock import now
 from strangler.wire.tunnel import Tunnel
 from strangler.worker.attempt import Attempt, make_attempt
 from strangler.worker.call import Call
@@ -27,8 +27,9 @@ from strangler.worker.plane import Plane
 
 async def serve(client: ClientConnection, plane: Plane) -> None:
     """One client connection: request after request, until one side is done."""
-    while (request := await client.next_request()) is not None:
-        call = Call(client, request, plane.snapshot, plane.loop.time())
+    while (call := await client.next_request()) is not None:
+        assert isinstance(call, Call)
+        call.begin(client, plane.snapshot, UNPLANNED, now())
         try:
             await _answer(call, plane)
         finally:
@@ -36,75 +37,73 @@ async def serve(client: ClientConnection, plane: Plane) -> None:
 
 
 async def _answer(call: Call, plane: Plane) -> None:
-    # 1. Decide.
-    refusal = call.request.refusal or _decide(call, plane)
+    # 1. Decide which arm serves the request, and why; or why it is refused.
+    refusal = call.refusal
+    if refusal is None:
+        call.plan = plan = call.snapshot.plan(call, random, plane.is_killed)
+        call.arm = plan.arm
+        refusal = plan.refusal
     if refusal is not None:
         _refuse(call, plane, refusal, keep=False)
         return
-    plan = call.plan
-    assert plan is not None
-    # 2. Try the arm that was chosen; legacy instead, if that failed and it is safe.
-    attempt, result = await _try_upstream(call, plane, plan.upstream, plan.arm)
+    # 2. Try that arm; legacy instead, if that failed and it is safe.
+    attempt = await _try_upstream(call, plane, plan.upstream, plan.arm)
     try:
-        if plan.arm is Arm.CANDIDATE and _may_fall_back(call, plane, result):
+        if plan.arm is Arm.CANDIDATE and _may_fall_back(call, plane, attempt):
             attempt.settle()
-            plane.fell_back(call, result)
-            attempt, result = await _try_upstream(call, plane, LEGACY, Arm.LEGACY)
+            plane.fell_back(call, attempt.result)
+            attempt = await _try_upstream(call, plane, LEGACY, Arm.LEGACY)
         # 3. Pass on what came of it.
-        if result.fault is None:
+        fault = attempt.result.fault
+        if fault is None:
             await _pass_on(call, plane, attempt)
         else:
-            _fail(call, plane, result.fault, attempt.retry_after_s)
+            _fail(call, plane, fault, attempt.retry_after_s)
     finally:
         attempt.settle()
 
 
-def _decide(call: Call, plane: Plane) -> Problem | None:
-    """Which arm serves the request, and why; or why it is refused."""
-    plan = call.plan = call.snapshot.plan(call.request, random.random, plane.is_killed)
-    call.arm = plan.arm
-    return plan.refusal
-
-
-async def _try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> tuple[Attempt, Result]:
+async def _try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> Attempt:
     """All attempts at one upstream: the first, and the retries that its rules and its budget allow."""
     upstream = plane.upstreams[name]
+    retry = upstream.admission.retry
     call.upstream = name
     call.arm = arm
-    call.results = []
+    call.results.clear()
     while True:
-        attempt, result = await make_attempt(call, plane, upstream, arm)
+        attempt = await make_attempt(call, plane, upstream, arm)
+        result = attempt.result
         plane.attempted(upstream, result)
         call.results.append(result)
-        if result.cause not in upstream.admission.retry.when or call.request.fault is not None:
-            return attempt, result
-        decision = upstream.admission.retry.decide(
+        if result.cause not in retry.when or call.fault is not None:
+            return attempt
+        decision = retry.decide(
             upstream.admission.budget,
-            call.request.method,
+            call.method,
             call.results,
-            is_answer_started=call.request.is_answered,
-            is_body_resendable=call.request.body is None or call.request.body.is_resendable,
+            is_answer_started=call.is_answered,
+            is_body_resendable=call.is_resendable,
             retry_after_s=_retry_after(attempt, plane),
             deadline=None,
-            now=plane.loop.time(),
-            draw=random.random,
+            now=now(),
+            draw=random,
         )
         if not isinstance(decision, Retry):
-            return attempt, result
+            return attempt
         attempt.settle()
-        if not await _pause(call, plane, decision.after_s) or not _rewind(call):
-            return attempt, result
+        if not await _pause(call, decision.after_s) or not _rewind(call):
+            return attempt
 
 
-def _may_fall_back(call: Call, plane: Plane, result: Result) -> bool:
+def _may_fall_back(call: Call, plane: Plane, attempt: Attempt) -> bool:
     rules = plane.fallback_rules(call)
-    if result.cause not in rules.when or call.request.fault is not None:
+    if attempt.result.cause not in rules.when or call.fault is not None:
         return False
     call.no_fallback = rules.why_not(
-        call.request.method,
+        call.method,
         call.results,
-        is_answer_started=call.request.is_answered,
-        is_body_resendable=call.request.body is None or call.request.body.is_resendable,
+        is_answer_started=call.is_answered,
+        is_body_resendable=call.is_resendable,
         is_fenced=plane.is_fenced(call),
     )
     return call.no_fallback is None and _rewind(call)
@@ -112,31 +111,31 @@ def _may_fall_back(call: Call, plane: Plane, result: Result) -> bool:
 
 async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
     """The answer goes to the client as it comes; what is cut short there is cut short here."""
-    request, client, answer, body = call.request, call.client, attempt.answer, attempt.body
+    client, answer, body = call.client, attempt.answer, attempt.body
     assert answer is not None
     call.status = answer.status
     if call.arm == Arm.CANDIDATE:
-        plane.answered(call, call.results[-1])
-    arm = Arm(call.arm) if plane.exposes_arm else None
+        plane.answered(call, attempt.result)
+    arm = call.arm if plane.exposes_arm else None
     if answer.status == 101:
         await _tunnel(call, attempt, switch_head(answer, arm))
         return
-    section = request.section
+    section = call.section
     is_sized = body is None or answer.framing.kind is Kind.LENGTH
     chunked = not is_sized and not section.is_http10
     keep = section.keep_alive and (is_sized or chunked) and not client.port.is_draining
-    if request.body is not None:
-        request.body.release()
+    if call.body is not None:
+        call.body.release()
     locations = _locations(call, attempt)
     head = answer_head(answer, arm, locations, chunked=chunked, is_http10=section.is_http10, keep=keep)
     client.begin_answer(head + attempt.payload, body, chunked=chunked)
-    while not attempt.is_done and attempt.fault is None and request.fault is None:
+    while not attempt.is_done and attempt.fault is None and call.fault is None:
         await client.story
     call.sent_bytes = len(attempt.payload) if body is None else body.received_bytes
-    if attempt.is_done and request.fault is None:
+    if attempt.is_done and call.fault is None:
         client.end_request(keep=keep)
         return
-    call.fault = request.fault or attempt.fault
+    call.end = call.fault or attempt.fault
     client.cut()
 
 
@@ -144,11 +143,11 @@ async def _tunnel(call: Call, attempt: Attempt, head: bytes) -> None:
     """After a 101 the two sides talk to each other, for as long as they like."""
     client, connection = call.client, attempt.connection
     if connection is None or client.is_closed:
-        call.fault = call.request.fault or attempt.fault or Fault.RESET
+        call.end = call.fault or attempt.fault or Fault.RESET
         client.cut()
         return
     attempt.is_done = True
-    is_websocket = call.request.fields[b"upgrade"].lower() == b"websocket"
+    is_websocket = call.fields[b"upgrade"].lower() == b"websocket"
     tunnel = Tunnel(client, connection, is_websocket=is_websocket)
     client.start_tunnel(head, tunnel)
     while not tunnel.is_over:
@@ -160,7 +159,7 @@ async def _tunnel(call: Call, attempt: Attempt, head: bytes) -> None:
 def _fail(call: Call, plane: Plane, fault: Fault, retry_after_s: float | None) -> None:
     """No answer came that could be passed on."""
     if fault is Fault.CLIENT_GONE:
-        call.fault = fault
+        call.end = fault
         call.client.cut()
     else:
         _refuse(call, plane, problem_of(fault, retry_after_s), keep=fault.is_upstream or fault.is_unsent)
@@ -168,34 +167,34 @@ def _fail(call: Call, plane: Plane, fault: Fault, retry_after_s: float | None) -
 
 def _refuse(call: Call, plane: Plane, refusal: Problem, *, keep: bool) -> None:
     """Answer with a problem of our own. `keep`: the connection's framing is not in doubt."""
-    request, client = call.request, call.client
+    client = call.client
     call.refused(refusal)
-    if request.fault is Fault.CLIENT_GONE:
-        call.fault = Fault.CLIENT_GONE
+    if call.fault is Fault.CLIENT_GONE:
+        call.end = Fault.CLIENT_GONE
         client.cut()
         return
-    is_read = request.body is None or request.body.is_finished
-    keep = keep and request.section.keep_alive and is_read and not client.port.is_draining
+    is_read = call.body is None or call.body.is_finished
+    keep = keep and call.section.keep_alive and is_read and not client.port.is_draining
     request_id = call.trace.request_id.decode("latin-1")
-    is_head = request.method == b"HEAD"
+    is_head = call.method == b"HEAD"
     client.write_problem(render(refusal, request_id, plane.http_date(), close=not keep, bodyless=is_head))
     client.end_request(keep=keep)
 
 
-async def _pause(call: Call, plane: Plane, seconds: float) -> bool:
+async def _pause(call: Call, seconds: float) -> bool:
     """Wait before a retry; False if the client left meanwhile."""
-    until = plane.loop.time() + seconds
-    timer = plane.loop.call_at(until, call.client.story.wake)
-    while plane.loop.time() < until and call.request.fault is None:
+    until = now() + seconds
+    timer = call.client.port.loop.call_later(seconds, call.client.story.wake)
+    while now() < until and call.fault is None:
         await call.client.story
     timer.cancel()
-    return call.request.fault is None
+    return call.fault is None
 
 
 def _rewind(call: Call) -> bool:
     """Make ready to be sent once more."""
-    call.request.exchange = None
-    return call.request.body is None or call.request.body.rewind()
+    call.exchange = None
+    return call.body is None or call.body.rewind()
 
 
 def _retry_after(attempt: Attempt, plane: Plane) -> float | None:
@@ -205,7 +204,7 @@ def _retry_after(attempt: Attempt, plane: Plane) -> float | None:
 
 def _locations(call: Call, attempt: Attempt) -> Locations | None:
     """How to rewrite Location and Content-Location; None where the upstream sees the client's own paths."""
-    route = call.plan.route if call.plan is not None and call.arm == Arm.CANDIDATE else None
-    if route is None or not route.is_moved:
+    route = call.plan.route
+    if route is None or not route.is_moved or call.arm != Arm.CANDIDATE:
         return None
-    return Locations(route, attempt.endpoint.key.url, call.request.path, call.request.host_value)
+    return Locations(route, attempt.endpoint.key.url, call.path, call.host_value)

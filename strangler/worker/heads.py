@@ -90,7 +90,7 @@ def request_head(
     )
 
 
-def _endings() -> dict[tuple[Arm | None, bool, bool, bool], bytes]:
+def _endings() -> dict[tuple[str | None, bool, bool, bool], bytes]:
     endings = {}
     for arm in (None, *Arm):
         arm_line = b"" if arm is None else b"X-Strangler-Arm: %b\r\n" % arm.value.encode()
@@ -104,10 +104,11 @@ def _endings() -> dict[tuple[Arm | None, bool, bool, bool], bytes]:
 
 
 _ENDINGS = _endings()
+"""By arm (None: not told), chunked, HTTP/1.0, keep."""
 
 
 def answer_head(
-    answer: Answer, arm: Arm | None, locations: "Locations | None", *, chunked: bool, is_http10: bool, keep: bool
+    answer: Answer, arm: str | None, locations: "Locations | None", *, chunked: bool, is_http10: bool, keep: bool
 ) -> bytes:
     """The head for the client: as received, minus hop-by-hop fields, plus the arm (unless it is hidden: None)."""
     ending = _ENDINGS[arm, chunked, is_http10, keep]
@@ -116,9 +117,9 @@ def answer_head(
     return answer.head_of(locations.rewritten(answer.headers()), ending)
 
 
-def switch_head(answer: Answer, arm: Arm | None) -> bytes:
+def switch_head(answer: Answer, arm: str | None) -> bytes:
     """A 101 for the client (RFC 9110 section 7.8): its Upgrade belongs to it, and goes along."""
-    arm_line = b"" if arm is None else b"X-Strangler-Arm: %b\r\n" % arm.value.encode()
+    arm_line = b"" if arm is None else b"X-Strangler-Arm: %b\r\n" % arm.encode()
     upgrade = answer.fields.get(b"upgrade", b"")
     return answer.head(b"Connection: Upgrade\r\nUpgrade: %b\r\n%b\r\n" % (upgrade, arm_line))
 

@@ -15,6 +15,7 @@ from strangler.core.result import Result
 from strangler.core.routes import Route
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
+from strangler.wire.clock import now
 from strangler.wire.exchange import Clocks
 from strangler.wire.link import WorkerLink
 from strangler.wire.messages import BreakerChanged as BreakerChangedMessage
@@ -47,7 +48,7 @@ class Plane:
     def adopt(self, settings: Settings, generation: int) -> None:
         """New settings for all requests that begin from now on."""
         snapshot = Snapshot(settings, generation)
-        changes = self.upstreams.adopt(settings.upstreams, settings.limits.response_header_bytes, self.loop.time())
+        changes = self.upstreams.adopt(settings.upstreams, settings.limits.response_header_bytes, now())
         self.snapshot = snapshot
         self.exposes_arm = settings.expose_arm
         self._route_clocks: dict[str, Clocks] = {}
@@ -68,7 +69,7 @@ class Plane:
         return clocks
 
     def fallback_rules(self, call: Call) -> FallbackRules:
-        route = call.plan.route if call.plan is not None else None
+        route = call.plan.route
         if route is None:
             return _NO_FALLBACK
         rules = self._fallback_rules.get(route.name)
@@ -79,7 +80,7 @@ class Plane:
     def is_fenced(self, call: Call) -> bool:
         """True if the candidate took a write of this caller lately."""
         found = self._fence_key(call)
-        return found is not None and self._fence.is_fenced(*found, self.loop.time())
+        return found is not None and self._fence.is_fenced(*found, now())
 
     # What happened
 
@@ -88,21 +89,21 @@ class Plane:
 
     def fell_back(self, call: Call, result: Result) -> None:
         call.is_fallback = True
-        route = call.plan.route if call.plan is not None else None
+        route = call.plan.route
         cause = result.cause
         self._record.fell_back(route.name if route is not None else "", str(cause))
 
     def answered(self, call: Call, upstream_result: Result) -> None:
         """The head of an answer is about to be passed on."""
-        if call.arm == Arm.CANDIDATE and is_fencing(call.request.method, upstream_result):
+        if call.arm == Arm.CANDIDATE and is_fencing(call.method, upstream_result):
             found = self._fence_key(call)
             rules = self.fallback_rules(call)
             if found is not None and rules.fence_s:
-                self._fence.record(*found, self.loop.time(), rules.fence_s)
+                self._fence.record(*found, now(), rules.fence_s)
 
     def record(self, call: Call) -> None:
         """The request is over."""
-        self._record.write(call, self.loop.time())
+        self._record.write(call, now())
 
     def breaker_changed(self, change: BreakerChanged) -> None:
         self._log.warning(
@@ -149,9 +150,9 @@ class Plane:
 
     def _fence_key(self, call: Call) -> tuple[str, bytes] | None:
         plan = call.plan
-        if plan is None or plan.route is None:
+        if plan.route is None:
             return None
-        key = plan.sticky_key or plan.route.split.sticky_key(call.request)
+        key = plan.sticky_key or plan.route.split.sticky_key(call)
         return None if key is None else (plan.route.settings.split.group, key)
 
 

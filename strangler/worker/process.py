@@ -20,6 +20,7 @@ from strangler.wire.logs import LogWriter
 from strangler.wire.messages import Hello, KillSwitch, LoadedGeneration, Push, ToWorker, decode_settings
 from strangler.wire.numbers import Numbers
 from strangler.wire.start import StartError, WorkerStart
+from strangler.worker.call import Call
 from strangler.worker.handler import serve
 from strangler.worker.plane import Plane
 from strangler.worker.record import Record
@@ -55,6 +56,7 @@ class Worker:
         self._port = ClientPort(
             loop,
             settings.limits,
+            Call,
             lambda client: serve(client, self._plane),
             TrustedProxies(settings.trusted_proxies),
             self._crashed,

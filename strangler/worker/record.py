@@ -70,13 +70,13 @@ class Record:
     def write(self, call: Call, now: float) -> None:
         """The request is over: count it and tell of it."""
         plan = call.plan
-        route = plan.route.name if plan is not None and plan.route is not None else ""
+        route = "" if plan.route is None else plan.route.name
         duration_s = now - call.started
         key = (route, call.arm, call.upstream)
         meter = self._meters.get(key)
         if meter is None:
             meter = self._meters[key] = _Meter(self._numbers, *key)
-        meter.by_class[0 if call.fault is Fault.CLIENT_GONE else call.status // 100].inc()
+        meter.by_class[0 if call.end is Fault.CLIENT_GONE else call.status // 100].inc()
         meter.duration.observe(duration_s)
         if not self._is_on:
             return
@@ -92,15 +92,13 @@ class Record:
             self._lines.clear()
 
     def _line(self, call: Call, route: str, duration_s: float) -> bytes:
-        request = call.request
-        plan = call.plan
         key = (
-            plan and plan.reason,
+            call.plan.reason,
             route,
             call.arm,
             call.upstream,
             call.status,
-            call.fault,
+            call.end,
             call.attempts,
             call.is_fallback,
             call.no_fallback,
@@ -108,15 +106,15 @@ class Record:
         middle = self._middles.get(key)
         if middle is None:
             middle = self._middle(call, route, key)
-        path = request.path
+        path = call.path
         request_id = call.trace.request_id
         return (
             b'{"time":"%b","level":"info","event":"request","client":"%b","method":"%b","path":%b,%b,'
             b'"duration_ms":%.3f,"bytes":%d,"request_id":%b%b'
         ) % (
             self._now(),
-            request.client_ip,
-            request.method,
+            call.client_ip,
+            call.method,
             b'"%b"' % path if _plain(path) else _quote(path),
             middle,
             duration_s * 1000,
@@ -130,10 +128,10 @@ class Record:
         told: dict[str, object] = {
             "route": route or None,
             "arm": call.arm or None,
-            "reason": call.plan.reason if call.plan is not None else None,
+            "reason": call.plan.reason,
             "upstream": call.upstream or None,
             "status": call.status or None,
-            "fault": call.fault,
+            "fault": call.end,
             "attempts": call.attempts,
         }
         if call.is_fallback:
@@ -162,14 +160,14 @@ def _quote(raw: bytes) -> bytes:
 
 def _fields(call: Call, route: str, duration_s: float) -> dict[str, object]:
     return {
-        "method": call.request.method.decode("latin-1"),
-        "path": call.request.path.decode("utf-8", "backslashreplace"),
+        "method": call.method.decode("latin-1"),
+        "path": call.path.decode("utf-8", "backslashreplace"),
         "route": route or None,
         "arm": call.arm or None,
-        "reason": call.plan.reason.value if call.plan is not None else None,
+        "reason": call.plan.reason.value,
         "upstream": call.upstream or None,
         "status": call.status or None,
-        "fault": str(call.fault) if call.fault else None,
+        "fault": str(call.end) if call.end else None,
         "attempts": call.attempts,
         "duration_ms": round(duration_s * 1000, 1),
         "request_id": call.trace.request_id.decode("latin-1"),
