@@ -10,6 +10,8 @@ from strangler.core.settings import GateSettings
 
 _Z_ONE_SIDED = 1.6448536269514722
 """95 %, one-sided: with it 3,000 pairs without a mismatch show a match share of 99.9 %, which is the default gate."""
+_Z_SURELY = 3.0
+"""For a refusal before `min_pairs`: a single early mismatch must not look like a verdict."""
 _RESAMPLES = 2000
 _P95 = 0.95
 MIN_ENDPOINT_PAIRS = 30
@@ -139,7 +141,8 @@ Check = tuple[list[str], list[str], int]
 
 
 def _match(evidence: Evidence, gate: GateSettings) -> Check:
-    low, high = wilson_bounds(evidence.matches, evidence.pairs)
+    low, _ = wilson_bounds(evidence.matches, evidence.pairs)
+    _, high = wilson_bounds(evidence.matches, evidence.pairs, _Z_SURELY)
     share = evidence.matches / evidence.pairs if evidence.pairs else 1.0
     wanted = _pairs_wanted(share, gate.min_match)
     if high < gate.min_match or (evidence.pairs >= gate.min_pairs and wanted is None):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from strangler.core.compare.accept import Accept
 from strangler.core.compare.jsonpath import write_path
@@ -59,15 +59,15 @@ class FoundState:
     def __init__(self, rules: CompareRules, today: date) -> None:
         self._rules = rules
         self._today = today
-        self._status: Difference | None = None
+        self._status: Site | None = None
         self._headers: list[tuple[str, Kind, Site]] = []
         self._body: list[tuple[BodyPath, Kind, Site]] = []
         self._used: set[int] = set()
         self._expired: set[int] = set()
 
     def status(self, legacy: int, candidate: int) -> None:
-        severity = status_severity(legacy, candidate)
-        self._status = Difference(Where.STATUS, None, Kind.VALUE, severity, legacy, candidate)
+        self._status = Site([])
+        self._status.add(status_severity(legacy, candidate), legacy, candidate)
 
     def header(self, name: str, kind: Kind, legacy: str | None, candidate: str | None) -> None:
         site = Site([rule for rule in self._rules.accept if rule.header == name and rule.is_about(kind)])
@@ -78,7 +78,8 @@ class FoundState:
     def body(self, path: BodyPath, kind: Kind, legacy: Value, candidate: Value) -> None:
         site = path.sites.get(kind)
         if site is None:
-            site = path.sites[kind] = Site([rule for rule in path.accepts if rule.is_about(kind)])
+            rules = [rule for rule in path.accepts if rule.is_about(kind)] if path.accepts else []
+            site = path.sites[kind] = Site(rules)
             self._body.append((path, kind, site))
         if site.rules and self._is_accepted(site, legacy, candidate):
             return
@@ -102,15 +103,14 @@ class FoundState:
         return True
 
     def comparison(self) -> Comparison:
-        differences = sorted(self._differences(), key=_reading_order)
+        differing = sorted(self._differing(), key=_reading_order)
         accepted = sum(1 for site in self._sites() if site.accepted and not site.count)
-        shown = tuple(differences[:MAX_DIFFERENCES])
         return Comparison(
-            outcome=_outcome(bool(differences), accepted),
-            severity=differences[0].severity if differences else None,
-            differences=shown,
+            outcome=_outcome(bool(differing), accepted),
+            severity=differing[0].site.severity if differing else None,
+            differences=tuple(map(_difference, differing[:MAX_DIFFERENCES])),
             accepted=accepted,
-            omitted=len(differences) - len(shown),
+            omitted=max(0, len(differing) - MAX_DIFFERENCES),
             rules_used=frozenset(self._used),
             rules_expired=frozenset(self._expired),
         )
@@ -119,19 +119,28 @@ class FoundState:
         yield from (site for _, _, site in self._headers)
         yield from (site for _, _, site in self._body)
 
-    def _differences(self) -> Iterable[Difference]:
+    def _differing(self) -> Iterable["_Differing"]:
         if self._status is not None:
-            yield self._status
+            yield _Differing(Where.STATUS, None, (), Kind.VALUE, self._status)
         for name, kind, site in self._headers:
             if site.count:
-                yield _difference(Where.HEADER, name, (), kind, site)
+                yield _Differing(Where.HEADER, name, (), kind, site)
         for path, kind, site in self._body:
             if site.count:
                 steps = path.steps
-                yield _difference(Where.BODY, write_path(steps), steps, kind, site)
+                yield _Differing(Where.BODY, write_path(steps), steps, kind, site)
 
 
-def _difference(in_: Where, path: str, steps: Steps, kind: Kind, site: Site) -> Difference:
+class _Differing(NamedTuple):
+    in_: Where
+    path: str | None
+    steps: Steps
+    kind: Kind
+    site: Site
+
+
+def _difference(differing: _Differing) -> Difference:
+    in_, path, steps, kind, site = differing
     return Difference(in_, path, kind, site.severity, site.legacy, site.candidate, steps, site.count)
 
 
@@ -144,6 +153,6 @@ def _outcome(is_different: bool, accepted: int) -> Outcome:
 _PLACES = {where: place for place, where in enumerate(Where)}
 
 
-def _reading_order(difference: Difference) -> tuple[int, int, str, str]:
+def _reading_order(differing: _Differing) -> tuple[int, int, str, str]:
     """Gravest first, then status, headers, body; never the order in which an object happened to list its keys."""
-    return difference.severity.rank, _PLACES[difference.in_], difference.path or "", difference.kind
+    return differing.site.severity.rank, _PLACES[differing.in_], differing.path or "", differing.kind

@@ -7,12 +7,13 @@ between legacy and legacy (noise). Shares are compared and not counts, since onl
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from strangler.core.compare.shapes import shape_of
 from strangler.core.compare.values import Comparison, Difference, Kind, Outcome, Where
 
-RELATIVE_THRESHOLD = 0.20
-ABSOLUTE_THRESHOLD = 0.0003
+RELATIVE_THRESHOLD = Fraction(20, 100)
+ABSOLUTE_THRESHOLD = Fraction(3, 10_000)
 _MAX_PATHS = 2000
 """Per route; an answer with random keys would fill the memory otherwise."""
 
@@ -52,8 +53,8 @@ class NoiseCount:
         return not (raw - noise > ABSOLUTE_THRESHOLD and raw - noise > RELATIVE_THRESHOLD * (raw + noise))
 
 
-def _share(count: int, pairs: int) -> float:
-    return count / pairs if pairs else 0.0
+def _share(count: int, pairs: int) -> Fraction:
+    return Fraction(count, pairs) if pairs else Fraction(0)
 
 
 class NoiseState:

@@ -4,7 +4,7 @@ import re
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 
 _PLAIN_DIGITS = 64
-_PLAIN_DECIMALS = 32
+_PLAIN_DECIMALS = 64
 _LONGEST_INT = 4000
 """CPython refuses `int(text)` beyond 4300 digits (and is quadratic in them)."""
 _SPAN = 20_000

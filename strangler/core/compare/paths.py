@@ -24,9 +24,12 @@ class PathState:
         """Differences found here, filled by FoundState."""
         self.is_alive = any(masks)
         """False if no rule can name a node below."""
-        self.accepts: tuple[Accept, ...] = patterns.accepted(masks, parent.accepts if parent else ())
+        self.accepts: tuple[Accept, ...] = parent.accepts if parent else ()
         """Accept rules that cover this path, an ancestor's included."""
-        self.unordered = patterns.unordered(masks)
+        self.unordered: Unordered | None = None
+        if self.is_alive:
+            self.accepts = patterns.accepted(masks, self.accepts)
+            self.unordered = patterns.unordered(masks)
 
     def child(self, step: Step) -> "PathState":
         found = self._children.get(step)

@@ -69,10 +69,11 @@ def _spaced(word: str) -> str:
 _ASSIGNED = re.compile(
     r"(?:" + "|".join(map(_spaced, _NAMES)) + r")"
     r"[\w.\-\[\]]{0,64}+"  # the rest of the name: tokenValue, cookies[0]
-    r"(?:\\*[\"'])?(?:\s|%20|\+){0,8}+(?:=>|[:=]|%3D|%3A|&#61;)(?:\s|%20|\+){0,8}+"
-    r"(?P<quote>\\*[\"'])?",
+    r"(?:\\*[\"']|&quot;|&#3[49];)?(?:\s|%20|\+){0,8}+(?:=>|[:=]|%3D|%3A|&#61;)(?:\s|%20|\+){0,8}+"
+    r"(?P<quote>\\*[\"']|&quot;|&#3[49];)?",
     re.IGNORECASE,
 )
+_ASSIGNING = re.compile("[:=%&]")
 _STRINGS = {'"': re.compile(r"(?:[^\"\\]|\\.)*+", re.DOTALL), "'": re.compile(r"(?:[^'\\]|\\.)*+", re.DOTALL)}
 _LINE = re.compile(r"[^\r\n<>\"']*")
 _WORD = re.compile(r"(?:(?:bearer|basic|digest|token)(?:\s|%20|\+)+)?[^\s&<>\"']*", re.IGNORECASE)
@@ -93,13 +94,31 @@ def _value_end(text: str, found: re.Match[str]) -> int:
     """A quoted value ends with its quote, one behind a colon with its line (`Authorization: Bearer x`), others at a
     blank. Where in doubt, later."""
     start, quote = found.end(), found["quote"]
+    if quote is None and text[start : start + 1] in ("{", "["):
+        return _closing_bracket(text, start)
     if quote is None:
         rest = _LINE if found[0].rstrip().endswith(":") else _WORD
         return rest.match(text, start).end()  # type: ignore[union-attr]
     if len(quote) == 1:
         return _STRINGS[quote].match(text, start).end()  # type: ignore[union-attr]
-    end = text.find(quote, start)  # an escaped quote: this text is a string within a string
+    end = text.find(quote, start)  # an escaped quote: a string within a string, or an attribute
     return len(text) if end < 0 else end
+
+
+_STRUCTURE = re.compile(r"\\*\"|[\[\]{}]")
+
+
+def _closing_bracket(text: str, start: int) -> int:
+    """Where the object or array ends that begins at `start`; brackets within strings do not count."""
+    depth, string = 0, ""
+    for found in _STRUCTURE.finditer(text, start):
+        if string or found[0].endswith('"'):
+            string = ("" if found[0] == string else string) if string else found[0]
+            continue
+        depth += 1 if found[0] in "{[" else -1
+        if not depth:
+            return found.end()
+    return len(text)
 
 
 _NAMING_ATTRIBUTES = ("name", "id", "key", "property", "type", "itemprop", "autocomplete")
@@ -138,7 +157,11 @@ def _names_secret(attribute: str, value: str) -> bool:
 
 def secret_spans(text: str, *, is_markup: bool = False) -> list[Span]:
     """All of them, in order, overlapping ones joined."""
-    found = [*card_spans(text), *assigned_spans(text), *(markup_spans(text) if is_markup else ())]
+    found = list(card_spans(text)) if len(text) >= _CARD_DIGITS[0] else []
+    if _ASSIGNING.search(text):  # most strings of an answer assign nothing, and are spared the long pattern
+        found += assigned_spans(text)
+    if is_markup:
+        found += markup_spans(text)
     joined: list[Span] = []
     for start, end in sorted(found):
         if joined and start < joined[-1][1]:

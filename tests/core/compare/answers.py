@@ -1,0 +1,48 @@
+"""Short ways to write answers and rules in tests."""
+
+import json
+from datetime import date
+from typing import Any
+
+from strangler.core.compare import Answer, Comparison, compare, compile_rules
+from strangler.core.settings import AcceptRule, CompareSettings, UnorderedRule
+
+TODAY = date(2026, 11, 23)
+Found = set[tuple[str, str | None, str, str]]
+
+
+def answer(body: Any = b"", media: str | None = "application/json", status: int = 200, **headers: str) -> Answer:
+    """Anything but bytes is written as JSON; `set_cookie=…` becomes a Set-Cookie field."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    fields = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    if media is not None:
+        fields.append((b"Content-Type", media.encode()))
+    return Answer(status, fields, data)
+
+
+def accept(path: str | None = None, **fields: str | None) -> AcceptRule:
+    rule: dict[str, str | None] = dict.fromkeys(("header", "kind", "abs", "rel", "owner", "until", "why"))
+    return AcceptRule(path=path, **{**rule, **fields})
+
+
+def settings(
+    *accepted: AcceptRule, headers: tuple[str, ...] = (), unordered: dict[str, str | None] | None = None
+) -> CompareSettings:
+    rules = tuple(UnorderedRule(path, key) for path, key in (unordered or {}).items())
+    return CompareSettings(headers, accepted, rules, ())
+
+
+def compared(legacy: Answer, candidate: Answer, rules: CompareSettings | None = None, **options: Any) -> Comparison:
+    return compare(legacy, candidate, compile_rules(rules or settings()), TODAY, **options)
+
+
+def trees(legacy: Any, candidate: Any, rules: CompareSettings | None = None) -> Comparison:
+    return compared(answer(legacy), answer(candidate), rules)
+
+
+def found(comparison: Comparison) -> Found:
+    return {(d.in_.value, d.path, d.kind.value, d.severity.value) for d in comparison.differences}
+
+
+def body(path: str, kind: str, severity: str) -> tuple[str, str | None, str, str]:
+    return "body", path, kind, severity

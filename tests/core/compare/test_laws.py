@@ -1,0 +1,166 @@
+"""What holds for all answers, whatever they are."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strangler.core.compare import Answer, Comparison, Kind, Outcome, Severity, parse_pattern
+from strangler.core.compare.align import align
+from strangler.core.compare.codings import undo_codings
+from strangler.core.compare.jsonpath import write_path
+from strangler.core.compare.numbers import canonical
+from strangler.core.compare.tree import Json, parse_json, parse_ndjson, write_json
+from tests.core.compare.answers import answer, compared, trees
+from tests.core.compare.answers import settings as rules_of
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 12)
+    | st.sampled_from([0.5, -1.5, 1e300])
+    | st.text("ab é\ud800", max_size=3)
+)
+KEYS = st.sampled_from(["id", "name", "a", "b c", "at", ""])
+DOCUMENTS = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=25
+)
+ROWS = st.lists(st.fixed_dictionaries({"id": st.integers(0, 6), "at": st.integers(0, 9), "name": SCALARS}), max_size=7)
+ANY = DOCUMENTS | ROWS | st.lists(st.integers(0, 3), max_size=12)
+
+MIRRORED = {Kind.MISSING: Kind.EXTRA, Kind.EXTRA: Kind.MISSING}
+
+
+def seen(comparison: Comparison) -> set[tuple[str | None, Kind, int]]:
+    return {(d.path, d.kind, d.count) for d in comparison.differences}
+
+
+@given(ANY)
+def test_anything_matches_itself(document: Any) -> None:
+    spread = json.dumps(document, indent=1).encode()
+    assert compared(answer(document), answer(spread)).outcome is Outcome.MATCH
+
+
+@given(
+    st.binary(max_size=60),
+    st.sampled_from(["text/html", "text/xml", "text/plain", "image/png", "application/json", ""]),
+)
+def test_any_bytes_match_themselves(body: bytes, media: str) -> None:
+    fields = [(b"Content-Type", media.encode()), (b"Set-Cookie", body), (b"Location", body)]
+    one = Answer(200, fields, body)
+    rules = rules_of(headers=("content-type", "set-cookie", "location"))
+    assert compared(one, one, rules).outcome is Outcome.MATCH
+
+
+@settings(max_examples=300)
+@given(ANY, ANY)
+def test_swapping_the_sides_mirrors_the_differences(one: Any, other: Any) -> None:
+    forth, back = trees(one, other), trees(other, one)
+    assert forth.outcome is back.outcome
+    assert seen(forth) == {(path, MIRRORED.get(kind, kind), count) for path, kind, count in seen(back)}
+
+
+@settings(max_examples=200)
+@given(ROWS, st.data())
+def test_swapping_the_sides_of_edited_rows_mirrors_the_differences(rows: list[Any], data: st.DataObject) -> None:
+    edited = data.draw(st.permutations(rows))[: data.draw(st.integers(0, 7))]
+    edited = [{**row, "at": data.draw(st.integers(0, 9))} for row in edited]
+    for rules in (rules_of(), rules_of(unordered={"$": None}), rules_of(unordered={"$": "id"})):
+        forth, back = trees(rows, edited, rules), trees(edited, rows, rules)
+        assert seen(forth) == {(path, MIRRORED.get(kind, kind), count) for path, kind, count in seen(back)}
+
+
+def shuffled(document: Any, draw: Any) -> Any:
+    if isinstance(document, dict):
+        return {key: shuffled(document[key], draw) for key in draw(st.permutations(list(document)))}
+    return [shuffled(element, draw) for element in document] if isinstance(document, list) else document
+
+
+@given(ANY, ANY, st.data())
+def test_order_of_keys_never_matters(one: Any, other: Any, data: st.DataObject) -> None:
+    assert seen(trees(one, other)) == seen(trees(shuffled(one, data.draw), shuffled(other, data.draw)))
+
+
+@given(ANY, ANY)
+def test_a_difference_is_found_if_and_only_if_there_is_one(one: Any, other: Any) -> None:
+    def exact(document: Any) -> str:
+        parsed = parse_json(json.dumps(document))
+        assert isinstance(parsed, Json)
+        return write_json(parsed.tree, sort_keys=True)
+
+    assert (trees(one, other).outcome is Outcome.MATCH) == (exact(one) == exact(other))
+
+
+@given(st.dictionaries(KEYS, SCALARS), KEYS, SCALARS)
+def test_a_new_field_is_additive_and_a_lost_one_breaking(fields: dict[str, Any], key: str, value: Any) -> None:
+    without = {name: held for name, held in fields.items() if name != key}
+    path = write_path((key,))
+    (added,) = trees(without, {**without, key: value}).differences
+    (lost,) = trees({key: value, **without}, without).differences
+    assert (added.path, added.kind, added.severity) == (path, Kind.EXTRA, Severity.ADDITIVE)
+    assert (lost.path, lost.kind, lost.severity) == (path, Kind.MISSING, Severity.BREAKING)
+
+
+@given(st.lists(st.integers(0, 5), max_size=12), st.lists(st.integers(0, 5), max_size=12))
+def test_alignment_accounts_for_every_element_once(left: list[int], right: list[int]) -> None:
+    alignment = align(left, right, wants_alike=True)
+    assert all(left[i] == right[j] for i, j in alignment.alike)
+    for side, length in ((0, len(left)), (1, len(right))):
+        spare = [place for gap in alignment.gaps for place in (gap.left, gap.right)[side]]
+        assert sorted([pair[side] for pair in alignment.alike] + spare) == list(range(length))
+
+
+@given(st.lists(st.integers(0, 3), max_size=12), st.data())
+def test_putting_in_is_never_called_reordering(left: list[int], data: st.DataObject) -> None:
+    right = list(left)
+    for _ in range(data.draw(st.integers(1, 4))):
+        right.insert(data.draw(st.integers(0, len(right))), data.draw(st.integers(0, 3)))
+    alignment = align(left, right)
+    assert not alignment.is_reordered
+    assert not any(gap.left for gap in alignment.gaps)
+
+
+DIGITS = st.text("0123456789", min_size=1, max_size=12)
+TOKENS = st.builds(
+    lambda sign, whole, fraction, exponent: sign + str(int(whole)) + fraction + exponent,
+    st.sampled_from(["", "-"]),
+    DIGITS | st.sampled_from(["0", "1000", "9" * 70, "1" + "0" * 70]),
+    st.just("") | DIGITS.map(".{}".format) | st.sampled_from([".0", ".10", "." + "0" * 70 + "1"]),
+    st.just("") | st.integers(-90, 90).map("e{}".format) | st.integers(0, 90).map("E+{}".format),
+)
+
+
+@settings(max_examples=300)
+@given(TOKENS, TOKENS)
+def test_canonical_numbers_are_equal_if_and_only_if_their_values_are(one: str, other: str) -> None:
+    assert (canonical(one) == canonical(other)) == (Decimal(one) == Decimal(other))
+    assert Decimal(canonical(one).decode()) == Decimal(one)
+    assert canonical(canonical(one).decode()) == canonical(one)
+
+
+@given(DOCUMENTS)
+def test_trees_survive_being_written(document: Any) -> None:
+    parsed = parse_json(json.dumps(document))
+    assert isinstance(parsed, Json)
+    assert parse_json(write_json(parsed.tree)) == parsed
+
+
+@given(st.text('[]{}",:0-1eE.+ntrf\\u\n ', max_size=40))
+def test_no_text_makes_the_parsers_raise(text: str) -> None:
+    parse_json(text)
+    parse_ndjson(text)
+
+
+@given(st.binary(max_size=80), st.sampled_from([b"gzip", b"deflate", b"br", b"zstd", b"gzip, br", b"x"]))
+def test_no_bytes_make_decoding_raise(body: bytes, coding: bytes) -> None:
+    undo_codings(body, [coding], limit=1000)
+
+
+@given(st.lists(st.text(max_size=6) | st.none(), max_size=4))
+def test_a_written_path_is_a_pattern_for_itself(steps: list[str | None]) -> None:
+    written = write_path(tuple(steps))
+    assert written.isprintable()
+    written.encode()
+    assert parse_pattern(written).reach(tuple(steps)) == len(steps)

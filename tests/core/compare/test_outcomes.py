@@ -1,0 +1,116 @@
+"""Status, outcomes, reasons, and the second look."""
+
+from typing import Any
+
+import pytest
+
+from strangler.core.compare import Answer, Comparison, Outcome, Reason, Severity, second_look
+from strangler.core.fault import Fault
+from tests.core.compare.answers import accept, answer, compared, found, settings, trees
+
+
+@pytest.mark.parametrize(
+    ("legacy", "candidate", "severity"),
+    [
+        (200, 201, "risky"),
+        (301, 302, "risky"),
+        (400, 422, "risky"),
+        (200, 302, "breaking"),
+        (200, 404, "breaking"),
+        (404, 200, "breaking"),
+        (200, 500, "breaking"),
+        (404, 503, "breaking"),
+    ],
+)
+def test_status_counts_by_class(legacy: int, candidate: int, severity: str) -> None:
+    comparison = compared(answer(status=legacy), answer(status=candidate))
+    assert found(comparison) == {("status", None, "value", severity)}
+    assert comparison.severity == severity
+
+
+def test_server_error_of_the_candidate_is_a_mismatch() -> None:
+    assert compared(answer({}), answer(b"oops", "text/plain", 500)).outcome is Outcome.MISMATCH
+
+
+def failed(fault: Fault) -> Answer:
+    return Answer(0, fault=fault)
+
+
+OK = answer({"a": 1})
+STREAM = answer(b"data: 1\n\n", "text/event-stream; charset=utf-8")
+PARTIAL = Answer(200, [], b"x", is_too_large=True)
+REASONS: dict[str, tuple[Answer, Answer, str]] = {
+    "legacy answers 500": (answer(status=500), OK, "legacy_error"),
+    "both answer 500": (answer(status=503), answer(status=503), "legacy_error"),
+    "legacy timed out": (failed(Fault.TIMEOUT), OK, "legacy_error"),
+    "both failed": (failed(Fault.CONNECT), failed(Fault.CONNECT), "legacy_error"),
+    "candidate refused": (OK, failed(Fault.CONNECT), "unavailable"),
+    "candidate reset": (OK, failed(Fault.RESET), "unavailable"),
+    "breaker open": (OK, failed(Fault.OPEN), "unavailable"),
+    "candidate timed out": (OK, failed(Fault.TIMEOUT), "timeout"),
+    "candidate timed out within the body": (OK, Answer(200, [], b"x", Fault.TIMEOUT), "timeout"),
+    "legacy too large": (PARTIAL, OK, "too_large"),
+    "candidate too large": (OK, PARTIAL, "too_large"),
+    "legacy streams events": (STREAM, OK, "streaming"),
+    "candidate streams events": (OK, STREAM, "streaming"),
+    "upgrade": (Answer(101), Answer(101), "streaming"),
+    "told to be a stream": (OK, Answer(200, is_streaming=True), "streaming"),
+}
+
+
+@pytest.mark.parametrize(("legacy", "candidate", "reason"), REASONS.values(), ids=REASONS)
+def test_pairs_that_say_nothing_are_not_comparable(legacy: Answer, candidate: Answer, reason: str) -> None:
+    assert compared(legacy, candidate) == Comparison(Outcome.NOT_COMPARABLE, Reason(reason))
+
+
+def test_dry_run_must_be_confirmed() -> None:
+    confirmed = answer({"a": 1}, x_strangler_shadow_handled="1")
+    assert compared(OK, OK, is_dry_run=True).reason is Reason.NOT_HANDLED
+    assert compared(OK, answer({}, x_strangler_shadow_handled="0"), is_dry_run=True).reason is Reason.NOT_HANDLED
+    assert compared(OK, confirmed, is_dry_run=True).outcome is Outcome.MATCH
+
+
+def test_severity_is_that_of_the_gravest_difference() -> None:
+    assert trees({"a": 1}, {"a": 1, "b": 1}).severity is Severity.ADDITIVE
+    assert trees({"a": 1}, {"a": 2, "b": 1}).severity is Severity.ADDITIVE
+    assert trees({"a": [1]}, {"a": [1, 2], "b": 1}).severity is Severity.RISKY
+    assert trees({"a": 1, "c": 1}, {"a": 1, "b": 1}).severity is Severity.BREAKING
+    assert trees({"a": 1}, {"a": 1}).severity is None
+
+
+def test_second_look_keeps_what_both_looks_share() -> None:
+    first = trees({"a": 1, "b": 1, "c": 1}, {"a": 2, "b": 2})
+    second = trees({"a": 3, "b": 3, "c": 1}, {"a": 4, "b": 3, "c": 1})
+    both = second_look(first, second)
+    assert found(both) == {("body", "$.a", "value", "value")}
+    assert (both.outcome, both.severity) == (Outcome.MISMATCH, Severity.VALUE)
+    assert both.differences[0].legacy == b"3"
+
+
+GONE: dict[str, tuple[Any, Any]] = {
+    "all equal": ({"a": 1}, {"a": 1}),
+    "another path": ({"a": 1, "b": 1}, {"a": 1, "b": 2}),
+    "another kind": ({"a": 1}, {"a": "1"}),
+}
+
+
+@pytest.mark.parametrize("second", GONE.values(), ids=GONE)
+def test_mismatch_that_is_gone_at_the_second_look_was_a_lag(second: tuple[Any, Any]) -> None:
+    looked = second_look(trees({"a": 1}, {"a": 2}), trees(*second))
+    assert looked == Comparison(Outcome.NOT_COMPARABLE, Reason.LAG)
+
+
+def test_accepted_at_the_second_look_is_gone_too() -> None:
+    rules = settings(accept("$.a", abs="1"))
+    looked = second_look(trees({"a": 1}, {"a": 5}, rules), trees({"a": 1}, {"a": 2}, rules))
+    assert looked.reason is Reason.LAG
+
+
+def test_second_look_that_could_not_be_had_keeps_its_reason() -> None:
+    looked = second_look(trees({"a": 1}, {"a": 2}), compared(OK, failed(Fault.TIMEOUT)))
+    assert looked.reason is Reason.TIMEOUT
+
+
+def test_only_a_mismatch_needs_a_second_look() -> None:
+    match = trees({"a": 1}, {"a": 1})
+    assert second_look(match, trees({"a": 1}, {"a": 2})) is match
