@@ -5,7 +5,7 @@ A bad file changes nothing: the settings that were in force stay, and the proble
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,7 +40,10 @@ class InForce:
 
 
 class ReloadState:
-    """Owns what is in force. `adopt` is called with each new one, before anything else can happen."""
+    """Owns what is in force. `adopt` is called with each new one, before anything else can happen.
+
+    `changes` yields when something has changed in one of these folders; it may raise OSError or RuntimeError.
+    """
 
     def __init__(
         self,
@@ -49,8 +52,10 @@ class ReloadState:
         first: Settings,
         in_force: InForce,
         adopt: Callable[[InForce], None],
+        changes: Callable[[list[Path]], AsyncIterator[object]] | None = None,
     ) -> None:
         self.in_force = in_force
+        self._changes = changes or _changes
         self._path = path
         self._environ = environ
         self._first = first
@@ -149,7 +154,7 @@ class ReloadState:
         try:
             while True:
                 folders = _folders(self._path)
-                async for _ in watchfiles.awatch(*folders, watch_filter=None, debounce=200, step=20, recursive=False):
+                async for _ in self._changes(folders):
                     self._hint_if_changed()
                     if _folders(self._path) != folders:
                         break
@@ -164,6 +169,10 @@ class ReloadState:
     def _hint_if_changed(self) -> None:
         if _stamp(self._path) != self._stamp:
             self._hint.set()
+
+
+def _changes(folders: list[Path]) -> AsyncIterator[object]:
+    return watchfiles.awatch(*folders, watch_filter=None, debounce=200, step=20, recursive=False)
 
 
 def needs_restart(first: Settings, now: Settings) -> tuple[str, ...]:

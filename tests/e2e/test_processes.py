@@ -429,7 +429,7 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in error
 
 
-async def test_modules_in_the_working_directory_are_not_taken_for_ours(start: StartProxy, tmp_path: Path) -> None:
+async def test_modules_in_the_working_directory_are_not_taken_for_ours(tmp_path: Path) -> None:
     (tmp_path / "structlog.py").write_text("raise SystemExit('not this one')\n")
     (tmp_path / "uvloop.py").write_text("raise SystemExit('nor this one')\n")
     proxy = Proxy(tmp_path, 1)

@@ -1,0 +1,184 @@
+"""Control's end of the links: who is let in, and what they are told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from strangler.control.kill_switch import OFF, KillSwitchState
+from strangler.control.links import LinksState
+from strangler.control.totals import TotalsState
+from strangler.wire.messages import (
+    BreakerChanged,
+    Bye,
+    FrameReader,
+    Hello,
+    KillSwitch,
+    LoadedGeneration,
+    Push,
+    Report,
+    ToControl,
+    ToWorker,
+    ValueCell,
+    encode_frame,
+)
+
+ATTEMPTS = "strangler_attempts_total"
+LABELS = ("legacy", "2xx")
+
+
+class ScriptedWorker:
+    """The other end of a link, one frame at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._frames: FrameReader[ToWorker] = FrameReader(ToWorker)  # type: ignore[arg-type]
+        self.heard: list[ToWorker] = []
+
+    def say(self, *messages: ToControl) -> None:
+        self.writer.write(b"".join(map(encode_frame, messages)))
+
+    async def hears(self, count: int) -> list[ToWorker]:
+        async with asyncio.timeout(5):
+            while len(self.heard) < count and (data := await self.reader.read(1 << 20)):
+                self.heard += self._frames.feed(data)
+        return self.heard
+
+    async def is_closed(self) -> bool:
+        async with asyncio.timeout(5):
+            while await self.reader.read(1 << 20):
+                pass
+        return True
+
+
+class Rig:
+    def __init__(self, path: Path) -> None:
+        self.links = LinksState(TotalsState(), 1, b"settings 1", OFF)
+        self._path = path
+        self._workers: list[ScriptedWorker] = []
+
+    async def connect(self, *messages: ToControl) -> ScriptedWorker:
+        worker = ScriptedWorker(*await asyncio.open_unix_connection(self._path))
+        self._workers.append(worker)
+        worker.say(*messages)
+        return worker
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.writer.close()
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    path = tmp_path / "link.sock"
+    rig = Rig(path)
+    server = await asyncio.get_running_loop().create_unix_server(rig.links.accept, str(path))
+    rig.links.set_living(frozenset({"a", "b"}))
+    yield rig
+    rig.close()
+    server.close()
+    rig.links.abort()
+    await asyncio.sleep(0.01)
+
+
+def hello(instance: str, generation: int = 1) -> Hello:
+    return Hello(0, instance, 4711, generation)
+
+
+def attempts(value: float) -> Report:
+    return Report([ValueCell(ATTEMPTS, LABELS, value)], [], [])
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - sockets tell their own tasks, not us
+            await asyncio.sleep(0.005)
+
+
+async def test_a_worker_that_is_up_to_date_is_only_told_the_kill_switch(rig: Rig) -> None:
+    worker = await rig.connect(hello("a"))
+    await until(lambda: rig.links.workers)
+    rig.links.turn(KillSwitchState(True, "later", "now"))
+    assert await worker.hears(2) == [KillSwitch(False, ""), KillSwitch(True, "later")]
+
+
+async def test_a_worker_that_is_behind_gets_the_settings_in_force(rig: Rig) -> None:
+    rig.links.publish(3, b"settings 3")
+    worker = await rig.connect(hello("a", generation=1))
+    assert await worker.hears(2) == [KillSwitch(False, ""), Push(3, b"settings 3")]
+
+
+async def test_new_settings_go_to_every_worker_and_are_acknowledged(rig: Rig) -> None:
+    workers = [await rig.connect(hello("a")), await rig.connect(hello("b"))]
+    await until(lambda: len(rig.links.workers) == 2)
+    rig.links.publish(2, b"settings 2")
+    for worker in workers:
+        assert (await worker.hears(2))[1] == Push(2, b"settings 2")
+    workers[0].say(LoadedGeneration(2))
+    await until(lambda: rig.links.workers["a"].generation == 2)
+    assert rig.links.workers["b"].generation == 1
+
+
+async def test_the_kill_switch_goes_to_every_worker(rig: Rig) -> None:
+    worker = await rig.connect(hello("a"))
+    await until(lambda: rig.links.workers)
+    rig.links.turn(KillSwitchState(True, "why", "now"))
+    assert await worker.hears(2) == [KillSwitch(False, ""), KillSwitch(True, "why")]
+
+
+async def test_a_worker_that_does_not_read_gets_only_the_newest_settings_later(rig: Rig) -> None:
+    worker = await rig.connect(hello("a"))
+    await until(lambda: rig.links.workers)
+    for generation in range(2, 102):
+        rig.links.publish(generation, bytes(1_000_000))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while not any(isinstance(message, Push) and message.generation == 101 for message in worker.heard):
+            await worker.hears(len(worker.heard) + 1)
+    assert len(worker.heard) < 20
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(encode_frame(hello("of a killed supervisor")), id="an unknown instance"),
+        pytest.param(encode_frame(attempts(1)), id="no hello"),
+        pytest.param(b"\xff" * 100, id="garbage"),
+        pytest.param(encode_frame(hello("a")) + b"\x00\x00\x00\x02\xc1\xc1", id="garbage after a hello"),
+    ],
+)
+async def test_who_does_not_belong_is_shown_out(rig: Rig, said: bytes) -> None:
+    worker = await rig.connect()
+    worker.writer.write(said)
+    assert await worker.is_closed()
+    await until(lambda: not rig.links.workers)
+    assert rig.links.totals.values() == {}
+
+
+async def test_the_numbers_of_a_worker_are_retired_when_it_is_dead_and_all_it_said_is_read(rig: Rig) -> None:
+    worker = await rig.connect(hello("a"), attempts(3))
+    await until(lambda: rig.links.totals.values())
+    rig.links.set_living(frozenset({"b"}))
+    assert rig.links.totals.instances == {"a"}, "its connection may still hold what it said last"
+    worker.say(attempts(5), Bye())
+    worker.writer.close()
+    await until(lambda: not rig.links.workers)
+    assert rig.links.totals.instances == frozenset()
+    assert rig.links.totals.counter(ATTEMPTS, *LABELS) == 5
+
+
+async def test_a_worker_that_only_lost_its_connection_is_not_retired(rig: Rig) -> None:
+    worker = await rig.connect(hello("a"), attempts(3))
+    await until(lambda: rig.links.totals.values())
+    worker.writer.close()
+    await until(lambda: not rig.links.workers)
+    await rig.connect(hello("a"), attempts(4))
+    await until(lambda: rig.links.totals.counter(ATTEMPTS, *LABELS) == 4)
+    assert rig.links.totals.instances == {"a"}
+
+
+async def test_why_a_breaker_changed_is_known(rig: Rig) -> None:
+    await rig.connect(hello("a"), BreakerChanged("orders", "closed", "open", "5 in a row"))
+    await until(lambda: rig.links.breaker_reasons == {"orders": "5 in a row"})
