@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from strangler.core.head import RequestHead
+from strangler.core.methods import SAFE
 from strangler.core.plan import BUCKETS, LEGACY, Arm, Plan, Reason
 from strangler.core.routes import Route
 
@@ -25,9 +26,11 @@ def decide(route: Route, head: RequestHead, draw: Draw) -> Plan:
 
 
 def shadow_percent(route: Route, method: bytes, arm: Arm) -> float:
-    """The share of such requests that get a shadow, 0 to 100."""
+    """The share of such requests that get a shadow, 0 to 100. Legacy never runs a write that the candidate ran."""
     shadow = route.shadow
-    return shadow.percent if shadow is not None and arm in shadow.arms and method in shadow.methods else 0
+    if shadow is None or arm not in shadow.arms or method not in shadow.methods:
+        return 0
+    return shadow.percent if arm is Arm.LEGACY or method in SAFE else 0
 
 
 def _by_header(route: Route, head: RequestHead) -> Plan | None:

@@ -106,6 +106,12 @@ class Body:
         self._waiting_bytes = 0
         self.resume()
 
+    def observe(self, tee: Tee) -> None:
+        """Show `tee` what has come so far, and all that comes. Before it is attached for the first time."""
+        for data in self._waiting:
+            tee.feed(data)
+        self.tee = tee
+
     def detach(self) -> None:
         """What comes from now on goes nowhere until it is attached anew."""
         self._out = None

@@ -66,6 +66,47 @@ class BreakerChanged(_Message, frozen=True):
     reason: str
 
 
+class CapturedAnswer(msgspec.Struct, array_like=True, frozen=True):
+    """What the client got. `head` is that of the upstream, as received; empty if no answer came (`fault`)."""
+
+    status: int
+    head: bytes
+    body: bytes  # as sent, codings on, framing off; empty if it is too large or streaming
+    fault: str | None
+    duration_s: float  # from the start of the attempt to the answer's head
+    size: int  # bytes of the whole body
+    is_too_large: bool
+    is_streaming: bool
+
+
+class CandidateFailed(msgspec.Struct, array_like=True, frozen=True):
+    """What the candidate did before legacy answered in its place. Exactly one of `fault` and `status` is set."""
+
+    fault: str | None
+    status: int | None
+    duration_s: float
+
+
+class Captured(_Message, frozen=True):
+    """One request whose client has its last byte, and the answer it got: what a shadow is made of."""
+
+    route: str
+    at: float  # Unix time of the request
+    method: bytes
+    target: bytes  # as received
+    host: bytes  # the Host that the client asked for
+    lines: bytes  # the header section for any upstream: less hop-by-hop fields, plus the proxy's own; Host is in it
+    body: bytes
+    is_body_complete: bool
+    request_id: bytes
+    traceparent: bytes
+    arm: str  # who answered
+    upstream: str
+    url: str  # the one of the upstream's that answered; empty if none did
+    answer: CapturedAnswer
+    failed: CandidateFailed | None
+
+
 class LoadedGeneration(_Message, frozen=True):
     """The worker now plans new requests on the settings of this generation."""
 
@@ -90,8 +131,20 @@ class KillSwitch(_Message, frozen=True):
     reason: str
 
 
-ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye
-ToWorker = Push | KillSwitch
+class ShadowRoom(msgspec.Struct, array_like=True, frozen=True):
+    route: str
+    room: int  # how many more captures of the route control takes from this worker; replaces what it said before
+    reason: str  # why none, if there is no room: the label of `strangler_shadow_dropped_total`
+
+
+class ShadowRooms(_Message, frozen=True):
+    """Whose captures are wanted. A route that was never named has no room, and what is not wanted costs nothing."""
+
+    rooms: list[ShadowRoom]
+
+
+ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured
+ToWorker = Push | KillSwitch | ShadowRooms
 
 
 class Adopt(_Message, frozen=True):

@@ -8,6 +8,7 @@ from strangler.core.result import Result
 from strangler.core.snapshot import Snapshot
 from strangler.wire.client import ClientConnection
 from strangler.wire.request import Request
+from strangler.worker.capture import Capture
 from strangler.worker.heads import Trace
 
 
@@ -17,6 +18,7 @@ class Call(Request):
     __slots__ = (
         "arm",
         "attempts",
+        "capture",
         "client",
         "end",
         "is_fallback",
@@ -49,6 +51,8 @@ class Call(Request):
     end: Fault | str | None
     """The fault that it ended with, as the log tells it."""
     sent_bytes: int
+    capture: Capture | None
+    """The copy for a shadow, if the request gets one."""
 
     def begin(self, client: ClientConnection, snapshot: Snapshot, plan: Plan, started: float) -> None:
         """The story of this request begins."""
@@ -62,6 +66,7 @@ class Call(Request):
         self.results = []
         self.is_fallback = False
         self.no_fallback = self.end = None
+        self.capture = None
 
     def refused(self, problem: Problem) -> None:
         self.status = problem.status

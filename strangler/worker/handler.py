@@ -43,6 +43,8 @@ async def _answer(call: Call, plane: Plane) -> None:
         call.plan = plan = call.snapshot.plan(call, random, plane.is_killed)
         call.arm = plan.arm
         refusal = plan.refusal
+        if plan.shadow:
+            call.capture = plane.captures.begin(call)
     if refusal is not None:
         _refuse(call, plane, refusal, keep=False)
         return
@@ -52,6 +54,8 @@ async def _answer(call: Call, plane: Plane) -> None:
         if plan.arm is Arm.CANDIDATE and _may_fall_back(call, plane, attempt):
             attempt.settle()
             plane.fell_back(call, attempt.result)
+            if call.capture is not None:
+                call.capture.failed = attempt.result
             attempt = await _try_upstream(call, plane, LEGACY, Arm.LEGACY)
         # 3. Pass on what came of it.
         fault = attempt.result.fault
@@ -59,6 +63,8 @@ async def _answer(call: Call, plane: Plane) -> None:
             await _pass_on(call, plane, attempt)
         else:
             _fail(call, plane, fault, attempt.retry_after_s)
+            if call.capture is not None and call.fault is None:
+                call.capture.tell_failed(call, attempt.result)
     finally:
         attempt.settle()
 
@@ -116,6 +122,8 @@ async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
     call.status = answer.status
     if call.arm == Arm.CANDIDATE:
         plane.answered(call, attempt.result)
+    if call.capture is not None:
+        call.capture.watch(answer, attempt.payload, body)
     arm = call.arm if plane.exposes_arm else None
     if answer.status == 101:
         await _tunnel(call, attempt, switch_head(answer, arm))
@@ -134,6 +142,8 @@ async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
     call.sent_bytes = len(attempt.payload) if body is None else body.received_bytes
     if attempt.is_done and call.fault is None:
         client.end_request(keep=keep)
+        if call.capture is not None:
+            call.capture.tell(call, attempt)
         return
     call.end = call.fault or attempt.fault
     client.cut()
@@ -154,6 +164,8 @@ async def _tunnel(call: Call, attempt: Attempt, head: bytes) -> None:
         await client.story
     call.sent_bytes = tunnel.sent_bytes
     client.end_tunnel()
+    if call.capture is not None:
+        call.capture.tell(call, attempt)
 
 
 def _fail(call: Call, plane: Plane, fault: Fault, retry_after_s: float | None) -> None:

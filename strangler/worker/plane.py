@@ -21,6 +21,7 @@ from strangler.wire.link import WorkerLink
 from strangler.wire.messages import BreakerChanged as BreakerChangedMessage
 from strangler.wire.numbers import Numbers
 from strangler.worker.call import Call
+from strangler.worker.capture import Captures
 from strangler.worker.record import Record
 from strangler.worker.upstreams import Upstream, Upstreams
 
@@ -38,6 +39,7 @@ class Plane:
         self.upstreams = Upstreams(loop)
         self.is_killed = False
         self.link: WorkerLink | None = None
+        self.captures = Captures(numbers)
         self._record = record
         self._fence = Fence()
         self._log = structlog.get_logger()
@@ -103,6 +105,8 @@ class Plane:
 
     def record(self, call: Call) -> None:
         """The request is over."""
+        if call.capture is not None:
+            call.capture.abandon()
         self._record.write(call, now())
 
     def breaker_changed(self, change: BreakerChanged) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import traceback
+from typing import cast
 
 import structlog
 import uvloop
@@ -17,7 +18,7 @@ from strangler.wire import logs
 from strangler.wire.client import ClientConnection, ClientPort
 from strangler.wire.link import WorkerLink
 from strangler.wire.logs import LogWriter
-from strangler.wire.messages import Hello, KillSwitch, LoadedGeneration, Push, ToWorker, decode_settings
+from strangler.wire.messages import Hello, KillSwitch, LoadedGeneration, Push, ShadowRooms, ToWorker, decode_settings
 from strangler.wire.numbers import Numbers
 from strangler.wire.start import StartError, WorkerStart
 from strangler.worker.call import Call
@@ -62,7 +63,7 @@ class Worker:
             self._crashed,
         )
         self._link = WorkerLink(start.link_path, self._hello, self._numbers, self._receive)
-        self._plane.link = self._link
+        self._plane.link = self._plane.captures.link = self._link
         self._servers: list[asyncio.Server] = []
         self._stop = asyncio.Event()
         self._ticks: set[asyncio.TimerHandle] = set()
@@ -77,7 +78,7 @@ class Worker:
         idle = asyncio.create_task(self._tick_idle())
         for descriptor in self._start.listen_fds:
             listener = socket.socket(fileno=descriptor)
-            server = await self._loop.create_server(lambda: ClientConnection(self._port), sock=listener, backlog=4096)
+            server = await self._loop.create_server(self._accept, sock=listener, backlog=4096)
             self._servers.append(server)
         self._log.info("worker.ready", generation=self._plane.snapshot.generation)
         await self._stop.wait()
@@ -90,6 +91,9 @@ class Worker:
         self._plane.measure()
         await self._link.close()
         self._plane.upstreams.close()
+
+    def _accept(self) -> asyncio.Protocol:
+        return cast(asyncio.Protocol, ClientConnection(self._port))
 
     async def _drain(self) -> None:
         """Accept no more, let what is under way finish within `limits.drain`."""
@@ -137,6 +141,8 @@ class Worker:
             self._plane.is_killed = message.on
         elif isinstance(message, Push):
             self._load(message)
+        elif isinstance(message, ShadowRooms):
+            self._plane.captures.set_rooms(message.rooms)
 
     def _load(self, push: Push) -> None:
         settings = decode_settings(push.settings)

@@ -1,0 +1,235 @@
+"""Copies for shadows: a request and the answer that its client got, kept while they stream, told once it is over.
+
+Nothing here is waited for. Control says how many captures of a route it can use (`ShadowRooms`); without room a request
+that would get a shadow costs a lookup and a count. What is too large, or too much at once, is dropped and counted.
+"""
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from strangler.core.result import Result
+from strangler.wire.body import Body
+from strangler.wire.link import WorkerLink
+from strangler.wire.messages import CandidateFailed, Captured, CapturedAnswer, ShadowRoom
+from strangler.wire.numbers import Numbers
+from strangler.wire.parse import Answer
+
+if TYPE_CHECKING:
+    from strangler.worker.attempt import Attempt
+    from strangler.worker.call import Call
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""Of one body, whatever `max_body` says: beyond it nothing is compared anyway, and a frame has its limit."""
+
+MAX_HELD_BYTES = 32 * 1024 * 1024
+"""Of all captures of a worker that are under way."""
+
+_STREAM = re.compile(rb"\r\ncontent-type:[ \t]*(?:text/event-stream|multipart/x-mixed-replace)", re.IGNORECASE)
+_AWAY = "link"
+_SHADOW = b"x-strangler-shadow"
+
+
+class Captures:
+    """All captures of a worker: how many are wanted, how many bytes they hold, and what becomes of them."""
+
+    def __init__(self, numbers: Numbers, max_held_bytes: int = MAX_HELD_BYTES) -> None:
+        self.held_bytes = 0
+        self.link: WorkerLink | None = None
+        self._numbers = numbers
+        self._max_held_bytes = max_held_bytes
+        self._rooms: dict[str, int] = {}
+        self._reasons: dict[str, str] = {}
+
+    def set_rooms(self, rooms: list[ShadowRoom]) -> None:
+        """What control says now."""
+        for room in rooms:
+            self._rooms[room.route] = room.room
+            self._reasons[room.route] = room.reason
+
+    def begin(self, call: "Call") -> "Capture | None":
+        """The plan says that the request gets a shadow: keep a copy of what comes. None: there is no room for it."""
+        route = call.plan.route
+        if route is None or route.settings.shadow is None or route.settings.candidate is None:
+            return None
+        if _SHADOW in call.fields and call.client.forwarded.is_trusted:
+            return None  # a shadow of another proxy's: its answer is compared there
+        room = self._rooms.get(route.name, 0)
+        if room <= 0:
+            self.dropped(route.name, self._reasons.get(route.name, _AWAY))
+            return None
+        self._rooms[route.name] = room - 1
+        capture = Capture(self, route.name, min(route.settings.shadow.max_body_bytes, MAX_BODY_BYTES))
+        if call.body is not None:
+            call.body.observe(capture.request)
+        return capture
+
+    def offer(self, capture: "Capture", message: Captured) -> None:
+        """Hand a finished capture to the link, if that has room."""
+        if self.link is None or not self.link.offer(message):
+            self.give_up(capture, _AWAY)
+
+    def give_up(self, capture: "Capture", reason: str) -> None:
+        """Control will not hear of it: its place is free again."""
+        self._rooms[capture.route] = self._rooms.get(capture.route, 0) + 1
+        self.dropped(capture.route, reason)
+
+    def dropped(self, route: str, reason: str) -> None:
+        self._numbers.counter("strangler_shadow_dropped_total", route, reason).inc()
+
+    def has_room_for(self, size: int) -> bool:
+        return self.held_bytes + size <= self._max_held_bytes
+
+
+class Copy:
+    """One body as far as it is kept; a `Tee` of a `Body`."""
+
+    __slots__ = ("_capture", "is_too_large", "parts", "size")
+
+    def __init__(self, capture: "Capture") -> None:
+        self._capture = capture
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.is_too_large = False
+
+    def feed(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size > self._capture.max_bytes:
+            self.is_too_large = True
+            self._capture.forget()
+        if self._capture.holds(len(data)):
+            self.parts.append(data)
+
+    def content(self) -> bytes:
+        return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+
+
+class Capture:
+    """The copy of one request and of its answer. Owned by its `Call`."""
+
+    __slots__ = (
+        "_at", "_captures", "_held_bytes", "answer", "failed", "is_forgotten", "is_over", "is_streaming", "max_bytes",
+        "request", "route",
+    )  # fmt: skip
+
+    def __init__(self, captures: Captures, route: str, max_bytes: int) -> None:
+        self._captures = captures
+        self._at = time.time()
+        self._held_bytes = 0
+        self.route = route
+        self.max_bytes = max_bytes
+        self.request = Copy(self)
+        self.answer = Copy(self)
+        self.is_streaming = False
+        self.failed: Result | None = None
+        """What the candidate did, if legacy answered in its place."""
+        self.is_forgotten = False
+        """Its bytes are gone, and none is kept any more."""
+        self.is_over = False
+        """Told, or given up."""
+
+    def watch(self, answer: Answer, payload: bytes, body: Body | None) -> None:
+        """The head of the answer that the client gets has come: keep what follows, unless it is a stream."""
+        if answer.status == 101 or _STREAM.search(answer.raw):
+            self.is_streaming = True
+            self.forget()
+        elif body is not None:
+            body.observe(self.answer)
+        elif payload:
+            self.answer.feed(payload)
+
+    def tell(self, call: "Call", attempt: "Attempt") -> None:
+        """The client has its last byte."""
+        if self.is_over:
+            return
+        answer = attempt.answer
+        copy = self.answer
+        self._offer(
+            call,
+            str(attempt.endpoint.key.url),
+            CapturedAnswer(
+                status=0 if answer is None else answer.status,
+                head=b"" if answer is None else answer.raw,
+                body=copy.content(),
+                fault=None,
+                duration_s=attempt.result.duration_s,
+                size=copy.size,
+                is_too_large=copy.is_too_large,
+                is_streaming=self.is_streaming,
+            ),
+        )
+
+    def tell_failed(self, call: "Call", result: Result) -> None:
+        """No answer came; the client got a problem of our own."""
+        if not self.is_over and result.fault is not None:
+            answer = CapturedAnswer(0, b"", b"", result.fault.value, result.duration_s, 0, False, False)
+            self._offer(call, "", answer)
+
+    def abandon(self) -> None:
+        """The request has ended. If nobody was told of it, its client did not get a whole answer."""
+        if not self.is_over:
+            self._give_up("unfinished")
+
+    def holds(self, size: int) -> bool:
+        """Whether so many bytes more are to be kept; what is too much for the worker ends this capture."""
+        if self.is_forgotten:
+            return False
+        if not self._captures.has_room_for(size):
+            self._give_up("memory")
+            return False
+        self._held_bytes += size
+        self._captures.held_bytes += size
+        return True
+
+    def forget(self) -> None:
+        """Let go of all bytes, and keep none from now on."""
+        self.is_forgotten = True
+        self.request.parts = []
+        self.answer.parts = []
+        self._captures.held_bytes -= self._held_bytes
+        self._held_bytes = 0
+
+    def _give_up(self, reason: str) -> None:
+        self.is_over = True
+        self.forget()
+        self._captures.give_up(self, reason)
+
+    def _offer(self, call: "Call", url: str, answer: CapturedAnswer) -> None:
+        self.is_over = True
+        request, failed = self.request, self.failed
+        message = Captured(
+            route=self.route,
+            at=self._at,
+            method=call.method,
+            target=call.target,
+            host=call.host_value,
+            lines=_lines(call),
+            body=request.content(),
+            is_body_complete=not self.is_forgotten and (call.body is None or call.body.is_finished),
+            request_id=call.trace.request_id,
+            traceparent=call.trace.traceparent,
+            arm=call.arm,
+            upstream=call.upstream,
+            url=url,
+            answer=answer,
+            failed=None if failed is None else _failed(failed),
+        )
+        self.forget()
+        self._captures.offer(self, message)
+
+
+def _failed(result: Result) -> CandidateFailed:
+    fault = result.fault
+    return CandidateFailed(None if fault is None else fault.value, result.status, result.duration_s)
+
+
+def _lines(call: "Call") -> bytes:
+    """The header section as any upstream gets it, but for that upstream's own edits."""
+    forwarded, section = call.client.forwarded, call.section
+    dropped = forwarded.dropped | call.trace.dropped if call.trace.dropped else forwarded.dropped
+    return b"%b%bVia: 1.%d strangler\r\n%b" % (
+        section.lines(dropped),
+        forwarded.lines(section.fields, call.host_value),
+        0 if section.is_http10 else 1,
+        call.trace.lines,
+    )
