@@ -75,16 +75,20 @@ class Permit:
 
 
 class Admission:
-    """What survives a reload of one upstream: breaker, bulkhead, retry budget."""
+    """What survives a reload of one upstream: breaker, bulkhead, retry budget.
 
-    __slots__ = ("_settings", "breaker", "budget", "bulkhead", "retry")
+    `settings` are those of this worker (`strangler.core.share`); the retry budget's floor is divided here.
+    """
 
-    def __init__(self, settings: UpstreamSettings) -> None:
+    __slots__ = ("_settings", "_workers", "breaker", "budget", "bulkhead", "retry")
+
+    def __init__(self, settings: UpstreamSettings, workers: int = 1) -> None:
         self._settings = settings
+        self._workers = workers
         self.breaker = Breaker(settings.name, settings.breaker)
         self.bulkhead = Bulkhead(settings.bulkhead)
         self.retry = RetryRules(settings.retry)
-        self.budget = _budget(settings)
+        self.budget = _budget(settings, workers)
 
     @property
     def wait_s(self) -> float:
@@ -113,15 +117,16 @@ class Admission:
         if following is not None:
             _wake(following)
 
-    def adopt(self, settings: UpstreamSettings, now: float) -> BreakerChanged | None:
+    def adopt(self, settings: UpstreamSettings, now: float, workers: int = 1) -> BreakerChanged | None:
         """Take over new settings. An unchanged part keeps its state; new URLs also start the breaker over."""
         old, self._settings = self._settings, settings
+        before, self._workers = self._workers, workers
         change = None
         if (old.breaker, old.urls, old.tls) != (settings.breaker, settings.urls, settings.tls):
             change = self.breaker.adopt(settings.breaker, now)
-        if old.retry != settings.retry:
+        if (old.retry, before) != (settings.retry, workers):
             self.retry = RetryRules(settings.retry)
-            self.budget = _budget(settings)
+            self.budget = _budget(settings, workers)
         if old.bulkhead != settings.bulkhead:
             for ticket in self.bulkhead.adopt(settings.bulkhead):
                 _wake(ticket)
@@ -143,8 +148,8 @@ class Admission:
         return Refusal(Fault.OPEN, self.breaker.retry_after_s(now))
 
 
-def _budget(settings: UpstreamSettings) -> RetryBudget:
-    return RetryBudget(settings.retry.budget if settings.retry is not None else 0.0)
+def _budget(settings: UpstreamSettings, workers: int) -> RetryBudget:
+    return RetryBudget(settings.retry.budget if settings.retry is not None else 0.0, workers)
 
 
 def _wake(ticket: Ticket) -> None:

@@ -176,14 +176,14 @@ def _pick_of_two(states: tuple[EndpointState, ...], now: float, draw: Callable[[
 
 
 class HealthState:
-    """The run of active checks of one endpoint, which starts as healthy."""
+    """The run of active checks of one endpoint, which starts as healthy unless it is known not to be."""
 
     __slots__ = ("_run", "_settings", "is_healthy")
 
-    def __init__(self, settings: HealthSettings) -> None:
+    def __init__(self, settings: HealthSettings, is_healthy: bool = True) -> None:
         self._settings = settings
         self._run = 0  # checks in a row that contradict `is_healthy`
-        self.is_healthy = True
+        self.is_healthy = is_healthy
 
     def report(self, is_good: bool) -> bool:
         """Learn one check. True if it changed `is_healthy`."""

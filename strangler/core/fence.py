@@ -7,6 +7,7 @@ fenced instead. That errs towards an error instead of stale data.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ class FenceMark(NamedTuple):
 
     group: str
     digest: bytes
-    """8 bytes of BLAKE2b over group and sticky key."""
+    """8 bytes of BLAKE2b over group and sticky key; empty: the whole group."""
     until: float
     """Monotonic seconds, a clock that the processes of one machine share."""
 
@@ -30,18 +31,18 @@ def is_fencing(method: bytes, result: Result) -> bool:
 
 
 class Fence:
-    """All fences of one worker: at most `capacity` callers (about 200 bytes each) and one time per group."""
+    """All fences that one process knows of: at most `capacity` callers (about 300 bytes each), one time per group."""
 
-    __slots__ = ("_capacity", "_groups", "_until")
+    __slots__ = ("_capacity", "_groups", "_marks")
 
     def __init__(self, capacity: int = 50_000) -> None:
         self._capacity = capacity
-        self._until: OrderedDict[bytes, float] = OrderedDict()  # the latest mark last
+        self._marks: OrderedDict[bytes, FenceMark] = OrderedDict()  # by digest, the latest mark last
         self._groups: dict[str, float] = {}
 
     def __len__(self) -> int:
         """Callers held, those whose time is over but who were not yet dropped included."""
-        return len(self._until)
+        return len(self._marks)
 
     def record(self, group: str, sticky_key: bytes, now: float, fence_s: float) -> FenceMark:
         """Fence a caller from now on. Returns the mark that the other workers are to merge."""
@@ -49,32 +50,50 @@ class Fence:
         self.merge(mark, now)
         return mark
 
-    def merge(self, mark: FenceMark, now: float) -> None:
-        """Take in a mark of this worker or another."""
+    def merge(self, mark: FenceMark, now: float) -> bool:
+        """Take in a mark of this worker or another. True if it was news."""
         self._drop_past(now)
-        held = self._until.get(mark.digest)
-        if mark.until <= (now if held is None else held):
-            return
-        if held is None and len(self._until) >= self._capacity:
-            self._groups[mark.group] = max(self._groups.get(mark.group, 0.0), mark.until)
-            return
-        self._until[mark.digest] = mark.until
-        self._until.move_to_end(mark.digest)
+        if not mark.digest:
+            return self._fence_group(mark, now)
+        held = self._marks.get(mark.digest)
+        if mark.until <= (now if held is None else held.until):
+            return False
+        if held is None and len(self._marks) >= self._capacity:
+            return self._fence_group(mark, now)
+        self._marks[mark.digest] = mark
+        self._marks.move_to_end(mark.digest)
+        return True
+
+    def marks(self, now: float) -> Iterator[FenceMark]:
+        """All that still hold: for a process that knows of none yet."""
+        for group, until in self._groups.items():
+            if until > now:
+                yield FenceMark(group, b"", until)
+        for mark in self._marks.values():
+            if mark.until > now:
+                yield mark
 
     def is_fenced(self, group: str, sticky_key: bytes, now: float) -> bool:
         """True while legacy must not answer reads of this caller and group in the candidate's place."""
         if now < self._groups.get(group, 0.0):
             return True
-        return now < self._until.get(_digest(group, sticky_key), 0.0)
+        mark = self._marks.get(_digest(group, sticky_key))
+        return mark is not None and now < mark.until
+
+    def _fence_group(self, mark: FenceMark, now: float) -> bool:
+        if mark.until <= max(now, self._groups.get(mark.group, 0.0)):
+            return False
+        self._groups[mark.group] = mark.until
+        return True
 
     def _drop_past(self, now: float) -> None:
         # Marks come in nearly the order in which they end (one length per route). One that outlasts those
         # behind it only keeps them in memory, within the capacity.
-        while self._until:
-            digest, until = next(iter(self._until.items()))
-            if until > now:
+        while self._marks:
+            digest, mark = next(iter(self._marks.items()))
+            if mark.until > now:
                 return
-            del self._until[digest]
+            del self._marks[digest]
 
 
 def _digest(group: str, sticky_key: bytes) -> bytes:

@@ -40,13 +40,15 @@ class NoRetry(StrEnum):
 class RetryBudget:
     """How many retries an upstream gets: a share of its attempts of the last 10 s, and 3 a second anyway.
 
-    It keeps retries from multiplying the load on an upstream that is failing because of load.
+    It keeps retries from multiplying the load on an upstream that is failing because of load. `workers` share the 3
+    a second among them.
     """
 
-    __slots__ = ("_share", "_window")
+    __slots__ = ("_floor", "_share", "_window")
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, workers: int = 1) -> None:
         self._share = share
+        self._floor = max(1.0, _FLOOR_PER_S * _BUDGET_SPAN_S / workers)
         self._window = SlidingWindow(_BUDGET_SPAN_S)
 
     def add_attempt(self, now: float) -> None:
@@ -57,7 +59,7 @@ class RetryBudget:
         """Take one retry out of the budget; False if there is none left."""
         attempts, retries = self._window.totals(now)
         first_attempts = max(0, attempts - retries)
-        if retries + 1 > self._share * first_attempts + _FLOOR_PER_S * _BUDGET_SPAN_S:
+        if retries + 1 > self._share * first_attempts + self._floor:
             return False
         self._window.mark(now)
         return True

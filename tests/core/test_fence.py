@@ -140,3 +140,35 @@ def test_workers_agree_in_whatever_order_marks_come(
     for group, key, _, _ in writes:
         for now in (70.0, 74.0, 100.0, 120.0):
             assert first.is_fenced(group, key, now) == second.is_fenced(group, key, now)
+
+
+def test_a_mark_is_news_once() -> None:
+    fence = Fence()
+    mark = FenceMark("orders", b"8 bytes.", 160.0)
+    assert fence.merge(mark, 100.0)
+    assert not fence.merge(mark, 100.0)
+    assert not fence.merge(FenceMark("orders", b"8 bytes.", 150.0), 100.0)
+    assert fence.merge(FenceMark("orders", b"8 bytes.", 170.0), 100.0)
+    assert not fence.merge(FenceMark("orders", b"another.", 100.0), 100.0)
+
+
+def test_a_mark_without_a_digest_fences_the_whole_group() -> None:
+    fence = Fence()
+    assert fence.merge(FenceMark("orders", b"", 160.0), 100.0)
+    assert not fence.merge(FenceMark("orders", b"", 160.0), 100.0)
+    assert fence.is_fenced("orders", b"anyone", 159.0)
+    assert not fence.is_fenced("orders", b"anyone", 160.0)
+    assert not fence.is_fenced("carts", b"anyone", 159.0)
+
+
+@given(WRITES, st.integers(1, 5))
+def test_who_comes_late_learns_all_that_holds(writes: list[tuple[str, bytes, int, float]], capacity: int) -> None:
+    first, late = Fence(capacity), Fence(capacity)
+    for group, key, at, fence_s in sorted(writes, key=lambda write: write[2]):
+        first.record(group, key, 50.0 + at, fence_s)
+    marks = list(first.marks(70.0))
+    for mark in marks:
+        assert late.merge(mark, 70.0)
+    for group, key, _, _ in writes:
+        for now in (70.0, 74.0, 100.0, 120.0):
+            assert late.is_fenced(group, key, now) == first.is_fenced(group, key, now)

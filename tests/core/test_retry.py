@@ -148,6 +148,11 @@ def test_the_budget_is_a_share_and_a_floor(share: float, attempts: int, retries:
     assert not budget.try_spend(5.0)
 
 
+@pytest.mark.parametrize(("workers", "retries"), [(1, 30), (2, 15), (4, 7), (64, 1)])
+def test_workers_share_the_floor(workers: int, retries: int) -> None:
+    assert spend_all(RetryBudget(0.2, workers), 100.0) == retries
+
+
 def test_the_budget_comes_back_after_ten_seconds() -> None:
     budget = RetryBudget(0.2)
     assert spend_all(budget, 3.0) == 30

@@ -1,0 +1,73 @@
+"""Who holds how many of a worker's connections, and who makes room when there are no more.
+
+One client may use all of `limits.connections` as long as nobody else wants any. Once all are taken, a newcomer from
+an address that holds few takes the place of a connection of the address that holds most; a newcomer from the address
+that holds most is turned away. So a flood from one address costs that address its own connections, nobody else's.
+
+It is asked once a connection, never once a request, and every answer takes the same time however many addresses there
+are: addresses are kept by the number that they hold.
+"""
+
+from collections import defaultdict
+
+
+class Crowd:
+    """The connections of one worker by address. An address is any bytes that stand for one client."""
+
+    __slots__ = ("_by_number", "_held", "_most", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._held: dict[bytes, int] = {}
+        self._by_number: defaultdict[int, dict[bytes, None]] = defaultdict(dict)  # inner dicts are ordered sets
+        self._most = 0
+
+    def held(self, address: bytes) -> int:
+        return self._held.get(address, 0)
+
+    def enter(self, address: bytes) -> None:
+        """A connection has come, whatever becomes of it."""
+        self.total += 1
+        held = self._held.get(address, 0) + 1
+        self._move(address, held - 1, held)
+        self._most = max(self._most, held)
+
+    def leave(self, address: bytes) -> None:
+        """One of its connections has ended."""
+        self.total -= 1
+        held = self._held[address] - 1
+        self._move(address, held + 1, held)
+        if self._most not in self._by_number:
+            self._most -= 1
+
+    def who_makes_room_for(self, address: bytes) -> bytes | None:
+        """The address that is to give up a connection for one more of `address`; None: it has no better claim.
+
+        To be asked before `enter`. It has one if it holds less even with one more than the other with one less.
+        """
+        if self._most - 1 <= self.held(address):
+            return None
+        return next(iter(self._by_number[self._most]))
+
+    def _move(self, address: bytes, before: int, after: int) -> None:
+        if before:
+            del self._by_number[before][address]
+            if not self._by_number[before]:
+                del self._by_number[before]
+        if after:
+            self._by_number[after][address] = None
+            self._held[address] = after
+        else:
+            del self._held[address]
+
+
+def client_key(address: str) -> bytes:
+    """What counts as one client: an IPv4 address, or the /64 network of an IPv6 address, which one client has whole."""
+    if ":" not in address:
+        return address.encode()
+    head, gap, tail = address.partition("::")
+    groups = head.split(":") if head else []
+    if gap:
+        behind = tail.split(":") if tail else []
+        groups += ["0"] * (8 - len(groups) - len(behind)) + behind
+    return ":".join(group.lstrip("0") or "0" for group in groups[:4]).lower().encode() + b"::/64"
