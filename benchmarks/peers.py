@@ -9,6 +9,7 @@ import json
 import platform
 import resource
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -217,6 +218,8 @@ def main(
         idle if "idle" in workloads else 0,
         "direct" in proxies,
     )
+    for ending in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this with SIGINT ignored
+        signal.signal(ending, signal.default_int_handler)
     console = Console(stderr=True)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
