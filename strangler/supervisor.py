@@ -330,9 +330,13 @@ class _Supervisor:
             if self._phase is _Phase.ANNOUNCING:
                 self._deadline = 0.0
             return
+        try:
+            settings_fd = unnamed_file(message.settings)
+        except OSError as error:  # out of memory: a worker that starts now begins with older settings
+            log.error("supervisor.settings_not_kept", generation=message.generation, reason=error.strerror)
+            return
         os.close(self._settings_fd)
-        self._settings_fd = unnamed_file(message.settings)
-        self._generation = message.generation
+        self._settings_fd, self._generation = settings_fd, message.generation
         self._drain_s = message.drain_s
         if self._phase is _Phase.RUNNING:
             self._fit_workers(message.workers)

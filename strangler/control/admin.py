@@ -54,7 +54,7 @@ async def _guarded(request: web.Request, handler: _Handler) -> web.StreamRespons
 
 
 def _token(request: web.Request) -> str | None:
-    return request.app[_STATE].settings.admin.token
+    return request.app[_STATE].token
 
 
 async def _healthz(request: web.Request) -> web.Response:

@@ -46,6 +46,16 @@ class ControlState:
         return self.reload.in_force.settings
 
     @property
+    def token(self) -> str | None:
+        """What opens the admin listener.
+
+        A listener that is to move to loopback, where it needs no token, stays where it is until a restart: so does its
+        token.
+        """
+        first, now = self.reload.first.admin, self.settings.admin
+        return first.token if now.token is None and now.listen != first.listen else now.token
+
+    @property
     def kill_switch(self) -> KillSwitchState:
         return self.links.kill_switch
 

@@ -58,7 +58,7 @@ class ReloadState:
         self._changes = changes or _changes
         self._path = path
         self._environ = environ
-        self._first = first
+        self.first = first
         self._adopt = adopt
         self._hint = asyncio.Event()
         self._is_forced = True  # the first look is for problems and warnings, even if nothing changed
@@ -116,7 +116,7 @@ class ReloadState:
             since=utc_now() if is_new else before.since,
             warnings=tuple(map(str, loaded.warnings)),
             inactive=loaded.inactive,
-            needs_restart=needs_restart(self._first, settings),
+            needs_restart=needs_restart(self.first, settings),
         )
         self._tell(before)
         if is_new:

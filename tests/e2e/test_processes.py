@@ -456,6 +456,15 @@ async def test_with_a_token_only_the_probes_are_free(start: StartProxy) -> None:
     assert (await proxy.ask("/readyz"))[1]["problems"] == []
 
 
+async def test_a_listener_that_has_not_moved_yet_keeps_its_token(start: StartProxy) -> None:
+    proxy = await start(token="s3cret-token-of-the-test")
+    moved = proxy.routes().replace("admin: {listen: 127.0.0.1:0", "admin: {listen: 127.0.0.1:1")
+    proxy.edit(moved.replace(f', token: "{proxy.token}"', ""))
+    await proxy.until(lambda: proxy.events("routes.needs_restart"))
+    assert (await proxy.ask("/api/status", token=False))[0] == 401
+    assert (await proxy.ask("/api/status"))[0] == 200
+
+
 async def test_without_a_token_a_foreign_name_is_refused(start: StartProxy) -> None:
     proxy = await start()
     assert (await proxy.ask("/api/status", headers={"Host": "rebound.example"}))[0] == 403
