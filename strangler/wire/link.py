@@ -5,7 +5,7 @@ connection begins with all of them, so nothing that was counted is ever lost by 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from strangler.wire.messages import (
@@ -30,9 +30,9 @@ CLOSE_TIMEOUT_S = 1.0
 class WorkerLink:
     """Connects to control for as long as `run` runs, and again when the connection is lost.
 
-    `hello` is called anew for each connection, so that it can tell the generation of the moment; `receive` is
-    called in the loop for each message from control. The counter `strangler_link_dropped_total` says how many
-    messages were dropped.
+    `hello` is called anew for each connection, so that it can tell the generation of the moment, and so is `knowledge`:
+    what a control that is new has to know beside the numbers. `receive` is called in the loop for each message from
+    control. The counter `strangler_link_dropped_total` says how many messages were dropped.
     """
 
     def __init__(
@@ -42,8 +42,10 @@ class WorkerLink:
         numbers: Numbers,
         receive: Callable[[ToWorker], None],
         max_buffered_bytes: int = MAX_BUFFERED_BYTES,
+        knowledge: Callable[[], Iterable[ToControl]] = tuple,
     ) -> None:
         self._path = path
+        self._knowledge = knowledge
         self._hello = hello
         self._numbers = numbers
         self._receive = receive
@@ -101,6 +103,8 @@ class WorkerLink:
             return None
         connection.send(self._hello())
         connection.send(self._numbers.report_all())
+        for message in self._knowledge():
+            connection.send(message)
         return connection
 
     async def _report(self, connection: "_Connection") -> None:

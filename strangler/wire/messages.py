@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from strangler.core.settings import Settings
+from strangler.core.settings import Settings, Url
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """Above the settings of 100,000 routes; a length beyond it is garbage."""
@@ -107,6 +107,40 @@ class Captured(_Message, frozen=True):
     failed: CandidateFailed | None
 
 
+class BreakerOpened(_Message, frozen=True):
+    """A breaker is open until `until`. A worker tells of its own; control tells all others."""
+
+    upstream: str
+    generation: int  # of the settings that the worker had: an opening of an upstream that has moved is no news
+    until: float  # on the monotonic clock, which the processes of a machine share
+    streak: int
+    reason: str
+
+
+class FenceMark(msgspec.Struct, array_like=True, frozen=True):
+    """As `strangler.core.fence.FenceMark`."""
+
+    group: str
+    digest: bytes
+    until: float
+
+
+class FenceMarks(_Message, frozen=True):
+    """Callers whose reads must not fall back. A worker tells of its own; control tells all others."""
+
+    marks: list[FenceMark]
+
+
+class EndpointHealth(_Message, frozen=True):
+    """What the active checks say of an endpoint. Control tells all workers; a worker tells a control that is new."""
+
+    upstream: str
+    url: Url
+    address: str
+    is_healthy: bool
+    reason: str
+
+
 class LoadedGeneration(_Message, frozen=True):
     """The worker now plans new requests on the settings of this generation."""
 
@@ -143,8 +177,11 @@ class ShadowRooms(_Message, frozen=True):
     rooms: list[ShadowRoom]
 
 
-ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured
-ToWorker = Push | KillSwitch | ShadowRooms
+Shared = BreakerOpened | FenceMarks | EndpointHealth
+"""What every worker is to know, whoever found it out."""
+
+ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Shared
+ToWorker = Push | KillSwitch | ShadowRooms | Shared
 
 
 class Adopt(_Message, frozen=True):

@@ -7,10 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from strangler.core.settings import Address, Settings
+from strangler.core.settings import Address, Settings, Url
 from strangler.wire.messages import (
     MAX_FRAME_BYTES,
+    BreakerOpened,
     Bye,
+    EndpointHealth,
+    FenceMark,
+    FenceMarks,
     FrameError,
     FrameReader,
     Hello,
@@ -19,7 +23,9 @@ from strangler.wire.messages import (
     LoadedGeneration,
     Push,
     Report,
+    Shared,
     ToControl,
+    ToWorker,
     ValueCell,
     decode_settings,
     encode_frame,
@@ -35,6 +41,9 @@ MESSAGES: list[ToControl] = [
         [ValueCell("strangler_in_flight", ("legacy",), 2)],
     ),
     LoadedGeneration(4),
+    BreakerOpened("orders", 4, 4711.25, 2, "5 failures in a row, the last: connect"),
+    FenceMarks([FenceMark("orders", b"\x00\xff8 bytes", 4711.5), FenceMark("carts", b"", 4712.0)]),
+    EndpointHealth("orders", Url("http", "orders.internal", 8001, "/v2"), "192.0.2.7", False, "3 checks failed"),
     Bye(),
 ]
 STREAM = b"".join(map(encode_frame, MESSAGES))
@@ -99,6 +108,25 @@ def test_a_frame_that_holds_no_message_is_refused(body: object) -> None:
 def test_what_no_worker_says_is_refused(frame: bytes) -> None:
     with pytest.raises(FrameError):
         reader().feed(frame)
+
+
+MARKS = st.builds(FenceMark, st.text(), st.binary(), st.floats())
+URLS = st.builds(Url, st.sampled_from(("http", "https")), st.text(), st.integers(0, 65535), st.text())
+SHARED: st.SearchStrategy[Shared] = st.one_of(
+    st.builds(BreakerOpened, st.text(), INT64, st.floats(), INT64, st.text()),
+    st.builds(FenceMarks, st.lists(MARKS)),
+    st.builds(EndpointHealth, st.text(), URLS, st.text(), st.booleans(), st.text()),
+)
+
+
+@given(SHARED)
+def test_what_workers_share_reads_the_same_on_both_ends_of_control(message: Shared) -> None:
+    frame = encode_frame(message)
+    to_worker: FrameReader[ToWorker] = FrameReader(ToWorker)  # type: ignore[arg-type]
+    for frames in (reader(), to_worker):
+        [read] = frames.feed(frame)
+        assert encode_frame(read) == frame  # not `read == message`: NaN is not itself
+        assert type(read) is type(message)
 
 
 def test_a_message_too_large_for_a_frame_is_not_sent() -> None:
