@@ -119,7 +119,7 @@ class _Paced:
         self._errors = 0
 
     def run(self, seconds: float, rate: float) -> Load:
-        moments = _poisson(rate, seconds)
+        moments = poisson(rate, seconds)
         waiting: deque[float] = deque()
         begin = time.perf_counter()
         at = 0
@@ -152,7 +152,7 @@ class _Paced:
         due, received = self._busy[sock]
         data = sock.recv(65536)
         received += data
-        if data and not _is_complete(received):
+        if data and not is_complete(received):
             return
         del self._busy[sock]
         self._latencies.append(time.perf_counter() - begin - due)
@@ -169,7 +169,7 @@ class _Paced:
         )
 
 
-def _poisson(rate: float, seconds: float) -> list[float]:
+def poisson(rate: float, seconds: float) -> list[float]:
     draw = random.Random(7)  # the same moments for every proxy
     moments, at = [], draw.expovariate(rate)
     while at < seconds:
@@ -184,7 +184,7 @@ def _request(workload: Workload, user: int) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def _is_complete(received: bytearray) -> bool:
+def is_complete(received: bytearray) -> bool:
     end = received.find(b"\r\n\r\n")
     if end < 0:
         return False
@@ -209,7 +209,7 @@ def open_idle(port: int, count: int) -> list[socket.socket]:
         held.append(sock)
         sock.sendall(request)
         received = bytearray()
-        while not _is_complete(received):
+        while not is_complete(received):
             data = sock.recv(65536)
             if not data:
                 raise RuntimeError(f"connection {len(held)} was closed by the proxy")

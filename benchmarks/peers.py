@@ -196,7 +196,11 @@ def _chosen(text: str | None, names: list[str], what: str) -> set[str]:
 @click.option("--idle", default=10_000, show_default=True, help="How many idle connections.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw them: .svg or .png.")
-@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the table for docs/.")
+@click.option(
+    "--docs",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Put tables and picture into performance.md of this folder.",
+)
 def main(
     seconds: float,
     only: str | None,
@@ -204,7 +208,7 @@ def main(
     idle: int,
     json_file: Path | None,
     picture: Path | None,
-    markdown: Path | None,
+    docs: Path | None,
 ) -> None:
     missing = [tool for tool in _NEEDED_TOOLS if shutil.which(tool) is None]
     if missing:
@@ -235,8 +239,10 @@ def main(
     report.print_tables(cells, labels, wide if wide.is_terminal else Console(width=150))
     if json_file is not None:
         json_file.write_text(json.dumps({"machine": machine, "cells": [asdict(cell) for cell in cells]}, indent=1))
-    if markdown is not None:
-        markdown.write_text(report.markdown(cells, labels, machine))
+    if docs is not None:
+        page = docs / "performance.md"
+        page.write_text(report.with_figures(page.read_text(), report.markdown(cells, labels, machine)))
+        report.draw(cells, labels, docs / "peers.svg")
     if picture is not None:
         report.draw(cells, labels, picture)
 

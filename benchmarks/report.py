@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _WORKLOAD_LABELS = {w.name: w.label for w in WORKLOADS} | {"idle": "idle connections"}
 Row = tuple[str, ...]
+_BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 
 
 def _number(value: float | None, scale: float = 1.0, digits: int = 0) -> str:
@@ -106,6 +107,15 @@ def markdown(cells: "Sequence[Cell]", labels: dict[str, str], machine: dict[str,
         lines += [f"**{title}**", "", _piped(columns), _piped(("---", *("--:" for _ in columns[1:])))]
         lines += [*map(_piped, rows), ""]
     return "\n".join(lines)
+
+
+def with_figures(page: str, figures: str) -> str:
+    """`page` with what stands between its two marks replaced. ValueError if it has no marks."""
+    before, mark, rest = page.partition(_BEGIN)
+    _, end_mark, after = rest.partition(_END)
+    if not mark or not end_mark:
+        raise ValueError(f"the page has no {_BEGIN!r} and {_END!r}")
+    return f"{before}{_BEGIN}\n\n{figures}\n{_END}{after}"
 
 
 def _piped(row: Row) -> str:
