@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.core.readiness import (
@@ -43,6 +43,7 @@ def test_nothing_is_known_without_trials() -> None:
     assert wilson_bounds(0, 0) == (0.0, 1.0)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 100_000), st.floats(0, 1))
 def test_share_is_within_its_bounds(trials: int, share: float) -> None:
     successes = round(share * trials)
@@ -50,6 +51,7 @@ def test_share_is_within_its_bounds(trials: int, share: float) -> None:
     assert 0 <= low <= successes / trials <= high <= 1
 
 
+@settings(deadline=None)
 @given(st.floats(0.5, 0.9999), st.floats(0.9, 1))
 def test_pairs_for_is_the_least_number_that_shows_the_share(wanted: float, share: float) -> None:
     pairs = pairs_for(share, wanted)

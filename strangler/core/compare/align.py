@@ -92,7 +92,7 @@ def _kept(left: Sequence[Hashable], right: Sequence[Hashable], common: Set[Hasha
     if pairs is None and not len(common) == len(common_left) == len(common_right):
         pairs = _shortest_edit(common_left, common_right)
     if pairs is None:
-        pairs = _rising(occurrences(common_left, common_right))
+        pairs = rising(occurrences(common_left, common_right))
     return [(places_left[i], places_right[j]) for i, j in pairs]
 
 
@@ -117,8 +117,8 @@ def occurrences(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs:
     return [(i, j) for i, j in pairs if j >= 0]
 
 
-def _rising(pairs: Pairs) -> Pairs:
-    """The longest part whose right places rise, by patience sorting; the left ones rise already."""
+def rising(pairs: Pairs) -> Pairs:
+    """The longest part whose right places rise, by patience sorting. The left ones must rise already."""
     tops: list[int] = []
     holders: list[int] = []
     before: list[int] = []
@@ -127,12 +127,12 @@ def _rising(pairs: Pairs) -> Pairs:
         before.append(holders[pile - 1] if pile else -1)
         tops[pile : pile + 1] = [j]
         holders[pile : pile + 1] = [at]
-    rising: Pairs = []
+    found: Pairs = []
     at = holders[-1] if holders else -1
     while at >= 0:
-        rising.append(pairs[at])
+        found.append(pairs[at])
         at = before[at]
-    return rising[::-1]
+    return found[::-1]
 
 
 def _shortest_edit(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs | None:

@@ -1,11 +1,13 @@
 """What happened to an array: which elements to compare with each other, and whether order or length changed."""
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from strangler.core.compare.align import Gap, Pairs, align, common_length, occurrences
+from strangler.core.compare.align import Gap, Pairs, align, common_length, occurrences, rising
 from strangler.core.compare.ids import DigestState, Id
 from strangler.core.compare.values import Node
 
@@ -13,7 +15,7 @@ Ids: TypeAlias = tuple[Sequence[Id], Sequence[Id]]
 """The ids of legacy's and the candidate's elements."""
 
 _MAX_NAMES = 32
-_LIKELY_NAMES = ("id", "uuid", "guid", "key", "slug", "sku", "code", "name")
+_LIKELY_NAMES = frozenset(["_id", "code", "guid", "id", "key", "name", "sku", "slug", "uuid"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def multiset_change_of(legacy: list[Node], candidate: list[Node], ids: Ids, dige
         _by_content(legacy, set(range(len(legacy))) - {i for i, _ in alike}, digests),
         _by_content(candidate, set(range(len(candidate))) - {j for _, j in alike}, digests),
     )
-    rest = _paired(legacy, candidate, [gap])
+    rest = _paired(legacy, candidate, [gap], is_ordered=False)
     return ArrayChange(False, alike, rest.pairs, rest.removed, rest.inserted)
 
 
@@ -74,12 +76,12 @@ def _by_content(array: list[Node], places: Iterable[int], digests: DigestState) 
 
 def _aligned(left: list[Node], right: list[Node], ids: Ids, wants_alike: bool) -> ArrayChange:
     alignment = align(*ids, wants_alike=wants_alike)
-    rest = _paired(left, right, alignment.gaps)
+    rest = _paired(left, right, alignment.gaps, is_ordered=True)
     is_reordered = alignment.is_reordered or rest.is_reordered
     return ArrayChange(is_reordered, alignment.alike, rest.pairs, rest.removed, rest.inserted)
 
 
-def _paired(left: list[Node], right: list[Node], gaps: list[Gap]) -> ArrayChange:
+def _paired(left: list[Node], right: list[Node], gaps: list[Gap], *, is_ordered: bool) -> ArrayChange:
     """Find partners for what has no equal: by identity where the elements have one, else by place within a gap."""
     if all(len(gap.left) == len(gap.right) == 1 for gap in gaps):
         return ArrayChange(False, [], [(gap.left[0], gap.right[0]) for gap in gaps], [], [])
@@ -87,39 +89,46 @@ def _paired(left: list[Node], right: list[Node], gaps: list[Gap]) -> ArrayChange
         return ArrayChange(False, [], [], gaps[0].left, gaps[0].right)
     name = _identity(left, right, gaps)
     same = _same_identity(left, right, gaps, name) if name is not None else []
-    left_taken, right_taken = {i for i, _ in same}, {j for _, j in same}
     pairs, removed, inserted = list(same), [], []
-    for gap in gaps:
-        rest_left = [i for i in gap.left if i not in left_taken]
-        rest_right = [j for j in gap.right if j not in right_taken]
-        partners = min(len(rest_left), len(rest_right))
-        if name is not None and len(rest_left) != len(rest_right):
+    for gap in _split(gaps, same, rising(same) if is_ordered else []):
+        partners = min(len(gap.left), len(gap.right))
+        if name is not None and len(gap.left) != len(gap.right):
             partners = 0
-        pairs += zip(rest_left[:partners], rest_right[:partners], strict=True)
-        removed += rest_left[partners:]
-        inserted += rest_right[partners:]
+        pairs += zip(gap.left[:partners], gap.right[:partners], strict=True)
+        removed += gap.left[partners:]
+        inserted += gap.right[partners:]
     return ArrayChange(_is_crossed(same, gaps), [], pairs, removed, inserted)
+
+
+def _split(gaps: list[Gap], same: Pairs, anchors: Pairs) -> list[Gap]:
+    """What is left of the gaps once `same` have found each other, cut where one of the anchors stands."""
+    lefts, rights = [i for i, _ in anchors], [j for _, j in anchors]
+    left_taken, right_taken = {i for i, _ in same}, {j for _, j in same}
+    parts: defaultdict[tuple[int, int], Gap] = defaultdict(Gap)
+    for at, gap in enumerate(gaps):
+        for i in gap.left:
+            if i not in left_taken:
+                parts[at, bisect_left(lefts, i)].left.append(i)
+        for j in gap.right:
+            if j not in right_taken:
+                parts[at, bisect_left(rights, j)].right.append(j)
+    return [parts[key] for key in sorted(parts)]
 
 
 def _identity(left: list[Node], right: list[Node], gaps: list[Gap]) -> str | None:
     """The field by whose value elements know each other: unique on each side, and shared by at least half of them.
 
-    Found in the data, not by its name; between equals a name like `id` wins.
+    Found in the data; where several would do, one that is named like an identity wins, then the one that more share.
     """
     spare = [left[i] for gap in gaps for i in gap.left], [right[j] for gap in gaps for j in gap.right]
     if not all(spare):
         return None
     best: tuple[int, int, str] | None = None
     for name in _shared_names(spare[0][0], spare[1][0]):
-        values = _unique_values(spare[0], name), _unique_values(spare[1], name)
-        shared = len(values[0] & values[1])
-        if 2 * shared < min(len(spare[0]), len(spare[1])) or not shared:
+        shared = len(_unique_values(left, name) & _unique_values(right, name))
+        if not shared or 2 * shared < min(len(left), len(right)):
             continue
-        if not (_unique_values(left, name) and _unique_values(right, name)):
-            continue  # unique among those left over is not enough
-        if shared == min(len(spare[0]), len(spare[1])):
-            return name
-        rank = (-shared, _likeliness(name), name)
+        rank = (_likeliness(name), -shared, name)
         best = min(best, rank) if best else rank
     return best[2] if best else None
 
@@ -132,9 +141,9 @@ def _shared_names(left: Node, right: Node) -> list[str]:
 
 def _likeliness(name: str) -> int:
     lowered = name.lower()
-    if lowered in _LIKELY_NAMES:
-        return _LIKELY_NAMES.index(lowered)
-    return len(_LIKELY_NAMES) + (not lowered.endswith(("id", "_key")))
+    if lowered in _LIKELY_NAMES or lowered.endswith("_id") or name.endswith("Id"):
+        return 0
+    return 1
 
 
 def _unique_values(elements: list[Node], name: str) -> set[str | bytes]:

@@ -37,12 +37,14 @@ def seen(comparison: Comparison) -> set[tuple[str | None, Kind, int]]:
     return {(d.path, d.kind, d.count) for d in comparison.differences}
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_anything_matches_itself(document: Any) -> None:
     spread = json.dumps(document, indent=1).encode()
     assert compared(answer(document), answer(spread)).outcome is Outcome.MATCH
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=60),
     st.sampled_from(["text/html", "text/xml", "text/plain", "image/png", "application/json", ""]),
@@ -54,7 +56,7 @@ def test_any_bytes_match_themselves(body: bytes, media: str) -> None:
     assert compared(one, one, rules).outcome is Outcome.MATCH
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=300)
 @given(ANY, ANY)
 def test_swapping_the_sides_mirrors_the_differences(one: Any, other: Any) -> None:
     forth, back = trees(one, other), trees(other, one)
@@ -62,7 +64,7 @@ def test_swapping_the_sides_mirrors_the_differences(one: Any, other: Any) -> Non
     assert seen(forth) == {(path, MIRRORED.get(kind, kind), count) for path, kind, count in seen(back)}
 
 
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 @given(ROWS, st.data())
 def test_swapping_the_sides_of_edited_rows_mirrors_the_differences(rows: list[Any], data: st.DataObject) -> None:
     edited = data.draw(st.permutations(rows))[: data.draw(st.integers(0, 7))]
@@ -78,11 +80,13 @@ def shuffled(document: Any, draw: Any) -> Any:
     return [shuffled(element, draw) for element in document] if isinstance(document, list) else document
 
 
+@settings(deadline=None)
 @given(ANY, ANY, st.data())
 def test_order_of_keys_never_matters(one: Any, other: Any, data: st.DataObject) -> None:
     assert seen(trees(one, other)) == seen(trees(shuffled(one, data.draw), shuffled(other, data.draw)))
 
 
+@settings(deadline=None)
 @given(ANY, ANY)
 def test_a_difference_is_found_if_and_only_if_there_is_one(one: Any, other: Any) -> None:
     def exact(document: Any) -> str:
@@ -93,6 +97,7 @@ def test_a_difference_is_found_if_and_only_if_there_is_one(one: Any, other: Any)
     assert (trees(one, other).outcome is Outcome.MATCH) == (exact(one) == exact(other))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(KEYS, SCALARS), KEYS, SCALARS)
 def test_a_new_field_is_additive_and_a_lost_one_breaking(fields: dict[str, Any], key: str, value: Any) -> None:
     without = {name: held for name, held in fields.items() if name != key}
@@ -103,6 +108,7 @@ def test_a_new_field_is_additive_and_a_lost_one_breaking(fields: dict[str, Any],
     assert (lost.path, lost.kind, lost.severity) == (path, Kind.MISSING, Severity.BREAKING)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=12), st.lists(st.integers(0, 5), max_size=12))
 def test_alignment_accounts_for_every_element_once(left: list[int], right: list[int]) -> None:
     alignment = align(left, right, wants_alike=True)
@@ -112,6 +118,7 @@ def test_alignment_accounts_for_every_element_once(left: list[int], right: list[
         assert sorted([pair[side] for pair in alignment.alike] + spare) == list(range(length))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=12), st.data())
 def test_putting_in_is_never_called_reordering(left: list[int], data: st.DataObject) -> None:
     right = list(left)
@@ -132,7 +139,7 @@ TOKENS = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=300)
 @given(TOKENS, TOKENS)
 def test_canonical_numbers_are_equal_if_and_only_if_their_values_are(one: str, other: str) -> None:
     assert (canonical(one) == canonical(other)) == (Decimal(one) == Decimal(other))
@@ -140,6 +147,7 @@ def test_canonical_numbers_are_equal_if_and_only_if_their_values_are(one: str, o
     assert canonical(canonical(one).decode()) == canonical(one)
 
 
+@settings(deadline=None)
 @given(DOCUMENTS)
 def test_trees_survive_being_written(document: Any) -> None:
     parsed = parse_json(json.dumps(document))
@@ -147,17 +155,20 @@ def test_trees_survive_being_written(document: Any) -> None:
     assert parse_json(write_json(parsed.tree)) == parsed
 
 
+@settings(deadline=None)
 @given(st.text('[]{}",:0-1eE.+ntrf\\u\n ', max_size=40))
 def test_no_text_makes_the_parsers_raise(text: str) -> None:
     parse_json(text)
     parse_ndjson(text)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80), st.sampled_from([b"gzip", b"deflate", b"br", b"zstd", b"gzip, br", b"x"]))
 def test_no_bytes_make_decoding_raise(body: bytes, coding: bytes) -> None:
     undo_codings(body, [coding], limit=1000)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=6) | st.none(), max_size=4))
 def test_a_written_path_is_a_pattern_for_itself(steps: list[str | None]) -> None:
     written = write_path(tuple(steps))

@@ -1,0 +1,168 @@
+"""Bodies that are not JSON."""
+
+import gzip
+
+import brotli
+from backports import zstd
+
+from strangler.core.compare import Answer
+from tests.core.compare.answers import answer
+from tests.core.compare.labelled import Label, Pair
+
+WHOLE: set[Label] = {("body", "$", "value")}
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8"><title>Order 10432</title>
+    <link rel="stylesheet" href="/static/app.css">
+    <script>window.order = {id: 10432};</script>
+  </head>
+  <body class="shop wide">
+    <h1>Order&nbsp;10432</h1>
+    <p>Dear <b>Ana</b>, <i>thank you</i> for your order.</p>
+    <table>
+      <tr><th>Item</th><th>Price</th></tr>
+      <tr><td>T-shirt</td><td>19.90</td></tr>
+    </table>
+    <pre>
+  code   kept
+</pre>
+    <form action="/pay" method="post"><input type="hidden" name="order" value="10432"><button>Pay</button></form>
+  </body>
+</html>
+"""
+
+
+def page(name: str, *changes: tuple[str, str], same: bool = False) -> Pair:
+    text = PAGE
+    for old, new in changes:
+        assert old in text, name
+        text = text.replace(old, new)
+    labels: set[Label] = set() if same else WHOLE
+    return Pair(
+        f"page: {name}", answer(PAGE.encode(), "text/html"), answer(text.encode(), "text/html; charset=utf-8"), labels
+    )
+
+
+PAGES = [
+    page("indentation", ("\n    ", "\n\t"), same=True),
+    page("one line per tag", ("</th><th>", "</th>\n<th>"), same=True),
+    page("quotes", ('"/static/app.css"', "'/static/app.css'"), same=True),
+    page("order of attributes", ('action="/pay" method="post"', 'method="post" action="/pay"'), same=True),
+    page("upper-case tags", ("<h1>", "<H1>"), ("</h1>", "</H1>"), same=True),
+    page("reference spelt out", ("&nbsp;", "\u00a0"), same=True),
+    page("CRLF", ("\n", "\r\n"), same=True),
+    page("self-closing", ('href="/static/app.css">', 'href="/static/app.css" />'), same=True),
+    page("text", ("thank you", "thanks")),
+    page("price", ("19.90", "19.9")),
+    page("class", ("shop wide", "shop")),
+    page("link", ("/static/app.css", "/static/app.4f3a.css")),
+    page("space between words is gone", ("</b>, <i>", "</b>,<i>")),
+    page("script", ("{id: 10432}", "{id:10432}")),
+    page("pre", ("code   kept", "code kept")),
+    page("hidden field", ('value="10432"', 'value="10433"')),
+    page("row lost", ("<tr><td>T-shirt</td><td>19.90</td></tr>", "")),
+    page("language", ('lang="en"', 'lang="pt"')),
+    page("tag", ("<b>Ana</b>", "<strong>Ana</strong>")),
+]
+
+FEED = """<?xml version="1.0" encoding="UTF-8"?>
+<feed xmlns="http://www.w3.org/2005/Atom">
+  <title>News &amp; more</title>
+  <entry id="1" lang="en"><title>One</title><link href="/1"/></entry>
+  <entry id="2" lang="en"><title>Two</title><link href="/2"/></entry>
+</feed>
+"""
+
+
+def feed(name: str, old: str, new: str, *, same: bool = False) -> Pair:
+    assert old in FEED, name
+    candidate = FEED.replace(old, new)
+    labels: set[Label] = set() if same else WHOLE
+    media = "application/atom+xml"
+    return Pair(f"feed: {name}", answer(FEED.encode(), media), answer(candidate.encode(), media), labels)
+
+
+FEEDS = [
+    feed("indentation", "\n  ", "", same=True),
+    feed("attributes", 'id="1" lang="en"', "lang='en'  id='1'", same=True),
+    feed("empty element", '<link href="/1"/>', '<link href="/1"></link>', same=True),
+    feed("CDATA", "News &amp; more", "<![CDATA[News & more]]>", same=True),
+    feed("declaration", '<?xml version="1.0" encoding="UTF-8"?>\n', "", same=True),
+    feed("text", "One", "one"),
+    feed("attribute", 'id="2"', 'id="3"'),
+    feed("element lost", '<link href="/2"/>', ""),
+    feed("case of a name", "<title>Two</title>", "<Title>Two</Title>"),
+    feed("namespace", "2005/Atom", "2005/atom"),
+]
+
+CSV = b"id;name\r\n1;Ana\r\n2;Jos\xc3\xa9\r\n"
+FORM = "application/x-www-form-urlencoded"
+TEXTS = [
+    Pair("csv: line ends", answer(CSV, "text/csv"), answer(CSV.replace(b"\r", b""), "text/csv")),
+    Pair(
+        "csv: charset",
+        answer(CSV, "text/csv; charset=utf-8"),
+        answer(CSV.decode().encode("latin-1"), "text/csv; charset=latin-1"),
+    ),
+    Pair("csv: separator", answer(CSV, "text/csv"), answer(CSV.replace(b";", b","), "text/csv"), WHOLE),
+    Pair("csv: row lost", answer(CSV, "text/csv"), answer(CSV[:16], "text/csv"), WHOLE),
+    Pair("csv: wrong charset", answer(CSV, "text/csv"), answer(CSV.decode().encode("latin-1"), "text/csv"), WHOLE),
+    Pair("text: same", answer(b"OK\n", "text/plain"), answer(b"OK\n", "text/plain; charset=us-ascii")),
+    Pair("text: last line end", answer(b"OK\n", "text/plain"), answer(b"OK", "text/plain"), WHOLE),
+    Pair("text: no media type", answer(b"pong", None), answer(b"pong", "text/plain")),
+    Pair("text: became JSON", answer(b"17", "text/plain"), answer(b"17"), {("body", "$", "type")}),
+    Pair("image: same", answer(b"\x89PNG\r\n\x1a\n1", "image/png"), answer(b"\x89PNG\r\n\x1a\n1", "image/png")),
+    Pair(
+        "image: other bytes",
+        answer(b"\x89PNG\r\n\x1a\n1", "image/png"),
+        answer(b"\x89PNG\r\n\x1a\n2", "image/png"),
+        WHOLE,
+    ),
+    Pair("image: line ends count", answer(b"\x89PNG\r\n", "image/png"), answer(b"\x89PNG\n", "image/png"), WHOLE),
+    Pair("form: order of fields", answer(b"a=1&b=x+y", FORM), answer(b"b=x%20y&a=1", FORM)),
+    Pair(
+        "form: value", answer(b"state=ok&code=1", FORM), answer(b"state=ok&code=2", FORM), {("body", "$.code", "value")}
+    ),
+    Pair(
+        "form: field lost", answer(b"state=ok&code=1", FORM), answer(b"state=ok", FORM), {("body", "$.code", "missing")}
+    ),
+    Pair(
+        "form: field new", answer(b"state=ok", FORM), answer(b"state=ok&scope=", FORM), {("body", "$.scope", "extra")}
+    ),
+    Pair("form: order within a field", answer(b"t=1&t=2", FORM), answer(b"t=2&t=1", FORM), {("body", "$.t", "order")}),
+]
+
+BODY = b'{"id": 7, "name": "Ana"}'
+OTHER = b'{"id": 7, "name": "Bo"}'
+NAME: set[Label] = {("body", "$.name", "value")}
+
+
+def coded(body: bytes, coding: str) -> Answer:
+    encode = {"gzip": gzip.compress, "br": brotli.compress, "zstd": zstd.compress}[coding]
+    return answer(encode(body), content_encoding=coding)
+
+
+CODED = [
+    Pair("coded: gzip against none", coded(BODY, "gzip"), answer(BODY)),
+    Pair("coded: none against br", answer(BODY), coded(BODY, "br")),
+    Pair("coded: gzip against zstd", coded(BODY, "gzip"), coded(BODY, "zstd")),
+    Pair("coded: another name", coded(BODY, "gzip"), coded(OTHER, "br"), NAME),
+    Pair(
+        "coded: broken",
+        coded(BODY, "gzip"),
+        answer(b"x" + BODY, content_encoding="gzip"),
+        outcome="not_comparable",
+        reason="decode",
+    ),
+    Pair(
+        "coded: no coding at all, but said so",
+        answer(BODY, content_encoding="br"),
+        answer(BODY),
+        outcome="not_comparable",
+        reason="decode",
+    ),
+    Pair("coded: bomb", answer(BODY), coded(b"0" * 2**24 + b"0", "zstd"), outcome="not_comparable", reason="too_large"),
+]
+
+PAIRS = [*PAGES, *FEEDS, *TEXTS, *CODED]
