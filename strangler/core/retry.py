@@ -126,7 +126,7 @@ def parse_retry_after(value: bytes, unix_now: float) -> float | None:
         return float(text) if len(text) < 16 else inf
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of twenty digits is the latter
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

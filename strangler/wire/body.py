@@ -38,6 +38,7 @@ class Body:
     __slots__ = (
         "_is_chunked_out",
         "_is_paused",
+        "_is_sent",
         "_kept",
         "_out",
         "_source",
@@ -54,6 +55,7 @@ class Body:
         self._out: asyncio.Transport | None = None
         self._is_chunked_out = False
         self._is_paused = False
+        self._is_sent = False  # it was attached once: what has come by then is no longer in `_waiting`
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._kept: list[bytes] | None = [] if keep else None
@@ -89,6 +91,7 @@ class Body:
     def attach(self, out: asyncio.Transport, head: bytes, *, chunked: bool) -> None:
         """Write `head` and what has come so far to `out`, and from now on all that comes."""
         self._out = out
+        self._is_sent = True
         self._is_chunked_out = chunked
         parts = [head]
         if self._waiting:
@@ -118,6 +121,8 @@ class Body:
 
     def rewind(self) -> bool:
         """Make ready to be sent from its first byte again. False if not all of it was kept."""
+        if not self._is_sent:
+            return True
         if not self.is_resendable:
             return False
         self._out = None
@@ -127,8 +132,8 @@ class Body:
 
     @property
     def is_resendable(self) -> bool:
-        """True if it could be rewound: all that has come is kept."""
-        return self._kept is not None or not self.received_bytes
+        """True if it could be rewound: all that has come is kept, or has not gone anywhere yet."""
+        return self._kept is not None or not self._is_sent or not self.received_bytes
 
     def release(self) -> None:
         """It will not be sent again."""

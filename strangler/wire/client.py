@@ -230,9 +230,9 @@ class ClientConnection(asyncio.Protocol):
             self._expire_without_request()
             return
         exchange = request.exchange
-        if exchange is None or self._is_waiting_for_client(request, exchange):
+        if self._is_waiting_for_client(request, exchange):
             self._fail_request(Fault.CLIENT_TIMEOUT)
-        else:
+        elif exchange is not None:  # else the next attempt is not sent yet: it has clocks of its own
             exchange.fault = Fault.TIMEOUT
             self.story.wake()
 
@@ -469,8 +469,8 @@ class ClientConnection(asyncio.Protocol):
     def _touch(self, seconds: float) -> None:
         self.deadline = now() + seconds
 
-    def _is_waiting_for_client(self, request: Request, exchange: Exchange) -> bool:
-        if exchange.answer is None:
+    def _is_waiting_for_client(self, request: Request, exchange: Exchange | None) -> bool:
+        if exchange is None or exchange.answer is None:
             body = request.body
             return body is not None and not body.is_finished and not body.is_paused
         return exchange.body is not None and exchange.body.is_paused

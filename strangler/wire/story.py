@@ -12,6 +12,7 @@ The rules are those of a condition variable: `wake` carries no value and says on
 A story waits for nothing else: no asyncio future may be awaited in it.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Generator
 
 
@@ -61,3 +62,25 @@ class Story:
             self._on_crash(crash)
         else:
             self._is_suspended = True
+
+
+class Alarm:
+    """Wakes a story after `seconds`. Whoever waits asks `has_rung`, and no second clock.
+
+    Timers of the loop are rounded to milliseconds: one may ring just before a time that was worked out elsewhere, and
+    a story that went back to waiting for that time would wait for ever.
+    """
+
+    __slots__ = ("_handle", "_story", "has_rung")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, story: Story, seconds: float) -> None:
+        self.has_rung = False
+        self._story = story
+        self._handle = loop.call_later(seconds, self._ring)
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+    def _ring(self) -> None:
+        self.has_rung = True
+        self._story.wake()

@@ -13,6 +13,7 @@ from strangler.core.routes import Route
 from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
 from strangler.wire.pool import Pool
+from strangler.wire.story import Alarm
 from strangler.wire.upstream import UpstreamConnection
 from strangler.worker.call import Call
 from strangler.worker.heads import request_head, target_for
@@ -92,12 +93,14 @@ async def _exchange_heads(call: Call, plane: Plane, attempt: Attempt, arm: Arm) 
     attempt.clocks = plane.clocks(attempt.upstream, route, arm)
     pool = attempt.upstream.pool(attempt.endpoint)
     connection = pool.take(once=call.method not in IDEMPOTENT)
+    was_sent = False
     while True:
         is_new = connection is None
         if connection is None:
             connected = await _connect(call, attempt, pool)
             if isinstance(connected, Fault):
-                return connected
+                # what was sent before may have run: that now nobody listens is no proof that nothing was sent
+                return Fault.RESET if was_sent and connected is Fault.CONNECT else connected
             connection = connected
         _send(call, attempt, connection, pool, route, arm)
         while attempt.answer is None and attempt.fault is None and call.fault is None:
@@ -106,7 +109,8 @@ async def _exchange_heads(call: Call, plane: Plane, attempt: Attempt, arm: Arm) 
             return None
         if is_new or not _is_stale(call, attempt):
             return call.fault or attempt.fault
-        attempt.fault = connection = None  # it had been closed while it was idle: once more, on a new one
+        connection = None  # it had been closed while it was idle: once more, on a new one
+        was_sent = True
 
 
 def _is_stale(call: Call, attempt: Attempt) -> bool:
@@ -120,6 +124,7 @@ def _send(
     call: Call, attempt: Attempt, connection: UpstreamConnection, pool: Pool, route: Route | None, arm: Arm
 ) -> None:
     clocks = attempt.clocks
+    attempt.fault = None
     call.exchange = attempt
     target = target_for(pool.url, route, arm, call.target)
     head = request_head(call, target, call.client.forwarded, call.trace, attempt.upstream, pool.url)
@@ -157,12 +162,12 @@ async def _wait_for_turn(call: Call, upstream: Upstream, ticket: Ticket) -> Perm
     """Wait in the bulkhead's queue, for as long as its `wait` allows and the client stays."""
     admission = upstream.admission
     story = call.client.story
-    deadline = now() + admission.wait_s
+    loop = call.client.port.loop
     ticket.on_turn = story.wake
-    timer = call.client.port.loop.call_later(admission.wait_s, story.wake)
-    while ticket.state is TicketState.WAITING and call.fault is None and now() < deadline:
+    alarm = Alarm(loop, story, admission.wait_s)
+    while ticket.state is TicketState.WAITING and call.fault is None and not alarm.has_rung:
         await story
-    timer.cancel()
+    alarm.cancel()
     if ticket.state is TicketState.GRANTED and call.fault is None:
         return admission.resume(ticket, now())
     admission.give_up(ticket)

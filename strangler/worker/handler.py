@@ -18,6 +18,7 @@ from strangler.core.problem import Problem, problem_of, render
 from strangler.core.retry import Retry, parse_retry_after
 from strangler.wire.client import ClientConnection
 from strangler.wire.clock import now
+from strangler.wire.story import Alarm
 from strangler.wire.tunnel import Tunnel
 from strangler.worker.attempt import Attempt, make_attempt
 from strangler.worker.call import Call
@@ -58,7 +59,7 @@ async def _answer(call: Call, plane: Plane) -> None:
                 call.capture.failed = attempt.result
             attempt = await _try_upstream(call, plane, LEGACY, Arm.LEGACY)
         # 3. Pass on what came of it.
-        fault = attempt.result.fault
+        fault = call.fault or attempt.result.fault
         if fault is None:
             await _pass_on(call, plane, attempt)
         else:
@@ -98,6 +99,8 @@ async def _try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> Attemp
             return attempt
         attempt.settle()
         if not await _pause(call, decision.after_s) or not _rewind(call):
+            if not attempt.is_done:  # its answer was dropped on the way: there is none to pass on
+                attempt.result = result._replace(fault=result.fault or Fault.RESET)
             return attempt
 
 
@@ -195,11 +198,10 @@ def _refuse(call: Call, plane: Plane, refusal: Problem, *, keep: bool) -> None:
 
 async def _pause(call: Call, seconds: float) -> bool:
     """Wait before a retry; False if the client left meanwhile."""
-    until = now() + seconds
-    timer = call.client.port.loop.call_later(seconds, call.client.story.wake)
-    while now() < until and call.fault is None:
+    alarm = Alarm(call.client.port.loop, call.client.story, seconds)
+    while not alarm.has_rung and call.fault is None:
         await call.client.story
-    timer.cancel()
+    alarm.cancel()
     return call.fault is None
 
 

@@ -209,6 +209,14 @@ class ScriptedUpstream:
         for connection in self.connections:
             connection.close()
 
+    async def stop_listening(self) -> None:
+        """Refuse connections from now on; those that are there go on."""
+        accepting = [task for task in self._tasks if task.get_name() == "accept"]
+        for task in accepting:
+            task.cancel()
+        await asyncio.gather(*accepting, return_exceptions=True)
+        self._listener.close()
+
     async def renew(self, grace_s: float = 2.0) -> None:
         """Forget all records and end all connections, so that the next case starts with none.
 
