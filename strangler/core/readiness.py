@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, sqrt
-from random import Random
+from typing import Protocol
 
 from strangler.core.settings import GateSettings
 
@@ -98,7 +98,13 @@ def _lower(share: float, pairs: int) -> float:
     return (share + spread / 2 - _Z_ONE_SIDED * sqrt(share * (1 - share) / pairs + spread / pairs / 4)) / (1 + spread)
 
 
-def latency_of(pairs: Iterable[tuple[float, float]], seed: int) -> Latency | None:
+class Chance(Protocol):
+    """`random.Random(seed)`."""
+
+    def betavariate(self, alpha: float, beta: float, /) -> float: ...
+
+
+def latency_of(pairs: Iterable[tuple[float, float]], chance: Chance) -> Latency | None:
     """From (legacy, candidate) durations of the same requests, in any one unit. None without a pair of positive ones.
 
     The bootstrap draws places, not values: the k-th smallest of n values drawn anew from n sorted ones stands at a
@@ -107,14 +113,13 @@ def latency_of(pairs: Iterable[tuple[float, float]], seed: int) -> Latency | Non
     ratios = sorted(candidate / legacy for legacy, candidate in pairs if legacy > 0 and candidate > 0)
     if not ratios:
         return None
-    random = Random(seed)  # noqa: S311 -- statistics, not secrets
-    return Latency(_quantile(ratios, 0.5, random), _quantile(ratios, _P95, random))
+    return Latency(_quantile(ratios, 0.5, chance), _quantile(ratios, _P95, chance))
 
 
-def _quantile(ordered: Sequence[float], share: float, random: Random) -> Interval:
+def _quantile(ordered: Sequence[float], share: float, chance: Chance) -> Interval:
     count = len(ordered)
     rank = max(1, ceil(share * count))
-    draws = (random.betavariate(rank, count + 1 - rank) for _ in range(_RESAMPLES))
+    draws = (chance.betavariate(rank, count + 1 - rank) for _ in range(_RESAMPLES))
     drawn = sorted(ordered[min(count - 1, int(draw * count))] for draw in draws)
     return Interval(ordered[rank - 1], drawn[round(0.025 * _RESAMPLES)], drawn[round(0.975 * _RESAMPLES) - 1])
 

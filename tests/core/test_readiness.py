@@ -69,13 +69,13 @@ def timed(count: int, factor: float, seed: int = 1) -> list[tuple[float, float]]
 
 
 def test_latency_ratio_is_paired() -> None:
-    latency = latency_of([(1.0, 2.0), (100.0, 50.0), (3.0, 3.0)], seed=1)
+    latency = latency_of([(1.0, 2.0), (100.0, 50.0), (3.0, 3.0)], Random(1))
     assert latency is not None
     assert (latency.median.value, latency.p95.value) == (1.0, 2.0)
 
 
 def test_latency_interval_holds_the_truth_and_shrinks() -> None:
-    few, many = latency_of(timed(50, 1.2), seed=1), latency_of(timed(5000, 1.2), seed=1)
+    few, many = latency_of(timed(50, 1.2), Random(1)), latency_of(timed(5000, 1.2), Random(1))
     assert few is not None
     assert many is not None
     assert few.median.low < 1.2 < few.median.high
@@ -85,20 +85,20 @@ def test_latency_interval_holds_the_truth_and_shrinks() -> None:
 
 def test_latency_interval_covers_as_often_as_it_says() -> None:
     """95 % intervals of 60 samples hold the true median about 57 times of 60 (standard deviation 1.7)."""
-    intervals = [latency_of(timed(200, 1.0, seed), seed) for seed in range(60)]
+    intervals = [latency_of(timed(200, 1.0, seed), Random(seed)) for seed in range(60)]
     covered = sum(1 for latency in intervals if latency and latency.median.low <= 1.0 <= latency.median.high)
     assert 50 <= covered <= 60
 
 
 def test_latency_is_the_same_for_the_same_seed() -> None:
     pairs = timed(100, 1.0)
-    assert latency_of(pairs, seed=7) == latency_of(pairs, seed=7)
-    assert latency_of(pairs, seed=7) != latency_of(pairs, seed=8)
+    assert latency_of(pairs, Random(7)) == latency_of(pairs, Random(7))
+    assert latency_of(pairs, Random(7)) != latency_of(pairs, Random(8))
 
 
 @pytest.mark.parametrize("pairs", [[], [(0.0, 1.0)], [(1.0, 0.0)]])
 def test_no_latency_without_times(pairs: list[tuple[float, float]]) -> None:
-    assert latency_of(pairs, seed=1) is None
+    assert latency_of(pairs, Random(1)) is None
 
 
 def test_default_gate_opens_at_3000_pairs_without_a_mismatch() -> None:

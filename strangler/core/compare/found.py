@@ -21,6 +21,8 @@ from strangler.core.compare.values import (
     Where,
 )
 
+_GRAVEST = {kind: body_severity(kind) for kind in Kind}
+
 
 class Site:
     """All differences of one kind at one folded path."""
@@ -77,6 +79,9 @@ class FoundState:
 
     def body(self, path: BodyPath, kind: Kind, legacy: Value, candidate: Value) -> None:
         site = path.sites.get(kind)
+        if site is not None and site.count and not site.rules and site.severity is _GRAVEST[kind]:
+            site.count += 1  # nothing more to learn here; saves 30 ms where 90,000 elements changed
+            return
         if site is None:
             rules = [rule for rule in path.accepts if rule.is_about(kind)] if path.accepts else []
             site = path.sites[kind] = Site(rules)

@@ -35,11 +35,28 @@ def change_of(
     legacy: list[Node], candidate: list[Node], ids: Ids, digests: DigestState, *, wants_alike: bool
 ) -> ArrayChange:
     """Align two arrays whose order counts. Swapping the sides swaps the answer."""
+    if not wants_alike and (change := _simple_change(*ids)):
+        return change
     if not _is_turned(legacy, candidate, ids, digests):
         return _aligned(legacy, candidate, ids, wants_alike)
     turned = _aligned(candidate, legacy, ids[::-1], wants_alike)
     alike, pairs = [(j, i) for i, j in turned.alike], [(j, i) for i, j in turned.pairs]
     return ArrayChange(turned.is_reordered, alike, pairs, turned.inserted, turned.removed)
+
+
+def _simple_change(left: Sequence[Id], right: Sequence[Id]) -> ArrayChange | None:
+    """Arrays that grew or shrank in one place, or changed one element: most of them do, at half the cost."""
+    start, shorter = 0, min(len(left), len(right))
+    while start < shorter and left[start] == right[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and left[-1 - end] == right[-1 - end]:
+        end += 1
+    stop_left, stop_right = len(left) - end, len(right) - end
+    if start in (stop_left, stop_right):
+        return ArrayChange(False, [], [], [*range(start, stop_left)], [*range(start, stop_right)])
+    is_one_place = stop_left - start == stop_right - start == 1
+    return ArrayChange(False, [], [(start, start)], [], []) if is_one_place else None
 
 
 def multiset_change_of(legacy: list[Node], candidate: list[Node], ids: Ids, digests: DigestState) -> ArrayChange:

@@ -77,7 +77,13 @@ class _Walk:
         elif change.removed or change.inserted:
             self._found.body(at, Kind.LENGTH, *_lengths(legacy, candidate, change))
         partners = change.pairs if self._alike is self._equal else change.alike + change.pairs
-        self._stack.extend((legacy[i], candidate[j], below) for i, j in partners)
+        for i, j in partners:
+            left, right = legacy[i], candidate[j]
+            if type(left) is str is type(right) or type(left) is bytes is type(right):
+                if left != right:
+                    self._found.body(below, Kind.VALUE, left, right)
+            else:
+                self._stack.append((left, right, below))
 
     def _change(self, legacy: list[Node], candidate: list[Node], rule: Unordered | None) -> ArrayChange:
         if rule is not None and rule.key is not None:
