@@ -96,8 +96,18 @@ def _upstreams(upstreams: list[dict[str, Any]]) -> Table:
         text = f"[{_BREAKER_STYLES[breaker]}]{breaker}[/]"
         if upstream["breaker_reason"]:
             text += f": {escape(upstream['breaker_reason'])}"
-        table.add_row(escape(upstream["name"]), escape(" ".join(upstream["urls"])), text, str(upstream["in_flight"]))
+        table.add_row(escape(upstream["name"]), _endpoints(upstream["endpoints"]), text, _in_flight(upstream))
     return table
+
+
+def _endpoints(states: dict[str, str]) -> str:
+    notes = {"in_use": "", "put_aside": " [yellow](put aside)[/]", "unhealthy": " [bold red](unhealthy)[/]"}
+    return " ".join(f"{escape(url)}{notes[state]}" for url, state in states.items())
+
+
+def _in_flight(upstream: dict[str, Any]) -> str:
+    waiting = f" + {upstream['waiting']} waiting" if upstream["waiting"] else ""
+    return f"{upstream['in_flight']}{waiting}"
 
 
 def _table(*columns: str) -> Table:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from strangler.control import kill_switch
 from strangler.control.admin import application
+from strangler.control.health import HealthChecks
 from strangler.control.links import LinksState
 from strangler.control.plane import ControlState
 from strangler.control.reload import InForce, ReloadState
@@ -62,17 +63,25 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
     totals = TotalsState()
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(folder))
     supervisor = _SupervisorEnd()
+    checks = HealthChecks(links.shared, links.tell)
 
     def adopt(new: InForce) -> None:
         logs.configure(new.settings.log, "control", writer)
+        links.shared.adopt(new.settings.upstreams, new.generation)
+        checks.adopt(new.settings.upstreams)
         links.publish(new.generation, new.encoded)
         supervisor.send(Adopt(new.generation, new.encoded, new.settings.workers, new.settings.limits.drain_s))
 
     reload = ReloadState(Path(start.config), os.environ, first, in_force, adopt)
     state = ControlState(folder, start.run, start.listen, reload, links, store)
     await state.restore()
+    links.shared.adopt(in_force.settings.upstreams, in_force.generation)
+    if links.kill_switch.on:
+        log.warning("kill_switch.on", reason=links.kill_switch.reason, since=links.kill_switch.since)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(state.close)
+        stack.push_async_callback(checks.close)
+        checks.adopt(in_force.settings.upstreams)
         await supervisor.attach(start.supervisor_fd, state)
         await _serve_admin(stack, state, start.admin_fds)
         log.info("control.started", generation=in_force.generation)

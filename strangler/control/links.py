@@ -8,10 +8,14 @@ from typing import cast
 import structlog
 
 from strangler.control.kill_switch import KillSwitchState
+from strangler.control.shared import SharedState
 from strangler.control.totals import TotalsState
 from strangler.wire.messages import (
     BreakerChanged,
+    BreakerOpened,
     Bye,
+    EndpointHealth,
+    FenceMarks,
     FrameError,
     FrameReader,
     Hello,
@@ -19,6 +23,7 @@ from strangler.wire.messages import (
     LoadedGeneration,
     Push,
     Report,
+    Shared,
     ToControl,
     ToWorker,
     encode_frame,
@@ -44,6 +49,7 @@ class LinksState:
     generation: int
     settings: bytes
     kill_switch: KillSwitchState
+    shared: SharedState = field(default_factory=SharedState)
     workers: dict[str, WorkerState] = field(default_factory=dict)
     """By instance."""
     breaker_reasons: dict[str, str] = field(default_factory=dict)
@@ -67,6 +73,12 @@ class LinksState:
         for connection in self._connections:
             connection.turn()
 
+    def tell(self, message: Shared, but: "_Connection | None" = None) -> None:
+        """Tell all workers, except for the one that said it."""
+        for connection in self._connections:
+            if connection is not but:
+                connection.tell(message)
+
     def set_living(self, instances: frozenset[str]) -> None:
         """Which worker instances the supervisor knows as alive."""
         self._living = instances
@@ -87,6 +99,7 @@ class LinksState:
         connection.turn()
         if hello.generation != self.generation:
             connection.push()
+        connection.tell_everything()
 
     def left(self, connection: "_Connection", hello: Hello) -> None:
         self._connections.discard(connection)
@@ -94,7 +107,7 @@ class LinksState:
         self.totals.silence(hello.instance)
         self._retire_dead()
 
-    def heard(self, hello: Hello, message: ToControl) -> None:
+    def heard(self, connection: "_Connection", hello: Hello, message: ToControl) -> None:
         worker = self.workers[hello.instance]
         worker.heard = time.monotonic()
         match message:
@@ -104,6 +117,10 @@ class LinksState:
                 worker.generation = generation
             case BreakerChanged(upstream, _, _, reason):
                 self.breaker_reasons[upstream] = reason
+            case BreakerOpened() | FenceMarks() | EndpointHealth():
+                news = self.shared.learn(message, time.monotonic())
+                if news is not None:
+                    self.tell(news, but=connection)
             case Hello() | Bye():
                 pass
 
@@ -115,7 +132,7 @@ class LinksState:
 class _Connection(asyncio.Protocol):
     """One worker's link. Its first message must be Hello; garbage, or a stranger, closes it.
 
-    A worker that reads slowly is sent only the newest settings, once it reads again.
+    A worker that reads slowly is sent the newest settings and all that is shared, once it reads again.
     """
 
     def __init__(self, links: LinksState) -> None:
@@ -125,6 +142,7 @@ class _Connection(asyncio.Protocol):
         self._hello: Hello | None = None
         self._is_full = False
         self._owes_settings = False
+        self._owes_everything = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -138,7 +156,7 @@ class _Connection(asyncio.Protocol):
             return
         for message in messages:
             if self._hello is not None:
-                self._links.heard(self._hello, message)
+                self._links.heard(self, self._hello, message)
             elif not self._greet(message):
                 self.abort()
                 return
@@ -155,12 +173,27 @@ class _Connection(asyncio.Protocol):
         self._is_full = False
         if self._owes_settings:
             self.push()
+        if self._owes_everything:
+            self.tell_everything()
 
     def push(self) -> None:
         """Send the settings in force, now or as soon as the worker reads."""
         self._owes_settings = self._is_full
         if not self._is_full:
             self._send(Push(self._links.generation, self._links.settings))
+
+    def tell(self, message: Shared) -> None:
+        """Send what a worker is to know, or all of that later."""
+        self._owes_everything |= self._is_full
+        if not self._owes_everything:
+            self._send(message)
+
+    def tell_everything(self) -> None:
+        """Send all that is shared, now or as soon as the worker reads."""
+        self._owes_everything = self._is_full
+        if not self._is_full:
+            for message in self._links.shared.everything(time.monotonic()):
+                self._send(message)
 
     def turn(self) -> None:
         """Send how the kill switch stands."""

@@ -10,10 +10,11 @@ from strangler.control.links import LinksState
 from strangler.control.reload import InForce
 from strangler.control.totals import Key, Vector
 from strangler.core.plan import Arm
-from strangler.core.settings import MatchSettings, RouteSettings, UpstreamSettings
+from strangler.core.settings import MatchSettings, RouteSettings, UpstreamSettings, Url
 from strangler.wire.messages import ProcessInfo
 
 _BREAKER_STATES = ("closed", "half_open", "open")
+_ENDPOINT_STATES = ("in_use", "put_aside", "unhealthy")
 
 
 def status(
@@ -73,10 +74,16 @@ def _upstream(upstream: UpstreamSettings, gauges: Mapping[Key, float], reasons: 
     return {
         "name": upstream.name,
         "urls": list(map(str, upstream.urls)),
+        "endpoints": {str(url): _ENDPOINT_STATES[_endpoint_figure(upstream, url, gauges)] for url in upstream.urls},
         "breaker": _BREAKER_STATES[state] if upstream.breaker else "disabled",
         "breaker_reason": reasons.get(upstream.name) if state else None,
         "in_flight": int(gauges.get(("strangler_in_flight", (upstream.name,)), 0)),
+        "waiting": int(gauges.get(("strangler_waiting", (upstream.name,)), 0)),
     }
+
+
+def _endpoint_figure(upstream: UpstreamSettings, url: Url, gauges: Mapping[Key, float]) -> int:
+    return int(gauges.get(("strangler_endpoint_state", (upstream.name, str(url))), 0))
 
 
 def _route(route: RouteSettings, counts: Mapping[tuple[str, str], int]) -> dict[str, Any]:

@@ -5,10 +5,13 @@ and a body that is not one of the expected messages is refused whole.
 """
 
 import struct
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Generic, TypeVar
 
 import msgspec
 
+from strangler.core.fence import FenceMark
 from strangler.core.settings import Settings, Url
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -117,18 +120,14 @@ class BreakerOpened(_Message, frozen=True):
     reason: str
 
 
-class FenceMark(msgspec.Struct, array_like=True, frozen=True):
-    """As `strangler.core.fence.FenceMark`."""
-
-    group: str
-    digest: bytes
-    until: float
-
-
 class FenceMarks(_Message, frozen=True):
     """Callers whose reads must not fall back. A worker tells of its own; control tells all others."""
 
     marks: list[FenceMark]
+
+
+MOST_MARKS = 1000
+"""In one message."""
 
 
 class EndpointHealth(_Message, frozen=True):
@@ -235,6 +234,13 @@ def encode_settings(settings: Settings) -> bytes:
 def decode_settings(data: bytes) -> Settings:
     """Raises msgspec.DecodeError."""
     return _settings_decoder.decode(data)
+
+
+def fence_messages(marks: Iterable[FenceMark]) -> Iterator[FenceMarks]:
+    """Any number of marks, in messages of bounded size."""
+    rest = iter(marks)
+    while batch := list(islice(rest, MOST_MARKS)):
+        yield FenceMarks(batch)
 
 
 def encode_frame(message: ToControl | ToWorker | ToSupervisor | FromSupervisor) -> bytes:

@@ -563,12 +563,14 @@ async def test_status_tells_people_and_programs(start: StartProxy) -> None:
     assert status == 0
     assert found["pid"]["supervisor"] == proxy.pid
     assert [upstream["name"] for upstream in found["upstreams"]] == ["legacy", "orders"]
-    assert found["upstreams"][0] | {"urls": []} == {
+    assert found["upstreams"][0] | {"urls": [], "endpoints": {}} == {
         "name": "legacy",
         "urls": [],
+        "endpoints": {},
         "breaker": "closed",
         "breaker_reason": None,
         "in_flight": 0,
+        "waiting": 0,
     }
     status, output, _ = await strangler(proxy.folder, "status")
     assert status == 0

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
+from strangler.core.fence import FenceMark
 from strangler.core.settings import Address, Settings, Url
 from strangler.wire.messages import (
     MAX_FRAME_BYTES,
     BreakerOpened,
     Bye,
     EndpointHealth,
-    FenceMark,
     FenceMarks,
     FrameError,
     FrameReader,
@@ -30,6 +30,7 @@ from strangler.wire.messages import (
     decode_settings,
     encode_frame,
     encode_settings,
+    fence_messages,
 )
 
 HELLO = Hello(1, "run-1-2", 4711, 3)
@@ -127,6 +128,14 @@ def test_what_workers_share_reads_the_same_on_both_ends_of_control(message: Shar
         [read] = frames.feed(frame)
         assert encode_frame(read) == frame  # not `read == message`: NaN is not itself
         assert type(read) is type(message)
+
+
+def test_any_number_of_marks_goes_in_messages_of_bounded_size() -> None:
+    marks = [FenceMark("orders", b"%08d" % number, 160.0) for number in range(2500)]
+    messages = list(fence_messages(iter(marks)))
+    assert [len(message.marks) for message in messages] == [1000, 1000, 500]
+    assert [mark for message in messages for mark in message.marks] == marks
+    assert list(fence_messages([])) == []
 
 
 def test_a_message_too_large_for_a_frame_is_not_sent() -> None:

@@ -1,0 +1,166 @@
+"""Active checks: asks each endpoint of the upstreams that have `health` whether it is well, and tells the workers."""
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from random import random
+
+import structlog
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from yarl import URL
+
+from strangler.control.shared import SharedState
+from strangler.core.endpoints import EndpointKey, HealthState
+from strangler.core.settings import HealthSettings, TlsSettings, UpstreamSettings, Url
+from strangler.wire.messages import EndpointHealth
+from strangler.wire.names import Names
+from strangler.wire.pool import tls_context
+
+FIRST_CHECK_WITHIN_S = 1.0
+"""Checks begin at a moment by chance within this, or within the interval if that is shorter."""
+
+LOOKUP_S = 2.0
+"""How long the first check of a name waits for its addresses."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What is checked the same way, from one end of this value to the other."""
+
+    upstream: str
+    url: Url
+    tls: TlsSettings
+    health: HealthSettings
+    headers: tuple[tuple[str, str], ...]
+
+
+class HealthChecks:
+    """Owns a task for each URL that is checked; `tell` is called with each change."""
+
+    def __init__(self, shared: SharedState, tell: Callable[[EndpointHealth], None]) -> None:
+        self._shared = shared
+        self._tell = tell
+        self._tasks: dict[_Target, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._names = Names(asyncio.get_running_loop(), lambda _: None)
+
+    def adopt(self, upstreams: Mapping[str, UpstreamSettings]) -> None:
+        """Check what these settings say, from now on."""
+        targets = set(_targets(upstreams))
+        self._names.watch({target.url.host for target in targets})
+        for target in self._tasks.keys() - targets:
+            self._end(self._tasks.pop(target))
+        for target in targets - self._tasks.keys():
+            self._tasks[target] = task = asyncio.create_task(self._watch(target))
+            task.add_done_callback(_tell_crash)
+
+    async def close(self) -> None:
+        for task in self._tasks.values():
+            self._end(task)
+        for task in list(self._ending):
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._names.close()
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        task.cancel()
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _watch(self, target: _Target) -> None:
+        """Check one URL, at all of its addresses, until cancelled."""
+        health, states = target.health, dict[EndpointKey, HealthState]()
+        await self._names.settle(LOOKUP_S)
+        await asyncio.sleep(random() * min(FIRST_CHECK_WITHIN_S, health.interval_s))  # noqa: S311 - jitter
+        async with _session() as session:
+            while True:
+                begun = time.monotonic()
+                self._names.sweep(begun)
+                keys = [EndpointKey(target.url, address) for address in self._names.addresses(target.url.host)]
+                for gone in states.keys() - set(keys):
+                    del states[gone]
+                    self._shared.forget_endpoint(target.upstream, gone)
+                failures = await asyncio.gather(*(_check(session, target, key) for key in keys))
+                for key, failure in zip(keys, failures, strict=True):
+                    states[key] = self._report(target, key, states.get(key), failure)
+                pause_s = states[keys[0]].next_check_s(random) - (time.monotonic() - begun)
+                await asyncio.sleep(max(0.0, pause_s))
+
+    def _report(self, target: _Target, key: EndpointKey, state: HealthState | None, failure: str | None) -> HealthState:
+        """One check is done; `failure` in words, None if it was good. Returns the endpoint's state."""
+        is_healthy = self._shared.is_healthy(target.upstream, key)
+        if state is None or state.is_healthy is not is_healthy:  # an earlier control had found it unwell
+            state = HealthState(target.health, is_healthy)
+        if not state.report(failure is None):
+            return state
+        reason = (
+            f"{_checks(target.health.rise)} succeeded"
+            if failure is None
+            else f"{_checks(target.health.fall)} failed, the last: {failure}"
+        )
+        tell = log.info if state.is_healthy else log.warning
+        tell("health.changed", upstream=target.upstream, endpoint=str(key), healthy=state.is_healthy, reason=reason)
+        message = EndpointHealth(target.upstream, key.url, key.address, state.is_healthy, reason)
+        self._shared.set_health(message)
+        self._tell(message)
+        return state
+
+
+def _tell_crash(task: asyncio.Task[None]) -> None:
+    """A bug in the checks of one URL ends those, and is not kept quiet until the end."""
+    if not task.cancelled() and (crash := task.exception()) is not None:
+        log.error("health.crash", error=repr(crash), exc_info=crash)
+
+
+def _targets(upstreams: Mapping[str, UpstreamSettings]) -> list[_Target]:
+    return [
+        _Target(name, url, upstream.tls, upstream.health, upstream.headers.set)
+        for name, upstream in upstreams.items()
+        if upstream.health is not None
+        for url in upstream.urls
+    ]
+
+
+def _session() -> ClientSession:
+    """A connection for each check, and nothing that aiohttp would add to it."""
+    return ClientSession(
+        connector=TCPConnector(force_close=True, limit=0),
+        cookie_jar=DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("Accept-Encoding",),
+    )
+
+
+async def _check(session: ClientSession, target: _Target, key: EndpointKey) -> str | None:
+    """Ask one endpoint. None if a status below 400 comes in time, else what came instead."""
+    url, health = target.url, target.health
+    host = f"[{key.address}]" if ":" in key.address else key.address
+    headers = {"Host": url.authority, "User-Agent": "strangler-health", **dict(target.headers)}
+    is_https = url.scheme == "https"
+    try:
+        async with session.get(
+            URL(f"{url.scheme}://{host}:{url.port}{url.path}{health.path}", encoded=True),
+            headers=headers,
+            allow_redirects=False,
+            timeout=ClientTimeout(total=health.timeout_s),
+            ssl=_context(target.tls) if is_https else True,
+            server_hostname=url.host if is_https else None,
+        ) as answer:
+            return None if answer.status < 400 else f"status {answer.status}"
+    except TimeoutError:
+        return f"no answer in {health.timeout_s:g} s"
+    except (ClientError, OSError, ssl.SSLError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+_context = lru_cache(maxsize=64)(tls_context)
+
+
+def _checks(number: int) -> str:
+    return "1 check" if number == 1 else f"{number} checks"

@@ -1,0 +1,88 @@
+"""What every worker is to know, whoever found it out: open breakers, write fences, the health of endpoints.
+
+Control only passes it on. What it keeps is for workers that come later, and is bounded: an opening for each upstream, a
+fence of fixed size, a line for each endpoint that was ever found unwell.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from strangler.core.endpoints import EndpointKey
+from strangler.core.fence import Fence
+from strangler.core.settings import UpstreamSettings
+from strangler.wire.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared, fence_messages
+
+
+@dataclass(slots=True)
+class SharedState:
+    """Owned by the links, which carry it. Times are monotonic seconds."""
+
+    _upstreams: Mapping[str, UpstreamSettings] = field(default_factory=dict)
+    _since: dict[str, int] = field(default_factory=dict)
+    """By upstream: the generation in which it became another, if it did in this control's time."""
+    _openings: dict[str, BreakerOpened] = field(default_factory=dict)
+    _fence: Fence = field(default_factory=Fence)
+    _health: dict[tuple[str, EndpointKey], EndpointHealth] = field(default_factory=dict)
+
+    def adopt(self, upstreams: Mapping[str, UpstreamSettings], generation: int) -> None:
+        """New settings: what was known of an upstream that is another now is forgotten, as every worker forgets it."""
+        for name, before in self._upstreams.items():
+            after = upstreams.get(name)
+            if after is None or (before.breaker, before.urls, before.tls) != (after.breaker, after.urls, after.tls):
+                self._openings.pop(name, None)
+                self._since[name] = generation
+        self._upstreams = upstreams
+        self._health = {key: said for key, said in self._health.items() if self._is_checked(said)}
+
+    def learn(self, message: Shared, now: float) -> Shared | None:
+        """Take in what a worker says. Returns what the others are to be told, None if it is nothing new."""
+        match message:
+            case BreakerOpened():
+                return self._learn_opening(message, now)
+            case FenceMarks(marks):
+                news = [mark for mark in marks if self._fence.merge(mark, now)]
+                return FenceMarks(news) if news else None
+            case EndpointHealth():
+                return message if self._learn_health(message) else None
+
+    def set_health(self, said: EndpointHealth) -> None:
+        """What control's own checks found."""
+        self._health[said.upstream, EndpointKey(said.url, said.address)] = said
+
+    def is_healthy(self, upstream: str, key: EndpointKey) -> bool:
+        said = self._health.get((upstream, key))
+        return said is None or said.is_healthy
+
+    def forget_endpoint(self, upstream: str, key: EndpointKey) -> None:
+        """The name no longer stands for this address."""
+        self._health.pop((upstream, key), None)
+
+    def everything(self, now: float) -> Iterator[Shared]:
+        """For a worker that knows nothing yet."""
+        for opening in self._openings.values():
+            if opening.until > now:
+                yield opening
+        yield from fence_messages(self._fence.marks(now))
+        yield from self._health.values()
+
+    def _learn_opening(self, opening: BreakerOpened, now: float) -> BreakerOpened | None:
+        name = opening.upstream
+        known = self._openings.get(name)
+        if opening.until <= max(now, known.until if known is not None else 0.0):
+            return None
+        if name not in self._upstreams or opening.generation < self._since.get(name, 0):
+            return None
+        self._openings[name] = opening
+        return opening
+
+    def _learn_health(self, said: EndpointHealth) -> bool:
+        """What an earlier control had found. Our own checks know better."""
+        key = (said.upstream, EndpointKey(said.url, said.address))
+        if key in self._health or said.is_healthy or not self._is_checked(said):
+            return False
+        self._health[key] = said
+        return True
+
+    def _is_checked(self, said: EndpointHealth) -> bool:
+        upstream = self._upstreams.get(said.upstream)
+        return upstream is not None and upstream.health is not None and said.url in upstream.urls
