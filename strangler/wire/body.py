@@ -81,12 +81,13 @@ class Body:
             self._out.write(data)
 
     def finish(self, trailers: RawHeaders | None = None) -> None:
-        """The body is complete."""
+        """The body is complete. Its source is not to stay stopped: what comes next there is another message."""
         self.is_finished = True
         if trailers:
             self.trailers = trailers
         if self._out is not None and self._is_chunked_out:
             self._out.write(last_chunk(self.trailers))
+        self.resume()
 
     def attach(self, out: asyncio.Transport, head: bytes, *, chunked: bool) -> None:
         """Write `head` and what has come so far to `out`, and from now on all that comes."""
@@ -100,6 +101,7 @@ class Body:
             self._waiting = []
         if self.is_finished and chunked:
             parts.append(last_chunk(self.trailers))
+        self.resume()  # before it is written: what `out` says then, it says once
         if len(parts) == 1:
             out.write(head)
         elif self._waiting_bytes <= _JOIN_BYTES:
@@ -107,7 +109,6 @@ class Body:
         else:
             out.writelines(parts)
         self._waiting_bytes = 0
-        self.resume()
 
     def observe(self, tee: Tee) -> None:
         """Show `tee` what has come so far, and all that comes. Before it is attached for the first time."""

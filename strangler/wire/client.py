@@ -91,6 +91,7 @@ class ClientConnection(asyncio.Protocol):
         "_decoder",
         "_inflow",
         "_is_ending",
+        "_is_full",
         "_is_reading",
         "_peer",
         "_receive",
@@ -121,6 +122,7 @@ class ClientConnection(asyncio.Protocol):
         self._decoder: ChunkedDecoder | None = None
         self._remaining = 0
         self._is_ending = False
+        self._is_full = False  # the client does not read: no more is to be written
         self._is_reading = True
         self._receive: Callable[[bytes], None] = self._receive_head
 
@@ -145,11 +147,13 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._inflow = body
             body.attach(self.transport, head, chunked=chunked)
+            if self._is_full:
+                body.pause()
 
     def pass_interim(self, answer: Answer) -> None:
         """Pass a 1xx on (RFC 9110 section 15.2): 100 only if the client waits for it, and nothing to HTTP/1.0."""
         request = self.request
-        if request is None or request.section.is_http10 or self.is_closed:
+        if request is None or request.section.is_http10 or self.is_closed or self._is_full:
             return
         if answer.status == 100 and b"expect" not in request.fields:
             return
@@ -176,10 +180,10 @@ class ClientConnection(asyncio.Protocol):
         self._receive = self._receive_head
         limit = self.port.limits.idle_timeout_s
         self.deadline = math.inf if limit is None else now() + limit
-        self._resume()
-        if self._ahead:
-            waiting, self._ahead = bytes(self._ahead), bytearray()
-            self._receive_head(waiting)
+        if self._is_full:
+            self.pause_reading()  # the next request waits until this answer is read
+        else:
+            self._read_on()
 
     def cut(self) -> None:
         """The answer cannot be completed: the client must see a broken connection, never a clean end."""
@@ -197,6 +201,8 @@ class ClientConnection(asyncio.Protocol):
         if request is not None:
             request.is_answered = True
         self._tunnel = tunnel
+        if self._is_full:
+            tunnel.upstream.pause_reading()
         self._receive = tunnel.receive_from_client
         self.deadline = math.inf
         glued_answer = tunnel.upstream.start_tunnel(tunnel)
@@ -288,20 +294,33 @@ class ClientConnection(asyncio.Protocol):
             self.story.wake()
 
     def pause_writing(self) -> None:
+        self._is_full = True
         if self._tunnel is not None:
             self._tunnel.upstream.pause_reading()
         elif self._inflow is not None:
             self._inflow.pause()
+        elif self.request is None and not self._is_ending:
+            self.pause_reading()
 
     def resume_writing(self) -> None:
+        self._is_full = False
         if self._tunnel is not None:
             self._tunnel.upstream.resume_reading()
         elif self._inflow is not None:
             self._inflow.resume()
             if self.request is not None and self.request.exchange is not None:
                 self._touch(self.request.exchange.clocks.idle_s)
+        elif self.request is None and not self._is_ending:
+            self._read_on()
 
     # Reading requests
+
+    def _read_on(self) -> None:
+        """Take up the next request, of which some or all may be here already."""
+        self._resume()
+        if self._ahead:
+            waiting, self._ahead = bytes(self._ahead), bytearray()
+            self._receive_head(waiting)
 
     def _receive_head(self, data: bytes) -> None:
         if self._ahead:
@@ -486,7 +505,7 @@ class ClientConnection(asyncio.Protocol):
     def _expire_without_request(self) -> None:
         if self._is_ending:
             self.transport.abort()
-        elif self._ahead:
+        elif self._ahead and not self._is_full:
             self._refuse(problem.HEADER_TIMEOUT)
         else:
             self._end(linger=False)

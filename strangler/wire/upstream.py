@@ -22,6 +22,7 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_ahead",
         "_decoder",
+        "_is_full",
         "_pool",
         "_receive",
         "_remaining",
@@ -41,6 +42,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_since = 0.0
         self._ahead = b""  # a head that is not complete, or the first bytes of a tunnel
         self._remaining = 0
+        self._is_full = False  # the upstream does not read: no more is to be written
         self._decoder: ChunkedDecoder | None = None
         self._request_body: Body | None = None
         self._tunnel: Tunnel | None = None
@@ -123,12 +125,14 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail(Fault.RESET)
 
     def pause_writing(self) -> None:
+        self._is_full = True
         if self._tunnel is not None:
             self._tunnel.client.pause_reading()
         elif self._request_body is not None:
             self._request_body.pause()
 
     def resume_writing(self) -> None:
+        self._is_full = False
         if self._tunnel is not None:
             self._tunnel.client.resume_reading()
         elif self._request_body is not None:
@@ -240,7 +244,7 @@ class UpstreamConnection(asyncio.Protocol):
         assert exchange is not None
         assert exchange.answer is not None
         request_body = self._request_body
-        is_sent = request_body is None or request_body.is_finished
+        is_sent = (request_body is None or request_body.is_finished) and not self._is_full
         self._leave_exchange()
         if is_reusable and is_sent and exchange.answer.keep_alive and not self.is_closed:
             self._pool.give_back(self)

@@ -123,6 +123,7 @@ class RunningPlane:
         self._send_buffer = send_buffer
         self._lines = CollectedLines()
         self._clients: list[Visitor] = []
+        self._deaf: list[socket.socket] = []
         self._exits = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -177,6 +178,8 @@ class RunningPlane:
         """End all connections, then hold that nothing is left of any request."""
         for client in self._clients:
             await client.close()
+        for sock in self._deaf:
+            sock.close()
         self._server.close()
         await self.quiet()
         self._ticks.cancel()
@@ -221,6 +224,25 @@ class RunningPlane:
         client = Visitor(sock)
         self._clients.append(client)
         return client
+
+    async def deaf_client(self, receive_buffer: int = 4096) -> socket.socket:
+        """A connection that nobody reads from; to be used with `loop.sock_…`, and closed by the test's end."""
+        sock = self._exits.enter_context(socket.socket())
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        await self.loop.sock_connect(sock, ("127.0.0.1", self.number))
+        self._deaf.append(sock)
+        return sock
+
+    def unwritten(self) -> int:
+        """Bytes that wait in the process for a client or an upstream to read."""
+        total = 0
+        for connection in self.port.connections:
+            total += connection.transport.get_write_buffer_size()
+            exchange = connection.request.exchange if connection.request is not None else None
+            if exchange is not None and exchange.connection is not None:
+                total += exchange.connection.transport.get_write_buffer_size()
+        return total
 
     async def ask(self, request: bytes) -> Message:
         """One request on a connection of its own; its whole answer."""
