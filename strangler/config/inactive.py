@@ -17,8 +17,6 @@ INACTIVE: tuple[str, ...] = (
     "upstreams.*.health",
     "routes[].aggregate",
     "routes[].fallback",
-    "routes[].shadow",
-    "routes[].compare",
     "routes[].gate",
 )
 

@@ -18,6 +18,8 @@ from strangler.control.health import HealthChecks
 from strangler.control.links import LinksState
 from strangler.control.plane import ControlState
 from strangler.control.reload import InForce, ReloadState
+from strangler.control.shadow.desk import DeskState
+from strangler.control.shadow.evidence import SCHEMA
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.core.settings import Settings
@@ -59,9 +61,10 @@ def main() -> None:
 
 async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: logs.LogWriter) -> None:
     folder = Path(start.folder)
-    store = Store(folder / "strangler.db")
+    store = Store(folder / "strangler.db", SCHEMA)
     totals = TotalsState()
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(folder))
+    desk = DeskState(folder, start.run, links, store, in_force.settings)
     supervisor = _SupervisorEnd()
     checks = HealthChecks(links.shared, links.tell)
 
@@ -70,17 +73,20 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         links.shared.adopt(new.settings.upstreams, new.generation)
         checks.adopt(new.settings.upstreams)
         links.publish(new.generation, new.encoded)
+        desk.adopt(new.settings)
         supervisor.send(Adopt(new.generation, new.encoded, new.settings.workers, new.settings.limits.drain_s))
 
     reload = ReloadState(Path(start.config), os.environ, first, in_force, adopt)
-    state = ControlState(folder, start.run, start.listen, reload, links, store)
+    state = ControlState(folder, start.run, start.listen, reload, links, store, desk)
     await state.restore()
+    await desk.restore()
     links.shared.adopt(in_force.settings.upstreams, in_force.generation)
     if links.kill_switch.on:
         log.warning("kill_switch.on", reason=links.kill_switch.reason, since=links.kill_switch.since)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(state.close)
         stack.push_async_callback(checks.close)
+        stack.push_async_callback(desk.close)
         checks.adopt(in_force.settings.upstreams)
         await supervisor.attach(start.supervisor_fd, state)
         await _serve_admin(stack, state, start.admin_fds)
@@ -89,6 +95,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
             tasks = [
                 group.create_task(reload.run()),
                 group.create_task(state.keep_saving()),
+                group.create_task(desk.run()),
                 group.create_task(_accept(links, socket.socket(fileno=start.link_fd))),
             ]
             await supervisor.ended.wait()

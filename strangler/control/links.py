@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Protocol, cast
 
 import structlog
 
@@ -14,6 +15,7 @@ from strangler.wire.messages import (
     BreakerChanged,
     BreakerOpened,
     Bye,
+    Captured,
     EndpointHealth,
     FenceMarks,
     FrameError,
@@ -23,6 +25,8 @@ from strangler.wire.messages import (
     LoadedGeneration,
     Push,
     Report,
+    ShadowRoom,
+    ShadowRooms,
     Shared,
     ToControl,
     ToWorker,
@@ -39,6 +43,14 @@ class WorkerState:
     hello: Hello
     generation: int
     heard: float  # on the monotonic clock
+    rooms: dict[str, ShadowRoom] = field(default_factory=dict)  # by route: what it was told last, and has not used
+
+
+class Shadows(Protocol):
+    """Who takes captures."""
+
+    def take(self, captured: Captured) -> None: ...
+    def tell_rooms(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -54,6 +66,9 @@ class LinksState:
     """By instance."""
     breaker_reasons: dict[str, str] = field(default_factory=dict)
     """By upstream: why its breaker last changed."""
+    shadows: Shadows | None = None
+    own: set[str] = field(default_factory=set)
+    """Instances in the totals that are no worker: what control itself counts."""
     _living: frozenset[str] = frozenset()
     _connections: set["_Connection"] = field(default_factory=set)
 
@@ -100,6 +115,8 @@ class LinksState:
         if hello.generation != self.generation:
             connection.push()
         connection.tell_everything()
+        if self.shadows is not None:
+            self.shadows.tell_rooms()
 
     def left(self, connection: "_Connection", hello: Hello) -> None:
         self._connections.discard(connection)
@@ -121,11 +138,20 @@ class LinksState:
                 news = self.shared.learn(message, time.monotonic())
                 if news is not None:
                     self.tell(news, but=connection)
+            case Captured():
+                worker.rooms.pop(message.route, None)
+                if self.shadows is not None:
+                    self.shadows.take(message)
             case Hello() | Bye():
                 pass
 
+    def tell_rooms(self, rooms: Iterable[ShadowRoom]) -> None:
+        """How many captures can be used, each worker's part. It is told what it does not know yet."""
+        for connection in self._connections:
+            connection.tell_rooms(rooms)
+
     def _retire_dead(self) -> None:
-        for instance in self.totals.instances - self._living - self.workers.keys():
+        for instance in self.totals.instances - self._living - self.workers.keys() - self.own:
             self.totals.retire(instance)
 
 
@@ -194,6 +220,16 @@ class _Connection(asyncio.Protocol):
         if not self._is_full:
             for message in self._links.shared.everything(time.monotonic()):
                 self._send(message)
+
+    def tell_rooms(self, rooms: Iterable[ShadowRoom]) -> None:
+        """Send what differs from what the worker knows. One that reads slowly makes do with what it has."""
+        worker = self._links.workers.get(self._hello.instance) if self._hello is not None else None
+        if worker is None or self._is_full:
+            return
+        news = [room for room in rooms if worker.rooms.get(room.route) != room]
+        if news:
+            worker.rooms.update((room.route, room) for room in news)
+            self._send(ShadowRooms(news))
 
     def turn(self) -> None:
         """Send how the kill switch stands."""

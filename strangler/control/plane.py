@@ -14,6 +14,7 @@ from strangler.control.kill_switch import KillSwitchState
 from strangler.control.links import LinksState
 from strangler.control.readiness import LegacyProbe
 from strangler.control.reload import ReloadState
+from strangler.control.shadow.desk import DeskState
 from strangler.control.store import Store, StoreError, load_numbers, save_numbers
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
@@ -35,6 +36,7 @@ class ControlState:
     reload: ReloadState
     links: LinksState
     store: Store
+    desk: DeskState
     processes: list[ProcessInfo] = field(default_factory=list)
     is_draining: bool = False
     _legacy: LegacyProbe = field(default_factory=LegacyProbe)
@@ -88,6 +90,7 @@ class ControlState:
             "strangler_config_generation": float(in_force.generation),
             "strangler_workers": float(len(self.links.workers)),
             "strangler_kill_switch": float(self.kill_switch.on),
+            "strangler_store_working": float(self.store.problem is None),
         }
         return Numbers(self.links.totals.values(), self.links.totals.gauges(), own)
 
@@ -100,7 +103,8 @@ class ControlState:
             self.kill_switch,
             self.is_draining,
             self.listen,
-            {"store": self.store.problem},
+            {"store": self.store.problem, "shadow": self.desk.problem},
+            self.desk.status,
         )
 
     async def snapshot(self) -> Snapshot:

@@ -1,7 +1,7 @@
 """What `strangler status` and `/api/status` say, as plain data."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from strangler import __version__
@@ -25,8 +25,9 @@ def status(
     is_draining: bool,
     listen: str,
     problems: Mapping[str, str | None],
+    shadow: Callable[[str], dict[str, Any] | None],
 ) -> dict[str, Any]:
-    """`problems`: what is wrong with parts of control, by part; None if nothing is."""
+    """`problems`: what is wrong with parts of control, by part; None if nothing is. `shadow`: of a route, by its name."""
     totals, gauges = links.totals.values(), links.totals.gauges()
     counts = _counts(totals)
     settings = in_force.settings
@@ -47,7 +48,7 @@ def status(
         "kill_switch": {"on": kill_switch.on, "reason": kill_switch.reason, "since": kill_switch.since},
         "problems": {part: problem for part, problem in problems.items() if problem is not None},
         "upstreams": [_upstream(upstream, gauges, links.breaker_reasons) for upstream in settings.upstreams.values()],
-        "routes": [_route(route, counts) for route in settings.routes],
+        "routes": [_route(route, counts) | {"shadow": shadow(route.name)} for route in settings.routes],
         "unrouted": {"requests": {Arm.LEGACY.value: counts.get(("", Arm.LEGACY.value), 0)}},
     }
 

@@ -39,9 +39,10 @@ class StoreError(Exception):
 class Store:
     """Each call runs in the store's thread, in one transaction."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: str = "") -> None:
         self.problem: str | None = None
         self._path = path
+        self._schema = _SCHEMA + schema
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
@@ -73,7 +74,7 @@ class Store:
 
     def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         if self._connection is None:
-            self._connection = _connect(self._path)
+            self._connection = _connect(self._path, self._schema)
         with _transaction(self._connection):
             return work(self._connection)
 
@@ -136,13 +137,13 @@ def _json(value: tuple[str, ...] | tuple[float, ...]) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, schema: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         with closing(connection.cursor()) as cursor:
-            cursor.executescript(_SCHEMA)
+            cursor.executescript(schema)
     except sqlite3.Error:
         connection.close()
         raise

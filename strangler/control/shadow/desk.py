@@ -1,0 +1,327 @@
+"""Where captures arrive: which are taken, what becomes of them, and what workers are told about room for more."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
+
+import structlog
+
+from strangler.control.links import LinksState
+from strangler.control.shadow.evidence import Finding, IndexState, prune, store_findings
+from strangler.control.shadow.journal import Journal
+from strangler.control.shadow.key import redaction_key
+from strangler.control.shadow.looks import Looks
+from strangler.control.shadow.route import ShadowRoute, url_named
+from strangler.control.shadow.rules import rule_report, store_rules
+from strangler.control.shadow.sending import ShadowUpstream
+from strangler.control.shadow.stops import load_stops, store_stop
+from strangler.control.store import Store, StoreError
+from strangler.core.compare import Reason
+from strangler.core.settings import Settings
+from strangler.wire.messages import Captured, ShadowRoom
+from strangler.wire.numbers import Numbers
+
+ROOMS_EVERY_S = 0.05
+STORE_EVERY_S = 0.5
+PRUNE_EVERY_S = 600.0
+MAX_PENDING = 10_000
+"""Findings that wait for a store which does not write at the moment."""
+MAX_HELD_BYTES = 64 * 1024 * 1024
+"""Of all captures in hand."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A capture in hand."""
+
+    route: ShadowRoute
+    size: int
+
+
+class DeskState:
+    """Owns everything about shadows in control. Nothing in here is waited for by whoever serves."""
+
+    def __init__(self, folder: Path, run: str, links: LinksState, store: Store, settings: Settings) -> None:
+        self.problem: str | None = None
+        """Why nothing is taken at the moment."""
+        self._folder = folder
+        self._run = run
+        self._links = links
+        self._store = store
+        self._journal = Journal(folder)
+        self._index = IndexState()
+        self._indexed: Connection | None = None
+        self._numbers = Numbers()
+        self._instance = f"{run}-control-{time.time_ns()}"
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compare")
+        self._settings = settings
+        self._routes: dict[str, ShadowRoute] = {}
+        self._upstreams: dict[str, ShadowUpstream] = {}
+        self._replaced: list[ShadowUpstream] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._held_bytes = 0
+        self._pending: list[Finding] = []
+        self._stops: dict[str, tuple[str, str]] = {}
+        self._busy: set[str] = set()
+        """Routes whose room may have changed."""
+        self._common_reason: str | None = None
+        self._key: bytes | None = None
+        self._pruned = time.monotonic()
+        links.own.add(self._instance)
+        links.shadows = self
+
+    # 1. What is in force
+
+    async def restore(self) -> None:
+        """Read the key, and what an earlier control of this run had stopped."""
+        try:
+            self._key = await asyncio.to_thread(redaction_key, self._folder)
+        except OSError as error:
+            self._fail(f"the key for redaction cannot be kept in {self._folder}: {error.strerror}")
+        try:
+            self._stops = await self._store.call(partial(load_stops, run=self._run))
+        except StoreError as error:
+            self._fail(f"the store: {error}")
+        self.adopt(self._settings)
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow new settings. Routes and upstreams that stay as they were keep what they know."""
+        self._settings = settings
+        if self._key is None:
+            return
+        for name, upstream in list(self._upstreams.items()):
+            if settings.upstreams.get(name) != upstream.settings:
+                self._replaced.append(self._upstreams.pop(name))
+        for name, wanted in settings.upstreams.items():
+            if name not in self._upstreams:
+                self._upstreams[name] = ShadowUpstream(wanted)
+        routes = {}
+        for one in settings.routes:
+            known = self._routes.get(one.name)
+            route = known if known is not None and known.settings == one else ShadowRoute.of(one, self._key)
+            if route is not None:
+                routes[one.name] = route
+                route.stopped = self._stop_of(route)
+        self._routes = routes
+        self.tell_rooms()
+
+    def _stop_of(self, route: ShadowRoute) -> str | None:
+        key, why = self._stops.get(route.name, ("", ""))
+        return why if key == f"{self._run} {route.fingerprint}" else None
+
+    # 2. Captures
+
+    def take(self, captured: Captured) -> None:
+        """One more capture: begin with it, or drop it and count that."""
+        self._busy.add(captured.route)
+        route = self._routes.get(captured.route)
+        if route is None:
+            self._dropped(captured.route, "reloaded")
+            return
+        room, reason = self._room(route)
+        if room <= 0:
+            self._dropped(route.name, reason)
+            return
+        taken = _Taken(route, len(captured.body) + len(captured.answer.body))
+        route.open += 1
+        self._held_bytes += taken.size
+        task = asyncio.get_running_loop().create_task(self._compare(captured, taken))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _compare(self, captured: Captured, taken: _Taken) -> None:
+        route = taken.route
+        looks = Looks(
+            captured=captured,
+            route=route,
+            upstreams=self._upstreams,
+            served_url=url_named(captured.url, self._settings, captured.upstream),
+            index=self._index,
+            threads=self._threads,
+        )
+        try:
+            self._keep(await looks.run(), route)
+        except Exception:  # a bug of ours costs this comparison, and is told
+            log.exception("shadow.failed", route=route.name)
+            self._dropped(route.name, "failed")
+        finally:
+            route.open -= 1
+            self._held_bytes -= taken.size
+
+    def _keep(self, finding: Finding, route: ShadowRoute) -> None:
+        if len(self._pending) >= MAX_PENDING:
+            self._dropped(route.name, "store")
+            return
+        self._pending.append(finding)
+        self._numbers.counter("strangler_shadow_comparisons_total", route.name, finding.outcome).inc()
+        if finding.reason == Reason.NOT_HANDLED and route.stopped is None:
+            self._stop(route, "the candidate does not confirm dry runs: it must answer X-Strangler-Shadow-Handled: 1")
+
+    def _stop(self, route: ShadowRoute, why: str) -> None:
+        """No more shadows of this route until its settings change, or the proxy starts anew."""
+        route.stopped = why
+        key = f"{self._run} {route.fingerprint}"
+        self._stops[route.name] = key, why
+        log.error("shadow.stopped", route=route.name, reason=why)
+        self.tell_rooms()
+        task = asyncio.get_running_loop().create_task(self._store_stop(route.name, key, why))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _store_stop(self, route: str, key: str, why: str) -> None:
+        try:
+            await self._store.call(partial(store_stop, route=route, key=key, why=why))
+        except StoreError as error:
+            self._fail(f"the store: {error}")
+
+    # 3. Room for more
+
+    def tell_rooms(self) -> None:
+        """Tell workers how many captures of each route can be used."""
+        self._tell(self._routes)
+
+    def _tell_changed(self) -> None:
+        """The same for routes that something goes on with; what concerns all of them is told of all."""
+        before, self._common_reason = self._common_reason, self._why_none()
+        if before != self._common_reason:
+            self.tell_rooms()
+            return
+        self._tell(self._busy)
+        self._busy = {name for name in self._busy if name in self._routes and self._is_busy(self._routes[name])}
+
+    def _is_busy(self, route: ShadowRoute) -> bool:
+        return bool(route.open) or self._room(route)[0] < route.shadow.in_flight
+
+    def _tell(self, names: Iterable[str]) -> None:
+        count = max(1, len(self._links.workers))
+        rooms = []
+        for name in names:
+            if name in self._routes:
+                room, reason = self._room(self._routes[name])
+                rooms.append(ShadowRoom(name, ceil(room / count), reason))
+        self._links.tell_rooms(rooms)
+
+    def _room(self, route: ShadowRoute) -> tuple[int, str]:
+        reason = self._why_none()
+        return route.room(self._upstreams) if reason is None else (0, reason)
+
+    def _why_none(self) -> str | None:
+        """What keeps all routes from having shadows at the moment."""
+        if self.problem is not None:
+            return "store"
+        if self._links.kill_switch.on:
+            return "killed"
+        return "memory" if self._held_bytes >= MAX_HELD_BYTES else None
+
+    def _dropped(self, route: str, reason: str) -> None:
+        self._numbers.counter("strangler_shadow_dropped_total", route, reason).inc()
+
+    # 4. As time goes by
+
+    async def run(self) -> None:
+        """Tell rooms, write findings, report numbers, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(ROOMS_EVERY_S, self._tell_changed))
+            group.create_task(self._every(ROOMS_EVERY_S, self.report))
+            group.create_task(self._keep_storing())
+
+    async def _every(self, seconds: float, work: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            work()
+
+    def report(self) -> None:
+        """Add what was counted here to the totals."""
+        if self._numbers.is_touched:
+            self._links.totals.take(self._instance, self._numbers.report())
+
+    async def _keep_storing(self) -> None:
+        while True:
+            await asyncio.sleep(STORE_EVERY_S)
+            await self.store()
+            while self._replaced:
+                await self._replaced.pop().close()
+
+    async def store(self) -> None:
+        """Write what is pending. While that fails nothing new is taken."""
+        batch, self._pending = self._pending, []
+        is_due = time.monotonic() - self._pruned > PRUNE_EVERY_S
+        if not batch and not is_due and self.problem is None:
+            return
+        rules = {name: rule_report(route) for name, route in self._routes.items()} if batch else {}
+        try:
+            back = await self._store.call(lambda connection: self._write(connection, batch, rules, is_due))
+        except StoreError as error:
+            self._pending = batch + self._pending
+            self._fail(f"the store: {error}")
+            return
+        if is_due:
+            self._pruned = time.monotonic()
+        if self.problem is not None and self._key is not None:
+            self.problem = None
+            log.info("shadow.resumed")
+        for signature in back:
+            log.warning("shadow.regressed", signature=signature)
+
+    def _write(self, connection: Connection, batch: list[Finding], rules: dict[str, Any], is_due: bool) -> list[str]:
+        """In the store's thread, in one transaction."""
+        if self._indexed is not connection:
+            self._index.load(connection)
+            self._indexed = connection
+        now = time.time()
+        back = store_findings(connection, self._index, batch, now)
+        store_rules(connection, rules)
+        if is_due:
+            prune(connection, now)
+        self._journal.append(finding.line for finding in batch if finding.line is not None)
+        return back
+
+    def _fail(self, problem: str) -> None:
+        if self.problem != problem:
+            log.error("shadow.halted", reason=problem)
+        self.problem = problem
+        self.tell_rooms()
+
+    async def close(self) -> None:
+        """Drop what is under way, write what is done."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.store()
+        self.report()
+        for upstream in (*self._upstreams.values(), *self._replaced):
+            await upstream.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    # 5. For status
+
+    def status(self, name: str) -> dict[str, Any] | None:
+        """What is to be said of a route's shadows; None if it has none."""
+        route = self._routes.get(name)
+        if route is None:
+            return None
+        totals = self._links.totals
+        outcomes = ("match", "accepted", "mismatch", "not_comparable")
+        return {
+            "percent": route.shadow.percent,
+            "of": route.shadow.of,
+            "stopped": route.stopped,
+            "open": route.open,
+            "breakers": {
+                upstream: self._upstreams[upstream].breaker.state.value
+                for upstream in sorted({route.upstream_of(arm, b"GET") for arm in route.other_arms()})
+            },
+            "comparisons": {
+                outcome: int(totals.counter("strangler_shadow_comparisons_total", name, outcome))
+                for outcome in outcomes
+            },
+        }

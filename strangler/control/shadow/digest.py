@@ -1,0 +1,186 @@
+"""From a comparison to what may be kept of it. Everything that leaves here is redacted."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from strangler.control.shadow.evidence import Finding, IndexState, Noisy, Seen
+from strangler.control.shadow.outgoing import lines_of, path_of
+from strangler.control.shadow.ulid import ulid
+from strangler.core.compare import (
+    Answer,
+    Comparison,
+    Outcome,
+    Redactor,
+    Sample,
+    ShownDifference,
+    endpoint_shape,
+    redact_sample,
+    signature,
+)
+from strangler.core.compare.redact import Shown, printable
+from strangler.core.compare.shapes import shape_of
+from strangler.wire.messages import Captured
+
+_MAX_ID = 200
+_MAX_SAMPLE = 256 * 1024
+"""Bytes of a whole sample; of a larger one the bodies are cut."""
+_CUT_TEXT = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two answers to one request, and who gave them."""
+
+    captured: Captured
+    legacy: Answer
+    candidate: Answer
+    candidate_upstream: str
+    legacy_bytes: int | None = None  # of a body that was not kept
+    candidate_bytes: int | None = None
+
+
+def endpoint_of(captured: Captured, redactor: Redactor) -> str:
+    """`GET /api/orders/{}`"""
+    shape = printable(redactor.text(endpoint_shape(path_of(captured.target))))
+    return f"{captured.method.decode('ascii', 'replace')} {shape}"
+
+
+def digest(
+    pair: Pair,
+    comparison: Comparison,
+    baseline: Comparison | None,
+    latency: tuple[float, float] | None,
+    redactor: Redactor,
+    index: IndexState,
+) -> Finding:
+    """What is kept. For a thread: a body of 256 KiB takes tens of milliseconds."""
+    captured = pair.captured
+    endpoint = endpoint_of(captured, redactor)
+    shown = redactor.differences(comparison.differences)
+    seen = tuple(_seen(captured.route, endpoint, difference) for difference in shown)
+    name = ulid(captured.at)
+    line = sample = None
+    if comparison.outcome is not Outcome.MATCH:
+        line = _line(name, pair, comparison, shown, seen, redactor)
+    if seen and index.wants_sample((one.id for one in seen), captured.at):
+        sample = _sample(pair, shown, redactor, line or b"{}")
+    return Finding(
+        id=name,
+        at=captured.at,
+        route=captured.route,
+        endpoint=endpoint,
+        outcome=comparison.outcome.value,
+        reason=comparison.reason.value if comparison.reason else "",
+        differences=seen,
+        line=line,
+        sample=sample,
+        latency=latency,
+        baseline=None if baseline is None else _noise(baseline, redactor),
+    )
+
+
+def _seen(route: str, endpoint: str, shown: ShownDifference) -> Seen:
+    method, _, shape = endpoint.partition(" ")
+    return Seen(
+        id=signature(route, method, shape, shown.in_, shown.path, shown.kind, shown.severity),
+        place=shown.in_.value,
+        path=shown.path,
+        kind=shown.kind.value,
+        severity=shown.severity.value,
+        legacy=msgspec.json.encode(shown.legacy).decode(),
+        candidate=msgspec.json.encode(shown.candidate).decode(),
+    )
+
+
+def _noise(baseline: Comparison, redactor: Redactor) -> tuple[Noisy, ...] | None:
+    """None if legacy could not be compared with itself."""
+    if baseline.outcome is Outcome.NOT_COMPARABLE:
+        return None
+    return tuple(
+        Noisy(shown.in_.value, shown.path or "", shown.kind.value, shape_of(raw.legacy, raw.candidate) or "")
+        for raw, shown in zip(baseline.differences, redactor.differences(baseline.differences), strict=True)
+    )
+
+
+def _line(
+    name: str,
+    pair: Pair,
+    comparison: Comparison,
+    shown: Iterable[ShownDifference],
+    seen: tuple[Seen, ...],
+    redactor: Redactor,
+) -> bytes:
+    """DESIGN section 6."""
+    captured = pair.captured
+    line = {
+        "time": _time(captured.at),
+        "event": "shadow.diff",
+        "id": name,
+        "request_id": _identifier(captured.request_id, redactor),
+        "trace_id": captured.traceparent[3:35].decode("ascii", "replace"),
+        "route": captured.route,
+        "method": captured.method.decode("ascii", "replace"),
+        "path": printable(redactor.target(path_of(captured.target))),
+        "served_by": captured.arm,
+        "outcome": comparison.outcome.value,
+        "reason": comparison.reason.value if comparison.reason else None,
+        "severity": comparison.severity.value if comparison.severity else None,
+        "signature": seen[0].id if seen else None,
+        "legacy": _side("legacy", pair.legacy, pair.legacy_bytes),
+        "candidate": _side(pair.candidate_upstream, pair.candidate, pair.candidate_bytes),
+        "differences": [difference.as_json() for difference in shown],
+        "accepted": comparison.accepted,
+    }
+    return msgspec.json.encode(line) + b"\n"
+
+
+def _side(upstream: str, answer: Answer, size: int | None) -> dict[str, Shown]:
+    return {
+        "upstream": upstream,
+        "status": answer.status or None,
+        "duration_ms": None if answer.duration_s is None else round(answer.duration_s * 1000, 3),
+        "bytes": len(answer.body) if size is None else size,
+    }
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _identifier(raw: bytes, redactor: Redactor) -> str:
+    return printable(redactor.text(raw[:_MAX_ID].decode("utf-8", "backslashreplace")))
+
+
+def _sample(pair: Pair, shown: Iterable[ShownDifference], redactor: Redactor, line: bytes) -> bytes:
+    captured = pair.captured
+    sample = redact_sample(
+        Sample(
+            method=captured.method,
+            target=captured.target,
+            headers=list(lines_of(captured.lines)),
+            legacy=pair.legacy,
+            candidate=pair.candidate,
+            body=captured.body,
+            is_body_complete=captured.is_body_complete,
+        ),
+        redactor,
+    )
+    content = msgspec.json.encode(sample)
+    if len(content) > _MAX_SAMPLE:
+        content = msgspec.json.encode({part: _cut(value) for part, value in sample.items()})
+    return b'{"comparison":%b,"answers":%b}' % (line.rstrip(b"\n"), content)
+
+
+def _cut(part: Shown) -> Shown:
+    """A part of a sample with its body cut."""
+    if not isinstance(part, dict) or not isinstance(part.get("body"), dict):
+        return part
+    body = part["body"]
+    assert isinstance(body, dict)
+    text = body.get("text")
+    if not isinstance(text, str) or len(text) <= _CUT_TEXT:
+        return part
+    return part | {"body": body | {"text": text[:_CUT_TEXT], "cut_from": len(text)}}

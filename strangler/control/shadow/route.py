@@ -1,0 +1,114 @@
+"""One route as shadows see it: its rules compiled, its places, and whether it has stopped by itself."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+
+from strangler.control.shadow.outgoing import path_of
+from strangler.control.shadow.sending import ShadowUpstream
+from strangler.core.compare import CompareRules, Redactor, RuleUseState, compile_rules
+from strangler.core.methods import SAFE
+from strangler.core.plan import LEGACY, Arm
+from strangler.core.rewrite import Rewrite, rewrite_back
+from strangler.core.routes import Route
+from strangler.core.settings import RouteSettings, Settings, ShadowSettings, Url
+from strangler.wire.messages import Captured
+
+OPEN_PER_PLACE = 4
+"""Shadows that only wait for their second look, for each one that may be in flight."""
+
+
+@dataclass(slots=True)
+class ShadowRoute:
+    """Made anew when the route's settings change. `open` and `first` are counted by whoever compares."""
+
+    settings: RouteSettings
+    shadow: ShadowSettings
+    candidate: str
+    rules: CompareRules
+    redactor: Redactor
+    rewrite: Rewrite | None
+    uses: RuleUseState
+    sending: asyncio.Semaphore
+    open: int = 0
+    """Captures taken and not done with."""
+    first: int = 0
+    """Of these, the ones before the end of their first look."""
+    stopped: str | None = None
+    """Why shadowing of this route has stopped by itself."""
+
+    @classmethod
+    def of(cls, settings: RouteSettings, key: bytes) -> "ShadowRoute | None":
+        """None for a route that has no shadows."""
+        shadow, candidate = settings.shadow, settings.candidate
+        if shadow is None or candidate is None or not shadow.percent:
+            return None
+        return cls(
+            settings=settings,
+            shadow=shadow,
+            candidate=candidate,
+            rules=compile_rules(settings.compare),
+            redactor=Redactor.of(key, settings.compare.redact),
+            rewrite=Route(settings, 0).rewrite,
+            uses=RuleUseState(len(settings.compare.accept)),
+            sending=asyncio.Semaphore(shadow.in_flight),
+        )
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what a stop of this route is about: it goes on when any of that changes."""
+        said = msgspec.json.encode((self.candidate, self.shadow))
+        return blake2b(said, digest_size=8).hexdigest()
+
+    def other_arms(self) -> frozenset[Arm]:
+        """Those that are asked."""
+        return {"legacy": frozenset({Arm.CANDIDATE}), "candidate": frozenset({Arm.LEGACY})}.get(
+            self.shadow.of, frozenset(Arm)
+        )
+
+    def upstream_of(self, arm: Arm, method: bytes) -> str:
+        """The name of the upstream that a shadow is sent to."""
+        if arm is Arm.LEGACY:
+            return LEGACY
+        is_sandboxed = self.shadow.writes == "sandbox" and method not in SAFE
+        return self.shadow.to or self.candidate if is_sandboxed else self.candidate
+
+    def is_dry_run(self, method: bytes) -> bool:
+        return self.shadow.writes == "dry_run" and method not in SAFE
+
+    def room(self, upstreams: dict[str, ShadowUpstream]) -> tuple[int, str]:
+        """How many more captures can be used now, and what is short: `stopped`, `breaker` or `full`.
+
+        While the other arm's breaker is open a few are still taken: they are the record of that.
+        """
+        if self.stopped is not None:
+            return 0, "stopped"
+        places = self.shadow.in_flight
+        free = max(0, min(places - self.first, OPEN_PER_PLACE * places - self.open))
+        now = time.monotonic()
+        asked = [upstreams.get(self.upstream_of(arm, b"GET")) for arm in self.other_arms()]
+        if all(upstream is not None and upstream.breaker.refuses(now) for upstream in asked):
+            return min(1, free), "breaker"
+        return free, "full"
+
+    def public_location(self, location: bytes, captured: Captured, url: Url | None) -> bytes:
+        """A Location of the candidate as its client gets it: rewritten back only where paths are rewritten."""
+        base = url.path.encode() if url is not None else b""
+        if url is None or (self.rewrite is None and not base.rstrip(b"/")):
+            return location
+        return rewrite_back(
+            location, self.rewrite, path_of(captured.target), base, url.authority.encode(), captured.host
+        )
+
+
+def url_named(text: str, settings: Settings, upstream: str) -> Url | None:
+    """The URL of an upstream that a worker names."""
+    known = settings.upstreams.get(upstream)
+    return None if known is None else next((url for url in known.urls if str(url) == text), known.urls[0])

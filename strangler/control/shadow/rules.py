@@ -1,0 +1,47 @@
+"""What accept rules have done since they are in force, for reviewers: which are dead, and which have expired."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from sqlite3 import Connection
+from typing import Any
+
+import msgspec
+
+from strangler.control.shadow.route import ShadowRoute
+from strangler.core.settings import AcceptRule
+
+DEAD_AFTER = 1000
+"""Comparisons after which a rule that never matched is called dead."""
+
+
+def rule_report(route: ShadowRoute) -> dict[str, Any]:
+    """`{"comparisons": …, "rules": [{"rule": …, "uses": …, "is_dead": …, "is_expired": …}]}`"""
+    dead = route.uses.dead(DEAD_AFTER)
+    today = datetime.now(UTC).date()
+    rules = route.settings.compare.accept
+    return {
+        "comparisons": route.uses.comparisons,
+        "rules": [
+            {
+                "rule": rule_text(rule),
+                "uses": route.uses.uses[index],
+                "is_dead": index in dead,
+                "is_expired": rule.until is not None and today > date.fromisoformat(rule.until),
+            }
+            for index, rule in enumerate(rules)
+        ],
+    }
+
+
+def rule_text(rule: AcceptRule) -> str:
+    """As a person would name it: `$.total (value)`, `header cache-control`."""
+    name = rule.path if rule.path is not None else f"header {rule.header}"
+    return f"{name} ({rule.kind})" if rule.kind else str(name)
+
+
+def store_rules(connection: Connection, reports: Mapping[str, Any]) -> None:
+    """Keep the reports of some routes."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO rule_uses VALUES (?, ?)",
+        [(route, msgspec.json.encode(report).decode()) for route, report in reports.items()],
+    )
