@@ -134,7 +134,8 @@ async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
     section = call.section
     is_sized = body is None or answer.framing.kind is Kind.LENGTH
     chunked = not is_sized and not section.is_http10
-    keep = section.keep_alive and (is_sized or chunked) and not client.port.is_draining
+    is_read = call.body is None or call.body.is_finished  # else the answer has overtaken its upload
+    keep = section.keep_alive and is_read and (is_sized or chunked) and not client.port.is_draining
     if call.body is not None:
         call.body.release()
     locations = _locations(call, attempt)

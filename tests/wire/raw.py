@@ -374,6 +374,19 @@ def _check_answers(case: Case, proxy: Proxy, actual: list[Message]) -> None:
         should_end = not (is_last and case.end == "cut")
         _check_answer(got, parsed.pop(0), proxy, case)
         assert got.is_complete == should_end, "cut short" if should_end else "a body cut short came as a complete one"
+    if proxy.is_ours and actual:
+        _check_connection(case, actual[-1])
+
+
+def _check_connection(case: Case, last: Message) -> None:
+    """What the client is told of its connection is what becomes of it (RFC 9112 sections 9.3 and 9.6)."""
+    said = {token.strip().lower() for value in last.values(b"connection") for token in value.split(b",")}
+    if case.end == "closed":
+        assert b"close" in said, "closed without Connection: close"
+    if case.end == "open":
+        assert b"close" not in said, "Connection: close, and then it stays open"
+        is_old = b" HTTP/1.0\r\n" in case.sent
+        assert (b"keep-alive" in said) >= is_old, "kept for an HTTP/1.0 client that is not told"
 
 
 def _check_refusal(got: Message, wanted: Refusal, proxy: Proxy) -> None:
