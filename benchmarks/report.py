@@ -139,7 +139,8 @@ def draw(cells: "Sequence[Cell]", labels: dict[str, str], file: Path) -> None:
         names = [labels[name] for name, _ in bars]
         colours = ["#c2410c" if name.startswith("ours") else "#94a3b8" for name, _ in bars]
         drawn = axis.barh(names, [value for _, value in bars], color=colours)
-        axis.bar_label(drawn, fmt="%.3g", padding=3, fontsize=8)
+        written = [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for _, value in bars]
+        axis.bar_label(drawn, labels=written, padding=3, fontsize=8)
         axis.invert_yaxis()
         axis.set_title(title, fontsize=10, loc="left")
         axis.margins(x=0.15)
