@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import cast
 
 from strangler.core import problem
+from strangler.core.crowd import Crowd, client_key
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
 from strangler.core.headers import ForwardedFields
@@ -19,6 +20,7 @@ from strangler.wire.body import Body
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
+from strangler.wire.outbox import Outbox
 from strangler.wire.parse import Answer
 from strangler.wire.request import Request, parse_request, unreadable
 from strangler.wire.story import Story
@@ -32,6 +34,12 @@ _LINGER_S = 2.0
 
 _CUT_DELAY_S = 0.01
 """Lets bytes that were written in this turn of the loop leave before the connection is reset."""
+
+LAST_REQUEST_S = 1.0
+"""How long a draining worker leaves an idle connection open: a request that is on its way is still answered."""
+
+_LOOKED_AT = 64
+"""How many connections of an address are looked at to find one that is idle."""
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
 
@@ -50,6 +58,7 @@ class ClientPort:
         serve: "Callable[[ClientConnection], Coroutine[None, None, None]]",
         trusted: TrustedProxies,
         on_crash: Callable[[Exception], None],
+        on_limit: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.loop = loop
         self.limits = limits
@@ -58,7 +67,11 @@ class ClientPort:
         self.serve = serve
         self.trusted = trusted
         self.on_crash = on_crash
+        self.on_limit = on_limit
+        """Told the reason when a limit ends a connection that has no request to be answered."""
+        self.crowd: Crowd[ClientConnection] = Crowd()
         self.scheme = b"http"
+        self.outbox = Outbox(loop)
         self.is_draining = False
         self.connections: set[ClientConnection] = set()
         self.active: set[ClientConnection] = set()
@@ -73,27 +86,42 @@ class ClientPort:
             connection.expire(now)
 
     def drain(self) -> None:
-        """No request begins any more: idle connections close, the others after the answer under way."""
+        """Each connection closes after the answer under way, or that of a request which comes within a second."""
         self.is_draining = True
         for connection in list(self.connections):
             connection.go_away()
+
+    def make_room(self, address: bytes) -> bool:
+        """All connections are taken, and one more comes from `address`. False: it has to go away."""
+        crowded = self.crowd.who_makes_room_for(address)
+        if crowded is None:
+            return False
+        for connection in self.crowd.some(crowded, _LOOKED_AT):
+            if connection.is_idle:
+                connection.give_way()
+                self.on_limit("crowded_out")
+                return True
+        return False
 
     def abort(self) -> None:
         for connection in list(self.connections):
             connection.transport.abort()
 
 
-class ClientConnection(asyncio.Protocol):
-    """Reads requests, writes answers. `worker/handler.py` tells what happens in between."""
+class ClientConnection:
+    """Reads requests, writes answers. `worker/handler.py` tells what happens in between.
+
+    An `asyncio.Protocol` in all but the base class, which a compiled class cannot have.
+    """
 
     __slots__ = (
         "_ahead",
+        "_client",
         "_decoder",
         "_inflow",
         "_is_ending",
         "_is_full",
         "_is_reading",
-        "_peer",
         "_receive",
         "_remaining",
         "_tunnel",
@@ -107,15 +135,17 @@ class ClientConnection(asyncio.Protocol):
         "transport",
     )
 
+    transport: asyncio.Transport
+    forwarded: ForwardedFields
+
     def __init__(self, port: ClientPort) -> None:
         self.port = port
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.story = Story(self._crash)
         self.request: Request | None = None
         self.deadline = math.inf
         self.is_closed = False
         self.peer_ip = b""
-        self.forwarded: ForwardedFields = cast(ForwardedFields, None)
+        self._client = b""  # who counts as one client where connections are counted
         self._ahead = bytearray()
         self._inflow: Body | None = None
         self._tunnel: Tunnel | None = None
@@ -143,8 +173,9 @@ class ClientConnection(asyncio.Protocol):
             return
         request.is_answered = True
         if body is None:
-            self.transport.write(head)
+            self.port.outbox.put(self.transport, head)
         else:
+            self.port.outbox.flush()
             self._inflow = body
             body.attach(self.transport, head, chunked=chunked)
             if self._is_full:
@@ -157,13 +188,14 @@ class ClientConnection(asyncio.Protocol):
             return
         if answer.status == 100 and b"expect" not in request.fields:
             return
+        self.port.outbox.flush()
         self.transport.write(answer.head(b"\r\n"))
 
     def write_problem(self, answer: bytes) -> None:
         request = self.request
         if request is not None and not self.is_closed:
             request.is_answered = True
-            self.transport.write(answer)
+            self.port.outbox.put(self.transport, answer)
 
     def end_request(self, *, keep: bool) -> None:
         """The answer is complete. `keep`: the connection may serve another request."""
@@ -205,6 +237,7 @@ class ClientConnection(asyncio.Protocol):
             tunnel.upstream.pause_reading()
         self._receive = tunnel.receive_from_client
         self.deadline = math.inf
+        self.port.outbox.flush()
         glued_answer = tunnel.upstream.start_tunnel(tunnel)
         self.transport.write(head)
         if glued_answer:
@@ -225,7 +258,19 @@ class ClientConnection(asyncio.Protocol):
         """The proxy drains."""
         if self._tunnel is not None:
             self._tunnel.go_away()
-        elif self.request is None and not self._is_ending:
+        elif self.is_idle:
+            self.deadline = min(self.deadline, now() + LAST_REQUEST_S)
+
+    @property
+    def is_idle(self) -> bool:
+        """No request is under way; the head of one may be coming in."""
+        return self.request is None and self._tunnel is None and not self._is_ending
+
+    def give_way(self) -> None:
+        """Another client has a better claim to the place of this idle connection."""
+        if self._is_full:
+            self.transport.abort()
+        else:
             self._end(linger=False)
 
     def expire(self, now: float) -> None:
@@ -263,13 +308,15 @@ class ClientConnection(asyncio.Protocol):
         address = address.removeprefix("::ffff:")
         self.peer_ip = address.encode()
         self.forwarded = ForwardedFields(address, port.scheme, port.trusted)
-        if port.is_draining:
-            self._end(linger=False)
-            return
+        self._client = client_key(address)
+        has_room = port.crowd.total < port.limits.connections or port.make_room(self._client)
+        port.crowd.enter(self._client, self)
         self._expect_head()
         self.story.begin(port.serve(self))
-        if len(port.connections) > port.limits.connections:
-            self._refuse(problem.TOO_MANY_CONNECTIONS)
+        if port.is_draining:
+            self.go_away()
+        if not has_room:
+            self._turn_away()
 
     def data_received(self, data: bytes) -> None:
         self._receive(data)
@@ -286,6 +333,7 @@ class ClientConnection(asyncio.Protocol):
         port = self.port
         port.connections.discard(self)
         port.active.discard(self)
+        port.crowd.leave(self._client, self)
         if self._tunnel is not None:
             self._tunnel.client_lost()
         elif self.request is not None:
@@ -472,6 +520,15 @@ class ClientConnection(asyncio.Protocol):
         self.port.active.add(self)
         self.story.wake()
 
+    def _turn_away(self) -> None:
+        """There are too many connections. Who comes far beyond the limit is not even told so: telling needs a place."""
+        limit = self.port.limits.connections
+        if self.port.crowd.total <= limit + max(64, limit // 8):
+            self._refuse(problem.TOO_MANY_CONNECTIONS)
+        else:
+            self.port.on_limit(problem.TOO_MANY_CONNECTIONS.fault)
+            self.transport.abort()
+
     def _expect_head(self) -> None:
         limit = self.port.limits.header_timeout_s
         self.deadline = math.inf if limit is None else now() + limit
@@ -491,7 +548,10 @@ class ClientConnection(asyncio.Protocol):
     def _is_waiting_for_client(self, request: Request, exchange: Exchange | None) -> bool:
         if exchange is None or exchange.answer is None:
             body = request.body
-            return body is not None and not body.is_finished and not body.is_paused
+            if body is None or body.is_finished or body.is_paused:
+                return False
+            is_told = exchange is not None and exchange.has_bytes  # 100, for one that waits for it
+            return is_told or body.received_bytes > 0 or b"expect" not in request.fields
         return exchange.body is not None and exchange.body.is_paused
 
     def _fail_request(self, fault: Fault) -> None:
@@ -503,11 +563,13 @@ class ClientConnection(asyncio.Protocol):
         self.story.wake()
 
     def _expire_without_request(self) -> None:
-        if self._is_ending:
+        if self._is_ending or self._is_full:
             self.transport.abort()
-        elif self._ahead and not self._is_full:
+        elif self._ahead:
             self._refuse(problem.HEADER_TIMEOUT)
         else:
+            if not self.port.is_draining:
+                self.port.on_limit("slow_reader" if self._is_full else "idle_timeout")
             self._end(linger=False)
 
     def _end(self, *, linger: bool) -> None:
@@ -517,6 +579,7 @@ class ClientConnection(asyncio.Protocol):
         self._ahead = bytearray()
         if self.is_closed:
             return
+        self.port.outbox.flush()
         self._touch(_LINGER_S if linger else 10.0)
         if linger:
             self._resume()
@@ -541,5 +604,5 @@ class ClientConnection(asyncio.Protocol):
         self.port.on_crash(crash)
         request = self.request
         if request is not None and request.exchange is not None:
-            request.exchange.drop()
+            request.exchange.settle()
         self.cut()

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 from strangler.core.fault import Fault
 from strangler.core.settings import TlsSettings, Url
@@ -96,7 +97,7 @@ class Pool:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._loop.create_connection(
-                    lambda: connection,
+                    lambda: cast(asyncio.Protocol, connection),
                     self._address,
                     self.url.port,
                     ssl=self._tls,

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from strangler.wire.pool import Pool
 
 
-class UpstreamConnection(asyncio.Protocol):
-    """Made and kept by a `Pool`. Bytes that nobody asked for close it; they never reach a client."""
+class UpstreamConnection:
+    """Made and kept by a `Pool`. Bytes that nobody asked for close it; they never reach a client.
+
+    An `asyncio.Protocol` in all but the base class, which a compiled class cannot have.
+    """
 
     __slots__ = (
         "_ahead",
@@ -34,9 +37,10 @@ class UpstreamConnection(asyncio.Protocol):
         "transport",
     )
 
+    transport: asyncio.Transport
+
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.exchange: Exchange | None = None
         self.is_closed = False
         self.idle_since = 0.0
@@ -57,7 +61,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._receive = self._receive_head
         self._request_body = body
         if body is None:
-            self.transport.write(head)
+            exchange.client.port.outbox.put(self.transport, head)
         else:
             body.attach(self.transport, head, chunked=chunked)
 
@@ -102,8 +106,8 @@ class UpstreamConnection(asyncio.Protocol):
                 self.close()
             return
         exchange.has_bytes = True
-        client = exchange.client
-        client.deadline = now() + exchange.clocks.idle_s
+        if exchange.body is not None:
+            exchange.client.deadline = now() + exchange.clocks.idle_s
         self._receive(data)
 
     def eof_received(self) -> bool:
@@ -159,6 +163,8 @@ class UpstreamConnection(asyncio.Protocol):
             if answer.status >= 200 or answer.status == 101:
                 break
             exchange.client.pass_interim(answer)
+            if self._request_body is not None and not self._request_body.is_finished:
+                exchange.client.deadline = now() + exchange.clocks.idle_s
             if not data:
                 return
         if answer.status == 101:
@@ -196,6 +202,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._end_answer(is_reusable=framing.length == len(rest))
             return
         exchange.body = Body(self)
+        exchange.client.deadline = now() + exchange.clocks.idle_s
         if framing.kind is Kind.LENGTH:
             self._remaining = framing.length
             self._receive = self._receive_length
