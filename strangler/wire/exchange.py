@@ -65,3 +65,7 @@ class Exchange:
         """Give the attempt up: whatever the upstream still does with it is lost."""
         if self.connection is not None:
             self.connection.drop()
+
+    def settle(self) -> None:
+        """Give back all that it holds."""
+        self.drop()

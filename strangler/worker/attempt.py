@@ -79,7 +79,11 @@ async def make_attempt(call: Call, plane: Plane, upstream: Upstream, arm: Arm) -
     if admitted.change is not None:
         plane.breaker_changed(admitted.change)
     attempt.endpoint = upstream.endpoints.pick(started, random)
-    fault = await _exchange_heads(call, plane, attempt, arm)
+    try:
+        fault = await _exchange_heads(call, plane, attempt, arm)
+    except BaseException:
+        attempt.settle()
+        raise
     at = now()
     answer = attempt.answer
     attempt.report(plane, Result(fault, None if answer is None else answer.status, at - started), at)
@@ -163,7 +167,7 @@ async def _wait_for_turn(call: Call, upstream: Upstream, ticket: Ticket) -> Perm
     admission = upstream.admission
     story = call.client.story
     loop = call.client.port.loop
-    ticket.on_turn = story.wake
+    ticket.on_turn = lambda: loop.call_soon(story.wake)  # not at once: who is refused hands it on to the next
     alarm = Alarm(loop, story, admission.wait_s)
     while ticket.state is TicketState.WAITING and call.fault is None and not alarm.has_rung:
         await story
