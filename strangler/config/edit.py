@@ -35,9 +35,9 @@ class Edit:
 def set_percent(text: str, name: str, route: str, percent: float, environ: Mapping[str, str]) -> Edit:
     """The text with `split.percent` of a route changed. `name`: the file's, for messages. Raises EditError."""
     read = document.read(text, name, environ)
-    table = _route(read, text, route, environ)
+    table = route_table(read, text, route, environ)
     before = parse(text, name, environ)
-    old = None if before.settings is None else _find(before.settings, route).split.percent
+    old = None if before.settings is None else find_route(before.settings, route).split.percent
     if old == percent:
         return Edit(text, text, old, before)
     after = _with_percent(read, table, route, f"{percent:g}")
@@ -55,7 +55,7 @@ def route_names(text: str) -> list[str]:
     return [name for name, _ in _tables(read) if name]
 
 
-def _route(read: Document, text: str, name: str, environ: Mapping[str, str]) -> Table:
+def route_table(read: Document, text: str, name: str, environ: Mapping[str, str]) -> Table:
     tables = _tables(read)
     for known, table in tables:
         if known == name:
@@ -83,31 +83,31 @@ def _name(table: Table) -> str:
 
 def _with_percent(read: Document, route: Table, name: str, number: str) -> str:
     text, split = read.text, route.values.get("split")
-    if _is_shared(read, route) or "split" in route.merged or (split is not None and _is_shared(read, split)):
+    if shared(read, route) or "split" in route.merged or (split is not None and shared(read, split)):
         raise EditError(f"route '{name}': its split comes from an anchor that others use too; write it out first")
     if split is None:
         return _add_split(text, route, number)
     if isinstance(split, Scalar):
-        return _fill(text, route, "split", split, f"{{percent: {number}}}")
+        return fill(text, route, "split", split, f"{{percent: {number}}}")
     percent = split.values.get("percent") if isinstance(split, Table) and "percent" not in split.merged else None
     if isinstance(split, Table) and percent is None:
-        return _add_key(text, split, f"percent: {number}")
+        return add_key(text, split, f"percent: {number}")
     if not isinstance(split, Table) or not isinstance(percent, Scalar):
         raise EditError(f"route '{name}': split.percent is not a number; change it by hand")
     if "${" in percent.written:
         raise EditError(f"route '{name}': split.percent is {percent.written}, from the environment; set it there")
-    if _is_shared(read, percent):
+    if shared(read, percent):
         raise EditError(f"route '{name}': split.percent has an anchor that others use too; write it out first")
     sign = "%" if percent.written.endswith("%") else ""
     quote = percent.style if percent.style in {"'", '"'} else ""
-    return _fill(text, split, "percent", percent, f"{quote}{number}{sign}{quote}")
+    return fill(text, split, "percent", percent, f"{quote}{number}{sign}{quote}")
 
 
-def _is_shared(read: Document, node: Node) -> bool:
+def shared(read: Document, node: Node) -> bool:
     return id(node) in read.aliased
 
 
-def _fill(text: str, table: Table, key: str, value: Scalar, new: str) -> str:
+def fill(text: str, table: Table, key: str, value: Scalar, new: str) -> str:
     """Put a value in another's place; where there is none yet, after the key's colon."""
     start, end = value.start.index, value.end.index
     if text[start:end].strip():
@@ -116,11 +116,11 @@ def _fill(text: str, table: Table, key: str, value: Scalar, new: str) -> str:
     return f"{text[:colon]} {new}{text[colon:]}"
 
 
-def _add_key(text: str, table: Table, entry: str) -> str:
+def add_key(text: str, table: Table, entry: str) -> str:
     """Put an entry in front of the others of a mapping."""
     start = table.start.index
     if not table.flow:
-        return f"{text[:start]}{entry}{_newline(text)}{' ' * table.start.column}{text[start:]}"
+        return f"{text[:start]}{entry}{line_ending(text)}{' ' * table.start.column}{text[start:]}"
     inside = start + 1
     gap = " " if text[inside : inside + 1] == " " and table.values else ""
     comma = ", " if table.values else ""
@@ -136,7 +136,7 @@ def _add_split(text: str, route: Table, number: str) -> str:
     end = anchor.end.index
     if route.flow:
         return f"{text[:end]}, split: {{percent: {number}}}{text[end:]}"
-    indent, newline = " " * route.keys[key].column, _newline(text)
+    indent, newline = " " * route.keys[key].column, line_ending(text)
     line_end = text.find("\n", end)
     added = f"{indent}split:{newline}{indent}  percent: {number}"
     if line_end < 0:
@@ -144,14 +144,14 @@ def _add_split(text: str, route: Table, number: str) -> str:
     return f"{text[: line_end + 1]}{added}{newline}{text[line_end + 1 :]}"
 
 
-def _newline(text: str) -> str:
+def line_ending(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
 
 
 def _is_as_wanted(before: Settings | None, after: Settings, name: str, percent: float) -> bool:
     """True if the percent is what it should be and nothing else has another meaning."""
     if before is None:
-        return _find(after, name).split.percent == percent
+        return find_route(after, name).split.percent == percent
     routes = tuple(
         replace(route, split=replace(route.split, percent=percent)) if route.name == name else route
         for route in before.routes
@@ -159,5 +159,5 @@ def _is_as_wanted(before: Settings | None, after: Settings, name: str, percent: 
     return replace(before, routes=routes) == after
 
 
-def _find(settings: Settings, name: str) -> RouteSettings:
+def find_route(settings: Settings, name: str) -> RouteSettings:
     return next(route for route in settings.routes if route.name == name)

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 import structlog
 from aiohttp import web
 
 from strangler.control import guard
+from strangler.control.answers import json_answer, problem, read_body
 from strangler.control.exposition import expose
 from strangler.control.plane import ControlState
+from strangler.control.shadow.api import ShadowApi
 from strangler.core.explain import explain
 from strangler.wire.described import DescriptionError, described_head
 
@@ -36,6 +37,7 @@ def application(state: ControlState) -> web.Application:
             web.post("/api/explain", _explain_body),
             web.get("/api/kill-switch", _kill_switch),
             web.post("/api/kill-switch", _turn_kill_switch),
+            *ShadowApi(lambda request: request.app[_STATE]).routes(),
         ]
     )
     return app
@@ -46,11 +48,11 @@ async def _guarded(request: web.Request, handler: _Handler) -> web.StreamRespons
     if request.path not in guard.PROBES:
         refused = guard.refusal(_token(request), request.method, request.headers)
         if refused is not None:
-            return _problem(*refused)
+            return problem(*refused)
     try:
         return await handler(request)
     except web.HTTPException as error:
-        return _problem(error.status, error.reason)
+        return problem(error.status, error.reason)
 
 
 def _token(request: web.Request) -> str | None:
@@ -66,7 +68,7 @@ async def _readyz(request: web.Request) -> web.Response:
     readiness = await request.app[_STATE].readiness()
     if not guard.has_token(_token(request), request.headers):
         del readiness["problems"]
-    return _json(readiness, status=200 if readiness["ready"] else 503)
+    return json_answer(readiness, status=200 if readiness["ready"] else 503)
 
 
 async def _metrics(request: web.Request) -> web.Response:
@@ -76,7 +78,7 @@ async def _metrics(request: web.Request) -> web.Response:
 
 
 async def _status(request: web.Request) -> web.Response:
-    return _json(request.app[_STATE].status())
+    return json_answer(request.app[_STATE].status())
 
 
 class _Description(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,7 +92,7 @@ async def _explain_query(request: web.Request) -> web.Response:
     """`?method=GET&url=/api/orders/7&header=X-User-Id:%209`, `header` as often as needed."""
     query = request.query
     if "url" not in query:
-        return _problem(400, "the query needs url, and may have method, header and client")
+        return problem(400, "the query needs url, and may have method, header and client")
     pairs = [header.partition(":")[::2] for header in query.getall("header", [])]
     described = _Description(query.get("method", "GET"), query["url"], pairs, query.get("client", "127.0.0.1"))
     return await _explain(request, described)
@@ -98,7 +100,7 @@ async def _explain_query(request: web.Request) -> web.Response:
 
 async def _explain_body(request: web.Request) -> web.Response:
     """`{"method": "GET", "url": "/api/orders/7", "headers": [["X-User-Id", "9"]]}`"""
-    described = await _body(request, _Description)
+    described = await read_body(request, _Description)
     return described if isinstance(described, web.Response) else await _explain(request, described)
 
 
@@ -107,8 +109,8 @@ async def _explain(request: web.Request, described: _Description) -> web.Respons
     try:
         head = described_head(described.method, described.url, described.headers, described.client)
     except DescriptionError as error:
-        return _problem(400, str(error))
-    return _json(explain(await state.snapshot(), head, state.kill_switch.on))
+        return problem(400, str(error))
+    return json_answer(explain(await state.snapshot(), head, state.kill_switch.on))
 
 
 class _Turn(msgspec.Struct, forbid_unknown_fields=True):
@@ -117,43 +119,16 @@ class _Turn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def _kill_switch(request: web.Request) -> web.Response:
-    return _json(request.app[_STATE].kill_switch)
+    return json_answer(request.app[_STATE].kill_switch)
 
 
 async def _turn_kill_switch(request: web.Request) -> web.Response:
     """`{"on": true, "reason": "orders answers nonsense"}`"""
-    turn = await _body(request, _Turn)
+    turn = await read_body(request, _Turn)
     if isinstance(turn, web.Response):
         return turn
     try:
         state = await request.app[_STATE].turn_kill_switch(turn.on, turn.reason)
     except OSError as error:
-        return _problem(507, f"the kill switch cannot be written to the state folder: {error.strerror}")
-    return _json(state)
-
-
-_Body = Any
-
-
-async def _body(request: web.Request, kind: type[_Body]) -> _Body | web.Response:
-    if request.content_type != "application/json":  # what a form of another page can send is never JSON
-        return _problem(415, "send application/json")
-    try:
-        return msgspec.json.decode(await request.read(), type=kind)
-    except msgspec.DecodeError as error:
-        return _problem(400, str(error))
-
-
-def _json(value: Any, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value) + b"\n", status=status, content_type="application/json")
-
-
-def _problem(status: int, detail: str) -> web.Response:
-    """RFC 9457."""
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    return web.Response(
-        body=msgspec.json.encode({"status": status, "detail": detail}) + b"\n",
-        status=status,
-        headers=headers,
-        content_type="application/problem+json",
-    )
+        return problem(507, f"the kill switch cannot be written to the state folder: {error.strerror}")
+    return json_answer(state)

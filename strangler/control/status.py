@@ -27,7 +27,7 @@ def status(
     problems: Mapping[str, str | None],
     shadow: Callable[[str], dict[str, Any] | None],
 ) -> dict[str, Any]:
-    """`problems`: what is wrong with parts of control, by part; None if nothing is. `shadow`: of a route, by its name."""
+    """`problems`: what is wrong with parts of control, by part; None if nothing is. `shadow`: of a route by name."""
     totals, gauges = links.totals.values(), links.totals.gauges()
     counts = _counts(totals)
     settings = in_force.settings

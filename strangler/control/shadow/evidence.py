@@ -17,6 +17,8 @@ from typing import Final
 
 import msgspec
 
+from strangler.core.compare import Outcome
+
 SAMPLES: Final = 20
 SAMPLE_EVERY_S: Final = 60.0
 """A signature that has all its samples gets a new one in place of its oldest at most this often."""
@@ -56,6 +58,7 @@ CREATE TABLE IF NOT EXISTS noise (
     route TEXT NOT NULL, place TEXT NOT NULL, path TEXT NOT NULL, kind TEXT NOT NULL, shape TEXT NOT NULL,
     count INTEGER NOT NULL, PRIMARY KEY (route, place, path, kind, shape)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS observed (route TEXT PRIMARY KEY, first REAL NOT NULL, last REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS baselines (route TEXT PRIMARY KEY, pairs INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS latencies (route TEXT NOT NULL, at REAL NOT NULL, legacy_s REAL NOT NULL, candidate_s REAL
     NOT NULL);
@@ -286,7 +289,13 @@ def _store_sample(connection: sqlite3.Connection, finding: Finding, sample: byte
 
 
 def _store_sides(connection: sqlite3.Connection, index: IndexState, finding: Finding) -> None:
-    """What else a comparison told: times, and legacy against itself."""
+    """What else a comparison told: when, how fast both arms were, and how legacy compares with itself."""
+    if finding.outcome != Outcome.NOT_COMPARABLE:
+        connection.execute(
+            """INSERT INTO observed VALUES (?1, ?2, ?2)
+            ON CONFLICT DO UPDATE SET first = min(first, ?2), last = max(last, ?2)""",
+            (finding.route, finding.at),
+        )
     if finding.latency is not None:
         connection.execute("INSERT INTO latencies VALUES (?, ?, ?, ?)", (finding.route, finding.at, *finding.latency))
     if finding.baseline is None:

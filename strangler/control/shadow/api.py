@@ -1,0 +1,151 @@
+"""The admin listener's answers about shadows: the inbox, one signature, whether a route is ready, the report's data."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, Literal, Protocol, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from strangler.control.answers import json_answer, problem, read_body
+from strangler.control.shadow import questions, reading
+from strangler.control.shadow.evidence import STATES, set_state, write_audit
+from strangler.control.shadow.reading import Filters, NoEvidenceError
+from strangler.control.store import Store, StoreError
+from strangler.core.compare import Severity
+from strangler.core.settings import Settings
+
+_T = TypeVar("_T")
+
+
+class Control(Protocol):
+    """What is needed of the state of control."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def store(self) -> Store: ...
+
+
+class ShadowApi:
+    """`of`: the state behind a request."""
+
+    def __init__(self, of: Callable[[web.Request], Control]) -> None:
+        self._of = of
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/api/diffs", self.inbox),
+            web.get("/api/diffs/{id}", self.detail),
+            web.post("/api/diffs/{id}", self.review),
+            web.get("/api/routes/{route}/readiness", self.ready),
+            web.get("/api/routes/{route}/proposal", self.proposal),
+            web.get("/api/report", self.report),
+            web.post("/api/audit", self.audit),
+        ]
+
+    async def inbox(self, request: web.Request) -> web.Response:
+        """`?route=orders&severity=breaking&state=new&since=1790000000`"""
+        filters = _filters(request)
+        if isinstance(filters, str):
+            return problem(400, filters)
+        return await self._read(request, lambda one, settings: questions.inbox(one, settings, filters, _today()))
+
+    async def detail(self, request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        return await self._read(request, lambda one, settings: questions.detail(one, settings, name, _today()))
+
+    async def ready(self, request: web.Request) -> web.Response:
+        name = request.match_info["route"]
+        return await self._read(request, lambda one, settings: questions.ready(one, settings, name, _today()))
+
+    async def proposal(self, request: web.Request) -> web.Response:
+        name = request.match_info["route"]
+        return await self._read(request, lambda one, _: {"patch": reading.proposal(one, name)})
+
+    async def report(self, request: web.Request) -> web.Response:
+        return await self._read(request, lambda one, settings: questions.report(one, settings, _today()))
+
+    async def review(self, request: web.Request) -> web.Response:
+        """`{"state": "known", "owner": "ana"}`"""
+        said = await read_body(request, _Review)
+        if isinstance(said, web.Response):
+            return said
+        name = request.match_info["id"]
+        now = time.time()
+
+        def work(connection: Connection) -> bool:
+            return set_state(connection, name, said.state, now, owner=said.owner, why=said.why, until=said.until)
+
+        return await self._write(request, work, f"no signature {name}")
+
+    async def audit(self, request: web.Request) -> web.Response:
+        """`{"what": "shift", "route": "orders", "why": "agreed with ops", "who": "ana", "detail": "25 to 50 %"}`"""
+        said = await read_body(request, _Audit)
+        if isinstance(said, web.Response):
+            return said
+        now = time.time()
+
+        def work(connection: Connection) -> bool:
+            write_audit(connection, now, said.who, said.what, said.route, said.why, said.detail)
+            return True
+
+        return await self._write(request, work, "")
+
+    async def _read(self, request: web.Request, ask: Callable[[Connection, Settings], Any]) -> web.Response:
+        state = self._of(request)
+        folder, settings = state.folder, state.settings
+
+        def work() -> Any:
+            with reading.reader(folder) as connection:
+                return ask(connection, settings)
+
+        try:
+            found = await asyncio.to_thread(work)
+        except NoEvidenceError as error:
+            return problem(503, str(error))
+        return problem(404, "there is none of that name") if found is None else json_answer(found)
+
+    async def _write(self, request: web.Request, work: Callable[[Connection], bool], missing: str) -> web.Response:
+        try:
+            is_done = await self._of(request).store.call(work)
+        except StoreError as error:
+            return problem(507, f"the store cannot be written: {error}")
+        return json_answer({"done": True}) if is_done else problem(404, missing)
+
+
+class _Review(msgspec.Struct, forbid_unknown_fields=True):
+    state: Literal["new", "known", "accepted", "fixed"]
+    owner: str | None = None
+    why: str | None = None
+    until: str | None = None
+
+
+class _Audit(msgspec.Struct, forbid_unknown_fields=True):
+    what: str
+    route: str
+    why: str
+    who: str
+    detail: str
+
+
+def _filters(request: web.Request) -> Filters | str:
+    """What is asked for, or what is wrong with it."""
+    query = request.query
+    severity, state, since = query.get("severity"), query.get("state"), query.get("since")
+    if severity is not None and severity not in set(Severity):
+        return f"severity is one of {', '.join(Severity)}"
+    if state is not None and state not in STATES:
+        return f"state is one of {', '.join(STATES)}"
+    try:
+        return Filters(query.get("route"), severity, state, None if since is None else float(since))
+    except ValueError:
+        return "since is a Unix time in seconds"
+
+
+_today = reading.utc_day
