@@ -9,34 +9,43 @@ are: addresses are kept by the number that they hold.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
 
 
-class Crowd:
+class Crowd(Generic[_T]):
     """The connections of one worker by address. An address is any bytes that stand for one client."""
 
-    __slots__ = ("_by_number", "_held", "_most", "total")
+    __slots__ = ("_by_number", "_members", "_most", "total")
 
     def __init__(self) -> None:
         self.total = 0
-        self._held: dict[bytes, int] = {}
-        self._by_number: defaultdict[int, dict[bytes, None]] = defaultdict(dict)  # inner dicts are ordered sets
+        self._members: dict[bytes, dict[_T, None]] = {}  # inner dicts are ordered sets
+        self._by_number: defaultdict[int, dict[bytes, None]] = defaultdict(dict)
         self._most = 0
 
     def held(self, address: bytes) -> int:
-        return self._held.get(address, 0)
+        return len(self._members.get(address, ()))
 
-    def enter(self, address: bytes) -> None:
+    def enter(self, address: bytes, member: _T) -> None:
         """A connection has come, whatever becomes of it."""
+        members = self._members.setdefault(address, {})
+        members[member] = None
         self.total += 1
-        held = self._held.get(address, 0) + 1
-        self._move(address, held - 1, held)
-        self._most = max(self._most, held)
+        self._move(address, len(members) - 1, len(members))
+        self._most = max(self._most, len(members))
 
-    def leave(self, address: bytes) -> None:
+    def leave(self, address: bytes, member: _T) -> None:
         """One of its connections has ended."""
+        members = self._members[address]
+        del members[member]
         self.total -= 1
-        held = self._held[address] - 1
-        self._move(address, held + 1, held)
+        self._move(address, len(members) + 1, len(members))
+        if not members:
+            del self._members[address]
         if self._most not in self._by_number:
             self._most -= 1
 
@@ -49,6 +58,14 @@ class Crowd:
             return None
         return next(iter(self._by_number[self._most]))
 
+    def some(self, address: bytes, count: int) -> Iterator[_T]:
+        """Up to `count` connections of an address, others each time: those looked at go to the end of the queue."""
+        members = self._members[address]
+        for member in list(islice(members, count)):
+            del members[member]
+            members[member] = None
+            yield member
+
     def _move(self, address: bytes, before: int, after: int) -> None:
         if before:
             del self._by_number[before][address]
@@ -56,9 +73,6 @@ class Crowd:
                 del self._by_number[before]
         if after:
             self._by_number[after][address] = None
-            self._held[address] = after
-        else:
-            del self._held[address]
 
 
 def client_key(address: str) -> bytes:

@@ -108,6 +108,22 @@ class Endpoints:
         state.in_flight += 1
         return state
 
+    def pick_sibling(self, tried: Sequence[EndpointState], now: float) -> EndpointState | None:
+        """Another address of the same URL, for a request that no byte of has been sent to those in `tried`.
+
+        It counts as in flight from here on. One that is put aside or unwell is not worth the wait.
+        """
+        url = tried[-1].key.url
+        for state in self._all:
+            if state.key.url == url and state not in tried and state.is_usable(now):
+                state.in_flight += 1
+                return state
+        return None
+
+    def addresses_of(self, url: Url) -> int:
+        """How many endpoints are addresses of this URL."""
+        return sum(state.key.url == url for state in self._all)
+
     def give_back(self, state: EndpointState) -> None:
         """The request ended without a result: cancelled, or the client left."""
         state.in_flight -= 1

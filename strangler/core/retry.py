@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from math import inf
 
+from strangler.core.fault import Fault
 from strangler.core.methods import IDEMPOTENT
 from strangler.core.result import Result
 from strangler.core.settings import RetrySettings
@@ -73,6 +74,15 @@ class RetryRules:
     def __init__(self, settings: RetrySettings | None) -> None:
         self._settings = settings
         self.when: frozenset[str | int] = frozenset(settings.when if settings is not None else ())
+
+    def deadline(self, started: float, response_s: float) -> float | None:
+        """When the last attempt must have its answer's head; None: no limit (`response_s` is infinite).
+
+        All attempts together have the time of one, unless a timeout is itself to be tried again: then each has its own.
+        """
+        if response_s == inf or self._settings is None:
+            return None
+        return started + response_s * (self._settings.attempts if Fault.TIMEOUT in self.when else 1)
 
     def decide(
         self,

@@ -563,13 +563,16 @@ class ClientConnection:
         self.story.wake()
 
     def _expire_without_request(self) -> None:
-        if self._is_ending or self._is_full:
+        if self._is_ending:
+            self.transport.abort()
+        elif self._is_full:
+            self.port.on_limit("slow_reader")
             self.transport.abort()
         elif self._ahead:
             self._refuse(problem.HEADER_TIMEOUT)
         else:
             if not self.port.is_draining:
-                self.port.on_limit("slow_reader" if self._is_full else "idle_timeout")
+                self.port.on_limit("idle_timeout")
             self._end(linger=False)
 
     def _end(self, *, linger: bool) -> None:

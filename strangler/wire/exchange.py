@@ -23,6 +23,12 @@ class Clocks:
         self.response_s = math.inf if timeouts.response_s is None else timeouts.response_s
         self.idle_s = math.inf if timeouts.idle_s is None else timeouts.idle_s
 
+    def within(self, seconds: float) -> "Clocks":
+        """The same, with no more time than this for a connection, and for the answer's head."""
+        left_s = max(0.0, seconds)
+        connect_s = left_s if self.connect_s is None else min(self.connect_s, left_s)
+        return Clocks(TimeoutSettings(connect_s, min(self.response_s, left_s), self.idle_s))
+
 
 class Exchange:
     """Filled in by the upstream's connection; the client's story wakes to look at `answer`, `fault`, `is_done`."""

@@ -3,6 +3,7 @@
 from random import random
 
 from strangler.core.admission import Permit, Refusal
+from strangler.core.breaker import CLOSED
 from strangler.core.bulkhead import Ticket, TicketState
 from strangler.core.endpoints import EndpointState
 from strangler.core.fault import Fault
@@ -24,21 +25,22 @@ from strangler.worker.upstreams import Upstream
 class Attempt(Exchange):
     """An exchange, and what it holds until it is settled: a slot in the bulkhead and a place at an endpoint."""
 
-    __slots__ = ("_is_reported", "endpoint", "permit", "result", "retry_after_s", "upstream")
+    __slots__ = ("_is_reported", "_plane", "endpoint", "permit", "result", "retry_after_s", "upstream")
 
     endpoint: EndpointState
     result: Result
     """What it came to at the answer's head."""
 
-    def __init__(self, call: Call, upstream: Upstream) -> None:
+    def __init__(self, call: Call, plane: Plane, upstream: Upstream) -> None:
         self.begin(call.client, is_head=call.method == b"HEAD", may_upgrade=call.section.has_upgrade)
+        self._plane = plane
         self.upstream = upstream
         self.permit: Permit | None = None
         self.retry_after_s: float | None = None
         """How long the upstream's own admission asks to wait, when it refused."""
         self._is_reported = False
 
-    def report(self, plane: Plane, result: Result, at: float) -> None:
+    def report(self, result: Result, at: float) -> None:
         """Tell breaker and endpoint what came of it; the slot is kept until `settle`."""
         self.result = result
         if self.permit is None:
@@ -46,10 +48,20 @@ class Attempt(Exchange):
         self._is_reported = True
         change = self.permit.report(result, at, random)
         if change is not None:
-            plane.breaker_changed(change)
+            self._plane.breaker_changed(change)
         moved = self.upstream.endpoints.report(self.endpoint, result, at)
         if moved is not None:
-            plane.endpoint_changed(self.upstream, moved)
+            self._plane.endpoint_changed(self.upstream, moved)
+
+    @property
+    def is_to_be_continued(self) -> bool:
+        """The head is there and its body still comes: how it ends is part of the result.
+
+        A trial of a breaker is not kept waiting for that.
+        """
+        if self.body is None or self.is_done or self.fault is not None:
+            return False
+        return self.upstream.admission.breaker.state is CLOSED
 
     def settle(self) -> None:
         """Give back all that it holds. An exchange that is not complete is dropped."""
@@ -58,15 +70,28 @@ class Attempt(Exchange):
         if self.permit is None:
             return
         if not self._is_reported:
-            self.upstream.endpoints.give_back(self.endpoint)
+            if self.answer is not None:
+                self.report(self.result._replace(fault=self.fault), now())
+            else:
+                self.upstream.endpoints.give_back(self.endpoint)
         self.permit.release()
         self.permit = None
 
 
-async def make_attempt(call: Call, plane: Plane, upstream: Upstream, arm: Arm) -> Attempt:
-    """Try `upstream` once. Its result is that of the response head, or a fault."""
+async def make_attempt(
+    call: Call,
+    plane: Plane,
+    upstream: Upstream,
+    arm: Arm,
+    deadline: float | None = None,
+    avoid: EndpointState | None = None,
+) -> Attempt:
+    """Try `upstream` once. Its result is that of the response head, or a fault.
+
+    `deadline`: when the head must be there, whatever `response` says. `avoid`: the endpoint that has just failed.
+    """
     started = now()
-    attempt = Attempt(call, upstream)
+    attempt = Attempt(call, plane, upstream)
     call.attempts += 1
     admitted = upstream.admission.admit(started)
     if isinstance(admitted, Ticket):
@@ -78,15 +103,20 @@ async def make_attempt(call: Call, plane: Plane, upstream: Upstream, arm: Arm) -
     attempt.permit = admitted
     if admitted.change is not None:
         plane.breaker_changed(admitted.change)
-    attempt.endpoint = upstream.endpoints.pick(started, random)
+    attempt.endpoint = upstream.endpoints.pick(started, random, avoid)
     try:
+        attempt.clocks = plane.clocks(upstream, call.plan.route, arm)
+        if deadline is not None:
+            attempt.clocks = attempt.clocks.within(deadline - now())
         fault = await _exchange_heads(call, plane, attempt, arm)
     except BaseException:
         attempt.settle()
         raise
     at = now()
     answer = attempt.answer
-    attempt.report(plane, Result(fault, None if answer is None else answer.status, at - started), at)
+    attempt.result = result = Result(fault, None if answer is None else answer.status, at - started)
+    if not attempt.is_to_be_continued:
+        attempt.report(result, at)
     return attempt
 
 
@@ -94,17 +124,24 @@ async def _exchange_heads(call: Call, plane: Plane, attempt: Attempt, arm: Arm) 
     """Send the request, on an idle connection if there is one, and wait for the answer's head."""
     story = call.client.story
     route = call.plan.route
-    attempt.clocks = plane.clocks(attempt.upstream, route, arm)
+    once = call.method not in IDEMPOTENT
     pool = attempt.upstream.pool(attempt.endpoint)
-    connection = pool.take(once=call.method not in IDEMPOTENT)
+    connection = pool.take(once=once)
     was_sent = False
+    tried: list[EndpointState] = []
     while True:
         is_new = connection is None
         if connection is None:
             connected = await _connect(call, attempt, pool)
+            if connected is Fault.CONNECT:
+                if was_sent:
+                    return Fault.RESET  # it may have run: that now nobody listens is no proof that nothing was sent
+                if _move_on(plane, attempt, tried):
+                    pool = attempt.upstream.pool(attempt.endpoint)
+                    connection = pool.take(once=once)
+                    continue
             if isinstance(connected, Fault):
-                # what was sent before may have run: that now nobody listens is no proof that nothing was sent
-                return Fault.RESET if was_sent and connected is Fault.CONNECT else connected
+                return connected
             connection = connected
         _send(call, attempt, connection, pool, route, arm)
         while attempt.answer is None and attempt.fault is None and call.fault is None:
@@ -115,6 +152,21 @@ async def _exchange_heads(call: Call, plane: Plane, attempt: Attempt, arm: Arm) 
             return call.fault or attempt.fault
         connection = None  # it had been closed while it was idle: once more, on a new one
         was_sent = True
+
+
+def _move_on(plane: Plane, attempt: Attempt, tried: list[EndpointState]) -> bool:
+    """The endpoint cannot be reached, and nothing was sent. True if its name has another address to go to."""
+    upstream, refusing, at = attempt.upstream, attempt.endpoint, now()
+    upstream.hint(refusing)
+    tried.append(refusing)
+    following = upstream.endpoints.pick_sibling(tried, at)
+    if following is None:
+        return False
+    moved = upstream.endpoints.report(refusing, Result(Fault.CONNECT, None, 0.0), at)
+    if moved is not None:
+        plane.endpoint_changed(upstream, moved)
+    attempt.endpoint = following
+    return True
 
 
 def _is_stale(call: Call, attempt: Attempt) -> bool:
@@ -151,7 +203,7 @@ async def _connect(call: Call, attempt: Attempt, pool: Pool) -> UpstreamConnecti
         elif isinstance(outcome, UpstreamConnection):
             pool.give_back(outcome)
 
-    pool.connect(attempt.clocks.connect_s, done)
+    pool.connect(_connect_s(attempt), done)
     while not arrived and call.fault is None:
         await story
     is_waiting = False
@@ -160,6 +212,14 @@ async def _connect(call: Call, attempt: Attempt, pool: Pool) -> UpstreamConnecti
     if arrived and isinstance(arrived[0], UpstreamConnection):
         pool.give_back(arrived[0])
     return call.fault
+
+
+def _connect_s(attempt: Attempt) -> float | None:
+    """How long one address may take: the addresses of a name share the time."""
+    endpoints, connect_s = attempt.upstream.endpoints, attempt.clocks.connect_s
+    if connect_s is None or len(endpoints.states) == 1:
+        return connect_s
+    return connect_s / max(1, endpoints.addresses_of(attempt.endpoint.key.url))
 
 
 async def _wait_for_turn(call: Call, upstream: Upstream, ticket: Ticket) -> Permit | Refusal:

@@ -11,6 +11,7 @@ What each step decides lives in `strangler.core`; what moves the bytes lives in 
 
 from random import random
 
+from strangler.core.endpoints import EndpointState
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
 from strangler.core.plan import LEGACY, UNPLANNED, Arm
@@ -77,13 +78,18 @@ async def _try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> Attemp
     call.upstream = name
     call.arm = arm
     call.results.clear()
+    deadline: float | None = None
+    avoid: EndpointState | None = None
     while True:
-        attempt = await make_attempt(call, plane, upstream, arm)
+        attempt = await make_attempt(call, plane, upstream, arm, deadline, avoid)
         result = attempt.result
         plane.attempted(upstream, result)
         call.results.append(result)
         if result.cause not in retry.when or call.fault is not None:
             return attempt
+        if len(call.results) == 1:
+            clocks = plane.clocks(upstream, call.plan.route, arm)
+            deadline = retry.deadline(now() - result.duration_s, clocks.response_s)
         decision = retry.decide(
             upstream.admission.budget,
             call.method,
@@ -91,12 +97,15 @@ async def _try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> Attemp
             is_answer_started=call.is_answered,
             is_body_resendable=call.is_resendable,
             retry_after_s=_retry_after(attempt, plane),
-            deadline=None,
+            deadline=deadline,
             now=now(),
             draw=random,
         )
         if not isinstance(decision, Retry):
+            plane.retry_decided(upstream, decision)
             return attempt
+        plane.retry_decided(upstream, "retry")
+        avoid = attempt.endpoint if attempt.permit is not None else None
         attempt.settle()
         if not await _pause(call, decision.after_s) or not _rewind(call):
             if not attempt.is_done:  # its answer was dropped on the way: there is none to pass on
@@ -115,7 +124,10 @@ def _may_fall_back(call: Call, plane: Plane, attempt: Attempt) -> bool:
         is_body_resendable=call.is_resendable,
         is_fenced=plane.is_fenced(call),
     )
-    return call.no_fallback is None and _rewind(call)
+    if call.no_fallback is not None:
+        plane.fallback_withheld(call, call.no_fallback)
+        return False
+    return _rewind(call)
 
 
 async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:

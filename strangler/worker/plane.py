@@ -2,23 +2,27 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from email.utils import formatdate
 
 import structlog
 
-from strangler.core.breaker import BreakerChanged
-from strangler.core.endpoints import EndpointChanged
+from strangler.core.breaker import OPEN, BreakerChanged, BreakerOpening
+from strangler.core.endpoints import EndpointChanged, EndpointKey
 from strangler.core.fallback import FallbackRules
-from strangler.core.fence import Fence, is_fencing
+from strangler.core.fault import Fault
+from strangler.core.fence import Fence, FenceMark, is_fencing
 from strangler.core.plan import Arm
 from strangler.core.result import Result
 from strangler.core.routes import Route
 from strangler.core.settings import Settings
+from strangler.core.share import Share
 from strangler.core.snapshot import Snapshot
 from strangler.wire.clock import now
 from strangler.wire.exchange import Clocks
 from strangler.wire.link import WorkerLink
 from strangler.wire.messages import BreakerChanged as BreakerChangedMessage
+from strangler.wire.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared, fence_messages
 from strangler.wire.numbers import Numbers
 from strangler.worker.call import Call
 from strangler.worker.capture import Captures
@@ -27,14 +31,27 @@ from strangler.worker.upstreams import Upstream, Upstreams
 
 _NO_FALLBACK = FallbackRules(None)
 
+_NO_REFUSAL = frozenset({Fault.CLIENT_GONE, *(fault for fault in Fault if fault.is_upstream or fault.is_unsent)})
+"""Ends of a request that are no limit's doing, nor that of a rule of framing."""
+
+_MOST_UNSHARED = 50_000
+"""Marks that wait for a control that is too slow to hear of them."""
+
 
 class Plane:
-    """The data plane of one worker process."""
+    """The data plane of one worker process: number `index` of those that routes.yaml asks for."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, settings: Settings, generation: int, numbers: Numbers, record: Record
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: Settings,
+        generation: int,
+        numbers: Numbers,
+        record: Record,
+        index: int = 0,
     ) -> None:
         self.loop = loop
+        self._index = index
         self.numbers = numbers
         self.upstreams = Upstreams(loop)
         self.is_killed = False
@@ -42,6 +59,9 @@ class Plane:
         self.captures = Captures(numbers)
         self._record = record
         self._fence = Fence()
+        self._unshared: list[FenceMark] = []
+        """Marks that control has not been told of yet."""
+        self._measured: set[tuple[str, str]] = set()
         self._log = structlog.get_logger()
         self._date = b""
         self._date_second = 0
@@ -50,7 +70,8 @@ class Plane:
     def adopt(self, settings: Settings, generation: int) -> None:
         """New settings for all requests that begin from now on."""
         snapshot = Snapshot(settings, generation)
-        changes = self.upstreams.adopt(settings.upstreams, settings.limits.response_header_bytes, now())
+        share = Share(self._index, settings.workers)
+        changes = self.upstreams.adopt(settings.upstreams, settings.limits.response_header_bytes, now(), share)
         self.snapshot = snapshot
         self.exposes_arm = settings.expose_arm
         self._route_clocks: dict[str, Clocks] = {}
@@ -101,15 +122,41 @@ class Plane:
             found = self._fence_key(call)
             rules = self.fallback_rules(call)
             if found is not None and rules.fence_s:
-                self._fence.record(*found, now(), rules.fence_s)
+                self._unshared.append(self._fence.record(*found, now(), rules.fence_s))
 
     def record(self, call: Call) -> None:
         """The request is over."""
         if call.capture is not None:
             call.capture.abandon()
+        if call.end is not None and call.end not in _NO_REFUSAL:
+            self.refused(call.end)
         self._record.write(call, now())
 
+    def refused(self, reason: str) -> None:
+        """A limit, or a rule of framing, turned a request or a connection away, or ended it."""
+        self.numbers.counter("strangler_refused_total", reason).inc()
+
+    def retry_decided(self, upstream: Upstream, decision: str) -> None:
+        """A failure is listed in `retry.when`: `retry`, or why not."""
+        self.numbers.counter("strangler_retries_total", upstream.settings.name, decision).inc()
+
+    def fallback_withheld(self, call: Call, reason: str) -> None:
+        """A failure is listed in `fallback.when`, and legacy must not answer all the same."""
+        route = call.plan.route
+        self.numbers.counter("strangler_fallbacks_withheld_total", route.name if route else "", reason).inc()
+
     def breaker_changed(self, change: BreakerChanged) -> None:
+        """A breaker of this worker; the other workers are to hear of it if it opened."""
+        self._log_breaker(change)
+        upstream = self.upstreams.get(change.upstream)
+        if self.link is None or upstream is None:
+            return
+        self.link.offer(BreakerChangedMessage(change.upstream, change.before.value, change.after.value, change.reason))
+        if change.after is OPEN:
+            for opening in self._openings(upstream):
+                self.link.offer(opening)
+
+    def _log_breaker(self, change: BreakerChanged) -> None:
         self._log.warning(
             "breaker.changed",
             upstream=change.upstream,
@@ -117,10 +164,6 @@ class Plane:
             after=change.after.value,
             reason=change.reason,
         )
-        if self.link is not None:
-            self.link.offer(
-                BreakerChangedMessage(change.upstream, change.before.value, change.after.value, change.reason)
-            )
 
     def endpoint_changed(self, upstream: Upstream, change: EndpointChanged) -> None:
         self._log.warning(
@@ -131,13 +174,70 @@ class Plane:
             reason=change.reason,
         )
 
+    # What all workers are to know
+
+    def learn(self, message: Shared) -> None:
+        """Another worker, or control, has found this out."""
+        if isinstance(message, FenceMarks):
+            for mark in message.marks:
+                self._fence.merge(mark, now())
+            return
+        upstream = self.upstreams.get(message.upstream)
+        if upstream is None:
+            return
+        if isinstance(message, EndpointHealth):
+            key = EndpointKey(message.url, message.address)
+            upstream.set_health(key, message.is_healthy, message.reason)
+            return
+        opening = BreakerOpening(message.until, message.streak, message.reason)
+        change = upstream.admission.breaker.force_open(opening, now())
+        if change is not None:
+            self._log_breaker(change)
+
+    def share_marks(self) -> None:
+        """Tell control of new write fences; called many times a second."""
+        link = self.link
+        if not self._unshared or link is None:
+            return
+        marks, self._unshared = self._unshared, []
+        if not link.is_connected:
+            return  # a new connection begins with all that this worker knows
+        for message in fence_messages(marks):
+            if not link.offer(message):
+                self._unshared += message.marks
+        del self._unshared[:-_MOST_UNSHARED]
+
+    def knowledge(self) -> Iterator[Shared]:
+        """All that a control that is new has to hear from this worker."""
+        for upstream in self.upstreams:
+            yield from self._openings(upstream)
+            for key, reason in upstream.unhealthy.items():
+                yield EndpointHealth(upstream.settings.name, key.url, key.address, False, reason)
+        yield from fence_messages(self._fence.marks(now()))
+
+    def _openings(self, upstream: Upstream) -> Iterator[BreakerOpened]:
+        opening = upstream.admission.breaker.export()
+        if opening is not None:
+            yield BreakerOpened(upstream.settings.name, self.snapshot.generation, *opening)
+
     def measure(self) -> None:
         """Bring the gauges up to date; called before each report."""
+        at = now()
+        measured = set()
         for upstream in self.upstreams:
             name = upstream.settings.name
-            self.numbers.gauge("strangler_in_flight", name).set(upstream.admission.bulkhead.in_flight)
-            state = upstream.admission.breaker.state
-            self.numbers.gauge("strangler_breaker_state", name).set(_STATE_FIGURES[state.value])
+            bulkhead, breaker = upstream.admission.bulkhead, upstream.admission.breaker
+            self.numbers.gauge("strangler_in_flight", name).set(bulkhead.in_flight)
+            self.numbers.gauge("strangler_waiting", name).set(bulkhead.waiting)
+            is_cool = breaker.state is OPEN and not breaker.refuses(at)  # the next request is its first trial
+            figure = 1 if is_cool else _STATE_FIGURES[breaker.state.value]
+            self.numbers.gauge("strangler_breaker_state", name).set(figure)
+            for url, figure in upstream.endpoint_figures(at).items():
+                measured.add((name, url))
+                self.numbers.gauge("strangler_endpoint_state", name, url).set(figure)
+        for gone in self._measured - measured:
+            self.numbers.gauge("strangler_endpoint_state", *gone).set(0)
+        self._measured = measured
 
     # Clocks that are not the loop's
 

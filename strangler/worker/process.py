@@ -15,10 +15,21 @@ import uvloop
 
 from strangler.core.trust import TrustedProxies
 from strangler.wire import logs
-from strangler.wire.client import ClientConnection, ClientPort
+from strangler.wire.client import LAST_REQUEST_S, ClientConnection, ClientPort
 from strangler.wire.link import WorkerLink
 from strangler.wire.logs import LogWriter
-from strangler.wire.messages import Hello, KillSwitch, LoadedGeneration, Push, ShadowRooms, ToWorker, decode_settings
+from strangler.wire.messages import (
+    BreakerOpened,
+    EndpointHealth,
+    FenceMarks,
+    Hello,
+    KillSwitch,
+    LoadedGeneration,
+    Push,
+    ShadowRooms,
+    ToWorker,
+    decode_settings,
+)
 from strangler.wire.numbers import Numbers
 from strangler.wire.start import StartError, WorkerStart
 from strangler.worker.call import Call
@@ -34,6 +45,9 @@ _IDLE_TICK_S = 1.0
 
 _GC_THRESHOLDS = (50_000, 20, 50)
 """Requests leave no cycles behind; a collection that finds nothing costs milliseconds of everyone's time."""
+
+_LOOKUP_S = 2.0
+"""How long the first request may have to wait for names to be looked up; beyond it, the connect looks them up."""
 
 _GOODBYE_S = 0.5
 """After a drain: how long closing connections may take to flush."""
@@ -52,7 +66,7 @@ class Worker:
         self._log = structlog.get_logger()
         self._numbers = Numbers()
         self._record = Record(self._numbers, writer, self._process, os.getpid())
-        self._plane = Plane(loop, settings, start.generation, self._numbers, self._record)
+        self._plane = Plane(loop, settings, start.generation, self._numbers, self._record, start.index)
         self._plane.is_killed = start.killed
         self._port = ClientPort(
             loop,
@@ -61,8 +75,11 @@ class Worker:
             lambda client: serve(client, self._plane),
             TrustedProxies(settings.trusted_proxies),
             self._crashed,
+            self._plane.refused,
         )
-        self._link = WorkerLink(start.link_path, self._hello, self._numbers, self._receive)
+        self._link = WorkerLink(
+            start.link_path, self._hello, self._numbers, self._receive, knowledge=self._plane.knowledge
+        )
         self._plane.link = self._plane.captures.link = self._link
         self._servers: list[asyncio.Server] = []
         self._stop = asyncio.Event()
@@ -76,6 +93,7 @@ class Worker:
         link = asyncio.create_task(self._link.run())
         active = asyncio.create_task(self._tick_active())
         idle = asyncio.create_task(self._tick_idle())
+        await self._plane.upstreams.names.settle(_LOOKUP_S)
         for descriptor in self._start.listen_fds:
             listener = socket.socket(fileno=descriptor)
             server = await self._loop.create_server(self._accept, sock=listener, backlog=4096)
@@ -89,8 +107,10 @@ class Worker:
                 await task
         self._record.flush()
         self._plane.measure()
+        self._plane.share_marks()
         await self._link.close()
         self._plane.upstreams.close()
+        await self._plane.upstreams.names.close()
 
     def _accept(self) -> asyncio.Protocol:
         return cast(asyncio.Protocol, ClientConnection(self._port))
@@ -101,15 +121,16 @@ class Worker:
         for server in self._servers:
             server.close()
         self._port.drain()
-        if not await self._empties(self._port.active, self._plane.snapshot.settings.limits.drain_s):
+        until = self._loop.time() + self._plane.snapshot.settings.limits.drain_s
+        await self._empties(self._port.connections, min(until, self._loop.time() + LAST_REQUEST_S + _IDLE_TICK_S))
+        if not await self._empties(self._port.active, until):
             self._log.warning("worker.drain_expired", requests=len(self._port.active))
-        await self._empties(self._port.connections, _GOODBYE_S)
+        await self._empties(self._port.connections, self._loop.time() + _GOODBYE_S)
         self._port.abort()
         await asyncio.sleep(0)
 
-    async def _empties(self, connections: set[ClientConnection], seconds: float) -> bool:
+    async def _empties(self, connections: set[ClientConnection], until: float) -> bool:
         """Wait until no connection is left in the set; False if the time was not enough."""
-        until = self._loop.time() + seconds
         while connections and self._loop.time() < until:  # noqa: ASYNC110 - an event would burden the hot path
             await asyncio.sleep(0.02)
         return not connections
@@ -119,6 +140,7 @@ class Worker:
             await asyncio.sleep(_ACTIVE_TICK_S)
             self._port.sweep_active(self._loop.time())
             self._record.flush()
+            self._plane.share_marks()
 
     async def _tick_idle(self) -> None:
         connections = self._numbers.gauge("strangler_connections")
@@ -143,6 +165,8 @@ class Worker:
             self._load(message)
         elif isinstance(message, ShadowRooms):
             self._plane.captures.set_rooms(message.rooms)
+        elif isinstance(message, BreakerOpened | FenceMarks | EndpointHealth):
+            self._plane.learn(message)
 
     def _load(self, push: Push) -> None:
         settings = decode_settings(push.settings)

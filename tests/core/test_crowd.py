@@ -1,7 +1,5 @@
 """A flood from one address costs that address its own connections, nobody else's."""
 
-from collections import Counter
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +7,12 @@ from hypothesis import strategies as st
 from strangler.core.crowd import Crowd, client_key
 
 
-def crowd(**held: int) -> Crowd:
-    made = Crowd()
+def crowd(**held: int) -> Crowd[int]:
+    """Members are 0, 1, 2, …, whoever holds them."""
+    made: Crowd[int] = Crowd()
     for name, number in held.items():
         for _ in range(number):
-            made.enter(name.encode())
+            made.enter(name.encode(), made.total)
     return made
 
 
@@ -39,37 +38,43 @@ ADDRESSES = st.sampled_from([b"a", b"b", b"c", b"d"])
 
 @given(st.lists(st.tuples(st.booleans(), ADDRESSES), max_size=200))
 def test_it_agrees_with_a_plain_count(steps: list[tuple[bool, bytes]]) -> None:
-    made, model = Crowd(), Counter[bytes]()
-    for enters, address in steps:
+    made: Crowd[int] = Crowd()
+    model: dict[bytes, list[int]] = {address: [] for address in (b"a", b"b", b"c", b"d")}
+    for number, (enters, address) in enumerate(steps):
         if enters:
-            made.enter(address)
-            model[address] += 1
+            made.enter(address, number)
+            model[address].append(number)
         elif model[address]:
-            made.leave(address)
-            model[address] -= 1
-        most = max(model.values(), default=0)
+            made.leave(address, model[address].pop())
+        most = max(map(len, model.values()))
         for newcomer in (b"a", b"e"):
             found = made.who_makes_room_for(newcomer)
-            assert (found is None) == (most - 1 <= model[newcomer])
-            assert found is None or model[found] == most
-        assert made.total == model.total()
-        assert all(made.held(name) == number for name, number in model.items())
+            assert (found is None) == (most - 1 <= len(model.get(newcomer, [])))
+            assert found is None or len(model[found]) == most
+        assert made.total == sum(map(len, model.values()))
+        assert all(made.held(name) == len(members) for name, members in model.items())
 
 
 @given(st.lists(ADDRESSES, min_size=30, max_size=300), st.integers(4, 20))
-def test_at_the_limit_everyone_ends_up_with_a_fair_share(newcomers: list[bytes], limit: int) -> None:
-    """Nobody who wants less than an equal part is ever turned away."""
-    made = Crowd()
-    for _ in range(limit):
-        made.enter(b"flood")
-    for newcomer in newcomers:
+def test_at_the_limit_nobody_who_wants_less_than_an_equal_part_is_turned_away(
+    newcomers: list[bytes], limit: int
+) -> None:
+    made = crowd(flood=limit)
+    for number, newcomer in enumerate(newcomers, limit):
         victim = made.who_makes_room_for(newcomer)
         if victim is None:
             assert made.held(newcomer) >= limit // 5 - 1
             continue
-        made.leave(victim)
-        made.enter(newcomer)
+        made.leave(victim, next(made.some(victim, 1)))
+        made.enter(newcomer, number)
         assert made.total == limit
+
+
+def test_each_look_is_at_other_connections() -> None:
+    made = crowd(flood=10)
+    looks = [list(made.some(b"flood", 4)) for _ in range(5)]
+    assert looks == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 1], [2, 3, 4, 5], [6, 7, 8, 9]]
+    assert list(made.some(b"flood", 99)) == list(range(10))
 
 
 @pytest.mark.parametrize(

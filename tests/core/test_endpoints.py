@@ -297,6 +297,37 @@ def test_checks_have_jitter(draw: float, seconds: float) -> None:
     assert HealthState(HEALTH).next_check_s(lambda: draw) == pytest.approx(seconds)
 
 
+# Names with several addresses.
+
+URL = Url("http", "orders.internal", 80, "")
+FIRST, SECOND, THIRD = (EndpointKey(URL, address) for address in ("192.0.2.1", "192.0.2.2", "2001:db8::3"))
+
+
+def test_a_refused_connect_goes_to_the_next_address_of_the_name() -> None:
+    endpoints = Endpoints([FIRST, A, SECOND, THIRD])
+    tried = [state_of(endpoints, SECOND)]
+    for expected in (FIRST, THIRD):
+        state = endpoints.pick_sibling(tried, 0.0)
+        assert state is not None
+        assert (state.key, state.in_flight) == (expected, 1)
+        tried.append(state)
+    assert endpoints.pick_sibling(tried, 0.0) is None
+    assert endpoints.pick_sibling([state_of(endpoints, A)], 0.0) is None
+
+
+def test_an_address_that_is_known_to_be_down_is_not_the_next() -> None:
+    endpoints = Endpoints([FIRST, SECOND, THIRD])
+    endpoints.set_health(SECOND, False, "3 checks failed", 0.0)
+    fail(endpoints, THIRD, 0.0)
+    assert endpoints.pick_sibling([state_of(endpoints, FIRST)], 1.0) is None
+    assert endpoints.pick_sibling([state_of(endpoints, FIRST)], 11.0) is state_of(endpoints, THIRD)
+
+
+def test_addresses_of_a_url_are_counted() -> None:
+    endpoints = Endpoints([FIRST, A, SECOND])
+    assert (endpoints.addresses_of(URL), endpoints.addresses_of(A.url)) == (2, 1)
+
+
 # Reload, and new answers of DNS.
 
 

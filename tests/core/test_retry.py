@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from typing import TypedDict, Unpack
 
 import pytest
@@ -117,6 +118,22 @@ def test_backoff_doubles_up_to_its_maximum() -> None:
 def test_full_jitter_takes_any_part_of_the_bound(attempts: int, draw: float) -> None:
     bound = backoff_s(SETTINGS, attempts, lambda: 1.0)
     assert backoff_s(SETTINGS, attempts, lambda: draw) == draw * bound
+
+
+@pytest.mark.parametrize(
+    ("when", "response_s", "deadline"),
+    [
+        pytest.param(("connect", "reset"), 5.0, 105.0, id="all attempts have the time of one"),
+        pytest.param(("connect", "timeout"), 5.0, 115.0, id="each has its own, as a timeout is to be tried again"),
+        pytest.param(("connect",), inf, None, id="no limit"),
+    ],
+)
+def test_attempts_share_a_deadline(when: tuple[str, ...], response_s: float, deadline: float | None) -> None:
+    assert RetryRules(replace(SETTINGS, when=when, attempts=3)).deadline(100.0, response_s) == deadline
+
+
+def test_without_retries_there_is_no_deadline_to_share() -> None:
+    assert RetryRules(None).deadline(100.0, 5.0) is None
 
 
 # Budget.
