@@ -1,6 +1,7 @@
 """Control's end of the links: who is let in, and what they are told."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pytest
 from strangler.control.kill_switch import OFF, KillSwitchState
 from strangler.control.links import LinksState
 from strangler.control.totals import TotalsState
+from strangler.core.fence import FenceMark
 from strangler.wire.messages import (
     BreakerChanged,
+    BreakerOpened,
     Bye,
+    FenceMarks,
     FrameReader,
     Hello,
     KillSwitch,
@@ -23,6 +27,7 @@ from strangler.wire.messages import (
     ValueCell,
     encode_frame,
 )
+from tests.factories import upstream
 
 ATTEMPTS = "strangler_attempts_total"
 LABELS = ("legacy", "2xx")
@@ -182,3 +187,56 @@ async def test_a_worker_that_only_lost_its_connection_is_not_retired(rig: Rig) -
 async def test_why_a_breaker_changed_is_known(rig: Rig) -> None:
     await rig.connect(hello("a"), BreakerChanged("orders", "closed", "open", "5 in a row"))
     await until(lambda: rig.links.breaker_reasons == {"orders": "5 in a row"})
+
+
+# What workers share
+
+
+def opened(until: float) -> BreakerOpened:
+    return BreakerOpened("orders", 1, until, 1, "5 in a row")
+
+
+def marks(*callers: int) -> FenceMarks:
+    return FenceMarks([FenceMark("orders", b"%08d" % caller, time.monotonic() + 60) for caller in callers])
+
+
+async def test_what_one_worker_finds_out_the_others_are_told(rig: Rig) -> None:
+    rig.links.shared.adopt({"orders": upstream("orders")}, 1)
+    teller, listener = [await rig.connect(hello("a")), await rig.connect(hello("b"))]
+    await until(lambda: len(rig.links.workers) == 2)
+    opening, mark = opened(time.monotonic() + 10), marks(1)
+    teller.say(opening, mark)
+    assert await listener.hears(3) == [KillSwitch(False, ""), opening, mark]
+    rig.links.turn(KillSwitchState(True, "last", "now"))
+    assert await teller.hears(2) == [KillSwitch(False, ""), KillSwitch(True, "last")], "it knows already"
+
+
+async def test_a_worker_that_comes_late_is_told_all_that_holds(rig: Rig) -> None:
+    rig.links.shared.adopt({"orders": upstream("orders")}, 1)
+    opening, mark = opened(time.monotonic() + 10), marks(*range(3))
+    await rig.connect(hello("a"), opening, mark)
+    await until(lambda: len(list(rig.links.shared.everything(time.monotonic()))) == 2)
+    late = await rig.connect(hello("b"))
+    assert await late.hears(3) == [KillSwitch(False, ""), opening, mark]
+
+
+async def test_a_worker_that_does_not_read_is_told_all_that_holds_once_it_reads_again(rig: Rig) -> None:
+    """However much there was to tell meanwhile, control does not hoard it."""
+    await rig.connect(hello("a"))
+    deaf = await rig.connect(hello("b"))
+    await until(lambda: len(rig.links.workers) == 2)
+    rig.links.publish(2, bytes(30_000_000))
+    await asyncio.sleep(0)
+    for number in range(2000):
+        news = rig.links.shared.learn(marks(number), time.monotonic())
+        assert news is not None
+        rig.links.tell(news)
+
+    def known() -> set[bytes]:
+        told = [message for message in deaf.heard if isinstance(message, FenceMarks)]
+        return {mark.digest for message in told for mark in message.marks}
+
+    async with asyncio.timeout(5):
+        while len(known()) < 2000:
+            await deaf.hears(len(deaf.heard) + 1)
+    assert len(deaf.heard) < 10
