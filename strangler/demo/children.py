@@ -1,6 +1,7 @@
 """The demo's processes: start them, notice when one dies, stop them all."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import socket
@@ -16,6 +17,9 @@ _START_S = 20.0
 _STOP_S = 10.0
 _LOOK_AGAIN_S = 0.05
 _LAST_LINES = 12
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 class ChildDiedError(Exception):
@@ -57,6 +61,7 @@ class ChildrenState:
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,  # even `kill -9` of the demo leaves nothing behind
             )
         child = Child(name, process, log)
         self._running.append(child)
@@ -75,6 +80,11 @@ class ChildrenState:
             if not await _stop(child.process):
                 killed.append(child.name)
         return killed
+
+
+def _end_with_parent() -> None:
+    """Runs in the child: SIGTERM comes to it when its parent dies (Linux, prctl(2))."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 async def _first_ok(url: str) -> None:

@@ -60,8 +60,8 @@ async def _demo(tmp_path: Path, *options: str) -> AsyncIterator[Screen]:
         yield Screen(process)
     finally:
         if process.returncode is None:
-            process.kill()
-            await process.wait()
+            process.terminate()  # not kill: its children are its own to stop
+            await asyncio.wait_for(process.wait(), 20)
 
 
 def _below(process: asyncio.subprocess.Process) -> list[psutil.Process]:
@@ -102,6 +102,15 @@ class TestOnScreen:
             async with ClientSession() as client, client.get(f"{proxy}/api/orders/7") as answer:
                 assert answer.headers["X-Strangler-Arm"] == "candidate"
                 assert "warehouse" in await answer.json()
+
+    async def test_a_killed_demo_leaves_no_process_behind(self, tmp_path: Path) -> None:
+        async with _demo(tmp_path) as screen:
+            await screen.until("requests")
+            begun = _below(screen.process)
+            screen.process.kill()
+            await screen.process.wait()
+        _, alive = psutil.wait_procs(begun, timeout=10)
+        assert alive == []
 
     async def test_keep_leaves_the_folder(self, tmp_path: Path) -> None:
         async with _demo(tmp_path, "--duration", "1s", "--keep") as screen:
