@@ -14,6 +14,8 @@ _COMMANDS = {
     "status": "status",
     "kill-switch": "kill_switch",
     "shift": "shift",
+    "diffs": "diffs",
+    "ready": "ready",
     "schema": "schema",
     "demo": "demo",
 }

@@ -33,6 +33,19 @@ class Admin:
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The decoded answer. Raises click.ClickException if there is none, or it is a refusal."""
+        status, content = self._exchange(method, path, body)
+        if status >= 400:
+            raise self._refused(content)
+        return content
+
+    def look(self, path: str) -> tuple[int, Any]:
+        """Status and decoded answer of a GET; 404 is an answer, too. Raises like `ask` for any other refusal."""
+        status, content = self._exchange("GET", path, None)
+        if status >= 400 and status != 404:
+            raise self._refused(content)
+        return status, content
+
+    def _exchange(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         payload = None
         if body is not None:
@@ -42,7 +55,7 @@ class Admin:
         try:
             connection.request(method, path, payload, headers)
             answer = connection.getresponse()
-            content = msgspec.json.decode(answer.read())
+            return answer.status, msgspec.json.decode(answer.read())
         except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise click.ClickException(
@@ -50,9 +63,9 @@ class Admin:
             ) from error
         finally:
             connection.close()
-        if answer.status >= 400:
-            raise click.ClickException(f"the proxy at {self.authority} refuses: {content['detail']}")
-        return content
+
+    def _refused(self, content: Any) -> click.ClickException:
+        return click.ClickException(f"the proxy at {self.authority} refuses: {content['detail']}")
 
 
 def find_admin(config: Path, url: str | None) -> Admin:

@@ -3,19 +3,14 @@
 import json
 import os
 from dataclasses import asdict
-from difflib import unified_diff
 from pathlib import Path
 
 import click
 
-from strangler.config.document import MAX_BYTES
-from strangler.config.edit import Edit, EditError, route_names, set_percent
+from strangler.cli._editing import diff_of, edited, read_file, write_file
+from strangler.config.edit import Edit, route_names, set_percent
 from strangler.config.problem import Problem
-from strangler.config.replace import ChangedMeanwhileError, replace_content
 from strangler.config.scalars import percent as read_percent
-
-_BAD_INPUT = 2
-_BOM = b"\xef\xbb\xbf"
 
 
 class _Percent(click.ParamType[float]):
@@ -56,10 +51,10 @@ def command(route: str, percent: float, config: Path, dry_run: bool, as_json: bo
     \b
     strangler shift orders 25
     """
-    before = _read(config)
-    edit = _edit(before, config, route, percent)
+    before = read_file(config)
+    edit = edited(before, config, lambda text: set_percent(text, str(config), route, percent, os.environ))
     if not dry_run and edit.after != edit.before:
-        _write(config, before, edit)
+        write_file(config, before, edit)
     warnings = [warning for warning in edit.loaded.warnings if warning.where == f"route '{route}'"]
     if as_json:
         click.echo(json.dumps(_as_data(config, route, percent, edit, dry_run, warnings), ensure_ascii=False, indent=2))
@@ -69,57 +64,14 @@ def command(route: str, percent: float, config: Path, dry_run: bool, as_json: bo
         click.echo(str(warning), err=True)
 
 
-def _read(config: Path) -> bytes:
-    try:
-        with config.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise _failed(f"{config}: the file cannot be read: {error.strerror}; name another one with -c") from None
-    return data
-
-
-def _edit(before: bytes, config: Path, route: str, percent: float) -> Edit:
-    try:
-        text = before.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise _failed(f"{config}: the file is not UTF-8; see `strangler check -c {config}`") from None
-    try:
-        return set_percent(text, str(config), route, percent, os.environ)
-    except EditError as error:
-        for problem in error.loaded.problems if error.loaded is not None else ():
-            click.echo(str(problem), err=True)
-        raise _failed(f"{config}: {error}") from None
-
-
-def _write(config: Path, before: bytes, edit: Edit) -> None:
-    bom = _BOM if before.startswith(_BOM) else b""
-    try:
-        replace_content(config, before, bom + edit.after.encode())
-    except OSError as error:
-        raise _failed(f"{config}: nothing was changed: {error.strerror}; edit the file by hand") from None
-    except ChangedMeanwhileError:
-        raise _failed(f"{config}: nothing was changed: somebody else is editing the file; try again") from None
-
-
-def _failed(message: str) -> SystemExit:
-    click.echo(message, err=True)
-    return SystemExit(_BAD_INPUT)
-
-
 def _tell(config: Path, route: str, percent: float, edit: Edit, dry_run: bool) -> None:
     if edit.after == edit.before:
         click.echo(f"{config}: route '{route}' is at {percent:g} % already")
         return
-    click.echo(_diff(config, edit), nl=False)
+    click.echo(diff_of(config, edit), nl=False)
     said = "would be shifted" if dry_run else "shifted"
     was = "" if edit.old_percent is None else f" from {edit.old_percent:g} %"
     click.echo(f"{config}: route '{route}' {said}{was} to {percent:g} %")
-
-
-def _diff(config: Path, edit: Edit) -> str:
-    before, after = edit.before.splitlines(), edit.after.splitlines()
-    lines = unified_diff(before, after, str(config), str(config), n=1, lineterm="")
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _as_data(
@@ -132,6 +84,6 @@ def _as_data(
         "from": edit.old_percent,
         "to": percent,
         "changed": changed and not dry_run,
-        "diff": _diff(config, edit),
+        "diff": diff_of(config, edit),
         "warnings": [asdict(warning) for warning in warnings],
     }

@@ -17,7 +17,6 @@ INACTIVE: tuple[str, ...] = (
     "upstreams.*.health",
     "routes[].aggregate",
     "routes[].fallback",
-    "routes[].gate",
 )
 
 

@@ -77,7 +77,7 @@ class Looks:
             return *settled, None, None
         legacy, candidate = await self._first_pair(served)
         comparison = await self._compared(legacy, candidate)
-        baseline, latency = await self._baseline(served, legacy, candidate)
+        baseline, latency = await self._baseline(legacy)
         return legacy, candidate, comparison, baseline, latency
 
     # 1. What needs no asking
@@ -156,27 +156,32 @@ class Looks:
     async def _look_again(
         self, legacy: Asked, candidate: Asked, first: Comparison
     ) -> tuple[Asked, Asked, Comparison, _Times | None]:
-        again = await asyncio.gather(self._ask(Arm.LEGACY), self._ask(Arm.CANDIDATE))
+        again = await self._ask_both()
         second = await self._compared(*again)
         both = second_look(first, second)
         if both.outcome is Outcome.MISMATCH:
             legacy, candidate = again
         return legacy, candidate, both, _times(*again)
 
-    async def _baseline(
-        self, served: Asked, legacy: Asked, candidate: Asked
-    ) -> tuple[Comparison | None, _Times | None]:
-        """For a share of safe requests: legacy once more, compared with itself; and the times of both arms.
+    async def _baseline(self, legacy: Asked) -> tuple[Comparison | None, _Times | None]:
+        """For a share of safe requests: both arms once more, and legacy's two answers compared.
 
-        Times are of answers to the same asker: the one that a worker got is left out, since it asks faster.
+        The times of the two arms are taken here, where both are asked alike and at once. What a worker took for the
+        client's answer cannot be set beside them: it asks faster, and asks first.
         """
         # the draw is no secret
         if not self._is_safe or random.random() >= self.route.shadow.baseline:  # noqa: S311
             return None, None
-        again = await self._ask(Arm.LEGACY)
+        again, candidate = await self._ask_both()
         comparison = await self._compared(legacy, Asked(again.answer, None), is_baseline=True)
-        other = await self._ask(Arm.CANDIDATE) if served is candidate else candidate
-        return comparison, _times(again, other)
+        return comparison, _times(again, candidate)
+
+    async def _ask_both(self) -> tuple[Asked, Asked]:
+        """Legacy and the candidate at the same time; which one is first is left to chance."""
+        arms = [Arm.LEGACY, Arm.CANDIDATE]
+        random.shuffle(arms)
+        answers = dict(zip(arms, await asyncio.gather(*map(self._ask, arms)), strict=True))
+        return answers[Arm.LEGACY], answers[Arm.CANDIDATE]
 
     async def _finding(
         self,

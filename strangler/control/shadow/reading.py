@@ -114,7 +114,7 @@ def is_covered(rules: CompareRules | None, place: str, path: str | None, kind: s
     ]
     if place == Where.HEADER:
         return any(rule.header == path for rule in of_kind)
-    steps = _steps(path)
+    steps = path_steps(path)
     if steps is None:
         return False
     if kind == Kind.ORDER and any(rule.pattern.reach(steps) == len(steps) for rule in rules.unordered):
@@ -122,8 +122,10 @@ def is_covered(rules: CompareRules | None, place: str, path: str | None, kind: s
     return any(rule.pattern is not None and rule.pattern.reach(steps) is not None for rule in of_kind)
 
 
-def _steps(path: str) -> Steps | None:
-    """`$.items[*].price` -> `("items", None, "price")`; None for a path that was cut."""
+def path_steps(path: str | None) -> Steps | None:
+    """`$.items[*].price` -> `("items", None, "price")`; None for what is no such path, or was cut."""
+    if path is None:
+        return None
     try:
         return tuple(None if segment.is_wild else segment.name for segment in parse_pattern(path).segments)
     except PatternError:

@@ -1,0 +1,167 @@
+"""Where commands find what shadows have shown: at the running proxy, else in the state folder."""
+
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, urlencode
+
+import click
+
+from strangler.cli._admin import Admin, find_admin
+from strangler.config.load import load
+from strangler.control.folder import read_running
+from strangler.control.shadow import questions, reading
+from strangler.control.shadow.evidence import SCHEMA, set_state, write_audit
+from strangler.control.shadow.reading import Filters, NoEvidenceError
+from strangler.core.settings import Settings
+
+BAD_INPUT = 2
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a reviewer says of a signature."""
+
+    state: str
+    owner: str | None = None
+    why: str | None = None
+    until: str | None = None
+
+
+class Evidence(Protocol):
+    """What can be asked and said. All answers are plain data, None for what is not there."""
+
+    def inbox(self, filters: Filters) -> dict[str, Any]: ...
+    def detail(self, name: str) -> dict[str, Any] | None: ...
+    def ready(self, route: str) -> dict[str, Any] | None: ...
+    def proposal(self, route: str) -> str | None: ...
+    def report(self) -> dict[str, Any]: ...
+    def review(self, name: str, review: Review) -> None: ...
+    def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None: ...
+
+
+def find_evidence(config: Path, admin_url: str | None) -> Evidence:
+    """The running proxy if there is one, else the store of the state folder that routes.yaml names."""
+    settings = settings_of(config)
+    if admin_url is not None:
+        return _Live(find_admin(config, admin_url))
+    running = read_running(Path(settings.state))
+    if running is not None and _listens(running.admin):
+        return _Live(Admin(running.admin, settings.admin.token))
+    return _Stored(Path(settings.state), settings)
+
+
+def settings_of(config: Path) -> Settings:
+    """Of a file that must be right: its rules say what is accepted. Ends the program with its problems."""
+    loaded = load(config, os.environ)
+    if loaded.settings is None:
+        for problem in loaded.problems:
+            click.echo(str(problem), err=True)
+        raise SystemExit(BAD_INPUT)
+    return loaded.settings
+
+
+def _listens(authority: str) -> bool:
+    """Whether anyone does: the file that says so may be left over from a proxy that was killed."""
+    host, _, port = authority.rpartition(":")
+    with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), 1.0):
+        return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """Asks the admin listener."""
+
+    admin: Admin
+
+    def inbox(self, filters: Filters) -> dict[str, Any]:
+        named = {"route": filters.route, "severity": filters.severity, "state": filters.state, "since": filters.since}
+        query = urlencode({name: value for name, value in named.items() if value is not None})
+        found: dict[str, Any] = self.admin.ask("GET", f"/api/diffs?{query}")
+        return found
+
+    def detail(self, name: str) -> dict[str, Any] | None:
+        return self._found(f"/api/diffs/{quote(name, safe='')}")
+
+    def ready(self, route: str) -> dict[str, Any] | None:
+        return self._found(f"/api/routes/{quote(route, safe='')}/readiness")
+
+    def proposal(self, route: str) -> str | None:
+        found = self._found(f"/api/routes/{quote(route, safe='')}/proposal")
+        return None if found is None else found["patch"]
+
+    def report(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.admin.ask("GET", "/api/report")
+        return found
+
+    def review(self, name: str, review: Review) -> None:
+        said = {"state": review.state, "owner": review.owner, "why": review.why, "until": review.until}
+        self.admin.ask("POST", f"/api/diffs/{quote(name, safe='')}", said)
+
+    def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
+        said = {"what": what, "route": route, "why": why, "who": who, "detail": detail}
+        self.admin.ask("POST", "/api/audit", said)
+
+    def _found(self, path: str) -> dict[str, Any] | None:
+        status, content = self.admin.look(path)
+        if status == 404:
+            return None
+        found: dict[str, Any] = content
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Reads the store itself."""
+
+    folder: Path
+    settings: Settings
+
+    def inbox(self, filters: Filters) -> dict[str, Any]:
+        return self._read(lambda one: questions.inbox(one, self.settings, filters, reading.utc_day()))
+
+    def detail(self, name: str) -> dict[str, Any] | None:
+        return self._read(lambda one: questions.detail(one, self.settings, name, reading.utc_day()))
+
+    def ready(self, route: str) -> dict[str, Any] | None:
+        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day()))
+
+    def proposal(self, route: str) -> str | None:
+        return self._read(lambda one: reading.proposal(one, route))
+
+    def report(self) -> dict[str, Any]:
+        return self._read(lambda one: questions.report(one, self.settings, reading.utc_day()))
+
+    def review(self, name: str, review: Review) -> None:
+        now = time.time()
+        self._write(
+            lambda one: set_state(one, name, review.state, now, owner=review.owner, why=review.why, until=review.until)
+        )
+
+    def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
+        self._write(lambda one: write_audit(one, time.time(), who, what, route, why, detail))
+
+    def _read(self, ask: Callable[[sqlite3.Connection], _T]) -> _T:
+        try:
+            with reading.reader(self.folder) as connection:
+                return ask(connection)
+        except NoEvidenceError as error:
+            raise click.ClickException(str(error)) from None
+
+    def _write(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """No proxy runs, so nobody else writes."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.folder / reading.NAME, timeout=5.0)) as connection, connection:
+                connection.executescript(SCHEMA)
+                work(connection)
+        except (sqlite3.Error, OSError) as error:
+            raise click.ClickException(f"{self.folder / reading.NAME} cannot be written: {error}") from None

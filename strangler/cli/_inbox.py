@@ -1,0 +1,78 @@
+"""The inbox as a table: one row a signature."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+SEVERITY_STYLES = {"breaking": "bold red", "risky": "yellow", "additive": "cyan", "value": "blue"}
+STATE_STYLES = {"new": "bold", "regressed": "bold red", "known": "", "accepted": "dim", "fixed": "dim"}
+SHORT_ID = 8
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Gravest first, as they come."""
+    made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("id", "severity", "state", "route", "endpoint", "where", "kind"):
+        made.add_column(name, overflow="fold")
+    made.add_column("count", justify="right")
+    made.add_column("share", justify="right")
+    for name in ("first seen", "last seen", "owner"):
+        made.add_column(name, overflow="fold")
+    for row in rows:
+        made.add_row(*_cells(row))
+    return made
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    severity, state = row["severity"], row["state"]
+    style = STATE_STYLES.get(state, "")
+    return (
+        row["id"][:SHORT_ID],
+        f"[{SEVERITY_STYLES[severity]}]{severity}[/]",
+        (f"[{style}]{state}[/]" if style else state) + (" [dim](noise)[/]" if row["is_noise"] else ""),
+        escape(row["route"]),
+        escape(row["endpoint"]),
+        escape(where(row)),
+        row["kind"],
+        f"{row['count']:,}",
+        share(row["share"]),
+        moment(row["first_seen"]),
+        moment(row["last_seen"]),
+        escape(row["owner"] or ""),
+    )
+
+
+def where(row: Mapping[str, Any]) -> str:
+    """`$.items[*].price`, `header location`, `status`"""
+    if row["in"] == "status":
+        return "status"
+    return f"header {row['path']}" if row["in"] == "header" else str(row["path"])
+
+
+def share(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1%}" if value >= 0.001 else f"{value:.3%}"
+
+
+def moment(at: float) -> str:
+    """`11-23 08:00:12` in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%m-%d %H:%M:%S")
+
+
+def news(row: Mapping[str, Any], before: int) -> str:
+    """One line for `--follow`: how often it was seen since the last line, and an example."""
+    values = f"{_short(row['legacy'])} → {_short(row['candidate'])}"
+    return (
+        f"{moment(row['last_seen'])}  +{row['count'] - before:<4} {row['id'][:SHORT_ID]}  {row['severity']:<8} "
+        f"{row['state']:<9} {row['route']}  {row['endpoint']}  {where(row)} {row['kind']}  {values}"
+    )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:39] + "…"

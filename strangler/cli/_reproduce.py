@@ -1,0 +1,165 @@
+"""A sampled request as commands that ask for it again: curl, Hurl, pytest. Redacted values stand as placeholders."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from strangler.core.rewrite import Rewrite, rewrite_target
+from strangler.core.settings import RouteSettings, Settings
+
+_OURS = frozenset(
+    {
+        "accept-encoding", "connection", "content-length", "forwarded", "host", "traceparent", "tracestate",
+        "transfer-encoding", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id",
+        "x-strangler-shadow",
+    }
+)  # fmt: skip
+"""What the client library or the proxy writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to both arms."""
+
+    method: str
+    legacy: str  # URLs
+    candidate: str
+    host: str | None
+    headers: tuple[tuple[str, str], ...]
+    body: str | None
+
+
+def request_of(sample: Mapping[str, Any], route: RouteSettings, settings: Settings) -> Request:
+    """What was asked, for the upstreams as routes.yaml names them."""
+    asked = sample["request"]
+    target = str(asked["target"]).encode()
+    target = re.sub(rb"^https?://[^/?]*", b"", target) or b"/"
+    rewrite = None
+    if route.rewrite_prefix is not None:
+        rewrite = Rewrite.between(route.match.prefix or "/", route.rewrite_prefix)
+    headers = [(name, value) for name, value in asked["headers"] if name.lower() not in _OURS]
+    host = next((value for name, value in asked["headers"] if name.lower() == "host"), None)
+    body = asked["body"]
+    return Request(
+        method=asked["method"],
+        legacy=_url(settings, "legacy", target, None),
+        candidate=_url(settings, route.candidate or "legacy", target, rewrite),
+        host=host,
+        headers=tuple(headers),
+        body=None if body is None else body.get("text"),
+    )
+
+
+def _url(settings: Settings, upstream: str, target: bytes, rewrite: Rewrite | None) -> str:
+    url = settings.upstreams[upstream].urls[0]
+    path = rewrite_target(target, rewrite, url.path.encode()).decode("utf-8", "replace")
+    return f"{url.scheme}://{url.authority}{path}"
+
+
+def curl(request: Request, url: str) -> str:
+    """One command, a line an option."""
+    words = ["curl -sS -i --compressed"]
+    if request.method == "HEAD":
+        words.append("-I")
+    elif request.method != "GET":
+        words.append(f"-X {shlex.quote(request.method)}")
+    words += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in _fields(request)]
+    if request.body is not None:
+        words.append(f"--data-binary {shlex.quote(request.body)}")
+    return " \\\n  ".join([*words, shlex.quote(url)])
+
+
+def hurl(request: Request) -> str:
+    """Both arms, one after the other (https://hurl.dev)."""
+    return "\n\n".join(_hurl_entry(request, url) for url in (request.legacy, request.candidate)) + "\n"
+
+
+def _hurl_entry(request: Request, url: str) -> str:
+    lines = [f"{request.method} {url}", *(f"{name}: {_hurl_value(value)}" for name, value in _fields(request))]
+    if request.body is not None:
+        lines += ["```", request.body, "```"]
+    return "\n".join([*lines, "HTTP *"])
+
+
+def _hurl_value(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("#", "\\#").replace("{{", "\\u{7b}\\u{7b}")
+
+
+_PYTEST = '''\
+"""{title}"""
+
+import http.client
+import json
+from urllib.parse import urlsplit
+
+HEADERS = {headers}
+BODY = {body}
+
+
+def ask(url):
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=10)
+    try:
+        connection.request({method!r}, parts.path + ("?" + parts.query if parts.query else ""), BODY, HEADERS)
+        answer = connection.getresponse()
+        return answer, answer.read()
+    finally:
+        connection.close()
+
+{helpers}
+def test_the_candidate_answers_as_legacy_does():
+    legacy, legacy_body = ask({legacy!r})
+    candidate, candidate_body = ask({candidate!r})
+    assert {left} == {right}
+'''
+
+_FIND = '''
+def find(node, path):
+    """All values that a folded path names."""
+    if not path:
+        return [node]
+    if path[0] is None:
+        return [found for item in node for found in find(item, path[1:])] if isinstance(node, list) else []
+    return find(node[path[0]], path[1:]) if isinstance(node, dict) and path[0] in node else []
+
+'''
+
+
+def pytest_file(request: Request, row: Mapping[str, Any], steps: tuple[str | None, ...]) -> str:
+    """A test that fails while the difference is there. It needs nothing but Python."""
+    left, right, helpers = _compared(row, steps)
+    headers = dict(_fields(request))
+    return _PYTEST.format(
+        title=f"{row['endpoint']}: {row['path'] or 'status'} ({row['kind']}, {row['severity']}).",
+        headers=json.dumps(headers, indent=4, ensure_ascii=False) if headers else "{}",
+        body=None if request.body is None else repr(request.body.encode()),
+        method=request.method,
+        legacy=request.legacy,
+        candidate=request.candidate,
+        left=left,
+        right=right,
+        helpers=helpers,
+    )
+
+
+def _compared(row: Mapping[str, Any], steps: tuple[str | None, ...]) -> tuple[str, str, str]:
+    if row["in"] == "status":
+        return "legacy.status", "candidate.status", ""
+    if row["in"] == "header":
+        return f"legacy.getheader({row['path']!r})", f"candidate.getheader({row['path']!r})", ""
+    if not steps:
+        return "legacy_body", "candidate_body", ""
+    return (
+        f"find(json.loads(legacy_body), {steps!r})",
+        f"find(json.loads(candidate_body), {steps!r})",
+        _FIND,
+    )
+
+
+def _fields(request: Request) -> list[tuple[str, str]]:
+    host = [("Host", request.host)] if request.host is not None else []
+    return [*host, *request.headers]

@@ -1,0 +1,346 @@
+"""`strangler diffs`: the inbox of differences that shadows have found, and what a reviewer says of them."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from strangler.cli import _inbox, _reproduce
+from strangler.cli._admin import admin_option
+from strangler.cli._editing import diff_of, edited, read_file, write_file
+from strangler.cli._evidence import BAD_INPUT, Evidence, Review, find_evidence, settings_of
+from strangler.cli._side_by_side import side_by_side
+from strangler.config.edit_accept import add_accept
+from strangler.config.scalars import day, duration
+from strangler.control.shadow.evidence import STATES
+from strangler.control.shadow.questions import route_named
+from strangler.control.shadow.reading import Filters, path_steps
+from strangler.core.compare import Severity
+from strangler.core.settings import AcceptRule
+
+_FOLLOW_EVERY_S = 1.0
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class _Since(click.ParamType[float]):
+    """`2h` or `2026-11-23`; as Unix time."""
+
+    name = "since"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return time.time() - duration(value, zero=False)
+        except ValueError:
+            pass
+        try:
+            moment = date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time; write 30m, 2h or 2026-11-23", param, ctx)
+        return time.mktime(moment.timetuple())
+
+
+class _Day(click.ParamType[str]):
+    """`2027-01-31`"""
+
+    name = "day"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return day(value)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+def _where(command: _F) -> _F:
+    """The options that say where to look."""
+    config = click.option("-c", "--config", type=click.Path(path_type=Path), help="The routes.  [default: routes.yaml]")
+    return config(admin_option(command))
+
+
+def _config(ctx: click.Context, config: Path | None) -> Path:
+    """`strangler diffs -c FILE show ID` and `strangler diffs show ID -c FILE` mean the same."""
+    above = ctx.parent.params.get("config") if ctx.parent is not None else None
+    return config or above or Path("routes.yaml")
+
+
+def _evidence(ctx: click.Context, config: Path | None, admin: str | None) -> Evidence:
+    above = ctx.parent.params.get("admin") if ctx.parent is not None else None
+    return find_evidence(_config(ctx, config), admin or above)
+
+
+@click.group(invoke_without_command=True)
+@_where
+@click.option("--route", help="Only this route.")
+@click.option("--severity", type=click.Choice(list(Severity)), help="Only this severity.")
+@click.option("--state", type=click.Choice(STATES), help="Only this state.")
+@click.option("--since", type=_Since(), help="Seen since then: 30m, 2h or 2026-11-23.")
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+@click.option("--follow", is_flag=True, help="Go on, and tell what is seen anew.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    config: Path | None,
+    admin: str | None,
+    route: str | None,
+    severity: str | None,
+    state: str | None,
+    since: float | None,
+    as_json: bool,
+    follow: bool,
+) -> None:
+    """Show the differences that shadows have found, gravest first, and review them.
+
+    Each row is one difference: a route, the shape of an endpoint, a place in the answer, a kind. It stays until its
+    cause is gone or somebody accepts it.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    evidence = _evidence(ctx, config, admin)
+    filters = Filters(route, severity, state, since)
+    if follow:
+        _follow(evidence, filters, as_json)
+        return
+    found = evidence.inbox(filters)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    if found["signatures"]:
+        console.print(_inbox.table(found["signatures"]))
+    else:
+        console.print("no differences" if filters == Filters() else "no such differences")
+    for note in _notes(found):
+        console.print(note, soft_wrap=True)
+
+
+def _notes(found: dict[str, Any]) -> list[str]:
+    """What else a reviewer should know."""
+    notes = [f"[bold red]route '{escape(name)}' has stopped[/]: {escape(why)}" for name, why in found["stops"].items()]
+    for name, report in found["rules"].items():
+        for rule in report["rules"]:
+            about = f"route '{escape(name)}': accept rule {escape(rule['rule'])}"
+            if rule["is_expired"]:
+                notes.append(f"[yellow]{about} has expired[/] and no longer counts")
+            elif rule["is_dead"]:
+                notes.append(f"[yellow]{about} matched nothing[/] in {report['comparisons']:,} comparisons")
+    return notes
+
+
+def _follow(evidence: Evidence, filters: Filters, as_json: bool) -> None:
+    counts = {row["id"]: row["count"] for row in evidence.inbox(filters)["signatures"]}
+    try:
+        while True:
+            time.sleep(_FOLLOW_EVERY_S)
+            for row in evidence.inbox(filters)["signatures"]:
+                before = counts.get(row["id"], 0)
+                if row["count"] != before:
+                    click.echo(json.dumps(row, ensure_ascii=False) if as_json else _inbox.news(row, before))
+                counts[row["id"]] = row["count"]
+    except KeyboardInterrupt:
+        return
+
+
+def _named(evidence: Evidence, name: str) -> dict[str, Any]:
+    """The one signature whose id begins so. Ends the program if there is none."""
+    found = evidence.detail(name)
+    if found is None:
+        click.echo(f"no difference has the id {name}, or several begin so; see `strangler diffs`", err=True)
+        raise SystemExit(BAD_INPUT)
+    return found
+
+
+@command.command()
+@click.argument("name", metavar="ID")
+@_where
+@click.option("--sample", "number", type=click.IntRange(1), default=1, show_default=True, help="1 is the newest.")
+@click.option("--as", "form", type=click.Choice(["curl", "hurl", "pytest"]), help="Print only the request, as this.")
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+@click.pass_context
+def show(
+    ctx: click.Context,
+    name: str,
+    config: Path | None,
+    admin: str | None,
+    number: int,
+    form: str | None,
+    as_json: bool,
+) -> None:
+    """Show one difference: both answers side by side, and the request to ask for them again.
+
+    Values that were redacted stand as `redacted:…`; put your own in their place.
+    """
+    row = _named(_evidence(ctx, config, admin), name)
+    if as_json:
+        click.echo(json.dumps(row, ensure_ascii=False))
+        return
+    samples = row["samples"]
+    if number > len(samples):
+        click.echo(f"{row['id']} has {len(samples)} samples", err=True)
+        raise SystemExit(BAD_INPUT)
+    forms = _forms(row, samples[number - 1]["answers"], _config(ctx, config))
+    if form is not None:
+        click.echo(forms[form], nl=False)
+        return
+    _tell(row, samples[number - 1], number, forms)
+
+
+def _forms(row: dict[str, Any], answers: dict[str, Any], config: Path) -> dict[str, str]:
+    settings = settings_of(config)
+    route = route_named(settings, row["route"])
+    if route is None:
+        click.echo(f"{config} has no route '{row['route']}' any more", err=True)
+        raise SystemExit(BAD_INPUT)
+    request = _reproduce.request_of(answers, route, settings)
+    commands = [_reproduce.curl(request, url) for url in (request.legacy, request.candidate)]
+    return {
+        "curl": "\n".join(commands) + "\n",
+        "hurl": _reproduce.hurl(request),
+        "pytest": _reproduce.pytest_file(request, row, path_steps(row["path"]) or ()),
+    }
+
+
+def _tell(row: dict[str, Any], sample: dict[str, Any], number: int, forms: dict[str, str]) -> None:
+    console = Console(highlight=False)
+    style = _inbox.SEVERITY_STYLES[row["severity"]]
+    console.print(
+        f"[bold]{row['id']}[/]  [{style}]{row['severity']}[/]  {row['state']}"
+        f"{'  (noise: legacy differs from itself here)' if row['is_noise'] else ''}"
+    )
+    console.print(
+        f"route '{escape(row['route'])}'  {escape(row['endpoint'])}  {escape(_inbox.where(row))} {row['kind']}"
+    )
+    console.print(
+        f"{row['count']:,} times, {_inbox.share(row['share'])} of comparisons,"
+        f" {_inbox.moment(row['first_seen'])} to {_inbox.moment(row['last_seen'])} UTC"
+    )
+    for name in ("owner", "why", "until"):
+        if row[name]:
+            console.print(f"{name}: {escape(row[name])}")
+    comparison, answers = sample["comparison"], sample["answers"]
+    console.print(
+        f"\nsample {number} of {len(row['samples'])}: {comparison['time']}  request {comparison['request_id']}"
+    )
+    console.print(f"{answers['request']['method']} {escape(answers['request']['target'])}\n", soft_wrap=True)
+    for difference in comparison["differences"]:
+        console.print(_difference(difference), soft_wrap=True)
+    console.print()
+    console.print(side_by_side(answers))
+    console.print("\n[bold]Ask again[/] (--as curl, hurl or pytest prints one of them alone)\n")
+    for name, text in forms.items():
+        console.print(f"[dim]# {name}[/]")
+        console.print(escape(text), soft_wrap=True)
+
+
+def _difference(difference: dict[str, Any]) -> str:
+    values = [json.dumps(difference[side], ensure_ascii=False) for side in ("legacy", "candidate")]
+    where = escape(_inbox.where(difference))
+    style = _inbox.SEVERITY_STYLES[difference["severity"]]
+    name = f"[{style}]{difference['severity']:<8}[/]"
+    return f"{name} {where} {difference['kind']}: [red]{escape(values[0])}[/] → [green]{escape(values[1])}[/]"
+
+
+@command.command()
+@click.argument("name", metavar="ID")
+@_where
+@click.option("--why", required=True, help="Why it is allowed; kept in routes.yaml.")
+@click.option("--until", type=_Day(), help="Last day on which it is: 2027-01-31.")
+@click.option("--owner", help="Who agreed to it.")
+@click.option("--dry-run", is_flag=True, help="Show the change and leave everything as it is.")
+@click.pass_context
+def accept(
+    ctx: click.Context,
+    name: str,
+    config: Path | None,
+    admin: str | None,
+    why: str,
+    until: str | None,
+    owner: str | None,
+    dry_run: bool,
+) -> None:
+    """Allow a difference: write an accept rule into routes.yaml, comments kept."""
+    evidence, file = _evidence(ctx, config, admin), _config(ctx, config)
+    row = _named(evidence, name)
+    rule = _rule(row, owner, until, why)
+    before = read_file(file)
+    edit = edited(before, file, lambda text: add_accept(text, str(file), row["route"], rule, os.environ))
+    click.echo(diff_of(file, edit), nl=False)
+    if dry_run:
+        return
+    write_file(file, before, edit)
+    evidence.review(row["id"], Review("accepted", owner, why, until))
+    click.echo(f"{file}: route '{row['route']}' accepts {_inbox.where(row)} ({row['kind']}) from now on")
+
+
+def _rule(row: dict[str, Any], owner: str | None, until: str | None, why: str) -> AcceptRule:
+    if row["in"] == "status":
+        click.echo("a status cannot be accepted: clients act on it; see `strangler diffs known`", err=True)
+        raise SystemExit(BAD_INPUT)
+    if row["in"] == "body" and path_steps(row["path"]) is None:
+        click.echo(f"{row['path']} is no single place in the answers; write a rule by hand", err=True)
+        raise SystemExit(BAD_INPUT)
+    path, header = (row["path"], None) if row["in"] == "body" else (None, row["path"])
+    return AcceptRule(path, header, row["kind"], None, None, owner, until, why)
+
+
+@command.command()
+@click.argument("name", metavar="ID")
+@_where
+@click.option("--owner", help="Who looks after it.")
+@click.option("--why", help="What is known of it.")
+@click.pass_context
+def known(
+    ctx: click.Context, name: str, config: Path | None, admin: str | None, owner: str | None, why: str | None
+) -> None:
+    """Note that a difference has been looked at. It still counts."""
+    _say(ctx, config, admin, name, Review("known", owner, why))
+
+
+@command.command()
+@click.argument("name", metavar="ID")
+@_where
+@click.option("--why", help="How.")
+@click.pass_context
+def fixed(ctx: click.Context, name: str, config: Path | None, admin: str | None, why: str | None) -> None:
+    """Note that a difference is gone. Seen again, it is `regressed`.
+
+    Pairs that differed in nothing else say nothing about the candidate of today, and no longer count.
+    """
+    _say(ctx, config, admin, name, Review("fixed", None, why))
+
+
+def _say(ctx: click.Context, config: Path | None, admin: str | None, name: str, review: Review) -> None:
+    evidence = _evidence(ctx, config, admin)
+    row = _named(evidence, name)
+    evidence.review(row["id"], review)
+    click.echo(f"{row['id']}: {review.state} (route '{row['route']}', {_inbox.where(row)} {row['kind']})")
+
+
+@command.command()
+@click.argument("route")
+@_where
+@click.pass_context
+def propose(ctx: click.Context, route: str, config: Path | None, admin: str | None) -> None:
+    """Propose accept rules for what legacy differs from itself in, as a part of routes.yaml.
+
+    Nothing is changed: judge each rule, and copy those that are right.
+    """
+    if route_named(settings_of(_config(ctx, config)), route) is None:
+        click.echo(f"{_config(ctx, config)} has no route '{route}'", err=True)
+        raise SystemExit(BAD_INPUT)
+    patch = _evidence(ctx, config, admin).proposal(route)
+    if patch is None:
+        click.echo(
+            f"route '{route}': nothing to propose; legacy has not differed from itself in enough baseline pairs",
+            err=True,
+        )
+        raise SystemExit(1)
+    click.echo(patch, nl=False)

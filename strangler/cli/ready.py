@@ -1,0 +1,89 @@
+"""`strangler ready`: is a route ready to be cut over, and if not, why?"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from strangler.cli._admin import admin_option, config_option
+from strangler.cli._evidence import BAD_INPUT, find_evidence
+
+_STYLES = {"ready": "bold green", "not ready": "bold red", "not enough evidence": "bold yellow"}
+_SOME = 12
+
+
+@click.command()
+@click.argument("route")
+@config_option
+@admin_option
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict and what it rests on as JSON.")
+def command(route: str, config: Path, admin: str | None, as_json: bool) -> None:
+    """Say whether the candidate of ROUTE answers as legacy does, by the gate of the route.
+
+    Exit status 0: ready. 1: not ready, or not enough evidence; the reasons are told.
+    """
+    found = find_evidence(config, admin).ready(route)
+    if found is None:
+        click.echo(f"{config} has no route '{route}'", err=True)
+        raise SystemExit(BAD_INPUT)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        console = Console(highlight=False)
+        for line in lines(found):
+            console.print(line, soft_wrap=True)
+    raise SystemExit(0 if found["verdict"] == "ready" else 1)
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The verdict, its reasons, and the figures; with rich's markup."""
+    verdict = found["verdict"]
+    told = [f"[bold]{escape(found['route'])}[/]: [{_STYLES[verdict]}]{verdict}[/]"]
+    told += [f"  - {escape(reason)}" for reason in found["reasons"]]
+    told += ["", *_figures(found)]
+    if found["noise_only"]:
+        told.append(
+            f"{found['noise_only']:,} pairs differ only where legacy differs from itself:"
+            f" see `strangler diffs propose {escape(found['route'])}`"
+        )
+    if found["set_aside"]:
+        told.append(f"{found['set_aside']:,} pairs differed only in what is fixed by now; they do not count")
+    thin = found["thin_endpoints"]
+    if thin:
+        more = f" and {len(thin) - _SOME} more" if len(thin) > _SOME else ""
+        told.append("endpoints with few pairs:")
+        told += [f"  {escape(name)} ({found['endpoints'][name]})" for name in thin[:_SOME]]
+        told += [f" {more}"] if more else []
+    return told
+
+
+def _figures(found: dict[str, Any]) -> list[str]:
+    gate = found["gate"]
+    share = found["match_share"]
+    match = "-" if share is None else f"{share:.3%}, at least {found['match_low']:.3%} with 95 % confidence"
+    rows = [
+        ("pairs", f"{found['pairs']:,}", f"{gate['min_pairs']:,}"),
+        ("match", match, f"{gate['min_match']:.3%}"),
+        ("breaking, open", f"{found['breaking_open']:,}", f"at most {gate['max_breaking']:,}"),
+        ("time, candidate / legacy", _latency(found["latency"]), f"at most {gate['max_latency_ratio']:.2f}"),
+        ("observed", _age(found["age_s"]), _age(gate["min_age_s"])),
+    ]
+    told = [f"{name:<25} {value}  [dim](gate: {wanted})[/]" for name, value, wanted in rows]
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in found["not_comparable"].items())
+    return [*told, f"{'not comparable':<25} {reasons}"] if reasons else told
+
+
+def _latency(latency: dict[str, Any] | None) -> str:
+    if latency is None:
+        return "-"
+    told = (f"{name} {one['value']:.2f} ({one['low']:.2f} to {one['high']:.2f})" for name, one in latency.items())
+    return ", ".join(told)
+
+
+def _age(seconds: float) -> str:
+    if seconds >= 48 * 3600:
+        return f"{seconds / 86400:.1f} days"
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
