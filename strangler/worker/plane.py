@@ -65,11 +65,11 @@ class Plane:
         self._log = structlog.get_logger()
         self._date = b""
         self._date_second = 0
-        self.adopt(settings, generation)
+        self.adopt(Snapshot(settings, generation))
 
-    def adopt(self, settings: Settings, generation: int) -> None:
+    def adopt(self, snapshot: Snapshot) -> None:
         """New settings for all requests that begin from now on."""
-        snapshot = Snapshot(settings, generation)
+        settings = snapshot.settings
         share = Share(self._index, settings.workers)
         changes = self.upstreams.adopt(settings.upstreams, settings.limits.response_header_bytes, now(), share)
         self.snapshot = snapshot

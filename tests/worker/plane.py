@@ -22,6 +22,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from strangler.core import settings as s
+from strangler.core.snapshot import Snapshot
 from strangler.core.trust import TrustedProxies
 from strangler.wire.client import ClientConnection, ClientPort
 from strangler.wire.clock import now
@@ -170,7 +171,7 @@ class RunningPlane:
     def adopt(self, settings: s.Settings, generation: int = 2) -> None:
         """What `strangler.worker.process` does with a push."""
         settings = replace(settings, log=self.settings.log)
-        self.plane.adopt(settings, generation)
+        self.plane.adopt(Snapshot(settings, generation))
         self.port.limits = settings.limits
         self.port.trusted = TrustedProxies(settings.trusted_proxies)
 
