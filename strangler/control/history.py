@@ -1,0 +1,217 @@
+"""What happened lately: requests, errors and times by route and arm, second by second and minute by minute.
+
+Made from the totals, which only grow. It begins anew with control: the totals survive it, their course does not.
+"""
+
+from array import array
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from strangler.control.totals import Key, Vector
+from strangler.core.plan import Arm
+from strangler.wire.numbers import BOUNDS_S
+
+RATE_S = 10
+"""A live rate is the mean of so many seconds."""
+
+RECENT_S = 60
+"""Error share and 95th percentile are those of so many seconds."""
+
+MAX_ROUTES = 1000
+"""Routes with traffic of which a course is kept; all others are part of the sums only. 45 KB each."""
+
+_SECONDS, _MINUTES = 300, 1440
+_MARK_EVERY_S = 10
+_NO_TIMES: Vector = (0.0,) * (len(BOUNDS_S) + 2)
+
+RouteArm = tuple[str | None, str]
+"""Route and arm. None: all routes and what no route matched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Since the proxy began: requests, those answered with 5xx, and how long they took by bucket, their sum last."""
+
+    requests: int = 0
+    errors: int = 0
+    times: Vector = _NO_TIMES
+
+    def __add__(self, other: "Count") -> "Count":
+        times = tuple(map(float.__add__, map(float, self.times), map(float, other.times)))
+        return Count(self.requests + other.requests, self.errors + other.errors, times)
+
+    def __sub__(self, other: "Count") -> "Count":
+        times = tuple(new - old for new, old in zip(self.times, other.times, strict=True))
+        return Count(self.requests - other.requests, self.errors - other.errors, times)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One slot of a course. `age_s`: how long ago it ended. `p95_s`: None if nothing was answered."""
+
+    age_s: float
+    requests: int
+    errors: int
+    p95_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """How an arm does now."""
+
+    rate: float = 0.0  # requests a second
+    error_share: float | None = None
+    p95_s: float | None = None
+
+
+def counts(totals: Mapping[Key, Vector]) -> dict[RouteArm, Count]:
+    """By route and arm, and of all together, from all totals."""
+    requests: dict[RouteArm, list[int]] = {}
+    times: dict[RouteArm, Vector] = {}
+    for (name, labels), vector in totals.items():
+        if name == "strangler_requests_total":
+            figures = requests.setdefault((labels[0], labels[1]), [0, 0])
+            figures[0] += int(vector[0])
+            figures[1] += int(vector[0]) if labels[3] == "5xx" else 0
+        elif name == "strangler_request_duration_seconds":
+            times[labels[0], labels[1]] = vector
+    found: dict[RouteArm, Count] = {
+        key: Count(figures[0], figures[1], times.get(key, _NO_TIMES)) for key, figures in requests.items()
+    }
+    for arm in Arm:
+        of_arm = [count for (_, name), count in found.items() if name == arm.value]
+        found[None, arm.value] = _sum(of_arm)
+    return found
+
+
+def _sum(of: Iterable[Count]) -> Count:
+    """One pass over the figures, not one over a growing sum."""
+    listed = list(of)
+    times = tuple(map(sum, zip(*(count.times for count in listed), strict=True))) if listed else _NO_TIMES
+    return Count(sum(count.requests for count in listed), sum(count.errors for count in listed), times)
+
+
+def quantile_s(times: Vector, share: float) -> float | None:
+    """Seconds that a share of the requests did not exceed, as Prometheus' `histogram_quantile` estimates it: within
+    a bucket, evenly spread; beyond the last bound, that bound. None if there are no requests."""
+    buckets = times[: len(BOUNDS_S) + 1]
+    total = sum(buckets)
+    if total <= 0:
+        return None
+    rank = share * total
+    lower = 0.0
+    for bound, count, cumulated in zip(BOUNDS_S, buckets, accumulate(buckets), strict=False):
+        if cumulated >= rank:
+            return lower + (bound - lower) * (rank - (cumulated - count)) / count
+        lower = bound
+    return BOUNDS_S[-1]
+
+
+class _Ring:
+    """The last slots of one length. 12 bytes a slot."""
+
+    __slots__ = ("_begin", "_errors", "_p95_ms", "_requests", "_size", "_slot", "step_s")
+
+    def __init__(self, step_s: int, size: int, now: float, begin: Count) -> None:
+        self.step_s = step_s
+        self._size = size
+        self._requests = array("I", bytes(4 * size))
+        self._errors = array("I", bytes(4 * size))
+        self._p95_ms = array("f", bytes(4 * size))
+        self._slot = int(now // step_s)
+        self._begin = begin
+
+    def observe(self, now: float, count: Count) -> None:
+        """What was counted since the slot began belongs to it, once it is over. One that was slept through is empty."""
+        slot = int(now // self.step_s)
+        if slot <= self._slot:
+            return
+        gained = count - self._begin
+        at = self._slot % self._size
+        self._requests[at], self._errors[at] = gained.requests, gained.errors
+        self._p95_ms[at] = 1000 * (quantile_s(gained.times, 0.95) or 0.0)
+        for missed in range(max(self._slot + 1, slot - self._size + 1), slot):
+            at = missed % self._size
+            self._requests[at], self._errors[at], self._p95_ms[at] = 0, 0, 0.0
+        self._slot, self._begin = slot, count
+
+    def points(self, now: float, most: int) -> list[Point]:
+        """The slots that are over, oldest first."""
+        current = int(now // self.step_s)
+        found = []
+        for slot in range(self._slot - min(most, self._size - 1), self._slot):
+            at = slot % self._size
+            requests = self._requests[at]
+            p95_s = self._p95_ms[at] / 1000 if requests else None
+            found.append(Point((current - slot - 1) * self.step_s, requests, self._errors[at], p95_s))
+        return found
+
+
+@dataclass(slots=True)
+class _Course:
+    """One arm of one route."""
+
+    seconds: _Ring
+    minutes: _Ring
+    marks: deque[tuple[float, Count]] = field(default_factory=lambda: deque(maxlen=RECENT_S // _MARK_EVERY_S + 1))
+    latest: Count = field(default_factory=Count)
+
+
+class HistoryState:
+    """Owns the courses. `observe` wants to be called every second. Bounded by `max_routes`."""
+
+    def __init__(self, max_routes: int = MAX_ROUTES) -> None:
+        self._max_routes = max_routes
+        self._courses: dict[RouteArm, _Course] = {}
+        self._routes: set[str | None] = set()
+        self._has_begun = False
+
+    def observe(self, now: float, totals: Mapping[Key, Vector]) -> None:
+        """`now`: monotonic seconds."""
+        for key, count in counts(totals).items():
+            course = self._courses.get(key) or self._begun(key, now, count)
+            if course is None:
+                continue
+            course.seconds.observe(now, count)
+            course.minutes.observe(now, count)
+            course.latest = count
+            if not course.marks or now - course.marks[-1][0] >= _MARK_EVERY_S:
+                course.marks.append((now, count))
+        self._has_begun = True
+
+    def _begun(self, key: RouteArm, now: float, count: Count) -> _Course | None:
+        """Of what appears later all is new; what is there at the beginning was counted under an earlier control."""
+        if key[0] not in self._routes and len(self._routes) > self._max_routes:
+            return None
+        begin = Count() if self._has_begun else count
+        course = _Course(_Ring(1, _SECONDS, now - 1, begin), _Ring(60, _MINUTES, now, begin))
+        course.marks.append((now - 1, begin))
+        self._routes.add(key[0])
+        self._courses[key] = course
+        return course
+
+    def recent(self, now: float, route: str | None, arm: str) -> Recent:
+        """How an arm does at the moment."""
+        course = self._courses.get((route, arm))
+        if course is None:
+            return Recent()
+        points = course.seconds.points(now, RATE_S)
+        rate = sum(point.requests for point in points if point.age_s <= RATE_S) / RATE_S
+        marks = [count for at, count in course.marks if now - at <= RECENT_S + _MARK_EVERY_S]
+        if not marks:
+            return Recent(rate)
+        gained = course.latest - marks[0]
+        share = gained.errors / gained.requests if gained.requests else None
+        return Recent(rate, share, quantile_s(gained.times, 0.95))
+
+    def seconds(self, now: float, route: str | None, arm: str) -> list[Point]:
+        """The last five minutes by the second, oldest first; empty if there never was any traffic."""
+        course = self._courses.get((route, arm))
+        return course.seconds.points(now, _SECONDS) if course else []
+
+    def minutes(self, now: float, route: str | None, arm: str) -> list[Point]:
+        """The last day by the minute, oldest first; empty if there never was any traffic."""
+        course = self._courses.get((route, arm))
+        return course.minutes.points(now, _MINUTES) if course else []
