@@ -16,6 +16,7 @@ _COMMANDS = {
     "shift": "shift",
     "diffs": "diffs",
     "ready": "ready",
+    "report": "report",
     "schema": "schema",
     "demo": "demo",
 }

@@ -1,14 +1,20 @@
 """`strangler shift`: change the percent of a route in routes.yaml, in place."""
 
+import getpass
 import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import Console
 
-from strangler.cli._editing import diff_of, edited, read_file, write_file
-from strangler.config.edit import Edit, route_names, set_percent
+from strangler.cli import ready
+from strangler.cli._admin import admin_option
+from strangler.cli._editing import diff_of, edited, failed, read_file, write_file
+from strangler.cli._evidence import Evidence, find_evidence
+from strangler.config.edit import Edit, has_gate, route_names, set_percent
 from strangler.config.problem import Problem
 from strangler.config.scalars import percent as read_percent
 
@@ -40,13 +46,27 @@ def _known_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -
 @click.option(
     "-c", "--config", type=click.Path(path_type=Path), default="routes.yaml", show_default=True, help="The routes."
 )
+@admin_option
 @click.option("--dry-run", is_flag=True, help="Show the change and leave the file as it is.")
+@click.option("--force", is_flag=True, help="Shift even if the route's gate is not met; needs --why.")
+@click.option("--why", help="Why it is forced; written down with your name.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def command(route: str, percent: float, config: Path, dry_run: bool, as_json: bool) -> None:
+def command(
+    route: str,
+    percent: float,
+    config: Path,
+    admin: str | None,
+    dry_run: bool,
+    force: bool,
+    why: str | None,
+    as_json: bool,
+) -> None:
     """Send PERCENT of the callers of ROUTE to its candidate.
 
     The file is edited in place: comments and layout stay, and only a file that `strangler check` accepts is written.
     A running proxy takes the change up by itself.
+
+    A route that has a `gate` gets more callers only once `strangler ready` calls it ready, or by force.
 
     \b
     strangler shift orders 25
@@ -54,6 +74,8 @@ def command(route: str, percent: float, config: Path, dry_run: bool, as_json: bo
     before = read_file(config)
     edit = edited(before, config, lambda text: set_percent(text, str(config), route, percent, os.environ))
     if not dry_run and edit.after != edit.before:
+        if edit.old_percent is not None and percent > edit.old_percent and has_gate(edit.before, str(config), route):
+            _pass_gate(find_evidence(config, admin), route, f"{edit.old_percent:g} to {percent:g} %", force, why)
         write_file(config, before, edit)
     warnings = [warning for warning in edit.loaded.warnings if warning.where == f"route '{route}'"]
     if as_json:
@@ -62,6 +84,35 @@ def command(route: str, percent: float, config: Path, dry_run: bool, as_json: bo
     _tell(config, route, percent, edit, dry_run)
     for warning in warnings:
         click.echo(str(warning), err=True)
+
+
+def _pass_gate(evidence: Evidence, route: str, change: str, force: bool, why: str | None) -> None:
+    """Ends the program if the route is not ready and nobody takes it upon themselves."""
+    if force and not why:
+        raise failed("--force needs --why: it is written down")
+    found = _verdict(evidence, route)
+    if found is not None and found["verdict"] == "ready":
+        return
+    if force and why:
+        verdict = "unknown" if found is None else found["verdict"]
+        evidence.audit("shift --force", route, why, getpass.getuser(), f"{change}; the gate said: {verdict}")
+        return
+    console = Console(stderr=True, highlight=False)
+    for line in ready.lines(found) if found is not None else []:
+        console.print(line, soft_wrap=True)
+    click.echo(
+        f"route '{route}' stays as it is: its gate is not met; --force --why '…' shifts it all the same", err=True
+    )
+    raise SystemExit(1)
+
+
+def _verdict(evidence: Evidence, route: str) -> dict[str, Any] | None:
+    """What the gate says; None if nothing was compared yet."""
+    try:
+        return evidence.ready(route)
+    except click.ClickException as error:
+        click.echo(error.format_message(), err=True)
+        return None
 
 
 def _tell(config: Path, route: str, percent: float, edit: Edit, dry_run: bool) -> None:

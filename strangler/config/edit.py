@@ -49,6 +49,12 @@ def set_percent(text: str, name: str, route: str, percent: float, environ: Mappi
     return Edit(text, after, old, loaded)
 
 
+def has_gate(text: str, name: str, route: str) -> bool:
+    """True if the file has a `gate` for the route, be it an empty one: its author wants it kept."""
+    read = document.read(text, name, {})
+    return any("gate" in table.values for known, table in _tables(read) if known == route)
+
+
 def route_names(text: str) -> list[str]:
     """Names of the routes that a file has, even if it has problems."""
     read = document.read(text, "", {})

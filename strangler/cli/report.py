@@ -1,0 +1,47 @@
+"""`strangler report`: one page that says, route by route, whether the candidate is ready."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from strangler.cli._admin import admin_option, config_option
+from strangler.cli._evidence import find_evidence
+from strangler.cli._page import page
+
+_MISSING = "the pictures need matplotlib; install it with: pip install 'strangler[report]'"
+
+
+@click.command()
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default="report.html", show_default=True, help="The page."
+)
+@config_option
+@admin_option
+def command(output: Path, config: Path, admin: str | None) -> None:
+    """Write a self-contained HTML page for a cutover meeting.
+
+    Per route: the verdict and its reasons, what pairs came to over time, how fast both arms are, the gravest
+    differences with examples, accept rules, and what was done by force.
+    """
+    try:
+        from strangler.cli import _charts
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("matplotlib"):
+            raise
+        raise click.ClickException(_MISSING) from None
+
+    def pictures(route: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        if route["timeline"]:
+            yield "What pairs came to, over time (UTC)", _charts.outcomes_over_time(route["timeline"], route["name"])
+        if route["latencies"]:
+            told = f"Time to answer, {len(route['latencies']):,} requests asked of both arms"
+            yield told, _charts.latency_of_both(route["latencies"], route["name"])
+
+    text = page(find_evidence(config, admin).report(), pictures)
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output}: {error.strerror}") from None
+    click.echo(f"{output}: written, {len(text.encode()) / 1024:.0f} KiB")
