@@ -22,7 +22,7 @@ from rich.console import Console
 from benchmarks import load, report
 from benchmarks.load import WORKLOADS, Load, Workload
 from benchmarks.processes import running, settle, usage
-from benchmarks.proxies import PROXIES, Proxy
+from benchmarks.proxies import PROXIES, Proxy, compiled
 from benchmarks.upstream import Upstream, upstream
 
 PROXY_CPU, LOAD_CPU = 0, 1
@@ -198,6 +198,12 @@ def _chosen(text: str | None, names: list[str], what: str) -> set[str]:
 @click.command(help=__doc__)
 @click.option("--seconds", default=5.0, show_default=True, help="For each cell of the table.")
 @click.option("--only", help="Comma-separated proxies: direct, nginx, haproxy, envoy, textbook, ours, ours-10k.")
+@click.option(
+    "--compiled",
+    "compiled_python",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The Python of an environment that has strangler installed with STRANGLER_COMPILE=1: measured too.",
+)
 @click.option("--workload", help="Comma-separated workloads: get, post, download, upload, idle.")
 @click.option("--idle", default=10_000, show_default=True, help="How many idle connections.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
@@ -210,6 +216,7 @@ def _chosen(text: str | None, names: list[str], what: str) -> set[str]:
 def main(
     seconds: float,
     only: str | None,
+    compiled_python: Path | None,
     workload: str | None,
     idle: int,
     json_file: Path | None,
@@ -219,10 +226,11 @@ def main(
     missing = [tool for tool in _NEEDED_TOOLS if shutil.which(tool) is None]
     if missing:
         raise click.ClickException(f"not installed: {', '.join(missing)}")
-    proxies = _chosen(only, ["direct", *(p.name for p in PROXIES)], "proxy")
+    known = PROXIES if compiled_python is None else (*PROXIES, compiled(compiled_python))
+    proxies = _chosen(only, ["direct", *(p.name for p in known)], "proxy")
     workloads = _chosen(workload, [*(w.name for w in WORKLOADS), "idle"], "workload")
     plan = Plan(
-        tuple(p for p in PROXIES if p.name in proxies),
+        tuple(p for p in known if p.name in proxies),
         tuple(w for w in WORKLOADS if w.name in workloads),
         seconds,
         idle if "idle" in workloads else 0,
@@ -239,7 +247,7 @@ def main(
         folder.chmod(0o755)
         with upstream(folder, LOAD_CPU) as behind:
             cells = run(plan, behind, folder, console)
-    labels = {"direct": "direct", **{p.name: p.label for p in PROXIES}}
+    labels = {"direct": "direct", **{p.name: p.label for p in known}}
     machine = _machine()
     wide = Console()
     report.print_tables(cells, labels, wide if wide.is_terminal else Console(width=150))

@@ -189,7 +189,7 @@ def _textbook(folder: Path, upstream: int) -> Started:
     return Started((sys.executable, "-m", "benchmarks.textbook", str(port), str(upstream)), port)
 
 
-def _ours(routes: int) -> Callable[[Path, int], Started]:
+def _ours(routes: int, python: tuple[str, ...] = (sys.executable,)) -> Callable[[Path, int], Started]:
     def prepare(folder: Path, upstream: int) -> Started:
         port = free_port()
         others = "".join(_route(f"r{i}", f"/api/resource-{i}/items") for i in range(routes - 1))
@@ -207,7 +207,7 @@ upstreams:
 routes:
 {others}{_route("orders", "/api/orders")}"""
         )
-        return Started((sys.executable, "-m", "strangler", "serve", "-c", str(folder / "routes.yaml")), port)
+        return Started((*python, "-m", "strangler", "serve", "-c", str(folder / "routes.yaml")), port)
 
     return prepare
 
@@ -218,6 +218,11 @@ def _route(name: str, prefix: str) -> str:
     candidate: candidate
     split: {{percent: 25, sticky: ["header:X-User-Id", client_ip]}}
 """
+
+
+def compiled(python: Path) -> Proxy:
+    """Ours as installed with STRANGLER_COMPILE=1 for the interpreter `python`; -P: not the source beside us."""
+    return Proxy("ours-compiled", "strangler, compiled", _ours(1, (str(python), "-P")))
 
 
 PROXIES = (
