@@ -172,7 +172,7 @@ def settings(
         admin=s.AdminSettings(s.Address("127.0.0.1", 0), None),
         workers=1,
         state=".strangler",
-        log=s.LogSettings("info", "auto", True),
+        log=s.LogSettings("info", "auto", s.AccessSettings(1.0, None, "always")),
         expose_arm=True,
         tracing=s.TracingSettings(None, 0.01),
         events=s.EventSettings(None, None),

@@ -15,7 +15,7 @@ def build(file: schema.File) -> settings.Settings:
         admin=settings.AdminSettings(file.admin.listen, file.admin.token),
         workers=file.workers,
         state=file.state,
-        log=settings.LogSettings(file.log.level, file.log.format, file.log.access),
+        log=settings.LogSettings(file.log.level, file.log.format, _access(file.log.access)),
         expose_arm=file.expose_arm,
         tracing=settings.TracingSettings(file.tracing.otlp, file.tracing.sample),
         events=_events(file.events),
@@ -25,6 +25,10 @@ def build(file: schema.File) -> settings.Settings:
         upstreams=upstreams,
         routes=tuple(_route(route, upstreams) for route in file.routes),
     )
+
+
+def _access(access: schema.Access | None) -> settings.AccessSettings | None:
+    return None if access is None else settings.AccessSettings(access.sample, access.slow, access.errors)
 
 
 def _events(events: schema.Events) -> settings.EventSettings:

@@ -59,14 +59,32 @@ class Admin(Section):
     )
 
 
+class Access(Section):
+    sample: t.Share = key(1.0, "Share of requests that have a line, by chance.", "10%")
+    slow: t.MaybeLonger = key(1.0, "A request that takes as long as this always has one.", "500ms")
+    errors: Annotated[Literal["always", "sampled"], *word("always", "sampled")] = key(
+        "always",
+        "A request that ends in a 5xx or a fault, or falls back, always has one; or is sampled too.",
+        "sampled",
+    )
+
+
 class Log(Section):
     level: Annotated[Literal["debug", "info", "warning", "error"], *word("debug", "info", "warning", "error")] = key(
         "info", "The least severe line that is written.", "debug"
     )
-    format: Annotated[Literal["auto", "console", "json"], *word("auto", "console", "json")] = key(
-        "auto", "`auto` is `console` on a terminal, else `json`.", "json"
+    format: Annotated[Literal["auto", "console", "json", "combined"], *word("auto", "console", "json", "combined")] = (
+        key(
+            "auto",
+            "`auto` is `console` on a terminal, else `json`; `combined`: requests as Apache tells them, the rest as JSON.",
+            "json",
+        )
     )
-    access: t.Bool = key(True, "One line for every request.", "false")
+    access: Annotated[Access | None, Switchable()] = key(
+        Access,
+        "One line for every request, or for those that `sample`, `slow` and `errors` say; `false`: none.",
+        "false",
+    )
 
 
 class Tracing(Section):

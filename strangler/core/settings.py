@@ -46,10 +46,19 @@ class AdminSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """Which requests have a line: a share of them by chance, and beside it all that are slow or went wrong."""
+
+    sample: float  # share, 0.0 to 1.0
+    slow_s: float | None
+    errors: Literal["always", "sampled"]
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     level: Literal["debug", "info", "warning", "error"]
-    format: Literal["auto", "console", "json"]
-    access: bool
+    format: Literal["auto", "console", "json", "combined"]
+    access: AccessSettings | None
 
 
 @dataclass(frozen=True, slots=True)

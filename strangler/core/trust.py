@@ -45,7 +45,7 @@ def _is_address(text: str) -> bool:
         ip_address(text)
     except ValueError:
         return False
-    return True
+    return "%" not in text  # a zone (RFC 4007) means nothing here, and ip_address takes any text for one
 
 
 def _without_port(node: str) -> str:

@@ -107,7 +107,7 @@ def _chunk_bytes(descriptor: int) -> int:
     return 1024 * 1024
 
 
-def resolved_format(log: LogSettings, descriptor: int = 1) -> Literal["console", "json"]:
+def resolved_format(log: LogSettings, descriptor: int = 1) -> Literal["console", "json", "combined"]:
     """`auto` is console on a terminal and JSON elsewhere."""
     if log.format == "auto":
         return "console" if os.isatty(descriptor) else "json"
@@ -125,7 +125,7 @@ def configure(log: LogSettings, process: str, writer: LogWriter) -> None:
             structlog.processors.add_log_level,
             _stamp(process),
             structlog.processors.format_exc_info,
-            _render_json if resolved_format(log) == "json" else _console(),
+            _console() if resolved_format(log) == "console" else _render_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: _LineLogger(writer),

@@ -3,6 +3,8 @@
 import re
 import time
 from datetime import UTC, datetime
+from math import inf
+from random import random
 
 import msgspec
 import structlog
@@ -17,6 +19,9 @@ from strangler.worker.call import Call
 _CLASSES = ("gone", "1xx", "2xx", "3xx", "4xx", "5xx")
 _plain = re.compile(rb"[ !#-\[\]-~]*").fullmatch
 _MOST_ENDS = 4096
+
+_ESCAPED = re.compile(rb"[^ !#-\[\]-~]")
+"""What may not stand between the quotes of a combined line: all but printable ASCII, and `"` and `\\`."""
 
 
 class _Meter:
@@ -44,13 +49,25 @@ class Record:
         self._tail = f',"process":"{process}","pid":{pid}}}\n'.encode()
         self._second = 0
         self._stamp = b""
-        self._is_json = True
+        self._format = "json"
         self._is_on = True
+        self._is_sampled = False
+        self._sample = 1.0
+        self._slow_s = inf
+        self._keeps_errors = True
         self._log = structlog.get_logger()
 
     def adopt(self, settings: LogSettings) -> None:
-        self._is_json = resolved_format(settings) == "json"
-        self._is_on = settings.access and settings.level in ("debug", "info")
+        access = settings.access
+        self._format = resolved_format(settings)
+        self._stamp = b""
+        self._second = 0
+        self._is_on = access is not None and settings.level in ("debug", "info")
+        if access is not None:
+            self._sample = access.sample
+            self._is_sampled = access.sample < 1.0
+            self._slow_s = inf if access.slow_s is None else access.slow_s
+            self._keeps_errors = access.errors == "always"
 
     def attempted(self, upstream: str, result: Result) -> None:
         """One attempt has come to its head, or its fault."""
@@ -78,12 +95,22 @@ class Record:
             meter = self._meters[key] = _Meter(self._numbers, *key)
         meter.by_class[0 if call.end is Fault.CLIENT_GONE else call.status // 100].inc()
         meter.duration.observe(duration_s)
-        if not self._is_on:
+        if not self._is_on or (self._is_sampled and not self._is_told(call, duration_s)):
             return
-        if self._is_json:
+        if self._format == "json":
             self._lines.append(self._line(call, route, duration_s))
+        elif self._format == "combined":
+            self._lines.append(self._combined_line(call))
         else:
             self._log.info("request", **_fields(call, route, duration_s))
+
+    def _is_told(self, call: Call, duration_s: float) -> bool:
+        """Where only a share of the requests have a line: whether this one does."""
+        if duration_s >= self._slow_s:
+            return True
+        if self._keeps_errors and (call.end is not None or call.status >= 500 or call.is_fallback):
+            return True
+        return random() < self._sample  # noqa: S311 - chance is no secret
 
     def flush(self) -> None:
         """Hand the lines to the writer's thread; called many times a second."""
@@ -123,6 +150,26 @@ class Record:
             self._tail,
         )
 
+    def _combined_line(self, call: Call) -> bytes:
+        """`%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"` of Apache's mod_log_config.
+
+        What came from the wire is escaped as Apache does it, so that no byte of it can end a field or a line. A client
+        that left before its answer began has the status 499, as nginx tells it.
+        """
+        fields = call.fields
+        line = b"-"
+        if call.method:
+            line = b"%b %b HTTP/1.%d" % (call.method, call.target, 0 if call.section.is_http10 else 1)
+        return b'%b - - [%b] "%b" %d %b "%b" "%b"\n' % (
+            call.client_ip or b"-",
+            self._apache_now(),
+            _ESCAPED.sub(_escape, line),
+            call.status or 499,
+            b"%d" % call.sent_bytes if call.sent_bytes else b"-",
+            _ESCAPED.sub(_escape, fields.get(b"referer") or b"-"),
+            _ESCAPED.sub(_escape, fields.get(b"user-agent") or b"-"),
+        )
+
     def _middle(self, call: Call, route: str, key: tuple[object, ...]) -> bytes:
         """The part of a line that says where the request went and why: the same for most requests of a route."""
         told: dict[str, object] = {
@@ -152,16 +199,43 @@ class Record:
             self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
         return b"%b.%03dZ" % (self._stamp, (now - second) * 1000)
 
+    def _apache_now(self) -> bytes:
+        """`23/Nov/2026:08:00:00 +0000`; made once a second."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            at = datetime.fromtimestamp(second, UTC)
+            self._stamp = at.strftime(f"%d/{_MONTHS[at.month - 1]}/%Y:%H:%M:%S +0000").encode()
+        return self._stamp
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NAMED = {b'"': b'\\"', b"\\": b"\\\\", b"\t": b"\\t"}
+
+
+def _escape(found: "re.Match[bytes]") -> bytes:
+    """One byte as Apache writes it: `\\"`, `\\\\`, `\\t`, else `\\xhh`."""
+    byte = found[0]
+    return _NAMED.get(byte) or b"\\x%02x" % byte[0]
+
 
 def _quote(raw: bytes) -> bytes:
     """JSON text of bytes from the wire that are not plain ASCII."""
     return msgspec.json.encode(raw.decode("utf-8", "backslashreplace"))
 
 
+def _printable(raw: bytes) -> str:
+    """Text for a terminal, that nothing in it can steer."""
+    text = raw.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def _fields(call: Call, route: str, duration_s: float) -> dict[str, object]:
     return {
         "method": call.method.decode("latin-1"),
-        "path": call.path.decode("utf-8", "backslashreplace"),
+        "path": _printable(call.path),
         "route": route or None,
         "arm": call.arm or None,
         "reason": call.plan.reason.value,
@@ -170,5 +244,5 @@ def _fields(call: Call, route: str, duration_s: float) -> dict[str, object]:
         "fault": str(call.end) if call.end else None,
         "attempts": call.attempts,
         "duration_ms": round(duration_s * 1000, 1),
-        "request_id": call.trace.request_id.decode("latin-1"),
+        "request_id": _printable(call.trace.request_id),
     }

@@ -19,14 +19,14 @@ from strangler.wire import logs
 from strangler.wire.logs import LogWriter, chunks
 
 
-def written(tmp_path: Path, level: Literal["info", "debug"], form: Literal["json", "console"]) -> list[str]:
+def written(tmp_path: Path, level: Literal["info", "debug"], form: Literal["json", "console", "combined"]) -> list[str]:
     """What a few calls put into a file."""
     path = tmp_path / "log"
     before = structlog.get_config(), logging.root.handlers[:], logging.root.level
     with path.open("wb") as file:
         writer = LogWriter(file.fileno())
         try:
-            logs.configure(LogSettings(level, form, True), "worker-1", writer)
+            logs.configure(LogSettings(level, form, None), "worker-1", writer)
             structlog.get_logger().info("worker.ready", generation=3, odd=object)
             structlog.get_logger().debug("detail")
             logging.getLogger("aiohttp.server").error("bad %s", "thing")

@@ -116,7 +116,8 @@ class RunningPlane:
     """Owns the plane, its listener, its ticks and what it told."""
 
     def __init__(self, settings: s.Settings, *, send_buffer: int | None = None) -> None:
-        self.settings = replace(settings, log=s.LogSettings("info", "json", True))
+        is_usual = settings.log.format == "auto"
+        self.settings = replace(settings, log=replace(settings.log, format="json")) if is_usual else settings
         self.crashes: list[Exception] = []
         self.may_crash = False
         """True for a test that makes the plane crash on purpose."""
@@ -140,6 +141,7 @@ class RunningPlane:
             lambda client: serve(client, self.plane),
             TrustedProxies(self.settings.trusted_proxies),
             self.crashes.append,
+            self.plane.refused,
         )
         listener = socket.socket()
         if self._send_buffer is not None:
@@ -258,6 +260,11 @@ class RunningPlane:
         """The access lines, once there are `count`."""
         await self.until(lambda: self._lines.text.count(b"\n") >= count)
         return [json.loads(line) for line in self._lines.text.splitlines()]
+
+    async def raw_lines(self, count: int) -> list[bytes]:
+        """The lines as they were written, once there are `count`."""
+        await self.until(lambda: self._lines.text.count(b"\n") >= count)
+        return self._lines.text.splitlines(keepends=True)
 
     async def line(self) -> dict[str, Any]:
         """The only access line."""
