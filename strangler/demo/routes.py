@@ -24,6 +24,9 @@ routes:
       sticky: ["header:X-User-Id", "cookie:sid", client_ip] # whoever has moved stays moved as it rises
       headers: {{X-Beta: "1"}} # these callers are served by the candidate at any percent
       override: X-Strangler-Arm # a request may name its arm: legacy or candidate
+    shadow: # what legacy answered is asked of the candidate, too, and compared: see `strangler diffs`
+      percent: 100
+      baseline: 25% # and now and then of legacy again, to learn what differs anyway
 """
 
 
