@@ -116,6 +116,20 @@ class Body:
             tee.feed(data)
         self.tee = tee
 
+    def whole(self, out: asyncio.Transport, head: bytes, *, chunked: bool) -> bytes | None:
+        """`head` and body as one message, if the body is complete and small: to be put into the outbox for `out`."""
+        if not self.is_finished or self._waiting_bytes > _JOIN_BYTES:
+            return None
+        self._out = out
+        self._is_chunked_out = chunked
+        parts = [head, *self._waiting]
+        if chunked:
+            data = b"".join(self._waiting)
+            parts = [head, *(chunk(data) if data else ()), last_chunk(self.trailers)]
+        self._waiting = []
+        self._waiting_bytes = 0
+        return b"".join(parts)
+
     def detach(self) -> None:
         """What comes from now on goes nowhere until it is attached anew."""
         self._out = None

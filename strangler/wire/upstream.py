@@ -60,9 +60,10 @@ class UpstreamConnection:
         exchange.connection = self
         self._receive = self._receive_head
         self._request_body = body
-        if body is None:
-            exchange.client.port.outbox.put(self.transport, head)
-        else:
+        whole = head if body is None else body.whole(self.transport, head, chunked=chunked)
+        if whole is not None:
+            exchange.client.port.outbox.put(self.transport, whole)
+        elif body is not None:
             body.attach(self.transport, head, chunked=chunked)
 
     def drop(self) -> None:
