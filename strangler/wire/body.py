@@ -121,6 +121,7 @@ class Body:
         if not self.is_finished or self._waiting_bytes > _JOIN_BYTES:
             return None
         self._out = out
+        self._is_sent = True
         self._is_chunked_out = chunked
         parts = [head, *self._waiting]
         if chunked:
