@@ -32,6 +32,9 @@ _AHEAD_BYTES = 64 * 1024
 _LINGER_S = 2.0
 """How long a connection that we close is still read from, so that the answer is not lost to a reset."""
 
+_FLUSH_S = 10.0
+"""How long what was written may take to leave a connection that is closed."""
+
 _CUT_DELAY_S = 0.01
 """Lets bytes that were written in this turn of the loop leave before the connection is reset."""
 
@@ -252,6 +255,7 @@ class ClientConnection:
         self.port.active.discard(self)
         self._is_ending = True
         if not self.is_closed:
+            self._touch(_FLUSH_S)
             self.transport.close()
 
     def go_away(self) -> None:
@@ -583,7 +587,7 @@ class ClientConnection:
         if self.is_closed:
             return
         self.port.outbox.flush()
-        self._touch(_LINGER_S if linger else 10.0)
+        self._touch(_LINGER_S if linger else _FLUSH_S)
         if linger:
             self._resume()
             self.transport.write_eof()

@@ -1,5 +1,7 @@
 """A tunnel after a 101: bytes both ways, each direction closing for itself, with no timeout of its own."""
 
+import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 from strangler.wire.websocket import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameBoundary
@@ -7,6 +9,13 @@ from strangler.wire.websocket import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, 
 if TYPE_CHECKING:
     from strangler.wire.client import ClientConnection
     from strangler.wire.upstream import UpstreamConnection
+
+
+_FLUSH_S = 10.0
+"""How long what the client said last may take to leave."""
+
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""A peer that has vanished is found after two minutes (tcp(7)); where the system has none of these, by its defaults."""
 
 
 class Tunnel:
@@ -22,6 +31,8 @@ class Tunnel:
         self._is_going_away = False
         self._from_upstream = FrameBoundary() if is_websocket else None
         self._from_client = FrameBoundary() if is_websocket else None
+        _keep_alive(client.transport)
+        _keep_alive(upstream.transport)
 
     def receive_from_client(self, data: bytes) -> None:
         if self._is_going_away:
@@ -57,7 +68,12 @@ class Tunnel:
         return True
 
     def client_lost(self) -> None:
-        self.upstream.close()
+        """What the client said last still goes to the upstream, if it ended by itself."""
+        if self._has_client_ended and not self.upstream.is_closed:
+            self.upstream.transport.close()
+            self.client.port.loop.call_later(_FLUSH_S, self.upstream.close)
+        else:
+            self.upstream.close()
         self.end()
 
     def upstream_lost(self) -> None:
@@ -82,3 +98,13 @@ class Tunnel:
         if not self.is_over:
             self.is_over = True
             self.client.story.wake()
+
+
+def _keep_alive(transport: asyncio.Transport) -> None:
+    peer: socket.socket | None = transport.get_extra_info("socket")
+    if peer is None:
+        return
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE.items():
+        if hasattr(socket, option):
+            peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
