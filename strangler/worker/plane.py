@@ -134,7 +134,7 @@ class Plane:
 
     def refused(self, reason: str) -> None:
         """A limit, or a rule of framing, turned a request or a connection away, or ended it."""
-        self.numbers.counter("strangler_refused_total", reason).inc()
+        self.numbers.counter("strangler_refused_total", str(reason)).inc()
 
     def retry_decided(self, upstream: Upstream, decision: str) -> None:
         """A failure is listed in `retry.when`: `retry`, or why not."""

@@ -135,7 +135,7 @@ async def test_the_budget_bounds_the_retries_of_all_requests(
         pytest.param("Mon, 01 Jan 2999 00:00:00 +9999999999", 2, id="a zone that no place has"),
     ],
 )
-async def test_retry_after_is_honoured_up_to_the_longest_backoff(
+async def test_retry_after_is_honoured_up_to_the_deadline(
     retry_after: str, attempts: int, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
 ) -> None:
     candidate.script = answering(send(response(503, b"no", f"Retry-After: {retry_after}")))
