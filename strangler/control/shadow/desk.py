@@ -216,7 +216,7 @@ class DeskState:
 
     def _why_none(self) -> str | None:
         """What keeps all routes from having shadows at the moment."""
-        if self.problem is not None:
+        if self.problem is not None or self._store.problem is not None:
             return "store"
         if self._links.kill_switch.on:
             return "killed"
