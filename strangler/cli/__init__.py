@@ -14,6 +14,7 @@ _COMMANDS = {
     "status": "status",
     "kill-switch": "kill_switch",
     "shift": "shift",
+    "events": "events",
     "diffs": "diffs",
     "ready": "ready",
     "report": "report",

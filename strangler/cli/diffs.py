@@ -4,7 +4,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +16,9 @@ from strangler.cli._admin import admin_option
 from strangler.cli._editing import diff_of, edited, read_file, write_file
 from strangler.cli._evidence import BAD_INPUT, Evidence, Review, find_evidence, settings_of
 from strangler.cli._side_by_side import side_by_side
+from strangler.cli._since import Since
 from strangler.config.edit_accept import add_accept
-from strangler.config.scalars import day, duration
+from strangler.config.scalars import day
 from strangler.control.shadow.evidence import STATES
 from strangler.control.shadow.questions import route_named
 from strangler.control.shadow.reading import Filters, path_steps
@@ -27,25 +27,6 @@ from strangler.core.settings import AcceptRule
 
 _FOLLOW_EVERY_S = 1.0
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class _Since(click.ParamType[float]):
-    """`2h` or `2026-11-23`; as Unix time."""
-
-    name = "since"
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return time.time() - duration(value, zero=False)
-        except ValueError:
-            pass
-        try:
-            moment = date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time; write 30m, 2h or 2026-11-23", param, ctx)
-        return time.mktime(moment.timetuple())
 
 
 class _Day(click.ParamType[str]):
@@ -82,7 +63,7 @@ def _evidence(ctx: click.Context, config: Path | None, admin: str | None) -> Evi
 @click.option("--route", help="Only this route.")
 @click.option("--severity", type=click.Choice(list(Severity)), help="Only this severity.")
 @click.option("--state", type=click.Choice(STATES), help="Only this state.")
-@click.option("--since", type=_Since(), help="Seen since then: 30m, 2h or 2026-11-23.")
+@click.option("--since", type=Since(), help="Seen since then: 30m, 2h or 2026-11-23.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.option("--follow", is_flag=True, help="Go on, and tell what is seen anew.")
 @click.pass_context

@@ -14,6 +14,8 @@ from aiohttp import web
 
 from strangler.control import kill_switch
 from strangler.control.admin import application
+from strangler.control.events import outbox
+from strangler.control.events.state import EventsState
 from strangler.control.health import HealthChecks
 from strangler.control.links import LinksState
 from strangler.control.plane import ControlState
@@ -61,10 +63,11 @@ def main() -> None:
 
 async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: logs.LogWriter) -> None:
     folder = Path(start.folder)
-    store = Store(folder / "strangler.db", SCHEMA)
+    store = Store(folder / "strangler.db", SCHEMA + outbox.SCHEMA)
     totals = TotalsState()
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(folder))
     desk = DeskState(folder, start.run, links, store, in_force.settings)
+    events = EventsState(folder, start.run, links, store, in_force.settings)
     supervisor = _SupervisorEnd()
     checks = HealthChecks(links.shared, links.tell)
 
@@ -74,18 +77,21 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         checks.adopt(new.settings.upstreams)
         links.publish(new.generation, new.encoded)
         desk.adopt(new.settings)
+        events.reloaded(new)
         supervisor.send(Adopt(new.generation, new.encoded, new.settings.workers, new.settings.limits.drain_s))
 
-    reload = ReloadState(Path(start.config), os.environ, first, in_force, adopt)
-    state = ControlState(folder, start.run, start.listen, reload, links, store, desk)
+    reload = ReloadState(Path(start.config), os.environ, first, in_force, adopt, rejected=events.rejected)
+    state = ControlState(folder, start.run, start.listen, reload, links, store, desk, events)
     await state.restore()
     await desk.restore()
+    await events.restore()
     links.shared.adopt(in_force.settings.upstreams, in_force.generation)
     if links.kill_switch.on:
         log.warning("kill_switch.on", reason=links.kill_switch.reason, since=links.kill_switch.since)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(state.close)
         stack.push_async_callback(checks.close)
+        stack.push_async_callback(events.close)
         stack.push_async_callback(desk.close)
         checks.adopt(in_force.settings.upstreams)
         await supervisor.attach(start.supervisor_fd, state)
@@ -97,6 +103,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
                 group.create_task(state.keep_saving()),
                 group.create_task(desk.run()),
                 group.create_task(_accept(links, socket.socket(fileno=start.link_fd))),
+                group.create_task(events.run()),
             ]
             await supervisor.ended.wait()
             for task in tasks:

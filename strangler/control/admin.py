@@ -13,6 +13,7 @@ from strangler.control.exposition import expose
 from strangler.control.plane import ControlState
 from strangler.control.shadow.api import ShadowApi
 from strangler.core.explain import explain
+from strangler.control.store import StoreError
 from strangler.wire.described import DescriptionError, described_head
 
 MAX_BODY_BYTES = 64 * 1024
@@ -38,6 +39,7 @@ def application(state: ControlState) -> web.Application:
             web.get("/api/kill-switch", _kill_switch),
             web.post("/api/kill-switch", _turn_kill_switch),
             *ShadowApi(lambda request: request.app[_STATE]).routes(),
+            web.get("/api/events", _events),
         ]
     )
     return app
@@ -115,6 +117,23 @@ async def _explain(request: web.Request, described: _Description) -> web.Respons
 
 class _Turn(msgspec.Struct, forbid_unknown_fields=True):
     on: bool
+MAX_EVENTS = 1000
+
+
+async def _events(request: web.Request) -> web.Response:
+    """`?after=SEQ&since=UNIX_TIME&limit=100`, all optional: events, oldest first, each with its `seq`."""
+    query = request.query
+    try:
+        after, since = int(query.get("after", "0")), float(query.get("since", "0"))
+        limit = min(max(int(query.get("limit", "100")), 1), MAX_EVENTS)
+        found = await request.app[_STATE].events.read(after, since, limit)
+    except (ValueError, OverflowError) as error:
+        return problem(400, f"after, since and limit must be numbers: {error}")
+    except StoreError as error:
+        return problem(503, f"the store: {error}")
+    return json_answer({"events": found})
+
+
     reason: str
 
 

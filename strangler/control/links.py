@@ -53,6 +53,12 @@ class Shadows(Protocol):
     def tell_rooms(self) -> None: ...
 
 
+class Breakers(Protocol):
+    """Who is told of what workers' breakers do."""
+
+    def breaker_changed(self, change: BreakerChanged) -> None: ...
+
+
 @dataclass(slots=True)
 class LinksState:
     """All links. Owns the connections; the totals are told what comes and who has gone."""
@@ -67,6 +73,7 @@ class LinksState:
     breaker_reasons: dict[str, str] = field(default_factory=dict)
     """By upstream: why its breaker last changed."""
     shadows: Shadows | None = None
+    events: Breakers | None = None
     own: set[str] = field(default_factory=set)
     """Instances in the totals that are no worker: what control itself counts."""
     _living: frozenset[str] = frozenset()
@@ -134,6 +141,8 @@ class LinksState:
                 worker.generation = generation
             case BreakerChanged(upstream, _, _, reason):
                 self.breaker_reasons[upstream] = reason
+                if self.events is not None:
+                    self.events.breaker_changed(message)
             case BreakerOpened() | FenceMarks() | EndpointHealth():
                 news = self.shared.learn(message, time.monotonic())
                 if news is not None:

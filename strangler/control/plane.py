@@ -10,6 +10,7 @@ import structlog
 
 from strangler.control import kill_switch, status
 from strangler.control.exposition import Numbers
+from strangler.control.events.state import EventsState
 from strangler.control.kill_switch import KillSwitchState
 from strangler.control.links import LinksState
 from strangler.control.readiness import LegacyProbe
@@ -41,6 +42,7 @@ class ControlState:
     is_draining: bool = False
     _legacy: LegacyProbe = field(default_factory=LegacyProbe)
     _snapshot: Snapshot | None = None
+    events: EventsState
 
     @property
     def settings(self) -> Settings:
@@ -89,6 +91,7 @@ class ControlState:
             "strangler_config_last_reload_successful": float(not in_force.problems),
             "strangler_config_generation": float(in_force.generation),
             "strangler_workers": float(len(self.links.workers)),
+        self.events.report()
             "strangler_kill_switch": float(self.kill_switch.on),
             "strangler_store_working": float(self.store.problem is None),
         }
@@ -103,9 +106,9 @@ class ControlState:
             self.kill_switch,
             self.is_draining,
             self.listen,
-            {"store": self.store.problem, "shadow": self.desk.problem},
+            {"store": self.store.problem, "shadow": self.desk.problem, "events": self.events.problem},
             self.desk.status,
-        )
+        ) | {"events": self.events.status()}
 
     async def snapshot(self) -> Snapshot:
         """Of the settings in force. Made when asked for first: 10,000 routes take a moment."""
@@ -124,6 +127,7 @@ class ControlState:
 
     async def restore(self) -> None:
         """Go on with what an earlier control of this run had stored."""
+        self.events.killed(on, reason)
         with suppress(StoreError):  # told by the store itself
             rows = await self.store.call(lambda connection: load_numbers(connection, self.run))
             self.links.totals.restore(rows)

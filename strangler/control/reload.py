@@ -43,6 +43,8 @@ class ReloadState:
     """Owns what is in force. `adopt` is called with each new one, before anything else can happen.
 
     `changes` yields when something has changed in one of these folders; it may raise OSError or RuntimeError.
+    `rejected` is called with each file that is bad.
+
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class ReloadState:
         adopt: Callable[[InForce], None],
         changes: Callable[[list[Path]], AsyncIterator[object]] | None = None,
     ) -> None:
+        rejected: Callable[[InForce], None] = lambda _: None,
         self.in_force = in_force
         self._changes = changes or _changes
         self._path = path
@@ -61,6 +64,7 @@ class ReloadState:
         self.first = first
         self._adopt = adopt
         self._hint = asyncio.Event()
+        self._rejected = rejected
         self._is_forced = True  # the first look is for problems and warnings, even if nothing changed
         self._seen: bytes | None = None
         self._stamp = _stamp(path)
@@ -118,6 +122,7 @@ class ReloadState:
             inactive=loaded.inactive,
             needs_restart=needs_restart(self.first, settings),
         )
+        self._rejected(self.in_force)
         self._tell(before)
         if is_new:
             self._adopt(self.in_force)

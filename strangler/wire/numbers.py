@@ -55,6 +55,12 @@ FAMILIES = {
                "Shadows given up before they were compared."),
         Family("strangler_link_dropped_total", "counter", (),
                "Messages to control that were given up because it was away or slow."),
+        Family("strangler_events_total", "counter", ("type",), "Events, by what happened."),
+        Family("strangler_events_lost_total", "counter", (), "Events that could not be stored: only the log has them."),
+        Family("strangler_events_backlog", "gauge", ("sink",), "Events that a sink has not taken yet."),
+        Family("strangler_events_dead", "gauge", ("sink",), "Events that a sink refused for good, and that are kept."),
+        Family("strangler_comparisons_sent_total", "counter", ("result",),
+               "Comparisons for the topic of comparisons: delivered, or dropped."),
         Family("strangler_log_dropped_total", "counter", (),
                "Log lines given up because standard output was slow."),
     )

@@ -1,0 +1,71 @@
+"""`strangler events`: what has happened, and what happens."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from strangler.cli._admin import Admin, admin_option, config_option, find_admin
+from strangler.cli._since import Since
+
+_FOLLOW_EVERY_S = 0.5
+_PAGE = 500
+_STYLES = {
+    "breaker.opened": "bold red",
+    "routes.rejected": "bold red",
+    "signature.regressed": "bold red",
+    "signature.new": "yellow",
+    "kill_switch": "bold yellow",
+    "route.ready": "bold green",
+    "breaker.closed": "green",
+}
+
+
+@click.command()
+@config_option
+@admin_option
+@click.option("--since", type=Since(), default="7d", show_default=True, help="How far back: 30m, 2h, 2026-11-23.")
+@click.option("--follow", is_flag=True, help="Go on with what happens, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print each event as CloudEvents JSON, one a line.")
+def command(config: Path, admin: str | None, since: float, follow: bool, as_json: bool) -> None:
+    """Show what has happened: shifts, reloads, breakers, the kill switch, new differences.
+
+    Exit status 1 if no proxy runs.
+    """
+    proxy = find_admin(config, admin)
+    console = Console(highlight=False)
+    after = 0
+    while True:
+        found = _page(proxy, after, since)
+        for entry in found:
+            after = entry["seq"]
+            if as_json:
+                click.echo(json.dumps(entry["event"], ensure_ascii=False))
+            else:
+                console.print(_line(entry["event"]), soft_wrap=True)
+        if found:
+            continue
+        if not follow:
+            return
+        time.sleep(_FOLLOW_EVERY_S)
+
+
+def _page(proxy: Admin, after: int, since: float) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = proxy.ask("GET", f"/api/events?after={after}&since={since}&limit={_PAGE}")["events"]
+    return found
+
+
+def _line(event: dict[str, Any]) -> str:
+    """`2026-11-23T08:00:00.123Z  route.shifted  orders  from=25 to=50`"""
+    style = _STYLES.get(event["type"], "bold")
+    told = " ".join(f"{key}={_text(value)}" for key, value in event["data"].items() if value not in ([], None))
+    return f"[dim]{event['time']}[/]  [{style}]{event['type']}[/]  {escape(event['subject'])}  {escape(told)}"
+
+
+def _text(value: Any) -> str:
+    """Nothing that came from outside may steer the terminal."""
+    return value if isinstance(value, str) and value.isprintable() else json.dumps(value)

@@ -1,0 +1,137 @@
+"""Bringing events from the outbox to one sink: in order, at least once, as patiently as it takes.
+
+A sink that cannot be reached is tried again with growing pauses; nothing else waits for it. What it refuses for good,
+or could not be told for as long as its patience lasts, becomes a dead letter, and the next event has its turn.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from sqlite3 import Connection
+from typing import Final, Protocol
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential, wait_random
+
+from strangler.control.events import outbox
+from strangler.control.events.outbox import Standing, Stored
+from strangler.control.store import Store, StoreError
+
+LOOK_EVERY_S: Final = 5.0
+"""Without a hint that there is something new; after a store that failed, for one."""
+
+log = structlog.get_logger()
+
+
+class SinkError(Exception):
+    """Nothing was delivered, and it may go better later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The first `count` of a batch are done with; `dead` of them, by `seq`, were refused for good, with the reason."""
+
+    count: int
+    dead: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Pauses between tries, in seconds, and the age at which an event is given up."""
+
+    first_s: float = 0.5
+    most_s: float = 60.0
+    age_s: float = 86400.0
+
+
+class Sink(Protocol):
+    """Where events go."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def batch(self) -> int:
+        """How many events it takes at once."""
+        ...
+
+    @property
+    def patience(self) -> Patience: ...
+
+    async def deliver(self, events: Sequence[Stored]) -> Done:
+        """Raises SinkError. Its `count` is at least 1."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Delivery:
+    """The way to one sink. `tell` is called with how far all sinks are, whenever that has changed."""
+
+    def __init__(self, sink: Sink, store: Store, tell: Callable[[dict[str, Standing]], None]) -> None:
+        self.sink = sink
+        self.problem: str | None = None
+        """Why the event at the head of the queue was not delivered so far."""
+        self._store = store
+        self._tell = tell
+        self._hint = asyncio.Event()
+
+    def hint(self) -> None:
+        """There may be something new."""
+        self._hint.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._hint.clear()
+            try:
+                batch = await self._store.call(partial(outbox.pending, sink=self.sink.name, most=self.sink.batch))
+                if batch:
+                    await self._deliver(batch)
+                    continue
+            except StoreError:  # told by the store itself
+                pass
+            try:
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._hint.wait()
+            except TimeoutError:
+                continue
+
+    async def _deliver(self, batch: list[Stored]) -> None:
+        patience = self.sink.patience
+        done = Done(1)
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(SinkError),
+                wait=wait_exponential(patience.first_s, patience.most_s) + wait_random(0, patience.first_s),
+                stop=lambda _: time.time() - batch[0].at > patience.age_s,
+                before_sleep=self._note,
+                reraise=True,
+            ):
+                with attempt:
+                    done = await self.sink.deliver(batch)
+        except SinkError as error:
+            done = Done(1, {batch[0].seq: f"given up after {patience.age_s:g} s: {error}"})
+        if self.problem is not None:
+            log.info("event_sink.recovered", sink=self.sink.name)
+            self.problem = None
+        await self._settle(batch[: done.count], done)
+
+    def _note(self, state: RetryCallState) -> None:
+        problem = str(state.outcome.exception()) if state.outcome is not None else ""
+        if problem != self.problem:
+            log.warning("event_sink.failed", sink=self.sink.name, reason=problem)
+        self.problem = problem
+
+    async def _settle(self, done: list[Stored], what: Done) -> None:
+        for seq, reason in what.dead.items():
+            log.error("event_sink.dead_letter", sink=self.sink.name, seq=seq, reason=reason)
+        name, now = self.sink.name, time.time()
+
+        def work(connection: Connection) -> dict[str, Standing]:
+            outbox.settle(connection, name, done, what.dead, now)
+            return outbox.standings(connection)
+
+        self._tell(await self._store.call(work))

@@ -1,0 +1,70 @@
+"""One event, and its form on the wire: CloudEvents 1.0 in JSON (structured mode)."""
+
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from strangler.control.shadow.ulid import ulid
+
+CONTENT_TYPE: Final = "application/cloudevents+json"
+
+
+class Kind(StrEnum):
+    """What may happen. The subject is a route, an upstream (breakers), or `routes.yaml`, `kill_switch`."""
+
+    ROUTE_SHIFTED = "route.shifted"
+    ROUTES_RELOADED = "routes.reloaded"
+    ROUTES_REJECTED = "routes.rejected"
+    BREAKER_OPENED = "breaker.opened"
+    BREAKER_CLOSED = "breaker.closed"
+    KILL_SWITCH = "kill_switch"
+    SIGNATURE_NEW = "signature.new"
+    SIGNATURE_REGRESSED = "signature.regressed"
+    ROUTE_READY = "route.ready"
+    COMPARISON = "shadow.comparison"
+    """Only ever sent to the topic of comparisons; never kept as an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`subject` is what the event is about, and its key: events of one subject stay in order."""
+
+    kind: Kind
+    subject: str
+    data: Mapping[str, Any]
+    at: float  # Unix time
+    id: str
+
+
+def event(kind: Kind, subject: str, data: Mapping[str, Any], at: float | None = None) -> Event:
+    """A new event, which happens now unless `at` says when."""
+    moment = time.time() if at is None else at
+    return Event(kind, subject, data, moment, ulid(moment))
+
+
+def source_of_this_host() -> str:
+    """The `source` attribute: a URI reference that tells replicas apart by their host."""
+    return f"//{socket.gethostname()}/strangler"
+
+
+def encode(one: Event, source: str) -> bytes:
+    """The event as CloudEvents JSON; `partitionkey` is that of the partitioning extension."""
+    return msgspec.json.encode(
+        {
+            "specversion": "1.0",
+            "id": one.id,
+            "source": source,
+            "type": one.kind.value,
+            "subject": one.subject,
+            "time": datetime.fromtimestamp(one.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "datacontenttype": "application/json",
+            "partitionkey": one.subject,
+            "data": one.data,
+        }
+    )

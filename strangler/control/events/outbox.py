@@ -1,0 +1,171 @@
+"""Events in SQLite: what happened, how far each sink has got, and what a sink would not take.
+
+events        the newest `MAX_KEPT` of the last `KEPT_S`, in the order in which they were written
+event_sinks   by sink: the last event that is done with, delivered or not
+event_dead    what a sink refused for good, the newest `MAX_DEAD` of each
+
+An event that is let go of before a sink could take it counts as lost for that sink: the backlog is bounded by what is
+kept.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from strangler.control.events.event import Event, Kind, encode
+
+MAX_KEPT: Final = 10_000
+KEPT_S: Final = 30 * 86400.0
+MAX_DEAD: Final = 1000
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, at REAL NOT NULL, run TEXT NOT NULL,
+    type TEXT NOT NULL, subject TEXT NOT NULL, body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS event_sinks (
+    sink TEXT PRIMARY KEY, position INTEGER NOT NULL, delivered INTEGER NOT NULL DEFAULT 0,
+    lost INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS event_dead (
+    sink TEXT NOT NULL, seq INTEGER NOT NULL, died REAL NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (sink, seq)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An event as a sink gets it."""
+
+    seq: int
+    id: str
+    at: float
+    key: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a sink is: events that wait, that it took, that it refused for good, that were let go of unsent."""
+
+    backlog: int
+    delivered: int
+    dead: int
+    lost: int
+    last_dead: str | None  # why the last one was refused
+
+
+def insert(connection: sqlite3.Connection, events: Iterable[Event], run: str, source: str) -> None:
+    """Keep events; one that is there already is left as it is."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO events (id, at, run, type, subject, body) VALUES (?, ?, ?, ?, ?, ?)",
+        [(one.id, one.at, run, one.kind.value, one.subject, encode(one, source)) for one in events],
+    )
+
+
+def register(connection: sqlite3.Connection, sinks: Iterable[str]) -> None:
+    """These sinks there are. A new one begins with what happens from now on; one that is gone is forgotten."""
+    wanted = set(sinks)
+    known = {row[0] for row in connection.execute("SELECT sink FROM event_sinks")}
+    for sink in wanted - known:
+        connection.execute(
+            "INSERT INTO event_sinks (sink, position) "
+            "VALUES (?, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0))",
+            (sink,),
+        )
+    for sink in known - wanted:
+        connection.execute("DELETE FROM event_sinks WHERE sink = ?", (sink,))
+
+
+def pending(connection: sqlite3.Connection, sink: str, most: int) -> list[Stored]:
+    """The next events for a sink, oldest first."""
+    rows = connection.execute(
+        """
+        SELECT seq, id, at, subject, body FROM events
+        WHERE seq > (SELECT position FROM event_sinks WHERE sink = ?) ORDER BY seq LIMIT ?
+        """,
+        (sink, most),
+    )
+    return [Stored(*row) for row in rows]
+
+
+def settle(
+    connection: sqlite3.Connection, sink: str, done: Sequence[Stored], dead: Mapping[int, str], now: float
+) -> None:
+    """The sink is done with these; `dead`: those it refused for good, by `seq`, and why."""
+    connection.execute(
+        "UPDATE event_sinks SET position = max(position, ?), delivered = delivered + ? WHERE sink = ?",
+        (done[-1].seq, len(done) - len(dead), sink),
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO event_dead VALUES (?, ?, ?, ?, ?)",
+        [(sink, one.seq, now, dead[one.seq], one.body) for one in done if one.seq in dead],
+    )
+    connection.execute(
+        """
+        DELETE FROM event_dead WHERE sink = ?1 AND seq NOT IN (
+            SELECT seq FROM event_dead WHERE sink = ?1 ORDER BY seq DESC LIMIT ?2)
+        """,
+        (sink, MAX_DEAD),
+    )
+
+
+def prune(connection: sqlite3.Connection, now: float, max_kept: int = MAX_KEPT) -> None:
+    """Let go of what is old or too much; what a sink had not taken by then is lost for it, and counted."""
+    (cut,) = connection.execute(
+        """
+        SELECT max(
+            coalesce((SELECT seq FROM events ORDER BY seq DESC LIMIT 1 OFFSET ?), 0),
+            coalesce((SELECT max(seq) FROM events WHERE at < ?), 0))
+        """,
+        (max_kept, now - KEPT_S),
+    ).fetchone()
+    connection.execute("DELETE FROM events WHERE seq <= ?", (cut,))
+    connection.execute(
+        "UPDATE event_sinks SET lost = lost + (?1 - position), position = ?1 WHERE position < ?1", (cut,)
+    )
+
+
+def standings(connection: sqlite3.Connection) -> dict[str, Standing]:
+    """How far each sink is."""
+    rows = connection.execute(
+        """
+        SELECT sink, (SELECT count(*) FROM events WHERE seq > position), delivered,
+            (SELECT count(*) FROM event_dead AS dead WHERE dead.sink = one.sink), lost,
+            (SELECT reason FROM event_dead AS dead WHERE dead.sink = one.sink ORDER BY seq DESC LIMIT 1)
+        FROM event_sinks AS one
+        """
+    )
+    return {sink: Standing(*standing) for sink, *standing in rows}
+
+
+def open_breakers(connection: sqlite3.Connection, run: str) -> set[str]:
+    """Upstreams whose breaker was last said to have opened, in this run of the supervisor."""
+    rows = connection.execute(
+        "SELECT subject, type, max(seq) FROM events WHERE run = ? AND type IN (?, ?) GROUP BY subject",
+        (run, Kind.BREAKER_OPENED.value, Kind.BREAKER_CLOSED.value),
+    )
+    return {subject for subject, kind, _ in rows if kind == Kind.BREAKER_OPENED}
+
+
+def read(connection: sqlite3.Connection, after: int, since: float, most: int) -> list[dict[str, Any]]:
+    """Events after a `seq` and since a Unix time, oldest first: `{seq, event}`."""
+    rows = connection.execute(
+        "SELECT seq, body FROM events WHERE seq > ? AND at >= ? ORDER BY seq LIMIT ?", (after, since, most)
+    )
+    return [{"seq": seq, "event": msgspec.json.decode(body)} for seq, body in rows]
+
+
+def dead_letters(connection: sqlite3.Connection, most: int) -> list[dict[str, Any]]:
+    """What sinks refused for good, the last first: `{sink, seq, died, reason, event}`."""
+    rows = connection.execute(
+        "SELECT sink, seq, died, reason, body FROM event_dead ORDER BY died DESC, seq DESC LIMIT ?", (most,)
+    )
+    return [
+        {"sink": sink, "seq": seq, "died": died, "reason": reason, "event": msgspec.json.decode(body)}
+        for sink, seq, died, reason, body in rows
+    ]

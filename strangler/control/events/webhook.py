@@ -1,0 +1,123 @@
+"""The webhook: each event by POST, signed as Standard Webhooks say (standardwebhooks.com, version 1)."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+
+from strangler.control.events.delivery import Done, Patience, SinkError
+from strangler.control.events.event import CONTENT_TYPE
+from strangler.control.events.outbox import Stored
+
+VARIABLE: Final = "STRANGLER_WEBHOOK_SECRET"
+TIMEOUT_S: Final = 10.0
+
+_NAME = "webhook.secret"
+_PREFIX = "whsec_"
+_BYTES = 32
+_TRANSIENT = frozenset({408, 409, 425, 429})
+"""Refusals that may go away; any other 4xx will say the same again."""
+
+
+class SecretError(Exception):
+    """There is no usable secret; the message says why."""
+
+
+def webhook_secret(folder: Path, environ: Mapping[str, str]) -> bytes:
+    """The key of the signature: that of the environment, else that of the state folder, made when there is none yet
+    and readable by its owner only. Written as `whsec_` and base64. Raises SecretError."""
+    given = environ.get(VARIABLE)
+    if given:
+        return _decoded(given, VARIABLE)
+    path = folder / _NAME
+    try:
+        if not path.exists():
+            _write(path, _PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode())
+        path.chmod(0o600)
+        return _decoded(path.read_text(), str(path))
+    except OSError as error:
+        raise SecretError(f"the secret of the webhook cannot be kept in {folder}: {error.strerror}") from error
+
+
+def _decoded(text: str, where: str) -> bytes:
+    try:
+        secret = base64.b64decode(text.strip().removeprefix(_PREFIX), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise SecretError(f"{where}: must be {_PREFIX} and base64") from error
+    if len(secret) < 24:  # the lower bound of the specification
+        raise SecretError(f"{where}: must hold at least 24 bytes, in base64")
+    return secret
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(descriptor)
+    draft.replace(path)
+
+
+def signature(secret: bytes, identifier: str, timestamp: int, body: bytes) -> str:
+    """The value of `webhook-signature`."""
+    signed = b"%b.%d.%b" % (identifier.encode(), timestamp, body)
+    return "v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
+
+
+class Webhook:
+    """One URL. `webhook-id` is the event's, the same for every try: who receives one twice knows it by that."""
+
+    name = "webhook"
+    batch = 1
+
+    def __init__(self, url: str, secret: bytes, patience: Patience | None = None) -> None:
+        self.patience = patience or Patience()
+        self._url = url
+        self._secret = secret
+        self._session: ClientSession | None = None
+
+    async def deliver(self, events: Sequence[Stored]) -> Done:
+        one = events[0]
+        status = await self._post(one)
+        if 200 <= status < 300:
+            return Done(1)
+        if 400 <= status < 500 and status not in _TRANSIENT:
+            return Done(1, {one.seq: f"answered {status}"})
+        raise SinkError(f"answered {status}")
+
+    async def _post(self, one: Stored) -> int:
+        timestamp = int(time.time())
+        headers = {
+            "Content-Type": CONTENT_TYPE,
+            "User-Agent": "strangler-webhook",
+            "webhook-id": one.id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature(self._secret, one.id, timestamp, one.body),
+        }
+        if self._session is None:
+            self._session = ClientSession(
+                connector=TCPConnector(force_close=True),
+                cookie_jar=DummyCookieJar(),
+                timeout=ClientTimeout(total=TIMEOUT_S),
+            )
+        try:
+            async with self._session.post(self._url, data=one.body, headers=headers, allow_redirects=False) as answer:
+                return answer.status
+        except TimeoutError as error:
+            raise SinkError(f"no answer within {TIMEOUT_S:g} s") from error
+        except (ClientError, OSError) as error:
+            raise SinkError(f"{type(error).__name__}: {error}") from error
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
