@@ -43,7 +43,8 @@ class Pool:
         self._address = address
         self.max_head_bytes = max_head_bytes
         self._loop = loop
-        self._tls = tls_context(tls) if url.scheme == "https" else None
+        self._tls_settings = tls
+        self._tls: ssl.SSLContext | None = None
         self._idle: list[UpstreamConnection] = []
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -95,6 +96,8 @@ class Pool:
     async def _connect(self, timeout_s: float | None, done: Connected) -> None:
         connection = UpstreamConnection(self)
         try:
+            if self._tls is None and self.url.scheme == "https":
+                self._tls = tls_context(self._tls_settings)  # here, since the CA file may have gone since `check`
             async with asyncio.timeout(timeout_s):
                 await self._loop.create_connection(
                     lambda: cast(asyncio.Protocol, connection),

@@ -53,7 +53,8 @@ class Tunnel:
     def eof_from_client(self) -> bool:
         """The client has closed its direction. True keeps the other one open."""
         self._has_client_ended = True
-        if self._has_upstream_ended or self.upstream.is_closed:
+        is_one_way = self.upstream.transport.can_write_eof()  # not over TLS
+        if self._has_upstream_ended or self.upstream.is_closed or not is_one_way:
             self.end()
             return False
         self.upstream.transport.write_eof()
@@ -65,7 +66,7 @@ class Tunnel:
             self.end()
             return False
         self.client.transport.write_eof()
-        return True
+        return self.upstream.transport.can_write_eof()
 
     def client_lost(self) -> None:
         """What the client said last still goes to the upstream, if it ended by itself."""

@@ -115,7 +115,9 @@ class UpstreamConnection:
         if self._tunnel is not None:
             return self._tunnel.eof_from_upstream()
         exchange = self.exchange
-        if exchange is not None and exchange.answer is not None:
+        if exchange is None:
+            self._pool.forget(self)  # at once: a request that comes in this turn of the loop must not take it
+        elif exchange.answer is not None:
             framing = exchange.answer.framing
             if framing.kind is Kind.CLOSE and exchange.body is not None:
                 self._end_answer(is_reusable=False)

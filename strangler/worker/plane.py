@@ -74,8 +74,8 @@ class Plane:
         changes = self.upstreams.adopt(settings.upstreams, settings.limits.response_header_bytes, now(), share)
         self.snapshot = snapshot
         self.exposes_arm = settings.expose_arm
-        self._route_clocks: dict[str, Clocks] = {}
-        self._fallback_rules: dict[str, FallbackRules] = {}
+        self._route_clocks: dict[Route, Clocks] = {}  # not by name: a request under way has a route of its own time
+        self._fallback_rules: dict[Route, FallbackRules] = {}
         self._record.adopt(settings.log)
         for change in changes:
             self.breaker_changed(change)
@@ -86,18 +86,18 @@ class Plane:
         """The timeouts of an attempt: the route's, if it has its own for its candidate."""
         if route is None or arm is not Arm.CANDIDATE or route.settings.timeouts is None:
             return upstream.clocks
-        clocks = self._route_clocks.get(route.name)
+        clocks = self._route_clocks.get(route)
         if clocks is None:
-            clocks = self._route_clocks[route.name] = Clocks(route.settings.timeouts)
+            clocks = self._route_clocks[route] = Clocks(route.settings.timeouts)
         return clocks
 
     def fallback_rules(self, call: Call) -> FallbackRules:
         route = call.plan.route
         if route is None:
             return _NO_FALLBACK
-        rules = self._fallback_rules.get(route.name)
+        rules = self._fallback_rules.get(route)
         if rules is None:
-            rules = self._fallback_rules[route.name] = FallbackRules(route.settings.fallback)
+            rules = self._fallback_rules[route] = FallbackRules(route.settings.fallback)
         return rules
 
     def is_fenced(self, call: Call) -> bool:

@@ -19,6 +19,7 @@ class Upstream:
     """One named upstream. Its owner is `Upstreams`."""
 
     __slots__ = (
+        "_is_retired",
         "_loop",
         "_max_head_bytes",
         "_names",
@@ -46,6 +47,7 @@ class Upstream:
         self._max_head_bytes = max_head_bytes
         self._names = names
         self._pools: dict[EndpointKey, Pool] = {}
+        self._is_retired = False
         self.unhealthy: dict[EndpointKey, str] = {}
         """What control's checks found unwell, and why; kept for addresses that DNS tells us of later, too."""
         self.admission = Admission(share.of_upstream(settings), share.workers)
@@ -124,6 +126,8 @@ class Upstream:
             url, address = endpoint.key
             pool = Pool(self._loop, url, address, self.settings.tls, self._max_head_bytes)
             self._pools[endpoint.key] = pool
+            if self._is_retired:
+                pool.close()
         return pool
 
     def sweep(self, now: float) -> None:
@@ -134,6 +138,11 @@ class Upstream:
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
+
+    def retire(self) -> None:
+        """It is gone from the settings; requests that still wait for it keep no connection."""
+        self._is_retired = True
+        self.close()
 
 
 class Upstreams:
@@ -159,7 +168,7 @@ class Upstreams:
         """Become what new settings say. A request under way keeps the upstream that it has."""
         changes = []
         for name in [name for name in self._by_name if name not in settings]:
-            self._by_name.pop(name).close()
+            self._by_name.pop(name).retire()
         for name, upstream in settings.items():
             known = self._by_name.get(name)
             if known is None:
