@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +79,7 @@ async def arm(answer: Answer) -> AsyncIterator[Arm]:
         await runner.cleanup()
 
 
-def says(value: Any, status: int = 200, **headers: str) -> Answer:
+def says(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
     """An arm that answers this JSON."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
@@ -124,7 +124,7 @@ class Stage:
 
     async def line(self, index: int = 0) -> dict[str, Any]:
         """The line of that number, once it is written."""
-        found: dict[str, Any] = await self.proxy.until(lambda: (self.lines[index:] or [None])[0])
+        found: dict[str, Any] = await self.proxy.until(lambda: next(iter(self.lines[index:]), None))
         return found
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:

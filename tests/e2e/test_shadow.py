@@ -297,7 +297,7 @@ class TestWrites:
             return answer.status
 
     async def test_a_dry_run_is_marked_and_carries_the_body(self, tmp_path: Path) -> None:
-        candidate = says(ORDER, 201, **{"X-Strangler-Shadow-Handled": "1"})
+        candidate = says(ORDER, 201, {"X-Strangler-Shadow-Handled": "1"})
         async with stage(tmp_path, says(ORDER, 201), candidate, shadow=f"{self.METHODS}, writes: dry_run") as on:
             assert await self._post(on) == 201
             await on.compared(1, "match")
@@ -365,7 +365,7 @@ class TestTheClient:
                 if percent:
                     text = on.proxy.file.read_text()
                     on.proxy.edit(text.replace("shadow: {percent: 100", "shadow: {percent: 0"))
-                    await on.proxy.until(lambda on=on: on.proxy.has_generation(2))
+                    await _follows(on, 2)
                 reader, writer = await asyncio.open_connection("127.0.0.1", on.proxy.port)
                 writer.write(
                     b"POST /api/orders HTTP/1.1\r\nHost: shop\r\nContent-Length: 4\r\n\r\nbody"
@@ -441,6 +441,27 @@ class TestTheStateFolder:
             await on.proxy.get("/api/orders/7")
             await on.line(2)
 
+    async def test_a_full_disk_stops_shadows_and_never_serving(self, tmp_path: Path) -> None:
+        async with stage(tmp_path, says(ORDER), says(OTHER)) as on:
+            await on.proxy.get("/api/orders/7")
+            await on.line()
+            control = psutil.Process((await on.proxy.status())["pid"]["control"])
+            before = control.rlimit(psutil.RLIMIT_FSIZE)
+            control.rlimit(psutil.RLIMIT_FSIZE, (4096, before[1]))  # no file may grow: as good as a full disk
+            assert await on.proxy.get("/api/orders/7") == 200
+            await on.proxy.until(lambda: _problem(on))
+            assert await on.proxy.get("/api/orders/7") == 200
+            await on.dropped("store")
+            assert await on.proxy.metric("strangler_store_working") == 0
+            control.rlimit(psutil.RLIMIT_FSIZE, before)
+
+            async def is_over() -> bool:
+                return not await _problem(on)
+
+            await on.proxy.until(is_over)
+            await on.line(1)  # what was compared meanwhile is not lost
+            assert on.rows("SELECT sum(count) FROM pairs") == [(2,)]
+
     async def test_a_corrupt_store_is_put_aside_and_said(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(ORDER), says(OTHER), start=False) as on:
             on.state.mkdir(mode=0o700)
@@ -450,6 +471,14 @@ class TestTheStateFolder:
             await on.line()
             assert on.proxy.events("store.corrupt")
             assert list(on.state.glob("strangler.corrupt-*"))
+
+
+async def _follows(on: Stage, generation: int) -> None:
+    await on.proxy.until(lambda: on.proxy.has_generation(generation))
+
+
+async def _problem(on: Stage) -> Any:
+    return (await on.proxy.status())["problems"].get("shadow")
 
 
 def _dechunked(raw: bytes) -> list[bytes]:
@@ -489,7 +518,7 @@ class TestSecrets:
 
         def answer(price: object) -> Any:
             value = {"password": planted[3], "card": planted[5], "nested": [{"apiKey": planted[0]}], "price": price}
-            return says(value, **{"Set-Cookie": f"sid={planted[4]}; Path=/"})
+            return says(value, headers={"Set-Cookie": f"sid={planted[4]}; Path=/"})
 
         async with stage(tmp_path, answer("1"), answer(1), shadow=", recheck: 100ms, baseline: 100%") as on:
             headers = {"Authorization": f"Bearer {planted[2]}", "Cookie": f"sid={planted[1]}"}

@@ -1,0 +1,286 @@
+"""`strangler diffs`, `ready`, `report` and the gate of `shift`, without a proxy: from the state folder."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from strangler.cli import main
+from strangler.config.load import load
+from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, store_findings
+from strangler.core.compare import compare
+from strangler.core.compare.rules import NO_RULES
+from tests.control.shadow.pairs import captured, finding_of, json_answer, match
+from tests.control.shadow.pairs import utc_day as today
+
+ROUTES = """\
+version: 1
+state: state
+upstreams:
+  legacy: {url: http://127.0.0.1:8000}
+  orders: {url: http://127.0.0.1:8001}
+routes:
+  - name: orders # the first to move
+    match: {prefix: /api/orders}
+    candidate: orders
+    split: {percent: 5, sticky: [client_ip]}
+    gate: {min_pairs: 100, min_age: 0}
+"""
+LEGACY = {"id": 7, "price": 19.99, "at": "2026-11-23T12:00:00Z"}
+CANDIDATE = {"id": 7, "price": "19.99", "at": "2026-11-23T12:00:01Z"}
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in a folder with a routes.yaml."""
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *arguments: CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+
+def keep(*findings: Finding) -> None:
+    """Into the store of the folder."""
+    Path("state").mkdir(exist_ok=True)
+    with closing(sqlite3.connect("state/strangler.db")) as connection, connection:
+        connection.executescript(SCHEMA)
+        store_findings(connection, IndexState(), findings, time.time())
+
+
+def differing(**more: Any) -> Finding:
+    now = time.time()
+    baseline = compare(json_answer(LEGACY), json_answer(LEGACY | {"at": "2026-11-23T12:00:02Z"}), NO_RULES, today())
+    lines = b"Host: shop\r\nX-User-Id: it's 7\r\nAuthorization: Bearer secret\r\nVia: 1.1 strangler\r\n"
+    request = captured(b"/api/orders/7?x=1", lines, at=now, **more)
+    return finding_of(json_answer(LEGACY), json_answer(CANDIDATE), request, baseline=baseline)
+
+
+def row(run: Run, path: str = "$.price") -> dict[str, Any]:
+    (found,) = [one for one in json.loads(run("diffs", "--json").output)["signatures"] if one["path"] == path]
+    return dict(found)
+
+
+class TestInbox:
+    def test_before_anything_was_compared_it_says_so(self, run: Run) -> None:
+        result = run("diffs")
+        assert result.exit_code == 1
+        assert "nothing has been compared yet" in result.output
+
+    def test_the_table_has_a_row_a_difference(self, run: Run) -> None:
+        keep(differing(), match(at=time.time()))
+        lines = run("diffs").output.splitlines()
+        assert lines[0].split()[:4] == ["id", "severity", "state", "route"]
+        assert "breaking" in lines[1]
+        assert "$.price" in lines[1]
+        assert "50.0%" in lines[1]
+        assert "(noise)" in lines[2]
+
+    def test_filters_are_kept_to(self, run: Run) -> None:
+        keep(differing())
+        assert "$.at" not in run("diffs", "--severity", "breaking").output
+        assert run("diffs", "--route", "other").output == "no such differences\n"
+        assert "$.price" in run("diffs", "--since", "1h", "--state", "new").output
+        assert run("diffs", "--since", "yesterday").exit_code == 2
+
+    def test_a_broken_routes_yaml_is_bad_input(self, run: Run) -> None:
+        Path("routes.yaml").write_text("version: 2\n")
+        assert run("diffs").exit_code == 2
+
+
+class TestShow:
+    def test_both_answers_stand_side_by_side(self, run: Run) -> None:
+        keep(differing())
+        output = run("diffs", "show", row(run)["id"][:6]).output
+        (line,) = [line for line in output.splitlines() if line.count('"price"') == 2]
+        assert "19.99" in line
+        assert "≠" in line
+        assert 'breaking $.price type: 19.99 → "19.99"' in output
+
+    def test_the_request_is_a_curl_command_for_both_arms(self, run: Run) -> None:
+        keep(differing())
+        output = run("diffs", "show", row(run)["id"], "--as", "curl").output
+        assert output.count("curl -sS -i --compressed") == 2
+        assert "http://127.0.0.1:8000/api/orders/7?x=1" in output
+        assert "http://127.0.0.1:8001/api/orders/7?x=1" in output
+        assert """-H 'X-User-Id: it'"'"'s 7'""" in output
+        assert "Via" not in output
+        assert "redacted:" in output
+        assert "Bearer secret" not in output
+
+    def test_the_request_is_a_hurl_file(self, run: Run) -> None:
+        keep(differing())
+        output = run("diffs", "show", row(run)["id"], "--as", "hurl").output
+        assert output.splitlines()[:3] == [
+            "GET http://127.0.0.1:8000/api/orders/7?x=1",
+            "Host: shop",
+            "X-User-Id: it's 7",
+        ]
+
+    def test_the_request_is_a_test_that_compiles(self, run: Run) -> None:
+        keep(differing())
+        output = run("diffs", "show", row(run)["id"], "--as", "pytest").output
+        compile(output, "test_it.py", "exec")
+        assert "('price',)" in output
+
+    @pytest.mark.parametrize("name", ["f" * 16, ""], ids=["unknown", "of all"])
+    def test_an_id_must_name_one(self, run: Run, name: str) -> None:
+        keep(differing())
+        result = run("diffs", "show", name)
+        assert result.exit_code == 2
+        assert "no difference has the id" in result.output
+
+    def test_a_number_beyond_the_samples_is_refused(self, run: Run) -> None:
+        keep(differing())
+        assert run("diffs", "show", row(run)["id"], "--sample", "2").exit_code == 2
+
+
+class TestReview:
+    def test_accept_writes_a_rule_and_the_difference_is_accepted(self, run: Run) -> None:
+        keep(differing())
+        result = run(
+            *("diffs", "accept", row(run)["id"], "--why", "as agreed", "--until", "2099-01-31", "--owner", "ana")
+        )
+        assert result.exit_code == 0
+        text = Path("routes.yaml").read_text()
+        assert "  - name: orders # the first to move\n" in text
+        assert '- {path: "$.price", kind: type, owner: "ana", until: 2099-01-31, why: "as agreed"}' in text
+        settings = load(Path("routes.yaml"), {}).settings
+        assert settings is not None
+        assert settings.routes[0].compare.accept[0].path == "$.price"
+        assert (row(run)["state"], row(run)["owner"]) == ("accepted", "ana")
+
+    def test_accept_needs_a_reason(self, run: Run) -> None:
+        assert run("diffs", "accept", "a").exit_code == 2
+
+    def test_a_dry_run_changes_nothing(self, run: Run) -> None:
+        keep(differing())
+        result = run("diffs", "accept", row(run)["id"], "--why", "maybe", "--dry-run")
+        assert '+        - {path: "$.price"' in result.output
+        assert Path("routes.yaml").read_text() == ROUTES
+        assert row(run)["state"] == "new"
+
+    def test_a_status_cannot_be_accepted(self, run: Run) -> None:
+        keep(finding_of(json_answer(LEGACY), json_answer(LEGACY, 404), captured(at=time.time())))
+        (found,) = [one for one in json.loads(run("diffs", "--json").output)["signatures"] if one["in"] == "status"]
+        result = run("diffs", "accept", found["id"], "--why", "no")
+        assert result.exit_code == 2
+        assert "a status cannot be accepted" in result.output
+
+    def test_known_and_fixed_are_said_of_one(self, run: Run) -> None:
+        keep(differing())
+        name = row(run)["id"]
+        assert "known (route 'orders', $.price type)" in run("diffs", "known", name, "--owner", "ana").output
+        assert (row(run)["state"], row(run)["owner"]) == ("known", "ana")
+        run("diffs", "fixed", name)
+        assert row(run)["state"] == "fixed"
+        keep(differing())
+        assert row(run)["state"] == "regressed"
+
+    def test_propose_writes_to_the_screen_only(self, run: Run) -> None:
+        keep(*(differing() for _ in range(25)))
+        result = run("diffs", "propose", "orders")
+        assert result.exit_code == 0
+        assert "25 of 25 pairs of legacy against itself" in result.output
+        assert '{path: "$.at", kind: value' in result.output
+        assert Path("routes.yaml").read_text() == ROUTES
+
+    def test_without_enough_baselines_nothing_is_proposed(self, run: Run) -> None:
+        keep(differing())
+        assert run("diffs", "propose", "orders").exit_code == 1
+        assert run("diffs", "propose", "ordres").exit_code == 2
+
+
+def agreeing(count: int) -> list[Finding]:
+    return [match(at=time.time(), latency=(0.01, 0.0101)) for _ in range(count)]
+
+
+class TestReady:
+    def test_ready_is_exit_code_0(self, run: Run) -> None:
+        keep(*agreeing(3000))
+        result = run("ready", "orders")
+        assert (result.exit_code, result.output.splitlines()[0]) == (0, "orders: ready")
+
+    def test_not_enough_evidence_is_1_and_says_how_much_more(self, run: Run) -> None:
+        keep(*agreeing(50))
+        result = run("ready", "orders")
+        assert (result.exit_code, result.output.splitlines()[0]) == (1, "orders: not enough evidence")
+        assert "more pairs are needed, 50 were compared" in result.output
+
+    def test_not_ready_is_1_and_says_why(self, run: Run) -> None:
+        keep(*agreeing(3000), differing())
+        result = run("ready", "orders", "--json")
+        assert result.exit_code == 1
+        assert json.loads(result.output)["reasons"] == ["1 breaking differences are open, 0 are allowed"]
+
+    def test_an_unknown_route_is_bad_input(self, run: Run) -> None:
+        keep(*agreeing(1))
+        assert run("ready", "ordres").exit_code == 2
+
+
+class TestGate:
+    def test_a_shift_beyond_it_is_refused_and_nothing_changes(self, run: Run) -> None:
+        keep(*agreeing(50))
+        result = run("shift", "orders", "50")
+        assert result.exit_code == 1
+        assert "not enough evidence" in result.output
+        assert Path("routes.yaml").read_text() == ROUTES
+
+    def test_a_route_that_is_ready_is_shifted(self, run: Run) -> None:
+        keep(*agreeing(3000))
+        assert run("shift", "orders", "50").exit_code == 0
+
+    def test_down_is_always_possible(self, run: Run) -> None:
+        assert run("shift", "orders", "1").exit_code == 0
+
+    def test_by_force_it_is_written_down_who_and_why(self, run: Run) -> None:
+        keep(*agreeing(50))
+        assert run("shift", "orders", "50", "--force").exit_code == 2
+        assert run("shift", "orders", "50", "--force", "--why", "the old one burns").exit_code == 0
+        with closing(sqlite3.connect("state/strangler.db")) as connection:
+            ((what, route, why, detail),) = connection.execute("SELECT what, route, why, detail FROM audit").fetchall()
+        assert (what, route, why) == ("shift --force", "orders", "the old one burns")
+        assert detail == "5 to 50 %; the gate said: not enough evidence"
+
+    def test_force_works_before_anything_was_compared(self, run: Run) -> None:
+        assert run("shift", "orders", "50").exit_code == 1
+        assert run("shift", "orders", "50", "--force", "--why", "first day").exit_code == 0
+
+    def test_a_route_without_a_gate_is_not_held(self, run: Run) -> None:
+        Path("routes.yaml").write_text(ROUTES.replace("    gate: {min_pairs: 100, min_age: 0}\n", ""))
+        assert run("shift", "orders", "50").exit_code == 0
+
+
+class TestReport:
+    def test_it_is_one_page_that_needs_nothing_else(self, run: Run) -> None:
+        keep(*agreeing(100), differing(), *(differing() for _ in range(30)))
+        result = run("report", "-o", "page.html")
+        assert result.exit_code == 0
+        page = Path("page.html").read_text()
+        assert page.startswith("<!doctype html>")
+        assert "orders: <span class='verdict not-ready'>not ready</span>" in page
+        assert page.count("<svg") == 2
+        assert "$.price" in page
+        assert not any(text in page for text in ("<script", "<link", "src=", "@import", "url(http"))
+
+    def test_what_came_from_outside_is_escaped(self, run: Run) -> None:
+        markup = {"<script>alert(1)</script>": "<img src=x onerror=alert(1)>"}
+        keep(finding_of(json_answer({}), json_answer(markup), captured(b"/api/<b>/", at=time.time())))
+        run("report")
+        page = Path("report.html").read_text()
+        assert "<script>" not in page
+        assert "<img" not in page
+        assert "&lt;script&gt;" in page
+
+    def test_forced_shifts_are_in_it(self, run: Run) -> None:
+        keep(*agreeing(50))
+        run("shift", "orders", "50", "--force", "--why", "no time")
+        run("report")
+        assert "no time" in Path("report.html").read_text()

@@ -1,0 +1,109 @@
+"""The journal, the key, the ids, and the request that goes out."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from strangler.control.shadow import journal
+from strangler.control.shadow.journal import Journal
+from strangler.control.shadow.key import redaction_key
+from strangler.control.shadow.outgoing import origin_form, outgoing
+from strangler.control.shadow.ulid import ulid
+from strangler.core.rewrite import Rewrite
+from strangler.core.settings import HeaderEdits, Url
+from tests.control.shadow.pairs import NOON, captured
+from tests.factories import upstream
+
+
+class TestJournal:
+    def test_lines_are_appended_and_only_their_owner_reads_them(self, tmp_path: Path) -> None:
+        Journal(tmp_path).append([b"1\n", b"2\n"])
+        Journal(tmp_path).append([b"3\n"])
+        file = tmp_path / journal.NAME
+        assert file.read_bytes() == b"1\n2\n3\n"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    def test_nothing_makes_no_file(self, tmp_path: Path) -> None:
+        Journal(tmp_path).append([])
+        assert list(tmp_path.iterdir()) == []
+
+    def test_it_is_rotated_by_size_and_the_oldest_goes(self, tmp_path: Path) -> None:
+        kept = Journal(tmp_path, max_bytes=4)
+        for number in range(10):
+            kept.append([b"%d--\n" % number])
+        assert {path.name: path.read_bytes()[:1] for path in tmp_path.iterdir()} == {
+            journal.NAME: b"9",
+            **{f"{journal.NAME}.{place}": b"%d" % (9 - place) for place in range(1, journal.KEPT + 1)},
+        }
+
+    def test_a_folder_that_is_gone_raises(self, tmp_path: Path) -> None:
+        with pytest.raises(OSError, match="No such file"):
+            Journal(tmp_path / "gone").append([b"1\n"])
+
+
+class TestKey:
+    def test_it_is_made_once_and_kept(self, tmp_path: Path) -> None:
+        key = redaction_key(tmp_path)
+        assert len(key) == 32
+        assert redaction_key(tmp_path) == key
+        assert [path.name for path in tmp_path.iterdir()] == ["redaction.key"]
+
+    def test_its_mode_is_put_right(self, tmp_path: Path) -> None:
+        redaction_key(tmp_path)
+        (tmp_path / "redaction.key").chmod(0o644)
+        redaction_key(tmp_path)
+        assert stat.S_IMODE((tmp_path / "redaction.key").stat().st_mode) == 0o600
+
+    def test_half_a_key_is_replaced(self, tmp_path: Path) -> None:
+        (tmp_path / "redaction.key").write_bytes(b"short")
+        assert len(redaction_key(tmp_path)) == 32
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    def test_a_folder_that_is_read_only_raises(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o500)
+        with pytest.raises(OSError, match="denied"):
+            redaction_key(tmp_path)
+
+
+def test_ids_sort_by_time_and_differ() -> None:
+    ids = [ulid(NOON + number / 1000) for number in range(100)]
+    assert ids == sorted(ids)
+    assert len({ulid(NOON) for _ in range(100)}) == 100
+    assert all(re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", one) for one in ids)
+
+
+class TestOutgoing:
+    @pytest.mark.parametrize(
+        ("target", "expected"),
+        [(b"/a?b", b"/a?b"), (b"http://shop/a?b", b"/a?b"), (b"HTTPS://shop:1?b", b"/?b"), (b"//a", b"//a")],
+    )
+    def test_targets_are_in_origin_form(self, target: bytes, expected: bytes) -> None:
+        assert origin_form(target) == expected
+
+    def test_framing_and_marks_are_its_own(self) -> None:
+        lines = (
+            b"Host: shop\r\nContent-Length: 3\r\nExpect: 100-continue\r\nX-Strangler-Shadow: 1\r\nX-A: 1\r\nx-a: 2\r\n"
+        )
+        made = outgoing(captured(lines=lines), upstream("orders"), _url(), None, is_dry_run=False)
+        assert made.headers == (("Host", "shop"), ("X-A", "1"), ("x-a", "2"), ("X-Strangler-Shadow", "1"))
+
+    def test_a_dry_run_says_so(self) -> None:
+        made = outgoing(captured(), upstream("orders"), _url(), None, is_dry_run=True)
+        assert made.headers[-1] == ("X-Strangler-Shadow", "dry-run")
+
+    def test_the_upstreams_edits_and_host_are_applied(self) -> None:
+        to = upstream("orders", host="upstream", headers=HeaderEdits((("X-A", "new"),), ("x-b",)))
+        made = outgoing(captured(lines=b"X-a: old\r\nX-B: gone\r\nX-C: 1\r\n"), to, _url(), None, is_dry_run=False)
+        assert made.headers[:-1] == (("Host", "orders:8001"), ("X-C", "1"), ("X-A", "new"))
+
+    def test_paths_are_rewritten_under_the_base_of_the_url(self) -> None:
+        rewrite = Rewrite.between("/api/orders", "/v2")
+        made = outgoing(captured(b"/api/orders/7%2f?x="), upstream("orders"), _url("/base"), rewrite, is_dry_run=False)
+        assert made.target == "/base/v2/7%2f?x="
+
+
+def _url(path: str = "") -> Url:
+    return Url("http", "orders", 8001, path)
