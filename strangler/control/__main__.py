@@ -101,9 +101,10 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
             tasks = [
                 group.create_task(reload.run()),
                 group.create_task(state.keep_saving()),
+                group.create_task(state.keep_history()),
                 group.create_task(desk.run()),
-                group.create_task(_accept(links, socket.socket(fileno=start.link_fd))),
                 group.create_task(events.run()),
+                group.create_task(_accept(links, socket.socket(fileno=start.link_fd))),
             ]
             await supervisor.ended.wait()
             for task in tasks:

@@ -1,4 +1,4 @@
-"""The admin listener: probes, metrics, status, explain, kill switch."""
+"""The admin listener: probes, metrics, status, explain, kill switch, and the dashboard."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,11 +9,12 @@ from aiohttp import web
 
 from strangler.control import guard
 from strangler.control.answers import json_answer, problem, read_body
+from strangler.control.dashboard.site import Dashboard, is_page
 from strangler.control.exposition import expose
 from strangler.control.plane import ControlState
 from strangler.control.shadow.api import ShadowApi
-from strangler.core.explain import explain
 from strangler.control.store import StoreError
+from strangler.core.explain import explain
 from strangler.wire.described import DescriptionError, described_head
 
 MAX_BODY_BYTES = 64 * 1024
@@ -38,16 +39,17 @@ def application(state: ControlState) -> web.Application:
             web.post("/api/explain", _explain_body),
             web.get("/api/kill-switch", _kill_switch),
             web.post("/api/kill-switch", _turn_kill_switch),
-            *ShadowApi(lambda request: request.app[_STATE]).routes(),
             web.get("/api/events", _events),
+            *ShadowApi(lambda request: request.app[_STATE]).routes(),
         ]
     )
+    Dashboard(lambda request: request.app[_STATE]).attach(app)
     return app
 
 
 @web.middleware
 async def _guarded(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    if request.path not in guard.PROBES:
+    if request.path not in guard.PROBES and not is_page(request):
         refused = guard.refusal(_token(request), request.method, request.headers)
         if refused is not None:
             return problem(*refused)
@@ -115,8 +117,6 @@ async def _explain(request: web.Request, described: _Description) -> web.Respons
     return json_answer(explain(await state.snapshot(), head, state.kill_switch.on))
 
 
-class _Turn(msgspec.Struct, forbid_unknown_fields=True):
-    on: bool
 MAX_EVENTS = 1000
 
 
@@ -134,6 +134,8 @@ async def _events(request: web.Request) -> web.Response:
     return json_answer({"events": found})
 
 
+class _Turn(msgspec.Struct, forbid_unknown_fields=True):
+    on: bool
     reason: str
 
 

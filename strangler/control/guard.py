@@ -27,6 +27,11 @@ def refusal(token: str | None, method: str, headers: Mapping[str, str]) -> tuple
     """The status and the reason to refuse a request for anything but a probe; None: it may pass."""
     if not has_token(token, headers):
         return 401, "this needs the header `Authorization: Bearer TOKEN`, with admin.token of routes.yaml"
+    return foreign(token, method, headers)
+
+
+def foreign(token: str | None, method: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
+    """The same for who has the token: a request that a page from elsewhere may have made is refused."""
     host = headers.get("Host", "")
     if token is None and not is_loopback(host):
         return 403, "without admin.token, only a loopback name may be asked for: localhost, 127.0.0.1 or [::1]"

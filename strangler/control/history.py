@@ -167,6 +167,11 @@ class HistoryState:
         self._courses: dict[RouteArm, _Course] = {}
         self._routes: set[str | None] = set()
         self._has_begun = False
+        self._since = float("inf")
+
+    def age_s(self, now: float) -> float:
+        """How far back it reaches; 0 before the first observation."""
+        return max(0.0, now - self._since)
 
     def observe(self, now: float, totals: Mapping[Key, Vector]) -> None:
         """`now`: monotonic seconds."""
@@ -180,6 +185,7 @@ class HistoryState:
             if not course.marks or now - course.marks[-1][0] >= _MARK_EVERY_S:
                 course.marks.append((now, count))
         self._has_begun = True
+        self._since = min(self._since, now)
 
     def _begun(self, key: RouteArm, now: float, count: Count) -> _Course | None:
         """Of what appears later all is new; what is there at the beginning was counted under an earlier control."""

@@ -1,6 +1,7 @@
 """The state of the control process, and all that can be asked of it."""
 
 import asyncio
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import Any
 import structlog
 
 from strangler.control import kill_switch, status
-from strangler.control.exposition import Numbers
 from strangler.control.events.state import EventsState
+from strangler.control.exposition import Numbers
+from strangler.control.history import HistoryState
 from strangler.control.kill_switch import KillSwitchState
 from strangler.control.links import LinksState
 from strangler.control.readiness import LegacyProbe
 from strangler.control.reload import ReloadState
 from strangler.control.shadow.desk import DeskState
+from strangler.control.shadow.evidence import write_audit
 from strangler.control.store import Store, StoreError, load_numbers, save_numbers
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
@@ -23,6 +26,7 @@ from strangler.wire.logs import utc_now
 from strangler.wire.messages import ProcessInfo
 
 SAVE_EVERY_S = 1.0
+OBSERVE_EVERY_S = 1.0
 
 log = structlog.get_logger()
 
@@ -38,11 +42,12 @@ class ControlState:
     links: LinksState
     store: Store
     desk: DeskState
+    events: EventsState
     processes: list[ProcessInfo] = field(default_factory=list)
     is_draining: bool = False
+    history: HistoryState = field(default_factory=HistoryState)
     _legacy: LegacyProbe = field(default_factory=LegacyProbe)
     _snapshot: Snapshot | None = None
-    events: EventsState
 
     @property
     def settings(self) -> Settings:
@@ -86,12 +91,12 @@ class ControlState:
 
     def numbers(self) -> Numbers:
         """All metrics, at this moment."""
+        self.events.report()
         in_force = self.reload.in_force
         own = {
             "strangler_config_last_reload_successful": float(not in_force.problems),
             "strangler_config_generation": float(in_force.generation),
             "strangler_workers": float(len(self.links.workers)),
-        self.events.report()
             "strangler_kill_switch": float(self.kill_switch.on),
             "strangler_store_working": float(self.store.problem is None),
         }
@@ -122,12 +127,25 @@ class ControlState:
         state = KillSwitchState(on, reason, utc_now())
         await asyncio.to_thread(kill_switch.write, self.folder, state)
         self.links.turn(state)
+        self.events.killed(on, reason)
         log.warning("kill_switch.on" if on else "kill_switch.off", reason=reason)
         return state
 
+    async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None:
+        """Note what a person did: in the log always, in the store if it can be written."""
+        log.info("audit", who=who, what=what, route=route, why=why, detail=detail)
+        now = time.time()
+        with suppress(StoreError):  # told by the store itself
+            await self.store.call(lambda connection: write_audit(connection, now, who, what, route, why, detail))
+
+    async def keep_history(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.history.observe(time.monotonic(), self.links.totals.values())
+            await asyncio.sleep(OBSERVE_EVERY_S)
+
     async def restore(self) -> None:
         """Go on with what an earlier control of this run had stored."""
-        self.events.killed(on, reason)
         with suppress(StoreError):  # told by the store itself
             rows = await self.store.call(lambda connection: load_numbers(connection, self.run))
             self.links.totals.restore(rows)

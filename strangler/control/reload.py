@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 import watchfiles
 
+from strangler.config.document import MAX_BYTES
 from strangler.config.load import Loaded, load
 from strangler.core.settings import Settings
 from strangler.wire.logs import utc_now
@@ -42,9 +43,9 @@ class InForce:
 class ReloadState:
     """Owns what is in force. `adopt` is called with each new one, before anything else can happen.
 
-    `changes` yields when something has changed in one of these folders; it may raise OSError or RuntimeError.
     `rejected` is called with each file that is bad.
 
+    `changes` yields when something has changed in one of these folders; it may raise OSError or RuntimeError.
     """
 
     def __init__(
@@ -55,19 +56,31 @@ class ReloadState:
         in_force: InForce,
         adopt: Callable[[InForce], None],
         changes: Callable[[list[Path]], AsyncIterator[object]] | None = None,
-    ) -> None:
         rejected: Callable[[InForce], None] = lambda _: None,
+    ) -> None:
         self.in_force = in_force
         self._changes = changes or _changes
         self._path = path
         self._environ = environ
         self.first = first
         self._adopt = adopt
-        self._hint = asyncio.Event()
         self._rejected = rejected
+        self._hint = asyncio.Event()
         self._is_forced = True  # the first look is for problems and warnings, even if nothing changed
         self._seen: bytes | None = None
+        self.text: str | None = None
+        """The file that is in force; None if it has been bad since control began."""
         self._stamp = _stamp(path)
+
+    @property
+    def path(self) -> Path:
+        """routes.yaml."""
+        return self._path
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """Where its variables come from."""
+        return self._environ
 
     def ask(self) -> None:
         """Reload, whether or not the file has changed."""
@@ -102,12 +115,14 @@ class ReloadState:
             self._reject(tuple(map(str, loaded.problems)))
         else:
             self._accept(loaded, loaded.settings, is_forced and not is_first)
+            self.text = await asyncio.to_thread(read_text, self._path)
 
     def _reject(self, problems: tuple[str, ...]) -> None:
         self.in_force = replace(self.in_force, problems=problems)
         log.error("routes.rejected", problems=len(problems), generation=self.in_force.generation)
         for problem in problems:
             log.error("routes.problem", problem=problem)
+        self._rejected(self.in_force)
 
     def _accept(self, loaded: Loaded, settings: Settings, is_forced: bool) -> None:
         before = self.in_force
@@ -122,7 +137,6 @@ class ReloadState:
             inactive=loaded.inactive,
             needs_restart=needs_restart(self.first, settings),
         )
-        self._rejected(self.in_force)
         self._tell(before)
         if is_new:
             self._adopt(self.in_force)
@@ -201,6 +215,15 @@ def _stamp(path: Path) -> _Stamp | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def read_text(path: Path) -> str | None:
+    """The file as far as it can be shown; None if there is none."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES).decode("utf-8-sig", "replace")
+    except OSError:
+        return None
 
 
 def _digest(path: Path) -> bytes | None:

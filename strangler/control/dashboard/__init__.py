@@ -1,0 +1,1 @@
+"""The operator's window: pages on the admin listener."""

@@ -1,0 +1,84 @@
+"""What shadows have shown, for pages that are drawn every second: read at most once in a while, however many look."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, TypeVar
+
+from strangler.control.shadow import questions, reading
+from strangler.control.shadow.reading import Filters, NoEvidenceError
+from strangler.core.settings import Settings
+
+INBOX_S = 2.0
+READY_S = 5.0  # its intervals are drawn by chance, thousands of times
+_MOST = 64
+"""Answers that are kept."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class EvidenceState:
+    """Owns the answers of the last seconds. Asked again when the settings are others: rules make states."""
+
+    _kept: dict[tuple[str, str], tuple[float, Settings, Any]] = field(default_factory=dict)
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def inbox(self, folder: Path, settings: Settings) -> list[dict[str, Any]]:
+        """All signatures, gravest first; none if nothing was ever compared."""
+
+        def ask(one: Connection) -> list[dict[str, Any]]:
+            return reading.signatures(one, questions.rules_of(settings), Filters(), reading.utc_day())
+
+        return await self._answer("inbox", "", INBOX_S, folder, settings, ask) or []
+
+    async def readiness(self, folder: Path, settings: Settings, route: str) -> dict[str, Any] | None:
+        """The verdict for a route; None if nothing was ever compared."""
+
+        def ask(one: Connection) -> dict[str, Any] | None:
+            return questions.ready(one, settings, route, reading.utc_day())
+
+        return await self._answer("ready", route, READY_S, folder, settings, ask)
+
+    async def signature(self, folder: Path, settings: Settings, name: str) -> dict[str, Any] | None:
+        """One signature with its samples, by its whole id; not kept."""
+
+        def ask(one: Connection) -> dict[str, Any] | None:
+            return questions.detail(one, settings, name, reading.utc_day())
+
+        found = await asyncio.to_thread(_read, folder, ask)
+        return found if found is not None and found["id"] == name else None
+
+    def forget(self) -> None:
+        """Something was changed: ask anew."""
+        self._kept.clear()
+
+    async def _answer(
+        self, what: str, of: str, for_s: float, folder: Path, settings: Settings, ask: Callable[[Connection], _T]
+    ) -> _T | None:
+        async with self._one_at_a_time:
+            at, under, answer = self._kept.get((what, of), (float("-inf"), None, None))
+            if under is settings and time.monotonic() - at < for_s:
+                kept: _T | None = answer
+                return kept
+            while len(self._kept) >= _MOST:
+                del self._kept[next(iter(self._kept))]
+            found = await asyncio.to_thread(_read, folder, ask)
+            self._kept[what, of] = time.monotonic(), settings, found
+            return found
+
+
+def _read(folder: Path, ask: Callable[[Connection], _T]) -> _T | None:
+    try:
+        with reading.reader(folder) as connection:
+            return ask(connection)
+    except NoEvidenceError:
+        return None
+
+
+def chosen(rows: list[dict[str, Any]], by: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows that have these values; an empty one is any."""
+    return [row for row in rows if all(not value or row[key] == value for key, value in by.items())]

@@ -1,0 +1,178 @@
+"""What each page shows. A page is a template and what it needs; the same is drawn again for whoever watches it."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from yarl import URL
+
+from strangler.control.dashboard import source, view
+from strangler.control.dashboard.evidence import EvidenceState, chosen
+from strangler.control.history import HistoryState
+from strangler.control.kill_switch import KillSwitchState
+from strangler.control.reload import ReloadState, read_text
+from strangler.control.shadow.evidence import STATES
+from strangler.control.shadow.reviews import cannot_accept
+from strangler.control.shadow.sides import sides
+from strangler.control.store import Store
+from strangler.core.compare import Severity
+from strangler.core.explain import explain
+from strangler.core.settings import Settings
+from strangler.core.snapshot import Snapshot
+from strangler.wire.described import DescriptionError, described_head
+
+MAX_SIGNATURES = 300
+"""Rows on one page."""
+
+
+class Control(Protocol):
+    """What is needed of the state of control."""
+
+    folder: Path
+    history: HistoryState
+    reload: ReloadState
+    store: Store
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def token(self) -> str | None: ...
+    @property
+    def kill_switch(self) -> KillSwitchState: ...
+    def status(self) -> dict[str, Any]: ...
+    async def snapshot(self) -> Snapshot: ...
+    async def turn_kill_switch(self, on: bool, reason: str) -> KillSwitchState: ...
+    async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The main part of a page. `is_live`: it is worth drawing it again."""
+
+    title: str
+    fragment: str
+    context: dict[str, Any] = field(default_factory=dict)
+    is_live: bool = False
+
+
+class Pages:
+    """Reads the state; changes nothing."""
+
+    def __init__(self, evidence: EvidenceState) -> None:
+        self._evidence = evidence
+
+    async def content(self, state: Control, url: URL) -> Content | None:
+        """Of a path of ours with its query; None if there is no such page."""
+        match url.parts:
+            case ("/", ""):
+                return await self._overview(state, url.query)
+            case ("/", "routes", name):
+                return await self._route(state, name, url.query)
+            case ("/", "signatures"):
+                return await self._signatures(state, url.query)
+            case ("/", "signatures", name):
+                return await self._signature(state, name, url.query)
+            case ("/", "explain"):
+                return await _explain(state, url.query)
+            case ("/", "config"):
+                return await _config(state)
+            case _:
+                return None
+
+    async def _overview(self, state: Control, query: Mapping[str, str]) -> Content:
+        rows = await self._evidence.inbox(state.folder, state.settings)
+        now, search = time.monotonic(), query.get("q", "")
+        context = {
+            "view": view.overview(state, now, rows, search),
+            "charts": view.share_charts(state.history, now),
+            "search": search,
+        }
+        return Content("Overview", "overview.html", context, is_live=True)
+
+    async def _route(self, state: Control, name: str, query: Mapping[str, str]) -> Content | None:
+        rows = await self._evidence.inbox(state.folder, state.settings)
+        ready = await self._evidence.readiness(state.folder, state.settings, name)
+        now, is_long = time.monotonic(), query.get("span") == "long"
+        long_s = view.long_span_s(state.history, now)
+        span_s, other_s = (long_s, view.SHORT_S) if is_long else (view.SHORT_S, long_s)
+        route = view.route_view(state, name, now, rows)
+        if route is None:
+            return None
+        context = {
+            "route": route,
+            "is_long": is_long,
+            "spans": [view.span_text(span_s), view.span_text(other_s)],
+            "charts": view.route_charts(state.history, now, name, span_s),
+            "ready": ready if ready and (ready["pairs"] or ready["not_comparable"]) else None,
+            "rows": chosen(rows, {"route": name})[:MAX_SIGNATURES],
+        }
+        return Content(name, "route.html", context, is_live=True)
+
+    async def _signatures(self, state: Control, query: Mapping[str, str]) -> Content:
+        by = {key: query.get(key, "") for key in ("route", "severity", "state")}
+        rows = chosen(await self._evidence.inbox(state.folder, state.settings), by)
+        context = {
+            "rows": rows[:MAX_SIGNATURES],
+            "hidden": max(0, len(rows) - MAX_SIGNATURES),
+            "chosen": by,
+            "route_names": [route.name for route in state.settings.routes if route.shadow is not None],
+            "severities": [severity.value for severity in Severity],
+            "states": STATES,
+        }
+        return Content("Differences", "signatures.html", context, is_live=True)
+
+    async def _signature(self, state: Control, name: str, query: Mapping[str, str]) -> Content | None:
+        row = await self._evidence.signature(state.folder, state.settings, name)
+        if row is None:
+            return None
+        samples, number = row["samples"], _number(query.get("sample"))
+        sample = samples[min(number, len(samples)) - 1] if samples else None
+        head, body = await asyncio.to_thread(sides, sample["answers"]) if sample else ([], [])
+        context = {
+            "row": row,
+            "number": min(number, len(samples)),
+            "sample": sample,
+            "head": head,
+            "body": body,
+            "cannot_accept": cannot_accept(row),
+        }
+        return Content(f"{row['route']} {row['path'] or row['in']}", "signature.html", context)
+
+
+def _number(text: str | None) -> int:
+    """Of a sample: 1 is the newest."""
+    return max(1, int(text[:6])) if text and text.isascii() and text.isdigit() else 1
+
+
+async def _explain(state: Control, query: Mapping[str, str]) -> Content:
+    asked = {
+        "method": query.get("method") or "GET",
+        "url": query.get("url", ""),
+        "headers": query.get("headers", ""),
+        "client": query.get("client") or "127.0.0.1",
+    }
+    context: dict[str, Any] = {"asked": asked, "answer": None, "wrong": None}
+    if asked["url"]:
+        pairs = [line.partition(":")[::2] for line in asked["headers"].splitlines() if line.strip()]
+        try:
+            head = described_head(asked["method"], asked["url"], pairs, asked["client"])
+            context["answer"] = explain(await state.snapshot(), head, state.kill_switch.on)
+        except DescriptionError as error:
+            context["wrong"] = str(error)
+    return Content("Explain", "explain.html", context)
+
+
+async def _config(state: Control) -> Content:
+    config, token = state.status()["config"], state.token
+    texts = []
+    if config["problems"]:
+        text = await asyncio.to_thread(read_text, state.reload.path)
+        if text is not None:
+            texts.append(("The file as it stands", source.lines(text, config["problems"], token)))
+    if state.reload.text is not None:
+        texts.append(("In force", source.lines(state.reload.text, config["warnings"], token)))
+    context = {"config": config, "file": str(state.reload.path), "texts": texts}
+    return Content("routes.yaml", "config.html", context, is_live=True)

@@ -1,0 +1,69 @@
+"""Templates and how figures are written. Everything that goes into a page is escaped, unless it is markup made here."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+_PLACE = {"status": "status", "header": "header", "body": ""}
+
+
+def environment() -> Environment:
+    """The templates of this package."""
+    made = Environment(
+        loader=PackageLoader("strangler.control.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "count": lambda value: f"{value:,}",
+        "rate": rate,
+        "percent": percent,
+        "share": share,
+        "ms": milliseconds,
+        "moment": moment,
+        "place": place,
+        "plain": plain_json,
+    }
+    return made
+
+
+def rate(value: float) -> str:
+    """`12.3`, `1,234`"""
+    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.1f}"
+
+
+def percent(value: float | None) -> str:
+    """`25%`, `33.3%`, `–`"""
+    return "–" if value is None else f"{round(value, 1):g}%"
+
+
+def share(value: float | None) -> str:
+    """Of a share of 0 to 1, cut and not rounded: 99.999 % must not read as 100 %."""
+    return "–" if value is None else f"{int(value * 1e5 + 1e-6) / 1e3:g}%"
+
+
+def milliseconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    value = seconds * 1000
+    return f"{value:,.0f} ms" if value >= 10 else f"{value:.1f} ms"
+
+
+def moment(at: float) -> str:
+    """`2026-11-23 08:00:00`, UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def place(row: Mapping[str, Any]) -> str:
+    """`$.items[*].price`, `header cache-control`, `status`"""
+    return " ".join(part for part in (_PLACE.get(row["in"], row["in"]), row["path"]) if part)
+
+
+def plain_json(value: Any) -> str:
+    """A value of an answer."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,338 @@
+"""The dashboard on the admin listener: who may see it, its pages, the stream that keeps them up to date, its actions.
+
+Beside the API's `Authorization: Bearer` a browser may come with a session; the API itself never takes a cookie, so that
+nothing but the forms here can be used across sites, and those carry a mark.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final
+
+import msgspec
+import structlog
+from aiohttp import web
+from yarl import URL
+
+from strangler import __version__
+from strangler.control import guard
+from strangler.control.dashboard.actions import ActionError, review, turn
+from strangler.control.dashboard.evidence import EvidenceState
+from strangler.control.dashboard.pages import Content, Control, Pages
+from strangler.control.dashboard.rendering import environment
+from strangler.control.dashboard.sessions import COOKIE, LASTS_S, SessionsState, new_cookie
+
+EVERY_S = 1.0
+"""How often a page that is watched is drawn again."""
+
+MAX_STREAMS = 50
+_BEAT_EVERY = 15
+"""Of these, so many without a change: then a comment says that the stream lives."""
+
+_WRONG_TOKEN_S = 0.5  # what each guess costs
+_NAME: Final = "page:"
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""Of every answer. No script and no style but our own files: what came from traffic could not run if it got through."""
+
+_STATIC = {
+    "dashboard.css": "text/css",
+    "dashboard.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+
+_SAID = {
+    "killed": "The kill switch is on: every request goes to legacy.",
+    "alive": "The kill switch is off: the routes decide again.",
+    "known": "Noted as known.",
+    "fixed": "Noted as fixed. If it is seen again, it is told as regressed.",
+    "accepted": "Accepted: routes.yaml has the rule.",
+}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of a browser. `is_inside`: it may see and do what is here."""
+
+    request: web.Request
+    state: Control
+    cookie: str
+    is_new: bool  # the cookie was made just now
+    is_inside: bool
+    by_session: bool
+
+    @property
+    def who(self) -> str:
+        """For the audit."""
+        return f"dashboard {self.request.remote}"
+
+
+_Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
+
+
+def is_page(request: web.Request) -> bool:
+    """True if a request is for the dashboard, which guards itself."""
+    return (request.match_info.route.name or "").startswith(_NAME)
+
+
+class Dashboard:
+    """`of`: the state behind a request."""
+
+    def __init__(self, of: Callable[[web.Request], Control]) -> None:
+        self._of = of
+        self._sessions = SessionsState()
+        self._evidence = EvidenceState()
+        self._pages = Pages(self._evidence)
+        self._templates = environment()
+        self._static = {
+            name: files("strangler.control.dashboard").joinpath("static", name).read_bytes() for name in _STATIC
+        }
+        self._streams = 0
+        self._stopping = asyncio.Event()
+
+    def attach(self, app: web.Application) -> None:
+        """Add all of it to the application of the admin listener."""
+        for path in ("/", "/routes/{name}", "/signatures", "/signatures/{name}", "/explain", "/config"):
+            self._add(app, "GET", path, self._page)
+        self._add(app, "GET", "/live", self._live)
+        self._add(app, "GET", "/static/{name}", self._file, is_open=True)
+        self._add(app, "GET", "/login", self._login_page, is_open=True)
+        self._add(app, "POST", "/login", self._login, is_open=True)
+        self._add(app, "POST", "/logout", self._logout)
+        self._add(app, "POST", "/actions/kill-switch", self._kill_switch)
+        self._add(app, "POST", "/actions/signatures/{name}", self._review)
+        app.on_shutdown.append(self._stop)
+
+    def _add(self, app: web.Application, method: str, path: str, handler: _Handler, is_open: bool = False) -> None:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await self._enter(request, handler, is_open)
+
+        name = f"{_NAME}{method}{path.replace('{name}', 'name')}".replace("/", ".").replace("-", "_")
+        app.router.add_route(method, path, answer, name=_route_name(name))
+
+    async def _stop(self, _: web.Application) -> None:
+        self._stopping.set()
+
+    # 1. Who comes in
+
+    async def _enter(self, request: web.Request, handler: _Handler, is_open: bool) -> web.StreamResponse:
+        visit = self._visit(request)
+        try:
+            answer = await self._guarded(visit, handler, is_open)
+        except ActionError as error:
+            answer = self._problem(visit, error.status, str(error))
+        except web.HTTPException as error:
+            answer = self._problem(visit, error.status, error.reason)
+        if not answer.prepared:
+            answer.headers.update(HEADERS)
+            if visit.is_new and "Set-Cookie" not in answer.headers and COOKIE not in answer.cookies:
+                _set_cookie(visit.request, answer, visit.cookie)
+        return answer
+
+    def _visit(self, request: web.Request) -> Visit:
+        state = self._of(request)
+        cookie, token = request.cookies.get(COOKIE, ""), state.token
+        by_session = token is not None and bool(cookie) and self._sessions.holds(cookie, token)
+        return Visit(
+            request=request,
+            state=state,
+            cookie=cookie or new_cookie(),
+            is_new=not cookie,
+            is_inside=by_session or guard.has_token(token, request.headers),
+            by_session=by_session,
+        )
+
+    async def _guarded(self, visit: Visit, handler: _Handler, is_open: bool) -> web.StreamResponse:
+        request = visit.request
+        refused = guard.foreign(visit.state.token, request.method, request.headers)
+        if refused is not None:
+            return self._problem(visit, *refused)
+        if not visit.is_inside and not is_open:
+            return self._turned_away(visit)
+        if request.method == "POST":
+            await self._check_form(visit)
+        return await handler(visit)
+
+    def _turned_away(self, visit: Visit) -> web.Response:
+        request = visit.request
+        if request.method == "GET" and request.path != "/live":
+            return _see(URL("/login").with_query(next=str(request.rel_url)))
+        return self._problem(visit, 401, "Your session has ended. Log in again.")
+
+    async def _check_form(self, visit: Visit) -> None:
+        """A form that another site made our operator's browser send does not know the mark."""
+        if visit.state.token is not None and not visit.by_session and visit.is_inside:
+            return  # came with the token itself, which no browser adds by itself
+        form = await visit.request.post()
+        if not self._sessions.is_ours(visit.cookie, _text(form, "mark")):
+            raise ActionError(403, "This form is too old, or no page of ours made it. Go back, reload, and try again.")
+
+    # 2. Pages
+
+    async def _page(self, visit: Visit) -> web.Response:
+        content = await self._pages.content(visit.state, visit.request.rel_url)
+        if content is None:
+            return self._problem(visit, 404, "There is none of that name.")
+        return self._whole(visit, content)
+
+    def _whole(self, visit: Visit, content: Content, status: int = 200) -> web.Response:
+        said = visit.request.query.get("said", "")
+        text = self._templates.get_template("base.html").render(
+            content.context,
+            fragment=content.fragment,
+            title=content.title,
+            live=content.is_live,
+            version=__version__,
+            path=visit.request.path,
+            here=str(visit.request.rel_url.without_query_params("said")),
+            mark=self._sessions.mark(visit.cookie),
+            is_inside=visit.is_inside,
+            can_leave=visit.by_session,
+            said=_SAID.get(said),
+            said_kind="bad" if said == "killed" else "",
+        )
+        return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
+
+    def _problem(self, visit: Visit, status: int, detail: str) -> web.Response:
+        heading = {401: "Logged out", 403: "Refused", 404: "Not found"}.get(status, "That did not work")
+        return self._whole(visit, Content(heading, "problem.html", {"heading": heading, "detail": detail}), status)
+
+    async def _file(self, visit: Visit) -> web.Response:
+        name = visit.request.match_info["name"]
+        if name not in self._static:
+            return self._problem(visit, 404, "There is none of that name.")
+        return web.Response(body=self._static[name], content_type=_STATIC[name], charset="utf-8")
+
+    async def _live(self, visit: Visit) -> web.StreamResponse:
+        """Server-sent events: `content`, the main part of a page as a JSON string, whenever it has changed."""
+        if self._streams >= MAX_STREAMS:
+            return self._problem(visit, 503, f"{MAX_STREAMS} pages are watched already.")
+        answer = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
+        await answer.prepare(visit.request)
+        self._streams += 1
+        try:
+            await self._watch(visit, answer, URL(visit.request.query.get("of", "/")))
+        except ConnectionError:  # the browser has gone
+            pass
+        finally:
+            self._streams -= 1
+        return answer
+
+    async def _watch(self, visit: Visit, answer: web.StreamResponse, url: URL) -> None:
+        shown, beats = "", 0
+        while not self._stopping.is_set():
+            if not self._visit(visit.request).is_inside:
+                await answer.write(b"event: leave\ndata: \n\n")
+                return
+            html = await self._fragment(visit, url)
+            beats += 1
+            if html is not None and html != shown:
+                shown, beats = html, 0
+                await answer.write(b"event: content\ndata: %b\n\n" % msgspec.json.encode(html))
+            elif beats >= _BEAT_EVERY:
+                beats = 0
+                await answer.write(b": still here\n\n")
+            await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(EVERY_S):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    async def _fragment(self, visit: Visit, url: URL) -> str | None:
+        content = await self._pages.content(visit.state, url)
+        if content is None or not content.is_live:
+            return None
+        return self._templates.get_template(content.fragment).render(
+            content.context, mark=self._sessions.mark(visit.cookie)
+        )
+
+    # 3. In and out
+
+    async def _login_page(self, visit: Visit) -> web.Response:
+        target = _local(visit.request.query.get("next", "/"))
+        if visit.is_inside:
+            return _see(target)
+        return self._whole(visit, Content("Log in", "login.html", {"next": str(target)}))
+
+    async def _login(self, visit: Visit) -> web.Response:
+        form, token = await visit.request.post(), visit.state.token
+        if not guard.has_token(token, {"Authorization": f"Bearer {_text(form, 'token')}"}):
+            log.warning("dashboard.login_refused", client=visit.request.remote)
+            await asyncio.sleep(_WRONG_TOKEN_S)
+            raise ActionError(403, "That is not the token.")
+        answer = _see(_local(_text(form, "next")))
+        if token is not None:
+            self._sessions.end(visit.cookie)
+            _set_cookie(visit.request, answer, self._sessions.begin(token))
+            await visit.state.audit(visit.who, "login", "", "", "")
+        return answer
+
+    async def _logout(self, visit: Visit) -> web.Response:
+        self._sessions.end(visit.cookie)
+        await visit.state.audit(visit.who, "logout", "", "", "")
+        answer = _see(URL("/login"))
+        _set_cookie(visit.request, answer, new_cookie())
+        return answer
+
+    # 4. Actions
+
+    async def _kill_switch(self, visit: Visit) -> web.Response:
+        form = await visit.request.post()
+        on = _text(form, "on") == "1"
+        await turn(visit.state, on, _text(form, "reason"), visit.who)
+        return _see(URL("/").with_query(said="killed" if on else "alive"))
+
+    async def _review(self, visit: Visit) -> web.Response:
+        form, name = await visit.request.post(), visit.request.match_info["name"]
+        said = {key: _text(form, key) for key in ("state", "owner", "why", "until")}
+        await review(visit.state, self._evidence, name, said, visit.who)
+        return _see((URL("/signatures") / name).with_query(said=said["state"]))
+
+
+def _route_name(text: str) -> str:
+    """aiohttp takes words parted by dots or colons."""
+    return text.replace("..", ".").rstrip(".")
+
+
+def _text(form: Mapping[str, Any], key: str) -> str:
+    value = form.get(key, "")
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _see(target: URL) -> web.Response:
+    return web.Response(status=303, headers={"Location": str(target)})
+
+
+def _local(text: str) -> URL:
+    """A path here, or the overview: a link to the login page must not lead elsewhere."""
+    try:
+        url = URL(text)
+    except ValueError:
+        return URL("/")
+    is_here = text.startswith("/") and not text.startswith("//") and "\\" not in text and not url.is_absolute()
+    return url if is_here and text.isprintable() else URL("/")
+
+
+def _set_cookie(request: web.Request, answer: web.StreamResponse, cookie: str) -> None:
+    """Sent to this site only, by its own pages only, and never shown to a script."""
+    is_secure = request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
+    answer.set_cookie(
+        COOKIE, cookie, max_age=int(LASTS_S), path="/", secure=is_secure, httponly=True, samesite="Strict"
+    )

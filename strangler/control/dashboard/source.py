@@ -1,0 +1,42 @@
+"""routes.yaml as the page shows it: line by line, problems at their lines, secrets left out."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from strangler.core.compare.secrets import is_secret_name
+
+_ASSIGNED = re.compile(r"""([\w-]+)(["']?\s*:\s+)("[^"]*"|'[^']*'|[^\s,}\]#]+)""")
+_HIDDEN = "••••"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    text: str
+    problems: tuple[str, ...]
+
+
+def lines(text: str, problems: Sequence[str], token: str | None) -> list[Line]:
+    """`problems`: as `strangler check` prints them; those without a line are not shown here."""
+    by_line: dict[int, list[str]] = {}
+    for problem in problems:
+        found = re.match(r".*?:(\d+):(\d+): (.*)", problem)
+        if found is not None:
+            by_line.setdefault(int(found[1]), []).append(found[3])
+    return [
+        Line(_without_secrets(line, token), tuple(by_line.get(number, ())))
+        for number, line in enumerate(text.splitlines(), 1)
+    ]
+
+
+def _without_secrets(line: str, token: str | None) -> str:
+    """What a name gives away, and the token wherever it stands. A variable tells nothing and stays."""
+
+    def hide(found: re.Match[str]) -> str:
+        name, between, value = found.groups()
+        if not is_secret_name(name) or value.strip("\"'").startswith("${") or value.startswith(("{", "[")):
+            return found[0]
+        return f"{name}{between}{_HIDDEN}"
+
+    hidden = _ASSIGNED.sub(hide, line)
+    return hidden.replace(token, _HIDDEN) if token else hidden

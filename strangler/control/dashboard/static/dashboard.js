@@ -1,0 +1,77 @@
+"use strict";
+// Keeps the page up to date: the server sends the content anew when it has changed, and what differs is put in its
+// place, so that focus, selection and what somebody is typing stay.
+
+(() => {
+  const content = document.getElementById("content");
+  const told = document.getElementById("live");
+  const KEPT = new Set(["INPUT", "TEXTAREA", "SELECT"]);
+
+  const sameKind = (one, other) =>
+    one.nodeType === other.nodeType && one.nodeName === other.nodeName && (one.id || "") === (other.id || "");
+
+  const fitAttributes = (old, fresh) => {
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name) && !(old.nodeName === "DETAILS" && name === "open")) old.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+  };
+
+  const fit = (old, fresh) => {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+      return;
+    }
+    if (old.hasAttribute("data-still") || old.isEqualNode(fresh)) return;
+    fitAttributes(old, fresh);
+    if (KEPT.has(old.nodeName) && old.type !== "hidden") return;
+    fitChildren(old, fresh);
+  };
+
+  const fitChildren = (old, fresh) => {
+    const wanted = [...fresh.childNodes];
+    let at = old.firstChild;
+    for (const next of wanted) {
+      if (at && sameKind(at, next)) {
+        const following = at.nextSibling;
+        fit(at, next);
+        at = following;
+      } else {
+        old.insertBefore(document.importNode(next, true), at);
+      }
+    }
+    while (at) {
+      const following = at.nextSibling;
+      at.remove();
+      at = following;
+    }
+  };
+
+  const show = (html) => {
+    const fresh = document.createElement("template");
+    fresh.innerHTML = html; // written by the server, which has escaped all that came from traffic
+    fitChildren(content, fresh.content);
+  };
+
+  const say = (text, isStale) => {
+    if (!told) return;
+    told.textContent = text;
+    told.classList.toggle("stale", isStale);
+  };
+
+  if (content && content.dataset.live && "EventSource" in window) {
+    const stream = new EventSource(content.dataset.live);
+    stream.onopen = () => say("live", false);
+    stream.onerror = () => say("not connected; trying again", true);
+    stream.addEventListener("content", (event) => show(JSON.parse(event.data)));
+    stream.addEventListener("leave", () => {
+      stream.close();
+      location.reload();
+    });
+    addEventListener("pagehide", () => stream.close());
+  } else {
+    say("", false);
+  }
+})();

@@ -1,0 +1,301 @@
+"""What the pages show, as values: from the status that the API tells, the course of traffic, and the inbox."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from markupsafe import Markup
+
+from strangler.control.dashboard.charts import Chart, svg
+from strangler.control.history import HistoryState, Point, Recent
+from strangler.core.plan import Arm
+from strangler.core.settings import RouteSettings, Settings
+
+MAX_ROWS = 200
+"""Routes on one page; a search finds the others."""
+
+SHORT_S = 300
+"""What a chart by the second spans; its points stand for five seconds."""
+
+_LONG_S = {3600: 1, 6 * 3600: 2, 86400: 5}
+"""What charts by the minute may span, and the minutes that a point stands for."""
+
+_OPEN_STATES = frozenset({"new", "known", "regressed"})
+_GRAVITY = {"open": 3, "half_open": 2, "closed": 1, "disabled": 0}
+
+
+class Watched(Protocol):
+    """What is needed of the state of control."""
+
+    history: HistoryState
+
+    @property
+    def settings(self) -> Settings: ...
+    def status(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArmView:
+    """One arm of a route."""
+
+    requests: int
+    recent: Recent
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """One row of the overview."""
+
+    name: str
+    match: str
+    candidate: str
+    percent: float
+    is_enabled: bool
+    legacy: ArmView
+    candidate_arm: ArmView
+    breaker: str  # the worst of the upstreams that it can go to beside legacy
+    breaker_reason: str | None
+    in_flight: int
+    waiting: int
+    room: int | None  # the bulkhead's
+    compared: int
+    match_share: float | None
+    stopped: str | None  # why its shadows are
+    open_signatures: int
+    breaking: int  # of those
+
+    @property
+    def requests(self) -> int:
+        return self.legacy.requests + self.candidate_arm.requests
+
+
+@dataclass(frozen=True, slots=True)
+class ShareView:
+    """How much of all traffic the candidates serve; None where there is none. In percent."""
+
+    now: float | None
+    since_start: float | None
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    status: dict[str, Any]
+    routes: Sequence[RouteView]
+    hidden: int  # routes that are not shown
+    unrouted: ArmView
+    share: ShareView
+    alarms: Sequence[str]
+
+
+def overview(state: Watched, now: float, rows: Sequence[Mapping[str, Any]], search: str = "") -> Overview:
+    """`rows`: the inbox. `search`: only routes whose name or match has it."""
+    status = state.status()
+    routes = route_views(state, status, now, rows)
+    found = [route for route in routes if search.lower() in f"{route.name} {route.match}".lower()]
+    unrouted = ArmView(status["unrouted"]["requests"]["legacy"], state.history.recent(now, "", Arm.LEGACY.value))
+    return Overview(
+        status, found[:MAX_ROWS], len(found) - len(found[:MAX_ROWS]), unrouted, _share(state, now, routes, unrouted),
+        _alarms(status),
+    )  # fmt: skip
+
+
+def route_view(state: Watched, name: str, now: float, rows: Sequence[Mapping[str, Any]]) -> RouteView | None:
+    """Of the route of that name; None if there is none."""
+    status = state.status()
+    status["routes"] = [told for told in status["routes"] if told["name"] == name]
+    return next(iter(route_views(state, status, now, rows)), None)
+
+
+def route_views(
+    state: Watched, status: Mapping[str, Any], now: float, rows: Sequence[Mapping[str, Any]]
+) -> list[RouteView]:
+    """In the order of routes.yaml."""
+    upstreams = {upstream["name"]: upstream for upstream in status["upstreams"]}
+    still_open = [row for row in rows if row["state"] in _OPEN_STATES and not row["is_noise"]]
+    opened = Counter(row["route"] for row in still_open)
+    breaking = Counter(row["route"] for row in still_open if row["severity"] == "breaking")
+    by_name = {route.name: route for route in state.settings.routes}
+    views = []
+    for told in status["routes"]:
+        route = by_name[told["name"]]
+        worst = max((upstreams[name] for name in _upstream_names(route)), key=lambda one: _GRAVITY[one["breaker"]])
+        bulkhead = state.settings.upstreams[worst["name"]].bulkhead
+        arms = {
+            arm: ArmView(told["requests"][arm.value], state.history.recent(now, route.name, arm.value)) for arm in Arm
+        }
+        compared, share = _match_share(told["shadow"])
+        views.append(
+            RouteView(
+                name=route.name,
+                match=told["match"],
+                candidate=told["candidate"] or "aggregate",
+                percent=told["percent"],
+                is_enabled=told["enabled"],
+                legacy=arms[Arm.LEGACY],
+                candidate_arm=arms[Arm.CANDIDATE],
+                breaker=worst["breaker"],
+                breaker_reason=worst["breaker_reason"],
+                in_flight=worst["in_flight"],
+                waiting=worst["waiting"],
+                room=bulkhead.in_flight if bulkhead else None,
+                compared=compared,
+                match_share=share,
+                stopped=told["shadow"]["stopped"] if told["shadow"] else None,
+                open_signatures=opened[route.name],
+                breaking=breaking[route.name],
+            )
+        )
+    return views
+
+
+def _upstream_names(route: RouteSettings) -> list[str]:
+    if route.candidate is not None:
+        return [route.candidate]
+    return [part.upstream for part in route.aggregate or ()]
+
+
+def _match_share(shadow: Mapping[str, Any] | None) -> tuple[int, float | None]:
+    """Comparable pairs of this run, and the share of those that match or differ as accepted."""
+    if shadow is None:
+        return 0, None
+    of = shadow["comparisons"]
+    good, compared = of["match"] + of["accepted"], of["match"] + of["accepted"] + of["mismatch"]
+    return compared, good / compared if compared else None
+
+
+def _share(state: Watched, now: float, routes: Sequence[RouteView], unrouted: ArmView) -> ShareView:
+    rates = {arm: state.history.recent(now, None, arm.value).rate for arm in Arm}
+    candidate = sum(route.candidate_arm.requests for route in routes)
+    legacy = sum(route.legacy.requests for route in routes) + unrouted.requests
+    return ShareView(
+        _percent(rates[Arm.CANDIDATE], rates[Arm.LEGACY]), _percent(candidate, legacy), sum(rates.values())
+    )
+
+
+def _percent(part: float, rest: float) -> float | None:
+    return 100 * part / (part + rest) if part + rest else None
+
+
+def _alarms(status: Mapping[str, Any]) -> list[str]:
+    """What is wrong, gravest first; the kill switch and routes.yaml have places of their own."""
+    alarms = [f"{part}: {problem}" for part, problem in status["problems"].items()]
+    silent = [worker for worker in status["workers"] if not worker["is_connected"]]
+    if not status["workers"] or silent:
+        alarms.append(f"{len(status['workers']) - len(silent)} of {len(status['workers'])} workers are connected")
+    if status["is_draining"]:
+        alarms.append("draining: no new connections are taken")
+    if status["config"]["needs_restart"]:
+        alarms.append(f"needs a restart to take effect: {', '.join(status['config']['needs_restart'])}")
+    for upstream in status["upstreams"]:
+        if upstream["breaker"] == "open":
+            alarms.append(f"breaker of {upstream['name']} is open: {upstream['breaker_reason'] or 'too many failures'}")
+        bad = [url for url, told in upstream["endpoints"].items() if told == "unhealthy"]
+        if bad:
+            alarms.append(f"{upstream['name']}: unhealthy: {', '.join(bad)}")
+    return alarms
+
+
+# Charts
+
+
+def long_span_s(history: HistoryState, now: float) -> int:
+    """An hour, six hours or a day: the least that holds all there is."""
+    return next((span_s for span_s in _LONG_S if history.age_s(now) <= span_s), max(_LONG_S))
+
+
+def span_text(span_s: int) -> str:
+    """`last 5 minutes`, `last hour`, `last 6 hours`"""
+    if span_s < 3600:
+        return f"last {span_s // 60} minutes"
+    return "last hour" if span_s == 3600 else f"last {span_s // 3600} hours"
+
+
+def share_charts(history: HistoryState, now: float) -> list[tuple[str, Markup]]:
+    """Title and picture: the candidates' share of all traffic, lately and over a longer time."""
+    charts = []
+    for span_s in (SHORT_S, long_span_s(history, now)):
+        title, series = span_text(span_s), {"candidate": _shares(*_grouped(history, now, None, span_s))}
+        charts.append(
+            (title, svg(Chart(f"Share of traffic served by candidates, {title}", series, span_s, _percent_text, 100)))
+        )
+    return charts
+
+
+def route_charts(history: HistoryState, now: float, route: str, span_s: int) -> list[tuple[str, Markup]]:
+    """Of one route: requests, errors and times of both arms, and the candidate's share."""
+    legacy, candidate = _grouped(history, now, route, span_s)
+    slot_s = _slots(span_s) * (1 if span_s == SHORT_S else 60)
+
+    def both(of: Callable[[Point], float | None]) -> dict[str, list[tuple[float, float | None]]]:
+        return {
+            Arm.LEGACY.value: [(one.age_s, of(one)) for one in legacy],
+            Arm.CANDIDATE.value: [(one.age_s, of(one)) for one in candidate],
+        }
+
+    charts = (
+        ("requests per second", both(lambda one: one.requests / slot_s), _rate_text, None),
+        ("answered with 5xx", both(_error_percent), _percent_text, None),
+        ("95th percentile", both(lambda one: None if one.p95_s is None else 1000 * one.p95_s), _ms_text, None),
+        ("share served by the candidate", {"candidate": _shares(legacy, candidate)}, _percent_text, 100.0),
+    )
+    return [
+        (title, svg(Chart(f"{title} of {route}", series, span_s, text, top))) for title, series, text, top in charts
+    ]
+
+
+def _grouped(history: HistoryState, now: float, route: str | None, span_s: int) -> tuple[list[Point], list[Point]]:
+    """Of legacy and of the candidate, as far back as the history reaches."""
+    take = history.seconds if span_s == SHORT_S else history.minutes
+    most = min(float(span_s), history.age_s(now) + 1)
+
+    def points(arm: Arm) -> list[Point]:
+        return _groups([one for one in take(now, route, arm.value) if one.age_s <= most], _slots(span_s))
+
+    return points(Arm.LEGACY), points(Arm.CANDIDATE)
+
+
+def _slots(span_s: int) -> int:
+    return _LONG_S.get(span_s, 5)
+
+
+def _groups(points: Sequence[Point], size: int) -> list[Point]:
+    """Of so many points one, its time the worst of them; aligned at the newest."""
+    found = []
+    for end in range(len(points), 0, -size):
+        part = points[max(0, end - size) : end]
+        times = [one.p95_s for one in part if one.p95_s is not None]
+        found.append(
+            Point(
+                part[-1].age_s,
+                sum(one.requests for one in part),
+                sum(one.errors for one in part),
+                max(times, default=None),
+            )
+        )
+    return found[::-1]
+
+
+def _shares(legacy: Sequence[Point], candidate: Sequence[Point]) -> list[tuple[float, float | None]]:
+    """The candidate's share at each age, in percent."""
+    requests = {one.age_s: one.requests for one in legacy}
+    served = {one.age_s: one.requests for one in candidate}
+    ages = sorted({*requests, *served}, reverse=True)
+    return [(age, _percent(served.get(age, 0), requests.get(age, 0))) for age in ages]
+
+
+def _error_percent(point: Point) -> float | None:
+    return 100 * point.errors / point.requests if point.requests else None
+
+
+def _percent_text(value: float) -> str:
+    return f"{value:g}%"
+
+
+def _rate_text(value: float) -> str:
+    return f"{value:g}"
+
+
+def _ms_text(value: float) -> str:
+    return f"{value:g} ms"
