@@ -15,9 +15,10 @@ HOT_PATH = {
         "result", "routes", "snapshot", "split", "window",
     ),
     "wire": (
-        "body", "chunked", "client", "exchange", "memo", "outbox", "parse", "pool", "request", "story", "upstream",
+        "asker", "body", "chunked", "client", "exchange", "memo", "outbox", "parse", "pool", "request", "story",
+        "upstream",
     ),
-    "worker": ("attempt", "call", "handler", "heads", "record"),
+    "worker": ("aggregate", "attempt", "call", "handler", "heads", "record", "retries"),
 }  # fmt: skip
 
 IS_COMPILED = os.environ.get("STRANGLER_COMPILE") == "1"

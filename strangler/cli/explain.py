@@ -75,11 +75,16 @@ def _lines(answer: Explanation) -> str:
         "arm": _arm(answer),
         "upstream": answer["upstream"] or "none",
         "path": answer["path"] or "none",
+        **{
+            f"part {part['name']}": f"{part['upstream']} {part['path']}{'' if part['required'] else ' (optional)'}"
+            for part in answer["parts"] or ()
+        },
         "bucket": answer["bucket"] if answer["bucket"] is not None else "none",
         "shadow": _shadow(answer),
         "reason": answer["detail"],
     }
-    return "\n".join(f"{name:<8}  {value}" for name, value in shown.items())
+    width = max(8, *map(len, shown))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in shown.items())
 
 
 def _arm(answer: Explanation) -> str:

@@ -105,7 +105,7 @@ def _health(health: schema.Health | None) -> settings.HealthSettings | None:
 def _route(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings]) -> settings.RouteSettings:
     return settings.RouteSettings(
         name=route.name,
-        match=_match(route.match),
+        match=_match(route),
         candidate=route.candidate,
         aggregate=_aggregate(route.aggregate),
         enabled=route.enabled,
@@ -119,11 +119,12 @@ def _route(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings])
     )
 
 
-def _match(match: schema.Match) -> settings.MatchSettings:
+def _match(route: schema.Route) -> settings.MatchSettings:
+    match = route.match
     return settings.MatchSettings(
         prefix=match.prefix,
         path=match.path,
-        methods=match.methods,
+        methods=route.methods,
         host=None if match.host is None else match.host.lower(),
         headers=_lower(match.headers),
         query=match.query,

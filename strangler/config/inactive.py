@@ -15,7 +15,6 @@ INACTIVE: tuple[str, ...] = (
     "upstreams.*.breaker",
     "upstreams.*.retry",
     "upstreams.*.health",
-    "routes[].aggregate",
     "routes[].fallback",
 )
 

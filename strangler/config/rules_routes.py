@@ -11,6 +11,7 @@ from strangler.config.notes import Notes
 from strangler.config.rules_upstreams import is_name
 from strangler.config.scalars import SAFE_METHODS, did_you_mean, words
 from strangler.config.urls import is_loopback
+from strangler.core.aggregate import METHODS as AGGREGATED
 from strangler.core.plan import LEGACY
 
 
@@ -118,6 +119,13 @@ def _is_put_together(route: schema.Route, loc: Loc, notes: Notes, context: _Cont
     here = (*loc, "aggregate")
     if not route.aggregate and not notes.has_lost(here):
         notes.error(here, "aggregate has no parts", "add `field: {upstream: …, path: …}` for each service", key=True)
+    others = [method for method in route.match.methods if method not in AGGREGATED]
+    if others:
+        notes.error(
+            (*loc, "match", "methods"),
+            f"match.methods has {_listed(others)}, and an aggregate answers {_listed(AGGREGATED)}",
+            "take it out; what the route does not match goes to legacy",
+        )
     known = patterns.names(route.match.path or route.match.prefix or "")
     for name, part in route.aggregate.items():
         _is_known(part.upstream, (*here, name, "upstream"), notes, context)
@@ -344,11 +352,11 @@ def _can_be_reached(file: schema.File, notes: Notes) -> None:
     """
     groups: dict[Group, list[int]] = {}
     for index, route in enumerate(file.routes):
-        groups.setdefault(_group(route.match, index, notes), []).append(index)
+        groups.setdefault(_group(route, index, notes), []).append(index)
     for indices in groups.values():
         taken: dict[str, int] = {}
         for index in indices:
-            methods = file.routes[index].match.methods
+            methods = file.routes[index].methods
             wanted = methods or ("",)
             if all(method in taken for method in wanted):
                 _unreachable(file, index, sorted({taken[method] for method in wanted}), notes)
@@ -356,7 +364,8 @@ def _can_be_reached(file: schema.File, notes: Notes) -> None:
                 taken.setdefault(method, index)
 
 
-def _group(match: schema.Match, index: int, notes: Notes) -> Group:
+def _group(route: schema.Route, index: int, notes: Notes) -> Group:
+    match = route.match
     if notes.has_lost(("routes", index, "match")):
         return (index,)
     return (
@@ -364,7 +373,7 @@ def _group(match: schema.Match, index: int, notes: Notes) -> Group:
         _canonical(match),
         frozenset((name.lower(), value) for name, value in match.headers),
         frozenset(match.query),
-        bool(match.methods),
+        bool(route.methods),
     )
 
 
@@ -377,8 +386,8 @@ def _unreachable(file: schema.File, index: int, others: list[int], notes: Notes)
     names = " and ".join(
         f"route '{file.routes[other].name}' (line {notes.line(('routes', other))})" for other in others
     )
-    own, loc = set(file.routes[index].match.methods), ("routes", index, "match")
-    if len(others) == 1 and set(file.routes[others[0]].match.methods) == own:
+    own, loc = set(file.routes[index].methods), ("routes", index, "match")
+    if len(others) == 1 and set(file.routes[others[0]].methods) == own:
         notes.error(
             loc, f"it matches exactly what {names} matches", "take one of them out, or add a condition", key=True
         )

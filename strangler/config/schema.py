@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from strangler.config import types as t
 from strangler.config.types import LIST, Switchable, Unwritten, leaf, whole, word
+from strangler.core.aggregate import METHODS as AGGREGATED
 from strangler.core.settings import Address
 
 REQUIRED: Any = ...
@@ -76,7 +77,7 @@ class Log(Section):
     format: Annotated[Literal["auto", "console", "json", "combined"], *word("auto", "console", "json", "combined")] = (
         key(
             "auto",
-            "`auto` is `console` on a terminal, else `json`; `combined`: requests as Apache tells them, the rest as JSON.",
+            "`auto`: `console` on a terminal, else `json`. `combined`: requests as Apache tells them, others as JSON.",
             "json",
         )
     )
@@ -397,6 +398,11 @@ class Route(Section):
     )
     compare: Compare = key(Compare, "How answers are compared.", '{redact: ["$..email"]}')
     gate: Gate = key(Gate, "What comparisons must show before the route is called ready.", "{min_pairs: 500}")
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Those that match; empty: any. An aggregate only answers some, and leaves the others to legacy."""
+        return AGGREGATED if self.aggregate is not None and not self.match.methods else self.match.methods
 
 
 def _version(text: str) -> int:

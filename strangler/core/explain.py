@@ -5,11 +5,21 @@ from typing import TypedDict
 from strangler.core.decide import shadow_percent
 from strangler.core.head import RequestHead
 from strangler.core.path import Oddity
-from strangler.core.plan import BUCKETS, Arm, Plan, Reason
+from strangler.core.plan import AGGREGATE, BUCKETS, Arm, Plan, Reason
 from strangler.core.rewrite import rewrite_target
 from strangler.core.routes import Route
 from strangler.core.settings import StickySource
 from strangler.core.snapshot import Snapshot
+
+
+class ExplainedPart(TypedDict):
+    """One part of an aggregate."""
+
+    name: str
+    upstream: str
+    path: str
+    """As the upstream sees it, without the client's query."""
+    required: bool
 
 
 class Explanation(TypedDict):
@@ -24,6 +34,8 @@ class Explanation(TypedDict):
     bucket: int | None
     path: str | None
     """As the upstream sees it, without the query; None if the request is refused."""
+    parts: list[ExplainedPart] | None
+    """Who is asked, if several answer together."""
     shadow: bool
     """True if a copy may go to the other arm."""
     shadow_percent: float
@@ -44,6 +56,7 @@ def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False) -> Expl
         reason=plan.reason.value,
         bucket=plan.bucket,
         path=None if is_refused else _path(snapshot, plan, head),
+        parts=None if is_refused or plan.upstream != AGGREGATE else _parts(snapshot, plan, head),
         shadow=percent > 0,
         shadow_percent=percent,
         detail=_detail(snapshot, plan, head),
@@ -62,10 +75,26 @@ def _shadow_percent(plan: Plan, head: RequestHead) -> float:
 
 def _path(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
     """The path of the target that goes out, to the first URL of the upstream if it has several."""
-    upstream = snapshot.settings.upstreams.get(plan.upstream)
-    base = upstream.urls[0].path.encode() if upstream else b""
     rewrite = plan.route.rewrite if plan.route and plan.arm is Arm.CANDIDATE else None
-    return _text(rewrite_target(head.path, rewrite, base))
+    return _text(rewrite_target(head.path, rewrite, _base(snapshot, plan.upstream)))
+
+
+def _parts(snapshot: Snapshot, plan: Plan, head: RequestHead) -> list[ExplainedPart]:
+    assert plan.route is not None
+    return [
+        ExplainedPart(
+            name=part.name,
+            upstream=part.upstream,
+            path=_text(rewrite_target(part.target(head.path, None), None, _base(snapshot, part.upstream))),
+            required=part.is_required,
+        )
+        for part in plan.route.parts
+    ]
+
+
+def _base(snapshot: Snapshot, name: str) -> bytes:
+    upstream = snapshot.settings.upstreams.get(name)
+    return upstream.urls[0].path.encode() if upstream else b""
 
 
 def _detail(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:

@@ -82,6 +82,12 @@ def problem_of(fault: Fault, retry_after_s: float | None = None) -> Problem:
     return problem._replace(retry_after_s=max(1, -int(-retry_after_s // 1)))
 
 
+def part_problem(status: int, retry_after_s: float | None = None) -> Problem:
+    """The answer for a request of which a required part was answered, but not with what was needed."""
+    wait_s = None if retry_after_s is None or status != 503 else max(1, -int(-retry_after_s // 1))
+    return Problem(status, Fault.BAD_RESPONSE, "A service that answers in part failed.", wait_s)
+
+
 def render(problem: Problem, request_id: str, date: bytes, *, close: bool, bodyless: bool) -> bytes:
     """The whole answer, head and body. `bodyless`: it answers a HEAD request."""
     body = json.dumps(

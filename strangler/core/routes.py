@@ -12,6 +12,7 @@ method, number of headers, number of query parameters, first in the file. All of
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_to_bytes
 
+from strangler.core.aggregate import Part
 from strangler.core.head import RequestHead
 from strangler.core.match import Conditions, encode_fields
 from strangler.core.path import (
@@ -57,6 +58,7 @@ class Route:
         "methods",
         "name",
         "override",
+        "parts",
         "rewrite",
         "settings",
         "shadow",
@@ -78,6 +80,7 @@ class Route:
         self.split = Split(split_settings)
         self.shadow = ShadowShare(shadow.percent, shadow.methods, shadow.of) if shadow and shadow.percent else None
         self.rewrite = _rewrite(settings)
+        self.parts = tuple(Part(part, match) for part in settings.aggregate or ())
         self.is_moved = is_moved or self.rewrite is not None  # the candidate sees another path than the client
         self._plans = {
             (arm, reason): Plan(self, arm, self.upstream if arm is Arm.CANDIDATE else LEGACY, reason)
@@ -160,6 +163,8 @@ class RoutingTable:
                     return reading
             elif self.find(head, reading) is not route:
                 return Oddity.READINGS_DIFFER
+        if route is not None and route.parts:
+            return Oddity.READINGS_DIFFER  # its names are put into other paths: they must mean one thing
         if route is not None and route.is_moved and not (route.rewrite or _AS_IS).is_safe(path):
             return Oddity.CLIMBS
         return route

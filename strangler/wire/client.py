@@ -16,6 +16,7 @@ from strangler.core.headers import ForwardedFields
 from strangler.core.problem import Problem
 from strangler.core.settings import LimitSettings
 from strangler.core.trust import TrustedProxies
+from strangler.wire.asker import Asker
 from strangler.wire.body import Body
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.clock import now
@@ -77,12 +78,12 @@ class ClientPort:
         self.outbox = Outbox(loop)
         self.is_draining = False
         self.connections: set[ClientConnection] = set()
-        self.active: set[ClientConnection] = set()
+        self.active: set[Asker] = set()
         """Those with a request under way: looked at by `sweep_active` many times a second."""
 
     def sweep_active(self, now: float) -> None:
-        for connection in [c for c in self.active if c.deadline < now]:
-            connection.expire(now)
+        for asker in [a for a in self.active if a.deadline < now]:
+            asker.expire(now)
 
     def sweep_all(self, now: float) -> None:
         for connection in [c for c in self.connections if c.deadline < now]:
@@ -111,7 +112,7 @@ class ClientPort:
             connection.transport.abort()
 
 
-class ClientConnection:
+class ClientConnection(Asker):
     """Reads requests, writes answers. `worker/handler.py` tells what happens in between.
 
     An `asyncio.Protocol` in all but the base class, which a compiled class cannot have.
@@ -128,18 +129,13 @@ class ClientConnection:
         "_receive",
         "_remaining",
         "_tunnel",
-        "deadline",
-        "forwarded",
         "is_closed",
         "peer_ip",
-        "port",
         "request",
-        "story",
         "transport",
     )
 
     transport: asyncio.Transport
-    forwarded: ForwardedFields
 
     def __init__(self, port: ClientPort) -> None:
         self.port = port

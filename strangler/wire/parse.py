@@ -110,6 +110,21 @@ class Section:
         section.named = frozenset()
         return section
 
+    def bodyless(self, dropped: frozenset[bytes], added: RawHeaders) -> "Section":
+        """The section of a request of our own for the same client: without a body, and with other fields."""
+        section = Section()
+        section._lines = {}
+        section.headers = [field for field in self.headers if field[0].lower() not in dropped] + added
+        section.fields = self.fields
+        section.framing = NO_BODY
+        section.is_chunked = section.has_upgrade = False
+        section.is_http10 = self.is_http10
+        section.keep_alive = True
+        section.host = self.host
+        section.host_value = self.host_value
+        section.named = self.named
+        return section
+
     def lines(self, dropped: frozenset[bytes]) -> bytes:
         """The fields but for those in `dropped` and those named by Connection, as lines in the order received."""
         lines = self._lines.get(dropped)

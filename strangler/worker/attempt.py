@@ -32,7 +32,7 @@ class Attempt(Exchange):
     """What it came to at the answer's head."""
 
     def __init__(self, call: Call, plane: Plane, upstream: Upstream) -> None:
-        self.begin(call.client, is_head=call.method == b"HEAD", may_upgrade=call.section.has_upgrade)
+        self.begin(call.asker, is_head=call.method == b"HEAD", may_upgrade=call.section.has_upgrade)
         self._plane = plane
         self.upstream = upstream
         self.permit: Permit | None = None
@@ -122,7 +122,7 @@ async def make_attempt(
 
 async def _exchange_heads(call: Call, plane: Plane, attempt: Attempt, arm: Arm) -> Fault | None:
     """Send the request, on an idle connection if there is one, and wait for the answer's head."""
-    story = call.client.story
+    story = call.asker.story
     route = call.plan.route
     once = call.method not in IDEMPOTENT
     pool = attempt.upstream.pool(attempt.endpoint)
@@ -183,17 +183,17 @@ def _send(
     attempt.fault = None
     call.exchange = attempt
     target = target_for(pool.url, route, arm, call.target)
-    head = request_head(call, target, call.client.forwarded, call.trace, attempt.upstream, pool.url)
+    head = request_head(call, target, call.asker.forwarded, call.trace, attempt.upstream, pool.url)
     body = call.body
     is_sent = body is None or body.is_finished
-    call.client.deadline = now() + (clocks.response_s if is_sent else clocks.idle_s)
+    call.asker.deadline = now() + (clocks.response_s if is_sent else clocks.idle_s)
     connection.send(attempt, head, body, chunked=call.section.is_chunked)
 
 
 async def _connect(call: Call, attempt: Attempt, pool: Pool) -> UpstreamConnection | Fault:
     """A new connection, or the fault. If the client leaves meanwhile, the connection goes to the pool."""
     arrived: list[UpstreamConnection | Fault] = []
-    story = call.client.story
+    story = call.asker.story
     is_waiting = True
 
     def done(outcome: UpstreamConnection | Fault) -> None:
@@ -225,8 +225,8 @@ def _connect_s(attempt: Attempt) -> float | None:
 async def _wait_for_turn(call: Call, upstream: Upstream, ticket: Ticket) -> Permit | Refusal:
     """Wait in the bulkhead's queue, for as long as its `wait` allows and the client stays."""
     admission = upstream.admission
-    story = call.client.story
-    loop = call.client.port.loop
+    story = call.asker.story
+    loop = call.asker.port.loop
     ticket.on_turn = lambda: loop.call_soon(story.wake)  # not at once: who is refused hands it on to the next
     alarm = Alarm(loop, story, admission.wait_s)
     while ticket.state is TicketState.WAITING and call.fault is None and not alarm.has_rung:

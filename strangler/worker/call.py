@@ -6,6 +6,7 @@ from strangler.core.plan import Plan
 from strangler.core.problem import Problem
 from strangler.core.result import Result
 from strangler.core.snapshot import Snapshot
+from strangler.wire.asker import Asker
 from strangler.wire.client import ClientConnection
 from strangler.wire.request import Request
 from strangler.worker.capture import Capture
@@ -17,10 +18,12 @@ class Call(Request):
 
     __slots__ = (
         "arm",
+        "asker",
         "attempts",
         "capture",
         "client",
         "end",
+        "failed_parts",
         "is_fallback",
         "no_fallback",
         "plan",
@@ -34,6 +37,8 @@ class Call(Request):
     )
 
     client: ClientConnection
+    asker: Asker
+    """Whom its attempts are for: the client, unless the call is one part of an aggregate."""
     snapshot: Snapshot
     """The one that the request began with; a reload does not change it."""
     started: float  # monotonic seconds
@@ -50,13 +55,15 @@ class Call(Request):
     status: int
     end: Fault | str | None
     """The fault that it ended with, as the log tells it."""
+    failed_parts: str | None
+    """Of an aggregate: the optional parts that are null, or the required one that failed, each with its reason."""
     sent_bytes: int
     capture: Capture | None
     """The copy for a shadow, if the request gets one."""
 
     def begin(self, client: ClientConnection, snapshot: Snapshot, plan: Plan, started: float) -> None:
         """The story of this request begins."""
-        self.client = client
+        self.client = self.asker = client
         self.snapshot = snapshot
         self.plan = plan
         self.started = started
@@ -65,7 +72,7 @@ class Call(Request):
         self.attempts = self.status = self.sent_bytes = 0
         self.results = []
         self.is_fallback = False
-        self.no_fallback = self.end = None
+        self.no_fallback = self.end = self.failed_parts = None
         self.capture = None
 
     def refused(self, problem: Problem) -> None:

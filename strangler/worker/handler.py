@@ -11,20 +11,21 @@ What each step decides lives in `strangler.core`; what moves the bytes lives in 
 
 from random import random
 
-from strangler.core.endpoints import EndpointState
+from strangler.core.aggregate import Joined
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
-from strangler.core.plan import LEGACY, UNPLANNED, Arm
+from strangler.core.plan import AGGREGATE, LEGACY, UNPLANNED, Arm
 from strangler.core.problem import Problem, problem_of, render
-from strangler.core.retry import Retry, parse_retry_after
+from strangler.core.result import Result
 from strangler.wire.client import ClientConnection
 from strangler.wire.clock import now
-from strangler.wire.story import Alarm
 from strangler.wire.tunnel import Tunnel
-from strangler.worker.attempt import Attempt, make_attempt
+from strangler.worker.aggregate import ask_parts
+from strangler.worker.attempt import Attempt
 from strangler.worker.call import Call
-from strangler.worker.heads import Locations, answer_head, switch_head
+from strangler.worker.heads import Locations, answer_head, joined_head, switch_head
 from strangler.worker.plane import Plane
+from strangler.worker.retries import rewind, try_upstream
 
 
 async def serve(client: ClientConnection, plane: Plane) -> None:
@@ -51,14 +52,19 @@ async def _answer(call: Call, plane: Plane) -> None:
         _refuse(call, plane, refusal, keep=False)
         return
     # 2. Try that arm; legacy instead, if that failed and it is safe.
-    attempt = await _try_upstream(call, plane, plan.upstream, plan.arm)
+    name, arm = plan.upstream, plan.arm
+    if name == AGGREGATE:
+        if await _is_answered_in_parts(call, plane):
+            return
+        name, arm = LEGACY, Arm.LEGACY
+    attempt = await try_upstream(call, plane, name, arm)
     try:
-        if plan.arm is Arm.CANDIDATE and _may_fall_back(call, plane, attempt):
+        if arm is Arm.CANDIDATE and _may_fall_back(call, plane, attempt.result):
             attempt.settle()
             plane.fell_back(call, attempt.result)
             if call.capture is not None:
                 call.capture.failed = attempt.result
-            attempt = await _try_upstream(call, plane, LEGACY, Arm.LEGACY)
+            attempt = await try_upstream(call, plane, LEGACY, Arm.LEGACY)
         # 3. Pass on what came of it.
         fault = call.fault or attempt.result.fault
         if fault is None:
@@ -71,51 +77,44 @@ async def _answer(call: Call, plane: Plane) -> None:
         attempt.settle()
 
 
-async def _try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> Attempt:
-    """All attempts at one upstream: the first, and the retries that its rules and its budget allow."""
-    upstream = plane.upstreams[name]
-    retry = upstream.admission.retry
-    call.upstream = name
-    call.arm = arm
-    call.results.clear()
-    deadline: float | None = None
-    avoid: EndpointState | None = None
-    while True:
-        attempt = await make_attempt(call, plane, upstream, arm, deadline, avoid)
-        result = attempt.result
-        plane.attempted(upstream, result)
-        call.results.append(result)
-        if result.cause not in retry.when or call.fault is not None:
-            return attempt
-        if len(call.results) == 1:
-            clocks = plane.clocks(upstream, call.plan.route, arm)
-            deadline = retry.deadline(now() - result.duration_s, clocks.response_s)
-        decision = retry.decide(
-            upstream.admission.budget,
-            call.method,
-            call.results,
-            is_answer_started=call.is_answered,
-            is_body_resendable=call.is_resendable,
-            retry_after_s=_retry_after(attempt, plane),
-            deadline=deadline,
-            now=now(),
-            draw=random,
-        )
-        if not isinstance(decision, Retry):
-            plane.retry_decided(upstream, decision)
-            return attempt
-        plane.retry_decided(upstream, "retry")
-        avoid = attempt.endpoint if attempt.permit is not None else None
-        attempt.settle()
-        if not await _pause(call, decision.after_s) or not _rewind(call):
-            if not attempt.is_done:  # its answer was dropped on the way: there is none to pass on
-                attempt.result = result._replace(fault=result.fault or Fault.RESET)
-            return attempt
+async def _is_answered_in_parts(call: Call, plane: Plane) -> bool:
+    """Several services answer together. False: legacy is to answer in their place."""
+    whole = await ask_parts(call, plane)
+    if isinstance(whole, Joined):
+        _write_joined(call, plane, whole)
+        return True
+    if whole is None:
+        assert call.fault is not None
+        _fail(call, plane, call.fault, None)
+        return True
+    call.results.append(whole.result)
+    if _may_fall_back(call, plane, whole.result):
+        plane.fell_back(call, whole.result)
+        if call.capture is not None:
+            call.capture.failed = whole.result
+        return False
+    _refuse(call, plane, whole.problem, keep=True)
+    if call.capture is not None:
+        call.capture.tell_failed(call, whole.result)
+    return True
 
 
-def _may_fall_back(call: Call, plane: Plane, attempt: Attempt) -> bool:
+def _write_joined(call: Call, plane: Plane, whole: Joined) -> None:
+    client, section = call.client, call.section
+    call.status = 200
+    is_read = call.body is None or call.body.is_finished
+    keep = section.keep_alive and is_read and not client.port.is_draining
+    arm = call.arm if plane.exposes_arm else None
+    head = joined_head(whole, arm, plane.http_date(), is_http10=section.is_http10, keep=keep)
+    body = b"" if call.method == b"HEAD" else whole.body
+    client.begin_answer(head + body, None, chunked=False)
+    call.sent_bytes = len(body)
+    client.end_request(keep=keep)
+
+
+def _may_fall_back(call: Call, plane: Plane, result: Result) -> bool:
     rules = plane.fallback_rules(call)
-    if attempt.result.cause not in rules.when or call.fault is not None:
+    if result.cause not in rules.when or call.fault is not None:
         return False
     call.no_fallback = rules.why_not(
         call.method,
@@ -127,7 +126,7 @@ def _may_fall_back(call: Call, plane: Plane, attempt: Attempt) -> bool:
     if call.no_fallback is not None:
         plane.fallback_withheld(call, call.no_fallback)
         return False
-    return _rewind(call)
+    return rewind(call)
 
 
 async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
@@ -207,26 +206,6 @@ def _refuse(call: Call, plane: Plane, refusal: Problem, *, keep: bool) -> None:
     is_head = call.method == b"HEAD"
     client.write_problem(render(refusal, request_id, plane.http_date(), close=not keep, bodyless=is_head))
     client.end_request(keep=keep)
-
-
-async def _pause(call: Call, seconds: float) -> bool:
-    """Wait before a retry; False if the client left meanwhile."""
-    alarm = Alarm(call.client.port.loop, call.client.story, seconds)
-    while not alarm.has_rung and call.fault is None:
-        await call.client.story
-    alarm.cancel()
-    return call.fault is None
-
-
-def _rewind(call: Call) -> bool:
-    """Make ready to be sent once more."""
-    call.exchange = None
-    return call.body is None or call.body.rewind()
-
-
-def _retry_after(attempt: Attempt, plane: Plane) -> float | None:
-    value = attempt.answer.fields.get(b"retry-after") if attempt.answer is not None else None
-    return None if value is None else parse_retry_after(value, plane.unix_time())
 
 
 def _locations(call: Call, attempt: Attempt) -> Locations | None:

@@ -2,6 +2,7 @@
 
 import random
 
+from strangler.core.aggregate import Joined
 from strangler.core.head import RawHeaders
 from strangler.core.headers import ForwardedFields, is_valid_traceparent
 from strangler.core.plan import Arm
@@ -115,6 +116,12 @@ def answer_head(
     if locations is None or not locations.concern(answer):
         return answer.head(ending)
     return answer.head_of(locations.rewritten(answer.headers()), ending)
+
+
+def joined_head(joined: Joined, arm: str | None, date: bytes, *, is_http10: bool, keep: bool) -> bytes:
+    """The head of an aggregate's answer, which is the proxy's own."""
+    lines = b"".join([b"%b: %b\r\n" % field for field in joined.fields])
+    return b"HTTP/1.1 200 OK\r\nDate: %b\r\n%b%b" % (date, lines, _ENDINGS[arm, False, is_http10, keep])
 
 
 def switch_head(answer: Answer, arm: str | None) -> bytes:

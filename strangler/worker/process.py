@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Collection
 from typing import cast
 
 import structlog
@@ -16,6 +17,7 @@ import uvloop
 from strangler.core.snapshot import Snapshot
 from strangler.core.trust import TrustedProxies
 from strangler.wire import logs
+from strangler.wire.asker import Asker
 from strangler.wire.client import LAST_REQUEST_S, ClientConnection, ClientPort
 from strangler.wire.link import WorkerLink
 from strangler.wire.logs import LogWriter
@@ -133,7 +135,7 @@ class Worker:
         self._port.abort()
         await asyncio.sleep(0)
 
-    async def _empties(self, connections: set[ClientConnection], until: float) -> bool:
+    async def _empties(self, connections: Collection[Asker], until: float) -> bool:
         """Wait until no connection is left in the set; False if the time was not enough."""
         while connections and self._loop.time() < until:  # noqa: ASYNC110 - an event would burden the hot path
             await asyncio.sleep(0.02)

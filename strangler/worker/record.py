@@ -129,6 +129,7 @@ class Record:
             call.attempts,
             call.is_fallback,
             call.no_fallback,
+            call.failed_parts,
         )
         middle = self._middles.get(key)
         if middle is None:
@@ -185,6 +186,8 @@ class Record:
             told["fallback"] = True
         if call.no_fallback is not None:
             told["no_fallback"] = call.no_fallback
+        if call.failed_parts is not None:
+            told["failed_parts"] = call.failed_parts
         middle = msgspec.json.encode(told)[1:-1]
         if len(self._middles) < _MOST_ENDS:
             self._middles[key] = middle

@@ -84,10 +84,22 @@ def test_json_has_the_promised_keys(config: Path) -> None:
         "reason": "percent",
         "bucket": at,
         "path": "/v2/orders/7",
+        "parts": None,
         "shadow": False,
         "shadow_percent": 0,
         "detail": f"bucket {at} of 10000 for header x-user-id is below 25% of group 'orders'",
     }
+
+
+def test_an_aggregate_s_parts_are_named() -> None:
+    parts = (*PARTS, AggregatePart("payment", "payments", "/pay/{id}?x=1", False, None))
+    made = settings([route("page", path="/pages/{id}", candidate=None, aggregate=parts)])
+    found = explain(Snapshot(made, 1), head("/pages/%20a?lang=de"))
+    assert found["upstream"] == "aggregate"
+    assert found["parts"] == [
+        {"name": "order", "upstream": "orders", "path": "/v2/orders/%20a", "required": True},
+        {"name": "payment", "upstream": "payments", "path": "/pay/%20a?x=1", "required": False},
+    ]
 
 
 def test_a_cookie_is_a_sticky_key_too(config: Path) -> None:

@@ -65,6 +65,7 @@ _ERRORS: list[tuple[str, str]] = [
     (route(goes="aggregate: {x: {upstream: ordrs, path: /x}}"), "unknown upstream 'ordrs'; did you mean 'orders'?"),
     (route(goes="aggregate: {x: {upstream: orders, path: '/x/{id}'}}"), "aggregate.x.path has {id}, which the match does not have; take a name from the match; it has none"),
     (route(goes="aggregate: {x: {upstream: orders, path: '/x/{id}'}}", match="path: '/a/{key}'"), "it has {key}"),
+    (route(goes="aggregate: {x: {upstream: orders, path: /x}}", match="path: /a, methods: [GET, POST]"), "match.methods has POST, and an aggregate answers GET, HEAD; take it out; what the route does not match goes to legacy"),
     (route("rewrite: {prefix: /b}", goes="aggregate: {x: {upstream: orders, path: /x}}"), "rewrite has no meaning with aggregate"),
     (route("timeouts: {idle: 1s}", goes="aggregate: {x: {upstream: orders, path: /x}}"), "timeouts has no meaning with aggregate"),
     (route("rewrite: {prefix: /b}", match="path: /a"), "rewrite needs match.prefix"),
