@@ -1,13 +1,18 @@
 """Charts as inline SVG. Drawn by pygal without its own style and script: colours come from the page's style sheet,
 so that they follow dark mode and need no exception from the content security policy."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log10
 from xml.etree.ElementTree import Element, tostring
 
+import pygal
 from markupsafe import Markup
-from pygal import XY
+
+# pygal puts a finder for its map plugins into Python's import system. It is of a kind that later Pythons no longer know
+# and that makes this one warn at every module that is not there; we draw no maps.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
 _HEIGHT = 170
 _WIDTH = 620
@@ -30,7 +35,7 @@ class Chart:
 def svg(chart: Chart) -> Markup:
     """The element. Everything in it is escaped by the XML writer."""
     top = chart.top or _round_top(chart)
-    drawn = XY(
+    drawn = pygal.XY(
         width=_WIDTH,
         height=_HEIGHT,
         css=[],

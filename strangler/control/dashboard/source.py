@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from strangler.core.compare.secrets import is_secret_name
 
-_ASSIGNED = re.compile(r"""([\w-]+)(["']?\s*:\s+)("[^"]*"|'[^']*'|[^\s,}\]#]+)""")
+_ASSIGNED = re.compile(r"""([\w-]+)(["']?\s*:\s+)(?![{\[])("[^"]*"|'[^']*'|[^\s,}\]#]+)""")
 _HIDDEN = "••••"
 
 
@@ -34,7 +34,7 @@ def _without_secrets(line: str, token: str | None) -> str:
 
     def hide(found: re.Match[str]) -> str:
         name, between, value = found.groups()
-        if not is_secret_name(name) or value.strip("\"'").startswith("${") or value.startswith(("{", "[")):
+        if not is_secret_name(name) or value.strip("\"'").startswith("${"):
             return found[0]
         return f"{name}{between}{_HIDDEN}"
 

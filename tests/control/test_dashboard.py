@@ -1,0 +1,577 @@
+"""The dashboard over HTTP: who may see it, what a page says, and that nothing from traffic becomes markup."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp import ClientResponse, CookieJar
+from aiohttp.test_utils import TestClient, TestServer
+from structlog.testing import LogCapture
+
+from strangler.control.admin import application
+from strangler.control.dashboard import source
+from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, SessionsState
+from strangler.control.dashboard.site import HEADERS, MAX_STREAMS
+from strangler.control.plane import ControlState
+from strangler.control.shadow.evidence import Finding, IndexState, store_findings
+from tests.control.control import control_of, take
+from tests.control.shadow.pairs import captured, finding_of, json_answer, match
+
+TOKEN = "a-long-s3cret"
+EVIL = "<script>alert(1)</script>"
+ROUTES = """\
+version: 1
+admin: {listen: 127.0.0.1:0, token: "${TOKEN:-}"}
+state: state
+upstreams:
+  legacy: {url: http://127.0.0.1:8000}
+  orders: {url: http://127.0.0.1:8001, headers: {set: {X-Api-Token: hush}}}
+routes:
+  - name: orders # the first to move
+    match: {prefix: /api/orders}
+    candidate: orders
+    split: {percent: 25, sticky: ["header:X-User-Id"]}
+    shadow: {percent: 10}
+"""
+LEGACY = {"id": 7, "price": 19.99}
+CANDIDATE = {"id": 7, "price": "19.99"}
+
+
+@dataclass(slots=True)
+class Browser:
+    """Follows nothing by itself; keeps cookies."""
+
+    client: TestClient[Any, Any]
+    state: ControlState
+
+    async def get(self, path: str, **more: Any) -> ClientResponse:
+        answer: ClientResponse = await self.client.get(path, allow_redirects=False, **more)
+        return answer
+
+    async def text(self, path: str, **more: Any) -> str:
+        answer = await self.get(path, **more)
+        text: str = await answer.text()
+        assert answer.status == 200, text
+        return text
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Let routes.yaml be watched until a condition holds."""
+        watching = asyncio.ensure_future(self.state.reload.run())
+        try:
+            async with asyncio.timeout(5):
+                while not condition():  # noqa: ASYNC110 - the state has no event for this
+                    await asyncio.sleep(0.02)
+        finally:
+            watching.cancel()
+
+    async def post(self, path: str, form: dict[str, str], **more: Any) -> ClientResponse:
+        answer: ClientResponse = await self.client.post(path, data=form, allow_redirects=False, **more)
+        return answer
+
+    async def mark(self, page: str = "/") -> str:
+        """What a form of a page carries."""
+        found = re.search(r'name="mark" value="(\w+)"', await self.text(page))
+        assert found is not None
+        return found[1]
+
+    async def log_in(self, token: str = TOKEN, **more: str) -> ClientResponse:
+        return await self.post("/login", {"mark": await self.mark("/login"), "token": token, **more})
+
+    async def keep(self, *findings: Finding) -> None:
+        """Into the store."""
+        await self.state.store.call(lambda one: store_findings(one, IndexState(), findings, time.time()))
+
+    async def signature(self) -> str:
+        """The id of the only difference there is."""
+        names: set[str] = set(re.findall(r'href="/signatures/(\w+)"', await self.text("/signatures")))
+        (name,) = names
+        return name
+
+
+Open = Callable[..., Awaitable[Browser]]
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Open]:
+    """Opens the admin listener; `token` for one that needs it."""
+    async with _Opened(tmp_path) as opened:
+        yield opened.open
+
+
+class _Opened:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ends: list[Any] = []
+
+    async def __aenter__(self) -> "_Opened":
+        return self
+
+    async def open(self, token: str = "", routes: str = ROUTES) -> Browser:
+        (self._folder / "routes.yaml").write_text(routes)
+        control = control_of(self._folder, {"TOKEN": token})
+        state = await control.__aenter__()
+        client: TestClient[Any, Any] = TestClient(
+            TestServer(application(state), host="127.0.0.1"), cookie_jar=CookieJar(unsafe=True)
+        )
+        await client.start_server()
+        self._ends += [control, client]
+        return Browser(client, state)
+
+    async def __aexit__(self, *error: object) -> None:
+        for one in reversed(self._ends):
+            await (one.close() if isinstance(one, TestClient) else one.__aexit__(None, None, None))
+
+
+def difference(legacy: Any = LEGACY, candidate: Any = CANDIDATE, **more: Any) -> Finding:
+    return finding_of(json_answer(legacy), json_answer(candidate), captured(at=time.time(), **more))
+
+
+PAGES = ["/", "/routes/orders", "/signatures", "/explain", "/explain?url=/api/orders/7", "/config"]
+
+
+class TestWhoMaySee:
+    @pytest.mark.parametrize("path", PAGES)
+    async def test_without_a_token_every_page_is_open_on_loopback(self, browser: Open, path: str) -> None:
+        assert (await (await browser()).get(path)).status == 200
+
+    @pytest.mark.parametrize("path", [*PAGES, "/signatures/0123"])
+    async def test_with_a_token_a_page_leads_to_the_login(self, browser: Open, path: str) -> None:
+        answer = await (await browser(TOKEN)).get(path)
+        assert answer.status == 303
+        assert answer.headers["Location"].startswith("/login?next=")
+
+    async def test_with_a_token_the_api_still_wants_a_bearer(self, browser: Open) -> None:
+        one = await browser(TOKEN)
+        await one.log_in()
+        for path in ("/api/status", "/metrics", "/nowhere"):
+            answer = await one.get(path)
+            assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert (await one.get("/api/status", headers={"Authorization": f"Bearer {TOKEN}"})).status == 200
+
+    async def test_probes_are_free(self, browser: Open) -> None:
+        one = await browser(TOKEN)
+        assert (await one.get("/healthz")).status == 200
+        assert (await one.get("/readyz")).status == 503
+
+    async def test_a_bearer_opens_pages_too(self, browser: Open) -> None:
+        assert (await (await browser(TOKEN)).get("/", headers={"Authorization": f"Bearer {TOKEN}"})).status == 200
+
+    async def test_the_token_opens_and_leads_on_to_what_was_asked_for(self, browser: Open) -> None:
+        one = await browser(TOKEN)
+        answer = await one.log_in(next="/routes/orders?span=long")
+        assert (answer.status, answer.headers["Location"]) == (303, "/routes/orders?span=long")
+        assert "25%" in await one.text("/routes/orders")
+
+    @pytest.mark.parametrize("wrong", ["", "a-long-s3cre", TOKEN + "x", "\udcff", "ü"])
+    async def test_a_wrong_token_opens_nothing(self, browser: Open, wrong: str) -> None:
+        one = await browser(TOKEN)
+        answer = await one.log_in(wrong.encode("utf-8", "replace").decode())
+        assert answer.status == 403
+        assert (await one.get("/")).status == 303
+
+    async def test_a_session_is_a_cookie_that_scripts_and_other_sites_do_not_get(self, browser: Open) -> None:
+        one = await browser(TOKEN)
+        before = (await one.get("/login")).cookies[COOKIE]
+        cookie = (await one.log_in()).cookies[COOKIE]
+        assert cookie.value != before.value, "a cookie from before the login must not become a session"
+        assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
+        assert not cookie["secure"]
+
+    async def test_behind_https_the_cookie_is_secure(self, browser: Open) -> None:
+        answer = await (await browser()).get("/", headers={"X-Forwarded-Proto": "https"})
+        assert answer.cookies[COOKIE]["secure"]
+
+    async def test_a_cookie_that_somebody_made_up_is_no_session(self, browser: Open) -> None:
+        one = await browser(TOKEN)
+        assert (await one.get("/", cookies={COOKIE: "x" * 32})).status == 303
+
+    async def test_logging_out_ends_the_session_itself_not_only_the_cookie(self, browser: Open) -> None:
+        one = await browser(TOKEN)
+        cookie = (await one.log_in()).cookies[COOKIE].value
+        assert (await one.post("/logout", {"mark": await one.mark()})).status == 303
+        one.client.session.cookie_jar.clear()
+        assert (await one.get("/", cookies={COOKIE: cookie})).status == 303
+
+    @pytest.mark.parametrize(
+        "target",
+        ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "", "/a\r\nX-Evil: 1"],
+    )  # fmt: skip
+    async def test_the_login_leads_nowhere_else(self, browser: Open, target: str) -> None:
+        one = await browser(TOKEN)
+        assert (await one.log_in(next=target)).headers["Location"] == "/"
+
+    async def test_a_foreign_name_that_leads_here_sees_nothing(self, browser: Open) -> None:
+        one = await browser()
+        for path in ("/", "/live?of=/", "/login"):
+            assert (await one.get(path, headers={"Host": "rebound.example"})).status == 403
+
+    async def test_logins_and_refusals_are_in_the_log(self, browser: Open) -> None:
+        one, seen = await browser(TOKEN), LogCapture()
+        structlog.configure(processors=[seen])
+        try:
+            await one.log_in("wrong")
+            await one.log_in()
+        finally:
+            structlog.reset_defaults()
+        told = [(line["event"], line.get("what")) for line in seen.entries]
+        assert told == [("dashboard.login_refused", None), ("audit", "login")]
+        assert TOKEN not in str(seen.entries)
+
+
+class TestActions:
+    async def test_the_kill_switch_is_turned_and_audited(self, browser: Open) -> None:
+        one = await browser()
+        form = {"mark": await one.mark(), "on": "1", "reason": "orders answers nonsense"}
+        answer = await one.post("/actions/kill-switch", form)
+        assert (answer.status, answer.headers["Location"]) == (303, "/?said=killed")
+        assert (one.state.kill_switch.on, one.state.kill_switch.reason) == (True, "orders answers nonsense")
+        assert "orders answers nonsense" in await one.text("/")
+        await one.post("/actions/kill-switch", form | {"on": "0", "reason": ""})
+        assert not one.state.kill_switch.on
+        rows = await one.state.store.call(lambda db: db.execute("SELECT what, detail FROM audit").fetchall())
+        assert rows == [("kill-switch", "on"), ("kill-switch", "off")]
+
+    async def test_it_is_not_turned_on_without_a_reason(self, browser: Open) -> None:
+        one = await browser()
+        answer = await one.post("/actions/kill-switch", {"mark": await one.mark(), "on": "1", "reason": " "})
+        assert (answer.status, one.state.kill_switch.on) == (400, False)
+
+    @pytest.mark.parametrize("path", ["/actions/kill-switch", "/actions/signatures/0123", "/logout"])
+    @pytest.mark.parametrize("mark", ["", "0" * 64, "ü"])
+    async def test_a_form_without_its_mark_does_nothing(self, browser: Open, path: str, mark: str) -> None:
+        one = await browser()
+        await one.text("/")
+        answer = await one.post(path, {"mark": mark, "on": "1", "reason": "x", "state": "known"})
+        assert (answer.status, one.state.kill_switch.on) == (403, False)
+
+    async def test_a_mark_of_another_browser_does_nothing(self, browser: Open) -> None:
+        one = await browser()
+        mark = await one.mark()
+        one.client.session.cookie_jar.clear()
+        await one.text("/")
+        answer = await one.post("/actions/kill-switch", {"mark": mark, "on": "1", "reason": "x"})
+        assert (answer.status, one.state.kill_switch.on) == (403, False)
+
+    async def test_a_page_from_elsewhere_does_nothing_even_with_the_mark(self, browser: Open) -> None:
+        one = await browser()
+        form = {"mark": await one.mark(), "on": "1", "reason": "x"}
+        answer = await one.post("/actions/kill-switch", form, headers={"Origin": "http://evil.example"})
+        assert (answer.status, one.state.kill_switch.on) == (403, False)
+
+    async def test_actions_need_the_session(self, browser: Open) -> None:
+        one = await browser(TOKEN)
+        form = {"mark": await one.mark("/login"), "on": "1", "reason": "x"}
+        assert (await one.post("/actions/kill-switch", form)).status == 401
+        await one.log_in()
+        assert (await one.post("/actions/kill-switch", form | {"mark": await one.mark()})).status == 303
+        assert one.state.kill_switch.on
+
+    async def test_a_get_changes_nothing(self, browser: Open) -> None:
+        one = await browser()
+        assert (await one.get("/actions/kill-switch?on=1&reason=x")).status == 405
+
+    @pytest.mark.parametrize("state", ["known", "fixed"])
+    async def test_a_difference_is_known_or_fixed(self, browser: Open, state: str) -> None:
+        one = await browser()
+        await one.keep(difference())
+        name = await one.signature()
+        form = {"mark": await one.mark(), "state": state, "why": "rounding", "owner": "ana", "until": ""}
+        answer = await one.post(f"/actions/signatures/{name}", form)
+        assert answer.headers["Location"] == f"/signatures/{name}?said={state}"
+        page = await one.text(f"/signatures/{name}")
+        assert f">{state}</span>" in page
+        assert "rounding" in page
+        rows = await one.state.store.call(lambda db: db.execute("SELECT what, route, why FROM audit").fetchall())
+        assert rows == [(state, "orders", "rounding")]
+
+    async def test_to_accept_writes_a_rule_into_routes_yaml(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference())
+        name = await one.signature()
+        form = {"mark": await one.mark(), "state": "accepted", "why": "agreed", "owner": "ana", "until": "2099-01-31"}
+        assert (await one.post(f"/actions/signatures/{name}", form)).status == 303
+        text = one.state.reload.path.read_text()
+        rule = '- {path: "$.price", kind: type, owner: "ana", until: 2099-01-31, why: "agreed"}'
+        assert rule in text
+        assert "# the first to move" in text
+
+    @pytest.mark.parametrize(
+        ("form", "status"),
+        [
+            pytest.param({"state": "accepted", "why": ""}, 400, id="without a reason"),
+            pytest.param({"state": "accepted", "why": "x", "until": "soon"}, 409, id="until no day"),
+            pytest.param({"state": "new"}, 400, id="a state that is no review"),
+            pytest.param({}, 400, id="no state"),
+        ],
+    )
+    async def test_a_review_that_makes_no_sense_changes_nothing(
+        self, browser: Open, form: dict[str, str], status: int
+    ) -> None:
+        one = await browser()
+        await one.keep(difference())
+        name = await one.signature()
+        answer = await one.post(f"/actions/signatures/{name}", {"mark": await one.mark(), **form})
+        assert answer.status == status
+        assert one.state.reload.path.read_text() == ROUTES
+        assert ">new</span>" in await one.text(f"/signatures/{name}")
+
+    async def test_a_status_cannot_be_accepted(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(finding_of(json_answer({}), json_answer({}, 404), captured(at=time.time())))
+        name = await one.signature()
+        assert "a status cannot be accepted" in await one.text(f"/signatures/{name}")
+        form = {"mark": await one.mark(), "state": "accepted", "why": "x"}
+        assert (await one.post(f"/actions/signatures/{name}", form)).status == 409
+
+    async def test_what_is_not_there_cannot_be_reviewed(self, browser: Open) -> None:
+        one = await browser()
+        form = {"mark": await one.mark(), "state": "known"}
+        assert (await one.post("/actions/signatures/0123", form)).status == 404
+
+
+class TestPages:
+    async def test_the_overview_tells_what_workers_reported(self, browser: Open) -> None:
+        one = await browser()
+        one.state.history.observe(time.monotonic() - 1, {})
+        take(
+            one.state,
+            {
+                ("strangler_requests_total", ("orders", "legacy", "legacy", "2xx")): (1234,),
+                ("strangler_requests_total", ("orders", "candidate", "orders", "2xx")): (300,),
+                ("strangler_requests_total", ("orders", "candidate", "orders", "5xx")): (100,),
+                ("strangler_requests_total", ("", "legacy", "legacy", "2xx")): (366,),
+            },
+        )
+        one.state.history.observe(time.monotonic(), one.state.links.totals.values())
+        page = await one.text("/")
+        cells = dict(re.findall(r'data-cell="([\w-]+)">\s*(.*?)</', page, re.DOTALL))
+        assert cells["candidate-requests"] == "400"
+        assert re.search(r'data-cell="legacy-requests">1,234<', page)
+        assert re.search(r'data-cell="legacy-requests">366<', page)
+        assert '<span class="loud">25%</span>' in page, "a quarter of the candidate's answers were 5xx"
+        assert re.search(r'id="share-all">20%<', page)
+
+    async def test_problems_of_routes_yaml_are_told_at_their_lines(self, browser: Open) -> None:
+        one = await browser()
+        one.state.reload.path.write_text(ROUTES.replace("percent: 25", "percent: 250"))
+        await one.until(lambda: one.state.reload.in_force.problems)
+        assert "routes.yaml is rejected" in await one.text("/")
+        page = unescape(await one.text("/config"))
+        assert "split.percent is 250" in page
+        assert re.search(r'class="line wrong"><span class="number">11</span>', page)
+
+    async def test_the_file_in_force_is_shown_without_its_secrets(self, browser: Open) -> None:
+        one = await browser(routes=ROUTES.replace("${TOKEN:-}", TOKEN))
+        await one.log_in()
+        await one.until(lambda: one.state.reload.text)
+        page = await one.text("/config")
+        assert "# the first to move" in page
+        assert TOKEN not in page
+        assert "hush" not in page
+
+    async def test_explain_says_what_the_command_says(self, browser: Open) -> None:
+        one = await browser()
+        page = unescape(await one.text("/explain", params={"url": "/api/orders/7", "headers": "X-User-Id: 6"}))
+        assert "bucket 4733 of 10000 for header x-user-id is not below 25% of group 'orders'" in page
+        assert re.search(r'id="arm">legacy<', page)
+
+    async def test_explain_says_what_is_wrong_with_a_description(self, browser: Open) -> None:
+        page = unescape(await (await browser()).text("/explain", params={"url": "api"}))
+        assert "'api' is neither a path nor an http(s) URL" in page
+
+    async def test_a_signature_shows_both_answers_side_by_side(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference(), match(at=time.time()))
+        page = unescape(await one.text(f"/signatures/{await one.signature()}"))
+        (row,) = re.findall(r'<tr class="changed">(.*?)</tr>', page)
+        assert '"price": 19.99' in row
+        assert '"price": "19.99"' in row
+        assert "50%" in page
+
+    async def test_a_route_tells_its_readiness_and_draws_its_charts(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference(), match(at=time.time()))
+        take(one.state, {("strangler_requests_total", ("orders", "legacy", "legacy", "2xx")): (5,)})
+        one.state.history.observe(time.monotonic(), one.state.links.totals.values())
+        page = await one.text("/routes/orders")
+        assert 'id="verdict"' in page
+        assert 'id="pairs">2<' in page
+        assert page.count('<svg class="chart"') == 4
+
+    @pytest.mark.parametrize("path", ["/routes/none", "/signatures/none", "/static/none", "/static/..%2Fsite.py"])
+    async def test_what_is_not_there_is_not_found(self, browser: Open, path: str) -> None:
+        assert (await (await browser()).get(path)).status == 404
+
+    @pytest.mark.parametrize("sample", ["0", "-1", "x", "9" * 5000, "²"])
+    async def test_a_sample_that_is_not_there_is_another_one(self, browser: Open, sample: str) -> None:
+        one = await browser()
+        await one.keep(difference())
+        assert "Sample 1 of 1" in await one.text(f"/signatures/{await one.signature()}?sample={sample}")
+
+    async def test_many_routes_are_found_by_name(self, browser: Open) -> None:
+        more = "".join(f"  - {{name: r{n}, match: {{prefix: /r{n}}}, candidate: orders}}\n" for n in range(300))
+        one = await browser(routes=ROUTES + more)
+        page = await one.text("/")
+        assert page.count("data-route=") == 201
+        assert "101 more routes" in page
+        assert (await one.text("/?q=r299")).count("data-route=") == 2
+
+
+class TestHostileTraffic:
+    @pytest.mark.parametrize("path", PAGES)
+    async def test_every_page_forbids_scripts_but_our_own(self, browser: Open, path: str) -> None:
+        answer = await (await browser()).get(path)
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        text = await answer.text()
+        assert not re.search(r"<script(?! src=)|\sstyle=|<style|\son\w+=|javascript:", text)
+        assert "unsafe" not in HEADERS["Content-Security-Policy"]
+
+    async def test_refusals_have_the_same_headers(self, browser: Open) -> None:
+        one = await browser(TOKEN)
+        for path in ("/", "/login", "/static/dashboard.js", "/live?of=/", "/static/none"):
+            answer = await one.get(path)
+            assert answer.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"], path
+
+    async def test_values_of_answers_are_text(self, browser: Open) -> None:
+        one = await browser()
+        legacy, candidate = {"name": EVIL}, {"name": f'{EVIL}"><img src=x onerror=alert(1)>'}
+        lines = f"Host: shop\r\nX-Evil: {EVIL}\r\n".encode()
+        await one.keep(
+            finding_of(
+                json_answer(legacy, headers=((b"Content-Language", EVIL.encode()),)),
+                json_answer(candidate),
+                captured(b"/api/orders/" + EVIL.encode(), lines, at=time.time()),
+            )
+        )
+        for path in ("/", "/signatures", "/routes/orders", f"/signatures/{await one.signature()}"):
+            text = await one.text(path)
+            assert "<script>" not in text
+            assert "<img" not in text
+        assert EVIL in unescape(text)
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            f"/explain?url={EVIL}&method={EVIL}&headers={EVIL}&client={EVIL}",
+            f"/?q={EVIL}",
+            f"/signatures?route={EVIL}",
+            f"/?said={EVIL}",
+            f"/routes/{EVIL.replace('/', '%2F')}",
+        ],
+    )
+    async def test_what_an_address_says_is_text(self, browser: Open, path: str) -> None:
+        assert "<script>" not in await (await (await browser()).get(path)).text()
+
+    async def test_a_reason_for_the_kill_switch_is_text(self, browser: Open) -> None:
+        one = await browser()
+        await one.post("/actions/kill-switch", {"mark": await one.mark(), "on": "1", "reason": EVIL})
+        page = await one.text("/")
+        assert "<script>" not in page
+        assert EVIL in unescape(page)
+
+
+class TestLive:
+    async def test_the_stream_sends_the_page_and_again_when_it_changes(self, browser: Open) -> None:
+        one = await browser()
+        async with one.client.get("/live", params={"of": "/"}) as stream:
+            assert stream.content_type == "text/event-stream"
+            assert 'id="kill-switch">off<' in await _content(stream)
+            await one.state.turn_kill_switch(True, EVIL)
+            page = await _content(stream)
+            while 'id="kill-switch">ON<' not in page:
+                page = await _content(stream)
+            assert "<script>" not in page
+
+    async def test_it_ends_with_the_session(self, browser: Open) -> None:
+        one = await browser(TOKEN)
+        await one.log_in()
+        async with one.client.get("/live", params={"of": "/"}) as stream:
+            await _content(stream)
+            await one.post("/logout", {"mark": await one.mark()})
+            async with asyncio.timeout(5):
+                assert b"event: leave" in await stream.content.read()
+
+    async def test_it_needs_the_session(self, browser: Open) -> None:
+        assert (await (await browser(TOKEN)).get("/live?of=/")).status == 401
+
+    async def test_there_are_only_so_many(self, browser: Open) -> None:
+        one = await browser()
+        streams = [await one.get("/live?of=/config") for _ in range(MAX_STREAMS)]
+        assert (await one.get("/live?of=/")).status == 503
+        for stream in streams:
+            stream.close()
+        async with asyncio.timeout(5):
+            while (answer := await one.get("/live?of=/")).status == 503:  # noqa: ASYNC110 - seen at the next write
+                await asyncio.sleep(0.05)
+        answer.close()
+
+    @pytest.mark.parametrize("of", ["/nowhere", "/api/status", "/explain", "/static/dashboard.js", "x"])
+    async def test_it_shows_no_page_but_ours(self, browser: Open, of: str) -> None:
+        one = await browser()
+        async with one.client.get("/live", params={"of": of}) as stream:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await stream.content.readline()
+
+
+async def _content(stream: ClientResponse) -> str:
+    """The next `content`."""
+    async with asyncio.timeout(5):
+        while True:
+            line = await stream.content.readline()
+            if line.startswith(b"data: "):
+                found: str = json.loads(line[6:])
+                return found
+
+
+class TestSessions:
+    def test_a_session_ends_by_itself(self) -> None:
+        now = [0.0]
+        sessions = SessionsState(clock=lambda: now[0])
+        cookie = sessions.begin(TOKEN)
+        now[0] = LASTS_S - 1
+        assert sessions.holds(cookie, TOKEN)
+        now[0] = LASTS_S
+        assert not sessions.holds(cookie, TOKEN)
+
+    def test_a_new_token_ends_all_sessions(self) -> None:
+        sessions = SessionsState()
+        cookie = sessions.begin(TOKEN)
+        assert not sessions.holds(cookie, "another")
+        assert not sessions.holds(cookie, TOKEN)
+
+    def test_their_number_is_bounded_and_the_newest_stay(self) -> None:
+        sessions = SessionsState()
+        cookies = [sessions.begin(TOKEN) for _ in range(MAX_SESSIONS + 1)]
+        assert not sessions.holds(cookies[0], TOKEN)
+        assert all(sessions.holds(cookie, TOKEN) for cookie in cookies[1:])
+
+    def test_a_mark_is_good_for_its_own_browser_and_process(self) -> None:
+        one, other = SessionsState(), SessionsState()
+        cookie = one.begin(TOKEN)
+        assert one.is_ours(cookie, one.mark(cookie))
+        assert not one.is_ours(one.begin(TOKEN), one.mark(cookie))
+        assert not other.is_ours(cookie, one.mark(cookie))
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        pytest.param("admin: {token: hush}", "admin: {token: ••••}", id="a token"),
+        pytest.param('  X-Api-Key: "a b" # c', "  X-Api-Key: •••• # c", id="a header"),
+        pytest.param('token: "${TOKEN:-}"', 'token: "${TOKEN:-}"', id="a variable tells nothing"),
+        pytest.param('sticky: ["cookie:sid"]', 'sticky: ["cookie:sid"]', id="a sticky source is no secret"),
+        pytest.param("note: s3cret-token", "note: ••••", id="the token wherever it stands"),
+        pytest.param("percent: 25", "percent: 25", id="anything else"),
+    ],
+)
+def test_secrets_of_routes_yaml_are_left_out(line: str, shown: str) -> None:
+    assert source.lines(line, (), "s3cret-token")[0].text == shown
