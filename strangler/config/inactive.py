@@ -11,11 +11,6 @@ INACTIVE: tuple[str, ...] = (
     # Take a line out when its part comes alive. `[]` is every item of a list, `*` every key of a mapping.
     "tracing",
     "events",
-    "upstreams.*.bulkhead",
-    "upstreams.*.breaker",
-    "upstreams.*.retry",
-    "upstreams.*.health",
-    "routes[].fallback",
 )
 
 

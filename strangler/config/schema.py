@@ -151,8 +151,12 @@ class RouteTimeouts(Section):
 
 
 class Bulkhead(Section):
-    in_flight: Annotated[int, *whole(1, 1_000_000)] = key(256, "Most requests in flight at once.", "100")
-    waiting: Annotated[int, *whole(0, 1_000_000)] = key(64, "Most requests that wait for a place.", "0")
+    in_flight: Annotated[int, *whole(1, 1_000_000)] = key(
+        256, "Most requests in flight at once; workers share them equally.", "100"
+    )
+    waiting: Annotated[int, *whole(0, 1_000_000)] = key(
+        64, "Most requests that wait for a place; shared likewise.", "0"
+    )
     wait: t.Duration = key(1.0, "Longest wait for a place; then the fault is `full`.", "200ms")
 
 
@@ -169,7 +173,7 @@ class Breaker(Section):
     cooldown: t.LongerDuration = key(10.0, "How long it stays open; doubled each time a trial fails.", "5s")
     max_cooldown: t.LongerDuration = key(300.0, "Longest that it stays open.", "1m")
     trials: Annotated[int, *whole(1, 1_000_000)] = key(
-        5, "Most requests at a time while it is half open, and successes that close it.", "3"
+        5, "Most requests at a time while it is half open, and successes that close it; shared likewise.", "3"
     )
     counts: Annotated[tuple[t.UpstreamReason, ...], LIST] = key(
         ("connect", "reset", "timeout", "bad_response", 500, 502, 503, 504),
@@ -197,7 +201,9 @@ class Retry(Section):
 
 
 class Health(Section):
-    path: t.Text = key("/healthz", "Path that is asked.", "/health/ready")
+    path: t.Text = key(
+        "/healthz", "Path that is asked, behind that of the URL; a status below 400 is good.", "/health/ready"
+    )
     interval: t.LongerDuration = key(10.0, "Time between two checks.", "5s")
     timeout: t.LongerDuration = key(1.0, "Longest wait for the answer.", "500ms")
     fall: Annotated[int, *whole(1, 1000)] = key(3, "Failures in a row that take a URL out.", "2")
