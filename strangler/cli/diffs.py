@@ -22,6 +22,7 @@ from strangler.config.scalars import day
 from strangler.control.shadow.evidence import STATES
 from strangler.control.shadow.questions import route_named
 from strangler.control.shadow.reading import Filters, path_steps
+from strangler.control.shadow.reviews import ReviewError, accept_rule
 from strangler.core.compare import Severity
 from strangler.core.settings import AcceptRule
 
@@ -262,14 +263,11 @@ def accept(
 
 
 def _rule(row: dict[str, Any], owner: str | None, until: str | None, why: str) -> AcceptRule:
-    if row["in"] == "status":
-        click.echo("a status cannot be accepted: clients act on it; see `strangler diffs known`", err=True)
-        raise SystemExit(BAD_INPUT)
-    if row["in"] == "body" and path_steps(row["path"]) is None:
-        click.echo(f"{row['path']} is no single place in the answers; write a rule by hand", err=True)
-        raise SystemExit(BAD_INPUT)
-    path, header = (row["path"], None) if row["in"] == "body" else (None, row["path"])
-    return AcceptRule(path, header, row["kind"], None, None, owner, until, why)
+    try:
+        return accept_rule(row, owner, until, why)
+    except ReviewError as error:
+        click.echo(f"{error}; see `strangler diffs known`", err=True)
+        raise SystemExit(BAD_INPUT) from None
 
 
 @command.command()
