@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,7 @@ class ControlState:
             self.listen,
             {"store": self.store.problem, "shadow": self.desk.problem, "events": self.events.problem},
             self.desk.status,
+            partial(self.history.recent, time.monotonic()),
         ) | {"events": self.events.status()}
 
     async def snapshot(self) -> Snapshot:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from strangler import __version__
+from strangler.control.history import Recent
 from strangler.control.kill_switch import KillSwitchState
 from strangler.control.links import LinksState
 from strangler.control.reload import InForce
@@ -26,8 +27,10 @@ def status(
     listen: str,
     problems: Mapping[str, str | None],
     shadow: Callable[[str], dict[str, Any] | None],
+    recent: Callable[[str, str], Recent],
 ) -> dict[str, Any]:
-    """`problems`: what is wrong with parts of control, by part; None if nothing is. `shadow`: of a route by name."""
+    """`problems`: what is wrong with parts of control, by part; None if nothing is. `shadow`: of a route by name.
+    `recent`: how a route and arm do at the moment; the empty name is of what no route matched."""
     totals, gauges = links.totals.values(), links.totals.gauges()
     counts = _counts(totals)
     settings = in_force.settings
@@ -48,8 +51,16 @@ def status(
         "kill_switch": {"on": kill_switch.on, "reason": kill_switch.reason, "since": kill_switch.since},
         "problems": {part: problem for part, problem in problems.items() if problem is not None},
         "upstreams": [_upstream(upstream, gauges, links.breaker_reasons) for upstream in settings.upstreams.values()],
-        "routes": [_route(route, counts) | {"shadow": shadow(route.name)} for route in settings.routes],
-        "unrouted": {"requests": {Arm.LEGACY.value: counts.get(("", Arm.LEGACY.value), 0)}},
+        "routes": [
+            _route(route, counts)
+            | {"recent": {arm.value: _recent(recent(route.name, arm.value)) for arm in Arm}}
+            | {"shadow": shadow(route.name)}
+            for route in settings.routes
+        ],
+        "unrouted": {
+            "requests": {Arm.LEGACY.value: counts.get(("", Arm.LEGACY.value), 0)},
+            "recent": {Arm.LEGACY.value: _recent(recent("", Arm.LEGACY.value))},
+        },
     }
 
 
@@ -92,9 +103,19 @@ def _route(route: RouteSettings, counts: Mapping[tuple[str, str], int]) -> dict[
         "name": route.name,
         "match": _match(route.match),
         "candidate": route.candidate,
+        "parts": [part.upstream for part in route.aggregate] if route.aggregate is not None else None,
         "enabled": route.enabled,
         "percent": route.split.percent,
         "requests": {arm.value: counts.get((route.name, arm.value), 0) for arm in Arm},
+    }
+
+
+def _recent(recent: Recent) -> dict[str, Any]:
+    """Requests a second; of the last minute the share of 5xx, 0 to 1, and the 95th percentile of the time taken."""
+    return {
+        "rate": round(recent.rate, 2),
+        "errors": None if recent.error_share is None else round(recent.error_share, 5),
+        "p95_ms": None if recent.p95_s is None else round(recent.p95_s * 1000, 1),
     }
 
 

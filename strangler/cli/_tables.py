@@ -1,0 +1,103 @@
+"""The tables of `strangler status`."""
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+Status = dict[str, Any]
+"""As `/api/status` tells it."""
+
+_BREAKER_STYLES = {"closed": "green", "half_open": "yellow", "open": "bold red", "disabled": "dim"}
+
+
+def notices(status: Status) -> list[str]:
+    """Lines of markup. First what is wrong, if anything is, then what runs."""
+    switch, config = status["kill_switch"], status["config"]
+    lines = []
+    if switch["on"]:
+        lines.append(f"[bold red]kill switch ON[/] since {switch['since']}: {escape(switch['reason'])}")
+    if status["is_draining"]:
+        lines.append("[bold yellow]draining[/]: no new connections are taken")
+    if config["problems"]:
+        lines.append(f"[bold red]routes.yaml is rejected[/]; generation {config['generation']} stays in force:")
+        lines += [f"  {escape(problem)}" for problem in config["problems"]]
+    if config["needs_restart"]:
+        lines.append(f"[yellow]needs a restart[/] to take effect: {', '.join(config['needs_restart'])}")
+    lines += [f"[bold red]{part}[/]: {escape(problem)}" for part, problem in status["problems"].items()]
+    return [*lines, _processes(status)]
+
+
+def _processes(status: dict[str, Any]) -> str:
+    pid = status["pid"]
+    workers = ", ".join(_worker(worker, status["config"]["generation"]) for worker in status["workers"])
+    return (
+        f"listening at {status['listen']}, generation {status['config']['generation']}"
+        f" since {status['config']['since']}\n"
+        f"supervisor {pid.get('supervisor')}, control {pid.get('control')}, workers: {workers or 'none'}"
+    )
+
+
+def _worker(worker: dict[str, Any], generation: int) -> str:
+    notes = []
+    if not worker["is_connected"]:
+        notes.append("starting")
+    elif worker["generation"] != generation:
+        notes.append(f"still at generation {worker['generation']}")
+    if worker["restarts"]:
+        notes.append(f"restarted {worker['restarts']} times")
+    return f"{worker['pid']} ({', '.join(notes)})" if notes else str(worker["pid"])
+
+
+def routes(routes: list[dict[str, Any]], unrouted: dict[str, Any]) -> Table:
+    """What they are, and how many requests each arm has served."""
+    made = table("route", "match", "candidate", "percent>", "legacy>", "candidate>")
+    for route in routes:
+        percent = f"{route['percent']:g}%" if route["enabled"] else "[yellow]disabled[/]"
+        counts = route["requests"]
+        made.add_row(
+            escape(route["name"]),
+            escape(route["match"]),
+            candidate(route),
+            percent,
+            f"{counts['legacy']:,}",
+            f"{counts['candidate']:,}",
+        )
+    made.add_row("[dim]no route[/]", "", "", "", f"{unrouted['requests']['legacy']:,}", "")
+    return made
+
+
+def upstreams(upstreams: list[dict[str, Any]]) -> Table:
+    """How they are: breakers, endpoints, requests in flight."""
+    made = table("upstream", "URLs", "breaker", "in flight>")
+    for upstream in upstreams:
+        breaker = upstream["breaker"]
+        text = f"[{_BREAKER_STYLES[breaker]}]{breaker}[/]"
+        if upstream["breaker_reason"]:
+            text += f": {escape(upstream['breaker_reason'])}"
+        made.add_row(escape(upstream["name"]), _endpoints(upstream["endpoints"]), text, _in_flight(upstream))
+    return made
+
+
+def candidate(route: dict[str, Any]) -> str:
+    """Its upstream, or those of an aggregate's parts."""
+    return escape(route["candidate"] or " + ".join(dict.fromkeys(route["parts"])))
+
+
+def _endpoints(states: dict[str, str]) -> str:
+    notes = {"in_use": "", "put_aside": " [yellow](put aside)[/]", "unhealthy": " [bold red](unhealthy)[/]"}
+    return " ".join(f"{escape(url)}{notes[state]}" for url, state in states.items())
+
+
+def _in_flight(upstream: dict[str, Any]) -> str:
+    waiting = f" + {upstream['waiting']} waiting" if upstream["waiting"] else ""
+    return f"{upstream['in_flight']}{waiting}"
+
+
+def table(*columns: str) -> Table:
+    """A column whose title ends with `>` holds figures."""
+    made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        title = column.rstrip(">")
+        made.add_column(title, justify="right" if title != column else "left", overflow="fold")
+    return made
