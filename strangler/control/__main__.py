@@ -15,6 +15,7 @@ from aiohttp import web
 from strangler.control import kill_switch
 from strangler.control.admin import application
 from strangler.control.events import outbox
+from strangler.control.events.evidence import READY_EVERY_S, EvidenceEvents, ReadyWatch
 from strangler.control.events.state import EventsState
 from strangler.control.health import HealthChecks
 from strangler.control.links import LinksState
@@ -68,6 +69,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(folder))
     desk = DeskState(folder, start.run, links, store, in_force.settings)
     events = EventsState(folder, start.run, links, store, in_force.settings)
+    desk.told = EvidenceEvents(events)
     supervisor = _SupervisorEnd()
     checks = HealthChecks(links.shared, links.tell)
 
@@ -82,6 +84,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
 
     reload = ReloadState(Path(start.config), os.environ, first, in_force, adopt, rejected=events.rejected)
     state = ControlState(folder, start.run, start.listen, reload, links, store, desk, events)
+    ready = ReadyWatch(folder, store, events, lambda: state.settings, READY_EVERY_S)
     await state.restore()
     await desk.restore()
     await events.restore()
@@ -104,6 +107,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
                 group.create_task(state.keep_history()),
                 group.create_task(desk.run()),
                 group.create_task(events.run()),
+                group.create_task(ready.run()),
                 group.create_task(_accept(links, socket.socket(fileno=start.link_fd))),
             ]
             await supervisor.ended.wait()

@@ -47,7 +47,9 @@ def hold(folder: Path) -> Iterator[bool]:
 def write_running(folder: Path, running: Running) -> None:
     """Raises FolderError."""
     try:
-        (folder / _RUNNING).write_bytes(msgspec.json.encode(running))
+        draft = folder / f"{_RUNNING}.new"
+        draft.write_bytes(msgspec.json.encode(running))
+        draft.replace(folder / _RUNNING)  # whoever reads it sees all of it, or none
     except OSError as error:
         raise FolderError(f"state: cannot write in {folder}: {error.strerror}") from error
 

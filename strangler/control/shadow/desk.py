@@ -9,10 +9,11 @@ from functools import partial
 from math import ceil
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
+from strangler.control.events.event import Event
 from strangler.control.links import LinksState
 from strangler.control.shadow.evidence import Finding, IndexState, prune, store_findings
 from strangler.control.shadow.journal import Journal
@@ -37,6 +38,14 @@ MAX_HELD_BYTES = 64 * 1024 * 1024
 """Of all captures in hand."""
 
 log = structlog.get_logger()
+
+
+class Told(Protocol):
+    """Who is told what comparisons show."""
+
+    def insert(self, connection: Connection, now: float) -> list[Event]: ...
+    def kept(self, news: list[Event]) -> None: ...
+    def compared(self, finding: Finding) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,7 @@ class DeskState:
         self._common_reason: str | None = None
         self._key: bytes | None = None
         self._pruned = time.monotonic()
+        self.told: Told | None = None
         links.own.add(self._instance)
         links.shadows = self
 
@@ -162,6 +172,8 @@ class DeskState:
             self._dropped(route.name, "store")
             return
         self._pending.append(finding)
+        if self.told is not None:
+            self.told.compared(finding)
         self._numbers.counter("strangler_shadow_comparisons_total", route.name, finding.outcome).inc()
         if finding.reason == Reason.NOT_HANDLED and route.stopped is None:
             self._stop(route, "the candidate does not confirm dry runs: it must answer X-Strangler-Shadow-Handled: 1")
@@ -259,7 +271,7 @@ class DeskState:
             return
         rules = {name: rule_report(route) for name, route in self._routes.items()} if batch else {}
         try:
-            back = await self._store.call(lambda connection: self._write(connection, batch, rules, is_due))
+            back, news = await self._store.call(lambda connection: self._write(connection, batch, rules, is_due))
         except StoreError as error:
             self._pending = batch + self._pending
             self._fail(f"the store: {error}")
@@ -271,19 +283,24 @@ class DeskState:
             log.info("shadow.resumed")
         for signature in back:
             log.warning("shadow.regressed", signature=signature)
+        if self.told is not None:
+            self.told.kept(news)
 
-    def _write(self, connection: Connection, batch: list[Finding], rules: dict[str, Any], is_due: bool) -> list[str]:
-        """In the store's thread, in one transaction."""
+    def _write(
+        self, connection: Connection, batch: list[Finding], rules: dict[str, Any], is_due: bool
+    ) -> tuple[list[str], list[Event]]:
+        """In the store's thread, in one transaction. The signatures that came back, and all news as events."""
         if self._indexed is not connection:
             self._index.load(connection)
             self._indexed = connection
         now = time.time()
         back = store_findings(connection, self._index, batch, now)
+        news = self.told.insert(connection, now) if self.told is not None else []
         store_rules(connection, rules)
         if is_due:
             prune(connection, now)
         self._journal.append(finding.line for finding in batch if finding.line is not None)
-        return back
+        return back, news
 
     def _fail(self, problem: str) -> None:
         if self.problem != problem:

@@ -1,0 +1,150 @@
+"""What shadows show, as events: new and returning differences, every comparison, and a route that is ready."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from strangler.control.events.event import Event, Kind, event
+from strangler.control.events.state import EventsState
+from strangler.control.shadow import questions
+from strangler.control.shadow.evidence import Finding
+from strangler.control.shadow.reading import NoEvidenceError, reader, utc_day
+from strangler.control.store import Store, StoreError
+from strangler.core.readiness import Verdict
+from strangler.core.settings import Settings
+
+READY_EVERY_S: Final = 60.0
+_META: Final = "ready_routes"
+
+log = structlog.get_logger()
+
+
+class EvidenceEvents:
+    """What the desk of shadows is given to tell its news to."""
+
+    def __init__(self, events: EventsState) -> None:
+        self._events = events
+
+    def insert(self, connection: Connection, now: float) -> list[Event]:
+        """In the desk's transaction, whose findings were stored at `now`: keep an event for each signature that is new
+        or came back. Give them to `kept` once it is done."""
+        rows = connection.execute(
+            """
+            SELECT id, route, endpoint, place, path, kind, severity, state FROM signatures
+            WHERE state IN ('new', 'regressed') AND state_since = ?
+            """,
+            (now,),
+        )
+        news = [_signature_event(*row) for row in rows]
+        self._events.insert(connection, news)
+        return news
+
+    def kept(self, news: list[Event]) -> None:
+        """The transaction is done."""
+        for one in news:
+            self._events.kept(one)
+
+    def compared(self, finding: Finding) -> None:
+        """One more comparison; all of it is redacted."""
+        if self._events.wants_comparisons:
+            self._events.compared(finding.route, finding.at, comparison_of(finding))
+
+
+def _signature_event(
+    name: str, route: str, endpoint: str, place: str, path: str | None, kind: str, severity: str, state: str
+) -> Event:
+    data = {
+        "signature": name,
+        "route": route,
+        "endpoint": endpoint,
+        "in": place,
+        "path": path,
+        "kind": kind,
+        "severity": severity,
+    }
+    return event(Kind.SIGNATURE_NEW if state == "new" else Kind.SIGNATURE_REGRESSED, route, data)
+
+
+def comparison_of(finding: Finding) -> dict[str, Any]:
+    """What the topic of comparisons gets: `id` is that of shadow-diffs.jsonl."""
+    return {
+        "id": finding.id,
+        "route": finding.route,
+        "endpoint": finding.endpoint,
+        "outcome": finding.outcome,
+        "reason": finding.reason or None,
+        "latency_ms": None
+        if finding.latency is None
+        else {"legacy": finding.latency[0] * 1000, "candidate": finding.latency[1] * 1000},
+        "differences": [
+            {
+                "signature": seen.id,
+                "in": seen.place,
+                "path": seen.path,
+                "kind": seen.kind,
+                "severity": seen.severity,
+                "legacy": msgspec.Raw(seen.legacy.encode()),
+                "candidate": msgspec.Raw(seen.candidate.encode()),
+            }
+            for seen in finding.differences
+        ],
+    }
+
+
+class ReadyWatch:
+    """Looks now and then whether a route with shadows has become ready, and tells it once; anew after it was not."""
+
+    def __init__(
+        self, folder: Path, store: Store, events: EventsState, settings: Callable[[], Settings], every_s: float
+    ) -> None:
+        self._folder = folder
+        self._store = store
+        self._events = events
+        self._settings = settings
+        self._every_s = every_s
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(self._every_s)
+            try:
+                await self.look()
+            except (StoreError, NoEvidenceError) as error:  # told by the store itself; looked for again
+                log.debug("route.ready.unknown", reason=str(error))
+
+    async def look(self) -> None:
+        """Judge all routes that have shadows. The figures are read and judged in a thread."""
+        settings = self._settings()
+        names = [route.name for route in settings.routes if route.shadow is not None]
+        verdicts = [await asyncio.to_thread(self._verdict, settings, name) for name in names]
+        ready = {found["route"]: found for found in verdicts if found and found["verdict"] == Verdict.READY}
+        news = await self._store.call(partial(self._keep, ready=ready))
+        for one in news:
+            self._events.kept(one)
+
+    def _verdict(self, settings: Settings, name: str) -> dict[str, Any] | None:
+        with reader(self._folder) as connection:
+            return questions.ready(connection, settings, name, utc_day())
+
+    def _keep(self, connection: Connection, ready: dict[str, dict[str, Any]]) -> list[Event]:
+        row = connection.execute("SELECT value FROM meta WHERE key = ?", (_META,)).fetchone()
+        before = set(msgspec.json.decode(row[0], type=list[str])) if row else set()
+        now = time.time()
+        news = [_ready_event(ready[name], now) for name in sorted(ready.keys() - before)]
+        if ready.keys() != before:
+            value = msgspec.json.encode(sorted(ready)).decode()
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_META, value))
+        self._events.insert(connection, news)
+        return news
+
+
+def _ready_event(found: dict[str, Any], now: float) -> Event:
+    data = {key: found[key] for key in ("route", "pairs", "match_share", "match_low", "breaking_open")}
+    return event(Kind.ROUTE_READY, found["route"], data, now)
