@@ -20,7 +20,12 @@ from strangler.wire.memo import Memo
 MAX_FIELDS = 256
 """Header fields in one head. Envoy allows 100, aiohttp 128; a monolith's cookies and tracing can be many."""
 
-_HOST = re.compile(rb"(?P<host>\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?")
+_HOST = re.compile(
+    rb"(?P<host>\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%(?!7[Ff])[2-9A-Fa-f][0-9A-Fa-f])+)"
+    rb"(?::(?P<port>[0-9]{0,5}))?"
+)
+"""RFC 3986 section 3.2.2, less control characters that are percent-encoded: no name has them."""
+
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://(?P<authority>[^/?]+)(?P<path>/[^?]*)?(?P<query>\?.*)?")
 _TARGET = re.compile(rb"[\x21-\x7e\x80-\xff]+")
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -219,7 +224,9 @@ def _carries_http(upgrade: bytes) -> bool:
 def host_of(value: bytes) -> bytes | None:
     """The host of a Host field or an authority, lower case and without port; None if it is malformed."""
     match = _HOST.fullmatch(value)
-    return None if match is None else match["host"].lower()
+    if match is None or int(match["port"] or b"0") > 65535:
+        return None
+    return match["host"].lower()
 
 
 def check_method(method: bytes) -> Problem | None:
@@ -230,6 +237,8 @@ def check_method(method: bytes) -> Problem | None:
         return problem.BAD_REQUEST_LINE
     if method in (b"CONNECT", b"TRACE"):
         return problem.METHOD_NOT_ALLOWED
+    if method == b"PRI":  # begins HTTP/2 (RFC 9113 section 3.4), and nothing else
+        return problem.UNKNOWN_METHOD
     try:
         httptools.HttpRequestParser(object()).feed_data(method + b" / HTTP/1.1\r\n\r\n")
     except httptools.HttpParserError:
