@@ -58,11 +58,23 @@ class Load:
 
 def closed_loop(workload: Workload, port: int, seconds: float, cpu: int, folder: Path) -> Load:
     """wrk with one thread: as fast as the proxy answers."""
-    script = folder / f"{workload.name}.lua"
-    script.write_text(_script(workload))
+    script = write_script(workload, folder)
     command = ["taskset", "-c", str(cpu), "wrk", "-t1", f"-c{workload.connections}", f"-d{max(1, round(seconds))}s"]
     command += ["--timeout", "20s", "-s", str(script), f"http://127.0.0.1:{port}"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True).stdout
+    return read_result(
+        subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True).stdout
+    )
+
+
+def write_script(workload: Workload, folder: Path) -> Path:
+    """The workload for `wrk -s`."""
+    script = folder / f"{workload.name}.lua"
+    script.write_text(_script(workload))
+    return script
+
+
+def read_result(printed: str) -> Load:
+    """What wrk with such a script printed."""
     line = re.search(r"^RESULT (.*)$", printed, re.MULTILINE)
     if line is None:
         raise RuntimeError(f"wrk printed no result:\n{printed}")

@@ -64,8 +64,11 @@ def _rollup(pid: int) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], cpu: int, output: Path, *, port: int | None = None) -> Iterator[int]:
-    """Run `command` with all its threads on core `cpu`; yields its pid once `port` accepts. Ended whatever happens."""
+def running(command: Sequence[str], cpu: int | str, output: Path, *, port: int | None = None) -> Iterator[int]:
+    """Run `command` with all its threads on core `cpu` (or cores: "0,1"); yields its pid once `port` accepts.
+
+    Ended whatever happens.
+    """
     with output.open("wb") as sink:
         process = subprocess.Popen(
             ["taskset", "-c", str(cpu), *command],

@@ -25,8 +25,8 @@ class Upstream:
 
 
 @contextlib.contextmanager
-def upstream(folder: Path, cpu: int) -> Iterator[Upstream]:
-    """Both servers, on core `cpu`."""
+def upstream(folder: Path, cpu: int | str) -> Iterator[Upstream]:
+    """Both servers, on core `cpu`, or on cores as "0,1"."""
     ports = Upstream(free_port(), free_port())
     (folder / "files").mkdir()
     (folder / "files" / "megabyte").write_bytes(os.urandom(MEGABYTE))
