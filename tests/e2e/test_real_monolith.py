@@ -48,18 +48,18 @@ routes:
     candidate: second
     split: {{percent: 0, sticky: ["cookie:sessionid", client_ip]}}
 """
-_BROWSER_OPTIONS = [
+_BROWSER_OPTIONS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",
     "--disable-quic",
-    "--no-first-run",
     "--disable-sync",
     "--disable-background-networking",
     "--disable-component-update",
-    "--disable-dev-shm-usage",
+    "--no-first-run",
     "--no-proxy-server",
-]
+)
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _LATER = {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}
 _CLIENTS = 3
