@@ -509,7 +509,8 @@ class ClientConnection(Asker):
 
     def _refuse_size(self, data: bytes) -> None:
         line_end = data.find(b"\r\n")
-        is_line = line_end < 0 or line_end > self.port.limits.header_bytes - 1024
+        limit = self.port.limits.header_bytes
+        is_line = line_end < 0 or line_end > max(limit - 1024, limit // 2)
         self._refuse(problem.TARGET_TOO_LONG if is_line else problem.HEADER_TOO_LARGE)
 
     def _refuse(self, refusal: Problem) -> None:
