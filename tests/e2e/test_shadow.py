@@ -532,3 +532,33 @@ class TestSecrets:
         assert b"$.price" in kept
         assert [secret for secret in planted if secret.encode() in kept] == []
         assert [secret for secret in planted if secret.encode() in logged] == []
+
+
+class TestWhatIsUnderWay:
+    """A shadow that hangs is given up as soon as nobody may want it any more."""
+
+    async def _hang_one(self, on: Stage, upstream: ScriptedUpstream) -> None:
+        await on.proxy.get("/api/orders/7")
+        await upstream.wait_for_connection()
+
+    async def test_the_kill_switch_ends_it(self, tmp_path: Path) -> None:
+        async with (
+            ScriptedUpstream(in_turn(read_request(), hang())) as upstream,
+            stage(tmp_path, says(ORDER), says({}), candidate_port=upstream.port, shadow=", timeout: 60s") as on,
+        ):
+            await self._hang_one(on, upstream)
+            await on.proxy.ask("/api/kill-switch", "POST", {"on": True, "reason": "test"})
+            await on.dropped("killed")
+            assert await upstream.connections[0].read_end() in ("eof", "reset")
+
+    async def test_a_reload_of_its_upstream_ends_it_and_shadows_go_on(self, tmp_path: Path) -> None:
+        async with (
+            ScriptedUpstream(in_turn(read_request(), hang())) as upstream,
+            stage(tmp_path, says(ORDER), says(ORDER), candidate_port=upstream.port, shadow=", timeout: 60s") as on,
+        ):
+            await self._hang_one(on, upstream)
+            on.proxy.edit(on.proxy.file.read_text().replace(f":{upstream.port}", f":{on.candidate.port}"))
+            await on.dropped("reloaded")
+            await _follows(on, 2)
+            await on.proxy.get("/api/orders/7")
+            await on.compared(1, "match")

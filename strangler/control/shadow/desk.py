@@ -76,7 +76,8 @@ class DeskState:
         self._routes: dict[str, ShadowRoute] = {}
         self._upstreams: dict[str, ShadowUpstream] = {}
         self._replaced: list[ShadowUpstream] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], ShadowRoute] = {}
+        self._writes: set[asyncio.Task[None]] = set()
         self._held_bytes = 0
         self._pending: list[Finding] = []
         self._stops: dict[str, tuple[str, str]] = {}
@@ -84,6 +85,7 @@ class DeskState:
         """Routes whose room may have changed."""
         self._common_reason: str | None = None
         self._key: bytes | None = None
+        self._is_restored = False
         self._pruned = time.monotonic()
         self.told: Told | None = None
         links.own.add(self._instance)
@@ -92,25 +94,25 @@ class DeskState:
     # 1. What is in force
 
     async def restore(self) -> None:
-        """Read the key, and what an earlier control of this run had stopped."""
+        """Read the key, and what an earlier control of this run had stopped. Until that is done nothing is taken."""
         try:
             self._key = await asyncio.to_thread(redaction_key, self._folder)
+            self._stops = await self._store.call(partial(load_stops, run=self._run))
         except OSError as error:
             self._fail(f"the key for redaction cannot be kept in {self._folder}: {error.strerror}")
-        try:
-            self._stops = await self._store.call(partial(load_stops, run=self._run))
         except StoreError as error:
             self._fail(f"the store: {error}")
-        self.adopt(self._settings)
+        else:
+            self._is_restored = True
+            self.adopt(self._settings)
 
     def adopt(self, settings: Settings) -> None:
         """Follow new settings. Routes and upstreams that stay as they were keep what they know."""
         self._settings = settings
-        if self._key is None:
+        if self._key is None or not self._is_restored:
             return
-        for name, upstream in list(self._upstreams.items()):
-            if settings.upstreams.get(name) != upstream.settings:
-                self._replaced.append(self._upstreams.pop(name))
+        replaced = [name for name, one in self._upstreams.items() if settings.upstreams.get(name) != one.settings]
+        self._replaced += [self._upstreams.pop(name) for name in replaced]
         for name, wanted in settings.upstreams.items():
             if name not in self._upstreams:
                 self._upstreams[name] = ShadowUpstream(wanted)
@@ -122,6 +124,7 @@ class DeskState:
                 routes[one.name] = route
                 route.stopped = self._stop_of(route)
         self._routes = routes
+        self._abandon("reloaded", lambda route: routes.get(route.name) is not route or route.uses_any(replaced))
         self.tell_rooms()
 
     def _stop_of(self, route: ShadowRoute) -> str | None:
@@ -145,8 +148,15 @@ class DeskState:
         route.open += 1
         self._held_bytes += taken.size
         task = asyncio.get_running_loop().create_task(self._compare(captured, taken))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = route
+        task.add_done_callback(self._tasks.pop)
+
+    def _abandon(self, reason: str, concerns: Callable[[ShadowRoute], bool]) -> None:
+        """Give up what is under way for some routes."""
+        for task, route in list(self._tasks.items()):
+            if concerns(route):
+                task.cancel()
+                self._dropped(route.name, reason)
 
     async def _compare(self, captured: Captured, taken: _Taken) -> None:
         route = taken.route
@@ -186,8 +196,8 @@ class DeskState:
         log.error("shadow.stopped", route=route.name, reason=why)
         self.tell_rooms()
         task = asyncio.get_running_loop().create_task(self._store_stop(route.name, key, why))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
 
     async def _store_stop(self, route: str, key: str, why: str) -> None:
         try:
@@ -205,6 +215,8 @@ class DeskState:
         """The same for routes that something goes on with; what concerns all of them is told of all."""
         before, self._common_reason = self._common_reason, self._why_none()
         if before != self._common_reason:
+            if self._common_reason == "killed":
+                self._abandon("killed", lambda route: True)
             self.tell_rooms()
             return
         self._tell(self._busy)
@@ -259,6 +271,8 @@ class DeskState:
     async def _keep_storing(self) -> None:
         while True:
             await asyncio.sleep(STORE_EVERY_S)
+            if not self._is_restored:
+                await self.restore()
             await self.store()
             while self._replaced:
                 await self._replaced.pop().close()
@@ -278,7 +292,7 @@ class DeskState:
             return
         if is_due:
             self._pruned = time.monotonic()
-        if self.problem is not None and self._key is not None:
+        if self.problem is not None and self._is_restored:
             self.problem = None
             log.info("shadow.resumed")
         for signature in back:
@@ -310,9 +324,9 @@ class DeskState:
 
     async def close(self) -> None:
         """Drop what is under way, write what is done."""
-        for task in list(self._tasks):
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._writes, return_exceptions=True)
         await self.store()
         self.report()
         for upstream in (*self._upstreams.values(), *self._replaced):
@@ -335,7 +349,7 @@ class DeskState:
             "open": route.open,
             "breakers": {
                 upstream: self._upstreams[upstream].breaker.state.value
-                for upstream in sorted({route.upstream_of(arm, b"GET") for arm in route.other_arms()})
+                for upstream in sorted(frozenset().union(*map(route.asked_of, route.other_arms())))
             },
             "comparisons": {
                 outcome: int(totals.counter("strangler_shadow_comparisons_total", name, outcome))

@@ -150,7 +150,7 @@ def signature(connection: sqlite3.Connection, rules: Rules, name: str, today: da
 
 def noise_counts(connection: sqlite3.Connection, route: str) -> list[NoiseCount]:
     """How often each difference was seen between the arms, and between legacy and itself; most noisy first."""
-    raw_pairs = sum(count for (of, _), count in _pairs_by_endpoint(connection).items() if of == route)
+    raw_pairs = _pairs_by_endpoint(connection, route).total()
     row = connection.execute("SELECT pairs FROM baselines WHERE route = ?", (route,)).fetchone()
     noise_pairs = row[0] if row else 0
     raw: Counter[tuple[str, str, str]] = Counter()
@@ -337,9 +337,12 @@ def stops(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(connection.execute("SELECT route, why FROM stops").fetchall())
 
 
-def _pairs_by_endpoint(connection: sqlite3.Connection) -> Counter[tuple[str, str]]:
+def _pairs_by_endpoint(connection: sqlite3.Connection, route: str | None = None) -> Counter[tuple[str, str]]:
+    """Comparable pairs, of all routes or of one."""
+    of = "" if route is None else "route = ?1 AND"
     rows = connection.execute(
-        "SELECT route, endpoint, sum(count) FROM pairs WHERE outcome != 'not_comparable' GROUP BY 1, 2"
+        f"SELECT route, endpoint, sum(count) FROM pairs WHERE {of} outcome != 'not_comparable' GROUP BY 1, 2",  # noqa: S608 - our own words
+        () if route is None else (route,),
     )
     return Counter({(route, endpoint): count for route, endpoint, count in rows})
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -9,6 +10,7 @@ import msgspec
 
 from strangler.control.shadow.outgoing import path_of
 from strangler.control.shadow.sending import ShadowUpstream
+from strangler.core.aggregate import Part
 from strangler.core.compare import CompareRules, Redactor, RuleUseState, compile_rules
 from strangler.core.methods import SAFE
 from strangler.core.plan import LEGACY, Arm
@@ -28,6 +30,8 @@ class ShadowRoute:
     settings: RouteSettings
     shadow: ShadowSettings
     candidate: str
+    """`aggregate`, if several answer together: `parts`."""
+    parts: tuple[Part, ...]
     rules: CompareRules
     redactor: Redactor
     rewrite: Rewrite | None
@@ -43,16 +47,17 @@ class ShadowRoute:
     @classmethod
     def of(cls, settings: RouteSettings, key: bytes) -> "ShadowRoute | None":
         """None for a route that has no shadows."""
-        shadow, candidate = settings.shadow, settings.candidate
-        if shadow is None or candidate is None or not shadow.percent:
+        shadow, route = settings.shadow, Route(settings, 0)
+        if shadow is None or not shadow.percent:
             return None
         return cls(
             settings=settings,
             shadow=shadow,
-            candidate=candidate,
+            candidate=route.upstream,
+            parts=route.parts,
             rules=compile_rules(settings.compare),
             redactor=Redactor.of(key, settings.compare.redact),
-            rewrite=Route(settings, 0).rewrite,
+            rewrite=route.rewrite,
             uses=RuleUseState(len(settings.compare.accept)),
             sending=asyncio.Semaphore(shadow.in_flight),
         )
@@ -64,7 +69,7 @@ class ShadowRoute:
     @property
     def fingerprint(self) -> str:
         """Of what a stop of this route is about: it goes on when any of that changes."""
-        said = msgspec.json.encode((self.candidate, self.shadow))
+        said = msgspec.json.encode((self.settings.aggregate or self.candidate, self.shadow))
         return blake2b(said, digest_size=8).hexdigest()
 
     def other_arms(self) -> frozenset[Arm]:
@@ -73,12 +78,22 @@ class ShadowRoute:
             self.shadow.of, frozenset(Arm)
         )
 
+    def uses_any(self, upstreams: Collection[str]) -> bool:
+        """Whether a shadow of this route may be sent to one of them."""
+        return not {LEGACY, self.candidate, self.shadow.to}.isdisjoint(upstreams)
+
     def upstream_of(self, arm: Arm, method: bytes) -> str:
         """The name of the upstream that a shadow is sent to."""
         if arm is Arm.LEGACY:
             return LEGACY
         is_sandboxed = self.shadow.writes == "sandbox" and method not in SAFE
         return self.shadow.to or self.candidate if is_sandboxed else self.candidate
+
+    def asked_of(self, arm: Arm) -> frozenset[str]:
+        """The names of all upstreams that a shadow cannot do without."""
+        if arm is Arm.CANDIDATE and self.parts:
+            return frozenset(part.upstream for part in self.parts if part.is_required)
+        return frozenset({self.upstream_of(arm, b"GET")})
 
     def is_dry_run(self, method: bytes) -> bool:
         return self.shadow.writes == "dry_run" and method not in SAFE
@@ -93,8 +108,8 @@ class ShadowRoute:
         places = self.shadow.in_flight
         free = max(0, min(places - self.first, OPEN_PER_PLACE * places - self.open))
         now = time.monotonic()
-        asked = [upstreams.get(self.upstream_of(arm, b"GET")) for arm in self.other_arms()]
-        if all(upstream is not None and upstream.breaker.refuses(now) for upstream in asked):
+        resting = {name for name, upstream in upstreams.items() if upstream.breaker.refuses(now)}
+        if all(resting & self.asked_of(arm) for arm in self.other_arms()):
             return min(1, free), "breaker"
         return free, "full"
 
