@@ -170,9 +170,14 @@ def told(part: Part, failure: PartFailure) -> bytes:
 def _fields(given: list[RawHeaders], partial: bytes, size: int) -> RawHeaders:
     """What the parts say of caching holds for the whole if they all say the same of it; else it is not stored.
 
-    Cookies are the client's, whichever part sets them.
+    A charset is told as they all tell it. Cookies are the client's, whichever part sets them.
     """
-    fields = [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % size)]
+    types = {value for headers in given for value in _values(headers, b"content-type")}
+    is_common = len(types) == 1 and all(value.lower().startswith(b"application/json") for value in types)
+    fields = [
+        (b"Content-Type", types.pop() if is_common else b"application/json"),
+        (b"Content-Length", b"%d" % size),
+    ]
     caching = {b", ".join(_values(headers, b"cache-control")) for headers in given}
     common = caching.pop() if len(caching) == 1 and not partial else b"no-store"
     if common:

@@ -8,6 +8,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from strangler.core.aggregate import Joined
 from strangler.core.result import Result
 from strangler.wire.body import Body
 from strangler.wire.link import WorkerLink
@@ -50,7 +51,7 @@ class Captures:
     def begin(self, call: "Call") -> "Capture | None":
         """The plan says that the request gets a shadow: keep a copy of what comes. None: there is no room for it."""
         route = call.plan.route
-        if route is None or route.settings.shadow is None or route.settings.candidate is None:
+        if route is None or route.settings.shadow is None:
             return None
         if _SHADOW in call.fields and call.client.forwarded.is_trusted:
             return None  # a shadow of another proxy's: its answer is compared there
@@ -158,6 +159,27 @@ class Capture:
                 is_streaming=self.is_streaming,
             ),
         )
+
+    def tell_joined(self, call: "Call", whole: Joined, duration_s: float) -> None:
+        """The client has the answer that several gave together."""
+        copy = self.answer
+        if self.is_over:
+            return
+        if call.method != b"HEAD":
+            copy.feed(whole.body)
+        head = b"".join([b"%b: %b\r\n" % field for field in whole.fields])
+        answer = CapturedAnswer(
+            status=200,
+            head=b"HTTP/1.1 200 OK\r\n%b\r\n" % head,
+            body=copy.content(),
+            fault=None,
+            duration_s=duration_s,
+            size=copy.size,
+            is_too_large=copy.is_too_large,
+            is_streaming=False,
+        )
+        if not self.is_over:  # else it was too much for this worker
+            self._offer(call, "", answer)
 
     def tell_failed(self, call: "Call", result: Result) -> None:
         """No answer came; the client got a problem of our own."""

@@ -110,6 +110,8 @@ def _write_joined(call: Call, plane: Plane, whole: Joined) -> None:
     client.begin_answer(head + body, None, chunked=False)
     call.sent_bytes = len(body)
     client.end_request(keep=keep)
+    if call.capture is not None:
+        call.capture.tell_joined(call, whole, now() - call.started)
 
 
 def _may_fall_back(call: Call, plane: Plane, result: Result) -> bool:

@@ -437,6 +437,24 @@ async def test_cookies_of_all_parts_reach_the_client(
 @pytest.mark.parametrize(
     ("one", "other", "whole"),
     [
+        ("application/json; charset=utf-8", "application/json; charset=utf-8", b"application/json; charset=utf-8"),
+        ("application/json; charset=utf-8", "application/json", b"application/json"),
+        ("application/hal+json", "application/hal+json", b"application/json"),
+    ],
+)
+async def test_the_type_is_told_as_all_parts_tell_it(
+    one: str, other: str, whole: bytes, serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream,
+    payments: ScriptedUpstream,
+) -> None:  # fmt: skip
+    orders.script = answering(send(response(200, b"1", f"Content-Type: {one}")))
+    payments.script = answering(send(response(200, b"2", f"Content-Type: {other}")))
+    running = await serve(page(legacy, orders, payments))
+    assert (await running.ask(request(PAGE))).values(b"content-type") == [whole]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "whole"),
+    [
         ("max-age=60", "max-age=60", [b"max-age=60"]),
         ("max-age=60", "max-age=5", [b"no-store"]),
         ("max-age=60", None, [b"no-store"]),

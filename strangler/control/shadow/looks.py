@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from strangler.control.shadow.digest import Pair, digest
 from strangler.control.shadow.evidence import Finding, IndexState
 from strangler.control.shadow.outgoing import lines_of, outgoing
+from strangler.control.shadow.parts import ask_parts
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.core.compare import (
@@ -38,7 +39,7 @@ _Times = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An answer, and the URL that gave it (None: nothing was asked)."""
+    """An answer, and the URL that gave it (None: nothing was asked, or several)."""
 
     answer: Answer
     url: Url | None
@@ -122,6 +123,11 @@ class Looks:
 
     async def _ask(self, arm: Arm) -> Asked:
         route, captured = self.route, self.captured
+        if arm is Arm.CANDIDATE and route.parts:
+            shadow = route.shadow
+            async with route.sending:
+                answer = await ask_parts(captured, route.parts, self.upstreams, shadow.timeout_s, shadow.max_body_bytes)
+            return Asked(answer, None)
         upstream = self.upstreams[route.upstream_of(arm, captured.method)]
         url = upstream.pick()
         is_candidate = arm is Arm.CANDIDATE

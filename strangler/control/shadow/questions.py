@@ -8,6 +8,7 @@ from typing import Any
 from strangler.control.shadow import reading
 from strangler.control.shadow.reading import Filters
 from strangler.core.compare import CompareRules, compile_rules
+from strangler.core.plan import AGGREGATE
 from strangler.core.settings import RouteSettings, Settings
 
 _TOP = 12
@@ -45,13 +46,12 @@ def report(connection: Connection, settings: Settings, today: date) -> dict[str,
     """All that the report shows, route by route, those with shadows first."""
     rules = rules_of(settings)
     rows = reading.signatures(connection, rules, Filters(), today)
-    routes = [route for route in settings.routes if route.candidate is not None]
     return {
         "at": time.time(),
         "routes": [
             {
                 "name": route.name,
-                "candidate": route.candidate,
+                "candidate": route.candidate or AGGREGATE,
                 "percent": route.split.percent,
                 "shadow_percent": route.shadow.percent if route.shadow else 0.0,
                 "readiness": reading.readiness(connection, route.name, rules, route.gate, today),
@@ -60,7 +60,7 @@ def report(connection: Connection, settings: Settings, today: date) -> dict[str,
                 "signatures": [row for row in rows if row["route"] == route.name][:_TOP],
                 "rules": reading.rule_reports(connection).get(route.name),
             }
-            for route in sorted(routes, key=lambda route: (route.shadow is None, route.name))
+            for route in sorted(settings.routes, key=lambda route: (route.shadow is None, route.name))
         ],
         "audit": reading.audit(connection),
     }

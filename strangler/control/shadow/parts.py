@@ -1,0 +1,75 @@
+"""Asking an aggregate for a comparison: its parts at once, joined by the rules that a worker joins them by."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from strangler.control.shadow.outgoing import lines_of, origin_form, outgoing
+from strangler.control.shadow.sending import ShadowUpstream
+from strangler.core.aggregate import (
+    FIELDS_FOR_PARTS,
+    MAX_PART_BYTES,
+    NOT_FOR_PARTS,
+    Joined,
+    Part,
+    PartAnswer,
+    PartFailure,
+    join,
+    part_failed,
+    part_unusable,
+    read_part,
+)
+from strangler.core.compare import Answer
+from strangler.core.fault import Fault
+from strangler.wire.messages import Captured
+
+
+async def ask_parts(
+    captured: Captured, parts: Sequence[Part], upstreams: Mapping[str, ShadowUpstream], timeout_s: float, max_bytes: int
+) -> Answer:
+    """What the aggregate would answer. Its time is that of the slowest part.
+
+    `max_bytes`: of the whole; more cannot be compared.
+    """
+    answers = await asyncio.gather(*(_ask(captured, part, upstreams[part.upstream], timeout_s) for part in parts))
+    duration_s = max(answer.duration_s or 0.0 for answer in answers)
+    whole = join(parts, [_read(answer) for answer in answers])
+    if not isinstance(whole, Joined):
+        return _failed(whole[1], duration_s)
+    if len(whole.body) > max_bytes:
+        return Answer(200, whole.fields, duration_s=duration_s, is_too_large=True)
+    return Answer(200, whole.fields, b"" if captured.method == b"HEAD" else whole.body, duration_s=duration_s)
+
+
+async def _ask(captured: Captured, part: Part, upstream: ShadowUpstream, timeout_s: float) -> Answer:
+    path, mark, query = origin_form(captured.target).partition(b"?")
+    fields = [field for field in lines_of(captured.lines) if field[0].lower() not in NOT_FOR_PARTS]
+    request = msgspec.structs.replace(
+        captured,
+        method=b"GET",
+        target=part.target(path, query if mark else None),
+        lines=b"".join(b"%b: %b\r\n" % field for field in fields + FIELDS_FOR_PARTS),
+        body=b"",
+    )
+    limit_s = timeout_s if part.timeout_s is None else min(part.timeout_s, timeout_s)
+    sent = outgoing(request, upstream.settings, upstream.pick(), None, is_dry_run=False)
+    return await upstream.ask(sent, limit_s, MAX_PART_BYTES)
+
+
+def _read(answer: Answer) -> PartAnswer | PartFailure:
+    duration_s = answer.duration_s or 0.0
+    if answer.fault is not None:
+        return part_failed(answer.fault, duration_s)
+    if answer.is_too_large:
+        return part_unusable("too_large", duration_s)
+    return read_part(answer.status, list(answer.headers), b"" if answer.is_streaming else answer.body, duration_s)
+
+
+def _failed(failure: PartFailure, duration_s: float) -> Answer:
+    """A required part failed: unless nothing answered, the client would get a problem of that status."""
+    fault = failure.result.fault
+    if fault is not None and fault is not Fault.BAD_RESPONSE:
+        return Answer(0, fault=fault)
+    status = failure.problem.status
+    return Answer(status, [(b"Content-Type", b"application/problem+json")], b"", duration_s=duration_s)

@@ -1,0 +1,163 @@
+"""An aggregate from end to end: served, told, explained, and proved by shadows against legacy's own answer."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+
+from tests.e2e.serving import Proxy
+from tests.e2e.shadowing import Answer, Arm, Stage, arm, says
+
+ROUTES = """\
+version: 1
+listen: 127.0.0.1:0
+admin: {{listen: 127.0.0.1:0}}
+state: state
+limits: {{drain: 5s}}
+upstreams:
+  legacy: {{url: "http://127.0.0.1:{legacy}"}}
+  orders: {{url: "http://127.0.0.1:{orders}", retry: false, breaker: {{consecutive: 3, cooldown: 1m}}}}
+  payments: {{url: "http://127.0.0.1:{payments}", retry: false}}
+routes:
+  - name: order-page
+    match: {{path: "/api/order-pages/{{id}}"}}
+    aggregate:
+      order: {{upstream: orders, path: "/v2/orders/{{id}}"}}
+      payment: {{upstream: payments, path: "/payments/{{id}}", required: false, timeout: 500ms}}
+    split: {{percent: {percent}, override: x-arm}}
+    compare: {{headers: [content-type]}}
+    shadow: {{percent: 100, of: {of}, recheck: 0, baseline: 100%}}
+"""
+
+ORDER = {"id": 7, "total": "12.50"}
+PAYMENT = {"state": "paid"}
+WHOLE = {"order": ORDER, "payment": PAYMENT}
+
+
+@dataclass(slots=True)
+class Shop:
+    stage: Stage
+    payments: Arm
+
+    @property
+    def proxy(self) -> Proxy:
+        return self.stage.proxy
+
+    async def get(self, path: str = "/api/order-pages/7?lang=de", **headers: str) -> tuple[int, Any, dict[str, str]]:
+        async with (
+            ClientSession() as client,
+            client.get(f"http://127.0.0.1:{self.proxy.port}{path}", headers=headers) as answer,
+        ):
+            return answer.status, await answer.json(content_type=None), dict(answer.headers)
+
+
+@asynccontextmanager
+async def shop(
+    folder: Path, *, percent: int = 0, of: str = "any", legacy: Answer | None = None, orders: Answer | None = None,
+    payments: Answer | None = None,
+) -> AsyncIterator[Shop]:  # fmt: skip
+    async with (
+        arm(legacy or says(WHOLE)) as one,
+        arm(orders or says(ORDER)) as two,
+        arm(payments or says(PAYMENT)) as three,
+    ):
+        proxy = Proxy(folder, one.port)
+        proxy.file.write_text(
+            ROUTES.format(legacy=one.port, orders=two.port, payments=three.port, percent=percent, of=of)
+        )
+        try:
+            await proxy.start()
+            yield Shop(Stage(proxy, one, two), three)
+        finally:
+            await proxy.stop()
+
+
+async def _command(folder: Path, *arguments: str) -> str:
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "strangler", *arguments, cwd=folder, env=environ, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    return output.decode()
+
+
+async def test_it_is_served_and_told(tmp_path: Path) -> None:
+    async with shop(tmp_path, percent=100) as one:
+        assert json.loads(await _command(tmp_path, "check", "--json"))["problems"] == []
+        status, body, headers = await one.get()
+        assert (status, body, headers["X-Strangler-Arm"]) == (200, WHOLE, "candidate")
+        assert [heard.target for heard in one.payments.heard] == ["/payments/7?lang=de"]
+        labels = {"route": "order-page", "arm": "candidate", "upstream": "aggregate", "code_class": "2xx"}
+        await one.proxy.until(lambda: one.proxy.metric("strangler_requests_total", **labels))
+        (route,) = (await one.proxy.status())["routes"]
+        assert (route["match"], route["parts"]) == ("GET,HEAD /api/order-pages/{id}", ["orders", "payments"])
+        assert route["requests"] == {"legacy": 0, "candidate": 1}
+        assert "orders + payments" in await _command(tmp_path, "status")
+        explained = json.loads(await _command(tmp_path, "explain", "--json", "GET", "/api/order-pages/7"))
+        assert [part["path"] for part in explained["parts"]] == ["/v2/orders/7", "/payments/7"]
+        assert "part payment  payments /payments/7 (optional)" in await _command(
+            tmp_path, "explain", "GET", "/api/order-pages/7"
+        )
+        (line,) = await one.proxy.until(lambda: one.proxy.events("request"))
+        assert (line["upstream"], line["attempts"], line["status"]) == ("aggregate", 2, 200)
+
+
+@pytest.mark.parametrize("percent", [0, 100], ids=["legacy serves", "the aggregate serves"])
+async def test_it_is_compared_with_legacy_s_own_answer(tmp_path: Path, percent: int) -> None:
+    async with shop(tmp_path, percent=percent) as one:
+        assert (await one.get())[1] == WHOLE
+        await one.stage.compared(1, "match")
+        if percent:
+            (asked,) = [heard for heard in one.stage.legacy.shadows if heard.target == "/api/order-pages/7?lang=de"][:1]
+            return
+        for each, target in ((one.stage.candidate, "/v2/orders/7?lang=de"), (one.payments, "/payments/7?lang=de")):
+            (asked, *_) = each.shadows
+            assert (asked.method, asked.target, asked.body) == ("GET", target, b"")
+            assert asked.value("accept-encoding") == "identity"
+            assert asked.value("x-strangler-shadow") == "1"
+
+
+@pytest.mark.parametrize("percent", [0, 100], ids=["legacy serves", "the aggregate serves"])
+async def test_a_difference_of_a_part_is_found_in_the_whole(tmp_path: Path, percent: int) -> None:
+    async with shop(tmp_path, percent=percent, orders=says({**ORDER, "total": 12.5})) as one:
+        await one.get()
+        line = await one.stage.line()
+        assert (line["route"], line["outcome"], line["candidate"]["upstream"]) == (
+            "order-page", "mismatch", "aggregate",
+        )  # fmt: skip
+        assert [(each["path"], each["kind"]) for each in line["differences"]] == [("$.order.total", "type")]
+
+
+async def test_an_optional_part_that_fails_is_a_difference(tmp_path: Path) -> None:
+    async with shop(tmp_path, payments=says({}, status=500)) as one:
+        await one.get()
+        line = await one.stage.line()
+        assert [(each["path"], each["kind"]) for each in line["differences"]] == [("$.payment", "type")]
+
+
+async def test_a_required_part_that_fails_is_a_mismatch_of_the_status(tmp_path: Path) -> None:
+    async with shop(tmp_path, orders=says({}, status=404)) as one:
+        await one.get()
+        line = await one.stage.line()
+        assert (line["severity"], line["candidate"]["status"]) == ("breaking", 502)
+
+
+async def test_legacy_answers_while_a_required_part_is_ill(tmp_path: Path) -> None:
+    async def ill(_: web.Request) -> web.StreamResponse:
+        return web.json_response({}, status=503)
+
+    async with shop(tmp_path, percent=100, orders=ill) as one:
+        for _ in range(4):
+            status, body, headers = await one.get()
+            assert (status, body, headers["X-Strangler-Arm"]) == (200, WHOLE, "legacy")
+        assert len([heard for heard in one.stage.candidate.heard if not heard.is_shadow]) == 3  # then its breaker opens
+        assert await one.proxy.until(lambda: one.proxy.metric("strangler_fallbacks_total", fault="open"))
