@@ -25,7 +25,20 @@ def notices(status: Status) -> list[str]:
     if config["needs_restart"]:
         lines.append(f"[yellow]needs a restart[/] to take effect: {', '.join(config['needs_restart'])}")
     lines += [f"[bold red]{part}[/]: {escape(problem)}" for part, problem in status["problems"].items()]
+    lines += [line for route in status["routes"] for line in _shadow(route)]
     return [*lines, _processes(status)]
+
+
+def _shadow(route: dict[str, Any]) -> list[str]:
+    """What keeps the shadows of a route back, if anything does."""
+    shadow = route["shadow"]
+    if shadow is None:
+        return []
+    about = f"shadows of route '{escape(route['name'])}'"
+    if shadow["stopped"] is not None:
+        return [f"[bold red]{about} have stopped[/]: {escape(shadow['stopped'])}"]
+    away = [name for name, state in shadow["breakers"].items() if state != "closed"]
+    return [f"[yellow]{about}[/]: {escape(', '.join(away))} does not answer them"] if away else []
 
 
 def _processes(status: dict[str, Any]) -> str:

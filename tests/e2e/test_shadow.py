@@ -15,6 +15,7 @@ import pytest
 from aiohttp import ClientSession, web
 from yarl import URL
 
+from strangler.cli._tables import notices
 from tests.e2e.shadowing import Stage, arm, says, stage
 from tests.wire.scripted import ScriptedUpstream, drip, hang, in_turn, read_request, refused_port, reset
 
@@ -243,6 +244,7 @@ class TestAnArmThatFails:
             (upstream,) = [one for one in status["upstreams"] if one["name"] == "orders"]
             assert status["routes"][0]["shadow"]["breakers"] == {"orders": "open"}
             assert upstream["breaker"] == "closed", "the breaker of requests is another one"
+            assert any("orders does not answer them" in line for line in notices(status))
 
     async def test_one_that_hangs_fills_the_places_and_the_rest_is_dropped(self, tmp_path: Path) -> None:
         async with (
@@ -316,6 +318,7 @@ class TestWrites:
             status = await on.proxy.status()
             assert "X-Strangler-Shadow-Handled" in status["routes"][0]["shadow"]["stopped"]
             assert on.proxy.events("shadow.stopped")
+            assert any("have stopped" in line for line in notices(status))
 
     async def test_a_stop_outlives_the_control_process(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(ORDER), says(ORDER), shadow=f"{self.METHODS}, writes: dry_run") as on:
