@@ -30,23 +30,29 @@
     fitChildren(old, fresh);
   };
 
-  const fitChildren = (old, fresh) => {
-    const wanted = [...fresh.childNodes];
-    let at = old.firstChild;
-    for (const next of wanted) {
-      if (at && sameKind(at, next)) {
-        const following = at.nextSibling;
-        fit(at, next);
-        at = following;
-      } else {
-        old.insertBefore(document.importNode(next, true), at);
-      }
-    }
-    while (at) {
+  const removeUntil = (at, end) => {
+    while (at !== end) {
       const following = at.nextSibling;
       at.remove();
       at = following;
     }
+  };
+
+  // Each wanted node takes the place of the next one of its kind; what stood before that one has gone from the page.
+  const fitChildren = (old, fresh) => {
+    let at = old.firstChild;
+    for (const next of [...fresh.childNodes]) {
+      let match = at;
+      while (match && !sameKind(match, next)) match = match.nextSibling;
+      if (!match) {
+        old.insertBefore(document.importNode(next, true), at);
+        continue;
+      }
+      removeUntil(at, match);
+      at = match.nextSibling;
+      fit(match, next);
+    }
+    removeUntil(at, null);
   };
 
   const show = (html) => {
@@ -64,7 +70,11 @@
   if (content && content.dataset.live && "EventSource" in window) {
     const stream = new EventSource(content.dataset.live);
     stream.onopen = () => say("live", false);
-    stream.onerror = () => say("not connected; trying again", true);
+    stream.onerror = () => {
+      say("not connected; trying again", true);
+      // The browser tries again by itself, unless it was refused: then the page says why, or asks to log in.
+      if (stream.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000);
+    };
     stream.addEventListener("content", (event) => show(JSON.parse(event.data)));
     stream.addEventListener("leave", () => {
       stream.close();
