@@ -1,10 +1,12 @@
 """Child processes and signals, as the supervisor needs them."""
 
 import os
+import resource
 import signal
 import site
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,6 +34,15 @@ def _environ(start: WorkerStart | ControlStart) -> dict[str, str]:
     if root not in site.getsitepackages():
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, (environ.get("PYTHONPATH"), root)))
     return environ
+
+
+def raise_file_limit() -> int:
+    """Let this process, and what it starts, have as many files and sockets open as the system allows; how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS refuses what it reports: the soft limit stays then
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if allowed == resource.RLIM_INFINITY else allowed
 
 
 def how_it_ended(status: int) -> str:

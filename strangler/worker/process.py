@@ -34,6 +34,7 @@ from strangler.wire.messages import (
     decode_settings,
 )
 from strangler.wire.numbers import Numbers
+from strangler.wire.process import raise_file_limit
 from strangler.wire.start import StartError, WorkerStart
 from strangler.worker.call import Call
 from strangler.worker.handler import serve
@@ -51,6 +52,9 @@ _GC_THRESHOLDS = (50_000, 20, 50)
 
 _LOOKUP_S = 2.0
 """How long the first request may have to wait for names to be looked up; beyond it, the connect looks them up."""
+
+_OTHER_FILES = 1000
+"""Descriptors that are not clients': connections to upstreams, listeners, the link."""
 
 _GOODBYE_S = 0.5
 """After a drain: how long closing connections may take to flush."""
@@ -104,6 +108,7 @@ class Worker:
             listener = socket.socket(fileno=descriptor)
             server = await self._loop.create_server(self._accept, sock=listener, backlog=4096)
             self._servers.append(server)
+        self._check_file_limit()
         self._log.info("worker.ready", generation=self._plane.snapshot.generation)
         await self._stop.wait()
         await self._drain()
@@ -120,6 +125,14 @@ class Worker:
 
     def _accept(self) -> asyncio.Protocol:
         return cast(asyncio.Protocol, ClientConnection(self._port))
+
+    def _check_file_limit(self) -> None:
+        """Each client's connection needs a descriptor, and so does the one to an upstream that serves it."""
+        allowed, wanted = raise_file_limit(), self._port.limits.connections
+        if allowed < wanted * 9 // 8 + _OTHER_FILES:
+            self._log.warning(
+                "worker.few_files", allowed=allowed, connections=wanted, way_out="raise `ulimit -n`, or lower the limit"
+            )
 
     async def _drain(self) -> None:
         """Accept no more, let what is under way finish within `limits.drain`."""

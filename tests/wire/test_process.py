@@ -1,0 +1,30 @@
+"""Child processes, as the supervisor and the workers need them."""
+
+import resource
+from collections.abc import Iterator
+
+import pytest
+
+from strangler.wire.process import how_it_ended, raise_file_limit
+
+
+@pytest.fixture
+def few_files() -> Iterator[int]:
+    """The soft limit is low, as it is on most systems; yields the hard one."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    yield before[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_process_may_have_as_many_files_open_as_the_system_allows(few_files: int) -> None:
+    assert raise_file_limit() == few_files
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (few_files, few_files)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(0, "exit status 0"), (3, "exit status 3"), (-9, "killed by SIGKILL"), (-99, "killed by signal 99")],
+)
+def test_an_end_is_told_in_words(status: int, words: str) -> None:
+    assert how_it_ended(status) == words
