@@ -1,0 +1,99 @@
+"""Whatever the two arms answer, comparing ends, soon, in a comparison."""
+
+import gzip
+import time
+import zlib
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strangler.core.compare import Answer, Outcome
+from strangler.core.compare.engine import compare
+from strangler.core.compare.rules import compile_rules
+from tests.core.compare.answers import settings as rules_of
+from tests.fuzz.effort import examples
+
+_TODAY = date(2026, 11, 23)
+_LONGEST_S = 5.0
+_SCRAPS = [
+    b"{", b"}", b"[", b"]", b":", b",", b'"', b'"a"', b"\\u", b"\\ud800", b"\\", b"1", b"-", b"1e", b"1e99999",
+    b"0.1", b"00", b"NaN", b"Infinity",
+    b"true", b"null", b"\xff", b"\x00", b"\xef\xbb\xbf", b"<p>", b"</p>", b"<!--", b"]]>", b"<![CDATA[", b"&a;",
+    b"<!DOCTYPE a [<!ENTITY b 'c'>]>",
+    b"=", b"&", b"%zz", b"\n", b" ",
+]  # fmt: skip
+_MEDIA = ["application/json", "application/x-ndjson", "text/html", "application/xml", "text/plain; charset=utf-7", "",
+          "application/x-www-form-urlencoded", "text/plain; charset=\x00", "image/png",
+          "multipart/form-data"]  # fmt: skip
+_BODY = st.lists(st.sampled_from(_SCRAPS), max_size=30).map(b"".join) | st.binary(max_size=60)
+_CODINGS = ["", "gzip", "br", "deflate", "zstd", "gzip, gzip", "x", "gzip,", "identity"]
+
+
+@st.composite
+def _answers(draw: st.DrawFn) -> Answer:
+    body = draw(_BODY)
+    coding = draw(st.sampled_from(_CODINGS))
+    if coding == "gzip" and draw(st.booleans()):
+        body = gzip.compress(body)
+    fields = [
+        (b"Content-Type", draw(st.sampled_from(_MEDIA)).encode()),
+        (b"Content-Encoding", coding.encode()),
+        (b"Set-Cookie", draw(_BODY)),
+        (b"Location", draw(_BODY)),
+    ]
+    return Answer(draw(st.sampled_from([200, 204, 302, 404, 500])), fields, body)
+
+
+_RULES = compile_rules(rules_of(headers=("content-type", "set-cookie", "location")))
+
+
+@examples(600)
+@given(_answers(), _answers())
+def test_comparing_never_raises(legacy: Answer, candidate: Answer) -> None:
+    assert compare(legacy, candidate, _RULES, _TODAY).outcome in Outcome
+
+
+def _json(body: bytes, coding: bytes = b"") -> Answer:
+    return Answer(200, [(b"Content-Type", b"application/json"), (b"Content-Encoding", coding)], body)
+
+
+_DEEP = 200_000
+
+
+@pytest.mark.parametrize(
+    ("legacy", "candidate"),
+    [
+        pytest.param(b"[" * _DEEP + b"]" * _DEEP, b"[" * _DEEP + b"1" + b"]" * _DEEP, id="nesting"),
+        pytest.param(b'{"a":' * 900 + b"1" + b"}" * 900, b'{"a":' * 900 + b"2" + b"}" * 900, id="objects in objects"),
+        pytest.param(b"1" * 250_000, b"2" * 250_000, id="a long number"),
+        pytest.param(b"1e999999999", b"1e-999999999", id="a great exponent"),
+        pytest.param(
+            b"[%b]" % b",".join(b"%d" % i for i in range(20_000)),
+            b"[%b]" % b",".join(b"%d" % (i * 7 % 20_011) for i in range(20_000)),
+            id="an array in another order",
+        ),
+        pytest.param(
+            b"[%b]" % b",".join(b'{"id":%d,"a":"b"}' % i for i in range(5000)),
+            b"[%b]" % b",".join(b'{"id":%d,"a":"c"}' % (5000 - i) for i in range(5000)),
+            id="rows in another order, all changed",
+        ),
+        pytest.param(
+            b"{%b}" % b",".join(b'"a%d":1' % i for i in range(20_000)),
+            b"{%b}" % b",".join(b'"b%d":1' % i for i in range(20_000)),
+            id="all fields renamed",
+        ),
+    ],
+)
+def test_costly_bodies_are_compared_in_seconds(legacy: bytes, candidate: bytes) -> None:
+    start = time.process_time()
+    compare(_json(legacy), _json(candidate), _RULES, _TODAY)
+    assert time.process_time() - start < _LONGEST_S
+
+
+def test_a_decompression_bomb_is_not_comparable() -> None:
+    bomb = _json(zlib.compress(b"0" * 200_000_000, 9), b"deflate")
+    start = time.process_time()
+    assert compare(bomb, bomb, _RULES, _TODAY).outcome is Outcome.NOT_COMPARABLE
+    assert time.process_time() - start < _LONGEST_S
