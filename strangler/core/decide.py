@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from strangler.core.head import RequestHead
-from strangler.core.methods import SAFE
 from strangler.core.plan import BUCKETS, LEGACY, Arm, Plan, Reason
 from strangler.core.routes import Route
 
@@ -19,18 +18,20 @@ def decide(route: Route, head: RequestHead, draw: Draw) -> Plan:
     `draw` is called once for a split by chance, then once for a shadow of less than 100 percent.
     """
     plan = _by_header(route, head) or _by_share(route, head, draw)
+    if route.shadow is None:
+        return plan
     percent = shadow_percent(route, head.method, plan.arm)
     if not percent or (percent < 100 and draw() * 100 >= percent):
         return plan
-    return plan._replace(shadow=True)
+    return Plan(route, plan.arm, plan.upstream, plan.reason, plan.bucket, plan.sticky_key, True)  # 1 µs by _replace
 
 
 def shadow_percent(route: Route, method: bytes, arm: Arm) -> float:
-    """The share of such requests that get a shadow, 0 to 100. Legacy never runs a write that the candidate ran."""
+    """The share of such requests that get a shadow, 0 to 100."""
     shadow = route.shadow
-    if shadow is None or arm not in shadow.arms or method not in shadow.methods:
+    if shadow is None:
         return 0
-    return shadow.percent if arm is Arm.LEGACY or method in SAFE else 0
+    return shadow.percent if method in (shadow.of_legacy if arm is Arm.LEGACY else shadow.of_candidate) else 0
 
 
 def _by_header(route: Route, head: RequestHead) -> Plan | None:

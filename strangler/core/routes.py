@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from strangler.core.aggregate import Part
 from strangler.core.head import RequestHead
 from strangler.core.match import Conditions, encode_fields
+from strangler.core.methods import SAFE
 from strangler.core.path import (
     LONGEST_UNUSUAL,
     Oddity,
@@ -29,21 +30,22 @@ from strangler.core.path import (
 from strangler.core.plan import AGGREGATE, LEGACY, Arm, Plan, Reason
 from strangler.core.rewrite import Rewrite
 from strangler.core.settings import RouteSettings
-from strangler.core.split import Split, hundredths
+from strangler.core.split import Split
 
 _LONGEST_HOST = 255  # RFC 1035 section 2.3.4; a longer one is no host that a route could name
 
 
 class ShadowShare:
-    """Of which requests a copy goes to the other arm."""
+    """Of which requests a copy goes to the other arm: by the arm that serves them, the methods."""
 
-    __slots__ = ("arms", "hundredths", "methods", "percent")
+    __slots__ = ("of_candidate", "of_legacy", "percent")
 
     def __init__(self, percent: float, methods: Iterable[str], of: str) -> None:
         self.percent = percent
-        self.hundredths = hundredths(percent)
-        self.methods = frozenset(method.encode() for method in methods)
-        self.arms = frozenset(Arm) if of == "any" else frozenset({Arm(of)})
+        named = frozenset(method.encode() for method in methods)
+        self.of_legacy: frozenset[bytes] = frozenset() if of == "candidate" else named
+        self.of_candidate: frozenset[bytes] = frozenset() if of == "legacy" else named & SAFE
+        """Legacy never runs a write that the candidate ran."""
 
 
 class Route:

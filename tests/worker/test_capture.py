@@ -102,7 +102,7 @@ def test_one_whose_client_left_is_given_up_once_and_its_place_is_free() -> None:
     capture.abandon()
     capture.abandon()
     assert dropped(numbers, "unfinished") == 1
-    assert captures._rooms == {"orders": 1}
+    assert captures._rooms["orders"].left == 1
 
 
 def test_without_a_link_an_offer_is_dropped_and_counted() -> None:
