@@ -1,0 +1,340 @@
+"""What the soak sends, and the upstreams that answer it: each request is counted, none is sent twice.
+
+Kinds of clients: GET on a kept connection, POST of 10 KB, an upload in chunks, server-sent events, a websocket, one
+that sends and reads slowly, and one that leaves in the middle of its answer.
+"""
+
+import asyncio
+import json
+import os
+import random
+import socket
+import struct
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from aiohttp import ClientSession, WSMsgType, web
+
+REMEMBER_S = 2.0
+"""For so long it is known on which connection a request ended."""
+
+_LINES = 20  # of an event stream or a websocket: about 3 s
+_PAUSE_S = 0.15
+_BIG = os.urandom(200_000)
+
+
+# -- the upstreams -----------------------------------------------------------------------------------------------------
+
+
+class Upstream:
+    """Answers on `port`. Away, it refuses connections, and ends those it has after their answer, as in a deployment."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._is_away = False
+        self._runner: web.ServerRunner | None = None
+        self._site: web.TCPSite | None = None
+
+    async def start(self) -> None:
+        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=1)
+        await self._runner.setup()
+        await self.come()
+
+    async def come(self) -> None:
+        assert self._runner is not None
+        self._is_away = False
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await self._site.start()
+
+    async def go(self) -> None:
+        assert self._site is not None
+        self._is_away = True
+        await self._site.stop()
+
+    async def end(self) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = await self._begin(request)
+        if self._is_away:
+            answer.force_close()
+        return answer
+
+    async def _begin(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/api/events":
+            return await _stream(request)
+        if request.path == "/api/live":
+            return await _echo(request)
+        if request.path == "/api/big":
+            return web.Response(body=_BIG)
+        if request.method == "GET":
+            return web.json_response({"path": request.path})
+        received = 0
+        async for piece in request.content.iter_any():
+            received += len(piece)
+        return web.json_response({"received": received})
+
+
+async def _stream(request: web.BaseRequest) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await answer.prepare(request)
+    with suppress(ConnectionError):  # some clients leave
+        for number in range(_LINES):
+            await answer.write(b"data: %d\n\n" % number)
+            await asyncio.sleep(_PAUSE_S)
+    return answer
+
+
+async def _echo(request: web.BaseRequest) -> web.StreamResponse:
+    tunnel = web.WebSocketResponse()
+    await tunnel.prepare(request)
+    with suppress(ConnectionError):
+        async for message in tunnel:
+            if message.type is WSMsgType.TEXT:
+                await tunnel.send_str(message.data)
+    return tunnel
+
+
+# -- what was sent, and what came of it --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A request whose answer did not come, or not whole. `port` is the client's; 0: it did not get a connection."""
+
+    kind: str
+    port: int
+    why: str
+
+
+@dataclass(slots=True)
+class LoadState:
+    """Counts by kind, and by class of status ("2xx"). Every request that ended was answered, left, or lost."""
+
+    sent: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
+    left: int = 0
+    lost: list[Loss] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    """Answers that are not what the upstream sent."""
+    ends: deque[tuple[float, int]] = field(default_factory=deque)
+    """When and on which client port requests ended, for the last seconds."""
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def under_way(self) -> int:
+        return self.sent.total() - self.answered.total() - self.left - len(self.lost)
+
+    def end(self, port: int) -> None:
+        now = time.monotonic()
+        self.ends.append((now, port))
+        while self.ends[0][0] < now - REMEMBER_S:
+            self.ends.popleft()
+
+
+class _Line:
+    """One connection of a client."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.port: int = writer.get_extra_info("sockname")[1]
+
+    async def ask(self, method: str, path: str, fields: str = "") -> None:
+        user = random.randrange(200)
+        head = f"{method} {path} HTTP/1.1\r\nHost: soak\r\nX-User-Id: user-{user}\r\n{fields}\r\n"
+        self.writer.write(head.encode())
+        await self.writer.drain()
+
+    async def head(self) -> tuple[int, dict[str, str]]:
+        first, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
+        return int(first.split()[1]), {
+            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+        }
+
+    async def body(self, fields: dict[str, str], pause_s: float = 0.0) -> bytes:
+        if "content-length" in fields:
+            return await self._exactly(int(fields["content-length"]), pause_s)
+        pieces = []
+        while length := int((await self.reader.readuntil(b"\r\n")), 16):
+            pieces.append((await self.reader.readexactly(length + 2))[:-2])
+        await self.reader.readuntil(b"\r\n")
+        return b"".join(pieces)
+
+    async def _exactly(self, length: int, pause_s: float) -> bytes:
+        pieces = []
+        while length:
+            piece = await self.reader.readexactly(min(length, 20_000) if pause_s else length)
+            pieces.append(piece)
+            length -= len(piece)
+            await asyncio.sleep(pause_s)
+        return b"".join(pieces)
+
+    @property
+    def is_over(self) -> bool:
+        return self.reader.at_eof() or self.writer.is_closing()
+
+    def close(self, reset: bool = False) -> None:
+        if reset:
+            sock: socket.socket = self.writer.get_extra_info("socket")
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.close()
+
+
+_Story = Callable[["Load", _Line], Coroutine[None, None, int]]
+"""One request from its head to the last byte of its answer; the status, or 0 where the client left on purpose."""
+
+_FAILURES = (OSError, EOFError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError)
+
+
+class Load:
+    """All clients of one run, at a proxy that listens on `port`."""
+
+    def __init__(self, port: int) -> None:
+        self.state = LoadState()
+        self._port = port
+
+    async def run(self, scale: float) -> None:
+        """Until `state.stop` is set, and what was under way by then has ended. Waits between requests are / `scale`."""
+        plan: list[tuple[str, _Story, int, float]] = [
+            ("get", _get, 6, 0.1),
+            ("post", _post, 4, 0.2),
+            ("upload", _upload, 1, 1.0),
+            ("events", _events, 4, 0.5),
+            ("slow", _slow, 4, 0.5),
+            ("leaving", _leaving, 1, 0.3),
+        ]
+        async with asyncio.TaskGroup() as group:
+            for kind, story, clients, pause_s in plan:
+                for _ in range(clients):
+                    group.create_task(self._client(kind, story, pause_s / scale))
+            for _ in range(3):
+                group.create_task(self._websockets(0.5 / scale))
+
+    async def _client(self, kind: str, story: _Story, pause_s: float) -> None:
+        line: _Line | None = None
+        while not self.state.stop.is_set():
+            await asyncio.sleep(random.uniform(0.5, 1.5) * pause_s)
+            if line is None or line.is_over or random.random() < 0.1:
+                if line is not None:
+                    line.close()
+                line = await self._connect(kind)
+            if line is not None:
+                line = await self._ask(kind, story, line)
+        if line is not None:
+            line.close()
+
+    async def _connect(self, kind: str) -> _Line | None:
+        try:
+            return _Line(*await asyncio.open_connection("127.0.0.1", self._port))
+        except OSError as error:
+            self.state.sent[kind] += 1
+            self.state.lost.append(Loss(kind, 0, repr(error)))
+            return None
+
+    async def _ask(self, kind: str, story: _Story, line: _Line) -> _Line | None:
+        """The connection, if it can be used again."""
+        self.state.sent[kind] += 1
+        try:
+            async with asyncio.timeout(60):
+                status = await story(self, line)
+        except _FAILURES as error:
+            self.state.lost.append(Loss(kind, line.port, repr(error)))
+            line.close()
+            return None
+        self.state.end(line.port)
+        if not status:
+            self.state.left += 1
+            line.close(reset=random.random() < 0.5)
+            return None
+        self.state.answered[f"{status // 100}xx"] += 1
+        return line
+
+    async def _websockets(self, pause_s: float) -> None:
+        async with ClientSession() as session:
+            while not self.state.stop.is_set():
+                await asyncio.sleep(pause_s)
+                await self._websocket(session)
+
+    async def _websocket(self, session: ClientSession) -> None:
+        port, heard = 0, list[str]()
+        self.state.sent["websocket"] += 1
+        try:
+            async with session.ws_connect(f"http://127.0.0.1:{self._port}/api/live") as tunnel:
+                port = (tunnel.get_extra_info("sockname") or (0, 0))[1]
+                for number in range(_LINES):
+                    await tunnel.send_str(str(number))
+                    heard.append(await tunnel.receive_str(timeout=20))
+                    self.expect(heard[-1] == str(number), f"websocket: {heard}")
+                    await asyncio.sleep(_PAUSE_S)
+        except Exception as error:  # aiohttp's, TypeError for a close frame, TimeoutError: all of them are a loss
+            self.state.lost.append(Loss("websocket", port, f"{error!r} after {len(heard)} echoes"))
+            return
+        self.state.end(port)
+        self.state.answered["1xx"] += 1
+
+    def expect(self, is_right: bool, what: str) -> None:
+        if not is_right:
+            self.state.wrong.append(what)
+
+
+async def _get(load: Load, line: _Line) -> int:
+    path = f"/api/orders/{random.randrange(1000)}"
+    await line.ask("GET", path)
+    status, fields = await line.head()
+    body = await line.body(fields)
+    load.expect(status != 200 or json.loads(body) == {"path": path}, f"GET {path}: {body!r}")
+    return status
+
+
+async def _post(load: Load, line: _Line) -> int:
+    await line.ask("POST", "/api/orders", "Content-Length: 10000\r\n")
+    line.writer.write(b"x" * 10_000)
+    return await _received(load, line, 10_000)
+
+
+async def _upload(load: Load, line: _Line) -> int:
+    """1 MB in chunks, as it becomes ready."""
+    await line.ask("PUT", "/api/files/1", "Transfer-Encoding: chunked\r\n")
+    for _ in range(16):
+        line.writer.write(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
+        await line.writer.drain()
+    line.writer.write(b"0\r\n\r\n")
+    return await _received(load, line, 16 * 65_536)
+
+
+async def _received(load: Load, line: _Line, sent: int) -> int:
+    status, fields = await line.head()
+    body = await line.body(fields)
+    load.expect(status != 200 or json.loads(body) == {"received": sent}, f"sent {sent}: {body!r}")
+    return status
+
+
+async def _events(load: Load, line: _Line) -> int:
+    await line.ask("GET", "/api/events")
+    status, fields = await line.head()
+    body = await line.body(fields)
+    load.expect(status != 200 or body.count(b"data: ") == _LINES, f"events: {len(body)} bytes")
+    return status
+
+
+async def _slow(load: Load, line: _Line) -> int:
+    """The head in pieces over half a second, the answer read over one second."""
+    for piece in (b"GET /api/b", b"ig HTTP/1.1\r\nHo", b"st: soak\r\nX-User-Id: user-7\r\n", b"\r\n"):
+        line.writer.write(piece)
+        await asyncio.sleep(0.12)
+    status, fields = await line.head()
+    body = await line.body(fields, 0.1)
+    load.expect(status != 200 or body == _BIG, f"big: {len(body)} bytes")
+    return status
+
+
+async def _leaving(load: Load, line: _Line) -> int:
+    await line.ask("GET", "/api/events")
+    await line.head()
+    return 0
