@@ -1,5 +1,9 @@
 """Retries at the same upstream, the one resend for a connection that had died idle, and what is never sent twice."""
 
+import asyncio
+import contextlib
+import socket
+import struct
 import time
 from collections.abc import Callable
 
@@ -341,20 +345,45 @@ async def test_a_close_that_comes_with_the_answer_keeps_the_connection_from_a_po
     assert len([r for r in candidate.requests if r.raw.startswith(b"POST")]) <= 1
 
 
-async def test_a_connection_is_not_used_again_after_a_slow_resend(serve: Serve, legacy: ScriptedUpstream) -> None:
-    """The clock of the first sending must not end the second one."""
-    async with ScriptedUpstream(
-        in_turn(read_request(), send(response()), read_request(), pause(0.02), reset())
-    ) as slow:
-        running = await serve(two_arms(legacy, slow, timeouts=timeouts(1.0, 0.1, 0.1), fallback=None))
+async def test_the_clock_of_the_first_sending_does_not_end_the_second(serve: Serve, legacy: ScriptedUpstream) -> None:
+    """Connecting anew takes longer than an answer may: a full queue of connections, and a SYN that comes again."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as listener, contextlib.ExitStack() as sockets:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        listener.setblocking(False)
+        running = await serve(
+            two_arms(legacy, listener.getsockname()[1], timeouts=timeouts(5.0, 0.2, 0.2), fallback=None)
+        )
         client = await running.client()
-        await client.ask(request())
-        pool = next(iter(running.plane.upstreams["orders"]._pools.values()))
-        connect = pool.connect
 
-        def connect_slowly(timeout_s: float | None, done: object) -> object:
-            return running.loop.call_later(0.2, lambda: connect(timeout_s, done))  # type: ignore[arg-type]
+        async def accept() -> socket.socket:
+            return sockets.enter_context((await loop.sock_accept(listener))[0])
 
-        pool.connect = connect_slowly  # type: ignore[method-assign, assignment]
-        slow.script = OK
-        assert (await client.ask(request())).status == 200
+        async def answer(sock: socket.socket) -> None:
+            while b"\r\n\r\n" not in await loop.sock_recv(sock, 9999):
+                pass
+            await loop.sock_sendall(sock, response(200, b"at last"))
+
+        first = asyncio.ensure_future(client.ask(request()))
+        kept = await accept()
+        await answer(kept)
+        await first
+        for _ in range(2):
+            await fill_queue(sockets.enter_context(socket.socket()), listener.getsockname())
+        await client.send(request())
+        await loop.sock_recv(kept, 9999)
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        kept.close()
+        await asyncio.sleep(0.4)
+        for _ in range(2):
+            await accept()
+        await answer(await accept())
+        assert (await client.answer()).body == b"at last"
+
+
+async def fill_queue(sock: socket.socket, address: tuple[str, int]) -> None:
+    sock.setblocking(False)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await asyncio.get_running_loop().sock_connect(sock, address)
