@@ -19,6 +19,7 @@ REASON_PHRASES = {
     503: b"Service Unavailable",
     504: b"Gateway Timeout",
     505: b"HTTP Version Not Supported",
+    508: b"Loop Detected",
 }
 
 
@@ -58,6 +59,7 @@ HEADER_TOO_LARGE = Problem(431, "header_too_large", "The request's header sectio
 UNKNOWN_METHOD = Problem(501, "unknown_method", "The request method is not known.")
 UNKNOWN_CODING = Problem(501, "unknown_transfer_coding", "The only transfer coding that is understood is chunked.")
 UNKNOWN_VERSION = Problem(505, "unknown_version", "The HTTP version is not 1.0 or 1.1.")
+LOOP = Problem(508, "loop", "The request has passed this proxy too often.")
 TOO_MANY_CONNECTIONS = Problem(503, "connections", "The proxy has too many connections.", retry_after_s=1)
 CRASHED = Problem(500, "internal", "The proxy failed to handle the request.")
 

@@ -20,6 +20,10 @@ from strangler.wire.memo import Memo
 MAX_FIELDS = 256
 """Header fields in one head. Envoy allows 100, aiohttp 128; a monolith's cookies and tracing can be many."""
 
+MAX_PASSES = 10
+"""How often a request may have passed proxies of ours: some may stand in a row, but an upstream that leads back to the
+proxy would multiply each request until its head is too large."""
+
 _HOST = re.compile(
     rb"(?P<host>\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%(?!7[Ff])[2-9A-Fa-f][0-9A-Fa-f])+)"
     rb"(?::(?P<port>[0-9]{0,5}))?"
@@ -180,6 +184,8 @@ def _read_section(found: _Fields, *, is_http10: bool) -> Section | Problem:
         return framing
     if b"expect" in fields and not is_http10 and fields[b"expect"].lower() != b"100-continue":
         return problem.UNKNOWN_EXPECTATION
+    if b"via" in fields and fields[b"via"].count(b" strangler") >= MAX_PASSES:
+        return problem.LOOP
     host = fields.get(b"host")
     if found.is_host_repeated or (host is None and not is_http10):
         return problem.BAD_HOST
