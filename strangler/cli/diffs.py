@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from strangler.cli import _inbox, _reproduce
@@ -17,6 +16,8 @@ from strangler.cli._editing import diff_of, edited, read_file, write_file
 from strangler.cli._evidence import BAD_INPUT, Evidence, Review, find_evidence, settings_of
 from strangler.cli._side_by_side import side_by_side
 from strangler.cli._since import Since
+from strangler.cli._terminal import console as terminal
+from strangler.cli._terminal import plain
 from strangler.config.edit_accept import add_accept
 from strangler.config.scalars import day
 from strangler.control.shadow.evidence import STATES
@@ -95,7 +96,7 @@ def command(
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
-    console = Console(highlight=False)
+    console = terminal()
     if found["signatures"]:
         console.print(_inbox.table(found["signatures"]))
     else:
@@ -125,7 +126,7 @@ def _follow(evidence: Evidence, filters: Filters, as_json: bool) -> None:
             for row in evidence.inbox(filters)["signatures"]:
                 before = counts.get(row["id"], 0)
                 if row["count"] != before:
-                    click.echo(json.dumps(row, ensure_ascii=False) if as_json else _inbox.news(row, before))
+                    click.echo(json.dumps(row, ensure_ascii=False) if as_json else plain(_inbox.news(row, before)))
                 counts[row["id"]] = row["count"]
     except KeyboardInterrupt:
         return
@@ -191,7 +192,7 @@ def _forms(row: dict[str, Any], answers: dict[str, Any], config: Path) -> dict[s
 
 
 def _tell(row: dict[str, Any], sample: dict[str, Any], number: int, forms: dict[str, str]) -> None:
-    console = Console(highlight=False)
+    console = terminal()
     style = _inbox.SEVERITY_STYLES[row["severity"]]
     console.print(
         f"[bold]{row['id']}[/]  [{style}]{row['severity']}[/]  {row['state']}"

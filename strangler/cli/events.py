@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from strangler.cli._admin import Admin, admin_option, config_option, find_admin
 from strangler.cli._since import Since
+from strangler.cli._terminal import console as terminal
 
 _FOLLOW_EVERY_S = 0.5
 _PAGE = 500
@@ -37,7 +37,7 @@ def command(config: Path, admin: str | None, since: float, follow: bool, as_json
     Exit status 1 if no proxy runs.
     """
     proxy = find_admin(config, admin)
-    console = Console(highlight=False)
+    console = terminal()
     after = 0
     while True:
         found = _page(proxy, after, since)

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from strangler.cli._admin import admin_option, config_option
 from strangler.cli._evidence import BAD_INPUT, find_evidence
+from strangler.cli._terminal import console as terminal
 
 _STYLES = {"ready": "bold green", "not ready": "bold red", "not enough evidence": "bold yellow"}
 _SOME = 12
@@ -32,7 +32,7 @@ def command(route: str, config: Path, admin: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
-        console = Console(highlight=False)
+        console = terminal()
         for line in lines(found):
             console.print(line, soft_wrap=True)
     raise SystemExit(0 if found["verdict"] == "ready" else 1)

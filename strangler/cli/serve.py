@@ -26,6 +26,7 @@ def command(config: Path) -> None:
         for problem in loaded.problems:
             click.echo(str(problem), err=True)
         raise SystemExit(_BAD_INPUT)
+    os.umask(0o077)  # what the proxy writes is its user's alone, in a state folder of any mode
     try:
         status = run(config, loaded.settings)
     except SupervisorError as error:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from strangler.cli import ready
 from strangler.cli._admin import admin_option
 from strangler.cli._editing import diff_of, edited, failed, read_file, write_file
 from strangler.cli._evidence import Evidence, find_evidence
+from strangler.cli._terminal import console as terminal
 from strangler.config.edit import Edit, has_gate, route_names, set_percent
 from strangler.config.problem import Problem
 from strangler.config.scalars import percent as read_percent
@@ -97,7 +97,7 @@ def _pass_gate(evidence: Evidence, route: str, change: str, force: bool, why: st
         verdict = "unknown" if found is None else found["verdict"]
         evidence.audit("shift --force", route, why, getpass.getuser(), f"{change}; the gate said: {verdict}")
         return
-    console = Console(stderr=True, highlight=False)
+    console = terminal(stderr=True)
     for line in ready.lines(found) if found is not None else []:
         console.print(line, soft_wrap=True)
     click.echo(

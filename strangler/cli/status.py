@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from strangler.cli import _tables
 from strangler.cli._admin import admin_option, config_option, find_admin
+from strangler.cli._terminal import console as terminal
 from strangler.cli._watch import watch
 from strangler.config.scalars import duration
 
@@ -38,7 +38,7 @@ def command(config: Path, admin: str | None, is_watching: bool, interval: float,
     Exit status 1 if no proxy runs. With --watch it may be away later: then that is shown until it is back.
     """
     status = find_admin(config, admin).ask("GET", "/api/status")
-    console = Console(highlight=False)
+    console = terminal()
     if is_watching:
         watch(console, lambda: find_admin(config, admin), interval, as_json=as_json)
     elif as_json:
