@@ -9,7 +9,6 @@ from strangler.config.document import Document, Items, Node, Table
 
 INACTIVE: tuple[str, ...] = (
     # Take a line out when its part comes alive. `[]` is every item of a list, `*` every key of a mapping.
-    "tracing",
 )
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from strangler.control import kill_switch
 from strangler.control.admin import application
+from strangler.control.entrance import bounded
 from strangler.control.events import outbox
 from strangler.control.events.evidence import READY_EVERY_S, EvidenceEvents, ReadyWatch
 from strangler.control.events.state import EventsState
@@ -25,6 +26,7 @@ from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.evidence import SCHEMA
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
+from strangler.control.tracing import TracingState
 from strangler.core.settings import Settings
 from strangler.wire import logs
 from strangler.wire.messages import (
@@ -70,6 +72,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
     desk = DeskState(folder, start.run, links, store, in_force.settings)
     events = EventsState(folder, start.run, links, store, in_force.settings)
     desk.told = EvidenceEvents(events)
+    desk.spans = links.spans = tracing = TracingState(in_force.settings)
     supervisor = _SupervisorEnd()
     checks = HealthChecks(links.shared, links.tell)
 
@@ -80,10 +83,11 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         links.publish(new.generation, new.encoded)
         desk.adopt(new.settings)
         events.reloaded(new)
+        tracing.adopt(new.settings)
         supervisor.send(Adopt(new.generation, new.encoded, new.settings.workers, new.settings.limits.drain_s))
 
     reload = ReloadState(Path(start.config), os.environ, first, in_force, adopt, rejected=events.rejected)
-    state = ControlState(folder, start.run, start.listen, reload, links, store, desk, events)
+    state = ControlState(folder, start.run, start.listen, reload, links, store, desk, events, tracing)
     ready = ReadyWatch(folder, store, events, lambda: state.settings, READY_EVERY_S)
     await state.restore()
     await desk.restore()
@@ -94,6 +98,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(state.close)
         stack.push_async_callback(checks.close)
+        stack.push_async_callback(asyncio.to_thread, tracing.close)
         stack.push_async_callback(events.close)
         stack.push_async_callback(desk.close)
         checks.adopt(in_force.settings.upstreams)
@@ -119,8 +124,11 @@ async def _serve_admin(stack: AsyncExitStack, state: ControlState, descriptors: 
     runner = web.AppRunner(application(state), access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+    assert runner.server is not None
+    enter = bounded(runner.server)
     for descriptor in descriptors:
-        await web.SockSite(runner, socket.socket(fileno=descriptor)).start()
+        listener = await asyncio.get_running_loop().create_server(enter, sock=socket.socket(fileno=descriptor))
+        stack.callback(listener.close)
 
 
 async def _accept(links: LinksState, listener: socket.socket) -> None:

@@ -28,6 +28,7 @@ from strangler.wire.messages import (
     ShadowRoom,
     ShadowRooms,
     Shared,
+    Spans,
     ToControl,
     ToWorker,
     encode_frame,
@@ -59,6 +60,12 @@ class Breakers(Protocol):
     def breaker_changed(self, change: BreakerChanged) -> None: ...
 
 
+class SpanTaker(Protocol):
+    """Who takes what sampled requests tell."""
+
+    def take(self, spans: Spans) -> None: ...
+
+
 @dataclass(slots=True)
 class LinksState:
     """All links. Owns the connections; the totals are told what comes and who has gone."""
@@ -74,6 +81,7 @@ class LinksState:
     """By upstream: why its breaker last changed."""
     shadows: Shadows | None = None
     events: Breakers | None = None
+    spans: SpanTaker | None = None
     own: set[str] = field(default_factory=set)
     """Instances in the totals that are no worker: what control itself counts."""
     _living: frozenset[str] = frozenset()
@@ -151,6 +159,9 @@ class LinksState:
                 worker.rooms.pop(message.route, None)
                 if self.shadows is not None:
                     self.shadows.take(message)
+            case Spans():
+                if self.spans is not None:
+                    self.spans.take(message)
             case Hello() | Bye():
                 pass
 

@@ -21,6 +21,7 @@ from strangler.control.reload import ReloadState
 from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.evidence import write_audit
 from strangler.control.store import Store, StoreError, load_numbers, save_numbers
+from strangler.control.tracing import TracingState
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
 from strangler.wire.logs import utc_now
@@ -44,6 +45,7 @@ class ControlState:
     store: Store
     desk: DeskState
     events: EventsState
+    tracing: TracingState
     processes: list[ProcessInfo] = field(default_factory=list)
     is_draining: bool = False
     history: HistoryState = field(default_factory=HistoryState)
@@ -112,10 +114,15 @@ class ControlState:
             self.kill_switch,
             self.is_draining,
             self.listen,
-            {"store": self.store.problem, "shadow": self.desk.problem, "events": self.events.problem},
+            {
+                "store": self.store.problem,
+                "shadow": self.desk.problem,
+                "events": self.events.problem,
+                "tracing": self.tracing.problem,
+            },
             self.desk.status,
             partial(self.history.recent, time.monotonic()),
-        ) | {"events": self.events.status()}
+        ) | {"events": self.events.status(), "tracing": self.tracing.status()}
 
     async def snapshot(self) -> Snapshot:
         """Of the settings in force. Made when asked for first: 10,000 routes take a moment."""

@@ -6,7 +6,7 @@ from strangler.core.head import RequestHead
 from strangler.core.path import Oddity
 from strangler.core.plan import LEGACY, Arm, Plan, Reason
 from strangler.core.routes import Route, RoutingTable
-from strangler.core.settings import RouteSettings, Settings
+from strangler.core.settings import RouteSettings, Settings, TracingSettings
 
 _NO_ROUTE = Plan(None, Arm.LEGACY, LEGACY, Reason.NO_ROUTE)
 
@@ -14,11 +14,13 @@ _NO_ROUTE = Plan(None, Arm.LEGACY, LEGACY, Reason.NO_ROUTE)
 class Snapshot:
     """Settings, the routes made of them, and the answer to the one question of the hot path."""
 
-    __slots__ = ("_odd", "generation", "routes", "settings", "table")
+    __slots__ = ("_odd", "generation", "routes", "sampled_below", "settings", "table")
 
     def __init__(self, settings: Settings, generation: int) -> None:
         self.settings = settings
         self.generation = generation
+        self.sampled_below = _sampled_below(settings.tracing)
+        """A trace that begins here has spans if the last 16 digits of its id are below this. None: no spans at all."""
         self.routes = {
             route.name: Route(route, index, _has_base_path(settings, route))
             for index, route in enumerate(settings.routes)
@@ -43,6 +45,13 @@ class Snapshot:
         if killed:
             return found.plan(Arm.LEGACY, Reason.KILL_SWITCH)
         return decide(found, head, draw)
+
+
+def _sampled_below(tracing: TracingSettings) -> bytes | None:
+    """As OpenTelemetry's TraceIdRatioBased: the lower 64 bits of the trace id are compared with the share of 2^64."""
+    if tracing.otlp is None:
+        return None
+    return b"g" if tracing.sample >= 1.0 else b"%016x" % int(tracing.sample * 2**64)
 
 
 def _has_base_path(settings: Settings, route: RouteSettings) -> bool:

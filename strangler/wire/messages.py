@@ -110,6 +110,44 @@ class Captured(_Message, frozen=True):
     failed: CandidateFailed | None
 
 
+class AttemptSpan(msgspec.Struct, array_like=True, frozen=True):
+    """One attempt, up to the head of its answer. `url`: which of the upstream's; empty if none was asked."""
+
+    span_id: bytes
+    upstream: str
+    url: str
+    arm: str
+    started: float  # Unix time
+    duration_s: float
+    status: int | None
+    fault: str | None
+
+
+class Spans(_Message, frozen=True):
+    """One request that is sampled, once it is over. Ids are lower-case hexadecimal digits."""
+
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes  # empty where the trace begins here
+    state: bytes  # tracestate, as received
+    started: float  # Unix time
+    duration_s: float
+    method: bytes
+    path: bytes  # without the query, which may hold secrets
+    host: bytes
+    client: bytes
+    version: bytes  # 1.0 or 1.1
+    request_id: bytes
+    route: str
+    arm: str
+    upstream: str
+    reason: str
+    status: int  # 0: the client left before there was any
+    fault: str | None
+    is_fallback: bool
+    attempts: list[AttemptSpan]
+
+
 class BreakerOpened(_Message, frozen=True):
     """A breaker is open until `until`. A worker tells of its own; control tells all others."""
 
@@ -179,7 +217,7 @@ class ShadowRooms(_Message, frozen=True):
 Shared = BreakerOpened | FenceMarks | EndpointHealth
 """What every worker is to know, whoever found it out."""
 
-ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Shared
+ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Spans | Shared
 ToWorker = Push | KillSwitch | ShadowRooms | Shared
 
 

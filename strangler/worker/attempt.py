@@ -7,6 +7,7 @@ from strangler.core.breaker import CLOSED
 from strangler.core.bulkhead import Ticket, TicketState
 from strangler.core.endpoints import EndpointState
 from strangler.core.fault import Fault
+from strangler.core.framing import Kind
 from strangler.core.methods import IDEMPOTENT
 from strangler.core.plan import Arm
 from strangler.core.result import Result
@@ -21,11 +22,14 @@ from strangler.worker.heads import request_head, target_for
 from strangler.worker.plane import Plane
 from strangler.worker.upstreams import Upstream
 
+_SHORT_BYTES = 64 * 1024
+"""An answer of this length is taken in whole even if the client does not read."""
+
 
 class Attempt(Exchange):
     """An exchange, and what it holds until it is settled: a slot in the bulkhead and a place at an endpoint."""
 
-    __slots__ = ("_is_reported", "_plane", "endpoint", "permit", "result", "retry_after_s", "upstream")
+    __slots__ = ("_is_reported", "_plane", "endpoint", "permit", "result", "retry_after_s", "span_id", "upstream")
 
     endpoint: EndpointState
     result: Result
@@ -39,6 +43,9 @@ class Attempt(Exchange):
         self.retry_after_s: float | None = None
         """How long the upstream's own admission asks to wait, when it refused."""
         self._is_reported = False
+        notes = call.trace.notes
+        self.span_id = b"" if notes is None else notes.next_id()
+        """Of a request that is sampled."""
 
     def report(self, result: Result, at: float) -> None:
         """Tell breaker and endpoint what came of it; the slot is kept until `settle`."""
@@ -57,11 +64,16 @@ class Attempt(Exchange):
     def is_to_be_continued(self) -> bool:
         """The head is there and its body still comes: how it ends is part of the result.
 
-        A trial of a breaker is not kept waiting for that.
+        A trial of a breaker waits only for what is sure to come soon, however slowly the client reads.
         """
         if self.body is None or self.is_done or self.fault is not None:
             return False
-        return self.upstream.admission.breaker.state is CLOSED
+        if self.upstream.admission.breaker.state is CLOSED:
+            return True
+        answer = self.answer
+        if answer is None or answer.framing.kind is not Kind.LENGTH:
+            return False
+        return answer.framing.length <= _SHORT_BYTES
 
     def settle(self) -> None:
         """Give back all that it holds. An exchange that is not complete is dropped."""
@@ -183,7 +195,9 @@ def _send(
     attempt.fault = None
     call.exchange = attempt
     target = target_for(pool.url, route, arm, call.target)
-    head = request_head(call, target, call.asker.forwarded, call.trace, attempt.upstream, pool.url)
+    trace = call.trace
+    trace_lines = trace.lines if trace.notes is None else trace.lines_of(attempt.span_id)
+    head = request_head(call, target, call.asker.forwarded, trace, trace_lines, attempt.upstream, pool.url)
     body = call.body
     is_sent = body is None or body.is_finished
     call.asker.deadline = now() + (clocks.response_s if is_sent else clocks.idle_s)

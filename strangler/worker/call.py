@@ -67,7 +67,7 @@ class Call(Request):
         self.snapshot = snapshot
         self.plan = plan
         self.started = started
-        self.trace = Trace(self.section)
+        self.trace = Trace(self.section, snapshot.sampled_below)
         self.arm = self.upstream = ""
         self.attempts = self.status = self.sent_bytes = 0
         self.results = []

@@ -11,11 +11,16 @@ from strangler.core.routes import Route
 from strangler.core.settings import Url
 from strangler.wire.parse import Answer, Section
 from strangler.wire.request import Request
+from strangler.worker.spans import SpanNotes
 from strangler.worker.upstreams import Upstream
 
 _VIA_11 = b"Via: 1.1 strangler\r\n"
 _VIA_10 = b"Via: 1.0 strangler\r\n"
 _INVALID_TRACE = frozenset({b"traceparent", b"tracestate"})
+_TRACEPARENT = frozenset({b"traceparent"})
+_NOTHING: frozenset[bytes] = frozenset()
+_SAMPLED = 0x01
+_KNOWN_FLAGS = 0x03  # sampled; and random-trace-id, of level 2
 _HOST = frozenset({b"host"})
 _REQUEST_ID = frozenset({b"x-request-id"})
 _LOCATIONS = frozenset({b"location", b"content-location"})
@@ -24,31 +29,63 @@ _LOCATIONS = frozenset({b"location", b"content-location"})
 class Trace:
     """The names under which a request is found again: X-Request-Id and traceparent, as received or made here."""
 
-    __slots__ = ("dropped", "lines", "request_id", "traceparent")
+    __slots__ = ("_id_line", "dropped", "lines", "notes", "request_id", "traceparent")
 
-    def __init__(self, section: Section) -> None:
+    def __init__(self, section: Section, sampled_below: bytes | None = None) -> None:
+        """`sampled_below`: which traces that begin here have spans, as `Snapshot` has it. A trace that began elsewhere
+        has them if its flags say so."""
         fields = section.fields
         ids = b"%080x" % (random.getrandbits(320) | 1 << 64 | 1)  # neither part of a traceparent may be all zero
         request_id = fields.get(b"x-request-id")
         traceparent = fields.get(b"traceparent")
-        self.dropped: frozenset[bytes] = frozenset()
-        """What was received and is not passed on: invalid, or empty."""
+        self.notes: SpanNotes | None = None
+        """What is told of the request's spans; None: it is not sampled."""
         if request_id is None and traceparent is None:
+            # W3C Trace Context section 3.3: a tracestate that comes alone means nothing
+            self.dropped = _INVALID_TRACE if b"tracestate" in fields else _NOTHING
             self.request_id = ids[:32]
             self.traceparent = b"00-%b-%b-00" % (ids[32:64], ids[64:])
             self.lines = b"X-Request-Id: %b\r\ntraceparent: %b\r\n" % (self.request_id, self.traceparent)
+            if sampled_below is not None and ids[48:64] < sampled_below:
+                self._id_line = b"X-Request-Id: %b\r\n" % self.request_id
+                self._sample(ids[32:64], ids[64:], b"", b"", b"01")
             return
+        self.dropped = _NOTHING
         self.lines = b""
         if not request_id or b"x-request-id" in section.named:
             self.dropped = _REQUEST_ID
             request_id = ids[:32]
             self.lines = b"X-Request-Id: %b\r\n" % request_id
-        if traceparent is None or b"traceparent" in section.named or not is_valid_traceparent(traceparent):
+        self._id_line = self.lines
+        is_own = traceparent is None or b"traceparent" in section.named or not is_valid_traceparent(traceparent)
+        if traceparent is None or is_own:
             self.dropped |= _INVALID_TRACE  # W3C Trace Context section 3.2.1: tracestate goes with its traceparent
             traceparent = b"00-%b-%b-00" % (ids[32:64], ids[64:])
             self.lines += b"traceparent: %b\r\n" % traceparent
         self.request_id = request_id
         self.traceparent = traceparent
+        if sampled_below is None:
+            return
+        if is_own:
+            if ids[48:64] < sampled_below:
+                self._sample(ids[32:64], ids[64:], b"", b"", b"01")
+        elif int(traceparent[53:55], 16) & _SAMPLED:
+            flags = b"%02x" % (int(traceparent[53:55], 16) & _KNOWN_FLAGS)
+            self._sample(traceparent[3:35], ids[64:], traceparent[36:52], fields.get(b"tracestate", b""), flags)
+
+    def _sample(self, trace_id: bytes, span_id: bytes, parent_id: bytes, state: bytes, flags: bytes) -> None:
+        """The request has spans. What is forwarded names ours as the parent, in version 00 (section 4.3), with the
+        flags that this version knows (section 3.2.2.5)."""
+        self.notes = SpanNotes(trace_id, span_id, parent_id, state)
+        self.traceparent = b"00-%b-%b-%b" % (trace_id, span_id, flags)
+        self.lines = self.lines_of(span_id)
+        self.dropped |= _TRACEPARENT
+
+    def lines_of(self, span_id: bytes) -> bytes:
+        """The lines of a sampled request to an upstream, whose parent is that span."""
+        return b"%btraceparent: %b%b%b\r\n" % (
+            self._id_line, self.traceparent[:36], span_id, self.traceparent[52:]
+        )  # fmt: skip
 
 
 def target_for(url: Url, route: Route | None, arm: Arm, target: bytes) -> bytes:
@@ -60,7 +97,13 @@ def target_for(url: Url, route: Route | None, arm: Arm, target: bytes) -> bytes:
 
 
 def request_head(
-    request: Request, target: bytes, forwarded: ForwardedFields, trace: Trace, upstream: Upstream, url: Url
+    request: Request,
+    target: bytes,
+    forwarded: ForwardedFields,
+    trace: Trace,
+    trace_lines: bytes,
+    upstream: Upstream,
+    url: Url,
 ) -> bytes:
     """The head for an upstream: as received, minus hop-by-hop fields, plus ours."""
     section = request.section
@@ -85,7 +128,7 @@ def request_head(
         section.lines(dropped),
         forwarded.lines(section.fields, host),
         _VIA_10 if section.is_http10 else _VIA_11,
-        trace.lines,
+        trace_lines,
         upstream.added_lines,
         last,
     )

@@ -130,7 +130,10 @@ class Plane:
             call.capture.abandon()
         if call.end is not None and call.end not in _NO_REFUSAL:
             self.refused(call.end)
-        self._record.write(call, now())
+        at = now()
+        self._record.write(call, at)
+        if call.trace.notes is not None and self.link is not None:
+            self.link.offer(call.trace.notes.message(call, at - call.started))
 
     def refused(self, reason: str) -> None:
         """A limit, or a rule of framing, turned a request or a connection away, or ended it."""

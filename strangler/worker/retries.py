@@ -27,6 +27,8 @@ async def try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> Attempt
         result = attempt.result
         plane.attempted(upstream, result)
         call.results.append(result)
+        if call.trace.notes is not None:
+            call.trace.notes.attempted(attempt, name, arm)
         if result.cause not in retry.when or call.fault is not None:
             return attempt
         if len(call.results) == 1:

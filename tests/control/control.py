@@ -15,6 +15,7 @@ from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.evidence import SCHEMA
 from strangler.control.store import Store
 from strangler.control.totals import Key, TotalsState, Vector
+from strangler.control.tracing import TracingState
 from strangler.wire.messages import HistogramCell, Report, ValueCell, encode_settings
 
 
@@ -31,7 +32,8 @@ async def control_of(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[
     desk = DeskState(state_folder, "run", links, store, settings)
     events = EventsState(state_folder, "run", links, store, settings)
     reload = ReloadState(file, environ, settings, in_force, lambda _: None)
-    state = ControlState(state_folder, "run", "127.0.0.1:8080", reload, links, store, desk, events)
+    tracing = TracingState(settings)
+    state = ControlState(state_folder, "run", "127.0.0.1:8080", reload, links, store, desk, events, tracing)
     await desk.restore()
     try:
         yield state

@@ -40,6 +40,13 @@ MAX_HELD_BYTES = 64 * 1024 * 1024
 log = structlog.get_logger()
 
 
+class ShadowSpans(Protocol):
+    """Who makes a span of a shadow."""
+
+    def shadow_begins(self, captured: Captured) -> tuple[Captured, Any]: ...
+    def shadow_ends(self, span: Any, finding: Finding) -> None: ...
+
+
 class Told(Protocol):
     """Who is told what comparisons show."""
 
@@ -88,6 +95,7 @@ class DeskState:
         self._is_restored = False
         self._pruned = time.monotonic()
         self.told: Told | None = None
+        self.spans: ShadowSpans | None = None
         links.own.add(self._instance)
         links.shadows = self
 
@@ -159,7 +167,9 @@ class DeskState:
                 self._dropped(route.name, reason)
 
     async def _compare(self, captured: Captured, taken: _Taken) -> None:
-        route = taken.route
+        route, span = taken.route, None
+        if self.spans is not None:
+            captured, span = self.spans.shadow_begins(captured)
         looks = Looks(
             captured=captured,
             route=route,
@@ -169,7 +179,10 @@ class DeskState:
             threads=self._threads,
         )
         try:
-            self._keep(await looks.run(), route)
+            finding = await looks.run()
+            if self.spans is not None and span is not None:
+                self.spans.shadow_ends(span, finding)
+            self._keep(finding, route)
         except Exception:  # a bug of ours costs this comparison, and is told
             log.exception("shadow.failed", route=route.name)
             self._dropped(route.name, "failed")
