@@ -13,6 +13,7 @@ from strangler.config.load import load, parse
 from strangler.core import settings as s
 from strangler.core.snapshot import Snapshot
 from tests.config.files import TODAY, TOP, problems, read
+from tests.factories import head
 
 EVERYTHING = """\
 version: 1
@@ -149,6 +150,36 @@ def test_units_are_seconds_bytes_and_shares() -> None:
     assert made.routes[1].aggregate == (
         s.AggregatePart("order", "orders", "/v2/orders/{id}", True, None),
         s.AggregatePart("payment", "payments", "/payments/order/{id}", False, 0.5),
+    )
+
+
+def test_an_aggregate_leaves_other_methods_to_other_routes_and_to_legacy() -> None:
+    text = (
+        TOP
+        + """\
+- {name: page, match: {path: "/p/{id}"}, aggregate: {x: {upstream: orders, path: "/x/{id}"}}}
+- {name: edit, match: {path: "/p/{id}", methods: [POST]}, candidate: orders}
+- {name: rest, match: {path: "/p/{id}"}, candidate: orders}
+"""
+    )
+    loaded = read(text)
+    assert [*loaded.problems, *loaded.inactive] == []
+    assert loaded.settings is not None
+    assert [route.match.methods for route in loaded.settings.routes[1:]] == [("GET", "HEAD"), ("POST",), ()]
+    table = Snapshot(loaded.settings, 1)
+    taken = {method: table.plan(head("/p/7", method), lambda: 0.0).route for method in ("GET", "HEAD", "POST", "PUT")}
+    assert {method: route.name if route else None for method, route in taken.items()} == {
+        "GET": "page", "HEAD": "page", "POST": "edit", "PUT": "rest",
+    }  # fmt: skip
+
+
+def test_two_aggregates_of_one_path_are_one_too_many() -> None:
+    part = 'aggregate: {x: {upstream: orders, path: "/x"}}'
+    text = TOP + f"- {{name: b, match: {{path: /p}}, {part}}}\n"
+    assert problems(text) == []
+    assert (
+        "it matches exactly what route 'b' (line 7) matches"
+        in problems(text + text.splitlines()[-1].replace("b,", "c,") + "\n")[0]
     )
 
 

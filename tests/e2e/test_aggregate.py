@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
+from strangler.config.load import parse
 from tests.e2e.serving import Proxy
 from tests.e2e.shadowing import Answer, Arm, Stage, arm, says
 
@@ -88,6 +89,14 @@ async def _command(folder: Path, *arguments: str) -> str:
     output, _ = await process.communicate()
     assert process.returncode == 0
     return output.decode()
+
+
+def test_the_example_of_the_docs_is_accepted() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "aggregation.md").read_text()
+    yaml = page.split("```yaml\n")[1].split("```")[0]
+    upstreams = "".join(f"  {name}: {{url: 'http://{name}.internal'}}\n" for name in ("legacy", "orders", "payments"))
+    loaded = parse(f"version: 1\nupstreams:\n{upstreams}{yaml}", "docs", {})
+    assert [*loaded.problems, *loaded.inactive, *loaded.warnings] == []
 
 
 async def test_it_is_served_and_told(tmp_path: Path) -> None:

@@ -1,0 +1,231 @@
+"""What metrics, access line and trace context cost a request: `python -m benchmarks.costs`.
+
+A worker's data plane in this process, on transports that do nothing: a keep-alive client, an idle connection to the
+upstream, a small GET. Each part is taken out alone, then all three. The rounds of all variants alternate, and the
+quickest round of each counts, so that what else the machine does falls out. CPU time, without that of the kernel.
+"""
+
+import argparse
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from rich.console import Console
+from rich.table import Table
+
+import strangler.worker.call
+from strangler.config.load import parse
+from strangler.core.settings import Settings
+from strangler.core.trust import TrustedProxies
+from strangler.wire.client import ClientConnection, ClientPort
+from strangler.wire.logs import LogWriter
+from strangler.wire.numbers import Numbers
+from strangler.wire.upstream import UpstreamConnection
+from strangler.worker.call import Call
+from strangler.worker.handler import serve
+from strangler.worker.plane import Plane
+from strangler.worker.record import Record
+
+_ROUTES = """\
+version: 1
+log: {format: json}
+upstreams:
+  legacy: {url: "http://127.0.0.1:8000"}
+  orders: {url: "http://127.0.0.1:8001"}
+routes:
+  - name: orders
+    match: {prefix: /api/orders}
+    candidate: orders
+    split: {percent: 100, sticky: ["header:X-User-Id"]}
+    shadow: {percent: 1, of: any}
+"""
+_REQUEST = (
+    b"GET /api/orders/7?expand=items HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n"
+    b"Cookie: sid=5f0c9a1e\r\nX-User-Id: 4711\r\n\r\n"
+)
+_BODY = b'{"id":7,"state":"shipped"}'
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+_TICK = 100
+"""Requests between two ticks, which hand the lines on and report the numbers: 50 ms at 2,000 requests a second."""
+
+
+class _Loop:
+    """As much of an event loop as the data plane asks of one while nothing goes wrong."""
+
+    def call_soon(self, *_: object) -> None:
+        pass
+
+    def call_later(self, *_: object) -> None:
+        raise AssertionError("nothing is to wait")
+
+
+class _Wire(asyncio.Transport):
+    """Bytes go nowhere; that they came is noted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+
+    def write(self, _: object) -> None:
+        self.writes += 1
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 50000) if name == "peername" else default
+
+
+class _Uncounted(Record):
+    """Writes lines and counts nothing."""
+
+    def write(self, call: Call, now: float) -> None:
+        if self._is_on:
+            self._lines.append(self._line(call, call.plan.route.name if call.plan.route else "", now - call.started))
+
+    def attempted(self, *_: object) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What is switched on."""
+
+    name: str
+    metrics: bool = True
+    access: bool = True
+    trace: bool = True
+
+
+VARIANTS = (
+    Variant("as it is"),
+    Variant("metrics", metrics=False),
+    Variant("access line", access=False),
+    Variant("trace context", trace=False),
+    Variant("all three", metrics=False, access=False, trace=False),
+)
+
+
+class Bench:
+    """One data plane with one client and one connection to the upstream."""
+
+    def __init__(self, variant: Variant, settings: Settings, writer: LogWriter) -> None:
+        if not variant.access:
+            settings = replace(settings, log=replace(settings.log, access=None))
+        loop = cast(asyncio.AbstractEventLoop, _Loop())
+        self.numbers = Numbers()
+        self._is_traced = variant.trace
+        self.record = (Record if variant.metrics else _Uncounted)(self.numbers, writer, "worker-0", os.getpid())
+        plane = Plane(loop, settings, 1, self.numbers, self.record)
+        self._port = ClientPort(
+            loop, settings.limits, Call, lambda client: serve(client, plane), TrustedProxies(()), _raise
+        )
+        upstream = plane.upstreams["orders"]
+        pool = upstream.pool(upstream.endpoints.states[0])
+        self._upstream = UpstreamConnection(pool)
+        self._asked = _Wire()
+        self._upstream.connection_made(self._asked)
+        pool.give_back(self._upstream)
+        self._client = ClientConnection(self._port)
+        self._told = _Wire()
+        self._client.connection_made(self._told)
+
+    def run(self, count: int) -> float:
+        """CPU µs a request."""
+        client, upstream, outbox = self._client, self._upstream, self._port.outbox
+        with _fixed_trace() if not self._is_traced else _as_it_is():
+            self._exchange()
+            asked, told = self._asked.writes, self._told.writes
+            begun = time.process_time()
+            for number in range(count):
+                client.data_received(_REQUEST)
+                outbox.flush()
+                upstream.data_received(_ANSWER)
+                outbox.flush()
+                if not number % _TICK:
+                    self.record.flush()
+                    self.numbers.report()
+            spent_s = time.process_time() - begun
+        assert (self._asked.writes - asked, self._told.writes - told) == (count, count)
+        return spent_s / count * 1e6
+
+    def _exchange(self) -> None:
+        """One request outside of the measurement."""
+        self._client.data_received(_REQUEST)
+        self._port.outbox.flush()
+        self._upstream.data_received(_ANSWER)
+        self._port.outbox.flush()
+
+
+def _raise(crash: Exception) -> None:
+    raise crash
+
+
+@contextmanager
+def _as_it_is() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _fixed_trace() -> Iterator[None]:
+    """Every request gets the same ids, made once, and neither sends them on."""
+    module: Any = strangler.worker.call
+    make: Callable[..., Any] = module.Trace
+    made: list[Any] = []
+
+    def fixed(*arguments: Any) -> Any:
+        if not made:
+            trace = make(*arguments)
+            trace.lines = b""
+            made.append(trace)
+        return made[0]
+
+    module.Trace = fixed
+    try:
+        yield
+    finally:
+        module.Trace = make
+
+
+def costs(count: int, rounds: int) -> dict[str, float]:
+    """The quickest round of each variant, in µs a request."""
+    settings = parse(_ROUTES, "routes.yaml", {}).settings
+    assert settings is not None
+    null = os.open(os.devnull, os.O_WRONLY)
+    writer = LogWriter(null)
+    benches = {variant.name: Bench(variant, settings, writer) for variant in VARIANTS}
+    spent: dict[str, list[float]] = {name: [] for name in benches}
+    for _ in range(rounds):
+        for name, bench in benches.items():
+            spent[name].append(bench.run(count))
+    writer.close()
+    os.close(null)
+    return {name: min(figures) for name, figures in spent.items()}
+
+
+def table(found: dict[str, float]) -> Table:
+    """Each part with what it costs."""
+    made = Table("part", box=None, pad_edge=False)
+    made.add_column("µs a request", justify="right")
+    whole = found["as it is"]
+    made.add_row("the whole data plane, all on", f"{whole:.1f}")
+    for name, spent in found.items():
+        if name != "as it is":
+            made.add_row(f"of which {name}", f"{whole - spent:.1f}")
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=20_000, help="in each round")
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    Console().print(table(costs(arguments.requests, arguments.rounds)))
+
+
+if __name__ == "__main__":
+    main()

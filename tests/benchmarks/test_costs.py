@@ -1,0 +1,17 @@
+"""The benchmark of what watching costs does what it says: it runs, and each variant leaves its part out."""
+
+from io import StringIO
+
+from rich.console import Console
+
+from benchmarks.costs import VARIANTS, costs, table
+
+
+def test_every_variant_is_measured_and_told() -> None:
+    found = costs(count=20, rounds=1)
+    assert set(found) == {variant.name for variant in VARIANTS}
+    assert all(spent > 0 for spent in found.values())
+    console = Console(file=StringIO(), width=80)
+    console.print(table({"as it is": 30.0, "metrics": 29.0, "all three": 20.0}))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert [line.split()[-1] for line in text.splitlines()[1:]] == ["30.0", "1.0", "10.0"]
