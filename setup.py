@@ -15,7 +15,7 @@ HOT_PATH = {
         "result", "routes", "snapshot", "split", "window",
     ),
     "wire": (
-        "asker", "body", "chunked", "client", "exchange", "memo", "outbox", "parse", "pool", "request", "story",
+        "asker", "body", "chunked", "client", "exchange", "memo", "outbox", "parse", "pool", "port", "request", "story",
         "upstream",
     ),
     "worker": ("aggregate", "attempt", "call", "handler", "heads", "record", "retries"),

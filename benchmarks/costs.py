@@ -21,9 +21,10 @@ import strangler.worker.call
 from strangler.config.load import parse
 from strangler.core.settings import Settings
 from strangler.core.trust import TrustedProxies
-from strangler.wire.client import ClientConnection, ClientPort
+from strangler.wire.client import ClientConnection
 from strangler.wire.logs import LogWriter
 from strangler.wire.numbers import Numbers
+from strangler.wire.port import ClientPort
 from strangler.wire.upstream import UpstreamConnection
 from strangler.worker.call import Call
 from strangler.worker.handler import serve

@@ -7,7 +7,7 @@ from strangler.wire.parse import Answer
 from strangler.wire.story import Story
 
 if TYPE_CHECKING:
-    from strangler.wire.client import ClientPort
+    from strangler.wire.port import ClientPort
 
 
 class Asker:

@@ -5,24 +5,22 @@ import math
 import re
 import socket
 import struct
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import cast
 
 from strangler.core import problem
-from strangler.core.crowd import Crowd, client_key
+from strangler.core.crowd import client_key
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
 from strangler.core.headers import ForwardedFields
 from strangler.core.problem import Problem
-from strangler.core.settings import LimitSettings
-from strangler.core.trust import TrustedProxies
 from strangler.wire.asker import Asker
 from strangler.wire.body import Body
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
-from strangler.wire.outbox import Outbox
 from strangler.wire.parse import Answer
+from strangler.wire.port import ClientPort
 from strangler.wire.request import Request, parse_request, unreadable
 from strangler.wire.story import Story
 from strangler.wire.tunnel import Tunnel
@@ -42,74 +40,10 @@ _CUT_DELAY_S = 0.01
 LAST_REQUEST_S = 1.0
 """How long a draining worker leaves an idle connection open: a request that is on its way is still answered."""
 
-_LOOKED_AT = 64
-"""How many connections of an address are looked at to find one that is idle."""
-
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
 
 _HEAD_START = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _BROKEN_LINES = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-
-
-class ClientPort:
-    """What all connections of a worker share."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        limits: LimitSettings,
-        request_type: type[Request],
-        serve: "Callable[[ClientConnection], Coroutine[None, None, None]]",
-        trusted: TrustedProxies,
-        on_crash: Callable[[Exception], None],
-        on_limit: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        self.loop = loop
-        self.limits = limits
-        self.request_type = request_type
-        """What requests are made as: the story adds what it knows to the same object, which saves one a request."""
-        self.serve = serve
-        self.trusted = trusted
-        self.on_crash = on_crash
-        self.on_limit = on_limit
-        """Told the reason when a limit ends a connection that has no request to be answered."""
-        self.crowd: Crowd[ClientConnection] = Crowd()
-        self.scheme = b"http"
-        self.outbox = Outbox(loop)
-        self.is_draining = False
-        self.connections: set[ClientConnection] = set()
-        self.active: set[Asker] = set()
-        """Those with a request under way: looked at by `sweep_active` many times a second."""
-
-    def sweep_active(self, now: float) -> None:
-        for asker in [a for a in self.active if a.deadline < now]:
-            asker.expire(now)
-
-    def sweep_all(self, now: float) -> None:
-        for connection in [c for c in self.connections if c.deadline < now]:
-            connection.expire(now)
-
-    def drain(self) -> None:
-        """Each connection closes after the answer under way, or that of a request which comes within a second."""
-        self.is_draining = True
-        for connection in list(self.connections):
-            connection.go_away()
-
-    def make_room(self, address: bytes) -> bool:
-        """All connections are taken, and one more comes from `address`. False: it has to go away."""
-        crowded = self.crowd.who_makes_room_for(address)
-        if crowded is None:
-            return False
-        for connection in self.crowd.some(crowded, _LOOKED_AT):
-            if connection.is_idle:
-                connection.give_way()
-                self.on_limit("crowded_out")
-                return True
-        return False
-
-    def abort(self) -> None:
-        for connection in list(self.connections):
-            connection.transport.abort()
 
 
 class ClientConnection(Asker):

@@ -148,6 +148,9 @@ Target = tuple[bytes, bytes | None, bytes | None]
 (RFC 9112 section 3.2.2)."""
 
 
+_MEMO_FIELDS = 64
+"""A section of more fields is not remembered: hundreds of tiny ones take far more memory than their bytes."""
+
 _sections: Memo[Section] = Memo(entries=1024, longest_bytes=4096)
 _methods: set[bytes] = set()
 """Methods that llhttp has accepted; there are 47 of them."""
@@ -172,7 +175,7 @@ def parse_section(raw: bytes) -> Section | Problem:
     if len(found.headers) > MAX_FIELDS:
         return problem.HEADER_TOO_LARGE
     section = _read_section(found, is_http10=version == b"HTTP/1.0")
-    if isinstance(section, Section):
+    if isinstance(section, Section) and len(section.headers) <= _MEMO_FIELDS:
         _sections.put(raw, section)
     return section
 

@@ -18,7 +18,7 @@ from strangler.core.snapshot import Snapshot
 from strangler.core.trust import TrustedProxies
 from strangler.wire import logs
 from strangler.wire.asker import Asker
-from strangler.wire.client import LAST_REQUEST_S, ClientConnection, ClientPort
+from strangler.wire.client import LAST_REQUEST_S, ClientConnection
 from strangler.wire.link import WorkerLink
 from strangler.wire.logs import LogWriter
 from strangler.wire.messages import (
@@ -35,6 +35,7 @@ from strangler.wire.messages import (
 )
 from strangler.wire.numbers import Numbers
 from strangler.wire.process import raise_file_limit
+from strangler.wire.port import ClientPort
 from strangler.wire.start import StartError, WorkerStart
 from strangler.worker.call import Call
 from strangler.worker.handler import serve

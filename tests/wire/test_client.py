@@ -10,8 +10,9 @@ import pytest
 
 from strangler.core.settings import LimitSettings
 from strangler.core.trust import TrustedProxies
-from strangler.wire.client import ClientConnection, ClientPort
+from strangler.wire.client import ClientConnection
 from strangler.wire.clock import now
+from strangler.wire.port import ClientPort
 from strangler.wire.request import Request
 from tests.wire.raw import Client
 

@@ -24,10 +24,11 @@ from structlog.testing import capture_logs
 from strangler.core import settings as s
 from strangler.core.snapshot import Snapshot
 from strangler.core.trust import TrustedProxies
-from strangler.wire.client import ClientConnection, ClientPort
+from strangler.wire.client import ClientConnection
 from strangler.wire.clock import now
 from strangler.wire.logs import LogWriter
 from strangler.wire.numbers import Numbers
+from strangler.wire.port import ClientPort
 from strangler.worker.call import Call
 from strangler.worker.handler import serve
 from strangler.worker.plane import Plane
