@@ -102,7 +102,7 @@ def _times_are_in_order(upstream: schema.Upstream, loc: Loc, notes: Notes) -> No
         notes.warning(
             (*loc, "health"),
             "health.timeout is longer than health.interval",
-            "checks will overlap; raise the interval",
+            "a check that hangs delays the next one; raise the interval",
             key=True,
         )
 

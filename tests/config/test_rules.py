@@ -154,6 +154,13 @@ def test_an_upstream_that_is_wrong_is_still_known_to_routes() -> None:
     ]
 
 
+@pytest.mark.parametrize("word", ["open", "full", "client_gone", "client_timeout", "client_protocol", "too_large"])
+def test_a_breaker_counts_only_what_is_the_upstreams_fault(word: str) -> None:
+    """What the proxy itself refuses, and what a client does, would open a breaker of an upstream that is well."""
+    (problem,) = problems(TOP.replace('8001"', f'8001", breaker: {{counts: [{word}]}}'))
+    assert f"breaker.counts[0] is '{word}'" in problem
+
+
 _STICKY = "sticky: [%s]"
 _WARNINGS: list[tuple[str, str]] = [
     (TOP + "trusted_proxies: [0.0.0.0/0]", "f:7:19: warning: trusted_proxies[0] is '0.0.0.0/0'; every client could say that it is another"),
