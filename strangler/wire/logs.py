@@ -42,12 +42,17 @@ class LogWriter:
 
     def write(self, line: bytes) -> bool:
         """Queue one line (its newline included), from any thread; False if it was dropped."""
+        return self.write_lines([line])
+
+    def write_lines(self, lines: list[bytes]) -> bool:
+        """Queue lines, from any thread; False if they were dropped, all of them. The list stays the caller's."""
+        size = sum(map(len, lines))
         with self._lock:
             if self._queued_bytes > self._max_queued_bytes:
-                self.dropped += 1
+                self.dropped += len(lines)
                 return False
-            self._lines.append(line)
-            self._queued_bytes += len(line)
+            self._lines += lines
+            self._queued_bytes += size
         if self._queued_bytes > WAKE_AT_BYTES and not self._wake.is_set():
             self._wake.set()
         return True

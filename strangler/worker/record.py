@@ -115,7 +115,7 @@ class Record:
     def flush(self) -> None:
         """Hand the lines to the writer's thread; called many times a second."""
         if self._lines:
-            self._writer.write(b"".join(self._lines))
+            self._writer.write_lines(self._lines)
             self._lines.clear()
 
     def _line(self, call: Call, route: str, duration_s: float) -> bytes:

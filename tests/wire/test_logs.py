@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
+import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,20 +101,34 @@ def test_a_reader_that_has_gone_stops_nobody() -> None:
     assert writer.dropped == 1
 
 
+def test_lines_that_are_dropped_together_are_counted_one_by_one() -> None:
+    reader, descriptor = os.pipe()
+    writer = LogWriter(descriptor, max_queued_bytes=10)
+    writer.write(b"x" * 1_000_000)  # more than the pipe takes: it stays queued
+    assert not writer.write_lines([b"a\n", b"b\n", b"c\n"])
+    assert writer.dropped == 3
+    os.close(reader)
+    writer.close()
+    os.close(descriptor)
+
+
 _PROGRAM = """
 import sys
 from strangler.wire.logs import LogWriter
 writer = LogWriter()
-for number in range(3000):
-    writer.write(f"{sys.argv[1]} {number} {'x' * (number % 300)}\\n".encode())
+lines = [f"{sys.argv[1]} {number} {'x' * (number % 300)}\\n".encode() for number in range(3000)]
+for start in range(0, 3000, int(sys.argv[2])):
+    writer.write_lines(lines[start : start + int(sys.argv[2])])
 writer.close()
 """
 
 
-def test_lines_of_several_processes_on_one_pipe_never_mix() -> None:
+@pytest.mark.parametrize("at_once", [1, 1000])
+def test_lines_of_several_processes_on_one_pipe_never_mix(at_once: int) -> None:
     reader, descriptor = os.pipe()
     children = [
-        subprocess.Popen([sys.executable, "-c", _PROGRAM, name], stdout=descriptor) for name in ("one", "two", "three")
+        subprocess.Popen([sys.executable, "-c", _PROGRAM, name, str(at_once)], stdout=descriptor)
+        for name in ("one", "two", "three")
     ]
     os.close(descriptor)
     with os.fdopen(reader, "rb") as pipe:

@@ -49,8 +49,8 @@ class CollectedLines(LogWriter):
         self.dropped = 0
         self.text = b""
 
-    def write(self, line: bytes) -> bool:
-        self.text += line
+    def write_lines(self, lines: list[bytes]) -> bool:
+        self.text += b"".join(lines)
         return True
 
     def close(self) -> None:
