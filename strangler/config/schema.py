@@ -92,7 +92,9 @@ class Tracing(Section):
     otlp: t.MaybeWebUrl = key(
         None, "OTLP endpoint that spans are sent to; needs `strangler[otel]`.", "http://127.0.0.1:4318"
     )
-    sample: t.Share = key(0.01, "Share of requests that get spans.", "5%")
+    sample: t.Share = key(
+        0.01, "Share of the traces beginning here that get spans; for others their sampled flag decides.", "5%"
+    )
 
 
 class Kafka(Section):
@@ -100,12 +102,12 @@ class Kafka(Section):
         REQUIRED, "Brokers to ask first, separated by commas.", '"kafka-1:9092,kafka-2:9092"'
     )
     topic: t.Text = key(REQUIRED, "Topic that events are written to.", "strangler")
-    shadow: t.Bool = key(False, "Write every shadow comparison too.", "true")
+    shadow: t.Bool = key(False, "Every comparison, redacted, goes to the topic `TOPIC.shadow`.", "true")
 
 
 class Events(Section):
     webhook: t.MaybeWebUrl = key(
-        None, "URL that gets each event as JSON by POST.", "https://hooks.example.com/strangler"
+        None, "URL that gets each event as CloudEvents JSON by POST, signed.", "https://hooks.example.com/strangler"
     )
     kafka: Kafka | None = key(
         None,

@@ -19,6 +19,7 @@ from strangler.control.events.kafka import MAX_COMPARISONS, Kafka, KafkaComparis
 from strangler.control.store import Store
 from strangler.core.settings import KafkaSettings
 from tests.e2e.serving import Proxy, legacy
+from tests.e2e.shadowing import says, stage
 from tests.kafka.broker import Broker, require_jars
 
 
@@ -204,3 +205,24 @@ async def test_a_proxy_serves_and_remembers_while_its_broker_is_dead(tmp_path: P
             assert {record.key for record in records} == {b"routes.yaml", b"orders"}
         finally:
             await proxy.stop()
+
+
+async def test_every_comparison_of_a_proxy_arrives_redacted(tmp_path: Path, broker: Broker) -> None:
+    kafka = f'events: {{kafka: {{bootstrap_servers: "{broker.address}", topic: pairs, shadow: true}}}}\n'
+    told = {"id": 7, "password": "hunter2"}
+    async with stage(tmp_path, says(told), says(told | {"id": "7", "password": "other"}), more=kafka) as staged:
+
+        async def is_shadowed() -> bool:
+            await staged.proxy.get("/api/orders/7")
+            return await staged.proxy.metric("strangler_shadow_comparisons_total") >= 1
+
+        await staged.proxy.until(is_shadowed)
+        (first, *_) = await consumed(broker, "pairs.shadow", 1)
+        line = await staged.line()
+        (new, *_) = await consumed(broker, "pairs", 1)
+    comparison = json.loads(first.value)
+    assert (first.key, comparison["type"]) == (b"orders", "shadow.comparison")
+    assert (comparison["data"]["id"], comparison["data"]["outcome"]) == (line["id"], "mismatch")
+    assert {"$.id", "$.password"} == {difference["path"] for difference in comparison["data"]["differences"]}
+    assert b"hunter2" not in first.value
+    assert json.loads(new.value)["type"] == "signature.new"
