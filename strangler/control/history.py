@@ -38,10 +38,6 @@ class Count:
     errors: int = 0
     times: Vector = _NO_TIMES
 
-    def __add__(self, other: "Count") -> "Count":
-        times = tuple(map(float.__add__, map(float, self.times), map(float, other.times)))
-        return Count(self.requests + other.requests, self.errors + other.errors, times)
-
     def __sub__(self, other: "Count") -> "Count":
         times = tuple(new - old for new, old in zip(self.times, other.times, strict=True))
         return Count(self.requests - other.requests, self.errors - other.errors, times)
@@ -128,14 +124,21 @@ class _Ring:
         slot = int(now // self.step_s)
         if slot <= self._slot:
             return
-        gained = count - self._begin
         at = self._slot % self._size
-        self._requests[at], self._errors[at] = gained.requests, gained.errors
-        self._p95_ms[at] = 1000 * (quantile_s(gained.times, 0.95) or 0.0)
+        self._requests[at], self._errors[at], self._p95_ms[at] = 0, 0, 0.0
+        if count.requests != self._begin.requests:
+            gained = count - self._begin
+            self._requests[at], self._errors[at] = gained.requests, gained.errors
+            self._p95_ms[at] = 1000 * (quantile_s(gained.times, 0.95) or 0.0)
         for missed in range(max(self._slot + 1, slot - self._size + 1), slot):
             at = missed % self._size
             self._requests[at], self._errors[at], self._p95_ms[at] = 0, 0, 0.0
         self._slot, self._begin = slot, count
+
+    def requests(self, now: float, seconds: int) -> int:
+        """In the slots that ended within so many seconds. Of a ring of seconds."""
+        first = max(int(now) - seconds, self._slot - self._size + 1)
+        return sum(self._requests[slot % self._size] for slot in range(first, self._slot))
 
     def points(self, now: float, most: int) -> list[Point]:
         """The slots that are over, oldest first."""
@@ -203,14 +206,12 @@ class HistoryState:
         course = self._courses.get((route, arm))
         if course is None:
             return Recent()
-        points = course.seconds.points(now, RATE_S)
-        rate = sum(point.requests for point in points if point.age_s <= RATE_S) / RATE_S
-        marks = [count for at, count in course.marks if now - at <= RECENT_S + _MARK_EVERY_S]
-        if not marks:
+        rate = course.seconds.requests(now, RATE_S) / RATE_S
+        since = next((count for at, count in course.marks if now - at <= RECENT_S + _MARK_EVERY_S), course.latest)
+        if since.requests == course.latest.requests:
             return Recent(rate)
-        gained = course.latest - marks[0]
-        share = gained.errors / gained.requests if gained.requests else None
-        return Recent(rate, share, quantile_s(gained.times, 0.95))
+        gained = course.latest - since
+        return Recent(rate, gained.errors / gained.requests, quantile_s(gained.times, 0.95))
 
     def seconds(self, now: float, route: str | None, arm: str) -> list[Point]:
         """The last five minutes by the second, oldest first; empty if there never was any traffic."""

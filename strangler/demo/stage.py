@@ -24,7 +24,7 @@ _GUIDE = """\
 Running: a shop (legacy), its new orders service (candidate), the proxy, and {visitors} visitors.
 
   the shop, through the proxy  {proxy}/
-  admin                        {admin}/readyz
+  dashboard                    {admin}/
   routes                       {routes}
   the proxy's log              {log}
 

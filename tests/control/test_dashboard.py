@@ -252,6 +252,20 @@ class TestActions:
         answer = await one.post(path, {"mark": mark, "on": "1", "reason": "x", "state": "known"})
         assert (answer.status, one.state.kill_switch.on) == (403, False)
 
+    @pytest.mark.parametrize("charset", ["bogus", "utf-8"])
+    async def test_a_form_that_cannot_be_read_is_refused(self, browser: Open, charset: str) -> None:
+        one = await browser()
+        kind = f"application/x-www-form-urlencoded; charset={charset}"
+        answer = await one.client.post("/actions/kill-switch", data=b"mark=\xff", headers={"Content-Type": kind})
+        assert answer.status in (400, 403)
+
+    async def test_a_cookie_of_that_name_from_another_application_is_replaced(self, browser: Open) -> None:
+        one = await browser()
+        one.client.session.cookie_jar.update_cookies({COOKIE: "theirs"}, one.client.make_url("/"))
+        assert (
+            await one.post("/actions/kill-switch", {"mark": await one.mark(), "on": "1", "reason": "x"})
+        ).status == 303
+
     async def test_a_mark_of_another_browser_does_nothing(self, browser: Open) -> None:
         one = await browser()
         mark = await one.mark()
@@ -513,13 +527,19 @@ class TestLive:
                 await asyncio.sleep(0.05)
         answer.close()
 
-    @pytest.mark.parametrize("of", ["/nowhere", "/api/status", "/explain", "/static/dashboard.js", "x"])
+    @pytest.mark.parametrize("of", ["/nowhere", "/api/status", "/explain", "/static/dashboard.js"])
     async def test_it_shows_no_page_but_ours(self, browser: Open, of: str) -> None:
         one = await browser()
         async with one.client.get("/live", params={"of": of}) as stream:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await stream.content.readline()
+
+    @pytest.mark.parametrize("of", ["http://[", "//evil.example/routes/orders", "x"])
+    async def test_what_is_no_address_here_is_the_overview(self, browser: Open, of: str) -> None:
+        one = await browser()
+        async with one.client.get("/live", params={"of": of}) as stream:
+            assert "Served by candidates" in await _content(stream)
 
 
 async def _content(stream: ClientResponse) -> str:

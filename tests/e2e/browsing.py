@@ -39,7 +39,7 @@ upstreams:
   legacy: {{url: "http://127.0.0.1:{legacy}"}}
   orders: {{url: "http://127.0.0.1:{orders}"}}
   catalogue: {{url: "http://127.0.0.1:{legacy}"}}
-  evil: {{url: "http://127.0.0.1:{evil}"}}
+  search: {{url: "http://127.0.0.1:{evil}"}}
   reviews: {{url: "http://127.0.0.1:{nobody}", retry: false}}
 routes:
   - name: orders
@@ -56,9 +56,9 @@ routes:
     match: {{prefix: /reviews}}
     candidate: reviews
     split: {{percent: 0, override: X-Strangler-Arm}}
-  - name: evil
-    match: {{prefix: /evil}}
-    candidate: evil
+  - name: search
+    match: {{prefix: /search}}
+    candidate: search
     shadow: {{percent: 100, recheck: 0, baseline: 0}}
     compare: {{headers: [content-type, x-evil]}}
 """

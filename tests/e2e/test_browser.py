@@ -100,14 +100,14 @@ def test_a_breaker_that_opens_is_seen_within_two_seconds(window: Window, running
 
 def test_hostile_traffic_is_text_and_nothing_else(window: Window, running: Shop) -> None:
     for _ in range(3):
-        running.get(f"/evil/{EVIL.replace(' ', '')}?q={EVIL}", {"X-User-Id": EVIL, "X-Evil": EVIL})
-    until(lambda: running.metric("strangler_shadow_comparisons_total", route="evil", outcome="mismatch") >= 3)
-    window.open("/signatures?route=evil")
+        running.get(f"/search/{EVIL.replace(' ', '')}?q={EVIL}", {"X-User-Id": EVIL, "X-Evil": EVIL})
+    until(lambda: running.metric("strangler_shadow_comparisons_total", route="search", outcome="mismatch") >= 3)
+    window.open("/signatures?route=search")
     links = until(lambda: window.browser.find_elements(By.CSS_SELECTOR, ".inbox a"))
     addresses = [link.get_attribute("href") or "" for link in links]
     pages = [address.partition(running.admin)[2] for address in addresses]
     texts = ""
-    for path in (*PAGES, *pages, "/routes/evil", f"/explain?url=/{EVIL}&headers={EVIL}", f"/?q={EVIL}"):
+    for path in (*PAGES, *pages, "/routes/search", f"/explain?url=/{EVIL}&headers={EVIL}", f"/?q={EVIL}"):
         window.open(path)
         texts += window.run("document.body.textContent")
         assert window.run("window.pwned") is None

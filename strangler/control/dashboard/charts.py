@@ -80,7 +80,7 @@ def _round_top(chart: Chart) -> float:
 
 
 def _ages(span_s: int) -> list[float]:
-    parts = 6 if span_s >= 3600 else 5
+    parts = 6 if span_s >= 3600 else 5  # so that each is a round time
     return [-span_s + span_s * part / parts for part in range(parts + 1)]
 
 

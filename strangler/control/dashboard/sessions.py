@@ -55,7 +55,7 @@ class SessionsState:
 
     def is_ours(self, cookie: str, mark: str) -> bool:
         """Whether a form was made by a page of ours for this browser."""
-        return len(cookie) == _NAME_LENGTH and hmac.compare_digest(self.mark(cookie).encode(), _bytes(mark))
+        return hmac.compare_digest(self.mark(cookie).encode(), _bytes(mark))
 
     def _follow(self, token: str) -> None:
         """A new token ends all sessions of the old one."""
@@ -71,6 +71,11 @@ class SessionsState:
 def new_cookie() -> str:
     """192 random bits."""
     return secrets.token_urlsafe(_NAME_BYTES)
+
+
+def is_cookie(text: str) -> bool:
+    """Whether it looks like one of ours."""
+    return len(text) == _NAME_LENGTH and text.isascii()
 
 
 def _bytes(text: str) -> bytes:

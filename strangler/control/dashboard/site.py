@@ -21,7 +21,7 @@ from strangler.control.dashboard.actions import ActionError, review, turn
 from strangler.control.dashboard.evidence import EvidenceState
 from strangler.control.dashboard.pages import Content, Control, Pages
 from strangler.control.dashboard.rendering import environment
-from strangler.control.dashboard.sessions import COOKIE, LASTS_S, SessionsState, new_cookie
+from strangler.control.dashboard.sessions import COOKIE, LASTS_S, SessionsState, is_cookie, new_cookie
 
 EVERY_S = 1.0
 """How often a page that is watched is drawn again."""
@@ -146,6 +146,7 @@ class Dashboard:
     def _visit(self, request: web.Request) -> Visit:
         state = self._of(request)
         cookie, token = request.cookies.get(COOKIE, ""), state.token
+        cookie = cookie if is_cookie(cookie) else ""  # what another application of this host has set
         by_session = token is not None and bool(cookie) and self._sessions.holds(cookie, token)
         return Visit(
             request=request,
@@ -177,7 +178,7 @@ class Dashboard:
         """A form that another site made our operator's browser send does not know the mark."""
         if visit.state.token is not None and not visit.by_session and visit.is_inside:
             return  # came with the token itself, which no browser adds by itself
-        form = await visit.request.post()
+        form = await _form(visit.request)
         if not self._sessions.is_ours(visit.cookie, _text(form, "mark")):
             raise ActionError(403, "This form is too old, or no page of ours made it. Go back, reload, and try again.")
 
@@ -225,7 +226,7 @@ class Dashboard:
         await answer.prepare(visit.request)
         self._streams += 1
         try:
-            await self._watch(visit, answer, URL(visit.request.query.get("of", "/")))
+            await self._watch(visit, answer, _local(visit.request.query.get("of", "/")))
         except ConnectionError:  # the browser has gone
             pass
         finally:
@@ -272,7 +273,7 @@ class Dashboard:
         return self._whole(visit, Content("Log in", "login.html", {"next": str(target)}))
 
     async def _login(self, visit: Visit) -> web.Response:
-        form, token = await visit.request.post(), visit.state.token
+        form, token = await _form(visit.request), visit.state.token
         if not guard.has_token(token, {"Authorization": f"Bearer {_text(form, 'token')}"}):
             log.warning("dashboard.login_refused", client=visit.request.remote)
             await asyncio.sleep(_WRONG_TOKEN_S)
@@ -294,13 +295,13 @@ class Dashboard:
     # 4. Actions
 
     async def _kill_switch(self, visit: Visit) -> web.Response:
-        form = await visit.request.post()
+        form = await _form(visit.request)
         on = _text(form, "on") == "1"
         await turn(visit.state, on, _text(form, "reason"), visit.who)
         return _see(URL("/").with_query(said="killed" if on else "alive"))
 
     async def _review(self, visit: Visit) -> web.Response:
-        form, name = await visit.request.post(), visit.request.match_info["name"]
+        form, name = await _form(visit.request), visit.request.match_info["name"]
         said = {key: _text(form, key) for key in ("state", "owner", "why", "until")}
         await review(visit.state, self._evidence, name, said, visit.who)
         return _see((URL("/signatures") / name).with_query(said=said["state"]))
@@ -309,6 +310,14 @@ class Dashboard:
 def _route_name(text: str) -> str:
     """aiohttp takes words parted by dots or colons."""
     return text.replace("..", ".").rstrip(".")
+
+
+async def _form(request: web.Request) -> Mapping[str, Any]:
+    """Its fields. aiohttp keeps them, so that asking twice costs nothing."""
+    try:
+        return await request.post()
+    except (ValueError, LookupError):  # bytes that are no text, an unknown charset
+        raise ActionError(400, "This form cannot be read.") from None
 
 
 def _text(form: Mapping[str, Any], key: str) -> str:

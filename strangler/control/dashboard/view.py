@@ -18,7 +18,7 @@ MAX_ROWS = 200
 SHORT_S = 300
 """What a chart by the second spans; its points stand for five seconds."""
 
-_LONG_S = {3600: 1, 6 * 3600: 2, 86400: 5}
+_LONG_S = {900: 1, 3600: 1, 6 * 3600: 2, 86400: 5}
 """What charts by the minute may span, and the minutes that a point stands for."""
 
 _OPEN_STATES = frozenset({"new", "known", "regressed"})
@@ -92,13 +92,17 @@ class Overview:
 def overview(state: Watched, now: float, rows: Sequence[Mapping[str, Any]], search: str = "") -> Overview:
     """`rows`: the inbox. `search`: only routes whose name or match has it."""
     status = state.status()
-    routes = route_views(state, status, now, rows)
-    found = [route for route in routes if search.lower() in f"{route.name} {route.match}".lower()]
+    found = [told for told in status["routes"] if search.lower() in f"{told['name']} {told['match']}".lower()]
+    shown = status | {"routes": found[:MAX_ROWS]}
     unrouted = ArmView(status["unrouted"]["requests"]["legacy"], state.history.recent(now, "", Arm.LEGACY.value))
     return Overview(
-        status, found[:MAX_ROWS], len(found) - len(found[:MAX_ROWS]), unrouted, _share(state, now, routes, unrouted),
-        _alarms(status),
-    )  # fmt: skip
+        status=status,
+        routes=route_views(state, shown, now, rows),
+        hidden=max(0, len(found) - MAX_ROWS),
+        unrouted=unrouted,
+        share=_share(state, now, status),
+        alarms=_alarms(status),
+    )
 
 
 def route_view(state: Watched, name: str, now: float, rows: Sequence[Mapping[str, Any]]) -> RouteView | None:
@@ -165,10 +169,10 @@ def _match_share(shadow: Mapping[str, Any] | None) -> tuple[int, float | None]:
     return compared, good / compared if compared else None
 
 
-def _share(state: Watched, now: float, routes: Sequence[RouteView], unrouted: ArmView) -> ShareView:
+def _share(state: Watched, now: float, status: Mapping[str, Any]) -> ShareView:
     rates = {arm: state.history.recent(now, None, arm.value).rate for arm in Arm}
-    candidate = sum(route.candidate_arm.requests for route in routes)
-    legacy = sum(route.legacy.requests for route in routes) + unrouted.requests
+    requests = [told["requests"] for told in (*status["routes"], status["unrouted"])]
+    legacy, candidate = (sum(one.get(arm.value, 0) for one in requests) for arm in (Arm.LEGACY, Arm.CANDIDATE))
     return ShareView(
         _percent(rates[Arm.CANDIDATE], rates[Arm.LEGACY]), _percent(candidate, legacy), sum(rates.values())
     )
@@ -201,7 +205,7 @@ def _alarms(status: Mapping[str, Any]) -> list[str]:
 
 
 def long_span_s(history: HistoryState, now: float) -> int:
-    """An hour, six hours or a day: the least that holds all there is."""
+    """From a quarter of an hour to a day: the least that holds all there is."""
     return next((span_s for span_s in _LONG_S if history.age_s(now) <= span_s), max(_LONG_S))
 
 
