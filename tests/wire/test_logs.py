@@ -1,5 +1,6 @@
 """Logs: whole lines, in one shape, and never waited for."""
 
+import fcntl
 import json
 import logging
 import os
@@ -113,10 +114,12 @@ def test_lines_that_are_dropped_together_are_counted_one_by_one() -> None:
 
 
 _PROGRAM = """
-import sys
+import os, sys
 from strangler.wire.logs import LogWriter
-writer = LogWriter()
 lines = [f"{sys.argv[1]} {number} {'x' * (number % 300)}\\n".encode() for number in range(3000)]
+writer = LogWriter()
+os.write(2, b"!")
+sys.stdin.read()
 for start in range(0, 3000, int(sys.argv[2])):
     writer.write_lines(lines[start : start + int(sys.argv[2])])
 writer.close()
@@ -125,14 +128,25 @@ writer.close()
 
 @pytest.mark.parametrize("at_once", [1, 1000])
 def test_lines_of_several_processes_on_one_pipe_never_mix(at_once: int) -> None:
+    """They begin at one moment, on a pipe of one page: whoever writes more than that has to wait in the middle of it,
+    and others go on."""
     reader, descriptor = os.pipe()
+    fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, 4096)
+    ready, is_ready = os.pipe()
+    begin, begins = os.pipe()
     children = [
-        subprocess.Popen([sys.executable, "-c", _PROGRAM, name, str(at_once)], stdout=descriptor)
+        subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, name, str(at_once)], stdin=begin, stdout=descriptor, stderr=is_ready
+        )
         for name in ("one", "two", "three")
     ]
-    os.close(descriptor)
+    for each in (descriptor, is_ready, begin):
+        os.close(each)
+    assert [os.read(ready, 1) for _ in children] == [b"!"] * 3
+    os.close(begins)
     with os.fdopen(reader, "rb") as pipe:
         lines = pipe.read().decode().splitlines()
+    os.close(ready)
     assert [child.wait() for child in children] == [0, 0, 0]
     expected = {f"{name} {number} {'x' * (number % 300)}" for name in ("one", "two", "three") for number in range(3000)}
     assert set(lines) == expected
