@@ -26,6 +26,7 @@ def notices(status: Status) -> list[str]:
         lines.append(f"[yellow]needs a restart[/] to take effect: {', '.join(config['needs_restart'])}")
     lines += [f"[bold red]{part}[/]: {escape(problem)}" for part, problem in status["problems"].items()]
     lines += [line for route in status["routes"] for line in _shadow(route)]
+    lines += [line for name, sink in status["events"]["sinks"].items() for line in _sink(name, sink)]
     return [*lines, _processes(status)]
 
 
@@ -39,6 +40,20 @@ def _shadow(route: dict[str, Any]) -> list[str]:
         return [f"[bold red]{about} have stopped[/]: {escape(shadow['stopped'])}"]
     away = [name for name, state in shadow["breakers"].items() if state != "closed"]
     return [f"[yellow]{about}[/]: {escape(', '.join(away))} does not answer them"] if away else []
+
+
+def _sink(name: str, sink: dict[str, Any]) -> list[str]:
+    """What keeps events from one of their sinks, or was refused there."""
+    lines = []
+    if sink["problem"] is not None:
+        lines.append(f"[yellow]{sink['backlog']} events wait for {name}[/]: {escape(sink['problem'])}")
+    if sink["dead"]:
+        lines.append(
+            f"[bold red]{sink['dead']} events were refused by {name}[/], the last: {escape(sink['last_dead'])}"
+        )
+    if sink["lost"]:
+        lines.append(f"[bold red]{sink['lost']} events never reached {name}[/]: too many or too old while it was away")
+    return lines
 
 
 def _processes(status: dict[str, Any]) -> str:

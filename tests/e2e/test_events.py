@@ -72,17 +72,22 @@ class HookedProxy(Proxy):
         return super().routes(percent, workers) + f'events: {{webhook: "http://127.0.0.1:{self._hook_port}/"}}\n'
 
 
-async def told(proxy: Proxy, *arguments: str) -> list[dict[str, Any]]:
+async def told(proxy: Proxy) -> list[dict[str, Any]]:
     """What `strangler events --json` prints."""
+    return [json.loads(line) for line in (await printed(proxy, "events", "--json")).splitlines()]
+
+
+async def printed(proxy: Proxy, *arguments: str) -> str:
+    """What a command prints."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "strangler", "events", "--json", *arguments,
+        sys.executable, "-m", "strangler", *arguments,
         cwd=proxy.folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output, _ = await process.communicate()
     assert process.returncode == 0
-    return [json.loads(line) for line in output.splitlines()]
+    return output.decode()
 
 
 async def happened(proxy: Proxy, kind: str, count: int = 1) -> list[dict[str, Any]]:
@@ -141,6 +146,7 @@ async def test_killed_in_the_middle_nothing_is_lost_and_nothing_waits(proxy: Pro
     await proxy.until(lambda: backlog(proxy))
     assert await proxy.metric("strangler_events_backlog", sink="webhook") == 2
     assert await proxy.get() == 200
+    assert "2 events wait for webhook: answered 503" in await printed(proxy, "status")
     control = (await proxy.status())["pid"]["control"]
     psutil.Process(control).send_signal(signal.SIGKILL)
     hook.status = 200

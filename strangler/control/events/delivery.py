@@ -93,6 +93,9 @@ class Delivery:
                     continue
             except StoreError:  # told by the store itself
                 pass
+            except Exception as error:  # a bug, ours or a library's, must not end the way to this sink for good
+                log.exception("event_sink.crash", sink=self.sink.name)
+                self.problem = repr(error)
             try:
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._hint.wait()

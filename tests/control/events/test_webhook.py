@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import sqlite3
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from strangler.control.events import outbox
-from strangler.control.events.delivery import Delivery, Patience
+from strangler.control.events.delivery import Delivery, Done, Patience
 from strangler.control.events.event import Kind, event
 from strangler.control.events.webhook import VARIABLE, SecretError, Webhook, signature, webhook_secret
 from strangler.control.store import Store
@@ -187,6 +187,26 @@ async def test_a_store_that_fails_meanwhile_loses_nothing(store: Store, hook: Ho
     async with delivering(store, hook):
         found = await settled(store, 1)
     assert found.delivered == 1
+
+
+async def test_a_bug_in_a_sink_is_told_and_does_not_end_it(store: Store, hook: HookState) -> None:
+    class Odd(Webhook):
+        async def deliver(self, events: Sequence[outbox.Stored]) -> Done:
+            if not bugs:
+                return await super().deliver(events)
+            raise ValueError(bugs.pop())
+
+    bugs = ["a bug"]
+    await put(store, 1)
+    delivery = Delivery(Odd(hook.url, SECRET, QUICK), store, lambda _: None)
+    task = asyncio.create_task(delivery.run())
+    await until(lambda: delivery.problem)
+    assert delivery.problem == "ValueError('a bug')"
+    delivery.hint()
+    await settled(store, 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await delivery.sink.close()
 
 
 def test_the_secret_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
