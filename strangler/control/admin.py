@@ -136,7 +136,7 @@ async def _events(request: web.Request) -> web.Response:
 
 class _Turn(msgspec.Struct, forbid_unknown_fields=True):
     on: bool
-    reason: str
+    reason: str = ""
 
 
 async def _kill_switch(request: web.Request) -> web.Response:
