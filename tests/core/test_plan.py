@@ -1,5 +1,6 @@
 """`Snapshot.plan`: which arm, why, with a shadow or not; and that no trick reaches a candidate."""
 
+import gc
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -103,9 +104,17 @@ def test_options_asterisk_goes_to_legacy() -> None:
     assert decide(route("r", prefix="/"), head("*", "OPTIONS")).reason is Reason.NO_ROUTE
 
 
-def test_constant_plans_are_made_once() -> None:
-    made = snapshot(route("r"))
-    assert made.plan(head("/r"), no_draw) is made.plan(head("/r/2"), no_draw)
+def test_a_snapshot_that_is_replaced_leaves_nothing_to_the_garbage_collector() -> None:
+    """A worker collects its oldest objects hardly ever: a cycle would keep the routes of every reload."""
+    gc.collect()
+    gc.disable()
+    try:
+        made = snapshot(route("r", percent=50), route("s", path="/s/{id}", shadow=shadow(100)))
+        assert made.plan(head("/r"), lambda: 0.5).route is not None
+        del made
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_an_aggregate_is_planned_like_a_candidate() -> None:
