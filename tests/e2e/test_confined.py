@@ -1,5 +1,5 @@
-"""`docker run --read-only --cap-drop ALL`, without a container engine: a mount namespace in which nothing can be written
-but the state folder, and no capability for anybody in it."""
+"""`docker run --read-only --cap-drop ALL` without a container engine: a mount namespace where only the state folder can
+be written, and no capability for anybody in it."""
 
 import os
 import signal
