@@ -6,6 +6,7 @@ and counted; whoever serves requests does not notice.
 
 import logging
 import os
+import re
 import select
 import stat
 import threading
@@ -130,7 +131,7 @@ def configure(log: LogSettings, process: str, writer: LogWriter) -> None:
             structlog.processors.add_log_level,
             _stamp(process),
             structlog.processors.format_exc_info,
-            _console() if resolved_format(log) == "console" else _render_json,
+            *([_plain, _console()] if resolved_format(log) == "console" else [_render_json]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: _LineLogger(writer),
@@ -160,6 +161,18 @@ def utc_now() -> str:
 
 def _render_json(_: Any, __: str, event: _Event) -> bytes:
     return msgspec.json.encode(event, enc_hook=repr) + b"\n"
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def _plain(_: Any, __: str, event: _Event) -> _Event:
+    """What came from elsewhere must not steer the terminal: control characters are written as escapes."""
+    return {key: _CONTROL.sub(_escape, value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\x{ord(found[0]):02x}"
 
 
 def _console() -> structlog.typing.Processor:

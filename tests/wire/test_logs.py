@@ -31,6 +31,7 @@ def written(tmp_path: Path, level: Literal["info", "debug"], form: Literal["json
             logs.configure(LogSettings(level, form, None), "worker-1", writer)
             structlog.get_logger().info("worker.ready", generation=3, odd=object)
             structlog.get_logger().debug("detail")
+            structlog.get_logger().info("told", by="a\x1b]0;owned\x07\x9b31m")
             logging.getLogger("aiohttp.server").error("bad %s", "thing")
             writer.close()
         finally:
@@ -54,6 +55,11 @@ def test_a_json_line_tells_time_level_event_and_process(tmp_path: Path) -> None:
     }
 
 
+def test_beside_requests_combined_writes_json(tmp_path: Path) -> None:
+    lines = written(tmp_path, "info", "combined")
+    assert json.loads(lines[0])["event"] == "worker.ready"
+
+
 def test_lines_below_the_level_are_left_out(tmp_path: Path) -> None:
     assert not any("detail" in line for line in written(tmp_path, "info", "json"))
     assert any("detail" in line for line in written(tmp_path, "debug", "json"))
@@ -68,6 +74,12 @@ def test_the_console_form_is_for_people(tmp_path: Path) -> None:
     line = written(tmp_path, "info", "console")[0]
     assert "worker.ready" in line
     assert not line.startswith("{")
+
+
+def test_what_is_told_cannot_steer_a_terminal(tmp_path: Path) -> None:
+    (line,) = [line for line in written(tmp_path, "info", "console") if "told" in line]
+    assert "\\x1b]0;owned\\x07\\x9b31m" in line
+    assert "\x1b]" not in line
 
 
 def test_a_writer_that_is_blocked_drops_and_counts_and_does_not_wait() -> None:
