@@ -56,7 +56,7 @@ def asking() -> Iterator[Plane]:
         yield made
 
 
-@examples(500)
+@examples(300)
 @given(pieces(_HOSTILE))
 def test_the_client_gets_that_answer_or_none(asking: Plane, said: list[bytes]) -> None:
     _SAYS.pieces = said
@@ -72,7 +72,7 @@ def test_the_client_gets_that_answer_or_none(asking: Plane, said: list[bytes]) -
     assert (final[0].status, final[0].body, final[0].trailers) == (true.status, true.body, true.trailers)
 
 
-@examples(1000)
+@examples(500)
 @given(_HOSTILE, st.booleans())
 def test_a_head_is_an_answer_or_nothing(data: bytes, answers_head: bool) -> None:
     raw = data.split(b"\r\n\r\n", 1)[0] + b"\r\n\r\n"

@@ -45,7 +45,7 @@ def _decode(parts: list[bytes]) -> _End | None:
     return _End(payload, rest, decoder.trailers, decoder.is_done)
 
 
-@examples(400)
+@examples(200)
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), _TRAILERS, st.binary(max_size=20), st.data())
 def test_what_is_written_is_read_in_any_pieces(
     chunks: list[bytes], trailers: list[tuple[bytes, bytes]], behind: bytes, data: st.DataObject
@@ -55,7 +55,7 @@ def test_what_is_written_is_read_in_any_pieces(
     assert _decode(parts) == _End(b"".join(chunks), behind, trailers, True)
 
 
-@examples(800)
+@examples(400)
 @given(pieces(damaged(_BODIES)))
 def test_damage_is_found_in_any_pieces(parts: list[bytes]) -> None:
     assert _decode(parts) == _decode([b"".join(parts)])

@@ -49,7 +49,7 @@ def _answers(draw: st.DrawFn) -> Answer:
 _RULES = compile_rules(rules_of(headers=("content-type", "set-cookie", "location")))
 
 
-@examples(600)
+@examples(300)
 @given(_answers(), _answers())
 def test_comparing_never_raises(legacy: Answer, candidate: Answer) -> None:
     assert compare(legacy, candidate, _RULES, _TODAY).outcome in Outcome
@@ -93,7 +93,7 @@ def test_costly_bodies_are_compared_in_seconds(legacy: bytes, candidate: bytes) 
 
 
 def test_a_decompression_bomb_is_not_comparable() -> None:
-    bomb = _json(zlib.compress(b"0" * 200_000_000, 9), b"deflate")
+    bomb = _json(zlib.compress(b"0" * 50_000_000, 9), b"deflate")
     start = time.process_time()
     assert compare(bomb, bomb, _RULES, _TODAY).outcome is Outcome.NOT_COMPARABLE
     assert time.process_time() - start < _LONGEST_S

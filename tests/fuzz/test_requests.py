@@ -30,7 +30,7 @@ def serving() -> Iterator[Plane]:
         yield made
 
 
-@examples(1500)
+@examples(700)
 @given(REQUESTS)
 def test_a_head_is_a_request_or_a_problem(data: bytes) -> None:
     raw = data.split(b"\r\n\r\n", 1)[0] + b"\r\n\r\n"
@@ -43,7 +43,7 @@ def test_a_head_is_a_request_or_a_problem(data: bytes) -> None:
     assert (found.method, found.target) == (strict.method, strict.target)
 
 
-@examples(500)
+@examples(350)
 @given(pieces(REQUESTS))
 def test_what_goes_on_is_what_a_strict_reader_reads(serving: Plane, sent: list[bytes]) -> None:
     serving.runner.run(_check_stream(serving, sent))
@@ -66,7 +66,7 @@ async def _check_stream(serving: Plane, sent: list[bytes]) -> None:
     assert {int(status) for status in _STATUS.findall(answered)} <= _OURS
 
 
-@examples(150)
+@examples(80)
 @given(
     st.binary(max_size=200),
     st.sampled_from([b"GET ", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"]),
