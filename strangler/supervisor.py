@@ -25,6 +25,7 @@ from strangler.control import kill_switch
 from strangler.control.folder import FolderError, Running, hold, write_running
 from strangler.core.settings import Address, Settings
 from strangler.wire import logs
+from strangler.wire.accept import ConnectionCounts, empty_page
 from strangler.wire.channel import Channel
 from strangler.wire.listen import ListenError, close_all, listen_at, listen_locally, where
 from strangler.wire.messages import (
@@ -165,6 +166,8 @@ class _Supervisor:
         self._first_settings_fd = unnamed_file(encode_settings(settings))
         self._settings_fd = os.dup(self._first_settings_fd)
         self._lifeline_fd, self._life_fd = os.pipe()
+        self._counts_fd = unnamed_file(empty_page())
+        self._counts = ConnectionCounts(self._counts_fd)
         self._control = _PlaceState("control", 0)
         self._workers = [_PlaceState("worker", index) for index in range(settings.workers)]
         self._channel: Channel | None = None
@@ -240,8 +243,10 @@ class _Supervisor:
             generation=self._generation,
             killed=kill_switch.read(self._folder).on,
             lifeline_fd=self._lifeline_fd,
+            counts_fd=self._counts_fd,
         )
-        return spawn(self._commands.worker, start, (*start.listen_fds, start.settings_fd, start.lifeline_fd))
+        fds = (start.settings_fd, start.lifeline_fd, start.counts_fd)
+        return spawn(self._commands.worker, start, (*start.listen_fds, *fds))
 
     def _spawn_control(self) -> subprocess.Popen[bytes]:
         ours, theirs = socket.socketpair()
@@ -283,6 +288,8 @@ class _Supervisor:
         place.process = None
         if place is self._control:
             self._close_channel()
+        else:
+            self._counts.tell(place.index, None)  # the others are not to hold back for it
         if place.is_leaving or self._phase is not _Phase.RUNNING:
             log.info(f"{place.role}.ended", index=place.index, how=how)
             if place in self._workers:
@@ -431,7 +438,9 @@ class _Supervisor:
                 place.process.wait()
         self._close_channel()
         self._selector.close()
-        for descriptor in (self._settings_fd, self._first_settings_fd, self._lifeline_fd, self._life_fd):
+        self._counts.close()
+        fds = (self._settings_fd, self._first_settings_fd, self._lifeline_fd, self._life_fd, self._counts_fd)
+        for descriptor in fds:
             os.close(descriptor)
 
 

@@ -26,6 +26,7 @@ class WorkerStart:
     generation: int
     killed: bool  # the kill switch, as it stood when the process was started
     lifeline_fd: int  # reads end-of-file when the supervisor is gone, however it ended
+    counts_fd: int  # the page where each worker says how many connections it has: `strangler.wire.accept`
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "WorkerStart":

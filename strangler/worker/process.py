@@ -17,6 +17,7 @@ import uvloop
 from strangler.core.snapshot import Snapshot
 from strangler.core.trust import TrustedProxies
 from strangler.wire import logs
+from strangler.wire.accept import Acceptor, ConnectionCounts
 from strangler.wire.asker import Asker
 from strangler.wire.client import LAST_REQUEST_S, ClientConnection
 from strangler.wire.link import WorkerLink
@@ -34,8 +35,8 @@ from strangler.wire.messages import (
     decode_settings,
 )
 from strangler.wire.numbers import Numbers
-from strangler.wire.process import raise_file_limit
 from strangler.wire.port import ClientPort
+from strangler.wire.process import raise_file_limit
 from strangler.wire.start import StartError, WorkerStart
 from strangler.worker.call import Call
 from strangler.worker.handler import serve
@@ -89,7 +90,9 @@ class Worker:
             start.link_path, self._hello, self._numbers, self._receive, knowledge=self._plane.knowledge
         )
         self._plane.link = self._plane.captures.link = self._link
-        self._servers: list[asyncio.Server] = []
+        self._acceptor = Acceptor(
+            loop, start.index, ConnectionCounts(start.counts_fd), lambda: len(self._port.connections), self._accept
+        )
         self._stop = asyncio.Event()
         self._pushed: Push | None = None
         self._has_push = asyncio.Event()
@@ -105,10 +108,7 @@ class Worker:
         idle = asyncio.create_task(self._tick_idle())
         load = asyncio.create_task(self._load_pushed())
         await self._plane.upstreams.names.settle(_LOOKUP_S)
-        for descriptor in self._start.listen_fds:
-            listener = socket.socket(fileno=descriptor)
-            server = await self._loop.create_server(self._accept, sock=listener, backlog=4096)
-            self._servers.append(server)
+        self._acceptor.start([socket.socket(fileno=descriptor) for descriptor in self._start.listen_fds])
         self._check_file_limit()
         self._log.info("worker.ready", generation=self._plane.snapshot.generation)
         await self._stop.wait()
@@ -138,8 +138,7 @@ class Worker:
     async def _drain(self) -> None:
         """Accept no more, let what is under way finish within `limits.drain`."""
         self._loop.remove_reader(self._start.lifeline_fd)
-        for server in self._servers:
-            server.close()
+        self._acceptor.stop()
         self._port.drain()
         until = self._loop.time() + self._plane.snapshot.settings.limits.drain_s
         await self._empties(self._port.connections, min(until, self._loop.time() + LAST_REQUEST_S + _IDLE_TICK_S))
@@ -158,6 +157,7 @@ class Worker:
     async def _tick_active(self) -> None:
         while True:
             await asyncio.sleep(_ACTIVE_TICK_S)
+            self._acceptor.tell()
             self._port.sweep_active(self._loop.time())
             self._record.flush()
             self._plane.share_marks()
