@@ -513,6 +513,15 @@ class TestLive:
             async with asyncio.timeout(5):
                 assert b"event: leave" in await stream.content.read()
 
+    async def test_it_ends_when_control_ends_and_holds_nothing_up(self, browser: Open) -> None:
+        one = await browser()
+        async with one.client.get("/live", params={"of": "/"}) as stream:
+            await _content(stream)
+            async with asyncio.timeout(0.5):
+                await one.client.app.shutdown()
+                while await stream.content.readline():
+                    pass
+
     async def test_it_needs_the_session(self, browser: Open) -> None:
         assert (await (await browser(TOKEN)).get("/live?of=/")).status == 401
 
