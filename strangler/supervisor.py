@@ -148,6 +148,7 @@ class _PlaceState:
     restarts: int = 0
     failures: int = 0  # deaths in a row
     is_leaving: bool = False
+    has_successor: bool = False
 
 
 class _Supervisor:
@@ -166,6 +167,7 @@ class _Supervisor:
         self._first_settings_fd = unnamed_file(encode_settings(settings))
         self._settings_fd = os.dup(self._first_settings_fd)
         self._lifeline_fd, self._life_fd = os.pipe()
+        self._farewells_fd, self._leaving_fd = os.pipe()
         self._counts_fd = unnamed_file(empty_page())
         self._counts = ConnectionCounts(self._counts_fd)
         self._control = _PlaceState("control", 0)
@@ -180,6 +182,7 @@ class _Supervisor:
     def run(self) -> int:
         with signals(_SIGNALS) as wakeup:
             self._selector.register(wakeup, selectors.EVENT_READ)
+            self._selector.register(self._farewells_fd, selectors.EVENT_READ)
             log.info(
                 "supervisor.started",
                 listen=self._running.listen,
@@ -200,6 +203,8 @@ class _Supervisor:
             if key.fileobj is wakeup:
                 for number in wakeup.recv(4096):
                     self._on_signal(signal.Signals(number))
+            elif key.fileobj == self._farewells_fd:
+                self._on_farewells()
             else:
                 self._on_channel(events)
         self._reap()
@@ -244,8 +249,9 @@ class _Supervisor:
             killed=kill_switch.read(self._folder).on,
             lifeline_fd=self._lifeline_fd,
             counts_fd=self._counts_fd,
+            leaving_fd=self._leaving_fd,
         )
-        fds = (start.settings_fd, start.lifeline_fd, start.counts_fd)
+        fds = (start.settings_fd, start.lifeline_fd, start.counts_fd, start.leaving_fd)
         return spawn(self._commands.worker, start, (*start.listen_fds, *fds))
 
     def _spawn_control(self) -> subprocess.Popen[bytes]:
@@ -288,7 +294,7 @@ class _Supervisor:
         place.process = None
         if place is self._control:
             self._close_channel()
-        else:
+        elif not place.has_successor:
             self._counts.tell(place.index, None)  # the others are not to hold back for it
         if place.is_leaving or self._phase is not _Phase.RUNNING:
             log.info(f"{place.role}.ended", index=place.index, how=how)
@@ -315,6 +321,16 @@ class _Supervisor:
             if place.process is None:
                 self._workers.remove(place)
             _signal(place, signal.SIGTERM)
+
+    def _on_farewells(self) -> None:
+        """Workers that drain because someone told them to: their successors need not wait until that is done."""
+        instances = os.read(self._farewells_fd, 65536).decode().split()
+        for place in [place for place in self._workers if place.instance in instances]:
+            if place.is_leaving or self._phase is not _Phase.RUNNING:
+                continue
+            log.info("worker.leaving", index=place.index)
+            place.is_leaving = place.has_successor = True
+            self._workers.append(_PlaceState("worker", place.index, restarts=place.restarts + 1))
 
     # Talking with control
 
@@ -439,7 +455,8 @@ class _Supervisor:
         self._close_channel()
         self._selector.close()
         self._counts.close()
-        fds = (self._settings_fd, self._first_settings_fd, self._lifeline_fd, self._life_fd, self._counts_fd)
+        pipes = (self._lifeline_fd, self._life_fd, self._farewells_fd, self._leaving_fd)
+        fds = (self._settings_fd, self._first_settings_fd, self._counts_fd, *pipes)
         for descriptor in fds:
             os.close(descriptor)
 

@@ -27,6 +27,7 @@ class WorkerStart:
     killed: bool  # the kill switch, as it stood when the process was started
     lifeline_fd: int  # reads end-of-file when the supervisor is gone, however it ended
     counts_fd: int  # the page where each worker says how many connections it has: `strangler.wire.accept`
+    leaving_fd: int  # a pipe to the supervisor: a worker that begins to drain says its instance, in a line
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "WorkerStart":

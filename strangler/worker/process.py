@@ -139,6 +139,8 @@ class Worker:
         """Accept no more, let what is under way finish within `limits.drain`."""
         self._loop.remove_reader(self._start.lifeline_fd)
         self._acceptor.stop()
+        with contextlib.suppress(OSError):  # there may be no supervisor any more
+            os.write(self._start.leaving_fd, f"{self._start.instance}\n".encode())
         self._port.drain()
         until = self._loop.time() + self._plane.snapshot.settings.limits.drain_s
         await self._empties(self._port.connections, min(until, self._loop.time() + LAST_REQUEST_S + _IDLE_TICK_S))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.serving import Proxy
-from tests.wire.scripted import Script, ScriptedUpstream, answering, send
+from tests.wire.scripted import Script, ScriptedUpstream, answering, in_turn, pause, read_request, send
 
 ROUTES = """\
 version: 1
@@ -80,6 +80,7 @@ class Visitor:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._is_over = False
 
     async def ask(
         self, method: str = "GET", user: str = "ana", path: str = "/api/orders/7", body: bytes = b""
@@ -88,6 +89,7 @@ class Visitor:
         await self.send(method, user, path, body)
         async with asyncio.timeout(10):
             head = await self._reader.readuntil(b"\r\n\r\n")
+            self._is_over = b"\r\nConnection: close\r\n" in head
             size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             return int(head.split(b" ", 2)[1]), await self._reader.readexactly(size)
 
@@ -95,6 +97,11 @@ class Visitor:
         length = f"Content-Length: {len(body)}\r\n" if body else ""
         head = f"{method} {path} HTTP/1.1\r\nHost: shop\r\nX-User-Id: {user}\r\n{length}\r\n"
         self._writer.write(head.encode() + body)
+
+    @property
+    def is_over(self) -> bool:
+        """The proxy has said that it closes the connection, or has closed it."""
+        return self._is_over or self._reader.at_eof()
 
     async def close(self) -> None:
         self._writer.close()
@@ -450,3 +457,58 @@ async def test_a_flood_of_connections_from_one_address_leaves_others_served(
         assert await (await connect(proxy, f"127.0.0.{number}")).ask() == (200, b"legacy")
     assert await proxy.until(lambda: proxy.metric("strangler_refused_total", reason="crowded_out")) >= 1
     assert await proxy.metric("strangler_refused_total", reason="connections") >= 30
+
+
+# Restart
+
+
+async def test_a_rolling_restart_under_load_loses_nothing(
+    start: Start, connect: Connect, legacy: ScriptedUpstream
+) -> None:
+    """Each worker in turn is told to go, while clients never stop asking on connections that they keep."""
+    proxy = await start(legacy.port, workers=2)
+    before = (await proxy.status())["pid"]["workers"]
+    statuses: list[int] = []
+    stop = asyncio.Event()
+
+    async def ask() -> None:
+        while not stop.is_set():
+            visitor = await connect(proxy)
+            while not visitor.is_over and not stop.is_set():
+                statuses.append((await visitor.ask())[0])
+                await asyncio.sleep(0.005)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(ask())
+        for pid in before:
+            os.kill(pid, signal.SIGTERM)
+            await proxy.until(lambda: has_workers(proxy, 2))
+            await proxy.until(partial(is_gone, pid))
+        stop.set()
+    assert set(statuses) == {200}
+    assert len(statuses) > 200
+    assert not set(before) & set((await proxy.status())["pid"]["workers"])
+    assert not proxy.events("worker.died")
+
+
+def is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+async def test_the_only_worker_has_a_successor_while_it_finishes_its_last_request(
+    start: Start, connect: Connect, legacy: ScriptedUpstream
+) -> None:
+    proxy = await start(legacy.port)
+    [pid] = (await proxy.status())["pid"]["workers"]
+    legacy.script = in_turn(read_request(), pause(2.0), send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast"))
+    slow = asyncio.create_task((await connect(proxy)).ask())
+    await proxy.until(lambda: legacy.requests)
+    legacy.script = answer(200, b"legacy")
+    begun = time.monotonic()
+    os.kill(pid, signal.SIGTERM)
+    await proxy.until(lambda: proxy.events("worker.leaving"))
+    assert await (await connect(proxy)).ask() == (200, b"legacy")
+    assert time.monotonic() - begun < 2.0
+    assert await slow == (200, b"last")
+    await proxy.until(partial(is_gone, pid))
