@@ -44,14 +44,21 @@ class WorkerState:
     hello: Hello
     generation: int
     heard: float  # on the monotonic clock
-    rooms: dict[str, ShadowRoom] = field(default_factory=dict)  # by route: what it was told last, and has not used
+    rooms: dict[str, ShadowRoom] = field(default_factory=dict)  # by route: what it was told last
+    used: dict[str, int] = field(default_factory=dict)  # by route: captures that came since
+
+    def use(self, route: str) -> bool:
+        """A capture has come. True if the worker has used half of what it may."""
+        self.used[route] = used = self.used.get(route, 0) + 1
+        told = self.rooms.get(route)
+        return told is None or 2 * used >= told.room
 
 
 class Shadows(Protocol):
     """Who takes captures."""
 
     def take(self, captured: Captured) -> None: ...
-    def tell_rooms(self) -> None: ...
+    def tell_rooms(self, *routes: str) -> None: ...
 
 
 class Breakers(Protocol):
@@ -156,14 +163,19 @@ class LinksState:
                 if news is not None:
                     self.tell(news, but=connection)
             case Captured():
-                worker.rooms.pop(message.route, None)
-                if self.shadows is not None:
-                    self.shadows.take(message)
+                self._take(worker, message)
             case Spans():
                 if self.spans is not None:
                     self.spans.take(message)
             case Hello() | Bye():
                 pass
+
+    def _take(self, worker: WorkerState, captured: Captured) -> None:
+        is_low = worker.use(captured.route)
+        if self.shadows is not None:
+            self.shadows.take(captured)
+            if is_low:
+                self.shadows.tell_rooms(captured.route)
 
     def tell_rooms(self, rooms: Iterable[ShadowRoom]) -> None:
         """How many captures can be used, each worker's part. It is told what it does not know yet."""
@@ -246,7 +258,7 @@ class _Connection(asyncio.Protocol):
         worker = self._links.workers.get(self._hello.instance) if self._hello is not None else None
         if worker is None or self._is_full:
             return
-        news = [room for room in rooms if worker.rooms.get(room.route) != room]
+        news = [room for room in rooms if worker.rooms.get(room.route) != room or worker.used.pop(room.route, 0)]
         if news:
             worker.rooms.update((room.route, room) for room in news)
             self._send(ShadowRooms(news))

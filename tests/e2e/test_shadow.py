@@ -131,6 +131,19 @@ class TestPairs:
         assert (line["outcome"], line["differences"], line["accepted"]) == ("accepted", [], 1)
 
 
+async def test_captures_of_all_workers_are_taken(tmp_path: Path) -> None:
+    async with stage(tmp_path, says(ORDER), says(ORDER), start=False) as on:
+        on.proxy.file.write_text(on.proxy.file.read_text().replace("state: state", "state: state\nworkers: 2"))
+        await on.proxy.start()
+        await on.proxy.until(lambda: _has_workers(on, 2))
+        for _ in range(24):  # fewer than shadow.in_flight: however slow control is, none is dropped
+            assert await on.proxy.get("/api/orders/7") == 200
+        await on.compared(24, "match")
+        await on.proxy.until(
+            lambda: {line["process"] for line in on.proxy.events("request")} == {"worker-0", "worker-1"}
+        )
+
+
 class TestNotComparable:
     async def test_legacy_errors_are_not_asked_of_the_candidate(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says({}, 500), says(ORDER)) as on:
@@ -474,6 +487,10 @@ class TestTheStateFolder:
             await on.line()
             assert on.proxy.events("store.corrupt")
             assert list(on.state.glob("strangler.corrupt-*"))
+
+
+async def _has_workers(on: Stage, count: int) -> bool:
+    return [one["is_connected"] for one in (await on.proxy.status())["workers"]] == [True] * count
 
 
 async def _follows(on: Stage, generation: int) -> None:

@@ -220,9 +220,9 @@ class DeskState:
 
     # 3. Room for more
 
-    def tell_rooms(self) -> None:
-        """Tell workers how many captures of each route can be used."""
-        self._tell(self._routes)
+    def tell_rooms(self, *routes: str) -> None:
+        """Tell workers how many captures of these routes can be used; without any, of all."""
+        self._tell(routes or self._routes)
 
     def _tell_changed(self) -> None:
         """The same for routes that something goes on with; what concerns all of them is told of all."""
