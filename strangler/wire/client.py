@@ -46,6 +46,10 @@ _HEAD_START = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _BROKEN_LINES = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
+def _drop(data: bytes) -> None:
+    """What receives for a connection that is closed."""
+
+
 class ClientConnection(Asker):
     """Reads requests, writes answers. `worker/handler.py` tells what happens in between.
 
@@ -274,6 +278,7 @@ class ClientConnection(Asker):
             self._fail_request(Fault.CLIENT_GONE)
         else:
             self.story.wake()
+        self._receive = _drop  # a method of ours would be a cycle, and a worker hardly ever collects those
 
     def pause_writing(self) -> None:
         self._is_full = True

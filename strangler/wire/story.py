@@ -57,11 +57,16 @@ class Story:
             self._coroutine.send(None)
         except StopIteration:
             self._coroutine = None
+            self._on_crash = _ignore  # its owner's method: kept, owner and story would be a cycle
         except Exception as crash:
             self._coroutine = None
             self._on_crash(crash)
         else:
             self._is_suspended = True
+
+
+def _ignore(crash: Exception) -> None:
+    """What is over cannot crash."""
 
 
 class Alarm:

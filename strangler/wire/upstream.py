@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from strangler.wire.pool import Pool
 
 
+def _drop(data: bytes) -> None:
+    """What receives for a connection that is closed."""
+
+
 class UpstreamConnection:
     """Made and kept by a `Pool`. Bytes that nobody asked for close it; they never reach a client.
 
@@ -130,6 +134,7 @@ class UpstreamConnection:
             self._tunnel.upstream_lost()
         elif self.exchange is not None:
             self._fail(Fault.RESET)
+        self._receive = _drop  # a method of ours would be a cycle, and a worker hardly ever collects those
 
     def pause_writing(self) -> None:
         self._is_full = True
