@@ -116,10 +116,7 @@ def test_routes_beyond_the_limit_are_part_of_the_sum_only() -> None:
     for second in range(1, 3):
         history.observe(
             1000.0 + second,
-            {
-                ("strangler_requests_total", (f"r{number}", "legacy", "legacy", "2xx")): (second,)
-                for number in range(5)
-            },
+            {("strangler_requests_total", (f"r{number}", "legacy", "legacy", "2xx")): (second,) for number in range(5)},
         )
     kept = [number for number in range(5) if history.seconds(1002.0, f"r{number}", "legacy")]
     assert len(kept) <= 3
