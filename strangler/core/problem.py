@@ -61,7 +61,6 @@ UNKNOWN_CODING = Problem(501, "unknown_transfer_coding", "The only transfer codi
 UNKNOWN_VERSION = Problem(505, "unknown_version", "The HTTP version is not 1.0 or 1.1.")
 LOOP = Problem(508, "loop", "The request has passed this proxy too often.")
 TOO_MANY_CONNECTIONS = Problem(503, "connections", "The proxy has too many connections.", retry_after_s=1)
-CRASHED = Problem(500, "internal", "The proxy failed to handle the request.")
 
 _OF_FAULT = {
     Fault.CONNECT: Problem(502, Fault.CONNECT, "The upstream could not be reached."),

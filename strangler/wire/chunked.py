@@ -2,6 +2,8 @@
 
 import re
 
+from strangler.core.headers import passing_trailers
+
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _MAX_SIZE_LINE = 1024
@@ -105,7 +107,7 @@ def chunk(data: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def last_chunk(trailers: list[tuple[bytes, bytes]]) -> bytes:
-    """The end of a chunked body, with its trailer section."""
+    """The end of a chunked body, with those of its trailer fields that may be passed on."""
     if not trailers:
         return b"0\r\n\r\n"
-    return b"0\r\n" + b"".join(b"%b: %b\r\n" % field for field in trailers) + b"\r\n"
+    return b"0\r\n" + b"".join(b"%b: %b\r\n" % field for field in passing_trailers(trailers)) + b"\r\n"

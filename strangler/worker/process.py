@@ -96,7 +96,6 @@ class Worker:
         self._stop = asyncio.Event()
         self._pushed: Push | None = None
         self._has_push = asyncio.Event()
-        self._ticks: set[asyncio.TimerHandle] = set()
 
     async def run(self) -> None:
         """Serve until SIGTERM, or until the supervisor is gone; then drain."""
