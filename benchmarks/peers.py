@@ -10,6 +10,7 @@ import platform
 import resource
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from rich.console import Console
 from benchmarks import load, report
 from benchmarks.load import WORKLOADS, Load, Workload
 from benchmarks.processes import running, settle, usage
-from benchmarks.proxies import PROXIES, Proxy, compiled
+from benchmarks.proxies import PEERS, Proxy, is_compiled, ours
 from benchmarks.upstream import Upstream, upstream
 
 PROXY_CPU, LOAD_CPU = 0, 1
@@ -40,6 +41,7 @@ class Cell:
     p50_s: float | None = None
     p99_s: float | None = None
     cpu_s_per_request: float | None = None
+    busiest_cpu_s_per_request: float | None = None
     cpu_share: float | None = None
     pss_bytes: int | None = None
     rss_bytes: int | None = None
@@ -57,6 +59,7 @@ def measure(proxy: str, pid: int, port: int, workload: Workload, seconds: float,
     got = load.closed_loop(workload, port, seconds, LOAD_CPU, folder)
     after, took = usage(pid), time.perf_counter() - begin
     cpu_s = after.cpu_s - before.cpu_s
+    busiest_s = max(spent - before.cpu_s_by_pid.get(pid, 0.0) for pid, spent in after.cpu_s_by_pid.items())
     return Cell(
         proxy,
         workload.name,
@@ -64,6 +67,7 @@ def measure(proxy: str, pid: int, port: int, workload: Workload, seconds: float,
         p50_s=got.p50_s,
         p99_s=got.p99_s,
         cpu_s_per_request=cpu_s / max(1, got.requests),
+        busiest_cpu_s_per_request=busiest_s / max(1, got.requests),
         cpu_share=cpu_s / took,
         pss_bytes=after.pss_bytes,
         rss_bytes=after.rss_bytes,
@@ -197,12 +201,15 @@ def _chosen(text: str | None, names: list[str], what: str) -> set[str]:
 
 @click.command(help=__doc__)
 @click.option("--seconds", default=5.0, show_default=True, help="For each cell of the table.")
-@click.option("--only", help="Comma-separated proxies: direct, nginx, haproxy, envoy, textbook, ours, ours-10k.")
 @click.option(
-    "--compiled",
-    "compiled_python",
+    "--only",
+    help="Comma-separated proxies: direct, nginx, haproxy, envoy, textbook, ours, ours-shadow, ours-10k, ours-source.",
+)
+@click.option(
+    "--installed",
+    default=sys.executable,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The Python of an environment that has strangler installed with STRANGLER_COMPILE=1: measured too.",
+    help="The Python of the environment where strangler is installed; this one, if it is not said.",
 )
 @click.option("--workload", help="Comma-separated workloads: get, post, download, upload, idle.")
 @click.option("--idle", default=10_000, show_default=True, help="How many idle connections.")
@@ -216,7 +223,7 @@ def _chosen(text: str | None, names: list[str], what: str) -> set[str]:
 def main(
     seconds: float,
     only: str | None,
-    compiled_python: Path | None,
+    installed: Path,
     workload: str | None,
     idle: int,
     json_file: Path | None,
@@ -226,7 +233,9 @@ def main(
     missing = [tool for tool in _NEEDED_TOOLS if shutil.which(tool) is None]
     if missing:
         raise click.ClickException(f"not installed: {', '.join(missing)}")
-    known = PROXIES if compiled_python is None else (*PROXIES, compiled(compiled_python))
+    if not is_compiled(installed):
+        raise click.ClickException(f"{installed} has no compiled strangler: install it there, not editable")
+    known = (*PEERS, *ours(installed))
     proxies = _chosen(only, ["direct", *(p.name for p in known)], "proxy")
     workloads = _chosen(workload, [*(w.name for w in WORKLOADS), "idle"], "workload")
     plan = Plan(

@@ -20,19 +20,24 @@ START_TIMEOUT_S = 30.0
 class Usage:
     """What a process and its children have used up to now."""
 
-    cpu_s: float
+    cpu_s_by_pid: dict[int, float]
     rss_bytes: int
     pss_bytes: int
     """Shared pages divided among their users: the fair figure for several processes."""
 
+    @property
+    def cpu_s(self) -> float:
+        return sum(self.cpu_s_by_pid.values())
+
 
 def usage(pid: int) -> Usage:
-    """Summed over the process and all its descendants; those that ended before are in their parent's children time."""
-    cpu_s, rss, pss = 0.0, 0, 0
+    """Summed over the process and all its descendants that live."""
+    cpu_s: dict[int, float] = {}
+    rss = pss = 0
     root = psutil.Process(pid)
     for process in [root, *root.children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
-            cpu_s += _cpu_s(process.pid)
+            cpu_s[process.pid] = _cpu_s(process.pid)
             memory = _rollup(process.pid)
             rss += memory.get("Rss", 0)
             pss += memory.get("Pss", 0)

@@ -6,6 +6,7 @@ upstreams of the configuration and one server behind them.
 """
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -189,7 +190,11 @@ def _textbook(folder: Path, upstream: int) -> Started:
     return Started((sys.executable, "-m", "benchmarks.textbook", str(port), str(upstream)), port)
 
 
-def _ours(routes: int, python: tuple[str, ...] = (sys.executable,)) -> Callable[[Path, int], Started]:
+SOURCE = (sys.executable,)
+"""The package beside this one, which is not compiled."""
+
+
+def _ours(python: tuple[str, ...], routes: int = 1, shadow: str = "") -> Callable[[Path, int], Started]:
     def prepare(folder: Path, upstream: int) -> Started:
         port = free_port()
         others = "".join(_route(f"r{i}", f"/api/resource-{i}/items") for i in range(routes - 1))
@@ -205,7 +210,7 @@ upstreams:
   legacy: {{url: "http://127.0.0.1:{upstream}"}}
   candidate: {{url: "http://127.0.0.1:{upstream}"}}
 routes:
-{others}{_route("orders", "/api/orders")}"""
+{others}{_route("orders", "/api/orders")}{shadow}"""
         )
         return Started((*python, "-m", "strangler", "serve", "-c", str(folder / "routes.yaml")), port)
 
@@ -220,16 +225,28 @@ def _route(name: str, prefix: str) -> str:
 """
 
 
-def compiled(python: Path) -> Proxy:
-    """Ours as installed with STRANGLER_COMPILE=1 for the interpreter `python`; -P: not the source beside us."""
-    return Proxy("ours-compiled", "strangler, compiled", _ours(1, (str(python), "-P")))
+_SHADOW = "    shadow: {percent: 10, of: any}\n"
 
-
-PROXIES = (
+PEERS = (
     Proxy("nginx", "nginx", _nginx),
     Proxy("haproxy", "HAProxy", _haproxy),
     Proxy("envoy", "Envoy", _envoy),
     Proxy("textbook", "textbook aiohttp", _textbook),
-    Proxy("ours", "strangler", _ours(1)),
-    Proxy("ours-10k", "strangler, 10,000 routes", _ours(10_000)),
 )
+
+
+def ours(installed: Path) -> tuple[Proxy, ...]:
+    """`installed` is the Python of an environment where strangler is installed, and compiled."""
+    python = (str(installed), "-P")  # -P: not the source beside us
+    return (
+        Proxy("ours", "strangler", _ours(python)),
+        Proxy("ours-shadow", "strangler, 10 % shadow", _ours(python, shadow=_SHADOW)),
+        Proxy("ours-10k", "strangler, 10,000 routes", _ours(python, routes=10_000)),
+        Proxy("ours-source", "strangler, not compiled", _ours(SOURCE)),
+    )
+
+
+def is_compiled(installed: Path) -> bool:
+    """Whether that environment has strangler with a compiled hot path."""
+    asked = [str(installed), "-P", "-c", "import strangler; print(strangler.is_compiled())"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() == "True"

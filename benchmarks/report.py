@@ -29,7 +29,7 @@ def _ratio(cell: "Cell", cells: "Sequence[Cell]", other: str, figure: "Callable[
 
 
 _COLUMNS = (
-    "proxy", "requests/s", "p50 ms", "p99 ms", "CPU µs/request", "core", "PSS MB", "RSS MB",
+    "proxy", "requests/s", "p50 ms", "p99 ms", "CPU µs/request", "busiest process", "core", "PSS MB", "RSS MB",
     "CPU : Envoy", "rate : Envoy", "rate : textbook", "errors",
 )  # fmt: skip
 _PACED_COLUMNS = ("proxy", "requests/s", "p50 ms", "p99 ms", "p99 : Envoy")
@@ -43,6 +43,7 @@ def _row(cell: "Cell", cells: "Sequence[Cell]", labels: dict[str, str]) -> Row:
         _number(cell.p50_s, 1e3, 2),
         _number(cell.p99_s, 1e3, 2),
         _number(cell.cpu_s_per_request, 1e6, 1),
+        _number(cell.busiest_cpu_s_per_request, 1e6, 1),
         "–" if cell.cpu_share is None else f"{cell.cpu_share:.0%}",
         _number(cell.pss_bytes, 1e-6, 1),
         _number(cell.rss_bytes, 1e-6, 1),
