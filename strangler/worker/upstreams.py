@@ -46,7 +46,7 @@ class Upstream:
         self._loop = loop
         self._max_head_bytes = max_head_bytes
         self._names = names
-        self._pools: dict[EndpointKey, Pool] = {}
+        self._pools: dict[EndpointState, Pool] = {}
         self._is_retired = False
         self.unhealthy: dict[EndpointKey, str] = {}
         """What control's checks found unwell, and why; kept for addresses that DNS tells us of later, too."""
@@ -86,9 +86,8 @@ class Upstream:
 
     def find_endpoints(self) -> None:
         """The URLs or their addresses may have changed; endpoints that stay keep their state and their connections."""
-        keys = self._keys()
-        self.endpoints.adopt(keys)
-        for gone in self._pools.keys() - set(keys):
+        self.endpoints.adopt(self._keys())
+        for gone in self._pools.keys() - set(self.endpoints.states):
             self._pools.pop(gone).close()
         at = now()
         for state in self.endpoints.states:
@@ -121,11 +120,11 @@ class Upstream:
 
     def pool(self, endpoint: EndpointState) -> Pool:
         """The connections to an endpoint; made when first asked for."""
-        pool = self._pools.get(endpoint.key)
+        pool = self._pools.get(endpoint)
         if pool is None:
             url, address = endpoint.key
             pool = Pool(self._loop, url, address, self.settings.tls, self._max_head_bytes)
-            self._pools[endpoint.key] = pool
+            self._pools[endpoint] = pool
             if self._is_retired:
                 pool.close()
         return pool
