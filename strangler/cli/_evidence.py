@@ -151,7 +151,7 @@ class _Stored:
 
     def _read(self, ask: Callable[[sqlite3.Connection], _T]) -> _T:
         try:
-            with reading.reader(self.folder) as connection:
+            with reading.reader(self.folder, looks_over=True) as connection:
                 return ask(connection)
         except NoEvidenceError as error:
             raise click.ClickException(str(error)) from None

@@ -17,11 +17,13 @@ _PAGE = 500
 _STYLES = {
     "breaker.opened": "bold red",
     "routes.rejected": "bold red",
+    "shadow.halted": "bold red",
     "signature.regressed": "bold red",
     "signature.new": "yellow",
     "kill_switch": "bold yellow",
     "route.ready": "bold green",
     "breaker.closed": "green",
+    "shadow.resumed": "green",
 }
 
 

@@ -88,7 +88,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
 
     reload = ReloadState(Path(start.config), os.environ, first, in_force, adopt, rejected=events.rejected)
     state = ControlState(folder, start.run, start.listen, reload, links, store, desk, events, tracing)
-    ready = ReadyWatch(folder, store, events, lambda: state.settings, READY_EVERY_S)
+    ready = ReadyWatch(store, events, lambda: state.settings, READY_EVERY_S)
     await state.restore()
     await desk.restore()
     await events.restore()

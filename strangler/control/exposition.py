@@ -22,7 +22,7 @@ _OWN = {
     "strangler_config_generation": "Goes up with every routes.yaml that is put in force.",
     "strangler_workers": "Workers that are connected.",
     "strangler_kill_switch": "1 while the kill switch sends all traffic to legacy.",
-    "strangler_store_working": "0 while the database cannot be written: nothing is compared then.",
+    "strangler_store_working": "0 while the database cannot be written, or is corrupt: nothing is compared then.",
 }
 _BOUND_TEXTS = (*map(str, BOUNDS_S), "+Inf")
 

@@ -116,7 +116,7 @@ class ControlState:
             self.listen,
             {
                 "store": self.store.problem,
-                "shadow": self.desk.problem,
+                "shadow": self.desk.halted,
                 "events": self.events.problem,
                 "tracing": self.tracing.problem,
             },
@@ -160,10 +160,10 @@ class ControlState:
             self.links.totals.restore(rows)
 
     async def save(self) -> None:
-        """Store what workers have counted since the last time."""
+        """Store what workers have counted since the last time. A store with a problem is tried in any case."""
         totals = self.links.totals
         batch = totals.unsaved()
-        if not batch.rows and not batch.gone:
+        if not batch.rows and not batch.gone and self.store.problem is None:
             return
         try:
             is_whole = await self.store.call(lambda connection: save_numbers(connection, self.run, batch))

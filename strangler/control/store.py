@@ -1,7 +1,7 @@
 """The database in the state folder. One thread writes; nobody waits for it who serves.
 
-A disk that is full or broken makes `problem` say so and is tried again with the next call; a file that is no database
-any more is put aside under another name and a new one begun.
+A disk that is full or broken makes `problem` say so and is tried again with the next call. A file that is corrupt is
+left alone: nothing is read from it or written to it until somebody has moved it away or put another in its place.
 """
 
 import asyncio
@@ -9,7 +9,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -26,6 +27,8 @@ CREATE TABLE IF NOT EXISTS numbers (
 ) WITHOUT ROWID;
 """
 _CORRUPT: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_PRIMARY_CODE: Final = 0xFF
+"""Of an extended result code of SQLite."""
 
 log = structlog.get_logger()
 
@@ -36,19 +39,57 @@ class StoreError(Exception):
     """Nothing was stored; `Store.problem` says why."""
 
 
+class CorruptError(sqlite3.DatabaseError):
+    """The database was looked over, and is not whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What tells one file, and one content of it, from another."""
+
+    inode: tuple[int, int]
+    size: int
+    changed_ns: int
+
+    @classmethod
+    def at(cls, path: Path) -> "_File | None":
+        """None if there is none."""
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
+        return cls((found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns)
+
+
 class Store:
     """Each call runs in the store's thread, in one transaction."""
 
     def __init__(self, path: Path, schema: str = "") -> None:
         self.problem: str | None = None
+        """Why nothing can be stored."""
+        self.corruption: str | None = None
+        """`problem`, if the file is corrupt: what is in it must not be judged by."""
         self._path = path
         self._schema = _SCHEMA + schema
         self._connection: sqlite3.Connection | None = None
+        self._open: _File | None = None
+        self._left_alone: _File | None = None
+        """The file that was found corrupt, as it is since then."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+
+    @property
+    def folder(self) -> Path:
+        """The state folder."""
+        return self._path.parent
 
     async def call(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Raises StoreError; nothing of `work` is stored then."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)
+
+    async def doubt(self) -> None:
+        """Somebody who reads beside the store found the file corrupt: look it over, all of it."""
+        with suppress(StoreError):  # told by `corruption`
+            await self.call(lambda connection: look_over(connection, is_thorough=True))
 
     async def close(self) -> None:
         """Wait for what is under way, and close the file."""
@@ -57,45 +98,92 @@ class Store:
 
     def _work(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         try:
-            try:
-                result = self._transact(work)
-            except sqlite3.DatabaseError as error:
-                if getattr(error, "sqlite_errorcode", None) not in _CORRUPT:  # the library's own errors have none
-                    raise
-                self._put_aside(error)
-                result = self._transact(work)
-        except (sqlite3.Error, OSError) as error:
+            self._follow_file()
+            result = self._transact(work)
+        except (sqlite3.Error, msgspec.DecodeError, OSError) as error:
             self._fail(error)
-            raise StoreError(str(error)) from error
+            raise StoreError(self.problem) from error
         if self.problem is not None:
-            log.info("store.recovered")
-            self.problem = None
+            self._try_to_write()
         return result
 
-    def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        if self._connection is None:
-            self._connection = _connect(self._path, self._schema)
-        with _transaction(self._connection):
-            return work(self._connection)
+    def _try_to_write(self) -> None:
+        """A full disk can still be read: the problem is over once something can be written."""
+        try:
+            self._transact(lambda one: one.execute("INSERT OR REPLACE INTO meta VALUES ('tried', ?)", (time.time(),)))
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+            return
+        log.info("store.recovered")
+        self.problem = self.corruption = None
 
-    def _put_aside(self, error: sqlite3.DatabaseError) -> None:
-        self._disconnect()
-        aside = self._path.with_suffix(f".corrupt-{int(time.time())}")
-        self._path.rename(aside)
-        for suffix in ("-wal", "-shm"):
-            Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-        log.error("store.corrupt", reason=str(error), put_aside=str(aside))
+    def _follow_file(self) -> None:
+        """Let go of a file that was moved away; leave a corrupt one alone, by StoreError, while it is what it was."""
+        file = _File.at(self._path)
+        if self._left_alone is not None:
+            if file == self._left_alone:
+                raise StoreError(self.problem)
+            self._left_alone = None
+        if self._connection is not None and (file is None or self._open is None or file.inode != self._open.inode):
+            log.warning("store.moved", path=str(self._path))
+            self._disconnect()
+            self._open = None
+
+    def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        connection = self._connection or self._connect()
+        with _transaction(connection):
+            return work(connection)
+
+    def _connect(self) -> sqlite3.Connection:
+        """A file that was not open before is looked over first."""
+        before, self._open = self._open, None
+        self._connection = _connect(self._path, self._schema)
+        file = _File.at(self._path)
+        if before is None or file is None or file.inode != before.inode:
+            look_over(self._connection)
+        self._open = file
+        return self._connection
 
     def _fail(self, error: Exception) -> None:
         self._disconnect()
-        if self.problem != str(error):
-            log.error("store.failed", path=str(self._path), reason=str(error))
-        self.problem = str(error)
+        if not is_corrupt(error):
+            if self.problem != str(error):
+                log.error("store.failed", path=str(self._path), reason=str(error))
+            self.problem, self.corruption = str(error), None
+            return
+        self._open, self._left_alone = None, _File.at(self._path)
+        self.problem = self.corruption = corruption_text(self._path, error)
+        log.error("store.corrupt", path=str(self._path), reason=str(error), remedy=self.problem)
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def look_over(connection: sqlite3.Connection, *, is_thorough: bool = False) -> None:
+    """Raises sqlite3.DatabaseError if the database is not whole. It takes a second for 1 GB, `is_thorough` some more:
+    then indices are held against their tables, too."""
+    pragma = "integrity_check" if is_thorough else "quick_check"
+    (found,) = connection.execute(f"PRAGMA {pragma}(1)").fetchone()
+    if found != "ok":
+        raise CorruptError(" ".join(found.split()))
+
+
+def corruption_text(path: Path, error: Exception) -> str:
+    """What is wrong with a corrupt database, and the way out."""
+    return (
+        f"{path} is corrupt ({error}). It is left alone, and nothing is compared until it is moved away, with its"
+        f" neighbours: mv {path}* ELSEWHERE. A new one is begun then by itself"
+    )
+
+
+def is_corrupt(error: Exception) -> bool:
+    """Whether what is stored is at fault. A failure that comes from the library and not from SQLite has no code."""
+    if isinstance(error, CorruptError):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & _PRIMARY_CODE in _CORRUPT
 
 
 def load_numbers(connection: sqlite3.Connection, run: str) -> list[Row]:
@@ -140,6 +228,7 @@ def _json(value: tuple[str, ...] | tuple[float, ...]) -> str:
 def _connect(path: Path, schema: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
+        connection.execute("PRAGMA cell_size_check = ON")  # pages are held to be what they say they are
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         with closing(connection.cursor()) as cursor:

@@ -1,11 +1,13 @@
 """The store: what it keeps, and what it says when the disk is broken."""
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from strangler.control.shadow.reading import CorruptEvidenceError, ask
 from strangler.control.store import Store, StoreError, load_numbers, save_numbers
 from strangler.control.totals import RETIRED, Batch, Row
 
@@ -56,12 +58,120 @@ async def test_a_store_that_knows_nothing_of_this_run_says_so(store: Store) -> N
     assert await save(store, ROWS)
 
 
-async def test_a_file_that_is_no_database_is_put_aside_and_a_new_one_begun(store: Store, path: Path) -> None:
-    path.write_bytes(b"this is no database" * 1000)
-    assert not await save(store, ROWS)
+def no_database(path: Path) -> None:
+    path.write_bytes(b"this is no database\n" * 1000)
+
+
+def a_page_of_zeros(path: Path) -> None:
+    """The first page of what the table of numbers holds."""
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'numbers'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
+
+
+def cut_short(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+WAYS = [no_database, a_page_of_zeros, cut_short]
+
+
+@pytest.mark.parametrize("break_it", WAYS, ids=[way.__name__ for way in WAYS])
+async def test_a_corrupt_file_is_left_alone_until_it_is_moved_away(
+    path: Path, break_it: Callable[[Path], None]
+) -> None:
+    first = Store(path)
+    await save(first, [Row(f"worker-{number}", KEY, (1.0,)) for number in range(2000)])
+    await first.close()
+    break_it(path)
+    content = path.read_bytes()
+
+    store = Store(path)
+    for _ in range(3):
+        with pytest.raises(StoreError, match="is corrupt"):
+            await save(store, ROWS)
+    assert store.corruption == store.problem
+    assert f"mv {path}* ELSEWHERE" in (store.problem or "")
+    assert path.read_bytes() == content, "the evidence, as it was found"
+
+    path.rename(path.with_name("elsewhere"))
+    assert not await save(store, ROWS), "a new one, that knows nothing of this run"
+    assert (store.problem, store.corruption) == (None, None)
+    assert len(await load(store)) == 2
+    assert path.with_name("elsewhere").read_bytes() == content
+    await store.close()
+
+
+async def test_another_file_in_the_place_of_a_corrupt_one_is_taken(store: Store, path: Path) -> None:
+    good = path.with_name("good.db")
+    saved = Store(good)
+    await save(saved, ROWS)
+    await saved.close()
+    no_database(path)
+    with pytest.raises(StoreError, match="is corrupt"):
+        await load(store)
+    path.write_bytes(good.read_bytes())  # in place, as cp does it
     assert len(await load(store)) == 2
     assert store.problem is None
-    assert [file.read_bytes()[:4] for file in path.parent.glob("strangler.corrupt-*")] == [b"this"]
+
+
+async def test_what_is_found_corrupt_in_use_stops_the_store(store: Store, path: Path) -> None:
+    await save(store, [Row(f"worker-{number}", KEY, (1.0,)) for number in range(2000)])
+    await store.call(lambda connection: connection.execute("PRAGMA cache_size = 0"))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+    with pytest.raises(StoreError, match="is corrupt"):
+        await load(store)
+    assert store.corruption
+
+
+async def test_a_reader_beside_the_store_tells_it_what_is_corrupt(store: Store, path: Path) -> None:
+    await save(store, [Row(f"worker-{number}", KEY, (1.0,)) for number in range(2000)])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+    for _ in range(2):
+        with pytest.raises(CorruptEvidenceError, match="is corrupt"):
+            await ask(store, lambda connection: connection.execute("SELECT count(*) FROM numbers").fetchall())
+    assert "is corrupt" in (store.corruption or "")
+
+
+async def test_a_reader_who_is_wrong_changes_nothing(store: Store) -> None:
+    await save(store, ROWS)
+    await store.doubt()
+    assert store.problem is None
+
+
+async def test_a_file_that_is_moved_away_in_use_is_followed_by_a_new_one(store: Store, path: Path) -> None:
+    await save(store, ROWS)
+    for file in path.parent.glob(f"{path.name}*"):
+        file.rename(file.with_name(f"old-{file.name}"))
+    assert not await save(store, ROWS[:1])
+    assert len(await load(store)) == 1
+    moved = Store(path.with_name(f"old-{path.name}"))
+    assert len(await load(moved)) == 2
+    await moved.close()
+
+
+async def test_a_problem_is_over_when_something_can_be_written_not_when_it_can_be_read(store: Store) -> None:
+    def refuse_writes(connection: sqlite3.Connection) -> None:
+        connection.execute("CREATE TRIGGER full BEFORE INSERT ON meta BEGIN SELECT raise(ABORT, 'no room'); END")
+
+    await save(store, ROWS)
+    await store.call(refuse_writes)
+    with pytest.raises(StoreError):
+        await store.call(lambda connection: connection.execute("INSERT INTO meta VALUES ('a', 'b')"))
+    assert len(await load(store)) == 2, "it can be read"
+    assert store.problem == "no room"
 
 
 async def test_a_folder_that_cannot_be_used_is_a_problem_until_it_can(store: Store, path: Path) -> None:

@@ -7,6 +7,10 @@ import os
 import signal
 import sqlite3
 import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -330,7 +334,7 @@ class TestWrites:
             assert len(on.candidate.heard) == 1
             status = await on.proxy.status()
             assert "X-Strangler-Shadow-Handled" in status["routes"][0]["shadow"]["stopped"]
-            assert on.proxy.events("shadow.stopped")
+            assert await on.proxy.told("shadow.stopped")
             assert any("have stopped" in line for line in notices(status))
 
     async def test_a_stop_outlives_the_control_process(self, tmp_path: Path) -> None:
@@ -482,15 +486,141 @@ class TestTheStateFolder:
             await on.line(1)  # what was compared meanwhile is not lost
             assert on.rows("SELECT sum(count) FROM pairs") == [(2,)]
 
-    async def test_a_corrupt_store_is_put_aside_and_said(self, tmp_path: Path) -> None:
+    async def test_a_full_disk_is_said_and_heals_by_itself_when_there_is_room(self, tmp_path: Path) -> None:
+        with _small_disk(tmp_path) as disk:
+            async with stage(tmp_path, says(ORDER), says(OTHER)) as on:
+                await on.proxy.get("/api/orders/7")
+                await on.line()
+                _fill(disk / "ballast")
+                assert await on.proxy.get("/api/orders/7") == 200
+                await on.proxy.until(lambda: _problem(on))
+                assert await on.proxy.get("/api/orders/7") == 200
+                await on.dropped("store")
+                status = await on.proxy.status()
+                assert any(word in status["problems"]["store"] for word in ("full", "No space", "disk I/O"))
+                assert any("nothing is compared" in line for line in notices(status))
+                assert await on.proxy.metric("strangler_store_working") == 0
+                await asyncio.sleep(1.2)  # it tries again meanwhile, and must not write a line each time
+                (disk / "ballast").unlink()
+                await on.proxy.until(lambda: _is_well(on))
+                await on.line(1)
+                assert len(on.lines) == 2, "what was compared meanwhile is not lost, and is there once"
+                assert on.rows("SELECT sum(count) FROM pairs") == [(2,)]
+                await on.proxy.until(lambda: _told(on, "shadow.resumed"))
+                assert _kinds(on) == ["shadow.halted", "shadow.resumed"]
+
+    async def test_a_corrupt_store_stops_shadows_until_it_is_moved_away(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(ORDER), says(OTHER), start=False) as on:
             on.state.mkdir(mode=0o700)
-            (on.state / "strangler.db").write_bytes(b"this is no database\n" * 1000)
+            store = on.state / "strangler.db"
+            store.write_bytes(b"this is no database\n" * 1000)
             await on.proxy.start()
+            assert await on.proxy.get("/api/orders/7") == 200
+            await on.dropped("store")
+            await self._is_said_to_be_corrupt(on)
+            assert store.read_bytes() == b"this is no database\n" * 1000
+            await _kill_control(on, meanwhile=lambda: on.proxy.get("/api/orders/7"))
+            await self._is_said_to_be_corrupt(on)
+
+            store.rename(tmp_path / "elsewhere")
+            await on.proxy.until(lambda: _is_well(on))
+            assert await on.proxy.metric("strangler_store_working") == 1
+            await on.proxy.until(lambda: _is_shadowed(on))
+            await on.proxy.until(lambda: _told(on, "shadow.resumed"))
+
+    async def test_a_store_that_is_found_corrupt_in_use_stops_shadows(self, tmp_path: Path) -> None:
+        async with stage(tmp_path, says(ORDER), says(OTHER)) as on:
+            store = on.state / "strangler.db"
             await on.proxy.get("/api/orders/7")
             await on.line()
-            assert on.proxy.events("store.corrupt")
-            assert list(on.state.glob("strangler.corrupt-*"))
+            on.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            with store.open("r+b") as file:
+                file.seek(4096)
+                file.write(b"\xff" * (store.stat().st_size - 4096))
+            code, text = await _command(on, "ready", "orders")
+            assert (code, "is corrupt" in text) == (1, True), text
+            await self._is_said_to_be_corrupt(on)
+            assert await on.proxy.get("/api/orders/7") == 200
+            await on.dropped("store")
+            for found in on.state.glob("strangler.db*"):
+                found.rename(tmp_path / found.name)
+            await on.proxy.until(lambda: _is_well(on))
+            await on.proxy.until(lambda: _is_shadowed(on))
+
+    async def _is_said_to_be_corrupt(self, on: Stage) -> None:
+        """In `strangler status`, at the admin listener, on the dashboard, in the log, as an event, as a metric."""
+        await on.proxy.until(lambda: _problem(on))
+        status = await on.proxy.status()
+        assert "mv " in status["problems"]["store"]
+        assert any("is corrupt" in line for line in notices(status))
+        assert await on.proxy.metric("strangler_store_working") == 0
+        assert on.proxy.events("store.corrupt")
+        await on.proxy.until(lambda: "shadow.halted" in _kinds(on))
+        async with ClientSession(on.proxy.admin) as client:
+            async with client.get("/") as page:
+                assert "is corrupt" in await page.text()
+            for path in ("/api/diffs", "/api/routes/orders/readiness", "/api/report"):
+                async with client.get(path) as answer:
+                    assert (answer.status, "is corrupt" in await answer.text()) == (503, True)
+
+
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of 1 MiB as the state folder."""
+    state = folder / "state"
+    state.mkdir(mode=0o700)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", state], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here: it takes root")
+    try:
+        yield state
+    finally:
+        subprocess.run(["umount", "--lazy", state], check=True)
+
+
+async def _command(on: Stage, *arguments: str) -> tuple[int | None, str]:
+    """A command beside the running proxy: its exit status, and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "strangler", *arguments),
+        cwd=on.proxy.folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+def _fill(file: Path) -> None:
+    """To the last byte."""
+    with file.open("wb", buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(bytes(4096))
+
+
+def _kinds(on: Stage) -> list[str]:
+    """The events that concern the store, as the log has them."""
+    kinds = [line["type"] for line in on.proxy.events("event")]
+    return [kind for kind in kinds if kind in ("shadow.halted", "shadow.resumed")]
+
+
+async def _told(on: Stage, kind: str) -> bool:
+    """Whether the store has such an event."""
+    return kind in [row[0] for row in on.rows("SELECT type FROM events")]
+
+
+async def _is_well(on: Stage) -> bool:
+    return not (await on.proxy.status())["problems"]
+
+
+async def _is_shadowed(on: Stage) -> bool:
+    """The worker hears a moment later that there is room again."""
+    before = len(on.lines)
+    await on.proxy.get("/api/orders/7")
+    await asyncio.sleep(0.7)
+    return len(on.lines) > before
 
 
 async def _has_workers(on: Stage, count: int) -> bool:

@@ -44,7 +44,7 @@ async def review(state: Control, evidence: EvidenceState, name: str, said: Mappi
     if word not in _STATES:
         raise ActionError(400, f"A difference can be {', '.join(_STATES)}.")
     owner, why, until = (said[key][:_MAX_TEXT] or None for key in ("owner", "why", "until"))
-    row = await evidence.signature(state.folder, state.settings, name)
+    row = await evidence.signature(state.store, state.settings, name)
     if row is None:
         raise ActionError(404, "There is no such difference.")
     if word == "accepted":

@@ -4,12 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
 from strangler.control.shadow import questions, reading
 from strangler.control.shadow.reading import Filters, NoEvidenceError
+from strangler.control.store import Store
 from strangler.core.settings import Settings
 
 INBOX_S = 2.0
@@ -27,29 +27,29 @@ class EvidenceState:
     _kept: dict[tuple[str, str], tuple[float, Settings, Any]] = field(default_factory=dict)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def inbox(self, folder: Path, settings: Settings) -> list[dict[str, Any]]:
-        """All signatures, gravest first; none if nothing was ever compared."""
+    async def inbox(self, store: Store, settings: Settings) -> list[dict[str, Any]]:
+        """All signatures, gravest first; none if nothing was ever compared, or the store is corrupt."""
 
         def ask(one: Connection) -> list[dict[str, Any]]:
             return reading.signatures(one, questions.rules_of(settings), Filters(), reading.utc_day())
 
-        return await self._answer("inbox", "", INBOX_S, folder, settings, ask) or []
+        return await self._answer("inbox", "", INBOX_S, store, settings, ask) or []
 
-    async def readiness(self, folder: Path, settings: Settings, route: str) -> dict[str, Any] | None:
-        """The verdict for a route; None if nothing was ever compared."""
+    async def readiness(self, store: Store, settings: Settings, route: str) -> dict[str, Any] | None:
+        """The verdict for a route; None if nothing was ever compared, or the store is corrupt."""
 
         def ask(one: Connection) -> dict[str, Any] | None:
             return questions.ready(one, settings, route, reading.utc_day())
 
-        return await self._answer("ready", route, READY_S, folder, settings, ask)
+        return await self._answer("ready", route, READY_S, store, settings, ask)
 
-    async def signature(self, folder: Path, settings: Settings, name: str) -> dict[str, Any] | None:
+    async def signature(self, store: Store, settings: Settings, name: str) -> dict[str, Any] | None:
         """One signature with its samples, by its whole id; not kept."""
 
         def ask(one: Connection) -> dict[str, Any] | None:
             return questions.detail(one, settings, name, reading.utc_day())
 
-        found = await asyncio.to_thread(_read, folder, ask)
+        found = await _read(store, ask)
         return found if found is not None and found["id"] == name else None
 
     def forget(self) -> None:
@@ -57,7 +57,7 @@ class EvidenceState:
         self._kept.clear()
 
     async def _answer(
-        self, what: str, of: str, for_s: float, folder: Path, settings: Settings, ask: Callable[[Connection], _T]
+        self, what: str, of: str, for_s: float, store: Store, settings: Settings, ask: Callable[[Connection], _T]
     ) -> _T | None:
         async with self._one_at_a_time:
             at, under, answer = self._kept.get((what, of), (float("-inf"), None, None))
@@ -66,15 +66,14 @@ class EvidenceState:
                 return kept
             while len(self._kept) >= _MOST:
                 del self._kept[next(iter(self._kept))]
-            found = await asyncio.to_thread(_read, folder, ask)
+            found = await _read(store, ask)
             self._kept[what, of] = time.monotonic(), settings, found
             return found
 
 
-def _read(folder: Path, ask: Callable[[Connection], _T]) -> _T | None:
+async def _read(store: Store, ask: Callable[[Connection], _T]) -> _T | None:
     try:
-        with reading.reader(folder) as connection:
-            return ask(connection)
+        return await reading.ask(store, ask)
     except NoEvidenceError:
         return None
 

@@ -83,7 +83,7 @@ class Pages:
                 return None
 
     async def _overview(self, state: Control, query: Mapping[str, str]) -> Content:
-        rows = await self._evidence.inbox(state.folder, state.settings)
+        rows = await self._evidence.inbox(state.store, state.settings)
         now, search = time.monotonic(), query.get("q", "")
         context = {
             "view": view.overview(state, now, rows, search),
@@ -93,8 +93,8 @@ class Pages:
         return Content("Overview", "overview.html", context, is_live=True)
 
     async def _route(self, state: Control, name: str, query: Mapping[str, str]) -> Content | None:
-        rows = await self._evidence.inbox(state.folder, state.settings)
-        ready = await self._evidence.readiness(state.folder, state.settings, name)
+        rows = await self._evidence.inbox(state.store, state.settings)
+        ready = await self._evidence.readiness(state.store, state.settings, name)
         now, is_long = time.monotonic(), query.get("span") == "long"
         long_s = view.long_span_s(state.history, now)
         span_s, other_s = (long_s, view.SHORT_S) if is_long else (view.SHORT_S, long_s)
@@ -113,7 +113,7 @@ class Pages:
 
     async def _signatures(self, state: Control, query: Mapping[str, str]) -> Content:
         by = {key: query.get(key, "") for key in ("route", "severity", "state")}
-        rows = chosen(await self._evidence.inbox(state.folder, state.settings), by)
+        rows = chosen(await self._evidence.inbox(state.store, state.settings), by)
         context = {
             "rows": rows[:MAX_SIGNATURES],
             "hidden": max(0, len(rows) - MAX_SIGNATURES),
@@ -125,7 +125,7 @@ class Pages:
         return Content("Differences", "signatures.html", context, is_live=True)
 
     async def _signature(self, state: Control, name: str, query: Mapping[str, str]) -> Content | None:
-        row = await self._evidence.signature(state.folder, state.settings, name)
+        row = await self._evidence.signature(state.store, state.settings, name)
         if row is None:
             return None
         samples, number = row["samples"], _number(query.get("sample"))

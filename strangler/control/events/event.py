@@ -16,7 +16,7 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 
 
 class Kind(StrEnum):
-    """What may happen. The subject is a route, an upstream (breakers), or `routes.yaml`, `kill_switch`."""
+    """What may happen. The subject is a route, an upstream (breakers), or `routes.yaml`, `kill_switch`, `store`."""
 
     ROUTE_SHIFTED = "route.shifted"
     ROUTES_RELOADED = "routes.reloaded"
@@ -27,6 +27,8 @@ class Kind(StrEnum):
     SIGNATURE_NEW = "signature.new"
     SIGNATURE_REGRESSED = "signature.regressed"
     ROUTE_READY = "route.ready"
+    SHADOW_HALTED = "shadow.halted"
+    SHADOW_RESUMED = "shadow.resumed"
     COMPARISON = "shadow.comparison"
     """Only ever sent to the topic of comparisons; never kept as an event."""
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Final
 
@@ -15,13 +14,14 @@ from strangler.control.events.event import Event, Kind, event
 from strangler.control.events.state import EventsState
 from strangler.control.shadow import questions
 from strangler.control.shadow.evidence import Finding
-from strangler.control.shadow.reading import NoEvidenceError, reader, utc_day
+from strangler.control.shadow.reading import NoEvidenceError, ask, utc_day
 from strangler.control.store import Store, StoreError
 from strangler.core.readiness import Verdict
 from strangler.core.settings import Settings
 
 READY_EVERY_S: Final = 60.0
 _META: Final = "ready_routes"
+_STORE: Final = "store"
 
 log = structlog.get_logger()
 
@@ -55,6 +55,15 @@ class EvidenceEvents:
         """One more comparison; all of it is redacted."""
         if self._events.wants_comparisons:
             self._events.compared(finding.route, finding.at, comparison_of(finding))
+
+    def halted(self, reason: str) -> None:
+        """What comparisons find cannot be kept, so nothing is compared. Sent when the store can be written again; the
+        log has it at once."""
+        self._events.emit(Kind.SHADOW_HALTED, _STORE, {"reason": reason})
+
+    def resumed(self) -> None:
+        """It can again."""
+        self._events.emit(Kind.SHADOW_RESUMED, _STORE, {})
 
 
 def _signature_event(
@@ -101,10 +110,7 @@ def comparison_of(finding: Finding) -> dict[str, Any]:
 class ReadyWatch:
     """Looks now and then whether a route with shadows has become ready, and tells it once; anew after it was not."""
 
-    def __init__(
-        self, folder: Path, store: Store, events: EventsState, settings: Callable[[], Settings], every_s: float
-    ) -> None:
-        self._folder = folder
+    def __init__(self, store: Store, events: EventsState, settings: Callable[[], Settings], every_s: float) -> None:
         self._store = store
         self._events = events
         self._settings = settings
@@ -123,15 +129,14 @@ class ReadyWatch:
         """Judge all routes that have shadows. The figures are read and judged in a thread."""
         settings = self._settings()
         names = [route.name for route in settings.routes if route.shadow is not None]
-        verdicts = [await asyncio.to_thread(self._verdict, settings, name) for name in names]
+        verdicts = [await self._verdict(settings, name) for name in names]
         ready = {found["route"]: found for found in verdicts if found and found["verdict"] == Verdict.READY}
         news = await self._store.call(partial(self._keep, ready=ready))
         for one in news:
             self._events.kept(one)
 
-    def _verdict(self, settings: Settings, name: str) -> dict[str, Any] | None:
-        with reader(self._folder) as connection:
-            return questions.ready(connection, settings, name, utc_day())
+    async def _verdict(self, settings: Settings, name: str) -> dict[str, Any] | None:
+        return await ask(self._store, lambda connection: questions.ready(connection, settings, name, utc_day()))
 
     def _keep(self, connection: Connection, ready: dict[str, dict[str, Any]]) -> list[Event]:
         row = connection.execute("SELECT value FROM meta WHERE key = ?", (_META,)).fetchone()

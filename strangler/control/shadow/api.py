@@ -1,9 +1,7 @@
 """The admin listener's answers about shadows: the inbox, one signature, whether a route is ready, the report's data."""
 
-import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -24,8 +22,6 @@ _T = TypeVar("_T")
 class Control(Protocol):
     """What is needed of the state of control."""
 
-    @property
-    def folder(self) -> Path: ...
     @property
     def settings(self) -> Settings: ...
     @property
@@ -99,14 +95,9 @@ class ShadowApi:
 
     async def _read(self, request: web.Request, ask: Callable[[Connection, Settings], Any]) -> web.Response:
         state = self._of(request)
-        folder, settings = state.folder, state.settings
-
-        def work() -> Any:
-            with reading.reader(folder) as connection:
-                return ask(connection, settings)
-
+        settings = state.settings
         try:
-            found = await asyncio.to_thread(work)
+            found = await reading.ask(state.store, lambda connection: ask(connection, settings))
         except NoEvidenceError as error:
             return problem(503, str(error))
         return problem(404, "there is none of that name") if found is None else json_answer(found)

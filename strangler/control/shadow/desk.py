@@ -23,7 +23,7 @@ from strangler.control.shadow.route import ShadowRoute, url_named
 from strangler.control.shadow.rules import rule_report, store_rules
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.control.shadow.stops import load_stops, store_stop
-from strangler.control.store import Store, StoreError
+from strangler.control.store import Store, StoreError, look_over
 from strangler.core.compare import Reason
 from strangler.core.settings import Settings
 from strangler.wire.messages import Captured, ShadowRoom
@@ -53,6 +53,8 @@ class Told(Protocol):
     def insert(self, connection: Connection, now: float) -> list[Event]: ...
     def kept(self, news: list[Event]) -> None: ...
     def compared(self, finding: Finding) -> None: ...
+    def halted(self, reason: str) -> None: ...
+    def resumed(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class DeskState:
 
     def __init__(self, folder: Path, run: str, links: LinksState, store: Store, settings: Settings) -> None:
         self.problem: str | None = None
-        """Why nothing is taken at the moment."""
+        """Why nothing is taken at the moment, if the store is not to blame: see `halted`."""
         self._folder = folder
         self._run = run
         self._links = links
@@ -87,6 +89,8 @@ class DeskState:
         self._writes: set[asyncio.Task[None]] = set()
         self._held_bytes = 0
         self._pending: list[Finding] = []
+        self._journaled: set[str] = set()
+        """Pending findings whose lines are in the journal: the database took the batch no further than that."""
         self._stops: dict[str, tuple[str, str]] = {}
         self._busy: set[str] = set()
         """Routes whose room may have changed."""
@@ -104,7 +108,9 @@ class DeskState:
     async def restore(self) -> None:
         """Read the key, and what an earlier control of this run had stopped. Until that is done nothing is taken."""
         try:
-            self._key = await asyncio.to_thread(redaction_key, self._folder)
+            if self._key is None:
+                self._key = await asyncio.to_thread(redaction_key, self._folder)
+                self.adopt(self._settings)  # so that workers hear why there is no room
             self._stops = await self._store.call(partial(load_stops, run=self._run))
         except OSError as error:
             self._fail(f"the key for redaction cannot be kept in {self._folder}: {error.strerror}")
@@ -117,7 +123,7 @@ class DeskState:
     def adopt(self, settings: Settings) -> None:
         """Follow new settings. Routes and upstreams that stay as they were keep what they know."""
         self._settings = settings
-        if self._key is None or not self._is_restored:
+        if self._key is None:
             return
         replaced = [name for name, one in self._upstreams.items() if settings.upstreams.get(name) != one.settings]
         self._replaced += [self._upstreams.pop(name) for name in replaced]
@@ -228,12 +234,22 @@ class DeskState:
         """The same for routes that something goes on with; what concerns all of them is told of all."""
         before, self._common_reason = self._common_reason, self._why_none()
         if before != self._common_reason:
+            self._tell_halt(before, self._common_reason)
             if self._common_reason == "killed":
                 self._abandon("killed", lambda route: True)
             self.tell_rooms()
             return
         self._tell(self._busy)
         self._busy = {name for name in self._busy if name in self._routes and self._is_busy(self._routes[name])}
+
+    def _tell_halt(self, before: str | None, after: str | None) -> None:
+        """What is found cannot be kept any more, or can again: an event."""
+        if self.told is None or "store" not in (before, after):
+            return
+        if after == "store":
+            self.told.halted(self._store.problem or self.problem or "the state folder is not read yet")
+        else:
+            self.told.resumed()
 
     def _is_busy(self, route: ShadowRoute) -> bool:
         return bool(route.open) or self._room(route)[0] < route.shadow.in_flight
@@ -253,11 +269,16 @@ class DeskState:
 
     def _why_none(self) -> str | None:
         """What keeps all routes from having shadows at the moment."""
-        if self.problem is not None or self._store.problem is not None:
+        if not self._is_restored or self.problem is not None or self._store.problem is not None:
             return "store"
         if self._links.kill_switch.on:
             return "killed"
         return "memory" if self._held_bytes >= MAX_HELD_BYTES else None
+
+    @property
+    def halted(self) -> str | None:
+        """Why no route has shadows at the moment; None unless something is wrong."""
+        return self.problem if self._store.problem is None else "nothing is compared while the store has a problem"
 
     def _dropped(self, route: str, reason: str) -> None:
         self._numbers.counter("strangler_shadow_dropped_total", route, reason).inc()
@@ -303,6 +324,7 @@ class DeskState:
             self._pending = batch + self._pending
             self._fail(f"the store: {error}")
             return
+        self._journaled.clear()
         if is_due:
             self._pruned = time.monotonic()
         if self.problem is not None and self._is_restored:
@@ -319,6 +341,8 @@ class DeskState:
         """In the store's thread, in one transaction. The signatures that came back, and all news as events."""
         if self._indexed is not connection:
             self._index.load(connection)
+            for route, (key, why) in list(self._stops.items()):  # a new database knows nothing of them
+                store_stop(connection, route, key, why)
             self._indexed = connection
         now = time.time()
         back = store_findings(connection, self._index, batch, now)
@@ -326,7 +350,10 @@ class DeskState:
         store_rules(connection, rules)
         if is_due:
             prune(connection, now)
-        self._journal.append(finding.line for finding in batch if finding.line is not None)
+            look_over(connection)
+        news_lines = {one.id: one.line for one in batch if one.line is not None and one.id not in self._journaled}
+        self._journal.append(news_lines.values())
+        self._journaled |= news_lines.keys()
         return back, news
 
     def _fail(self, problem: str) -> None:

@@ -3,18 +3,20 @@
 All answers are plain data. The store is opened read-only, beside the one thread that writes it.
 """
 
+import asyncio
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from strangler.control.store import Store, corruption_text, is_corrupt, look_over
 from strangler.core.compare import CompareRules, Kind, NoiseCount, PatternError, Severity, Where, parse_pattern, propose
 from strangler.core.compare.noise import NoiseKey
 from strangler.core.compare.values import Steps
@@ -26,22 +28,53 @@ _CLOSED = frozenset({"accepted", "fixed"})
 _LATENCIES = 5000
 _SEED = 1
 
+_T = TypeVar("_T")
+
 
 class NoEvidenceError(Exception):
     """There is no store, or it cannot be read. The message says which."""
 
 
+class CorruptEvidenceError(NoEvidenceError):
+    """There is one, and it cannot be judged by: a part may be missing."""
+
+
 @contextmanager
-def reader(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A read-only connection to the store of a state folder. Raises NoEvidenceError."""
+def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connection]:
+    """A read-only connection to the store of a state folder. `looks_over`: all of it first, for one that no running
+    proxy has looked over. Raises NoEvidenceError."""
     path = folder / NAME
     if not path.exists():
         raise NoEvidenceError(f"nothing has been compared yet: there is no {path}")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)) as connection:
+            connection.execute("PRAGMA cell_size_check = ON")
+            if looks_over:
+                look_over(connection)
             yield connection
     except sqlite3.Error as error:
+        if is_corrupt(error):
+            raise CorruptEvidenceError(corruption_text(path, error)) from error
         raise NoEvidenceError(f"{path} cannot be read: {error}") from error
+
+
+async def ask(store: Store, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    """Read beside the store's own thread, in another. What is found corrupt here is told to the store.
+
+    Raises NoEvidenceError: of a store that is corrupt nothing is told, for it would be a verdict on a part.
+    """
+    if store.corruption is not None:
+        raise CorruptEvidenceError(store.corruption)
+    try:
+        return await asyncio.to_thread(_read, store.folder, work)
+    except CorruptEvidenceError:
+        await store.doubt()
+        raise
+
+
+def _read(folder: Path, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    with reader(folder) as connection:
+        return work(connection)
 
 
 @dataclass(frozen=True, slots=True)

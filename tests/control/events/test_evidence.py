@@ -74,15 +74,15 @@ async def test_a_signature_that_comes_back_is_told_of(desk: Desk) -> None:
     assert [kind for kind, _ in await desk.told()] == ["signature.new", "signature.regressed"]
 
 
-async def test_a_route_is_told_to_be_ready_once_and_anew_after_it_was_not(tmp_path: Path, desk: Desk) -> None:
+async def test_a_route_is_told_to_be_ready_once_and_anew_after_it_was_not(desk: Desk) -> None:
     in_force = shadowed()
-    watch = ReadyWatch(tmp_path, desk.store, desk.events, lambda: in_force, 60.0)
+    watch = ReadyWatch(desk.store, desk.events, lambda: in_force, 60.0)
     await desk.keep(match(), now=NOON)
     await watch.look()
     assert await desk.told() == []
     await desk.keep(*(match(at=NOON + number, latency=(0.010, 0.009)) for number in range(20)), now=NOON + 1)
     await watch.look()
-    await ReadyWatch(tmp_path, desk.store, desk.events, lambda: in_force, 60.0).look()
+    await ReadyWatch(desk.store, desk.events, lambda: in_force, 60.0).look()
     ((kind, data),) = await desk.told()
     assert (kind, data["route"], data["pairs"]) == ("route.ready", "orders", 21)
     in_force = shadowed(replace(GATE, min_pairs=1000))
