@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import re
 import socket
 import struct
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
 from strangler.wire.parse import Answer
+from strangler.wire.partial import refusal_of_partial, refusal_of_size
 from strangler.wire.port import ClientPort
 from strangler.wire.request import Request, parse_request, unreadable
 from strangler.wire.story import Story
@@ -41,9 +41,6 @@ LAST_REQUEST_S = 1.0
 """How long a draining worker leaves an idle connection open: a request that is on its way is still answered."""
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
-
-_HEAD_START = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
-_BROKEN_LINES = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def _drop(data: bytes) -> None:
@@ -321,7 +318,7 @@ class ClientConnection(Asker):
         elif data:
             self._ahead = bytearray(data)
             self._expect_head()
-            self._check_partial_head(self._ahead)
+            self._check_partial_head()
 
     def _receive_more_of_head(self, data: bytes) -> None:
         ahead = self._ahead
@@ -333,14 +330,19 @@ class ClientConnection(Asker):
             return
         end = ahead.find(b"\r\n\r\n", start)
         if end < 0:
-            self._check_partial_head(ahead)
+            self._check_partial_head()
             return
         self._ahead = bytearray()
         self._take_head(bytes(ahead), end)
 
+    def _check_partial_head(self) -> None:
+        refusal = refusal_of_partial(self._ahead, self.port.limits.header_bytes)
+        if refusal is not None:
+            self._refuse(refusal)
+
     def _take_head(self, data: bytes, end: int) -> None:
         if end + 4 > self.port.limits.header_bytes:
-            self._refuse_size(data)
+            self._refuse(refusal_of_size(data, self.port.limits.header_bytes))
         else:
             self._begin_request(data[: end + 4], data[end + 4 :])
 
@@ -435,22 +437,6 @@ class ClientConnection(Asker):
 
     def _ignore(self, data: bytes) -> None:
         """The connection is ending: what still comes is read, so that it need not be reset, and forgotten."""
-
-    def _check_partial_head(self, ahead: bytearray) -> None:
-        """Refuse at once what can no longer become a head, rather than when its time is over."""
-        if len(ahead) > self.port.limits.header_bytes:
-            self._refuse_size(bytes(ahead))
-        elif _HEAD_START.match(ahead) is None and ahead != b"\r":
-            self._refuse(problem.BAD_REQUEST_LINE)
-        elif _BROKEN_LINES.search(ahead):
-            is_first = b"\n" not in ahead[:-1]
-            self._refuse(problem.BAD_REQUEST_LINE if is_first else problem.BAD_HEADER)
-
-    def _refuse_size(self, data: bytes) -> None:
-        line_end = data.find(b"\r\n")
-        limit = self.port.limits.header_bytes
-        is_line = line_end < 0 or line_end > max(limit - 1024, limit // 2)
-        self._refuse(problem.TARGET_TOO_LONG if is_line else problem.HEADER_TOO_LARGE)
 
     def _refuse(self, refusal: Problem) -> None:
         """Hand the story a request that it can only refuse; the connection is not read from any more."""

@@ -1,0 +1,34 @@
+"""What can no longer become a head is refused before its end has come."""
+
+import pytest
+
+from strangler.core import problem
+from strangler.core.problem import Problem
+from strangler.wire.partial import refusal_of_partial, refusal_of_size
+
+_LIMIT = 8192
+
+
+@pytest.mark.parametrize(
+    ("ahead", "expected"),
+    [
+        pytest.param(b"G", None, id="the first byte"),
+        pytest.param(b"\r", None, id="half of an empty line before the request"),
+        pytest.param(b"GET / HTTP/1.1\r", None, id="half of a line's end"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\n", None, id="all but the empty line"),
+        pytest.param(b"\x16\x03\x01\x02", problem.BAD_REQUEST_LINE, id="TLS"),
+        pytest.param(b"GET / HTTP/1.1\n", problem.BAD_REQUEST_LINE, id="a bare line feed ends the request line"),
+        pytest.param(b"GET /\x00", problem.BAD_REQUEST_LINE, id="NUL in the request line"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\nB", problem.BAD_HEADER, id="a bare line feed ends a field"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\rB", problem.BAD_HEADER, id="a bare carriage return"),
+        pytest.param(b"GET /" + b"a" * _LIMIT, problem.TARGET_TOO_LONG, id="a line without end"),
+        pytest.param(b"GET / HTTP/1.1\r\nA: " + b"a" * _LIMIT, problem.HEADER_TOO_LARGE, id="a field without end"),
+    ],
+)
+def test_what_has_come_may_go_on_or_is_refused(ahead: bytes, expected: Problem | None) -> None:
+    assert refusal_of_partial(bytearray(ahead), _LIMIT) == expected
+
+
+def test_a_request_line_that_takes_nearly_all_of_the_limit_is_what_is_too_long() -> None:
+    line = b"GET /" + b"a" * (_LIMIT - 100) + b" HTTP/1.1\r\n"
+    assert refusal_of_size(line + b"Host: a\r\n\r\n", _LIMIT) == problem.TARGET_TOO_LONG
