@@ -39,7 +39,7 @@ from strangler.wire.messages import (
     ToSupervisor,
     encode_settings,
 )
-from strangler.wire.process import how_it_ended, signals, spawn
+from strangler.wire.process import how_it_ended, make_nicer, signals, spawn
 from strangler.wire.start import ControlStart, WorkerStart, unnamed_file
 
 ANNOUNCE_S = 1.0  # control has this long to make readiness fail
@@ -47,6 +47,7 @@ GRACE_S = 5.0  # beyond limits.drain, before a process that does not end is kill
 QUIET_S = 60.0  # a process that lived this long did not crash in a loop
 FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 30.0
+CONTROL_NICENESS = 10  # beyond ours: a worker goes first, and leaves control a tenth of a core that both want
 REBIND_S = 5.0  # the workers of a killed supervisor have this long to give up the port
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -166,7 +167,8 @@ class _Supervisor:
         self._drain_s = settings.limits.drain_s
         self._first_settings_fd = unnamed_file(encode_settings(settings))
         self._settings_fd = os.dup(self._first_settings_fd)
-        self._lifeline_fd, self._life_fd = os.pipe()
+        self._lifeline_fd, life_fd = os.pipe()
+        self._life_fd: int | None = life_fd  # nobody writes to it; its end tells the workers that all of it ends
         self._farewells_fd, self._leaving_fd = os.pipe()
         self._counts_fd = unnamed_file(empty_page())
         self._counts = ConnectionCounts(self._counts_fd)
@@ -275,6 +277,7 @@ class _Supervisor:
             except OSError:
                 ours.close()
                 raise
+        make_nicer(process.pid, CONTROL_NICENESS)
         self._close_channel()
         self._channel = Channel(ours, self._selector)
         return process
@@ -420,9 +423,15 @@ class _Supervisor:
         if not is_late and self._channel is not None:
             return
         close_all(self._sockets.listen)  # the workers hold it too, and close it as they drain
+        self._cut_lifeline()  # first: so they know that nobody else will accept what waits
         for place in self._workers:
             _signal(place, signal.SIGTERM)
         self._enter(_Phase.EMPTYING, self._drain_s + GRACE_S)
+
+    def _cut_lifeline(self) -> None:
+        if self._life_fd is not None:
+            os.close(self._life_fd)
+            self._life_fd = None
 
     def _advance_emptying(self, is_late: bool) -> None:
         if self._workers:
@@ -455,7 +464,8 @@ class _Supervisor:
         self._close_channel()
         self._selector.close()
         self._counts.close()
-        pipes = (self._lifeline_fd, self._life_fd, self._farewells_fd, self._leaving_fd)
+        self._cut_lifeline()
+        pipes = (self._lifeline_fd, self._farewells_fd, self._leaving_fd)
         fds = (self._settings_fd, self._first_settings_fd, self._counts_fd, *pipes)
         for descriptor in fds:
             os.close(descriptor)

@@ -1,23 +1,34 @@
-"""Who accepts: all workers listen at one socket, and the one with the fewest connections is to have the next.
+"""Who accepts: all workers listen at one socket, and each takes its fair share of what waits there.
 
 Left alone, the worker that wakes first takes all that waits: 64 connections that come together end at one worker. So
-each tells in a shared page how many it has, and one that has more than its share holds back for a moment. It waits for
-nobody: what still waits after that moment it takes, ever more at a time, so that a worker that hangs costs little.
+each tells in a shared page how many it has, and takes of those that wait as many as bring all workers to one level.
+What is left is for the others. It looks after them for a moment only: what still waits then it takes, ever more at a
+time, so that a worker that hangs costs little. A worker that is alone takes all, and does none of this.
+
 A socket for each worker (SO_REUSEPORT) would spread evenly too, but what waits at a dead worker's would wait for its
-successor, or be refused.
+successor, or be refused. The loop's own servers accept for 10 µs less a connection, but they close for good at an error
+such as ENOMEM, and where there are no more file descriptors they cut off all that waits.
 """
 
+import array
 import asyncio
 import mmap
 import socket
+import struct
+import sys
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 
 PLACES = 256
 """The most workers that routes.yaml may ask for."""
 
-HOLD_BACK_S = 0.005
+HOLD_BACK_S = 0.002
+"""How long a worker leaves to the others what is theirs, before it looks again."""
+
+_PATIENCE = 5  # times that it looks before it takes what is theirs
 _MOST_AT_ONCE = 64
 _REST_S = 0.1  # after an error, as where there are no more file descriptors: the connection waits
+_LAST_S = 0.2  # at the end: for handshakes under way, which last as long as the way to the client and back
 
 _WIDTH = 4  # bytes of a place
 
@@ -34,9 +45,11 @@ class ConnectionCounts:
         """Say how many connections worker `index` has; None: it accepts no more."""
         self._places[index] = 0 if connections is None else connections + 1
 
-    def fewest(self) -> int:
-        """The least that any worker has; -1 if none accepts."""
-        return min(filter(None, self._places.tolist()), default=0) - 1
+    def others(self, index: int) -> list[int]:
+        """How many connections each worker but `index` has."""
+        used = -(-len(self._page[:].rstrip(b"\0")) // _WIDTH)  # those beyond are 250, and would cost 4 µs
+        places = self._places[:used].tolist()
+        return [place - 1 for at, place in enumerate(places) if place and at != index]
 
     def close(self) -> None:
         self._places.release()
@@ -46,6 +59,19 @@ class ConnectionCounts:
 def empty_page() -> bytes:
     """What the shared file holds at first."""
     return bytes(PLACES * _WIDTH)
+
+
+def fair_share(own: int, others: Sequence[int], waiting: int) -> int:
+    """How many of those that wait (one at least) are for a worker with `own` connections, so that all workers come as
+    near to one level as can be. What cannot be divided is anybody's: the shares may add up to more than there are."""
+    lower, held = 0, 0  # how many workers are below the level, and what they have
+    for count in sorted((own, *others)):
+        if count * lower - held >= waiting:
+            break
+        lower += 1
+        held += count
+    level = -(-(held + waiting) // lower)
+    return max(0, min(waiting, level - own))
 
 
 class Acceptor:
@@ -66,9 +92,10 @@ class Acceptor:
         self._connections = connections
         self._make = make
         self._listeners: list[socket.socket] = []
-        self._holding: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
         self._beginning: set[asyncio.Task[object]] = set()
-        self._in_vain = 0  # holds in a row after which the connection still waited
+        self._in_vain = 0  # looks in a row that found still waiting what is for the others
+        self._is_last = False
 
     def start(self, listeners: Sequence[socket.socket]) -> None:
         self._listeners = list(listeners)
@@ -79,14 +106,29 @@ class Acceptor:
 
     def stop(self) -> None:
         """Accept no more; what waits is for the other workers."""
-        for timer in self._holding.values():
+        for timer in self._resting.values():
             timer.cancel()
-        self._holding.clear()
+        self._resting.clear()
         for listener in self._listeners:
             self._loop.remove_reader(listener)
             listener.close()
         self._listeners.clear()
         self._counts.tell(self._index, None)
+
+    async def finish(self) -> None:
+        """Stop, where nobody else will accept: whoever has a connection by now keeps it, all others are refused.
+
+        A listening socket that is closed resets what waits at it. So new handshakes are stopped first, and those under
+        way are given the time to end. Whoever came too late tries again after a second (RFC 6298), and is refused.
+        """
+        self._is_last = True
+        for listener in self._listeners:
+            with suppress(OSError):  # not on this system: a few may be reset
+                stop_handshakes(listener)
+        await asyncio.sleep(_LAST_S)
+        for listener in self._listeners:
+            self._take(listener, waiting_at(listener))
+        self.stop()
 
     def tell(self) -> None:
         """Say in the page how many connections there are. To be called now and then: connections end, too."""
@@ -98,44 +140,53 @@ class Acceptor:
         return self._connections() + len(self._beginning)
 
     def _on_waiting(self, listener: socket.socket) -> None:
-        if self._has_more_than_its_share():
-            self._pause(listener, HOLD_BACK_S)
+        waiting = waiting_at(listener)
+        if not waiting:
+            return
+        share = self._share(waiting)
+        if share:
+            self._in_vain = 0
+            self._take(listener, share)
         else:
-            self._take(listener)
+            self._rest(listener, HOLD_BACK_S)
 
-    def _has_more_than_its_share(self) -> bool:
-        fewest = self._counts.fewest()
-        return self._held > fewest + 1 + fewest // 16
+    def _share(self, waiting: int) -> int:
+        others = self._counts.others(self._index)
+        if not others or self._is_last:
+            return min(waiting, _MOST_AT_ONCE)
+        return fair_share(self._held, others, waiting)
 
-    def _pause(self, listener: socket.socket, seconds: float) -> None:
-        self._loop.remove_reader(listener)
-        self._holding[listener] = self._loop.call_later(seconds, self._go_on, listener)
+    def _rest(self, listener: socket.socket, seconds: float) -> None:
+        if listener not in self._resting:
+            self._loop.remove_reader(listener)
+            self._resting[listener] = self._loop.call_later(seconds, self._look_again, listener)
 
-    def _go_on(self, listener: socket.socket) -> None:
-        del self._holding[listener]
-        self._loop.add_reader(listener, self._on_waiting, listener)
-        for _ in range(1 + self._in_vain):
-            if not self._take(listener):
-                self._in_vain = 0
-                return
-        self._in_vain = min(self._in_vain + 1, _MOST_AT_ONCE)
+    def _look_again(self, listener: socket.socket) -> None:
+        del self._resting[listener]
+        waiting = waiting_at(listener)
+        if not waiting or self._share(waiting):
+            self._in_vain = 0
+            self._loop.add_reader(listener, self._on_waiting, listener)
+            return
+        self._in_vain = min(self._in_vain + 1, _PATIENCE + _MOST_AT_ONCE)
+        self._take(listener, min(waiting, self._in_vain - _PATIENCE))
+        self._rest(listener, HOLD_BACK_S)
 
-    def _take(self, listener: socket.socket) -> bool:
-        """Accept one connection; False if none waits."""
-        try:
-            accepted, _ = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return False
-        except OSError:
-            if listener not in self._holding:
-                self._pause(listener, _REST_S)
-            return False
-        accepted.setblocking(False)
-        if accepted.family != socket.AF_UNIX:
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._begin(self._loop.connect_accepted_socket(self._make, accepted))
+    def _take(self, listener: socket.socket, count: int) -> None:
+        """Accept so many connections; fewer if others were faster."""
+        for _ in range(count):
+            try:
+                accepted, _address = listener.accept()
+            except ConnectionAbortedError:
+                continue
+            except BlockingIOError:
+                break
+            except OSError:
+                self._rest(listener, _REST_S)
+                break
+            accepted.setblocking(False)
+            self._begin(self._loop.connect_accepted_socket(self._make, accepted))
         self.tell()
-        return True
 
     def _begin(self, beginning: Coroutine[object, object, object]) -> None:
         task = self._loop.create_task(beginning)
@@ -146,3 +197,37 @@ class Acceptor:
         self._beginning.discard(task)
         if not task.cancelled():
             task.exception()  # the client may be gone already: nothing is lost
+
+
+def waiting_at(listener: socket.socket) -> int:
+    """How many connections wait to be accepted; where the system does not tell, 1."""
+    if sys.platform != "linux" or listener.family == socket.AF_UNIX:
+        return 1
+    found = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKED.stop)
+    return int.from_bytes(found[_UNACKED], sys.byteorder)
+
+
+_UNACKED = slice(24, 28)  # of struct tcp_info: tcpi_unacked, which holds this of a listening socket (net/ipv4/tcp.c)
+
+_SO_ATTACH_FILTER = 26  # socket(7); Python has no name for it
+_SYN, _SYN_ACK = 0x02, 0x12  # flags in byte 13 of a TCP header (RFC 9293 section 3.1)
+_STOP_HANDSHAKES = (
+    # Classic BPF (linux/filter.h): code, how far to jump if true and if false, operand.
+    (0x30, 0, 0, 13),  # load the flags
+    (0x54, 0, 0, _SYN_ACK),  # keep SYN and ACK of them
+    (0x15, 0, 1, _SYN),  # is it SYN alone?
+    (0x06, 0, 0, 0),  # yes: drop the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # no: take all of it
+)
+
+
+def stop_handshakes(listener: socket.socket) -> None:
+    """Have the system drop the first packet of every new connection; those that wait, or have begun, are as before.
+
+    Raises OSError where there is no such thing.
+    """
+    if sys.platform != "linux":
+        raise OSError("sockets have no filters here")
+    code = array.array("B", b"".join(struct.pack("HBBI", *step) for step in _STOP_HANDSHAKES))
+    program = struct.pack("HP", len(_STOP_HANDSHAKES), code.buffer_info()[0])
+    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

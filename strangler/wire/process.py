@@ -2,6 +2,7 @@
 
 import os
 import resource
+import select
 import signal
 import site
 import socket
@@ -27,6 +28,16 @@ def spawn(
     )
 
 
+def make_nicer(pid: int, by: int) -> None:
+    """Have a process that has just been started give way to this one: `by` as in nice(1).
+
+    On Linux that is said of its first thread, and all threads that it starts are as nice. A system that does not allow
+    it leaves the process as it is.
+    """
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + by)
+
+
 def _environ(start: WorkerStart | ControlStart) -> dict[str, str]:
     """Ours, the start, and, if this package is not installed but run from its folder, where to find it."""
     environ = dict(os.environ) | to_environ(start)
@@ -43,6 +54,13 @@ def raise_file_limit() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if allowed == resource.RLIM_INFINITY else allowed
+
+
+def has_ended(pipe_fd: int) -> bool:
+    """True if nobody can write to the pipe any more. Does not wait."""
+    poll = select.poll()
+    poll.register(pipe_fd, 0)  # POLLHUP is told in any case
+    return bool(poll.poll(0))
 
 
 def how_it_ended(status: int) -> str:

@@ -25,7 +25,7 @@ class WorkerStart:
     settings_fd: int
     generation: int
     killed: bool  # the kill switch, as it stood when the process was started
-    lifeline_fd: int  # reads end-of-file when the supervisor is gone, however it ended
+    lifeline_fd: int  # reads end-of-file when the whole proxy ends, and when the supervisor is gone, however that came
     counts_fd: int  # the page where each worker says how many connections it has: `strangler.wire.accept`
     leaving_fd: int  # a pipe to the supervisor: a worker that begins to drain says its instance, in a line
 

@@ -36,7 +36,7 @@ from strangler.wire.messages import (
 )
 from strangler.wire.numbers import Numbers
 from strangler.wire.port import ClientPort
-from strangler.wire.process import raise_file_limit
+from strangler.wire.process import has_ended, raise_file_limit
 from strangler.wire.start import StartError, WorkerStart
 from strangler.worker.call import Call
 from strangler.worker.handler import serve
@@ -87,7 +87,12 @@ class Worker:
             self._plane.refused,
         )
         self._link = WorkerLink(
-            start.link_path, self._hello, self._numbers, self._receive, knowledge=self._plane.knowledge
+            start.link_path,
+            self._hello,
+            self._numbers,
+            self._receive,
+            knowledge=self._plane.knowledge,
+            lost=self._plane.captures.close_rooms,
         )
         self._plane.link = self._plane.captures.link = self._link
         self._acceptor = Acceptor(
@@ -119,6 +124,7 @@ class Worker:
         self._record.flush()
         self._plane.measure()
         self._plane.share_marks()
+        self._plane.captures.flush()
         await self._link.close()
         self._plane.upstreams.close()
         await self._plane.upstreams.names.close()
@@ -136,12 +142,15 @@ class Worker:
 
     async def _drain(self) -> None:
         """Accept no more, let what is under way finish within `limits.drain`."""
+        until = self._loop.time() + self._plane.snapshot.settings.limits.drain_s
         self._loop.remove_reader(self._start.lifeline_fd)
-        self._acceptor.stop()
         with contextlib.suppress(OSError):  # there may be no supervisor any more
             os.write(self._start.leaving_fd, f"{self._start.instance}\n".encode())
         self._port.drain()
-        until = self._loop.time() + self._plane.snapshot.settings.limits.drain_s
+        if has_ended(self._start.lifeline_fd):
+            await self._acceptor.finish()
+        else:
+            self._acceptor.stop()
         await self._empties(self._port.connections, min(until, self._loop.time() + LAST_REQUEST_S + _IDLE_TICK_S))
         if not await self._empties(self._port.active, until):
             self._log.warning("worker.drain_expired", requests=len(self._port.active))
@@ -162,6 +171,7 @@ class Worker:
             self._port.sweep_active(self._loop.time())
             self._record.flush()
             self._plane.share_marks()
+            self._plane.captures.flush()
 
     async def _tick_idle(self) -> None:
         connections = self._numbers.gauge("strangler_connections")
