@@ -32,7 +32,8 @@ class WorkerLink:
 
     `hello` is called anew for each connection, so that it can tell the generation of the moment, and so is `knowledge`:
     what a control that is new has to know beside the numbers. `receive` is called in the loop for each message from
-    control. The counter `strangler_link_dropped_total` says how many messages were dropped.
+    control, and `lost` when a connection is lost: what control has said no longer holds. The counter
+    `strangler_link_dropped_total` says how many messages were dropped.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class WorkerLink:
         receive: Callable[[ToWorker], None],
         max_buffered_bytes: int = MAX_BUFFERED_BYTES,
         knowledge: Callable[[], Iterable[ToControl]] = tuple,
+        lost: Callable[[], object] = bool,
     ) -> None:
         self._path = path
         self._knowledge = knowledge
         self._hello = hello
         self._numbers = numbers
         self._receive = receive
+        self._lost = lost
         self._max_buffered_bytes = max_buffered_bytes
         self._dropped = numbers.counter("strangler_link_dropped_total")
         self._connection: _Connection | None = None
@@ -75,6 +78,7 @@ class WorkerLink:
                 backoff_s = FIRST_BACKOFF_S
                 await self._report(self._connection)
                 self._connection = None
+                self._lost()
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
@@ -102,8 +106,14 @@ class WorkerLink:
         except (OSError, TimeoutError):
             return None
         connection.send(self._hello())
-        connection.send(self._numbers.report_all())
-        for message in self._knowledge():
+        try:
+            for report in self._numbers.report_all():
+                connection.send(report)
+                await asyncio.sleep(0)  # 10,000 routes are 20 ms of cells: requests go on in between
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
+        for message in self._knowledge():  # all at once, so that nothing is learned while it is told
             connection.send(message)
         return connection
 

@@ -53,7 +53,7 @@ class ValueCell(msgspec.Struct, array_like=True, frozen=True):
 class Report(_Message, frozen=True):
     """Numbers that changed since the last report, each as its value since the process started.
 
-    The first one on a connection holds them all: whoever reads it needs no memory of earlier ones. It is sent
+    The first ones on a connection hold them all: whoever reads them needs no memory of earlier ones. One is sent
     at least once a second, empty if need be: a worker that falls silent hangs.
     """
 

@@ -4,6 +4,7 @@ A cell that is touched enters a list: a report costs by what changed, not by how
 """
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,10 @@ from strangler.wire.messages import HistogramCell, Labels, Report, ValueCell
 
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Upper bounds of the buckets, inclusive: OpenTelemetry's advice for `http.server.request.duration`."""
+
+
+MOST_CELLS = 1000
+"""In one report of all numbers: 1 ms to make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +191,20 @@ class Numbers:
         self._clear_touched()
         return report
 
-    def report_all(self) -> Report:
-        """Every number that was ever touched: for a reader who knows nothing yet."""
-        report = Report(
-            [cell.cell() for cell in self._counters.values() if cell.value],
-            [cell.cell() for cell in self._histograms.values() if any(cell.buckets)],
-            [cell.cell() for cell in self._gauges.values()],
-        )
+    def report_all(self) -> Iterator[Report]:
+        """Every number that was ever touched, in reports of bounded size: for a reader who knows nothing yet.
+
+        What changes before its turn comes is told as it is then; what changes later, by the next `report`.
+        """
         self._clear_touched()
-        return report
+        cells = [*self._counters.values(), *self._gauges.values(), *self._histograms.values()]
+        for start in range(0, max(1, len(cells)), MOST_CELLS):
+            some = cells[start : start + MOST_CELLS]
+            yield Report(
+                [cell.cell() for cell in some if type(cell) is Counter and cell.value],
+                [cell.cell() for cell in some if isinstance(cell, Histogram) and any(cell.buckets)],
+                [cell.cell() for cell in some if isinstance(cell, Gauge)],
+            )
 
     def _clear_touched(self) -> None:
         self._touched_counters.clear()

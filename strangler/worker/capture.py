@@ -1,7 +1,8 @@
 """Copies for shadows: a request and the answer that its client got, kept while they stream, told once it is over.
 
 Nothing here is waited for. Control says how many captures of a route it can use (`ShadowRooms`); without room a request
-that would get a shadow costs a lookup and a count. What is too large, or too much at once, is dropped and counted.
+that would get a shadow costs a lookup and a count, and without control there is no room. What is too large, or too much
+at once, is dropped and counted.
 """
 
 import re
@@ -26,17 +27,23 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_HELD_BYTES = 32 * 1024 * 1024
 """Of all captures of a worker that are under way."""
 
+_BATCH = 8
+"""Captures that are told at once: a write to the link, and waking control, cost more than making one."""
+
+_BATCH_BYTES = 64 * 1024
+
 _STREAM = re.compile(rb"\r\ncontent-type:[ \t]*(?:text/event-stream|multipart/x-mixed-replace)", re.IGNORECASE)
 _AWAY = "link"
 _SHADOW = b"x-strangler-shadow"
 
 
-class _Room:
+class Room:
     """How many more captures of a route control takes, and where those beyond are counted."""
 
-    __slots__ = ("dropped", "left")
+    __slots__ = ("dropped", "left", "route")
 
-    def __init__(self, dropped: Counter) -> None:
+    def __init__(self, route: str, dropped: Counter) -> None:
+        self.route = route
         self.left = 0
         self.dropped = dropped
 
@@ -49,47 +56,63 @@ class Captures:
         self.link: WorkerLink | None = None
         self._numbers = numbers
         self._max_held_bytes = max_held_bytes
-        self._rooms: dict[str, _Room] = {}
+        self._rooms: dict[str, Room] = {}
+        self._finished: list[tuple[Room, Captured]] = []
+        """What control is to be told next."""
+        self._finished_bytes = 0
 
     def set_rooms(self, rooms: list[ShadowRoom]) -> None:
         """What control says now."""
         for told in rooms:
-            room = self._room(told.route)
+            room = self.room(told.route)
             room.left = told.room
             room.dropped = self._dropped(told.route, told.reason)
+
+    def close_rooms(self) -> None:
+        """Control is gone. What was begun gives its place back to a room that nobody asks any more."""
+        self._rooms = {}
 
     def begin(self, call: "Call") -> "Capture | None":
         """The plan says that the request gets a shadow: keep a copy of what comes. None: there is no room for it."""
         route = call.plan.route
         if route is None:
             return None
-        room = self._rooms.get(route.name) or self._room(route.name)
+        room = self._rooms.get(route.name) or self.room(route.name)
         if room.left <= 0:  # under load this is how most end: 0.3 µs
             room.dropped.inc()
             return None
         if route.settings.shadow is None or (_SHADOW in call.fields and call.client.forwarded.is_trusted):
             return None  # a shadow of another proxy's: its answer is compared there
         room.left -= 1
-        capture = Capture(self, route.name, min(route.settings.shadow.max_body_bytes, MAX_BODY_BYTES))
+        capture = Capture(self, room, min(route.settings.shadow.max_body_bytes, MAX_BODY_BYTES))
         if call.body is not None:
-            call.body.observe(capture.request)
+            call.body.observe(capture.copy_request())
         return capture
 
-    def offer(self, capture: "Capture", message: Captured) -> None:
-        """Hand a finished capture to the link, if that has room."""
-        if self.link is None or not self.link.offer(message):
-            self.give_up(capture, _AWAY)
+    def offer(self, room: Room, message: Captured) -> None:
+        """A capture is finished: tell control soon, at once if it may wait for just this one."""
+        self._finished.append((room, message))
+        self._finished_bytes += len(message.body) + len(message.answer.body)
+        if room.left <= 0 or len(self._finished) >= _BATCH or self._finished_bytes >= _BATCH_BYTES:
+            self.flush()
 
-    def give_up(self, capture: "Capture", reason: str) -> None:
-        """Control will not hear of it: its place is free again."""
-        self._room(capture.route).left += 1
-        self._dropped(capture.route, reason).inc()
+    def flush(self) -> None:
+        """Hand what is finished to the link, as far as that has room; called many times a second."""
+        finished, self._finished, self._finished_bytes = self._finished, [], 0
+        for room, message in finished:
+            if self.link is None or not self.link.offer(message):
+                self.give_up(room, _AWAY)
 
-    def _room(self, route: str) -> "_Room":
+    def give_up(self, room: Room, reason: str) -> None:
+        """Control will not hear of one: its place is free again."""
+        room.left += 1
+        self._dropped(room.route, reason).inc()
+
+    def room(self, route: str) -> Room:
         """What is known of a route; nothing is wanted before control says so."""
         room = self._rooms.get(route)
         if room is None:
-            room = self._rooms[route] = _Room(self._dropped(route, _AWAY))
+            room = self._rooms[route] = Room(route, self._dropped(route, _AWAY))
         return room
 
     def _dropped(self, route: str, reason: str) -> Counter:
@@ -100,44 +123,52 @@ class Captures:
 
 
 class Copy:
-    """One body as far as it is kept; a `Tee` of a `Body`."""
+    """One body as far as it is kept; a `Tee` of a `Body`. It knows its capture until that is over, and not longer: the
+    two would be a cycle, which a worker collects seldom."""
 
-    __slots__ = ("_capture", "is_too_large", "parts", "size")
+    __slots__ = ("capture", "is_too_large", "parts", "size")
 
-    def __init__(self, capture: "Capture") -> None:
-        self._capture = capture
+    def __init__(self, capture: "Capture | None") -> None:
+        self.capture = capture
         self.parts: list[bytes] = []
         self.size = 0
         self.is_too_large = False
 
     def feed(self, data: bytes) -> None:
+        capture = self.capture
+        if capture is None:
+            return
         self.size += len(data)
-        if self.size > self._capture.max_bytes:
+        if self.size > capture.max_bytes:
             self.is_too_large = True
-            self._capture.forget()
-        if self._capture.holds(len(data)):
+            capture.forget()
+        if capture.holds(len(data)):
             self.parts.append(data)
 
     def content(self) -> bytes:
         return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
 
 
+_NO_BODY = Copy(None)
+"""Of all requests and answers without a body. Nothing is ever fed to it."""
+
+
 class Capture:
     """The copy of one request and of its answer. Owned by its `Call`."""
 
     __slots__ = (
-        "_at", "_captures", "_held_bytes", "answer", "failed", "is_forgotten", "is_over", "is_streaming", "max_bytes",
-        "request", "route",
+        "_at", "_captures", "_held_bytes", "_room", "answer", "failed", "is_forgotten", "is_over", "is_streaming",
+        "max_bytes", "request",
     )  # fmt: skip
 
-    def __init__(self, captures: Captures, route: str, max_bytes: int) -> None:
+    def __init__(self, captures: Captures, room: Room, max_bytes: int) -> None:
         self._captures = captures
+        self._room = room
         self._at = time.time()
         self._held_bytes = 0
-        self.route = route
         self.max_bytes = max_bytes
-        self.request = Copy(self)
-        self.answer = Copy(self)
+        self.request = _NO_BODY
+        self.answer = _NO_BODY
         self.is_streaming = False
         self.failed: Result | None = None
         """What the candidate did, if legacy answered in its place."""
@@ -146,15 +177,25 @@ class Capture:
         self.is_over = False
         """Told, or given up."""
 
+    def copy_request(self) -> Copy:
+        """For the body of the request."""
+        self.request = copy = Copy(self)
+        return copy
+
+    def copy_answer(self) -> Copy:
+        """For the body of the answer."""
+        self.answer = copy = Copy(self)
+        return copy
+
     def watch(self, answer: Answer, payload: bytes, body: Body | None) -> None:
         """The head of the answer that the client gets has come: keep what follows, unless it is a stream."""
         if answer.status == 101 or _STREAM.search(answer.raw):
             self.is_streaming = True
             self.forget()
         elif body is not None:
-            body.observe(self.answer)
+            body.observe(self.copy_answer())
         elif payload:
-            self.answer.feed(payload)
+            self.copy_answer().feed(payload)
 
     def tell(self, call: "Call", attempt: "Attempt") -> None:
         """The client has its last byte."""
@@ -179,9 +220,9 @@ class Capture:
 
     def tell_joined(self, call: "Call", whole: Joined, duration_s: float) -> None:
         """The client has the answer that several gave together."""
-        copy = self.answer
         if self.is_over:
             return
+        copy = self.copy_answer()
         if call.method != b"HEAD":
             copy.feed(whole.body)
         head = b"".join([b"%b: %b\r\n" % field for field in whole.fields])
@@ -223,21 +264,24 @@ class Capture:
     def forget(self) -> None:
         """Let go of all bytes, and keep none from now on."""
         self.is_forgotten = True
-        self.request.parts = []
-        self.answer.parts = []
+        self.request.parts.clear()
+        self.answer.parts.clear()
         self._captures.held_bytes -= self._held_bytes
         self._held_bytes = 0
 
-    def _give_up(self, reason: str) -> None:
+    def _end(self) -> None:
         self.is_over = True
         self.forget()
-        self._captures.give_up(self, reason)
+        self.request.capture = self.answer.capture = None
+
+    def _give_up(self, reason: str) -> None:
+        self._end()
+        self._captures.give_up(self._room, reason)
 
     def _offer(self, call: "Call", url: str, answer: CapturedAnswer) -> None:
-        self.is_over = True
         request, failed = self.request, self.failed
         message = Captured(
-            route=self.route,
+            route=self._room.route,
             at=self._at,
             method=call.method,
             target=call.target,
@@ -253,8 +297,8 @@ class Capture:
             answer=answer,
             failed=None if failed is None else _failed(failed),
         )
-        self.forget()
-        self._captures.offer(self, message)
+        self._end()
+        self._captures.offer(self._room, message)
 
 
 def _failed(result: Result) -> CandidateFailed:

@@ -131,6 +131,22 @@ async def test_a_lost_connection_is_made_again_and_tells_all_numbers_again(path:
     assert ValueCell(ATTEMPTS, LABELS, 5) in report.counters
 
 
+async def test_each_loss_of_a_connection_is_told_and_a_control_that_is_away_is_none(path: Path) -> None:
+    control, lost, heard = ScriptedControl(), list[int](), list[ToWorker]()
+    link = WorkerLink(str(path), lambda: HELLO, Numbers(), heard.append, lost=lambda: lost.append(len(lost)))
+    async with running(link):
+        await asyncio.sleep(0.1)
+        assert lost == []
+        async with listening(control, path):
+            await until(lambda: link.is_connected)
+            assert lost == []
+            control.hang_up()
+            await until(lambda: lost)
+            await until(lambda: link.is_connected)
+            control.hang_up()
+            await until(lambda: len(lost) == 2)
+
+
 async def test_a_control_that_comes_late_is_found(path: Path) -> None:
     control, link = ScriptedControl(), make(path, Numbers())
     async with running(link):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from strangler.wire.messages import HistogramCell, ValueCell
+from strangler.wire.messages import HistogramCell, Report, ValueCell
 from strangler.wire.numbers import BOUNDS_S, Numbers
 
 ATTEMPTS = "strangler_attempts_total"
@@ -32,17 +32,35 @@ def test_a_full_report_holds_what_was_reported_before() -> None:
     numbers.counter(ATTEMPTS, "legacy", "2xx").inc()
     numbers.histogram(DURATION, "orders", "legacy").observe(0.2)
     first = numbers.report()
-    full = numbers.report_all()
+    [full] = numbers.report_all()
     assert full.counters == first.counters
     assert full.histograms == first.histograms
+
+
+def test_ten_thousand_cells_are_told_in_parts_and_what_changes_in_between_is_not_lost() -> None:
+    numbers = Numbers()
+    counters = [numbers.counter(ATTEMPTS, f"upstream-{index}", "2xx") for index in range(10_000)]
+    for counter in counters:
+        counter.inc()
+    parts = numbers.report_all()
+    told = {cell.labels: cell.value for cell in next(parts).counters}
+    assert len(told) <= 1000
+    counters[0].inc()
+    counters[-1].inc()
+    for part in parts:
+        assert len(part.counters) <= 1000
+        told |= {cell.labels: cell.value for cell in part.counters}
+    told |= {cell.labels: cell.value for cell in numbers.report().counters}
+    assert len(told) == 10_000
+    assert told["upstream-0", "2xx"] == told["upstream-9999", "2xx"] == 2
 
 
 def test_cells_bound_but_never_touched_are_in_no_report() -> None:
     numbers = Numbers()
     numbers.counter(ATTEMPTS, "legacy", "2xx")
     numbers.histogram(DURATION, "orders", "legacy")
-    assert numbers.report_all().counters == []
-    assert numbers.report_all().histograms == []
+    [full] = numbers.report_all()
+    assert full == Report([], [], [])
 
 
 def test_a_gauge_of_zero_is_reported() -> None:

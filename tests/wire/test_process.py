@@ -1,11 +1,13 @@
 """Child processes, as the supervisor and the workers need them."""
 
+import os
 import resource
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from strangler.wire.process import how_it_ended, raise_file_limit
+from strangler.wire.process import how_it_ended, make_nicer, raise_file_limit
 
 
 @pytest.fixture
@@ -20,6 +22,15 @@ def few_files() -> Iterator[int]:
 def test_a_process_may_have_as_many_files_open_as_the_system_allows(few_files: int) -> None:
     assert raise_file_limit() == few_files
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (few_files, few_files)
+
+
+def test_a_child_can_be_made_to_give_way_and_one_that_has_ended_is_no_error() -> None:
+    child = subprocess.Popen(["sleep", "10"])
+    make_nicer(child.pid, 3)
+    assert os.getpriority(os.PRIO_PROCESS, child.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 3)
+    child.kill()
+    child.wait()
+    make_nicer(child.pid, 3)
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,7 @@ class RunningPlane:
 
     def counted(self, name: str) -> dict[tuple[str, ...], float]:
         """All cells of a counter that are not zero."""
-        report = self.numbers.report_all()
+        report = next(self.numbers.report_all())
         return {tuple(cell.labels): cell.value for cell in report.counters if cell.name == name}
 
     def told(self, event: str) -> list[Any]:

@@ -1,10 +1,12 @@
 """Copies for shadows: bounded, given up at once when too much, and never in the way."""
 
-from typing import Any
+import gc
+from typing import cast
 
 from strangler.core.framing import Framing, Kind
 from strangler.wire.body import Body
-from strangler.wire.messages import ShadowRoom
+from strangler.wire.link import WorkerLink
+from strangler.wire.messages import Captured, CapturedAnswer, ShadowRoom
 from strangler.wire.numbers import Numbers
 from strangler.wire.parse import Answer, parse_answer
 from strangler.worker.capture import Capture, Captures
@@ -31,7 +33,34 @@ def dropped(numbers: Numbers, reason: str) -> float:
 
 
 def held(captures: Captures, max_bytes: int = 100) -> Capture:
-    return Capture(captures, "orders", max_bytes)
+    return Capture(captures, captures.room("orders"), max_bytes)
+
+
+def captured(body: bytes = b"") -> Captured:
+    answer = CapturedAnswer(200, b"", body, None, 0.01, len(body), False, False)
+    return Captured(
+        "orders", 0.0, b"GET", b"/", b"shop", b"", b"", True, b"", b"", "legacy", "legacy", "", answer, None
+    )
+
+
+class Link:
+    """Takes what it is offered, as long as it is there."""
+
+    def __init__(self) -> None:
+        self.taken: list[object] = []
+        self.is_there = True
+
+    def offer(self, message: object) -> bool:
+        if self.is_there:
+            self.taken.append(message)
+        return self.is_there
+
+
+def linked(numbers: Numbers, room: int) -> tuple[Captures, Link]:
+    captures, link = Captures(numbers), Link()
+    captures.link = cast(WorkerLink, link)
+    captures.set_rooms([ShadowRoom("orders", room, "full")])
+    return captures, link
 
 
 def test_what_came_before_it_was_watched_is_kept_too() -> None:
@@ -52,8 +81,8 @@ def test_a_body_that_came_with_its_head_is_kept() -> None:
 def test_a_body_beyond_the_limit_is_counted_and_all_bytes_are_let_go() -> None:
     captures = Captures(Numbers())
     capture = held(captures, max_bytes=10)
-    capture.request.feed(b"12345")
-    capture.answer.feed(b"123456")
+    capture.copy_request().feed(b"12345")
+    capture.copy_answer().feed(b"123456")
     assert captures.held_bytes == 11
     capture.answer.feed(b"789012")
     assert capture.answer.is_too_large
@@ -65,7 +94,7 @@ def test_a_body_beyond_the_limit_is_counted_and_all_bytes_are_let_go() -> None:
 
 def test_a_body_of_just_the_limit_is_kept() -> None:
     capture = held(Captures(Numbers()), max_bytes=10)
-    capture.answer.feed(b"1234567890")
+    capture.copy_answer().feed(b"1234567890")
     assert not capture.answer.is_too_large
     assert capture.answer.content() == b"1234567890"
 
@@ -74,8 +103,8 @@ def test_too_much_in_all_gives_up_the_one_that_asks_for_more() -> None:
     numbers = Numbers()
     captures = Captures(numbers, max_held_bytes=10)
     first, second = held(captures), held(captures)
-    first.answer.feed(b"12345678")
-    second.answer.feed(b"123")
+    first.copy_answer().feed(b"12345678")
+    second.copy_answer().feed(b"123")
     assert (second.is_over, first.is_over) == (True, False)
     assert captures.held_bytes == 8
     assert dropped(numbers, "memory") == 1
@@ -102,12 +131,60 @@ def test_one_whose_client_left_is_given_up_once_and_its_place_is_free() -> None:
     capture.abandon()
     capture.abandon()
     assert dropped(numbers, "unfinished") == 1
-    assert captures._rooms["orders"].left == 1
+    assert captures.room("orders").left == 1
 
 
-def test_without_a_link_an_offer_is_dropped_and_counted() -> None:
+def test_what_is_finished_is_told_at_once_if_control_waits_for_just_that() -> None:
+    captures, link = linked(Numbers(), room=0)
+    captures.offer(captures.room("orders"), captured())
+    assert len(link.taken) == 1
+
+
+def test_with_room_for_more_it_is_told_with_others_or_at_the_next_tick() -> None:
+    captures, link = linked(Numbers(), room=100)
+    for _ in range(9):
+        captures.offer(captures.room("orders"), captured())
+    assert len(link.taken) == 8
+    captures.flush()
+    assert len(link.taken) == 9
+
+
+def test_what_waits_to_be_told_is_bounded_in_bytes() -> None:
+    captures, link = linked(Numbers(), room=100)
+    captures.offer(captures.room("orders"), captured(b"x" * 40_000))
+    assert link.taken == []
+    captures.offer(captures.room("orders"), captured(b"x" * 40_000))
+    assert len(link.taken) == 2
+
+
+def test_what_the_link_does_not_take_is_counted_and_its_place_is_free_again() -> None:
     numbers = Numbers()
-    captures = Captures(numbers)
-    message: Any = None  # nobody looks at it
-    captures.offer(held(captures), message)
+    captures, link = linked(numbers, room=5)
+    link.is_there = False
+    captures.offer(captures.room("orders"), captured())
+    captures.flush()
     assert dropped(numbers, "link") == 1
+    assert captures.room("orders").left == 6
+
+
+def test_without_control_there_is_no_room_whatever_is_given_back() -> None:
+    captures, _ = linked(Numbers(), room=5)
+    capture = held(captures)
+    captures.close_rooms()
+    capture.abandon()
+    assert captures.room("orders").left == 0
+    captures.set_rooms([ShadowRoom("orders", 3, "full")])
+    assert captures.room("orders").left == 3
+
+
+def test_a_capture_that_is_over_is_no_cycle() -> None:
+    captures, _ = linked(Numbers(), room=5)
+    gc.collect()
+    capture = held(captures)
+    body = Body(Still())
+    capture.watch(answer_of(), b"", body)
+    body.feed(b"some")
+    capture.abandon()
+    body.feed(b"more, after that")
+    del capture, body
+    assert gc.collect() == 0

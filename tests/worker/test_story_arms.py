@@ -141,7 +141,7 @@ async def test_every_request_is_counted_once(
         ("orders", "reset"): 1,
     }
     durations = {
-        tuple(c.labels): sum(c.buckets) for c in running.numbers.report_all().histograms if "request" in c.name
+        tuple(c.labels): sum(c.buckets) for c in next(running.numbers.report_all()).histograms if "request" in c.name
     }
     assert durations[("orders", "candidate")] == 3
     assert durations[("", "legacy")] == 1

@@ -114,7 +114,7 @@ async def test_what_control_finds_unwell_gets_no_requests_until_it_is_well(
         running.plane.learn(EndpointHealth("orders", url, url.host, False, "3 checks failed"))
         assert {(await running.ask(request())).body for _ in range(20)} == {b"candidate"}
         running.plane.measure()
-        gauges = {cell.labels: cell.value for cell in running.numbers.report_all().gauges}
+        gauges = {cell.labels: cell.value for cell in next(running.numbers.report_all()).gauges}
         assert (gauges["orders", str(url)], gauges["orders", str(both.urls[0])]) == (2, 0)
         running.plane.learn(EndpointHealth("orders", url, url.host, True, "1 check succeeded"))
         assert {(await running.ask(request())).body for _ in range(200)} == {b"candidate", b"other"}

@@ -198,7 +198,7 @@ async def test_workers_share_what_an_upstream_can_bear(
 
 def gauges(running: RunningPlane) -> dict[tuple[str, ...], float]:
     running.plane.measure()
-    return {(cell.name, *cell.labels): cell.value for cell in running.numbers.report_all().gauges}
+    return {(cell.name, *cell.labels): cell.value for cell in next(running.numbers.report_all()).gauges}
 
 
 async def test_a_breaker_that_has_cooled_down_is_shown_as_ready_for_trials(

@@ -4,15 +4,12 @@ so that they follow dark mode and need no exception from the content security po
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import floor, log10
+from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
-import pygal
 from markupsafe import Markup
-
-# pygal puts a finder for its map plugins into Python's import system. It is of a kind that later Pythons no longer know
-# and that makes this one warn at every module that is not there; we draw no maps.
-sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
 _HEIGHT = 170
 _WIDTH = 620
@@ -35,7 +32,7 @@ class Chart:
 def svg(chart: Chart) -> Markup:
     """The element. Everything in it is escaped by the XML writer."""
     top = chart.top or _round_top(chart)
-    drawn = pygal.XY(
+    drawn = _pygal().XY(
         width=_WIDTH,
         height=_HEIGHT,
         css=[],
@@ -68,6 +65,19 @@ def svg(chart: Chart) -> Markup:
         "aria-label": chart.name,
     }
     return Markup(tostring(tree, encoding="unicode"))  # noqa: S704 - written by an XML writer
+
+
+@cache
+def _pygal() -> Any:
+    """The library, at the first chart: it takes 40 ms, and control may be started a thousand times without a visitor.
+
+    It puts a finder for its map plugins into Python's import system. That is of a kind that later Pythons no longer
+    know and that makes this one warn at every module that is not there; we draw no maps.
+    """
+    import pygal
+
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
+    return pygal
 
 
 def _round_top(chart: Chart) -> float:

@@ -97,7 +97,6 @@ class Dashboard:
         self._sessions = SessionsState()
         self._evidence = EvidenceState()
         self._pages = Pages(self._evidence)
-        self._templates = environment()
         self._static = {
             name: files("strangler.control.dashboard").joinpath("static", name).read_bytes() for name in _STATIC
         }
@@ -192,7 +191,8 @@ class Dashboard:
 
     def _whole(self, visit: Visit, content: Content, status: int = 200) -> web.Response:
         said = visit.request.query.get("said", "")
-        text = self._templates.get_template("base.html").render(
+        template = environment().get_template("base.html")
+        text = template.render(
             content.context,
             fragment=content.fragment,
             title=content.title,
@@ -260,9 +260,8 @@ class Dashboard:
         content = await self._pages.content(visit.state, url)
         if content is None or not content.is_live:
             return None
-        return self._templates.get_template(content.fragment).render(
-            content.context, mark=self._sessions.mark(visit.cookie)
-        )
+        template = environment().get_template(content.fragment)
+        return template.render(content.context, mark=self._sessions.mark(visit.cookie))
 
     # 3. In and out
 

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from strangler.control.events import outbox
 from strangler.control.events.delivery import Delivery, Sink
 from strangler.control.events.event import Event, Kind, event, source_of_this_host
-from strangler.control.events.kafka import MISSING, Kafka, KafkaComparisons
 from strangler.control.events.outbox import Standing
 from strangler.control.events.webhook import SecretError, Webhook, webhook_secret
 from strangler.control.links import LinksState
@@ -29,6 +28,9 @@ MAX_UNWRITTEN: Final = 1000
 
 RETRY_S: Final = 1.0
 PRUNE_EVERY_S: Final = 600.0
+
+if TYPE_CHECKING:
+    from strangler.control.events.kafka import KafkaComparisons
 
 log = structlog.get_logger()
 
@@ -168,18 +170,24 @@ class EventsState:
             except SecretError as error:
                 self._fail(str(error))
         if settings.kafka is not None:
-            if MISSING is None:
-                sinks.append(Kafka(settings.kafka))
+            from strangler.control.events import kafka  # 30 ms of libraries, for those who want it
+
+            if kafka.MISSING is None:
+                sinks.append(kafka.Kafka(settings.kafka))
             else:
-                self._fail(MISSING)
+                self._fail(kafka.MISSING)
         return sinks
 
     def _adopt_comparisons(self, settings: KafkaSettings | None) -> None:
         if self._comparisons is not None:
             self._end(self._comparisons[1], None)
             self._comparisons = None
-        if settings is not None and settings.shadow and MISSING is None:
-            topic = KafkaComparisons(settings, self.source, self._compared)
+        if settings is None or not settings.shadow:
+            return
+        from strangler.control.events import kafka
+
+        if kafka.MISSING is None:
+            topic = kafka.KafkaComparisons(settings, self.source, self._compared)
             task = asyncio.create_task(topic.run())
             task.add_done_callback(_tell_crash)
             self._comparisons = topic, task
