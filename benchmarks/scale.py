@@ -2,8 +2,12 @@
 
 On two cores, wrk and the upstream take their share of what the second worker would have, so three things are told:
 the rates as measured; whose CPU time it was; and what two cores do for the proxy when the load comes from elsewhere,
-which is `rate / (CPU time of the busiest worker)`: one worker that has most of the connections is full while the other
-waits. Needs nginx, wrk and taskset.
+which is `requests / (CPU time of the busiest worker)`: one worker that has most of the connections is full while the
+other waits.
+
+Runs with one worker and with two alternate, each with a new proxy, and medians are compared, since a shared machine is
+not equally fast for long. CPU time is what the scheduler counts, in nanoseconds (/proc/PID/task/TID/schedstat), and not
+the ticks of 10 ms in /proc/PID/stat. Needs Linux, nginx, wrk and taskset.
 """
 
 import resource
@@ -15,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +64,11 @@ class Run:
         return sum(self.worker_cpu_s) / self.requests * 1e6
 
     @property
+    def load_share(self) -> float:
+        """Of wrk and the upstream in all CPU time that was used here."""
+        return self.load_cpu_s / (self.load_cpu_s + self.other_cpu_s + sum(self.worker_cpu_s))
+
+    @property
     def full_rate(self) -> float:
         """Requests a second when the busiest worker has a core to itself and is full."""
         return self.requests / max(self.worker_cpu_s)
@@ -101,7 +110,15 @@ def _workers(pid: int) -> list[psutil.Process]:
 
 
 def _cpu_s(processes: list[psutil.Process]) -> list[float]:
-    return [times.user + times.system for times in (process.cpu_times() for process in processes)]
+    """The time on a core of each of them, all threads that live."""
+    return [sum(map(_thread_cpu_s, Path(f"/proc/{process.pid}/task").iterdir())) for process in processes]
+
+
+def _thread_cpu_s(task: Path) -> float:
+    """The first figure of schedstat: nanoseconds on a core (Documentation/scheduler/sched-stats.rst)."""
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+        return int((task / "schedstat").read_text().split()[0]) / 1e9
+    return 0.0
 
 
 def _spread(pid: int, port: int) -> tuple[int, ...]:
@@ -120,6 +137,7 @@ def _measure(workers: int, upstream_port: int, seconds: int, folder: Path) -> Ru
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", "--timeout", "20s", "-s", str(script)]
         url = f"http://127.0.0.1:{port}"
         subprocess.run([*command, "-d1s", url], capture_output=True, check=True)
+        time.sleep(0.5)  # those connections are gone, and the workers know it
         places, behind = _workers(pid), _upstream_processes()
         others = [each for each in [psutil.Process(pid), *psutil.Process(pid).children()] if each not in places]
         before = _cpu_s(places), _cpu_s(others), _cpu_s(behind), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -167,12 +185,18 @@ def _print_runs(runs: list[Run], console: Console) -> None:
             str(run.errors),
         )
     console.print(table)
-    one = [run for run in runs if run.workers == 1]
-    two = [run for run in runs if run.workers == 2]
-    measured = statistics.median(run.rate for run in two) / statistics.median(run.rate for run in one)
-    full = statistics.median(run.full_rate for run in two) / statistics.median(run.full_rate for run in one)
-    console.print(f"2 workers / 1: {measured:.2f} as measured, wrk and upstream on the same two cores;")
-    console.print(f"               {full:.2f} with a core for each worker (by the CPU time of the busiest one)")
+    one, two = ([run for run in runs if run.workers == workers] for workers in (1, 2))
+    console.print(
+        f"2 workers / 1, of the medians: {_ratio(two, one, lambda run: run.full_rate):.2f} with a core for each worker"
+    )
+    console.print(f"  {_ratio(two, one, lambda run: run.rate):.2f} as measured, the load on the same two cores")
+    console.print(f"  {_ratio(two, one, lambda run: run.cpu_us):.2f} the CPU time of a request")
+    shares = " and ".join(f"{statistics.median(run.load_share for run in of):.0%}" for of in (one, two))
+    console.print(f"share of wrk and the upstream in all CPU time: {shares}")
+
+
+def _ratio(some: list[Run], others: list[Run], figure: Callable[[Run], float]) -> float:
+    return statistics.median(map(figure, some)) / statistics.median(map(figure, others))
 
 
 def _print_idle(count: int, upstream_port: int, folder: Path, console: Console) -> None:
@@ -202,8 +226,8 @@ def _cpu_share(pid: int, seconds: float) -> float:
 
 
 @click.command(help=__doc__)
-@click.option("--seconds", default=5, show_default=True, help="For each run.")
-@click.option("--runs", default=3, show_default=True, help="With each number of workers; the middle ones are compared.")
+@click.option("--seconds", default=4, show_default=True, help="For each run.")
+@click.option("--runs", default=5, show_default=True, help="With each number of workers; the middle ones are compared.")
 @click.option("--idle", default=10_000, show_default=True, help="How many idle connections; 0: not measured.")
 def main(seconds: int, runs: int, idle: int) -> None:
     missing = [tool for tool in _NEEDED_TOOLS if shutil.which(tool) is None]
