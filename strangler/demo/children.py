@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import random
 import signal
 import socket
 from contextlib import suppress
@@ -17,6 +18,7 @@ _START_S = 20.0
 _STOP_S = 10.0
 _LOOK_AGAIN_S = 0.05
 _LAST_LINES = 12
+_PORTS = range(12_000, 32_768)
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -111,9 +113,15 @@ async def _stop(process: asyncio.subprocess.Process) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [bound.getsockname()[1] for bound in sockets]
-    for bound in sockets:
-        bound.close()
-    return ports
+    """Ports of 127.0.0.1 that were free a moment ago, all different. Raises OSError if there are none.
+
+    They are below those that systems give to whoever asks for any port, or connects (32768 up on Linux, 49152 up
+    elsewhere): until a process that is being started binds them, no other gets them by chance.
+    """
+    ports: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):  # not a secret
+        if len(ports) == count:
+            return ports
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+    raise OSError(f"no {count} ports are free")

@@ -20,12 +20,13 @@ from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+
+from tests.needs import require
 
 TOKEN = "correct-horse-battery"
 EVIL = "<script>window.pwned=1;alert(1)</script>"
@@ -210,22 +211,23 @@ def shop(folder: Path) -> Iterator[Shop]:
         yield made
 
 
+def find_chromium() -> tuple[str, str]:
+    """The browser, and the program that drives it."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    require("" if browser and driver else "a browser (Debian: chromium, chromium-driver)")
+    return browser or "", driver or ""
+
+
 @contextmanager
 def chromium() -> Iterator[Chrome]:
-    """A headless browser with a profile of its own. Where there is none: a skip, and a failure in CI."""
-    programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-    missing = [name for name, path in programs.items() if path is None]
-    if missing:
-        why = f"the browser is missing: {', '.join(missing)} (Debian: chromium, chromium-driver)"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
+    """A headless browser with a profile of its own."""
+    program, driver = find_chromium()
     options = ChromeOptions()
     for flag in _FLAGS.split():
         options.add_argument(flag)
-    options.binary_location = programs["chromium"] or ""
+    options.binary_location = program
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = Chrome(options=options, service=Service(programs["chromedriver"]))
+    browser = Chrome(options=options, service=Service(driver))
     try:
         yield browser
     finally:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from strangler.demo.children import free_ports
 from tests.wire import proxies
 
 USER, PASSWORD = "ada", "correct horse"
@@ -233,7 +234,7 @@ def _python(folder: Path, *arguments: str) -> str:
 
 @contextlib.contextmanager
 def _instance(folder: Path, name: str) -> Iterator[int]:
-    port = proxies.free_port()
+    (port,) = free_ports(1)
     place = folder / name
     place.mkdir()
     command = [sys.executable, "-m", "uvicorn", "shop.asgi:application", "--port", str(port), "--app-dir", str(folder)]

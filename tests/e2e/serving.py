@@ -111,7 +111,13 @@ class Proxy:
         return [json.loads(line) for line in self._log.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
     def events(self, event: str) -> list[dict[str, Any]]:
+        """Those that stand in the log by now: a line is written a moment after what it tells of."""
         return [line for line in self.log if line["event"] == event]
+
+    async def told(self, event: str) -> list[dict[str, Any]]:
+        """The events of that name, once there is one."""
+        found: list[dict[str, Any]] = await self.until(lambda: self.events(event))
+        return found
 
     async def start(self, *arguments: str, ready: bool = True) -> None:
         """Start, and wait until it is ready to serve."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from shutil import which
 
 import psutil
-import pytest
 
 from tests.e2e.serving import Proxy, legacy
+from tests.needs import require
 
 _CONFINE = """
 mount --bind "$1/state" "$1/state"
@@ -21,17 +21,9 @@ exec setpriv --no-new-privs --clear-groups --inh-caps=-all --bounding-set=-all "
 _NEEDED = ("unshare", "setpriv", "mount")
 
 
-def _require() -> None:
-    """Skip for who may not make a mount namespace; in CI, which is root, that is a failure."""
-    can = os.geteuid() == 0 and all(which(program) for program in _NEEDED)
-    if not can and os.environ.get("CI"):
-        pytest.fail(f"CI has to be root, and needs {_NEEDED}")
-    if not can:
-        pytest.skip("needs root, and a system that has mount namespaces")
-
-
 async def test_it_serves_with_nothing_to_write_to_and_no_capability(tmp_path: Path) -> None:
-    _require()
+    can = os.geteuid() == 0 and all(which(program) for program in _NEEDED)
+    require("" if can else f"root, who may make a mount namespace, and {', '.join(_NEEDED)}")
     (tmp_path / "state").mkdir()
     async with legacy() as upstream:
         proxy = Proxy(tmp_path, upstream.port)

@@ -113,7 +113,7 @@ async def test_a_shift_is_told_everywhere(proxy: Proxy, hook: HookState) -> None
     assert shift["subject"] == "orders"
     assert shift["data"] == {"route": "orders", "from": 0.0, "to": 25.0, "generation": 2}
     assert [event["type"] for event in await told(proxy)] == ["routes.reloaded", "route.shifted"]
-    (line,) = [line for line in proxy.events("event") if line["type"] == "route.shifted"]
+    (line,) = await proxy.until(lambda: [line for line in proxy.events("event") if line["type"] == "route.shifted"])
     assert (line["id"], line["data"]) == (shift["id"], shift["data"])
     await proxy.until(lambda: len(hook.got) == 2)
     assert [json.loads(body) for _, body in hook.got][1] == shift

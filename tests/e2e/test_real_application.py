@@ -20,10 +20,10 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from strangler.demo.children import free_ports
+from tests.needs import require
 from tests.wire import proxies
-from tests.wire.proxies import free_port, strangler
-
-pytestmark = pytest.mark.skipif(which("curl") is None, reason="curl is not installed")
+from tests.wire.proxies import strangler
 
 _CONFIG = """
 version: 1
@@ -51,9 +51,14 @@ class Answers:
     proxied: int
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _needs_curl() -> None:
+    require("" if which("curl") else "curl")
+
+
 @pytest.fixture(scope="module")
 def httpbin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
-    port = free_port()
+    (port,) = free_ports(1)
     folder = tmp_path_factory.mktemp("httpbin")
     command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "-k", "gthread", "--threads", "4"]
     command += ["--keep-alive", "5", "--no-control-socket", "httpbin:app"]

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from shutil import which
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,6 +24,7 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.e2e.browsing import find_chromium
 from tests.e2e.monolith import PASSWORD, USER, Monolith, monolith
 from tests.wire import proxies
 
@@ -63,7 +63,6 @@ _BROWSER_OPTIONS = (
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _LATER = {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}
 _CLIENTS = 3
-_CHROMIUM, _DRIVER = which("chromium"), which("chromedriver")
 
 
 @dataclass(slots=True)
@@ -403,16 +402,13 @@ class Browser:
 
 @pytest.fixture
 def browser(site: Site, tmp_path: Path) -> Iterator[Browser]:
-    if _CHROMIUM is None or _DRIVER is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium and chromium-driver are not installed")
-        pytest.skip("chromium and chromium-driver are not installed")
+    chromium, driver_program = find_chromium()
     options = ChromeOptions()
-    options.binary_location = _CHROMIUM
+    options.binary_location = chromium
     for option in (*_BROWSER_OPTIONS, f"--user-data-dir={tmp_path / 'profile'}"):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options, service=ChromeService(_DRIVER))
+    driver = Chrome(options=options, service=ChromeService(driver_program))
     try:
         driver.set_page_load_timeout(20)
         yield Browser(driver, site.proxy)

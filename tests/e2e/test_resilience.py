@@ -327,7 +327,7 @@ async def test_checks_take_an_endpoint_out_and_bring_it_back(
 
         await proxy.until(lambda: state("unhealthy"))
         assert await seen() == {b"one"}
-        (change,) = proxy.events("health.changed")
+        (change,) = await proxy.told("health.changed")
         assert (change["process"], change["healthy"], change["reason"]) == (
             "control",
             False,

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from strangler.control.entrance import MAX_CONNECTIONS
+from strangler.demo.children import free_ports
 from strangler.wire.parse import MAX_PASSES
 from tests.e2e.serving import LegacyState, Proxy, legacy
-from tests.wire.proxies import free_port
 
 TOKEN = "s3cret-token-of-the-test"
 
@@ -63,7 +63,7 @@ async def test_connections_held_open_at_admin_shut_nobody_out(proxy: Proxy) -> N
 
 async def test_a_request_that_comes_round_again_and_again_is_ended(tmp_path: Path) -> None:
     """routes.yaml may not name the proxy itself, but a load balancer between hides the circle."""
-    port = free_port()
+    (port,) = free_ports(1)
     server = await asyncio.start_server(lambda r, w: _relay(r, w, port), "127.0.0.1", 0)
     async with server:
         proxy = Proxy(tmp_path, server.sockets[0].getsockname()[1])

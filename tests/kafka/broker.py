@@ -1,7 +1,6 @@
 """An Apache Kafka broker on loopback: one node that is broker and controller (KRaft), killed and started at will."""
 
 import base64
-import os
 import shutil
 import socket
 import subprocess
@@ -9,7 +8,8 @@ import time
 import uuid
 from pathlib import Path
 
-import pytest
+from strangler.demo.children import free_ports
+from tests.needs import require
 
 JARS = Path(__file__).parent / "target" / "jars"
 FETCH = "mvn -q -f tests/kafka/pom.xml dependency:copy-dependencies"
@@ -35,14 +35,8 @@ group.initial.rebalance.delay.ms=0
 
 
 def require_jars() -> None:
-    """Skip where the broker was not fetched; in CI, which fetches it, that is a failure."""
-    missing = [name for name, is_there in (("java", shutil.which("java")), (FETCH, any(JARS.glob("*.jar"))))
-               if not is_there]  # fmt: skip
-    if not missing:
-        return
-    if os.environ.get("CI"):
-        pytest.fail(f"no Kafka broker to test against: {missing}")
-    pytest.skip(f"needs a Kafka broker: {missing}")
+    java = "" if shutil.which("java") else "java (Debian: default-jre-headless) "
+    require(java + ("" if any(JARS.glob("*.jar")) else f"a Kafka broker: {FETCH}"))
 
 
 class Broker:
@@ -52,7 +46,7 @@ class Broker:
         self._folder = folder
         self._config = folder / "server.properties"
         self._process: subprocess.Popen[bytes] | None = None
-        self.port, controller = _free_ports(2)
+        self.port, controller = free_ports(2)
         self._config.write_text(_PROPERTIES.format(port=self.port, controller=controller, folder=folder))
         identifier = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         self._java("kafka.tools.StorageTool", "format", "-t", identifier, "-c", str(self._config)).wait(START_S)
@@ -81,14 +75,3 @@ class Broker:
     def _java(self, *arguments: str) -> "subprocess.Popen[bytes]":
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen([*_JAVA, *arguments], cwd=self._folder, stdout=log, stderr=log)
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -6,6 +6,7 @@ from shutil import which
 import pytest
 import pytest_asyncio
 
+from tests.needs import require
 from tests.wire import proxies
 from tests.wire.proxies import Proxy
 from tests.wire.scripted import ScriptedUpstream
@@ -69,15 +70,13 @@ def ours_trusting(raw_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempP
 
 @pytest.fixture(scope="session")
 def nginx(raw_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    if which("nginx") is None:
-        pytest.skip("nginx is not installed")
+    require("" if which("nginx") else "nginx")
     with proxies.nginx(raw_upstream.port, tmp_path_factory.mktemp("nginx")) as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="session")
 def haproxy(raw_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    if which("haproxy") is None:
-        pytest.skip("haproxy is not installed")
+    require("" if which("haproxy") else "haproxy")
     with proxies.haproxy(raw_upstream.port, tmp_path_factory.mktemp("haproxy")) as proxy:
         yield proxy

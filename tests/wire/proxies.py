@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
+from strangler.demo.children import free_ports
+
 START_TIMEOUT_S = 8.0
 
 
@@ -29,19 +31,12 @@ class Proxy:
         return self.name == "strangler"
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def strangler(config: str, folder: Path) -> Iterator[Proxy]:
     """`strangler serve` with a routes.yaml in which `{port}`, `{admin}` and `{state}` are filled in."""
-    port = free_port()
+    port, admin = free_ports(2)
     file = folder / "routes.yaml"
-    file.write_text(config.format(port=port, admin=free_port(), state=folder / "state"))
+    file.write_text(config.format(port=port, admin=admin, state=folder / "state"))
     command = [sys.executable, "-m", "strangler", "serve", "-c", str(file)]
     with running("strangler", command, port, folder) as proxy:
         yield proxy
@@ -50,7 +45,7 @@ def strangler(config: str, folder: Path) -> Iterator[Proxy]:
 @contextlib.contextmanager
 def nginx(upstream_port: int, folder: Path) -> Iterator[Proxy]:
     """As transparent as nginx can be made."""
-    port = free_port()
+    (port,) = free_ports(1)
     file = folder / "nginx.conf"
     file.write_text(_NGINX.format(port=port, upstream=upstream_port, folder=folder))
     command = [which("nginx") or "nginx", "-c", str(file), "-e", str(folder / "error.log"), "-p", str(folder)]
@@ -60,7 +55,7 @@ def nginx(upstream_port: int, folder: Path) -> Iterator[Proxy]:
 
 @contextlib.contextmanager
 def haproxy(upstream_port: int, folder: Path) -> Iterator[Proxy]:
-    port = free_port()
+    (port,) = free_ports(1)
     file = folder / "haproxy.cfg"
     file.write_text(_HAPROXY.format(port=port, upstream=upstream_port))
     with running("haproxy", [which("haproxy") or "haproxy", "-db", "-f", str(file)], port, folder) as proxy:
@@ -70,7 +65,7 @@ def haproxy(upstream_port: int, folder: Path) -> Iterator[Proxy]:
 @contextlib.contextmanager
 def envoy(upstream_port: int, folder: Path) -> Iterator[Proxy]:
     """With its defaults, but for HTTP/1.0, which the others speak too."""
-    port = free_port()
+    (port,) = free_ports(1)
     file = folder / "envoy.yaml"
     file.write_text(_ENVOY.format(port=port, upstream=upstream_port))
     options = ("--concurrency", "1", "-l", "error", "--disable-hot-restart")

@@ -5,7 +5,6 @@ What ours forwards although two of the three refuse it stands in a table of docs
 
 import asyncio
 import contextlib
-import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from shutil import which
 import pytest
 import pytest_asyncio
 
+from tests.needs import require
 from tests.wire import proxies
 from tests.wire.conftest import STANDARD
 from tests.wire.corpus import CORPUS
@@ -57,13 +57,8 @@ def justified() -> dict[str, str]:
 
 
 def require_peers() -> None:
-    """Skip where a peer is not installed; in CI, which installs them, that is a failure."""
     binaries = {"nginx": which("nginx"), "haproxy": which("haproxy"), "envoy": proxies.envoy_binary()}
-    missing = [name for name, binary in binaries.items() if binary is None]
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"nothing to compare with: {missing}")
-    if missing:
-        pytest.skip(f"needs {missing}")
+    require(", ".join(name for name, binary in binaries.items() if binary is None))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -4,7 +4,7 @@ import struct
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strangler.core.fence import FenceMark
@@ -50,6 +50,7 @@ MESSAGES: list[ToControl] = [
 STREAM = b"".join(map(encode_frame, MESSAGES))
 
 INT64 = st.integers(-(2**63), 2**64 - 1)
+st.register_type_strategy(int, INT64)  # beyond 64 bits nothing is sent: routes.yaml refuses such sizes
 
 
 def reader() -> FrameReader[ToControl]:
@@ -59,10 +60,7 @@ def reader() -> FrameReader[ToControl]:
 @given(st.from_type(Settings))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_any_settings_survive_the_way_to_a_worker(value: Settings) -> None:
-    try:
-        encoded = encode_settings(value)
-    except OverflowError:  # beyond 64 bits: routes.yaml refuses such sizes
-        reject()
+    encoded = encode_settings(value)
     decoded = decode_settings(encoded)
     assert encode_settings(decoded) == encoded  # not `decoded == value`: NaN is not itself
     assert type(decoded.listen) is Address

@@ -60,6 +60,7 @@ def _stored(legacy: Any, candidate: Any, name: str, secret: str, rules: list[str
             Redactor.of(KEY, ["header:x-tenant", *rules]),
         )
         with closing(sqlite3.connect(folder / "strangler.db")) as connection, connection:
+            connection.execute("PRAGMA synchronous = OFF")  # nothing here has to survive
             connection.executescript(SCHEMA)
             store_findings(connection, index, [finding], NOON)
         Journal(folder).append([finding.line] if finding.line else [])

@@ -1,0 +1,14 @@
+"""What the system has to bring: where it does not, a test is skipped, and in CI, which installs it, the test fails."""
+
+import os
+
+import pytest
+
+
+def require(missing: str) -> None:
+    """End the test if `missing` names anything: what is not there, and how to get it."""
+    if not missing:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(f"missing in CI: {missing}")
+    pytest.skip(f"missing: {missing}")
