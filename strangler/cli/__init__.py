@@ -1,7 +1,10 @@
 """The `strangler` command. Each subcommand lives in a file of its own and is imported only when it is called."""
 
 import platform
+import sys
+from errno import EFBIG, EIO, ENOSPC
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -27,6 +30,10 @@ _HOT_PATH = "compiled" if is_compiled() else "not compiled"
 _VERSION = f"%(prog)s %(version)s (hot path {_HOT_PATH}), Python {platform.python_version()}"
 
 
+_CANNOT_BE_WRITTEN = frozenset({EFBIG, EIO, ENOSPC})
+"""What standard output may answer. (A pipe that was closed is click's matter: no word, exit code 1.)"""
+
+
 class _LazyGroup(click.Group):
     """A group that imports a subcommand's module on first use: `strangler check` need not load the proxy."""
 
@@ -39,6 +46,15 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"strangler.cli.{module}").command
         return command
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            if error.errno not in _CANNOT_BE_WRITTEN:
+                raise
+            sys.stderr.write(f"Error: the output cannot be written: {error.strerror}\n")
+            sys.exit(1)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

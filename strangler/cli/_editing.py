@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from strangler.cli._config import failed
 from strangler.config.document import MAX_BYTES
 from strangler.config.edit import Edit, EditError
 from strangler.config.replace import ChangedMeanwhileError, replace_content
 
-BAD_INPUT = 2
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -46,12 +46,6 @@ def write_file(config: Path, before: bytes, edit: Edit) -> None:
         raise failed(f"{config}: nothing was changed: {error.strerror}; edit the file by hand") from None
     except ChangedMeanwhileError:
         raise failed(f"{config}: nothing was changed: somebody else is editing the file; try again") from None
-
-
-def failed(message: str) -> SystemExit:
-    """What to raise: the message is told, and the exit code says bad input."""
-    click.echo(message, err=True)
-    return SystemExit(BAD_INPUT)
 
 
 def diff_of(config: Path, edit: Edit) -> str:

@@ -1,6 +1,5 @@
 """Where commands find what shadows have shown: at the running proxy, else in the state folder."""
 
-import os
 import socket
 import sqlite3
 import time
@@ -14,14 +13,13 @@ from urllib.parse import quote, urlencode
 import click
 
 from strangler.cli._admin import Admin, find_admin
-from strangler.config.load import load
+from strangler.cli._config import settings_of
 from strangler.control.folder import read_running
 from strangler.control.shadow import questions, reading
 from strangler.control.shadow.evidence import SCHEMA, set_state, write_audit
 from strangler.control.shadow.reading import Filters, NoEvidenceError
 from strangler.core.settings import Settings
 
-BAD_INPUT = 2
 _T = TypeVar("_T")
 
 
@@ -54,18 +52,8 @@ def find_evidence(config: Path, admin_url: str | None) -> Evidence:
         return _Live(find_admin(config, admin_url))
     running = read_running(Path(settings.state))
     if running is not None and _listens(running.admin):
-        return _Live(Admin(running.admin, settings.admin.token))
+        return _Live(Admin(f"http://{running.admin}", settings.admin.token))
     return _Stored(Path(settings.state), settings)
-
-
-def settings_of(config: Path) -> Settings:
-    """Of a file that must be right: its rules say what is accepted. Ends the program with its problems."""
-    loaded = load(config, os.environ)
-    if loaded.settings is None:
-        for problem in loaded.problems:
-            click.echo(str(problem), err=True)
-        raise SystemExit(BAD_INPUT)
-    return loaded.settings
 
 
 def _listens(authority: str) -> bool:

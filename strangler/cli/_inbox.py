@@ -11,23 +11,46 @@ from rich.table import Table
 SEVERITY_STYLES = {"breaking": "bold red", "risky": "yellow", "additive": "cyan", "value": "blue"}
 STATE_STYLES = {"new": "bold", "regressed": "bold red", "known": "", "accepted": "dim", "fixed": "dim"}
 SHORT_ID = 8
+_ROOM_FOR_ALL = 130
+"""Columns of a terminal."""
 
 
-def table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Gravest first, as they come."""
+def table(rows: Iterable[Mapping[str, Any]], width: int) -> Table:
+    """Gravest first, as they come. On a narrow terminal a row has its place below its endpoint, and no times."""
+    is_narrow = width < _ROOM_FOR_ALL
     made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("id", "severity", "state", "route", "endpoint", "where", "kind"):
+    for name in ("id", "severity", "state"):
+        made.add_column(name, no_wrap=True)
+    for name in ("route", "endpoint, where") if is_narrow else ("route", "endpoint", "where", "kind"):
         made.add_column(name, overflow="fold")
-    made.add_column("count", justify="right")
-    made.add_column("share", justify="right")
-    for name in ("first seen", "last seen", "owner"):
-        made.add_column(name, overflow="fold")
+    made.add_column("count", justify="right", no_wrap=True)
+    made.add_column("share", justify="right", no_wrap=True)
+    if not is_narrow:
+        for name in ("first seen", "last seen", "owner"):
+            made.add_column(name, overflow="fold")
     for row in rows:
-        made.add_row(*_cells(row))
+        made.add_row(*(_few_cells(row) if is_narrow else _cells(row)))
     return made
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        *_named(row),
+        escape(row["endpoint"]),
+        escape(where(row)),
+        row["kind"],
+        *_figures(row),
+        moment(row["first_seen"]),
+        moment(row["last_seen"]),
+        escape(row["owner"] or ""),
+    )
+
+
+def _few_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*_named(row), f"{escape(row['endpoint'])}\n{escape(where(row))} {row['kind']}", *_figures(row))
+
+
+def _named(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
     severity, state = row["severity"], row["state"]
     style = STATE_STYLES.get(state, "")
     return (
@@ -35,15 +58,11 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         f"[{SEVERITY_STYLES[severity]}]{severity}[/]",
         (f"[{style}]{state}[/]" if style else state) + (" [dim](noise)[/]" if row["is_noise"] else ""),
         escape(row["route"]),
-        escape(row["endpoint"]),
-        escape(where(row)),
-        row["kind"],
-        f"{row['count']:,}",
-        share(row["share"]),
-        moment(row["first_seen"]),
-        moment(row["last_seen"]),
-        escape(row["owner"] or ""),
     )
+
+
+def _figures(row: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{row['count']:,}", share(row["share"])
 
 
 def where(row: Mapping[str, Any]) -> str:

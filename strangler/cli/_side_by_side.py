@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from strangler.control.shadow.sides import Row, sides
 
 
-def side_by_side(sample: Mapping[str, Any]) -> RenderableType:
+def side_by_side(sample: Mapping[str, Any]) -> Table:
     """Status, headers and body of both answers."""
     made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0), expand=True)
     made.add_column(f"legacy{_took(sample['legacy'])}", ratio=1, overflow="fold")
@@ -20,7 +19,7 @@ def side_by_side(sample: Mapping[str, Any]) -> RenderableType:
     for row in (*head, Row("", "", ""), *body):
         left, right = ("red", "green") if row.mark else ("dim", "dim")
         made.add_row(Text(row.legacy, style=left), row.mark, Text(row.candidate, style=right))
-    return Group(made)
+    return made
 
 
 def _took(answer: Mapping[str, Any]) -> str:

@@ -16,7 +16,8 @@ def notices(status: Status) -> list[str]:
     switch, config = status["kill_switch"], status["config"]
     lines = []
     if switch["on"]:
-        lines.append(f"[bold red]kill switch ON[/] since {switch['since']}: {escape(switch['reason'])}")
+        reason = f": {escape(switch['reason'])}" if switch["reason"] else ""
+        lines.append(f"[bold red]kill switch ON[/] since {switch['since']}{reason}")
     if status["is_draining"]:
         lines.append("[bold yellow]draining[/]: no new connections are taken")
     if config["problems"]:
@@ -123,9 +124,12 @@ def _in_flight(upstream: dict[str, Any]) -> str:
 
 
 def table(*columns: str) -> Table:
-    """A column whose title ends with `>` holds figures."""
+    """A column whose title ends with `>` holds figures: these stay whole where the terminal is narrow."""
     made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         title = column.rstrip(">")
-        made.add_column(title, justify="right" if title != column else "left", overflow="fold")
+        if title != column:
+            made.add_column(title, justify="right", no_wrap=True)
+        else:
+            made.add_column(title, overflow="fold")
     return made

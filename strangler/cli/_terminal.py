@@ -1,5 +1,6 @@
 """What came from traffic must not steer the terminal of who reads it."""
 
+import os
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+_PIPE_WIDTH = 1000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """All but tab and line feed: C0 and C1 controls, separators, and marks that turn the direction of what follows."""
 
@@ -33,5 +35,8 @@ class _Terminal(Console):
 
 
 def console(**options: Any) -> Console:
-    """Where commands print for people. `options` are rich's."""
-    return _Terminal(highlight=False, **options)
+    """Where commands print for people. `options` are rich's. Without a terminal no line is folded, as grep wants it."""
+    made = _Terminal(highlight=False, **options)
+    if not made.is_terminal and "COLUMNS" not in os.environ and "width" not in options:
+        made.width = _PIPE_WIDTH
+    return made

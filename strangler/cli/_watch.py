@@ -96,7 +96,7 @@ def _live_routes(status: Status, room: int) -> list[RenderableType]:
     shown = routes if len(routes) <= room else sorted(routes, key=_rate, reverse=True)[:room]
     made = table("route", "candidate", "percent>", "share>", *_ARM_COLUMNS, *_ARM_COLUMNS)
     for column, arm in ((4, "legacy"), (7, "candidate")):
-        made.columns[column].header = f"{arm} req/s"
+        made.columns[column].header = f"{arm}\nreq/s"
     for route in shown:
         _add(made, route)
     made.add_row("[dim]no route[/]", "", "", "", *_figures(status["unrouted"]["recent"]["legacy"]))

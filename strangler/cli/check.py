@@ -7,21 +7,17 @@ from pathlib import Path
 
 import click
 
+from strangler.cli._config import BAD_INPUT, config_option
 from strangler.config.load import Loaded, load
-
-_BAD_INPUT = 2
 
 
 @click.command()
-@click.option(
-    "-c", "--config", type=click.Path(path_type=Path), default="routes.yaml", show_default=True, help="The routes."
-)
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 def command(config: Path, as_json: bool) -> None:
-    """Say all that is wrong with routes.yaml, each with its line and column.
+    """Say all that is wrong with routes.yaml, and where.
 
-    Problems go to standard error and end with exit code 2. Warnings and keys that do nothing yet are named, and the
-    exit code is 0.
+    Problems and warnings go to standard error. Problems end with exit code 2; warnings alone with 0.
     """
     loaded = load(config, os.environ)
     if as_json:
@@ -29,14 +25,12 @@ def command(config: Path, as_json: bool) -> None:
     else:
         _tell(config, loaded)
     if loaded.settings is None:
-        raise SystemExit(_BAD_INPUT)
+        raise SystemExit(BAD_INPUT)
 
 
 def _tell(config: Path, loaded: Loaded) -> None:
     for problem in sorted((*loaded.problems, *loaded.warnings), key=lambda each: each.order):
         click.echo(str(problem), err=True)
-    if loaded.inactive:
-        click.echo(f"{config}: not active yet: {', '.join(loaded.inactive)}", err=True)
     click.echo(f"{config}: {_summary(loaded)}", err=loaded.settings is None)
 
 
@@ -61,5 +55,4 @@ def _as_data(config: Path, loaded: Loaded) -> dict[str, object]:
         "routes": None if settings is None else len(settings.routes),
         "problems": [asdict(problem) for problem in loaded.problems],
         "warnings": [asdict(problem) for problem in loaded.warnings],
-        "inactive": list(loaded.inactive),
     }

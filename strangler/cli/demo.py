@@ -7,30 +7,19 @@ from pathlib import Path
 
 import click
 
-from strangler.config.scalars import duration
+from strangler.cli._times import Duration
 from strangler.demo.children import ChildDiedError
 from strangler.demo.stage import Asked, perform
 
 
-class _Duration(click.ParamType[float]):
-    """`20s`, `5m`: as routes.yaml writes durations. The value is in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return duration(value, zero=False)
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
-
-
 @click.command()
-@click.option("--duration", "duration_s", type=_Duration(), help="End by itself after this time, e.g. 20s.")
+@click.option("--duration", "duration_s", type=Duration(), help="End by itself after this time, e.g. 20s.")
 @click.option("--keep", is_flag=True, help="Leave the folder with routes, state and logs behind.")
 def command(duration_s: float | None, keep: bool) -> None:
-    """Run a sample shop, a new service for its orders, the proxy in front of both, and visitors."""
+    """Run a sample shop, the proxy in front of it, and visitors.
+
+    A second service is the candidate for the shop's orders. What to try is printed; no routes.yaml is needed.
+    """
     asked = Asked(strangler=_as_typed(), duration_s=duration_s, keep=keep)
     try:
         asyncio.run(perform(asked, say=click.echo))

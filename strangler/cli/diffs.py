@@ -12,35 +12,25 @@ from rich.markup import escape
 
 from strangler.cli import _inbox, _reproduce
 from strangler.cli._admin import admin_option
+from strangler.cli._config import failed, route_of, settings_of
 from strangler.cli._editing import diff_of, edited, read_file, write_file
-from strangler.cli._evidence import BAD_INPUT, Evidence, Review, find_evidence, settings_of
+from strangler.cli._evidence import Evidence, Review, find_evidence
 from strangler.cli._side_by_side import side_by_side
-from strangler.cli._since import Since
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
+from strangler.cli._times import Day, Since
 from strangler.config.edit_accept import add_accept
-from strangler.config.scalars import day
 from strangler.control.shadow.evidence import STATES
-from strangler.control.shadow.questions import route_named
 from strangler.control.shadow.reading import Filters, path_steps
 from strangler.control.shadow.reviews import ReviewError, accept_rule
 from strangler.core.compare import Severity
 from strangler.core.settings import AcceptRule
 
 _FOLLOW_EVERY_S = 1.0
+_WIDEST = 160
+"""Columns that two answers side by side take at most."""
+
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class _Day(click.ParamType[str]):
-    """`2027-01-31`"""
-
-    name = "day"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return day(value)
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 def _where(command: _F) -> _F:
@@ -63,7 +53,7 @@ def _evidence(ctx: click.Context, config: Path | None, admin: str | None) -> Evi
 @click.group(invoke_without_command=True)
 @_where
 @click.option("--route", help="Only this route.")
-@click.option("--severity", type=click.Choice(list(Severity)), help="Only this severity.")
+@click.option("--severity", type=click.Choice([str(severity) for severity in Severity]), help="Only this severity.")
 @click.option("--state", type=click.Choice(STATES), help="Only this state.")
 @click.option("--since", type=Since(), help="Seen since then: 30m, 2h or 2026-11-23.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
@@ -80,10 +70,10 @@ def command(
     as_json: bool,
     follow: bool,
 ) -> None:
-    """Show the differences that shadows have found, gravest first, and review them.
+    """Show and review the differences that shadows have found.
 
-    Each row is one difference: a route, the shape of an endpoint, a place in the answer, a kind. It stays until its
-    cause is gone or somebody accepts it.
+    Gravest first. Each row is one difference: a route, the shape of an endpoint, a place in the answer, a kind. It
+    stays until its cause is gone or somebody accepts it.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -98,11 +88,18 @@ def command(
         return
     console = terminal()
     if found["signatures"]:
-        console.print(_inbox.table(found["signatures"]))
+        console.print(_inbox.table(found["signatures"], console.width))
     else:
+        _knows(route, _config(ctx, config))
         console.print("no differences" if filters == Filters() else "no such differences")
     for note in _notes(found):
         console.print(note, soft_wrap=True)
+
+
+def _knows(route: str | None, config: Path) -> None:
+    """Ends the program if `route` is a slip of the pen."""
+    if route is not None:
+        route_of(config, settings_of(config), route)
 
 
 def _notes(found: dict[str, Any]) -> list[str]:
@@ -136,8 +133,7 @@ def _named(evidence: Evidence, name: str) -> dict[str, Any]:
     """The one signature whose id begins so. Ends the program if there is none."""
     found = evidence.detail(name)
     if found is None:
-        click.echo(f"no difference has the id {name}, or several begin so; see `strangler diffs`", err=True)
-        raise SystemExit(BAD_INPUT)
+        raise failed(f"no difference has the id {name}, or several begin so; see `strangler diffs`")
     return found
 
 
@@ -157,7 +153,7 @@ def show(
     form: str | None,
     as_json: bool,
 ) -> None:
-    """Show one difference: both answers side by side, and the request to ask for them again.
+    """Show both answers side by side, and the request to ask again.
 
     Values that were redacted stand as `redacted:…`; put your own in their place.
     """
@@ -167,8 +163,7 @@ def show(
         return
     samples = row["samples"]
     if number > len(samples):
-        click.echo(f"{row['id']} has {len(samples)} samples", err=True)
-        raise SystemExit(BAD_INPUT)
+        raise failed(f"{row['id']} has {len(samples)} samples, the newest is --sample 1")
     forms = _forms(row, samples[number - 1]["answers"], _config(ctx, config))
     if form is not None:
         click.echo(forms[form], nl=False)
@@ -178,11 +173,7 @@ def show(
 
 def _forms(row: dict[str, Any], answers: dict[str, Any], config: Path) -> dict[str, str]:
     settings = settings_of(config)
-    route = route_named(settings, row["route"])
-    if route is None:
-        click.echo(f"{config} has no route '{row['route']}' any more", err=True)
-        raise SystemExit(BAD_INPUT)
-    request = _reproduce.request_of(answers, route, settings)
+    request = _reproduce.request_of(answers, route_of(config, settings, row["route"]), settings)
     commands = [_reproduce.curl(request, url) for url in (request.legacy, request.candidate)]
     return {
         "curl": "\n".join(commands) + "\n",
@@ -216,7 +207,7 @@ def _tell(row: dict[str, Any], sample: dict[str, Any], number: int, forms: dict[
     for difference in comparison["differences"]:
         console.print(_difference(difference), soft_wrap=True)
     console.print()
-    console.print(side_by_side(answers))
+    console.print(side_by_side(answers), width=min(console.width, _WIDEST))
     console.print("\n[bold]Ask again[/] (--as curl, hurl or pytest prints one of them alone)\n")
     for name, text in forms.items():
         console.print(f"[dim]# {name}[/]")
@@ -235,7 +226,7 @@ def _difference(difference: dict[str, Any]) -> str:
 @click.argument("name", metavar="ID")
 @_where
 @click.option("--why", required=True, help="Why it is allowed; kept in routes.yaml.")
-@click.option("--until", type=_Day(), help="Last day on which it is: 2027-01-31.")
+@click.option("--until", type=Day(), help="Last day on which it is: 2027-01-31.")
 @click.option("--owner", help="Who agreed to it.")
 @click.option("--dry-run", is_flag=True, help="Show the change and leave everything as it is.")
 @click.pass_context
@@ -249,7 +240,10 @@ def accept(
     owner: str | None,
     dry_run: bool,
 ) -> None:
-    """Allow a difference: write an accept rule into routes.yaml, comments kept."""
+    """Allow a difference by an accept rule in routes.yaml.
+
+    The rule is written into the file, comments kept; a file with problems is never written.
+    """
     evidence, file = _evidence(ctx, config, admin), _config(ctx, config)
     row = _named(evidence, name)
     rule = _rule(row, owner, until, why)
@@ -267,8 +261,7 @@ def _rule(row: dict[str, Any], owner: str | None, until: str | None, why: str) -
     try:
         return accept_rule(row, owner, until, why)
     except ReviewError as error:
-        click.echo(f"{error}; see `strangler diffs known`", err=True)
-        raise SystemExit(BAD_INPUT) from None
+        raise failed(f"{error}; see `strangler diffs known`") from None
 
 
 @command.command()
@@ -309,13 +302,12 @@ def _say(ctx: click.Context, config: Path | None, admin: str | None, name: str, 
 @_where
 @click.pass_context
 def propose(ctx: click.Context, route: str, config: Path | None, admin: str | None) -> None:
-    """Propose accept rules for what legacy differs from itself in, as a part of routes.yaml.
+    """Propose accept rules for what legacy differs from itself in.
 
-    Nothing is changed: judge each rule, and copy those that are right.
+    They are printed as a part of routes.yaml. Nothing is changed: judge each rule, and copy those that are right.
     """
-    if route_named(settings_of(_config(ctx, config)), route) is None:
-        click.echo(f"{_config(ctx, config)} has no route '{route}'", err=True)
-        raise SystemExit(BAD_INPUT)
+    file = _config(ctx, config)
+    route_of(file, settings_of(file), route)
     patch = _evidence(ctx, config, admin).proposal(route)
     if patch is None:
         click.echo(

@@ -2,15 +2,17 @@
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.markup import escape
 
-from strangler.cli._admin import Admin, admin_option, config_option, find_admin
-from strangler.cli._since import Since
+from strangler.cli._admin import Admin, admin_option, find_admin
+from strangler.cli._config import config_option
 from strangler.cli._terminal import console as terminal
+from strangler.cli._times import Since
 
 _FOLLOW_EVERY_S = 0.5
 _PAGE = 500
@@ -34,11 +36,16 @@ _STYLES = {
 @click.option("--follow", is_flag=True, help="Go on with what happens, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as CloudEvents JSON, one a line.")
 def command(config: Path, admin: str | None, since: float, follow: bool, as_json: bool) -> None:
-    """Show what has happened: shifts, reloads, breakers, the kill switch, new differences.
+    """Show what has happened: shifts, reloads, breakers and more.
 
-    Exit status 1 if no proxy runs.
+    Exit code 1 if no proxy runs.
     """
     proxy = find_admin(config, admin)
+    with suppress(KeyboardInterrupt):
+        _show(proxy, since, follow=follow, as_json=as_json)
+
+
+def _show(proxy: Admin, since: float, *, follow: bool, as_json: bool) -> None:
     console = terminal()
     after = 0
     while True:

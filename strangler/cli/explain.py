@@ -1,19 +1,16 @@
 """`strangler explain`: where would this request go, and why? Offline: only routes.yaml is read."""
 
 import json
-import os
+from ipaddress import ip_address
 from pathlib import Path
 
 import click
 
-from strangler.config.load import load
+from strangler.cli._config import config_option, settings_of
 from strangler.core.explain import Explanation, explain
 from strangler.core.plan import Reason
-from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
 from strangler.wire.described import DescriptionError, described_head
-
-_BAD_INPUT = 2
 
 
 class _Header(click.ParamType[tuple[str, str]]):
@@ -32,14 +29,26 @@ class _Header(click.ParamType[tuple[str, str]]):
         return name, text
 
 
+class _IpAddress(click.ParamType[str]):
+    """IPv4 or IPv6."""
+
+    name = "address"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return str(ip_address(value))
+        except ValueError:
+            self.fail(f"{value!r} is no IP address; write it as 203.0.113.9 or 2001:db8::9", param, ctx)
+
+
 @click.command()
 @click.argument("method")
 @click.argument("url")
 @click.option("-H", "--header", "headers", type=_Header(), multiple=True, help="A header of the request; repeatable.")
-@click.option("--client", "client_ip", default="127.0.0.1", show_default=True, help="The client's address.")
 @click.option(
-    "-c", "--config", type=click.Path(path_type=Path), default="routes.yaml", show_default=True, help="The routes."
+    "--client", "client_ip", type=_IpAddress(), default="127.0.0.1", show_default=True, help="The client's address."
 )
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(
     method: str, url: str, headers: tuple[tuple[str, str], ...], client_ip: str, config: Path, as_json: bool
@@ -51,22 +60,13 @@ def command(
     \b
     strangler explain GET '/api/orders/7?x=1' -H 'X-User-Id: 9'
     """
-    snapshot = Snapshot(_settings(config), 0)
+    snapshot = Snapshot(settings_of(config), 0)
     try:
         head = described_head(method, url, headers, client_ip)
     except DescriptionError as error:
         raise click.UsageError(str(error)) from None
     answer = explain(snapshot, head)
     click.echo(json.dumps(answer, ensure_ascii=False) if as_json else _lines(answer))
-
-
-def _settings(config: Path) -> Settings:
-    loaded = load(config, os.environ)
-    if loaded.settings is None:
-        for problem in loaded.problems:
-            click.echo(str(problem), err=True)
-        raise SystemExit(_BAD_INPUT)
-    return loaded.settings
 
 
 def _lines(answer: Explanation) -> str:

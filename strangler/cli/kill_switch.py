@@ -5,7 +5,8 @@ from typing import Literal
 
 import click
 
-from strangler.cli._admin import admin_option, config_option, find_admin
+from strangler.cli._admin import admin_option, find_admin
+from strangler.cli._config import config_option
 
 
 @click.command()

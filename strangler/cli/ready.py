@@ -7,8 +7,9 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from strangler.cli._admin import admin_option, config_option
-from strangler.cli._evidence import BAD_INPUT, find_evidence
+from strangler.cli._admin import admin_option
+from strangler.cli._config import config_option, failed, route_of, settings_of
+from strangler.cli._evidence import find_evidence
 from strangler.cli._terminal import console as terminal
 
 _STYLES = {"ready": "bold green", "not ready": "bold red", "not enough evidence": "bold yellow"}
@@ -21,14 +22,15 @@ _SOME = 12
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict and what it rests on as JSON.")
 def command(route: str, config: Path, admin: str | None, as_json: bool) -> None:
-    """Say whether the candidate of ROUTE answers as legacy does, by the gate of the route.
+    """Say whether a route is ready to be cut over, and why not.
 
-    Exit status 0: ready. 1: not ready, or not enough evidence; the reasons are told.
+    It is, if its candidate answers as legacy does, by the `gate` of the route. Exit code 0: ready. 1: not ready, or
+    not enough evidence; the reasons are told.
     """
+    route_of(config, settings_of(config), route)
     found = find_evidence(config, admin).ready(route)
     if found is None:
-        click.echo(f"{config} has no route '{route}'", err=True)
-        raise SystemExit(BAD_INPUT)
+        raise failed(f"the running proxy has no route '{route}' yet; see `strangler status`")
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:

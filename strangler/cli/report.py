@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from strangler.cli._admin import admin_option, config_option
+from strangler.cli._admin import admin_option
+from strangler.cli._config import config_option
 from strangler.cli._evidence import find_evidence
 from strangler.cli._page import page
 
@@ -20,7 +21,7 @@ _MISSING = "the pictures need matplotlib; install it with: pip install 'strangle
 @config_option
 @admin_option
 def command(output: Path, config: Path, admin: str | None) -> None:
-    """Write a self-contained HTML page for a cutover meeting.
+    """Write one self-contained page for a cutover meeting.
 
     Per route: the verdict and its reasons, what pairs came to over time, how fast both arms are, the gravest
     differences with examples, accept rules, and what was done by force.

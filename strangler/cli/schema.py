@@ -9,7 +9,9 @@ from strangler.config.json_schema import json_schema
 
 @click.command()
 def command() -> None:
-    """Print the JSON Schema of routes.yaml, by which editors complete and check it.
+    """Print the JSON Schema of routes.yaml, for editors.
+
+    By it they complete and check what you write.
 
     \b
     strangler schema > routes.schema.json

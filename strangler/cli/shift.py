@@ -11,7 +11,8 @@ import click
 
 from strangler.cli import ready
 from strangler.cli._admin import admin_option
-from strangler.cli._editing import diff_of, edited, failed, read_file, write_file
+from strangler.cli._config import config_option, failed
+from strangler.cli._editing import diff_of, edited, read_file, write_file
 from strangler.cli._evidence import Evidence, find_evidence
 from strangler.cli._terminal import console as terminal
 from strangler.config.edit import Edit, has_gate, route_names, set_percent
@@ -43,9 +44,7 @@ def _known_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -
 @click.command()
 @click.argument("route", shell_complete=_known_routes)
 @click.argument("percent", type=_Percent())
-@click.option(
-    "-c", "--config", type=click.Path(path_type=Path), default="routes.yaml", show_default=True, help="The routes."
-)
+@config_option
 @admin_option
 @click.option("--dry-run", is_flag=True, help="Show the change and leave the file as it is.")
 @click.option("--force", is_flag=True, help="Shift even if the route's gate is not met; needs --why.")

@@ -4,7 +4,7 @@ The parser says where the value stands, and the text is cut there. Nothing is du
 and layout cannot change. What comes out is read again before anyone gets to see it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from strangler.config import document
@@ -69,11 +69,15 @@ def route_table(read: Document, text: str, name: str, environ: Mapping[str, str]
     loaded = parse(text, read.name, environ)
     if loaded.problems:
         raise EditError("nothing was changed, because the file has problems", loaded)
-    names = [known for known, _ in tables]
+    raise EditError(unknown_route(name, [known for known, _ in tables]))
+
+
+def unknown_route(name: str, names: Sequence[str]) -> str:
+    """What to say of a name that no route of the file has."""
     way_out = did_you_mean(name, names) or (
         f"the file has {', '.join(names[:10])}" if names else "the file has no routes"
     )
-    raise EditError(f"unknown route '{name}'; {way_out}")
+    return f"unknown route '{name}'; {way_out}"
 
 
 def _tables(read: Document) -> list[tuple[str, Table]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from strangler.config import document, rules
 from strangler.config.build import build
-from strangler.config.inactive import inactive_keys
 from strangler.config.problem import Problem
 from strangler.config.validate import validate
 from strangler.core.settings import Settings
@@ -17,13 +16,11 @@ from strangler.core.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What came of a file. `settings` is None if there are problems; warnings and inactive keys do no harm."""
+    """What came of a file. `settings` is None if there are problems; warnings do no harm."""
 
     settings: Settings | None
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...] = ()
-    inactive: tuple[str, ...] = ()
-    """Keys that were written and do nothing yet: `routes[].gate`."""
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
@@ -58,9 +55,7 @@ def _parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date
         warnings = [problem for problem in found if problem.severity == "warning"]
     ordered = tuple(sorted(set(problems), key=lambda problem: problem.order))
     settings = build(file) if file is not None and not ordered else None
-    return Loaded(
-        settings, ordered, tuple(sorted(set(warnings), key=lambda problem: problem.order)), inactive_keys(read)
-    )
+    return Loaded(settings, ordered, tuple(sorted(set(warnings), key=lambda problem: problem.order)))
 
 
 @contextmanager

@@ -36,7 +36,6 @@ class InForce:
     since: str
     problems: tuple[str, ...] = ()  # of the latest file; not empty: it was rejected
     warnings: tuple[str, ...] = ()
-    inactive: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()  # keys that the file has changed and that only a restart changes
 
 
@@ -134,7 +133,6 @@ class ReloadState:
             generation=before.generation + is_new,
             since=utc_now() if is_new else before.since,
             warnings=tuple(map(str, loaded.warnings)),
-            inactive=loaded.inactive,
             needs_restart=needs_restart(self.first, settings),
         )
         self._tell(before)
@@ -150,8 +148,6 @@ class ReloadState:
         for warning in now.warnings:
             if warning not in before.warnings:
                 log.warning("routes.warning", warning=warning)
-        if now.inactive and now.inactive != before.inactive:
-            log.warning("routes.inactive", keys=now.inactive)
         if now.needs_restart and now.needs_restart != before.needs_restart:
             log.warning("routes.needs_restart", keys=now.needs_restart)
 

@@ -45,7 +45,6 @@ def status(
             "since": in_force.since,
             "problems": list(in_force.problems),
             "warnings": list(in_force.warnings),
-            "inactive": list(in_force.inactive),
             "needs_restart": list(in_force.needs_restart),
         },
         "kill_switch": {"on": kill_switch.on, "reason": kill_switch.reason, "since": kill_switch.since},

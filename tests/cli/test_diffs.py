@@ -83,10 +83,29 @@ class TestInbox:
         assert "50.0%" in lines[1]
         assert "(noise)" in lines[2]
 
+    def test_on_a_narrow_terminal_a_row_has_its_place_below_its_endpoint(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keep(differing())
+        monkeypatch.setenv("COLUMNS", "80")
+        head, first, second, *_ = run("diffs").output.splitlines()
+        assert head.split() == ["id", "severity", "state", "route", "endpoint,", "where", "count", "share"]
+        assert "GET /api/orders/{}" in first
+        assert second.split() == ["$.price", "type"]
+
+    def test_in_a_pipe_nothing_is_folded(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        keep(differing())
+        monkeypatch.delenv("COLUMNS")
+        (price,) = [line for line in run("diffs").output.splitlines() if "$.price" in line]
+        assert price.split()[1:7] == ["breaking", "new", "orders", "GET", "/api/orders/{}", "$.price"]
+
     def test_filters_are_kept_to(self, run: Run) -> None:
         keep(differing())
-        assert "$.at" not in run("diffs", "--severity", "breaking").output
-        assert run("diffs", "--route", "other").output == "no such differences\n"
+        breaking = run("diffs", "--severity", "breaking").output
+        assert "$.price" in breaking
+        assert "$.at" not in breaking
+        assert run("diffs", "--state", "fixed").output == "no such differences\n"
+        assert run("diffs", "--route", "other").exit_code == 2
         assert "$.price" in run("diffs", "--since", "1h", "--state", "new").output
         assert run("diffs", "--since", "yesterday").exit_code == 2
 

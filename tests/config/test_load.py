@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from strangler.config import document
-from strangler.config.inactive import INACTIVE, inactive_keys
 from strangler.config.load import load, parse
 from strangler.core import settings as s
 from strangler.core.snapshot import Snapshot
@@ -163,7 +161,7 @@ def test_an_aggregate_leaves_other_methods_to_other_routes_and_to_legacy() -> No
 """
     )
     loaded = read(text)
-    assert [*loaded.problems, *loaded.inactive] == []
+    assert loaded.problems == ()
     assert loaded.settings is not None
     assert [route.match.methods for route in loaded.settings.routes[1:]] == [("GET", "HEAD"), ("POST",), ()]
     table = Snapshot(loaded.settings, 1)
@@ -345,21 +343,6 @@ def test_a_file_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "routes.yaml"
     path.write_text("version: 2")
     assert str(load(path, {}).problems[0]).startswith(f"{path}:1:1: ")
-
-
-def test_keys_that_do_nothing_yet_are_named_if_they_are_written() -> None:
-    registry = ("events", "upstreams.*.retry", "routes[].gate", "routes[].compare.accept")
-    read_back = document.read(LITTLE, "f", {})
-    assert inactive_keys(read_back, registry) == ("routes[].compare.accept",)
-    with_retry = LITTLE.replace("health: {}", "health: {}, retry: off") + "events:\n"
-    assert inactive_keys(document.read(with_retry, "f", {}), registry) == (
-        "events", "upstreams.*.retry", "routes[].compare.accept",
-    )  # fmt: skip
-
-
-def test_the_registry_names_only_keys_that_exist() -> None:
-    found = inactive_keys(document.read(EVERYTHING, "f", {}))
-    assert set(found) == set(INACTIVE)
 
 
 def test_the_settings_make_a_snapshot() -> None:

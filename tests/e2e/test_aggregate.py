@@ -96,7 +96,7 @@ def test_the_example_of_the_docs_is_accepted() -> None:
     yaml = page.split("```yaml\n")[1].split("```")[0]
     upstreams = "".join(f"  {name}: {{url: 'http://{name}.internal'}}\n" for name in ("legacy", "orders", "payments"))
     loaded = parse(f"version: 1\nupstreams:\n{upstreams}{yaml}", "docs", {})
-    assert [*loaded.problems, *loaded.inactive, *loaded.warnings] == []
+    assert [*loaded.problems, *loaded.warnings] == []
 
 
 async def test_it_is_served_and_told(tmp_path: Path) -> None:

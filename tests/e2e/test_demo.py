@@ -219,6 +219,6 @@ def test_its_routes_load_without_a_problem(tmp_path: Path) -> None:
     file = tmp_path / "routes.yaml"
     file.write_text(routes_yaml(Ports(1000, 1001, 1002, 1003), str(tmp_path / "state")))
     loaded = load(file, {})
-    assert (loaded.problems, loaded.warnings, loaded.inactive) == ((), (), ())
+    assert (loaded.problems, loaded.warnings) == ((), ())
     assert loaded.settings is not None
     assert [route.split.percent for route in loaded.settings.routes] == [25]

@@ -319,7 +319,6 @@ async def test_a_bad_file_changes_nothing_and_is_told_everywhere_until_it_is_goo
         "since": "",
         "problems": [],
         "warnings": [],
-        "inactive": [],
         "needs_restart": [],
     }
 

@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 
 from strangler.cli import main
-from strangler.config.inactive import INACTIVE
 from strangler.config.load import load
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +53,7 @@ def test_its_two_commands_are_single_lines_that_need_nothing() -> None:
 
 def test_its_routes_load_without_a_problem(routes: Path) -> None:
     loaded = load(routes, {})
-    assert (loaded.problems, loaded.warnings, loaded.inactive) == ((), (), ())
+    assert (loaded.problems, loaded.warnings) == ((), ())
 
 
 def test_its_sessions_print_what_it_shows(routes: Path) -> None:
@@ -85,12 +84,6 @@ def test_a_command_of_the_table_has_help(name: str) -> None:
     result = CliRunner().invoke(main, [name, "--help"])
     assert result.exit_code == 0
     assert result.output.startswith("Usage:")
-
-
-def test_it_owns_up_to_every_key_that_does_nothing_yet() -> None:
-    section = README.partition("\n## What is not there yet\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| (`.+`) \|", section, re.MULTILINE)
-    assert sorted(re.findall(r"`(.+?)`", " ".join(rows))) == sorted(INACTIVE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -45,7 +45,7 @@ def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connec
     proxy has looked over. Raises NoEvidenceError."""
     path = folder / NAME
     if not path.exists():
-        raise NoEvidenceError(f"nothing has been compared yet: there is no {path}")
+        raise NoEvidenceError(f"nothing has been compared yet: there is no {path}; a route with `shadow` fills it")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)) as connection:
             connection.execute("PRAGMA cell_size_check = ON")

@@ -1,0 +1,41 @@
+"""routes.yaml, as every command finds it. What it takes to load it (yaml, pydantic: 15 MB) is imported only then."""
+
+import os
+from pathlib import Path
+
+import click
+
+from strangler.core.settings import RouteSettings, Settings
+
+BAD_INPUT = 2
+"""Exit code."""
+
+config_option = click.option(
+    "-c", "--config", type=click.Path(path_type=Path), default="routes.yaml", show_default=True, help="The routes."
+)
+
+
+def failed(message: str) -> SystemExit:
+    """What to raise: the message is told, and the exit code says bad input."""
+    click.echo(message, err=True)
+    return SystemExit(BAD_INPUT)
+
+
+def settings_of(config: Path) -> Settings:
+    """Of a file that must be right. Ends the program with all of its problems."""
+    from strangler.config.load import load
+
+    loaded = load(config, os.environ)
+    if loaded.settings is None:
+        raise failed("\n".join(map(str, loaded.problems)))
+    return loaded.settings
+
+
+def route_of(config: Path, settings: Settings, name: str) -> RouteSettings:
+    """The route of that name. Ends the program if there is none."""
+    from strangler.config.edit import unknown_route
+
+    for route in settings.routes:
+        if route.name == name:
+            return route
+    raise failed(f"{config}: {unknown_route(name, [route.name for route in settings.routes])}")

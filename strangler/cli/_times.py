@@ -1,0 +1,53 @@
+"""Times on the command line, written as in routes.yaml."""
+
+import time
+from datetime import date
+
+import click
+
+from strangler.config.scalars import day, duration
+
+
+class Duration(click.ParamType[float]):
+    """`500ms`, `20s`, `5m`; in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return duration(value, zero=False)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+class Since(click.ParamType[float]):
+    """`2h` or `2026-11-23`; as Unix time."""
+
+    name = "since"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return time.time() - duration(value, zero=False)
+        except ValueError:
+            pass
+        try:
+            moment = date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time; write 30m, 2h or 2026-11-23", param, ctx)
+        return time.mktime(moment.timetuple())
+
+
+class Day(click.ParamType[str]):
+    """`2027-01-31`"""
+
+    name = "day"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return day(value)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
