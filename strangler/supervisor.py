@@ -1,6 +1,6 @@
 """The parent of all other processes: binds the sockets, starts, restarts what dies, drains.
 
-It reads no request, and routes.yaml only once, so there is little that could end it. What it has to know of a reload
+It reads no request, and routes.yaml never, so there is little that could end it. What it has to know of a reload
 (the last good settings, for workers that start later) control tells it. How it ends:
 
     RUNNING --SIGTERM--> ANNOUNCING --control has seen it--> EMPTYING --workers gone--> CLOSING --control gone--> ENDED
@@ -23,7 +23,7 @@ import structlog
 
 from strangler.control import kill_switch
 from strangler.control.folder import FolderError, Running, hold, write_running
-from strangler.core.settings import Address, Settings
+from strangler.core.settings import Address
 from strangler.wire import logs
 from strangler.wire.accept import ConnectionCounts, empty_page
 from strangler.wire.channel import Channel
@@ -33,14 +33,15 @@ from strangler.wire.messages import (
     DrainSeen,
     FrameError,
     FromSupervisor,
+    Outline,
     Processes,
     ProcessInfo,
     Reload,
     ToSupervisor,
-    encode_settings,
+    decode_outline,
 )
 from strangler.wire.process import how_it_ended, make_nicer, signals, spawn
-from strangler.wire.start import ControlStart, WorkerStart, unnamed_file
+from strangler.wire.start import ControlStart, WorkerStart, read_file, unnamed_file
 
 ANNOUNCE_S = 1.0  # control has this long to make readiness fail
 GRACE_S = 5.0  # beyond limits.drain, before a process that does not end is killed
@@ -67,15 +68,19 @@ class Commands:
     control: Sequence[str] = (sys.executable, "-P", "-m", "strangler.control")
 
 
-def run(config: Path, settings: Settings, commands: Commands | None = None) -> int:
-    """Serve until a signal ends it; the exit status. Raises SupervisorError if it cannot start."""
+def run(config: Path, settings_fd: int, commands: Commands | None = None) -> int:
+    """Serve until a signal ends it; the exit status. Raises SupervisorError if it cannot start.
+
+    `settings_fd` is of a file that holds the encoded settings; from now on it is ours.
+    """
+    settings = decode_outline(read_file(settings_fd))
     folder = Path(settings.state).absolute()
     writer = logs.LogWriter()
     logs.configure(settings.log, "supervisor", writer)
     try:
         with hold(folder) as was_killed, _sockets(settings, folder, was_killed) as sockets:
             write_running(folder, sockets.running())
-            return _Supervisor(config, settings, folder, sockets, commands or Commands()).run()
+            return _Supervisor(config, settings_fd, settings, folder, sockets, commands or Commands()).run()
     except (FolderError, ListenError) as error:
         raise SupervisorError(str(error)) from error
     finally:
@@ -101,7 +106,7 @@ class _Sockets:
 
 
 @contextmanager
-def _sockets(settings: Settings, folder: Path, was_killed: bool) -> Iterator[_Sockets]:
+def _sockets(settings: Outline, folder: Path, was_killed: bool) -> Iterator[_Sockets]:
     patience_s = REBIND_S if was_killed else 0.0
     listen = _listen_patiently(settings.listen, "listen", patience_s)
     admin: list[socket.socket] = []
@@ -155,7 +160,9 @@ class _PlaceState:
 class _Supervisor:
     """Owns the processes. One thread, one loop, woken by signals, by control, and by the clock."""
 
-    def __init__(self, config: Path, settings: Settings, folder: Path, sockets: _Sockets, commands: Commands) -> None:
+    def __init__(
+        self, config: Path, settings_fd: int, settings: Outline, folder: Path, sockets: _Sockets, commands: Commands
+    ) -> None:
         self._config = config
         self._folder = folder
         self._sockets = sockets
@@ -165,7 +172,7 @@ class _Supervisor:
         self._spawned = 0
         self._generation = 1
         self._drain_s = settings.limits.drain_s
-        self._first_settings_fd = unnamed_file(encode_settings(settings))
+        self._first_settings_fd = settings_fd
         self._settings_fd = os.dup(self._first_settings_fd)
         self._lifeline_fd, life_fd = os.pipe()
         self._life_fd: int | None = life_fd  # nobody writes to it; its end tells the workers that all of it ends

@@ -1,34 +1,66 @@
 """`strangler serve`: run the proxy."""
 
 import os
+import sys
+import traceback
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from strangler.config.load import load
-from strangler.supervisor import SupervisorError, run
-
-_BAD_INPUT = 2
+from strangler.cli._config import BAD_INPUT, config_option, settings_of
+from strangler.wire.messages import encode_settings
+from strangler.wire.process import how_it_ended
+from strangler.wire.start import unnamed_file, write_file
 
 
 @click.command()
-@click.option(
-    "-c", "--config", type=click.Path(path_type=Path), default="routes.yaml", show_default=True, help="The routes."
-)
+@config_option
 def command(config: Path) -> None:
     """Run the proxy until SIGTERM or Ctrl-C.
 
     routes.yaml is loaded again when it changes, and on SIGHUP; a bad file changes nothing. The first SIGTERM or Ctrl-C
     lets the requests under way finish, the second ends at once.
     """
-    loaded = load(config, os.environ)
-    if loaded.settings is None:
-        for problem in loaded.problems:
-            click.echo(str(problem), err=True)
-        raise SystemExit(_BAD_INPUT)
+    settings_fd = _load_apart(config)
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog has no use for it here: 5 MB
+    from strangler.supervisor import SupervisorError, run
+
     os.umask(0o077)  # what the proxy writes is its user's alone, in a state folder of any mode
     try:
-        status = run(config, loaded.settings)
+        status = run(config, settings_fd)
     except SupervisorError as error:
         raise click.ClickException(str(error)) from None
     raise SystemExit(status)
+
+
+def _load_apart(config: Path) -> int:
+    """The settings, encoded, in a file without a name. Ends with status 2 if there are problems.
+
+    A process of its own reads them and ends: what that takes, 20 MB of libraries and 100 MB for 10,000 routes, would
+    stay with the supervisor as long as it lives.
+    """
+    settings_fd = unnamed_file(b"")
+    child = os.fork()
+    if child == 0:
+        _load_and_end(config, settings_fd)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status < 0:
+        raise click.ClickException(f"{config}: loading it was {how_it_ended(status)}")
+    if status:
+        raise SystemExit(status)
+    return settings_fd
+
+
+def _load_and_end(config: Path, settings_fd: int) -> NoReturn:
+    status = 1
+    try:
+        write_file(settings_fd, encode_settings(settings_of(config)))
+        status = 0
+    except SystemExit:
+        status = BAD_INPUT
+    except BaseException:  # whatever it is, this copy of the command must not go on
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from strangler.core.fence import FenceMark
-from strangler.core.settings import Settings, Url
+from strangler.core.settings import Address, AdminSettings, LimitSettings, LogSettings, Settings, Url
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """Above the settings of 100,000 routes; a length beyond it is garbage."""
@@ -260,8 +260,21 @@ class Processes(_Message, frozen=True):
 ToSupervisor = Adopt | DrainSeen
 FromSupervisor = Reload | Draining | Processes
 
+
+class Outline(msgspec.Struct, frozen=True):
+    """What the supervisor has to know of the settings; routes and upstreams are passed over, and cost no memory."""
+
+    listen: Address
+    admin: AdminSettings
+    workers: int
+    state: str
+    log: LogSettings
+    limits: LimitSettings
+
+
 _encoder = msgspec.msgpack.Encoder()
 _settings_decoder = msgspec.msgpack.Decoder(Settings)
+_outline_decoder = msgspec.msgpack.Decoder(Outline)
 _LENGTH = struct.Struct(">I")
 
 
@@ -272,6 +285,11 @@ def encode_settings(settings: Settings) -> bytes:
 def decode_settings(data: bytes) -> Settings:
     """Raises msgspec.DecodeError."""
     return _settings_decoder.decode(data)
+
+
+def decode_outline(data: bytes) -> Outline:
+    """Raises msgspec.DecodeError."""
+    return _outline_decoder.decode(data)
 
 
 def fence_messages(marks: Iterable[FenceMark]) -> Iterator[FenceMarks]:

@@ -72,10 +72,15 @@ def to_environ(start: WorkerStart | ControlStart) -> dict[str, str]:
 def unnamed_file(content: bytes) -> int:
     """A file descriptor of a file that has no name and holds `content`; the caller closes it."""
     descriptor = _open_unnamed()
+    write_file(descriptor, content)
+    return descriptor
+
+
+def write_file(descriptor: int, content: bytes) -> None:
+    """Append all of it."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
-    return descriptor
 
 
 def read_file(descriptor: int) -> bytes:

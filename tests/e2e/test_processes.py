@@ -14,6 +14,7 @@ import psutil
 import pytest
 from aiohttp import ClientSession, WSMsgType
 
+from strangler.supervisor import CONTROL_NICENESS
 from tests.e2e.serving import LegacyState, Proxy, legacy, load_on
 
 StartProxy = Callable[..., Awaitable[Proxy]]
@@ -60,7 +61,7 @@ async def test_a_killed_worker_is_replaced_and_no_connection_is_refused(start: S
     status = await proxy.status()
     assert status["pid"]["workers"] != [before]
     assert status["workers"][0]["restarts"] == 1
-    assert proxy.events("worker.died")[0]["how"] == "killed by SIGKILL"
+    assert (await proxy.told("worker.died"))[0]["how"] == "killed by SIGKILL"
 
 
 async def test_numbers_are_summed_over_workers_and_never_go_back_when_one_dies(start: StartProxy) -> None:
@@ -90,6 +91,18 @@ async def test_control_killed_under_load_costs_no_request_and_its_numbers_go_on(
     assert load.faults == []
     assert set(load.statuses) == {200}
     await proxy.until(lambda: has_counted(proxy, len(load.statuses)))
+
+
+async def test_control_and_all_its_threads_give_way_to_workers(start: StartProxy) -> None:
+    proxy = await start(workers=1)
+    for _ in range(2):
+        pid = (await proxy.status())["pid"]
+        ours = os.getpriority(os.PRIO_PROCESS, pid["workers"][0])
+        threads = [int(thread.name) for thread in Path(f"/proc/{pid['control']}/task").iterdir()]
+        assert len(threads) > 1
+        assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads} == {min(19, ours + CONTROL_NICENESS)}
+        kill(pid["control"])
+        await proxy.until(proxy.is_ready)
 
 
 async def test_what_dead_workers_counted_outlives_control(start: StartProxy) -> None:
@@ -128,7 +141,9 @@ async def test_a_program_that_dies_at_once_is_started_ever_more_rarely(start: St
         "from pathlib import Path\n"
         "from strangler.config.load import load\n"
         "from strangler.supervisor import Commands, run\n"
-        "settings = load(Path('routes.yaml'), os.environ).settings\n"
+        "from strangler.wire.messages import encode_settings\n"
+        "from strangler.wire.start import unnamed_file\n"
+        "settings = unnamed_file(encode_settings(load(Path('routes.yaml'), os.environ).settings))\n"
         "sys.exit(run(Path('routes.yaml'), settings, Commands(worker=(sys.executable, '-c', 'raise SystemExit(3)'))))\n"
     )
     proxy = Proxy(tmp_path, 1)
@@ -307,7 +322,7 @@ async def test_a_bad_file_changes_nothing_and_is_told_everywhere_until_it_is_goo
     assert "split.percent is 120" in problem
     assert problem.startswith("routes.yaml:")
     assert (await proxy.status())["config"]["problems"] == [problem]
-    assert [line["problem"] for line in proxy.events("routes.problem")] == [problem]
+    assert [line["problem"] for line in await proxy.told("routes.problem")] == [problem]
     assert await proxy.metric(successful) == 0
     assert await proxy.get() == 200
 
