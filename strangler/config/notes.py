@@ -52,7 +52,7 @@ class Notes:
             return False
         node = parent.values.get(str(loc[-1]))
         has_value = node is not None and not (isinstance(node, Scalar) and node.text is None)
-        return has_value or bool(get_close_matches(str(loc[-1]), parent.lost, 1))
+        return has_value or bool(parent.lost and get_close_matches(str(loc[-1]), parent.lost, 1))
 
     def is_lost(self, loc: Loc) -> bool:
         """True if what the file says there is wrong, which is noted already."""

@@ -26,7 +26,7 @@ def pattern(path: str) -> Iterator[Complaint]:
         return
     yield from _not_a_path(path)
     yield from _braces(path)
-    if any("*" in segment for segment in path.split("/")):
+    if "*" in path:
         yield f"is {path!r}", "'*' has no meaning here; write match.prefix for all below a path, {name} for one segment"
     yield from _unreachable(path)
 
@@ -45,6 +45,8 @@ def _not_a_path(path: str) -> Iterator[Complaint]:
 
 
 def _braces(path: str) -> Iterator[Complaint]:
+    if "{" not in path and "}" not in path:
+        return
     for segment in path.split("/"):
         if ("{" in segment or "}" in segment) and _NAME.fullmatch(segment) is None:
             yield f"has the segment {segment!r}", "write a whole segment as {name}, of letters, digits and _"

@@ -57,7 +57,7 @@ def _matches_a_path(route: schema.Route, loc: Loc, notes: Notes, context: _Conte
         notes.complaints((*here, "prefix"), patterns.pattern(match.prefix))
     if match.path is not None:
         notes.complaints((*here, "path"), patterns.pattern(match.path))
-    if not any(notes.is_written((*here, key)) for key in ("prefix", "path")):
+    if match.prefix is match.path is None and not any(notes.is_written((*here, key)) for key in ("prefix", "path")):
         notes.error(
             here,
             "match.prefix is missing",
@@ -86,7 +86,8 @@ def _header_names_differ(route: schema.Route, loc: Loc, notes: Notes, context: _
 
 
 def _goes_somewhere(route: schema.Route, loc: Loc, notes: Notes, context: _Context) -> None:
-    has_candidate, has_parts = (notes.is_written((*loc, key)) for key in ("candidate", "aggregate"))
+    has_candidate = route.candidate is not None or notes.is_written((*loc, "candidate"))
+    has_parts = route.aggregate is not None or notes.is_written((*loc, "aggregate"))
     if has_candidate and has_parts:
         notes.error((*loc, "aggregate"), "candidate and aggregate are both there", "keep one of them", key=True)
     if not has_candidate and not has_parts:
