@@ -429,7 +429,7 @@ class File(Section):
     admin: Admin = key(Admin, "Listener for probes, metrics, the API and the dashboard.", "{listen: 127.0.0.1:8081}")
     workers: Annotated[int, *whole(1, 256)] = key(1, "Processes that forward requests.", "2")
     state: t.Text = key(".strangler", "Folder for the SQLite store and shadow-diffs.jsonl.", "/var/lib/strangler")
-    log: Log = key(Log, "Log lines, on standard error.", "{format: json}")
+    log: Log = key(Log, "Log lines, on standard output.", "{format: json}")
     expose_arm: t.Bool = key(True, "Tell clients which arm answered, in X-Strangler-Arm.", "false")
     tracing: Tracing = key(Tracing, "Spans for OpenTelemetry.", "{otlp: http://127.0.0.1:4318}")
     events: Events = key(Events, "Where events are sent.", "{webhook: https://hooks.example.com/strangler}")

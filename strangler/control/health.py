@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class _Checked:
     """What is checked the same way, from one end of this value to the other."""
 
     upstream: str
@@ -46,18 +46,18 @@ class HealthChecks:
     def __init__(self, shared: SharedState, tell: Callable[[EndpointHealth], None]) -> None:
         self._shared = shared
         self._tell = tell
-        self._tasks: dict[_Target, asyncio.Task[None]] = {}
+        self._tasks: dict[_Checked, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._names = Names(asyncio.get_running_loop(), lambda _: None)
 
     def adopt(self, upstreams: Mapping[str, UpstreamSettings]) -> None:
         """Check what these settings say, from now on."""
-        targets = set(_targets(upstreams))
-        self._names.watch({target.url.host for target in targets})
-        for target in self._tasks.keys() - targets:
-            self._end(self._tasks.pop(target))
-        for target in targets - self._tasks.keys():
-            self._tasks[target] = task = asyncio.create_task(self._watch(target))
+        wanted = set(_all_checked(upstreams))
+        self._names.watch({checked.url.host for checked in wanted})
+        for checked in self._tasks.keys() - wanted:
+            self._end(self._tasks.pop(checked))
+        for checked in wanted - self._tasks.keys():
+            self._tasks[checked] = task = asyncio.create_task(self._watch(checked))
             task.add_done_callback(_tell_crash)
 
     async def close(self) -> None:
@@ -73,40 +73,42 @@ class HealthChecks:
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    async def _watch(self, target: _Target) -> None:
+    async def _watch(self, checked: _Checked) -> None:
         """Check one URL, at all of its addresses, until cancelled."""
-        health, states = target.health, dict[EndpointKey, HealthState]()
+        health, states = checked.health, dict[EndpointKey, HealthState]()
         await self._names.settle(LOOKUP_S)
         await asyncio.sleep(random() * min(FIRST_CHECK_WITHIN_S, health.interval_s))  # noqa: S311 - jitter
         async with _session() as session:
             while True:
                 begun = time.monotonic()
                 self._names.sweep(begun)
-                keys = [EndpointKey(target.url, address) for address in self._names.addresses(target.url.host)]
+                keys = [EndpointKey(checked.url, address) for address in self._names.addresses(checked.url.host)]
                 for gone in states.keys() - set(keys):
                     del states[gone]
-                    self._shared.forget_endpoint(target.upstream, gone)
-                failures = await asyncio.gather(*(_check(session, target, key) for key in keys))
+                    self._shared.forget_endpoint(checked.upstream, gone)
+                failures = await asyncio.gather(*(_check(session, checked, key) for key in keys))
                 for key, failure in zip(keys, failures, strict=True):
-                    states[key] = self._report(target, key, states.get(key), failure)
+                    states[key] = self._report(checked, key, states.get(key), failure)
                 pause_s = states[keys[0]].next_check_s(random) - (time.monotonic() - begun)
                 await asyncio.sleep(max(0.0, pause_s))
 
-    def _report(self, target: _Target, key: EndpointKey, state: HealthState | None, failure: str | None) -> HealthState:
+    def _report(
+        self, checked: _Checked, key: EndpointKey, state: HealthState | None, failure: str | None
+    ) -> HealthState:
         """One check is done; `failure` in words, None if it was good. Returns the endpoint's state."""
-        is_healthy = self._shared.is_healthy(target.upstream, key)
+        is_healthy = self._shared.is_healthy(checked.upstream, key)
         if state is None or state.is_healthy is not is_healthy:  # an earlier control had found it unwell
-            state = HealthState(target.health, is_healthy)
+            state = HealthState(checked.health, is_healthy)
         if not state.report(failure is None):
             return state
         reason = (
-            f"{_checks(target.health.rise)} succeeded"
+            f"{_checks(checked.health.rise)} succeeded"
             if failure is None
-            else f"{_checks(target.health.fall)} failed, the last: {failure}"
+            else f"{_checks(checked.health.fall)} failed, the last: {failure}"
         )
         tell = log.info if state.is_healthy else log.warning
-        tell("health.changed", upstream=target.upstream, endpoint=str(key), healthy=state.is_healthy, reason=reason)
-        message = EndpointHealth(target.upstream, key.url, key.address, state.is_healthy, reason)
+        tell("health.changed", upstream=checked.upstream, endpoint=str(key), healthy=state.is_healthy, reason=reason)
+        message = EndpointHealth(checked.upstream, key.url, key.address, state.is_healthy, reason)
         self._shared.set_health(message)
         self._tell(message)
         return state
@@ -118,9 +120,9 @@ def _tell_crash(task: asyncio.Task[None]) -> None:
         log.error("health.crash", error=repr(crash), exc_info=crash)
 
 
-def _targets(upstreams: Mapping[str, UpstreamSettings]) -> list[_Target]:
+def _all_checked(upstreams: Mapping[str, UpstreamSettings]) -> list[_Checked]:
     return [
-        _Target(name, url, upstream.tls, upstream.health, upstream.headers.set)
+        _Checked(name, url, upstream.tls, upstream.health, upstream.headers.set)
         for name, upstream in upstreams.items()
         if upstream.health is not None
         for url in upstream.urls
@@ -137,11 +139,11 @@ def _session() -> ClientSession:
     )
 
 
-async def _check(session: ClientSession, target: _Target, key: EndpointKey) -> str | None:
+async def _check(session: ClientSession, checked: _Checked, key: EndpointKey) -> str | None:
     """Ask one endpoint. None if a status below 400 comes in time, else what came instead."""
-    url, health = target.url, target.health
+    url, health = checked.url, checked.health
     host = f"[{key.address}]" if ":" in key.address else key.address
-    headers = {"Host": url.authority, "User-Agent": "strangler-health", **dict(target.headers)}
+    headers = {"Host": url.authority, "User-Agent": "strangler-health", **dict(checked.headers)}
     is_https = url.scheme == "https"
     try:
         async with session.get(
@@ -149,7 +151,7 @@ async def _check(session: ClientSession, target: _Target, key: EndpointKey) -> s
             headers=headers,
             allow_redirects=False,
             timeout=ClientTimeout(total=health.timeout_s),
-            ssl=_context(target.tls) if is_https else True,
+            ssl=_context(checked.tls) if is_https else True,
             server_hostname=url.host if is_https else None,
         ) as answer:
             return None if answer.status < 400 else f"status {answer.status}"

@@ -88,6 +88,7 @@ class EventsState:
     def reloaded(self, now: InForce) -> None:
         """New settings are in force: follow them, and tell what they change."""
         old = {route.name: route for route in self._settings.routes}
+        self._open_breakers.intersection_update(now.settings.upstreams)
         self.adopt(now.settings)
         new = {route.name: route for route in now.settings.routes}
         self.emit(

@@ -100,6 +100,17 @@ async def test_the_workers_breakers_are_told_of_as_one(
     assert [kind for kind, _, _ in await kept(state)] == told
 
 
+async def test_an_upstream_that_was_taken_out_while_open_opens_as_a_new_one(tmp_path: Path, store: Store) -> None:
+    with_orders, without = of_percent(5), replace(of_percent(5), routes=(), upstreams={})
+    state = made(tmp_path, store, with_orders)
+    turn(state, "open")
+    for generation, now in enumerate((without, with_orders), 2):
+        state.reloaded(InForce(now, b"", generation, ""))
+    turn(state, "open")
+    kinds = [kind for kind, _, _ in await kept(state)]
+    assert kinds.count("breaker.opened") == 2
+
+
 async def test_another_control_of_the_same_run_knows_what_is_open(tmp_path: Path, store: Store) -> None:
     before = made(tmp_path, store)
     turn(before, "open")
