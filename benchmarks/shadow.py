@@ -53,8 +53,8 @@ routes:
   - {{name: answering, match: {{prefix: /answering}}, candidate: answering, shadow: {{percent: 100}}}}
 """
 _TOLERANCE = 1.10
-_KILLS_AT_S = (0.3, 1.5)
-"""After the beginning of a run. First, control is started again at once; the second time, half a second later."""
+_KILL_AT_S = 0.3
+"""After the beginning of a run. Control is started again at once: all of its start falls into the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Variant:
 
 PLAIN = Variant("without shadows", "/plain/7")
 HANGING = Variant("100 %, the candidate hangs", "/hanging/7")
-KILLED = Variant("the same, control killed twice", "/hanging/7", kills_control=True)
+KILLED = Variant("the same, control killed", "/hanging/7", kills_control=True)
 TENTH = Variant("10 %, the candidate answers", "/tenth/7", is_promised=False)
 ANSWERING = Variant("100 %, the candidate answers", "/answering/7", is_promised=False)
 AGAIN = Variant("without shadows, once more", "/plain/7", is_promised=False)
@@ -139,25 +139,18 @@ def _hanging() -> Iterator[int]:
 
 @contextmanager
 def _killing_control(made: Proxy) -> Iterator[None]:
-    """SIGKILL for control, twice, from a thread that sleeps in between. At the end control is back."""
-    stop, begun = threading.Event(), time.monotonic()
-
-    def kill() -> None:
-        for at_s in _KILLS_AT_S:
-            if stop.wait(begun + at_s - time.monotonic()):
-                return
-            control = made.child("control")
-            if control is not None:
-                control.kill()
-
-    thread = threading.Thread(target=kill)
-    thread.start()
+    """SIGKILL for control, from a thread that does nothing before. At the end control is back."""
+    before = made.child("control")
+    assert before is not None
+    timer = threading.Timer(_KILL_AT_S, before.kill)
+    timer.start()
     try:
         yield
     finally:
-        stop.set()
-        thread.join()
+        timer.cancel()
+        timer.join()
     made.settle()
+    assert made.child("control") != before
 
 
 def _run(made: Proxy, variant: Variant, seconds: float, rate: float) -> Run:

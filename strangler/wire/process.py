@@ -29,13 +29,16 @@ def spawn(
 
 
 def make_nicer(pid: int, by: int) -> None:
-    """Have a process that has just been started give way to this one: `by` as in nice(1).
+    """Have a process that has just been started give way to this one: `by` as in nice(1), and where there is such a
+    class (Linux, sched(7)) as one for batches, that does not interrupt others as it wakes up.
 
-    On Linux that is said of its first thread, and all threads that it starts are as nice. A system that does not allow
+    On Linux that is said of its first thread, and all that it starts later take after it. A system that does not allow
     it leaves the process as it is.
     """
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + by)
+        if hasattr(os, "SCHED_BATCH"):
+            os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _environ(start: WorkerStart | ControlStart) -> dict[str, str]:

@@ -7,12 +7,11 @@ at once, is dropped and counted.
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from strangler.core.aggregate import Joined
 from strangler.core.result import Result
 from strangler.wire.body import Body
-from strangler.wire.link import WorkerLink
 from strangler.wire.messages import CandidateFailed, Captured, CapturedAnswer, ShadowRoom
 from strangler.wire.numbers import Counter, Numbers
 from strangler.wire.parse import Answer
@@ -37,6 +36,12 @@ _AWAY = "link"
 _SHADOW = b"x-strangler-shadow"
 
 
+class Link(Protocol):
+    """Takes a message if that needs no waiting; else it is lost, and that is told."""
+
+    def offer(self, message: Captured) -> bool: ...
+
+
 class Room:
     """How many more captures of a route control takes, and where those beyond are counted."""
 
@@ -53,9 +58,9 @@ class Captures:
 
     def __init__(self, numbers: Numbers, max_held_bytes: int = MAX_HELD_BYTES) -> None:
         self.held_bytes = 0
-        self.link: WorkerLink | None = None
+        self.link: Link | None = None
+        self.max_held_bytes = max_held_bytes
         self._numbers = numbers
-        self._max_held_bytes = max_held_bytes
         self._rooms: dict[str, Room] = {}
         self._finished: list[tuple[Room, Captured]] = []
         """What control is to be told next."""
@@ -117,9 +122,6 @@ class Captures:
 
     def _dropped(self, route: str, reason: str) -> Counter:
         return self._numbers.counter("strangler_shadow_dropped_total", route, reason)
-
-    def has_room_for(self, size: int) -> bool:
-        return self.held_bytes + size <= self._max_held_bytes
 
 
 class Copy:
@@ -206,15 +208,15 @@ class Capture:
         self._offer(
             call,
             str(attempt.endpoint.key.url),
-            CapturedAnswer(
-                status=0 if answer is None else answer.status,
-                head=b"" if answer is None else answer.raw,
-                body=copy.content(),
-                fault=None,
-                duration_s=attempt.result.duration_s,
-                size=copy.size,
-                is_too_large=copy.is_too_large,
-                is_streaming=self.is_streaming,
+            CapturedAnswer(  # by position: by name it takes twice as long
+                0 if answer is None else answer.status,
+                b"" if answer is None else answer.raw,
+                copy.content(),
+                None,
+                attempt.result.duration_s,
+                copy.size,
+                copy.is_too_large,
+                self.is_streaming,
             ),
         )
 
@@ -254,11 +256,12 @@ class Capture:
         """Whether so many bytes more are to be kept; what is too much for the worker ends this capture."""
         if self.is_forgotten:
             return False
-        if not self._captures.has_room_for(size):
+        captures = self._captures
+        if captures.held_bytes + size > captures.max_held_bytes:
             self._give_up("memory")
             return False
         self._held_bytes += size
-        self._captures.held_bytes += size
+        captures.held_bytes += size
         return True
 
     def forget(self) -> None:

@@ -28,6 +28,7 @@ def test_a_child_can_be_made_to_give_way_and_one_that_has_ended_is_no_error() ->
     child = subprocess.Popen(["sleep", "10"])
     make_nicer(child.pid, 3)
     assert os.getpriority(os.PRIO_PROCESS, child.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 3)
+    assert os.sched_getscheduler(child.pid) == os.SCHED_BATCH
     child.kill()
     child.wait()
     make_nicer(child.pid, 3)

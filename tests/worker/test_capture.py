@@ -1,11 +1,9 @@
 """Copies for shadows: bounded, given up at once when too much, and never in the way."""
 
 import gc
-from typing import cast
 
 from strangler.core.framing import Framing, Kind
 from strangler.wire.body import Body
-from strangler.wire.link import WorkerLink
 from strangler.wire.messages import Captured, CapturedAnswer, ShadowRoom
 from strangler.wire.numbers import Numbers
 from strangler.wire.parse import Answer, parse_answer
@@ -58,7 +56,7 @@ class Link:
 
 def linked(numbers: Numbers, room: int) -> tuple[Captures, Link]:
     captures, link = Captures(numbers), Link()
-    captures.link = cast(WorkerLink, link)
+    captures.link = link
     captures.set_rooms([ShadowRoom("orders", room, "full")])
     return captures, link
 
