@@ -16,7 +16,7 @@ from strangler.config.document import MAX_BYTES
 from strangler.config.load import Loaded, load
 from strangler.core.settings import Settings
 from strangler.wire.logs import utc_now
-from strangler.wire.messages import encode_settings
+from strangler.wire.messages import decode_settings, encode_settings
 
 POLL_EVERY_S = 1.0  # for what the system does not tell: network file systems, a file mounted by itself
 SETTLE_S = 0.05  # the content must stay the same this long: an editor writes in pieces
@@ -127,8 +127,10 @@ class ReloadState:
         before = self.in_force
         encoded = encode_settings(settings)
         is_new = is_forced or encoded != before.encoded
+        # A copy: of the values themselves, texts are shared with the tree that was read, and hold on to its memory.
+        kept = before.settings if encoded == before.encoded else decode_settings(encoded)
         self.in_force = InForce(
-            settings=settings,
+            settings=kept,
             encoded=encoded,
             generation=before.generation + is_new,
             since=utc_now() if is_new else before.since,
