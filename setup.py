@@ -17,13 +17,13 @@ from setuptools.command.build_ext import build_ext
 HOT_PATH = {
     "core": (
         "admission", "breaker", "bulkhead", "decide", "endpoints", "framing", "head", "headers", "match", "path",
-        "result", "routes", "snapshot", "split", "window",
+        "plan", "result", "retry", "routes", "snapshot", "split", "window",
     ),
     "wire": (
         "asker", "body", "chunked", "client", "exchange", "memo", "outbox", "parse", "pool", "port", "request", "story",
         "upstream",
     ),
-    "worker": ("aggregate", "attempt", "call", "handler", "heads", "record", "retries"),
+    "worker": ("aggregate", "attempt", "call", "capture", "handler", "heads", "plane", "record", "retries", "upstreams"),
 }  # fmt: skip
 
 ASKED = os.environ.get("STRANGLER_COMPILE", "")

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from strangler.core.head import RequestHead
-from strangler.core.plan import BUCKETS, LEGACY, Arm, Plan, Reason
+from strangler.core.plan import BUCKETS, CANDIDATE_ARM, LEGACY, LEGACY_ARM, Arm, Plan, Reason
 from strangler.core.routes import Route
 
 _ARMS = {b"legacy": Arm.LEGACY, b"candidate": Arm.CANDIDATE}
+
+_PERCENT = Reason.PERCENT
 
 Draw = Callable[[], float]
 """A number of chance, at least 0 and below 1."""
@@ -23,7 +25,7 @@ def decide(route: Route, head: RequestHead, draw: Draw) -> Plan:
     percent = shadow_percent(route, head.method, plan.arm)
     if not percent or (percent < 100 and draw() * 100 >= percent):
         return plan
-    return Plan(route, plan.arm, plan.upstream, plan.reason, plan.bucket, plan.sticky_key, True)  # 1 µs by _replace
+    return Plan(route, plan.arm, plan.upstream, plan.reason, plan.bucket, plan.sticky_key, True)
 
 
 def shadow_percent(route: Route, method: bytes, arm: Arm) -> float:
@@ -31,7 +33,7 @@ def shadow_percent(route: Route, method: bytes, arm: Arm) -> float:
     shadow = route.shadow
     if shadow is None:
         return 0
-    return shadow.percent if method in (shadow.of_legacy if arm is Arm.LEGACY else shadow.of_candidate) else 0
+    return shadow.percent if method in (shadow.of_legacy if arm is LEGACY_ARM else shadow.of_candidate) else 0
 
 
 def _by_header(route: Route, head: RequestHead) -> Plan | None:
@@ -48,14 +50,14 @@ def _by_header(route: Route, head: RequestHead) -> Plan | None:
 def _by_share(route: Route, head: RequestHead, draw: Draw) -> Plan:
     split = route.split
     if split.hundredths == 0:
-        return route.plan(Arm.LEGACY, Reason.PERCENT)
+        return route.plan(LEGACY_ARM, _PERCENT)
     if split.hundredths == BUCKETS:
-        return route.plan(Arm.CANDIDATE, Reason.PERCENT)
+        return route.plan(CANDIDATE_ARM, _PERCENT)
     key = split.sticky_key(head)
     if key is None:
         arm = Arm.CANDIDATE if draw() * BUCKETS < split.hundredths else Arm.LEGACY
         return route.plan(arm, Reason.CHANCE)
     bucket = split.bucket(key)
     if bucket < split.hundredths:
-        return Plan(route, Arm.CANDIDATE, route.upstream, Reason.PERCENT, bucket, key)
-    return Plan(route, Arm.LEGACY, LEGACY, Reason.PERCENT, bucket, key)
+        return Plan(route, CANDIDATE_ARM, route.upstream, _PERCENT, bucket, key)
+    return Plan(route, LEGACY_ARM, LEGACY, _PERCENT, bucket, key)

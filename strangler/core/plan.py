@@ -1,7 +1,7 @@
 """The decision for a request, and why."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from strangler.core.problem import Problem
 
@@ -40,17 +40,42 @@ class Reason(StrEnum):
     CHANCE = "chance"  # no sticky key was present: decided by chance
 
 
-class Plan(NamedTuple):
-    """Which arm serves the request and why. A named tuple because one is made per request: 0.3 µs, all in C."""
+LEGACY_ARM, CANDIDATE_ARM = Arm
+"""For the hot path: to look a member up in its class costs 0.1 µs."""
 
-    route: "Route | None"
-    arm: Arm
-    upstream: str
-    reason: Reason
-    bucket: int | None = None  # 0 to 9999; None if no bucket was needed
-    sticky_key: bytes | None = None
-    shadow: bool = False
-    refusal: Problem | None = None  # what the worker answers instead of forwarding
+
+class Plan:
+    """Which arm serves the request and why. Nobody writes to it once it is made.
+
+    A plain slotted class because one is made per request, and one of these can be compiled.
+    """
+
+    __slots__ = ("arm", "bucket", "reason", "refusal", "route", "shadow", "sticky_key", "upstream")
+
+    bucket: int | None
+    """0 to 9999; None if no bucket was needed."""
+    refusal: Problem | None
+    """What the worker answers instead of forwarding."""
+
+    def __init__(
+        self,
+        route: "Route | None",
+        arm: Arm,
+        upstream: str,
+        reason: Reason,
+        bucket: int | None = None,
+        sticky_key: bytes | None = None,
+        shadow: bool = False,
+        refusal: Problem | None = None,
+    ) -> None:
+        self.route = route
+        self.arm = arm
+        self.upstream = upstream
+        self.reason = reason
+        self.bucket = bucket
+        self.sticky_key = sticky_key
+        self.shadow = shadow
+        self.refusal = refusal
 
 
 UNPLANNED = Plan(None, Arm.LEGACY, LEGACY, Reason.UNPLANNED)

@@ -1,25 +1,33 @@
 """What one attempt at an upstream came to."""
 
-from typing import NamedTuple
-
 from strangler.core.fault import Fault
 
 
-class Result(NamedTuple):
-    """One attempt's end. A named tuple because one is made per attempt: 0.3 µs, all in C.
+class Result:
+    """One attempt's end. Nobody writes to it once it is made.
 
     Both `fault` and `status` are set where the answer broke after its head; the fault is then what counts.
     """
 
-    fault: Fault | None
-    status: int | None
+    __slots__ = ("cause", "duration_s", "fault", "status")
+
     duration_s: float
     """From the start of the attempt to the response head, or the fault: a long download is no slow call."""
+    cause: Fault | int | None
+    """What `when` and `counts` lists are asked about: the fault, else the status."""
 
-    @property
-    def cause(self) -> Fault | int | None:
-        """What `when` and `counts` lists are asked about: the fault, else the status."""
-        return self.status if self.fault is None else self.fault
+    def __init__(self, fault: Fault | None, status: int | None, duration_s: float) -> None:
+        self.fault = fault
+        self.status = status
+        self.duration_s = duration_s
+        self.cause = status if fault is None else fault
+
+    def __repr__(self) -> str:
+        return f"Result({self.fault!r}, {self.status}, {self.duration_s:g})"
+
+    def with_fault(self, fault: Fault | None) -> "Result":
+        """The same attempt, as it ended after its head."""
+        return Result(fault, self.status, self.duration_s)
 
     @property
     def is_unsent(self) -> bool:

@@ -27,7 +27,7 @@ from strangler.core.path import (
     readings,
     split,
 )
-from strangler.core.plan import AGGREGATE, LEGACY, Arm, Plan, Reason
+from strangler.core.plan import AGGREGATE, CANDIDATE_ARM, LEGACY, Arm, Plan, Reason
 from strangler.core.rewrite import Rewrite
 from strangler.core.settings import RouteSettings
 from strangler.core.split import Split
@@ -93,7 +93,7 @@ class Route:
         Made anew, for 0.3 µs: kept, it would close a cycle, and the routes of a replaced snapshot would stay until a
         full garbage collection, which a worker hardly ever has.
         """
-        return Plan(self, arm, self.upstream if arm is Arm.CANDIDATE else LEGACY, reason)
+        return Plan(self, arm, self.upstream if arm is CANDIDATE_ARM else LEGACY, reason)
 
     def accepts(self, head: RequestHead) -> bool:
         """True if method, headers and query are as the route wants them; host and path are the table's part."""

@@ -40,6 +40,8 @@ _CUT_DELAY_S = 0.01
 LAST_REQUEST_S = 1.0
 """How long a draining worker leaves an idle connection open: a request that is on its way is still answered."""
 
+_NO_BODY = Kind.NONE
+
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
 
 
@@ -353,7 +355,7 @@ class ClientConnection(Asker):
             return
         self.deadline = math.inf
         self._receive = self._receive_ahead
-        if request.section.framing.kind is not Kind.NONE:
+        if request.section.framing.kind is not _NO_BODY:
             self._expect_body(request)
         self.request = request
         self.port.active.add(self)

@@ -15,6 +15,8 @@ from strangler.wire.tunnel import Tunnel
 if TYPE_CHECKING:
     from strangler.wire.pool import Pool
 
+_NO_BODY, _LENGTH = Kind.NONE, Kind.LENGTH
+
 
 def _drop(data: bytes) -> None:
     """What receives for a connection that is closed."""
@@ -202,16 +204,16 @@ class UpstreamConnection:
     def _begin_answer(self, exchange: Exchange, answer: Answer, rest: bytes) -> None:
         framing = answer.framing
         exchange.answer = answer
-        if framing.kind is Kind.NONE:
+        if framing.kind is _NO_BODY:
             self._end_answer(is_reusable=not rest)
             return
-        if framing.kind is Kind.LENGTH and framing.length <= len(rest):
+        if framing.kind is _LENGTH and framing.length <= len(rest):
             exchange.payload = rest[: framing.length]
             self._end_answer(is_reusable=framing.length == len(rest))
             return
         exchange.body = Body(self)
         exchange.client.deadline = now() + exchange.clocks.idle_s
-        if framing.kind is Kind.LENGTH:
+        if framing.kind is _LENGTH:
             self._remaining = framing.length
             self._receive = self._receive_length
         elif framing.kind is Kind.CHUNKED:

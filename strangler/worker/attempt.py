@@ -83,7 +83,7 @@ class Attempt(Exchange):
             return
         if not self._is_reported:
             if self.answer is not None:
-                self.report(self.result._replace(fault=self.fault), now())
+                self.report(self.result.with_fault(self.fault), now())
             else:
                 self.upstream.endpoints.give_back(self.endpoint)
         self.permit.release()

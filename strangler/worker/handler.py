@@ -14,7 +14,7 @@ from random import random
 from strangler.core.aggregate import Joined
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
-from strangler.core.plan import AGGREGATE, LEGACY, UNPLANNED, Arm
+from strangler.core.plan import AGGREGATE, CANDIDATE_ARM, LEGACY, LEGACY_ARM, UNPLANNED
 from strangler.core.problem import Problem, problem_of, render
 from strangler.core.result import Result
 from strangler.wire.client import ClientConnection
@@ -56,15 +56,15 @@ async def _answer(call: Call, plane: Plane) -> None:
     if name == AGGREGATE:
         if await _is_answered_in_parts(call, plane):
             return
-        name, arm = LEGACY, Arm.LEGACY
+        name, arm = LEGACY, LEGACY_ARM
     attempt = await try_upstream(call, plane, name, arm)
     try:
-        if arm is Arm.CANDIDATE and _may_fall_back(call, plane, attempt.result):
+        if arm is CANDIDATE_ARM and _may_fall_back(call, plane, attempt.result):
             attempt.settle()
             plane.fell_back(call, attempt.result)
             if call.capture is not None:
                 call.capture.failed = attempt.result
-            attempt = await try_upstream(call, plane, LEGACY, Arm.LEGACY)
+            attempt = await try_upstream(call, plane, LEGACY, LEGACY_ARM)
         # 3. Pass on what came of it.
         fault = call.fault or attempt.result.fault
         if fault is None:
@@ -136,7 +136,7 @@ async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
     client, answer, body = call.client, attempt.answer, attempt.body
     assert answer is not None
     call.status = answer.status
-    if call.arm == Arm.CANDIDATE:
+    if call.arm == CANDIDATE_ARM:
         plane.answered(call, attempt.result)
     if call.capture is not None:
         call.capture.watch(answer, attempt.payload, body)
@@ -213,6 +213,6 @@ def _refuse(call: Call, plane: Plane, refusal: Problem, *, keep: bool) -> None:
 def _locations(call: Call, attempt: Attempt) -> Locations | None:
     """How to rewrite Location and Content-Location; None where the upstream sees the client's own paths."""
     route = call.plan.route
-    if route is None or not route.is_moved or call.arm != Arm.CANDIDATE:
+    if route is None or not route.is_moved or call.arm != CANDIDATE_ARM:
         return None
     return Locations(route, attempt.endpoint.key.url, call.path, call.host_value)

@@ -5,7 +5,7 @@ import os
 from strangler.core.aggregate import Joined
 from strangler.core.head import RawHeaders
 from strangler.core.headers import ForwardedFields, is_valid_traceparent
-from strangler.core.plan import Arm
+from strangler.core.plan import CANDIDATE_ARM, Arm
 from strangler.core.rewrite import rewrite_back, rewrite_target
 from strangler.core.routes import Route
 from strangler.core.settings import Url
@@ -121,7 +121,7 @@ class Trace:
 
 def target_for(url: Url, route: Route | None, arm: Arm, target: bytes) -> bytes:
     """The request target that the upstream sees: the raw one, unless the route rewrites it or the URL has a path."""
-    rewrite = route.rewrite if route is not None and arm is Arm.CANDIDATE else None
+    rewrite = route.rewrite if route is not None and arm is CANDIDATE_ARM else None
     if rewrite is None and not url.path:
         return target
     return rewrite_target(target, rewrite, url.path.encode())

@@ -12,7 +12,7 @@ from strangler.core.endpoints import EndpointChanged, EndpointKey
 from strangler.core.fallback import FallbackRules
 from strangler.core.fault import Fault
 from strangler.core.fence import Fence, FenceMark, is_fencing
-from strangler.core.plan import Arm
+from strangler.core.plan import CANDIDATE_ARM, Arm
 from strangler.core.result import Result
 from strangler.core.routes import Route
 from strangler.core.settings import Settings
@@ -84,7 +84,7 @@ class Plane:
 
     def clocks(self, upstream: Upstream, route: Route | None, arm: Arm) -> Clocks:
         """The timeouts of an attempt: the route's, if it has its own for its candidate."""
-        if route is None or arm is not Arm.CANDIDATE or route.settings.timeouts is None:
+        if route is None or arm is not CANDIDATE_ARM or route.settings.timeouts is None:
             return upstream.clocks
         clocks = self._route_clocks.get(route)
         if clocks is None:
@@ -118,7 +118,7 @@ class Plane:
 
     def answered(self, call: Call, upstream_result: Result) -> None:
         """The head of an answer is about to be passed on."""
-        if call.arm == Arm.CANDIDATE and is_fencing(call.method, upstream_result):
+        if call.arm == CANDIDATE_ARM and is_fencing(call.method, upstream_result):
             found = self._fence_key(call)
             rules = self.fallback_rules(call)
             if found is not None and rules.fence_s:

@@ -19,6 +19,7 @@ from strangler.worker.call import Call
 _CLASSES = ("gone", "1xx", "2xx", "3xx", "4xx", "5xx")
 _plain = re.compile(rb"[ !#-\[\]-~]*").fullmatch
 _MOST_ENDS = 4096
+_CLIENT_GONE = Fault.CLIENT_GONE
 
 _ESCAPED = re.compile(rb"[^ !#-\[\]-~]")
 """What may not stand between the quotes of a combined line: all but printable ASCII, and `"` and `\\`."""
@@ -93,7 +94,7 @@ class Record:
         meter = self._meters.get(key)
         if meter is None:
             meter = self._meters[key] = _Meter(self._numbers, *key)
-        meter.by_class[0 if call.end is Fault.CLIENT_GONE else call.status // 100].inc()
+        meter.by_class[0 if call.end is _CLIENT_GONE else call.status // 100].inc()
         meter.duration.observe(duration_s)
         if not self._is_on or (self._is_sampled and not self._is_told(call, duration_s)):
             return
@@ -200,7 +201,7 @@ class Record:
         if second != self._second:
             self._second = second
             self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-        return b"%b.%03dZ" % (self._stamp, (now - second) * 1000)
+        return b"%b.%03dZ" % (self._stamp, int((now - second) * 1000))
 
     def _apache_now(self) -> bytes:
         """`23/Nov/2026:08:00:00 +0000`; made once a second."""

@@ -53,7 +53,7 @@ async def try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> Attempt
         attempt.settle()
         if not await _pause(call, decision.after_s) or not rewind(call):
             if not attempt.is_done:  # its answer was dropped on the way: there is none to pass on
-                attempt.result = result._replace(fault=result.fault or Fault.RESET)
+                attempt.result = result.with_fault(result.fault or Fault.RESET)
             return attempt
 
 

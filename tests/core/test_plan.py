@@ -97,7 +97,8 @@ def test_rules_are_asked_in_order(
 
 
 def test_what_no_route_matches_goes_to_legacy() -> None:
-    assert decide(route("r"), head("/other")) == Plan(None, Arm.LEGACY, "legacy", Reason.NO_ROUTE)
+    plan = decide(route("r"), head("/other"))
+    assert (plan.route, plan.arm, plan.upstream, plan.reason) == (None, Arm.LEGACY, "legacy", Reason.NO_ROUTE)
 
 
 def test_options_asterisk_goes_to_legacy() -> None:
@@ -218,7 +219,9 @@ def test_shadow(one: RouteSettings, request_head: RequestHead, draws: list[float
 def test_a_shadowed_plan_differs_in_nothing_else() -> None:
     plan = decide(route("r", percent=50, shadow=shadow(of="any")), user(9))
     assert plan.shadow
-    assert plan._replace(shadow=False)[1:] == decide(route("r", percent=50), user(9))[1:]
+    same = decide(route("r", percent=50), user(9))
+    for name in {"arm", "upstream", "reason", "bucket", "sticky_key", "refusal"}:
+        assert getattr(plan, name) == getattr(same, name)
 
 
 @pytest.mark.parametrize(("enabled", "killed"), [(False, False), (True, True)], ids=["disabled", "killed"])
