@@ -1,12 +1,13 @@
 """The inbox as a table: one row a signature."""
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
+
+from strangler.control.shadow.sides import told_value
 
 SEVERITY_STYLES = {"breaking": "bold red", "risky": "yellow", "additive": "cyan", "value": "blue"}
 STATE_STYLES = {"new": "bold", "regressed": "bold red", "known": "", "accepted": "dim", "fixed": "dim"}
@@ -85,13 +86,12 @@ def moment(at: float) -> str:
 
 def news(row: Mapping[str, Any], before: int) -> str:
     """One line for `--follow`: how often it was seen since the last line, and an example."""
-    values = f"{_short(row['legacy'])} → {_short(row['candidate'])}"
+    values = f"{_short(told_value(row, 'legacy'))} → {_short(told_value(row, 'candidate'))}"
     return (
         f"{moment(row['last_seen'])}  +{row['count'] - before:<4} {row['id'][:SHORT_ID]}  {row['severity']:<8} "
         f"{row['state']:<9} {row['route']}  {row['endpoint']}  {where(row)} {row['kind']}  {values}"
     )
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:39] + "…"

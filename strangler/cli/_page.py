@@ -1,12 +1,12 @@
 """The report as one HTML page that needs nothing else: for a cutover meeting, or to attach to a ticket."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 from strangler.cli import _inbox
+from strangler.control.shadow.sides import told_value
 
 Pictures = Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]]
 """Of a route: captions and SVG."""
@@ -153,14 +153,13 @@ def _signature(row: Mapping[str, Any]) -> str:
         f"<tr><td class={row['severity']}>{row['severity']}</td><td>{row['state']}{noise}</td>"
         f"<td><code>{escape(row['endpoint'])}</code></td>"
         f"<td><code>{escape(_inbox.where(row))}</code> <span class=dim>{row['kind']}</span></td>"
-        f"<td>{_value(row['legacy'])}</td><td>{_value(row['candidate'])}</td>"
+        f"<td>{_value(told_value(row, 'legacy'))}</td><td>{_value(told_value(row, 'candidate'))}</td>"
         f"<td class=number>{row['count']:,}</td><td class=number>{_inbox.share(row['share'])}</td>"
         f"<td>{escape(row['owner'] or '')}</td></tr>"
     )
 
 
-def _value(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+def _value(text: str) -> str:
     return f"<code>{escape(text if len(text) <= 120 else text[:119] + '…')}</code>"
 
 

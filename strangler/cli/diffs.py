@@ -23,6 +23,7 @@ from strangler.config.edit_accept import add_accept
 from strangler.control.shadow.evidence import STATES
 from strangler.control.shadow.reading import Filters, path_steps
 from strangler.control.shadow.reviews import ReviewError, accept_rule
+from strangler.control.shadow.sides import told_value
 from strangler.core.compare import Severity
 from strangler.core.settings import AcceptRule
 
@@ -215,7 +216,7 @@ def _tell(row: dict[str, Any], sample: dict[str, Any], number: int, forms: dict[
 
 
 def _difference(difference: dict[str, Any]) -> str:
-    values = [json.dumps(difference[side], ensure_ascii=False) for side in ("legacy", "candidate")]
+    values = [told_value(difference, arm) for arm in ("legacy", "candidate")]
     where = escape(_inbox.where(difference))
     style = _inbox.SEVERITY_STYLES[difference["severity"]]
     name = f"[{style}]{difference['severity']:<8}[/]"

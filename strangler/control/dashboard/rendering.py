@@ -1,10 +1,11 @@
 """Templates and how figures are written. Everything that goes into a page is escaped, unless it is markup made here."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from strangler.control.shadow.sides import told_value
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -32,7 +33,7 @@ def environment() -> "Environment":
         "ms": milliseconds,
         "moment": moment,
         "place": place,
-        "plain": plain_json,
+        "told": told_value,
     }
     return made
 
@@ -60,15 +61,10 @@ def milliseconds(seconds: float | None) -> str:
 
 
 def moment(at: float) -> str:
-    """`2026-11-23 08:00:00`, UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    """`2026-11-23 08:00:00 UTC`"""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def place(row: Mapping[str, Any]) -> str:
     """`$.items[*].price`, `header cache-control`, `status`"""
     return " ".join(part for part in (_PLACE.get(row["in"], row["in"]), row["path"]) if part)
-
-
-def plain_json(value: Any) -> str:
-    """A value of an answer."""
-    return json.dumps(value, ensure_ascii=False)

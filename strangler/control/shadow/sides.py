@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
+from strangler.core.compare import Kind
+
 CONTEXT = 3
 _OF_THE_CONNECTION = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 MAX_LINES = 4000
@@ -19,6 +21,16 @@ class Row:
     legacy: str
     mark: Literal["", "≠", "-", "+"]
     candidate: str
+
+
+_LACKS = {"legacy": Kind.EXTRA, "candidate": Kind.MISSING}
+
+
+def told_value(difference: Mapping[str, Any], arm: str) -> str:
+    """What one arm has at the place of a difference, as JSON; `(nothing)` if it lacks the place, which is not null."""
+    if difference["kind"] == _LACKS[arm]:
+        return "(nothing)"
+    return json.dumps(difference[arm], ensure_ascii=False)
 
 
 def sides(answers: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:

@@ -1,4 +1,4 @@
-"""The journal, the key, the ids, and the request that goes out."""
+"""The journal, the key, the ids, the request that goes out, and how a difference is told."""
 
 import re
 import stat
@@ -10,6 +10,7 @@ from strangler.control.shadow import journal
 from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.outgoing import origin_form, outgoing
+from strangler.control.shadow.sides import told_value
 from strangler.control.shadow.ulid import ulid
 from strangler.core.rewrite import Rewrite
 from strangler.core.settings import HeaderEdits, Url
@@ -104,3 +105,17 @@ class TestOutgoing:
 
 def _url(path: str = "") -> Url:
     return Url("http", "orders", 8001, path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "legacy", "candidate"),
+    [
+        pytest.param("missing", "null", "(nothing)", id="the candidate lacks it"),
+        pytest.param("extra", "(nothing)", "null", id="legacy lacks it"),
+        pytest.param("value", "null", "null", id="both have it"),
+    ],
+)
+def test_what_an_arm_lacks_does_not_look_like_null(kind: str, legacy: str, candidate: str) -> None:
+    difference = {"kind": kind, "legacy": None, "candidate": None}
+    assert told_value(difference, "legacy") == legacy
+    assert told_value(difference, "candidate") == candidate
