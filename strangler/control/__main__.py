@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import cast
@@ -84,6 +85,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         desk.adopt(new.settings)
         events.reloaded(new)
         tracing.adopt(new.settings)
+        state.shown.adopt(new.settings, time.monotonic())
         supervisor.send(Adopt(new.generation, new.encoded, new.settings.workers, new.settings.limits.drain_s))
 
     reload = ReloadState(Path(start.config), os.environ, first, in_force, adopt, rejected=events.rejected)

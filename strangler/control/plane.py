@@ -20,6 +20,7 @@ from strangler.control.readiness import LegacyProbe
 from strangler.control.reload import ReloadState
 from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.evidence import write_audit
+from strangler.control.shown import ShownState
 from strangler.control.store import Store, StoreError, load_numbers, save_numbers
 from strangler.control.tracing import TracingState
 from strangler.core.settings import Settings
@@ -49,8 +50,12 @@ class ControlState:
     processes: list[ProcessInfo] = field(default_factory=list)
     is_draining: bool = False
     history: HistoryState = field(default_factory=HistoryState)
+    shown: ShownState = field(default_factory=ShownState)
     _legacy: LegacyProbe = field(default_factory=LegacyProbe)
     _snapshot: Snapshot | None = None
+
+    def __post_init__(self) -> None:
+        self.shown.adopt(self.settings, time.monotonic())
 
     @property
     def settings(self) -> Settings:
@@ -103,7 +108,8 @@ class ControlState:
             "strangler_kill_switch": float(self.kill_switch.on),
             "strangler_store_working": float(self.store.problem is None),
         }
-        return Numbers(self.links.totals.values(), self.links.totals.gauges(), own)
+        totals, now = self.links.totals, time.monotonic()
+        return Numbers(self.shown.shown(totals.values(), now), self.shown.shown(totals.gauges(), now), own)
 
     def status(self) -> dict[str, Any]:
         """For `/api/status`."""
