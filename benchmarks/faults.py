@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -25,12 +25,12 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.faults_load import LoadState, Sample
 from benchmarks.faulty import FaultyUpstream, Mode
 from benchmarks.load import run_on
 from benchmarks.processes import free_port, running
 
 PROXY_CPU, LOAD_CPU = 0, 1
-CLIENT_TIMEOUT_S = 10.0
 CANDIDATE_SLOW_S = 0.45
 LEGACY_SLOW_S = 0.2
 
@@ -55,91 +55,6 @@ routes:
     fallback: {{when: [connect, reset, timeout, bad_response, open, full, 500, 502, 503, 504]}}
 # {note}
 """
-
-KINDS = ("read", "write", "legacy")
-"""A GET and a POST that go to the candidate, and a GET of another path, which legacy serves."""
-
-_PATHS = {"read": "/api/orders/7", "write": "/api/orders", "legacy": "/somewhere/else"}
-_SHARES = (0.45, 0.15, 0.40)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One request. Times in seconds; `due` since the run began, `took` from then on: waiting is not hidden."""
-
-    kind: str
-    due: float
-    took: float
-    status: int | None
-    """None: the connection broke, or no answer came in time."""
-
-    @property
-    def is_error(self) -> bool:
-        return self.status is None or self.status >= 500
-
-
-@dataclass(slots=True)
-class LoadState:
-    """Clients that ask at the moments of a Poisson process, whatever becomes of earlier requests."""
-
-    port: int
-    rate: float
-    samples: list[Sample] = field(default_factory=list)
-    answered: set[str] = field(default_factory=set)
-    """Ids of the writes that were answered with 2xx."""
-    _idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
-    _count: int = 0
-
-    async def run(self, seconds: float) -> None:
-        """Until the time is over and every request has ended."""
-        draw = random.Random(7)
-        begun, due = time.perf_counter(), 0.0
-        async with asyncio.TaskGroup() as group:
-            while (due := due + draw.expovariate(self.rate)) < seconds:
-                await asyncio.sleep(max(0.0, begun + due - time.perf_counter()))
-                group.create_task(self._ask(draw.choices(KINDS, _SHARES)[0], begun, due))
-
-    def close(self) -> None:
-        for _, writer in self._idle:
-            writer.close()
-
-    async def _ask(self, kind: str, begun: float, due: float) -> None:
-        self._count += 1
-        name = f"{kind}-{self._count}"
-        status = None
-        with suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(CLIENT_TIMEOUT_S):
-                status = await self._exchange(kind, name)
-        if kind == "write" and status is not None and status < 300:
-            self.answered.add(name)
-        self.samples.append(Sample(kind, due, time.perf_counter() - begun - due, status))
-
-    async def _exchange(self, kind: str, name: str) -> int:
-        reader, writer = await self._connection()
-        try:
-            method, body = ("POST", b'{"order":[1,2,3]}') if kind == "write" else ("GET", b"")
-            length = f"Content-Length: {len(body)}\r\n" if body else ""
-            head = f"{method} {_PATHS[kind]} HTTP/1.1\r\nHost: shop\r\nX-Request-Id: {name}\r\n{length}\r\n"
-            writer.write(head.encode() + body)
-            answer = (await reader.readuntil(b"\r\n\r\n")).lower()
-            await reader.readexactly(int(answer.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
-        except BaseException:
-            writer.close()
-            raise
-        if b"connection: close" in answer:
-            writer.close()
-        else:
-            self._idle.append((reader, writer))
-        return int(answer.split(b" ", 2)[1])
-
-    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """An idle one that the other end has not closed, else a new one: what any HTTP client does."""
-        while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof() and not writer.is_closing():
-                return reader, writer
-            writer.close()
-        return await asyncio.open_connection("127.0.0.1", self.port)
 
 
 @dataclass(slots=True)
@@ -356,7 +271,7 @@ def _verdict(rows: list[Row]) -> str:
 def main(names: tuple[str, ...], rate: float, seconds: float) -> None:
     """Inject faults under load and tell what clients saw. Exit status 1 if a write ran twice or was lost."""
     run_on(LOAD_CPU)
-    console = Console(width=150, highlight=False)
+    console = Console(width=150, highlight=False, log_path=False)
 
     async def run() -> list[Row]:
         rows = []

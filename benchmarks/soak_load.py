@@ -8,8 +8,6 @@ import asyncio
 import json
 import os
 import random
-import socket
-import struct
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
@@ -17,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, WSMsgType, web
+
+from benchmarks.line import FAILURES, Line
 
 REMEMBER_S = 2.0
 """For so long it is known on which connection a request ended."""
@@ -136,60 +136,8 @@ class LoadState:
             self.ends.popleft()
 
 
-class _Line:
-    """One connection of a client."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-        self.port: int = writer.get_extra_info("sockname")[1]
-
-    async def ask(self, method: str, path: str, fields: str = "") -> None:
-        user = random.randrange(200)
-        head = f"{method} {path} HTTP/1.1\r\nHost: soak\r\nX-User-Id: user-{user}\r\n{fields}\r\n"
-        self.writer.write(head.encode())
-        await self.writer.drain()
-
-    async def head(self) -> tuple[int, dict[str, str]]:
-        first, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
-        return int(first.split()[1]), {
-            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
-        }
-
-    async def body(self, fields: dict[str, str], pause_s: float = 0.0) -> bytes:
-        if "content-length" in fields:
-            return await self._exactly(int(fields["content-length"]), pause_s)
-        pieces = []
-        while length := int((await self.reader.readuntil(b"\r\n")), 16):
-            pieces.append((await self.reader.readexactly(length + 2))[:-2])
-        await self.reader.readuntil(b"\r\n")
-        return b"".join(pieces)
-
-    async def _exactly(self, length: int, pause_s: float) -> bytes:
-        pieces = []
-        while length:
-            piece = await self.reader.readexactly(min(length, 20_000) if pause_s else length)
-            pieces.append(piece)
-            length -= len(piece)
-            await asyncio.sleep(pause_s)
-        return b"".join(pieces)
-
-    @property
-    def is_over(self) -> bool:
-        return self.reader.at_eof() or self.writer.is_closing()
-
-    def close(self, reset: bool = False) -> None:
-        if reset:
-            sock: socket.socket = self.writer.get_extra_info("socket")
-            with suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.close()
-
-
-_Story = Callable[["Load", _Line], Coroutine[None, None, int]]
+_Story = Callable[["Load", Line], Coroutine[None, None, int]]
 """One request from its head to the last byte of its answer; the status, or 0 where the client left on purpose."""
-
-_FAILURES = (OSError, EOFError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError)
 
 
 class Load:
@@ -217,7 +165,7 @@ class Load:
                 group.create_task(self._websockets(0.5 / scale))
 
     async def _client(self, kind: str, story: _Story, pause_s: float) -> None:
-        line: _Line | None = None
+        line: Line | None = None
         while not self.state.stop.is_set():
             await asyncio.sleep(random.uniform(0.5, 1.5) * pause_s)
             if line is None or line.is_over or random.random() < 0.1:
@@ -229,21 +177,21 @@ class Load:
         if line is not None:
             line.close()
 
-    async def _connect(self, kind: str) -> _Line | None:
+    async def _connect(self, kind: str) -> Line | None:
         try:
-            return _Line(*await asyncio.open_connection("127.0.0.1", self._port))
+            return await Line.to(self._port)
         except OSError as error:
             self.state.sent[kind] += 1
             self.state.lost.append(Loss(kind, 0, repr(error)))
             return None
 
-    async def _ask(self, kind: str, story: _Story, line: _Line) -> _Line | None:
+    async def _ask(self, kind: str, story: _Story, line: Line) -> Line | None:
         """The connection, if it can be used again."""
         self.state.sent[kind] += 1
         try:
             async with asyncio.timeout(60):
                 status = await story(self, line)
-        except _FAILURES as error:
+        except FAILURES as error:
             self.state.lost.append(Loss(kind, line.port, repr(error)))
             line.close()
             return None
@@ -283,24 +231,28 @@ class Load:
             self.state.wrong.append(what)
 
 
-async def _get(load: Load, line: _Line) -> int:
+def _user() -> str:
+    """A caller by chance, as a header line."""
+    return f"X-User-Id: user-{random.randrange(200)}\r\n"
+
+
+async def _get(load: Load, line: Line) -> int:
     path = f"/api/orders/{random.randrange(1000)}"
-    await line.ask("GET", path)
+    await line.ask("GET", path, _user())
     status, fields = await line.head()
     body = await line.body(fields)
     load.expect(status != 200 or json.loads(body) == {"path": path}, f"GET {path}: {body!r}")
     return status
 
 
-async def _post(load: Load, line: _Line) -> int:
-    await line.ask("POST", "/api/orders", "Content-Length: 10000\r\n")
-    line.writer.write(b"x" * 10_000)
+async def _post(load: Load, line: Line) -> int:
+    await line.ask("POST", "/api/orders", _user(), b"x" * 10_000)
     return await _received(load, line, 10_000)
 
 
-async def _upload(load: Load, line: _Line) -> int:
+async def _upload(load: Load, line: Line) -> int:
     """1 MB in chunks, as it becomes ready."""
-    await line.ask("PUT", "/api/files/1", "Transfer-Encoding: chunked\r\n")
+    await line.ask("PUT", "/api/files/1", _user() + "Transfer-Encoding: chunked\r\n")
     for _ in range(16):
         line.writer.write(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
         await line.writer.drain()
@@ -308,22 +260,22 @@ async def _upload(load: Load, line: _Line) -> int:
     return await _received(load, line, 16 * 65_536)
 
 
-async def _received(load: Load, line: _Line, sent: int) -> int:
+async def _received(load: Load, line: Line, sent: int) -> int:
     status, fields = await line.head()
     body = await line.body(fields)
     load.expect(status != 200 or json.loads(body) == {"received": sent}, f"sent {sent}: {body!r}")
     return status
 
 
-async def _events(load: Load, line: _Line) -> int:
-    await line.ask("GET", "/api/events")
+async def _events(load: Load, line: Line) -> int:
+    await line.ask("GET", "/api/events", _user())
     status, fields = await line.head()
     body = await line.body(fields)
     load.expect(status != 200 or body.count(b"data: ") == _LINES, f"events: {len(body)} bytes")
     return status
 
 
-async def _slow(load: Load, line: _Line) -> int:
+async def _slow(load: Load, line: Line) -> int:
     """The head in pieces over half a second, the answer read over one second."""
     for piece in (b"GET /api/b", b"ig HTTP/1.1\r\nHo", b"st: soak\r\nX-User-Id: user-7\r\n", b"\r\n"):
         line.writer.write(piece)
@@ -334,7 +286,7 @@ async def _slow(load: Load, line: _Line) -> int:
     return status
 
 
-async def _leaving(load: Load, line: _Line) -> int:
-    await line.ask("GET", "/api/events")
+async def _leaving(load: Load, line: Line) -> int:
+    await line.ask("GET", "/api/events", _user())
     await line.head()
     return 0

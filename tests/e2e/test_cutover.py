@@ -1,7 +1,7 @@
 """The whole story of a cutover, under load: 0 -> by header only -> 10 % -> 50 % -> 100 % -> rollback.
 
-Keep-alive clients never pause while somebody edits routes.yaml. They are written on bare sockets: a client that tries
-again by itself would hide a lost request.
+Keep-alive clients never pause while somebody edits routes.yaml. None of them tries again by itself: that would hide a
+lost request.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from benchmarks.line import FAILURES, Line
 from strangler.demo.children import ChildrenState, free_ports
 
 CLIENTS = 6
@@ -158,7 +159,7 @@ async def _load_on(port: int) -> AsyncIterator[LoadState]:
 
 async def _client(number: int, port: int, load: LoadState, stop: asyncio.Event) -> None:
     """One keep-alive connection, one request after the other, each for the next of this client's own users."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    line = await Line.to(port)
     turn = 0
     while not stop.is_set():
         user = number * USERS_PER_CLIENT + turn % USERS_PER_CLIENT
@@ -166,24 +167,22 @@ async def _client(number: int, port: int, load: LoadState, stop: asyncio.Event) 
         load.sent += 1
         try:
             async with asyncio.timeout(10):
-                load.answers.append(await _ask(reader, writer, user, beta))
-        except (OSError, EOFError, TimeoutError, ValueError) as error:
+                load.answers.append(await _ask(line, user, beta))
+        except FAILURES as error:
             load.faults.append(f"client {number}, user {user}: {error!r}")
             break
         turn += 1
         await asyncio.sleep(PAUSE_S)
-    writer.close()
-    await writer.wait_closed()
+    line.close()
+    await line.writer.wait_closed()
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, user: int, beta: bool) -> Answer:
+async def _ask(line: Line, user: int, beta: bool) -> Answer:
     mark = "X-Beta: 1\r\n" if beta else ""
-    writer.write(f"GET /api/orders/{user % 200 + 1} HTTP/1.1\r\nHost: shop\r\nX-User-Id: {user}\r\n{mark}\r\n".encode())
-    head = (await reader.readuntil(b"\r\n\r\n")).decode()
-    fields = dict(re.findall(r"^([^:\r\n]+): *(.*?)\r$", head.lower(), re.MULTILINE))
-    order = json.loads(await reader.readexactly(int(fields["content-length"])))
-    told_by = "candidate" if "warehouse" in order else "legacy"
-    return Answer(user, beta, int(head.split()[1]), fields["x-strangler-arm"], told_by)
+    await line.ask("GET", f"/api/orders/{user % 200 + 1}", f"X-User-Id: {user}\r\n{mark}")
+    status, fields = await line.head()
+    order = json.loads(await line.body(fields))
+    return Answer(user, beta, status, fields["x-strangler-arm"], "candidate" if "warehouse" in order else "legacy")
 
 
 async def _settled(load: LoadState, holds: Callable[[list[Answer]], bool]) -> list[Answer]:
