@@ -20,10 +20,12 @@ HOT_PATH = {
         "plan", "result", "retry", "routes", "snapshot", "split", "window",
     ),
     "wire": (
-        "asker", "body", "chunked", "client", "exchange", "memo", "outbox", "parse", "pool", "port", "request", "story",
-        "upstream",
+        "asker", "body", "chunked", "client", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port",
+        "request", "story", "upstream",
     ),
-    "worker": ("aggregate", "attempt", "call", "capture", "handler", "heads", "plane", "record", "retries", "upstreams"),
+    "worker": (
+        "aggregate", "attempt", "call", "capture", "handler", "heads", "plane", "record", "retries", "upstreams",
+    ),
 }  # fmt: skip
 
 ASKED = os.environ.get("STRANGLER_COMPILE", "")

@@ -84,7 +84,7 @@ class Counter:
         self._labels = labels
         self._touched = touched
         self._clean = True
-        self.value: float = 0
+        self.value = 0.0
 
     def inc(self, by: float = 1) -> None:
         self.value += by
