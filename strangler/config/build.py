@@ -1,10 +1,15 @@
 """From what the user wrote (`strangler.config.schema`) to frozen settings: units fixed, defaults filled in."""
 
+from collections.abc import Callable
 from functools import cache
+from typing import TypeVar
 
 from strangler.config import schema
 from strangler.config.types import Pairs
 from strangler.core import settings
+
+_S = TypeVar("_S", bound=schema.Section)
+_M = TypeVar("_M")
 
 
 def build(file: schema.File) -> settings.Settings:
@@ -112,10 +117,10 @@ def _route(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings])
         split=_split(route),
         rewrite_prefix=None if route.rewrite is None else route.rewrite.prefix,
         timeouts=_timeouts(route, upstreams),
-        fallback=_fallback(route.fallback),
+        fallback=None if route.fallback is None else _shared(route.fallback, _fallback),
         shadow=_shadow(route.shadow),
-        compare=_compare(route.compare) if route.compare.model_fields_set else _default_compare(),
-        gate=_gate(route.gate) if route.gate.model_fields_set else _default_gate(),
+        compare=_shared(route.compare, _compare),
+        gate=_shared(route.gate, _gate),
     )
 
 
@@ -168,14 +173,8 @@ def _timeouts(route: schema.Route, upstreams: dict[str, settings.UpstreamSetting
     )
 
 
-def _fallback(fallback: schema.Fallback | None) -> settings.FallbackSettings | None:
-    if fallback is None:
-        return None
-    return (
-        _default_fallback()
-        if not fallback.model_fields_set
-        else settings.FallbackSettings(fallback.when, fallback.fence)
-    )
+def _fallback(fallback: schema.Fallback) -> settings.FallbackSettings:
+    return settings.FallbackSettings(fallback.when, fallback.fence)
 
 
 def _shadow(shadow: schema.Shadow | None) -> settings.ShadowSettings | None:
@@ -223,20 +222,12 @@ def _gate(gate: schema.Gate) -> settings.GateSettings:
     )
 
 
-# Of 10,000 routes nearly all write none of these; one value for all of them saves 0.1 s.
+def _shared(section: _S, build: Callable[[_S], _M]) -> _M:
+    """What `build` makes of a section of a route. Of 10,000 routes nearly all write nothing of it: one value for all of
+    them saves 0.1 s."""
+    return build(section) if section.model_fields_set else _usual(type(section), build)
 
 
 @cache
-def _default_compare() -> settings.CompareSettings:
-    return _compare(schema.Compare())
-
-
-@cache
-def _default_gate() -> settings.GateSettings:
-    return _gate(schema.Gate())
-
-
-@cache
-def _default_fallback() -> settings.FallbackSettings:
-    usual = schema.Fallback()
-    return settings.FallbackSettings(usual.when, usual.fence)
+def _usual(kind: type[_S], build: Callable[[_S], _M]) -> _M:
+    return build(kind())

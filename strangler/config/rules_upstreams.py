@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from strangler.config import patterns, schema
 from strangler.config.document import Loc
-from strangler.config.notes import Notes
+from strangler.config.notes import Notes, Severity
 from strangler.config.urls import is_any, is_loopback
 from strangler.core.headers import HOP_BY_HOP
 from strangler.core.plan import AGGREGATE
@@ -83,28 +83,19 @@ def _tls_is_used(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
 
 
 def _times_are_in_order(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
-    breaker, retry, health = upstream.breaker, upstream.retry, upstream.health
-    if breaker is not None and breaker.cooldown > breaker.max_cooldown:
-        notes.error(
-            (*loc, "breaker"),
-            "breaker.cooldown is longer than breaker.max_cooldown",
-            "raise max_cooldown or lower cooldown",
-            key=True,
-        )
-    if retry is not None and retry.backoff > retry.max_backoff:
-        notes.error(
-            (*loc, "retry"),
-            "retry.backoff is longer than retry.max_backoff",
-            "raise max_backoff or lower backoff",
-            key=True,
-        )
-    if health is not None and health.timeout > health.interval:
-        notes.warning(
-            (*loc, "health"),
-            "health.timeout is longer than health.interval",
-            "a check that hangs delays the next one; raise the interval",
-            key=True,
-        )
+    for section, short, long, severity, way_out in _IN_ORDER:
+        part = getattr(upstream, section)
+        if part is not None and getattr(part, short) > getattr(part, long):
+            what = f"{section}.{short} is longer than {section}.{long}"
+            tell = notes.error if severity == "error" else notes.warning
+            tell((*loc, section), what, way_out, key=True)
+
+
+_IN_ORDER: tuple[tuple[str, str, str, Severity, str], ...] = (
+    ("breaker", "cooldown", "max_cooldown", "error", "raise max_cooldown or lower cooldown"),
+    ("retry", "backoff", "max_backoff", "error", "raise max_backoff or lower backoff"),
+    ("health", "timeout", "interval", "warning", "a check that hangs delays the next one; raise the interval"),
+)
 
 
 def _breaker_can_open(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:

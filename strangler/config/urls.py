@@ -28,23 +28,7 @@ def address(text: str) -> Address:
         )
     if len(found["port"]) > 5 or int(found["port"]) > 65535:
         raise ValueError("the port must be 0 to 65535; 0 takes a free one")
-    return Address(_listening_host(host, six=found["six"] is not None), int(found["port"]))
-
-
-def _listening_host(host: str, *, six: bool) -> str:
-    if six:
-        try:
-            return str(ipaddress.IPv6Address(host))
-        except ValueError:
-            raise ValueError(f"'{host}' is not an IPv6 address") from None
-    if re.fullmatch(r"[0-9.]+", host):
-        try:
-            return str(ipaddress.IPv4Address(host))
-        except ValueError:
-            raise ValueError(f"'{host}' is not an IPv4 address; {_WRITE_ADDRESS}") from None
-    if _HOST_NAME.fullmatch(host) is None:
-        raise ValueError(_WRITE_ADDRESS)
-    return host.lower()
+    return Address(_host(host, is_six=found["six"] is not None).lower(), int(found["port"]))
 
 
 def is_loopback(where: Address) -> bool:
@@ -100,13 +84,14 @@ def _split(text: str) -> tuple[SplitResult, str, int | None]:
         raise ValueError("a URL to send to has no fragment; take the '#' out")
     if port == 0 or parts.netloc.endswith(":"):
         raise ValueError("the port must be 1 to 65535")
-    return parts, _host(parts.hostname or ""), port
-
-
-def _host(host: str) -> str:
+    host = parts.hostname or ""
     if not host:
         raise ValueError("it has no host; write http://host:port")
-    if ":" in host:
+    return parts, _host(host, is_six=":" in host), port
+
+
+def _host(host: str, *, is_six: bool) -> str:
+    if is_six:
         try:
             return str(ipaddress.IPv6Address(host))
         except ValueError:
