@@ -517,7 +517,7 @@ class TestLive:
         one = await browser()
         async with one.client.get("/live", params={"of": "/"}) as stream:
             await _content(stream)
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(5):
                 await one.client.app.shutdown()
                 while await stream.content.readline():
                     pass

@@ -71,7 +71,7 @@ _FLAGS = (
 _T = TypeVar("_T")
 
 
-def until(condition: Callable[[], _T], within_s: float = 10.0) -> _T:
+def until(condition: Callable[[], _T], within_s: float = 30.0) -> _T:
     """What a condition gave once it holds."""
     ends = time.monotonic() + within_s
     while True:

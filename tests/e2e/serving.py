@@ -15,6 +15,8 @@ import psutil
 from aiohttp import ClientSession, web
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.served import served
+
 ROUTES = """\
 version: 1
 listen: 127.0.0.1:0
@@ -61,15 +63,8 @@ class LegacyState:
 @asynccontextmanager
 async def legacy() -> AsyncIterator[LegacyState]:
     state = LegacyState()
-    runner = web.ServerRunner(web.Server(state.answer), shutdown_timeout=0)  # type: ignore[arg-type]
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    state.port = runner.addresses[0][1]
-    try:
+    async with served(state.answer) as state.port:
         yield state
-    finally:
-        await runner.cleanup()
 
 
 class Proxy:
@@ -144,16 +139,16 @@ class Proxy:
 
     async def ended(self) -> int:
         assert self._process is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self._process.wait()
 
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.pid).children(recursive=True)
 
     async def until(self, condition: Callable[[], Any]) -> Any:
-        """Wait up to ten seconds until a condition, or an awaitable one, holds; what it gave."""
+        """Wait up to half a minute until a condition, or an awaitable one, holds; what it gave."""
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while True:
                     found = condition()
                     found = await found if asyncio.iscoroutine(found) else found

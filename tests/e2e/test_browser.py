@@ -77,11 +77,11 @@ def test_the_numbers_are_those_of_the_traffic_that_was_sent(window: Window, runn
         running.get("/api/orders/7", {"X-Strangler-Arm": "legacy"})
     for _ in range(5):
         running.get("/api/users/1")
-    until(lambda: window.count("orders", "candidate") == before["orders", "candidate"] + 12, 3)
-    until(lambda: window.count("orders", "legacy") == before["orders", "legacy"] + 8, 3)
-    until(lambda: window.count("", "legacy") == unrouted + 5, 3)
+    until(lambda: window.count("orders", "candidate") == before["orders", "candidate"] + 12)
+    until(lambda: window.count("orders", "legacy") == before["orders", "legacy"] + 8)
+    until(lambda: window.count("", "legacy") == unrouted + 5)
     assert window.count("catalogue", "legacy") == before["catalogue", "legacy"]
-    until(lambda: window.cell("orders", "candidate-rate") == "1.2", 5)
+    until(lambda: window.cell("orders", "candidate-rate") == "1.2")
     for arm in ("legacy", "candidate"):
         assert window.count("orders", arm) == running.metric("strangler_requests_total", route="orders", arm=arm)
     assert window.cell("orders", "percent") == "25%"
@@ -119,7 +119,7 @@ def test_hostile_traffic_is_text_and_nothing_else(window: Window, running: Shop)
 def test_the_kill_switch_works_by_its_button(window: Window, running: Shop) -> None:
     window.find("#reason").send_keys(f"orders answers nonsense {EVIL}")
     window.find(".kill button").click()
-    until(lambda: window.text("#kill-switch") == "ON", 3)
+    until(lambda: window.text("#kill-switch") == "ON")
     assert "orders answers nonsense" in window.text(".alarm")
     before = running.metric("strangler_requests_total", route="orders", arm="candidate")
     running.get("/api/orders/7", {"X-Strangler-Arm": "candidate"})
@@ -130,7 +130,7 @@ def test_the_kill_switch_works_by_its_button(window: Window, running: Shop) -> N
     )
     assert running.metric("strangler_requests_total", route="orders", arm="candidate") == before
     window.find(".kill button").click()
-    until(lambda: window.text("#kill-switch") == "off", 3)
+    until(lambda: window.text("#kill-switch") == "off")
     assert running.metric("strangler_kill_switch") == 0
 
 
@@ -147,7 +147,7 @@ def test_a_difference_is_reviewed_on_its_page(window: Window, running: Shop) -> 
     until(lambda: "routes.yaml has the rule" in window.text(".said"))
     assert 'why: "the warehouse is new"' in (running.folder / "routes.yaml").read_text()
     window.open("/config")
-    until(lambda: "the warehouse is new" in window.text("main"), 4)
+    until(lambda: "the warehouse is new" in window.text("main"))
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/login"])
@@ -179,7 +179,7 @@ def test_the_keyboard_reaches_everything_and_keeps_its_place(window: Window, run
     reason.send_keys("half a rea")
     before = window.count("orders", "legacy")
     running.get("/api/orders/7", {"X-Strangler-Arm": "legacy"})
-    until(lambda: window.count("orders", "legacy") == before + 1, 3)
+    until(lambda: window.count("orders", "legacy") == before + 1)
     assert window.run("document.activeElement.id") == "reason", "an update does not take the focus away"
     assert reason.get_attribute("value") == "half a rea", "nor does it put another field in its place"
 
@@ -206,13 +206,13 @@ def test_it_comes_back_when_control_does(browser: Chrome, running: Shop) -> None
     window = Window(browser, running)
     window.log_in()
     window.open("/")
-    until(lambda: window.text("#live") == "live", 3)
+    until(lambda: window.text("#live") == "live")
     control = next(one for one in psutil.process_iter(["cmdline"]) if _is_control_of(one, running))
     control.send_signal(signal.SIGKILL)
-    until(lambda: window.text("#live") != "live", 5)
+    until(lambda: window.text("#live") != "live")
     until(lambda: browser.title == "Log in · Strangler", 15)
     window.log_in()
-    until(lambda: window.text("#live") == "live", 5)
+    until(lambda: window.text("#live") == "live")
     window.complaints()
 
 

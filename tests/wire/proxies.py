@@ -15,7 +15,7 @@ from shutil import which
 
 from strangler.demo.children import free_ports
 
-START_TIMEOUT_S = 8.0
+START_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class Connection:
         self.requests.append(request)
         return request
 
-    async def has_received(self, pattern: bytes, timeout_s: float = 2.0) -> bool:
+    async def has_received(self, pattern: bytes, timeout_s: float = 10.0) -> bool:
         """True as soon as what the script has read holds `pattern`; False if it does not come in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
@@ -234,7 +234,7 @@ class ScriptedUpstream:
         self.connections.clear()
         self.requests.clear()
 
-    async def wait_for_connection(self, number: int = 0, timeout_s: float = 2.0) -> Connection:
+    async def wait_for_connection(self, number: int = 0, timeout_s: float = 10.0) -> Connection:
         """The connection with that number, once it has been accepted."""
         async with asyncio.timeout(timeout_s):
             while len(self.connections) <= number:

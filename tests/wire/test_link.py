@@ -218,7 +218,7 @@ async def test_closing_sends_the_last_numbers_and_goodbye(path: Path) -> None:
 
 
 async def test_closing_without_control_ends_soon(path: Path) -> None:
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         await make(path, Numbers()).close()
 
 

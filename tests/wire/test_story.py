@@ -158,7 +158,7 @@ async def test_an_alarm_wakes_and_says_so() -> None:
         over.set()
 
     story.begin(tell())
-    await asyncio.wait_for(over.wait(), 1)
+    await asyncio.wait_for(over.wait(), 10)
 
 
 async def test_an_alarm_that_is_cancelled_stays_silent() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from strangler.core.aggregate import MAX_PART_BYTES
 from strangler.core.settings import AggregatePart, BulkheadSettings, Settings
-from tests.factories import route, settings, upstream
+from tests.factories import breaker, route, settings, upstream
 from tests.wire.messages import read_requests
 from tests.wire.scripted import (
     ScriptedUpstream,
@@ -25,7 +25,7 @@ from tests.wire.scripted import (
     send,
 )
 from tests.worker.conftest import Serve
-from tests.worker.plane import RunningPlane, at, breaker, fallback, request, response, retry, timeouts
+from tests.worker.plane import RunningPlane, at, fallback, request, response, retry, timeouts
 
 JSON = "Content-Type: application/json"
 PAGE = "/pages/7"
@@ -99,7 +99,7 @@ async def test_parts_are_asked_at_the_same_time(
 
     def waiting_for(other: ScriptedUpstream) -> Any:
         async def step(_: Any) -> None:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 while not other.requests:  # noqa: ASYNC110 - a test
                     await asyncio.sleep(0.001)
 

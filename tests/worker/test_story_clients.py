@@ -68,7 +68,7 @@ async def test_a_client_that_leaves_ends_the_upstream_request_and_blames_nobody(
         client.reset()
     else:
         await client.close()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         await connection.ended.wait()
     await running.quiet()
     assert running.held() == {}

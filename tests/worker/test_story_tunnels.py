@@ -18,7 +18,7 @@ LONG = bytes(range(256)) * 8000
 async def upgraded(running: RunningPlane) -> Visitor:
     client = await running.client()
     await client.send(UPGRADE)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         await client.wait_for(lambda: b"\r\n\r\n" in client.received)
     return client
 
