@@ -183,3 +183,19 @@ def settings(
         routes=tuple(routes),
     )
     return replace(made, **changes)
+
+
+def breaker(**changes: Any) -> s.BreakerSettings:
+    """Opens after one failure, for a minute."""
+    made = s.BreakerSettings(
+        failure_rate=None,
+        min_requests=20,
+        window_s=30.0,
+        consecutive=1,
+        slow_call_s=None,
+        cooldown_s=60.0,
+        max_cooldown_s=60.0,
+        trials=1,
+        counts=("connect", "reset", "timeout", "bad_response", 500, 502, 503, 504),
+    )
+    return replace(made, **changes)

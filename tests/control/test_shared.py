@@ -7,22 +7,12 @@ import pytest
 
 from strangler.control.shared import SharedState
 from strangler.core.fence import FenceMark
-from strangler.core.settings import BreakerSettings, HealthSettings, TlsSettings, UpstreamSettings
+from strangler.core.settings import HealthSettings, TlsSettings, UpstreamSettings
 from strangler.wire.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared
-from tests.factories import upstream, url
+from tests.factories import breaker, upstream, url
 
 HEALTH = HealthSettings(path="/healthz", interval_s=10.0, timeout_s=1.0, fall=3, rise=1)
-BREAKER = BreakerSettings(
-    failure_rate=0.5,
-    min_requests=20,
-    window_s=30.0,
-    consecutive=5,
-    slow_call_s=None,
-    cooldown_s=10.0,
-    max_cooldown_s=300.0,
-    trials=5,
-    counts=("connect",),
-)
+BREAKER = breaker()
 ORDERS = upstream("orders", "http://a:80", "http://b:80", breaker=BREAKER, health=HEALTH)
 
 

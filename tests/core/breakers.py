@@ -6,18 +6,9 @@ from strangler.core.breaker import OPEN, Breaker, BreakerChanged, BreakerPermit
 from strangler.core.fault import Fault
 from strangler.core.result import Result
 from strangler.core.settings import BreakerSettings
+from tests.factories import breaker
 
-SETTINGS = BreakerSettings(
-    failure_rate=0.5,
-    min_requests=20,
-    window_s=30.0,
-    consecutive=5,
-    slow_call_s=None,
-    cooldown_s=10.0,
-    max_cooldown_s=60.0,
-    trials=2,
-    counts=("connect", "reset", "timeout", "bad_response", 500, 502, 503, 504),
-)
+SETTINGS = breaker(failure_rate=0.5, consecutive=5, cooldown_s=10.0, trials=2)
 ROW_ONLY = replace(SETTINGS, failure_rate=None)
 RATE_ONLY = replace(SETTINGS, consecutive=None)
 

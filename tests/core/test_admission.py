@@ -9,7 +9,6 @@ from strangler.core.bulkhead import Ticket
 from strangler.core.fault import Fault
 from strangler.core.result import Result
 from strangler.core.settings import (
-    BreakerSettings,
     BulkheadSettings,
     HeaderEdits,
     RetrySettings,
@@ -18,6 +17,7 @@ from strangler.core.settings import (
     UpstreamSettings,
     Url,
 )
+from tests.factories import breaker
 
 SETTINGS = UpstreamSettings(
     name="orders",
@@ -26,17 +26,7 @@ SETTINGS = UpstreamSettings(
     host="preserve",
     timeouts=TimeoutSettings(connect_s=2.0, response_s=60.0, idle_s=60.0),
     bulkhead=BulkheadSettings(in_flight=2, waiting=2, wait_s=3.0),
-    breaker=BreakerSettings(
-        failure_rate=None,
-        min_requests=20,
-        window_s=30.0,
-        consecutive=2,
-        slow_call_s=None,
-        cooldown_s=10.0,
-        max_cooldown_s=60.0,
-        trials=1,
-        counts=("connect", 503),
-    ),
+    breaker=breaker(consecutive=2, cooldown_s=10.0, counts=("connect", 503)),
     retry=RetrySettings(attempts=2, when=("connect",), backoff_s=0.025, max_backoff_s=0.25, budget=0.2),
     health=None,
     headers=HeaderEdits(set=(), remove=()),

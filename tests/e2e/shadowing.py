@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.e2e.serving import Proxy
+from tests.served import served
 
 ROUTES = """\
 version: 1
@@ -69,14 +70,8 @@ class Arm:
 @asynccontextmanager
 async def arm(answer: Answer) -> AsyncIterator[Arm]:
     state = Arm(answer)
-    runner = web.ServerRunner(web.Server(state.serve), shutdown_timeout=0)  # type: ignore[arg-type]
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    state.port = runner.addresses[0][1]
-    try:
+    async with served(state.serve) as state.port:
         yield state
-    finally:
-        await runner.cleanup()
 
 
 def says(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 
 from tests.e2e.serving import Proxy, legacy
+from tests.served import served
 
 
 @dataclass(slots=True)
@@ -43,12 +44,8 @@ class HookState:
 @pytest.fixture
 async def hook() -> AsyncIterator[HookState]:
     state = HookState()
-    runner = web.ServerRunner(web.Server(state.answer), shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    state.port = runner.addresses[0][1]
-    yield state
-    await runner.cleanup()
+    async with served(state.answer) as state.port:
+        yield state
 
 
 @pytest.fixture

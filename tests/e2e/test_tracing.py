@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.e2e.serving import Proxy
 from tests.e2e.shadowing import arm, says
+from tests.served import served
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -66,12 +67,8 @@ def attributes(of: Any) -> dict[str, Any]:
 @pytest.fixture
 async def collector() -> AsyncIterator[Collector]:
     state = Collector()
-    runner = web.ServerRunner(web.Server(state.take), shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    state.port = runner.addresses[0][1]
-    yield state
-    await runner.cleanup()
+    async with served(state.take) as state.port:
+        yield state
 
 
 async def ask(proxy: Proxy, path: str, **headers: str) -> int:

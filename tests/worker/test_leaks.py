@@ -11,10 +11,10 @@ from strangler.wire.client import ClientConnection
 from strangler.wire.exchange import Exchange
 from strangler.wire.request import Request
 from strangler.wire.upstream import UpstreamConnection
-from tests.factories import upstream
+from tests.factories import breaker, upstream
 from tests.wire.scripted import Connection, ScriptedUpstream
 from tests.worker.conftest import Serve
-from tests.worker.plane import RunningPlane, at, breaker, fallback, request, response, retry, timeouts, two_arms
+from tests.worker.plane import RunningPlane, at, fallback, request, response, retry, timeouts, two_arms
 
 MEGABYTE = 1024 * 1024
 LONG_MB = 200

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from strangler.core.settings import BulkheadSettings
-from tests.factories import upstream
+from tests.factories import breaker, upstream
 from tests.wire.scripted import (
     Connection,
     Script,
@@ -18,7 +18,7 @@ from tests.wire.scripted import (
     send,
 )
 from tests.worker.conftest import Serve
-from tests.worker.plane import RunningPlane, Visitor, at, breaker, fallback, request, response, timeouts, two_arms
+from tests.worker.plane import RunningPlane, Visitor, at, fallback, request, response, timeouts, two_arms
 
 
 async def hold(running: RunningPlane, upstream: ScriptedUpstream, target: str = "/api/slow") -> Visitor:

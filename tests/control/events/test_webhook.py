@@ -21,6 +21,7 @@ from strangler.control.events.delivery import Delivery, Done, Patience
 from strangler.control.events.event import Kind, event
 from strangler.control.events.webhook import VARIABLE, SecretError, Webhook, signature, webhook_secret
 from strangler.control.store import Store
+from tests.served import served
 
 SECRET = b"0123456789abcdef01234567"
 QUICK = Patience(first_s=0.01, most_s=0.02)
@@ -47,12 +48,9 @@ class HookState:
 @pytest.fixture
 async def hook() -> AsyncIterator[HookState]:
     state = HookState()
-    runner = web.ServerRunner(web.Server(state.answer), shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    state.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    yield state
-    await runner.cleanup()
+    async with served(state.answer) as port:
+        state.url = f"http://127.0.0.1:{port}/hook"
+        yield state
 
 
 @pytest.fixture
