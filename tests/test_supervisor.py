@@ -26,8 +26,8 @@ def test_a_process_that_keeps_dying_is_started_ever_more_rarely(failures: int, d
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (0, "exit status 0"),
-        (3, "exit status 3"),
+        (0, "exit code 0"),
+        (3, "exit code 3"),
         (-signal.SIGKILL, "killed by SIGKILL"),
         (-63, "killed by signal 63"),
     ],

@@ -69,7 +69,7 @@ def has_ended(pipe_fd: int) -> bool:
 def how_it_ended(status: int) -> str:
     """A process's return code, as subprocess gives it, in words."""
     if status >= 0:
-        return f"exit status {status}"
+        return f"exit code {status}"
     with suppress(ValueError):
         return f"killed by {signal.Signals(-status).name}"
     return f"killed by signal {-status}"

@@ -152,7 +152,7 @@ async def test_a_program_that_dies_at_once_is_started_ever_more_rarely(start: St
         await proxy.until(lambda: len(proxy.events("worker.crash_loop")) >= 2)
         lines = proxy.events("worker.died") + proxy.events("worker.crash_loop")
         assert [line["restart_in_s"] for line in lines[:3]] == [0.0, 0.5, 1.0]
-        assert {line["how"] for line in lines} == {"exit status 3"}
+        assert {line["how"] for line in lines} == {"exit code 3"}
         status, readiness = await proxy.ask("/readyz")
         assert status == 503
         assert readiness["checks"]["workers"] is False
@@ -182,8 +182,8 @@ async def test_sigterm_fails_readiness_finishes_what_is_under_way_and_takes_noth
     assert await slow == 200
     assert await proxy.ended() == 0
     assert not any(child.is_running() for child in children)
-    assert [line["how"] for line in proxy.events("worker.ended")] == ["exit status 0"] * 2
-    assert [line["how"] for line in proxy.events("control.ended")] == ["exit status 0"]
+    assert [line["how"] for line in proxy.events("worker.ended")] == ["exit code 0"] * 2
+    assert [line["how"] for line in proxy.events("control.ended")] == ["exit code 0"]
 
 
 def is_refused(port: int) -> bool:

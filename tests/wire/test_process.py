@@ -36,7 +36,7 @@ def test_a_child_can_be_made_to_give_way_and_one_that_has_ended_is_no_error() ->
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(0, "exit status 0"), (3, "exit status 3"), (-9, "killed by SIGKILL"), (-99, "killed by signal 99")],
+    [(0, "exit code 0"), (3, "exit code 3"), (-9, "killed by SIGKILL"), (-99, "killed by signal 99")],
 )
 def test_an_end_is_told_in_words(status: int, words: str) -> None:
     assert how_it_ended(status) == words

@@ -3,7 +3,7 @@
 from strangler.core.compare.accept import RuleUseState, expired_rules
 from strangler.core.compare.engine import compare, second_look
 from strangler.core.compare.jsonpath import PatternError, parse_pattern
-from strangler.core.compare.noise import NoiseCount, NoiseState
+from strangler.core.compare.noise import NoiseCount
 from strangler.core.compare.proposals import propose
 from strangler.core.compare.redact import Redactor, Shown, ShownDifference
 from strangler.core.compare.rules import NO_RULES, CompareRules, compile_rules
@@ -29,7 +29,6 @@ __all__ = [
     "Difference",
     "Kind",
     "NoiseCount",
-    "NoiseState",
     "Outcome",
     "PatternError",
     "Reason",

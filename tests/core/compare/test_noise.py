@@ -1,13 +1,15 @@
 """Noise counting and proposals."""
 
+from typing import Any
+
 import pytest
 import yaml
 
-from strangler.core.compare import NoiseCount, NoiseState, propose
+from strangler.core.compare import NoiseCount, propose
 from strangler.core.compare.noise import NoiseKey
 from strangler.core.compare.shapes import shape_of
 from strangler.core.compare.values import Kind, Where
-from tests.core.compare.answers import answer, compared, settings, trees
+from tests.core.compare.answers import trees
 
 
 def count(raw: int, raw_pairs: int, noise: int, noise_pairs: int) -> NoiseCount:
@@ -32,85 +34,64 @@ def test_noise_is_what_raw_is_not_beyond_by_both_thresholds(counts: tuple[int, i
     assert count(*counts).is_noise is is_noise
 
 
-def filled(pairs: int = 40) -> NoiseState:
-    state = NoiseState()
-    for n in range(pairs):
-        legacy = {"meta": {"generated_at": f"2026-11-23T08:00:{n:02}Z"}, "n": n, "tags": ["a", "b"], "p": 1}
-        again = {"meta": {"generated_at": f"2026-11-23T08:01:{n:02}Z"}, "n": n + 1, "tags": ["b", "a"], "p": 1}
-        state.record_baseline("orders", trees(legacy, again))
-        state.record_pair("orders", trees(legacy, {**again, "p": 2}))
-    return state
+def seen(path: str, kind: Kind, shape: str | None, noise: int, raw: int = 40, where: Where = Where.BODY) -> NoiseCount:
+    """A difference that `noise` of 40 pairs of legacy with itself had, and `raw` of 40 between the arms."""
+    return NoiseCount(NoiseKey("orders", where, path, kind), raw, 40, noise, 40, shape)
 
 
-def test_counts_are_per_route_path_and_kind() -> None:
-    found = {(c.key.path, c.key.kind.value): (c.raw, c.noise, c.shape, c.is_noise) for c in filled().counts("orders")}
-    assert found == {
-        ("$.meta.generated_at", "value"): (40, 40, "timestamp", True),
-        ("$.n", "value"): (40, 40, "counter", True),
-        ("$.tags", "order"): (40, 40, None, True),
-        ("$.p", "value"): (40, 0, None, False),
-    }
-    assert filled().counts("carts") == ()
-    assert ("body", "$.p", "value") not in filled().noisy("orders")
-    assert ("body", "$.n", "value") in filled().noisy("orders")
-
-
-def test_pairs_that_are_not_comparable_do_not_count() -> None:
-    state = NoiseState()
-    state.record_baseline("r", trees(1, 2))
-    state.record_baseline("r", compared(answer(status=500), answer()))
-    assert [c.noise_pairs for c in state.counts("r")] == [1]
-
-
-def test_random_keys_do_not_fill_the_memory() -> None:
-    state = NoiseState()
-    for n in range(30):
-        state.record_pair("r", trees({}, {f"k{n}-{at}": 1 for at in range(100)}))
-    assert len(state.counts("r")) == 2000
-
-
-def test_proposal_is_a_yaml_patch_with_its_evidence() -> None:
-    patch = propose("orders", filled().counts("orders"))
+def proposed(*counts: NoiseCount) -> Any:
+    """The `compare` of the only route in the fragment that is proposed."""
+    patch = propose("orders", counts)
     assert patch is not None
-    assert "# `$.meta.generated_at` differed in 40 of 40 pairs of legacy against itself (timestamp)" in patch
     (route,) = yaml.safe_load(patch)["routes"]
     assert route["name"] == "orders"
-    assert route["compare"]["unordered"] == [{"path": "$.tags"}]
-    assert [(rule["path"], rule["kind"]) for rule in route["compare"]["accept"]] == [
+    return route["compare"]
+
+
+def test_proposal_has_a_rule_for_each_difference_that_is_noise() -> None:
+    found = proposed(
+        seen("$.meta.generated_at", Kind.VALUE, "timestamp", 40),
+        seen("$.n", Kind.VALUE, "counter", 40),
+        seen("$.tags", Kind.ORDER, None, 40),
+        seen("$.p", Kind.VALUE, None, 0),
+    )
+    assert found["unordered"] == [{"path": "$.tags"}]
+    assert [(rule["path"], rule["kind"]) for rule in found["accept"]] == [
         ("$.meta.generated_at", "value"),
         ("$.n", "value"),
     ]
 
 
-def test_proposal_for_a_header() -> None:
-    state = NoiseState()
-    rules = settings(headers=("etag",))
-    for n in range(20):
-        state.record_baseline("r", compared(answer(etag=f'"{n:032x}1"'), answer(etag=f'"{n:032x}2"'), rules))
-    patch = propose("r", state.counts("r"))
+def test_proposal_tells_its_evidence() -> None:
+    patch = propose("orders", [seen("$.at", Kind.VALUE, "timestamp", 39)])
     assert patch is not None
-    (rule,) = yaml.safe_load(patch)["routes"][0]["compare"]["accept"]
+    assert "# `$.at` differed in 39 of 40 pairs of legacy against itself (timestamp)" in patch
+
+
+def test_proposal_for_a_header() -> None:
+    (rule,) = proposed(seen("etag", Kind.VALUE, "hash", 40, where=Where.HEADER))["accept"]
     assert (rule["header"], rule["kind"]) == ("etag", "value")
 
 
 def test_odd_paths_survive_the_way_through_yaml() -> None:
-    state = NoiseState()
-    for key in ("it's", 'a "b" #c: {}', "é\u2028\x7f", "\ud800", "emoji 😀"):
-        for _ in range(20):
-            state.record_baseline("r", trees({key: 1}, {key: 2}))
-    patch = propose("r", state.counts("r"))
-    assert patch is not None
-    rules = yaml.safe_load(patch)["routes"][0]["compare"]["accept"]
-    assert {rule["path"] for rule in rules} == {c.key.path for c in state.counts("r")}
+    keys = ("it's", 'a "b" #c: {}', "é\u2028\x7f", "\ud800", "emoji 😀")
+    paths = {found.path for key in keys for found in trees({key: 1}, {key: 2}).differences}
+    assert len(paths) == len(keys)
+    rules = proposed(*(seen(path or "", Kind.VALUE, None, 40) for path in paths))["accept"]
+    assert {rule["path"] for rule in rules} == paths
 
 
-def test_nothing_is_proposed_from_little_or_from_what_the_candidate_does() -> None:
-    assert propose("orders", filled(19).counts("orders")) is None
-    state = NoiseState()
-    for _ in range(50):
-        state.record_pair("r", trees(1, 2))
-        state.record_baseline("r", trees(1, 1))
-    assert propose("r", state.counts("r")) is None
+@pytest.mark.parametrize(
+    "counts",
+    [
+        pytest.param(
+            NoiseCount(NoiseKey("orders", Where.BODY, "$.n", Kind.VALUE), 19, 19, 19, 19, None), id="too few pairs"
+        ),
+        pytest.param(seen("$.p", Kind.VALUE, None, 0), id="only the candidate differs"),
+    ],
+)
+def test_nothing_is_proposed_from_little_or_from_what_the_candidate_does(counts: NoiseCount) -> None:
+    assert propose("orders", [counts]) is None
 
 
 SHAPED = {
