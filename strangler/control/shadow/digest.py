@@ -134,6 +134,8 @@ def _line(
         "differences": [difference.as_json() for difference in shown],
         "accepted": comparison.accepted,
     }
+    if comparison.is_cut:
+        line["cut"] = True
     return msgspec.json.encode(line) + b"\n"
 
 

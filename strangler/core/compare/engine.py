@@ -90,4 +90,5 @@ def second_look(first: Comparison, second: Comparison) -> Comparison:
         omitted=min(first.omitted, second.omitted),
         rules_used=first.rules_used | second.rules_used,
         rules_expired=first.rules_expired | second.rules_expired,
+        is_cut=first.is_cut or second.is_cut,
     )

@@ -21,6 +21,9 @@ from strangler.core.compare.values import (
     Where,
 )
 
+MAX_PLACES = 2000
+"""Places in two bodies that differ; when there are more, it is not looked for them."""
+
 _GRAVEST = {kind: body_severity(kind) for kind in Kind}
 
 
@@ -64,6 +67,10 @@ class FoundState:
         self._status: Site | None = None
         self._headers: list[tuple[str, Kind, Site]] = []
         self._body: list[tuple[BodyPath, Kind, Site]] = []
+        self.has_mismatch = False
+        """A difference in the bodies that nobody accepted."""
+        self.is_cut = False
+        """Not all of the bodies was looked at, or not as closely as it is elsewhere."""
         self._used: set[int] = set()
         self._expired: set[int] = set()
 
@@ -88,7 +95,17 @@ class FoundState:
             self._body.append((path, kind, site))
         if site.rules and self._is_accepted(site, legacy, candidate):
             return
+        self.has_mismatch = True
         site.add(body_severity(kind, legacy_is_null=legacy is None), legacy, candidate)
+
+    def more(self, path: BodyPath, kind: Kind, count: int) -> None:
+        """So many more of a kind that was just told by `body`, where no rule is in force."""
+        path.sites[kind].count += count
+
+    @property
+    def is_full(self) -> bool:
+        """Enough places differ."""
+        return len(self._body) >= MAX_PLACES and self.has_mismatch
 
     def lacking(self, path: BodyPath, legacy: Node) -> None:
         self.body(path, Kind.MISSING, legacy, None)
@@ -118,6 +135,7 @@ class FoundState:
             omitted=max(0, len(differing) - MAX_DIFFERENCES),
             rules_used=frozenset(self._used),
             rules_expired=frozenset(self._expired),
+            is_cut=self.is_cut,
         )
 
     def _sites(self) -> Iterable[Site]:

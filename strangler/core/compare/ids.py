@@ -1,4 +1,4 @@
-"""Equal subtrees get equal ids, in one pass over both trees: from then on any two subtrees compare in constant time."""
+"""Equal subtrees get equal ids: from then on any two subtrees compare in constant time."""
 
 from collections.abc import Container, Iterable, Mapping
 from hashlib import blake2b
@@ -13,47 +13,72 @@ _FIRST_ID = 2
 _NO_KEYS: frozenset[str] = frozenset()
 
 
+class TooManyError(Exception):
+    """More containers than ids may be given to."""
+
+
 class TreeIds:
-    """Ids of every container under some roots, by Python's `id()`; the roots must outlive it."""
+    """Ids of containers by Python's `id()`, given when asked for; the trees must outlive it.
 
-    __slots__ = ("_of", "elements")
+    Lists whose `id()` is in `unordered` are multisets; `ignored` names keys, by `id()` of a dict, that do not count.
+    Linear in the size of what is asked for, each container once; nothing recurses. Beyond `most` containers it raises
+    TooManyError, unless it is asked to go on.
+    """
 
-    def __init__(self, of: dict[int, int], elements: dict[int, tuple[Id, ...]]) -> None:
-        self._of = of
-        self.elements = elements
-        """For each list, the ids of its elements."""
+    __slots__ = ("_ignored", "_left", "_of", "_table", "_unordered")
 
-    def of(self, node: Node) -> Id:
-        return self._of[id(node)] if isinstance(node, (list, dict)) else node
+    def __init__(
+        self, unordered: Container[int] = (), ignored: Mapping[int, frozenset[str]] | None = None, most: int = 2**62
+    ) -> None:
+        self._unordered = unordered
+        self._ignored = ignored or {}
+        self._left = most
+        self._table: dict[object, int] = {}
+        self._of: dict[int, int] = {}
+
+    def of(self, node: Node, *, is_bounded: bool = False) -> Id:
+        """Of one node."""
+        if not isinstance(node, (list, dict)):
+            return node
+        if id(node) not in self._of:
+            self._give([node], is_bounded)
+        return self._of[id(node)]
+
+    def elements(self, array: list[Node], *, is_bounded: bool = False) -> tuple[Id, ...]:
+        """Of each element of a list."""
+        of = self._of
+        self._give(array, is_bounded)
+        return tuple([of.get(id(value), value) for value in array])  # type: ignore[arg-type]
+
+    def _give(self, roots: Iterable[Node], is_bounded: bool) -> None:
+        of, table = self._of, self._table
+        unknown: list[Node] = [
+            root for root in roots if (type(root) is list or type(root) is dict) and id(root) not in of
+        ]
+        if not unknown:
+            return
+        if is_bounded and self._left <= 0:
+            raise TooManyError
+        containers, nested = _top_down(unknown, self._left if is_bounded else None)
+        self._left -= len(containers)
+        if is_bounded and self._left < 0:
+            raise TooManyError
+        for node in reversed(containers):  # children before parents
+            identity = id(node)
+            is_flat = identity not in nested
+            key: object
+            if type(node) is list:
+                ids = tuple(node) if is_flat else tuple([of.get(id(value), value) for value in node])
+                key = _multiset(ids) if identity in self._unordered else ids
+            else:
+                key = _members(node, is_flat, of, self._ignored.get(identity, _NO_KEYS))  # type: ignore[arg-type]
+            of[identity] = table.setdefault(key, len(table) + _FIRST_ID)
 
 
-def intern(
-    roots: Iterable[Node], unordered: Container[int] = (), ignored: Mapping[int, frozenset[str]] | None = None
-) -> TreeIds:
-    """Give ids. Lists whose `id()` is in `unordered` are multisets; `ignored` names keys, by `id()` of a dict, that do
-    not count. Linear in the size of the trees; nothing recurses."""
-    containers, nested = _top_down(roots)
-    ignored = ignored or {}
-    table: dict[object, int] = {}
-    of: dict[int, int] = {}
-    elements: dict[int, tuple[Id, ...]] = {}
-    for node in reversed(containers):  # children before parents
-        identity = id(node)
-        is_flat = identity not in nested
-        key: object
-        if type(node) is list:
-            ids = tuple(node) if is_flat else tuple([of.get(id(value), value) for value in node])
-            elements[identity] = ids  # type: ignore[assignment]
-            key = _multiset(ids) if identity in unordered else ids
-        else:
-            key = _members(node, is_flat, of, ignored.get(identity, _NO_KEYS))  # type: ignore[arg-type]
-        of[identity] = table.setdefault(key, len(table) + _FIRST_ID)
-    return TreeIds(of, elements)
-
-
-def _top_down(roots: Iterable[Node]) -> tuple[list[Node], set[int]]:
-    """All containers, parents first, and the `id()` of those that hold other containers."""
-    containers: list[Node] = [root for root in roots if isinstance(root, (list, dict))]
+def _top_down(roots: list[Node], most: int | None) -> tuple[list[Node], set[int]]:
+    """All containers, parents first, and the `id()` of those that hold other containers; more than `most` of them, and
+    not all, if there are more."""
+    containers = list(roots)
     nested: set[int] = set()
     add = containers.append
     for node in containers:  # goes on over what it adds
@@ -63,6 +88,8 @@ def _top_down(roots: Iterable[Node]) -> tuple[list[Node], set[int]]:
                 add(value)
         if len(containers) != before:
             nested.add(id(node))
+            if most is not None and len(containers) > most:
+                break
     return containers, nested
 
 

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -14,7 +14,11 @@ from strangler.core.compare.values import Node
 Ids: TypeAlias = tuple[Sequence[Id], Sequence[Id]]
 """The ids of legacy's and the candidate's elements."""
 
+Whole: TypeAlias = tuple[list[Node], list[Node]]
+"""All elements of legacy's and of the candidate's array, where others may be left out."""
+
 _MAX_NAMES = 32
+_MAX_SORTED = 4096
 _LIKELY_NAMES = frozenset(["_id", "code", "guid", "id", "key", "name", "sku", "slug", "uuid"])
 
 
@@ -30,18 +34,52 @@ class ArrayChange:
     removed: list[int]
     inserted: list[int]
 
+    def shifted(self, by: int) -> "ArrayChange":
+        """The same, of arrays that have so many elements more at the start."""
+        if not by:
+            return self
+        alike, pairs = ([(i + by, j + by) for i, j in pairs] for pairs in (self.alike, self.pairs))
+        removed, inserted = ([place + by for place in places] for places in (self.removed, self.inserted))
+        return ArrayChange(self.is_reordered, alike, pairs, removed, inserted)
+
 
 def change_of(
-    legacy: list[Node], candidate: list[Node], ids: Ids, digests: DigestState, *, wants_alike: bool
+    legacy: list[Node],
+    candidate: list[Node],
+    ids: Ids,
+    digests: DigestState,
+    *,
+    wants_alike: bool,
+    whole: Whole | None = None,
 ) -> ArrayChange:
-    """Align two arrays whose order counts. Swapping the sides swaps the answer."""
+    """Align two arrays whose order counts. Swapping the sides swaps the answer.
+
+    `whole`: the arrays, if what they have in common at the start and at the end is left out of the others.
+    """
     if not wants_alike and (change := _simple_change(*ids)):
         return change
+    whole = whole or (legacy, candidate)
     if not _is_turned(legacy, candidate, ids, digests):
-        return _aligned(legacy, candidate, ids, wants_alike)
-    turned = _aligned(candidate, legacy, ids[::-1], wants_alike)
+        return _aligned(legacy, candidate, ids, wants_alike, whole)
+    turned = _aligned(candidate, legacy, ids[::-1], wants_alike, whole[::-1])
     alike, pairs = [(j, i) for i, j in turned.alike], [(j, i) for i, j in turned.pairs]
     return ArrayChange(turned.is_reordered, alike, pairs, turned.inserted, turned.removed)
+
+
+def simple_change_of(left: int, right: int) -> ArrayChange | None:
+    """What needs no look at the elements; so many are left between those that are equal at the start and at the end."""
+    if not left or not right:
+        return ArrayChange(False, [], [], [*range(left)], [*range(right)])
+    return ArrayChange(False, [], [(0, 0)], [], []) if left == right == 1 else None
+
+
+def unlike_change_of(legacy: list[Node], candidate: list[Node], ids: Ids) -> ArrayChange | None:
+    """Arrays of one length that have no element in common and none that could be known by an identity: in place."""
+    if len(legacy) != len(candidate) or (type(legacy[0]) is dict is type(candidate[0])):
+        return None
+    if ids[0][0] in ids[1] or not set(ids[0]).isdisjoint(ids[1]):
+        return None
+    return ArrayChange(False, [], [*zip(range(len(legacy)), range(len(legacy)), strict=True)], [], [])
 
 
 def _simple_change(left: Sequence[Id], right: Sequence[Id]) -> ArrayChange | None:
@@ -66,7 +104,7 @@ def multiset_change_of(legacy: list[Node], candidate: list[Node], ids: Ids, dige
         _by_content(legacy, set(range(len(legacy))) - {i for i, _ in alike}, digests),
         _by_content(candidate, set(range(len(candidate))) - {j for _, j in alike}, digests),
     )
-    rest = _paired(legacy, candidate, [gap], is_ordered=False)
+    rest = _paired(legacy, candidate, [gap], (legacy, candidate), is_ordered=False)
     return ArrayChange(False, alike, rest.pairs, rest.removed, rest.inserted)
 
 
@@ -87,24 +125,34 @@ def _is_turned(legacy: list[Node], candidate: list[Node], ids: Ids, digests: Dig
     return first < len(legacy) and digests.of(legacy[first]) > digests.of(candidate[first])
 
 
-def _by_content(array: list[Node], places: Iterable[int], digests: DigestState) -> list[int]:
-    return sorted(places, key=lambda place: (type(array[place]).__name__, digests.of(array[place])))
+def _by_content(array: list[Node], places: Collection[int], digests: DigestState) -> list[int]:
+    """In an order that does not depend on where they stand; beyond so many it would take too long."""
+    if len(places) > _MAX_SORTED:
+        return sorted(places)
+
+    def content(place: int) -> tuple[str, str | bytes | bool]:
+        value = array[place]
+        if value is None or isinstance(value, (list, dict)):
+            return type(value).__name__, digests.of(value)
+        return type(value).__name__, value
+
+    return sorted(places, key=content)
 
 
-def _aligned(left: list[Node], right: list[Node], ids: Ids, wants_alike: bool) -> ArrayChange:
+def _aligned(left: list[Node], right: list[Node], ids: Ids, wants_alike: bool, whole: Whole) -> ArrayChange:
     alignment = align(*ids, wants_alike=wants_alike)
-    rest = _paired(left, right, alignment.gaps, is_ordered=True)
+    rest = _paired(left, right, alignment.gaps, whole, is_ordered=True)
     is_reordered = alignment.is_reordered or rest.is_reordered
     return ArrayChange(is_reordered, alignment.alike, rest.pairs, rest.removed, rest.inserted)
 
 
-def _paired(left: list[Node], right: list[Node], gaps: list[Gap], *, is_ordered: bool) -> ArrayChange:
+def _paired(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole, *, is_ordered: bool) -> ArrayChange:
     """Find partners for what has no equal: by identity where the elements have one, else by place within a gap."""
     if all(len(gap.left) == len(gap.right) == 1 for gap in gaps):
         return ArrayChange(False, [], [(gap.left[0], gap.right[0]) for gap in gaps], [], [])
     if len(gaps) == 1 and not (gaps[0].left and gaps[0].right):
         return ArrayChange(False, [], [], gaps[0].left, gaps[0].right)
-    name = _identity(left, right, gaps)
+    name = _identity(left, right, gaps, whole)
     same = _same_identity(left, right, gaps, name) if name is not None else []
     pairs, removed, inserted = list(same), [], []
     for gap in _split(gaps, same, rising(same) if is_ordered else []):
@@ -132,7 +180,7 @@ def _split(gaps: list[Gap], same: Pairs, anchors: Pairs) -> list[Gap]:
     return [parts[key] for key in sorted(parts)]
 
 
-def _identity(left: list[Node], right: list[Node], gaps: list[Gap]) -> str | None:
+def _identity(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole) -> str | None:
     """The field by whose value elements know each other: unique on each side, and shared by at least half of them.
 
     Found in the data; where several would do, one that is named like an identity wins, then the one that more share.
@@ -142,8 +190,8 @@ def _identity(left: list[Node], right: list[Node], gaps: list[Gap]) -> str | Non
         return None
     best: tuple[int, int, str] | None = None
     for name in _shared_names(spare[0][0], spare[1][0]):
-        shared = len(_unique_values(left, name) & _unique_values(right, name))
-        if not shared or 2 * shared < min(len(left), len(right)):
+        shared = len(_unique_values(whole[0], name) & _unique_values(whole[1], name))
+        if not shared or 2 * shared < min(map(len, whole)):
             continue
         rank = (_likeliness(name), -shared, name)
         best = min(best, rank) if best else rank

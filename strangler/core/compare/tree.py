@@ -1,6 +1,7 @@
 """JSON text to tree and back. Nesting may be as deep as the parser takes; nothing else here recurses."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -34,15 +35,20 @@ def _refuse(token: str) -> NoReturn:
     raise ValueError(f"{token} is not JSON (RFC 8259 section 6)")
 
 
-def _decoder() -> json.JSONDecoder:
+def _decoder(text: str) -> json.JSONDecoder:
+    """For a text. Its integers are canonical as they stand, unless one is -0 or very long: then 60 ns each, not 600."""
     number: Callable[[str], Any] = _Numbers().__getitem__  # the stubs ask for int and float
-    return json.JSONDecoder(parse_int=number, parse_float=number, parse_constant=_refuse)
+    whole: Callable[[str], Any] = number if _has_odd_integers(text) else str.encode
+    return json.JSONDecoder(parse_int=whole, parse_float=number, parse_constant=_refuse)
+
+
+_has_odd_integers = re.compile(r"-0(?![.eE])|\d{64}").search
 
 
 def parse_json(text: str) -> Json | ParseFailure:
     """One document (RFC 8259), a BOM allowed. Of duplicate keys the last wins; NaN and Infinity are not JSON."""
     try:
-        return Json(_decoder().decode(text.removeprefix("\ufeff")))
+        return Json(_decoder(text).decode(text.removeprefix("\ufeff")))
     except RecursionError:
         return ParseFailure.TOO_DEEP
     except ValueError:
@@ -51,7 +57,7 @@ def parse_json(text: str) -> Json | ParseFailure:
 
 def parse_ndjson(text: str) -> Json | ParseFailure:
     """Newline-delimited JSON as one array of documents. Blank lines do not count."""
-    scan = _decoder().scan_once  # type: ignore[attr-defined] # the decoder's own C scanner: decode() costs 1 µs more a line
+    scan = _decoder(text).scan_once  # type: ignore[attr-defined] # the decoder's own C scanner: decode() costs 1 µs more a line
     documents: list[Node] = []
     for line in text.removeprefix("\ufeff").split("\n"):
         stripped = line.strip(" \t\r")

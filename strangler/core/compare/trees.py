@@ -1,16 +1,41 @@
 """Comparing two JSON trees. Iterative: nesting is bounded by the parser alone."""
 
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 
+from strangler.core.compare.align import common_length
 from strangler.core.compare.found import FoundState
-from strangler.core.compare.ids import DigestState, TreeIds, intern
+from strangler.core.compare.ids import DigestState, TooManyError, TreeIds
 from strangler.core.compare.marks import Marks, find_marks
-from strangler.core.compare.pairing import ArrayChange, change_of, keyed_change_of, multiset_change_of
+from strangler.core.compare.pairing import (
+    ArrayChange,
+    change_of,
+    keyed_change_of,
+    multiset_change_of,
+    simple_change_of,
+    unlike_change_of,
+)
 from strangler.core.compare.paths import PathState, root_path
 from strangler.core.compare.rules import CompareRules, Unordered
 from strangler.core.compare.values import Kind, Node
 
+MAX_CONTAINERS = 20_000
+"""Objects and arrays that are given ids: what is beyond is compared place by place. Equal parts do not count."""
+
+MAX_ALIGNED = 16_384
+"""Elements of two arrays, from the first that differs to the last, that are aligned; beyond it place by place."""
+
+MAX_WORK = 40_000
+"""Steps of about a microsecond, after which the walk ends if it has found a difference that nobody accepted."""
+
+_WORK_OF_OBJECTS, _WORK_OF_ARRAYS, _WORK_OF_REPEATED = 4, 15, 4
+_PLAIN_DEPTH = 4
+"""Down to here containers are compared as Python does it, which is fast and looks at all that is below each time."""
+
 _SHOWN_OF_ORDER = 5
+
+_Waiting = tuple[Node, Node, PathState, int]
+"""Two containers that may differ, their path, and how deep they are."""
 
 
 def compare_trees(
@@ -19,56 +44,99 @@ def compare_trees(
     """Put every difference into `found`. `folds_lists`: see `paths.root_path`."""
     path = root_path(rules, folds_lists=folds_lists)
     marks = find_marks([legacy, candidate], path, rules)
-    _Walk((legacy, candidate), marks, found).run(legacy, candidate, path)
+    _Walk(marks, found).run(legacy, candidate, path)
 
 
 class _Walk:
-    """One walk over two trees: what all its steps share."""
+    """One walk over two trees, in the order of the document: what all its steps share."""
 
-    __slots__ = ("_alike", "_digests", "_equal", "_found", "_stack", "_unordered")
+    __slots__ = ("_alike", "_digests", "_equal", "_found", "_stack", "_unordered", "_work")
 
-    def __init__(self, roots: tuple[Node, Node], marks: Marks, found: FoundState) -> None:
+    def __init__(self, marks: Marks, found: FoundState) -> None:
         self._found = found
         self._unordered: Mapping[int, Unordered] = marks.unordered
-        self._equal = intern(roots, marks.unordered)
-        self._alike = intern(roots, marks.unordered, marks.ignored) if marks.ignored else self._equal
+        self._equal = TreeIds(marks.unordered, most=MAX_CONTAINERS)
+        self._alike = TreeIds(marks.unordered, marks.ignored, MAX_CONTAINERS) if marks.ignored else self._equal
         self._digests = DigestState()
-        self._stack: list[tuple[Node, Node, PathState]] = []
+        self._stack: list[_Waiting] = []
+        self._work = 0
 
     def run(self, legacy: Node, candidate: Node, path: PathState) -> None:
-        stack = self._stack
-        stack.append((legacy, candidate, path))
+        found, stack = self._found, self._stack
+        self._meet(legacy, candidate, path, 0, stack)
         while stack:
-            left, right, at = stack.pop()
-            if type(left) is not type(right):
-                self._found.body(at, Kind.TYPE, left, right)
-            elif isinstance(left, dict) and isinstance(right, dict):
-                if self._equal.of(left) != self._equal.of(right):
-                    self._objects(left, right, at)
+            if found.is_full or (self._work > MAX_WORK and found.has_mismatch):
+                found.is_cut = True
+                return
+            left, right, at, depth = stack.pop()
+            waiting: list[_Waiting] = []
+            if isinstance(left, dict) and isinstance(right, dict):
+                self._work += _WORK_OF_OBJECTS
+                self._objects(left, right, at, depth + 1, waiting)
             elif isinstance(left, list) and isinstance(right, list):
-                if self._equal.of(left) != self._equal.of(right):
-                    self._arrays(left, right, at)
-            elif left != right:
-                self._found.body(at, Kind.VALUE, left, right)
+                self._work += _WORK_OF_ARRAYS
+                self._arrays(left, right, at, depth + 1, waiting)
+            stack.extend(reversed(waiting))
+        found.is_cut = found.is_cut or found.is_full
 
-    def _objects(self, legacy: dict[str, Node], candidate: dict[str, Node], at: PathState) -> None:
+    def _meet(self, left: Node, right: Node, at: PathState, depth: int, waiting: "list[_Waiting]") -> None:
+        """Tell scalars that differ; containers that may differ wait for their turn."""
+        if type(left) is not type(right):
+            self._found.body(at, Kind.TYPE, left, right)
+        elif type(left) is dict or type(left) is list:
+            if not self._is_same(left, right, depth):
+                waiting.append((left, right, at, depth))
+        elif left != right:
+            self._found.body(at, Kind.VALUE, left, right)
+
+    def _is_same(self, left: Node, right: Node, depth: int) -> bool:
+        """Of two containers. False if it would take too long to tell: then they are looked into."""
+        if self._unordered:
+            return self._equal.of(left) == self._equal.of(right)
+        if depth <= _PLAIN_DEPTH:
+            with suppress(RecursionError):
+                return left == right
+        try:
+            return self._equal.of(left, is_bounded=True) == self._equal.of(right, is_bounded=True)
+        except TooManyError:
+            return False
+
+    def _objects(
+        self,
+        legacy: dict[str, Node],
+        candidate: dict[str, Node],
+        at: PathState,
+        depth: int,
+        waiting: "list[_Waiting]",
+    ) -> None:
+        found = self._found
         for key, value in legacy.items():
-            if key in candidate:
-                other = candidate[key]
-                if value is not other:
-                    self._stack.append((value, other, at.child(key)))
+            if key not in candidate:
+                found.lacking(at.child(key), value)
             else:
-                self._found.lacking(at.child(key), value)
+                other = candidate[key]
+                if value is other or (type(value) is bytes is type(other) and value == other):
+                    continue  # most are: no path is made for them
+                self._meet(value, other, at.child(key), depth, waiting)
+            if found.is_full:
+                return
         for key, value in candidate.items():
             if key not in legacy:
-                self._found.added(at.child(key), value)
+                found.added(at.child(key), value)
+                if found.is_full:
+                    return
 
-    def _arrays(self, legacy: list[Node], candidate: list[Node], at: PathState) -> None:
+    def _arrays(
+        self, legacy: list[Node], candidate: list[Node], at: PathState, depth: int, waiting: "list[_Waiting]"
+    ) -> None:
         below = at.child(None)
         rule = self._unordered.get(id(legacy))
-        change = self._change(legacy, candidate, rule)
+        change = self._change(legacy, candidate, rule, depth, is_bounded=not (at.accepts or below.is_alive))
+        if change is None:
+            self._place_by_place(legacy, candidate, at, depth, waiting)
+            return
         if change.is_reordered:
-            self._found.body(at, Kind.ORDER, *_first_disorder(legacy, candidate, self._equal))
+            self._found.body(at, Kind.ORDER, *self._first_disorder(legacy, candidate))
         if rule is not None and rule.key is not None:
             for i in change.removed:
                 self._found.lacking(below, legacy[i])
@@ -77,21 +145,65 @@ class _Walk:
         elif change.removed or change.inserted:
             self._found.body(at, Kind.LENGTH, *_lengths(legacy, candidate, change))
         partners = change.pairs if self._alike is self._equal else change.alike + change.pairs
-        for i, j in partners:
-            left, right = legacy[i], candidate[j]
-            if type(left) is str is type(right) or type(left) is bytes is type(right):
-                if left != right:
-                    self._found.body(below, Kind.VALUE, left, right)
-            else:
-                self._stack.append((left, right, below))
+        self._elements([(legacy[i], candidate[j]) for i, j in partners], below, depth, waiting)
 
-    def _change(self, legacy: list[Node], candidate: list[Node], rule: Unordered | None) -> ArrayChange:
+    def _place_by_place(
+        self, legacy: list[Node], candidate: list[Node], at: PathState, depth: int, waiting: "list[_Waiting]"
+    ) -> None:
+        """Arrays in which too much differs to find out what belongs together."""
+        self._found.is_cut = True
+        if len(legacy) != len(candidate):
+            self._found.body(at, Kind.LENGTH, len(legacy), len(candidate))
+        self._elements([*zip(legacy, candidate, strict=False)], at.child(None), depth, waiting)
+
+    def _elements(
+        self, partners: list[tuple[Node, Node]], below: PathState, depth: int, waiting: "list[_Waiting]"
+    ) -> None:
+        changed = 0
+        for left, right in partners:
+            if type(left) is bytes is type(right) or type(left) is str is type(right):
+                if left != right:
+                    if not changed or below.accepts:
+                        self._found.body(below, Kind.VALUE, left, right)
+                    changed += 1
+            else:
+                self._meet(left, right, below, depth, waiting)
+        if changed and not below.accepts:
+            self._found.more(below, Kind.VALUE, changed - 1)
+
+    def _change(
+        self, legacy: list[Node], candidate: list[Node], rule: Unordered | None, depth: int, *, is_bounded: bool
+    ) -> ArrayChange | None:
+        """None if that would take too long."""
         if rule is not None and rule.key is not None:
             return keyed_change_of((self._keys(legacy, rule.key), self._keys(candidate, rule.key)))
-        ids = self._alike.elements[id(legacy)], self._alike.elements[id(candidate)]
         if rule is not None:
+            ids = self._alike.elements(legacy), self._alike.elements(candidate)
             return multiset_change_of(legacy, candidate, ids, self._digests)
-        return change_of(legacy, candidate, ids, self._digests, wants_alike=self._alike is not self._equal)
+        if self._alike is not self._equal:
+            ids = self._alike.elements(legacy), self._alike.elements(candidate)
+            return change_of(legacy, candidate, ids, self._digests, wants_alike=True)
+        start, end = _in_common(legacy, candidate) if depth <= _PLAIN_DEPTH else (0, 0)
+        middle = legacy[start : len(legacy) - end], candidate[start : len(candidate) - end]
+        change = simple_change_of(*map(len, middle))
+        if change is None:
+            try:
+                ids = (
+                    self._equal.elements(middle[0], is_bounded=is_bounded),
+                    self._equal.elements(middle[1], is_bounded=is_bounded),
+                )
+            except TooManyError:
+                return None
+            change = unlike_change_of(*middle, ids)
+        if change is None:
+            size = len(middle[0]) + len(middle[1])
+            if is_bounded and size > MAX_ALIGNED:
+                return None
+            is_unique = len(set(ids[0])) == len(ids[0])
+            self._work += size if is_unique else _WORK_OF_REPEATED * size
+            whole = legacy, candidate
+            change = change_of(*middle, ids, self._digests, wants_alike=False, whole=whole)
+        return change.shifted(start)
 
     def _keys(self, array: list[Node], name: str) -> list[Hashable]:
         """An element without the key is its own key, so that equal ones still find each other."""
@@ -102,12 +214,21 @@ class _Walk:
             for element in array
         ]
 
+    def _first_disorder(self, legacy: list[Node], candidate: list[Node]) -> tuple[Node, Node]:
+        """A few elements of both sides from the first one on that stands elsewhere."""
+        pairs = zip(self._equal.elements(legacy), self._equal.elements(candidate), strict=False)
+        start = next((at for at, (a, b) in enumerate(pairs) if a != b), 0)
+        return legacy[start : start + _SHOWN_OF_ORDER], candidate[start : start + _SHOWN_OF_ORDER]
 
-def _first_disorder(legacy: list[Node], candidate: list[Node], ids: TreeIds) -> tuple[Node, Node]:
-    """A few elements of both sides from the first one on that stands elsewhere."""
-    pairs = zip(ids.elements[id(legacy)], ids.elements[id(candidate)], strict=False)
-    start = next((at for at, (a, b) in enumerate(pairs) if a != b), 0)
-    return legacy[start : start + _SHOWN_OF_ORDER], candidate[start : start + _SHOWN_OF_ORDER]
+
+def _in_common(legacy: list[Node], candidate: list[Node]) -> tuple[int, int]:
+    """How many elements are equal at the start, and how many of the others at the end."""
+    try:
+        start = common_length(legacy, candidate)
+        most = min(len(legacy), len(candidate)) - start
+        return start, min(common_length(legacy[::-1], candidate[::-1]), most) if most else 0
+    except RecursionError:
+        return 0, 0
 
 
 def _lengths(legacy: list[Node], candidate: list[Node], change: ArrayChange) -> tuple[int | str, int | str]:

@@ -152,6 +152,9 @@ class Comparison:
     """Accept rules, by their place in the list, that accepted something here."""
     rules_expired: frozenset[int] = frozenset()
     """Accept rules that would have accepted something here, had they not expired."""
+    is_cut: bool = False
+    """So much differs that not all was looked at, or arrays were compared place by place: `omitted` and the counts are
+    lower bounds then, and what of `differences` is the gravest is the gravest of what was found."""
 
 
 MAX_DIFFERENCES = 200

@@ -1,0 +1,197 @@
+"""256 KiB of JSON, whatever its shape, take a bounded number of steps: calls of functions are counted, not seconds.
+
+`python -m tests.core.compare.test_effort` prints the table with times.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from random import Random
+from time import process_time
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from strangler.core.compare import Comparison, Outcome
+from strangler.core.compare.found import MAX_PLACES
+from strangler.core.compare.trees import MAX_ALIGNED, MAX_CONTAINERS, MAX_WORK
+from tests.core.compare.answers import accept, answer, compared, settings, trees
+
+SIZE = 256 * 1024
+MAX_CALLS = 800_000
+"""Of functions, Python's own included: at 256 KiB the parser alone makes one for each number."""
+
+Pair = tuple[Any, Any]
+
+
+def numbers(count: int, below: int, seed: int) -> list[int]:
+    random = Random(seed)
+    return [random.randrange(below) for _ in range(count)]
+
+
+def shuffled(values: Iterable[Any]) -> list[Any]:
+    listed = list(values)
+    return Random(1).sample(listed, len(listed))
+
+
+def rows(count: int) -> list[Any]:
+    return [{"id": n, "name": f"customer {n}", "at": n * 7 % 1000, "tags": ["a", "b"]} for n in range(count)]
+
+
+def changed(listed: list[Any]) -> list[Any]:
+    return [{**row, "at": -1} for row in listed]
+
+
+def deep(leaf: int) -> Any:
+    nested: Any = leaf
+    for _ in range(90):
+        nested = [nested]
+    return nested
+
+
+def matrix(count: int, width: int, modulus: int) -> list[list[int]]:
+    return [[i * j % modulus for j in range(width)] for i in range(count)]
+
+
+SHAPES: dict[str, Callable[[int], Pair]] = {
+    "numbers, all other": lambda n: ([*range(n)], [*range(n, 2 * n)]),
+    "numbers, shifted by one": lambda n: ([*range(n)], [*range(1, n + 1)]),
+    "numbers, shuffled": lambda n: ([*range(n)], shuffled(range(n))),
+    "numbers, half of them other": lambda n: ([*range(n)], shuffled(range(n // 2, n + n // 2))),
+    "numbers, every other removed": lambda n: ([*range(n)], [*range(0, n, 2)]),
+    "bits": lambda n: (numbers(n, 2, 1), numbers(n, 2, 2)),
+    "bits and one more": lambda n: (numbers(n, 2, 1), [*numbers(n, 2, 2), 1]),
+    "digits": lambda n: (numbers(n, 10, 1), numbers(n, 10, 2)),
+    "another type": lambda n: ([*range(n)], [str(k) for k in range(n)]),
+    "arrays of one, all other": lambda n: ([[k] for k in range(n)], [[-k - 1] for k in range(n)]),
+    "arrays of one, longer": lambda n: ([[k] for k in range(n)], [[k, 0] for k in range(n)]),
+    "arrays of one, shifted": lambda n: ([[k] for k in range(n)], [[k] for k in range(1, n + 1)]),
+    "pairs, turned": lambda n: ([[k, k + 1] for k in range(n)], [[k + 1, k] for k in range(n)]),
+    "matrix, 3 wide": lambda n: (matrix(n, 3, 7), matrix(n, 3, 5)),
+    "matrix, 300 wide": lambda n: (matrix(n // 40, 300, 7), matrix(n // 40, 300, 5)),
+    "deep arrays": lambda n: ([deep(k) for k in range(n // 10)], [deep(-k - 1) for k in range(n // 10)]),
+    "rows, changed": lambda n: (rows(n), changed(rows(n))),
+    "rows, one in front": lambda n: (rows(n), [{"id": -1}, *rows(n)]),
+    "rows, shuffled and changed": lambda n: (rows(n), changed(shuffled(rows(n)))),
+    "small rows": lambda n: ([{"i": k} for k in range(n)], [{"i": -k} for k in range(n)]),
+    "rows, each with a name of its own": lambda n: ([{f"k{k}": k} for k in range(n)], [{f"j{k}": k} for k in range(n)]),
+    "names, all other": lambda n: ({f"k{k}": k for k in range(n)}, {f"j{k}": k for k in range(n)}),
+    "names, values all other": lambda n: ({f"k{k}": k for k in range(n)}, {f"k{k}": -k - 1 for k in range(n)}),
+    "names, arrays all other": lambda n: ({f"k{k}": [1, 2] for k in range(n)}, {f"k{k}": [2, 1] for k in range(n)}),
+    "empty arrays and empty objects": lambda n: ([[] for _ in range(n)], [{} for _ in range(n)]),
+}
+ALIKE: dict[str, Callable[[int], Any]] = {
+    "rows": rows,
+    "numbers": lambda n: [*range(n)],
+    "deep arrays": lambda n: [deep(k) for k in range(n // 10)],
+    "arrays of one": lambda n: [[k] for k in range(n)],
+}
+
+
+def written(document: Any) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def filled(make: Callable[[int], Pair]) -> tuple[bytes, bytes]:
+    """Both bodies, as large as they may be."""
+    count = 1000 * SIZE // max(map(len, map(written, make(1000))))
+    while True:
+        bodies = tuple(map(written, make(count)))
+        if max(map(len, bodies)) <= SIZE:
+            return bodies[0], bodies[1]
+        count -= count // 30 + 1
+
+
+def counted(legacy: bytes, candidate: bytes) -> tuple[Comparison, int]:
+    """The comparison, and how many calls it took."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    one, other = answer(legacy), answer(candidate)
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        comparison = compared(one, other)
+    finally:
+        sys.setprofile(before)
+    return comparison, calls
+
+
+@pytest.mark.parametrize("make", SHAPES.values(), ids=SHAPES)
+def test_whatever_differs_the_effort_is_bounded(make: Callable[[int], Pair]) -> None:
+    comparison, calls = counted(*filled(make))
+    assert comparison.outcome is Outcome.MISMATCH
+    assert calls <= MAX_CALLS
+
+
+@pytest.mark.parametrize("make", ALIKE.values(), ids=ALIKE)
+def test_equal_bodies_take_no_effort_beyond_parsing(make: Callable[[int], Any]) -> None:
+    legacy, candidate = filled(lambda n: (make(n), make(n)))
+    comparison, calls = counted(legacy, b" " + candidate)
+    assert comparison.outcome is Outcome.MATCH
+    assert calls <= 2 * legacy.count(b",") + 2 * legacy.count(b"[") + 200, "one for each number"
+
+
+CUT: dict[str, Pair] = {
+    "too long to be aligned": ([*range(MAX_ALIGNED)], [-1, *range(MAX_ALIGNED - 2), -2, -3]),
+    "too many containers": (
+        [[k] for k in range(MAX_CONTAINERS)],
+        [[-1], *([k, k] for k in range(MAX_CONTAINERS - 2))],
+    ),
+    "too much that differs": ([[[1, 2]] for _ in range(MAX_WORK // 15)], [[[2, 1]] for _ in range(MAX_WORK // 15)]),
+    "too many places": ({f"k{k}": k for k in range(MAX_PLACES + 1)}, {}),
+}
+
+
+@pytest.mark.parametrize(("legacy", "candidate"), CUT.values(), ids=CUT)
+def test_a_comparison_that_is_cut_says_so_and_is_a_mismatch(legacy: Any, candidate: Any) -> None:
+    for one, other in ((legacy, candidate), (candidate, legacy)):
+        comparison = trees(one, other)
+        assert (comparison.outcome, comparison.is_cut) == (Outcome.MISMATCH, True)
+        assert comparison.differences
+
+
+def test_one_that_is_not_cut_does_not_say_so() -> None:
+    assert not trees(rows(300), changed(rows(300))).is_cut
+
+
+@pytest.mark.parametrize("count", [100, 60_000], ids=["small", "beyond what is aligned"])
+def test_a_cap_never_makes_a_match_nor_takes_one_away(count: int) -> None:
+    """Where a rule reaches into an array it is aligned, whatever that takes: place by place there is no `order`."""
+    listed = [{"v": k % 7, "at": 0} for k in range(count // 10)]
+    turned = [{**row, "at": 1} for row in reversed(listed)]
+    order = settings(accept("$", kind="order"), accept("$[*].at"))
+    assert trees(listed, turned, order).outcome is Outcome.ACCEPTED
+    assert trees(listed, turned, settings(accept("$[*].at"))).outcome is Outcome.MISMATCH
+    assert trees(listed, turned, settings(accept("$[*].v", abs="9"), accept("$[*].at"))).outcome is Outcome.MISMATCH
+    assert trees(list(range(count)), shuffled(range(count)), settings(unordered={"$": None})).outcome is Outcome.MATCH
+    assert trees([*range(count)], shuffled(range(count))).outcome is Outcome.MISMATCH
+
+
+def test_the_last_of_many_containers_is_found() -> None:
+    """Nothing is given up before a difference is found."""
+    legacy = [[[[[[[k]]]]]] for k in range(MAX_CONTAINERS)]
+    candidate = [*legacy[:-1], [[[[[["other"]]]]]]]
+    (difference,) = trees(legacy, candidate).differences
+    assert difference.count == 1
+
+
+def _print_table() -> None:
+    for name, make in SHAPES.items():
+        legacy, candidate = filled(make)
+        times = []
+        for _ in range(5):
+            start = process_time()
+            comparison = compared(answer(legacy), answer(candidate))
+            times.append(process_time() - start)
+        calls = counted(legacy, candidate)[1]
+        cut = "cut" if comparison.is_cut else ""
+        print(f"{name:36s} {1000 * min(times):6.1f} ms {calls:8,d} calls {cut}")
+
+
+if __name__ == "__main__":
+    _print_table()
