@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from strangler.core.settings import BulkheadSettings
+from tests.factories import breaker
 from tests.wire.scripted import (
     Connection,
     Script,
@@ -18,7 +19,7 @@ from tests.wire.scripted import (
     send,
 )
 from tests.worker.conftest import Serve
-from tests.worker.plane import breaker, full_backlog, request, response, timeouts, two_arms
+from tests.worker.plane import full_backlog, request, response, timeouts, two_arms
 
 PART = send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
 UPLOAD = request(method="POST", body=b"0123456789")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from strangler.core.settings import BulkheadSettings, Settings
-from tests.factories import upstream
+from tests.factories import breaker, upstream
 from tests.wire.messages import Message
 from tests.wire.scripted import (
     ScriptedUpstream,
@@ -26,7 +26,6 @@ from tests.worker.conftest import Serve
 from tests.worker.plane import (
     RunningPlane,
     at,
-    breaker,
     fallback,
     full_backlog,
     request,

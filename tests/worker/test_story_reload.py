@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from strangler.core.settings import BulkheadSettings, HeaderEdits, Settings
-from tests.factories import route, settings, upstream
+from tests.factories import breaker, route, settings, upstream
 from tests.wire.scripted import Connection, ScriptedUpstream, answering, hang, in_turn, read_request, reset, send
 from tests.worker.conftest import Serve
-from tests.worker.plane import at, breaker, fallback, request, response, retry, timeouts, two_arms
+from tests.worker.plane import at, fallback, request, response, retry, timeouts, two_arms
 
 
 def gated(gate: asyncio.Event, answer: bytes) -> object:

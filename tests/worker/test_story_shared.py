@@ -8,7 +8,7 @@ from strangler.core.fence import FenceMark
 from strangler.core.settings import BulkheadSettings
 from strangler.wire.clock import now
 from strangler.wire.messages import BreakerOpened, EndpointHealth, FenceMarks
-from tests.factories import upstream
+from tests.factories import breaker, upstream
 from tests.wire.scripted import (
     ScriptedUpstream,
     Step,
@@ -24,7 +24,6 @@ from tests.wire.scripted import (
 from tests.worker.conftest import Serve
 from tests.worker.plane import (
     RunningPlane,
-    breaker,
     fallback,
     request,
     response,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from strangler.core.settings import TimeoutSettings
+from tests.factories import breaker
 from tests.wire.scripted import (
     Script,
     ScriptedUpstream,
@@ -20,7 +21,7 @@ from tests.wire.scripted import (
     send,
 )
 from tests.worker.conftest import Serve
-from tests.worker.plane import breaker, full_backlog, request, response, timeouts, two_arms
+from tests.worker.plane import full_backlog, request, response, timeouts, two_arms
 
 LATE = 0.15
 """Seconds of each timeout under test; all others are much longer."""

@@ -12,10 +12,10 @@ import pytest
 import trustme
 
 from strangler.core.settings import TlsSettings, UpstreamSettings
-from tests.factories import upstream
+from tests.factories import breaker, upstream
 from tests.wire.scripted import ScriptedUpstream, hang, in_turn, send
 from tests.worker.conftest import Serve
-from tests.worker.plane import at, breaker, request, response, timeouts, two_arms
+from tests.worker.plane import at, request, response, timeouts, two_arms
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
