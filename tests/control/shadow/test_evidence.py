@@ -1,6 +1,8 @@
 """What is kept: exact counts, bounded samples, states that follow what is seen."""
 
+import gc
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -156,6 +158,39 @@ class TestBounds:
         kept.store(*(mismatch(seen("a" * 16), seen(f"{number:016}")) for number in range(6)))
         assert kept.one("SELECT sum(count) FROM pairs") == 6
         assert kept.one("SELECT count(*) FROM member_sets") == 3
+
+    def test_of_too_many_places_of_noise_the_first_are_kept(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(evidence, "_MAX_NOISE", 3)
+        kept.store(
+            *(match(baseline=(noisy(f"$.k{number}"),)) for number in range(10)), match(baseline=(noisy("$.k0"),))
+        )
+        assert kept.rows("SELECT path, count FROM noise") == [("$.k0", 2), ("$.k1", 1), ("$.k2", 1)]
+
+    def test_what_is_held_in_memory_stops_growing(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By the bytes that the index itself allocates, once each of its bounds is reached."""
+        for name, most in (("_MAX_SIGNATURES", 20), ("_MAX_ENDPOINTS", 10), ("_MAX_SETS", 30), ("_MAX_NOISE", 20)):
+            monkeypatch.setattr(evidence, name, most)
+
+        def varied(number: int) -> Finding:
+            names = [f"{number:016}", f"{number + 10**6:016}"]
+            return mismatch(
+                *(seen(name, f"$.k{name}") for name in names),
+                endpoint=f"GET /page/{number}x",
+                baseline=(noisy(f"$.k{number}"),),
+                sample=b"{}",
+            )
+
+        kept.store(*map(varied, range(200)))
+        held = []
+        tracemalloc.start()
+        try:
+            for begin in (1000, 2000, 3000):
+                kept.store(*map(varied, range(begin, begin + 1000)))
+                gc.collect()
+                held.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+        assert held[2] - held[1] < 10_000, held
 
     def test_hours_are_added_up_to_days_in_time(self, kept: Kept) -> None:
         midnight = NOON - 12 * 3600
