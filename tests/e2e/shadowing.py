@@ -1,6 +1,8 @@
 """A proxy between two arms that answer as a test says, and what became of the shadows."""
 
 import json
+import os
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, closing
@@ -159,3 +161,21 @@ async def stage(
             yield Stage(proxy, legacy, candidate)
         finally:
             await proxy.stop()
+
+
+async def kill_control(on: Stage, meanwhile: Any = None) -> None:
+    """SIGKILL, and wait until its successor has all workers."""
+    before = (await on.proxy.status())["pid"]["control"]
+    os.kill(before, signal.SIGKILL)
+    if meanwhile is not None:
+        for _ in range(5):
+            assert await meanwhile() == 200
+
+    async def is_back() -> bool:
+        try:
+            status = await on.proxy.status()
+        except OSError:
+            return False
+        return status["pid"]["control"] != before and all(worker["is_connected"] for worker in status["workers"])
+
+    await on.proxy.until(is_back)

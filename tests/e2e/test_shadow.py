@@ -3,24 +3,15 @@
 import asyncio
 import gzip
 import json
-import os
-import signal
-import sqlite3
-import stat
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from aiohttp import ClientSession, web
 from yarl import URL
 
 from strangler.cli._tables import notices
-from tests.e2e.shadowing import Stage, arm, says, stage
+from tests.e2e.shadowing import Stage, arm, kill_control, says, stage
 from tests.wire.scripted import ScriptedUpstream, drip, hang, in_turn, read_request, refused_port, reset
 
 ORDER = {"id": 7, "price": "19.99"}
@@ -343,7 +334,7 @@ class TestWrites:
             await self._post(on)
             await on.line()
             await on.proxy.until(lambda: on.rows("SELECT * FROM stops"))
-            await _kill_control(on)
+            await kill_control(on)
             await self._post(on)
             await on.dropped("stopped")
             assert len(on.candidate.heard) == 1
@@ -386,7 +377,7 @@ class TestTheClient:
                 if percent:
                     text = on.proxy.file.read_text()
                     on.proxy.edit(text.replace("shadow: {percent: 100", "shadow: {percent: 0"))
-                    await _follows(on, 2)
+                    await on.proxy.until(lambda: on.proxy.has_generation(2))
                 reader, writer = await asyncio.open_connection("127.0.0.1", on.proxy.port)
                 writer.write(
                     b"POST /api/orders HTTP/1.1\r\nHost: shop\r\nContent-Length: 4\r\n\r\nbody"
@@ -407,233 +398,8 @@ class TestTheClient:
                     assert await on.proxy.get("/api/orders/7") == 200
 
 
-class TestControl:
-    async def test_killed_under_load_costs_no_request_and_shadows_go_on(self, tmp_path: Path) -> None:
-        async with stage(tmp_path, says(ORDER), says(OTHER)) as on:
-            for _ in range(10):
-                assert await on.proxy.get("/api/orders/7") == 200
-            await on.line(9)
-            counted = sum(row[0] for row in on.rows("SELECT count FROM pairs"))
-            await _kill_control(on, meanwhile=lambda: on.proxy.get("/api/orders/7"))
-            before = await on.proxy.metric("strangler_shadow_comparisons_total")
-            assert await on.proxy.get("/api/orders/7") == 200
-            await on.compared(int(before) + 1)
-            assert sum(row[0] for row in on.rows("SELECT count FROM pairs")) >= counted
-
-    async def test_nothing_of_the_store_is_lost_by_kill_9_but_the_last_batch(self, tmp_path: Path) -> None:
-        async with stage(tmp_path, says(ORDER), says(OTHER)) as on:
-            for _ in range(20):
-                await on.proxy.get("/api/orders/7")
-            await on.line(19)
-            for process in [*on.proxy.children(), psutil.Process(on.proxy.pid)]:
-                process.kill()
-            await on.proxy.ended()
-            assert on.rows("PRAGMA integrity_check") == [("ok",)]
-            assert on.rows("SELECT sum(count) FROM pairs") == [(20,)]
-            assert on.rows("SELECT count FROM signatures") == [(20,)]
-
-
-class TestTheStateFolder:
-    async def test_the_key_is_for_its_owner_only(self, tmp_path: Path) -> None:
-        async with stage(tmp_path, says(ORDER), says(ORDER)) as on:
-            await on.proxy.get("/api/orders/7")
-            await on.compared(1)
-            key = on.state / "redaction.key"
-            assert stat.S_IMODE(key.stat().st_mode) == 0o600
-            assert len(key.read_bytes()) == 32
-
-    async def test_a_store_that_fails_stops_shadows_and_never_serving(self, tmp_path: Path) -> None:
-        async with stage(tmp_path, says(ORDER), says(OTHER)) as on:
-            await on.proxy.get("/api/orders/7")
-            await on.line()
-            # another writer holds the database for longer than the store waits
-            holder = sqlite3.connect(on.state / "strangler.db", isolation_level=None)
-            holder.execute("BEGIN IMMEDIATE")
-            assert await on.proxy.get("/api/orders/7") == 200
-            await on.proxy.until(lambda: on.proxy.events("store.failed"))
-            assert await on.proxy.get("/api/orders/7") == 200
-            await on.dropped("store")
-            status = await on.proxy.status()
-            assert "locked" in status["problems"]["store"]
-            assert await on.proxy.metric("strangler_store_working") == 0
-            holder.close()
-            await on.proxy.until(lambda: on.proxy.events("store.recovered"))
-            await on.line(1)  # what was compared meanwhile is not lost
-
-            async def is_shadowed_again() -> bool:  # the worker hears a moment later that there is room
-                await on.proxy.get("/api/orders/7")
-                return len(on.lines) > 2
-
-            await on.proxy.until(is_shadowed_again)
-
-    async def test_a_full_disk_stops_shadows_and_never_serving(self, tmp_path: Path) -> None:
-        async with stage(tmp_path, says(ORDER), says(OTHER)) as on:
-            await on.proxy.get("/api/orders/7")
-            await on.line()
-            control = psutil.Process((await on.proxy.status())["pid"]["control"])
-            before = control.rlimit(psutil.RLIMIT_FSIZE)
-            control.rlimit(psutil.RLIMIT_FSIZE, (4096, before[1]))  # no file may grow: as good as a full disk
-            assert await on.proxy.get("/api/orders/7") == 200
-            await on.proxy.until(lambda: _problem(on))
-            assert await on.proxy.get("/api/orders/7") == 200
-            await on.dropped("store")
-            assert await on.proxy.metric("strangler_store_working") == 0
-            control.rlimit(psutil.RLIMIT_FSIZE, before)
-
-            async def is_over() -> bool:
-                return not await _problem(on)
-
-            await on.proxy.until(is_over)
-            await on.line(1)  # what was compared meanwhile is not lost
-            assert on.rows("SELECT sum(count) FROM pairs") == [(2,)]
-
-    async def test_a_full_disk_is_said_and_heals_by_itself_when_there_is_room(self, tmp_path: Path) -> None:
-        with _small_disk(tmp_path) as disk:
-            async with stage(tmp_path, says(ORDER), says(OTHER)) as on:
-                await on.proxy.get("/api/orders/7")
-                await on.line()
-                _fill(disk / "ballast")
-                assert await on.proxy.get("/api/orders/7") == 200
-                await on.proxy.until(lambda: _problem(on))
-                assert await on.proxy.get("/api/orders/7") == 200
-                await on.dropped("store")
-                status = await on.proxy.status()
-                assert any(word in status["problems"]["store"] for word in ("full", "No space", "disk I/O"))
-                assert any("nothing is compared" in line for line in notices(status))
-                assert await on.proxy.metric("strangler_store_working") == 0
-                await asyncio.sleep(1.2)  # it tries again meanwhile, and must not write a line each time
-                (disk / "ballast").unlink()
-                await on.proxy.until(lambda: _is_well(on))
-                await on.line(1)
-                assert len(on.lines) == 2, "what was compared meanwhile is not lost, and is there once"
-                assert on.rows("SELECT sum(count) FROM pairs") == [(2,)]
-                await on.proxy.until(lambda: _told(on, "shadow.resumed"))
-                assert _kinds(on) == ["shadow.halted", "shadow.resumed"]
-
-    async def test_a_corrupt_store_stops_shadows_until_it_is_moved_away(self, tmp_path: Path) -> None:
-        async with stage(tmp_path, says(ORDER), says(OTHER), start=False) as on:
-            on.state.mkdir(mode=0o700)
-            store = on.state / "strangler.db"
-            store.write_bytes(b"this is no database\n" * 1000)
-            await on.proxy.start()
-            assert await on.proxy.get("/api/orders/7") == 200
-            await on.dropped("store")
-            await self._is_said_to_be_corrupt(on)
-            assert store.read_bytes() == b"this is no database\n" * 1000
-            await _kill_control(on, meanwhile=lambda: on.proxy.get("/api/orders/7"))
-            await self._is_said_to_be_corrupt(on)
-
-            store.rename(tmp_path / "elsewhere")
-            await on.proxy.until(lambda: _is_well(on))
-            assert await on.proxy.metric("strangler_store_working") == 1
-            await on.proxy.until(lambda: _is_shadowed(on))
-            await on.proxy.until(lambda: _told(on, "shadow.resumed"))
-
-    async def test_a_store_that_is_found_corrupt_in_use_stops_shadows(self, tmp_path: Path) -> None:
-        async with stage(tmp_path, says(ORDER), says(OTHER)) as on:
-            store = on.state / "strangler.db"
-            await on.proxy.get("/api/orders/7")
-            await on.line()
-            on.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-            with store.open("r+b") as file:
-                file.seek(4096)
-                file.write(b"\xff" * (store.stat().st_size - 4096))
-            code, text = await _command(on, "ready", "orders")
-            assert (code, "is corrupt" in text) == (1, True), text
-            await self._is_said_to_be_corrupt(on)
-            assert await on.proxy.get("/api/orders/7") == 200
-            await on.dropped("store")
-            for found in on.state.glob("strangler.db*"):
-                found.rename(tmp_path / found.name)
-            await on.proxy.until(lambda: _is_well(on))
-            await on.proxy.until(lambda: _is_shadowed(on))
-
-    async def _is_said_to_be_corrupt(self, on: Stage) -> None:
-        """In `strangler status`, at the admin listener, on the dashboard, in the log, as an event, as a metric."""
-        await on.proxy.until(lambda: _problem(on))
-        status = await on.proxy.status()
-        assert "mv " in status["problems"]["store"]
-        assert any("is corrupt" in line for line in notices(status))
-        assert await on.proxy.metric("strangler_store_working") == 0
-        assert on.proxy.events("store.corrupt")
-        await on.proxy.until(lambda: "shadow.halted" in _kinds(on))
-        async with ClientSession(on.proxy.admin) as client:
-            async with client.get("/") as page:
-                assert "is corrupt" in await page.text()
-            for path in ("/api/diffs", "/api/routes/orders/readiness", "/api/report"):
-                async with client.get(path) as answer:
-                    assert (answer.status, "is corrupt" in await answer.text()) == (503, True)
-
-
-@contextmanager
-def _small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 1 MiB as the state folder."""
-    state = folder / "state"
-    state.mkdir(mode=0o700)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", state], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("nothing can be mounted here: it takes root")
-    try:
-        yield state
-    finally:
-        subprocess.run(["umount", "--lazy", state], check=True)
-
-
-async def _command(on: Stage, *arguments: str) -> tuple[int | None, str]:
-    """A command beside the running proxy: its exit status, and what it said."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "strangler", *arguments),
-        cwd=on.proxy.folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()
-
-
-def _fill(file: Path) -> None:
-    """To the last byte."""
-    with file.open("wb", buffering=0) as ballast, suppress(OSError):
-        while True:
-            ballast.write(bytes(4096))
-
-
-def _kinds(on: Stage) -> list[str]:
-    """The events that concern the store, as the log has them."""
-    kinds = [line["type"] for line in on.proxy.events("event")]
-    return [kind for kind in kinds if kind in ("shadow.halted", "shadow.resumed")]
-
-
-async def _told(on: Stage, kind: str) -> bool:
-    """Whether the store has such an event."""
-    return kind in [row[0] for row in on.rows("SELECT type FROM events")]
-
-
-async def _is_well(on: Stage) -> bool:
-    return not (await on.proxy.status())["problems"]
-
-
-async def _is_shadowed(on: Stage) -> bool:
-    """The worker hears a moment later that there is room again."""
-    before = len(on.lines)
-    await on.proxy.get("/api/orders/7")
-    await asyncio.sleep(0.7)
-    return len(on.lines) > before
-
-
 async def _has_workers(on: Stage, count: int) -> bool:
     return [one["is_connected"] for one in (await on.proxy.status())["workers"]] == [True] * count
-
-
-async def _follows(on: Stage, generation: int) -> None:
-    await on.proxy.until(lambda: on.proxy.has_generation(generation))
-
-
-async def _problem(on: Stage) -> Any:
-    return (await on.proxy.status())["problems"].get("shadow")
 
 
 def _dechunked(raw: bytes) -> list[bytes]:
@@ -647,73 +413,3 @@ def _dechunked(raw: bytes) -> list[bytes]:
             content, body = content + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
         answers.append(head + content)
     return answers
-
-
-async def _kill_control(on: Stage, meanwhile: Any = None) -> None:
-    """SIGKILL, and wait until its successor has all workers."""
-    before = (await on.proxy.status())["pid"]["control"]
-    os.kill(before, signal.SIGKILL)
-    if meanwhile is not None:
-        for _ in range(5):
-            assert await meanwhile() == 200
-
-    async def is_back() -> bool:
-        try:
-            status = await on.proxy.status()
-        except OSError:
-            return False
-        return status["pid"]["control"] != before and all(worker["is_connected"] for worker in status["workers"])
-
-    await on.proxy.until(is_back)
-
-
-class TestSecrets:
-    async def test_none_of_a_real_exchange_reaches_the_state_folder_or_the_log(self, tmp_path: Path) -> None:
-        planted = ("sesame-token", "sesame-cookie", "sesame-bearer", "sesame-body", "sesame-set", "5500005555555559")
-
-        def answer(price: object) -> Any:
-            value = {"password": planted[3], "card": planted[5], "nested": [{"apiKey": planted[0]}], "price": price}
-            return says(value, headers={"Set-Cookie": f"sid={planted[4]}; Path=/"})
-
-        async with stage(tmp_path, answer("1"), answer(1), shadow=", recheck: 100ms, baseline: 100%") as on:
-            headers = {"Authorization": f"Bearer {planted[2]}", "Cookie": f"sid={planted[1]}"}
-            url = f"http://127.0.0.1:{on.proxy.port}/api/orders/7?token={planted[0]}&card={planted[5]}"
-            async with ClientSession(headers=headers) as client, client.get(url) as got:
-                assert got.status == 200
-            await on.line()
-            await on.proxy.stop()
-            kept = b"".join(path.read_bytes() for path in on.state.rglob("*") if path.is_file())
-            logged = (tmp_path / "log").read_bytes()
-        assert b"$.price" in kept
-        assert [secret for secret in planted if secret.encode() in kept] == []
-        assert [secret for secret in planted if secret.encode() in logged] == []
-
-
-class TestWhatIsUnderWay:
-    """A shadow that hangs is given up as soon as nobody may want it any more."""
-
-    async def _hang_one(self, on: Stage, upstream: ScriptedUpstream) -> None:
-        await on.proxy.get("/api/orders/7")
-        await upstream.wait_for_connection()
-
-    async def test_the_kill_switch_ends_it(self, tmp_path: Path) -> None:
-        async with (
-            ScriptedUpstream(in_turn(read_request(), hang())) as upstream,
-            stage(tmp_path, says(ORDER), says({}), candidate_port=upstream.port, shadow=", timeout: 60s") as on,
-        ):
-            await self._hang_one(on, upstream)
-            await on.proxy.ask("/api/kill-switch", "POST", {"on": True, "reason": "test"})
-            await on.dropped("killed")
-            assert await upstream.connections[0].read_end() in ("eof", "reset")
-
-    async def test_a_reload_of_its_upstream_ends_it_and_shadows_go_on(self, tmp_path: Path) -> None:
-        async with (
-            ScriptedUpstream(in_turn(read_request(), hang())) as upstream,
-            stage(tmp_path, says(ORDER), says(ORDER), candidate_port=upstream.port, shadow=", timeout: 60s") as on,
-        ):
-            await self._hang_one(on, upstream)
-            on.proxy.edit(on.proxy.file.read_text().replace(f":{upstream.port}", f":{on.candidate.port}"))
-            await on.dropped("reloaded")
-            await _follows(on, 2)
-            await on.proxy.get("/api/orders/7")
-            await on.compared(1, "match")
