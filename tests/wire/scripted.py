@@ -226,9 +226,11 @@ class ScriptedUpstream:
         for task in self._connection_tasks():
             task.cancel()
         await asyncio.gather(*self._connection_tasks(), return_exceptions=True)
-        ending = [self._end(c) for c in self.connections if not c.is_closed]
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*ending), grace_s)
+        ending = [asyncio.create_task(self._end(c)) for c in self.connections if not c.is_closed]
+        if ending:
+            _, late = await asyncio.wait(ending, timeout=grace_s)
+            for task in late:
+                task.cancel()
         for connection in self.connections:
             connection.close()
         self.connections.clear()
