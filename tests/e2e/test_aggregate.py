@@ -32,7 +32,7 @@ routes:
     match: {{path: "/api/order-pages/{{id}}"}}
     aggregate:
       order: {{upstream: orders, path: "/v2/orders/{{id}}"}}
-      payment: {{upstream: payments, path: "/payments/{{id}}", required: false, timeout: 500ms}}
+      payment: {{upstream: payments, path: "/payments/{{id}}", required: false, timeout: 10s}}
     split: {{percent: {percent}, override: x-arm}}
     compare: {{headers: [content-type]}}
     shadow: {{percent: 100, of: {of}, recheck: 0, baseline: 100%}}

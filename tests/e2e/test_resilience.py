@@ -311,7 +311,7 @@ async def test_checks_take_an_endpoint_out_and_bring_it_back(
         ScriptedUpstream(answer(200, b"one")) as one,
         ScriptedUpstream(answer(200, b"two")) as two,
     ):
-        health = "health: {path: /healthz, interval: 100ms, timeout: 100ms, fall: 2, rise: 2}"
+        health = "health: {path: /healthz, interval: 200ms, timeout: 10s, fall: 2, rise: 2}"
         proxy = await start(one.port, two.port, workers=2, more=health)
         visitors = await one_of_each_worker(proxy, connect)
 

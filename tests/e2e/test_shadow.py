@@ -226,18 +226,19 @@ class TestAnArmThatFails:
         assert (line["outcome"], line["reason"]) == ("not_comparable", "unavailable")
 
     @pytest.mark.parametrize(
-        ("steps", "reason"),
+        ("steps", "timeout", "reason"),
         [
-            pytest.param((read_request(), reset()), "unavailable", id="resets"),
-            pytest.param((read_request(), hang()), "timeout", id="hangs"),
-            pytest.param((drip(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"x" * 900, 0.001),), "timeout",
-                         id="drips"),
-            pytest.param((read_request(), drip(b"SMTP ready\r\n")), "unavailable", id="speaks no HTTP"),
+            pytest.param((read_request(), reset()), "20s", "unavailable", id="resets"),
+            pytest.param((read_request(), hang()), "300ms", "timeout", id="hangs"),
+            pytest.param((drip(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"x" * 900, 0.001),), "300ms",
+                         "timeout", id="drips"),
+            pytest.param((read_request(), drip(b"SMTP ready\r\n")), "20s", "unavailable", id="speaks no HTTP"),
         ],
     )  # fmt: skip
-    async def test_does_not_answer(self, tmp_path: Path, steps: Any, reason: str) -> None:
+    async def test_does_not_answer(self, tmp_path: Path, steps: Any, timeout: str, reason: str) -> None:
         async with ScriptedUpstream(in_turn(*steps)) as upstream:
-            line = await self._line_with(tmp_path, upstream.port, shadow=", timeout: 300ms, recheck: 0, baseline: 0")
+            shadow = f", timeout: {timeout}, recheck: 0, baseline: 0"
+            line = await self._line_with(tmp_path, upstream.port, shadow=shadow)
         assert (line["outcome"], line["reason"]) == ("not_comparable", reason)
 
     async def test_the_breaker_of_shadows_keeps_them_away_and_is_told(self, tmp_path: Path) -> None:
