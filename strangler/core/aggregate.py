@@ -140,7 +140,7 @@ def read_part(status: int, headers: RawHeaders, body: bytes, duration_s: float) 
     try:
         text.decode()
         msgspec.json.decode(text, type=msgspec.Raw)
-    except (ValueError, RecursionError):
+    except (ValueError, msgspec.DecodeError, RecursionError):
         return part_unusable("not_json", duration_s)
     return PartAnswer(text, headers)
 

@@ -23,9 +23,8 @@ def decide(route: Route, head: RequestHead, draw: Draw) -> Plan:
     if route.shadow is None:
         return plan
     percent = shadow_percent(route, head.method, plan.arm)
-    if not percent or (percent < 100 and draw() * 100 >= percent):
-        return plan
-    return Plan(route, plan.arm, plan.upstream, plan.reason, plan.bucket, plan.sticky_key, True)
+    plan.shadow = percent >= 100 or (percent > 0 and draw() * 100 < percent)  # it is not handed out yet
+    return plan
 
 
 def shadow_percent(route: Route, method: bytes, arm: Arm) -> float:
