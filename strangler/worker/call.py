@@ -5,6 +5,7 @@ from strangler.core.fault import Fault
 from strangler.core.plan import Plan
 from strangler.core.problem import Problem
 from strangler.core.result import Result
+from strangler.core.retry import NoRetry
 from strangler.core.snapshot import Snapshot
 from strangler.wire.asker import Asker
 from strangler.wire.client import ClientConnection
@@ -26,6 +27,7 @@ class Call(Request):
         "failed_parts",
         "is_fallback",
         "no_fallback",
+        "no_retry",
         "plan",
         "results",
         "sent_bytes",
@@ -52,6 +54,8 @@ class Call(Request):
     """Of all attempts at the upstream that is being tried."""
     is_fallback: bool
     no_fallback: NoFallback | None
+    no_retry: NoRetry | None
+    """Why the last failure that `retry.when` lists was not tried again."""
     status: int
     end: Fault | str | None
     """The fault that it ended with, as the log tells it."""
@@ -72,7 +76,7 @@ class Call(Request):
         self.attempts = self.status = self.sent_bytes = 0
         self.results = []
         self.is_fallback = False
-        self.no_fallback = self.end = self.failed_parts = None
+        self.no_fallback = self.no_retry = self.end = self.failed_parts = None
         self.capture = None
 
     def refused(self, problem: Problem) -> None:

@@ -130,6 +130,7 @@ class Record:
             call.attempts,
             call.is_fallback,
             call.no_fallback,
+            call.no_retry,
             call.failed_parts,
         )
         middle = self._middles.get(key)
@@ -183,12 +184,7 @@ class Record:
             "fault": call.end,
             "attempts": call.attempts,
         }
-        if call.is_fallback:
-            told["fallback"] = True
-        if call.no_fallback is not None:
-            told["no_fallback"] = call.no_fallback
-        if call.failed_parts is not None:
-            told["failed_parts"] = call.failed_parts
+        told |= _detours(call)
         middle = msgspec.json.encode(told)[1:-1]
         if len(self._middles) < _MOST_ENDS:
             self._middles[key] = middle
@@ -236,6 +232,20 @@ def _printable(raw: bytes) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
+def _detours(call: Call) -> dict[str, object]:
+    """What few requests have: how they came to their answer when the first attempt was none."""
+    told: dict[str, object] = {}
+    if call.no_retry is not None:
+        told["no_retry"] = call.no_retry.value
+    if call.is_fallback:
+        told["fallback"] = True
+    if call.no_fallback is not None:
+        told["no_fallback"] = call.no_fallback.value
+    if call.failed_parts is not None:
+        told["failed_parts"] = call.failed_parts
+    return told
+
+
 def _fields(call: Call, route: str, duration_s: float) -> dict[str, object]:
     return {
         "method": call.method.decode("latin-1"),
@@ -249,4 +259,4 @@ def _fields(call: Call, route: str, duration_s: float) -> dict[str, object]:
         "attempts": call.attempts,
         "duration_ms": round(duration_s * 1000, 1),
         "request_id": _printable(call.trace.request_id),
-    }
+    } | _detours(call)

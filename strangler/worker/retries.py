@@ -46,6 +46,7 @@ async def try_upstream(call: Call, plane: Plane, name: str, arm: Arm) -> Attempt
             draw=random,
         )
         if not isinstance(decision, Retry):
+            call.no_retry = decision
             plane.retry_decided(upstream, decision)
             return attempt
         plane.retry_decided(upstream, "retry")

@@ -124,6 +124,8 @@ async def test_the_budget_bounds_the_retries_of_all_requests(
     for _ in range(50):
         await client.ask(request())
     assert len(candidate.requests) == 50 + 30  # the floor: 3 a second over 10 s
+    told = [line.get("no_retry") for line in await running.lines(50)]
+    assert told == ["attempts"] * 30 + ["budget"] * 20
 
 
 @pytest.mark.parametrize(
