@@ -36,13 +36,25 @@ def _refuse(token: str) -> NoReturn:
 
 
 def _decoder(text: str) -> json.JSONDecoder:
-    """For a text. Its integers are canonical as they stand, unless one is -0 or very long: then 60 ns each, not 600."""
+    """For a text. Where all its numbers are canonical as they stand, they cost 60 ns each, not 600."""
     number: Callable[[str], Any] = _Numbers().__getitem__  # the stubs ask for int and float
-    whole: Callable[[str], Any] = number if _has_odd_integers(text) else str.encode
-    return json.JSONDecoder(parse_int=whole, parse_float=number, parse_constant=_refuse)
+    plain: Callable[[str], Any] = str.encode
+    is_plain = not _minus_zero(text) and not _long_run(text)
+    has_plain_decimals = is_plain and text.count(".") > _MANY_DECIMALS and not (_last_zero(text) or _exponent(text))
+    return json.JSONDecoder(
+        parse_int=plain if is_plain else number,
+        parse_float=plain if has_plain_decimals else number,
+        parse_constant=_refuse,
+    )
 
 
-_has_odd_integers = re.compile(r"-0(?![.eE])|\d{64}").search
+_MANY_DECIMALS = 1000
+"""With fewer it does not pay to look whether one is odd."""
+
+_minus_zero = re.compile(r"-0(?![.eE])").search
+_long_run = re.compile(r"[0-9]{64}").search
+_last_zero = re.compile(r"\.[0-9]*0(?![0-9])").search
+_exponent = re.compile(r"[eE](?<=[0-9].)[-+]?[0-9]").search
 
 
 def parse_json(text: str) -> Json | ParseFailure:

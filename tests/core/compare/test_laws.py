@@ -147,6 +147,18 @@ def test_canonical_numbers_are_equal_if_and_only_if_their_values_are(one: str, o
     assert canonical(canonical(one).decode()) == canonical(one)
 
 
+ODD = st.sampled_from(
+    ["-0", "-0.0", "0.10", "1.50", "1e5", "2E-1", "-0e1", "9" * 63 + ".5", "1" + "0" * 64, "0." + "0" * 64 + "1"]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(TOKENS | ODD, max_size=3), st.sampled_from([0, 1100]))
+def test_one_odd_number_among_many_plain_ones_is_canonical_too(tokens: list[str], decimals: int) -> None:
+    parsed = parse_json(f"[{','.join(tokens + ['0.5'] * decimals)}]")
+    assert parsed == Json([*map(canonical, tokens), *[b"0.5"] * decimals])
+
+
 @settings(deadline=None)
 @given(DOCUMENTS)
 def test_trees_survive_being_written(document: Any) -> None:
