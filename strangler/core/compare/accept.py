@@ -36,6 +36,11 @@ class Accept:
     def has_tolerance(self) -> bool:
         return self.abs_ is not None or self.rel is not None
 
+    @property
+    def hides_values(self) -> bool:
+        """True if any two values of a node that the rule covers are as good as equal."""
+        return self.pattern is not None and not self.has_tolerance and self.is_about(Kind.VALUE)
+
     def allows(self, legacy: Value, candidate: Value) -> bool:
         """For a difference at a node that the rule covers, of a kind it is about."""
         if not self.has_tolerance:

@@ -8,7 +8,6 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import repeat
 from operator import ne
 
 _BLOCK = 4096
@@ -73,13 +72,13 @@ def _align_inner(left: Sequence[Hashable], right: Sequence[Hashable], wants_alik
     if len(left) == len(right) and Counter(left) == Counter(right):
         return Alignment(True, occurrences(left, right) if wants_alike else [], [])
     kept = _kept(left, right, common)
-    spare_left = _without(range(len(left)), {i for i, _ in kept})
-    spare_right = _without(range(len(right)), {j for _, j in kept})
+    spare_left = without(range(len(left)), {i for i, _ in kept})
+    spare_right = without(range(len(right)), {j for _, j in kept})
     if _is_in_place(left, right, len(spare_left) + len(spare_right)):
         return _in_place(left, right)
     met = occurrences([left[i] for i in spare_left], [right[j] for j in spare_right])
     moved = [(spare_left[i], spare_right[j]) for i, j in met]
-    gaps = _gaps(_without(spare_left, {i for i, _ in moved}), _without(spare_right, {j for _, j in moved}), kept)
+    gaps = _gaps(without(spare_left, {i for i, _ in moved}), without(spare_right, {j for _, j in moved}), kept)
     return Alignment(bool(moved), kept + moved, gaps)
 
 
@@ -108,13 +107,18 @@ def _contained(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs | N
 
 def occurrences(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs:
     """Pairs the first of each value with the first of its equals, the second with the second, and so on."""
-    places: defaultdict[Hashable, list[int]] = defaultdict(list)
-    for j, value in enumerate(right):
-        places[value].append(j)
-    upcoming = {value: iter(found) for value, found in places.items()}
-    nothing: repeat[int] = repeat(-1, 0)
-    pairs = ((i, next(upcoming.get(value, nothing), -1)) for i, value in enumerate(left))
-    return [(i, j) for i, j in pairs if j >= 0]
+    upcoming: dict[Hashable, int] = {}
+    after = [-1] * len(right)
+    for j in range(len(right) - 1, -1, -1):
+        after[j] = upcoming.get(right[j], -1)
+        upcoming[right[j]] = j
+    pairs: Pairs = []
+    for i, value in enumerate(left):
+        j = upcoming.get(value, -1)
+        if j >= 0:
+            pairs.append((i, j))
+            upcoming[value] = after[j]
+    return pairs
 
 
 def rising(pairs: Pairs) -> Pairs:
@@ -186,11 +190,12 @@ def _is_in_place(left: Sequence[Hashable], right: Sequence[Hashable], spare: int
 
 def _in_place(left: Sequence[Hashable], right: Sequence[Hashable]) -> Alignment:
     changed = [at for at, is_changed in enumerate(map(ne, left, right)) if is_changed]
-    kept = [(at, at) for at in _without(range(len(left)), set(changed))]
+    kept = [(at, at) for at in without(range(len(left)), set(changed))]
     return Alignment(False, kept, _gaps(changed, changed, kept))
 
 
-def _without(places: Sequence[int], taken: set[int]) -> list[int]:
+def without(places: Sequence[int], taken: set[int]) -> list[int]:
+    """The places that are not taken."""
     return [place for place in places if place not in taken]
 
 

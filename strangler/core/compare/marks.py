@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from strangler.core.compare.accept import Accept
-from strangler.core.compare.paths import PathState
 from strangler.core.compare.rules import CompareRules, Unordered
-from strangler.core.compare.values import Kind, Node
+from strangler.core.compare.scopes import Scope
+from strangler.core.compare.values import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,28 +15,28 @@ class Marks:
     """Keys of an object whose values are accepted anyway: they say nothing about which elements belong together."""
 
 
-def find_marks(roots: Iterable[Node], path: PathState, rules: CompareRules) -> Marks:
+def find_marks(roots: Iterable[Node], scope: Scope, rules: CompareRules) -> Marks:
     """Walks only where a rule may still apply, and nowhere if there is no such rule."""
     marks = Marks()
-    if not rules.unordered and not any(map(_hides_values, rules.accept)):
+    if not rules.unordered and not any(rule.hides_values for rule in rules.accept):
         return marks
-    stack = [(root, path) for root in roots]
+    stack = [(root, scope) for root in roots]
     while stack:
         node, at = stack.pop()
-        if isinstance(node, list):
+        if type(node) is list:
             if at.unordered:
                 marks.unordered[id(node)] = at.unordered
-            below = at.child(None)
+            below = at.below(None)
             if below.is_alive:
-                stack.extend((element, below) for element in node if isinstance(element, (list, dict)))
-        elif isinstance(node, dict):
-            children = [(key, value, at.child(key)) for key, value in node.items()]
-            hidden = frozenset(key for key, _, child in children if any(map(_hides_values, child.accepts)))
+                stack.extend([(value, below) for value in node if type(value) is list or type(value) is dict])
+        elif type(node) is dict:
+            hidden = []
+            for key, value in node.items():
+                child = at.below(key)
+                if child.hides_values:
+                    hidden.append(key)
+                if child.is_alive and value and (type(value) is list or type(value) is dict):
+                    stack.append((value, child))
             if hidden:
-                marks.ignored[id(node)] = hidden
-            stack.extend((value, child) for _, value, child in children if child.is_alive and value)
+                marks.ignored[id(node)] = frozenset(hidden)
     return marks
-
-
-def _hides_values(rule: Accept) -> bool:
-    return rule.pattern is not None and not rule.has_tolerance and rule.is_about(Kind.VALUE)

@@ -2,12 +2,12 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeAlias
 
-from strangler.core.compare.align import Gap, Pairs, align, common_length, occurrences, rising
+from strangler.core.compare.align import Gap, Pairs, align, common_length, occurrences, rising, without
 from strangler.core.compare.ids import DigestState, Id
 from strangler.core.compare.values import Node
 
@@ -17,8 +17,10 @@ Ids: TypeAlias = tuple[Sequence[Id], Sequence[Id]]
 Whole: TypeAlias = tuple[list[Node], list[Node]]
 """All elements of legacy's and of the candidate's array, where others may be left out."""
 
+MAX_SORTED = 4096
+"""Objects and arrays without an equal, of one array whose order does not count, that are sorted to find partners."""
+
 _MAX_NAMES = 32
-_MAX_SORTED = 4096
 _LIKELY_NAMES = frozenset(["_id", "code", "guid", "id", "key", "name", "sku", "slug", "uuid"])
 
 
@@ -33,6 +35,10 @@ class ArrayChange:
     """Elements that belong together and differ."""
     removed: list[int]
     inserted: list[int]
+    is_by_place: bool = False
+    """True if some `pairs` have nothing in common but their place."""
+    is_cut: bool = False
+    """True if it would have taken too long to find out which of those do belong together."""
 
     def shifted(self, by: int) -> "ArrayChange":
         """The same, of arrays that have so many elements more at the start."""
@@ -40,7 +46,7 @@ class ArrayChange:
             return self
         alike, pairs = ([(i + by, j + by) for i, j in pairs] for pairs in (self.alike, self.pairs))
         removed, inserted = ([place + by for place in places] for places in (self.removed, self.inserted))
-        return ArrayChange(self.is_reordered, alike, pairs, removed, inserted)
+        return replace(self, alike=alike, pairs=pairs, removed=removed, inserted=inserted)
 
 
 def change_of(
@@ -97,15 +103,28 @@ def _simple_change(left: Sequence[Id], right: Sequence[Id]) -> ArrayChange | Non
     return ArrayChange(False, [], [(start, start)], [], []) if is_one_place else None
 
 
-def multiset_change_of(legacy: list[Node], candidate: list[Node], ids: Ids, digests: DigestState) -> ArrayChange:
-    """Arrays whose order does not count: equal elements are partners, then those of one identity, then those left."""
+def multiset_change_of(
+    legacy: list[Node], candidate: list[Node], ids: Ids, digests: DigestState, *, is_bounded: bool
+) -> ArrayChange:
+    """Arrays whose order does not count: equal elements are partners, then those of one identity, then what is left,
+    sorted by content. With `is_bounded` more than MAX_SORTED objects and arrays are left as they stand: `is_cut`."""
     alike = occurrences(*ids)
-    gap = Gap(
-        _by_content(legacy, set(range(len(legacy))) - {i for i, _ in alike}, digests),
-        _by_content(candidate, set(range(len(candidate))) - {j for _, j in alike}, digests),
-    )
+    spare = without(range(len(legacy)), {i for i, _ in alike}), without(range(len(candidate)), {j for _, j in alike})
+    is_sorted = not is_bounded or all(_is_few(*of) for of in zip((legacy, candidate), spare, strict=True))
+    gap = Gap(*spare)
+    if is_sorted and spare[0] and spare[1]:
+        gap = Gap(_by_content(legacy, spare[0], digests), _by_content(candidate, spare[1], digests))
     rest = _paired(legacy, candidate, [gap], (legacy, candidate), is_ordered=False)
-    return ArrayChange(False, alike, rest.pairs, rest.removed, rest.inserted)
+    is_cut = not is_sorted and rest.is_by_place
+    return ArrayChange(False, alike, rest.pairs, rest.removed, rest.inserted, is_cut=is_cut)
+
+
+def _is_few(array: list[Node], places: list[int]) -> bool:
+    """Few enough to be sorted by content; only objects and arrays take long."""
+    if len(places) <= MAX_SORTED:
+        return True
+    containers = [1 for place in places if type(array[place]) is dict or type(array[place]) is list]
+    return len(containers) <= MAX_SORTED
 
 
 def keyed_change_of(keys: tuple[Sequence[Hashable], Sequence[Hashable]]) -> ArrayChange:
@@ -125,18 +144,28 @@ def _is_turned(legacy: list[Node], candidate: list[Node], ids: Ids, digests: Dig
     return first < len(legacy) and digests.of(legacy[first]) > digests.of(candidate[first])
 
 
-def _by_content(array: list[Node], places: Collection[int], digests: DigestState) -> list[int]:
-    """In an order that does not depend on where they stand; beyond so many it would take too long."""
-    if len(places) > _MAX_SORTED:
-        return sorted(places)
+def _by_content(array: list[Node], places: list[int], digests: DigestState) -> list[int]:
+    """In an order that does not depend on where they stand: numbers by value, so that close ones meet."""
 
-    def content(place: int) -> tuple[str, str | bytes | bool]:
+    def content(place: int) -> tuple[str, float, str | bytes]:
         value = array[place]
-        if value is None or isinstance(value, (list, dict)):
-            return type(value).__name__, digests.of(value)
-        return type(value).__name__, value
+        if type(value) is bytes:
+            return "bytes", float(value), value
+        if type(value) is str:
+            return "str", 0.0, value
+        if type(value) is list or type(value) is dict:
+            return type(value).__name__, 0.0, _content_text(value, digests)
+        return type(value).__name__, 0.0, repr(value)
 
     return sorted(places, key=content)
+
+
+def _content_text(node: list[Node] | dict[str, Node], digests: DigestState) -> str:
+    """One text for all equal nodes; where nothing is nested, like nodes have like texts."""
+    for value in node.values() if isinstance(node, dict) else node:
+        if type(value) is dict or type(value) is list:
+            return digests.of(node).hex()
+    return repr(sorted(node.items()) if isinstance(node, dict) else node)
 
 
 def _aligned(left: list[Node], right: list[Node], ids: Ids, wants_alike: bool, whole: Whole) -> ArrayChange:
@@ -155,14 +184,14 @@ def _paired(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole, 
     name = _identity(left, right, gaps, whole)
     same = _same_identity(left, right, gaps, name) if name is not None else []
     pairs, removed, inserted = list(same), [], []
-    for gap in _split(gaps, same, rising(same) if is_ordered else []):
+    for gap in _split(gaps, same, rising(same) if is_ordered else []) if same else gaps:
         partners = min(len(gap.left), len(gap.right))
         if name is not None and len(gap.left) != len(gap.right):
             partners = 0
         pairs += zip(gap.left[:partners], gap.right[:partners], strict=True)
         removed += gap.left[partners:]
         inserted += gap.right[partners:]
-    return ArrayChange(_is_crossed(same, gaps), [], pairs, removed, inserted)
+    return ArrayChange(_is_crossed(same, gaps), [], pairs, removed, inserted, is_by_place=len(pairs) > len(same))
 
 
 def _split(gaps: list[Gap], same: Pairs, anchors: Pairs) -> list[Gap]:

@@ -43,7 +43,7 @@ def compare_trees(
 ) -> None:
     """Put every difference into `found`. `folds_lists`: see `paths.root_path`."""
     path = root_path(rules, folds_lists=folds_lists)
-    marks = find_marks([legacy, candidate], path, rules)
+    marks = find_marks([legacy, candidate], path.scope, rules)
     _Walk(marks, found).run(legacy, candidate, path)
 
 
@@ -131,10 +131,11 @@ class _Walk:
     ) -> None:
         below = at.child(None)
         rule = self._unordered.get(id(legacy))
-        change = self._change(legacy, candidate, rule, depth, is_bounded=not (at.accepts or below.is_alive))
+        change = self._change(legacy, candidate, rule, depth, is_bounded=not (at.accepts or below.scope.is_alive))
         if change is None:
             self._place_by_place(legacy, candidate, at, depth, waiting)
             return
+        self._found.is_cut = self._found.is_cut or change.is_cut
         if change.is_reordered:
             self._found.body(at, Kind.ORDER, *self._first_disorder(legacy, candidate))
         if rule is not None and rule.key is not None:
@@ -179,7 +180,7 @@ class _Walk:
             return keyed_change_of((self._keys(legacy, rule.key), self._keys(candidate, rule.key)))
         if rule is not None:
             ids = self._alike.elements(legacy), self._alike.elements(candidate)
-            return multiset_change_of(legacy, candidate, ids, self._digests)
+            return multiset_change_of(legacy, candidate, ids, self._digests, is_bounded=is_bounded)
         if self._alike is not self._equal:
             ids = self._alike.elements(legacy), self._alike.elements(candidate)
             return change_of(legacy, candidate, ids, self._digests, wants_alike=True)

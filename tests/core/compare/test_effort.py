@@ -15,7 +15,9 @@ import pytest
 
 from strangler.core.compare import Comparison, Outcome
 from strangler.core.compare.found import MAX_PLACES
+from strangler.core.compare.pairing import MAX_SORTED
 from strangler.core.compare.trees import MAX_ALIGNED, MAX_CONTAINERS, MAX_WORK
+from strangler.core.settings import CompareSettings
 from tests.core.compare.answers import accept, answer, compared, settings, trees
 
 SIZE = 256 * 1024
@@ -81,6 +83,30 @@ SHAPES: dict[str, Callable[[int], Pair]] = {
     "names, arrays all other": lambda n: ({f"k{k}": [1, 2] for k in range(n)}, {f"k{k}": [2, 1] for k in range(n)}),
     "empty arrays and empty objects": lambda n: ([[] for _ in range(n)], [{} for _ in range(n)]),
 }
+MULTISET = settings(unordered={"$": None})
+BY_ID = settings(unordered={"$": "i"})
+ANYWHERE = settings(accept("$..x"))
+BOTH = settings(accept("$..x"), unordered={"$": None})
+RULED: dict[str, tuple[str, CompareSettings]] = {
+    "unordered: numbers, all other": ("numbers, all other", MULTISET),
+    "unordered: arrays of one, all other": ("arrays of one, all other", MULTISET),
+    "unordered: pairs, turned": ("pairs, turned", MULTISET),
+    "unordered: matrix, 3 wide": ("matrix, 3 wide", MULTISET),
+    "unordered: small rows": ("small rows", MULTISET),
+    "unordered: rows, shuffled and changed": ("rows, shuffled and changed", MULTISET),
+    "unordered: rows, each with a name of its own": ("rows, each with a name of its own", MULTISET),
+    "unordered by key: small rows": ("small rows", BY_ID),
+    "accept: numbers, all other": ("numbers, all other", ANYWHERE),
+    "accept: arrays of one, all other": ("arrays of one, all other", ANYWHERE),
+    "accept: names, all other": ("names, all other", ANYWHERE),
+    "accept: names, arrays all other": ("names, arrays all other", ANYWHERE),
+    "accept: rows, each with a name of its own": ("rows, each with a name of its own", ANYWHERE),
+    "accept: rows, shuffled and changed": ("rows, shuffled and changed", ANYWHERE),
+    "accept and unordered: small rows": ("small rows", BOTH),
+}
+MAX_RULED_CALLS = 2_000_000
+"""Where a rule reaches into an array, all of it is looked at before anything is said of it."""
+
 ALIKE: dict[str, Callable[[int], Any]] = {
     "rows": rows,
     "numbers": lambda n: [*range(n)],
@@ -103,7 +129,7 @@ def filled(make: Callable[[int], Pair]) -> tuple[bytes, bytes]:
         count -= count // 30 + 1
 
 
-def counted(legacy: bytes, candidate: bytes) -> tuple[Comparison, int]:
+def counted(legacy: bytes, candidate: bytes, rules: CompareSettings | None = None) -> tuple[Comparison, int]:
     """The comparison, and how many calls it took."""
     calls = 0
 
@@ -115,7 +141,7 @@ def counted(legacy: bytes, candidate: bytes) -> tuple[Comparison, int]:
     before = sys.getprofile()
     sys.setprofile(count)
     try:
-        comparison = compared(one, other)
+        comparison = compared(one, other, rules)
     finally:
         sys.setprofile(before)
     return comparison, calls
@@ -126,6 +152,13 @@ def test_whatever_differs_the_effort_is_bounded(make: Callable[[int], Pair]) -> 
     comparison, calls = counted(*filled(make))
     assert comparison.outcome is Outcome.MISMATCH
     assert calls <= MAX_CALLS
+
+
+@pytest.mark.parametrize(("shape", "rules"), RULED.values(), ids=RULED)
+def test_with_rules_the_effort_is_bounded_too(shape: str, rules: CompareSettings) -> None:
+    comparison, calls = counted(*filled(SHAPES[shape]), rules)
+    assert comparison.outcome is Outcome.MISMATCH
+    assert calls <= MAX_RULED_CALLS
 
 
 @pytest.mark.parametrize("make", ALIKE.values(), ids=ALIKE)
@@ -155,6 +188,43 @@ def test_a_comparison_that_is_cut_says_so_and_is_a_mismatch(legacy: Any, candida
         assert comparison.differences
 
 
+def twins(count: int, value: int) -> list[Any]:
+    """Without anything that tells one from the other."""
+    return [{"name": f"{k // 2:05}", "v": value} for k in range(count)]
+
+
+def test_of_an_unordered_array_too_much_that_has_no_equal_is_cut() -> None:
+    alike = twins(MAX_SORTED, 0)
+
+    def of(unlike: int) -> Comparison:
+        return trees([*alike, *twins(unlike, 1)], [*shuffled(twins(unlike, 2)), *alike[::-1]], MULTISET)
+
+    assert [(d.path, d.count) for d in of(MAX_SORTED).differences] == [("$[*].v", MAX_SORTED)]
+    assert not of(MAX_SORTED).is_cut
+    assert (of(MAX_SORTED + 1).outcome, of(MAX_SORTED + 1).is_cut) == (Outcome.MISMATCH, True)
+    assert all(d.count <= MAX_SORTED + 1 for d in of(MAX_SORTED + 1).differences), "equal ones stay partners"
+
+
+def test_an_unordered_array_that_accept_rules_reach_into_is_not_cut() -> None:
+    """Place by place the names would differ: a match would be taken away."""
+    tolerant = settings(accept("$[*].v", abs="1"), unordered={"$": None})
+    for count in (100, 2 * MAX_SORTED):
+        comparison = trees(twins(count, 1), shuffled(twins(count, 2)), tolerant)
+        assert (comparison.outcome, comparison.is_cut) == (Outcome.ACCEPTED, False)
+
+
+def test_numbers_of_an_unordered_array_meet_the_next_one() -> None:
+    tolerant = settings(accept("$[*]", abs="1"), unordered={"$": None})
+    legacy, candidate = [*range(0, 90_000, 10)], shuffled(range(1, 90_000, 10))
+    assert trees(legacy, candidate, tolerant).outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize("make", ALIKE.values(), ids=ALIKE)
+def test_an_unordered_array_that_is_only_reordered_matches_at_any_size(make: Callable[[int], Any]) -> None:
+    legacy, candidate = filled(lambda n: (make(n), shuffled(make(n))))
+    assert compared(answer(legacy), answer(candidate), MULTISET).outcome is Outcome.MATCH
+
+
 def test_one_that_is_not_cut_does_not_say_so() -> None:
     assert not trees(rows(300), changed(rows(300))).is_cut
 
@@ -181,16 +251,18 @@ def test_the_last_of_many_containers_is_found() -> None:
 
 
 def _print_table() -> None:
-    for name, make in SHAPES.items():
+    shapes = {name: (make, settings()) for name, make in SHAPES.items()}
+    shapes |= {name: (SHAPES[shape], rules) for name, (shape, rules) in RULED.items()}
+    for name, (make, rules) in shapes.items():
         legacy, candidate = filled(make)
         times = []
         for _ in range(5):
             start = process_time()
-            comparison = compared(answer(legacy), answer(candidate))
+            comparison = compared(answer(legacy), answer(candidate), rules)
             times.append(process_time() - start)
-        calls = counted(legacy, candidate)[1]
+        calls = counted(legacy, candidate, rules)[1]
         cut = "cut" if comparison.is_cut else ""
-        print(f"{name:36s} {1000 * min(times):6.1f} ms {calls:8,d} calls {cut}")
+        print(f"{name:44s} {1000 * min(times):6.1f} ms {calls:9,d} calls {cut}")
 
 
 if __name__ == "__main__":
