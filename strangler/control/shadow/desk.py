@@ -33,7 +33,8 @@ ROOMS_EVERY_S = 0.05
 STORE_EVERY_S = 0.5
 PRUNE_EVERY_S = 600.0
 MAX_PENDING = 10_000
-"""Findings that wait for a store which does not write at the moment."""
+MAX_PENDING_BYTES = 32 * 1024 * 1024
+"""Findings that wait for a store which does not write at the moment, those that it is writing included."""
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """Of all captures in hand."""
 
@@ -85,10 +86,11 @@ class DeskState:
         self._routes: dict[str, ShadowRoute] = {}
         self._upstreams: dict[str, ShadowUpstream] = {}
         self._replaced: list[ShadowUpstream] = []
-        self._tasks: dict[asyncio.Task[None], ShadowRoute] = {}
+        self._tasks: dict[asyncio.Task[None], _Taken] = {}
         self._writes: set[asyncio.Task[None]] = set()
         self._held_bytes = 0
         self._pending: list[Finding] = []
+        self._pending_count = self._pending_bytes = 0
         self._journaled: set[str] = set()
         """Pending findings whose lines are in the journal: the database took the batch no further than that."""
         self._stops: dict[str, tuple[str, str]] = {}
@@ -161,19 +163,25 @@ class DeskState:
         taken = _Taken(route, len(captured.body) + len(captured.answer.body))
         route.open += 1
         self._held_bytes += taken.size
-        task = asyncio.get_running_loop().create_task(self._compare(captured, taken))
-        self._tasks[task] = route
-        task.add_done_callback(self._tasks.pop)
+        task = asyncio.get_running_loop().create_task(self._compare(captured, route))
+        self._tasks[task] = taken
+        task.add_done_callback(self._give_back)
+
+    def _give_back(self, task: asyncio.Task[None]) -> None:
+        """A capture is not in hand any more, though it may have been given up before anything was done with it."""
+        taken = self._tasks.pop(task)
+        taken.route.open -= 1
+        self._held_bytes -= taken.size
 
     def _abandon(self, reason: str, concerns: Callable[[ShadowRoute], bool]) -> None:
         """Give up what is under way for some routes."""
-        for task, route in list(self._tasks.items()):
-            if concerns(route):
+        for task, taken in list(self._tasks.items()):
+            if concerns(taken.route):
                 task.cancel()
-                self._dropped(route.name, reason)
+                self._dropped(taken.route.name, reason)
 
-    async def _compare(self, captured: Captured, taken: _Taken) -> None:
-        route, span = taken.route, None
+    async def _compare(self, captured: Captured, route: ShadowRoute) -> None:
+        span = None
         if self.spans is not None:
             captured, span = self.spans.shadow_begins(captured)
         looks = Looks(
@@ -192,15 +200,15 @@ class DeskState:
         except Exception:  # a bug of ours costs this comparison, and is told
             log.exception("shadow.failed", route=route.name)
             self._dropped(route.name, "failed")
-        finally:
-            route.open -= 1
-            self._held_bytes -= taken.size
 
     def _keep(self, finding: Finding, route: ShadowRoute) -> None:
-        if len(self._pending) >= MAX_PENDING:
+        size = finding.size
+        if self._pending_count >= MAX_PENDING or self._pending_bytes + size > MAX_PENDING_BYTES:
             self._dropped(route.name, "store")
             return
         self._pending.append(finding)
+        self._pending_count += 1
+        self._pending_bytes += size
         if self.told is not None:
             self.told.compared(finding)
         self._numbers.counter("strangler_shadow_comparisons_total", route.name, finding.outcome).inc()
@@ -325,6 +333,8 @@ class DeskState:
             self._fail(f"the store: {error}")
             return
         self._journaled.clear()
+        self._pending_count -= len(batch)
+        self._pending_bytes -= sum(finding.size for finding in batch)
         if is_due:
             self._pruned = time.monotonic()
         if self.problem is not None and self._is_restored:

@@ -76,6 +76,8 @@ _MAX_SIGNATURES = 2000
 _MAX_SETS = 5000
 _MAX_ENDPOINTS = 1000
 _MORE = "…"
+_PART_BYTES = 500
+"""Of a finding, and of each difference in it, beside its texts."""
 _MAX_NOISE = 2000
 
 
@@ -117,6 +119,13 @@ class Finding:
     sample: bytes | None = field(default=None, repr=False)
     latency: tuple[float, float] | None = None  # seconds of legacy and of the candidate
     baseline: tuple[Noisy, ...] | None = None  # None: legacy was not asked twice
+
+    @property
+    def size(self) -> int:
+        """About so many bytes of memory."""
+        texts = (len(one.legacy) + len(one.candidate) + len(one.path or "") for one in self.differences)
+        parts = len(self.differences) + len(self.baseline or ())
+        return len(self.line or b"") + len(self.sample or b"") + sum(texts) + _PART_BYTES * (1 + parts)
 
 
 class IndexState:

@@ -1,5 +1,6 @@
 """Where captures arrive, without any: what waits while nothing can be stored."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from strangler.control.shadow.route import ShadowRoute
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.core.settings import RouteSettings
-from tests.control.shadow.pairs import KEY, match, mismatch
+from tests.control.shadow.pairs import KEY, captured, match, mismatch
 from tests.factories import route, settings, shadow
 
 ORDERS: RouteSettings = replace(route("orders"), shadow=shadow())
@@ -46,6 +47,62 @@ async def test_of_what_cannot_be_stored_so_many_wait_and_no_more(store: Store, m
     desk.report()
     assert links.totals.counter("strangler_shadow_dropped_total", "orders", "store") == 7
     assert links.totals.counter("strangler_shadow_comparisons_total", "orders", "match") == 3
+    await desk.close()
+
+
+async def test_of_what_cannot_be_stored_so_many_bytes_wait_and_no_more(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = mismatch(line=b"l" * 1000, sample=b"s" * 9000)
+    assert 10_000 < large.size < 12_000
+    monkeypatch.setattr(desks, "MAX_PENDING_BYTES", 3 * large.size)
+    links = LinksState(TotalsState(), 1, b"", OFF)
+    desk, of = await begun(store, links), ShadowRoute.of(ORDERS, KEY)
+    assert of is not None
+    (store.folder / "strangler.db").rename(store.folder / "moved")
+    (store.folder / "strangler.db").mkdir()
+    for number in range(10):
+        desk._keep(replace(large, id=str(number)), of)
+        await desk.store()  # cannot: what was tried counts as before
+    desk.report()
+    assert links.totals.counter("strangler_shadow_dropped_total", "orders", "store") == 7
+    await desk.close()
+
+
+async def test_there_is_room_again_for_what_waits_once_all_is_stored(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desks, "MAX_PENDING_BYTES", 3 * match().size)
+    monkeypatch.setattr(desks, "MAX_PENDING", 3)
+    desk, of = await begun(store, LinksState(TotalsState(), 1, b"", OFF)), ShadowRoute.of(ORDERS, KEY)
+    assert of is not None
+    for _ in range(3):
+        for _ in range(3):
+            desk._keep(match(), of)
+        await desk.store()
+    assert await store.call(lambda one: one.execute("SELECT sum(count) FROM pairs").fetchone()) == (9,)
+    await desk.close()
+
+
+async def test_captures_in_hand_are_bounded_and_their_room_comes_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desks, "MAX_HELD_BYTES", 1000)
+    links = LinksState(TotalsState(), 1, b"", OFF)
+    desk = await begun(store, links)
+    for _ in range(5):
+        desk.take(captured(body=b"b" * 500))
+    desk.report()
+    assert links.totals.counter("strangler_shadow_dropped_total", "orders", "memory") == 3
+    status = desk.status("orders")
+    assert status is not None
+    assert status["open"] == 2
+    desk.adopt(settings(routes=[replace(ORDERS, shadow=shadow(percent=1))]))  # given up before anything was done
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    desk.take(captured(body=b"b" * 500))
+    desk.report()
+    assert links.totals.counter("strangler_shadow_dropped_total", "orders", "memory") == 3
     await desk.close()
 
 
