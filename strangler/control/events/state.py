@@ -66,12 +66,15 @@ class EventsState:
     def emit(self, kind: Kind, subject: str, data: Mapping[str, Any]) -> None:
         """Something has happened: tell the log, keep it, and have it sent."""
         self.kept(one := event(kind, subject, data), is_stored=False)
-        self._unwritten.append(one)
-        if len(self._unwritten) > MAX_UNWRITTEN:
-            lost = self._unwritten.pop(0)
+        self._wait([*self._unwritten, one])
+        self._hint.set()
+
+    def _wait(self, unwritten: list[Event]) -> None:
+        """Keep the newest of them until the store writes."""
+        self._unwritten = unwritten[-MAX_UNWRITTEN:]
+        for lost in unwritten[:-MAX_UNWRITTEN]:
             self._numbers.counter("strangler_events_lost_total").inc()
             log.error("event.lost", id=lost.id, type=lost.kind.value)
-        self._hint.set()
 
     def kept(self, one: Event, *, is_stored: bool = True) -> None:
         """Log and count an event. `is_stored`: by `insert`, in a transaction of somebody else's."""
@@ -243,7 +246,7 @@ class EventsState:
         try:
             self._stand(await self._store.call(work))
         except StoreError:
-            self._unwritten = batch + self._unwritten
+            self._wait(batch + self._unwritten)
             return False
         self._pruned = now if is_due else self._pruned
         self._wake_all()

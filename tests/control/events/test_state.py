@@ -1,5 +1,6 @@
 """What becomes an event, and what does not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from strangler.control.events import outbox
+from strangler.control.events import state as states
 from strangler.control.events.event import Kind, event
 from strangler.control.events.state import EventsState
 from strangler.control.kill_switch import OFF
@@ -139,3 +141,23 @@ async def test_events_of_a_transaction_are_there_if_the_rest_of_it_is(tmp_path: 
     await store.call(lambda connection: state.insert(connection, [one]))
     state.kept(one)
     assert await kept(state) == [("signature.new", "orders", {"signature": "9f2c"})]
+
+
+async def test_of_events_that_cannot_be_stored_the_newest_wait(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(states, "MAX_UNWRITTEN", 4)
+    state = made(tmp_path, store)
+    database = tmp_path / "strangler.db"
+    database.mkdir()
+    for three in ("012", "345", "678"):
+        writing = asyncio.create_task(state.write())
+        await asyncio.sleep(0)  # what waited is on its way, and three more come
+        for number in three:
+            state.killed(True, number)
+        assert not await writing
+    state.report()
+    assert state.status()["unwritten"] == 4
+    assert state._links.totals.counter("strangler_events_lost_total") == 5
+    database.rmdir()
+    assert [data["reason"] for _, _, data in await kept(state)] == ["5", "6", "7", "8"]
