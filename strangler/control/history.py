@@ -168,7 +168,7 @@ class HistoryState:
     def __init__(self, max_routes: int = MAX_ROUTES) -> None:
         self._max_routes = max_routes
         self._courses: dict[RouteArm, _Course] = {}
-        self._routes: set[str | None] = set()
+        self._routes: set[str] = set()
         self._has_begun = False
         self._since = float("inf")
 
@@ -192,12 +192,14 @@ class HistoryState:
 
     def _begun(self, key: RouteArm, now: float, count: Count) -> _Course | None:
         """Of what appears later all is new; what is there at the beginning was counted under an earlier control."""
-        if key[0] not in self._routes and len(self._routes) > self._max_routes:
-            return None
+        route = key[0]
+        if route is not None and route not in self._routes:
+            if len(self._routes) >= self._max_routes:
+                return None
+            self._routes.add(route)
         begin = Count() if self._has_begun else count
         course = _Course(_Ring(1, _SECONDS, now - 1, begin), _Ring(60, _MINUTES, now, begin))
         course.marks.append((now - 1, begin))
-        self._routes.add(key[0])
         self._courses[key] = course
         return course
 

@@ -119,8 +119,18 @@ def test_routes_beyond_the_limit_are_part_of_the_sum_only() -> None:
             {("strangler_requests_total", (f"r{number}", "legacy", "legacy", "2xx")): (second,) for number in range(5)},
         )
     kept = [number for number in range(5) if history.seconds(1002.0, f"r{number}", "legacy")]
-    assert len(kept) <= 3
+    assert len(kept) == 2
     assert history.recent(1002.0, None, "legacy").rate == 1.0
+
+
+def test_the_sum_has_a_course_however_many_routes_are_there_at_the_beginning() -> None:
+    history = HistoryState(max_routes=2)
+    for second in range(2):
+        history.observe(
+            1000.0 + second,
+            {("strangler_requests_total", (f"r{n}", "legacy", "legacy", "2xx")): (2 * second,) for n in range(5)},
+        )
+    assert history.recent(1001.0, None, "legacy").rate == 1.0
 
 
 def test_a_route_without_traffic_has_no_course() -> None:
