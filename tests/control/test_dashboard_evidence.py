@@ -1,0 +1,18 @@
+"""What the dashboard keeps of what it read."""
+
+from pathlib import Path
+
+from strangler.control.dashboard.evidence import EvidenceState
+from strangler.control.shadow.evidence import SCHEMA
+from strangler.control.store import Store
+from tests.factories import route, settings
+
+
+async def test_so_many_answers_are_kept_and_no_more(tmp_path: Path) -> None:
+    names = [f"r{number}" for number in range(80)]
+    store, evidence = Store(tmp_path / "strangler.db", SCHEMA), EvidenceState()
+    in_force = settings(routes=[route(name, prefix=f"/{name}") for name in names])
+    for name in names:
+        await evidence.readiness(store, in_force, name)
+    assert [of for _, of in evidence._kept] == names[-64:]
+    await store.close()
