@@ -153,8 +153,8 @@ class Comparison:
     rules_expired: frozenset[int] = frozenset()
     """Accept rules that would have accepted something here, had they not expired."""
     is_cut: bool = False
-    """So much differs that not all was looked at, or elements were paired by their place alone: `omitted`, the counts and
-    the severity are those of what was looked at in that way."""
+    """So much differs that not all was looked at, or elements were paired by their place alone: `omitted`, the counts
+    and the severity are those of what was looked at in that way."""
 
 
 MAX_DIFFERENCES = 200
