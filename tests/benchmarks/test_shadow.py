@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from benchmarks.load import Load
-from benchmarks.shadow import AGAIN, ANSWERING, HANGING, KILLED, PLAIN, Run, Variant, is_kept, ratios
+from benchmarks.shadow import AGAIN, ANSWERING, HANGING, KILLED, PLAIN, PLAIN_KILLED, Run, Variant, is_kept, ratios
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -28,13 +28,19 @@ def run(p50_ms: float = 1.0, p99_ms: float = 2.0, cpu_us: float = 100.0, errors:
 
 
 def found(changed: Variant, *runs: Run) -> dict[Variant, list[Run]]:
-    return {variant: [run()] for variant in (PLAIN, HANGING, ANSWERING, KILLED, AGAIN)} | {changed: list(runs)}
+    return {variant: [run()] for variant in (PLAIN, HANGING, ANSWERING, AGAIN, PLAIN_KILLED, KILLED)} | {
+        changed: list(runs)
+    }
 
 
 def test_a_variant_is_divided_by_the_median_of_all_runs_without_shadows() -> None:
     measured = found(HANGING, run(p50_ms=2.0))
     measured[PLAIN], measured[AGAIN] = [run(p50_ms=4.0)], [run(p50_ms=1.0), run(p50_ms=2.0)]
     assert ratios(measured, HANGING) == pytest.approx((1.0, 1.0, 1.0))
+
+
+def test_with_control_killed_it_is_divided_by_the_same_without_shadows() -> None:
+    assert ratios(found(PLAIN_KILLED, run(p99_ms=4.0)), KILLED) == pytest.approx((1.0, 0.5, 1.0))
 
 
 @pytest.mark.parametrize(
