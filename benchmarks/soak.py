@@ -64,7 +64,7 @@ class Sample:
     at_s: float
     name: str
     pid: int
-    pss_bytes: int
+    own_bytes: int
     fds: int
     threads: int
 
@@ -258,13 +258,13 @@ class Soak:
                     role = f"worker-{workers}"  # by age: worker-0 lives as long as the run
                     workers += 1
                 with process.oneshot():
-                    pss, fds, threads = process.memory_full_info().pss, process.num_fds(), process.num_threads()
-                self.state.samples.append(Sample(self.state.elapsed_s, role, process.pid, pss, fds, threads))
+                    own, fds, threads = process.memory_full_info().uss, process.num_fds(), process.num_threads()
+                self.state.samples.append(Sample(self.state.elapsed_s, role, process.pid, own, fds, threads))
 
     def _row(self, metrics: dict[str, float]) -> str:
         latest = {sample.name: sample for sample in self.state.samples[-self._plan.workers - 2 :]}
         cells = [
-            f"{seen.pss_bytes / 1e6:6.1f}/{seen.fds:3}/{seen.threads:2}" if (seen := latest.get(name)) else " " * 13
+            f"{seen.own_bytes / 1e6:6.1f}/{seen.fds:3}/{seen.threads:2}" if (seen := latest.get(name)) else " " * 13
             for name in _names(self._plan.workers)
         ]
         load = self._load.state
@@ -287,7 +287,7 @@ class Soak:
         low, high = ended - self.state.unreported, ended + in_killed
         held = {name: int(metrics[f"strangler_{name}"]) for name in ("connections", "in_flight", "waiting")}
         return [
-            *(self._is_flat(name, "pss_bytes") for name in _long_lived()),
+            *(self._is_flat(name, "own_bytes") for name in _long_lived()),
             *(self._is_flat(name, "fds") for name in _long_lived()),
             *(self._is_flat(name, "threads") for name in _long_lived()),
             (not any(held.values()), f"nothing is held after the load: {held}"),
@@ -323,7 +323,7 @@ class Soak:
         points = [point for point in seen if point[0] >= warm_s]
         rise = slope(points) * (points[-1][0] - points[0][0])
         mean = sum(value for _, value in points) / len(points)
-        if what == "pss_bytes":
+        if what == "own_bytes":
             return rise <= max(0.05 * mean, 2e6), f"{name}: memory {mean / 1e6:.1f} MB, {rise / 1e6:+.2f} MB by slope"
         return rise <= max(
             0.15 * mean, 3
@@ -357,7 +357,7 @@ def _long_lived() -> list[str]:
 def _header(workers: int) -> str:
     cells = "  ".join(f"{name:>13}" for name in _names(workers))
     return (
-        "per process: PSS MB / file descriptors / threads; conns, flight: the proxy's count; lost: at killed workers\n"
+        "per process: MB of its own (USS) / file descriptors / threads; conns, flight: the proxy's count\n"
         f"{'s':>6} {cells} conns flight  open edits kills     sent answered  left  lost other"
     )
 
