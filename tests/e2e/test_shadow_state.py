@@ -41,6 +41,7 @@ class TestControl:
             for _ in range(20):
                 await on.proxy.get("/api/orders/7")
             await on.line(19)
+            await on.proxy.until(lambda: on.rows("SELECT sum(count) FROM pairs") == [(20,)])  # the batch is in
             for process in [*on.proxy.children(), psutil.Process(on.proxy.pid)]:
                 process.kill()
             await on.proxy.ended()
