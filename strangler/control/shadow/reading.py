@@ -44,8 +44,14 @@ def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connec
     """A read-only connection to the store of a state folder. `looks_over`: all of it first, for one that no running
     proxy has looked over. Raises NoEvidenceError."""
     path = folder / NAME
-    if not path.exists():
-        raise NoEvidenceError(f"nothing has been compared yet: there is no {path}; a route with `shadow` fills it")
+    try:
+        path.stat()  # `exists` has no word for a folder that is closed to this user
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoEvidenceError(
+            f"nothing has been compared yet: there is no {path}; a route with `shadow` fills it"
+        ) from None
+    except OSError as error:
+        raise NoEvidenceError(f"{path} cannot be read: {error.strerror}") from None
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)) as connection:
             connection.execute("PRAGMA cell_size_check = ON")
@@ -56,6 +62,8 @@ def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connec
         if is_corrupt(error):
             raise CorruptEvidenceError(corruption_text(path, error)) from error
         raise NoEvidenceError(f"{path} cannot be read: {error}") from error
+    except msgspec.DecodeError as error:  # pages that are whole may hold what is not
+        raise NoEvidenceError(f"{path} cannot be read: a value in it is damaged ({error})") from error
 
 
 async def ask(store: Store, work: Callable[[sqlite3.Connection], _T]) -> _T:

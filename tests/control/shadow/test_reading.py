@@ -1,9 +1,11 @@
 """What reviewers are told: pairs are judged by what is accepted and fixed now."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +208,23 @@ def test_a_store_that_cannot_be_read_is_said(tmp_path: Path, content: bytes | No
         (tmp_path / "strangler.db").write_bytes(content)
     with pytest.raises(NoEvidenceError, match=r"strangler\.db"), reading.reader(tmp_path) as connection:
         reading.audit(connection)
+
+
+def test_a_store_whose_folder_is_closed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(self: Path, **_: Any) -> Any:
+        raise PermissionError(EACCES, os.strerror(EACCES), str(self))
+
+    monkeypatch.setattr(Path, "stat", closed)  # root may open any folder
+    told = pytest.raises(NoEvidenceError, match=r"strangler\.db cannot be read: Permission denied")
+    with told, reading.reader(tmp_path):
+        pass
+
+
+def test_a_value_that_is_damaged_in_a_page_that_is_whole_is_said(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "strangler.db")) as made, made:
+        made.executescript(SCHEMA)
+        store(made, mismatch(AT))
+        made.execute("UPDATE signatures SET legacy = 'xxx'")
+    told = pytest.raises(NoEvidenceError, match=r"strangler\.db cannot be read: a value in it is damaged")
+    with told, reading.reader(tmp_path, looks_over=True) as connection:
+        reading.signatures(connection, rules(), Filters(), TODAY)
