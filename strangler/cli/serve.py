@@ -1,6 +1,7 @@
 """`strangler serve`: run the proxy."""
 
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -41,6 +42,7 @@ def _load_apart(config: Path) -> int:
     stay with the supervisor as long as it lives.
     """
     settings_fd = unnamed_file(b"")
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who started us may have it ignored: nothing to wait for then
     child = os.fork()
     if child == 0:
         _load_and_end(config, settings_fd)

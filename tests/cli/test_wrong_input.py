@@ -1,6 +1,7 @@
 """Whatever a user gets wrong, each command says it in a few plain lines, with the way out and the right exit code."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -54,13 +55,15 @@ def test_a_file_that_cannot_be_used_is_bad_input(run: Run, command: str, file: s
     assert len(result.stderr.splitlines()) <= 3
 
 
-def test_serve_ends_with_all_problems(run: Run) -> None:
+@pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN], ids=["as usual", "the caller ignores SIGCHLD"])
+def test_serve_ends_with_all_problems(run: Run, handler: signal.Handlers) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "strangler", "serve", "-c", "bad.yaml"],
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         timeout=30,
         check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, handler),
     )
     assert ran.returncode == 2
     assert len(ran.stderr.decode().splitlines()) == 2
