@@ -324,7 +324,7 @@ class _Supervisor:
         log.error(event, index=place.index, how=how, deaths_in_a_row=place.failures, restart_in_s=delay_s)
 
     def _fit_workers(self, count: int) -> None:
-        staying = [place for place in self._workers if not place.is_leaving]
+        staying = sorted((place for place in self._workers if not place.is_leaving), key=lambda place: place.index)
         self._workers += [_PlaceState("worker", index) for index in range(len(staying), count)]
         for place in staying[count:]:
             place.is_leaving, place.due = True, None

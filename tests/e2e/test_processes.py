@@ -369,6 +369,29 @@ async def test_the_number_of_workers_follows_the_file(start: StartProxy) -> None
     assert (load.faults, set(load.statuses)) == ([], {200})
 
 
+async def test_no_two_workers_share_an_index_after_one_was_replaced(start: StartProxy) -> None:
+    proxy = await start(workers=2)
+
+    async def indexes() -> list[int]:
+        return sorted(worker["index"] for worker in (await proxy.status())["workers"])
+
+    before = (await proxy.status())["pid"]["workers"]
+    os.kill(next(event["child_pid"] for event in proxy.events("worker.started") if event["index"] == 0), signal.SIGTERM)
+
+    async def is_replaced() -> bool:
+        now = (await proxy.status())["pid"]["workers"]
+        return len(now) == 2 and now != before and await proxy.is_ready()
+
+    await proxy.until(is_replaced)
+    for workers in (1, 2):
+        proxy.edit(proxy.routes(workers=workers))
+
+        async def has(workers: int = workers) -> bool:
+            return await indexes() == list(range(workers))
+
+        await proxy.until(has)
+
+
 async def test_a_key_that_needs_a_restart_is_named(start: StartProxy) -> None:
     proxy = await start()
     proxy.edit(proxy.routes().replace("listen: 127.0.0.1:0\n", "listen: 127.0.0.1:1\n"))
