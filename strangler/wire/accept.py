@@ -116,6 +116,11 @@ class Acceptor:
         self._listeners.clear()
         self._counts.tell(self._index, None)
 
+    async def settle(self) -> None:
+        """Wait until each connection that was accepted has its protocol: whoever ends before would reset it."""
+        if self._beginning:
+            await asyncio.wait(self._beginning)
+
     async def finish(self) -> None:
         """Stop, where nobody else will accept: whoever has a connection by now keeps it, all others are refused.
 
@@ -205,11 +210,23 @@ def waiting_at(listener: socket.socket) -> int:
     """How many connections wait to be accepted; where the system does not tell, 1."""
     if sys.platform != "linux" or listener.family == socket.AF_UNIX:
         return 1
-    found = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKED.stop)
+    try:
+        found = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BACKLOG.stop)
+    except OSError:  # forbidden: not a reason to accept nothing
+        return 1
+    return told_waiting(found)
+
+
+def told_waiting(found: bytes) -> int:
+    """What the first 32 bytes of struct tcp_info say; fewer, or no backlog: a system that does not tell (gVisor)."""
+    if not any(found[_BACKLOG]):
+        return 1
     return int.from_bytes(found[_UNACKED], sys.byteorder)
 
 
-_UNACKED = slice(24, 28)  # of struct tcp_info: tcpi_unacked, which holds this of a listening socket (net/ipv4/tcp.c)
+# Of struct tcp_info: tcpi_unacked and tcpi_sacked. Of a listening socket they hold how many wait and how many may
+# (net/ipv4/tcp.c).
+_UNACKED, _BACKLOG = slice(24, 28), slice(28, 32)
 
 _SO_ATTACH_FILTER = 26  # socket(7); Python has no name for it
 _SYN, _SYN_ACK = 0x02, 0x12  # flags in byte 13 of a TCP header (RFC 9293 section 3.1)

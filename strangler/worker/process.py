@@ -151,6 +151,7 @@ class Worker:
             await self._acceptor.finish()
         else:
             self._acceptor.stop()
+        await self._acceptor.settle()
         await self._empties(self._port.connections, min(until, self._loop.time() + LAST_REQUEST_S + _IDLE_TICK_S))
         if not await self._empties(self._port.active, until):
             self._log.warning("worker.drain_expired", requests=len(self._port.active))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.wire.accept import Acceptor, ConnectionCounts, empty_page, fair_share
+from strangler.wire.accept import Acceptor, ConnectionCounts, empty_page, fair_share, told_waiting, waiting_at
 from strangler.wire.start import unnamed_file
 
 counts = st.integers(0, 50)
@@ -87,7 +87,7 @@ async def _workers(count: int) -> AsyncIterator[tuple[socket.socket, list[_Worke
 @contextlib.contextmanager
 def _connect(listener: socket.socket, count: int) -> Iterator[list[socket.socket]]:
     with contextlib.ExitStack() as held:
-        yield [held.enter_context(socket.create_connection(listener.getsockname())) for _ in range(count)]
+        yield [held.enter_context(socket.create_connection(listener.getsockname()[:2])) for _ in range(count)]
 
 
 async def _accepted(workers: list[_Worker], count: int) -> list[int]:
@@ -210,3 +210,32 @@ async def test_a_connection_that_comes_during_the_end_is_refused_and_not_reset()
             await asyncio.to_thread(socket.create_connection, address, 5)
         await finishing
     assert worker.connections == 0
+
+
+async def test_a_connection_that_was_just_accepted_has_its_protocol_once_settled() -> None:
+    async with _workers(1) as (listener, [worker]):
+        worker.acceptor.start([listener.dup()])
+        with _connect(listener, 8):
+            while worker.counts.others(1) == [0]:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0)
+            assert worker.connections == 0  # accepted, and no more than that
+            worker.acceptor.stop()
+            await worker.acceptor.settle()
+            assert worker.connections == 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_linux_tells_how_many_wait(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family, backlog=16) as listener:
+        assert waiting_at(listener) == 0
+        with _connect(listener, 3):
+            assert waiting_at(listener) == 3
+
+
+@pytest.mark.parametrize(
+    "found", [pytest.param(bytes(32), id="all zero"), pytest.param(bytes(8), id="short"), pytest.param(b"", id="none")]
+)
+def test_where_the_system_does_not_tell_one_is_said_to_wait(found: bytes) -> None:
+    assert told_waiting(found) == 1
