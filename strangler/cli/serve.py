@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -61,8 +62,11 @@ def _load_and_end(config: Path, settings_fd: int) -> NoReturn:
         status = 0
     except SystemExit:
         status = BAD_INPUT
+    except KeyboardInterrupt:
+        pass  # the command got it, too, and says so
     except BaseException:  # whatever it is, this copy of the command must not go on
         traceback.print_exc()
     finally:
-        sys.stderr.flush()
+        with suppress(Exception):  # standard error may be closed
+            sys.stderr.flush()
         os._exit(status)

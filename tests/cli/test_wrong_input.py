@@ -69,6 +69,16 @@ def test_serve_ends_with_all_problems(run: Run, handler: signal.Handlers) -> Non
     assert len(ran.stderr.decode().splitlines()) == 2
 
 
+def test_serve_says_bad_input_where_standard_error_is_closed(run: Run) -> None:
+    ran = subprocess.run(
+        ["sh", "-c", 'exec "$0" -m strangler serve -c bad.yaml 2>&-', sys.executable],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=30,
+        check=False,
+    )
+    assert ran.returncode == 2
+
+
 @pytest.mark.parametrize("command", ASKING)
 def test_without_a_proxy_it_says_where_it_looked(run: Run, command: str) -> None:
     result = run(command)
