@@ -48,16 +48,16 @@ def extensions() -> list[Extension]:
     """The hot path as C extensions, made only when a wheel is built: an editable install runs the source."""
     if not is_wanted() or "bdist_wheel" not in sys.argv:
         return []
-    from mypyc.build import mypycify
-
     files = [f"strangler/{package}/{name}.py" for package, names in HOT_PATH.items() for name in names]
     flags = ["--ignore-missing-imports", "--follow-imports=silent", "--config-file="]
     try:
+        from mypyc.build import mypycify
+
         return list(mypycify([*flags, *files], group_name="strangler", debug_level="0"))
-    except SystemExit:  # how mypyc says no
+    except (ImportError, SystemExit) as error:  # the second is how mypyc says no
         if ASKED == "1":
             raise
-        print("The hot path is left in Python: mypyc cannot translate it.", file=sys.stderr)
+        print(f"The hot path is left in Python: mypyc cannot translate it ({error})", file=sys.stderr)
         return []
 
 
