@@ -149,7 +149,8 @@ Target = tuple[bytes, bytes | None, bytes | None]
 
 
 _MEMO_FIELDS = 64
-"""A section of more fields is not remembered: hundreds of tiny ones take far more memory than their bytes."""
+"""A section of more fields is not remembered: hundreds of tiny ones take far more memory than their bytes. Nor is one with
+an upgrade: its key is new each time (RFC 6455 section 4.1), and would only take the place of what comes again."""
 
 _sections: Memo[Section] = Memo(entries=1024, longest_bytes=4096)
 _methods: set[bytes] = set()
@@ -175,7 +176,7 @@ def parse_section(raw: bytes) -> Section | Problem:
     if len(found.headers) > MAX_FIELDS:
         return problem.HEADER_TOO_LARGE
     section = _read_section(found, is_http10=version == b"HTTP/1.0")
-    if isinstance(section, Section) and len(section.headers) <= _MEMO_FIELDS:
+    if isinstance(section, Section) and len(section.headers) <= _MEMO_FIELDS and not section.has_upgrade:
         _sections.put(raw, section)
     return section
 

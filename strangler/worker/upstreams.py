@@ -66,8 +66,9 @@ class Upstream:
         self.added_lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in edits.set)
         names = [*edits.remove, *(name for name, _ in edits.set)]
         removed = frozenset(name.lower().encode() for name in names)
-        self.dropped = DROPPED | removed
-        self.dropped_from_trusted = DROPPED_TRUSTED | removed
+        # sections that are remembered keep these as keys: where nothing is removed, reloads are to leave no copies there
+        self.dropped = DROPPED | removed if removed else DROPPED
+        self.dropped_from_trusted = DROPPED_TRUSTED | removed if removed else DROPPED_TRUSTED
 
     def adopt(self, settings: UpstreamSettings, max_head_bytes: int, share: Share, at: float) -> BreakerChanged | None:
         """Take over new settings; what they leave as it was keeps its state and its connections."""

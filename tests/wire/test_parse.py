@@ -100,6 +100,19 @@ REQUESTS: list[tuple[str, bytes, Any]] = [
 ]
 
 
+def test_a_handshake_is_not_remembered_for_its_key_is_new_each_time() -> None:
+    forget()
+    plain = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    handshake = (
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: 1\r\n\r\n"
+    )
+    for raw, is_remembered in ((plain, True), (handshake, False)):
+        first, second = request(raw), request(raw)
+        assert isinstance(first, Request)
+        assert isinstance(second, Request)
+        assert (first.section is second.section) is is_remembered
+
+
 @pytest.mark.parametrize(("raw", "expected"), [pytest.param(*case[1:], id=case[0]) for case in REQUESTS])
 def test_what_a_request_means(raw: bytes, expected: Any) -> None:
     forget()
