@@ -149,8 +149,8 @@ Target = tuple[bytes, bytes | None, bytes | None]
 
 
 _MEMO_FIELDS = 64
-"""A section of more fields is not remembered: hundreds of tiny ones take far more memory than their bytes. Nor is one with
-an upgrade: its key is new each time (RFC 6455 section 4.1), and would only take the place of what comes again."""
+"""A section of more fields is not remembered: hundreds of tiny ones take far more memory than their bytes. Nor is one
+with an upgrade: its key is new each time (RFC 6455 section 4.1), and would only take the place of what comes again."""
 
 _sections: Memo[Section] = Memo(entries=1024, longest_bytes=4096)
 _methods: set[bytes] = set()

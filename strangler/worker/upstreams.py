@@ -66,7 +66,7 @@ class Upstream:
         self.added_lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in edits.set)
         names = [*edits.remove, *(name for name, _ in edits.set)]
         removed = frozenset(name.lower().encode() for name in names)
-        # sections that are remembered keep these as keys: where nothing is removed, reloads are to leave no copies there
+        # Remembered sections keep these as keys: where nothing is removed, reloads leave no copies there.
         self.dropped = DROPPED | removed if removed else DROPPED
         self.dropped_from_trusted = DROPPED_TRUSTED | removed if removed else DROPPED_TRUSTED
 
