@@ -104,8 +104,6 @@ def test_a_handshake_is_not_remembered_for_its_key_is_new_each_time() -> None:
     forget()
     plain = crlf(b"GET / HTTP/1.1", HOST)
     handshake = crlf(b"GET / HTTP/1.1", HOST, b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: x")
-        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: 1\r\n\r\n"
-    )
     for raw, is_remembered in ((plain, True), (handshake, False)):
         first, second = request(raw), request(raw)
         assert isinstance(first, Request)
