@@ -172,7 +172,7 @@ class TestTheStateFolder:
         assert "mv " in status["problems"]["store"]
         assert any("is corrupt" in line for line in notices(status))
         assert await on.proxy.metric("strangler_store_working") == 0
-        assert on.proxy.events("store.corrupt")
+        await on.proxy.told("store.corrupt")
         await on.proxy.until(lambda: "shadow.halted" in _kinds(on))
         async with ClientSession(on.proxy.admin) as client:
             async with client.get("/") as page:
