@@ -105,7 +105,7 @@ def shadow(percent: float = 100, **changes: Any) -> s.ShadowSettings:
         timeout_s=5.0,
         in_flight=32,
         recheck_s=2.0,
-        baseline=0.02,
+        baseline=s.BaselineSettings(0.02, False),
         writes="skip",
         to=None,
     )
@@ -151,8 +151,10 @@ def route(
         timeouts=None,
         fallback=s.FallbackSettings(when=_FAULTS, fence_s=60.0),
         shadow=None,
-        compare=s.CompareSettings(headers=(), accept=(), unordered=(), redact=()),
+        compare=s.CompareSettings(headers=(), accept=(), unordered=(), redact=(), numbers="decimal"),
         gate=s.GateSettings(3000, 0.999, 0, 1.1, 86400.0),
+        release_header=None,
+        fold=(),
     )
     return replace(made, **changes)
 
@@ -176,6 +178,7 @@ def settings(
         expose_arm=True,
         tracing=s.TracingSettings(None, 0.01),
         events=s.EventSettings(None, None),
+        evidence=s.EvidenceSettings("shown"),
         trusted_proxies=(),
         ambiguous_paths="legacy",
         limits=s.LimitSettings(32 * 1024, 10.0, 75.0, None, 256 * 1024, 10000, 30.0),

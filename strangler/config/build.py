@@ -24,6 +24,7 @@ def build(file: schema.File) -> settings.Settings:
         expose_arm=file.expose_arm,
         tracing=settings.TracingSettings(file.tracing.otlp, file.tracing.sample),
         events=_events(file.events),
+        evidence=settings.EvidenceSettings(file.evidence.values),
         trusted_proxies=file.trusted_proxies,
         ambiguous_paths=file.ambiguous_paths,
         limits=_limits(file.limits),
@@ -121,6 +122,8 @@ def _route(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings])
         shadow=_shadow(route.shadow),
         compare=_shared(route.compare, _compare),
         gate=_shared(route.gate, _gate),
+        release_header=None if route.release is None else route.release.header.lower(),
+        fold=route.fold,
     )
 
 
@@ -188,7 +191,7 @@ def _shadow(shadow: schema.Shadow | None) -> settings.ShadowSettings | None:
         timeout_s=shadow.timeout,
         in_flight=shadow.in_flight,
         recheck_s=shadow.recheck,
-        baseline=shadow.baseline,
+        baseline=settings.BaselineSettings(shadow.baseline.share, shadow.baseline.credentials),
         writes=shadow.writes,
         to=shadow.to,
     )
@@ -200,16 +203,22 @@ def _compare(compare: schema.Compare) -> settings.CompareSettings:
         accept=tuple(_accept(rule) for rule in compare.accept),
         unordered=tuple(settings.UnorderedRule(rule.path, rule.key) for rule in compare.unordered),
         redact=compare.redact,
+        numbers=compare.numbers,
     )
 
 
 def _accept(rule: schema.Accept) -> settings.AcceptRule:
     return settings.AcceptRule(
         path=rule.path,
+        css=rule.css,
         header=None if rule.header is None else rule.header.lower(),
+        status=rule.status,
+        endpoint=rule.endpoint,
         kind=rule.kind,
         abs=rule.abs,
         rel=rule.rel,
+        from_=rule.from_,
+        to=rule.to,
         owner=rule.owner,
         until=rule.until,
         why=rule.why,

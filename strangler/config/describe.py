@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from strangler.config.schema import File, LegacyBreaker, Section, Upstream, Upstreams
+from strangler.config.schema import File, LegacyBreaker, Section, Upstream, Upstreams, keys_of
 from strangler.config.types import Kind, Switchable, Unwritten
 from strangler.core.settings import Address
 
@@ -31,7 +31,7 @@ def keys() -> list[Key]:
 
 
 def _section(model: type[BaseModel], prefix: str) -> Iterator[Key]:
-    for name, field in model.model_fields.items():
+    for name, field in keys_of(model).items():
         yield from _key(f"{prefix}{name}", field)
 
 

@@ -429,6 +429,11 @@ class _Reader:
 _SYNTAX = (
     # words of libyaml; what to tell; the way out
     (
+        "exceeded maximum nesting depth",  # PyYAML 6.0.4 stops there itself, before it tells of the first level
+        f"values are nested deeper than {MAX_DEPTH} levels",
+        "nothing here needs more than ten",
+    ),
+    (
         "mapping values are not allowed",
         "a second ': ' stands where a value has begun",
         "put a value that holds ': ' in quotes, or check the indentation of this line and the one before",

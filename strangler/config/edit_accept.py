@@ -28,9 +28,15 @@ def add_accept(text: str, name: str, route: str, rule: AcceptRule, environ: Mapp
 
 
 def rule_yaml(rule: AcceptRule) -> str:
-    """`{path: "$.note", kind: extra, owner: "ana", until: 2027-01-31, why: "agreed"}`"""
-    parts = [f"path: {_quoted(rule.path)}" if rule.path is not None else f"header: {_quoted(rule.header or '')}"]
+    """`{path: "$.note", endpoint: "GET /notes/{}", kind: extra, owner: "ana", until: 2027-01-31, why: "agreed"}`"""
+    parts = [f"status: [{rule.status[0]}, {rule.status[1]}]"] if rule.status is not None else []
+    for name, value in (("path", rule.path), ("css", rule.css), ("header", rule.header), ("endpoint", rule.endpoint)):
+        parts += [f"{name}: {_quoted(value)}"] if value is not None else []
     parts += [f"kind: {rule.kind}"] if rule.kind is not None else []
+    for name, value in (("abs", rule.abs), ("rel", rule.rel)):
+        parts += [f"{name}: {value}"] if value is not None else []
+    for name, value in (("from", rule.from_), ("to", rule.to)):
+        parts += [f"{name}: {_quoted(value)}"] if value is not None else []
     parts += [f"owner: {_quoted(rule.owner)}"] if rule.owner is not None else []
     parts += [f"until: {rule.until}"] if rule.until is not None else []
     parts += [f"why: {_quoted(rule.why)}"] if rule.why is not None else []

@@ -7,7 +7,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from strangler.config.describe import NOT_A_VALUE, default_value, inner_model
-from strangler.config.schema import File, Upstream, Upstreams
+from strangler.config.schema import File, Upstream, Upstreams, keys_of
 from strangler.config.types import VARIABLE
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -44,7 +44,7 @@ def _models(model: type[BaseModel]) -> set[type[BaseModel]]:
 
 def _describe(model: type[BaseModel], shape: dict[str, Any]) -> None:
     shape.pop("title", None)
-    for name, field in model.model_fields.items():
+    for name, field in keys_of(model).items():
         of_key = shape["properties"][name]
         of_key.pop("title", None)
         of_key.pop("examples", None)  # examples are YAML text, which JSON Schema does not take for values

@@ -204,16 +204,25 @@ def _accepts_what_can_be(route: schema.Route, loc: Loc, notes: Notes, context: _
     for index, rule in enumerate(route.compare.accept):
         here: Loc = (*loc, "compare", "accept", index)
         name = notes.key(here)
-        if rule.path is not None and rule.header is not None:
-            notes.error(here, f"{name} has path and header", "make two rules of it")
-        if not any(notes.is_written((*here, key)) for key in ("path", "header")):
-            notes.error(here, f"{name} has neither path nor header", "add `path: $.field` or `header: name`")
+        subjects = [key for key in _SUBJECTS if notes.is_written((*here, key))]
+        if len(subjects) > 1:
+            notes.error(here, f"{name} has {' and '.join(subjects)}", f"make {len(subjects)} rules of it")
+        if not subjects:
+            notes.error(
+                here,
+                f"{name} has neither path, css, header nor status",
+                "add `path: $.field`, `css: main > .price`, `header: name` or `status: [302, 303]`",
+            )
+        if (rule.from_ is None) is not (rule.to is None) and not notes.has_lost(here):
+            has, lacks = ("from", "to") if rule.to is None else ("to", "from")
+            notes.error((*here, has), f"{name} has {has} without {lacks}", "a pair of values has both", key=True)
+        _status_stands_alone(rule, here, notes)
         limits = [key for key in ("abs", "rel") if getattr(rule, key) is not None]
-        if limits and (rule.header is not None or rule.kind not in {None, "value"}):
+        if limits and (rule.path is None or rule.from_ is not None or rule.kind not in {None, "value"}):
             notes.error(
                 (*here, limits[0]),
                 f"{name} has {limits[0]}",
-                "it compares two numbers of a body; take kind or header out",
+                "it compares two numbers of a body; write it with path alone",
                 key=True,
             )
         if rule.until is not None and date.fromisoformat(rule.until) < context.today:
@@ -222,6 +231,44 @@ def _accepts_what_can_be(route: schema.Route, loc: Loc, notes: Notes, context: _
                 f"{name} ended on {rule.until}",
                 "it no longer counts; take it out, or agree on a later day",
             )
+
+
+_SUBJECTS = ("path", "css", "header", "status")
+
+
+def _status_stands_alone(rule: schema.Accept, here: Loc, notes: Notes) -> None:
+    if rule.status is None:
+        return
+    for key, value in (("kind", rule.kind), ("from", rule.from_), ("to", rule.to)):
+        if value is not None:
+            notes.error((*here, key), f"{notes.key(here)} has status and {key}", f"take {key} out", key=True)
+    legacy, candidate = rule.status
+    if legacy == candidate:
+        notes.value((*here, "status"), "both are the same, which is no difference")
+    elif candidate >= 500 or legacy >= 500:
+        notes.value((*here, "status"), "a 5xx is a failure, which no client can agree to; mend it")
+
+
+def _latency_can_be_judged(route: schema.Route, loc: Loc, notes: Notes, context: _Context) -> None:
+    """Both arms are timed where a baseline asks them alike and at once, and nowhere else."""
+    if route.shadow is None or not notes.is_written((*loc, "gate", "max_latency_ratio")):
+        return
+    if not route.shadow.baseline.share:
+        notes.warning(
+            (*loc, "gate", "max_latency_ratio"),
+            "gate.max_latency_ratio is there and shadow.baseline is 0",
+            "nothing times both arms then, so that it is left out of the verdict; set baseline, or take it out",
+        )
+
+
+def _release_can_be_read(route: schema.Route, loc: Loc, notes: Notes, context: _Context) -> None:
+    if route.release is not None and route.aggregate is not None:
+        notes.error(
+            (*loc, "release"),
+            "release.header has no meaning with aggregate: several services answer",
+            "take it out, and name releases by `strangler release`",
+            key=True,
+        )
 
 
 def _is_told_by_callers(route: schema.Route, loc: Loc, notes: Notes, context: _Context) -> None:
@@ -324,6 +371,8 @@ _RULES: tuple[Callable[[schema.Route, Loc, Notes, _Context], None], ...] = (
     _is_rewritten,
     _shadows_are_safe,
     _accepts_what_can_be,
+    _latency_can_be_judged,
+    _release_can_be_read,
     _is_told_by_callers,
 )
 

@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
 from strangler.core.compare.jsonpath import parse_pattern
+from strangler.core.compare.templates import parse_template
 from strangler.core.fault import Fault
 
 
@@ -243,6 +244,24 @@ def fault_or_status(faults: tuple[Fault, ...]) -> Callable[[str], str | int]:
         raise ValueError("; ".join(filter(None, [way_out, did_you_mean(text, names)])))
 
     return read
+
+
+def status(text: str) -> int:
+    """A status that a response may have, from 100 to 599."""
+    if re.fullmatch("[1-5][0-9][0-9]", text) is None:
+        raise ValueError("write two statuses, legacy's and the candidate's, such as [302, 303]")
+    return int(text)
+
+
+def endpoint(text: str) -> str:
+    """`POST /api/orders/{id}` -> `POST /api/orders/{}`."""
+    name, _, path = text.strip().partition(" ")
+    return f"{method(name)} {parse_template(path.strip()).text}"
+
+
+def path_template(text: str) -> str:
+    """`/shops/{name}/{...}` -> `/shops/{}/{...}`."""
+    return parse_template(text).text
 
 
 def method(text: str) -> str:

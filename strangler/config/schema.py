@@ -8,10 +8,12 @@ are in `strangler.config.rules`.
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
+from strangler.config import scalars
 from strangler.config import types as t
-from strangler.config.types import LIST, Switchable, Unwritten, leaf, whole, word
+from strangler.config.types import LIST, OR_SHARE, Switchable, Unwritten, leaf, whole, word
 from strangler.core.aggregate import METHODS as AGGREGATED
 from strangler.core.settings import Address
 
@@ -30,11 +32,17 @@ class Section(BaseModel):
         return {} if value is None else value
 
 
-def key(default: Any, meaning: str, example: str) -> Any:
-    """One key. `default` may be `REQUIRED`, or a section's class: then all of that section's defaults."""
+def key(default: Any, meaning: str, example: str, *, name: str | None = None) -> Any:
+    """One key. `default` may be `REQUIRED`, or a section's class: then all of that section's defaults. `name`: how the
+    key is written, where that is no name in Python."""
     if isinstance(default, type) and issubclass(default, Section):
         return Field(default_factory=_shared(default), description=meaning, examples=[example])
-    return Field(default=default, description=meaning, examples=[example])
+    return Field(default=default, alias=name, description=meaning, examples=[example])
+
+
+def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a model by the names that the file has for them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _shared(section: type[Section]) -> Callable[[], Section]:
@@ -314,6 +322,18 @@ class Fallback(Section):
     )
 
 
+class Baseline(Section):
+    share: t.Share = key(0.02, "Share of shadows that ask both arms once more.", "5%")
+    credentials: t.Bool = key(
+        False, "Requests with Cookie, Authorization or another secret are asked twice, too.", "true"
+    )
+
+
+def _share_alone(value: Any) -> Any:
+    """`baseline: 2%` is `baseline: {share: 2%}`."""
+    return Baseline.model_construct(share=scalars.share(value)) if isinstance(value, str) else value
+
+
 class Shadow(Section):
     percent: t.Percent = key(REQUIRED, "Share of requests that get a shadow.", "10")
     methods: Annotated[tuple[t.Method, ...], LIST] = key(
@@ -326,7 +346,9 @@ class Shadow(Section):
     timeout: t.LongerDuration = key(5.0, "Longest wait for the shadow's answer.", "2s")
     in_flight: Annotated[int, *whole(1, 100_000)] = key(32, "Most shadows of the route at once; more are dropped.", "8")
     recheck: t.Duration = key(2.0, "Pause before a mismatch is looked at again; 0: no second look.", "0")
-    baseline: t.Share = key(0.02, "Share of shadows that ask legacy twice, to learn what differs anyway.", "5%")
+    baseline: Annotated[Baseline, BeforeValidator(_share_alone), OR_SHARE] = key(
+        Baseline, "Which shadows ask legacy twice, to learn what differs anyway; a percent alone is `share`.", "5%"
+    )
     writes: Annotated[Literal["skip", "dry_run", "sandbox"], *word("skip", "dry_run", "sandbox")] = key(
         "skip", "Unsafe methods get no shadow, a dry run at the candidate, or a copy to a sandbox.", "dry_run"
     )
@@ -335,14 +357,23 @@ class Shadow(Section):
 
 class Accept(Section):
     path: t.MaybeJsonPath = key(
-        None, "The node that may differ, with all below it. One of `path` and `header` is required.", '"$.generated_at"'
+        None,
+        "The node that may differ, with all below it. One of `path`, `css`, `header` and `status` is required.",
+        '"$.generated_at"',
     )
+    css: t.MaybeText = key(None, "The elements of an HTML page that may differ, with all in them.", '"main > .price"')
     header: t.MaybeHeaderName = key(None, "Header that may differ.", "cache-control")
+    status: t.MaybeStatuses = key(None, "Legacy's status, and the candidate's that may stand for it.", "[302, 303]")
+    endpoint: t.MaybeEndpoint = key(
+        None, "Only this method and path, a segment that varies as `{}`; null: the whole route.", '"POST /api/orders"'
+    )
     kind: Annotated[str | None, *word(*KINDS, nullable=True)] = key(
         None, "Only this kind of difference; null: any.", "value"
     )
     abs: t.Tolerance = key(None, "Largest difference of two numbers, inclusive.", "0.01")
     rel: t.RelativeTolerance = key(None, "Largest difference of two numbers as a share, inclusive.", "1%")
+    from_: t.MaybeText = key(None, "Only where this is legacy's value: JSON, or a text.", "EUR", name="from")
+    to: t.MaybeText = key(None, "Only where this is the candidate's value; goes with `from`.", "eur")
     owner: t.MaybeText = key(None, "Who agreed to it.", "ana")
     until: t.Day = key(None, "Last day on which the rule counts.", "2027-01-31")
     why: t.MaybeText = key(None, "Why it is allowed.", '"new field, agreed"')
@@ -364,6 +395,9 @@ class Compare(Section):
     redact: Annotated[tuple[t.Redaction, ...], LIST] = key(
         (), "What is stored only as a keyed hash, beside what is built in.", '["$..email", "header:x-tenant"]'
     )
+    numbers: Annotated[Literal["decimal", "typed"], *word("decimal", "typed")] = key(
+        "decimal", "JSON numbers are equal by value, or also by type: then 5 and 5.0 differ.", "typed"
+    )
 
 
 class Gate(Section):
@@ -372,6 +406,10 @@ class Gate(Section):
     max_breaking: Annotated[int, *whole(0, 1_000_000_000)] = key(0, "Most breaking differences.", "2")
     max_latency_ratio: t.Ratio = key(1.1, "The candidate's time against legacy's, at most.", "1.5")
     min_age: t.Duration = key(86400.0, "Shortest time since the first comparison.", "72h")
+
+
+class Release(Section):
+    header: t.HeaderName = key(REQUIRED, "Response header in which the candidate names its release.", "X-Release")
 
 
 class Part(Section):
@@ -406,11 +444,27 @@ class Route(Section):
     )
     compare: Compare = key(Compare, "How answers are compared.", '{redact: ["$..email"]}')
     gate: Gate = key(Gate, "What comparisons must show before the route is called ready.", "{min_pairs: 500}")
+    release: Release | None = key(
+        None,
+        "How the candidate's release is known, to which evidence belongs; null: `strangler release` names it.",
+        "{header: X-Release}",
+    )
+    fold: Annotated[tuple[t.PathTemplate, ...], LIST] = key(
+        (),
+        "Paths whose `{}` segments are values, where that cannot be told by looking.",
+        '["/shops/{}", "/wiki/{...}"]',
+    )
 
     @property
     def methods(self) -> tuple[str, ...]:
         """Those that match; empty: any. An aggregate only answers some, and leaves the others to legacy."""
         return AGGREGATED if self.aggregate is not None and not self.match.methods else self.match.methods
+
+
+class Evidence(Section):
+    values: Annotated[Literal["shown", "hashed"], *word("shown", "hashed")] = key(
+        "shown", "Values are kept with their secrets hashed; or of all values only type, length and hash.", "hashed"
+    )
 
 
 def _version(text: str) -> int:
@@ -433,6 +487,7 @@ class File(Section):
     expose_arm: t.Bool = key(True, "Tell clients which arm answered, in X-Strangler-Arm.", "false")
     tracing: Tracing = key(Tracing, "Spans for OpenTelemetry.", "{otlp: http://127.0.0.1:4318}")
     events: Events = key(Events, "Where events are sent.", "{webhook: https://hooks.example.com/strangler}")
+    evidence: Evidence = key(Evidence, "What is kept of comparisons.", "{values: hashed}")
     trusted_proxies: Annotated[tuple[t.Network, ...], LIST] = key(
         (), "Addresses and networks whose X-Forwarded-* is believed.", "[10.0.0.0/8]"
     )

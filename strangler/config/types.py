@@ -224,6 +224,44 @@ Ratio = Annotated[
 ]
 
 
+Statuses = tuple[int, int]
+_STATUS: Shape = {"type": "integer", "minimum": 100, "maximum": 599}
+
+
+def _statuses(value: object) -> Statuses | None:
+    """`[302, 303]`; None for nothing."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        raise unexpected("write two statuses, legacy's and the candidate's, such as [302, 303]")
+    legacy, candidate = (scalars.status(text) if isinstance(text, str) else scalars.status("") for text in value)
+    return legacy, candidate
+
+
+MaybeStatuses = Annotated[
+    Statuses | None,
+    PlainValidator(_statuses),
+    WithJsonSchema(
+        {"anyOf": [{"type": "array", "items": _STATUS, "minItems": 2, "maxItems": 2}, {"type": "null"}, VARIABLE]}
+    ),
+    Kind("two statuses or null"),
+]
+MaybeEndpoint = Annotated[
+    str | None,
+    *leaf(
+        scalars.endpoint,
+        "method and path, or null",
+        "write a method and a path such as POST /api/orders/{}",
+        {"type": "string", "pattern": "^[A-Za-z-]+ /"},
+        nullable=True,
+    ),
+]
+PathTemplate = Annotated[
+    str,
+    *leaf(scalars.path_template, "path", "write a path such as /shops/{}/items", {"type": "string", "pattern": "^/"}),
+]
+
+
 def whole(low: int, high: int, *, none: bool = False) -> tuple[PlainValidator, WithJsonSchema, Kind]:
     """A whole number from `low` to `high`; with `none` also `none`."""
     read: Callable[[str], object] = scalars.integer(low, high)
@@ -281,6 +319,16 @@ def _pairs(mapping: dict[str, str]) -> Pairs:
 
 HeaderPairs = Annotated[Pairs, _Pairs(HeaderName, HeaderValue), Kind("mapping of header names to texts")]
 TextPairs = Annotated[Pairs, _Pairs(AnyText, AnyText), Kind("mapping of names to texts")]
+
+
+class _OrShare:
+    """A mapping that may be written as a percent alone."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Shape:
+        return {"anyOf": [handler(schema), *_PERCENT]}
+
+
+OR_SHARE = _OrShare()
 
 
 class Switchable:

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from strangler.config.document import Document, Items, Loc, Scalar, Table, plain, without
 from strangler.config.problem import Problem
 from strangler.config.scalars import did_you_mean, is_decimal
-from strangler.config.schema import File, Upstream, Upstreams
+from strangler.config.schema import File, Upstream, Upstreams, keys_of
 
 _SHOWN = 60
 _ROUNDS = 40
@@ -176,7 +176,7 @@ def _missing(document: Document, loc: Loc) -> Problem:
 def _unknown(document: Document, loc: Loc) -> Problem:
     place = document.place(loc, key=True)
     section, key = _model(loc[:-1]), str(loc[-1])
-    known = list(section.model_fields) if section is not None else []
+    known = list(keys_of(section)) if section is not None else []
     way_out = _elsewhere(section, key) or did_you_mean(key, known)
     if not way_out:
         inside = dotted(document, loc[:-1])
@@ -190,12 +190,12 @@ def _elsewhere(section: type[BaseModel] | None, key: str) -> str:
     """A key that belongs one floor lower: `percent` in a route is meant as `split.percent`."""
     if section is None:
         return ""
-    homes = [name for name, field in section.model_fields.items() if key in _fields(_inner(field.annotation))]
+    homes = [name for name, field in keys_of(section).items() if key in _fields(_inner(field.annotation))]
     return f"did you mean {' or '.join(f'{home}.{key}' for home in homes)}?" if homes else ""
 
 
 def _fields(model: type[BaseModel] | None) -> Mapping[str, FieldInfo]:
-    return model.model_fields if model is not None else {}
+    return keys_of(model) if model is not None else {}
 
 
 def _inner(annotation: object) -> type[BaseModel] | None:
@@ -210,7 +210,7 @@ def _model(loc: Loc) -> type[BaseModel] | None:
     for step in loc:
         if isinstance(step, int) or model is None:
             continue
-        field = model.model_fields.get(step)
+        field = keys_of(model).get(step)
         if field is not None:
             model = _inner(field.annotation)
         elif model is Upstreams:

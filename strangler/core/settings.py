@@ -202,6 +202,14 @@ class FallbackSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselineSettings:
+    """Which shadows ask both arms once more, so that legacy can be compared with itself."""
+
+    share: float  # share, 0.0 to 1.0
+    credentials: bool  # requests with Cookie, Authorization and the like too
+
+
+@dataclass(frozen=True, slots=True)
 class ShadowSettings:
     percent: float  # 0.00 to 100.00
     methods: tuple[str, ...]
@@ -210,23 +218,28 @@ class ShadowSettings:
     timeout_s: float
     in_flight: int
     recheck_s: float
-    baseline: float  # share, 0.0 to 1.0
+    baseline: BaselineSettings
     writes: Literal["skip", "dry_run", "sandbox"]
     to: str | None  # the sandbox's upstream
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptRule:
-    """A declared difference that is allowed. Exactly one of `path` and `header` is set."""
+    """A declared difference that is allowed. Exactly one of `path`, `css`, `header` and `status` is set."""
 
-    path: str | None
-    header: str | None
-    kind: str | None
-    abs: str | None  # decimal text: compared exactly
-    rel: str | None  # decimal text of a share: `1%` is written 0.01
-    owner: str | None
-    until: str | None  # ISO date, that day included
-    why: str | None
+    path: str | None = None
+    css: str | None = None
+    header: str | None = None
+    status: tuple[int, int] | None = None  # legacy's, the candidate's
+    endpoint: str | None = None  # `POST /api/orders/{}`; None: the whole route
+    kind: str | None = None
+    abs: str | None = None  # decimal text: compared exactly
+    rel: str | None = None  # decimal text of a share: `1%` is written 0.01
+    from_: str | None = None  # legacy's value: JSON where it reads as JSON, else a text
+    to: str | None = None  # the candidate's value; set if and only if `from_` is
+    owner: str | None = None
+    until: str | None = None  # ISO date, that day included
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +254,7 @@ class CompareSettings:
     accept: tuple[AcceptRule, ...]
     unordered: tuple[UnorderedRule, ...]
     redact: tuple[str, ...]
+    numbers: Literal["decimal", "typed"]  # typed: 5 and 5.0 differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +291,13 @@ class RouteSettings:
     shadow: ShadowSettings | None
     compare: CompareSettings
     gate: GateSettings
+    release_header: str | None  # lower-case name of the candidate's response header; None: named by command
+    fold: tuple[str, ...]  # path templates whose `{}` are folded in endpoints
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSettings:
+    values: Literal["shown", "hashed"]  # hashed: types, lengths and keyed hashes are kept, and no value
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +310,7 @@ class Settings:
     expose_arm: bool
     tracing: TracingSettings
     events: EventSettings
+    evidence: EvidenceSettings
     trusted_proxies: tuple[str, ...]  # addresses and CIDR networks
     ambiguous_paths: Literal["legacy", "reject"]
     limits: LimitSettings

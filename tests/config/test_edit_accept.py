@@ -12,7 +12,7 @@ version: 1
 upstreams: {legacy: {url: http://127.0.0.1:8000}, orders: {url: http://127.0.0.1:8001}}
 routes:
 """
-RULE = AcceptRule("$.items[*].price", None, "type", None, None, "ana", "2099-01-31", 'agreed: "as text", ${ok}')
+RULE = AcceptRule(path="$.items[*].price", kind="type", owner="ana", until="2099-01-31", why='agreed: "as text", ${ok}')
 NEW = '{path: "$.items[*].price", kind: type, owner: "ana", until: 2099-01-31, why: "agreed: \\"as text\\", $${ok}"}'
 
 BLOCK = "  - name: orders\n    match: {prefix: /api}\n    candidate: orders\n"
@@ -74,7 +74,7 @@ def test_the_rule_means_what_it_should(before: str, after: str) -> None:
 
 
 def test_a_rule_for_a_header_names_it() -> None:
-    assert rule_yaml(AcceptRule(None, "etag", None, None, None, None, None, None)) == '{header: "etag"}'
+    assert rule_yaml(AcceptRule(header="etag")) == '{header: "etag"}'
 
 
 def test_a_compare_that_others_share_is_not_edited() -> None:

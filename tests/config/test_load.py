@@ -139,10 +139,12 @@ def test_units_are_seconds_bytes_and_shares() -> None:
         "orders",
     )
     assert route.fallback == s.FallbackSettings(("connect", "timeout", "open", "full", 502, 503, 504), 60.0)
-    assert route.shadow == s.ShadowSettings(10.0, ("GET", "HEAD"), "legacy", 262144, 5.0, 32, 2.0, 0.02, "skip", None)
+    assert route.shadow == s.ShadowSettings(
+        10.0, ("GET", "HEAD"), "legacy", 262144, 5.0, 32, 2.0, s.BaselineSettings(0.02, False), "skip", None
+    )
     assert route.gate == s.GateSettings(3000, 0.999, 0, 1.1, 86400.0)
     assert route.compare.accept[3] == s.AcceptRule(
-        "$.note", None, "extra", None, None, "ana", "2027-01-31", "new field, agreed"
+        path="$.note", kind="extra", owner="ana", until="2027-01-31", why="new field, agreed"
     )
     assert route.compare.redact == ("$..email", "header:x-tenant")
     assert made.routes[1].aggregate == (

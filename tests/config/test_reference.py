@@ -61,8 +61,10 @@ def _complete(data: Any, path: str) -> None:
     if path.endswith("shadow.to"):
         route["shadow"]["writes"] = "sandbox"
     for rule in (route.get("compare") or {}).get("accept", []):
-        if "path" not in rule and "header" not in rule:
+        if rule.keys().isdisjoint({"path", "css", "header", "status"}):
             rule["path"] = "$.a"
+        if not rule.keys().isdisjoint({"from", "to"}):
+            rule.update({"from": "EUR", "to": "eur"})
     for rule in (route.get("compare") or {}).get("unordered", []):
         rule.setdefault("path", "$.a")
     if "kafka" in path and path.count(".") == 2:

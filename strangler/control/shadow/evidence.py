@@ -119,6 +119,9 @@ class Finding:
     sample: bytes | None = field(default=None, repr=False)
     latency: tuple[float, float] | None = None  # seconds of legacy and of the candidate
     baseline: tuple[Noisy, ...] | None = None  # None: legacy was not asked twice
+    release: str = ""  # of the candidate that was compared; empty: unnamed
+    accepted: tuple[Seen, ...] = ()  # differences that a rule accepted
+    is_timeable: bool = False  # both arms could have been timed for this request: see `shadow.baseline`
 
     @property
     def size(self) -> int:

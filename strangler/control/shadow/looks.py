@@ -176,7 +176,7 @@ class Looks:
         client's answer cannot be set beside them: it asks faster, and asks first.
         """
         # the draw is no secret
-        if not self._is_safe or random.random() >= self.route.shadow.baseline:  # noqa: S311
+        if not self._is_safe or random.random() >= self.route.shadow.baseline.share:  # noqa: S311
             return None, None
         again, candidate = await self._ask_both()
         comparison = await self._compared(legacy, Asked(again.answer, None), is_baseline=True)

@@ -38,7 +38,7 @@ def accept_rule(row: Mapping[str, Any], owner: str | None, until: str | None, wh
     except ValueError as error:
         raise ReviewError(f"until: {error}") from None
     path, header = (row["path"], None) if row["in"] == "body" else (None, row["path"])
-    return AcceptRule(path, header, row["kind"], None, None, owner, last, why)
+    return AcceptRule(path=path, header=header, kind=row["kind"], owner=owner, until=last, why=why)
 
 
 def write_rule(path: Path, environ: Mapping[str, str], route: str, rule: AcceptRule) -> None:

@@ -7,21 +7,29 @@ from decimal import Decimal
 
 from strangler.core.compare.jsonpath import Pattern, parse_pattern
 from strangler.core.compare.numbers import is_within
-from strangler.core.compare.values import Kind, Value
+from strangler.core.compare.tree import Json, parse_json
+from strangler.core.compare.values import Kind, Node, Value
 from strangler.core.settings import AcceptRule
 
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """One rule, compiled. Exactly one of `pattern` and `header` is set. `index` is its place in the route's list."""
+    """One rule, compiled. Exactly one of `pattern`, `css`, `header` and `status` is set. `index` is its place in the
+    route's list."""
 
     index: int
-    pattern: Pattern | None
-    header: str | None
-    kind: Kind | None
-    abs_: Decimal | None
-    rel: Decimal | None
-    until: date | None
+    pattern: Pattern | None = None
+    css: str | None = None
+    header: str | None = None
+    status: tuple[int, int] | None = None
+    endpoint: str | None = None
+    """`POST /api/orders/{}`; None: every endpoint of the route."""
+    kind: Kind | None = None
+    abs_: Decimal | None = None
+    rel: Decimal | None = None
+    values: tuple[Node, Node] | None = None
+    """Legacy's value and the candidate's that may stand for it."""
+    until: date | None = None
 
     def is_expired(self, today: date) -> bool:
         return self.until is not None and today > self.until
@@ -37,12 +45,19 @@ class Accept:
         return self.abs_ is not None or self.rel is not None
 
     @property
+    def depends_on_values(self) -> bool:
+        """True if the rule accepts some differences at its place and not others."""
+        return self.has_tolerance or self.values is not None
+
+    @property
     def hides_values(self) -> bool:
         """True if any two values of a node that the rule covers are as good as equal."""
-        return self.pattern is not None and not self.has_tolerance and self.is_about(Kind.VALUE)
+        return self.pattern is not None and not self.depends_on_values and self.is_about(Kind.VALUE)
 
     def allows(self, legacy: Value, candidate: Value) -> bool:
         """For a difference at a node that the rule covers, of a kind it is about."""
+        if self.values is not None:
+            return self.values == (legacy, candidate)
         if not self.has_tolerance:
             return True
         if not (isinstance(legacy, bytes) and isinstance(candidate, bytes)):
@@ -56,14 +71,32 @@ def compile_accept(rules: Iterable[AcceptRule]) -> tuple[Accept, ...]:
         Accept(
             index=index,
             pattern=parse_pattern(rule.path) if rule.path is not None else None,
+            css=rule.css,
             header=rule.header.lower() if rule.header is not None else None,
+            status=rule.status,
+            endpoint=rule.endpoint,
             kind=Kind(rule.kind) if rule.kind is not None else None,
             abs_=Decimal(rule.abs) if rule.abs is not None else None,
             rel=Decimal(rule.rel) if rule.rel is not None else None,
+            values=_values(rule),
             until=date.fromisoformat(rule.until) if rule.until is not None else None,
         )
         for index, rule in enumerate(rules)
     )
+
+
+def _values(rule: AcceptRule) -> tuple[Node, Node] | None:
+    if rule.from_ is None or rule.to is None:
+        return None
+    if rule.path is None:  # headers and pages hold texts only
+        return rule.from_, rule.to
+    return read_value(rule.from_), read_value(rule.to)
+
+
+def read_value(text: str) -> Node:
+    """A value as a rule writes it: JSON where the text reads as JSON, else the text itself."""
+    parsed = parse_json(text)
+    return parsed.tree if isinstance(parsed, Json) else text
 
 
 def expired_rules(rules: Iterable[AcceptRule], today: date) -> tuple[AcceptRule, ...]:

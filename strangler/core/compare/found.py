@@ -30,12 +30,14 @@ _GRAVEST = {kind: body_severity(kind) for kind in Kind}
 class Site:
     """All differences of one kind at one folded path."""
 
-    __slots__ = ("accepted", "candidate", "count", "legacy", "rules", "severity")
+    __slots__ = ("accepted", "candidate", "count", "example", "legacy", "rules", "severity")
 
     def __init__(self, rules: list[Accept]) -> None:
         self.rules = rules
         self.count = 0
         self.accepted = 0
+        self.example: tuple[Severity, Value, Value] = (Severity.VALUE, None, None)
+        """The first difference that was accepted."""
         self.severity = Severity.VALUE
         self.legacy: Value = None
         self.candidate: Value = None
@@ -75,14 +77,18 @@ class FoundState:
         self._expired: set[int] = set()
 
     def status(self, legacy: int, candidate: int) -> None:
-        self._status = Site([])
-        self._status.add(status_severity(legacy, candidate), legacy, candidate)
+        rules = [rule for rule in self._rules.accept if rule.status == (legacy, candidate)]
+        self._status = Site(rules)
+        severity = status_severity(legacy, candidate)
+        if not self._is_accepted(self._status, severity, legacy, candidate):
+            self._status.add(severity, legacy, candidate)
 
     def header(self, name: str, kind: Kind, legacy: str | None, candidate: str | None) -> None:
         site = Site([rule for rule in self._rules.accept if rule.header == name and rule.is_about(kind)])
         self._headers.append((name, kind, site))
-        if not self._is_accepted(site, legacy, candidate):
-            site.add(SEVERITIES[Where.HEADER, kind], legacy, candidate)
+        severity = SEVERITIES[Where.HEADER, kind]
+        if not self._is_accepted(site, severity, legacy, candidate):
+            site.add(severity, legacy, candidate)
 
     def body(self, path: BodyPath, kind: Kind, legacy: Value, candidate: Value) -> None:
         site = path.sites.get(kind)
@@ -93,10 +99,11 @@ class FoundState:
             rules = [rule for rule in path.accepts if rule.is_about(kind)] if path.accepts else []
             site = path.sites[kind] = Site(rules)
             self._body.append((path, kind, site))
-        if site.rules and self._is_accepted(site, legacy, candidate):
+        severity = body_severity(kind, legacy_is_null=legacy is None)
+        if site.rules and self._is_accepted(site, severity, legacy, candidate):
             return
         self.has_mismatch = True
-        site.add(body_severity(kind, legacy_is_null=legacy is None), legacy, candidate)
+        site.add(severity, legacy, candidate)
 
     def more(self, path: BodyPath, kind: Kind, count: int) -> None:
         """So many more of a kind that was just told by `body`, where no rule is in force."""
@@ -113,7 +120,7 @@ class FoundState:
     def added(self, path: BodyPath, candidate: Node) -> None:
         self.body(path, Kind.EXTRA, None, candidate)
 
-    def _is_accepted(self, site: Site, legacy: Value, candidate: Value) -> bool:
+    def _is_accepted(self, site: Site, severity: Severity, legacy: Value, candidate: Value) -> bool:
         """Every rule that allows it counts as used: one that another overlaps is not dead."""
         allowing = [rule for rule in site.rules if rule.allows(legacy, candidate)]
         expired = {rule.index for rule in allowing if rule.is_expired(self._today)}
@@ -121,37 +128,35 @@ class FoundState:
         if len(expired) == len(allowing):
             return False
         self._used.update(rule.index for rule in allowing if rule.index not in expired)
+        if not site.accepted:
+            site.example = severity, legacy, candidate
         site.accepted += 1
         return True
 
     def comparison(self) -> Comparison:
-        differing = sorted(self._differing(), key=_reading_order)
-        accepted = sum(1 for site in self._sites() if site.accepted and not site.count)
+        places = list(self._places())
+        differing = sorted((place for place in places if place.site.count), key=_reading_order)
+        accepted = [place for place in places if place.site.accepted and not place.site.count]
         return Comparison(
-            outcome=_outcome(bool(differing), accepted),
+            outcome=_outcome(bool(differing), len(accepted)),
             severity=differing[0].site.severity if differing else None,
             differences=tuple(map(_difference, differing[:MAX_DIFFERENCES])),
-            accepted=accepted,
+            accepted=len(accepted),
+            accepted_differences=tuple(map(_accepted_difference, accepted[:MAX_DIFFERENCES])),
             omitted=max(0, len(differing) - MAX_DIFFERENCES),
             rules_used=frozenset(self._used),
             rules_expired=frozenset(self._expired),
             is_cut=self.is_cut,
         )
 
-    def _sites(self) -> Iterable[Site]:
-        yield from (site for _, _, site in self._headers)
-        yield from (site for _, _, site in self._body)
-
-    def _differing(self) -> Iterable["_Differing"]:
+    def _places(self) -> Iterable["_Differing"]:
         if self._status is not None:
             yield _Differing(Where.STATUS, None, (), Kind.VALUE, self._status)
         for name, kind, site in self._headers:
-            if site.count:
-                yield _Differing(Where.HEADER, name, (), kind, site)
+            yield _Differing(Where.HEADER, name, (), kind, site)
         for path, kind, site in self._body:
-            if site.count:
-                steps = path.steps
-                yield _Differing(Where.BODY, write_path(steps), steps, kind, site)
+            steps = path.steps
+            yield _Differing(Where.BODY, write_path(steps), steps, kind, site)
 
 
 class _Differing(NamedTuple):
@@ -165,6 +170,12 @@ class _Differing(NamedTuple):
 def _difference(differing: _Differing) -> Difference:
     in_, path, steps, kind, site = differing
     return Difference(in_, path, kind, site.severity, site.legacy, site.candidate, steps, site.count)
+
+
+def _accepted_difference(differing: _Differing) -> Difference:
+    in_, path, steps, kind, site = differing
+    severity, legacy, candidate = site.example
+    return Difference(in_, path, kind, severity, legacy, candidate, steps, site.accepted)
 
 
 def _outcome(is_different: bool, accepted: int) -> Outcome:

@@ -1,6 +1,6 @@
 """The comparison rules of a route, compiled once per reload."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from strangler.core.compare.accept import Accept, compile_accept
 from strangler.core.compare.jsonpath import Pattern, parse_pattern
@@ -21,6 +21,8 @@ class CompareRules:
     """Lower-case names; no other header is looked at."""
     accept: tuple[Accept, ...]
     unordered: tuple[Unordered, ...]
+    is_typed: bool = False
+    """JSON numbers differ by type, too: 5 and 5.0."""
 
 
 def compile_rules(settings: CompareSettings) -> CompareRules:
@@ -29,7 +31,33 @@ def compile_rules(settings: CompareSettings) -> CompareRules:
         headers=tuple(dict.fromkeys(name.lower() for name in settings.headers)),
         accept=compile_accept(settings.accept),
         unordered=tuple(Unordered(parse_pattern(rule.path), rule.key) for rule in settings.unordered),
+        is_typed=settings.numbers == "typed",
     )
 
+
+class EndpointRules:
+    """A route's rules as each of its endpoints has them: an accept rule may be for one endpoint alone."""
+
+    __slots__ = ("_by_endpoint", "_has_endpoints", "_rules")
+
+    def __init__(self, rules: CompareRules) -> None:
+        self._rules = rules
+        self._has_endpoints = any(rule.endpoint is not None for rule in rules.accept)
+        self._by_endpoint: dict[str, CompareRules] = {}
+
+    def of(self, endpoint: str) -> CompareRules:
+        """The rules for `POST /api/orders/{}`."""
+        if not self._has_endpoints:
+            return self._rules
+        found = self._by_endpoint.get(endpoint)
+        if found is None:
+            accept = tuple(rule for rule in self._rules.accept if rule.endpoint in (None, endpoint))
+            found = replace(self._rules, accept=accept)
+            if len(self._by_endpoint) < _MAX_ENDPOINTS:
+                self._by_endpoint[endpoint] = found
+        return found
+
+
+_MAX_ENDPOINTS = 1000
 
 NO_RULES = CompareRules((), (), ())

@@ -2,9 +2,11 @@
 
 import json
 import re
+from collections.abc import Sequence
 from hashlib import blake2b
 from urllib.parse import unquote_to_bytes
 
+from strangler.core.compare.templates import REST, Template
 from strangler.core.compare.values import Comparison, Kind, Severity, Where
 
 _FOLDED = "{}"
@@ -24,14 +26,37 @@ _ID = re.compile(
 _EXTENSION = re.compile(r"(.+)(\.[a-z][a-z0-9]{1,5})", re.ASCII | re.IGNORECASE)
 
 
-def endpoint_shape(path: bytes) -> str:
+def endpoint_shape(path: bytes, templates: Sequence[Template] = ()) -> str:
     """A raw request path with what names one thing folded: `/api/orders/7/lines` -> `/api/orders/{}/lines`.
 
-    Folded: numbers, UUIDs, hashes, dates, long tokens, e-mail addresses, and ids such as `ord-1234`.
+    Folded: numbers, UUIDs, hashes, dates, long tokens, e-mail addresses, and ids such as `ord-1234`. The first of
+    `templates` that covers the path says how its first segments are read: its words stay, its holes are folded.
     """
     segments = path.partition(b"?")[0].split(b"/")
+    if templates:
+        decoded = [unquote_to_bytes(raw.partition(b";")[0]).decode("utf-8", "replace") for raw in segments[1:]]
+        template = next((one for one in templates if one.covers(decoded)), None)
+        if template is not None:
+            return _by_template(template, segments)
+    return _shape(segments)
+
+
+def _shape(segments: list[bytes]) -> str:
     shape = "/".join(map(_segment_shape, segments[:_MAX_SEGMENTS]))
     return shape + "/…" if len(segments) > _MAX_SEGMENTS else shape
+
+
+def _by_template(template: Template, segments: list[bytes]) -> str:
+    length = len(template.segments)
+    rest = segments[1 + length :]
+    if template.has_rest:
+        return template.text if rest else template.text.removesuffix("/" + REST)
+    return template.text + ("/" + _shape(rest) if rest else "")
+
+
+def endpoint_name(method: str, shape: str) -> str:
+    """`GET /api/orders/{}`: how rules, rows and verdicts name an endpoint."""
+    return f"{method} {shape}"
 
 
 def _segment_shape(raw: bytes) -> str:

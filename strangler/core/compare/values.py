@@ -69,6 +69,7 @@ class Reason(StrEnum):
     DECODE = "decode"
     NOT_HANDLED = "not_handled"
     LAG = "lag"
+    CONDITIONAL = "conditional"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,8 @@ class Comparison:
     """Number of differences that are accepted, counted as `differences` are: by in, path and kind."""
     omitted: int = 0
     """Differences beyond `MAX_DIFFERENCES`."""
+    accepted_differences: tuple[Difference, ...] = ()
+    """What is accepted, in the same order, at most `MAX_DIFFERENCES`: it goes on being counted."""
     rules_used: frozenset[int] = frozenset()
     """Accept rules, by their place in the list, that accepted something here."""
     rules_expired: frozenset[int] = frozenset()

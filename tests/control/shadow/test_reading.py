@@ -26,7 +26,7 @@ AT = seen("c" * 16, "$.at", "value", "value")
 
 
 def rules(*accept: AcceptRule, unordered: tuple[UnorderedRule, ...] = ()) -> dict[str, CompareRules]:
-    return {"orders": compile_rules(CompareSettings((), accept, unordered, ()))}
+    return {"orders": compile_rules(CompareSettings((), accept, unordered, (), "decimal"))}
 
 
 def rule(path: str | None = None, **more: Any) -> AcceptRule:

@@ -20,16 +20,15 @@ def answer(body: Any = b"", media: str | None = "application/json", status: int 
     return Answer(status, fields, data)
 
 
-def accept(path: str | None = None, **fields: str | None) -> AcceptRule:
-    rule: dict[str, str | None] = dict.fromkeys(("header", "kind", "abs", "rel", "owner", "until", "why"))
-    return AcceptRule(path=path, **{**rule, **fields})
+def accept(path: str | None = None, **fields: Any) -> AcceptRule:
+    return AcceptRule(path=path, **fields)
 
 
 def settings(
     *accepted: AcceptRule, headers: tuple[str, ...] = (), unordered: dict[str, str | None] | None = None
 ) -> CompareSettings:
     rules = tuple(UnorderedRule(path, key) for path, key in (unordered or {}).items())
-    return CompareSettings(headers, accepted, rules, ())
+    return CompareSettings(headers, accepted, rules, (), "decimal")
 
 
 def compared(legacy: Answer, candidate: Answer, rules: CompareSettings | None = None, **options: Any) -> Comparison:
