@@ -61,14 +61,18 @@ def _complete(data: Any, path: str) -> None:
     if path.endswith("shadow.to"):
         route["shadow"]["writes"] = "sandbox"
     for rule in (route.get("compare") or {}).get("accept", []):
-        if rule.keys().isdisjoint({"path", "css", "header", "status"}):
-            rule["path"] = "$.a"
-        if not rule.keys().isdisjoint({"from", "to"}):
-            rule.update({"from": "EUR", "to": "eur"})
+        _complete_rule(rule)
     for rule in (route.get("compare") or {}).get("unordered", []):
         rule.setdefault("path", "$.a")
     if "kafka" in path and path.count(".") == 2:
         data["events"]["kafka"] = {"bootstrap_servers": "a:1", "topic": "t"} | data["events"]["kafka"]
+
+
+def _complete_rule(rule: dict[str, Any]) -> None:
+    if rule.keys().isdisjoint({"path", "css", "header", "status"}):
+        rule["path"] = "$.a"
+    if not rule.keys().isdisjoint({"from", "to"}):
+        rule.update({"from": "EUR", "to": "eur"})
 
 
 @pytest.mark.parametrize("key", keys(), ids=lambda key: str(key.path))

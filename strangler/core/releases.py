@@ -1,0 +1,41 @@
+"""Which release of a candidate is the current one: named by a person, or by a header of its responses."""
+
+from dataclasses import dataclass, field
+
+UNNAMED = ""
+"""The release of a candidate that nothing has named yet."""
+SETTLES_AFTER_S = 60.0
+"""A release seen in a header is the current one once the former has not been seen for so long: a rolling deploy has
+both for a while."""
+
+
+@dataclass(slots=True)
+class ReleaseState:
+    """The releases of one route's candidate. Times are Unix times."""
+
+    current: str = UNNAMED
+    since: float = 0.0
+    """When it became the current one."""
+    last_seen: dict[str, float] = field(default_factory=dict)
+    """By release: when a response last named it."""
+
+    def name(self, release: str, now: float) -> bool:
+        """Make a release the current one because somebody said so. True if that is a change."""
+        return self._become(release, now)
+
+    def see(self, release: str, at: float) -> bool:
+        """Take note of a response that named its release. True if the current release has changed by that."""
+        self.last_seen[release] = max(at, self.last_seen.get(release, at))
+        if self.current == UNNAMED:
+            return self._become(release, at)
+        latest = max(self.last_seen, key=lambda name: self.last_seen[name])
+        former = self.last_seen.get(self.current, self.since)
+        if latest == self.current or self.last_seen[latest] - former < SETTLES_AFTER_S:
+            return False
+        return self._become(latest, at)
+
+    def _become(self, release: str, now: float) -> bool:
+        if release == self.current:
+            return False
+        self.current, self.since = release, now
+        return True
