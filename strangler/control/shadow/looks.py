@@ -25,6 +25,7 @@ from strangler.core.compare import (
     Outcome,
     Reason,
     compare,
+    conditions_of,
     not_comparable,
     second_look,
 )
@@ -96,6 +97,8 @@ class Looks:
         if answer.fault is not None:
             is_late = answer.fault is Fault.TIMEOUT
             return legacy, candidate, not_comparable(Reason.TIMEOUT if is_late else Reason.UNAVAILABLE)
+        if captured.arm != Arm.LEGACY and answer.status >= 500 and captured.is_body_complete:
+            return None  # a failure of the candidate is evidence, whatever body comes with it
         if answer.is_streaming:
             return legacy, candidate, not_comparable(Reason.STREAMING)
         if answer.is_too_large or not captured.is_body_complete:
@@ -107,7 +110,8 @@ class Looks:
 
         It is not asked again: a 5xx is evidence as it is, and one that did not answer has enough to do.
         """
-        return compare(replace(legacy, headers=[], body=b""), failed, NO_RULES, _today())
+        request = conditions_of(lines_of(self.captured.lines))
+        return compare(replace(legacy, headers=[], body=b""), failed, NO_RULES, _today(), request=request)
 
     # 2. Ask and compare
 
@@ -151,6 +155,7 @@ class Looks:
                 candidate.answer,
                 route.rules,
                 _today(),
+                request=conditions_of(lines_of(captured.lines)),
                 rewrite_back=lambda location: route.public_location(location, captured, candidate.url),
                 is_dry_run=route.is_dry_run(captured.method) and not is_baseline,
             )

@@ -2,6 +2,7 @@
 
 from strangler.core.compare.accept import RuleUseState, expired_rules
 from strangler.core.compare.acceptance import Acceptance, acceptance, path_steps
+from strangler.core.compare.conditions import NO_CONDITIONS, RequestConditions, conditions_of
 from strangler.core.compare.engine import compare, second_look
 from strangler.core.compare.jsonpath import PatternError, parse_pattern
 from strangler.core.compare.noise import NoiseCount
@@ -29,6 +30,7 @@ from strangler.core.compare.values import (
 )
 
 __all__ = [
+    "NO_CONDITIONS",
     "NO_RULES",
     "Acceptance",
     "Answer",
@@ -41,6 +43,7 @@ __all__ = [
     "PatternError",
     "Reason",
     "Redactor",
+    "RequestConditions",
     "RuleUseState",
     "Sample",
     "Severity",
@@ -51,6 +54,7 @@ __all__ = [
     "compare",
     "comparison_signature",
     "compile_rules",
+    "conditions_of",
     "endpoint_shape",
     "expired_rules",
     "not_comparable",
