@@ -40,10 +40,10 @@ _Waiting = tuple[Node, Node, PathState, int]
 
 
 def compare_trees(
-    legacy: Node, candidate: Node, rules: CompareRules, found: FoundState, *, folds_lists: bool = False
+    legacy: Node, candidate: Node, rules: CompareRules, found: FoundState, path: PathState | None = None
 ) -> None:
-    """Put every difference into `found`. `folds_lists`: see `paths.root_path`."""
-    path = root_path(rules, folds_lists=folds_lists)
+    """Put every difference into `found`. `path`: where the two stand, `$` unless it is given."""
+    path = path or root_path(rules)
     marks = find_marks([legacy, candidate], path.scope, rules)
     _Walk(marks, found, rules.is_typed).run(legacy, candidate, path)
 
