@@ -8,7 +8,7 @@ from strangler.core.compare.jsonpath import PatternError, parse_pattern
 from strangler.core.compare.noise import NoiseCount
 from strangler.core.compare.proposals import propose
 from strangler.core.compare.redact import Redactor, Shown, ShownDifference
-from strangler.core.compare.rules import NO_RULES, CompareRules, compile_rules
+from strangler.core.compare.rules import NO_RULES, CompareRules, EndpointRules, compile_rules
 from strangler.core.compare.sample import Sample, redact_sample
 from strangler.core.compare.signature import (
     comparison_signature,
@@ -37,6 +37,7 @@ __all__ = [
     "CompareRules",
     "Comparison",
     "Difference",
+    "EndpointRules",
     "Kind",
     "NoiseCount",
     "Outcome",
