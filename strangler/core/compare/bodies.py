@@ -149,7 +149,7 @@ class _Comparing:
         return None
 
     def _part(self, legacy: Part, candidate: Part, at: PathState, depth: int) -> Reason | None:
-        left, right = legacy.facts(), candidate.facts()
+        left, right = dict(legacy.facts), dict(candidate.facts)
         for name in sorted({**left, **right}):
             field = at.child(f"header:{name}")
             if name not in right:
@@ -199,12 +199,11 @@ def _aligned(legacy: list[Hashable], candidate: list[Hashable]) -> Alignment:
 def _identity(part: Part) -> Hashable:
     """Equal for parts that say the same: JSON by its value, text by its lines, and what else there is by its bytes."""
     content = _content_of_part(part)
-    facts = tuple(sorted(part.facts().items()))
     parsed = parse_content(content)
     if isinstance(parsed, Json):
-        return facts, write_json(parsed.tree, sort_keys=True)
+        return part.facts, write_json(parsed.tree, sort_keys=True)
     text = content.text if content.kind is Body.TEXT else None
-    return facts, part.data if text is None else normal_lines(text)
+    return part.facts, part.data if text is None else normal_lines(text)
 
 
 def _field_shown(parts: list[Part]) -> Node:

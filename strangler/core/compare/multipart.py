@@ -7,58 +7,53 @@ from dataclasses import dataclass, field
 
 from strangler.core.compare.conditions import normal_range
 from strangler.core.compare.media import Body, MediaType, body_of, parse_media_type
-from strangler.core.head import RawHeaders
 
-MAX_PARTS = 2000
+MAX_PARTS = 1000
 """Parts of one body; one with more is compared as bytes."""
 MAX_NESTED = 4
 """Multipart bodies within each other; what lies deeper is compared as bytes."""
 _MAX_BOUNDARY = 200
-_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
+_HEAD = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*:[^\r\n]*(?:\r?\n|\Z))*")
+_COUNTED = re.compile(
+    rb"^content-(type|disposition|range|id|transfer-encoding)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE
+)
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
+_TEXT = parse_media_type(b"text/plain")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One body part, its transfer coding undone. `headers` are in the order of the body."""
+    """One body part, its transfer coding undone."""
 
-    headers: RawHeaders
+    media: MediaType
+    """What the part says it is; text, where it says nothing (RFC 2046 section 5.1)."""
+    name: str | None
+    """The form field that it is the value of (RFC 7578 section 4.2)."""
+    facts: tuple[tuple[str, str], ...]
+    """What counts of its header fields: their names and their values in one spelling, sorted."""
     data: bytes = field(repr=False)
 
-    def value(self, name: bytes) -> bytes | None:
-        """The first value of a header field; `name` is lower-case."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
 
-    @property
-    def media(self) -> MediaType:
-        """What the part says it is; text, where it says nothing (RFC 2046 section 5.1)."""
-        return parse_media_type(self.value(b"content-type") or b"text/plain")
-
-    @property
-    def disposition(self) -> MediaType:
-        """Content-Disposition, which is written like a media type (RFC 6266, RFC 7578 section 4.2)."""
-        return parse_media_type(self.value(b"content-disposition") or b"")
-
-    @property
-    def name(self) -> str | None:
-        """The form field that it is the value of."""
-        name = dict(self.disposition.parameters).get("name")
-        return None if name is None else _text(name.encode("latin-1"))
-
-    def facts(self) -> dict[str, str]:
-        """What counts of its headers, by their names."""
-        facts = {"content-type": _media_text(self.media)}
-        disposition = self.disposition
-        if disposition.essence:
-            facts["content-disposition"] = _written(disposition.essence, disposition.parameters)
-        span, identity = self.value(b"content-range"), self.value(b"content-id")
-        if span is not None:
-            facts["content-range"] = _text(normal_range(span))
-        if identity is not None:
-            facts["content-id"] = _text(identity)
-        return facts
+def _read_part(head: bytes, data: bytes) -> Part:
+    """Of a repeated field the first one counts."""
+    fields: dict[bytes, bytes] = {}
+    for found in _COUNTED.finditer(head):
+        fields.setdefault(found[1].lower(), found[2].strip(b" \t"))
+    media = parse_media_type(fields[b"type"]) if b"type" in fields else _TEXT
+    facts = [("content-type", _media_text(media))]
+    name = None
+    if b"disposition" in fields:  # written like a media type (RFC 6266)
+        disposition = parse_media_type(fields[b"disposition"])
+        name = dict(disposition.parameters).get("name")
+        facts.append(("content-disposition", _written(disposition.essence, disposition.parameters)))
+    if b"range" in fields:
+        facts.append(("content-range", _text(normal_range(fields[b"range"]))))
+    if b"id" in fields:
+        facts.append(("content-id", _text(fields[b"id"])))
+    plain = _without_transfer_coding(data, fields.get(b"transfer-encoding", b""))
+    return Part(media, None if name is None else _text(name.encode("latin-1")), tuple(sorted(facts)), plain)
 
 
 def _media_text(media: MediaType) -> str:
@@ -104,29 +99,19 @@ def _part(raw: bytes) -> Part | None:
     """`raw` starts with the end of the delimiter's line."""
     start = _LINE_END.match(raw)
     if start is None:
-        return None if raw else Part([], b"")
-    if _LINE_END.match(raw, start.end()):  # no header fields at all
-        return Part([], raw[_end_of_line(raw, start.end()) :])
+        return None if raw else _read_part(b"", b"")
+    empty = _LINE_END.match(raw, start.end())
+    if empty is not None:  # no header fields at all
+        return _read_part(b"", raw[empty.end() :])
     end = _HEAD_END.search(raw, start.end())
     head, data = (raw[start.end() : end.start()], raw[end.end() :]) if end else (raw[start.end() :], b"")
-    headers: RawHeaders = []
-    for line in _LINE_END.split(_FOLD.sub(b" ", head)) if head else []:
-        found = _LINE.fullmatch(line)
-        if found is None:
-            return None
-        headers.append((found[1], found[2].strip(b" \t")))
-    part = Part(headers, data)
-    return Part(headers, _without_transfer_coding(data, part.value(b"content-transfer-encoding")))
+    head = _FOLD.sub(b" ", head)
+    return _read_part(head, data) if _HEAD.fullmatch(head) else None
 
 
-def _end_of_line(raw: bytes, at: int) -> int:
-    found = _LINE_END.match(raw, at)
-    return found.end() if found else at
-
-
-def _without_transfer_coding(data: bytes, coding: bytes | None) -> bytes:
+def _without_transfer_coding(data: bytes, coding: bytes) -> bytes:
     """base64 and quoted-printable undone (RFC 2045 section 6); data that is none, and other codings, as they stand."""
-    name = (coding or b"").lower()
+    name = coding.lower()
     if name == b"quoted-printable":
         return quopri.decodestring(data)
     if name != b"base64":
