@@ -79,7 +79,7 @@ def signature_of(legacy: Answer, candidate: Answer) -> str | None:
 
 def test_each_pair_of_statuses_is_a_signature_and_all_failures_are_one() -> None:
     pairs = [(200, 302), (200, 404), (302, 303), (302, 307), (404, 200)]
-    assert len({signature_of(Answer(*one), Answer(other)) for *one, other in pairs}) == len(pairs)
+    assert len({signature_of(Answer(one), Answer(other)) for one, other in pairs}) == len(pairs)
     failures = {
         signature_of(Answer(legacy), failure)
         for legacy in (200, 204, 302, 404)

@@ -2,6 +2,7 @@
 
 import gzip
 from dataclasses import replace
+from typing import Any
 
 from strangler.core.compare import Answer
 from strangler.core.settings import CompareSettings
@@ -176,8 +177,12 @@ def listed(name: str, legacy: object, candidate: object, *labels: str) -> Pair:
     return Pair(f"sorted: {name}", answer(legacy), answer(candidate), set(map(body_label, labels)))
 
 
-BY_PRICE = [{"label": label, "price": price} for label, price in (("Kiwi", 1), ("Fig", 2), ("Plum", 4), ("Date", 7))]
-BY_NAME = [{"label": label, "price": price} for label, price in (("Ale", 30), ("Bun", 20), ("Cake", 45), ("Date", 7))]
+BY_PRICE: list[dict[str, Any]] = [
+    {"label": label, "price": price} for label, price in (("Kiwi", 1), ("Fig", 2), ("Plum", 4), ("Date", 7))
+]
+BY_NAME: list[dict[str, Any]] = [
+    {"label": label, "price": price} for label, price in (("Ale", 30), ("Bun", 20), ("Cake", 45), ("Date", 7))
+]
 WITH_ID = [{"id": n, **row} for n, row in enumerate(BY_PRICE)]
 SORTED = [
     listed("by another field", {"hits": BY_PRICE}, {"hits": BY_NAME}, "order $.hits"),
