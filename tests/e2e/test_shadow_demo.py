@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from legacy_stub.drifts import DRIFTS
+from legacy_stub.drifts import DRIFTS, ORDER, ORDERS
 
 A_MINUTE_S = 60
 
@@ -31,9 +31,10 @@ def _found(rows: list[dict[str, Any]], *, noise: bool) -> set[tuple[str, str, st
     return {(row["path"], row["kind"], row["severity"]) for row in rows if row["is_noise"] is noise}
 
 
-def _wanted(*, noise: bool) -> set[tuple[str, str, str]]:
+def _wanted(*, noise: bool) -> set[tuple[str | None, str, str]]:
     drifts = [drift for drift in DRIFTS if drift.noise is noise]
-    return {(path, one.kind, one.severity) for one in drifts for path in (one.detail_path, one.list_path)}
+    places = [(one, place) for one in drifts for place in one.places.items()]
+    return {(path, one.kind, one.severity) for one, (endpoint, path) in places if endpoint in (ORDER, ORDERS)}
 
 
 @pytest.fixture
