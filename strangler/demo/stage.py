@@ -17,6 +17,7 @@ from strangler.demo.routes import Ports, routes_yaml
 from strangler.demo.tally import HEADER, TallyState
 
 _LINE_EVERY_S = 3.0
+_CLOSING_S = 3.0
 
 Say = Callable[[str], None]
 
@@ -125,15 +126,17 @@ def _guide(stage: Stage, asked: Asked) -> str:
 async def _play(
     stage: Stage, children: ChildrenState, stopped: asyncio.Event, duration_s: float | None, say: Say
 ) -> None:
-    tally = TallyState()
-    await first_of(
-        traffic.send(stage.proxy, tally.record),
-        _report(tally, say),
-        children.watch(),
-        stopped.wait(),
-        timeout_s=duration_s,
-    )
+    tally, closing = TallyState(), asyncio.Event()
+
+    async def close_in_time() -> None:
+        await first_of(_report(tally, say), stopped.wait(), timeout_s=duration_s)
+        closing.set()
+        await asyncio.sleep(_CLOSING_S)  # until then every visitor has finished, or is not waited for
+
+    await first_of(traffic.send(stage.proxy, tally, closing), close_in_time(), children.watch())
     say(f"\n{tally.requests} requests, {tally.errors} errors.")
+    if tally.visits_made:
+        say(tally.visits())
 
 
 async def _report(tally: TallyState, say: Say) -> None:
