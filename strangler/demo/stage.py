@@ -22,7 +22,7 @@ _CLOSING_S = 3.0
 Say = Callable[[str], None]
 
 _GUIDE = """\
-Running: a shop (legacy), its new orders service (candidate), the proxy, and {visitors} visitors.
+Running: a shop (legacy), its new service (candidate) for orders and products, the proxy, and {visitors} visitors.
 
   the shop, through the proxy  {proxy}/
   dashboard                    {admin}/
@@ -104,7 +104,7 @@ async def _set_up(stage: Stage, children: ChildrenState) -> None:
     stage.routes.write_text(routes_yaml(ports, str(stage.folder / "state")))
     shop = (sys.executable, "-m", "legacy_stub", "--data", str(stage.folder / "shop.db"))
     legacy = (*shop, "--port", str(ports.legacy))
-    candidate = (*shop, "--port", str(ports.candidate), "--candidate", "orders")
+    candidate = (*shop, "--port", str(ports.candidate), "--candidate", "shop", "--release", "2026.11")
     proxy = (sys.executable, "-m", "strangler", "serve", "-c", str(stage.routes))
     await children.start("legacy", *legacy, ready=f"{_url(ports.legacy)}/healthz")
     await children.start("candidate", *candidate, ready=f"{_url(ports.candidate)}/healthz")

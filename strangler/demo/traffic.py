@@ -104,6 +104,7 @@ async def _use_app(visit: "Visit") -> None:
         visit.read_user: 1,
         visit.list_orders: 4,
         visit.read_order: 8,
+        visit.read_papers: 1,
         visit.read_feed: 2,
         visit.read_prices: 2,
     }
@@ -180,10 +181,13 @@ class Visit:
         await self._ask("GET", f"/api/users/{self._user_id}")
 
     async def list_orders(self) -> None:
-        await self._ask("GET", f"/api/orders?user_id={self._user_id}&per_page=5")
+        await self._browse(f"/api/orders?user_id={self._user_id}&per_page=5")
 
     async def read_order(self) -> None:
         await self._ask("GET", f"/api/orders/{_some_order()}")
+
+    async def read_papers(self) -> None:
+        await self._ask("GET", f"/api/orders/{_some_order()}/papers")
 
     async def read_feed(self) -> None:
         await self._browse("/feed.xml")
