@@ -161,7 +161,7 @@ class IndexState:
         for route, count in connection.execute("SELECT route, count(*) FROM noise GROUP BY route"):
             self._noise[route] = count
 
-    def wants_sample(self, signatures: Iterable[str], at: float) -> bool:
+    def wants_sample(self, signatures: Iterable[str], at: float, release: str = "") -> bool:
         """True if any of them lacks samples, or has had no new one for a while. Any thread may ask."""
         return any(self._lacks_sample(signature, at) for signature in signatures)
 

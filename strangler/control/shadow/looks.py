@@ -213,9 +213,14 @@ class Looks:
         release = self._release(candidate.answer)
         if comparison.outcome is not Outcome.NOT_COMPARABLE:
             self.route.uses.record(comparison.rules_used)
-        redactor, index = self.route.redactor, self.index
+        route, index = self.route, self.index
+        # the times of both arms are taken by baselines; see `_baseline`
+        is_timeable = self._is_safe and route.shadow.baseline.share > 0
         return await asyncio.get_running_loop().run_in_executor(
-            self.threads, lambda: digest(pair, comparison, baseline, latency, redactor, index, release)
+            self.threads,
+            lambda: digest(
+                pair, comparison, baseline, latency, route.redactor, index, release, route.templates, is_timeable
+            ),
         )
 
     def _release(self, candidate: Answer) -> str:
