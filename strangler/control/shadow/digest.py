@@ -19,6 +19,7 @@ from strangler.core.compare import (
     endpoint_shape,
     redact_sample,
     signature,
+    signature_path,
 )
 from strangler.core.compare.redact import Shown, printable
 from strangler.core.compare.shapes import shape_of
@@ -92,8 +93,9 @@ def digest(
 
 def _seen(route: str, endpoint: str, shown: ShownDifference) -> Seen:
     method, _, shape = endpoint.partition(" ")
+    path = signature_path(shown.in_, shown.path, shown.legacy, shown.candidate)
     return Seen(
-        id=signature(route, method, shape, shown.in_, shown.path, shown.kind, shown.severity),
+        id=signature(route, method, shape, shown.in_, path, shown.kind, shown.severity),
         place=shown.in_.value,
         path=shown.path,
         kind=shown.kind.value,
