@@ -15,17 +15,18 @@ import structlog
 
 from strangler.control.events.event import Event
 from strangler.control.links import LinksState
-from strangler.control.shadow.evidence import Finding, IndexState, prune, store_findings
+from strangler.control.shadow.evidence import Finding, IndexState, store_findings
 from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.looks import Looks
-from strangler.control.shadow.releases import Release, ReleasesState, drop_releases, load_releases, save_releases
+from strangler.control.shadow.releases import Release, ReleasesState, load_releases, save_releases
+from strangler.control.shadow.retention import drop_evidence, prune, set_aside
 from strangler.control.shadow.route import ShadowRoute, url_named
 from strangler.control.shadow.rules import rule_report, store_rules
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.control.shadow.stops import load_stops, store_stop
 from strangler.control.store import Store, StoreError, look_over
-from strangler.core.compare import Reason
+from strangler.core.compare import Reason, RuleUseState
 from strangler.core.settings import Settings
 from strangler.wire.messages import Captured, ShadowRoom
 from strangler.wire.numbers import Numbers
@@ -90,6 +91,7 @@ class DeskState:
         self._replaced: list[ShadowUpstream] = []
         self._tasks: dict[asyncio.Task[None], _Taken] = {}
         self._writes: set[asyncio.Task[None]] = set()
+        self._storing = asyncio.Lock()
         self._held_bytes = 0
         self._pending: list[Finding] = []
         self._pending_count = self._pending_bytes = 0
@@ -242,6 +244,38 @@ class DeskState:
         if self.told is not None:
             self.told.release_changed(route, former, current, at)
 
+    async def name_release(self, route: str, name: str) -> tuple[str, bool]:
+        """Make a release the current one of a route. Return the former one, and whether that is a change.
+
+        Raises StoreError; it is the current one all the same then, and stored as soon as that is possible.
+        """
+        former = self.releases.current(route)
+        is_new = self.releases.name(route, name, time.time())
+        await self.store()
+        if self.releases.is_unsaved(route):
+            raise StoreError(self._store.problem or self.problem or "not written yet")
+        return former, is_new
+
+    async def begin_anew(self, route: str) -> list[str]:
+        """Set aside all evidence of a route, and what is under way for it. Return the names under which it can be read.
+
+        Raises StoreError; nothing has changed then, but for what was under way.
+        """
+        self._abandon("reset", lambda one: one.name == route)
+        async with self._storing:
+            await self._store_pending()
+            now = time.time()
+            names = await self._store.call(partial(self._set_aside, route=route, now=now))
+            self.releases.begin_anew(route, now)
+        shadowed = self._routes.get(route)
+        if shadowed is not None:
+            shadowed.uses = RuleUseState(len(shadowed.settings.compare.accept))
+        return names
+
+    def _set_aside(self, connection: Connection, route: str, now: float) -> list[str]:
+        self._indexed = None
+        return set_aside(connection, route, now)
+
     # 3. Room for more
 
     def tell_rooms(self, *routes: str) -> None:
@@ -331,6 +365,10 @@ class DeskState:
 
     async def store(self) -> None:
         """Write what is pending. While that fails nothing new is taken."""
+        async with self._storing:
+            await self._store_pending()
+
+    async def _store_pending(self) -> None:
         batch, self._pending = self._pending, []
         is_due = time.monotonic() - self._pruned > PRUNE_EVERY_S
         releases, evicted = self.releases.unsaved()
@@ -375,13 +413,14 @@ class DeskState:
                 store_stop(connection, route, key, why)
             self._indexed = connection
         now = time.time()
-        drop_releases(connection, evicted)
+        drop_evidence(connection, evicted)
         save_releases(connection, releases)
         back = store_findings(connection, self._index, batch, now)
         news = self.told.insert(connection, now) if self.told is not None else []
         store_rules(connection, rules)
         if is_due:
             prune(connection, now)
+            self._indexed = None
             look_over(connection)
         news_lines = {one.id: one.line for one in batch if one.line is not None and one.id not in self._journaled}
         self._journal.append(news_lines.values())

@@ -88,6 +88,7 @@ def digest(
         release=release,
         accepted=tuple(_seen(captured.route, endpoint, difference) for difference in accepted),
         is_timeable=is_timeable,
+        is_partial=comparison.is_cut or comparison.omitted > 0,
     )
 
 

@@ -150,6 +150,10 @@ class ReleasesState:
         self._routes[route] = fresh
         self._touch(route, fresh, current)
 
+    def is_unsaved(self, route: str) -> bool:
+        """Return whether the store lacks something of a route's releases."""
+        return route in self._dirty
+
     def unsaved(self) -> tuple[list[Release], list[tuple[str, str]]]:
         """Return the rows that the store lacks, and the route and name of each release that had to make room.
 
@@ -255,6 +259,17 @@ def save_releases(connection: Connection, rows: Iterable[Release]) -> None:
 def drop_releases(connection: Connection, evicted: Iterable[tuple[str, str]]) -> None:
     """Forget releases that had to make room."""
     connection.executemany("DELETE FROM releases WHERE route = ? AND name = ?", evicted)
+
+
+def known_names(connection: Connection, route: str) -> list[str]:
+    """Return the releases of a route that go on, with a row of their own or with evidence alone."""
+    rows = connection.execute(
+        """SELECT name FROM releases WHERE route = ?1 AND era = '' UNION
+        SELECT release FROM pairs WHERE route = ?1 AND release NOT IN
+            (SELECT name FROM releases WHERE route = ?1 AND era != '') ORDER BY 1""",
+        (route,),
+    )
+    return [row[0] for row in rows]
 
 
 def current_release(connection: Connection, route: str) -> str:
