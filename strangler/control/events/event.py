@@ -27,6 +27,7 @@ class Kind(StrEnum):
     SIGNATURE_NEW = "signature.new"
     SIGNATURE_REGRESSED = "signature.regressed"
     ROUTE_READY = "route.ready"
+    RELEASE_CHANGED = "release.changed"
     SHADOW_HALTED = "shadow.halted"
     SHADOW_RESUMED = "shadow.resumed"
     COMPARISON = "shadow.comparison"

@@ -19,6 +19,7 @@ from strangler.control.shadow.evidence import Finding, IndexState, prune, store_
 from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.looks import Looks
+from strangler.control.shadow.releases import Release, ReleasesState, drop_releases, load_releases, save_releases
 from strangler.control.shadow.route import ShadowRoute, url_named
 from strangler.control.shadow.rules import rule_report, store_rules
 from strangler.control.shadow.sending import ShadowUpstream
@@ -56,6 +57,7 @@ class Told(Protocol):
     def compared(self, finding: Finding) -> None: ...
     def halted(self, reason: str) -> None: ...
     def resumed(self) -> None: ...
+    def release_changed(self, route: str, former: str, current: str, at: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class DeskState:
         self._key: bytes | None = None
         self._is_restored = False
         self._pruned = time.monotonic()
+        self.releases = ReleasesState(self._release_changed)
         self.told: Told | None = None
         self.spans: ShadowSpans | None = None
         links.own.add(self._instance)
@@ -114,6 +117,7 @@ class DeskState:
                 self._key = await asyncio.to_thread(redaction_key, self._folder)
                 self.adopt(self._settings)  # so that workers hear why there is no room
             self._stops = await self._store.call(partial(load_stops, run=self._run))
+            self.releases.restore(await self._store.call(load_releases))
         except OSError as error:
             self._fail(f"the key for redaction cannot be kept in {self._folder}: {error.strerror}")
         except StoreError as error:
@@ -191,6 +195,7 @@ class DeskState:
             served_url=url_named(captured.url, self._settings, captured.upstream),
             index=self._index,
             threads=self._threads,
+            releases=self.releases,
         )
         try:
             finding = await looks.run()
@@ -231,6 +236,11 @@ class DeskState:
             await self._store.call(partial(store_stop, route=route, key=key, why=why))
         except StoreError as error:
             self._fail(f"the store: {error}")
+
+    def _release_changed(self, route: str, former: str, current: str, at: float) -> None:
+        log.info("shadow.release", route=route, former=former, current=current)
+        if self.told is not None:
+            self.told.release_changed(route, former, current, at)
 
     # 3. Room for more
 
@@ -323,12 +333,16 @@ class DeskState:
         """Write what is pending. While that fails nothing new is taken."""
         batch, self._pending = self._pending, []
         is_due = time.monotonic() - self._pruned > PRUNE_EVERY_S
-        if not batch and not is_due and self.problem is None:
+        releases, evicted = self.releases.unsaved()
+        if not (batch or releases or evicted or is_due) and self.problem is None:
             return
         rules = {name: rule_report(route) for name, route in self._routes.items()} if batch else {}
         try:
-            back, news = await self._store.call(lambda connection: self._write(connection, batch, rules, is_due))
+            back, news = await self._store.call(
+                lambda connection: self._write(connection, batch, rules, is_due, releases, evicted)
+            )
         except StoreError as error:
+            self.releases.not_saved(releases, evicted)
             self._pending = batch + self._pending
             self._fail(f"the store: {error}")
             return
@@ -346,7 +360,13 @@ class DeskState:
             self.told.kept(news)
 
     def _write(
-        self, connection: Connection, batch: list[Finding], rules: dict[str, Any], is_due: bool
+        self,
+        connection: Connection,
+        batch: list[Finding],
+        rules: dict[str, Any],
+        is_due: bool,
+        releases: list[Release],
+        evicted: list[tuple[str, str]],
     ) -> tuple[list[str], list[Event]]:
         """In the store's thread, in one transaction. The signatures that came back, and all news as events."""
         if self._indexed is not connection:
@@ -355,6 +375,8 @@ class DeskState:
                 store_stop(connection, route, key, why)
             self._indexed = connection
         now = time.time()
+        drop_releases(connection, evicted)
+        save_releases(connection, releases)
         back = store_findings(connection, self._index, batch, now)
         news = self.told.insert(connection, now) if self.told is not None else []
         store_rules(connection, rules)

@@ -55,6 +55,7 @@ def digest(
     latency: tuple[float, float] | None,
     redactor: Redactor,
     index: IndexState,
+    release: str = "",
 ) -> Finding:
     """What is kept. For a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
@@ -79,6 +80,7 @@ def digest(
         sample=sample,
         latency=latency,
         baseline=None if baseline is None else _noise(baseline, redactor),
+        release=release,
     )
 
 
