@@ -5,7 +5,7 @@ A place is one endpoint at one URL of the candidate. What becomes of a write the
     nothing known ──ASK──▶ asking ──confirmed──▶ open ──SEND──▶ …
           ▲                  │ └────failed─────▶ nothing known
           │                  └──────refused────▶ all of the route refused, until somebody resumes it
-          └── a minute, another release, a failed connection, `withdraw` ── open
+          └── a minute, another release, a failed connection ── open
 
 Writes that come while the question is under way WAIT for its outcome, so that it is asked once.
 """
@@ -71,7 +71,6 @@ class _Question:
     asked: float
     seen: set[str]
     """Releases that responses have named since; at most `_MANY`."""
-    is_void: bool = False
 
 
 class DryRunState:
@@ -103,7 +102,7 @@ class DryRunState:
         if verdict is Verdict.REFUSED:
             self.refuse()
         expected = {question.basis.release if named is None else named}
-        if verdict is not Verdict.CONFIRMED or question.is_void or not question.seen <= expected:
+        if verdict is not Verdict.CONFIRMED or not question.seen <= expected:
             return
         if len(self._permissions) >= MAX_PLACES:
             del self._permissions[next(iter(self._permissions))]
@@ -124,9 +123,3 @@ class DryRunState:
         """Let no more writes out."""
         self.is_refused = True
         self._permissions.clear()
-
-    def withdraw(self) -> None:
-        """End all permissions, and void what is being asked."""
-        self._permissions.clear()
-        for question in self._questions.values():
-            question.is_void = True

@@ -1,7 +1,7 @@
 """Which differences are looked at again, and what those looks have told about the ones that are not.
 
-A second look costs the shadow's arm a request. The first looks at a difference tell whether it stays or was a lag; after
-them it is looked at now and then only, and what they told stands for the rest.
+A second look costs the shadow's arm a request. The first looks at a difference tell whether it stays or was a lag;
+after them it is looked at now and then only, and what they told stands for the rest.
 """
 
 from collections.abc import Collection, Iterable

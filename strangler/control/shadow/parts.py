@@ -57,9 +57,7 @@ async def _ask(captured: Captured, part: Part, upstream: ShadowUpstream, timeout
     )
     limit_s = timeout_s if part.timeout_s is None else min(part.timeout_s, timeout_s)
     has_own_host = is_absolute(captured.target)
-    sent = outgoing(
-        request, upstream.settings, upstream.pick(), None, is_dry_run=False, has_own_host=has_own_host
-    )
+    sent = outgoing(request, upstream.settings, upstream.pick(), None, is_dry_run=False, has_own_host=has_own_host)
     return await upstream.ask(sent, limit_s, MAX_PART_BYTES)
 
 

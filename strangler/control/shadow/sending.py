@@ -8,6 +8,7 @@ import asyncio
 import random
 import ssl
 import time
+from collections.abc import Callable
 
 from strangler.control.shadow.outgoing import Outgoing
 from strangler.core.breaker import Breaker
@@ -44,6 +45,10 @@ class _ConnectError(Exception):
     """No connection was made, so nothing was sent."""
 
 
+class _WithheldError(Exception):
+    """The request must not be sent any more."""
+
+
 class _BadResponseError(Exception):
     """The bytes that came back are no response that a worker would pass on."""
 
@@ -63,17 +68,25 @@ class ShadowUpstream:
         """One of its URLs, by chance."""
         return random.choice(self.settings.urls)  # noqa: S311 - no secret
 
-    async def ask(self, request: Outgoing, timeout_s: float, max_bytes: int) -> Answer:
-        """What it answers, faults included. The time is that from the request sent to the answer's head."""
+    async def ask(
+        self, request: Outgoing, timeout_s: float, max_bytes: int, may_send: Callable[[], bool] = lambda: True
+    ) -> Answer:
+        """What it answers, faults included. The time is that from the request sent to the answer's head.
+
+        `may_send` is asked once there is a connection; if it says no, nothing is sent and the fault is OPEN.
+        """
         permit = self.breaker.try_acquire(time.monotonic())
         if permit is None:
             return Answer(0, fault=Fault.OPEN)
         started = time.monotonic()
         try:
-            answer = await self._ask(request, timeout_s, max_bytes)
+            answer = await self._ask(request, timeout_s, max_bytes, may_send)
         except asyncio.CancelledError:
             self.breaker.give_back(permit)
             raise
+        except _WithheldError:
+            self.breaker.give_back(permit)
+            return Answer(0, fault=Fault.OPEN)
         self.failures += answer.fault is not None
         now = time.monotonic()
         result = Result(answer.fault, answer.status or None, now - started)
@@ -85,12 +98,14 @@ class ShadowUpstream:
             await self._names.close()
             self._names = None
 
-    async def _ask(self, request: Outgoing, timeout_s: float, max_bytes: int) -> Answer:
+    async def _ask(self, request: Outgoing, timeout_s: float, max_bytes: int, may_send: Callable[[], bool]) -> Answer:
         try:
             async with asyncio.timeout(timeout_s):
                 # a connection for each request: what an upstream sends unasked on an idle one would answer the next
                 reader, writer = await self._connect(request.url)
                 try:
+                    if not may_send():
+                        raise _WithheldError
                     return await _exchange(reader, writer, request, max_bytes)
                 finally:
                     writer.transport.abort()
