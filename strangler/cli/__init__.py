@@ -21,6 +21,7 @@ _COMMANDS = {
     "events": "events",
     "diffs": "diffs",
     "ready": "ready",
+    "shadow": "shadow",
     "report": "report",
     "schema": "schema",
     "demo": "demo",

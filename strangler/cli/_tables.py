@@ -5,6 +5,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from strangler.control.shadow.stops import stopped_text
+
 Status = dict[str, Any]
 """As `/api/status` tells it."""
 
@@ -36,11 +38,16 @@ def _shadow(route: dict[str, Any]) -> list[str]:
     shadow = route["shadow"]
     if shadow is None:
         return []
-    about = f"shadows of route '{escape(route['name'])}'"
     if shadow["stopped"] is not None:
-        return [f"[bold red]{about} have stopped[/]: {escape(shadow['stopped'])}"]
+        return [stopped(route["name"], shadow["stopped"])]
+    about = f"shadows of route '{escape(route['name'])}'"
     away = [name for name, state in shadow["breakers"].items() if state != "closed"]
     return [f"[yellow]{about}[/]: {escape(', '.join(away))} does not answer them"] if away else []
+
+
+def stopped(route: str, why: str) -> str:
+    """That the shadows of a route have stopped by themselves, as markup."""
+    return f"[bold red]{escape(stopped_text(route, why))}[/]"
 
 
 def _sink(name: str, sink: dict[str, Any]) -> list[str]:

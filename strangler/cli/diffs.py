@@ -16,6 +16,7 @@ from strangler.cli._config import failed, route_of, settings_of
 from strangler.cli._editing import diff_of, edited, read_file, write_file
 from strangler.cli._evidence import Evidence, Review, find_evidence
 from strangler.cli._side_by_side import side_by_side
+from strangler.cli._tables import stopped
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
 from strangler.cli._times import Day, Since
@@ -105,7 +106,7 @@ def _knows(route: str | None, config: Path) -> None:
 
 def _notes(found: dict[str, Any]) -> list[str]:
     """What else a reviewer should know."""
-    notes = [f"[bold red]route '{escape(name)}' has stopped[/]: {escape(why)}" for name, why in found["stops"].items()]
+    notes = [stopped(name, why) for name, why in found["stops"].items()]
     for name, report in found["rules"].items():
         for rule in report["rules"]:
             about = f"route '{escape(name)}': accept rule {escape(rule['rule'])}"

@@ -109,7 +109,8 @@ class ControlState:
             "strangler_store_working": float(self.store.problem is None),
         }
         totals, now = self.links.totals, time.monotonic()
-        return Numbers(self.shown.shown(totals.values(), now), self.shown.shown(totals.gauges(), now), own)
+        gauges = self.shown.shown(totals.gauges(), now) | self.desk.stopped_gauges()
+        return Numbers(self.shown.shown(totals.values(), now), gauges, own)
 
     def status(self) -> dict[str, Any]:
         """For `/api/status`."""
@@ -142,9 +143,19 @@ class ControlState:
         state = KillSwitchState(on, reason, utc_now())
         await asyncio.to_thread(kill_switch.write, self.folder, state)
         self.links.turn(state)
+        self.desk.turned()
         self.events.killed(on, reason)
         log.warning("kill_switch.on" if on else "kill_switch.off", reason=reason)
         return state
+
+    async def resume_shadows(self, route: str, who: str, why: str) -> bool:
+        """Start the shadows of a route again that have stopped by themselves, audited. False if they have not."""
+        told = self.desk.status(route)
+        stopped = told["stopped"] if told is not None else None
+        if stopped is None or not self.desk.resume(route, f"{who}: {why}" if why else who):
+            return False
+        await self.audit(who, "shadow resume", route, why, stopped)
+        return True
 
     async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None:
         """Note what a person did: in the log always, in the store if it can be written."""

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.history import HistoryState, Point, Recent
+from strangler.control.shadow.stops import stopped_text
 from strangler.core.plan import Arm
 from strangler.core.settings import RouteSettings, Settings
 
@@ -192,6 +193,11 @@ def _alarms(status: Mapping[str, Any]) -> list[str]:
         alarms.append("draining: no new connections are taken")
     if status["config"]["needs_restart"]:
         alarms.append(f"needs a restart to take effect: {', '.join(status['config']['needs_restart'])}")
+    alarms += [
+        stopped_text(route["name"], route["shadow"]["stopped"])
+        for route in status["routes"]
+        if route["shadow"] and route["shadow"]["stopped"]
+    ]
     for upstream in status["upstreams"]:
         if upstream["breaker"] == "open":
             alarms.append(f"breaker of {upstream['name']} is open: {upstream['breaker_reason'] or 'too many failures'}")

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 from sqlite3 import Connection
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from aiohttp import web
 
+from strangler.config.scalars import did_you_mean
 from strangler.control.answers import json_answer, problem, read_body
 from strangler.control.shadow import questions, reading
 from strangler.control.shadow.evidence import STATES, set_state, write_audit
@@ -16,6 +17,7 @@ from strangler.control.store import Store, StoreError
 from strangler.core.compare import Severity
 from strangler.core.settings import Settings
 
+_MAX_TEXT = 400
 _T = TypeVar("_T")
 
 
@@ -26,6 +28,7 @@ class Control(Protocol):
     def settings(self) -> Settings: ...
     @property
     def store(self) -> Store: ...
+    async def resume_shadows(self, route: str, who: str, why: str) -> bool: ...
 
 
 class ShadowApi:
@@ -43,6 +46,7 @@ class ShadowApi:
             web.get("/api/routes/{route}/proposal", self.proposal),
             web.get("/api/report", self.report),
             web.post("/api/audit", self.audit),
+            web.post("/api/shadows/{route}/resume", self.resume),
         ]
 
     async def inbox(self, request: web.Request) -> web.Response:
@@ -93,6 +97,19 @@ class ShadowApi:
 
         return await self._write(request, work, "")
 
+    async def resume(self, request: web.Request) -> web.Response:
+        """`{"who": "ana", "why": "it confirms dry runs now"}`: start shadows again that have stopped by themselves."""
+        said = await read_body(request, _Resume)
+        if isinstance(said, web.Response):
+            return said
+        state, name = self._of(request), request.match_info["route"]
+        refused = resume_problem(state.settings, name)
+        if refused is not None:
+            return problem(404, refused)
+        if not await state.resume_shadows(name, said.who, said.why):
+            return problem(409, f"shadowing of route '{name}' is not stopped: there is nothing to resume")
+        return json_answer({"done": True})
+
     async def _read(self, request: web.Request, ask: Callable[[Connection, Settings], Any]) -> web.Response:
         state = self._of(request)
         settings = state.settings
@@ -108,6 +125,22 @@ class ShadowApi:
         except StoreError as error:
             return problem(507, f"the store cannot be written: {error}")
         return json_answer({"done": True}) if is_done else problem(404, missing)
+
+
+class _Resume(msgspec.Struct, forbid_unknown_fields=True):
+    who: Annotated[str, msgspec.Meta(min_length=1, max_length=_MAX_TEXT)]
+    why: Annotated[str, msgspec.Meta(max_length=_MAX_TEXT)] = ""
+
+
+def resume_problem(settings: Settings, name: str) -> str | None:
+    """Return why the shadows of a route of that name cannot be resumed, with the way out; None if they may be."""
+    route = next((one for one in settings.routes if one.name == name), None)
+    if route is None:
+        known = [one.name for one in settings.routes]
+        return f"there is no route '{name}'; {did_you_mean(name, known) or 'see `strangler status`'}"
+    if route.shadow is None or not route.shadow.percent:
+        return f"route '{name}' has no shadows: routes.yaml gives it none"
+    return None
 
 
 class _Review(msgspec.Struct, forbid_unknown_fields=True):
