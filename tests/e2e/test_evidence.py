@@ -214,6 +214,9 @@ async def test_reset_begins_anew_and_leaves_what_there_was_readable(tmp_path: Pa
         (row,) = await inbox(on, "--release", name)
         assert (row["state"], row["count"]) == ("known", 3)
         assert (await ready(on, "--release", name))["pairs"] == 3
+        code, output = await run(on, "release", "orders", name)
+        assert code, output
+        assert "set aside" in output
         await ask(on, "/api/orders/lines", 2)
         (row,) = await inbox(on)
         assert (row["state"], row["count"], row["owner"]) == ("new", 2, None)
