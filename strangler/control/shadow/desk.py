@@ -249,6 +249,9 @@ class DeskState:
             self._dropped(route.name, "failed")
 
     def _keep(self, finding: Finding, route: ShadowRoute) -> None:
+        if finding.at < self.releases.begun(route.name):
+            self._dropped(route.name, "reset")
+            return
         size = finding.size
         if self._pending_count >= MAX_PENDING or self._pending_bytes + size > MAX_PENDING_BYTES:
             self._dropped(route.name, "store")
@@ -299,8 +302,19 @@ class DeskState:
             now = time.time()
             names = await self._store.call(partial(self._set_aside, route=route, now=now))
             self.releases.begin_anew(route, now, names)
+            self._drop_pending(route, now)
         self.begin_anew(route)
         return names
+
+    def _drop_pending(self, route: str, before: float) -> None:
+        """Forget findings of requests before a Unix time that the store did not take."""
+        pending, self._pending, dropped = self._pending, [], []
+        for one in pending:
+            (dropped if one.route == route and one.at < before else self._pending).append(one)
+        self._pending_count -= len(dropped)
+        self._pending_bytes -= sum(one.size for one in dropped)
+        for _ in dropped:
+            self._dropped(route, "reset")
 
     def _set_aside(self, connection: Connection, route: str, now: float) -> list[str]:
         self._indexed = None

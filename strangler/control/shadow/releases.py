@@ -68,6 +68,8 @@ class _RouteReleases:
     first_seen: dict[str, float] = field(default_factory=dict)
     former: str = UNNAMED
     """The release before the current one."""
+    begun: float = 0.0
+    """When its evidence was set aside last; Unix time."""
     touched: set[str] = field(default_factory=set)
     """Names whose rows the store does not have yet."""
 
@@ -104,6 +106,11 @@ class ReleasesState:
     def is_set_aside(self, route: str, name: str) -> bool:
         """Return whether this is the name of evidence that was set aside."""
         return name in self._aside.get(route, ())
+
+    def begun(self, route: str) -> float:
+        """Return the Unix time since which evidence of a route counts; 0 if none was set aside."""
+        known = self._routes.get(route)
+        return known.begun if known is not None else 0.0
 
     def at(self, route: str, when: float) -> str:
         """Return the release that was the current one at a Unix time, as far as the last change is back."""
@@ -149,12 +156,9 @@ class ReleasesState:
     def begin_anew(self, route: str, now: float, aside: Iterable[str]) -> None:
         """Forget every release of a route but the name of the current one: its evidence was set aside, as `aside`."""
         self._aside.setdefault(route, set()).update(aside)
-        known = self._routes.get(route)
-        if known is None:
-            return
+        known = self._of(route)
         current = known.state.current
-        fresh = _RouteReleases(ReleaseState(current, now))
-        fresh.former = current
+        fresh = _RouteReleases(ReleaseState(current, now), former=current, begun=now)
         if current != UNNAMED:
             fresh.first_seen[current] = fresh.state.last_seen[current] = now
         self._routes[route] = fresh

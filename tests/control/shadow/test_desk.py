@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from strangler.control.links import LinksState
 from strangler.control.shadow import desk as desks
 from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.evidence import SCHEMA
+from strangler.control.shadow.releases import current_release
 from strangler.control.shadow.route import ShadowRoute
-from strangler.control.store import Store
+from strangler.control.store import Store, StoreError
 from strangler.control.totals import TotalsState
 from strangler.core.settings import RouteSettings
 from tests.control.shadow.pairs import KEY, captured, match, mismatch
@@ -124,3 +126,50 @@ async def test_lines_are_written_once_however_often_the_batch_is_tried(store: St
     assert (desk.problem, journal.read_bytes()) == (None, b"{}\n")
     assert await store.call(lambda one: one.execute("SELECT sum(count) FROM pairs").fetchone()) == (1,)
     await desk.close()
+
+
+async def test_what_was_asked_before_a_reset_does_not_count_after_it(store: Store) -> None:
+    links = LinksState(TotalsState(), 1, b"", OFF)
+    desk, of = await begun(store, links), ShadowRoute.of(ORDERS, KEY)
+    assert of is not None
+    desk._keep(match(), of)
+    before = time.time()
+    (name,) = await desk.reset("orders")
+    assert name.startswith("unnamed@")
+    desk._keep(match(at=before), of)
+    desk._keep(match(at=time.time()), of)
+    await desk.store()
+    rows = await store.call(lambda one: one.execute("SELECT release, count FROM pairs ORDER BY release").fetchall())
+    assert rows == [("", 1), (name, 1)]
+    desk.report()
+    assert links.totals.counter("strangler_shadow_dropped_total", "orders", "reset") == 1
+    await desk.close()
+
+
+async def test_a_reset_that_cannot_be_stored_changes_nothing(store: Store) -> None:
+    links = LinksState(TotalsState(), 1, b"", OFF)
+    desk, of = await begun(store, links), ShadowRoute.of(ORDERS, KEY)
+    assert of is not None
+    desk._keep(match(), of)
+    await desk.store()
+
+    def readonly(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA query_only = ON")
+
+    await store.call(readonly)
+    with pytest.raises(StoreError):
+        await desk.reset("orders")
+    assert desk.releases.begun("orders") == 0
+    await desk.close()
+
+
+async def test_a_release_that_is_named_is_stored_and_told(store: Store) -> None:
+    links = LinksState(TotalsState(), 1, b"", OFF)
+    desk = await begun(store, links)
+    assert await desk.name_release("orders", "1") == ("", True)
+    assert await desk.name_release("orders", "1") == ("1", False)
+    assert await store.call(lambda one: current_release(one, "orders")) == "1"
+    await desk.close()
+    again = await begun(store, LinksState(TotalsState(), 1, b"", OFF))
+    assert again.releases.current("orders") == "1"
+    await again.close()
