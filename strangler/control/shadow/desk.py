@@ -308,7 +308,8 @@ class DeskState:
 
     def _drop_pending(self, route: str, before: float) -> None:
         """Forget findings of requests before a Unix time that the store did not take."""
-        pending, self._pending, dropped = self._pending, [], []
+        pending, self._pending = self._pending, []
+        dropped: list[Finding] = []
         for one in pending:
             (dropped if one.route == route and one.at < before else self._pending).append(one)
         self._pending_count -= len(dropped)

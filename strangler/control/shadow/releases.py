@@ -125,7 +125,7 @@ class ReleasesState:
         `asked_at` is the Unix time at which the candidate was asked; `now` that of the response.
         """
         if settings.release_header is None:
-            return self.at(settings.name, asked_at)
+            return self._named(settings.name, asked_at, now)
         values = response.field_values(settings.release_header.encode())
         name = name_in_header(values[0]) if values else ""
         if not name:
@@ -137,6 +137,15 @@ class ReleasesState:
         if known.state.see(name, now):
             self._has_changed(settings.name, known, former, now)
         self._touch(settings.name, known, name)
+        return name
+
+    def _named(self, route: str, asked_at: float, now: float) -> str:
+        """The release that a person has named, which was seen once more."""
+        name = self.at(route, asked_at)
+        if name != UNNAMED:
+            known = self._of(route)
+            known.state.last_seen[name] = now
+            self._touch(route, known, name)
         return name
 
     def name(self, route: str, name: str, now: float) -> bool:

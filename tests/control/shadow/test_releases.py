@@ -65,6 +65,13 @@ def test_without_a_header_in_routes_yaml_it_is_the_one_that_was_named_when_the_c
     assert state.see(NAMED, of("9"), NOON + 9, NOON + 12) == "1"  # type: ignore[arg-type]
 
 
+def test_a_release_that_a_person_has_named_is_seen_with_each_response() -> None:
+    state = ReleasesState()
+    state.name("orders", "1", NOON)
+    see(state, None, NOON + 50, NAMED)
+    assert [(one.first_seen, one.last_seen) for one in state.unsaved()[0]] == [(NOON, NOON + 50)]
+
+
 def test_a_change_is_told_once() -> None:
     told: list[tuple[str, str, str, float]] = []
     state = ReleasesState(lambda *change: told.append(change))
