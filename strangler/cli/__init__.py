@@ -23,6 +23,8 @@ _COMMANDS = {
     "ready": "ready",
     "shadow": "shadow",
     "report": "report",
+    "release": "release",
+    "evidence": "evidence",
     "schema": "schema",
     "demo": "demo",
 }

@@ -86,8 +86,8 @@ def _worker(worker: dict[str, Any], generation: int) -> str:
 
 
 def routes(routes: list[dict[str, Any]], unrouted: dict[str, Any]) -> Table:
-    """What they are, and how many requests each arm has served."""
-    made = table("route", "match", "candidate", "percent>", "legacy>", "candidate>")
+    """What they are, how many requests each arm has served, and how many pairs match as they are judged now."""
+    made = table("route", "match", "candidate", "percent>", "legacy>", "candidate>", "pairs>", "matching>")
     for route in routes:
         percent = f"{route['percent']:g}%" if route["enabled"] else "[yellow]disabled[/]"
         counts = route["requests"]
@@ -98,9 +98,18 @@ def routes(routes: list[dict[str, Any]], unrouted: dict[str, Any]) -> Table:
             percent,
             f"{counts['legacy']:,}",
             f"{counts['candidate']:,}",
+            *_judged(route["judged"]),
         )
-    made.add_row("[dim]no route[/]", "", "", "", f"{unrouted['requests']['legacy']:,}", "")
+    made.add_row("[dim]no route[/]", "", "", "", f"{unrouted['requests']['legacy']:,}", "", "", "")
     return made
+
+
+def _judged(judged: dict[str, Any] | None) -> tuple[str, str]:
+    """Pairs that count, and the share of them that match: cut, never rounded up."""
+    if judged is None:
+        return "", ""
+    share = judged["share"]
+    return f"{judged['pairs']:,}", "-" if share is None else f"{int(share * 1e5 + 1e-6) / 1e3:g}%"
 
 
 def upstreams(upstreams: list[dict[str, Any]]) -> Table:

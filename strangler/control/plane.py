@@ -20,6 +20,7 @@ from strangler.control.readiness import LegacyProbe
 from strangler.control.reload import ReloadState
 from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.evidence import write_audit
+from strangler.control.shadow.figures import FiguresState
 from strangler.control.shown import ShownState
 from strangler.control.store import Store, StoreError, load_numbers, save_numbers
 from strangler.control.tracing import TracingState
@@ -51,10 +52,12 @@ class ControlState:
     is_draining: bool = False
     history: HistoryState = field(default_factory=HistoryState)
     shown: ShownState = field(default_factory=ShownState)
+    figures: FiguresState = field(init=False)
     _legacy: LegacyProbe = field(default_factory=LegacyProbe)
     _snapshot: Snapshot | None = None
 
     def __post_init__(self) -> None:
+        self.figures = FiguresState(self.store, lambda: self.settings)
         self.shown.adopt(self.settings, time.monotonic())
 
     @property
@@ -129,6 +132,7 @@ class ControlState:
             },
             self.desk.status,
             partial(self.history.recent, time.monotonic()),
+            self.figures.of,
         ) | {"events": self.events.status(), "tracing": self.tracing.status()}
 
     async def snapshot(self) -> Snapshot:

@@ -57,7 +57,7 @@ FAMILIES = {
         Family("strangler_waiting", "gauge", ("upstream",), "Requests that wait for a place at the upstream."),
         Family("strangler_connections", "gauge", (), "Client connections that are open now."),
         Family("strangler_shadow_comparisons_total", "counter", ("route", "outcome"),
-               "Shadows compared: match, accepted, mismatch, not_comparable."),
+               "Shadows compared, as judged then: match, accepted, mismatch, not_comparable."),
         Family("strangler_shadow_dropped_total", "counter", ("route", "reason"),
                "Shadows given up before they were compared."),
         Family("strangler_shadow_stopped", "gauge", ("route",),

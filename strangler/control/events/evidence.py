@@ -170,5 +170,5 @@ class ReadyWatch:
 
 
 def _ready_event(found: dict[str, Any], now: float) -> Event:
-    data = {key: found[key] for key in ("route", "pairs", "match_share", "match_low", "breaking_open")}
+    data = {key: found[key] for key in ("route", "release", "pairs", "match_share", "match_low", "breaking_open")}
     return event(Kind.ROUTE_READY, found["route"], data, now)

@@ -12,7 +12,7 @@ from strangler.config.scalars import did_you_mean
 from strangler.control.answers import json_answer, problem, read_body
 from strangler.control.shadow import questions, reading
 from strangler.control.shadow.evidence import STATES, set_state, write_audit
-from strangler.control.shadow.reading import Filters, NoEvidenceError
+from strangler.control.shadow.reading import Filters, NoEvidenceError, UnknownReleaseError
 from strangler.control.store import Store, StoreError
 from strangler.core.compare import Severity
 from strangler.core.settings import Settings
@@ -50,26 +50,28 @@ class ShadowApi:
         ]
 
     async def inbox(self, request: web.Request) -> web.Response:
-        """`?route=orders&severity=breaking&state=new&since=1790000000`"""
+        """`?route=orders&severity=breaking&state=new&since=1790000000&release=v1`"""
         filters = _filters(request)
         if isinstance(filters, str):
             return problem(400, filters)
         return await self._read(request, lambda one, settings: questions.inbox(one, settings, filters, _today()))
 
     async def detail(self, request: web.Request) -> web.Response:
-        name = request.match_info["id"]
-        return await self._read(request, lambda one, settings: questions.detail(one, settings, name, _today()))
+        name, release = request.match_info["id"], request.query.get("release")
+        return await self._read(request, lambda one, settings: questions.detail(one, settings, name, _today(), release))
 
     async def ready(self, request: web.Request) -> web.Response:
-        name = request.match_info["route"]
-        return await self._read(request, lambda one, settings: questions.ready(one, settings, name, _today()))
+        """`?release=v1.4.2`: of that release; else of the current one."""
+        name, release = request.match_info["route"], request.query.get("release")
+        return await self._read(request, lambda one, settings: questions.ready(one, settings, name, _today(), release))
 
     async def proposal(self, request: web.Request) -> web.Response:
         name = request.match_info["route"]
         return await self._read(request, lambda one, _: {"patch": reading.proposal(one, name)})
 
     async def report(self, request: web.Request) -> web.Response:
-        return await self._read(request, lambda one, settings: questions.report(one, settings, _today()))
+        release = request.query.get("release")
+        return await self._read(request, lambda one, settings: questions.report(one, settings, _today(), release))
 
     async def review(self, request: web.Request) -> web.Response:
         """`{"state": "known", "owner": "ana"}`"""
@@ -115,6 +117,8 @@ class ShadowApi:
         settings = state.settings
         try:
             found = await reading.ask(state.store, lambda connection: ask(connection, settings))
+        except UnknownReleaseError as error:
+            return problem(400, str(error))
         except NoEvidenceError as error:
             return problem(503, str(error))
         return problem(404, "there is none of that name") if found is None else json_answer(found)
@@ -167,7 +171,8 @@ def _filters(request: web.Request) -> Filters | str:
     if state is not None and state not in STATES:
         return f"state is one of {', '.join(STATES)}"
     try:
-        return Filters(query.get("route"), severity, state, None if since is None else float(since))
+        last = None if since is None else float(since)
+        return Filters(query.get("route"), severity, state, last, query.get("release"))
     except ValueError:
         return "since is a Unix time in seconds"
 

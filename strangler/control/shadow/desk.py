@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from pathlib import Path
 from sqlite3 import Connection
@@ -15,11 +16,12 @@ import structlog
 
 from strangler.control.events.event import Event
 from strangler.control.links import LinksState
-from strangler.control.shadow.evidence import Finding, IndexState, prune, store_findings
+from strangler.control.shadow.evidence import Finding, IndexState, store_findings
 from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.looks import Looks
-from strangler.control.shadow.releases import Release, ReleasesState, drop_releases, load_releases, save_releases
+from strangler.control.shadow.releases import Release, ReleasesState, load_releases, save_releases
+from strangler.control.shadow.retention import drop_evidence, prune, set_aside
 from strangler.control.shadow.route import ShadowRoute, url_named
 from strangler.control.shadow.rules import rule_report, store_rules
 from strangler.control.shadow.sending import ShadowUpstream
@@ -92,6 +94,7 @@ class DeskState:
         self._upstreams: dict[str, ShadowUpstream] = {}
         self._replaced: list[ShadowUpstream] = []
         self._tasks: dict[asyncio.Task[None], _Taken] = {}
+        self._storing = asyncio.Lock()
         self._held_bytes = 0
         self._pending: list[Finding] = []
         self._pending_count = self._pending_bytes = 0
@@ -177,7 +180,7 @@ class DeskState:
         return name in self._routes
 
     def begin_anew(self, name: str) -> None:
-        """Forget what second looks at a route's differences have told: its evidence begins anew."""
+        """Forget what second looks and the uses of its rules have told of a route: its evidence begins anew."""
         if name in self._routes:
             self._routes[name].begin_anew()
 
@@ -272,6 +275,36 @@ class DeskState:
         log.info("shadow.release", route=route, former=former, current=current)
         if self.told is not None:
             self.told.release_changed(route, former, current, at)
+
+    async def name_release(self, route: str, name: str) -> tuple[str, bool]:
+        """Make a release the current one of a route. Return the former one, and whether that is a change.
+
+        Raises StoreError; it is the current one all the same then, and stored as soon as that is possible.
+        """
+        former = self.releases.current(route)
+        is_new = self.releases.name(route, name, time.time())
+        await self.store()
+        if self.releases.is_unsaved(route):
+            raise StoreError(self._store.problem or self.problem or "not written yet")
+        return former, is_new
+
+    async def reset(self, route: str) -> list[str]:
+        """Set aside all evidence of a route, and what is under way for it. Return the names under which it can be read.
+
+        Raises StoreError; nothing has changed then, but for what was under way.
+        """
+        self._abandon("reset", lambda one: one.name == route)
+        async with self._storing:
+            await self._store_pending()
+            now = time.time()
+            names = await self._store.call(partial(self._set_aside, route=route, now=now))
+            self.releases.begin_anew(route, now)
+        self.begin_anew(route)
+        return names
+
+    def _set_aside(self, connection: Connection, route: str, now: float) -> list[str]:
+        self._indexed = None
+        return set_aside(connection, route, now)
 
     # 3. Room for more
 
@@ -369,6 +402,10 @@ class DeskState:
 
     async def store(self) -> None:
         """Write what is pending. While that fails nothing new is taken."""
+        async with self._storing:
+            await self._store_pending()
+
+    async def _store_pending(self) -> None:
         batch, self._pending = self._pending, []
         is_due = time.monotonic() - self._pruned > PRUNE_EVERY_S
         changes, self._changes = self._changes, []
@@ -416,7 +453,7 @@ class DeskState:
                 store_stop(connection, route, stop)
             self._indexed = connection
         now = time.time()
-        drop_releases(connection, evicted)
+        drop_evidence(connection, evicted)
         save_releases(connection, releases)
         back = store_findings(connection, self._index, batch, now)
         store_changes(connection, changes)
@@ -426,6 +463,7 @@ class DeskState:
         store_rules(connection, rules)
         if is_due:
             prune(connection, now)
+            self._indexed = None
             look_over(connection)
         news_lines = {one.id: one.line for one in batch if one.line is not None and one.id not in self._journaled}
         self._journal.append(news_lines.values())

@@ -83,7 +83,7 @@ class Looks:
     """A baseline may ask for this request again, so that both arms can be timed."""
 
     def __post_init__(self) -> None:
-        self.endpoint = endpoint_of(self.captured, self.route.redactor)
+        self.endpoint = endpoint_of(self.captured, self.route.redactor, self.route.templates)
         self.is_timeable = self._may_have_baseline()
 
     async def run(self) -> Finding:
@@ -336,9 +336,12 @@ class Looks:
         release = pair.candidate.release
         if comparison.outcome is not Outcome.NOT_COMPARABLE:
             self.route.uses.record(comparison.rules_used)
-        redactor, index = self.route.redactor, self.index
+        route, index = self.route, self.index
         finding = await asyncio.get_running_loop().run_in_executor(
-            self.threads, lambda: digest(told, comparison, pair.baseline, pair.times, redactor, index, release)
+            self.threads,
+            lambda: digest(
+                told, comparison, pair.baseline, pair.times, route.redactor, index, release, route.templates
+            ),
         )
         return replace(finding, is_timeable=self.is_timeable)
 

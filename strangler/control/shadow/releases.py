@@ -16,6 +16,8 @@ MAX_RELEASES: Final = 100
 """Names of one route; beyond them responses are counted under `FOLDED` until an old name makes room."""
 MAX_NAME: Final = 100
 """Characters of a name."""
+MAX_AUDITED: Final = 1000
+"""Characters of a text in the audit."""
 FOLDED: Final = "…"
 STALE_S: Final = 30 * 86400.0
 """A name that was not seen for so long makes room for a new one, and its evidence goes."""
@@ -150,6 +152,10 @@ class ReleasesState:
         self._routes[route] = fresh
         self._touch(route, fresh, current)
 
+    def is_unsaved(self, route: str) -> bool:
+        """Return whether the store lacks something of a route's releases."""
+        return route in self._dirty
+
     def unsaved(self) -> tuple[list[Release], list[tuple[str, str]]]:
         """Return the rows that the store lacks, and the route and name of each release that had to make room.
 
@@ -255,6 +261,16 @@ def save_releases(connection: Connection, rows: Iterable[Release]) -> None:
 def drop_releases(connection: Connection, evicted: Iterable[tuple[str, str]]) -> None:
     """Forget releases that had to make room."""
     connection.executemany("DELETE FROM releases WHERE route = ? AND name = ?", evicted)
+
+
+def names_with_pairs(connection: Connection, route: str) -> list[str]:
+    """Return the releases of a route of which something was compared, without those that were set aside."""
+    rows = connection.execute(
+        """SELECT DISTINCT release FROM pairs WHERE route = ?1 AND release NOT IN
+            (SELECT name FROM releases WHERE route = ?1 AND era != '') ORDER BY 1""",
+        (route,),
+    )
+    return [row[0] for row in rows]
 
 
 def current_release(connection: Connection, route: str) -> str:

@@ -14,6 +14,7 @@ from strangler.control.shadow.sending import ShadowUpstream
 from strangler.core.aggregate import Part
 from strangler.core.compare import CompareRules, Redactor, RuleUseState, compile_rules
 from strangler.core.compare.rules import EndpointRules
+from strangler.core.compare.templates import Template, route_templates
 from strangler.core.looks import MAX_LOOKS, LooksState
 from strangler.core.methods import SAFE
 from strangler.core.plan import LEGACY, Arm
@@ -39,6 +40,8 @@ class ShadowRoute:
     endpoint_rules: EndpointRules
     redactor: Redactor
     rewrite: Rewrite | None
+    templates: tuple[Template, ...]
+    """How paths become endpoints."""
     uses: RuleUseState
     sending: asyncio.Semaphore
     looks: dict[Arm, LooksState]
@@ -69,6 +72,7 @@ class ShadowRoute:
             endpoint_rules=EndpointRules(rules),
             redactor=Redactor.of(key, settings.compare.redact),
             rewrite=route.rewrite,
+            templates=route_templates(settings.match.prefix, settings.match.path, settings.fold),
             uses=RuleUseState(len(settings.compare.accept)),
             sending=asyncio.Semaphore(shadow.in_flight),
             looks=_looks(shadow),
@@ -85,8 +89,9 @@ class ShadowRoute:
         return blake2b(said, digest_size=8).hexdigest()
 
     def begin_anew(self) -> None:
-        """Forget what second looks have told: the evidence begins anew."""
+        """Forget what second looks and the uses of rules have told: the evidence begins anew."""
         self.looks = _looks(self.shadow)
+        self.uses = RuleUseState(len(self.settings.compare.accept))
 
     def end_look(self) -> None:
         """Tell all who wait for what second looks tell."""
