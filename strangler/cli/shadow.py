@@ -1,6 +1,7 @@
 """`strangler shadow`: what an operator does about the shadows of a route."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
@@ -29,5 +30,5 @@ def resume(route: str, why: str, config: Path, admin: str | None) -> None:
     strangler shadow resume orders --why "it confirms dry runs since 1.4.2"
     """
     route_of(config, settings_of(config), route)
-    find_admin(config, admin).ask("POST", f"/api/shadows/{route}/resume", {"who": who(), "why": why})
+    find_admin(config, admin).ask("POST", f"/api/shadows/{quote(route, safe='')}/resume", {"who": who(), "why": why})
     click.echo(f"shadowing of route '{route}' goes on")

@@ -64,6 +64,11 @@ class _Permission:
     """The release that the confirming response named."""
     until: float
 
+    def holds(self, basis: Basis, now: float) -> bool:
+        """A release that becomes the current one after it has confirmed is no other one."""
+        is_same = basis.release in (self.basis.release, self.named)
+        return is_same and basis.failures == self.basis.failures and now < self.until
+
 
 @dataclass(slots=True)
 class _Question:
@@ -88,8 +93,7 @@ class DryRunState:
         if place in self._questions:
             return Step.WAIT
         permission = self._permissions.get(place)
-        is_open = permission is not None and permission.basis == basis and now < permission.until
-        return Step.SEND if is_open else Step.ASK
+        return Step.SEND if permission is not None and permission.holds(basis, now) else Step.ASK
 
     def begin(self, place: Place, basis: Basis, now: float) -> None:
         """Note that the question for `place` goes out now."""

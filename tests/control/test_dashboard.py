@@ -246,7 +246,35 @@ class TestActions:
         answer = await one.post("/actions/kill-switch", {"mark": await one.mark(), "on": "1", "reason": " "})
         assert (answer.status, one.state.kill_switch.on) == (400, False)
 
-    @pytest.mark.parametrize("path", ["/actions/kill-switch", "/actions/signatures/0123", "/logout"])
+    async def test_shadowing_that_has_stopped_is_shown_and_resumed_and_audited(self, browser: Open) -> None:
+        one = await browser()
+        path, told = "/routes/orders", "shadowing of route &#39;orders&#39; is stopped: no &lt;header&gt;"
+        assert "Resume shadowing" not in await one.text(path)
+        form = {"mark": await one.mark(), "why": "it confirms now"}
+        assert (await one.post("/actions/shadows/orders", form)).status == 409, "there is nothing to resume"
+        desk = one.state.desk
+        desk._stop(desk._routes["orders"], "no <header>")
+        for page in ("/", path):
+            assert told in await one.text(page)
+        assert "Resume shadowing" in await one.text(path)
+        answer = await one.post("/actions/shadows/orders", form)
+        assert (answer.status, answer.headers["Location"]) == (303, "/routes/orders?said=resumed")
+        assert "is stopped" not in await one.text(path)
+        rows = await one.state.store.call(
+            lambda db: db.execute("SELECT what, route, why, detail FROM audit").fetchall()
+        )
+        assert rows == [("shadow resume", "orders", "it confirms now", "no <header>")]
+
+    @pytest.mark.parametrize("name", ["ordrs", "plain"], ids=["no such route", "a route without shadows"])
+    async def test_only_routes_with_shadows_are_resumed(self, browser: Open, name: str) -> None:
+        one = await browser(routes=ROUTES + "  - {name: plain, match: {prefix: /plain}, candidate: orders}\n")
+        answer = await one.post(f"/actions/shadows/{name}", {"mark": await one.mark()})
+        assert answer.status == 404
+        assert "Nothing was changed" in await answer.text()
+
+    @pytest.mark.parametrize(
+        "path", ["/actions/kill-switch", "/actions/signatures/0123", "/actions/shadows/orders", "/logout"]
+    )
     @pytest.mark.parametrize("mark", ["", "0" * 64, "ü"])
     async def test_a_form_without_its_mark_does_nothing(self, browser: Open, path: str, mark: str) -> None:
         one = await browser()

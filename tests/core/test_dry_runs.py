@@ -63,6 +63,12 @@ def test_a_permission_holds_for_no_more_than_it_was_given_for(place: Place, basi
     assert state.next_step(place, basis, NOON + later_s) is Step.ASK
 
 
+def test_a_release_that_becomes_the_current_one_after_it_has_confirmed_is_no_other_one() -> None:
+    state = opened("2")
+    assert state.next_step(ORDERS, Basis("2", 0), NOON) is Step.SEND
+    assert state.next_step(ORDERS, Basis("3", 0), NOON) is Step.ASK
+
+
 @pytest.mark.parametrize(
     ("named", "seen", "step"),
     [

@@ -29,6 +29,7 @@ from strangler.core.compare import (
     Outcome,
     Reason,
     compare,
+    conditions_of,
     not_comparable,
     second_look,
 )
@@ -152,6 +153,8 @@ class Looks:
             return Reason.LEGACY_ERROR
         if served.fault is not None:
             return Reason.TIMEOUT if served.fault is Fault.TIMEOUT else Reason.UNAVAILABLE
+        if served.status >= 500 and self.captured.is_body_complete:
+            return None  # a failure of the candidate is evidence, whatever body comes with it
         if served.is_streaming:
             return Reason.STREAMING
         is_whole = not served.is_too_large and self.captured.is_body_complete
@@ -162,7 +165,8 @@ class Looks:
 
         It is not asked again: a 5xx is evidence as it is, and one that did not answer has enough to do.
         """
-        return compare(replace(legacy, headers=[], body=b""), failed, NO_RULES, _today())
+        request = conditions_of(lines_of(self.captured.lines))
+        return compare(replace(legacy, headers=[], body=b""), failed, NO_RULES, _today(), request=request)
 
     # 2. Ask and compare
 
@@ -237,6 +241,7 @@ class Looks:
                 candidate.answer,
                 route.endpoint_rules.of(self.endpoint),
                 _today(),
+                request=conditions_of(lines_of(captured.lines)),
                 rewrite_back=lambda location: route.public_location(location, captured, candidate.url),
                 is_dry_run=route.is_dry_run(captured.method) and not is_baseline,
             )

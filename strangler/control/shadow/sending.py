@@ -127,7 +127,8 @@ class ShadowUpstream:
                 async with asyncio.timeout(self.settings.timeouts.connect_s):
                     return await self._open(url, address)
             except (OSError, UnicodeError):  # of time, of TLS and of names are among them
-                self._watched().hint(url.host)
+                continue
+        self._watched().hint(url.host)
         raise _ConnectError
 
     async def _open(self, url: Url, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

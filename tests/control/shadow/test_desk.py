@@ -3,20 +3,24 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from strangler.control.events import outbox
+from strangler.control.events.event import Event
+from strangler.control.events.evidence import EvidenceEvents
+from strangler.control.events.state import EventsState
 from strangler.control.kill_switch import OFF
 from strangler.control.links import LinksState
 from strangler.control.shadow import desk as desks
 from strangler.control.shadow.desk import DeskState
-from strangler.control.shadow.evidence import SCHEMA
+from strangler.control.shadow.evidence import SCHEMA, Finding
 from strangler.control.shadow.releases import current_release
 from strangler.control.shadow.route import ShadowRoute
+from strangler.control.shadow.stops import StopChange
 from strangler.control.store import Store, StoreError
 from strangler.control.totals import TotalsState
 from strangler.core.settings import RouteSettings
@@ -173,3 +177,105 @@ async def test_a_release_that_is_named_is_stored_and_told(store: Store) -> None:
     again = await begun(store, LinksState(TotalsState(), 1, b"", OFF))
     assert again.releases.current("orders") == "1"
     await again.close()
+
+
+class ToldState:
+    """Keeps what the desk tells."""
+
+    def __init__(self, events: EventsState) -> None:
+        self.events = EvidenceEvents(events)
+        self.told: list[tuple[str, str]] = []
+
+    def insert(self, connection: sqlite3.Connection, now: float) -> list[Event]:
+        return self.events.insert(connection, now)
+
+    def insert_stops(self, connection: sqlite3.Connection, changes: Sequence[StopChange], now: float) -> list[Event]:
+        return self.events.insert_stops(connection, changes, now)
+
+    def kept(self, news: list[Event]) -> None:
+        self.told += [(one.kind.value, one.subject) for one in news]
+
+    def compared(self, finding: Finding) -> None: ...
+    def halted(self, reason: str) -> None: ...
+    def resumed(self) -> None: ...
+    def release_changed(self, route: str, former: str, current: str, at: float) -> None: ...
+
+
+class TestStops:
+    """Shadowing that has stopped by itself."""
+
+    async def _begun(self, store: Store, run: str = "run", routes: Sequence[RouteSettings] = (ORDERS,)) -> DeskState:
+        links = LinksState(TotalsState(), 1, b"", OFF)
+        desk = DeskState(store.folder, run, links, store, settings(routes=list(routes)))
+        desk.told = ToldState(EventsState(store.folder, run, links, store, desk._settings))
+        await desk.restore()
+        return desk
+
+    def _told(self, desk: DeskState) -> list[tuple[str, str]]:
+        assert isinstance(desk.told, ToldState)
+        return desk.told.told
+
+    async def test_it_is_told_once_whichever_control_process_runs(self, store: Store) -> None:
+        desk = await self._begun(store)
+        for _ in range(2):
+            desk._stop(desk._routes["orders"], "no header")
+            await desk.store()
+        assert self._told(desk) == [("shadow.stopped", "orders")]
+        await desk.close()
+        again = await self._begun(store)
+        await again.store()
+        assert self._told(again) == []
+        assert again.stopped_gauges() == {("strangler_shadow_stopped", ("orders",)): 1.0}
+        assert again.resume("orders", "ana")
+        assert not again.resume("orders", "ana"), "there is nothing to resume any more"
+        await again.store()
+        assert self._told(again) == [("shadow.started", "orders")]
+        assert again.stopped_gauges() == {("strangler_shadow_stopped", ("orders",)): 0.0}
+        await again.close()
+        third = await self._begun(store)
+        await third.store()
+        assert self._told(third) == []
+        await third.close()
+
+    @pytest.mark.parametrize(
+        ("run", "routes", "told", "gauges"),
+        [
+            pytest.param("another", [ORDERS], ["shadow.started"], 1, id="the proxy starts anew"),
+            pytest.param("run", [replace(ORDERS, shadow=shadow(50))], ["shadow.started"], 1, id="its shadow changes"),
+            pytest.param("run", [route("orders")], [], 0, id="it has no shadows any more"),
+            pytest.param("run", [], [], 0, id="the route has gone"),
+        ],
+    )
+    async def test_it_ends_when_what_it_is_about_changes(
+        self, store: Store, run: str, routes: list[RouteSettings], told: list[str], gauges: int
+    ) -> None:
+        desk = await self._begun(store)
+        desk._stop(desk._routes["orders"], "no header")
+        await desk.close()
+        again = await self._begun(store, run, routes)
+        await again.store()
+        assert [kind for kind, _ in self._told(again)] == told
+        assert list(again.stopped_gauges().values()) == [0.0] * gauges
+        assert await store.call(lambda one: one.execute("SELECT count(*) FROM stops").fetchone()) == (0,)
+        await again.close()
+
+    async def test_it_waits_for_a_store_that_does_not_write(self, store: Store) -> None:
+        desk = await self._begun(store)
+        (store.folder / "strangler.db").rename(store.folder / "moved")
+        (store.folder / "strangler.db").mkdir()
+        desk._stop(desk._routes["orders"], "no header")
+        await desk.store()
+        assert self._told(desk) == []
+        (store.folder / "strangler.db").rmdir()
+        await desk.store()
+        assert self._told(desk) == [("shadow.stopped", "orders")]
+        await desk.close()
+
+    async def test_a_route_of_settings_that_are_gone_stops_nothing(self, store: Store) -> None:
+        desk = await self._begun(store)
+        old = desk._routes["orders"]
+        desk.adopt(settings(routes=[replace(ORDERS, shadow=shadow(50))]))
+        desk._stop(old, "no header")
+        await desk.store()
+        assert self._told(desk) == []
+        await desk.close()

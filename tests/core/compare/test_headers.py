@@ -36,6 +36,41 @@ CASES: dict[str, tuple[Fields, Fields, Found]] = {
         [("content-type", "text/html")],
         header("content-type", "value", "risky"),
     ),
+    "media type: charset of JSON": (
+        [("content-type", "application/json")],
+        [("content-type", 'application/json; Charset="UTF-8"')],
+        header("content-type", "value", "additive"),
+    ),
+    "media type: charset of JSON lost": (
+        [("content-type", "application/problem+json;charset=utf-8")],
+        [("content-type", "application/problem+json")],
+        header("content-type", "value", "additive"),
+    ),
+    "media type: another charset of JSON": (
+        [("content-type", "application/json; charset=utf-8")],
+        [("content-type", "application/json; charset=latin-1")],
+        header("content-type", "value", "additive"),
+    ),
+    "media type: charset of JSON and more": (
+        [("content-type", "application/json; v=1")],
+        [("content-type", "application/json; v=2; charset=utf-8")],
+        header("content-type", "value", "risky"),
+    ),
+    "media type: JSON of another type": (
+        [("content-type", "application/json; charset=utf-8")],
+        [("content-type", "application/hal+json")],
+        header("content-type", "value", "risky"),
+    ),
+    "media type: boundaries": (
+        [("content-type", "multipart/mixed; boundary=a")],
+        [("content-type", "multipart/mixed; boundary=b")],
+        set(),
+    ),
+    "media type: multipart of another kind": (
+        [("content-type", "multipart/mixed; boundary=a")],
+        [("content-type", "multipart/related; boundary=a")],
+        header("content-type", "value", "risky"),
+    ),
     "media type: type": (
         [("content-type", "text/html")],
         [("content-type", "text/plain")],

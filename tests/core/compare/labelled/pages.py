@@ -111,7 +111,8 @@ TEXTS = [
     Pair("text: same", answer(b"OK\n", "text/plain"), answer(b"OK\n", "text/plain; charset=us-ascii")),
     Pair("text: last line end", answer(b"OK\n", "text/plain"), answer(b"OK", "text/plain"), WHOLE),
     Pair("text: no media type", answer(b"pong", None), answer(b"pong", "text/plain")),
-    Pair("text: became JSON", answer(b"17", "text/plain"), answer(b"17"), {("body", "$", "type")}),
+    Pair("text: is called JSON now", answer(b"17", "text/plain"), answer(b"17")),
+    Pair("text: became JSON", answer(b"seventeen", "text/plain"), answer(b"17"), {("body", "$", "type")}),
     Pair("image: same", answer(b"\x89PNG\r\n\x1a\n1", "image/png"), answer(b"\x89PNG\r\n\x1a\n1", "image/png")),
     Pair(
         "image: other bytes",
