@@ -288,6 +288,13 @@ def test_the_same_bytes_are_the_same_body_whatever_they_are_called(media: str | 
         assert told == {("header", "content-type")}
 
 
+@pytest.mark.parametrize("charset", ["utf8mb4", "binary", "x-unknown", ""])
+def test_json_whose_charset_is_none_is_json(charset: str) -> None:
+    named = answer('{"a":"é"}'.encode(), f"application/json; charset={charset}")
+    assert compared(named, answer('{"a": "é"}'.encode())).outcome is Outcome.MATCH
+    assert found(compared(named, answer(b'{"a": "e"}'))) == {body("$.a", "value", "value")}
+
+
 ONE_SIDE: dict[str, tuple[bytes, str | None, bytes, str | None]] = {
     "called JSON": (b'{"a":1}', "application/json", b"a: 1", "text/plain"),
     "a page instead": (b'{"a":1}', "application/json", b"<h1>Sorry</h1>", "text/html"),
