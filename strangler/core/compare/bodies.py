@@ -19,7 +19,7 @@ from strangler.core.compare.trees import compare_trees
 from strangler.core.compare.values import Answer, Kind, Node, Opaque, Reason, Value
 
 _JSON_FAMILY = (Body.JSON, Body.NDJSON)
-_JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*[\[{]")
+_JSON_START = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[ \t\r\n\0]*[\[{]")
 _SHOWN_PARTS = 5
 
 
