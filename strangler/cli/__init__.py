@@ -21,7 +21,10 @@ _COMMANDS = {
     "events": "events",
     "diffs": "diffs",
     "ready": "ready",
+    "shadow": "shadow",
     "report": "report",
+    "release": "release",
+    "evidence": "evidence",
     "schema": "schema",
     "demo": "demo",
 }

@@ -14,8 +14,9 @@ from strangler.cli import _inbox, _reproduce
 from strangler.cli._admin import admin_option
 from strangler.cli._config import failed, route_of, settings_of
 from strangler.cli._editing import diff_of, edited, read_file, write_file
-from strangler.cli._evidence import Evidence, Review, find_evidence
+from strangler.cli._evidence import Evidence, Review, find_evidence, known_release, release_option
 from strangler.cli._side_by_side import side_by_side
+from strangler.cli._tables import stopped
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
 from strangler.cli._times import Day, Since
@@ -57,6 +58,7 @@ def _evidence(ctx: click.Context, config: Path | None, admin: str | None) -> Evi
 @click.option("--severity", type=click.Choice([str(severity) for severity in Severity]), help="Only this severity.")
 @click.option("--state", type=click.Choice(STATES), help="Only this state.")
 @click.option("--since", type=Since(), help="Seen since then: 30m, 2h or 2026-11-23.")
+@release_option
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.option("--follow", is_flag=True, help="Go on, and tell what is seen anew.")
 @click.pass_context
@@ -68,6 +70,7 @@ def command(
     severity: str | None,
     state: str | None,
     since: float | None,
+    release: str | None,
     as_json: bool,
     follow: bool,
 ) -> None:
@@ -79,7 +82,8 @@ def command(
     if ctx.invoked_subcommand is not None:
         return
     evidence = _evidence(ctx, config, admin)
-    filters = Filters(route, severity, state, since)
+    filters = Filters(route, severity, state, since, release)
+    known_release(evidence, route, release)
     if follow:
         _follow(evidence, filters, as_json)
         return
@@ -105,7 +109,7 @@ def _knows(route: str | None, config: Path) -> None:
 
 def _notes(found: dict[str, Any]) -> list[str]:
     """What else a reviewer should know."""
-    notes = [f"[bold red]route '{escape(name)}' has stopped[/]: {escape(why)}" for name, why in found["stops"].items()]
+    notes = [stopped(name, why) for name, why in found["stops"].items()]
     for name, report in found["rules"].items():
         for rule in report["rules"]:
             about = f"route '{escape(name)}': accept rule {escape(rule['rule'])}"
@@ -130,9 +134,10 @@ def _follow(evidence: Evidence, filters: Filters, as_json: bool) -> None:
         return
 
 
-def _named(evidence: Evidence, name: str) -> dict[str, Any]:
+def _named(evidence: Evidence, name: str, release: str | None = None) -> dict[str, Any]:
     """The one signature whose id begins so. Ends the program if there is none."""
-    found = evidence.detail(name)
+    known_release(evidence, None, release)
+    found = evidence.detail(name, release)
     if found is None:
         raise failed(f"no difference has the id {name}, or several begin so; see `strangler diffs`")
     return found
@@ -158,7 +163,8 @@ def show(
 
     Values that were redacted stand as `redacted:…`; put your own in their place.
     """
-    row = _named(_evidence(ctx, config, admin), name)
+    release = ctx.parent.params.get("release") if ctx.parent is not None else None
+    row = _named(_evidence(ctx, config, admin), name, release)
     if as_json:
         click.echo(json.dumps(row, ensure_ascii=False))
         return

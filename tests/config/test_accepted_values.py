@@ -53,7 +53,7 @@ VALUES: dict[str, tuple[str, object, object]] = {
     "words that YAML 1.1 reads otherwise": ("from: yes, to: off", "yes", "off"),
     "a text that looks like a number": ("from: '\"5\"', to: 5", "5", b"5"),
     "a text that looks like nothing": ("from: '\"null\"', to: null", "null", None),
-    "an empty text": ("from: '', to: '\"\"'", "", ""),
+    "an empty text": ("from: '', to: '\" \"'", "", " "),
     "what is no JSON": ("from: 0x1F, to: 01", "0x1F", "01"),
     "NaN": ("from: NaN, to: null", b"NaN", None),
 }
@@ -72,6 +72,9 @@ def test_a_value_is_what_json_says_else_a_text(written: str, legacy: object, can
     [
         ("from: 5", "compare.accept[0] has from without to"),
         ("to: null", "compare.accept[0] has to without from"),
+        ("from: 5, to: 5.0", "from is the same, which is no difference"),
+        ("from: null, to: ~", "from is the same, which is no difference"),
+        ("kind: extra, from: 5, to: 6", "a pair of values is about two that are both there"),
         ("from: [1], to: 2", "write a value such as EUR, 5, null"),
         ('from: "a\\nb", to: 2', "write them as JSON does"),
         ("abs: 1e", "write a number such as 0.01"),
@@ -88,3 +91,7 @@ def test_a_ratio_may_have_an_exponent() -> None:
     gate = loaded.settings.routes[0].gate
     assert gate is not None
     assert gate.max_latency_ratio == 1.2
+
+
+def test_typed_numbers_may_be_a_pair() -> None:
+    assert problems(route("compare: {numbers: typed, accept: [{path: $.a, from: 5, to: 5.0}]}")) == []

@@ -1,4 +1,4 @@
-"""What an operator can do on a page: turn the kill switch, and say what is known of a difference.
+"""What an operator can do on a page: turn the kill switch, resume shadows, and say what is known of a difference.
 
 All of it is audited.
 """
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from strangler.control.dashboard.evidence import EvidenceState
 from strangler.control.dashboard.pages import Control
+from strangler.control.shadow.api import resume_problem
 from strangler.control.shadow.evidence import set_state
 from strangler.control.shadow.reviews import ReviewError, accept_rule, write_rule
 from strangler.control.store import StoreError
@@ -36,6 +37,15 @@ async def turn(state: Control, on: bool, reason: str, who: str) -> None:
     except OSError as error:
         raise ActionError(507, f"The state folder cannot be written: {error.strerror}.") from error
     await state.audit(who, "kill-switch", "", reason[:_MAX_TEXT], "on" if on else "off")
+
+
+async def resume(state: Control, route: str, why: str, who: str) -> None:
+    """Start the shadows of a route again that have stopped by themselves."""
+    refused = resume_problem(state.settings, route)
+    if refused is not None:
+        raise ActionError(404, f"Nothing was changed: {refused}.")
+    if not await state.resume_shadows(route, who, why[:_MAX_TEXT]):
+        raise ActionError(409, f"Nothing was changed: shadowing of route '{route}' is not stopped.")
 
 
 async def review(state: Control, evidence: EvidenceState, name: str, said: Mapping[str, str], who: str) -> None:

@@ -3,19 +3,21 @@
 import time
 from collections.abc import Callable
 from sqlite3 import Connection
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from aiohttp import web
 
+from strangler.config.scalars import did_you_mean
 from strangler.control.answers import json_answer, problem, read_body
 from strangler.control.shadow import questions, reading
 from strangler.control.shadow.evidence import STATES, set_state, write_audit
-from strangler.control.shadow.reading import Filters, NoEvidenceError
+from strangler.control.shadow.reading import Filters, NoEvidenceError, UnknownReleaseError
 from strangler.control.store import Store, StoreError
 from strangler.core.compare import Severity
 from strangler.core.settings import Settings
 
+_MAX_TEXT = 400
 _T = TypeVar("_T")
 
 
@@ -26,6 +28,7 @@ class Control(Protocol):
     def settings(self) -> Settings: ...
     @property
     def store(self) -> Store: ...
+    async def resume_shadows(self, route: str, who: str, why: str) -> bool: ...
 
 
 class ShadowApi:
@@ -43,29 +46,32 @@ class ShadowApi:
             web.get("/api/routes/{route}/proposal", self.proposal),
             web.get("/api/report", self.report),
             web.post("/api/audit", self.audit),
+            web.post("/api/shadows/{route}/resume", self.resume),
         ]
 
     async def inbox(self, request: web.Request) -> web.Response:
-        """`?route=orders&severity=breaking&state=new&since=1790000000`"""
+        """`?route=orders&severity=breaking&state=new&since=1790000000&release=v1`"""
         filters = _filters(request)
         if isinstance(filters, str):
             return problem(400, filters)
         return await self._read(request, lambda one, settings: questions.inbox(one, settings, filters, _today()))
 
     async def detail(self, request: web.Request) -> web.Response:
-        name = request.match_info["id"]
-        return await self._read(request, lambda one, settings: questions.detail(one, settings, name, _today()))
+        name, release = request.match_info["id"], request.query.get("release")
+        return await self._read(request, lambda one, settings: questions.detail(one, settings, name, _today(), release))
 
     async def ready(self, request: web.Request) -> web.Response:
-        name = request.match_info["route"]
-        return await self._read(request, lambda one, settings: questions.ready(one, settings, name, _today()))
+        """`?release=v1.4.2`: of that release; else of the current one."""
+        name, release = request.match_info["route"], request.query.get("release")
+        return await self._read(request, lambda one, settings: questions.ready(one, settings, name, _today(), release))
 
     async def proposal(self, request: web.Request) -> web.Response:
         name = request.match_info["route"]
         return await self._read(request, lambda one, _: {"patch": reading.proposal(one, name)})
 
     async def report(self, request: web.Request) -> web.Response:
-        return await self._read(request, lambda one, settings: questions.report(one, settings, _today()))
+        release = request.query.get("release")
+        return await self._read(request, lambda one, settings: questions.report(one, settings, _today(), release))
 
     async def review(self, request: web.Request) -> web.Response:
         """`{"state": "known", "owner": "ana"}`"""
@@ -93,11 +99,26 @@ class ShadowApi:
 
         return await self._write(request, work, "")
 
+    async def resume(self, request: web.Request) -> web.Response:
+        """`{"who": "ana", "why": "it confirms dry runs now"}`: start shadows again that have stopped by themselves."""
+        said = await read_body(request, _Resume)
+        if isinstance(said, web.Response):
+            return said
+        state, name = self._of(request), request.match_info["route"]
+        refused = resume_problem(state.settings, name)
+        if refused is not None:
+            return problem(404, refused)
+        if not await state.resume_shadows(name, said.who, said.why):
+            return problem(409, f"shadowing of route '{name}' is not stopped: there is nothing to resume")
+        return json_answer({"done": True})
+
     async def _read(self, request: web.Request, ask: Callable[[Connection, Settings], Any]) -> web.Response:
         state = self._of(request)
         settings = state.settings
         try:
             found = await reading.ask(state.store, lambda connection: ask(connection, settings))
+        except UnknownReleaseError as error:
+            return problem(400, str(error))
         except NoEvidenceError as error:
             return problem(503, str(error))
         return problem(404, "there is none of that name") if found is None else json_answer(found)
@@ -108,6 +129,22 @@ class ShadowApi:
         except StoreError as error:
             return problem(507, f"the store cannot be written: {error}")
         return json_answer({"done": True}) if is_done else problem(404, missing)
+
+
+class _Resume(msgspec.Struct, forbid_unknown_fields=True):
+    who: Annotated[str, msgspec.Meta(min_length=1, max_length=_MAX_TEXT)]
+    why: Annotated[str, msgspec.Meta(max_length=_MAX_TEXT)] = ""
+
+
+def resume_problem(settings: Settings, name: str) -> str | None:
+    """Return why the shadows of a route of that name cannot be resumed, with the way out; None if they may be."""
+    route = next((one for one in settings.routes if one.name == name), None)
+    if route is None:
+        known = [one.name for one in settings.routes]
+        return f"there is no route '{name}'; {did_you_mean(name, known) or 'see `strangler status`'}"
+    if route.shadow is None or not route.shadow.percent:
+        return f"route '{name}' has no shadows: routes.yaml gives it none"
+    return None
 
 
 class _Review(msgspec.Struct, forbid_unknown_fields=True):
@@ -134,7 +171,8 @@ def _filters(request: web.Request) -> Filters | str:
     if state is not None and state not in STATES:
         return f"state is one of {', '.join(STATES)}"
     try:
-        return Filters(query.get("route"), severity, state, None if since is None else float(since))
+        last = None if since is None else float(since)
+        return Filters(query.get("route"), severity, state, last, query.get("release"))
     except ValueError:
         return "since is a Unix time in seconds"
 

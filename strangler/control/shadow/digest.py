@@ -1,6 +1,6 @@
 """From a comparison to what may be kept of it. Everything that leaves here is redacted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,6 +23,7 @@ from strangler.core.compare import (
 )
 from strangler.core.compare.redact import Shown, printable
 from strangler.core.compare.shapes import shape_of
+from strangler.core.compare.templates import Template
 from strangler.wire.messages import Captured
 
 _MAX_ID = 200
@@ -43,9 +44,9 @@ class Pair:
     candidate_bytes: int | None = None
 
 
-def endpoint_of(captured: Captured, redactor: Redactor) -> str:
-    """`GET /api/orders/{}`"""
-    shape = printable(redactor.text(endpoint_shape(path_of(captured.target))))
+def endpoint_of(captured: Captured, redactor: Redactor, templates: Sequence[Template] = ()) -> str:
+    """`GET /api/orders/{}`. `templates` are those of the route."""
+    shape = printable(redactor.text(endpoint_shape(path_of(captured.target), templates)))
     return f"{captured.method.decode('ascii', 'replace')} {shape}"
 
 
@@ -56,17 +57,20 @@ def digest(
     latency: tuple[float, float] | None,
     redactor: Redactor,
     index: IndexState,
+    release: str = "",
+    templates: Sequence[Template] = (),
 ) -> Finding:
     """What is kept. For a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
-    endpoint = endpoint_of(captured, redactor)
+    endpoint = endpoint_of(captured, redactor, templates)
     shown = redactor.differences(comparison.differences)
     seen = tuple(_seen(captured.route, endpoint, difference) for difference in shown)
+    accepted = redactor.differences(comparison.accepted_differences)
     name = ulid(captured.at)
     line = sample = None
     if comparison.outcome is not Outcome.MATCH:
         line = _line(name, pair, comparison, shown, seen, redactor)
-    if seen and index.wants_sample((one.id for one in seen), captured.at):
+    if seen and index.wants_sample((one.id for one in seen), captured.at, release):
         sample = _sample(pair, shown, redactor, line or b"{}")
     return Finding(
         id=name,
@@ -80,6 +84,9 @@ def digest(
         sample=sample,
         latency=latency,
         baseline=None if baseline is None else _noise(baseline, redactor),
+        release=release,
+        accepted=tuple(_seen(captured.route, endpoint, difference) for difference in accepted),
+        is_partial=comparison.is_cut or comparison.omitted > 0,
     )
 
 

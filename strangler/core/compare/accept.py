@@ -20,6 +20,8 @@ class Accept:
     index: int
     pattern: Pattern | None = None
     css: str | None = None
+    place: str | None = None
+    """`css`, or a path into XML, as it is written."""
     header: str | None = None
     status: tuple[int, int] | None = None
     endpoint: str | None = None
@@ -88,6 +90,7 @@ def compile_accept(rules: Iterable[AcceptRule], *, is_typed: bool = False) -> tu
             index=index,
             pattern=parse_pattern(rule.path) if rule.path is not None else None,
             css=rule.css,
+            place=rule.css if rule.css is not None else _xml_path(rule.path),
             header=rule.header.lower() if rule.header is not None else None,
             status=rule.status,
             endpoint=rule.endpoint,
@@ -100,6 +103,10 @@ def compile_accept(rules: Iterable[AcceptRule], *, is_typed: bool = False) -> tu
         )
         for index, rule in enumerate(rules)
     )
+
+
+def _xml_path(path: str | None) -> str | None:
+    return path if path is not None and path.startswith("/") else None
 
 
 def _values(rule: AcceptRule, is_typed: bool) -> tuple[Node, Node] | None:

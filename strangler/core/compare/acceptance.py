@@ -47,7 +47,7 @@ def acceptance(
         return _strongest(rule for rule in in_force if rule.header == path)
     if kind is Kind.ORDER and _is_unordered(rules, path):
         return Acceptance.ALL
-    return _strongest(_covering(in_force, path))
+    return _strongest(_covering(in_force, path, kind))
 
 
 def _status_acceptance(rules: Iterable[Accept], legacy: object, candidate: object) -> Acceptance:
@@ -64,10 +64,10 @@ def _strongest(covering: Iterable[Accept]) -> Acceptance:
     return Acceptance.SOME if rules else Acceptance.NONE
 
 
-def _covering(rules: Iterable[Accept], path: str) -> list[Accept]:
+def _covering(rules: Iterable[Accept], path: str, kind: Kind) -> list[Accept]:
     steps = path_steps(path)
     if steps is None:
-        return [rule for rule in rules if rule.css is not None and covers_place(rule.css, path)]
+        return [rule for rule in rules if rule.place is not None and covers_place(rule.place, path, kind)]
     return [rule for rule in rules if rule.pattern is not None and rule.pattern.reach(steps) is not None]
 
 

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from strangler.core.compare.align import Alignment, Gap, align, common_length
 from strangler.core.compare.forms import parse_form
 from strangler.core.compare.found import FoundState
+from strangler.core.compare.ids import DigestState
 from strangler.core.compare.markup import compare_markup
 from strangler.core.compare.media import Body, MediaType, body_of, parse_media_type, text_of
 from strangler.core.compare.multipart import MAX_NESTED, Part, split_parts
 from strangler.core.compare.paths import PathState, root_path
 from strangler.core.compare.rules import CompareRules
 from strangler.core.compare.text import compare_text, normal_lines
-from strangler.core.compare.tree import Json, ParseFailure, parse_json, parse_ndjson, write_json
+from strangler.core.compare.tree import Json, ParseFailure, parse_json, parse_ndjson
 from strangler.core.compare.trees import compare_trees
 from strangler.core.compare.values import Answer, Kind, Node, Opaque, Reason, Value
 
 _JSON_FAMILY = (Body.JSON, Body.NDJSON)
-_JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*[\[{]")
+_JSON_START = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[ \t\r\n\0]*[\[{]")
 _SHOWN_PARTS = 5
 
 
@@ -122,6 +123,7 @@ class _Comparing:
                 if reason is not None:
                     return reason
             if self.found.is_full:
+                self.found.is_cut = True
                 break
         return None
 
@@ -129,7 +131,9 @@ class _Comparing:
         self, legacy: list[Part], candidate: list[Part], at: PathState, below: PathState, depth: int
     ) -> Reason | None:
         """Parts by position, aligned as the elements of an array are. `below`: the path of each of them."""
-        alignment = _aligned(list(map(_identity, legacy)), list(map(_identity, candidate)))
+        is_typed = self.rules.is_typed
+        identities = ([_identity(part, is_typed) for part in parts] for parts in (legacy, candidate))
+        alignment = _aligned(*identities)
         if alignment.is_reordered:
             self.found.body(at, Kind.ORDER, _field_shown(legacy), _field_shown(candidate))
         if len(legacy) != len(candidate):
@@ -196,12 +200,14 @@ def _aligned(legacy: list[Hashable], candidate: list[Hashable]) -> Alignment:
     return Alignment(turned.is_reordered, [], [Gap(gap.right, gap.left) for gap in turned.gaps])
 
 
-def _identity(part: Part) -> Hashable:
+def _identity(part: Part, is_typed: bool) -> Hashable:
     """Equal for parts that say the same: JSON by its value, text by its lines, and what else there is by its bytes."""
     content = _content_of_part(part)
-    parsed = parse_content(content)
-    if isinstance(parsed, Json):
-        return part.facts, write_json(parsed.tree, sort_keys=True)
+    if content.kind in _JSON_FAMILY or content.looks_like_json:
+        kind = content.kind if content.kind in _JSON_FAMILY else Body.JSON
+        parsed = _parsed(content, kind, is_typed)
+        if isinstance(parsed, Json):
+            return part.facts, DigestState().of(parsed.tree)
     text = content.text if content.kind is Body.TEXT else None
     return part.facts, part.data if text is None else normal_lines(text)
 

@@ -109,7 +109,7 @@ def _decoded(answer: Answer) -> bytes | Reason:
 
 
 def second_look(first: Comparison, second: Comparison) -> Comparison:
-    """What counts of a mismatch after both arms were asked anew: what both looks share, by in, path and kind.
+    """Return what counts of a mismatch after another look: what both looks share, by in, path and kind.
 
     Nothing shared: it was a lag. If the second look could not be had (an arm failed, or was too slow), its reason
     stands: the first look alone is no evidence.

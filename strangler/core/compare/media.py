@@ -132,9 +132,12 @@ def text_of(body: bytes, media: MediaType | None, kind: Body) -> str | None:
     """The body's text without BOM; None if its charset is unknown to us, or its bytes are not in it.
 
     A BOM wins over the charset parameter (as in the WHATWG Encoding standard), that over what the document declares,
-    that over UTF-8.
+    that over UTF-8. JSON has no charset parameter (RFC 8259 section 11): one that names none is not looked at.
     """
-    charset = _charset_by_bom(body) or (media.charset if media else None) or _declared(body, kind)
+    named = media.charset if media else None
+    if named is not None and kind in (Body.JSON, Body.NDJSON) and not is_charset(named):
+        named = None
+    charset = _charset_by_bom(body) or named or _declared(body, kind)
     try:
         codec = codecs.lookup(charset or "utf-8").name
         if codec not in _CODECS:

@@ -130,8 +130,8 @@ class ColumnChange:
 def column_changes(legacy: list[Node], candidate: list[Node]) -> list[ColumnChange]:
     """What differs between all elements of one side and all of the other, whichever belong together.
 
-    A field that all have on one side and none on the other; types of its values that are never the same; one value here
-    and one other value there. Fields of objects within are looked at, too.
+    A field that none of one side has; types of its values that are never the same; one value here and another there.
+    Fields of objects within are looked at, too.
     """
     changes: list[ColumnChange] = []
     stack: list[tuple[tuple[str, ...], list[Node], list[Node]]] = [((), legacy, candidate)]
@@ -143,7 +143,7 @@ def column_changes(legacy: list[Node], candidate: list[Node]) -> list[ColumnChan
         for name in sorted(_all_names(left) | _all_names(right))[:_MAX_COLUMNS]:
             looked_at += 1
             columns = _present(left, name), _present(right, name)
-            change = _change((*steps, name), *columns, len(left), len(right))
+            change = _change((*steps, name), *columns)
             if change is not None:
                 changes.append(change)
             elif columns[0] and columns[1]:
@@ -162,18 +162,15 @@ def _present(elements: list[Node], name: str) -> list[Node]:
     return [element[name] for element in elements if name in element]  # type: ignore[call-overload,index,operator]
 
 
-def _change(
-    steps: tuple[str, ...], left: list[Node], right: list[Node], of_left: int, of_right: int
-) -> ColumnChange | None:
-    if not right and len(left) == of_left:
+def _change(steps: tuple[str, ...], left: list[Node], right: list[Node]) -> ColumnChange | None:
+    if not right:
         return ColumnChange(steps, Kind.MISSING, left[0], None)
-    if not left and len(right) == of_right:
+    if not left:
         return ColumnChange(steps, Kind.EXTRA, None, right[0])
-    if not left or not right:
-        return None
     if {type(value) for value in left}.isdisjoint({type(value) for value in right}):
         return ColumnChange(steps, Kind.TYPE, left[0], right[0])
-    if type(left[0]) in (dict, list) or left[0] == right[0] or len(left) < MIN_SORTED:
+    is_scalar = all(type(value) is not dict and type(value) is not list for value in (left[0], right[0]))
+    if not is_scalar or left[0] == right[0] or min(len(left), len(right)) < MIN_SORTED:
         return None
     is_constant = all(value == left[0] for value in left) and all(value == right[0] for value in right)
     return ColumnChange(steps, Kind.VALUE, left[0], right[0]) if is_constant else None

@@ -279,6 +279,14 @@ def test_json_is_json_whatever_it_is_called(media: str | None) -> None:
         assert found(compared(legacy, candidate)) == {body("$[*].a", "value", "value")}
 
 
+BY_MARK = ['{"a":1}'.encode(name) for name in ("utf-8-sig", "utf-16", "utf-32")]
+
+
+@pytest.mark.parametrize("data", BY_MARK, ids=["UTF-8", "UTF-16", "UTF-32"])
+def test_json_under_another_name_is_known_behind_a_byte_order_mark(data: bytes) -> None:
+    assert compared(answer(data, "text/plain"), answer(b'{"a": 1}')).outcome is Outcome.MATCH
+
+
 @pytest.mark.parametrize("media", OTHER_NAMES)
 def test_the_same_bytes_are_the_same_body_whatever_they_are_called(media: str | None) -> None:
     rules = settings(headers=("content-type",))
@@ -286,6 +294,13 @@ def test_the_same_bytes_are_the_same_body_whatever_they_are_called(media: str | 
         assert compared(answer(data), answer(data, media)).outcome is Outcome.MATCH
         told = {(d.in_, d.path) for d in compared(answer(data), answer(data, media), rules).differences}
         assert told == {("header", "content-type")}
+
+
+@pytest.mark.parametrize("charset", ["utf8mb4", "binary", "x-unknown", ""])
+def test_json_whose_charset_is_none_is_json(charset: str) -> None:
+    named = answer('{"a":"é"}'.encode(), f"application/json; charset={charset}")
+    assert compared(named, answer('{"a": "é"}'.encode())).outcome is Outcome.MATCH
+    assert found(compared(named, answer(b'{"a": "e"}'))) == {body("$.a", "value", "value")}
 
 
 ONE_SIDE: dict[str, tuple[bytes, str | None, bytes, str | None]] = {

@@ -1,6 +1,7 @@
 """Multipart bodies are compared part by part."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -211,6 +212,26 @@ def test_a_boundary_that_is_longer_does_not_end_a_part() -> None:
     parts = split_parts(b"--b\r\n\r\n--bc\r\nx--b\r\n--b--", parse_media_type(TYPE.encode()))
     assert parts is not None
     assert [one.data for one in parts] == [b"--bc\r\nx--b"]
+
+
+def test_numbers_in_parts_may_be_typed() -> None:
+    typed = replace(settings(), numbers="typed")
+    pair = multipart(field("a", "[5]", "application/json")), multipart(field("a", "[5.0]", "application/json"))
+    assert compared(*pair).outcome is Outcome.MATCH
+    assert found(compared(*pair, typed)) == {body("$.a[*]", "type", "breaking")}
+
+
+def test_json_in_parts_that_do_not_say_so_is_aligned_by_its_value() -> None:
+    legacy, candidate = mixed(part('{"a": 1}'), part('{"b": 2}')), mixed(part('{"b":2}'), part('{"a":1}'))
+    assert found(compared(legacy, candidate)) == {body("$", "order", "risky")}
+
+
+def test_parts_with_what_is_no_number_and_with_its_name_differ() -> None:
+    pair = (
+        mixed(part("[NaN]", content_type="application/json")),
+        mixed(part('["NaN"]', content_type="application/json")),
+    )
+    assert found(compared(*pair)) == {body("$[*][*]", "type", "breaking")}
 
 
 def test_a_rule_reaches_into_parts() -> None:
