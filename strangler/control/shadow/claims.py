@@ -10,17 +10,21 @@ from sqlite3 import Connection
 
 from strangler.core.claims import pairs_to_prove
 
+FOLDED = "…"
+"""What a difference or an endpoint is called that stands for all beyond a bound."""
 _HOUR_S = 3600
+_LAST = "\U0010ffff"
 
 
 def open_claims(connection: Connection, signature: str, now: float) -> None:
     """Begin the claims of a signature that is marked as fixed now: one for each release and endpoint that showed it."""
     close_claims(connection, [signature])
-    row = connection.execute("SELECT route, endpoint FROM signatures WHERE id = ?", (signature,)).fetchone()
+    row = connection.execute("SELECT route, endpoint, path FROM signatures WHERE id = ?", (signature,)).fetchone()
     if row is None:
         return
-    route, endpoint = row
-    places = _places(connection, route, signature)
+    route, endpoint, path = row
+    stands_for_many = path == FOLDED or endpoint.endswith(f" {FOLDED}")
+    places = _places(connection, route, signature, None if stands_for_many else endpoint)
     for release, seen in connection.execute(
         "SELECT release, count FROM sightings WHERE signature = ? AND state = ''", (signature,)
     ).fetchall():
@@ -49,15 +53,23 @@ def open_earlier_claims(connection: Connection) -> None:
     )
 
 
-def _places(connection: Connection, route: str, signature: str) -> dict[str, dict[str, int]]:
-    """By release and endpoint: pairs that have the signature. One that stands for many differences has many."""
+def _places(connection: Connection, route: str, signature: str, endpoint: str | None) -> dict[str, dict[str, int]]:
+    """By release and endpoint: pairs that have the signature. One that stands for many differences has many.
+
+    `endpoint` is the only one that can have it, or None: then all pairs of the route are looked through.
+    """
     found: dict[str, dict[str, int]] = {}
-    for release, endpoint, count in connection.execute(
-        """SELECT p.release, p.endpoint, sum(p.count) FROM pairs p JOIN member_sets m ON m.id = p.members
-        WHERE p.route = ?1 AND (instr(m.ids, ?2) OR instr(m.accepted, ?2)) GROUP BY 1, 2""",
-        (route, signature),
-    ):
-        found.setdefault(release, {})[endpoint] = count
+    releases = connection.execute(
+        "SELECT release FROM sightings WHERE route = ? AND signature = ? AND state = ''", (route, signature)
+    ).fetchall()
+    for (release,) in releases:
+        rows = connection.execute(
+            """SELECT p.endpoint, sum(p.count) FROM pairs p JOIN member_sets m ON m.id = p.members
+            WHERE p.route = ?1 AND p.release = ?2 AND p.endpoint >= ?4 AND p.endpoint <= ?5
+            AND (instr(m.ids, ?3) OR instr(m.accepted, ?3)) GROUP BY 1""",
+            (route, release, signature, endpoint or "", endpoint or _LAST),
+        )
+        found[release] = dict(rows.fetchall())
     return found
 
 

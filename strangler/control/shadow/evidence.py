@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from strangler.control.shadow.claims import ClaimCounts, close_claims, open_claims
+from strangler.control.shadow.claims import FOLDED, ClaimCounts, close_claims, open_claims
 from strangler.control.shadow.schema import SCHEMA as SCHEMA  # where others look for it
 from strangler.core.compare import Outcome, Where
 
@@ -30,7 +30,6 @@ _MAX_SIGNATURES = 2000
 """Of one route; what is found beyond is counted under one name for each severity."""
 _MAX_SETS = 5000
 _MAX_ENDPOINTS = 1000
-_MORE = "…"
 _PART_BYTES = 500
 """Of a finding, and of each difference in it, beside its texts."""
 _MAX_NOISE = 2000
@@ -167,7 +166,7 @@ class IndexState:
         """Return the finding as it is counted."""
         route, endpoint = finding.route, finding.endpoint
         if not _is_among(self._endpoints.setdefault(route, set()), endpoint, _MAX_ENDPOINTS):
-            endpoint = f"{endpoint.partition(' ')[0]} {_MORE}"
+            endpoint = f"{endpoint.partition(' ')[0]} {FOLDED}"
         differences, accepted = self._known(route, finding.differences), self._known(route, finding.accepted)
         accepted = {name: seen for name, seen in accepted.items() if name not in differences}
         if finding.is_partial and differences:  # what was not told is never accepted
@@ -207,8 +206,8 @@ def _is_among(known: set[str], one: str, most: int) -> bool:
 
 
 def _folded(route: str, seen: Seen) -> Seen:
-    name = blake2b(f"{route}\0{seen.severity}\0{_MORE}".encode(), digest_size=8).hexdigest()
-    return Seen(name, seen.place, _MORE, seen.kind, seen.severity, seen.legacy, seen.candidate)
+    name = blake2b(f"{route}\0{seen.severity}\0{FOLDED}".encode(), digest_size=8).hexdigest()
+    return Seen(name, seen.place, FOLDED, seen.kind, seen.severity, seen.legacy, seen.candidate)
 
 
 def set_id(signatures: Iterable[str], accepted: Iterable[str] = ()) -> str:

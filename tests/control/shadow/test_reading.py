@@ -350,9 +350,10 @@ class TestClaims:
         assert self.claims(connection) == [("GET /api/orders/{}", 299, 0)]
 
     def test_several_are_told_each(self, connection: sqlite3.Connection) -> None:
-        store(connection, mismatch(PRICE, TAGS), mismatch(TAGS, endpoint="GET /b"))
-        self.mark(connection)
-        self.mark(connection, TAGS.id)
+        other = seen("f" * 16, "$.x")
+        store(connection, mismatch(PRICE, TAGS), mismatch(other, endpoint="GET /b"))
+        for name in (PRICE.id, TAGS.id, other.id):
+            self.mark(connection, name)
         found = ready(connection)
         assert found["set_aside"] == 2
         assert sorted(self.claims(connection)) == [
