@@ -18,8 +18,8 @@ Told = set[tuple[str | None, str]]
 
 
 def documents(legacy: str | bytes, candidate: str | bytes, *rules: AcceptRule, media: str = XML) -> Comparison:
-    sides = (side.encode() if isinstance(side, str) else side for side in (legacy, candidate))
-    return compared(*(answer(side, media) for side in sides), rules_of(*rules))
+    left, right = (answer(side.encode() if isinstance(side, str) else side, media) for side in (legacy, candidate))
+    return compared(left, right, rules_of(*rules))
 
 
 def told(comparison: Comparison) -> Told:
@@ -146,7 +146,7 @@ def test_a_rule_accepts_what_its_path_names(rule: AcceptRule, changes: list[tupl
     for old, new in changes:
         document = document.replace(old, new)
     comparison = documents(FEED, document, rule)
-    assert (comparison.outcome, comparison.rules_used) == (Outcome.ACCEPTED, {0})
+    assert (comparison.outcome, comparison.rules_used) == (Outcome.ACCEPTED, frozenset([0]))
 
 
 NOT_ACCEPTED = {
