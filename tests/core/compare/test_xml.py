@@ -206,6 +206,34 @@ def test_what_parses_on_neither_side_is_compared_as_bytes(broken: str) -> None:
     assert documents(broken, broken).outcome is Outcome.MATCH
 
 
+CALLED = {
+    "XML and HTML": ("text/xml", "<r><a>1</a></r>", "text/html", "<r><a>2</a></r>", {("/r/a", "value")}),
+    "XHTML and HTML": (
+        "application/xhtml+xml", "<html><body><p>x</p></body></html>",
+        "text/html", "<html><body><p>y</p></body></html>",
+        {("/html/body/p", "value")},
+    ),
+    "XML and an error page": ("text/xml", "<r/>", "text/html", "<p>Error<br>", {("$", "type")}),
+    "XML and a text": ("text/xml", "<r/>", "text/plain", "Error", {("$", "type")}),
+    "XML and nothing": ("text/xml", "<r/>", "text/xml", "", {("$", "type")}),
+    "XML and bytes": ("text/xml", "<r/>", "image/png", "<r/> ", {("$", "type")}),
+    "XML and JSON": ("text/xml", "<r/>", "application/json", "{}", {("$", "type")}),
+    "HTML and a text": ("text/html", "<p>x</p>", "text/plain", "Error", {("$", "type")}),
+    "HTML and HTML called a text": ("text/html", "<p>x</p>", "text/plain", "<p>y</p>", {("p", "value")}),
+    "a text called HTML and a text": ("text/html", "pong", "text/plain", "ping", {("$", "value")}),
+    "the same bytes": ("text/xml", "<r/>", "text/plain", "<r/>", set()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("media", "legacy", "other", "candidate", "expected"), CALLED.values(), ids=CALLED)
+def test_what_is_called_otherwise_is_compared_as_what_it_is(
+    media: str, legacy: str, other: str, candidate: str, expected: Told
+) -> None:
+    sides = answer(legacy.encode(), media), answer(candidate.encode(), other)
+    assert told(compared(*sides)) == expected
+    assert told(compared(*sides[::-1])) == expected
+
+
 def kept(comparison: Comparison) -> list[dict[str, Any]]:
     redactor = Redactor.of(b"key", ["$..email"])
     return [redactor.difference(difference).as_json() for difference in comparison.differences]
