@@ -12,6 +12,7 @@ from urllib.parse import unquote_plus
 
 from strangler.core.compare.jsonpath import Pattern, parse_pattern, write_path
 from strangler.core.compare.numbers import plain_value
+from strangler.core.compare.places import redacted_place
 from strangler.core.compare.secrets import card_spans, is_secret_name, secret_spans
 from strangler.core.compare.tree import write_json, write_start
 from strangler.core.compare.values import Difference, Excerpt, Kind, Node, Opaque, Severity, Step, Steps, Value, Where
@@ -179,7 +180,7 @@ class Redactor:
         steps = tuple(None if step is None else self._label(step) for step in difference.steps[:reach])
         path = difference.path
         if difference.in_ is Where.BODY:
-            path = write_path(steps) if (path or "$").startswith("$") else self._label(path or "")
+            path = write_path(steps) if (path or "$").startswith("$") else redacted_place(path or "", self.text)
         sides = (
             self._side(value, difference, reach is not None) for value in (difference.legacy, difference.candidate)
         )

@@ -167,6 +167,7 @@ OTHER: dict[str, tuple[str, str, Told]] = {
     ),
     "an svg": ("<svg><path d=M1 /></svg>", "<svg><path d=M2 /></svg>", {("svg > path::attr(d)", "value")}),
     "plain text": ("pong", "ping", {("body", "value")}),
+    "hidden until found": ("<p hidden>x", "<p hidden=until-found>x", {("p::attr(hidden)", "value")}),
     "nothing": ("<p>x", " ", {("p", "missing")}),
 }
 
@@ -319,10 +320,11 @@ def test_values_are_texts_and_long_ones_are_shown_around_their_first_change() ->
 
 
 def test_what_a_field_with_a_secret_name_holds_is_not_kept() -> None:
-    page = "<form><input type=hidden name=api_key value={}><div id=password-hint><b>{}</b></div></form>"
-    differences = pages(page.format("S3C_1", "S3C_2"), page.format("S3C_3", "S3C_4")).differences
+    page = "<form><input name=api_key value={}><div id=password-hint><b>{}</b></div><p id=token title={}></form>"
+    differences = pages(page.format("S3C_1", "S3C_2", "S3C_3"), page.format("S3C_4", "S3C_5", "S3C_6")).differences
     kept = [Redactor.of(b"key", []).difference(difference).as_json() for difference in differences]
-    assert {row["path"] for row in kept} == {'form > input[name="api_key"]::attr(value)', "#password-hint > b"}
+    places = {'form > input[name="api_key"]::attr(value)', "#password-hint > b", "#token::attr(title)"}
+    assert {row["path"] for row in kept} == places
     assert "S3C_" not in str(kept)
 
 
