@@ -424,7 +424,9 @@ def test_swapping_the_sides_mirrors_the_differences(one: str, other: str) -> Non
 @settings(deadline=None, max_examples=200)
 @given(TREES, TREES)
 def test_every_place_is_a_selector_and_its_rule_accepts_it(one: str, other: str) -> None:
-    comparison = pages(one, other)
-    rules = [accept(css=difference.path) for difference in comparison.differences]
-    if rules:
-        assert pages(one, other, *rules).outcome is Outcome.ACCEPTED
+    """What is accepted says no longer which elements belong together, so that there may be another difference then."""
+    comparison, rules = pages(one, other), list[AcceptRule]()
+    for _ in range(4):
+        rules += [accept(css=difference.path) for difference in comparison.differences]
+        comparison = pages(one, other, *rules)
+    assert comparison.outcome is (Outcome.ACCEPTED if rules else Outcome.MATCH)
