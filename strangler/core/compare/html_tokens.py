@@ -49,6 +49,8 @@ _NO_TOKEN_NAME = re.compile(r"(?:param|header|name|field)s?[\"'\]]?\s*[:=]\s*\Z"
 _QUERY = re.compile(rf"([?&;](?:{_NAMES}|_token|form_key)=)[^&;#\"'\s]+", re.IGNORECASE)
 _URLS = frozenset(["href", "src", "action", "formaction", "data-url", "data-href", "data-action", "content"])
 _LONGEST_NAME = 200
+_MADE = re.compile(r"\d|[a-z][A-Z]|[A-Z][a-z].*[A-Z]|.{20}", re.DOTALL)
+"""A value that is no word: one could stand in the page by itself."""
 _HOLDERS = frozenset(["input", "meta"])
 _HINTS = ("csrf", "xsrf", "nonce", "authenticity", "verification", "_token=", "form_key=")
 """One of these is in every name of a token in scripts, URLs and `data-` attributes."""
@@ -98,7 +100,7 @@ class TokenState:
         if not value.strip():
             return
         attributes[key] = MARK
-        if len(value) >= MIN_REPEATED and len(self._values) < MAX_TOKENS:
+        if len(value) >= MIN_REPEATED and _MADE.search(value) and len(self._values) < MAX_TOKENS:
             self._values.add(value)
 
     def replace_elsewhere(self, elements: Iterable[Element]) -> None:
