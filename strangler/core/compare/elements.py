@@ -89,9 +89,8 @@ class ElementIds:
 
 
 def _attributes_key(attributes: dict[str, str]) -> frozenset[tuple[str, tuple[str, ...] | str]]:
-    for name in SETS:
-        if " " in attributes.get(name, ""):
-            return frozenset([(name, attribute_key(name, value)) for name, value in attributes.items()])
+    if " " in attributes.get("class", "") or "rel" in attributes:
+        return frozenset([(name, attribute_key(name, value)) for name, value in attributes.items()])
     return frozenset(attributes.items())
 
 

@@ -217,7 +217,7 @@ def test_a_token_of_either_side_is_no_difference_but_a_lost_one_is(page: str) ->
 def test_a_token_in_base64_is_known_again_in_a_url() -> None:
     page = "<input type=hidden name=csrf value='{}'><a href='/x?t={}'>x</a>"
     assert pages(
-        page.format("ab+/cd==ef", "ab%2B%2Fcd%3D%3Def"), page.format("zz+/yy==xx", "zz%2B%2Fyy%3D%3Dxx")
+        page.format("ab+/c1==ef", "ab%2B%2Fc1%3D%3Def"), page.format("zz+/y2==xx", "zz%2B%2Fy2%3D%3Dxx")
     ).outcome is (Outcome.MATCH)
 
 
@@ -234,6 +234,11 @@ NO_TOKENS = {
 @pytest.mark.parametrize(("page", "place"), NO_TOKENS.values(), ids=NO_TOKENS)
 def test_other_values_differ(page: str, place: str) -> None:
     assert told(pages(page.format("aZ3kQ9wXy7Lm2Pq8"), page.format("bT5nR1vUc4Jh6Sd0"))) == {(place, "value")}
+
+
+def test_a_word_in_a_token_field_is_not_looked_for_elsewhere() -> None:
+    page = "<input type=hidden name=form_token value={0}><h1>{0}</h1>"
+    assert told(pages(page.format("checkout"), page.format("register"))) == {("h1", "value")}
 
 
 def test_a_token_does_not_hide_what_else_changed_in_a_script() -> None:
@@ -424,7 +429,9 @@ def test_swapping_the_sides_mirrors_the_differences(one: str, other: str) -> Non
 @settings(deadline=None, max_examples=200)
 @given(TREES, TREES)
 def test_every_place_is_a_selector_and_its_rule_accepts_it(one: str, other: str) -> None:
-    comparison = pages(one, other)
-    rules = [accept(css=difference.path) for difference in comparison.differences]
-    if rules:
-        assert pages(one, other, *rules).outcome is Outcome.ACCEPTED
+    """What is accepted says no longer which elements belong together, so that there may be another difference then."""
+    comparison, rules = pages(one, other), list[AcceptRule]()
+    for _ in range(4):
+        rules += [accept(css=difference.path) for difference in comparison.differences]
+        comparison = pages(one, other, *rules)
+    assert comparison.outcome is (Outcome.ACCEPTED if rules else Outcome.MATCH)
