@@ -22,6 +22,7 @@ _COMMANDS = {
     "diffs": "diffs",
     "ready": "ready",
     "report": "report",
+    "audit": "audit",
     "schema": "schema",
     "demo": "demo",
 }

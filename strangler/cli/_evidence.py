@@ -3,34 +3,27 @@
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import click
+import msgspec
 
 from strangler.cli._admin import Admin, find_admin
 from strangler.cli._config import settings_of
 from strangler.control.folder import read_running
-from strangler.control.shadow import questions, reading
-from strangler.control.shadow.evidence import SCHEMA, set_state, write_audit
+from strangler.control.shadow import audits, questions, reading
+from strangler.control.shadow.audits import AuditFilters
+from strangler.control.shadow.evidence import SCHEMA, write_audit
 from strangler.control.shadow.reading import Filters, NoEvidenceError
-from strangler.core.settings import Settings
+from strangler.control.shadow.reviews import Marked, Review, mark
+from strangler.core.settings import GateSettings, Settings, with_gate
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What a reviewer says of a signature."""
-
-    state: str
-    owner: str | None = None
-    why: str | None = None
-    until: str | None = None
 
 
 class Evidence(Protocol):
@@ -41,13 +34,18 @@ class Evidence(Protocol):
     def ready(self, route: str) -> dict[str, Any] | None: ...
     def proposal(self, route: str) -> str | None: ...
     def report(self) -> dict[str, Any]: ...
-    def review(self, name: str, review: Review) -> None: ...
+    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None: ...
+    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked: ...
+    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]: ...
     def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None: ...
 
 
-def find_evidence(config: Path, admin_url: str | None) -> Evidence:
-    """The running proxy if there is one, else the store of the state folder that routes.yaml names."""
-    settings = settings_of(config)
+def find_evidence(config: Path, admin_url: str | None, settings: Settings | None = None) -> Evidence:
+    """The running proxy if there is one, else the store of the state folder that routes.yaml names.
+
+    `settings`: of a file that is read already; None: they are those of `config`.
+    """
+    settings = settings or settings_of(config)
     if admin_url is not None:
         return _Live(find_admin(config, admin_url))
     running = read_running(Path(settings.state))
@@ -90,9 +88,18 @@ class _Live:
         found: dict[str, Any] = self.admin.ask("GET", "/api/report")
         return found
 
-    def review(self, name: str, review: Review) -> None:
-        said = {"state": review.state, "owner": review.owner, "why": review.why, "until": review.until}
-        self.admin.ask("POST", f"/api/diffs/{quote(name, safe='')}", said)
+    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
+        query = urlencode({"gate": msgspec.json.encode(gate)})
+        return self._found(f"/api/routes/{quote(route, safe='')}/readiness?{query}")
+
+    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
+        found = self.admin.ask("POST", "/api/diffs", {"ids": list(names), "who": who} | asdict(review))
+        return Marked(tuple(found["changed"]), tuple(found["unchanged"]))
+
+    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]:
+        query = urlencode({name: value for name, value in asdict(filters).items() if value is not None})
+        found: list[dict[str, Any]] = self.admin.ask("GET", f"/api/audit?{query}")["entries"]
+        return found
 
     def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
         said = {"what": what, "route": route, "why": why, "who": who, "detail": detail}
@@ -128,11 +135,20 @@ class _Stored:
     def report(self) -> dict[str, Any]:
         return self._read(lambda one: questions.report(one, self.settings, reading.utc_day()))
 
-    def review(self, name: str, review: Review) -> None:
-        now = time.time()
-        self._write(
-            lambda one: set_state(one, name, review.state, now, owner=review.owner, why=review.why, until=review.until)
-        )
+    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
+        settings = with_gate(self.settings, route, gate)
+        return self._read(lambda one: questions.ready(one, settings, route, reading.utc_day()))
+
+    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
+        marked = self._write(lambda one: mark(one, names, review, who, time.time()))
+        if marked.unknown:
+            raise click.ClickException(f"no difference has the id {marked.unknown[0]}; nothing was changed")
+        return marked
+
+    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]:
+        if not (self.folder / reading.NAME).exists():  # nothing has run here, and so nothing was changed
+            return []
+        return self._read(lambda one: audits.entries(one, filters))
 
     def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
         self._write(lambda one: write_audit(one, time.time(), who, what, route, why, detail))
@@ -144,12 +160,12 @@ class _Stored:
         except NoEvidenceError as error:
             raise click.ClickException(str(error)) from None
 
-    def _write(self, work: Callable[[sqlite3.Connection], object]) -> None:
+    def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """No proxy runs, so nobody else writes."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.folder / reading.NAME, timeout=5.0)) as connection, connection:
                 connection.executescript(SCHEMA)
-                work(connection)
+                return work(connection)
         except (sqlite3.Error, OSError) as error:
             raise click.ClickException(f"{self.folder / reading.NAME} cannot be written: {error}") from None

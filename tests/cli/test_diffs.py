@@ -170,7 +170,8 @@ class TestReview:
         assert result.exit_code == 0
         text = Path("routes.yaml").read_text()
         assert "  - name: orders # the first to move\n" in text
-        assert '- {path: "$.price", kind: type, owner: "ana", until: 2099-01-31, why: "as agreed"}' in text
+        rule = '{path: "$.price", endpoint: "GET /api/orders/{}", kind: type, owner: "ana", until: 2099-01-31'
+        assert f'- {rule}, why: "as agreed"}}' in text
         settings = load(Path("routes.yaml"), {}).settings
         assert settings is not None
         assert settings.routes[0].compare.accept[0].path == "$.price"
@@ -186,12 +187,21 @@ class TestReview:
         assert Path("routes.yaml").read_text() == ROUTES
         assert row(run)["state"] == "new"
 
-    def test_a_status_cannot_be_accepted(self, run: Run) -> None:
+    def test_of_a_status_the_pair_is_accepted(self, run: Run) -> None:
         keep(finding_of(json_answer(LEGACY), json_answer(LEGACY, 404), captured(at=time.time())))
+        (found,) = [one for one in json.loads(run("diffs", "--json").output)["signatures"] if one["in"] == "status"]
+        assert run("diffs", "accept", found["id"], "--why", "agreed").exit_code == 0
+        assert (
+            '- {status: [200, 404], endpoint: "GET /api/orders/{}", why: "agreed"}' in Path("routes.yaml").read_text()
+        )
+
+    def test_a_5xx_cannot_be_accepted(self, run: Run) -> None:
+        keep(finding_of(json_answer(LEGACY), json_answer(LEGACY, 503), captured(at=time.time())))
         (found,) = [one for one in json.loads(run("diffs", "--json").output)["signatures"] if one["in"] == "status"]
         result = run("diffs", "accept", found["id"], "--why", "no")
         assert result.exit_code == 2
-        assert "a status cannot be accepted" in result.output
+        assert "a 5xx is a failure" in result.output
+        assert Path("routes.yaml").read_text() == ROUTES
 
     def test_known_and_fixed_are_said_of_one(self, run: Run) -> None:
         keep(differing())

@@ -313,8 +313,8 @@ class TestActions:
         form = {"mark": await one.mark(), "state": "accepted", "why": "agreed", "owner": "ana", "until": "2099-01-31"}
         assert (await one.post(f"/actions/signatures/{name}", form)).status == 303
         text = one.state.reload.path.read_text()
-        rule = '- {path: "$.price", kind: type, owner: "ana", until: 2099-01-31, why: "agreed"}'
-        assert rule in text
+        rule = '{path: "$.price", endpoint: "GET /api/orders/{}", kind: type, owner: "ana", until: 2099-01-31'
+        assert f'- {rule}, why: "agreed"}}' in text
         assert "# the first to move" in text
 
     @pytest.mark.parametrize(
@@ -337,11 +337,11 @@ class TestActions:
         assert one.state.reload.path.read_text() == ROUTES
         assert ">new</span>" in await one.text(f"/signatures/{name}")
 
-    async def test_a_status_cannot_be_accepted(self, browser: Open) -> None:
+    async def test_a_5xx_cannot_be_accepted(self, browser: Open) -> None:
         one = await browser()
-        await one.keep(finding_of(json_answer({}), json_answer({}, 404), captured(at=time.time())))
+        await one.keep(finding_of(json_answer({}), json_answer({}, 500), captured(at=time.time())))
         name = await one.signature()
-        assert "a status cannot be accepted" in await one.text(f"/signatures/{name}")
+        assert "a 5xx is a failure" in await one.text(f"/signatures/{name}")
         form = {"mark": await one.mark(), "state": "accepted", "why": "x"}
         assert (await one.post(f"/actions/signatures/{name}", form)).status == 409
 
@@ -498,7 +498,7 @@ class TestLive:
         async with one.client.get("/live", params={"of": "/"}) as stream:
             assert stream.content_type == "text/event-stream"
             assert 'id="kill-switch">off<' in await _content(stream)
-            await one.state.turn_kill_switch(True, EVIL)
+            await one.state.turn_kill_switch(True, EVIL, "ana")
             page = await _content(stream)
             while 'id="kill-switch">ON<' not in page:
                 page = await _content(stream)

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from strangler.control.shadow.sides import told_value
+from strangler.core.plain import plain_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,6 +35,7 @@ def environment() -> "Environment":
         "moment": moment,
         "place": place,
         "told": told_value,
+        "plain": plain_line,
     }
     return made
 

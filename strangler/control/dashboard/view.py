@@ -62,6 +62,7 @@ class RouteView:
     compared: int
     match_share: float | None
     stopped: str | None  # why its shadows are
+    passed_by: str | None  # how its percent was raised past its gate
     open_signatures: int
     breaking: int  # of those
 
@@ -121,6 +122,7 @@ def route_views(
     opened = Counter(row["route"] for row in still_open)
     breaking = Counter(row["route"] for row in still_open if row["severity"] == "breaking")
     by_name = {route.name: route for route in state.settings.routes}
+    passed = status["gates"]["passed_by"]
     views = []
     for told in status["routes"]:
         route = by_name[told["name"]]
@@ -147,6 +149,7 @@ def route_views(
                 compared=compared,
                 match_share=share,
                 stopped=told["shadow"]["stopped"] if told["shadow"] else None,
+                passed_by=passed_text(passed[route.name]) if route.name in passed else None,
                 open_signatures=opened[route.name],
                 breaking=breaking[route.name],
             )
@@ -192,6 +195,7 @@ def _alarms(status: Mapping[str, Any]) -> list[str]:
         alarms.append("draining: no new connections are taken")
     if status["config"]["needs_restart"]:
         alarms.append(f"needs a restart to take effect: {', '.join(status['config']['needs_restart'])}")
+    alarms += [passed_text(one) for one in status["gates"]["passed_by"].values()]
     for upstream in status["upstreams"]:
         if upstream["breaker"] == "open":
             alarms.append(f"breaker of {upstream['name']} is open: {upstream['breaker_reason'] or 'too many failures'}")
@@ -199,6 +203,14 @@ def _alarms(status: Mapping[str, Any]) -> list[str]:
         if bad:
             alarms.append(f"{upstream['name']}: unhealthy: {', '.join(bad)}")
     return alarms
+
+
+def passed_text(passed: Mapping[str, Any]) -> str:
+    """How a route was raised past its gate: what the event `gate.passed_by` says."""
+    return (
+        f"route '{passed['route']}' was raised from {passed['from']:g} % to {passed['to']:g} % past its gate:"
+        f" {passed['verdict']}"
+    )
 
 
 # Charts

@@ -67,6 +67,16 @@
     told.classList.toggle("stale", isStale);
   };
 
+  // "All on this page" is shown where scripts run; each box is a part of the form without it, too.
+  for (const every of document.querySelectorAll("[data-every]")) {
+    every.closest("label").hidden = false;
+    every.addEventListener("change", () => {
+      for (const box of document.querySelectorAll(`input[name="id"][form="${every.dataset.every}"]`)) {
+        box.checked = every.checked;
+      }
+    });
+  }
+
   if (content && content.dataset.live && "EventSource" in window) {
     const stream = new EventSource(content.dataset.live);
     stream.onopen = () => say("live", false);
