@@ -25,7 +25,7 @@ from strangler.control.links import LinksState
 from strangler.control.plane import ControlState
 from strangler.control.reload import InForce, ReloadState
 from strangler.control.shadow.desk import DeskState
-from strangler.control.shadow.evidence import SCHEMA
+from strangler.control.shadow.schema import SCHEMA, upgrade
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.control.tracing import TracingState
@@ -68,7 +68,7 @@ def main() -> None:
 
 async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: logs.LogWriter) -> None:
     folder = Path(start.folder)
-    store = Store(folder / "strangler.db", SCHEMA + outbox.SCHEMA + gates.SCHEMA)
+    store = Store(folder / "strangler.db", SCHEMA + outbox.SCHEMA + gates.SCHEMA, upgrade)
     totals = TotalsState()
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(folder))
     desk = DeskState(folder, start.run, links, store, in_force.settings)

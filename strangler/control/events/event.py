@@ -28,6 +28,7 @@ class Kind(StrEnum):
     SIGNATURE_REGRESSED = "signature.regressed"
     ROUTE_READY = "route.ready"
     GATE_PASSED_BY = "gate.passed_by"
+    RELEASE_CHANGED = "release.changed"
     SHADOW_HALTED = "shadow.halted"
     SHADOW_RESUMED = "shadow.resumed"
     COMPARISON = "shadow.comparison"

@@ -65,6 +65,11 @@ class EvidenceEvents:
         """It can again."""
         self._events.emit(Kind.SHADOW_RESUMED, _STORE, {})
 
+    def release_changed(self, route: str, former: str, current: str, at: float) -> None:
+        """Another release of a route's candidate is the current one."""
+        data = {"route": route, "from": former or None, "to": current or None, "at": at}
+        self._events.emit(Kind.RELEASE_CHANGED, route, data)
+
 
 def _signature_event(
     name: str, route: str, endpoint: str, place: str, path: str | None, kind: str, severity: str, state: str

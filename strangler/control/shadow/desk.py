@@ -15,16 +15,18 @@ import structlog
 
 from strangler.control.events.event import Event
 from strangler.control.links import LinksState
-from strangler.control.shadow.evidence import Finding, IndexState, prune, store_findings
+from strangler.control.shadow.evidence import Finding, IndexState, store_findings
 from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.looks import Looks
+from strangler.control.shadow.releases import Release, ReleasesState, load_releases, save_releases
+from strangler.control.shadow.retention import drop_evidence, prune, set_aside
 from strangler.control.shadow.route import ShadowRoute, url_named
 from strangler.control.shadow.rules import rule_report, store_rules
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.control.shadow.stops import load_stops, store_stop
 from strangler.control.store import Store, StoreError, look_over
-from strangler.core.compare import Reason
+from strangler.core.compare import Reason, RuleUseState
 from strangler.core.settings import Settings
 from strangler.wire.messages import Captured, ShadowRoom
 from strangler.wire.numbers import Numbers
@@ -56,6 +58,7 @@ class Told(Protocol):
     def compared(self, finding: Finding) -> None: ...
     def halted(self, reason: str) -> None: ...
     def resumed(self) -> None: ...
+    def release_changed(self, route: str, former: str, current: str, at: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class DeskState:
         self._replaced: list[ShadowUpstream] = []
         self._tasks: dict[asyncio.Task[None], _Taken] = {}
         self._writes: set[asyncio.Task[None]] = set()
+        self._storing = asyncio.Lock()
         self._held_bytes = 0
         self._pending: list[Finding] = []
         self._pending_count = self._pending_bytes = 0
@@ -100,6 +104,7 @@ class DeskState:
         self._key: bytes | None = None
         self._is_restored = False
         self._pruned = time.monotonic()
+        self.releases = ReleasesState(self._release_changed)
         self.told: Told | None = None
         self.spans: ShadowSpans | None = None
         links.own.add(self._instance)
@@ -114,6 +119,7 @@ class DeskState:
                 self._key = await asyncio.to_thread(redaction_key, self._folder)
                 self.adopt(self._settings)  # so that workers hear why there is no room
             self._stops = await self._store.call(partial(load_stops, run=self._run))
+            self.releases.restore(await self._store.call(load_releases))
         except OSError as error:
             self._fail(f"the key for redaction cannot be kept in {self._folder}: {error.strerror}")
         except StoreError as error:
@@ -191,6 +197,7 @@ class DeskState:
             served_url=url_named(captured.url, self._settings, captured.upstream),
             index=self._index,
             threads=self._threads,
+            releases=self.releases,
         )
         try:
             finding = await looks.run()
@@ -231,6 +238,43 @@ class DeskState:
             await self._store.call(partial(store_stop, route=route, key=key, why=why))
         except StoreError as error:
             self._fail(f"the store: {error}")
+
+    def _release_changed(self, route: str, former: str, current: str, at: float) -> None:
+        log.info("shadow.release", route=route, former=former, current=current)
+        if self.told is not None:
+            self.told.release_changed(route, former, current, at)
+
+    async def name_release(self, route: str, name: str) -> tuple[str, bool]:
+        """Make a release the current one of a route. Return the former one, and whether that is a change.
+
+        Raises StoreError; it is the current one all the same then, and stored as soon as that is possible.
+        """
+        former = self.releases.current(route)
+        is_new = self.releases.name(route, name, time.time())
+        await self.store()
+        if self.releases.is_unsaved(route):
+            raise StoreError(self._store.problem or self.problem or "not written yet")
+        return former, is_new
+
+    async def begin_anew(self, route: str) -> list[str]:
+        """Set aside all evidence of a route, and what is under way for it. Return the names under which it can be read.
+
+        Raises StoreError; nothing has changed then, but for what was under way.
+        """
+        self._abandon("reset", lambda one: one.name == route)
+        async with self._storing:
+            await self._store_pending()
+            now = time.time()
+            names = await self._store.call(partial(self._set_aside, route=route, now=now))
+            self.releases.begin_anew(route, now)
+        shadowed = self._routes.get(route)
+        if shadowed is not None:
+            shadowed.uses = RuleUseState(len(shadowed.settings.compare.accept))
+        return names
+
+    def _set_aside(self, connection: Connection, route: str, now: float) -> list[str]:
+        self._indexed = None
+        return set_aside(connection, route, now)
 
     # 3. Room for more
 
@@ -321,14 +365,22 @@ class DeskState:
 
     async def store(self) -> None:
         """Write what is pending. While that fails nothing new is taken."""
+        async with self._storing:
+            await self._store_pending()
+
+    async def _store_pending(self) -> None:
         batch, self._pending = self._pending, []
         is_due = time.monotonic() - self._pruned > PRUNE_EVERY_S
-        if not batch and not is_due and self.problem is None:
+        releases, evicted = self.releases.unsaved()
+        if not (batch or releases or evicted or is_due) and self.problem is None:
             return
         rules = {name: rule_report(route) for name, route in self._routes.items()} if batch else {}
         try:
-            back, news = await self._store.call(lambda connection: self._write(connection, batch, rules, is_due))
+            back, news = await self._store.call(
+                lambda connection: self._write(connection, batch, rules, is_due, releases, evicted)
+            )
         except StoreError as error:
+            self.releases.not_saved(releases, evicted)
             self._pending = batch + self._pending
             self._fail(f"the store: {error}")
             return
@@ -346,7 +398,13 @@ class DeskState:
             self.told.kept(news)
 
     def _write(
-        self, connection: Connection, batch: list[Finding], rules: dict[str, Any], is_due: bool
+        self,
+        connection: Connection,
+        batch: list[Finding],
+        rules: dict[str, Any],
+        is_due: bool,
+        releases: list[Release],
+        evicted: list[tuple[str, str]],
     ) -> tuple[list[str], list[Event]]:
         """In the store's thread, in one transaction. The signatures that came back, and all news as events."""
         if self._indexed is not connection:
@@ -355,11 +413,14 @@ class DeskState:
                 store_stop(connection, route, key, why)
             self._indexed = connection
         now = time.time()
+        drop_evidence(connection, evicted)
+        save_releases(connection, releases)
         back = store_findings(connection, self._index, batch, now)
         news = self.told.insert(connection, now) if self.told is not None else []
         store_rules(connection, rules)
         if is_due:
             prune(connection, now)
+            self._indexed = None
             look_over(connection)
         news_lines = {one.id: one.line for one in batch if one.line is not None and one.id not in self._journaled}
         self._journal.append(news_lines.values())

@@ -7,15 +7,17 @@ captured pair ──▶ ask the other arm ──▶ compare ──┬─ match �
 
 import asyncio
 import random
+import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from strangler.control.shadow.digest import Pair, digest
 from strangler.control.shadow.evidence import Finding, IndexState
 from strangler.control.shadow.outgoing import lines_of, outgoing
 from strangler.control.shadow.parts import ask_parts
+from strangler.control.shadow.releases import ReleasesState
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.core.compare import (
@@ -55,6 +57,7 @@ class Looks:
     served_url: Url | None
     index: IndexState
     threads: Executor
+    releases: ReleasesState = field(default_factory=ReleasesState)
 
     async def run(self) -> Finding:
         """Ask, compare, look again. Counts itself in `route.first` until the first look is over."""
@@ -207,12 +210,26 @@ class Looks:
             legacy_bytes=size if by_legacy and legacy.answer.is_too_large else None,
             candidate_bytes=size if not by_legacy and candidate.answer.is_too_large else None,
         )
+        release = self._release(candidate.answer)
         if comparison.outcome is not Outcome.NOT_COMPARABLE:
             self.route.uses.record(comparison.rules_used)
-        redactor, index = self.route.redactor, self.index
+        route, index = self.route, self.index
+        # the times of both arms are taken by baselines; see `_baseline`
+        is_timeable = self._is_safe and route.shadow.baseline.share > 0
         return await asyncio.get_running_loop().run_in_executor(
-            self.threads, lambda: digest(pair, comparison, baseline, latency, redactor, index)
+            self.threads,
+            lambda: digest(
+                pair, comparison, baseline, latency, route.redactor, index, release, route.templates, is_timeable
+            ),
         )
+
+    def _release(self, candidate: Answer) -> str:
+        """The release that the pair belongs to: the one that the candidate's response names, else the one that was
+        current when the candidate was asked."""
+        captured, now = self.captured, time.time()
+        served_by_candidate = captured.arm == Arm.CANDIDATE or captured.failed is not None
+        asked_at = captured.at if served_by_candidate else now - (candidate.duration_s or 0.0)
+        return self.releases.see(self.route.settings, candidate, asked_at, now)
 
 
 def _today() -> date:

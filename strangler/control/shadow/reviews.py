@@ -20,6 +20,7 @@ from strangler.control.shadow.reading import path_steps
 from strangler.core.compare import Kind, Where, parse_pattern
 from strangler.core.compare.accept import read_value
 from strangler.core.compare.jsonpath import Pattern
+from strangler.core.compare.places import covers_place, rule_for_place
 from strangler.core.settings import AcceptRule, Settings
 
 _BOM = b"\xef\xbb\xbf"
@@ -67,12 +68,14 @@ def mark(connection: Connection, names: Iterable[str], review: Review, who: str,
     unknown = tuple(name for name in wanted if rows[name] is None)
     if unknown:
         return Marked(unknown=unknown)
-    changed = tuple(name for name in wanted if not _is_marked(rows[name] or {}, review))
-    for name in changed:
-        set_state(connection, name, review.state, now, owner=review.owner, why=review.why, until=review.until)
-        row = rows[name] or {}
-        write_audit(connection, now, who, review.state, row["route"], review.why or "", described(row))
-    return Marked(changed, tuple(name for name in wanted if name not in set(changed)))
+    changed = []
+    for name, row in rows.items():
+        if row is None or _is_marked(row, review):
+            continue
+        if set_state(connection, name, review.state, now, owner=review.owner, why=review.why, until=review.until):
+            write_audit(connection, now, who, review.state, row["route"], review.why or "", described(row))
+            changed.append(name)
+    return Marked(tuple(changed), tuple(name for name in wanted if name not in set(changed)))
 
 
 _KEPT = ("id", "route", "endpoint", "in", "path", "kind", "state", "owner", "why", "until")
@@ -134,7 +137,8 @@ def accept_rule(
     if row["in"] == Where.STATUS:
         pair = (row["legacy"], row["candidate"])
         return AcceptRule(status=pair, endpoint=endpoint(row["endpoint"]), owner=owner, until=last, why=why)
-    subject = {"header": row["path"]} if row["in"] == Where.HEADER else _subject(row["path"])
+    key, value = ("header", row["path"]) if row["in"] == Where.HEADER else rule_for_place(row["path"], row["kind"])
+    subject = {key: value}
     is_json = subject.get("path", "").startswith("$")
     both = [_value_text(row[arm], is_json) for arm in ("legacy", "candidate")] if values else [None, None]
     return AcceptRule(
@@ -154,11 +158,6 @@ def _is_place(path: str | None) -> bool:
     if not path or "…" in path:
         return False
     return path_steps(path) is not None if path.startswith("$") else True
-
-
-def _subject(path: str) -> dict[str, str]:
-    """The key of a rule and its value, for a place in a body."""
-    return {"path": path} if path.startswith(("$", "/")) else {"css": path}
 
 
 def cannot_accept_values(row: Mapping[str, Any]) -> str | None:
@@ -222,10 +221,10 @@ def covers(rule: AcceptRule, wanted: AcceptRule, today: date) -> bool:
         return False
     if rule.from_ is not None and _pair(rule) != _pair(wanted):
         return False
-    if rule.path is not None and wanted.path is not None:
-        return _covers_path(rule.path, wanted.path)
-    same = ((rule.path, wanted.path), (rule.css, wanted.css), (_lower(rule.header), _lower(wanted.header)))
-    return all(one == other for one, other in same)
+    if wanted.status is not None or wanted.header is not None:
+        return _lower(rule.header) == _lower(wanted.header)
+    reach, place = rule.path or rule.css, wanted.path or wanted.css
+    return reach is not None and place is not None and _covers_place(reach, place, wanted.kind)
 
 
 def _pair(rule: AcceptRule) -> tuple[Any, Any] | None:
@@ -239,13 +238,14 @@ def _lower(name: str | None) -> str | None:
     return None if name is None else name.lower()
 
 
-def _covers_path(rule: str, wanted: str) -> bool:
+def _covers_place(rule: str, wanted: str, kind: str | None) -> bool:
+    """True if what a rule names is the place of another one, or holds it."""
     if rule == wanted:
         return True
+    if not wanted.startswith("$"):
+        return covers_place(rule, wanted.removesuffix("::text"), kind)
     steps = path_steps(wanted)
-    if not rule.startswith("$") or steps is None:
-        return False
-    return _pattern(rule).reach(steps) is not None
+    return rule.startswith("$") and steps is not None and _pattern(rule).reach(steps) is not None
 
 
 @cache

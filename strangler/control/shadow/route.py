@@ -12,6 +12,7 @@ from strangler.control.shadow.outgoing import path_of
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.core.aggregate import Part
 from strangler.core.compare import CompareRules, Redactor, RuleUseState, compile_rules
+from strangler.core.compare.templates import Template, route_templates
 from strangler.core.methods import SAFE
 from strangler.core.plan import LEGACY, Arm
 from strangler.core.rewrite import Rewrite, rewrite_back
@@ -35,6 +36,8 @@ class ShadowRoute:
     rules: CompareRules
     redactor: Redactor
     rewrite: Rewrite | None
+    templates: tuple[Template, ...]
+    """How paths become endpoints."""
     uses: RuleUseState
     sending: asyncio.Semaphore
     open: int = 0
@@ -58,6 +61,7 @@ class ShadowRoute:
             rules=compile_rules(settings.compare),
             redactor=Redactor.of(key, settings.compare.redact),
             rewrite=route.rewrite,
+            templates=route_templates(settings.match.prefix, settings.match.path, settings.fold),
             uses=RuleUseState(len(settings.compare.accept)),
             sending=asyncio.Semaphore(shadow.in_flight),
         )

@@ -93,6 +93,7 @@ def second_look(first: Comparison, second: Comparison) -> Comparison:
         severity=shared[0].severity,
         differences=shared,
         accepted=second.accepted,
+        accepted_differences=second.accepted_differences,
         omitted=min(first.omitted, second.omitted),
         rules_used=first.rules_used | second.rules_used,
         rules_expired=first.rules_expired | second.rules_expired,

@@ -37,7 +37,7 @@ class Site:
         self.count = 0
         self.accepted = 0
         self.example: tuple[Severity, Value, Value] = (Severity.VALUE, None, None)
-        """The first difference that was accepted."""
+        """One of the gravest differences that were accepted."""
         self.severity = Severity.VALUE
         self.legacy: Value = None
         self.candidate: Value = None
@@ -77,16 +77,26 @@ class FoundState:
         self._expired: set[int] = set()
 
     def status(self, legacy: int, candidate: int) -> None:
-        rules = [rule for rule in self._rules.accept if rule.status == (legacy, candidate)]
+        """A 5xx of the candidate is a failure: no rule accepts it."""
+        is_failure = candidate >= 500
+        rules = [] if is_failure else [rule for rule in self._rules.accept if rule.status == (legacy, candidate)]
         self._status = Site(rules)
         severity = status_severity(legacy, candidate)
         if not self._is_accepted(self._status, severity, legacy, candidate):
             self._status.add(severity, legacy, candidate)
 
-    def header(self, name: str, kind: Kind, legacy: str | None, candidate: str | None) -> None:
+    def header(
+        self,
+        name: str,
+        kind: Kind,
+        legacy: str | None,
+        candidate: str | None,
+        severity: Severity | None = None,
+    ) -> None:
+        """`severity`: another one than the table of severities has for a header and this kind."""
         site = Site([rule for rule in self._rules.accept if rule.header == name and rule.is_about(kind)])
         self._headers.append((name, kind, site))
-        severity = SEVERITIES[Where.HEADER, kind]
+        severity = severity or SEVERITIES[Where.HEADER, kind]
         if not self._is_accepted(site, severity, legacy, candidate):
             site.add(severity, legacy, candidate)
 
@@ -128,7 +138,7 @@ class FoundState:
         if len(expired) == len(allowing):
             return False
         self._used.update(rule.index for rule in allowing if rule.index not in expired)
-        if not site.accepted:
+        if not site.accepted or severity.rank < site.example[0].rank:
             site.example = severity, legacy, candidate
         site.accepted += 1
         return True
@@ -136,7 +146,7 @@ class FoundState:
     def comparison(self) -> Comparison:
         places = list(self._places())
         differing = sorted((place for place in places if place.site.count), key=_reading_order)
-        accepted = [place for place in places if place.site.accepted and not place.site.count]
+        accepted = sorted((place for place in places if _is_accepted_whole(place)), key=_example_order)
         return Comparison(
             outcome=_outcome(bool(differing), len(accepted)),
             severity=differing[0].site.severity if differing else None,
@@ -184,9 +194,19 @@ def _outcome(is_different: bool, accepted: int) -> Outcome:
     return Outcome.ACCEPTED if accepted else Outcome.MATCH
 
 
+def _is_accepted_whole(place: _Differing) -> bool:
+    """Nothing that differs in this way is left open: else the place counts as a difference, and once."""
+    return bool(place.site.accepted) and not place.site.count
+
+
 _PLACES = {where: place for place, where in enumerate(Where)}
 
 
 def _reading_order(differing: _Differing) -> tuple[int, int, str, str]:
     """Gravest first, then status, headers, body; never the order in which an object happened to list its keys."""
     return differing.site.severity.rank, _PLACES[differing.in_], differing.path or "", differing.kind
+
+
+def _example_order(differing: _Differing) -> tuple[int, int, str, str]:
+    """The same order among differences that are accepted."""
+    return differing.site.example[0].rank, _PLACES[differing.in_], differing.path or "", differing.kind

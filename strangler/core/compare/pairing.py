@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from strangler.core.compare.align import Gap, Pairs, align, common_length, occurrences, rising, without
 from strangler.core.compare.ids import DigestState, Id
+from strangler.core.compare.numbers import is_finite
 from strangler.core.compare.values import Node
 
 Ids: TypeAlias = tuple[Sequence[Id], Sequence[Id]]
@@ -150,7 +151,7 @@ def _by_content(array: list[Node], places: list[int], digests: DigestState) -> l
     def content(place: int) -> tuple[str, float, str | bytes]:
         value = array[place]
         if type(value) is bytes:
-            return "bytes", float(value), value
+            return "bytes", float(value) if is_finite(value) else 0.0, value
         if type(value) is str:
             return "str", 0.0, value
         if type(value) is list or type(value) is dict:

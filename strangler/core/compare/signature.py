@@ -9,6 +9,8 @@ from urllib.parse import unquote_to_bytes
 from strangler.core.compare.templates import REST, Template
 from strangler.core.compare.values import Comparison, Kind, Severity, Where
 
+_SERVER_ERROR = "5xx"
+
 _FOLDED = "{}"
 _MAX_SEGMENTS = 16
 _ID = re.compile(
@@ -70,9 +72,24 @@ def _segment_shape(raw: bytes) -> str:
 
 
 def signature(route: str, method: str, shape: str, in_: Where, path: str | None, kind: Kind, severity: Severity) -> str:
-    """16 hex digits, the same for the same difference on every replica and for ever. `shape`: of `endpoint_shape`."""
+    """16 hex digits, the same for the same difference on every replica and for ever.
+
+    `shape`: of `endpoint_shape`. `path`: of a status difference its `status_key`.
+    """
     parts = json.dumps([route, method, shape, in_, path, kind, severity])
     return blake2b(parts.encode(), digest_size=8).hexdigest()
+
+
+def status_key(legacy: object, candidate: object) -> str:
+    """What tells one status difference from another: the pair (`302->303`), or that the candidate failed (`5xx`)."""
+    if isinstance(candidate, int) and candidate >= 500:
+        return _SERVER_ERROR
+    return f"{legacy}->{candidate}"
+
+
+def signature_path(in_: Where, path: str | None, legacy: object, candidate: object) -> str | None:
+    """The `path` of a difference as its signature takes it: a status has none, so its pair stands there."""
+    return status_key(legacy, candidate) if in_ is Where.STATUS else path
 
 
 def comparison_signature(route: str, method: str, shape: str, comparison: Comparison) -> str | None:
@@ -80,4 +97,5 @@ def comparison_signature(route: str, method: str, shape: str, comparison: Compar
     if not comparison.differences:
         return None
     first = comparison.differences[0]
-    return signature(route, method, shape, first.in_, first.path, first.kind, first.severity)
+    path = signature_path(first.in_, first.path, first.legacy, first.candidate)
+    return signature(route, method, shape, first.in_, path, first.kind, first.severity)

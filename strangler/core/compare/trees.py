@@ -7,6 +7,7 @@ from strangler.core.compare.align import common_length
 from strangler.core.compare.found import FoundState
 from strangler.core.compare.ids import DigestState, TooManyError, TreeIds
 from strangler.core.compare.marks import Marks, find_marks
+from strangler.core.compare.numbers import NOT_FINITE, is_other_type, untyped
 from strangler.core.compare.pairing import (
     ArrayChange,
     change_of,
@@ -44,16 +45,17 @@ def compare_trees(
     """Put every difference into `found`. `folds_lists`: see `paths.root_path`."""
     path = root_path(rules, folds_lists=folds_lists)
     marks = find_marks([legacy, candidate], path.scope, rules)
-    _Walk(marks, found).run(legacy, candidate, path)
+    _Walk(marks, found, rules.is_typed).run(legacy, candidate, path)
 
 
 class _Walk:
     """One walk over two trees, in the order of the document: what all its steps share."""
 
-    __slots__ = ("_alike", "_digests", "_equal", "_found", "_stack", "_unordered", "_work")
+    __slots__ = ("_alike", "_digests", "_equal", "_found", "_is_typed", "_stack", "_unordered", "_work")
 
-    def __init__(self, marks: Marks, found: FoundState) -> None:
+    def __init__(self, marks: Marks, found: FoundState, is_typed: bool) -> None:
         self._found = found
+        self._is_typed = is_typed
         self._unordered: Mapping[int, Unordered] = marks.unordered
         self._equal = TreeIds(marks.unordered, most=MAX_CONTAINERS)
         self._alike = TreeIds(marks.unordered, marks.ignored, MAX_CONTAINERS) if marks.ignored else self._equal
@@ -87,7 +89,8 @@ class _Walk:
             if not self._is_same(left, right, depth):
                 waiting.append((left, right, at, depth))
         elif left != right:
-            self._found.body(at, Kind.VALUE, left, right)
+            is_other = type(left) is bytes is type(right) and is_other_type(left, right, is_typed=self._is_typed)
+            self._found.body(at, Kind.TYPE if is_other else Kind.VALUE, left, right)
 
     def _is_same(self, left: Node, right: Node, depth: int) -> bool:
         """Of two containers. False if it would take too long to tell: then they are looked into."""
@@ -164,6 +167,9 @@ class _Walk:
         for left, right in partners:
             if type(left) is bytes is type(right) or type(left) is str is type(right):
                 if left != right:
+                    if self._is_typed or left in NOT_FINITE or right in NOT_FINITE:
+                        self._meet(left, right, below, depth, waiting)
+                        continue
                     if not changed or below.accepts:
                         self._found.body(below, Kind.VALUE, left, right)
                     changed += 1
@@ -209,11 +215,13 @@ class _Walk:
     def _keys(self, array: list[Node], name: str) -> list[Hashable]:
         """An element without the key is its own key, so that equal ones still find each other."""
         return [
-            self._equal.of(element[name])
-            if isinstance(element, dict) and name in element
-            else ("", self._equal.of(element))
+            self._key(element[name]) if isinstance(element, dict) and name in element else ("", self._equal.of(element))
             for element in array
         ]
+
+    def _key(self, value: Node) -> Hashable:
+        """A number that changed its type is still the same key."""
+        return untyped(value) if self._is_typed and type(value) is bytes else self._equal.of(value)
 
     def _first_disorder(self, legacy: list[Node], candidate: list[Node]) -> tuple[Node, Node]:
         """A few elements of both sides from the first one on that stands elsewhere."""

@@ -188,7 +188,7 @@ def test_a_proposal_says_what_it_rests_on(connection: sqlite3.Connection) -> Non
 
 def test_the_timeline_has_a_row_an_hour(connection: sqlite3.Connection) -> None:
     store(connection, match(), match(), mismatch(), match(at=NOON + 3600))
-    assert reading.timeline(connection, "orders") == [
+    assert reading.timeline(connection, "orders", rules(), TODAY) == [
         {"at": NOON, "match": 2, "mismatch": 1},
         {"at": NOON + 3600, "match": 1},
     ]
@@ -224,7 +224,7 @@ def test_a_value_that_is_damaged_in_a_page_that_is_whole_is_said(tmp_path: Path)
     with closing(sqlite3.connect(tmp_path / "strangler.db")) as made, made:
         made.executescript(SCHEMA)
         store(made, mismatch(AT))
-        made.execute("UPDATE signatures SET legacy = 'xxx'")
+        made.execute("UPDATE sightings SET legacy = 'xxx'")
     told = pytest.raises(NoEvidenceError, match=r"strangler\.db cannot be read: a value in it is damaged")
     with told, reading.reader(tmp_path, looks_over=True) as connection:
         reading.signatures(connection, rules(), Filters(), TODAY)
