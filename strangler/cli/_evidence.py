@@ -21,6 +21,7 @@ from strangler.control.shadow.audits import AuditFilters
 from strangler.control.shadow.evidence import SCHEMA, write_audit
 from strangler.control.shadow.reading import Filters, NoEvidenceError
 from strangler.control.shadow.reviews import Marked, Review, mark
+from strangler.control.shadow.schema import upgrade
 from strangler.core.settings import GateSettings, Settings, with_gate
 
 _T = TypeVar("_T")
@@ -165,6 +166,7 @@ class _Stored:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.folder / reading.NAME, timeout=5.0)) as connection, connection:
+                upgrade(connection)
                 connection.executescript(SCHEMA)
                 return work(connection)
         except (sqlite3.Error, OSError) as error:

@@ -27,7 +27,7 @@ from strangler.config.edit_accept import add_accepts
 from strangler.config.load import parse
 from strangler.control.shadow.evidence import STATES
 from strangler.control.shadow.reading import Filters, path_steps, utc_day
-from strangler.control.shadow.reviews import Acceptance, Review, ReviewError, acceptance
+from strangler.control.shadow.reviews import AcceptPlan, Review, ReviewError, plan_accepts
 from strangler.control.shadow.sides import told_value
 from strangler.core.compare import Severity
 
@@ -262,7 +262,7 @@ def accept(
     evidence, file, choice = _evidence(ctx, config, admin), _config(ctx, config), Choice(**named)
     rows = chosen(lambda filters: evidence.inbox(filters)["signatures"], choice)
     before, review = read_file(file), Review("accepted", owner, why, until)
-    plan = _acceptance(file, before, rows, review, values)
+    plan = _plan(file, before, rows, review, values)
     edit = (
         edited(before, file, lambda text: add_accepts(text, str(file), plan.rules, os.environ)) if plan.rules else None
     )
@@ -278,17 +278,17 @@ def accept(
         raise SystemExit(1)
 
 
-def _acceptance(file: Path, before: bytes, rows: Sequence[Row], review: Review, values: bool) -> Acceptance:
+def _plan(file: Path, before: bytes, rows: Sequence[Row], review: Review, values: bool) -> AcceptPlan:
     loaded = parse(before, str(file), os.environ)
     if loaded.settings is None:
         raise failed("\n".join([*map(str, loaded.problems), f"{file}: nothing was changed: the file has problems"]))
     try:
-        return acceptance(rows, loaded.settings, review, utc_day(), values=values)
+        return plan_accepts(rows, loaded.settings, review, utc_day(), values=values)
     except ReviewError as error:
         raise failed(f"nothing was changed: {error}") from None
 
 
-def _tell_plan(file: Path, plan: Acceptance, edit: Edit | None, is_single: bool) -> None:
+def _tell_plan(file: Path, plan: AcceptPlan, edit: Edit | None, is_single: bool) -> None:
     """The change, and what is not in it and why."""
     if not (plan.accepted or plan.already or plan.refused):
         click.echo("no such differences")
@@ -302,7 +302,7 @@ def _tell_plan(file: Path, plan: Acceptance, edit: Edit | None, is_single: bool)
     tell_rows(refused, lambda row: f"skipped {named_row(row)}: {reasons[row['id']]}", err=True)
 
 
-def _note_accepted(evidence: Evidence, file: Path, plan: Acceptance, review: Review) -> None:
+def _note_accepted(evidence: Evidence, file: Path, plan: AcceptPlan, review: Review) -> None:
     try:
         evidence.mark([row["id"] for row in plan.accepted], review, who())
     except click.ClickException as error:

@@ -16,11 +16,11 @@ from strangler.control.shadow.api import log_marked
 from strangler.control.shadow.reading import utc_day
 from strangler.control.shadow.reviews import (
     MAX_MARKED,
-    Acceptance,
+    AcceptPlan,
     Review,
     ReviewError,
-    acceptance,
     mark,
+    plan_accepts,
     write_rules,
 )
 from strangler.control.store import StoreError
@@ -107,7 +107,7 @@ async def _mark(state: Control, rows: Sequence[Row], found: Review, who: str) ->
     return Done(len(marked.changed), len(marked.unchanged), ())
 
 
-async def _accept(state: Control, rows: Sequence[Row], found: Review) -> Acceptance:
+async def _accept(state: Control, rows: Sequence[Row], found: Review) -> AcceptPlan:
     """Write the rules that are lacking. By the file as it stands, which may be newer than what is in force."""
     reload = state.reload
     try:
@@ -120,8 +120,8 @@ async def _accept(state: Control, rows: Sequence[Row], found: Review) -> Accepta
     return plan
 
 
-def _plan(state: Control, rows: Sequence[Row], found: Review) -> Acceptance:
+def _plan(state: Control, rows: Sequence[Row], found: Review) -> AcceptPlan:
     loaded = load(state.reload.path, state.reload.environ)
     if loaded.settings is None:
         raise ReviewError(f"routes.yaml has problems: {loaded.problems[0]}")
-    return acceptance(rows, loaded.settings, found, utc_day())
+    return plan_accepts(rows, loaded.settings, found, utc_day())

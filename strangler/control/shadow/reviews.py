@@ -230,7 +230,7 @@ def covers(rule: AcceptRule, wanted: AcceptRule, today: date) -> bool:
 def _pair(rule: AcceptRule) -> tuple[Any, Any] | None:
     if rule.from_ is None or rule.to is None:
         return None
-    is_json = rule.path is not None
+    is_json = rule.path is not None and rule.path.startswith("$")
     return (read_value(rule.from_), read_value(rule.to)) if is_json else (rule.from_, rule.to)
 
 
@@ -254,7 +254,7 @@ def _pattern(path: str) -> Pattern:
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
+class AcceptPlan:
     """What it takes to accept some signatures: rules to write, and what becomes of each row."""
 
     rules: tuple[tuple[str, AcceptRule], ...] = ()  # route and rule
@@ -263,14 +263,14 @@ class Acceptance:
     refused: tuple[tuple[Mapping[str, Any], str], ...] = ()  # rows that cannot be accepted, and why
 
 
-def acceptance(
+def plan_accepts(
     rows: Iterable[Mapping[str, Any]],
     settings: Settings,
     said: Review,
     today: date,
     *,
     values: bool = False,
-) -> Acceptance:
+) -> AcceptPlan:
     """Return the rules that accept the rows, without those that are there. Raises ReviewError for a bad `until`."""
     there: dict[str, list[AcceptRule]] = {route.name: list(route.compare.accept) for route in settings.routes}
     before = {name: len(rules) for name, rules in there.items()}
@@ -291,7 +291,7 @@ def acceptance(
             rules.append(rule)
         (already if found is not None and found < before[row["route"]] else accepted).append(row)
     new = tuple((name, rule) for name, rules in there.items() for rule in rules[before[name] :])
-    return Acceptance(new, tuple(accepted), tuple(already), tuple(refused))
+    return AcceptPlan(new, tuple(accepted), tuple(already), tuple(refused))
 
 
 def _widest_first(row: Mapping[str, Any]) -> tuple[int, str, str]:

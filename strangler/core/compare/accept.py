@@ -105,7 +105,7 @@ def compile_accept(rules: Iterable[AcceptRule], *, is_typed: bool = False) -> tu
 def _values(rule: AcceptRule, is_typed: bool) -> tuple[Node, Node] | None:
     if rule.from_ is None or rule.to is None:
         return None
-    if rule.path is None:  # headers and pages hold texts only
+    if rule.path is None or not rule.path.startswith("$"):  # headers, pages and XML hold texts only
         return rule.from_, rule.to
     return read_value(rule.from_, is_typed=is_typed), read_value(rule.to, is_typed=is_typed)
 
