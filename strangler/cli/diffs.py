@@ -26,12 +26,14 @@ from strangler.config.edit import Edit
 from strangler.config.edit_accept import add_accepts
 from strangler.config.load import parse
 from strangler.control.shadow.evidence import STATES
+from strangler.control.shadow.hints import order_hints
 from strangler.control.shadow.reading import Filters, path_steps, utc_day
 from strangler.control.shadow.reviews import AcceptPlan, Review, ReviewError, plan_accepts
 from strangler.control.shadow.sides import told_value
 from strangler.core.compare import Severity
 
 _FOLLOW_EVERY_S = 1.0
+_MOST_ROWS = 200
 _WIDEST = 160
 """Columns that two answers side by side take at most."""
 
@@ -59,8 +61,13 @@ def _evidence(ctx: click.Context, config: Path | None, admin: str | None) -> Evi
 @_where
 @click.option("--route", help="Only this route.")
 @click.option("--severity", type=click.Choice([str(severity) for severity in Severity]), help="Only this severity.")
+@click.option("--endpoint", help="Only this endpoint, as it is named here: 'GET /api/orders/{}'.")
 @click.option("--state", type=click.Choice(STATES), help="Only this state.")
+@click.option("--noise", "is_noise", is_flag=True, help="Only those in which legacy differs from itself.")
 @click.option("--since", type=Since(), help="Seen since then: 30m, 2h or 2026-11-23.")
+@click.option(
+    "--limit", type=click.IntRange(0), help="Rows of the table; 0: all.  [default: 200 on a terminal, else 0]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.option("--follow", is_flag=True, help="Go on, and tell what is seen anew.")
 @click.pass_context
@@ -72,6 +79,9 @@ def command(
     severity: str | None,
     state: str | None,
     since: float | None,
+    endpoint: str | None,
+    is_noise: bool,
+    limit: int | None,
     as_json: bool,
     follow: bool,
 ) -> None:
@@ -88,15 +98,25 @@ def command(
         _follow(evidence, filters, as_json)
         return
     found = evidence.inbox(filters)
+    found["signatures"] = [
+        row for row in found["signatures"] if endpoint in (None, row["endpoint"]) and (row["is_noise"] or not is_noise)
+    ]
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
     console = terminal()
-    if found["signatures"]:
-        console.print(_inbox.table(found["signatures"], console.width))
+    rows = found["signatures"]
+    if rows:
+        most = limit if limit is not None else _MOST_ROWS if console.is_terminal else 0
+        console.print(_inbox.table(rows[:most] if most else rows, console.width))
+        if most and len(rows) > most:
+            console.print(f"[dim]{len(rows) - most:,} more: narrow it down, or --limit 0[/]")
     else:
         _knows(route, _config(ctx, config))
-        console.print("no differences" if filters == Filters() else "no such differences")
+        is_all = filters == Filters() and endpoint is None and not is_noise
+        console.print("no differences" if is_all else "no such differences")
+    for hint in order_hints(rows):
+        console.print(f"[cyan]hint[/]: {escape(hint.text)}", soft_wrap=True)
     for note in _notes(found):
         console.print(note, soft_wrap=True)
 

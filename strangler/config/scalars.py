@@ -11,6 +11,7 @@ from difflib import get_close_matches
 
 from strangler.core.compare.jsonpath import parse_pattern
 from strangler.core.compare.templates import parse_template
+from strangler.core.compare.xmlpath import parse_xml_path
 from strangler.core.fault import Fault
 
 
@@ -305,6 +306,17 @@ def json_path(text: str) -> str:
     """A path of rules about answers, checked by what will read it."""
     try:
         parse_pattern(text)
+    except ValueError as error:
+        raise ValueError(str(error).rpartition("; ")[2]) from None
+    return text
+
+
+def accept_path(text: str) -> str:
+    """A JSON path, or a path into XML: `/feed/entry/title`."""
+    if not text.startswith("/"):
+        return json_path(text)
+    try:
+        parse_xml_path(text)
     except ValueError as error:
         raise ValueError(str(error).rpartition("; ")[2]) from None
     return text

@@ -356,7 +356,7 @@ class Shadow(Section):
 
 
 class Accept(Section):
-    path: t.MaybeJsonPath = key(
+    path: t.MaybeAcceptPath = key(
         None,
         "The node that may differ, with all below it. One of `path`, `css`, `header` and `status` is required.",
         '"$.generated_at"',

@@ -170,13 +170,13 @@ JsonPath = Annotated[
     str,
     *leaf(scalars.json_path, "JSON path", "write a JSON path such as $.total", {"type": "string", "pattern": r"^\$"}),
 ]
-MaybeJsonPath = Annotated[
+MaybeAcceptPath = Annotated[
     str | None,
     *leaf(
-        scalars.json_path,
-        "JSON path or null",
-        "write a JSON path such as $.total",
-        {"type": "string", "pattern": r"^\$"},
+        scalars.accept_path,
+        "JSON path, XML path or null",
+        "write a JSON path such as $.total, or an XML path such as /feed/entry/title",
+        {"type": "string", "pattern": r"^[$/]"},
         nullable=True,
     ),
 ]

@@ -138,11 +138,12 @@ def accept_rule(
         pair = (row["legacy"], row["candidate"])
         return AcceptRule(status=pair, endpoint=endpoint(row["endpoint"]), owner=owner, until=last, why=why)
     key, value = ("header", row["path"]) if row["in"] == Where.HEADER else rule_for_place(row["path"], row["kind"])
-    subject = {key: value}
-    is_json = subject.get("path", "").startswith("$")
+    is_json = key == "path" and value.startswith("$")
     both = [_value_text(row[arm], is_json) for arm in ("legacy", "candidate")] if values else [None, None]
     return AcceptRule(
-        **subject,
+        path=value if key == "path" else None,
+        css=value if key == "css" else None,
+        header=value if key == "header" else None,
         endpoint=endpoint(row["endpoint"]),
         kind=row["kind"],
         from_=both[0],
