@@ -90,7 +90,7 @@ class GateWatch:
         while True:
             await self._pause(LOOK_EVERY_S)
             try:
-                await self._look()
+                await self.look()
             except (StoreError, NoEvidenceError) as error:  # told by the store itself; looked for again
                 log.debug("gate.unknown", reason=str(error))
                 await asyncio.sleep(RETRY_S)
@@ -105,7 +105,8 @@ class GateWatch:
         self._hint.clear()
         await asyncio.sleep(self._grace_s)
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Judge every step that waits, then what was passed by before. Raises StoreError, NoEvidenceError."""
         while self._steps:
             await self._judge_step(self._steps[0])
             self._steps.popleft()

@@ -21,6 +21,10 @@ routes:
 """
 
 
+_STATUS: dict[str, Any] = {"in": "status"}
+_HEADER: dict[str, Any] = {"in": "header"}
+
+
 def row(path: str | None = "$.price", kind: str = "value", **more: Any) -> dict[str, Any]:
     made = {
         "id": "a" * 16,
@@ -48,12 +52,12 @@ ENDPOINT = "GET /api/orders/{}"
     [
         pytest.param(row(), AcceptRule(path="$.price", endpoint=ENDPOINT, kind="value", why="agreed"), id="JSON"),
         pytest.param(
-            row("vary", **{"in": "header"}),
+            row("vary", **_HEADER),
             AcceptRule(header="vary", endpoint=ENDPOINT, kind="value", why="agreed"),
             id="header",
         ),
         pytest.param(
-            row(None, **{"in": "status", "legacy": 302, "candidate": 303}),
+            row(None, **_STATUS, legacy=302, candidate=303),
             AcceptRule(status=(302, 303), endpoint=ENDPOINT, why="agreed"),
             id="a status is its pair",
         ),
@@ -82,7 +86,7 @@ def test_a_rule_is_for_the_place_and_the_endpoint(found: dict[str, Any], expecte
 @pytest.mark.parametrize(
     ("found", "reason"),
     [
-        (row(None, **{"in": "status", "legacy": 200, "candidate": 502}), "a 5xx is a failure"),
+        (row(None, **_STATUS, legacy=200, candidate=502), "a 5xx is a failure"),
         (row("…"), "no single place"),
         (row("$.a" + "b" * 1000 + "…0123"), "no single place"),
         (row(endpoint="GET …"), "no single endpoint"),
@@ -125,7 +129,7 @@ def test_a_pair_of_values_means_just_these(legacy: Any, candidate: Any, expected
         (row("$", legacy={"hash": "0123abcd", "length": 3}, candidate=1), "not kept whole"),
         (row(kind="missing", legacy=1, candidate=None), "no pair of values"),
         (row(legacy="12345678901234567890123", candidate=1), "a number that long"),
-        (row("vary", **{"in": "header", "legacy": "", "candidate": "x"}), "no plain texts"),
+        (row("vary", **_HEADER, legacy="", candidate="x"), "no plain texts"),
     ],
     ids=["redacted", "inside", "long", "tree", "opaque", "missing", "number", "empty header"],
 )
@@ -187,7 +191,7 @@ def test_two_rows_that_need_one_rule_write_one() -> None:
 
 
 def test_what_is_there_and_what_cannot_be_is_told_apart() -> None:
-    status = {"in": "status", "legacy": 200, "candidate": 500}
+    status = _STATUS | {"legacy": 200, "candidate": 500}
     plan = planned(
         row(id="1"), row("$.note", id="2"), row(None, id="3", **status), row(id="4", route="gone"),
         accept=(AcceptRule(path="$.note"),),
