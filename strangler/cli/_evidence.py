@@ -14,27 +14,33 @@ import click
 import msgspec
 
 from strangler.cli._admin import Admin, find_admin
-from strangler.cli._config import settings_of
+from strangler.cli._config import failed, settings_of
 from strangler.control.folder import read_running
 from strangler.control.shadow import audits, questions, reading
 from strangler.control.shadow.audits import AuditFilters
-from strangler.control.shadow.evidence import SCHEMA, write_audit
+from strangler.control.shadow.evidence import write_audit
 from strangler.control.shadow.reading import Filters, NoEvidenceError
+from strangler.control.shadow.releases import MAX_AUDITED, name_release
+from strangler.control.shadow.retention import set_aside
 from strangler.control.shadow.reviews import Marked, Review, mark
-from strangler.control.shadow.schema import upgrade
+from strangler.control.shadow.schema import prepare
 from strangler.core.settings import GateSettings, Settings, with_gate
 
 _T = TypeVar("_T")
+_SOME_RELEASES = 12
 
 
 class Evidence(Protocol):
     """What can be asked and said. All answers are plain data, None for what is not there."""
 
     def inbox(self, filters: Filters) -> dict[str, Any]: ...
-    def detail(self, name: str) -> dict[str, Any] | None: ...
-    def ready(self, route: str) -> dict[str, Any] | None: ...
+    def detail(self, name: str, release: str | None = None) -> dict[str, Any] | None: ...
+    def ready(self, route: str, release: str | None = None) -> dict[str, Any] | None: ...
     def proposal(self, route: str) -> str | None: ...
-    def report(self) -> dict[str, Any]: ...
+    def report(self, release: str | None = None) -> dict[str, Any]: ...
+    def releases(self, route: str | None) -> list[dict[str, Any]]: ...
+    def name_release(self, route: str, name: str, who: str, why: str) -> dict[str, Any]: ...
+    def reset(self, route: str, who: str, why: str) -> dict[str, Any]: ...
     def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None: ...
     def mark(self, names: Sequence[str], review: Review, who: str) -> Marked: ...
     def audited(self, filters: AuditFilters) -> list[dict[str, Any]]: ...
@@ -55,6 +61,25 @@ def find_evidence(config: Path, admin_url: str | None, settings: Settings | None
     return _Stored(Path(settings.state), settings)
 
 
+def known_release(evidence: Evidence, route: str | None, release: str | None) -> None:
+    """End the program if a release is asked for that is not known, and say which are."""
+    if release is None:
+        return
+    names = list(dict.fromkeys(one["name"] for one in evidence.releases(route)))
+    if release in names:
+        return
+    missing = "no route has a release" if route is None else f"route '{route}' has no release"
+    some = ", ".join(repr(name) if name else "'' (unnamed)" for name in names[:_SOME_RELEASES])
+    raise failed(f"{missing} {release!r}; " + (f"known are {some}" if names else "none is known yet"))
+
+
+release_option = click.option("--release", metavar="NAME", help="Of this release, and not of the current one.")
+
+
+def _of(release: str | None) -> str:
+    return "" if release is None else f"?{urlencode({'release': release})}"
+
+
 def _listens(authority: str) -> bool:
     """Whether anyone does: the file that says so may be left over from a proxy that was killed."""
     host, _, port = authority.rpartition(":")
@@ -71,22 +96,23 @@ class _Live:
 
     def inbox(self, filters: Filters) -> dict[str, Any]:
         named = {"route": filters.route, "severity": filters.severity, "state": filters.state, "since": filters.since}
+        named |= {"release": filters.release}
         query = urlencode({name: value for name, value in named.items() if value is not None})
         found: dict[str, Any] = self.admin.ask("GET", f"/api/diffs?{query}")
         return found
 
-    def detail(self, name: str) -> dict[str, Any] | None:
-        return self._found(f"/api/diffs/{quote(name, safe='')}")
+    def detail(self, name: str, release: str | None = None) -> dict[str, Any] | None:
+        return self._found(f"/api/diffs/{quote(name, safe='')}{_of(release)}")
 
-    def ready(self, route: str) -> dict[str, Any] | None:
-        return self._found(f"/api/routes/{quote(route, safe='')}/readiness")
+    def ready(self, route: str, release: str | None = None) -> dict[str, Any] | None:
+        return self._found(f"/api/routes/{quote(route, safe='')}/readiness{_of(release)}")
 
     def proposal(self, route: str) -> str | None:
         found = self._found(f"/api/routes/{quote(route, safe='')}/proposal")
         return None if found is None else found["patch"]
 
-    def report(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.admin.ask("GET", "/api/report")
+    def report(self, release: str | None = None) -> dict[str, Any]:
+        found: dict[str, Any] = self.admin.ask("GET", f"/api/report{_of(release)}")
         return found
 
     def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
@@ -101,6 +127,21 @@ class _Live:
         query = urlencode({name: value for name, value in asdict(filters).items() if value is not None})
         found: list[dict[str, Any]] = self.admin.ask("GET", f"/api/audit?{query}")["entries"]
         return found
+
+    def releases(self, route: str | None) -> list[dict[str, Any]]:
+        query = "" if route is None else f"?{urlencode({'route': route})}"
+        found: list[dict[str, Any]] = self.admin.ask("GET", f"/api/releases{query}")["releases"]
+        return found
+
+    def name_release(self, route: str, name: str, who: str, why: str) -> dict[str, Any]:
+        said = {"route": route, "name": name, "who": who, "why": why}
+        done: dict[str, Any] = self.admin.ask("POST", "/api/releases", said)
+        return done
+
+    def reset(self, route: str, who: str, why: str) -> dict[str, Any]:
+        said = {"who": who, "why": why}
+        done: dict[str, Any] = self.admin.ask("POST", f"/api/routes/{quote(route, safe='')}/reset", said)
+        return done
 
     def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
         said = {"what": what, "route": route, "why": why, "who": who, "detail": detail}
@@ -124,17 +165,42 @@ class _Stored:
     def inbox(self, filters: Filters) -> dict[str, Any]:
         return self._read(lambda one: questions.inbox(one, self.settings, filters, reading.utc_day()))
 
-    def detail(self, name: str) -> dict[str, Any] | None:
-        return self._read(lambda one: questions.detail(one, self.settings, name, reading.utc_day()))
+    def detail(self, name: str, release: str | None = None) -> dict[str, Any] | None:
+        return self._read(lambda one: questions.detail(one, self.settings, name, reading.utc_day(), release))
 
-    def ready(self, route: str) -> dict[str, Any] | None:
-        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day()))
+    def ready(self, route: str, release: str | None = None) -> dict[str, Any] | None:
+        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day(), release))
 
     def proposal(self, route: str) -> str | None:
         return self._read(lambda one: reading.proposal(one, route))
 
-    def report(self) -> dict[str, Any]:
-        return self._read(lambda one: questions.report(one, self.settings, reading.utc_day()))
+    def report(self, release: str | None = None) -> dict[str, Any]:
+        return self._read(lambda one: questions.report(one, self.settings, reading.utc_day(), release))
+
+    def releases(self, route: str | None) -> list[dict[str, Any]]:
+        found = self._read(lambda one: questions.releases(one, self.settings, route))
+        return [] if found is None else list(found["releases"])
+
+    def name_release(self, route: str, name: str, who: str, why: str) -> dict[str, Any]:
+        def work(connection: sqlite3.Connection) -> str:
+            now = time.time()
+            former = name_release(connection, route, name, now)
+            if former != name:
+                write_audit(connection, now, who, "release", route, why, f"{former or '(unnamed)'} to {name}")
+            return former
+
+        former = self._write(work)
+        return {"route": route, "release": name, "former": former or None, "changed": former != name}
+
+    def reset(self, route: str, who: str, why: str) -> dict[str, Any]:
+        def work(connection: sqlite3.Connection) -> list[str]:
+            now = time.time()
+            names = set_aside(connection, route, now)
+            if names:
+                write_audit(connection, now, who, "evidence reset", route, why, ", ".join(names)[:MAX_AUDITED])
+            return names
+
+        return {"route": route, "set_aside": self._write(work)}
 
     def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
         settings = with_gate(self.settings, route, gate)
@@ -166,8 +232,7 @@ class _Stored:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.folder / reading.NAME, timeout=5.0)) as connection, connection:
-                upgrade(connection)
-                connection.executescript(SCHEMA)
+                prepare(connection)
                 return work(connection)
         except (sqlite3.Error, OSError) as error:
             raise click.ClickException(f"{self.folder / reading.NAME} cannot be written: {error}") from None

@@ -16,8 +16,9 @@ from strangler.cli._choice import Choice, Row, choice_options, chosen, confirm, 
 from strangler.cli._choice import named as named_row
 from strangler.cli._config import failed, route_of, settings_of
 from strangler.cli._editing import diff_of, edited, read_file, write_file
-from strangler.cli._evidence import Evidence, find_evidence
+from strangler.cli._evidence import Evidence, find_evidence, known_release, release_option
 from strangler.cli._side_by_side import side_by_side
+from strangler.cli._tables import stopped
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
 from strangler.cli._times import Day, Since
@@ -68,6 +69,7 @@ def _evidence(ctx: click.Context, config: Path | None, admin: str | None) -> Evi
 @click.option(
     "--limit", type=click.IntRange(0), help="Rows of the table; 0: all.  [default: 200 on a terminal, else 0]"
 )
+@release_option
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.option("--follow", is_flag=True, help="Go on, and tell what is seen anew.")
 @click.pass_context
@@ -82,6 +84,7 @@ def command(
     endpoint: str | None,
     is_noise: bool,
     limit: int | None,
+    release: str | None,
     as_json: bool,
     follow: bool,
 ) -> None:
@@ -93,14 +96,18 @@ def command(
     if ctx.invoked_subcommand is not None:
         return
     evidence = _evidence(ctx, config, admin)
-    filters = Filters(route, severity, state, since)
+    filters = Filters(route, severity, state, since, release)
+    known_release(evidence, route, release)
+
+    def inbox() -> dict[str, Any]:
+        found = evidence.inbox(filters)
+        rows = [row for row in found["signatures"] if endpoint in (None, row["endpoint"])]
+        return found | {"signatures": [row for row in rows if row["is_noise"] or not is_noise]}
+
     if follow:
-        _follow(evidence, filters, as_json)
+        _follow(lambda: inbox()["signatures"], as_json)
         return
-    found = evidence.inbox(filters)
-    found["signatures"] = [
-        row for row in found["signatures"] if endpoint in (None, row["endpoint"]) and (row["is_noise"] or not is_noise)
-    ]
+    found = inbox()
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
@@ -129,7 +136,7 @@ def _knows(route: str | None, config: Path) -> None:
 
 def _notes(found: dict[str, Any]) -> list[str]:
     """What else a reviewer should know."""
-    notes = [f"[bold red]route '{escape(name)}' has stopped[/]: {escape(why)}" for name, why in found["stops"].items()]
+    notes = [stopped(name, why) for name, why in found["stops"].items()]
     for name, report in found["rules"].items():
         for rule in report["rules"]:
             about = f"route '{escape(name)}': accept rule {escape(rule['rule'])}"
@@ -140,12 +147,12 @@ def _notes(found: dict[str, Any]) -> list[str]:
     return notes
 
 
-def _follow(evidence: Evidence, filters: Filters, as_json: bool) -> None:
-    counts = {row["id"]: row["count"] for row in evidence.inbox(filters)["signatures"]}
+def _follow(rows: Callable[[], list[dict[str, Any]]], as_json: bool) -> None:
+    counts = {row["id"]: row["count"] for row in rows()}
     try:
         while True:
             time.sleep(_FOLLOW_EVERY_S)
-            for row in evidence.inbox(filters)["signatures"]:
+            for row in rows():
                 before = counts.get(row["id"], 0)
                 if row["count"] != before:
                     click.echo(json.dumps(row, ensure_ascii=False) if as_json else plain(_inbox.news(row, before)))
@@ -154,9 +161,10 @@ def _follow(evidence: Evidence, filters: Filters, as_json: bool) -> None:
         return
 
 
-def _named(evidence: Evidence, name: str) -> dict[str, Any]:
+def _named(evidence: Evidence, name: str, release: str | None = None) -> dict[str, Any]:
     """The one signature whose id begins so. Ends the program if there is none."""
-    found = evidence.detail(name)
+    known_release(evidence, None, release)
+    found = evidence.detail(name, release)
     if found is None:
         raise failed(f"no difference has the id {name}, or several begin so; see `strangler diffs`")
     return found
@@ -182,7 +190,8 @@ def show(
 
     Values that were redacted stand as `redacted:…`; put your own in their place.
     """
-    row = _named(_evidence(ctx, config, admin), name)
+    release = ctx.parent.params.get("release") if ctx.parent is not None else None
+    row = _named(_evidence(ctx, config, admin), name, release)
     if as_json:
         click.echo(json.dumps(row, ensure_ascii=False))
         return

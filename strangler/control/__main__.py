@@ -116,6 +116,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
                 group.create_task(state.keep_saving()),
                 group.create_task(state.keep_history()),
                 group.create_task(desk.run()),
+                group.create_task(state.figures.run()),
                 group.create_task(events.run()),
                 group.create_task(ready.run()),
                 group.create_task(watch.run()),

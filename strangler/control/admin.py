@@ -13,6 +13,7 @@ from strangler.control.dashboard.site import Dashboard, is_page
 from strangler.control.exposition import expose
 from strangler.control.plane import ControlState
 from strangler.control.shadow.api import ShadowApi
+from strangler.control.shadow.releases_api import ReleasesApi
 from strangler.control.store import StoreError
 from strangler.core.explain import explain
 from strangler.wire.described import DescriptionError, described_head
@@ -41,6 +42,7 @@ def application(state: ControlState) -> web.Application:
             web.post("/api/kill-switch", _turn_kill_switch),
             web.get("/api/events", _events),
             *ShadowApi(lambda request: request.app[_STATE]).routes(),
+            *ReleasesApi(lambda request: request.app[_STATE]).routes(),
         ]
     )
     Dashboard(lambda request: request.app[_STATE]).attach(app)

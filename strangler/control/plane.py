@@ -20,6 +20,7 @@ from strangler.control.readiness import LegacyProbe
 from strangler.control.reload import ReloadState
 from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.evidence import write_audit
+from strangler.control.shadow.figures import FiguresState
 from strangler.control.shown import ShownState
 from strangler.control.store import Store, StoreError, load_numbers, save_numbers
 from strangler.control.tracing import TracingState
@@ -52,10 +53,12 @@ class ControlState:
     is_draining: bool = False
     history: HistoryState = field(default_factory=HistoryState)
     shown: ShownState = field(default_factory=ShownState)
+    figures: FiguresState = field(init=False)
     _legacy: LegacyProbe = field(default_factory=LegacyProbe)
     _snapshot: Snapshot | None = None
 
     def __post_init__(self) -> None:
+        self.figures = FiguresState(self.store, lambda: self.settings)
         self.shown.adopt(self.settings, time.monotonic())
 
     @property
@@ -110,7 +113,8 @@ class ControlState:
             "strangler_store_working": float(self.store.problem is None),
         }
         totals, now = self.links.totals, time.monotonic()
-        return Numbers(self.shown.shown(totals.values(), now), self.shown.shown(totals.gauges(), now), own)
+        gauges = self.shown.shown(totals.gauges(), now) | self.desk.stopped_gauges()
+        return Numbers(self.shown.shown(totals.values(), now), gauges, own)
 
     def status(self) -> dict[str, Any]:
         """For `/api/status`."""
@@ -129,6 +133,7 @@ class ControlState:
             },
             self.desk.status,
             partial(self.history.recent, time.monotonic()),
+            self.figures.of,
         ) | {
             "events": self.events.status(),
             "tracing": self.tracing.status(),
@@ -151,10 +156,20 @@ class ControlState:
         state = KillSwitchState(on, reason, utc_now())
         await asyncio.to_thread(kill_switch.write, self.folder, state)
         self.links.turn(state)
+        self.desk.turned()
         self.events.killed(on, reason)
         log.warning("kill_switch.on" if on else "kill_switch.off", reason=reason)
         await self.audit(who, "kill-switch", "", reason, "on" if on else "off")
         return state
+
+    async def resume_shadows(self, route: str, who: str, why: str) -> bool:
+        """Start the shadows of a route again that have stopped by themselves, audited. False if they have not."""
+        told = self.desk.status(route)
+        stopped = told["stopped"] if told is not None else None
+        if stopped is None or not self.desk.resume(route, f"{who}: {why}" if why else who):
+            return False
+        await self.audit(who, "shadow resume", route, why, stopped)
+        return True
 
     async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None:
         """Note what a person did: in the log always, in the store if it can be written."""

@@ -495,7 +495,7 @@ class TestPages:
         page = await one.text("/routes/orders")
         assert 'id="verdict"' in page
         assert 'id="pairs">2<' in page
-        assert page.count('<svg class="chart"') == 4
+        assert page.count('<svg class="chart"') == 5
 
     @pytest.mark.parametrize("path", ["/routes/none", "/signatures/none", "/static/none", "/static/..%2Fsite.py"])
     async def test_what_is_not_there_is_not_found(self, browser: Open, path: str) -> None:

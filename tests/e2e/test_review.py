@@ -46,8 +46,9 @@ async def test_what_is_accepted_is_accepted_from_then_on(tmp_path: Path) -> None
         await on.proxy.until(lambda: on.proxy.has_generation(2))
         await on.proxy.get("/api/orders/7")
         await on.compared(1, "accepted")
+        await on.proxy.until(lambda: on.rows("SELECT * FROM pairs WHERE outcome = 'accepted'"))
         (row,) = await _inbox(on)
-        assert (row["state"], row["owner"], row["count"]) == ("accepted", "ana", 1)
+        assert (row["state"], row["owner"], row["count"]) == ("accepted", "ana", 2)
         code, output = await _run(on, "ready", "orders", "--json")
         assert json.loads(output)["matches"] == 2
         assert code == 1

@@ -1,4 +1,4 @@
-"""What an operator can do on a page: turn the kill switch, and say what is known of differences.
+"""What an operator can do on a page: turn the kill switch, resume shadows, and say what is known of differences.
 
 All of it is audited.
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 from strangler.config.load import load
 from strangler.control.dashboard.evidence import EvidenceState
 from strangler.control.dashboard.pages import Control
-from strangler.control.shadow.api import log_marked
+from strangler.control.shadow.api import log_marked, resume_problem
 from strangler.control.shadow.reading import utc_day
 from strangler.control.shadow.reviews import (
     MAX_MARKED,
@@ -56,6 +56,15 @@ async def turn(state: Control, on: bool, reason: str, who: str) -> None:
         await state.turn_kill_switch(on, reason[:_MAX_TEXT], who)
     except OSError as error:
         raise ActionError(507, f"The state folder cannot be written: {error.strerror}.") from error
+
+
+async def resume(state: Control, route: str, why: str, who: str) -> None:
+    """Start the shadows of a route again that have stopped by themselves."""
+    refused = resume_problem(state.settings, route)
+    if refused is not None:
+        raise ActionError(404, f"Nothing was changed: {refused}.")
+    if not await state.resume_shadows(route, who, why[:_MAX_TEXT]):
+        raise ActionError(409, f"Nothing was changed: shadowing of route '{route}' is not stopped.")
 
 
 async def review(

@@ -45,6 +45,14 @@ class EvidenceState:
 
         return await self._answer("ready", route, READY_S, store, settings, ask)
 
+    async def timeline(self, store: Store, settings: Settings, route: str) -> list[dict[str, Any]]:
+        """What the pairs of a route come to by hour, as they are judged now; empty if nothing was ever compared."""
+
+        def ask(one: Connection) -> list[dict[str, Any]]:
+            return questions.timeline(one, settings, route, reading.utc_day())
+
+        return await self._answer("timeline", route, READY_S, store, settings, ask) or []
+
     async def signature(self, store: Store, settings: Settings, name: str) -> dict[str, Any] | None:
         """One signature with its samples, by its whole id; not kept."""
 

@@ -52,6 +52,7 @@ class Control(Protocol):
     def status(self) -> dict[str, Any]: ...
     async def snapshot(self) -> Snapshot: ...
     async def turn_kill_switch(self, on: bool, reason: str, who: str) -> KillSwitchState: ...
+    async def resume_shadows(self, route: str, who: str, why: str) -> bool: ...
     async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None: ...
 
 
@@ -104,6 +105,7 @@ class Pages:
     async def _route(self, state: Control, name: str, query: Mapping[str, str]) -> Content | None:
         rows = await self._evidence.inbox(state.store, state.settings)
         ready = await self._evidence.readiness(state.store, state.settings, name)
+        timeline = await self._evidence.timeline(state.store, state.settings, name)
         now, is_long = time.monotonic(), query.get("span") == "long"
         long_s = view.long_span_s(state.history, now)
         span_s, other_s = (long_s, view.SHORT_S) if is_long else (view.SHORT_S, long_s)
@@ -115,6 +117,7 @@ class Pages:
             "is_long": is_long,
             "spans": [view.span_text(span_s), view.span_text(other_s)],
             "charts": view.route_charts(state.history, now, name, span_s),
+            "match_chart": view.match_chart(timeline, time.time(), name),
             "ready": ready if ready and (ready["pairs"] or ready["not_comparable"]) else None,
             "rows": chosen(rows, {"route": name})[:MAX_SIGNATURES],
         }

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from strangler.control.shadow.sides import told_value
+from strangler.control.shadow.stops import stopped_text
 from strangler.core.plain import plain_line
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def environment() -> "Environment":
         "place": place,
         "told": told_value,
         "plain": plain_line,
+        "stopped": stopped_text,
     }
     return made
 

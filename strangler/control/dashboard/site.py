@@ -18,7 +18,7 @@ from yarl import URL
 
 from strangler import __version__
 from strangler.control import guard
-from strangler.control.dashboard.actions import ActionError, review, turn
+from strangler.control.dashboard.actions import ActionError, resume, review, turn
 from strangler.control.dashboard.evidence import EvidenceState, chosen_open
 from strangler.control.dashboard.pages import FILTERS, Content, Control, Pages
 from strangler.control.dashboard.rendering import environment
@@ -57,6 +57,7 @@ _STATIC = {
 _SAID = {
     "killed": "The kill switch is on: every request goes to legacy.",
     "alive": "The kill switch is off: the routes decide again.",
+    "resumed": "Shadowing goes on. The candidate is asked anew whether it knows dry runs.",
     "known": "Noted as known.",
     "fixed": "Noted as fixed. If it is seen again, it is told as regressed.",
     "accepted": "Accepted: routes.yaml has the rule.",
@@ -119,6 +120,7 @@ class Dashboard:
         self._add(app, "POST", "/actions/kill-switch", self._kill_switch)
         self._add(app, "POST", "/actions/signatures/{name}", self._review)
         self._add(app, "POST", "/actions/signatures", self._review_many)
+        self._add(app, "POST", "/actions/shadows/{name}", self._resume)
         app.on_shutdown.append(self._stop)
 
     def _add(self, app: web.Application, method: str, path: str, handler: _Handler, is_open: bool = False) -> None:
@@ -303,6 +305,11 @@ class Dashboard:
         on = _text(form, "on") == "1"
         await turn(visit.state, on, _text(form, "reason"), visit.who)
         return _see(URL("/").with_query(said="killed" if on else "alive"))
+
+    async def _resume(self, visit: Visit) -> web.Response:
+        form, name = await _form(visit.request), visit.request.match_info["name"]
+        await resume(visit.state, name, _text(form, "why"), visit.who)
+        return _see((URL("/routes") / name).with_query(said="resumed"))
 
     async def _review(self, visit: Visit) -> web.Response:
         form, name = await _form(visit.request), visit.request.match_info["name"]

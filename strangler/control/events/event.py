@@ -31,6 +31,8 @@ class Kind(StrEnum):
     RELEASE_CHANGED = "release.changed"
     SHADOW_HALTED = "shadow.halted"
     SHADOW_RESUMED = "shadow.resumed"
+    SHADOW_STOPPED = "shadow.stopped"
+    SHADOW_STARTED = "shadow.started"
     COMPARISON = "shadow.comparison"
     """Only ever sent to the topic of comparisons; never kept as an event."""
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -24,9 +25,9 @@ from strangler.control.shadow.retention import drop_evidence, prune, set_aside
 from strangler.control.shadow.route import ShadowRoute, url_named
 from strangler.control.shadow.rules import rule_report, store_rules
 from strangler.control.shadow.sending import ShadowUpstream
-from strangler.control.shadow.stops import load_stops, store_stop
+from strangler.control.shadow.stops import Stop, StopChange, load_stops, stopped_text, store_changes, store_stop
 from strangler.control.store import Store, StoreError, look_over
-from strangler.core.compare import Reason, RuleUseState
+from strangler.control.totals import Key
 from strangler.core.settings import Settings
 from strangler.wire.messages import Captured, ShadowRoom
 from strangler.wire.numbers import Numbers
@@ -37,6 +38,8 @@ PRUNE_EVERY_S = 600.0
 MAX_PENDING = 10_000
 MAX_PENDING_BYTES = 32 * 1024 * 1024
 """Findings that wait for a store which does not write at the moment, those that it is writing included."""
+MAX_CHANGES = 1000
+"""Stops, and ends of stops, that wait for such a store."""
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """Of all captures in hand."""
 
@@ -58,6 +61,7 @@ class Told(Protocol):
     def compared(self, finding: Finding) -> None: ...
     def halted(self, reason: str) -> None: ...
     def resumed(self) -> None: ...
+    def insert_stops(self, connection: Connection, changes: Sequence[StopChange], now: float) -> list[Event]: ...
     def release_changed(self, route: str, former: str, current: str, at: float) -> None: ...
 
 
@@ -90,14 +94,17 @@ class DeskState:
         self._upstreams: dict[str, ShadowUpstream] = {}
         self._replaced: list[ShadowUpstream] = []
         self._tasks: dict[asyncio.Task[None], _Taken] = {}
-        self._writes: set[asyncio.Task[None]] = set()
         self._storing = asyncio.Lock()
         self._held_bytes = 0
         self._pending: list[Finding] = []
         self._pending_count = self._pending_bytes = 0
         self._journaled: set[str] = set()
         """Pending findings whose lines are in the journal: the database took the batch no further than that."""
-        self._stops: dict[str, tuple[str, str]] = {}
+        self._stops: dict[str, Stop] = {}
+        self._changes: list[StopChange] = []
+        """Stops that the store does not know of yet, and those that it does not know to be over."""
+        self._is_due = asyncio.Event()
+        """Set when something is to be stored now rather than soon."""
         self._busy: set[str] = set()
         """Routes whose room may have changed."""
         self._common_reason: str | None = None
@@ -118,7 +125,7 @@ class DeskState:
             if self._key is None:
                 self._key = await asyncio.to_thread(redaction_key, self._folder)
                 self.adopt(self._settings)  # so that workers hear why there is no room
-            self._stops = await self._store.call(partial(load_stops, run=self._run))
+            self._stops = await self._store.call(load_stops)
             self.releases.restore(await self._store.call(load_releases))
         except OSError as error:
             self._fail(f"the key for redaction cannot be kept in {self._folder}: {error.strerror}")
@@ -146,12 +153,44 @@ class DeskState:
                 routes[one.name] = route
                 route.stopped = self._stop_of(route)
         self._routes = routes
+        for name in [name for name in self._stops if name not in routes or routes[name].stopped is None]:
+            self._end_stop(name, "its settings have changed, or the proxy has started anew")
         self._abandon("reloaded", lambda route: routes.get(route.name) is not route or route.uses_any(replaced))
         self.tell_rooms()
 
     def _stop_of(self, route: ShadowRoute) -> str | None:
-        key, why = self._stops.get(route.name, ("", ""))
-        return why if key == f"{self._run} {route.fingerprint}" else None
+        stop = self._stops.get(route.name)
+        return stop.why if stop is not None and stop.key == self._stop_key(route) else None
+
+    def _stop_key(self, route: ShadowRoute) -> str:
+        return f"{self._run} {route.fingerprint}"
+
+    def resume(self, name: str, reason: str) -> bool:
+        """Start the shadows of a route again that have stopped by themselves. False if they have not."""
+        route = self._routes.get(name)
+        if route is None or route.stopped is None:
+            return False
+        route.resume()
+        self._end_stop(name, reason)
+        self.tell_rooms(name)
+        return True
+
+    def has_shadows(self, name: str) -> bool:
+        """True if routes.yaml says so, and they are followed."""
+        return name in self._routes
+
+    def begin_anew(self, name: str) -> None:
+        """Forget what second looks and the uses of its rules have told of a route: its evidence begins anew."""
+        if name in self._routes:
+            self._routes[name].begin_anew()
+
+    def _end_stop(self, name: str, reason: str) -> None:
+        del self._stops[name]
+        has_started = name in self._routes
+        self._changes.append(StopChange(name, None, has_started, reason))
+        self._is_due.set()
+        if has_started:
+            log.info("shadow.started", route=name, reason=reason)
 
     # 2. Captures
 
@@ -197,6 +236,7 @@ class DeskState:
             served_url=url_named(captured.url, self._settings, captured.upstream),
             index=self._index,
             threads=self._threads,
+            halt=self._stop,
             releases=self.releases,
         )
         try:
@@ -219,25 +259,17 @@ class DeskState:
         if self.told is not None:
             self.told.compared(finding)
         self._numbers.counter("strangler_shadow_comparisons_total", route.name, finding.outcome).inc()
-        if finding.reason == Reason.NOT_HANDLED and route.stopped is None:
-            self._stop(route, "the candidate does not confirm dry runs: it must answer X-Strangler-Shadow-Handled: 1")
 
     def _stop(self, route: ShadowRoute, why: str) -> None:
-        """No more shadows of this route until its settings change, or the proxy starts anew."""
+        """No more shadows of this route until its settings change, somebody resumes it, or the proxy starts anew."""
+        if route.stopped is not None or self._routes.get(route.name) is not route:
+            return
         route.stopped = why
-        key = f"{self._run} {route.fingerprint}"
-        self._stops[route.name] = key, why
-        log.error("shadow.stopped", route=route.name, reason=why)
-        self.tell_rooms()
-        task = asyncio.get_running_loop().create_task(self._store_stop(route.name, key, why))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
-
-    async def _store_stop(self, route: str, key: str, why: str) -> None:
-        try:
-            await self._store.call(partial(store_stop, route=route, key=key, why=why))
-        except StoreError as error:
-            self._fail(f"the store: {error}")
+        self._stops[route.name] = stop = Stop(self._stop_key(route), why)
+        self._changes.append(StopChange(route.name, stop))
+        self._is_due.set()
+        log.error("shadow.stopped", route=route.name, reason=why, message=stopped_text(route.name, why))
+        self.tell_rooms(route.name)
 
     def _release_changed(self, route: str, former: str, current: str, at: float) -> None:
         log.info("shadow.release", route=route, former=former, current=current)
@@ -256,7 +288,7 @@ class DeskState:
             raise StoreError(self._store.problem or self.problem or "not written yet")
         return former, is_new
 
-    async def begin_anew(self, route: str) -> list[str]:
+    async def reset(self, route: str) -> list[str]:
         """Set aside all evidence of a route, and what is under way for it. Return the names under which it can be read.
 
         Raises StoreError; nothing has changed then, but for what was under way.
@@ -267,9 +299,7 @@ class DeskState:
             now = time.time()
             names = await self._store.call(partial(self._set_aside, route=route, now=now))
             self.releases.begin_anew(route, now)
-        shadowed = self._routes.get(route)
-        if shadowed is not None:
-            shadowed.uses = RuleUseState(len(shadowed.settings.compare.accept))
+        self.begin_anew(route)
         return names
 
     def _set_aside(self, connection: Connection, route: str, now: float) -> list[str]:
@@ -281,6 +311,10 @@ class DeskState:
     def tell_rooms(self, *routes: str) -> None:
         """Tell workers how many captures of these routes can be used; without any, of all."""
         self._tell(routes or self._routes)
+
+    def turned(self) -> None:
+        """The kill switch was turned: what is under way ends now, not at the next turn of the clock."""
+        self._tell_changed()
 
     def _tell_changed(self) -> None:
         """The same for routes that something goes on with; what concerns all of them is told of all."""
@@ -356,7 +390,10 @@ class DeskState:
 
     async def _keep_storing(self) -> None:
         while True:
-            await asyncio.sleep(STORE_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STORE_EVERY_S):
+                    await self._is_due.wait()
+            self._is_due.clear()
             if not self._is_restored:
                 await self.restore()
             await self.store()
@@ -371,17 +408,19 @@ class DeskState:
     async def _store_pending(self) -> None:
         batch, self._pending = self._pending, []
         is_due = time.monotonic() - self._pruned > PRUNE_EVERY_S
+        changes, self._changes = self._changes, []
         releases, evicted = self.releases.unsaved()
-        if not (batch or releases or evicted or is_due) and self.problem is None:
+        if not (batch or changes or releases or evicted or is_due) and self.problem is None:
             return
         rules = {name: rule_report(route) for name, route in self._routes.items()} if batch else {}
         try:
             back, news = await self._store.call(
-                lambda connection: self._write(connection, batch, rules, is_due, releases, evicted)
+                lambda connection: self._write(connection, batch, changes, rules, is_due, releases, evicted)
             )
         except StoreError as error:
             self.releases.not_saved(releases, evicted)
             self._pending = batch + self._pending
+            self._changes = (changes + self._changes)[-MAX_CHANGES:]
             self._fail(f"the store: {error}")
             return
         self._journaled.clear()
@@ -401,6 +440,7 @@ class DeskState:
         self,
         connection: Connection,
         batch: list[Finding],
+        changes: list[StopChange],
         rules: dict[str, Any],
         is_due: bool,
         releases: list[Release],
@@ -409,14 +449,17 @@ class DeskState:
         """In the store's thread, in one transaction. The signatures that came back, and all news as events."""
         if self._indexed is not connection:
             self._index.load(connection)
-            for route, (key, why) in list(self._stops.items()):  # a new database knows nothing of them
-                store_stop(connection, route, key, why)
+            for route, stop in list(self._stops.items()):  # a new database knows nothing of them
+                store_stop(connection, route, stop)
             self._indexed = connection
         now = time.time()
         drop_evidence(connection, evicted)
         save_releases(connection, releases)
         back = store_findings(connection, self._index, batch, now)
-        news = self.told.insert(connection, now) if self.told is not None else []
+        store_changes(connection, changes)
+        news = []
+        if self.told is not None:
+            news = self.told.insert(connection, now) + self.told.insert_stops(connection, changes, now)
         store_rules(connection, rules)
         if is_due:
             prune(connection, now)
@@ -437,7 +480,7 @@ class DeskState:
         """Drop what is under way, write what is done."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._writes, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.store()
         self.report()
         for upstream in (*self._upstreams.values(), *self._replaced):
@@ -445,6 +488,13 @@ class DeskState:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     # 5. For status
+
+    def stopped_gauges(self) -> dict[Key, float]:
+        """`strangler_shadow_stopped` of each route that has shadows."""
+        return {
+            ("strangler_shadow_stopped", (name,)): float(route.stopped is not None)
+            for name, route in self._routes.items()
+        }
 
     def status(self, name: str) -> dict[str, Any] | None:
         """What is to be said of a route's shadows; None if it has none."""

@@ -59,7 +59,6 @@ def digest(
     index: IndexState,
     release: str = "",
     templates: Sequence[Template] = (),
-    is_timeable: bool = False,
 ) -> Finding:
     """What is kept. For a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
@@ -87,7 +86,6 @@ def digest(
         baseline=None if baseline is None else _noise(baseline, redactor),
         release=release,
         accepted=tuple(_seen(captured.route, endpoint, difference) for difference in accepted),
-        is_timeable=is_timeable,
         is_partial=comparison.is_cut or comparison.omitted > 0,
     )
 

@@ -58,6 +58,12 @@ def _verdict(
     return reading.readiness(connection, route.name, rules, route.gate, today, release=release, is_timed=is_timed)
 
 
+def timeline(connection: Connection, settings: Settings, name: str, today: date) -> list[dict[str, Any]]:
+    """What the pairs of a route's current release come to by hour; empty if there is no such route."""
+    route = route_named(settings, name)
+    return [] if route is None else reading.timeline(connection, name, {name: compile_rules(route.compare)}, today)
+
+
 def releases(connection: Connection, settings: Settings, name: str | None) -> dict[str, Any] | None:
     """`{"releases": […]}` of one route or of all that routes.yaml has; None if there is no such route."""
     names = {route.name for route in settings.routes}

@@ -16,6 +16,8 @@ MAX_RELEASES: Final = 100
 """Names of one route; beyond them responses are counted under `FOLDED` until an old name makes room."""
 MAX_NAME: Final = 100
 """Characters of a name."""
+MAX_AUDITED: Final = 1000
+"""Characters of a text in the audit."""
 FOLDED: Final = "…"
 STALE_S: Final = 30 * 86400.0
 """A name that was not seen for so long makes room for a new one, and its evidence goes."""
@@ -261,11 +263,10 @@ def drop_releases(connection: Connection, evicted: Iterable[tuple[str, str]]) ->
     connection.executemany("DELETE FROM releases WHERE route = ? AND name = ?", evicted)
 
 
-def known_names(connection: Connection, route: str) -> list[str]:
-    """Return the releases of a route that go on, with a row of their own or with evidence alone."""
+def names_with_pairs(connection: Connection, route: str) -> list[str]:
+    """Return the releases of a route of which something was compared, without those that were set aside."""
     rows = connection.execute(
-        """SELECT name FROM releases WHERE route = ?1 AND era = '' UNION
-        SELECT release FROM pairs WHERE route = ?1 AND release NOT IN
+        """SELECT DISTINCT release FROM pairs WHERE route = ?1 AND release NOT IN
             (SELECT name FROM releases WHERE route = ?1 AND era != '') ORDER BY 1""",
         (route,),
     )

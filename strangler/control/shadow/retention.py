@@ -11,7 +11,7 @@ from strangler.control.shadow.releases import (
     Release,
     current_release,
     drop_releases,
-    known_names,
+    names_with_pairs,
     save_releases,
 )
 from strangler.core.releases import UNNAMED
@@ -35,7 +35,7 @@ def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[st
     What reviewers said of its differences goes with it. Whoever holds an `IndexState` has to load it again.
     """
     era = _unused_era(connection, route, now)
-    names, current = known_names(connection, route), current_release(connection, route)
+    names, current = names_with_pairs(connection, route), current_release(connection, route)
     connection.execute(
         """UPDATE sightings SET state = coalesce((SELECT state FROM signatures WHERE id = signature), 'new')
         WHERE route = ? AND state = ''""",
@@ -50,7 +50,7 @@ def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[st
         (route,),
     )
     connection.execute("DELETE FROM rule_uses WHERE route = ?", (route,))
-    if current != UNNAMED:
+    if current != UNNAMED and current in names:
         save_releases(connection, [Release(route, current, now, now, is_current=True, since=now)])
     note_change(connection, route)
     return [f"{name or UNNAMED_ASIDE}@{era}" for name in names]
