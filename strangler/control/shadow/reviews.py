@@ -30,7 +30,8 @@ MAX_MARKED: Final = 20_000
 """Signatures that are marked at once."""
 
 _HAVE_TWO_VALUES = frozenset({Kind.VALUE.value, Kind.TYPE.value})
-_REDACTED = re.compile(r"\b(?:redacted|hashed):[0-9a-f]{8}")
+_HIDDEN = re.compile(r"\b(?:redacted:|(?:string|number|text)\(\d{1,9}\) |boolean )[0-9a-f]{8}\b")
+"""In place of a secret, or of any value with `evidence: {values: hashed}`."""
 _CUT = re.compile(r"…\Z|\A…|… \(\d+ characters\)\Z")
 _LONG_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
@@ -109,6 +110,8 @@ def cannot_accept(row: Mapping[str, Any]) -> str | None:
     place, path = row["in"], row["path"]
     if place == Where.STATUS and max(row["legacy"] or 0, row["candidate"] or 0) >= 500:
         return "a 5xx is a failure, which no client can agree to; mend it"
+    if path and _HIDDEN.search(path):
+        return f"{path} holds a value that is not kept, so that no rule can name it; write a rule by hand"
     if place == Where.BODY and not _is_place(path):
         return f"{path} is no single place in the responses; write a rule by hand"
     if place == Where.HEADER and not path:
@@ -169,8 +172,8 @@ def cannot_accept_values(row: Mapping[str, Any]) -> str | None:
         return f"a difference of kind '{row['kind']}' is no pair of values; accept it without --values"
     for value in (row["legacy"], row["candidate"]):
         texts = list(_texts(value))
-        if any(_REDACTED.search(text) for text in texts):
-            return "the values are redacted, so that no rule can name them; write from and to by hand"
+        if any(_HIDDEN.search(text) for text in texts):
+            return "the values are redacted or hashed, so that no rule can name them; write from and to by hand"
         if any(_CUT.search(text) for text in texts) or _is_opaque(value):
             return "the values are not kept whole, so that no rule can name them; write from and to by hand"
         if row["in"] != Where.BODY or not row["path"].startswith("$"):

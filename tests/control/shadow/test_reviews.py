@@ -89,10 +89,12 @@ def test_a_rule_is_for_the_place_and_the_endpoint(found: dict[str, Any], expecte
         (row(None, **_STATUS, legacy=200, candidate=502), "a 5xx is a failure"),
         (row("…"), "no single place"),
         (row("$.a" + "b" * 1000 + "…0123"), "no single place"),
+        (row("$['redacted:0123abcd'].x"), "not kept"),
+        (row("$['string(12) 0123abcd']"), "not kept"),
         (row(endpoint="GET …"), "no single endpoint"),
         (row(endpoint="GET /a b"), "no single endpoint"),
     ],
-    ids=["5xx", "folded", "cut", "many endpoints", "an endpoint with a space"],
+    ids=["5xx", "folded", "cut", "a redacted key", "a hashed key", "many endpoints", "an endpoint with a space"],
 )
 def test_what_no_rule_can_say_is_refused_with_a_reason(found: dict[str, Any], reason: str) -> None:
     with pytest.raises(ReviewError, match=reason):
@@ -124,6 +126,8 @@ def test_a_pair_of_values_means_just_these(legacy: Any, candidate: Any, expected
     [
         (row(legacy="redacted:0123abcd", candidate="x"), "redacted"),
         (row(legacy={"mail": "x redacted:0123abcd y"}, candidate=1), "redacted"),
+        (row(legacy="string(3) 0123abcd", candidate="string(4) 89abcdef"), "hashed"),
+        (row(legacy=["boolean 0123abcd"], candidate=[]), "hashed"),
         (row(legacy="x" * 300 + "… (400 characters)", candidate="x"), "not kept whole"),
         (row(legacy="[1, 2…", candidate=[]), "not kept whole"),
         (row("$", legacy={"hash": "0123abcd", "length": 3}, candidate=1), "not kept whole"),
@@ -131,7 +135,18 @@ def test_a_pair_of_values_means_just_these(legacy: Any, candidate: Any, expected
         (row(legacy="12345678901234567890123", candidate=1), "a number that long"),
         (row("vary", **_HEADER, legacy="", candidate="x"), "no plain texts"),
     ],
-    ids=["redacted", "inside", "long", "tree", "opaque", "missing", "number", "empty header"],
+    ids=[
+        "redacted",
+        "inside",
+        "hashed",
+        "hashed inside",
+        "long",
+        "tree",
+        "opaque",
+        "missing",
+        "number",
+        "empty header",
+    ],
 )
 def test_values_that_are_not_known_cannot_be_accepted(found: dict[str, Any], reason: str) -> None:
     with pytest.raises(ReviewError, match=reason):
