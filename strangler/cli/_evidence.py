@@ -20,7 +20,7 @@ from strangler.control.shadow import audits, questions, reading
 from strangler.control.shadow.audits import AuditFilters
 from strangler.control.shadow.evidence import write_audit
 from strangler.control.shadow.reading import Filters, NoEvidenceError
-from strangler.control.shadow.releases import MAX_AUDITED, name_release
+from strangler.control.shadow.releases import MAX_AUDITED, name_release, set_aside_names, set_aside_problem
 from strangler.control.shadow.retention import set_aside
 from strangler.control.shadow.reviews import Marked, Review, mark
 from strangler.control.shadow.schema import prepare
@@ -184,6 +184,8 @@ class _Stored:
     def name_release(self, route: str, name: str, who: str, why: str) -> dict[str, Any]:
         def work(connection: sqlite3.Connection) -> str:
             now = time.time()
+            if name in set_aside_names(connection, route):
+                raise failed(set_aside_problem(name))
             former = name_release(connection, route, name, now)
             if former != name:
                 write_audit(connection, now, who, "release", route, why, f"{former or '(unnamed)'} to {name}")

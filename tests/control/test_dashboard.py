@@ -18,10 +18,12 @@ from structlog.testing import LogCapture
 
 from strangler.control.admin import application
 from strangler.control.dashboard import source
+from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, SessionsState
 from strangler.control.dashboard.site import HEADERS, MAX_STREAMS
+from strangler.control.dashboard.view import match_chart
 from strangler.control.plane import ControlState
-from strangler.control.shadow.evidence import Finding, IndexState, store_findings
+from strangler.control.shadow.evidence import Finding, IndexState, set_state, store_findings
 from tests.control.control import control_of, take
 from tests.control.shadow.pairs import captured, finding_of, json_answer, match
 
@@ -681,3 +683,37 @@ class TestSessions:
 )
 def test_secrets_of_routes_yaml_are_left_out(line: str, shown: str) -> None:
     assert source.lines(line, (), "s3cret-token")[0].text == shown
+
+
+class TestMatch:
+    """One number, as judged now; a gap where nothing was compared."""
+
+    async def test_the_overview_shows_what_the_verdict_says(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference(), match(at=time.time()), match(at=time.time()))
+        await one.state.figures.look()
+        assert 'data-cell="match">66.666%' in await one.text("/")
+        assert 'id="match">66.666%' in await one.text("/routes/orders")
+        name = await one.signature()
+        await one.state.store.call(lambda connection: set_state(connection, name, "fixed", time.time()))
+        await one.state.figures.look()
+        assert 'data-cell="match">100%' in await one.text("/")
+
+    def test_a_chart_has_gaps_and_no_line_through_them(self) -> None:
+        points = [(5.0, 1.0), (4.0, 1.0), (3.0, None), (2.0, 1.0), (1.0, None), (0.0, None)]
+        drawn = str(svg(Chart("Match of orders", {"match": points}, 5, str, 2)))
+        lines = re.findall(
+            r'<path[^>]* d="([^"]+)"[^>]*class="line reactive|<path[^>]*class="line reactive[^>]* d="([^"]+)"', drawn
+        )
+        points_of = [re.findall(r"[\d.]+ [\d.]+", "".join(line)) for line in lines]
+        assert [len(points) for points in points_of] == [2, 2]
+        assert points_of[1][0] == points_of[1][1]  # a dot
+
+    def test_the_match_of_an_hour_without_pairs_is_a_gap(self) -> None:
+        now = 1_795_435_200.0
+        timeline = [{"at": now - 7200, "match": 3, "mismatch": 1}, {"at": now, "not_comparable": 5, "match": 1}]
+        chart = str(match_chart(timeline, now + 60, "orders"))
+        assert len(re.findall('class="line reactive', chart)) == 2
+        assert len(re.findall('class="line reactive', str(match_chart(timeline[:1], now + 60, "orders")))) == 1
+        assert match_chart([], now, "orders") is None
+        assert match_chart([{"at": now, "not_comparable": 5}], now + 60, "orders") is None

@@ -298,7 +298,7 @@ class DeskState:
             await self._store_pending()
             now = time.time()
             names = await self._store.call(partial(self._set_aside, route=route, now=now))
-            self.releases.begin_anew(route, now)
+            self.releases.begin_anew(route, now, names)
         self.begin_anew(route)
         return names
 

@@ -1,7 +1,8 @@
 """The match of every route as it is judged now, for whatever shows one: the status, its table, the dashboard.
 
-Judged beside the event loop, a route only when something about it has changed, and never for longer than `BUDGET_S` at
-a time: with very many routes that change, a figure is some seconds old. A route without evidence costs nothing.
+Judged beside the event loop, a route only when something about it has changed, never for longer than `BUDGET_S` at a
+time and for a tenth of the time at most: with very many routes that change, a figure is some seconds old. A route
+without evidence costs nothing.
 """
 
 import asyncio
@@ -22,6 +23,9 @@ from strangler.core.settings import Settings
 LOOK_EVERY_S: Final = 1.0
 BUDGET_S: Final = 0.2
 """Time that judging takes at most, each `LOOK_EVERY_S`; the last route may take longer."""
+
+_REST: Final = 9
+"""Rests as many times as long as judging took."""
 
 log = structlog.get_logger()
 
@@ -55,10 +59,13 @@ class FiguresState:
         }
 
     async def run(self) -> None:
-        """Judge what has changed, every second, until cancelled."""
+        """Judge what has changed, every second at most, until cancelled."""
+        taken_s = 0.0
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(max(LOOK_EVERY_S, _REST * taken_s))
+            began = time.monotonic()
             await self.look()
+            taken_s = time.monotonic() - began
 
     async def look(self) -> None:
         """Judge what has changed, as far as the time for it goes. A store that cannot be read has no figures."""

@@ -79,12 +79,15 @@ class ReleasesState:
         self._routes: dict[str, _RouteReleases] = {}
         self._dirty: set[str] = set()
         self._evicted: set[tuple[str, str]] = set()
+        self._aside: dict[str, set[str]] = {}
+        """By route: the names of what was set aside, which nothing is added to."""
         self.on_change = on_change
 
     def restore(self, rows: Iterable[Release]) -> None:
         """Begin with what the store has; what was seen here meanwhile is newer and stays."""
         for row in rows:
             if row.era:
+                self._aside.setdefault(row.route, set()).add(row.name)
                 continue
             known = self._of(row.route)
             known.first_seen[row.name] = min(row.first_seen, known.first_seen.get(row.name, row.first_seen))
@@ -97,6 +100,10 @@ class ReleasesState:
         """Return the current release of a route's candidate; empty if nothing has named one."""
         known = self._routes.get(route)
         return known.state.current if known is not None else UNNAMED
+
+    def is_set_aside(self, route: str, name: str) -> bool:
+        """Return whether this is the name of evidence that was set aside."""
+        return name in self._aside.get(route, ())
 
     def at(self, route: str, when: float) -> str:
         """Return the release that was the current one at a Unix time, as far as the last change is back."""
@@ -139,8 +146,9 @@ class ReleasesState:
         self._has_changed(route, known, former, now)
         return True
 
-    def begin_anew(self, route: str, now: float) -> None:
-        """Forget every release of a route but the name of the current one: its evidence was set aside."""
+    def begin_anew(self, route: str, now: float, aside: Iterable[str]) -> None:
+        """Forget every release of a route but the name of the current one: its evidence was set aside, as `aside`."""
+        self._aside.setdefault(route, set()).update(aside)
         known = self._routes.get(route)
         if known is None:
             return
@@ -210,7 +218,9 @@ class ReleasesState:
 
     def _admitted(self, route: str, known: _RouteReleases, name: str, now: float) -> str:
         """The name itself, or the folded one if there are too many."""
-        if name in known.first_seen or self._make_room(route, known, now):
+        if name in known.first_seen:
+            return name
+        if not self.is_set_aside(route, name) and self._make_room(route, known, now):
             return name
         return FOLDED
 
@@ -277,6 +287,17 @@ def current_release(connection: Connection, route: str) -> str:
     """Return the release that the store has as the current one of a route; empty if it has none."""
     row = connection.execute("SELECT name FROM releases WHERE route = ? AND is_current", (route,)).fetchone()
     return row[0] if row is not None else UNNAMED
+
+
+def set_aside_names(connection: Connection, route: str) -> set[str]:
+    """Return the names of what was set aside of a route."""
+    rows = connection.execute("SELECT name FROM releases WHERE route = ? AND era != ''", (route,))
+    return {row[0] for row in rows}
+
+
+def set_aside_problem(name: str) -> str:
+    """Return why a release cannot get the name of what was set aside."""
+    return f"{name} is the name of evidence that was set aside; take another name"
 
 
 def name_release(connection: Connection, route: str, name: str, now: float) -> str:

@@ -11,7 +11,7 @@ from strangler.control.answers import json_answer, problem, read_body
 from strangler.control.shadow import questions, reading
 from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.reading import NoEvidenceError
-from strangler.control.shadow.releases import MAX_AUDITED, name_problem
+from strangler.control.shadow.releases import MAX_AUDITED, name_problem, set_aside_problem
 from strangler.control.store import Store, StoreError
 from strangler.core.settings import Settings
 
@@ -77,6 +77,8 @@ class ReleasesApi:
             return missing
         if wrong is not None:
             return problem(400, wrong)
+        if state.desk.releases.is_set_aside(said.route, said.name):
+            return problem(400, set_aside_problem(said.name))
         try:
             former, is_new = await state.desk.name_release(said.route, said.name)
         except StoreError as error:

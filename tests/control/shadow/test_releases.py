@@ -12,6 +12,7 @@ from strangler.control.shadow.evidence import SCHEMA
 from strangler.control.shadow.releases import (
     FOLDED,
     MAX_RELEASES,
+    Release,
     ReleasesState,
     current_release,
     load_releases,
@@ -154,3 +155,17 @@ def test_a_name_is_given_without_a_proxy_too(connection: sqlite3.Connection) -> 
     state = ReleasesState()
     state.restore(load_releases(connection))
     assert state.current("orders") == "2"
+
+
+def test_what_was_set_aside_gets_no_more_pairs() -> None:
+    state = ReleasesState()
+    see(state, "1")
+    state.begin_anew("orders", NOON + 1, ["1@then"])
+    assert state.current("orders") == "1"
+    assert state.is_set_aside("orders", "1@then")
+    assert see(state, "1@then", NOON + 2) == FOLDED
+    assert see(state, "1", NOON + 3) == "1"
+    again = ReleasesState()
+    again.restore([Release("orders", "1@then", NOON, NOON, era="then")])
+    assert again.is_set_aside("orders", "1@then")
+    assert again.current("orders") == ""
