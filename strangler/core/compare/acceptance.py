@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from strangler.core.compare.accept import Accept
 from strangler.core.compare.jsonpath import PatternError, parse_pattern
-from strangler.core.compare.places import covers_place
+from strangler.core.compare.places import accept_covers_place
 from strangler.core.compare.rules import CompareRules
 from strangler.core.compare.values import Kind, Steps, Where
 
@@ -47,7 +47,7 @@ def acceptance(
         return _strongest(rule for rule in in_force if rule.header == path)
     if kind is Kind.ORDER and _is_unordered(rules, path):
         return Acceptance.ALL
-    return _strongest(_covering(in_force, path))
+    return _strongest(_covering(in_force, path, kind))
 
 
 def _status_acceptance(rules: Iterable[Accept], legacy: object, candidate: object) -> Acceptance:
@@ -64,10 +64,10 @@ def _strongest(covering: Iterable[Accept]) -> Acceptance:
     return Acceptance.SOME if rules else Acceptance.NONE
 
 
-def _covering(rules: Iterable[Accept], path: str) -> list[Accept]:
+def _covering(rules: Iterable[Accept], path: str, kind: Kind) -> list[Accept]:
     steps = path_steps(path)
     if steps is None:
-        return [rule for rule in rules if rule.css is not None and covers_place(rule.css, path)]
+        return [rule for rule in rules if accept_covers_place(rule, path, kind)]
     return [rule for rule in rules if rule.pattern is not None and rule.pattern.reach(steps) is not None]
 
 

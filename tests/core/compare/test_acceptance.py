@@ -45,7 +45,8 @@ CASES: dict[str, tuple[AcceptRule, tuple[Where, str | None, Kind], str]] = {
     "everything below $ is no status": (accept("$"), STATUS, "NONE"),
     "a selector": (accept(css="main > .price"), PLACE, "ALL"),
     "another selector": (accept(css="main > .name"), PLACE, "NONE"),
-    "a path is no selector": (accept("$"), PLACE, "NONE"),
+    "a path is no selector": (accept("$.price"), PLACE, "NONE"),
+    "the whole body": (accept("$"), PLACE, "ALL"),
     "a path that was cut": (accept("$.a"), (Where.BODY, "$.a.b…0f", Kind.VALUE), "NONE"),
 }
 
