@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from tests.e2e.shadowing import Stage, says, stage
+from tests.e2e.shadowing import Answer, Stage, says, stage
 
 LEGACY = {"id": 7, "price": 19.99, "note": "tea"}
 CANDIDATE = {"id": 7, "price": "19.99", "note": "tea"}
@@ -223,3 +224,37 @@ async def test_what_is_done_is_audited_with_a_name_whether_or_not_a_proxy_runs(
         monkeypatch.setitem(_ENVIRON, "STRANGLER_USER", "ben")
         assert (await _run(on, "shift", "orders", "5"))[0] == 0
         assert (await _audit(on, "--who", "ben"))[0]["detail"] == "10 to 5 %"
+
+
+def _page(price: str, stock: str) -> Answer:
+    """An arm that answers a page."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        text = f'<main><p class="price">{price}</p><p class="stock">{stock}</p></main>'
+        return web.Response(text=text, content_type="text/html")
+
+    return answer
+
+
+async def test_an_element_of_a_page_is_accepted_and_hides_no_other(tmp_path: Path) -> None:
+    async with stage(tmp_path, _page("19.99 EUR", "7"), _page("EUR 19.99", "7")) as on:
+        await on.proxy.get("/api/orders/7")
+        await on.proxy.until(lambda: on.rows("SELECT * FROM signatures"))
+        (row,) = await _inbox(on)
+        assert row["path"] == "main > .price"
+        code, output = await _run(on, "diffs", "accept", row["id"], "--why", "the new format is agreed")
+        assert code == 0, output
+        assert 'css: "main > .price::text", endpoint: "GET /api/orders/{}"' in on.proxy.file.read_text()
+        await on.proxy.until(lambda: on.proxy.has_generation(2))
+        await on.proxy.get("/api/orders/7")
+        await on.compared(1, "accepted")
+        on.candidate.answer = _page("EUR 19.99", "0")
+        await on.proxy.get("/api/orders/7")
+        await on.compared(2, "mismatch")
+        assert sorted((row["path"], row["state"]) for row in await _inbox(on)) == [
+            ("main > .price", "accepted"),
+            ("main > .stock", "new"),
+        ]
+        assert (await _run(on, "diffs", "accept", row["id"], "--why", "again"))[1].count(
+            "a rule accepts it already"
+        ) == 1
