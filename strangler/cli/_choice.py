@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from strangler.cli._config import failed
+from strangler.cli._evidence import Evidence
 from strangler.cli._inbox import SHORT_ID, where
 from strangler.cli._terminal import plain
 from strangler.control.shadow.evidence import STATES
@@ -66,8 +67,12 @@ def choice_options(command: _F) -> _F:
     return command
 
 
-def chosen(inbox: Callable[[Filters], Sequence[Row]], choice: Choice) -> list[Row]:
+def chosen(evidence: Evidence, choice: Choice) -> list[Row]:
     """The rows that are meant. Ends the program if that is not clear: then nothing is done at all."""
+
+    def inbox(filters: Filters) -> list[Row]:
+        return list(evidence.inbox(filters)["signatures"])
+
     if choice.names and choice.has_filters:
         raise failed("name ids or filters, not both")
     if not choice.names and not choice.has_filters:
@@ -75,13 +80,15 @@ def chosen(inbox: Callable[[Filters], Sequence[Row]], choice: Choice) -> list[Ro
     if not choice.names:
         return [row for row in inbox(choice.filters) if choice.takes(row)]
     rows = inbox(Filters())
-    found = [_named(rows, name) for name in choice.names]
+    found = [_named(evidence, rows, name) for name in choice.names]
     return list({row["id"]: row for row in found}.values())
 
 
-def _named(rows: Iterable[Row], name: str) -> Row:
-    """The one whose id begins so."""
+def _named(evidence: Evidence, rows: Iterable[Row], name: str) -> Row:
+    """The one whose id begins so, of the current release, or of an earlier one."""
     found = [row for row in rows if row["id"].startswith(name)]
+    earlier = evidence.detail(name) if name and not found else None
+    found += [] if earlier is None else [earlier]
     if len(found) != 1:
         what = "several begin so" if found else "none has it"
         raise failed(f"no difference has the id {plain(name)}: {what}; nothing was changed, see `strangler diffs`")

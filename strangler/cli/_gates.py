@@ -1,7 +1,7 @@
 """Whether a routes.yaml raises a percent past a gate: `strangler check --gate`."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from strangler.config.load import load
 from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
 from strangler.core.settings import Settings
 
+_OTHER = "name another one with --against"
 _WAY_OUT = "name the file that is in force with --against OLD.yaml"
 
 
@@ -91,9 +92,8 @@ def _in_force(
     if against is not None:
         loaded = load(against, os.environ)
         if loaded.settings is None:
-            raise failed(
-                "\n".join([*map(str, loaded.problems), f"{against}: what was in force cannot be told from it"])
-            )
+            problems = [str(replace(one, way_out=_OTHER) if not one.line else one) for one in loaded.problems]
+            raise failed("\n".join([*problems, f"{against}: what was in force cannot be told from it"]))
         return rollouts_of(loaded.settings), str(against), loaded.settings
     try:
         proxy = find_admin(config, admin)

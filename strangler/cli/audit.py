@@ -17,7 +17,7 @@ from strangler.cli._times import Since
 from strangler.control.shadow.audits import DEFAULT_LIMIT, MAX_LIMIT, AuditFilters
 from strangler.core.plain import plain_line
 
-_COLUMNS = ("when", "who", "what", "route", "why", "detail")
+_COLUMNS = ("when, UTC", "who", "what", "route", "why", "detail")
 
 
 @click.command()
@@ -54,7 +54,7 @@ def command(
 def _table(entries: list[dict[str, Any]]) -> Table:
     made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for name in _COLUMNS:
-        made.add_column(name, overflow="fold", no_wrap=name == "when")
+        made.add_column(name, overflow="fold", no_wrap=name == _COLUMNS[0])
     for one in entries:
         when = datetime.fromtimestamp(one["at"], UTC).strftime("%Y-%m-%d %H:%M:%S")
         made.add_row(when, *(escape(plain_line(one[name])) for name in _COLUMNS[1:]))

@@ -289,7 +289,7 @@ def accept(
     strangler diffs accept --route orders --noise --why "timestamps"
     """
     evidence, file, choice = _evidence(ctx, config, admin), _config(ctx, config), Choice(**named)
-    rows = chosen(lambda filters: evidence.inbox(filters)["signatures"], choice)
+    rows = chosen(evidence, choice)
     before, review = read_file(file), Review("accepted", owner, why, until)
     plan = _plan(file, before, rows, review, values)
     edit = (
@@ -393,7 +393,7 @@ def fixed(
 
 
 def _mark(evidence: Evidence, choice: Choice, review: Review, is_sure: bool, dry_run: bool) -> None:
-    rows = chosen(lambda filters: evidence.inbox(filters)["signatures"], choice)
+    rows = chosen(evidence, choice)
     if not rows:
         click.echo("no such differences")
         return

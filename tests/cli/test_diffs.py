@@ -554,7 +554,12 @@ class TestCheckGate:
         assert result.exit_code == 2
         assert "old.yaml:1:10" in result.output
         Path("old.yaml").unlink()
-        assert check("percent: 5", "percent: 25").exit_code == 2
+        result = check("percent: 5", "percent: 25")
+        assert result.exit_code == 2
+        assert (
+            "old.yaml: the file cannot be read: No such file or directory; name another one with --against"
+            in result.output
+        )
 
     def test_problems_of_the_new_file_come_first(self, check: Callable[..., Result]) -> None:
         assert check("percent: 5", "percent: 500").exit_code == 2
@@ -583,7 +588,7 @@ class TestAudit:
         ]
         assert entries[0]["detail"] == "5 to 1 %"
         lines = run("audit").output.splitlines()
-        assert lines[0].split() == ["when", "who", "what", "route", "why", "detail"]
+        assert lines[0].split() == ["when,", "UTC", "who", "what", "route", "why", "detail"]
         assert "pipeline 7" in lines[1]
 
     def test_filters_are_kept_to(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
