@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from sqlite3 import Connection
 from typing import Any, Final
@@ -24,7 +24,7 @@ from strangler.control.shadow.reading import CorruptEvidenceError, NoEvidenceErr
 from strangler.control.store import Store, StoreError
 from strangler.core.readiness import Verdict
 from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
-from strangler.core.settings import GateSettings, Settings, with_gate
+from strangler.core.settings import RouteSettings, Settings
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rollouts (
@@ -113,10 +113,14 @@ class GateWatch:
         await self._look_again()
 
     async def _judge_step(self, settings: Settings) -> None:
-        after = rollouts_of(settings)
         before = await self._store.call(load_rollouts)
-        found = raises(before.rollouts, after) if before.since is not None else []
-        judged = [await self._judged(settings, rise, rise.gate) for rise in found if rise.gate is not None]
+        after, found = await asyncio.to_thread(_risen, before, settings)  # 10,000 routes take a moment
+        routes = {route.name: route for route in settings.routes}
+        judged = [
+            await self._judged(settings, replace(routes[rise.route], gate=rise.gate), rise)
+            for rise in found
+            if rise.gate is not None
+        ]
         unmet = [one for one in judged if one.verdict != Verdict.READY]
         news, self._events.passed_by = await self._store.call(
             partial(self._keep, after=after, found=found, unmet=unmet)
@@ -126,9 +130,9 @@ class GateWatch:
             told = {key: value for key, value in one.data.items() if key != "route"}
             log.warning("gate.passed_by", route=one.subject, **told)
 
-    async def _judged(self, settings: Settings, rise: Raise, gate: GateSettings) -> _Judged:
+    async def _judged(self, settings: Settings, route: RouteSettings, rise: Raise) -> _Judged:
         try:
-            found = await self._verdict(settings, rise.route, gate)
+            found = await self._verdict(settings, route)
         except CorruptEvidenceError:
             raise
         except NoEvidenceError as error:
@@ -137,9 +141,10 @@ class GateWatch:
             return _Judged(rise, Verdict.NOT_ENOUGH_EVIDENCE.value, ("nothing was compared yet",))
         return _Judged(rise, found["verdict"], tuple(found["reasons"]))
 
-    async def _verdict(self, settings: Settings, route: str, gate: GateSettings) -> dict[str, Any] | None:
-        under = with_gate(settings, route, gate)
-        return await ask(self._store, lambda connection: questions.ready(connection, under, route, utc_day()))
+    async def _verdict(self, settings: Settings, route: RouteSettings) -> dict[str, Any] | None:
+        """By the gate that the route has here. The other routes of the file have no part in it."""
+        alone = replace(settings, routes=(route,))
+        return await ask(self._store, lambda connection: questions.ready(connection, alone, route.name, utc_day()))
 
     def _keep(
         self,
@@ -163,10 +168,16 @@ class GateWatch:
         """Take back what has come to be true: a gate that is met by now."""
         for name in list(self._events.passed_by):
             route = questions.route_named(self._settings, name)
-            found = None if route is None else await self._verdict(self._settings, name, route.gate)
+            found = None if route is None else await self._verdict(self._settings, route)
             if found is not None and found["verdict"] == Verdict.READY:
                 await self._store.call(partial(_take_back, route=name))
                 self._events.passed_by = {key: one for key, one in self._events.passed_by.items() if key != name}
+
+
+def _risen(before: Stored, settings: Settings) -> tuple[dict[str, RouteRollout], list[Raise]]:
+    """What is in force with these settings, and the raises; the very first start knows of none."""
+    after = rollouts_of(settings)
+    return after, raises(before.rollouts, after) if before.since is not None else []
 
 
 def load_rollouts(connection: Connection) -> Stored:

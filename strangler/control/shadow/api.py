@@ -1,5 +1,6 @@
 """The admin listener's answers about shadows: the inbox, one signature, whether a route is ready, the report's data."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from sqlite3 import Connection
@@ -99,7 +100,7 @@ class ShadowApi:
 
     async def rollout(self, request: web.Request) -> web.Response:
         """By route: the percent in effect, what stands behind it, and its gate."""
-        return json_answer({"routes": rollouts_of(self._of(request).settings)})
+        return json_answer({"routes": await asyncio.to_thread(rollouts_of, self._of(request).settings)})
 
     async def proposal(self, request: web.Request) -> web.Response:
         name = request.match_info["route"]
