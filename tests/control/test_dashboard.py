@@ -24,6 +24,7 @@ from strangler.control.dashboard.site import HEADERS, MAX_STREAMS
 from strangler.control.dashboard.view import match_chart
 from strangler.control.plane import ControlState
 from strangler.control.shadow.evidence import Finding, IndexState, set_state, store_findings
+from strangler.control.shadow.releases import name_release
 from tests.control.control import control_of, take
 from tests.control.shadow.pairs import captured, finding_of, json_answer, match
 
@@ -388,6 +389,16 @@ class TestActions:
         assert (await one.post("/actions/signatures", form[:2])).status == 400
         rows = await one.state.store.call(lambda db: db.execute("SELECT state FROM signatures").fetchall())
         assert rows == [("new",)]
+
+    async def test_a_difference_of_an_earlier_release_is_reviewed_on_its_page(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference())
+        name = await one.signature()
+        await one.state.store.call(lambda db: name_release(db, "orders", "v2", time.time()))
+        form = {"mark": await one.mark(), "state": "known", "why": "seen in the former one"}
+        assert (await one.post(f"/actions/signatures/{name}", form)).status == 303
+        rows = await one.state.store.call(lambda db: db.execute("SELECT state FROM signatures").fetchall())
+        assert rows == [("known",)]
 
     async def test_many_differences_have_pages(self, browser: Open) -> None:
         one = await browser()

@@ -5,7 +5,7 @@ All of it is audited.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,9 +81,7 @@ async def review(
     if len(wanted) > MAX_MARKED:
         raise ActionError(400, f"{len(wanted)} differences are too many at once; {MAX_MARKED} are possible.")
     evidence.forget()  # what is chosen may be newer than what the pages show
-    rows = [row for row in await evidence.inbox(state.store, state.settings) if row["id"] in wanted]
-    if len(rows) < len(wanted):
-        raise ActionError(404, "There is no such difference. Nothing was changed.")
+    rows = await _rows(state, evidence, wanted)
     try:
         if found.state != "accepted":
             return await _mark(state, rows, found, who)
@@ -92,6 +90,17 @@ async def review(
         return Done(done.changed, len(plan.already), tuple(dict.fromkeys(reason for _, reason in plan.refused)))
     finally:
         evidence.forget()
+
+
+async def _rows(state: Control, evidence: EvidenceState, wanted: Collection[str]) -> list[Row]:
+    """The differences of these ids: of the current release, or one that only an earlier release has shown."""
+    rows: list[Row] = [row for row in await evidence.inbox(state.store, state.settings) if row["id"] in wanted]
+    missing = set(wanted) - {row["id"] for row in rows}
+    earlier = await evidence.signature(state.store, state.settings, missing.pop()) if len(missing) == 1 else None
+    rows += [] if earlier is None else [earlier]
+    if len(rows) < len(wanted):
+        raise ActionError(404, "There is no such difference. Nothing was changed.")
+    return rows
 
 
 def _review(said: Mapping[str, str]) -> Review:
