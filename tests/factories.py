@@ -155,6 +155,7 @@ def route(
         gate=s.GateSettings(3000, 0.999, 0, 1.1, 86400.0),
         release_header=None,
         fold=(),
+        is_gated=False,
     )
     return replace(made, **changes)
 

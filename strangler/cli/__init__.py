@@ -23,6 +23,7 @@ _COMMANDS = {
     "ready": "ready",
     "shadow": "shadow",
     "report": "report",
+    "audit": "audit",
     "release": "release",
     "evidence": "evidence",
     "schema": "schema",

@@ -3,38 +3,31 @@
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import click
+import msgspec
 
 from strangler.cli._admin import Admin, find_admin
 from strangler.cli._config import failed, settings_of
 from strangler.control.folder import read_running
-from strangler.control.shadow import questions, reading
-from strangler.control.shadow.evidence import set_state, write_audit
+from strangler.control.shadow import audits, questions, reading
+from strangler.control.shadow.audits import AuditFilters
+from strangler.control.shadow.evidence import write_audit
 from strangler.control.shadow.reading import Filters, NoEvidenceError
 from strangler.control.shadow.releases import MAX_AUDITED, name_release, set_aside_names, set_aside_problem
 from strangler.control.shadow.retention import set_aside
+from strangler.control.shadow.reviews import Marked, Review, mark
 from strangler.control.shadow.schema import prepare
-from strangler.core.settings import Settings
+from strangler.core.settings import GateSettings, Settings, with_gate
 
 _T = TypeVar("_T")
 _SOME_RELEASES = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What a reviewer says of a signature."""
-
-    state: str
-    owner: str | None = None
-    why: str | None = None
-    until: str | None = None
 
 
 class Evidence(Protocol):
@@ -48,13 +41,18 @@ class Evidence(Protocol):
     def releases(self, route: str | None) -> list[dict[str, Any]]: ...
     def name_release(self, route: str, name: str, who: str, why: str) -> dict[str, Any]: ...
     def reset(self, route: str, who: str, why: str) -> dict[str, Any]: ...
-    def review(self, name: str, review: Review) -> None: ...
+    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None: ...
+    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked: ...
+    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]: ...
     def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None: ...
 
 
-def find_evidence(config: Path, admin_url: str | None) -> Evidence:
-    """The running proxy if there is one, else the store of the state folder that routes.yaml names."""
-    settings = settings_of(config)
+def find_evidence(config: Path, admin_url: str | None, settings: Settings | None = None) -> Evidence:
+    """The running proxy if there is one, else the store of the state folder that routes.yaml names.
+
+    `settings`: of a file that is read already; None: they are those of `config`.
+    """
+    settings = settings or settings_of(config)
     if admin_url is not None:
         return _Live(find_admin(config, admin_url))
     running = read_running(Path(settings.state))
@@ -117,6 +115,19 @@ class _Live:
         found: dict[str, Any] = self.admin.ask("GET", f"/api/report{_of(release)}")
         return found
 
+    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
+        query = urlencode({"gate": msgspec.json.encode(gate)})
+        return self._found(f"/api/routes/{quote(route, safe='')}/readiness?{query}")
+
+    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
+        found = self.admin.ask("POST", "/api/diffs", {"ids": list(names), "who": who} | asdict(review))
+        return Marked(tuple(found["changed"]), tuple(found["unchanged"]))
+
+    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]:
+        query = urlencode({name: value for name, value in asdict(filters).items() if value is not None})
+        found: list[dict[str, Any]] = self.admin.ask("GET", f"/api/audit?{query}")["entries"]
+        return found
+
     def releases(self, route: str | None) -> list[dict[str, Any]]:
         query = "" if route is None else f"?{urlencode({'route': route})}"
         found: list[dict[str, Any]] = self.admin.ask("GET", f"/api/releases{query}")["releases"]
@@ -131,10 +142,6 @@ class _Live:
         said = {"who": who, "why": why}
         done: dict[str, Any] = self.admin.ask("POST", f"/api/routes/{quote(route, safe='')}/reset", said)
         return done
-
-    def review(self, name: str, review: Review) -> None:
-        said = {"state": review.state, "owner": review.owner, "why": review.why, "until": review.until}
-        self.admin.ask("POST", f"/api/diffs/{quote(name, safe='')}", said)
 
     def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
         said = {"what": what, "route": route, "why": why, "who": who, "detail": detail}
@@ -197,11 +204,20 @@ class _Stored:
 
         return {"route": route, "set_aside": self._write(work)}
 
-    def review(self, name: str, review: Review) -> None:
-        now = time.time()
-        self._write(
-            lambda one: set_state(one, name, review.state, now, owner=review.owner, why=review.why, until=review.until)
-        )
+    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
+        settings = with_gate(self.settings, route, gate)
+        return self._read(lambda one: questions.ready(one, settings, route, reading.utc_day()))
+
+    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
+        marked = self._write(lambda one: mark(one, names, review, who, time.time()))
+        if marked.unknown:
+            raise click.ClickException(f"no difference has the id {marked.unknown[0]}; nothing was changed")
+        return marked
+
+    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]:
+        if not (self.folder / reading.NAME).exists():  # nothing has run here, and so nothing was changed
+            return []
+        return self._read(lambda one: audits.entries(one, filters))
 
     def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
         self._write(lambda one: write_audit(one, time.time(), who, what, route, why, detail))

@@ -28,9 +28,18 @@ def notices(status: Status) -> list[str]:
     if config["needs_restart"]:
         lines.append(f"[yellow]needs a restart[/] to take effect: {', '.join(config['needs_restart'])}")
     lines += [f"[bold red]{part}[/]: {escape(problem)}" for part, problem in status["problems"].items()]
+    lines += [_passed_by(one) for one in status.get("gates", {}).get("passed_by", {}).values()]
     lines += [line for route in status["routes"] for line in _shadow(route)]
     lines += [line for name, sink in status["events"]["sinks"].items() for line in _sink(name, sink)]
     return [*lines, _processes(status)]
+
+
+def _passed_by(passed: dict[str, Any]) -> str:
+    """A route whose percent was raised past its gate by an edit of routes.yaml."""
+    return (
+        f"[bold red]route '{escape(passed['route'])}' was raised past its gate[/], from {passed['from']:g} %"
+        f" to {passed['to']:g} %: {escape(passed['verdict'])}; see `strangler ready {escape(passed['route'])}`"
+    )
 
 
 def _shadow(route: dict[str, Any]) -> list[str]:

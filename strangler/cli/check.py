@@ -7,26 +7,45 @@ from pathlib import Path
 
 import click
 
-from strangler.cli._config import BAD_INPUT, config_option
+from strangler.cli._admin import admin_option
+from strangler.cli._config import BAD_INPUT, config_option, failed
+from strangler.cli._gates import judge_gates
+from strangler.cli._terminal import plain
 from strangler.config.load import Loaded, load
 from strangler.core.extra import ExtraRequests, extra_requests
 
 
 @click.command()
 @config_option
+@click.option("--gate", "is_gated", is_flag=True, help="Fail, too, where a percent rises that its gate does not allow.")
+@click.option("--against", type=click.Path(path_type=Path), help="With --gate: the file that was in force before.")
+@admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
-def command(config: Path, as_json: bool) -> None:
+def command(config: Path, is_gated: bool, against: Path | None, admin: str | None, as_json: bool) -> None:
     """Say all that is wrong with routes.yaml, and where.
 
     Problems and warnings go to standard error. Problems end with exit code 2; warnings alone with 0.
+
+    With --gate, for a pipeline that deploys the file: exit code 1 where it raises a percent and the gate of the route
+    is not met. Without --against the running proxy says what is in force. A route that is new, or that goes to another
+    candidate, counts from 0; of a gate that the same edit changes the stricter one holds. Routes without a gate never
+    fail; their verdict is printed.
     """
+    if against is not None and not is_gated:
+        raise failed("--against belongs to --gate")
     loaded = load(config, os.environ)
+    gates = None if loaded.settings is None or not is_gated else judge_gates(config, loaded.settings, against, admin)
     if as_json:
-        click.echo(json.dumps(_as_data(config, loaded), ensure_ascii=False, indent=2))
+        data = _as_data(config, loaded) | ({} if gates is None else {"gate": gates.as_data()})
+        click.echo(json.dumps(data, ensure_ascii=False, indent=2))
     else:
         _tell(config, loaded)
+        for line in [] if gates is None else gates.lines():
+            click.echo(plain(line))
     if loaded.settings is None:
         raise SystemExit(BAD_INPUT)
+    if gates is not None and not gates.is_allowed:
+        raise SystemExit(1)
 
 
 def _tell(config: Path, loaded: Loaded) -> None:

@@ -124,6 +124,7 @@ def _route(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings])
         gate=_shared(route.gate, _gate),
         release_header=None if route.release is None else route.release.header.lower(),
         fold=route.fold,
+        is_gated="gate" in route.model_fields_set,
     )
 
 

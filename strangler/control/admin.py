@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from strangler.control import guard
-from strangler.control.answers import json_answer, problem, read_body
+from strangler.control.answers import json_answer, named, problem, read_body
 from strangler.control.dashboard.site import Dashboard, is_page
 from strangler.control.exposition import expose
 from strangler.control.plane import ControlState
@@ -139,6 +139,7 @@ async def _events(request: web.Request) -> web.Response:
 class _Turn(msgspec.Struct, forbid_unknown_fields=True):
     on: bool
     reason: str = ""
+    who: str = ""
 
 
 async def _kill_switch(request: web.Request) -> web.Response:
@@ -146,12 +147,12 @@ async def _kill_switch(request: web.Request) -> web.Response:
 
 
 async def _turn_kill_switch(request: web.Request) -> web.Response:
-    """`{"on": true, "reason": "orders answers nonsense"}`"""
+    """`{"on": true, "reason": "orders answers nonsense", "who": "ana"}`"""
     turn = await read_body(request, _Turn)
     if isinstance(turn, web.Response):
         return turn
     try:
-        state = await request.app[_STATE].turn_kill_switch(turn.on, turn.reason)
+        state = await request.app[_STATE].turn_kill_switch(turn.on, turn.reason, named(request, turn.who))
     except OSError as error:
         return problem(507, f"the kill switch cannot be written to the state folder: {error.strerror}")
     return json_answer(state)

@@ -5,7 +5,7 @@ control to the workers as they are, so every field is plain data. Durations are 
 "no limit" (written `none`), `0` is "none of it"; a part that is switched off (`breaker: false`) is `None`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 
@@ -293,6 +293,8 @@ class RouteSettings:
     gate: GateSettings
     release_header: str | None  # lower-case name of the candidate's response header; None: named by command
     fold: tuple[str, ...]  # path templates whose `{}` are folded in endpoints
+    is_gated: bool = field(compare=False)
+    """The file has a `gate`, be it an empty one: the way it is written, which changes no meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,3 +318,9 @@ class Settings:
     limits: LimitSettings
     upstreams: dict[str, UpstreamSettings]
     routes: tuple[RouteSettings, ...]
+
+
+def with_gate(settings: Settings, name: str, gate: GateSettings) -> Settings:
+    """The settings with another gate for the named route."""
+    routes = tuple(replace(route, gate=gate) if route.name == name else route for route in settings.routes)
+    return replace(settings, routes=routes)

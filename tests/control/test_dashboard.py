@@ -24,6 +24,7 @@ from strangler.control.dashboard.site import HEADERS, MAX_STREAMS
 from strangler.control.dashboard.view import match_chart
 from strangler.control.plane import ControlState
 from strangler.control.shadow.evidence import Finding, IndexState, set_state, store_findings
+from strangler.control.shadow.releases import name_release
 from tests.control.control import control_of, take
 from tests.control.shadow.pairs import captured, finding_of, json_answer, match
 
@@ -74,7 +75,7 @@ class Browser:
         finally:
             watching.cancel()
 
-    async def post(self, path: str, form: dict[str, str], **more: Any) -> ClientResponse:
+    async def post(self, path: str, form: Any, **more: Any) -> ClientResponse:
         answer: ClientResponse = await self.client.post(path, data=form, allow_redirects=False, **more)
         return answer
 
@@ -133,7 +134,7 @@ class _Opened:
 
 
 def difference(legacy: Any = LEGACY, candidate: Any = CANDIDATE, **more: Any) -> Finding:
-    return finding_of(json_answer(legacy), json_answer(candidate), captured(at=time.time(), **more))
+    return finding_of(json_answer(legacy), json_answer(candidate), captured(**({"at": time.time()} | more)))
 
 
 PAGES = ["/", "/routes/orders", "/signatures", "/explain", "/explain?url=/api/orders/7", "/config"]
@@ -273,7 +274,14 @@ class TestActions:
         assert "Nothing was changed" in await answer.text()
 
     @pytest.mark.parametrize(
-        "path", ["/actions/kill-switch", "/actions/signatures/0123", "/actions/shadows/orders", "/logout"]
+        "path",
+        [
+            "/actions/kill-switch",
+            "/actions/signatures/0123",
+            "/actions/signatures",
+            "/actions/shadows/orders",
+            "/logout",
+        ],
     )
     @pytest.mark.parametrize("mark", ["", "0" * 64, "ü"])
     async def test_a_form_without_its_mark_does_nothing(self, browser: Open, path: str, mark: str) -> None:
@@ -343,8 +351,8 @@ class TestActions:
         form = {"mark": await one.mark(), "state": "accepted", "why": "agreed", "owner": "ana", "until": "2099-01-31"}
         assert (await one.post(f"/actions/signatures/{name}", form)).status == 303
         text = one.state.reload.path.read_text()
-        rule = '- {path: "$.price", kind: type, owner: "ana", until: 2099-01-31, why: "agreed"}'
-        assert rule in text
+        rule = '{path: "$.price", endpoint: "GET /api/orders/{}", kind: type, owner: "ana", until: 2099-01-31'
+        assert f'- {rule}, why: "agreed"}}' in text
         assert "# the first to move" in text
 
     @pytest.mark.parametrize(
@@ -367,13 +375,98 @@ class TestActions:
         assert one.state.reload.path.read_text() == ROUTES
         assert ">new</span>" in await one.text(f"/signatures/{name}")
 
-    async def test_a_status_cannot_be_accepted(self, browser: Open) -> None:
+    async def test_a_5xx_cannot_be_accepted(self, browser: Open) -> None:
         one = await browser()
-        await one.keep(finding_of(json_answer({}), json_answer({}, 404), captured(at=time.time())))
+        await one.keep(finding_of(json_answer({}), json_answer({}, 500), captured(at=time.time())))
         name = await one.signature()
-        assert "a status cannot be accepted" in await one.text(f"/signatures/{name}")
+        assert "a 5xx is a failure" in await one.text(f"/signatures/{name}")
         form = {"mark": await one.mark(), "state": "accepted", "why": "x"}
         assert (await one.post(f"/actions/signatures/{name}", form)).status == 409
+
+    async def test_several_are_reviewed_by_one_form(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference({"a": 1, "b": 1, "c": 1}, {"a": "1", "b": "1", "c": "1"}))
+        names = sorted(set(re.findall(r'name="id" value="(\w+)"', await one.text("/signatures"))))
+        assert len(names) == 3
+        form = {"mark": await one.mark("/signatures"), "state": "known", "which": "ticked", "why": "rounding"}
+        answer = await one.post("/actions/signatures", [*form.items(), *(("id", name) for name in names[:2])])
+        assert answer.status == 303
+        page = await one.text(answer.headers["Location"])
+        assert "2 noted as known." in page
+        assert page.count(">known</span>") == 2
+        rows = await one.state.store.call(lambda db: db.execute("SELECT who, what, why FROM audit").fetchall())
+        assert rows == [("dashboard 127.0.0.1", "known", "rounding")] * 2
+
+    async def test_all_that_filters_choose_are_accepted_in_one_edit(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(
+            difference({"a": 1, "b": 1}, {"a": "1", "b": "1"}),
+            finding_of(json_answer({}), json_answer({}, 500), captured(at=time.time())),
+            difference({"z": 1}, {"z": 2}),
+        )
+        page = await one.text("/signatures?severity=breaking")
+        assert "all 3 open ones" in page
+        form = {"mark": await one.mark("/signatures"), "state": "accepted", "which": "all", "why": "agreed"}
+        answer = await one.post("/actions/signatures", form | {"by_severity": "breaking"})
+        page = await one.text(answer.headers["Location"])
+        assert "2 noted as accepted. 1 left as they were: a 5xx is a failure" in page
+        text = one.state.reload.path.read_text()
+        assert text.count("endpoint:") == 2
+        assert "$.z" not in text
+
+    async def test_a_form_with_one_unknown_id_does_nothing(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference())
+        form = [("mark", await one.mark("/signatures")), ("state", "known"), ("id", await one.signature())]
+        assert (await one.post("/actions/signatures", [*form, ("id", "0123")])).status == 404
+        assert (await one.post("/actions/signatures", form[:2])).status == 400
+        rows = await one.state.store.call(lambda db: db.execute("SELECT state FROM signatures").fetchall())
+        assert rows == [("new",)]
+
+    async def test_a_difference_of_an_earlier_release_is_reviewed_on_its_page(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference())
+        name = await one.signature()
+        await one.state.store.call(lambda db: name_release(db, "orders", "v2", time.time()))
+        form = {"mark": await one.mark(), "state": "known", "why": "seen in the former one"}
+        assert (await one.post(f"/actions/signatures/{name}", form)).status == 303
+        rows = await one.state.store.call(lambda db: db.execute("SELECT state FROM signatures").fetchall())
+        assert rows == [("known",)]
+
+    async def test_many_differences_have_pages(self, browser: Open) -> None:
+        one = await browser()
+        many = {f"key{number:04}": number for number in range(450)}
+        for start in range(0, 450, 50):
+            part = dict(list(many.items())[start : start + 50])
+            await one.keep(difference(part, {key: str(value) for key, value in part.items()}))
+        first, second = await one.text("/signatures"), await one.text("/signatures?page=2")
+        assert (first.count('name="id"'), second.count('name="id"')) == (300, 150)
+        assert "450 differences, page" in first
+        assert "all 450 open ones" in second
+        assert (await one.text("/signatures?page=99")).count('name="id"') == 150
+
+    async def test_the_list_is_narrowed_by_endpoint_and_noise(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference(), difference(target=b"/api/orders/7/lines"))
+        page = await one.text("/signatures?endpoint=GET+/api/orders/%7B%7D/lines")
+        assert page.count('name="id"') == 1
+        assert (await one.text("/signatures?noise=yes")).count('name="id"') == 0
+        assert (await one.text("/signatures?noise=no")).count('name="id"') == 2
+
+    async def test_another_order_is_a_hint(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference({"items": [1, 2, 3]}, {"items": [3, 2, 1]}))
+        assert "another order at $.items: sorted otherwise?" in unescape(await one.text("/signatures"))
+
+    async def test_the_audit_is_a_page_and_what_people_wrote_is_text(self, browser: Open) -> None:
+        one = await browser()
+        assert "Nothing was changed yet" in await one.text("/audit")
+        await one.state.audit(f"eve{EVIL}\x1b[2J", "shift", "orders", f"\u202e{EVIL}", "5 to 25 %")
+        page = await one.text("/audit")
+        assert "<script>alert" not in page
+        assert EVIL in unescape(page)
+        assert not any(sign in page for sign in ("\x1b", "\u202e"))
+        assert "eve" not in await one.text("/audit?who=ana")
 
     async def test_what_is_not_there_cannot_be_reviewed(self, browser: Open) -> None:
         one = await browser()
@@ -528,7 +621,7 @@ class TestLive:
         async with one.client.get("/live", params={"of": "/"}) as stream:
             assert stream.content_type == "text/event-stream"
             assert 'id="kill-switch">off<' in await _content(stream)
-            await one.state.turn_kill_switch(True, EVIL)
+            await one.state.turn_kill_switch(True, EVIL, "ana")
             page = await _content(stream)
             while 'id="kill-switch">ON<' not in page:
                 page = await _content(stream)

@@ -65,6 +65,7 @@ class RouteView:
     compared: int  # pairs of the current release that count, as they are judged now
     match_share: float | None
     stopped: str | None  # why its shadows are
+    passed_by: str | None  # how its percent was raised past its gate
     open_signatures: int
     breaking: int  # of those
 
@@ -124,6 +125,7 @@ def route_views(
     opened = Counter(row["route"] for row in still_open)
     breaking = Counter(row["route"] for row in still_open if row["severity"] == "breaking")
     by_name = {route.name: route for route in state.settings.routes}
+    passed = status["gates"]["passed_by"]
     views = []
     for told in status["routes"]:
         route = by_name[told["name"]]
@@ -150,6 +152,7 @@ def route_views(
                 compared=judged["pairs"],
                 match_share=judged["share"],
                 stopped=told["shadow"]["stopped"] if told["shadow"] else None,
+                passed_by=passed_text(passed[route.name]) if route.name in passed else None,
                 open_signatures=opened[route.name],
                 breaking=breaking[route.name],
             )
@@ -186,6 +189,7 @@ def _alarms(status: Mapping[str, Any]) -> list[str]:
         alarms.append("draining: no new connections are taken")
     if status["config"]["needs_restart"]:
         alarms.append(f"needs a restart to take effect: {', '.join(status['config']['needs_restart'])}")
+    alarms += [passed_text(one) for one in status["gates"]["passed_by"].values()]
     alarms += [
         stopped_text(route["name"], route["shadow"]["stopped"])
         for route in status["routes"]
@@ -198,6 +202,14 @@ def _alarms(status: Mapping[str, Any]) -> list[str]:
         if bad:
             alarms.append(f"{upstream['name']}: unhealthy: {', '.join(bad)}")
     return alarms
+
+
+def passed_text(passed: Mapping[str, Any]) -> str:
+    """How a route was raised past its gate: what the event `gate.passed_by` says."""
+    return (
+        f"route '{passed['route']}' was raised from {passed['from']:g} % to {passed['to']:g} % past its gate:"
+        f" {passed['verdict']}"
+    )
 
 
 # Charts

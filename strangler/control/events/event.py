@@ -27,6 +27,7 @@ class Kind(StrEnum):
     SIGNATURE_NEW = "signature.new"
     SIGNATURE_REGRESSED = "signature.regressed"
     ROUTE_READY = "route.ready"
+    GATE_PASSED_BY = "gate.passed_by"
     RELEASE_CHANGED = "release.changed"
     SHADOW_HALTED = "shadow.halted"
     SHADOW_RESUMED = "shadow.resumed"
