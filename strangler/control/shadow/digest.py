@@ -44,7 +44,7 @@ class Pair:
 
 def endpoint_of(captured: Captured, redactor: Redactor) -> str:
     """`GET /api/orders/{}`"""
-    shape = printable(redactor.text(endpoint_shape(path_of(captured.target))))
+    shape = printable(redactor.shape(endpoint_shape(path_of(captured.target))))
     return f"{captured.method.decode('ascii', 'replace')} {shape}"
 
 
