@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape, unescape
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import quote, unquote, unquote_plus
 
 from strangler.core.compare.redact_spans import MarkupCallbacks, redact_html, redact_xml
@@ -148,13 +148,14 @@ _PARTS = re.compile(
     re.DOTALL,
 )
 _FORM = re.compile(r"[\w.\-\[\]%+*~$]{1,256}=[^\s<>]*")
-_SAFE = "/:@!$'()*,~[]{}\"|"
-"""What stays readable in a value that is written anew; `&`, `=`, `;`, `#`, `+` and `%` would mean something."""
+_SAFE = "/:@!$()*,~[]{}|"
+"""What stays readable in a value that is written anew; quotes, `&`, `=`, `;`, `#`, `+` and `%` would mean something."""
 _ACTIONS = frozenset(
     re.findall(
         r"\w+",
         "reset change forgot forgotten refresh new edit confirm verify validate revoke list info policy "
-        "delete create callback login logout renew rotate introspect exchange status strength rules request recover settings update",
+        "delete create callback login logout renew rotate introspect exchange status strength rules request "
+        "recover settings update",
     )
 )
 """Words that follow a secret name in a path without being a secret: `/password/reset`."""
@@ -191,6 +192,9 @@ def _authority(authority: str, redactor: Searching, depth: int) -> str:
     userinfo, at, host = authority.removeprefix("//").rpartition("@")
     if not authority:
         return ""
+    port = host.rpartition(":")[2] if ":" in host and not host.endswith("]") else ""
+    if not at and port and not port.isdecimal():
+        return f"//{redactor.mark(host)}"  # a password: the text was cut before its `@`
     return f"//{redactor.mark(userinfo) if userinfo else ''}{at}{_encoded(host, redactor, depth, unquote)}"
 
 
@@ -272,21 +276,33 @@ _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{12,}+={0,2}")
 
 
 def _as_text(text: str, redactor: Searching, depth: int) -> str:
+    """Plain text, or markup. Tags in a text with backslashes are read after these: they are in a string of a script."""
     if _DECLARES_ENTITIES.search(text):
         return redactor.mark(text)
-    if _TAG.search(text):
-        is_xml = text.lstrip("\ufeff \t\r\n").startswith("<")
-        redacted = redact_markup(text, redactor, depth, is_html=False) if is_xml else None
-        return redact_markup(text, redactor, depth, is_html=True) or "" if redacted is None else redacted
+    is_document = text.lstrip("\ufeff \t\r\n").startswith("<")
+    xml = redact_markup(text, redactor, depth, is_html=False) if is_document else None
+    if xml is not None:
+        return xml
+    has_tags = _TAG.search(text) is not None
+    if has_tags and (is_document or not _BACKSLASH.search(text)):
+        return redact_markup(text, redactor, depth, is_html=True) or ""
     text = _named(_formed(text, redactor), redactor)
     text = _BASE64.sub(lambda found: _base64(found[0], redactor, depth), text)
-    for pattern, decode, encode in _LAYERS:
-        if pattern.search(text):
-            plain = decode(text)
-            if plain != text:
-                redacted = redact_nested(plain, redactor, depth + 1)
-                return text if redacted == plain else encode(redacted)
-    return text
+    redacted = _beneath(text, redactor, depth, _LAYERS[-1:] if has_tags else _LAYERS)
+    if redacted is None:
+        return redact_markup(text, redactor, depth, is_html=True) or "" if has_tags else text
+    return redacted
+
+
+def _beneath(text: str, redactor: Searching, depth: int, layers: tuple["_Layer", ...]) -> str | None:
+    """The text without the first layer that it is written in, redacted, and written in it again; None if that changes
+    nothing."""
+    for pattern, decode, encode in layers:
+        plain = decode(text) if pattern.search(text) else text
+        if plain != text:
+            redacted = redact_nested(plain, redactor, depth + 1)
+            return None if redacted == plain else encode(redacted)
+    return None
 
 
 def _formed(text: str, redactor: Searching) -> str:
@@ -319,10 +335,11 @@ def _with_backslashes(text: str) -> str:
 
 
 def _percent_encoded(text: str) -> str:
-    return quote(text, safe=_SAFE + " &=;+?<>", errors="backslashreplace")
+    return quote(text, safe=_SAFE + " &=;+?<>'\"", errors="backslashreplace")
 
 
-_LAYERS: tuple[tuple["re.Pattern[str]", Callable[[str], str], Callable[[str], str]], ...] = (
+_Layer: TypeAlias = tuple["re.Pattern[str]", Callable[[str], str], Callable[[str], str]]
+_LAYERS: tuple[_Layer, ...] = (
     (_ENTITY, unescape, escape),
     (_PERCENT, unquote, _percent_encoded),
     (_BACKSLASH, _without_backslashes, _with_backslashes),

@@ -79,7 +79,7 @@ _ASSIGNING = re.compile("[:=%&]")
 _STRINGS = {'"': re.compile(r"(?:[^\"\\]|\\.)*+", re.DOTALL), "'": re.compile(r"(?:[^'\\]|\\.)*+", re.DOTALL)}
 _LINE = re.compile(r"[^\r\n<>\"']*")
 _WORD = re.compile(r"(?:(?:bearer|basic|digest|token)(?:\s|%20|\+)+)?[^\s&<>\"']*", re.IGNORECASE)
-_USERINFO = re.compile(r"\b[a-z][a-z0-9+.\-]{1,20}://([^/\s@:\"'<>]{0,256}:[^/\s@\"'<>]{1,256})@", re.IGNORECASE)
+_USERINFO = re.compile(r"\b[a-z][a-z0-9+.\-]{1,20}://([^/\s@:\"'<>]{0,256}:([^/\s@\"'<>]{1,256}))(@|\Z)", re.IGNORECASE)
 
 
 MARK = re.compile(r"redacted:[0-9a-f]{8}(?![\w.\-])")
@@ -94,7 +94,9 @@ def assigned_spans(text: str) -> Iterator[Span]:
         at = marked.end() if marked else _value_end(text, found)
         if not marked and at > found.end():
             yield found.end(), at
-    yield from (found.span(1) for found in _USERINFO.finditer(text))
+    for found in _USERINFO.finditer(text):
+        if found[3] or not found[2].isdecimal():  # a text may be cut before the `@`; digits are a port then
+            yield found.span(1)
 
 
 def _value_end(text: str, found: re.Match[str]) -> int:
