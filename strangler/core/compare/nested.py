@@ -14,14 +14,53 @@ from html import escape, unescape
 from typing import Protocol, TypeAlias
 from urllib.parse import quote, unquote, unquote_plus
 
-from strangler.core.compare.redact_spans import MarkupCallbacks, redact_html, redact_xml
-from strangler.core.compare.secrets import Span, formed_spans, is_secret_name, named_spans
+from strangler.core.compare.redact_markup import Marker, redact_html, redact_xml
+from strangler.core.compare.secrets import MARK, Span, formed_spans, is_secret_name, named_spans, unopened_spans
 from strangler.core.compare.signature import endpoint_shape
 from strangler.core.compare.tree import Json, ParseFailure, parse_json, parse_ndjson, write_json
 from strangler.core.compare.values import Node
 
 MAX_NESTING = 8
 """Formats within formats that are searched. A text below these that is one of them again is marked as a whole."""
+MAX_WORK = 12
+"""Times that all characters of a text are read, in one way or another; what is left then is marked as a whole."""
+_FREE_WORK = 64 * 1024
+
+
+@dataclass(slots=True)
+class WorkState:
+    """Characters that may still be read for one text and all that is nested in it, and marks that were set so far."""
+
+    left: int
+    marks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Nesting:
+    """How deep a text stands in others, and the work that is left for all of them."""
+
+    depth: int
+    work: WorkState
+
+    @classmethod
+    def of(cls, text: str) -> "Nesting":
+        """A text by itself."""
+        return cls(0, WorkState(MAX_WORK * len(text) + _FREE_WORK))
+
+    def deeper(self) -> "Nesting":
+        """One format further in."""
+        return Nesting(self.depth + 1, self.work)
+
+    def mark(self, redactor: "Searching", secret: str) -> str:
+        """Mark a secret, and count that."""
+        self.work.marks += MARK.fullmatch(secret) is None
+        return redactor.mark(secret)
+
+    def spend(self, count: int) -> bool:
+        """Take so many characters from the work that is left; False if there is none left."""
+        self.work.left -= count
+        return self.work.left >= 0
+
 
 _SHORTEST = 5
 """Characters of the shortest secret that a form gives away, `a@b.c`."""
@@ -33,43 +72,80 @@ class Searching(Protocol):
     """What a redactor does with what is found."""
 
     def mark(self, secret: str | bytes) -> str: ...
-    def tree_at(self, root: Node, depth: int) -> Node: ...
-    def value(self, text: str, depth: int) -> str: ...
+    def tree_at(self, root: Node, at: Nesting) -> Node: ...
+    def value(self, text: str, at: Nesting) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Callbacks:
-    """Redaction of the texts and attributes of a document that stands `depth` formats deep."""
+    """Redaction of the texts and attributes of a document that stands deep in others."""
 
     redactor: Searching
-    depth: int
+    at: Nesting
 
     def redact_text(self, text: str) -> str:
-        return self.redactor.value(text, self.depth + 1)
+        return self.redactor.value(text, self.at.deeper())
 
     def mark(self, text: str) -> str:
-        return self.redactor.mark(text)
+        return self.at.mark(self.redactor, text)
 
 
-def redact_nested(text: str, redactor: Searching, depth: int = 0) -> str:
+def redact_nested(text: str, redactor: Searching, at: Nesting | None = None) -> str:
     """A text with its secrets marked. Linear in its length; equal texts give equal results."""
     if len(text) < _SHORTEST or _PLAIN.fullmatch(text):
         return text
-    if depth > MAX_NESTING:
-        return redactor.mark(text) if _has_layers(text) else _marked(text, formed_spans(text), redactor)
+    at = at or Nesting.of(text)
+    if not at.spend(len(text)):
+        return at.mark(redactor, text)
+    if at.depth > MAX_NESTING:
+        return at.mark(redactor, text) if _has_layers(text) else _marked(text, formed_spans(text), redactor, at)
     for redact in (_as_json, _as_url, _as_form):
-        redacted = redact(text, redactor, depth)
+        redacted = redact(text, redactor, at)
         if redacted is not None:
             return redacted
-    return _as_text(text, redactor, depth)
+    return _as_text(text, redactor, at)
 
 
-def redact_markup(text: str, redactor: Searching, depth: int = 0, *, is_html: bool) -> str | None:
+def redact_markup(text: str, redactor: Searching, at: Nesting | None = None, *, is_html: bool) -> str | None:
     """HTML, which always parses, or XML; None if it does not parse."""
-    callbacks: MarkupCallbacks = _Callbacks(redactor, depth)
+    at = at or Nesting.of(text)
+    marker: Marker = _Callbacks(redactor, at)
     if not is_html:
-        return redact_xml(text, callbacks)
-    return _named(redact_html(_formed(text, redactor), callbacks), redactor)
+        return redact_xml(text, marker)
+    text = _marked(_formed(text, redactor, at), unopened_spans(text), redactor, at)
+    return redact_html(text, marker)
+
+
+def _as_html(text: str, redactor: Searching, at: Nesting) -> str:
+    """HTML within something else: as it was where nothing in it is a secret, else without the frame of a document.
+
+    What a browser drops (a tag without its end, attributes of an end tag) nobody has searched: it is dropped here, too.
+    """
+    formed = _formed(text, redactor, at)
+    whole = redact_markup(formed, redactor, at, is_html=True) or ""
+    if _DROPPED.search(text) is None and whole == redact_html(formed, _AS_IT_IS):
+        return _named(formed, redactor, at)
+    return _FRAME.sub("", whole)
+
+
+_DROPPED = re.compile(
+    r"</[A-Za-z][^\s>]*\s[^>]*[^\s>]"
+    r"|<[A-Za-z/!?](?:=\s*+(?:\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z))|[^>=]|=)*+\Z",
+)
+
+
+class _AsItIs:
+    """Marks nothing: what is written then is the text in normal form."""
+
+    def redact_text(self, text: str) -> str:
+        return text
+
+    def mark(self, secret: str) -> str:
+        return secret
+
+
+_AS_IT_IS = _AsItIs()
+_FRAME = re.compile(r"\A<html><head>(?:</head><body>)?|(?:</head><body>)?</body></html>\Z")
 
 
 def _has_layers(text: str) -> bool:
@@ -83,22 +159,22 @@ def _is_structured(text: str) -> bool:
 # 1. JSON
 
 
-def _as_json(text: str, redactor: Searching, depth: int) -> str | None:
+def _as_json(text: str, redactor: Searching, at: Nesting) -> str | None:
     """None if it is no object, array or string. Of a text that stays as it is, the spelling stays, too."""
     start = text.lstrip("\ufeff \t\r\n")[:1]
     if start not in ("{", "[", '"') or not start:
         return None
     parsed = parse_json(text.strip("\ufeff \t\r\n"))
     if parsed is ParseFailure.TOO_DEEP:
-        return redactor.mark(text)
+        return at.mark(redactor, text)
     if isinstance(parsed, Json):
-        redacted = redactor.tree_at(parsed.tree, depth + 1)
+        redacted = redactor.tree_at(parsed.tree, at.deeper())
         is_same = redacted == parsed.tree and _is_spelt_once(text)
         return text if is_same else _compact(redacted)
     lines = parse_ndjson(text) if "\n" in text and start != '"' else None
     if not isinstance(lines, Json) or not isinstance(lines.tree, list):
         return None
-    documents = redactor.tree_at(lines.tree, depth + 1)
+    documents = redactor.tree_at(lines.tree, at.deeper())
     assert isinstance(documents, list)
     return text if documents == lines.tree and _is_spelt_once(text) else "\n".join(map(_compact, documents))
 
@@ -147,7 +223,7 @@ _PARTS = re.compile(
     r"(?P<scheme>(?:[^:/?#]+:)?)(?P<authority>(?://[^/?#]*)?)(?P<path>[^?#]*)(?P<query>(?:\?[^#]*)?)(?P<fragment>(?:#.*)?)",
     re.DOTALL,
 )
-_FORM = re.compile(r"[\w.\-\[\]%+*~$]{1,256}=[^\s<>]*")
+_FORM = re.compile(r"\s*[\w.\-\[\]%+*~$]{1,256}=[^\s<>]*\s*")
 _SAFE = "/:@!$()*,~[]{}|"
 """What stays readable in a value that is written anew; quotes, `&`, `=`, `;`, `#`, `+` and `%` would mean something."""
 _ACTIONS = frozenset(
@@ -161,50 +237,51 @@ _ACTIONS = frozenset(
 """Words that follow a secret name in a path without being a secret: `/password/reset`."""
 
 
-def _as_url(text: str, redactor: Searching, depth: int) -> str | None:
-    return redact_url(text, redactor, depth) if _URL.fullmatch(text) else None
+def _as_url(text: str, redactor: Searching, at: Nesting) -> str | None:
+    return redact_url(text, redactor, at) if _URL.fullmatch(text) else None
 
 
-def _as_form(text: str, redactor: Searching, depth: int) -> str | None:
-    return _parameters(text, redactor, depth) if _FORM.fullmatch(text) else None
+def _as_form(text: str, redactor: Searching, at: Nesting) -> str | None:
+    return _parameters(text, redactor, at) if _FORM.fullmatch(text) else None
 
 
-def redact_url(text: str, redactor: Searching, depth: int = 0, *, hides_values: bool = False) -> str:
+def redact_url(text: str, redactor: Searching, at: Nesting | None = None, *, hides_values: bool = False) -> str:
     """A URL or request target (RFC 3986 section 3). Parts that hold a secret are percent-encoded anew.
 
     Marked as a whole: userinfo, values of secret parameters in query, fragment and path (`;name=value`), and the
     segment behind one that is a secret name. With `hides_values`: all values but the words of the endpoint's shape.
     """
+    at = at or Nesting.of(text)
     parts = _PARTS.fullmatch(text)
     assert parts is not None  # it matches any text
     return "".join(
         [
             parts["scheme"],
-            _authority(parts["authority"], redactor, depth),
-            _path(parts["path"], redactor, depth, hides_values),
-            _behind(parts["query"], redactor, depth, hides_values),
-            _behind(parts["fragment"], redactor, depth, hides_values),
+            _authority(parts["authority"], redactor, at),
+            _path(parts["path"], redactor, at, hides_values),
+            _behind(parts["query"], redactor, at, hides_values),
+            _behind(parts["fragment"], redactor, at, hides_values),
         ]
     )
 
 
-def _authority(authority: str, redactor: Searching, depth: int) -> str:
-    userinfo, at, host = authority.removeprefix("//").rpartition("@")
+def _authority(authority: str, redactor: Searching, at: Nesting) -> str:
+    userinfo, sign, host = authority.removeprefix("//").rpartition("@")
     if not authority:
         return ""
     port = host.rpartition(":")[2] if ":" in host and not host.endswith("]") else ""
-    if not at and port and not port.isdecimal():
-        return f"//{redactor.mark(host)}"  # a password: the text was cut before its `@`
-    return f"//{redactor.mark(userinfo) if userinfo else ''}{at}{_encoded(host, redactor, depth, unquote)}"
+    if not sign and port and not port.isdecimal():
+        return f"//{at.mark(redactor, host)}"  # a password: the text was cut before its `@`
+    return f"//{at.mark(redactor, userinfo) if userinfo else ''}{sign}{_encoded(host, redactor, at, unquote)}"
 
 
-def _path(path: str, redactor: Searching, depth: int, hides_values: bool) -> str:
+def _path(path: str, redactor: Searching, at: Nesting, hides_values: bool) -> str:
     words = endpoint_shape(path.encode("utf-8", "surrogatepass")).split("/") if hides_values else None
     pieces: list[str] = []
     is_named = False
-    for at, segment in enumerate(path.split("/")):
-        is_hidden = words is not None and (at >= len(words) or words[at] != unquote(segment.partition(";")[0]))
-        pieces.append(_segment(segment, redactor, depth, (is_named or is_hidden, hides_values)))
+    for place, segment in enumerate(path.split("/")):
+        is_hidden = words is not None and (place >= len(words) or words[place] != unquote(segment.partition(";")[0]))
+        pieces.append(_segment(segment, redactor, at, (is_named or is_hidden, hides_values)))
         is_named = names_next(segment)
     return "/".join(pieces)
 
@@ -220,47 +297,47 @@ def is_action(segment: str) -> bool:
     return unquote(segment).lower().replace("_", "-").split("-")[0] in _ACTIONS
 
 
-def _segment(segment: str, redactor: Searching, depth: int, hides: tuple[bool, bool]) -> str:
+def _segment(segment: str, redactor: Searching, at: Nesting, hides: tuple[bool, bool]) -> str:
     first, *parameters = segment.split(";")
     is_hidden, hides_values = hides
     if is_hidden and first and not is_action(first):
-        first = redactor.mark(unquote(first))
+        first = at.mark(redactor, unquote(first))
     elif "=" in first:
-        first = _parameter(first, redactor, depth, hides_values)
+        first = _parameter(first, redactor, at, hides_values)
     else:
-        first = _encoded(first, redactor, depth, unquote)
-    return ";".join([first, *(_parameter(each, redactor, depth, hides_values) for each in parameters)])
+        first = _encoded(first, redactor, at, unquote)
+    return ";".join([first, *(_parameter(each, redactor, at, hides_values) for each in parameters)])
 
 
-def _behind(part: str, redactor: Searching, depth: int, hides_values: bool) -> str:
+def _behind(part: str, redactor: Searching, at: Nesting, hides_values: bool) -> str:
     """A query or a fragment with its first character."""
     if not part:
         return ""
     inner = part[1:]
     if part[0] == "#" and "=" not in inner and not hides_values:
-        return "#" + _encoded(inner, redactor, depth, unquote)
+        return "#" + _encoded(inner, redactor, at, unquote)
     path, question, query = inner.partition("?") if part[0] == "#" and "?" in inner else ("", "", inner)
-    return part[0] + path + question + _parameters(query, redactor, depth, hides_values)
+    return part[0] + path + question + _parameters(query, redactor, at, hides_values)
 
 
-def _parameters(text: str, redactor: Searching, depth: int, hides_values: bool = False) -> str:
-    return "&".join(_parameter(each, redactor, depth, hides_values) for each in text.split("&"))
+def _parameters(text: str, redactor: Searching, at: Nesting, hides_values: bool = False) -> str:
+    return "&".join(_parameter(each, redactor, at, hides_values) for each in text.split("&"))
 
 
-def _parameter(parameter: str, redactor: Searching, depth: int, hides_values: bool) -> str:
+def _parameter(parameter: str, redactor: Searching, at: Nesting, hides_values: bool) -> str:
     name, equals, value = parameter.partition("=")
-    label = _encoded(name, redactor, depth, unquote_plus)
+    label = _encoded(name, redactor, at, unquote_plus)
     if not equals:
-        return redactor.mark(unquote_plus(name)) if hides_values and name else label
+        return at.mark(redactor, unquote_plus(name)) if hides_values and name else label
     if value and (hides_values or is_secret_name(name)):
-        return f"{label}={redactor.mark(unquote_plus(value))}"
-    return f"{label}={_encoded(value, redactor, depth, unquote_plus)}"
+        return f"{label}={at.mark(redactor, unquote_plus(value))}"
+    return f"{label}={_encoded(value, redactor, at, unquote_plus)}"
 
 
-def _encoded(raw: str, redactor: Searching, depth: int, decode: Callable[[str], str]) -> str:
+def _encoded(raw: str, redactor: Searching, at: Nesting, decode: Callable[[str], str]) -> str:
     """A part of a URL: as it was if nothing in it is a secret, else redacted and encoded anew."""
     plain = decode(raw)
-    redacted = redact_nested(plain, redactor, depth + 1)
+    redacted = redact_nested(plain, redactor, at.deeper())
     return raw if redacted == plain else quote(redacted, safe=_SAFE, errors="backslashreplace")
 
 
@@ -275,50 +352,75 @@ _CONTROL = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{12,}+={0,2}")
 
 
-def _as_text(text: str, redactor: Searching, depth: int) -> str:
-    """Plain text, or markup. Tags in a text with backslashes are read after these: they are in a string of a script."""
+def _as_text(text: str, redactor: Searching, at: Nesting) -> str:
+    """Plain text or markup; or text with markup, strings of a script, Base64 and escapes in it."""
     if _DECLARES_ENTITIES.search(text):
-        return redactor.mark(text)
-    is_document = text.lstrip("\ufeff \t\r\n").startswith("<")
-    xml = redact_markup(text, redactor, depth, is_html=False) if is_document else None
-    if xml is not None:
-        return xml
-    has_tags = _TAG.search(text) is not None
-    if has_tags and (is_document or not _BACKSLASH.search(text)):
-        return redact_markup(text, redactor, depth, is_html=True) or ""
-    text = _named(_formed(text, redactor), redactor)
-    text = _BASE64.sub(lambda found: _base64(found[0], redactor, depth), text)
-    redacted = _beneath(text, redactor, depth, _LAYERS[-1:] if has_tags else _LAYERS)
-    if redacted is None:
-        return redact_markup(text, redactor, depth, is_html=True) or "" if has_tags else text
-    return redacted
+        return at.mark(redactor, text)
+    if text.lstrip("\ufeff \t\r\n").startswith("<") and _TAG.search(text):
+        xml = redact_markup(text, redactor, at, is_html=False)
+        if xml is None:
+            return _as_html(text, redactor, at)
+        return text if xml == redact_xml(text, _AS_IT_IS) else xml
+    text = _named(_formed(text, redactor, at), redactor, at)
+    if '"' in text or "'" in text:
+        text = _STRING.sub(lambda found: _string(found, redactor, at), text)
+    text = _BASE64.sub(lambda found: _base64(found[0], redactor, at), text)
+    for reading in (_beneath_backslashes, _as_html_beside_strings, _beneath):
+        marks = at.work.marks
+        other = reading(text, redactor, at)
+        text = other if at.work.marks > marks else text
+    return text
 
 
-def _beneath(text: str, redactor: Searching, depth: int, layers: tuple["_Layer", ...]) -> str | None:
-    """The text without the first layer that it is written in, redacted, and written in it again; None if that changes
-    nothing."""
-    for pattern, decode, encode in layers:
+_STRING = re.compile(r"(?<!\\)\"((?:[^\"\\]|\\.)*+)(?:\"|\Z)|(?<![\\\w])'((?:[^'\\\n]|\\.)*+)'", re.DOTALL)
+
+
+def _string(found: "re.Match[str]", redactor: Searching, at: Nesting) -> str:
+    """A string of a script, or of JSON that does not parse; what ends with the text may have been cut."""
+    written = found[1] or found[2] or ""
+    if "\\" not in written and "<" not in written and "%" not in written and "&" not in written:
+        return found[0]
+    plain = _without_backslashes(written)
+    redacted = redact_nested(plain, redactor, at.deeper())
+    if redacted == plain:
+        return found[0]
+    quote_mark, end = found[0][0], found[0][-1] if len(found[0]) > len(written) + 1 else ""
+    return quote_mark + _with_backslashes(redacted, quote_mark) + end
+
+
+def _as_html_beside_strings(text: str, redactor: Searching, at: Nesting) -> str:
+    """Tags in strings have been read with these."""
+    return _as_html(text, redactor, at) if _TAG.search(_STRING.sub("", text)) else text
+
+
+def _beneath_backslashes(text: str, redactor: Searching, at: Nesting) -> str:
+    return _beneath(text, redactor, at, _LAYERS[-1:]) if _TAG.search(text) else text
+
+
+def _beneath(text: str, redactor: Searching, at: Nesting, layers: "tuple[_Layer, ...] | None" = None) -> str:
+    """The text without the first layer that it is written in, redacted, and written in it again."""
+    for pattern, decode, encode in layers or _LAYERS:
         plain = decode(text) if pattern.search(text) else text
         if plain != text:
-            redacted = redact_nested(plain, redactor, depth + 1)
-            return None if redacted == plain else encode(redacted)
-    return None
+            redacted = redact_nested(plain, redactor, at.deeper())
+            return text if redacted == plain else encode(redacted)
+    return text
 
 
-def _formed(text: str, redactor: Searching) -> str:
-    return _marked(text, formed_spans(text), redactor)
+def _formed(text: str, redactor: Searching, at: Nesting) -> str:
+    return _marked(text, formed_spans(text), redactor, at)
 
 
-def _named(text: str, redactor: Searching) -> str:
-    return _marked(text, named_spans(text), redactor)
+def _named(text: str, redactor: Searching, at: Nesting) -> str:
+    return _marked(text, named_spans(text), redactor, at)
 
 
-def _marked(text: str, spans: list[Span], redactor: Searching) -> str:
-    pieces, at = [], 0
+def _marked(text: str, spans: list[Span], redactor: Searching, at: Nesting) -> str:
+    pieces, done = [], 0
     for start, end in spans:
-        pieces += [text[at:start], redactor.mark(text[start:end])]
-        at = end
-    return "".join([*pieces, text[at:]])
+        pieces += [text[done:start], at.mark(redactor, text[start:end])]
+        done = end
+    return "".join([*pieces, text[done:]])
 
 
 def _without_backslashes(text: str) -> str:
@@ -330,8 +432,9 @@ def _unescaped(found: "re.Match[str]") -> str:
     return chr(int(code, 16)) if code else _CONTROL.get(found[3], found[3])
 
 
-def _with_backslashes(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+def _with_backslashes(text: str, quote_mark: str = '"') -> str:
+    written = json.dumps(text, ensure_ascii=False)[1:-1].replace("</", "<\\/")
+    return written if quote_mark == '"' else written.replace('\\"', '"').replace("'", "\\'")
 
 
 def _percent_encoded(text: str) -> str:
@@ -341,13 +444,13 @@ def _percent_encoded(text: str) -> str:
 _Layer: TypeAlias = tuple["re.Pattern[str]", Callable[[str], str], Callable[[str], str]]
 _LAYERS: tuple[_Layer, ...] = (
     (_ENTITY, unescape, escape),
-    (_PERCENT, unquote, _percent_encoded),
+    (_PERCENT, unquote_plus, _percent_encoded),
     (_BACKSLASH, _without_backslashes, _with_backslashes),
 )
 """Ways in which a text is written within another one: what is left of it, how it is read, how it is written."""
 
 
-def _base64(token: str, redactor: Searching, depth: int) -> str:
+def _base64(token: str, redactor: Searching, at: Nesting) -> str:
     """Base64 of either alphabet (RFC 4648) whose content is a text with a secret in it: written anew."""
     bare = token.rstrip("=")
     is_url_safe = "-" in bare or "_" in bare
@@ -358,7 +461,7 @@ def _base64(token: str, redactor: Searching, depth: int) -> str:
         return token
     if not plain.replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable():
         return token
-    redacted = redact_nested(plain, redactor, depth + 1)
+    redacted = redact_nested(plain, redactor, at.deeper())
     if redacted == plain:
         return token
     written = base64.b64encode(redacted.encode("utf-8", "backslashreplace"), b"-_" if is_url_safe else None).decode()

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from strangler.core.compare.align import common_length
 from strangler.core.compare.jsonpath import Pattern, parse_pattern, write_path
-from strangler.core.compare.nested import is_action, names_next, redact_markup, redact_nested, redact_url
+from strangler.core.compare.nested import Nesting, is_action, names_next, redact_markup, redact_nested, redact_url
 from strangler.core.compare.numbers import plain_value
 from strangler.core.compare.secrets import MARK, card_spans, is_secret_name
 from strangler.core.compare.signature import FOLDED, is_id
@@ -101,14 +101,14 @@ class Redactor:
 
     # text
 
-    def text(self, text: str, depth: int = 0) -> str:
-        """A text with its secrets marked, searched as what it is. `depth`: formats around it."""
-        return redact_nested(text, self, depth)
+    def text(self, text: str, at: Nesting | None = None) -> str:
+        """A text with its secrets marked, searched as what it is. `at`: where it is nested."""
+        return redact_nested(text, self, at)
 
-    def value(self, text: str, depth: int = 0) -> str:
+    def value(self, text: str, at: Nesting | None = None) -> str:
         """A text that is a value: without its secrets, or only its type, length and hash."""
         if not self.hides_values:
-            return redact_nested(text, self, depth)
+            return redact_nested(text, self, at)
         return self._described("string", text) if text.strip() else text
 
     def lines(self, text: str) -> str:
@@ -167,11 +167,11 @@ class Redactor:
 
     # trees
 
-    def tree_at(self, root: Node, depth: int) -> Node:
-        """A copy of a tree that stands in a text, `depth` formats deep."""
-        return self.tree(root, depth=depth)
+    def tree_at(self, root: Node, at: Nesting) -> Node:
+        """A copy of a tree that is nested in a text."""
+        return self.tree(root, at=at)
 
-    def tree(self, root: Node, steps: Steps = (), depth: int = 0) -> Node:
+    def tree(self, root: Node, steps: Steps = (), at: Nesting | None = None) -> Node:
         """A copy of a tree without secrets. `steps`: where it stands in its document."""
         masks = tuple(_masks(pattern, steps) for pattern in self.patterns)
         holder: list[Node] = [None]
@@ -179,13 +179,13 @@ class Redactor:
         while stack:
             node, masks, parent, place = stack.pop()
             if self._is_named(masks):
-                parent[place] = self._marked(node)  # type: ignore[index]
+                parent[place] = self._marked(node, at)  # type: ignore[index]
             elif isinstance(node, dict):
                 copy: dict[str, Node] = {}
                 parent[place] = copy  # type: ignore[index]
                 for key, value in node.items():
-                    label = self._label(key)
-                    copy[label] = self._marked(value) if is_secret_name(key) else None
+                    label = self._label(key, at)
+                    copy[label] = self._marked(value, at) if is_secret_name(key) else None
                     if not is_secret_name(key):
                         stack.append((value, self._advanced(masks, key), copy, label))
             elif isinstance(node, list):
@@ -194,7 +194,7 @@ class Redactor:
                 below = self._advanced(masks, None)
                 stack.extend((value, below, elements, at) for at, value in enumerate(node))
             else:
-                parent[place] = self._scalar(node, depth)  # type: ignore[index]
+                parent[place] = self._scalar(node, at)  # type: ignore[index]
         return holder[0]
 
     def _is_named(self, masks: tuple[int, ...]) -> bool:
@@ -203,30 +203,32 @@ class Redactor:
     def _advanced(self, masks: tuple[int, ...], step: Step) -> tuple[int, ...]:
         return tuple(pattern.advance(mask, step) for mask, pattern in zip(masks, self.patterns, strict=True))
 
-    def _marked(self, node: Node) -> Node:
+    def _marked(self, node: Node, at: Nesting | None = None) -> Node:
         """A whole node as one mark; null stays, since it holds nothing."""
         if node is None:
             return None
-        return self.mark(node if isinstance(node, (str, bytes)) else write_json(node, sort_keys=True))
+        secret = node.decode() if isinstance(node, bytes) else node if isinstance(node, str) else None
+        secret = write_json(node, sort_keys=True) if secret is None else secret
+        return self.mark(secret) if at is None else at.mark(self, secret)
 
-    def _scalar(self, node: Node, depth: int) -> Node:
+    def _scalar(self, node: Node, at: Nesting | None) -> Node:
         if isinstance(node, str):
-            return self.value(node, depth)
+            return self.value(node, at)
         if self.hides_values and node is not None:
             return self._described("number", node.decode()) if isinstance(node, bytes) else self._boolean(node)
         if isinstance(node, bytes) and any(True for _ in card_spans(node.decode())):
-            return self.mark(node)
+            return self._marked(node, at)
         return node
 
     def _boolean(self, node: Node) -> str:
         """Without its length, which would tell it."""
         return f"boolean {self.hashed(str(node))}"
 
-    def _label(self, name: str) -> str:
+    def _label(self, name: str, at: Nesting | None = None) -> str:
         """A key, which may be a secret itself, or a value where values are hidden."""
         if self.hides_values and (_WORD.fullmatch(name) is None or is_id(name)):
             return self._described("string", name)
-        return self.text(name)
+        return self.text(name, at)
 
     # differences
 

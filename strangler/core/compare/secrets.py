@@ -71,8 +71,8 @@ def _spaced(word: str) -> str:
 _ASSIGNED = re.compile(
     r"(?:" + "|".join(map(_spaced, _NAMES)) + r")"
     r"[\w.\-\[\]]{0,64}+"  # the rest of the name: tokenValue, cookies[0]
-    r"(?:\\*[\"']|&quot;|&#3[49];)?(?:\s|%20|\+){0,8}+(?:=>|[:=]|%3D|%3A|&#61;)(?:\s|%20|\+){0,8}+"
-    r"(?P<quote>\\*[\"']|&quot;|&#3[49];)?",
+    r"(?:\\*(?:[\"']|&quot;|&apos;|&#3[49];|&#x2[27];|%2[27]))?(?:\s|%20|\+){0,8}+(?:=>|[:=]|%3D|%3A|&#61;)(?:\s|%20|\+){0,8}+"
+    r"(?P<quote>\\*(?:[\"']|&quot;|&apos;|&#3[49];|&#x2[27];|%2[27]))?",
     re.IGNORECASE,
 )
 _ASSIGNING = re.compile("[:=%&]")
@@ -154,6 +154,12 @@ def damaged_spans(text: str) -> Iterator[Span]:
     for found in _NAMING.finditer(text):
         if is_secret_name(found["name"]):
             yield found.span(next(group for group in ("double", "single", "bare") if found[group] is not None))
+    yield from unopened_spans(text)
+
+
+def unopened_spans(text: str) -> list[Span]:
+    """All that stands before an end tag with a secret name whose start is gone."""
+    end = 0
     opened: dict[str, int] = {}
     for tag in _CLOSED.finditer(text):
         name = tag["name"].lower()
@@ -161,8 +167,8 @@ def damaged_spans(text: str) -> Iterator[Span]:
             continue
         opened[name] = opened.get(name, 0) + (-1 if tag["end"] else 1)
         if opened[name] < 0:
-            yield 0, tag.start()
-            opened[name] = 0
+            end, opened[name] = tag.start(), 0
+    return [(0, end)] if end else []
 
 
 def formed_spans(text: str) -> list[Span]:
