@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Literal
 
 import msgspec
 
@@ -45,8 +46,10 @@ class ShadowRoute:
     """Why shadowing of this route has stopped by itself."""
 
     @classmethod
-    def of(cls, settings: RouteSettings, key: bytes) -> "ShadowRoute | None":
-        """None for a route that has no shadows."""
+    def of(
+        cls, settings: RouteSettings, key: bytes, values: Literal["shown", "hashed"] = "shown"
+    ) -> "ShadowRoute | None":
+        """None for a route that has no shadows. `values`: `evidence.values` of routes.yaml."""
         shadow, route = settings.shadow, Route(settings, 0)
         if shadow is None or not shadow.percent:
             return None
@@ -56,7 +59,7 @@ class ShadowRoute:
             candidate=route.upstream,
             parts=route.parts,
             rules=compile_rules(settings.compare),
-            redactor=Redactor.of(key, settings.compare.redact),
+            redactor=Redactor.of(key, settings.compare.redact, values),
             rewrite=route.rewrite,
             uses=RuleUseState(len(settings.compare.accept)),
             sending=asyncio.Semaphore(shadow.in_flight),

@@ -129,6 +129,19 @@ class Redactor:
         """A request target: its secrets marked, names and values read as a server would."""
         return redact_url(target.decode("utf-8", "backslashreplace"), self, hides_values=self.hides_values)
 
+    def place(self, path: str) -> str:
+        """The place of a difference in markup, or a header's name. Where values are hidden, so are those in it."""
+        path = self.text(path)
+        if not self.hides_values:
+            return path
+        return _SELECTED.sub(self._selected, path)
+
+    def _selected(self, found: "re.Match[str]") -> str:
+        return found[0] if self._is_word(found[2]) else found[1] + self.mark(found[2])
+
+    def _is_word(self, name: str) -> bool:
+        return _WORD.fullmatch(name) is not None and not is_id(name)
+
     def shape(self, shape: str) -> str:
         """An endpoint's shape: a segment that holds a secret, or follows a secret name, is folded as ids are."""
         segments: list[str] = []
@@ -226,7 +239,7 @@ class Redactor:
 
     def _label(self, name: str, at: Nesting | None = None) -> str:
         """A key, which may be a secret itself, or a value where values are hidden."""
-        if self.hides_values and (_WORD.fullmatch(name) is None or is_id(name)):
+        if self.hides_values and not self._is_word(name):
             return self._described("string", name)
         return self.text(name, at)
 
@@ -236,7 +249,10 @@ class Redactor:
         """The form to keep. The path ends where a redacted node begins: its inside is not told either."""
         reach = self._reach(difference.steps) if difference.in_ is Where.BODY else None
         steps = tuple(None if step is None else self._label(step) for step in difference.steps[:reach])
-        path = difference.path if difference.in_ is not Where.BODY else write_path(steps)
+        path = difference.path
+        if path is not None:
+            is_json_path = difference.in_ is Where.BODY and path.startswith("$")
+            path = write_path(steps) if is_json_path else self.place(path)
         is_secret = reach is not None
         if isinstance(difference.legacy, Excerpt) and isinstance(difference.candidate, Excerpt) and not is_secret:
             legacy, candidate = self._excerpts(difference.legacy, difference.candidate)
@@ -278,6 +294,8 @@ class Redactor:
     def _excerpts(self, legacy: Excerpt, candidate: Excerpt) -> tuple[Shown, Shown]:
         """Both sides around their first change. Secrets are looked for in the whole texts: one that is cut at both ends
         could not be recognised. Where a text was written anew, the change is looked for anew."""
+        if self.hides_values:
+            return self._described("text", legacy.text), self._described("text", candidate.text)
         wholes = self._whole(legacy), self._whole(candidate)
         if None not in wholes and wholes != (legacy.text, candidate.text):
             position = common_length(str(wholes[0]), str(wholes[1]))
@@ -302,6 +320,8 @@ class Redactor:
         return f"{path[:_MAX_PATH]}…{self.hashed(path)}"
 
 
+_SELECTED = re.compile(r"([#.])((?:[\w\-]|\\.)+)")
+"""An id or a class in a selector."""
 _DESCRIBED = re.compile(r"(?:string|number|text)\([0-9]{1,9}\) [0-9a-f]{8}|boolean [0-9a-f]{8}")
 _HTML = re.compile(
     r"<(?:!doctype html|html|head|body|div|p|span|a|table|form|input|script|meta|br|ul|h[1-6])[\s/>]", re.I

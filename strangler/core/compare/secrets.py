@@ -8,7 +8,7 @@ from html import unescape
 from urllib.parse import unquote_plus
 
 from strangler.core.compare.credentials import credential_spans
-from strangler.core.compare.personal import personal_spans
+from strangler.core.personal import personal_spans
 
 _NAMES = ("password", "passwd", "secret", "token", "apikey", "authorization", "cookie", "sessionid", "sessid", "cvv")
 _LONGEST_KEPT = 256
