@@ -74,6 +74,7 @@ class Searching(Protocol):
     def mark(self, secret: str | bytes) -> str: ...
     def tree_at(self, root: Node, at: Nesting) -> Node: ...
     def value(self, text: str, at: Nesting) -> str: ...
+    def label(self, name: str, at: Nesting) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +327,9 @@ def _parameters(text: str, redactor: Searching, at: Nesting, hides_values: bool 
 
 def _parameter(parameter: str, redactor: Searching, at: Nesting, hides_values: bool) -> str:
     name, equals, value = parameter.partition("=")
-    label = _encoded(name, redactor, at, unquote_plus)
+    plain = unquote_plus(name)
+    redacted = redactor.label(plain, at.deeper())
+    label = name if redacted == plain else quote(redacted, safe=_SAFE, errors="backslashreplace")
     if not equals:
         return at.mark(redactor, unquote_plus(name)) if hides_values and name else label
     if value and (hides_values or is_secret_name(name)):
@@ -438,7 +441,7 @@ def _with_backslashes(text: str, quote_mark: str = '"') -> str:
 
 
 def _percent_encoded(text: str) -> str:
-    return quote(text, safe=_SAFE + " &=;+?<>'\"", errors="backslashreplace")
+    return quote(text, safe=_SAFE + " &=;+?", errors="backslashreplace")
 
 
 _Layer: TypeAlias = tuple["re.Pattern[str]", Callable[[str], str], Callable[[str], str]]

@@ -172,7 +172,7 @@ class Redactor:
 
     def _cookie(self, pair: str) -> str:
         name, equals, value = pair.strip().partition("=")
-        return f"{self._label(name)}={self.mark(value)}" if equals else self.mark(name)
+        return f"{self.label(name)}={self.mark(value)}" if equals else self.mark(name)
 
     def _set_cookie(self, value: str) -> str:
         pair, semicolon, attributes = value.partition(";")
@@ -197,7 +197,7 @@ class Redactor:
                 copy: dict[str, Node] = {}
                 parent[place] = copy  # type: ignore[index]
                 for key, value in node.items():
-                    label = self._label(key, at)
+                    label = self.label(key, at)
                     copy[label] = self._marked(value, at) if is_secret_name(key) else None
                     if not is_secret_name(key):
                         stack.append((value, self._advanced(masks, key), copy, label))
@@ -237,7 +237,7 @@ class Redactor:
         """Without its length, which would tell it."""
         return f"boolean {self.hashed(str(node))}"
 
-    def _label(self, name: str, at: Nesting | None = None) -> str:
+    def label(self, name: str, at: Nesting | None = None) -> str:
         """A key, which may be a secret itself, or a value where values are hidden."""
         if self.hides_values and not self._is_word(name):
             return self._described("string", name)
@@ -248,7 +248,7 @@ class Redactor:
     def difference(self, difference: Difference) -> ShownDifference:
         """The form to keep. The path ends where a redacted node begins: its inside is not told either."""
         reach = self._reach(difference.steps) if difference.in_ is Where.BODY else None
-        steps = tuple(None if step is None else self._label(step) for step in difference.steps[:reach])
+        steps = tuple(None if step is None else self.label(step) for step in difference.steps[:reach])
         path = difference.path
         if path is not None:
             is_json_path = difference.in_ is Where.BODY and path.startswith("$")

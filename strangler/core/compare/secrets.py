@@ -82,7 +82,7 @@ _WORD = re.compile(r"(?:(?:bearer|basic|digest|token)(?:\s|%20|\+)+)?[^\s&<>\"']
 _USERINFO = re.compile(r"\b[a-z][a-z0-9+.\-]{1,20}://([^/\s@:\"'<>]{0,256}:([^/\s@\"'<>]{1,256}))(@|\Z)", re.IGNORECASE)
 
 
-MARK = re.compile(r"redacted:[0-9a-f]{8}(?![\w.\-])")
+MARK = re.compile(r"redacted:[0-9a-f]{8}(?!\w)")
 """What stands in the place of a secret."""
 
 
