@@ -19,6 +19,7 @@ import msgspec
 from strangler.control.store import Store, corruption_text, is_corrupt, look_over
 from strangler.core.compare import CompareRules, Kind, NoiseCount, PatternError, Severity, Where, parse_pattern, propose
 from strangler.core.compare.noise import NoiseKey
+from strangler.core.compare.places import accept_covers_place
 from strangler.core.compare.values import Steps
 from strangler.core.readiness import Evidence, judge, latency_of
 from strangler.core.settings import GateSettings
@@ -157,7 +158,7 @@ def is_covered(rules: CompareRules | None, place: str, path: str | None, kind: s
         return any(rule.header == path for rule in of_kind)
     steps = path_steps(path)
     if steps is None:
-        return False
+        return any(accept_covers_place(rule, path, kind) for rule in of_kind)
     if kind == Kind.ORDER and any(rule.pattern.reach(steps) == len(steps) for rule in rules.unordered):
         return True
     return any(rule.pattern is not None and rule.pattern.reach(steps) is not None for rule in of_kind)

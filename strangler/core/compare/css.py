@@ -38,6 +38,13 @@ class CssRule:
     attribute: str | None = None
 
     @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        if self.is_text:
+            return f"{self.selector}::text"
+        return self.selector if self.attribute is None else f"{self.selector}::attr({self.attribute})"
+
+    @property
     def is_whole(self) -> bool:
         """True if the rule covers the elements and all in them."""
         return not self.is_text and self.attribute is None

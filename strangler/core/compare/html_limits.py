@@ -17,16 +17,29 @@ _FEW_TAGS = 8000
 _FEW_CHARACTERS = 16_000
 """Characters that hold no tag of so many attributes that it costs 100 ms."""
 _CAPTURED = 300
+
 _ATTRIBUTE = r"[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:\"[^\"]*+\"?|'[^']*+'?|[^\s>\"'][^\s>]*+)?)?+"
 _ATTRIBUTES = rf"(?:[\s/]*+{_ATTRIBUTE})*+"
+_FEW_ATTRIBUTES = rf"(?:[\s/]*+{_ATTRIBUTE}){{0,200}}+[\s/]*+(?:>|\Z)"
+_NO_TAG = r"<!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>)?)|<(?:[!?](?!--)|/(?![A-Za-z]))[^>]*+>?"
+"""Comments, declarations, and what is read as a comment."""
+_RAW = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
+_RAW_TEXT = {name: rf"(?:[^<]++|<(?!/{name}[\s/>]))*+" for name in _RAW}
+_ANY_RAW = rf"(?:{'|'.join(_RAW)})(?=[\s/>])"
 _TOKEN = re.compile(
-    r"<!--(?:.*?--!?>|.*)"
-    rf"|<(?P<raw>script|style|textarea|title|xmp|iframe|noembed|noframes)(?=[\s/>])(?P<held>{_ATTRIBUTES})[\s/]*+>?"
-    r"(?:.*?(?=</(?P=raw)[\s/>])|.*)"
+    rf"{_NO_TAG}|<(?P<raw>{'|'.join(_RAW)})(?=[\s/>])(?P<held>{_ATTRIBUTES})[\s/]*+>?"
     rf"|<(?P<close>/?)(?P<name>[A-Za-z][^\s/>]*+)(?P<attributes>{_ATTRIBUTES})(?P<slash>[\s/]*+)>?",
-    re.DOTALL | re.IGNORECASE,
+    re.IGNORECASE,
 )
+_RAW_ENDS = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in _RAW}
 _ONE = re.compile(_ATTRIBUTE)
+_ORDINARY = re.compile(  # without groups: Python's possessive repetition loses count of them
+    rf"(?:[^<]++|<(?![A-Za-z!?/])|</?(?!{_ANY_RAW})[A-Za-z][^\s/>]*+{_FEW_ATTRIBUTES}|"
+    + "|".join(rf"<{name}(?=[\s/>]){_FEW_ATTRIBUTES}{_RAW_TEXT[name]}" for name in _RAW)
+    + rf"|</[A-Za-z][^\s/>]*+{_FEW_ATTRIBUTES}|{_NO_TAG})*+",
+    re.IGNORECASE,
+)
+"""As much of a text as surely holds no tag with many attributes."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -43,6 +56,10 @@ _VOID = _words(
 _FOREIGN = _words("svg math")
 _SCOPES = _words("applet button caption desc foreignobject html marquee object table template title") | _FOREIGN
 _START = re.compile("<[A-Za-z]")
+_HAS_FOREIGN = re.compile(r"<(?:svg|math)[\s/>]", re.IGNORECASE)
+_CDATA_OR_RAW = re.compile(
+    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|</?(?:script|style|textarea|title|xmp)(?=[\s/>])", re.DOTALL | re.I
+)
 _FORMATTING_START = re.compile(
     rf"<({'|'.join(sorted(_FORMATTING))})(?:(>)|(?=[\s/]([^>]{{0,{_CAPTURED}}})))", re.IGNORECASE
 )
@@ -50,18 +67,20 @@ _FORMATTING_START = re.compile(
 
 def is_readable_html(text: str) -> bool:
     """False if it could take long to read the text; estimated, and never too low."""
-    return _is_cheap(text) or _is_bounded(text)
+    is_readable = _is_cheap(text) or _is_bounded(text)
+    if is_readable and _HAS_FOREIGN.search(text):  # in them CDATA is one, and no element holds raw text
+        plain = _CDATA_OR_RAW.sub(" ", text)
+        return _is_cheap(plain) or _is_bounded(plain)
+    return is_readable
 
 
 def _is_cheap(text: str) -> bool:
     """True if no tags, however they are nested, could make so short a text costly: most pages, in a third of the
     time."""
-    tags = len(_START.findall(text))
-    if tags > _FEW_TAGS:
+    tags = text.count("<")
+    if tags > _FEW_TAGS and (tags := len(_START.findall(text))) > _FEW_TAGS:
         return False
-    if len(text) > _FEW_CHARACTERS and any(
-        token.end() - token.start() > MAX_ATTRIBUTES for token in _TOKEN.finditer(text)
-    ):
+    if len(text) > _FEW_CHARACTERS and _ORDINARY.match(text).end() < len(text):  # type: ignore[union-attr]
         return False
     formatting = set(_FORMATTING_START.findall(text))
     if any(len(written) >= _CAPTURED or not _is_whole(written) for _, _, written in formatting):
@@ -76,17 +95,21 @@ def _is_whole(attributes: str) -> bool:
 
 def _is_bounded(text: str) -> bool:
     state = _OpenState()
-    for token in _TOKEN.finditer(text):
-        name = token["name"]
-        held = token["held"] if name is None else token["attributes"]
+    at = 0
+    while token := _TOKEN.search(text, at):
+        at = token.end()
+        raw = token["raw"]
+        held = token["held"] if raw else token["attributes"]
         if held and len(held) > MAX_ATTRIBUTES and sum(1 for _ in _ONE.finditer(held)) > MAX_ATTRIBUTES:
             return False
-        if name is None:
-            continue
-        if token["close"]:
-            state.end(name.lower())
-        elif not state.start(name.lower(), token["attributes"], is_closed=token["slash"].endswith("/")):
-            return False
+        if raw:
+            end = _RAW_ENDS[raw.lower()].search(text, at)
+            at = end.start() if end is not None else len(text)
+        elif name := token["name"]:
+            if token["close"]:
+                state.end(name.lower())
+            elif not state.start(name.lower(), token["attributes"], is_closed=token["slash"].endswith("/")):
+                return False
     return True
 
 

@@ -6,6 +6,7 @@ The first character tells what a body's place is in: `$` JSON, or a whole body; 
 import re
 from collections.abc import Mapping, Sequence
 
+from strangler.core.compare.accept import Accept
 from strangler.core.compare.css import Compound, SelectorError, compounds_of, escape_identifier, parse_css, quoted
 from strangler.core.compare.jsonpath import PatternError
 from strangler.core.compare.values import Kind
@@ -117,6 +118,15 @@ def covers_place(rule: str, place: str, kind: str | None = None) -> bool:
     if rule.startswith("/") or place.startswith("/"):
         return rule.startswith("/") and place.startswith("/") and _covers_xml(rule, place)
     return _covers_html(rule, place, kind)
+
+
+def accept_covers_place(rule: Accept, place: str, kind: str | None = None) -> bool:
+    """`covers_place` for a compiled rule. Its kind, endpoint, end and values are the caller's to look at."""
+    if rule.css is not None:
+        return covers_place(rule.css.text, place, kind)
+    if rule.xml is not None:
+        return place.startswith("/") and rule.xml.covers(tuple(place[1:].split("/")))
+    return rule.pattern is not None and not rule.pattern.segments
 
 
 def _covers_xml(rule: str, place: str) -> bool:

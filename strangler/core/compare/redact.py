@@ -283,7 +283,8 @@ class Redactor:
         if difference.kind is Kind.LENGTH:
             return value if isinstance(value, (int, str)) else None
         node: Node = value if not isinstance(value, int) or isinstance(value, bool) else str(value).encode()
-        return shown(self._marked(node) if is_secret else self.tree(node, difference.steps))
+        steps = difference.steps if (difference.path or "$").startswith("$") else ()
+        return shown(self._marked(node) if is_secret else self.tree(node, steps))
 
     def _header_side(self, name: str, value: str) -> str:
         """Of set-cookie a difference holds names and attributes only."""
@@ -297,18 +298,19 @@ class Redactor:
         if self.hides_values:
             return self._described("text", legacy.text), self._described("text", candidate.text)
         wholes = self._whole(legacy), self._whole(candidate)
-        if None not in wholes and wholes != (legacy.text, candidate.text):
-            position = common_length(str(wholes[0]), str(wholes[1]))
-            legacy, candidate = (Excerpt(str(whole), position) for whole in wholes)
+        if wholes != (legacy.text, candidate.text):
+            position = common_length(*wholes)
+            legacy, candidate = (Excerpt(whole, position) for whole in wholes)
         return self._excerpt(legacy, wholes[0]), self._excerpt(candidate, wholes[1])
 
-    def _whole(self, excerpt: Excerpt) -> str | None:
-        """The redacted text of which an excerpt is shown; None if it cannot be searched."""
-        return redact_excerpt(excerpt, self)
+    def _whole(self, excerpt: Excerpt) -> str:
+        """The redacted text of which an excerpt is shown. Markup that does not parse as XML comes from a page."""
+        xml = self.markup(excerpt.text, is_html=False) if excerpt.is_markup else None
+        if xml is not None:
+            return xml
+        return self.text(excerpt.text)
 
-    def _excerpt(self, excerpt: Excerpt, whole: str | None) -> Shown:
-        if whole is None:
-            return self.opaque(excerpt.text.encode("utf-8", "surrogatepass"))
+    def _excerpt(self, excerpt: Excerpt, whole: str) -> str:
         if self.hides_values:
             return self._described("text", excerpt.text)
         begin, end = max(excerpt.position - _BEFORE, 0), excerpt.position + _AFTER
@@ -323,19 +325,6 @@ class Redactor:
 _SELECTED = re.compile(r"([#.])((?:[\w\-]|\\.)+)")
 """An id or a class in a selector."""
 _DESCRIBED = re.compile(r"(?:string|number|text)\([0-9]{1,9}\) [0-9a-f]{8}|boolean [0-9a-f]{8}")
-_HTML = re.compile(
-    r"<(?:!doctype html|html|head|body|div|p|span|a|table|form|input|script|meta|br|ul|h[1-6])[\s/>]", re.I
-)
-
-
-def redact_excerpt(excerpt: Excerpt, redactor: Redactor) -> str | None:
-    """The whole text behind an excerpt without its secrets; None for XML that does not parse."""
-    if not excerpt.is_markup:
-        return redactor.text(excerpt.text)
-    xml = redactor.markup(excerpt.text, is_html=False)
-    if xml is not None or _HTML.search(excerpt.text) is None:
-        return xml
-    return redactor.markup(excerpt.text, is_html=True)
 
 
 def _masks(pattern: Pattern, steps: Steps) -> int:
