@@ -17,7 +17,7 @@ from strangler.control.shadow.evidence import SCHEMA
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
-from strangler.core.settings import RouteSettings
+from strangler.core.settings import EvidenceSettings, RouteSettings
 from tests.control.shadow.pairs import KEY, captured, match, mismatch
 from tests.factories import route, settings, shadow
 
@@ -123,4 +123,14 @@ async def test_lines_are_written_once_however_often_the_batch_is_tried(store: St
     await desk.store()
     assert (desk.problem, journal.read_bytes()) == (None, b"{}\n")
     assert await store.call(lambda one: one.execute("SELECT sum(count) FROM pairs").fetchone()) == (1,)
+    await desk.close()
+
+
+async def test_a_reload_that_hides_values_is_in_force_at_once(store: Store) -> None:
+    desk = await begun(store, LinksState(TotalsState(), 1, b"", OFF))
+    before = desk._routes["orders"]
+    desk.adopt(replace(settings(routes=[ORDERS]), evidence=EvidenceSettings("shown")))
+    assert desk._routes["orders"] is before
+    desk.adopt(replace(settings(routes=[ORDERS]), evidence=EvidenceSettings("hashed")))
+    assert desk._routes["orders"].redactor.hides_values
     await desk.close()

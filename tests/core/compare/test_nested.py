@@ -2,11 +2,13 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from html import escape
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import quoteattr
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -149,3 +151,110 @@ def test_what_is_redacted_stays_as_it_is(
 ) -> None:
     once = REDACTOR.text(wrapped(plant(name, secret), layers))
     assert REDACTOR.text(once) == once
+
+
+READABLE = [
+    "image@2x.png",
+    '{"dependencies": {"@scope/pkg": "1.2.3"}, "lock": "@scope/pkg@1.2.3"}',
+    "2026-11-23T08:00:00+01:00",
+    "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+    "order 000012345678 of 1763880000000",
+    "48.8577, +2.295",
+    "19.99 EUR",
+    "https://shop.example:8443/p/7?page=2&sort=-price#top",
+    "/api/orders/7/lines?fields=id,name",
+    "/password/reset",
+    "a=1&b=two+words&c=%20",
+    "a < b && c > d",
+    "List<String> names",
+    "Hello <b>world</b>, it's <i>fine</i>",
+    "<p>text<br>more</p>",
+    '<?xml version="1.0"?><r a="1"><b>x &amp; y</b></r>',
+    'var a = {"b": [1, 2]}; f("x\\n");',
+    "R2xhZCB0byBtZWV0IHlvdQ==",
+    '{"a": "{\\"b\\": 1}", "é": "ü"}',
+    "100 % of 5 &amp; more",
+    "C:\\temp\\new",
+    "It's a secret garden",
+]
+
+
+@pytest.mark.parametrize("text", READABLE)
+def test_what_holds_no_secret_stays_as_it_is(text: str) -> None:
+    assert REDACTOR.text(text) == text
+
+
+TARGETS = {
+    "a value": ("/a?token=s3&x=1", "/a?token={s3}&x=1"),
+    "a name spelt otherwise": ("/a?%74oken=s3", "/a?%74oken={s3}"),
+    "a name encoded twice": ("/a?%2574oken=s3", "/a?%2574oken={s3}"),
+    "a name that is an address": ("/a?mia%40mail.example=1", "/a?{mia@mail.example}=1"),
+    "behind a secret name": ("/token/s3/x", "/token/{s3}/x"),
+    "what is done with one": ("/api/tokens/refresh", "/api/tokens/refresh"),
+    "a matrix parameter": ("/a;jsessionid=s3/b;v=1", "/a;jsessionid={s3}/b;v=1"),
+    "an address in the path": ("/u/mia%40mail.example/7", "/u/{mia@mail.example}/7"),
+    "userinfo": ("https://mia:s3@shop.example/a", "https://{mia:s3}@shop.example/a"),
+    "a fragment": ("/cb#access_token=s3&x=1", "/cb#access_token={s3}&x=1"),
+    "JSON in a value": ("/a?q=%7B%22token%22%3A%22s3%22%7D", "/a?q={%22token%22:%22{s3}%22}"),
+    "an address in a value": ("/a?next=https%3A%2F%2Fx%2F%3Ftoken%3Ds3&b=1", "/a?next=https://x/%3Ftoken%3D{s3}&b=1"),
+    "nothing": ("/a/b%20c?x=%20&y", "/a/b%20c?x=%20&y"),
+}
+
+
+@pytest.mark.parametrize(("target", "kept"), TARGETS.values(), ids=TARGETS)
+def test_of_a_target_secrets_are_marked_and_the_rest_stays(target: str, kept: str) -> None:
+    expected = re.sub(r"\{([\w:@.]+)\}", lambda found: REDACTOR.mark(found[1]), kept)
+    assert REDACTOR.target(target.encode()) == expected
+
+
+SHAPES = {
+    "behind a secret name": ("/token/abc/x", "/token/{}/x"),
+    "what is done with one": ("/password/reset", "/password/reset"),
+    "an international address": ("/u/jörg@bücher.example", "/u/{}"),
+    "a phone number": ("/call/+49 30 901820", "/call/{}"),
+    "words": ("/api/orders/{}", "/api/orders/{}"),
+}
+
+
+@pytest.mark.parametrize(("shape", "kept"), SHAPES.values(), ids=SHAPES)
+def test_secrets_in_an_endpoints_shape_are_folded(shape: str, kept: str) -> None:
+    assert REDACTOR.shape(shape) == kept
+
+
+def test_equal_secrets_stay_equal_however_they_are_nested() -> None:
+    texts = [
+        wrapped('{"token": "s3&x y"}', [layer]) for name, layer in IN.items() if name not in ("Base64", "a data URI")
+    ]
+    assert [text for text in texts if REDACTOR.mark("s3&x y") not in REDACTOR.text(text)] == []
+
+
+BODIES_THAT_DO_NOT_PARSE = {
+    "XML, an unclosed comment": ("<r><!-- <token>s3</token></r>", "text/xml"),
+    "XML that was cut": ("<r><token>s3</tok", "application/xml"),
+    "XML that lost a sign": ("<r>token>s3</token></r>", "application/soap+xml"),
+    "XML with entities": ('<!DOCTYPE r [<!ENTITY t "s3">]><r>&t;</r>', "text/xml"),
+    "JSON that was cut": ('{"token": "s3', "application/json"),
+    "NDJSON with an odd line": ('{"a": 1}\n{"token": "s3"', "application/x-ndjson"),
+    "multipart that was cut": (
+        '--b\r\nContent-Disposition: form-data; name="token"\r\n\r\ns3',
+        "multipart/form-data; boundary=b",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "media"), BODIES_THAT_DO_NOT_PARSE.values(), ids=BODIES_THAT_DO_NOT_PARSE)
+def test_what_does_not_parse_as_what_it_is_called_is_hash_and_length(text: str, media: str) -> None:
+    side = answer(text.encode(), media)
+    kept = redact_sample(Sample(b"GET", b"/", [], side, answer(b"x", media)), REDACTOR)
+    data = text.encode()
+    assert kept["legacy"]["body"] == {"kind": "opaque", "hash": REDACTOR.hashed(data), "length": len(data)}  # type: ignore[index,call-overload]
+    differences = REDACTOR.differences(compared(side, answer(b"x", media)).differences)
+    assert "s3" not in json.dumps([difference.as_json() for difference in differences])
+
+
+def test_what_is_nested_deeper_than_is_searched_is_marked_as_a_whole() -> None:
+    text = '{"a": "s3"}'
+    for _ in range(12):
+        text = json.dumps({"a": text})
+    assert "s3" not in REDACTOR.text(text)
+    assert "redacted:" in REDACTOR.text(text)
