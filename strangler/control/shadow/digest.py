@@ -59,6 +59,7 @@ def digest(
     """What is kept. For a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
     endpoint = endpoint_of(captured, redactor)
+    redactor = redactor.within(endpoint)
     shown = redactor.differences(comparison.differences)
     seen = tuple(_seen(captured.route, endpoint, difference) for difference in shown)
     name = ulid(captured.at)

@@ -16,7 +16,6 @@ from urllib.parse import quote, unquote, unquote_plus
 
 from strangler.core.compare.redact_markup import Marker, redact_html, redact_xml
 from strangler.core.compare.secrets import MARK, Span, formed_spans, is_secret_name, named_spans, unopened_spans
-from strangler.core.compare.signature import endpoint_shape
 from strangler.core.compare.tree import Json, ParseFailure, parse_json, parse_ndjson, write_json
 from strangler.core.compare.values import Node
 
@@ -246,20 +245,22 @@ def _as_form(text: str, redactor: Searching, at: Nesting) -> str | None:
     return _parameters(text, redactor, at) if _FORM.fullmatch(text) else None
 
 
-def redact_url(text: str, redactor: Searching, at: Nesting | None = None, *, hides_values: bool = False) -> str:
+def redact_url(
+    text: str, redactor: Searching, at: Nesting | None = None, *, words: tuple[str, ...] | None = None
+) -> str:
     """A URL or request target (RFC 3986 section 3). Parts that hold a secret are percent-encoded anew.
 
     Marked as a whole: userinfo, values of secret parameters in query, fragment and path (`;name=value`), and the
-    segment behind one that is a secret name. With `hides_values`: all values but the words of the endpoint's shape.
+    segment behind one that is a secret name. With `words`, the segments of the endpoint's shape: all but these.
     """
     at = at or Nesting.of(text)
-    parts = _PARTS.fullmatch(text)
+    parts, hides_values = _PARTS.fullmatch(text), words is not None
     assert parts is not None  # it matches any text
     return "".join(
         [
             parts["scheme"],
             _authority(parts["authority"], redactor, at),
-            _path(parts["path"], redactor, at, hides_values),
+            _path(parts["path"], redactor, at, words),
             _behind(parts["query"], redactor, at, hides_values),
             _behind(parts["fragment"], redactor, at, hides_values),
         ]
@@ -276,13 +277,14 @@ def _authority(authority: str, redactor: Searching, at: Nesting) -> str:
     return f"//{at.mark(redactor, userinfo) if userinfo else ''}{sign}{_encoded(host, redactor, at, unquote)}"
 
 
-def _path(path: str, redactor: Searching, at: Nesting, hides_values: bool) -> str:
-    words = endpoint_shape(path.encode("utf-8", "surrogatepass")).split("/") if hides_values else None
+def _path(path: str, redactor: Searching, at: Nesting, words: tuple[str, ...] | None) -> str:
     pieces: list[str] = []
     is_named = False
     for place, segment in enumerate(path.split("/")):
-        is_hidden = words is not None and (place >= len(words) or words[place] != unquote(segment.partition(";")[0]))
-        pieces.append(_segment(segment, redactor, at, (is_named or is_hidden, hides_values)))
+        plain = unquote(segment.partition(";")[0])
+        is_value = words is not None and (place >= len(words) or words[place] != plain)
+        is_hidden = is_value or (is_named and not is_action(segment))
+        pieces.append(_segment(segment, redactor, at, (is_hidden, words is not None)))
         is_named = names_next(segment)
     return "/".join(pieces)
 
@@ -301,7 +303,7 @@ def is_action(segment: str) -> bool:
 def _segment(segment: str, redactor: Searching, at: Nesting, hides: tuple[bool, bool]) -> str:
     first, *parameters = segment.split(";")
     is_hidden, hides_values = hides
-    if is_hidden and first and not is_action(first):
+    if is_hidden and first:
         first = at.mark(redactor, unquote(first))
     elif "=" in first:
         first = _parameter(first, redactor, at, hides_values)

@@ -6,7 +6,7 @@ kept as hash and length only. With `hides_values` no value at all is kept, only 
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from html import unescape
 from typing import Literal, TypeAlias
@@ -17,7 +17,7 @@ from strangler.core.compare.jsonpath import Pattern, parse_pattern, write_path
 from strangler.core.compare.nested import Nesting, is_action, names_next, redact_markup, redact_nested, redact_url
 from strangler.core.compare.numbers import plain_value
 from strangler.core.compare.secrets import MARK, card_spans, is_secret_name
-from strangler.core.compare.signature import FOLDED, is_id
+from strangler.core.compare.signature import FOLDED, endpoint_shape, is_id
 from strangler.core.compare.tree import write_json, write_start
 from strangler.core.compare.values import Difference, Excerpt, Kind, Node, Opaque, Severity, Step, Steps, Value, Where
 
@@ -73,6 +73,8 @@ class Redactor:
     patterns: tuple[Pattern, ...] = ()
     headers: frozenset[str] = _SECRET_HEADERS
     hides_values: bool = False
+    words: tuple[str, ...] | None = None
+    """The segments of the endpoint's shape: with `hides_values` a target keeps those that are words in it."""
 
     @classmethod
     def of(cls, key: bytes, rules: Iterable[str], values: Literal["shown", "hashed"] = "shown") -> "Redactor":
@@ -125,9 +127,15 @@ class Redactor:
             return text
         return f"{kind}({len(text)}) {self.hashed(text)}"
 
+    def within(self, endpoint: str) -> "Redactor":
+        """The same for requests to one endpoint, `GET /api/orders/{}`, which tells what in a path are words."""
+        return replace(self, words=tuple(endpoint.partition(" ")[2].split("/")))
+
     def target(self, target: bytes) -> str:
         """A request target: its secrets marked, names and values read as a server would."""
-        return redact_url(target.decode("utf-8", "backslashreplace"), self, hides_values=self.hides_values)
+        text = target.decode("utf-8", "backslashreplace")
+        words = self.words or tuple(endpoint_shape(target).split("/"))
+        return redact_url(text, self, words=words if self.hides_values else None)
 
     def place(self, path: str) -> str:
         """The place of a difference in markup, or a header's name. Where values are hidden, so are those in it."""

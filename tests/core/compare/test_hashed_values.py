@@ -83,6 +83,13 @@ def test_nothing_is_in_clear_and_both_sides_still_show_where_they_differ(
     assert any(row.mark for row in body)
 
 
+def test_of_a_path_the_words_of_the_endpoints_shape_stay() -> None:
+    redactor = REDACTOR.within("GET /users/{}/orders")
+    anna, seven = REDACTOR.mark("anna"), REDACTOR.mark("7")
+    assert redactor.target(b"/users/anna/orders") == f"/users/{anna}/orders"
+    assert redactor.target(b"/users/anna/orders/7?sort=7") == f"/users/{anna}/orders/{seven}?sort={seven}"
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.recursive(
