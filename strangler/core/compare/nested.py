@@ -21,9 +21,11 @@ from strangler.core.compare.values import Node
 
 MAX_NESTING = 8
 """Formats within formats that are searched. A text below these that is one of them again is marked as a whole."""
-MAX_WORK = 12
+MAX_WORK = 8
 """Times that all characters of a text are read, in one way or another; what is left then is marked as a whole."""
 _FREE_WORK = 64 * 1024
+_WORK_OF_TEXT = 60
+"""What a text costs besides its characters: many short ones take longer than one."""
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ def redact_nested(text: str, redactor: Searching, at: Nesting | None = None) -> 
     if len(text) < _SHORTEST or _PLAIN.fullmatch(text):
         return text
     at = at or Nesting.of(text)
-    if not at.spend(len(text)):
+    if not at.spend(_WORK_OF_TEXT + len(text)):
         return at.mark(redactor, text)
     if at.depth > MAX_NESTING:
         return at.mark(redactor, text) if _has_layers(text) else _marked(text, formed_spans(text), redactor, at)
