@@ -4,16 +4,14 @@ from dataclasses import dataclass
 
 from strangler.core.compare.forms import parse_form
 from strangler.core.compare.found import FoundState
-from strangler.core.compare.html import compare_html
+from strangler.core.compare.markup_bodies import MarkupBody, compare_markup, is_markup
 from strangler.core.compare.media import Body, MediaType, body_of, parse_media_type, text_of
 from strangler.core.compare.paths import root_path
 from strangler.core.compare.rules import CompareRules
 from strangler.core.compare.text import compare_text
 from strangler.core.compare.tree import Json, ParseFailure, parse_json, parse_ndjson
 from strangler.core.compare.trees import compare_trees
-from strangler.core.compare.values import Answer, Excerpt, Kind, Opaque, Reason, Value
-from strangler.core.compare.xml import compare_xml
-from strangler.core.compare.xml_tree import parse_xml
+from strangler.core.compare.values import Answer, Kind, Opaque, Reason, Value
 
 _NEVER_DEEP = 200
 """Nesting that any parser takes, whatever the stack above it."""
@@ -56,17 +54,16 @@ def compare_bodies(legacy: Content, candidate: Content, rules: CompareRules, fou
         trees = parse_form(legacy.data), parse_form(candidate.data)
         compare_trees(*trees, rules, found, folds_lists=True)
         return None
-    if legacy.kind is candidate.kind is Body.XML:
-        _compare_xml(legacy, candidate, rules, found)
-        return None
-    if legacy.kind is candidate.kind is Body.HTML:
-        left, right = legacy.text, candidate.text
-        if left is not None and right is not None:
-            return compare_html(left, right, rules, found)
+    if is_markup(legacy.kind, candidate.kind):
+        return compare_markup(_as_markup(legacy), _as_markup(candidate), rules, found)
     values = _compare_as_text(legacy, candidate)
     if values is not None:
         found.body(root_path(rules), Kind.VALUE, *values)
     return None
+
+
+def _as_markup(content: Content) -> MarkupBody:
+    return MarkupBody(content.data, content.text if content.kind is not Body.BINARY else None, content.kind)
 
 
 def _compare_json(legacy: Content, candidate: Content, rules: CompareRules, found: FoundState) -> Reason | None:
@@ -95,21 +92,6 @@ def parse_content(content: Content) -> Json | ParseFailure:
 
 def _shown(parsed: Json | ParseFailure, content: Content) -> Value:
     return parsed.tree if isinstance(parsed, Json) else Opaque(content.data)
-
-
-def _compare_xml(legacy: Content, candidate: Content, rules: CompareRules, found: FoundState) -> None:
-    texts = legacy.text, candidate.text
-    left, right = (parse_xml(text) if text is not None else None for text in texts)
-    if left is not None and right is not None:
-        compare_xml(left, right, rules, found)
-    elif left is not None or right is not None:
-        shown = (
-            Opaque(content.data) if root is None else Excerpt(text or "", 0, is_markup=True)
-            for content, root, text in ((legacy, left, texts[0]), (candidate, right, texts[1]))
-        )
-        found.body(root_path(rules), Kind.TYPE, *shown)
-    elif legacy.data != candidate.data:
-        found.body(root_path(rules), Kind.VALUE, Opaque(legacy.data), Opaque(candidate.data))
 
 
 def _compare_as_text(legacy: Content, candidate: Content) -> tuple[Value, Value] | None:

@@ -38,9 +38,12 @@ _FIELD = re.compile(
 _KNOWN = r".*(?:csrf|xsrf)(?!.*(?:param|header|name|field)).*|.*authenticity[_-]?token|(?:.*[_-])?nonce"
 _META = re.compile(rf"{_KNOWN}|_?token", re.IGNORECASE)
 _DATA = re.compile(rf"data-(?:{_KNOWN})", re.IGNORECASE)
-_NAMES = r"[\w$.\[\]-]{0,64}(?:csrf|xsrf|authenticity_?token|request_?verification_?token|wpnonce|nonce)[\w$\]-]{0,64}"
+_WORDS = r"(?:csrf|xsrf|authenticity_?token|request_?verification_?token|wpnonce|nonce)"
+_NAMES = rf"[\w$.\[\]-]{{0,64}}{_WORDS}[\w$\]-]{{0,64}}+"
 _ASSIGNED = re.compile(
-    rf"((?<![\w$])[\"']?{_NAMES}[\"']?\s*[:=]\s*)([\"'])([^\"'\\\s]{{{MIN_REPEATED},512}})\2", re.IGNORECASE
+    rf"((?<![\w$.\[\]-])[\"']?{_NAMES}[\"']?\s{{0,20}}+[:=]\s{{0,20}}+)([\"'])"
+    rf"([^\"'\\\s]{{{MIN_REPEATED},512}}+)\2",
+    re.IGNORECASE,
 )
 _NO_TOKEN_NAME = re.compile(r"(?:param|header|name|field)s?[\"'\]]?\s*[:=]\s*\Z", re.IGNORECASE)
 _QUERY = re.compile(rf"([?&;](?:{_NAMES}|_token|form_key)=)[^&;#\"'\s]+", re.IGNORECASE)
@@ -48,7 +51,8 @@ _URLS = frozenset(["href", "src", "action", "formaction", "data-url", "data-href
 _LONGEST_NAME = 200
 _HOLDERS = frozenset(["input", "meta"])
 _IN_DATA = re.compile(r"data-[\w-]{0,64}(?:csrf|xsrf|nonce|authenticity)", re.IGNORECASE)
-_NAMED = re.compile(rf"{_NAMES}[\"']?\s*[:=]|[?&;](?:_token|form_key)=", re.IGNORECASE)
+_NAMED = re.compile(rf"{_WORDS}[\w$\]-]{{0,64}}+[\"']?\s{{0,20}}+[:=]|[?&;](?:_token|form_key)=", re.IGNORECASE)
+"""Where `_ASSIGNED` or `_QUERY` may find something."""
 
 
 class _Everything:

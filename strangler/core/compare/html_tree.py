@@ -111,7 +111,7 @@ def _attributes(node: LexborNode) -> dict[str, str]:
     if not attributes:
         return {}
     for name, value in attributes.items():
-        if value is None or name in _FLAGS:
+        if value is None or (name in _FLAGS and value != "until-found"):
             attributes[name] = ""
     return attributes  # type: ignore[return-value]
 

@@ -4,7 +4,7 @@ The first character tells what a body's place is in: `$` JSON, or a whole body; 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from strangler.core.compare.accept import Accept
 from strangler.core.compare.css import Compound, SelectorError, compounds_of, escape_identifier, parse_css, quoted
@@ -33,6 +33,7 @@ _STATES = frozenset(
     )
 )
 """Classes that say how an element is now, not which one it is."""
+_JOINTS = re.compile(r"( > |/@?|::attr\()")
 _WORD = re.compile(r"-?[^\W\d][\w-]*(?:__?[\w-]+)*\Z")
 _MADE = re.compile(r"\d{3}|(?:\A|[-_])(?:sc|css|jsx|svelte|jss|makeStyles|emotion)-?_?[A-Za-z0-9]{4,}")
 _MIXED = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z\d]{5,}\Z")
@@ -60,7 +61,7 @@ def is_stable_name(name: str) -> bool:
     return (
         bool(name)
         and len(name) <= _MAX_WORD
-        and not re.search(r"[\d\s]", name)
+        and not re.search(r"[\d\s@]", name)
         and not any(map(_is_made, re.split(r"\W|_", name)))
     )
 
@@ -103,6 +104,11 @@ def write_place(chain: tuple[str, ...], attribute: str | None = None) -> str:
     """`("main", ".price")` -> `main > .price`."""
     place = " > ".join(chain) or "html"
     return place if attribute is None else f"{place}::attr({attribute})"
+
+
+def redacted_place(place: str, redact_text: Callable[[str], str]) -> str:
+    """The place with each name in it redacted for itself: `#token::attr(value)` gives no value to a secret."""
+    return "".join(part if at % 2 else redact_text(part) for at, part in enumerate(_JOINTS.split(place)))
 
 
 def covers_place(rule: str, place: str, kind: str | None = None) -> bool:

@@ -16,6 +16,7 @@ from strangler.core.compare.align import common_length
 from strangler.core.compare.jsonpath import Pattern, parse_pattern, write_path
 from strangler.core.compare.nested import Nesting, is_action, names_next, redact_markup, redact_nested, redact_url
 from strangler.core.compare.numbers import plain_value
+from strangler.core.compare.places import redacted_place
 from strangler.core.compare.secrets import MARK, card_spans, is_secret_name
 from strangler.core.compare.signature import FOLDED, endpoint_shape, is_id
 from strangler.core.compare.tree import write_json, write_start
@@ -104,8 +105,8 @@ class Redactor:
     # text
 
     def text(self, text: str, at: Nesting | None = None) -> str:
-        """A text with its secrets marked, searched as what it is. `at`: where it is nested."""
-        return redact_nested(text, self, at)
+        """A text with its secrets alone marked, searched as what it is. `at`: where it is nested."""
+        return redact_nested(text, replace(self, hides_values=False) if self.hides_values else self, at)
 
     def value(self, text: str, at: Nesting | None = None) -> str:
         """A text that is a value: without its secrets, or only its type, length and hash."""
@@ -138,8 +139,8 @@ class Redactor:
         return redact_url(text, self, words=words if self.hides_values else None)
 
     def place(self, path: str) -> str:
-        """The place of a difference in markup, or a header's name. Where values are hidden, so are those in it."""
-        path = self.text(path)
+        """The place of a difference in markup. Where values are hidden, so are those in it."""
+        path = redacted_place(path, self.text)
         if not self.hides_values:
             return path
         return _SELECTED.sub(self._selected, path)
@@ -258,9 +259,8 @@ class Redactor:
         reach = self._reach(difference.steps) if difference.in_ is Where.BODY else None
         steps = tuple(None if step is None else self.label(step) for step in difference.steps[:reach])
         path = difference.path
-        if path is not None:
-            is_json_path = difference.in_ is Where.BODY and path.startswith("$")
-            path = write_path(steps) if is_json_path else self.place(path)
+        if difference.in_ is Where.BODY:
+            path = write_path(steps) if (path or "$").startswith("$") else self.place(path or "")
         is_secret = reach is not None
         if isinstance(difference.legacy, Excerpt) and isinstance(difference.candidate, Excerpt) and not is_secret:
             legacy, candidate = self._excerpts(difference.legacy, difference.candidate)

@@ -83,6 +83,11 @@ def test_nothing_is_in_clear_and_both_sides_still_show_where_they_differ(
     assert any(row.mark for row in body)
 
 
+def test_places_in_markup_keep_the_names_of_fields_and_hide_ids() -> None:
+    assert REDACTOR.place('form > input[name="token"]::attr(value)') == 'form > input[name="token"]::attr(value)'
+    assert REDACTOR.place("#user-1234 > .price") == f"#{REDACTOR.mark('user-1234')} > .price"
+
+
 def test_of_a_path_the_words_of_the_endpoints_shape_stay() -> None:
     redactor = REDACTOR.within("GET /users/{}/orders")
     anna, seven = REDACTOR.mark("anna"), REDACTOR.mark("7")

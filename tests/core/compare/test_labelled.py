@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from tests.core.compare.answers import compared
-from tests.core.compare.labelled import Label, Pair, heads, pages, people, shop
+from tests.core.compare.labelled import Label, Pair, heads, markup, pages, people, shop
 
-PAIRS = [*shop.PAIRS, *people.PAIRS, *pages.PAIRS, *heads.PAIRS]
+PAIRS = [*shop.PAIRS, *people.PAIRS, *pages.PAIRS, *heads.PAIRS, *markup.PAIRS]
 
 
 def told(pair: Pair) -> set[Label]:
