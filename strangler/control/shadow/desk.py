@@ -146,9 +146,11 @@ class DeskState:
             if name not in self._upstreams:
                 self._upstreams[name] = ShadowUpstream(wanted)
         routes = {}
+        hides_values = settings.evidence.values == "hashed"
         for one in settings.routes:
             known = self._routes.get(one.name)
-            route = known if known is not None and known.settings == one else ShadowRoute.of(one, self._key)
+            is_same = known is not None and known.settings == one and known.redactor.hides_values == hides_values
+            route = known if is_same else ShadowRoute.of(one, self._key, settings.evidence.values)
             if route is not None:
                 routes[one.name] = route
                 route.stopped = self._stop_of(route)

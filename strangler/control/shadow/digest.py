@@ -46,7 +46,7 @@ class Pair:
 
 def endpoint_of(captured: Captured, redactor: Redactor, templates: Sequence[Template] = ()) -> str:
     """`GET /api/orders/{}`. `templates` are those of the route."""
-    shape = printable(redactor.text(endpoint_shape(path_of(captured.target), templates)))
+    shape = printable(redactor.shape(endpoint_shape(path_of(captured.target), templates)))
     return f"{captured.method.decode('ascii', 'replace')} {shape}"
 
 
@@ -63,6 +63,7 @@ def digest(
     """What is kept. For a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
     endpoint = endpoint_of(captured, redactor, templates)
+    redactor = redactor.within(endpoint)
     shown = redactor.differences(comparison.differences)
     seen = tuple(_seen(captured.route, endpoint, difference) for difference in shown)
     accepted = redactor.differences(comparison.accepted_differences)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Literal
 
 import msgspec
 
@@ -57,8 +58,10 @@ class ShadowRoute:
     """Why shadowing of this route has stopped by itself."""
 
     @classmethod
-    def of(cls, settings: RouteSettings, key: bytes) -> "ShadowRoute | None":
-        """None for a route that has no shadows."""
+    def of(
+        cls, settings: RouteSettings, key: bytes, values: Literal["shown", "hashed"] = "shown"
+    ) -> "ShadowRoute | None":
+        """None for a route that has no shadows. `values`: `evidence.values` of routes.yaml."""
         shadow, route = settings.shadow, Route(settings, 0)
         if shadow is None or not shadow.percent:
             return None
@@ -70,7 +73,7 @@ class ShadowRoute:
             parts=route.parts,
             rules=rules,
             endpoint_rules=EndpointRules(rules),
-            redactor=Redactor.of(key, settings.compare.redact),
+            redactor=Redactor.of(key, settings.compare.redact, values),
             rewrite=route.rewrite,
             templates=route_templates(settings.match.prefix, settings.match.path, settings.fold),
             uses=RuleUseState(len(settings.compare.accept)),

@@ -41,6 +41,16 @@ class Element:
         return "".join([child for child in self.children if type(child) is str])
 
     @property
+    def shown_text(self) -> str:
+        """`own_text` with the texts around an element kept apart: a secret in one could else not be recognised."""
+        pieces: list[str] = []
+        for child in self.children:
+            if type(child) is str and child:
+                is_apart = not pieces or pieces[-1][-1].isspace() or child[0].isspace()
+                pieces += [child] if is_apart else [" ", child]
+        return "".join(pieces)
+
+    @property
     def first_text(self) -> str:
         """The first text in it, its own or not."""
         stack: list[Child] = [self]

@@ -105,7 +105,8 @@ class _Walk:
         if (change.removed or change.inserted) and left.split() == right.split():
             return  # a space beside an element that came or went
         rules = together(pair.accepts, pair.legacy.text_accepts, pair.candidate.text_accepts)
-        self._found.body(self._places.at(pair.chain, pair.words, rules), Kind.VALUE, *_texts(left, right))
+        values = _texts(pair.legacy.shown_text, pair.candidate.shown_text)
+        self._found.body(self._places.at(pair.chain, pair.words, rules), Kind.VALUE, *values)
 
     def _children(self, pair: _Waiting, change: ChildChange) -> list[_Waiting]:
         """Tell children that one side lacks, and their order; those that may differ wait for their turn."""

@@ -1,6 +1,5 @@
 """HTML and XML without their secrets: read as what they are, and written anew from the tree."""
 
-import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Protocol
@@ -18,10 +17,6 @@ NAMING_ATTRIBUTES = ("name", "id", "key", "property", "type", "itemprop", "autoc
 VALUE_ATTRIBUTES = ("value", "content")
 """Attributes that hold what an element's name, or such an attribute, says."""
 
-_MAX_NESTED = 4
-"""Comments in comments, and the like; what is deeper goes as a whole."""
-_TAG_IN_TEXT = re.compile(r"<[A-Za-z!?]")
-
 
 class Marker(Protocol):
     """What takes secrets out of texts: `redact.Redactor`."""
@@ -35,14 +30,10 @@ class Marker(Protocol):
 
 def redact_html(text: str, marked: Marker) -> str:
     """The page, or the part of one, as a browser reads it. A text that would take long to read goes as a whole."""
-    return _html(text, marked, 0)
-
-
-def _html(text: str, marked: Marker, depth: int) -> str:
     parser = parse_nodes(text)
     if parser is None:
         return marked.mark(text)
-    writer = _WriterState(marked, depth, is_html=True)
+    writer = _WriterState(marked, is_html=True)
     node = top_node(parser)
     waiting: list[tuple[LexborNode, str]] = []
     while node is not None or waiting:
@@ -75,12 +66,12 @@ def _leaf(node: LexborNode, name: str | None, writer: "_WriterState") -> None:
 
 def redact_xml(text: str, marked: Marker) -> str | None:
     """The document as an XML parser reads it, prefixes as they are written; None if it does not parse."""
-    writer = _WriterState(marked, 0, is_html=False)
+    writer = _WriterState(marked, is_html=False)
     events = XmlEvents(
         start=writer.start,
         end=writer.end,
         characters=writer.characters,
-        cdata=writer.nested,
+        cdata=writer.characters,
         comment=writer.comment,
         instruction=writer.instruction,
     )
@@ -90,9 +81,8 @@ def redact_xml(text: str, marked: Marker) -> str | None:
 class _WriterState:
     """Writes markup from what is told of it, secrets marked. All in an element with a secret name is one mark."""
 
-    def __init__(self, marked: Marker, depth: int, *, is_html: bool) -> None:
+    def __init__(self, marked: Marker, *, is_html: bool) -> None:
         self._marked = marked
-        self._depth = depth
         self._is_html = is_html
         self._pieces: list[str] = []
         self._names: list[str] = []
@@ -101,7 +91,6 @@ class _WriterState:
         self._secret: list[str] = []
         self._waiting: list[str] = []
         """Text that may go on."""
-        self._may_be_markup = False
 
     @property
     def text(self) -> str:
@@ -144,25 +133,19 @@ class _WriterState:
     def characters(self, text: str) -> None:
         self._waiting.append(text)
 
-    def nested(self, text: str) -> None:
-        """Characters that were written so that markup in them is none."""
-        self._waiting.append(text)
-        self._may_be_markup = True
-
     def _write_text(self) -> None:
         """Text is searched as one, however it was written: a secret may go across the edge of CDATA."""
         if not self._waiting:
             return
-        text, may_be_markup = "".join(self._waiting), self._may_be_markup
+        text = "".join(self._waiting)
         self._waiting.clear()
-        self._may_be_markup = False
         if self._secret_depth:
             self._secret.append(text)
         elif self._is_html and self._names and self._names[-1] in RAW_TEXT:
             redacted = self._marked.redact_text(text)
             self._pieces.append(redacted if redacted == text else redacted.replace("</", "<\\/"))
         else:
-            redacted = self._searched(text) if may_be_markup else self._marked.redact_text(text)
+            redacted = self._marked.redact_text(text)
             self._pieces.append(escape(redacted, quote=False) if self._is_html else escape_xml(redacted))
 
     def comment(self, text: str) -> None:
@@ -170,14 +153,14 @@ class _WriterState:
         if self._secret_depth:
             self._secret.append(f"<!--{text}-->")
         else:
-            self._pieces.append(f"<!--{self._searched(text).replace('--', '- -')}-->")
+            self._pieces.append(f"<!--{self._marked.redact_text(text).replace('--', '- -')}-->")
 
     def instruction(self, name: str, text: str) -> None:
         self._write_text()
         if self._secret_depth:
             self._secret.append(f"<?{name} {text}?>")
         else:
-            self._pieces.append(f"<?{name} {self._searched(text).replace('?>', '? >')}?>")
+            self._pieces.append(f"<?{name} {self._marked.redact_text(text).replace('?>', '? >')}?>")
 
     def as_it_is(self, text: str) -> None:
         self._write_text()
@@ -186,15 +169,6 @@ class _WriterState:
     def as_text(self, text: str) -> None:
         self._write_text()
         self._pieces.append("" if self._secret_depth else f"<!--{self._marked.redact_text(text)}-->")
-
-    def _searched(self, text: str) -> str:
-        """A text that may be markup itself."""
-        if not _TAG_IN_TEXT.search(text):
-            return self._marked.redact_text(text)
-        if self._depth == _MAX_NESTED:
-            return self._marked.mark(text)
-        redacted = _html(text, self._marked, self._depth + 1)
-        return re.sub(r"\A<html><head></head><body>|</body></html>\Z", "", redacted)
 
 
 def is_secret_element(name: str, attributes: Iterable[tuple[str, str]]) -> bool:

@@ -11,7 +11,7 @@ from strangler.core.compare.values import Comparison, Kind, Severity, Where
 
 _SERVER_ERROR = "5xx"
 
-_FOLDED = "{}"
+FOLDED = "{}"
 _MAX_SEGMENTS = 16
 _ID = re.compile(
     r"[+-]?\d+(?:\.\d+)?"  # number
@@ -61,14 +61,19 @@ def endpoint_name(method: str, shape: str) -> str:
     return f"{method} {shape}"
 
 
+def is_id(text: str) -> bool:
+    """True if a text names one thing: a number, UUID, hash, date, long token, or an id such as `ord-1234`."""
+    return _ID.fullmatch(text) is not None
+
+
 def _segment_shape(raw: bytes) -> str:
     segment = unquote_to_bytes(raw.partition(b";")[0]).decode("utf-8", "replace")
     if not segment.isprintable() or len(segment) > 64 or "/" in segment:
-        return _FOLDED
+        return FOLDED
     if _ID.fullmatch(segment):
-        return _FOLDED
+        return FOLDED
     file = _EXTENSION.fullmatch(segment)
-    return _FOLDED + file[2] if file and _ID.fullmatch(file[1]) else segment
+    return FOLDED + file[2] if file and _ID.fullmatch(file[1]) else segment
 
 
 def signature(route: str, method: str, shape: str, in_: Where, path: str | None, kind: Kind, severity: Severity) -> str:

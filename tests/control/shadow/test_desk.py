@@ -23,7 +23,7 @@ from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.stops import StopChange
 from strangler.control.store import Store, StoreError
 from strangler.control.totals import TotalsState
-from strangler.core.settings import RouteSettings
+from strangler.core.settings import EvidenceSettings, RouteSettings
 from tests.control.shadow.pairs import KEY, captured, match, mismatch
 from tests.factories import route, settings, shadow
 
@@ -279,3 +279,13 @@ class TestStops:
         await desk.store()
         assert self._told(desk) == []
         await desk.close()
+
+
+async def test_a_reload_that_hides_values_is_in_force_at_once(store: Store) -> None:
+    desk = await begun(store, LinksState(TotalsState(), 1, b"", OFF))
+    before = desk._routes["orders"]
+    desk.adopt(replace(settings(routes=[ORDERS]), evidence=EvidenceSettings("shown")))
+    assert desk._routes["orders"] is before
+    desk.adopt(replace(settings(routes=[ORDERS]), evidence=EvidenceSettings("hashed")))
+    assert desk._routes["orders"].redactor.hides_values
+    await desk.close()

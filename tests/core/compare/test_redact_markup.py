@@ -11,7 +11,7 @@ class Marks:
     """Marks `token=…` and what it is told to."""
 
     def redact_text(self, text: str) -> str:
-        return re.sub(r"(token=)(\w+)", r"\1[\2]", text)
+        return re.sub(r"(token=|token value=|<token>)(\w+)", r"\1[\2]", text)
 
     def mark(self, secret: str) -> str:
         return f"[{secret}]"
@@ -42,11 +42,11 @@ HTML = {
     "a comment": ("<p><!-- token=s3 -->", "<p><!--token=[s3]--></p>"),
     "markup in a comment": (
         "<p><!-- <input name=token value=s3> -->",
-        '<p><!--<input name="token" value="[s3]">--></p>',
+        "<p><!--<input name=token value=[s3]>--></p>",
     ),
     "a conditional comment": (
         "<p><!--[if IE]><input name=token value=s3><![endif]-->",
-        '<p><!--[if IE]&gt;<input name="token" value="[s3]"><!- -[endif]- ->--></p>',
+        "<p><!--[if IE]><input name=token value=[s3]><![endif]--></p>",
     ),
     "a template": (
         "<p><template><input name=token value=s3></template>",
@@ -95,7 +95,7 @@ XML = {
         "<r><![CDATA[<x><token>s3</token></x>]]></r>",
         "<r>&lt;x&gt;&lt;token&gt;[s3]&lt;/token&gt;&lt;/x&gt;</r>",
     ),
-    "a comment": ("<r><!-- <token>s3</token> --></r>", "<r><!--<token>[s3]</token> --></r>"),
+    "a comment": ("<r><!-- <token>s3</token> --></r>", "<r><!-- <token>[s3]</token> --></r>"),
     "an instruction": ("<r><?pi token=s3?></r>", "<r><?pi token=[s3]?></r>"),
 }
 
