@@ -340,7 +340,8 @@ class Looks:
         )
         release = pair.candidate.release
         if comparison.outcome is not Outcome.NOT_COMPARABLE:
-            self.route.uses.record(comparison.rules_used)
+            in_force = self.route.endpoint_rules.of(self.endpoint).indices
+            self.route.uses.record(comparison.rules_used, in_force)
         route, index = self.route, self.index
         finding = await asyncio.get_running_loop().run_in_executor(
             self.threads,
