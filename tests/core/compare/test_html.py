@@ -43,6 +43,7 @@ SAME = {
     "order of classes": ("<p class='a b'>x", "<p class='b  a a'>x"),
     "one class, spaced": ("<p class=' a '>x", "<p class=a>x"),
     "order of rel": ("<a rel='noopener nofollow'>x", "<a rel='nofollow noopener'>x"),
+    "a style": ("<p style='color: red; top:0'>x", "<p style='color:red;top: 0;'>x"),
     "a boolean attribute": ("<input disabled>", "<input disabled=disabled>"),
     "a boolean attribute, empty": ("<input checked=''>", "<input checked>"),
     "comments": ("<p>a<!-- x -->b", "<p>ab"),
@@ -167,6 +168,8 @@ OTHER: dict[str, tuple[str, str, Told]] = {
     ),
     "an svg": ("<svg><path d=M1 /></svg>", "<svg><path d=M2 /></svg>", {("svg > path::attr(d)", "value")}),
     "plain text": ("pong", "ping", {("body", "value")}),
+    "a style's string": ("<p style='a: \"b : c\"'>", "<p style='a: \"b:c\"'>", {("p::attr(style)", "value")}),
+    "order of a style": ("<p style='a:1;b:2'>", "<p style='b:2;a:1'>", {("p::attr(style)", "value")}),
     "hidden until found": ("<p hidden>x", "<p hidden=until-found>x", {("p::attr(hidden)", "value")}),
     "nothing": ("<p>x", " ", {("p", "missing")}),
 }
