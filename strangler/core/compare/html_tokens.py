@@ -49,8 +49,12 @@ _NO_TOKEN_NAME = re.compile(r"(?:param|header|name|field)s?[\"'\]]?\s*[:=]\s*\Z"
 _QUERY = re.compile(rf"([?&;](?:{_NAMES}|_token|form_key)=)[^&;#\"'\s]+", re.IGNORECASE)
 _URLS = frozenset(["href", "src", "action", "formaction", "data-url", "data-href", "data-action", "content"])
 _LONGEST_NAME = 200
+_MADE = re.compile(r"\d|[a-z][A-Z]|[A-Z][a-z].*[A-Z]|.{20}", re.DOTALL)
+"""A value that is no word: one could stand in the page by itself."""
 _HOLDERS = frozenset(["input", "meta"])
-_IN_DATA = re.compile(r"data-[\w-]{0,64}(?:csrf|xsrf|nonce|authenticity)", re.IGNORECASE)
+_HINTS = ("csrf", "xsrf", "nonce", "authenticity", "verification", "_token=", "form_key=")
+"""One of these is in every name of a token in scripts, URLs and `data-` attributes."""
+_IN_DATA = re.compile(r"data-[\w-]{0,64}(?:csrf|xsrf|nonce|authenticity)")
 _NAMED = re.compile(rf"{_WORDS}[\w$\]-]{{0,64}}+[\"']?\s{{0,20}}+[:=]|[?&;](?:_token|form_key)=", re.IGNORECASE)
 """Where `_ASSIGNED` or `_QUERY` may find something."""
 
@@ -63,13 +67,16 @@ class _Everything:
 class TokenState:
     """The recognised values of one page. Told of each element while the page's tree is built."""
 
-    __slots__ = ("_text", "_values", "may_hold")
+    __slots__ = ("_has_names", "_text", "_values", "may_hold")
 
     def __init__(self, text: str) -> None:
         """`text`: the page's source."""
         self._text = text
         self._values: set[str] = set()
-        self.may_hold: Container[str] = _Everything() if _IN_DATA.search(text) else _HOLDERS
+        folded = text.lower()
+        self._has_names = any(hint in folded for hint in _HINTS)
+        is_in_data = self._has_names and "data-" in folded and _IN_DATA.search(folded) is not None
+        self.may_hold: Container[str] = _Everything() if is_in_data else _HOLDERS
         """Names of elements that may hold one, besides those with a nonce."""
 
     def see(self, element: Element) -> None:
@@ -93,13 +100,13 @@ class TokenState:
         if not value.strip():
             return
         attributes[key] = MARK
-        if len(value) >= MIN_REPEATED and len(self._values) < MAX_TOKENS:
+        if len(value) >= MIN_REPEATED and _MADE.search(value) and len(self._values) < MAX_TOKENS:
             self._values.add(value)
 
     def replace_elsewhere(self, elements: Iterable[Element]) -> None:
         """Replace them in texts, scripts and attributes, and what scripts and URLs call by such a name."""
         repeated = _any_of(self._values, self._text)
-        if repeated is None and not _NAMED.search(self._text):
+        if repeated is None and not (self._has_names and _NAMED.search(self._text)):
             return  # most pages: 10 ms of one of 256 KiB
         for element in elements:
             attributes = element.attributes

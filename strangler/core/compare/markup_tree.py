@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from strangler.core.compare.accept import Accept
 from strangler.core.compare.align import common_length
 from strangler.core.compare.element_pairing import ChildChange, pair_children
-from strangler.core.compare.elements import Child, Element, attribute_key, write_markup
+from strangler.core.compare.elements import Child, Element, write_markup
 from strangler.core.compare.found import FoundState
 from strangler.core.compare.markup_places import Chain, MarkupPlace, PlacesState, Writing
 from strangler.core.compare.markup_rules import together
@@ -57,8 +57,7 @@ class _Walk:
         found = self._found
         stack = self._children(top, self._change(top))[::-1]
         while stack:
-            if found.is_full or (self._work > MAX_WORK and found.has_mismatch):
-                found.is_cut = True
+            if self._is_enough():
                 return
             pair = stack.pop()
             change = self._change(pair)
@@ -66,6 +65,14 @@ class _Walk:
             self._own_text(pair, change)
             stack.extend(reversed(self._children(pair, change)))
         found.is_cut = found.is_cut or found.is_full
+
+    def _is_enough(self) -> bool:
+        """True if so much differs that it is not looked for more."""
+        found = self._found
+        if not (found.is_full or (self._work > MAX_WORK and found.has_mismatch)):
+            return False
+        found.is_cut = True
+        return True
 
     def _attributes(self, pair: _Waiting) -> None:
         left, right = pair.legacy.attributes, pair.candidate.attributes
@@ -75,7 +82,7 @@ class _Walk:
             before, after = left.get(name), right.get(name)
             if before is None or after is None:
                 kind = Kind.EXTRA if before is None else Kind.MISSING
-            elif attribute_key(name, before) != attribute_key(name, after):
+            elif self._writing.value_key(name, before) != self._writing.value_key(name, after):
                 kind = Kind.VALUE
             else:
                 continue
@@ -108,9 +115,11 @@ class _Walk:
             place = self._places.at(pair.chain, pair.words, pair.accepts)
             self._found.body(place, Kind.ORDER, *_disorder(pair))
         for i in change.removed:
-            self._found.body(self._place_of_child(pair, left[i], i), Kind.MISSING, _shown(left[i]), None)
+            if not self._is_enough():
+                self._found.body(self._place_of_child(pair, left[i], i), Kind.MISSING, _shown(left[i]), None)
         for j in change.inserted:
-            self._found.body(self._place_of_child(pair, right[j], j), Kind.EXTRA, None, _shown(right[j]))
+            if not self._is_enough():
+                self._found.body(self._place_of_child(pair, right[j], j), Kind.EXTRA, None, _shown(right[j]))
         return [
             self._below(pair, left[i], right[j], i if i == j else None)
             for i, j in change.pairs
@@ -128,6 +137,7 @@ class _Walk:
         return _Waiting(left, right, chain, (*pair.words, *words), accepts)
 
     def _place_of_child(self, pair: _Waiting, child: Element, at: int) -> MarkupPlace:
+        self._work += _WORK_OF_ELEMENT
         chain = self._writing.below(pair.chain, child, column=at + 1)
         words = (*pair.words, *self._writing.words(child))
         return self._places.at(chain, words, together(pair.accepts, child.accepts))

@@ -43,6 +43,7 @@ SAME = {
     "order of classes": ("<p class='a b'>x", "<p class='b  a a'>x"),
     "one class, spaced": ("<p class=' a '>x", "<p class=a>x"),
     "order of rel": ("<a rel='noopener nofollow'>x", "<a rel='nofollow noopener'>x"),
+    "a style": ("<p style='color: red; top:0'>x", "<p style='color:red;top: 0;'>x"),
     "a boolean attribute": ("<input disabled>", "<input disabled=disabled>"),
     "a boolean attribute, empty": ("<input checked=''>", "<input checked>"),
     "comments": ("<p>a<!-- x -->b", "<p>ab"),
@@ -167,6 +168,8 @@ OTHER: dict[str, tuple[str, str, Told]] = {
     ),
     "an svg": ("<svg><path d=M1 /></svg>", "<svg><path d=M2 /></svg>", {("svg > path::attr(d)", "value")}),
     "plain text": ("pong", "ping", {("body", "value")}),
+    "a style's string": ("<p style='a: \"b : c\"'>", "<p style='a: \"b:c\"'>", {("p::attr(style)", "value")}),
+    "order of a style": ("<p style='a:1;b:2'>", "<p style='b:2;a:1'>", {("p::attr(style)", "value")}),
     "hidden until found": ("<p hidden>x", "<p hidden=until-found>x", {("p::attr(hidden)", "value")}),
     "nothing": ("<p>x", " ", {("p", "missing")}),
 }
@@ -217,7 +220,7 @@ def test_a_token_of_either_side_is_no_difference_but_a_lost_one_is(page: str) ->
 def test_a_token_in_base64_is_known_again_in_a_url() -> None:
     page = "<input type=hidden name=csrf value='{}'><a href='/x?t={}'>x</a>"
     assert pages(
-        page.format("ab+/cd==ef", "ab%2B%2Fcd%3D%3Def"), page.format("zz+/yy==xx", "zz%2B%2Fyy%3D%3Dxx")
+        page.format("ab+/c1==ef", "ab%2B%2Fc1%3D%3Def"), page.format("zz+/y2==xx", "zz%2B%2Fy2%3D%3Dxx")
     ).outcome is (Outcome.MATCH)
 
 
@@ -234,6 +237,11 @@ NO_TOKENS = {
 @pytest.mark.parametrize(("page", "place"), NO_TOKENS.values(), ids=NO_TOKENS)
 def test_other_values_differ(page: str, place: str) -> None:
     assert told(pages(page.format("aZ3kQ9wXy7Lm2Pq8"), page.format("bT5nR1vUc4Jh6Sd0"))) == {(place, "value")}
+
+
+def test_a_word_in_a_token_field_is_not_looked_for_elsewhere() -> None:
+    page = "<input type=hidden name=form_token value={0}><h1>{0}</h1>"
+    assert told(pages(page.format("checkout"), page.format("register"))) == {("h1", "value")}
 
 
 def test_a_token_does_not_hide_what_else_changed_in_a_script() -> None:
@@ -353,6 +361,8 @@ HOSTILE = {
     "unclosed bold in tables": "<p>" + "".join(f"<b a{n}><table><td></b></table>" for n in range(900)) + "<p>" * 900,
     "deep svg": "<svg>" + "<td>" * 50_000,
     "unclosed comments": "<!--" * 60_000,
+    "comments": "<!--a-->" * 30_000,
+    "instructions": "<?a>" * 30_000,
     "raw text": "<title>" * 40_000,
     "a large attribute": f"<a href='{'x' * 250_000}'>",
     "NUL and surrogates": "<p>\0\x00</p>" * 1000,
@@ -363,9 +373,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("page", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_pages_end_soon(page: str) -> None:
-    comparison = pages(f"<q>{page}", f"<q> {page}<p>y")
-    if comparison.outcome is Outcome.NOT_COMPARABLE:
-        assert comparison.reason is Reason.DECODE
+    for one, other in ((page, f"{page}<p>y"), (f"<q>{page}", f"<q> {page}<p>y")):
+        comparison = pages(one, other)
+        is_too_much = comparison.outcome is Outcome.NOT_COMPARABLE
+        assert comparison.reason is (Reason.DECODE if is_too_much else None)
     assert pages(page, page).outcome is Outcome.MATCH
 
 
@@ -424,7 +435,9 @@ def test_swapping_the_sides_mirrors_the_differences(one: str, other: str) -> Non
 @settings(deadline=None, max_examples=200)
 @given(TREES, TREES)
 def test_every_place_is_a_selector_and_its_rule_accepts_it(one: str, other: str) -> None:
-    comparison = pages(one, other)
-    rules = [accept(css=difference.path) for difference in comparison.differences]
-    if rules:
-        assert pages(one, other, *rules).outcome is Outcome.ACCEPTED
+    """What is accepted says no longer which elements belong together, so that there may be another difference then."""
+    comparison, rules = pages(one, other), list[AcceptRule]()
+    for _ in range(4):
+        rules += [accept(css=difference.path) for difference in comparison.differences]
+        comparison = pages(one, other, *rules)
+    assert comparison.outcome is (Outcome.ACCEPTED if rules else Outcome.MATCH)

@@ -110,6 +110,11 @@ def test_a_namespace_of_an_attribute_counts() -> None:
     assert told(found) == {("/r/@a", "missing"), ("/r/@a", "extra")}
 
 
+def test_attributes_that_are_sets_in_html_are_texts_in_xml() -> None:
+    assert told(documents("<r class='a b'/>", "<r class='b a'/>")) == {("/r/@class", "value")}
+    assert told(documents("<r style='a: b'/>", "<r style='a:b'/>")) == {("/r/@style", "value")}
+
+
 def test_whitespace_is_kept_where_the_document_says_so() -> None:
     one, other = '<r xml:space="preserve"> <a/></r>', '<r xml:space="preserve"><a/></r>'
     assert told(documents(one, other)) == {("/r", "value")}
@@ -312,8 +317,10 @@ def test_swapping_the_sides_mirrors_the_differences(one: str, other: str) -> Non
 @settings(deadline=None, max_examples=200)
 @given(TREES, TREES)
 def test_every_place_is_a_path_and_its_rule_accepts_it(one: str, other: str) -> None:
-    comparison = documents(one, other)
-    rules = [accept(difference.path) for difference in comparison.differences]
+    """What is accepted says no longer which elements belong together, so that there may be another difference then."""
+    comparison, rules = documents(one, other), list[AcceptRule]()
+    for _ in range(4):
+        rules += [accept(difference.path) for difference in comparison.differences]
+        comparison = documents(one, other, *rules)
     assert all(covers_place(rule.path or "", rule.path or "") for rule in rules)
-    if rules:
-        assert documents(one, other, *rules).outcome is Outcome.ACCEPTED
+    assert comparison.outcome is (Outcome.ACCEPTED if rules else Outcome.MATCH)
