@@ -1,6 +1,7 @@
 """HTML and XML as one kind of tree, without what does not count: `html_tree` and `xml_tree` build it."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Hashable, Mapping, Sequence
 from html import escape
 from typing import TypeAlias
 
@@ -9,6 +10,9 @@ from strangler.core.compare.accept import Accept
 NO_RULES: tuple[Accept, ...] = ()
 SETS = frozenset(["class", "rel"])
 """Attributes of HTML whose words have no order and no number."""
+
+_HAS_STRINGS = re.compile(r"[\"'(]")
+_AROUND_SIGNS = re.compile(r"\s*([:;,])\s*")
 
 Child: TypeAlias = "Element | str"
 
@@ -67,7 +71,9 @@ class Element:
 
 
 def attribute_key(name: str, value: str) -> tuple[str, ...] | str:
-    """What counts of an attribute's value."""
+    """What counts of the value of an attribute of HTML; of one of XML all does."""
+    if name == "style" and not _HAS_STRINGS.search(value):
+        return _AROUND_SIGNS.sub(r"\1", value.strip("; \t\n"))
     if name not in SETS:
         return value
     words = set(value.split())
@@ -77,10 +83,11 @@ def attribute_key(name: str, value: str) -> tuple[str, ...] | str:
 class ElementIds:
     """Gives each element its ids, the same to equal ones of both trees."""
 
-    __slots__ = ("_has_rules", "_table")
+    __slots__ = ("_has_rules", "_is_html", "_table")
 
-    def __init__(self, *, has_rules: bool) -> None:
+    def __init__(self, *, has_rules: bool, is_html: bool) -> None:
         self._has_rules = has_rules
+        self._is_html = is_html
         self._table: dict[object, int] = {}
 
     def number(self, root: Element) -> None:
@@ -90,34 +97,33 @@ class ElementIds:
             attributes = element.attributes
             key = (
                 element.name,
-                _attributes_key(attributes) if attributes else None,
+                self._attributes_key(attributes) if attributes else None,
                 *[child if type(child) is str else child.equal for child in element.children],  # type: ignore[union-attr]
             )
             element.equal = element.alike = table.setdefault(key, len(table) + 1)
             if self._has_rules:
-                element.alike = table.setdefault(_open_key(element), len(table) + 1)
+                element.alike = table.setdefault(self._open_key(element), len(table) + 1)
 
-
-def _attributes_key(attributes: dict[str, str]) -> frozenset[tuple[str, tuple[str, ...] | str]]:
-    if " " in attributes.get("class", "") or "rel" in attributes:
+    def _attributes_key(self, attributes: Mapping[str, str]) -> Hashable:
+        is_plain = not self._is_html or not (
+            " " in attributes.get("class", "") or "rel" in attributes or "style" in attributes
+        )
+        if is_plain:
+            return frozenset(attributes.items())
         return frozenset([(name, attribute_key(name, value)) for name, value in attributes.items()])
-    return frozenset(attributes.items())
 
-
-def _open_key(element: Element) -> tuple[object, ...]:
-    """What counts of an element besides what rules accept."""
-    if hides_values(element.accepts):
-        return "alike", element.name
-    attributes = [
-        (name, attribute_key(name, value))
-        for name, value in sorted(element.attributes.items())
-        if not hides_values(element.attribute_rules(name))
-    ]
-    hides_text = hides_values(element.text_accepts)
-    children = [
-        (None if hides_text else child) if isinstance(child, str) else child.alike for child in element.children
-    ]
-    return "alike", element.name, tuple(attributes), tuple(children)
+    def _open_key(self, element: Element) -> Hashable:
+        """What counts of an element besides what rules accept."""
+        if hides_values(element.accepts):
+            return "alike", element.name
+        attributes = {
+            name: value for name, value in element.attributes.items() if not hides_values(element.attribute_rules(name))
+        }
+        hides_text = hides_values(element.text_accepts)
+        children = [
+            (None if hides_text else child) if isinstance(child, str) else child.alike for child in element.children
+        ]
+        return "alike", element.name, self._attributes_key(attributes), tuple(children)
 
 
 def hides_values(rules: Sequence[Accept]) -> bool:

@@ -22,7 +22,7 @@ def compare_html(legacy: str, candidate: str, rules: CompareRules, found: FoundS
     if left is None or right is None:
         return Reason.DECODE
     marks = [mark_page(page, rules) for page in (left, right)]
-    ids = ElementIds(has_rules=any(marks))
+    ids = ElementIds(has_rules=any(marks), is_html=True)
     ids.number(left.root)
     ids.number(right.root)
     if left.root.equal == right.root.equal:

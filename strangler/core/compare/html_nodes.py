@@ -17,7 +17,7 @@ VOID = frozenset(
 """Elements without content and end tag."""
 
 _TABLE_PART = re.compile(
-    r"(?:\s|<!--.*?-->)*<(?:tr|td|th|tbody|thead|tfoot|caption|colgroup|col)(?=[\s/>])", re.DOTALL | re.IGNORECASE
+    r"(?:\s|(?><!--.*?-->))*+<(?:tr|td|th|tbody|thead|tfoot|caption|colgroup|col)(?=[\s/>])", re.DOTALL | re.IGNORECASE
 )
 
 

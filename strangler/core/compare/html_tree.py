@@ -21,7 +21,7 @@ _FLAGS = frozenset(
     )
 )
 """Attributes whose value says nothing: that they are there is all."""
-_DOCTYPE = re.compile(r"(?:\s|<!--.*?-->|<\?.*?>)*<!doctype\b([^>]*)", re.DOTALL | re.IGNORECASE)
+_DOCTYPE = re.compile(r"(?:\s|(?><!--.*?-->)|(?><\?.*?>))*+<!doctype\b([^>]*)", re.DOTALL | re.IGNORECASE)
 _JSON_TYPE = re.compile(r"(?:application|text)/(?:[\w.-]+\+)?json|importmap|speculationrules", re.IGNORECASE)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from strangler.core.compare.accept import Accept
-from strangler.core.compare.elements import Element, local_name
+from strangler.core.compare.elements import Element, attribute_key, local_name
 from strangler.core.compare.found import Site
 from strangler.core.compare.places import below, is_stable_name, step_of, write_place
 from strangler.core.compare.secrets import is_secret_name
@@ -31,7 +31,10 @@ class MarkupPlace:
 
 
 class Writing(Protocol):
-    """How places are written: as selectors, or as paths."""
+    """How places are written, as selectors or as paths, and attributes are read."""
+
+    def value_key(self, name: str, value: str) -> object:
+        """What counts of an attribute's value."""
 
     def below(self, chain: Chain, *sides: Element, column: int | None = None) -> Chain:
         """The steps of an element in the one that `chain` leads to; `sides`: the element as each side has it."""
@@ -44,6 +47,9 @@ class Writing(Protocol):
 
 class HtmlWriting:
     """`main > .price`, `main > a::attr(href)`."""
+
+    def value_key(self, name: str, value: str) -> object:
+        return attribute_key(name, value)
 
     def below(self, chain: Chain, *sides: Element, column: int | None = None) -> Chain:
         name = sides[0].name
@@ -59,6 +65,9 @@ class HtmlWriting:
 
 class XmlWriting:
     """`/feed/entry/title`, `/feed/@version`."""
+
+    def value_key(self, name: str, value: str) -> object:
+        return value
 
     def below(self, chain: Chain, *sides: Element, column: int | None = None) -> Chain:
         return (*chain, local_name(sides[0].name))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from strangler.core.compare.accept import Accept
 from strangler.core.compare.align import common_length
 from strangler.core.compare.element_pairing import ChildChange, pair_children
-from strangler.core.compare.elements import Child, Element, attribute_key, write_markup
+from strangler.core.compare.elements import Child, Element, write_markup
 from strangler.core.compare.found import FoundState
 from strangler.core.compare.markup_places import Chain, MarkupPlace, PlacesState, Writing
 from strangler.core.compare.markup_rules import together
@@ -82,7 +82,7 @@ class _Walk:
             before, after = left.get(name), right.get(name)
             if before is None or after is None:
                 kind = Kind.EXTRA if before is None else Kind.MISSING
-            elif attribute_key(name, before) != attribute_key(name, after):
+            elif self._writing.value_key(name, before) != self._writing.value_key(name, after):
                 kind = Kind.VALUE
             else:
                 continue

@@ -239,12 +239,17 @@ _ACTIONS = frozenset(
 """Words that follow a secret name in a path without being a secret: `/password/reset`."""
 
 
+_PADDED = re.compile(r"\s*[A-Za-z0-9+/_\-]{2,}={1,2}\s*")
+"""Base64, in which `+` is no space."""
+
+
 def _as_url(text: str, redactor: Searching, at: Nesting) -> str | None:
     return redact_url(text, redactor, at) if _URL.fullmatch(text) else None
 
 
 def _as_form(text: str, redactor: Searching, at: Nesting) -> str | None:
-    return _parameters(text, redactor, at) if _FORM.fullmatch(text) else None
+    is_form = _FORM.fullmatch(text) and not _PADDED.fullmatch(text)
+    return _parameters(text, redactor, at) if is_form else None
 
 
 def redact_url(
@@ -343,6 +348,10 @@ def _parameter(parameter: str, redactor: Searching, at: Nesting, hides_values: b
 
 def _encoded(raw: str, redactor: Searching, at: Nesting, decode: Callable[[str], str]) -> str:
     """A part of a URL: as it was if nothing in it is a secret, else redacted and encoded anew."""
+    if decode is unquote_plus and "+" in raw and _BASE64.fullmatch(unquote(raw)):
+        written = _encoded(raw, redactor, at, unquote)  # Base64 that was put in as it is
+        if written != raw:
+            return written
     plain = decode(raw)
     redacted = redact_nested(plain, redactor, at.deeper())
     return raw if redacted == plain else quote(redacted, safe=_SAFE, errors="backslashreplace")

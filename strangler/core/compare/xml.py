@@ -12,7 +12,7 @@ from strangler.core.compare.rules import CompareRules
 def compare_xml(legacy: Element, candidate: Element, rules: CompareRules, found: FoundState) -> None:
     """Put the differences of two documents into `found`; `xml_tree.parse_xml` has made their trees."""
     marks = [mark_document(root, rules) for root in (legacy, candidate)]
-    ids = ElementIds(has_rules=any(marks))
+    ids = ElementIds(has_rules=any(marks), is_html=False)
     left, right = _document(legacy, ids), _document(candidate, ids)
     if left.equal != right.equal:
         compare_elements(left, right, XmlWriting(), root_path(rules).accepts, found)

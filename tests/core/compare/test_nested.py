@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from html import escape
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 from xml.sax.saxutils import quoteattr
 
 import pytest
@@ -205,6 +205,18 @@ TARGETS = {
 def test_of_a_target_secrets_are_marked_and_the_rest_stays(target: str, kept: str) -> None:
     expected = re.sub(r"\{([\w:@.]+)\}", lambda found: REDACTOR.mark(found[1]), kept)
     assert REDACTOR.target(target.encode()) == expected
+
+
+@pytest.mark.parametrize("behind", [">>>", ">>>>", ">>>>>"])
+@pytest.mark.parametrize("encode", [str, quote_plus], ids=["as it is", "encoded"])
+def test_base64_with_plus_signs_is_read_in_a_query(behind: str, encode: Callable[[str], str]) -> None:
+    code = base64.b64encode(json.dumps({"n": behind, "token": "s3cr3t"}).encode()).decode()
+    assert "+" in code
+    kept = REDACTOR.target(f"/a?q={encode(code)}&b=1".encode())
+    (written,) = re.findall(r"q=([^&]*)&b=1$", kept)
+    plain = unquote(written)
+    data = json.loads(base64.b64decode(plain + "=" * (-len(plain) % 4)))
+    assert data == {"n": behind, "token": REDACTOR.mark("s3cr3t")}
 
 
 SHAPES = {

@@ -110,6 +110,11 @@ def test_a_namespace_of_an_attribute_counts() -> None:
     assert told(found) == {("/r/@a", "missing"), ("/r/@a", "extra")}
 
 
+def test_attributes_that_are_sets_in_html_are_texts_in_xml() -> None:
+    assert told(documents("<r class='a b'/>", "<r class='b a'/>")) == {("/r/@class", "value")}
+    assert told(documents("<r style='a: b'/>", "<r style='a:b'/>")) == {("/r/@style", "value")}
+
+
 def test_whitespace_is_kept_where_the_document_says_so() -> None:
     one, other = '<r xml:space="preserve"> <a/></r>', '<r xml:space="preserve"><a/></r>'
     assert told(documents(one, other)) == {("/r", "value")}
