@@ -12,7 +12,7 @@ from strangler.config.rules_upstreams import is_name
 from strangler.config.scalars import SAFE_METHODS, did_you_mean, words
 from strangler.config.urls import is_loopback
 from strangler.core.aggregate import METHODS as AGGREGATED
-from strangler.core.compare.accept import read_value
+from strangler.core.compare.accept import is_xml_path, read_value
 from strangler.core.plan import LEGACY
 
 
@@ -248,7 +248,8 @@ def _pair_can_differ(rule: schema.Accept, here: Loc, notes: Notes, *, is_typed: 
             "a pair of values is about two that are both there; take kind out",
             key=True,
         )
-    values = [read_value(text, is_typed=is_typed) if rule.path else text for text in (rule.from_, rule.to)]
+    is_json = rule.path is not None and not is_xml_path(rule.path)
+    values = [read_value(text, is_typed=is_typed) if is_json else text for text in (rule.from_, rule.to)]
     if values[0] == values[1]:
         notes.value((*here, "to"), "from is the same, which is no difference")
 

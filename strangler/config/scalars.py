@@ -9,8 +9,10 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
+from strangler.core.compare.css import parse_css
 from strangler.core.compare.jsonpath import parse_pattern
 from strangler.core.compare.templates import parse_template
+from strangler.core.compare.xmlpath import parse_xml_path
 from strangler.core.fault import Fault
 
 
@@ -322,6 +324,28 @@ def json_path(text: str) -> str:
     except ValueError as error:
         raise ValueError(str(error).rpartition("; ")[2]) from None
     return text
+
+
+def body_path(text: str) -> str:
+    """A path of an accept rule: into JSON (`$.total`), or into XML (`/feed/title`)."""
+    if text.startswith("$"):
+        return json_path(text)
+    if not text.startswith("/"):
+        raise ValueError("write a JSON path such as $.total, or a path into XML such as /feed/title")
+    try:
+        parse_xml_path(text)
+    except ValueError as error:
+        raise ValueError(str(error).rpartition("; ")[2]) from None
+    return text
+
+
+def selector(text: str) -> str:
+    """The `css` of an accept rule: `SELECTOR`, `SELECTOR::text` or `SELECTOR::attr(name)`."""
+    try:
+        parse_css(text)
+    except ValueError as error:
+        raise ValueError(str(error).rpartition("; ")[2]) from None
+    return text.strip()
 
 
 def redaction(text: str) -> str:

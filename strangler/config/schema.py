@@ -356,12 +356,17 @@ class Shadow(Section):
 
 
 class Accept(Section):
-    path: t.MaybeJsonPath = key(
+    path: t.MaybeBodyPath = key(
         None,
         "The node that may differ, with all below it. One of `path`, `css`, `header` and `status` is required.",
         '"$.generated_at"',
     )
-    css: t.MaybeText = key(None, "The elements of an HTML page that may differ, with all in them.", '"main > .price"')
+    css: t.MaybeSelector = key(
+        None,
+        "The elements of an HTML page that may differ, with all in them; with `::text` only their own text, with"
+        " `::attr(name)` only this attribute.",
+        '"main > .price::text"',
+    )
     header: t.MaybeHeaderName = key(None, "Header that may differ.", "cache-control")
     status: t.MaybeStatuses = key(None, "Legacy's status, and the candidate's that may stand for it.", "[302, 303]")
     endpoint: t.MaybeEndpoint = key(

@@ -171,15 +171,19 @@ JsonPath = Annotated[
     str,
     *leaf(scalars.json_path, "JSON path", "write a JSON path such as $.total", {"type": "string", "pattern": r"^\$"}),
 ]
-MaybeJsonPath = Annotated[
+MaybeBodyPath = Annotated[
     str | None,
     *leaf(
-        scalars.json_path,
-        "JSON path or null",
-        "write a JSON path such as $.total",
-        {"type": "string", "pattern": r"^\$"},
+        scalars.body_path,
+        "JSON path, XML path or null",
+        "write a JSON path such as $.total, or a path into XML such as /feed/title",
+        {"type": "string", "pattern": r"^[$/]"},
         nullable=True,
     ),
+]
+MaybeSelector = Annotated[
+    str | None,
+    *leaf(scalars.selector, "CSS selector or null", "write a selector such as main > .price", _TEXT, nullable=True),
 ]
 Redaction = Annotated[
     str,

@@ -291,7 +291,7 @@ class Capture:
             host=call.host_value,
             lines=_lines(call),
             body=request.content(),
-            is_body_complete=not self.is_forgotten and (call.body is None or call.body.is_finished),
+            is_body_complete=call.body is None or (not self.is_forgotten and call.body.is_finished),
             request_id=call.trace.request_id,
             traceparent=call.trace.traceparent,
             arm=call.arm,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession, web
 
 from tests.core.compare.multiparts import field as form_field
@@ -180,3 +181,20 @@ async def test_all_failures_of_an_endpoint_are_one_signature_and_pairs_of_status
         names = [line["signature"] for line in sorted(on.lines, key=lambda line: str(line["path"]))]
     assert len(set(names[:3])) == 1
     assert len(set(names)) == 4
+
+
+@pytest.mark.parametrize(("served_by", "split"), [("legacy", 0), ("candidate", 100)])
+async def test_a_failure_is_evidence_however_large_its_body_is(tmp_path: Path, served_by: str, split: int) -> None:
+    async def legacy(_: web.Request) -> web.StreamResponse:
+        return Said(body=b"{}").response()
+
+    async def candidate(_: web.Request) -> web.StreamResponse:
+        return Said(503, b"x" * 5000, HTML).response()
+
+    route = f"    split: {{percent: {split}}}\n    fallback: false\n"
+    shadow = ", of: any, max_body: 1KiB, recheck: 0, baseline: 0"
+    async with stage(tmp_path, legacy, candidate, route=route, shadow=shadow) as on:
+        await on.proxy.get("/api/orders/7")
+        line = await on.line()
+    assert (line["served_by"], line["outcome"], line["reason"]) == (served_by, "mismatch", None)
+    assert [(one["in"], one["legacy"], one["candidate"]) for one in line["differences"]] == [("status", 200, 503)]

@@ -1,27 +1,30 @@
 """Accept rules: declared differences that are allowed."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from strangler.core.compare.css import CssRule, parse_css
 from strangler.core.compare.jsonpath import Pattern, parse_pattern
-from strangler.core.compare.numbers import is_within
+from strangler.core.compare.numbers import canonical, is_within
 from strangler.core.compare.tree import Json, parse_json
 from strangler.core.compare.values import Excerpt, Kind, Node, Value
+from strangler.core.compare.xmlpath import XmlPattern, parse_xml_path
 from strangler.core.settings import AcceptRule
 
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """One rule, compiled. Exactly one of `pattern`, `css`, `header` and `status` is set. `index` is its place in the
-    route's list."""
+    """One rule, compiled. Exactly one of `pattern`, `xml`, `css`, `header` and `status` is set. `index` is its place in
+    the route's list."""
 
     index: int
     pattern: Pattern | None = None
-    css: str | None = None
-    place: str | None = None
-    """`css`, or a path into XML, as it is written."""
+    xml: XmlPattern | None = None
+    """The rule's `path`, if it begins with `/`."""
+    css: CssRule | None = None
     header: str | None = None
     status: tuple[int, int] | None = None
     endpoint: str | None = None
@@ -65,7 +68,8 @@ class Accept:
     @property
     def hides_values(self) -> bool:
         """True if any two values of a node that the rule covers are as good as equal."""
-        return self.pattern is not None and not self.depends_on_values and self.is_about(Kind.VALUE)
+        is_in_body = self.pattern is not None or self.xml is not None or self.css is not None
+        return is_in_body and not self.depends_on_values and self.is_about(Kind.VALUE)
 
     def allows(self, legacy: Value, candidate: Value) -> bool:
         """For a difference at a node that the rule covers, of a kind it is about."""
@@ -75,22 +79,35 @@ class Accept:
             return self.values == (legacy, candidate)
         if not self.has_tolerance:
             return True
+        if self.xml is not None:
+            legacy, candidate = _number(legacy), _number(candidate)
         if not (isinstance(legacy, bytes) and isinstance(candidate, bytes)):
             return False
         return is_within(legacy, candidate, self.abs_, self.rel)
 
 
+_NUMBER = re.compile(r"\s*([+-]?)0*(\d+(?:\.\d+)?)\s*\Z", re.ASCII)
+
+
+def _number(value: Value) -> Value:
+    """A text of XML that is a number, as JSON would hold it; any other value as it is."""
+    found = _NUMBER.match(value) if isinstance(value, str) and len(value) < 64 else None
+    if found is None:
+        return value
+    return canonical(found[1].replace("+", "") + found[2])
+
+
 def compile_accept(rules: Iterable[AcceptRule], *, is_typed: bool = False) -> tuple[Accept, ...]:
     """Compile a route's accept rules; with `is_typed` the numbers in them are read as 5 and 5.0.
 
-    Raises ValueError (PatternError for a path) if a rule cannot be read.
+    Raises ValueError (PatternError for a path, SelectorError for `css`) if a rule cannot be read.
     """
     return tuple(
         Accept(
             index=index,
-            pattern=parse_pattern(rule.path) if rule.path is not None else None,
-            css=rule.css,
-            place=rule.css if rule.css is not None else _xml_path(rule.path),
+            pattern=parse_pattern(rule.path) if rule.path is not None and not is_xml_path(rule.path) else None,
+            xml=parse_xml_path(rule.path) if rule.path is not None and is_xml_path(rule.path) else None,
+            css=parse_css(rule.css) if rule.css is not None else None,
             header=rule.header.lower() if rule.header is not None else None,
             status=rule.status,
             endpoint=rule.endpoint,
@@ -105,14 +122,15 @@ def compile_accept(rules: Iterable[AcceptRule], *, is_typed: bool = False) -> tu
     )
 
 
-def _xml_path(path: str | None) -> str | None:
-    return path if path is not None and path.startswith("/") else None
+def is_xml_path(path: str) -> bool:
+    """True for a rule's `path` that is one into XML, not into JSON."""
+    return path.startswith("/")
 
 
 def _values(rule: AcceptRule, is_typed: bool) -> tuple[Node, Node] | None:
     if rule.from_ is None or rule.to is None:
         return None
-    if rule.path is None:  # headers and pages hold texts only
+    if rule.path is None or is_xml_path(rule.path):  # headers, pages and XML hold texts only
         return rule.from_, rule.to
     return read_value(rule.from_, is_typed=is_typed), read_value(rule.to, is_typed=is_typed)
 

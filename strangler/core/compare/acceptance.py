@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from strangler.core.compare.accept import Accept
 from strangler.core.compare.jsonpath import PatternError, parse_pattern
-from strangler.core.compare.places import covers_place
+from strangler.core.compare.places import accept_covers_place
 from strangler.core.compare.rules import CompareRules
 from strangler.core.compare.values import Kind, Steps, Where
 
@@ -67,7 +67,7 @@ def _strongest(covering: Iterable[Accept]) -> Acceptance:
 def _covering(rules: Iterable[Accept], path: str, kind: Kind) -> list[Accept]:
     steps = path_steps(path)
     if steps is None:
-        return [rule for rule in rules if rule.place is not None and covers_place(rule.place, path, kind)]
+        return [rule for rule in rules if accept_covers_place(rule, path, kind)]
     return [rule for rule in rules if rule.pattern is not None and rule.pattern.reach(steps) is not None]
 
 

@@ -3,23 +3,24 @@
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
+from datetime import date
 
 from strangler.core.compare.align import Alignment, Gap, align, common_length
 from strangler.core.compare.forms import parse_form
 from strangler.core.compare.found import FoundState
 from strangler.core.compare.ids import DigestState
-from strangler.core.compare.markup import compare_markup
+from strangler.core.compare.markup_bodies import MarkupBody, compare_markup, is_markup
 from strangler.core.compare.media import Body, MediaType, body_of, parse_media_type, text_of
 from strangler.core.compare.multipart import MAX_NESTED, Part, split_parts
 from strangler.core.compare.paths import PathState, root_path
-from strangler.core.compare.rules import CompareRules
+from strangler.core.compare.rules import NO_RULES, CompareRules
 from strangler.core.compare.text import compare_text, normal_lines
 from strangler.core.compare.tree import Json, ParseFailure, parse_json, parse_ndjson
 from strangler.core.compare.trees import compare_trees
 from strangler.core.compare.values import Answer, Kind, Node, Opaque, Reason, Value
 
 _JSON_FAMILY = (Body.JSON, Body.NDJSON)
-_JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*[\[{]")
+_JSON_START = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[ \t\r\n\0]*[\[{]")
 _SHOWN_PARTS = 5
 
 
@@ -75,10 +76,26 @@ class _Comparing:
             fields = root_path(self.rules, folds_lists=True) if depth == 0 else at
             compare_trees(parse_form(legacy.data), parse_form(candidate.data), self.rules, self.found, fields)
             return None
+        if is_markup(legacy.kind, candidate.kind):
+            return self._markup(legacy, candidate, at, depth)
+        self._text(legacy, candidate, at)
+        return None
+
+    def _markup(self, legacy: Content, candidate: Content, at: PathState, depth: int) -> Reason | None:
+        """Of a part it is told only that it differs: places within would not say in which part."""
+        sides = _as_markup(legacy), _as_markup(candidate)
+        if depth == 0:
+            return compare_markup(*sides, self.rules, self.found)
+        inner = FoundState(NO_RULES, date.min)
+        reason = compare_markup(*sides, NO_RULES, inner)
+        if reason is None and inner.has_mismatch:
+            self._text(legacy, candidate, at)
+        return reason
+
+    def _text(self, legacy: Content, candidate: Content, at: PathState) -> None:
         values = _compare_as_text(legacy, candidate)
         if values is not None:
             self.found.body(at, Kind.VALUE, *values)
-        return None
 
     def _documents(
         self,
@@ -281,12 +298,14 @@ def _shown(parsed: Json | ParseFailure, content: Content) -> Value:
     return parsed.tree if isinstance(parsed, Json) else Opaque(content.data)
 
 
+def _as_markup(content: Content) -> MarkupBody:
+    return MarkupBody(content.data, content.text if content.kind is not Body.BINARY else None, content.kind)
+
+
 def _compare_as_text(legacy: Content, candidate: Content) -> tuple[Value, Value] | None:
-    """As markup if both are, as text if both have one, else as bytes."""
+    """As text if both have one, else as bytes."""
     left = legacy.text if legacy.kind is not Body.BINARY else None
     right = candidate.text if candidate.kind is not Body.BINARY else None
     if left is None or right is None:
         return None if legacy.data == candidate.data else (Opaque(legacy.data), Opaque(candidate.data))
-    if legacy.kind is candidate.kind and legacy.kind in (Body.HTML, Body.XML):
-        return compare_markup(left, right, is_html=legacy.kind is Body.HTML)
     return compare_text(left, right)

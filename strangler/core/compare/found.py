@@ -5,7 +5,6 @@ from datetime import date
 from typing import NamedTuple, Protocol
 
 from strangler.core.compare.accept import Accept
-from strangler.core.compare.jsonpath import write_path
 from strangler.core.compare.rules import CompareRules
 from strangler.core.compare.severity import SEVERITIES, body_severity, status_severity
 from strangler.core.compare.values import (
@@ -49,9 +48,13 @@ class Site:
 
 
 class BodyPath(Protocol):
-    """A place in a body: `paths.PathState`."""
+    """A place in a body: `paths.PathState` of JSON, `markup_places.MarkupPlace` of HTML and XML."""
 
     sites: dict[Kind, Site]
+
+    @property
+    def text(self) -> str:
+        """The place as it is written."""
 
     @property
     def accepts(self) -> tuple[Accept, ...]: ...
@@ -164,9 +167,16 @@ class FoundState:
             yield _Differing(Where.STATUS, None, (), Kind.VALUE, self._status)
         for name, kind, site in self._headers:
             yield _Differing(Where.HEADER, name, (), kind, site)
+        yield from self._body_places()
+
+    def _body_places(self) -> Iterable["_Differing"]:
+        """Places that are written alike are one: elements of one place in a page may be covered by other rules."""
+        places: dict[tuple[str, Kind], _Differing] = {}
         for path, kind, site in self._body:
-            steps = path.steps
-            yield _Differing(Where.BODY, write_path(steps), steps, kind, site)
+            place = _Differing(Where.BODY, path.text, path.steps, kind, site)
+            known = places.get((place.path or "", kind))
+            places[place.path or "", kind] = place if known is None else _together(known, place)
+        return places.values()
 
 
 class _Differing(NamedTuple):
@@ -175,6 +185,17 @@ class _Differing(NamedTuple):
     steps: Steps
     kind: Kind
     site: Site
+
+
+def _together(one: _Differing, other: _Differing) -> _Differing:
+    """The two as one, with the example of the graver one."""
+    if other.site.count and (not one.site.count or other.site.severity.rank < one.site.severity.rank):
+        one, other = other, one
+    site = Site([])
+    site.severity, site.legacy, site.candidate = one.site.severity, one.site.legacy, one.site.candidate
+    site.count, site.accepted = one.site.count + other.site.count, one.site.accepted + other.site.accepted
+    site.example = one.site.example if one.site.accepted else other.site.example
+    return one._replace(site=site)
 
 
 def _difference(differing: _Differing) -> Difference:

@@ -12,6 +12,7 @@ from urllib.parse import unquote_plus
 
 from strangler.core.compare.jsonpath import Pattern, parse_pattern, write_path
 from strangler.core.compare.numbers import plain_value
+from strangler.core.compare.places import redacted_place
 from strangler.core.compare.secrets import card_spans, is_secret_name, secret_spans
 from strangler.core.compare.tree import write_json, write_start
 from strangler.core.compare.values import Difference, Excerpt, Kind, Node, Opaque, Severity, Step, Steps, Value, Where
@@ -177,7 +178,9 @@ class Redactor:
         """The form to keep. The path ends where a redacted node begins: its inside is not told either."""
         reach = self._reach(difference.steps) if difference.in_ is Where.BODY else None
         steps = tuple(None if step is None else self._label(step) for step in difference.steps[:reach])
-        path = difference.path if difference.in_ is not Where.BODY else write_path(steps)
+        path = difference.path
+        if difference.in_ is Where.BODY:
+            path = write_path(steps) if (path or "$").startswith("$") else redacted_place(path or "", self.text)
         sides = (
             self._side(value, difference, reach is not None) for value in (difference.legacy, difference.candidate)
         )
@@ -206,7 +209,8 @@ class Redactor:
         if difference.kind is Kind.LENGTH:
             return value if isinstance(value, (int, str)) else None
         node: Node = value if not isinstance(value, int) or isinstance(value, bool) else str(value).encode()
-        return shown(self._marked(node) if is_secret else self.tree(node, difference.steps))
+        steps = difference.steps if (difference.path or "$").startswith("$") else ()
+        return shown(self._marked(node) if is_secret else self.tree(node, steps))
 
     def _header_side(self, name: str, value: str) -> str:
         """Of set-cookie a difference holds names and attributes only."""

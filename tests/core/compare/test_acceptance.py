@@ -45,7 +45,11 @@ CASES: dict[str, tuple[AcceptRule, tuple[Where, str | None, Kind], str]] = {
     "everything below $ is no status": (accept("$"), STATUS, "NONE"),
     "a selector": (accept(css="main > .price"), PLACE, "ALL"),
     "another selector": (accept(css="main > .name"), PLACE, "NONE"),
-    "a path is no selector": (accept("$"), PLACE, "NONE"),
+    "all of the body": (accept("$"), PLACE, "ALL"),
+    "a path is no selector": (accept("$.price"), PLACE, "NONE"),
+    "a path into XML": (accept("/feed/entry"), (Where.BODY, "/feed/entry/title", Kind.VALUE), "ALL"),
+    "another path into XML": (accept("/feed/link"), (Where.BODY, "/feed/entry/title", Kind.VALUE), "NONE"),
+    "a pair of texts of a page": (accept(css=".price", from_="1", to="2"), PLACE, "SOME"),
     "a path that was cut": (accept("$.a"), (Where.BODY, "$.a.b…0f", Kind.VALUE), "NONE"),
 }
 

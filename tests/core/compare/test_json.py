@@ -279,6 +279,14 @@ def test_json_is_json_whatever_it_is_called(media: str | None) -> None:
         assert found(compared(legacy, candidate)) == {body("$[*].a", "value", "value")}
 
 
+BY_MARK = ['{"a":1}'.encode(name) for name in ("utf-8-sig", "utf-16", "utf-32")]
+
+
+@pytest.mark.parametrize("data", BY_MARK, ids=["UTF-8", "UTF-16", "UTF-32"])
+def test_json_under_another_name_is_known_behind_a_byte_order_mark(data: bytes) -> None:
+    assert compared(answer(data, "text/plain"), answer(b'{"a": 1}')).outcome is Outcome.MATCH
+
+
 @pytest.mark.parametrize("media", OTHER_NAMES)
 def test_the_same_bytes_are_the_same_body_whatever_they_are_called(media: str | None) -> None:
     rules = settings(headers=("content-type",))

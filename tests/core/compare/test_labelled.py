@@ -5,9 +5,17 @@ from collections import Counter
 import pytest
 
 from tests.core.compare.answers import compared
-from tests.core.compare.labelled import Label, Pair, browsers, heads, labels, pages, people, shop
+from tests.core.compare.labelled import Label, Pair, browsers, heads, labels, markup, pages, people, shop
 
-PAIRS = [*shop.PAIRS, *people.PAIRS, *pages.PAIRS, *heads.PAIRS, *browsers.PAIRS, *labels.PAIRS]
+PAIRS = [
+    *shop.PAIRS,
+    *people.PAIRS,
+    *pages.PAIRS,
+    *heads.PAIRS,
+    *markup.PAIRS,
+    *browsers.PAIRS,
+    *labels.PAIRS,
+]
 
 
 def told(pair: Pair) -> set[Label]:

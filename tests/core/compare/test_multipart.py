@@ -168,6 +168,21 @@ def test_other_parts_are_compared_by_position(legacy: Answer, candidate: Answer,
     assert found(compared(legacy, candidate)) == expected
 
 
+PAGE, FEED = "text/html", "application/xml"
+MARKUP: dict[str, tuple[str, str, str, Found]] = {
+    "a page, spelt otherwise": (PAGE, "<p class=a>one</p>", "<P CLASS='a'>one</p>\n", set()),
+    "a page": (PAGE, "<p>one</p>", "<p>two</p>", {body("$[*]", "value", "value")}),
+    "a feed, spelt otherwise": (FEED, "<a><b/></a>", "<a>\n<b></b></a>", set()),
+    "a feed": (FEED, "<a>1</a>", "<a>2</a>", {body("$[*]", "value", "value")}),
+}
+
+
+@pytest.mark.parametrize(("media", "legacy", "candidate", "expected"), MARKUP.values(), ids=MARKUP)
+def test_markup_in_a_part_is_compared_as_markup(media: str, legacy: str, candidate: str, expected: Found) -> None:
+    pair = mixed(part(legacy, content_type=media)), mixed(part(candidate, content_type=media), boundary="c")
+    assert found(compared(*pair)) == expected
+
+
 TYPE = "multipart/mixed; boundary=b"
 WHOLE = b"--b\r\nA: 1\r\n\r\nx\r\n--b--"
 BROKEN: dict[str, tuple[bytes, str]] = {
