@@ -330,7 +330,7 @@ def as_data(releases: Iterable[Release], pairs: dict[tuple[str, str], int]) -> l
             "name": one.name,
             "first_seen": one.first_seen,
             "last_seen": one.last_seen,
-            "is_current": one.is_current,
+            "is_current": bool(one.is_current),
             "is_set_aside": bool(one.era),
             "pairs": pairs.get((one.route, one.name), 0),
         }

@@ -509,6 +509,24 @@ class TestReleases:
         assert reading.noise_counts(connection, "orders")[0].noise_pairs == 0
         assert set_aside(connection, "orders", NOON + 10) == ["1@2026-11-23T12:00:10.001Z"]
 
+    def test_they_are_listed_with_their_pairs_the_current_one_first(self, connection: sqlite3.Connection) -> None:
+        store(connection, match(), match(release="1"))
+        name_release(connection, "orders", "1", NOON + 5)
+        set_aside(connection, "other", NOON)
+        assert reading.releases(connection, "orders") == [
+            {
+                "route": "orders",
+                "name": name,
+                "first_seen": first,
+                "last_seen": first,
+                "is_current": is_current,
+                "is_set_aside": False,
+                "pairs": 1,
+            }
+            for name, first, is_current in (("1", NOON + 5, True), ("", NOON, False))
+        ]
+        assert type(reading.releases(connection)[0]["is_current"]) is bool  # and so it is JSON's
+
     def test_nothing_is_set_aside_of_nothing_or_of_another_route(self, connection: sqlite3.Connection) -> None:
         store(connection, match())
         assert set_aside(connection, "other", NOON) == []
