@@ -2,7 +2,7 @@
 
 import re
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode
 
 from strangler.core.compare.html_limits import is_readable_html
 
@@ -27,7 +27,9 @@ def parse_nodes(text: str) -> LexborHTMLParser | None:
     if not is_readable_html(text):
         return None
     text = text.replace("\r\n", "\n").encode("utf-8", "replace").decode()
-    return LexborHTMLParser(text, is_fragment=bool(_TABLE_PART.match(text)), fragment_tag="template")
+    is_part = _TABLE_PART.match(text) is not None
+    # without events: filling <selectedcontent> costs quadratic time in the options of a <select>
+    return LexborHTMLParser(text, is_part, fragment_tag="template", options=LexborDocumentOptions.WO_EVENTS)
 
 
 def top_node(parser: LexborHTMLParser) -> LexborNode | None:

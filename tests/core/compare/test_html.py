@@ -361,6 +361,7 @@ HOSTILE = {
     "unclosed bold in tables": "<p>" + "".join(f"<b a{n}><table><td></b></table>" for n in range(900)) + "<p>" * 900,
     "deep svg": "<svg>" + "<td>" * 50_000,
     "unclosed comments": "<!--" * 60_000,
+    "options": "<select>" + "<option>x" * 25_000,
     "comments": "<!--a-->" * 30_000,
     "instructions": "<?a>" * 30_000,
     "raw text": "<title>" * 40_000,
