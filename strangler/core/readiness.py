@@ -16,6 +16,8 @@ _Z_SURELY = 3.0
 _RESAMPLES = 2000
 _P95 = 0.95
 MIN_ENDPOINT_PAIRS = 30
+_MANY_LAGS = 5
+_MANY_LAGS_SHARE = 0.01
 MAX_CLAIMS_TOLD = 12
 """Claims without proof that are named one by one."""
 
@@ -61,6 +63,8 @@ class Evidence:
     """Pairs whose request could be timed at both arms."""
     is_timed: bool = True
     """Whether the settings have any request timed at both arms."""
+    lags: int = 0
+    """Pairs that differed at first, and not when the shadow's arm was asked again: they do not count."""
     is_age_since_fix: bool = False
     """Whether `age_s` counts from the last mark of a fix, and not from the first pair."""
 
@@ -216,6 +220,20 @@ def _cannot_be_timed(evidence: Evidence) -> bool:
 
 
 def _notes(evidence: Evidence) -> tuple[str, ...]:
+    return _notes_on_lags(evidence) + _notes_on_times(evidence)
+
+
+def _notes_on_lags(evidence: Evidence) -> tuple[str, ...]:
+    """A fault that comes by chance is hardly ever there twice, so many lags may be one."""
+    if evidence.lags < _MANY_LAGS or evidence.lags < _MANY_LAGS_SHARE * (evidence.pairs + evidence.lags):
+        return ()
+    return (
+        f"{evidence.lags} pairs differed at first and not when asked again, and do not count: a lag of the candidate's"
+        " data, or a fault that comes by chance; see the lines of shadow-diffs.jsonl with reason lag",
+    )
+
+
+def _notes_on_times(evidence: Evidence) -> tuple[str, ...]:
     if evidence.latency is not None or not _cannot_be_timed(evidence):
         return ()
     if not evidence.is_timed:

@@ -236,3 +236,12 @@ def test_a_gate_of_100_percent_asks_for_no_mismatch() -> None:
 def test_endpoints_with_too_few_pairs_are_named() -> None:
     readiness = judge(replace(GOOD, endpoints={"GET /a": 2966, "GET /a/{}": 29, "HEAD /a": 5, "GET /b": 0}), GATE)
     assert readiness.thin_endpoints == ("GET /b", "HEAD /a", "GET /a/{}")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "lags", "is_told"),
+    [(1000, 0, False), (1000, 4, False), (1000, 9, False), (1000, 11, True), (0, 5, True), (400, 5, True)],
+)
+def test_many_lags_are_told_since_a_fault_by_chance_looks_like_one(pairs: int, lags: int, is_told: bool) -> None:
+    notes = judge(replace(GOOD, pairs=pairs, matches=pairs, lags=lags), GATE).notes
+    assert any(f"{lags} pairs differed at first and not when asked again" in note for note in notes) is is_told

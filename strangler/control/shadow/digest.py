@@ -70,7 +70,7 @@ def digest(
     name = ulid(captured.at)
     line = sample = None
     if comparison.outcome is not Outcome.MATCH:
-        line = _line(name, pair, comparison, shown, seen, redactor)
+        line = _line(name, pair, comparison, shown, seen, redactor, release)
     if seen and index.wants_sample((one.id for one in seen), captured.at, release):
         sample = _sample(pair, shown, redactor, line or b"{}")
     return Finding(
@@ -122,6 +122,7 @@ def _line(
     shown: Iterable[ShownDifference],
     seen: tuple[Seen, ...],
     redactor: Redactor,
+    release: str,
 ) -> bytes:
     """DESIGN section 6."""
     captured = pair.captured
@@ -132,6 +133,7 @@ def _line(
         "request_id": _identifier(captured.request_id, redactor),
         "trace_id": captured.traceparent[3:35].decode("ascii", "replace"),
         "route": captured.route,
+        "release": release or None,
         "method": captured.method.decode("ascii", "replace"),
         "path": printable(redactor.target(path_of(captured.target))),
         "served_by": captured.arm,

@@ -12,7 +12,7 @@ import msgspec
 
 from strangler.control.shadow.states import CLOSED, Row, Rules, noise_keys, release_or_current, rows_of
 from strangler.core.claims import Claim
-from strangler.core.compare import Acceptance, Severity
+from strangler.core.compare import Acceptance, Reason, Severity
 from strangler.core.readiness import Evidence, judge, latency_of
 from strangler.core.settings import GateSettings
 
@@ -199,6 +199,7 @@ def _evidence(
         claims=claims,
         timeable=timeable,
         is_timed=is_timed,
+        lags=_not_comparable(connection, route, release).get(Reason.LAG, 0),
         is_age_since_fix=marked_at > first,
     )
 

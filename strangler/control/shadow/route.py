@@ -118,8 +118,11 @@ class ShadowRoute:
         """The name of the upstream that a shadow is sent to."""
         if arm is Arm.LEGACY:
             return LEGACY
-        is_sandboxed = self.shadow.writes == "sandbox" and method not in SAFE
-        return self.shadow.to or self.candidate if is_sandboxed else self.candidate
+        return self.shadow.to or self.candidate if self.is_sandboxed(method) else self.candidate
+
+    def is_sandboxed(self, method: bytes) -> bool:
+        """Return whether a request of this method goes to the sandbox in place of the candidate."""
+        return self.shadow.writes == "sandbox" and method not in SAFE
 
     def asked_of(self, arm: Arm) -> frozenset[str]:
         """The names of all upstreams that a shadow cannot do without."""

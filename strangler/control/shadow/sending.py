@@ -157,7 +157,12 @@ async def _exchange(
     headers = head.headers()
     if _is_stream(headers):
         return Answer(head.status, headers, duration_s=duration_s, is_streaming=True)
-    body = await _read_body(reader, head, rest, max_bytes)
+    try:
+        body = await _read_body(reader, head, rest, max_bytes)
+    except (OSError, _BadResponseError):
+        if head.status < 500:
+            raise
+        body = None  # a failure is one by its status, whatever becomes of its body
     if body is None:
         return Answer(head.status, headers, duration_s=duration_s, is_too_large=True)
     return Answer(head.status, headers, body, duration_s=duration_s)

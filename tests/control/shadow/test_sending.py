@@ -179,3 +179,12 @@ async def test_one_that_is_given_up_leaves_nothing_open() -> None:
 def test_it_picks_one_of_its_urls() -> None:
     one = ShadowUpstream(upstream("orders"))
     assert isinstance(one.pick(), Url)
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"), [(503, None), (200, Fault.RESET)], ids=["a failure is one by its status", "a success is none"]
+)
+@pytest.mark.parametrize("end", [close(), reset()], ids=["closed", "reset"])
+async def test_a_body_that_breaks_off_is_a_fault_but_of_a_failure(status: int, fault: Fault | None, end: Step) -> None:
+    answer = await asked(send(b"HTTP/1.1 %d Told\r\nContent-Length: 99\r\n\r\nabc" % status), end)
+    assert (answer.status, answer.fault) == ((status, None) if fault is None else (0, fault))
