@@ -77,7 +77,7 @@ def _upstream(name: str, upstream: schema.Upstream) -> settings.UpstreamSettings
 def _bulkhead(bulkhead: schema.Bulkhead | None) -> settings.BulkheadSettings | None:
     if bulkhead is None:
         return None
-    return settings.BulkheadSettings(bulkhead.in_flight, bulkhead.waiting, bulkhead.wait)
+    return settings.BulkheadSettings(bulkhead.in_flight, bulkhead.waiting, bulkhead.wait, bulkhead.streams)
 
 
 def _breaker(breaker: schema.Breaker | None) -> settings.BreakerSettings | None:

@@ -168,6 +168,11 @@ class Bulkhead(Section):
         64, "Most requests that wait for a place; shared likewise.", "0"
     )
     wait: t.Duration = key(1.0, "Longest wait for a place; then the fault is `full`.", "200ms")
+    streams: Annotated[int | None, *whole(1, 1_000_000, none=True)] = key(
+        None,
+        "Most websockets, event streams and other responses without an end, which are not in flight once they stand.",
+        "1000",
+    )
 
 
 class Breaker(Section):

@@ -113,6 +113,7 @@ class BulkheadSettings:
     in_flight: int
     waiting: int
     wait_s: float
+    streams: int | None = None  # tunnels and endless responses, which are not in flight any more
 
 
 @dataclass(frozen=True, slots=True)

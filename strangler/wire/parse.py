@@ -42,6 +42,8 @@ _NOTED_IN_ANSWER = re.compile(
     rb"|transfer-encoding|upgrade|x-strangler-arm):[ \t]*([^\r\n]*)",
     re.IGNORECASE,
 )
+_LF = 0x0A
+STREAM_TYPE = re.compile(rb"\r\ncontent-type:[ \t]*(?:text/event-stream|multipart/x-mixed-replace)", re.IGNORECASE)
 _DROPPED_FROM_ANSWER = re.compile(
     rb"\r\n(?:connection|keep-alive|proxy-connection|te|transfer-encoding|upgrade|x-strangler-arm):[^\r\n]*",
     re.IGNORECASE,
@@ -289,6 +291,11 @@ class Answer:
     framing: Framing
     keep_alive: bool
 
+    @property
+    def is_stream(self) -> bool:
+        """True if the body has no end by its type: asked for only where it did not come whole with the head."""
+        return self.framing.kind is not Kind.LENGTH and STREAM_TYPE.search(self.raw) is not None
+
     def head(self, ending: bytes) -> bytes:
         """The head for the client: as received, less the hop-by-hop fields, with `ending` as its last lines."""
         head = self._heads.get(ending)
@@ -307,6 +314,25 @@ class Answer:
 
 
 _answers: Memo[Answer] = Memo(entries=256, longest_bytes=2048)
+
+
+def mend_line_ends(data: bytes) -> bytes | None:
+    """`data` with CRLF at the end of each line of its head; None if the head is not complete, or its empty line is CRLF.
+
+    Old CGI programs and small devices end lines with a bare LF, and RFC 9112 section 2.2 lets a recipient take it for a
+    line's end, as browsers and nginx do. A head that ends in CRLF and has a bare LF within stays distrusted.
+    """
+    if not data.startswith(b"HTTP/1."):
+        return None
+    ends = [at for at in (data.find(b"\n\n"), data.find(b"\n\r\n")) if at >= 0]
+    if not ends:
+        return None
+    at = min(ends)
+    end = at + (2 if data[at + 1] == _LF else 3)
+    head = data[:end]
+    if head.endswith(b"\r\n\r\n"):
+        return None
+    return b"\r\n".join(head.replace(b"\r\n", b"\n").split(b"\n")) + data[end:]
 
 
 def parse_answer(raw: bytes, *, answers_head: bool) -> Answer | None:

@@ -75,6 +75,21 @@ class Attempt(Exchange):
             return False
         return answer.framing.length <= _SHORT_BYTES
 
+    def try_go_on(self) -> bool:
+        """Let the body, or the tunnel, behind the head go on. What has no end leaves the requests in flight, and breaker
+        and endpoint learn of it by its head. False if the upstream has as many of those as may be."""
+        permit, answer = self.permit, self.answer
+        if permit is None or answer is None or self.is_done:
+            return True
+        if answer.status != 101 and not answer.is_stream:
+            permit.begin_body(now())
+            return True
+        if not permit.become_stream():
+            return False
+        if not self._is_reported:
+            self.report(self.result, now())
+        return True
+
     def settle(self) -> None:
         """Give back all that it holds. An exchange that is not complete is dropped."""
         if not self.is_done:

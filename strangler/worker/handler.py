@@ -138,6 +138,9 @@ async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
     call.status = answer.status
     if call.arm == CANDIDATE_ARM:
         plane.answered(call, attempt.result)
+    if (body is not None or answer.status == 101) and not attempt.try_go_on():
+        _refuse(call, plane, problem_of(Fault.FULL, 1.0), keep=False)
+        return
     if call.capture is not None:
         call.capture.watch(answer, attempt.payload, body)
     arm = call.arm if plane.exposes_arm else None

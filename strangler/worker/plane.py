@@ -232,6 +232,7 @@ class Plane:
             bulkhead, breaker = upstream.admission.bulkhead, upstream.admission.breaker
             self.numbers.gauge("strangler_in_flight", name).set(bulkhead.in_flight)
             self.numbers.gauge("strangler_waiting", name).set(bulkhead.waiting)
+            self.numbers.gauge("strangler_streams", name).set(bulkhead.streams)
             is_cool = breaker.state is OPEN and not breaker.refuses(at)  # the next request is its first trial
             figure = 1 if is_cool else _STATE_FIGURES[breaker.state.value]
             self.numbers.gauge("strangler_breaker_state", name).set(figure)

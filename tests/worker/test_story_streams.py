@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from strangler.core.settings import BulkheadSettings
 from tests.wire.messages import read_responses
 from tests.wire.scripted import (
     Connection,
@@ -208,3 +209,78 @@ async def test_a_body_of_ten_megabytes_arrives_whole_both_ways(
         await client.wait_for(lambda: len(data) > len(body) and (framing == "length" or data.endswith(b"0\r\n\r\n")))
     (answer,) = read_responses(bytes(data), [b"PUT"], False)
     assert answer.body == body
+
+
+# What has no end is not in flight
+
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata:\r\n"
+ENDLESS: dict[str, tuple[bytes, bytes]] = {
+    "a websocket": (
+        request("/api/live", "Connection: Upgrade", "Upgrade: websocket"),
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ),
+    "events": (request("/api/live"), EVENTS),
+    "events until the connection closes": (
+        request("/api/live"),
+        b"HTTP/1.1 200 OK\r\ncontent-type: Text/Event-Stream; charset=utf-8\r\n\r\ndata:",
+    ),
+    "a camera": (
+        request("/api/live"),
+        b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n--b",
+    ),
+}
+
+
+def endless(head: bytes) -> Script:
+    """Answers requests for /api/live with a stream and all others at once."""
+
+    async def script(connection: Connection) -> None:
+        while True:
+            asked = await connection.read_request()
+            if asked.target == b"/api/live":
+                await connection.send(head)
+                await connection.read_end()
+                return
+            await connection.send(response(200, b"page"))
+
+    return script
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_streams_take_no_place_from_pages(
+    kind: str, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    asked, head = ENDLESS[kind]
+    candidate.script = endless(head)
+    running = await serve(two_arms(legacy, candidate, bulkhead=BulkheadSettings(1, 0, 0.0), fallback=None))
+    clients = [await running.client() for _ in range(5)]
+    for number, client in enumerate(clients, 1):
+        await client.send(asked)
+        await running.until(lambda number=number: running.held().get("orders: streams") == number)
+        assert (await running.ask(request())).body == b"page"
+    for client in clients:
+        client.reset()
+    await running.quiet()
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_streams_beyond_their_limit_are_refused(
+    kind: str, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    asked, head = ENDLESS[kind]
+    candidate.script = endless(head)
+    limited = BulkheadSettings(10, 0, 0.0, streams=1)
+    running = await serve(two_arms(legacy, candidate, bulkhead=limited, fallback=None))
+    first = await running.client()
+    await first.send(asked)
+    await running.until(lambda: running.held().get("orders: streams") == 1)
+    refused = await running.ask(asked)
+    assert refused.status == 503
+    assert b'"fault":"full"' in refused.body
+    assert (await running.ask(request())).body == b"page"
+    first.reset()
+    await running.until(lambda: not running.held().get("orders: streams"))
+    again = await running.client()
+    await again.send(asked)
+    await running.until(lambda: running.held().get("orders: streams") == 1)
+    again.reset()
