@@ -9,7 +9,7 @@ from strangler.wire.body import Body
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
-from strangler.wire.parse import Answer, parse_answer
+from strangler.wire.parse import Answer, mend_line_ends, parse_answer
 from strangler.wire.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -160,14 +160,17 @@ class UpstreamConnection:
             self._ahead = b""
         while True:
             end = data.find(b"\r\n\r\n")
-            if end < 0 or end > self._pool.max_head_bytes:
-                self._await_rest_of_head(data, too_large=end >= 0)
-                return
             exchange = self.exchange
             assert exchange is not None
-            answer = parse_answer(data[: end + 4], answers_head=exchange.is_head)
+            answer = None
+            if 0 <= end <= self._pool.max_head_bytes:
+                answer = parse_answer(data[: end + 4], answers_head=exchange.is_head)
             if answer is None:
-                self._fail(Fault.BAD_RESPONSE)
+                mended = mend_line_ends(data)
+                if mended is not None:
+                    data = mended
+                    continue
+                self._await_rest_of_head(data, is_broken=end >= 0)
                 return
             data = data[end + 4 :]
             if answer.status >= 200 or answer.status == 101:
@@ -182,9 +185,9 @@ class UpstreamConnection:
         else:
             self._begin_answer(exchange, answer, data)
 
-    def _await_rest_of_head(self, data: bytes, *, too_large: bool) -> None:
+    def _await_rest_of_head(self, data: bytes, *, is_broken: bool) -> None:
         is_http = data.startswith(b"HTTP/1.") or b"HTTP/1.".startswith(data)
-        if too_large or len(data) > self._pool.max_head_bytes or not is_http:
+        if is_broken or len(data) > self._pool.max_head_bytes or not is_http:
             self._fail(Fault.BAD_RESPONSE)
         else:
             self._ahead = data
