@@ -317,7 +317,7 @@ _answers: Memo[Answer] = Memo(entries=256, longest_bytes=2048)
 
 
 def mend_line_ends(data: bytes) -> bytes | None:
-    """`data` with CRLF at the end of each line of its head; None if the head is not complete, or its empty line is CRLF.
+    """`data` with CRLF at the end of each line of its head; None if the head is not complete or ends in CRLF.
 
     Old CGI programs and small devices end lines with a bare LF, and RFC 9112 section 2.2 lets a recipient take it for a
     line's end, as browsers and nginx do. A head that ends in CRLF and has a bare LF within stays distrusted.

@@ -76,8 +76,8 @@ class Attempt(Exchange):
         return answer.framing.length <= _SHORT_BYTES
 
     def try_go_on(self) -> bool:
-        """Let the body, or the tunnel, behind the head go on. What has no end leaves the requests in flight, and breaker
-        and endpoint learn of it by its head. False if the upstream has as many of those as may be."""
+        """Let the body, or the tunnel, behind the head go on. What has no end leaves the requests in flight, and the
+        breaker and the endpoint learn of it by its head. False if the upstream has as many of those as may be."""
         permit, answer = self.permit, self.answer
         if permit is None or answer is None or self.is_done:
             return True
