@@ -136,8 +136,8 @@ async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
     client, answer, body = call.client, attempt.answer, attempt.body
     assert answer is not None
     call.status = answer.status
-    if call.arm == CANDIDATE_ARM:
-        plane.answered(call, attempt.result)
+    if call.arm == CANDIDATE_ARM or plane.has_fences:
+        plane.answered(call, attempt.result, answer)
     if (body is not None or answer.status == 101) and not attempt.try_go_on():
         _refuse(call, plane, problem_of(Fault.FULL, 1.0), keep=False)
         return
