@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import cast
 
 from strangler.core import problem
+from strangler.core.addresses import canonical
 from strangler.core.crowd import client_key
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
@@ -242,9 +243,9 @@ class ClientConnection(Asker):
         port.connections.add(self)
         peername = transport.get_extra_info("peername")
         address = str(peername[0]).partition("%")[0] if isinstance(peername, tuple) else "127.0.0.1"
-        address = address.removeprefix("::ffff:")
+        address = canonical(address)
         self.peer_ip = address.encode()
-        self.forwarded = ForwardedFields(address, port.scheme, port.trusted)
+        self._follow_trust()
         self._client = client_key(address)
         has_room = port.crowd.total < port.limits.connections or port.make_room(self._client)
         port.crowd.enter(self._client, self)
@@ -348,7 +349,14 @@ class ClientConnection(Asker):
         else:
             self._begin_request(data[: end + 4], data[end + 4 :])
 
+    def _follow_trust(self) -> None:
+        """Settings say whose word is taken; a connection that outlives them goes by the new ones."""
+        port = self.port
+        self.forwarded = ForwardedFields(self.peer_ip.decode(), port.scheme, port.trusted)
+
     def _begin_request(self, raw: bytes, rest: bytes) -> None:
+        if self.forwarded.trusted is not self.port.trusted:
+            self._follow_trust()
         request = parse_request(raw, self.forwarded, self.port.request_type)
         if isinstance(request, Problem):
             self._refuse(request)
