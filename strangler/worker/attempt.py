@@ -18,7 +18,7 @@ from strangler.wire.pool import Pool
 from strangler.wire.story import Alarm
 from strangler.wire.upstream import UpstreamConnection
 from strangler.worker.call import Call
-from strangler.worker.heads import request_head, target_for
+from strangler.worker.heads import forwarded_prefix, request_head, target_for
 from strangler.worker.plane import Plane
 from strangler.worker.upstreams import Upstream
 
@@ -212,7 +212,8 @@ def _send(
     target = target_for(pool.url, route, arm, call.target)
     trace = call.trace
     trace_lines = trace.lines if trace.notes is None else trace.lines_of(attempt.span_id)
-    head = request_head(call, target, call.asker.forwarded, trace, trace_lines, attempt.upstream, pool.url)
+    prefix = forwarded_prefix(route, arm, call.path)
+    head = request_head(call, target, call.asker.forwarded, trace, trace_lines, attempt.upstream, pool.url, prefix)
     body = call.body
     is_sent = body is None or body.is_finished
     call.asker.deadline = now() + (clocks.response_s if is_sent else clocks.idle_s)
