@@ -166,7 +166,7 @@ async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
             call.capture.tell(call, attempt)
         return
     call.end = call.fault or attempt.fault
-    client.cut()
+    client.end_short(is_framed=is_sized or chunked)
 
 
 async def _tunnel(call: Call, attempt: Attempt, head: bytes) -> None:

@@ -148,7 +148,7 @@ async def test_an_answer_that_has_started_is_cut_and_never_replaced(
     await client.wait_for(lambda: b"abc" in client.received)
     answer = await client.answer_or_cut()
     assert (answer.status, answer.body, answer.is_complete) == (200, b"abc", False)
-    assert client.end == "reset"
+    assert client.end == "eof"
     assert legacy.connections == []
     line = await running.line()
     assert (line["status"], line["fault"], line["attempts"]) == (200, "reset", 1)

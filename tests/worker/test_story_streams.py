@@ -13,6 +13,7 @@ from tests.wire.scripted import (
     Script,
     ScriptedUpstream,
     answering,
+    close,
     in_turn,
     pause,
     read_head,
@@ -209,6 +210,43 @@ async def test_a_body_of_ten_megabytes_arrives_whole_both_ways(
         await client.wait_for(lambda: len(data) > len(body) and (framing == "length" or data.endswith(b"0\r\n\r\n")))
     (answer,) = read_responses(bytes(data), [b"PUT"], False)
     assert answer.body == body
+
+
+# What is cut short reaches the client as far as it came
+
+CUT: dict[str, tuple[bytes, bytes, str]] = {
+    "length": (b"HTTP/1.1", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (2 * LONG), "eof"),
+    "chunked": (b"HTTP/1.1", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % (2 * LONG), "eof"),
+    "length, an old client": (b"HTTP/1.0", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (2 * LONG), "eof"),
+    "chunked, an old client": (
+        b"HTTP/1.0",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % (2 * LONG),
+        "reset",
+    ),
+}
+
+
+@pytest.mark.parametrize("framing", CUT)
+async def test_a_client_that_reads_late_has_all_that_came_before_the_cut(
+    framing: str, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    version, head, end = CUT[framing]
+    candidate.script = in_turn(read_request(), send(head + bytes(LONG)), close())
+    running = await serve(two_arms(legacy, candidate, fallback=None))
+    sock = await running.deaf_client(receive_buffer=1 << 16)
+    await running.loop.sock_sendall(sock, b"GET /api " + version + b"\r\nHost: a\r\n\r\n")
+    connection = await candidate.wait_for_connection()
+    await running.until(lambda: connection.is_closed or running.unwritten() > 0)
+    received, ended = bytearray(), "eof"
+    async with asyncio.timeout(10):
+        try:
+            while piece := await running.loop.sock_recv(sock, 1 << 16):
+                received += piece
+        except ConnectionResetError:
+            ended = "reset"
+    assert ended == end
+    assert received.count(0) == LONG
+    assert not received.endswith(b"0\r\n\r\n")
 
 
 # What has no end is not in flight

@@ -225,7 +225,7 @@ async def test_an_answer_that_is_cut_short_over_tls_is_cut_short_for_the_client(
         client = await running.client()
         await client.send(request())
         answer = await client.answer_or_cut()
-        assert (answer.body, answer.is_complete, client.end) == (b"abc", False, "reset")
+        assert (answer.body, answer.is_complete, client.end) == (b"abc", False, "eof")
 
 
 async def test_an_upstream_at_an_ipv6_address(serve: Serve, legacy: ScriptedUpstream) -> None:
