@@ -71,6 +71,7 @@ def _upstream(name: str, upstream: schema.Upstream) -> settings.UpstreamSettings
         retry=_retry(upstream.retry),
         health=_health(upstream.health),
         headers=settings.HeaderEdits(upstream.headers.set, upstream.headers.remove),
+        keepalive_s=upstream.keepalive,
     )
 
 

@@ -260,6 +260,11 @@ class Upstream(Section):
         None, "Asks each URL whether it is well; off until it is written.", "{path: /healthz}"
     )
     headers: HeaderEdit = key(HeaderEdit, "Changes to the headers of requests to this upstream.", "{remove: [X-Debug]}")
+    keepalive: t.Duration = key(
+        30.0,
+        "How long an idle connection is used again; a shorter `Keep-Alive: timeout` of the upstream holds. 0: never.",
+        "4s",
+    )
 
 
 class Legacy(Upstream):

@@ -167,6 +167,7 @@ class UpstreamSettings:
     retry: RetrySettings | None
     health: HealthSettings | None
     headers: HeaderEdits
+    keepalive_s: float = 30.0  # how long an idle connection is used again
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ so a client that repeats its header section, as all keep-alive clients do, is pa
 """
 
 import contextlib
+import math
 import re
 
 import httptools
@@ -42,6 +43,7 @@ _NOTED_IN_ANSWER = re.compile(
     rb"|transfer-encoding|upgrade|x-strangler-arm):[ \t]*([^\r\n]*)",
     re.IGNORECASE,
 )
+_KEEP_TIMEOUT = re.compile(rb"(?:^|[,;])[ \t]*timeout[ \t]*=[ \t]*\"?([0-9]{1,6})", re.IGNORECASE)
 _LF = 0x0A
 STREAM_TYPE = re.compile(rb"\r\ncontent-type:[ \t]*(?:text/event-stream|multipart/x-mixed-replace)", re.IGNORECASE)
 _DROPPED_FROM_ANSWER = re.compile(
@@ -278,7 +280,7 @@ def parse_target(target: bytes, method: bytes) -> Target | Problem:
 class Answer:
     """The head of an answer, found fit to be passed on. Shared by all answers with the same bytes."""
 
-    __slots__ = ("_heads", "_lines", "fields", "framing", "keep_alive", "raw", "status", "status_line")
+    __slots__ = ("_heads", "_lines", "fields", "framing", "keep_alive", "keep_s", "raw", "status", "status_line")
 
     _heads: dict[bytes, bytes]
     _lines: bytes
@@ -290,6 +292,8 @@ class Answer:
     """Of the fields that concern a proxy, lower-case name to value."""
     framing: Framing
     keep_alive: bool
+    keep_s: float
+    """How long the connection may be used again, by the upstream's Keep-Alive; infinite if it says nothing."""
 
     @property
     def is_stream(self) -> bool:
@@ -371,9 +375,16 @@ def parse_answer(raw: bytes, *, answers_head: bool) -> Answer | None:
     connection = fields.get(b"connection")
     stays = not is_http10 or names_token(connection, b"keep-alive")
     answer.keep_alive = stays and not names_token(connection, b"close")
+    keeps = _KEEP_TIMEOUT.search(fields.get(b"keep-alive", b""))
+    answer.keep_s = math.inf if keeps is None else _usable_s(float(keeps[1]))
     if not answers_head:
         _answers.put(raw, answer)
     return answer
+
+
+def _usable_s(timeout_s: float) -> float:
+    """A second less than the upstream keeps it, or half of a short time: its close takes a while to come."""
+    return timeout_s - min(1.0, timeout_s / 2)
 
 
 def _passing_lines(raw: bytes, start: int, status: int, fields: dict[bytes, bytes]) -> bytes:

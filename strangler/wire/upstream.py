@@ -39,6 +39,7 @@ class UpstreamConnection:
         "_tunnel",
         "exchange",
         "idle_since",
+        "idle_until",
         "is_closed",
         "transport",
     )
@@ -49,7 +50,7 @@ class UpstreamConnection:
         self._pool = pool
         self.exchange: Exchange | None = None
         self.is_closed = False
-        self.idle_since = 0.0
+        self.idle_since = self.idle_until = 0.0
         self._ahead = b""  # a head that is not complete, or the first bytes of a tunnel
         self._remaining = 0
         self._is_full = False  # the upstream does not read: no more is to be written
@@ -267,7 +268,7 @@ class UpstreamConnection:
         is_sent = (request_body is None or request_body.is_finished) and not self._is_full
         self._leave_exchange()
         if is_reusable and is_sent and exchange.answer.keep_alive and not self.is_closed:
-            self._pool.give_back(self)
+            self._pool.give_back(self, exchange.answer.keep_s)
         else:
             self.close()
         if exchange.body is not None:
