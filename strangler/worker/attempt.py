@@ -53,12 +53,15 @@ class Attempt(Exchange):
         if self.permit is None:
             return
         self._is_reported = True
+        endpoints = self.upstream.endpoints
+        moved = endpoints.report(self.endpoint, result, at)
+        if moved is not None:
+            self._plane.endpoint_changed(self.upstream, moved)
+        if endpoints.is_own_failure(self.endpoint, result, at):
+            return
         change = self.permit.report(result, at, random)
         if change is not None:
             self._plane.breaker_changed(change)
-        moved = self.upstream.endpoints.report(self.endpoint, result, at)
-        if moved is not None:
-            self._plane.endpoint_changed(self.upstream, moved)
 
     @property
     def is_to_be_continued(self) -> bool:
