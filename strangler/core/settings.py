@@ -303,6 +303,14 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorSettings:
+    """The page that browsers get for the proxy's own 502, 503 and 504."""
+
+    html_file: str | None  # relative to the folder of routes.yaml
+    html: str | None  # what the file holds; None: the built-in page
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     listen: Address
     admin: AdminSettings
@@ -313,6 +321,7 @@ class Settings:
     tracing: TracingSettings
     events: EventSettings
     evidence: EvidenceSettings
+    errors: ErrorSettings
     trusted_proxies: tuple[str, ...]  # addresses and CIDR networks
     ambiguous_paths: Literal["legacy", "reject"]
     limits: LimitSettings
