@@ -25,6 +25,7 @@ def build(file: schema.File) -> settings.Settings:
         tracing=settings.TracingSettings(file.tracing.otlp, file.tracing.sample),
         events=_events(file.events),
         evidence=settings.EvidenceSettings(file.evidence.values),
+        errors=settings.ErrorSettings(file.errors.html, None),
         trusted_proxies=file.trusted_proxies,
         ambiguous_paths=file.ambiguous_paths,
         limits=_limits(file.limits),
