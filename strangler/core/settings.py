@@ -35,6 +35,12 @@ class Url:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
 
+    @property
+    def server_name(self) -> str:
+        """The host as a certificate names it and a TLS handshake asks for it: without the dot of an absolute name (RFC
+        6066 section 3)."""
+        return self.host.removesuffix(".")
+
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}{self.path}"
 

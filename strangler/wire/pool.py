@@ -122,7 +122,7 @@ class Pool:
                     self._address,
                     self.url.port,
                     ssl=self._tls,
-                    server_hostname=self.url.host if self._tls else None,
+                    server_hostname=self.url.server_name if self._tls else None,
                 )
         except (OSError, TimeoutError, ssl.SSLError, UnicodeError):
             done(Fault.CONNECT)
