@@ -180,6 +180,7 @@ def settings(
         tracing=s.TracingSettings(None, 0.01),
         events=s.EventSettings(None, None),
         evidence=s.EvidenceSettings("shown"),
+        errors=s.ErrorSettings(None, None),
         trusted_proxies=(),
         ambiguous_paths="legacy",
         limits=s.LimitSettings(32 * 1024, 10.0, 75.0, None, 256 * 1024, 10000, 30.0),

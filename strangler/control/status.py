@@ -91,6 +91,7 @@ def _upstream(upstream: UpstreamSettings, gauges: Mapping[Key, float], reasons: 
         "breaker": _BREAKER_STATES[state] if upstream.breaker else "disabled",
         "breaker_reason": reasons.get(upstream.name) if state else None,
         "in_flight": int(gauges.get(("strangler_in_flight", (upstream.name,)), 0)),
+        "streams": int(gauges.get(("strangler_streams", (upstream.name,)), 0)),
         "waiting": int(gauges.get(("strangler_waiting", (upstream.name,)), 0)),
     }
 

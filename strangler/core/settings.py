@@ -35,6 +35,12 @@ class Url:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
 
+    @property
+    def server_name(self) -> str:
+        """The host as a certificate names it and a TLS handshake asks for it: without the dot of an absolute name (RFC
+        6066 section 3)."""
+        return self.host.removesuffix(".")
+
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}{self.path}"
 
@@ -113,6 +119,7 @@ class BulkheadSettings:
     in_flight: int
     waiting: int
     wait_s: float
+    streams: int | None = None  # tunnels and endless responses, which are not in flight any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +173,7 @@ class UpstreamSettings:
     retry: RetrySettings | None
     health: HealthSettings | None
     headers: HeaderEdits
+    keepalive_s: float = 30.0  # how long an idle connection is used again
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +311,14 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorSettings:
+    """The page that browsers get for the proxy's own 502, 503 and 504."""
+
+    html_file: str | None  # relative to the folder of routes.yaml
+    html: str | None  # what the file holds; None: the built-in page
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     listen: Address
     admin: AdminSettings
@@ -313,6 +329,7 @@ class Settings:
     tracing: TracingSettings
     events: EventSettings
     evidence: EvidenceSettings
+    errors: ErrorSettings
     trusted_proxies: tuple[str, ...]  # addresses and CIDR networks
     ambiguous_paths: Literal["legacy", "reject"]
     limits: LimitSettings

@@ -54,6 +54,8 @@ FAMILIES = {
                "0 in use, 1 put aside after failures, 2 unhealthy by its checks: the worst of its addresses and of all "
                "workers.", merge="max"),
         Family("strangler_in_flight", "gauge", ("upstream",), "Requests at the upstream now."),
+        Family("strangler_streams", "gauge", ("upstream",),
+               "Tunnels and responses without an end at the upstream now; they are not in flight."),
         Family("strangler_waiting", "gauge", ("upstream",), "Requests that wait for a place at the upstream."),
         Family("strangler_connections", "gauge", (), "Client connections that are open now."),
         Family("strangler_shadow_comparisons_total", "counter", ("route", "outcome"),
