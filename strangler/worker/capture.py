@@ -297,6 +297,7 @@ class Capture:
             url=url,
             answer=answer,
             failed=None if failed is None else _failed(failed),
+            is_from_trusted=call.asker.forwarded.is_trusted,
         )
         self._end()
         self._captures.offer(self._room, message)

@@ -144,7 +144,7 @@ class DeskState:
         self._replaced += [self._upstreams.pop(name) for name in replaced]
         for name, wanted in settings.upstreams.items():
             if name not in self._upstreams:
-                self._upstreams[name] = ShadowUpstream(wanted)
+                self._upstreams[name] = ShadowUpstream(wanted, self._links.shared.is_url_healthy)
         routes = {}
         hides_values = settings.evidence.values == "hashed"
         for one in settings.routes:

@@ -245,6 +245,7 @@ class Looks:
                 _today(),
                 request=conditions_of(lines_of(captured.lines)),
                 rewrite_back=lambda location: route.public_location(location, captured, candidate.url),
+                cookie_back=lambda cookie: route.public_cookie(cookie, captured, candidate.url),
                 is_dry_run=route.is_dry_run(captured.method) and not is_baseline,
             )
 

@@ -73,7 +73,7 @@ def outgoing(
     It differs from the worker's by its mark, by `Connection: close`, by a Content-Length where the client sent chunks,
     and by the lack of Expect. `has_own_host`: Host is written anew, as it is for an absolute-form target.
     """
-    fields = _forwarded(captured, upstream, url, has_own_host=has_own_host)
+    fields = _forwarded(captured, upstream, url, has_own_host=has_own_host, rewrite=rewrite)
     fields.append((MARK, DRY_RUN if is_dry_run else b"1"))
     if captured.body and not any(name.lower() == b"content-length" for name, _ in fields):
         fields.append((b"Content-Length", b"%d" % len(captured.body)))
@@ -84,13 +84,21 @@ def outgoing(
 
 def question(captured: Captured, upstream: UpstreamSettings, url: Url, rewrite: Rewrite | None) -> Outgoing:
     """Return the OPTIONS request that asks whether `url` knows dry runs: the write's target and caller, and no body."""
-    fields = [pair for pair in _forwarded(captured, upstream, url) if pair[0].lower() not in _NOT_IN_A_QUESTION]
+    forwarded = _forwarded(captured, upstream, url, rewrite=rewrite)
+    fields = [pair for pair in forwarded if pair[0].lower() not in _NOT_IN_A_QUESTION]
     fields += [(MARK, DRY_RUN), (b"Connection", b"close")]
     target = rewrite_target(captured.target, rewrite, url.path.encode())
     return Outgoing(url, b"OPTIONS", target, tuple(fields))
 
 
-def _forwarded(captured: Captured, upstream: UpstreamSettings, url: Url, *, has_own_host: bool = False) -> RawHeaders:
+def _forwarded(
+    captured: Captured,
+    upstream: UpstreamSettings,
+    url: Url,
+    *,
+    has_own_host: bool = False,
+    rewrite: Rewrite | None = None,
+) -> RawHeaders:
     """The fields in the order, the case and the bytes in which a worker forwards them."""
     edits = upstream.headers
     dropped = _REBUILT | {name.lower().encode() for name in (*edits.remove, *(name for name, _ in edits.set))}
@@ -99,9 +107,25 @@ def _forwarded(captured: Captured, upstream: UpstreamSettings, url: Url, *, has_
     if is_upstreams or has_own_host or is_absolute(captured.target):
         fields.append((b"Host", url.authority.encode() if is_upstreams else captured.host))
         dropped |= {b"host"}
-    fields += (pair for pair in lines_of(captured.lines) if pair[0].lower() not in dropped)
+    prefix = rewrite.forwarded_prefix(path_of(captured.target)) if rewrite is not None else b""
+    passing = list(lines_of(captured.lines))
+    if prefix:
+        passing = _with_prefix(passing, prefix, captured.is_from_trusted)
+    fields += (pair for pair in passing if pair[0].lower() not in dropped)
     fields += ((name.encode(), value.encode()) for name, value in edits.set)
     return fields
+
+
+def _with_prefix(fields: RawHeaders, prefix: bytes, is_from_trusted: bool) -> RawHeaders:
+    """X-Forwarded-Prefix where a worker has it: behind Via, which is the last that it adds to a client's fields."""
+    before = next((value for name, value in fields if name.lower() == _PREFIX), b"") if is_from_trusted else b""
+    kept = [pair for pair in fields if pair[0].lower() != _PREFIX]
+    vias = [at for at, pair in enumerate(kept) if pair[0] == b"Via" and pair[1].endswith(b" strangler")]
+    at = vias[-1] + 1 if vias else len(kept)
+    return [*kept[:at], (b"X-Forwarded-Prefix", before.rstrip(b"/") + prefix), *kept[at:]]
+
+
+_PREFIX = b"x-forwarded-prefix"
 
 
 def lines_of(raw: bytes) -> Iterator[tuple[bytes, bytes]]:

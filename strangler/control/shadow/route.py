@@ -16,13 +16,15 @@ from strangler.core.aggregate import Part
 from strangler.core.compare import CompareRules, Redactor, RuleUseState, compile_rules
 from strangler.core.compare.rules import EndpointRules
 from strangler.core.compare.templates import Template, route_templates
+from strangler.core.cookies import public_cookie
 from strangler.core.looks import MAX_LOOKS, LooksState
 from strangler.core.methods import SAFE
 from strangler.core.plan import LEGACY, Arm
-from strangler.core.rewrite import Rewrite, rewrite_back
+from strangler.core.rewrite import Rewrite, cookie_path_back, rewrite_back
 from strangler.core.routes import Route
 from strangler.core.settings import RouteSettings, Settings, ShadowSettings, Url
 from strangler.wire.messages import Captured
+from strangler.wire.parse import host_of
 
 OPEN_PER_PLACE = 4
 """Shadows that only wait for their second look, for each one that may be in flight."""
@@ -155,6 +157,17 @@ class ShadowRoute:
             return location
         return rewrite_back(
             location, self.rewrite, path_of(captured.target), base, url.authority.encode(), captured.host
+        )
+
+    def public_cookie(self, cookie: bytes, captured: Captured, url: Url | None) -> bytes:
+        """A Set-Cookie of the candidate as its client gets it."""
+        base = url.path.encode() if url is not None else b""
+        if url is None or (self.rewrite is None and not base.rstrip(b"/")):
+            return cookie
+        path = path_of(captured.target)
+        host = host_of(captured.host) or b""
+        return public_cookie(
+            cookie, lambda own: cookie_path_back(own, self.rewrite, path, base), url.host.encode(), host
         )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from strangler.control.shadow.outgoing import Outgoing
 from strangler.core.breaker import Breaker
 from strangler.core.compare import Answer
+from strangler.core.endpoints import EndpointKey, Endpoints
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
 from strangler.core.result import Result
@@ -20,7 +21,7 @@ from strangler.core.settings import BreakerSettings, UpstreamSettings, Url
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.names import Names
 from strangler.wire.parse import Answer as Head
-from strangler.wire.parse import parse_answer
+from strangler.wire.parse import mend_line_ends, parse_answer
 from strangler.wire.pool import tls_context
 
 BREAKER = BreakerSettings(
@@ -56,8 +57,13 @@ class _BadResponseError(Exception):
 class ShadowUpstream:
     """One upstream as shadows see it. `close` it."""
 
-    def __init__(self, settings: UpstreamSettings) -> None:
+    def __init__(
+        self, settings: UpstreamSettings, is_healthy: Callable[[str, Url], bool] = lambda upstream, url: True
+    ) -> None:
+        """`is_healthy` says what active checks found of a URL of the upstream."""
         self.settings = settings
+        self._is_healthy = is_healthy
+        self._endpoints = Endpoints([EndpointKey(url, url.host) for url in settings.urls])
         self.breaker = Breaker(settings.name, BREAKER)
         self.failures = 0
         """How often it did not respond so far: whoever relied on the process behind it has to ask again."""
@@ -65,8 +71,15 @@ class ShadowUpstream:
         self._tls: ssl.SSLContext | None = None
 
     def pick(self) -> Url:
-        """One of its URLs, by chance."""
-        return random.choice(self.settings.urls)  # noqa: S311 - no secret
+        """One of its URLs, as a live request would take it: by chance, but none that is unwell or put aside."""
+        at, endpoints = time.monotonic(), self._endpoints
+        for state in endpoints.states:
+            is_healthy = self._is_healthy(self.settings.name, state.key.url)
+            if is_healthy is not state.is_healthy:
+                endpoints.set_health(state.key, is_healthy, "active checks", at)
+        state = endpoints.pick(at, random.random)
+        endpoints.give_back(state)
+        return state.key.url
 
     async def ask(
         self, request: Outgoing, timeout_s: float, max_bytes: int, may_send: Callable[[], bool] = lambda: True
@@ -90,7 +103,13 @@ class ShadowUpstream:
         self.failures += answer.fault is not None
         now = time.monotonic()
         result = Result(answer.fault, answer.status or None, now - started)
-        self.breaker.report(permit, result, now, random.random)
+        state = next(state for state in self._endpoints.states if state.key.url == request.url)
+        state.in_flight += 1
+        self._endpoints.report(state, result, now)
+        if self._endpoints.is_own_failure(state, result, now):
+            self.breaker.give_back(permit)
+        else:
+            self.breaker.report(permit, result, now, random.random)
         return answer
 
     async def close(self) -> None:
@@ -136,7 +155,7 @@ class ShadowUpstream:
             return await asyncio.open_connection(address, url.port)
         if self._tls is None:
             self._tls = tls_context(self.settings.tls)  # here, since the CA file may have gone since `check`
-        return await asyncio.open_connection(address, url.port, ssl=self._tls, server_hostname=url.host)
+        return await asyncio.open_connection(address, url.port, ssl=self._tls, server_hostname=url.server_name)
 
     def _watched(self) -> Names:
         if self._names is None:
@@ -176,9 +195,13 @@ async def _read_head(reader: asyncio.StreamReader, *, is_head: bool) -> tuple[He
         if max(end, len(data) if end < 4 else 0) > MAX_HEAD_BYTES or not _is_http(data):
             raise _BadResponseError
         if end < 4:
-            data += await _read_some(reader)
+            data = mend_line_ends(data) or data + await _read_some(reader)
             continue
         head = parse_answer(data[:end], answers_head=is_head)
+        mended = mend_line_ends(data) if head is None else None
+        if mended is not None:
+            data = mended
+            continue
         if head is None or head.status == 101:  # no upgrade is ever asked for
             raise _BadResponseError
         data = data[end:]

@@ -29,12 +29,14 @@ def compare(
     *,
     request: RequestConditions = NO_CONDITIONS,
     rewrite_back: Rewrite = _as_received,
+    cookie_back: Rewrite = _as_received,
     is_dry_run: bool = False,
 ) -> Comparison:
     """Compare what the two arms answered to one request (DESIGN section 7).
 
     `request` has the conditions of that request. `rewrite_back` turns a Location of the candidate into what the client
-    would get. With `is_dry_run` the candidate must have confirmed that it held back: `X-Strangler-Shadow-Handled: 1`.
+    would get, `cookie_back` a Set-Cookie. With `is_dry_run` the candidate must have confirmed that it held back:
+    `X-Strangler-Shadow-Handled: 1`.
     """
     reason = _why_nobody_answered(legacy, candidate, is_dry_run)
     if reason is not None:
@@ -52,17 +54,24 @@ def compare(
     if reason is not None:
         return not_comparable(reason)
     with collector_paused():  # two trees of 256 KiB are up to 500,000 objects: half the time
-        return _compared(legacy, candidate, rules, today, rewrite_back)
+        return _compared(legacy, candidate, rules, today, rewrite_back, cookie_back)
 
 
-def _compared(legacy: Answer, candidate: Answer, rules: CompareRules, today: date, rewrite_back: Rewrite) -> Comparison:
+def _compared(
+    legacy: Answer,
+    candidate: Answer,
+    rules: CompareRules,
+    today: date,
+    rewrite_back: Rewrite,
+    cookie_back: Rewrite,
+) -> Comparison:
     bodies = _decoded(legacy), _decoded(candidate)
     if isinstance(bodies[0], Reason) or isinstance(bodies[1], Reason):
         return not_comparable(next(body for body in bodies if isinstance(body, Reason)))
     found = FoundState(rules, today)
     if legacy.status != candidate.status:
         found.status(legacy.status, candidate.status)
-    compare_headers(_names(legacy, candidate, rules), legacy, candidate, found, rewrite_back)
+    compare_headers(_names(legacy, candidate, rules), legacy, candidate, found, rewrite_back, cookie_back)
     contents = content_of(legacy, bodies[0]), content_of(candidate, bodies[1])
     reason = compare_bodies(*contents, rules, found)
     return found.comparison() if reason is None else not_comparable(reason)

@@ -8,7 +8,7 @@ from strangler.core.compare.media import Body, MediaType, body_of, parse_media_t
 from strangler.core.compare.values import Answer, Kind, Severity
 
 Rewrite = Callable[[bytes], bytes]
-"""A Location of the candidate as the client would get it."""
+"""A Location, or a Set-Cookie, of the candidate as the client would get it."""
 
 CONTENT_RANGE = "content-range"
 _LOCATIONS = ("location", "content-location")
@@ -18,14 +18,19 @@ _CASELESS_ATTRIBUTES = ("samesite", "domain", "priority")
 
 
 def compare_headers(
-    names: tuple[str, ...], legacy: Answer, candidate: Answer, found: FoundState, rewrite_back: Rewrite
+    names: tuple[str, ...],
+    legacy: Answer,
+    candidate: Answer,
+    found: FoundState,
+    rewrite_back: Rewrite,
+    cookie_back: Rewrite,
 ) -> None:
     """`names` are lower-case. Values of a repeated field count as one list (RFC 9110 section 5.3)."""
     for name in names:
         left = legacy.field_values(name.encode("latin-1", "replace"))
         right = candidate.field_values(name.encode("latin-1", "replace"))
         if name == "set-cookie":
-            _compare_cookies(left, right, found)
+            _compare_cookies(left, [cookie_back(value) for value in right], found)
         else:
             _compare_field(name, left, [rewrite_back(value) for value in right] if name in _LOCATIONS else right, found)
 

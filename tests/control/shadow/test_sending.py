@@ -176,6 +176,24 @@ async def test_one_that_is_given_up_leaves_nothing_open() -> None:
         assert await connection.read_end() in ("eof", "reset")
 
 
+async def test_a_head_whose_lines_end_in_bare_lf_is_read_as_workers_read_it() -> None:
+    answer = await asked(send(b"HTTP/1.1 200 OK\nX: 1\nContent-Length: 2\n\nok"))
+    assert (answer.status, answer.body, answer.fault) == (200, b"ok", None)
+    answer = await asked(drip(b"HTTP/1.0 200 OK\nX: 1\n\nok\r\n\r\n"), close())
+    assert (answer.status, answer.body, answer.fault) == (200, b"ok\r\n\r\n", None)
+
+
+async def test_urls_that_checks_or_shadows_found_unwell_are_left_out() -> None:
+    async with ScriptedUpstream(answering(send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))) as well:
+        dead, sick = "http://127.0.0.1:1", "http://127.0.0.1:2"
+        settings = upstream("orders", f"http://127.0.0.1:{well.port}", dead, sick)
+        made = ShadowUpstream(settings, lambda name, url: (name, url.port) != ("orders", 2))
+        asked = [await made.ask(request(made), 5.0, 1000) for _ in range(60)]
+        await made.close()
+    assert sum(one.fault is None for one in asked) >= 50
+    assert {made.pick().port for _ in range(100)} == {well.port}
+
+
 def test_it_picks_one_of_its_urls() -> None:
     one = ShadowUpstream(upstream("orders"))
     assert isinstance(one.pick(), Url)

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from strangler.control.shadow import journal
 from strangler.control.shadow.journal import Journal
@@ -108,6 +109,22 @@ class TestOutgoing:
         rewrite = Rewrite.between("/api/orders", "/v2")
         made = outgoing(captured(b"/api/orders/7%2f?x="), upstream("orders"), _url("/base"), rewrite, is_dry_run=False)
         assert made.target == b"/base/v2/7%2f?x="
+
+    @pytest.mark.parametrize(
+        ("is_from_trusted", "prefix"),
+        [(False, b"/api/orders"), (True, b"/shop/api/orders")],
+        ids=["a client", "a proxy"],
+    )
+    def test_the_public_prefix_is_told_where_a_worker_tells_it(self, is_from_trusted: bool, prefix: bytes) -> None:
+        lines = b"X-Forwarded-Prefix: /shop/\r\nX-C: 1\r\nVia: 1.1 strangler\r\nX-Request-Id: 7\r\n"
+        asked = structs.replace(captured(b"/api/orders/7", lines=lines), is_from_trusted=is_from_trusted)
+        rewrite = Rewrite.between("/api/orders", "/v2")
+        made = outgoing(asked, upstream("orders"), _url(), rewrite, is_dry_run=False)
+        names = [name for name, _ in made.headers]
+        assert names[:4] == [b"X-C", b"Via", b"X-Forwarded-Prefix", b"X-Request-Id"]
+        assert dict(made.headers)[b"X-Forwarded-Prefix"] == prefix
+        kept = outgoing(asked, upstream("legacy"), _url(), None, is_dry_run=False)
+        assert (b"X-Forwarded-Prefix", b"/shop/") in kept.headers
 
 
 def _url(path: str = "") -> Url:

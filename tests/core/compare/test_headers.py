@@ -138,3 +138,15 @@ def test_values_of_cookies_are_not_even_shown() -> None:
     legacy, candidate = headers([("set-cookie", "sid=s3cr3t; Path=/")]), headers([("set-cookie", "tid=s3cr3t")])
     (difference,) = compared(legacy, candidate, settings(headers=LISTED)).differences
     assert (difference.legacy, difference.candidate) == ("sid; path=/", "tid")
+
+
+def test_a_candidates_cookie_is_compared_as_its_client_gets_it() -> None:
+    legacy = Answer(200, [(b"Set-Cookie", b"sid=1; Path=/api/orders")])
+    candidate = Answer(200, [(b"Set-Cookie", b"sid=2; Path=/v2/orders")])
+    rules = settings(headers=("set-cookie",))
+
+    def moved(cookie: bytes) -> bytes:
+        return cookie.replace(b"/v2", b"/api")
+
+    assert compared(legacy, candidate, rules).outcome is Outcome.MISMATCH
+    assert compared(legacy, candidate, rules, cookie_back=moved).outcome is Outcome.MATCH
