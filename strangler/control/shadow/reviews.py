@@ -69,14 +69,14 @@ def mark(connection: Connection, names: Iterable[str], review: Review, who: str,
     unknown = tuple(name for name in wanted if rows[name] is None)
     if unknown:
         return Marked(unknown=unknown)
-    changed = []
+    changed: dict[str, None] = {}
     for name, row in rows.items():
         if row is None or _is_marked(row, review):
             continue
         if set_state(connection, name, review.state, now, owner=review.owner, why=review.why, until=review.until):
             write_audit(connection, now, who, review.state, row["route"], review.why or "", described(row))
-            changed.append(name)
-    return Marked(tuple(changed), tuple(name for name in wanted if name not in set(changed)))
+            changed[name] = None
+    return Marked(tuple(changed), tuple(name for name in wanted if name not in changed))
 
 
 _KEPT = ("id", "route", "endpoint", "in", "path", "kind", "state", "owner", "why", "until")
