@@ -288,9 +288,8 @@ class DeskState:
         """
         former = self.releases.current(route)
         is_new = self.releases.name(route, name, time.time())
-        await self.store()
-        if self.releases.is_unsaved(route):
-            raise StoreError(self._store.problem or self.problem or "not written yet")
+        if not await self.store():
+            raise StoreError(self._store.problem or self.problem)
         return former, is_new
 
     async def reset(self, route: str) -> list[str]:
@@ -417,18 +416,18 @@ class DeskState:
             while self._replaced:
                 await self._replaced.pop().close()
 
-    async def store(self) -> None:
-        """Write what is pending. While that fails nothing new is taken."""
+    async def store(self) -> bool:
+        """Write what is pending, and return whether that is stored now. While that fails nothing new is taken."""
         async with self._storing:
-            await self._store_pending()
+            return await self._store_pending()
 
-    async def _store_pending(self) -> None:
+    async def _store_pending(self) -> bool:
         batch, self._pending = self._pending, []
         is_due = time.monotonic() - self._pruned > PRUNE_EVERY_S
         changes, self._changes = self._changes, []
         releases, evicted = self.releases.unsaved()
         if not (batch or changes or releases or evicted or is_due) and self.problem is None:
-            return
+            return True
         rules = {name: rule_report(route) for name, route in self._routes.items()} if batch else {}
         try:
             back, news = await self._store.call(
@@ -439,7 +438,7 @@ class DeskState:
             self._pending = batch + self._pending
             self._changes = (changes + self._changes)[-MAX_CHANGES:]
             self._fail(f"the store: {error}")
-            return
+            return False
         self._journaled.clear()
         self._pending_count -= len(batch)
         self._pending_bytes -= sum(finding.size for finding in batch)
@@ -452,6 +451,7 @@ class DeskState:
             log.warning("shadow.regressed", signature=signature)
         if self.told is not None:
             self.told.kept(news)
+        return True
 
     def _write(
         self,

@@ -18,7 +18,7 @@ from strangler.control.shadow.judging import latencies as latencies
 from strangler.control.shadow.judging import matches as matches
 from strangler.control.shadow.judging import readiness as readiness
 from strangler.control.shadow.judging import timeline as timeline
-from strangler.control.shadow.releases import Release, as_data, load_releases
+from strangler.control.shadow.releases import Release, as_data, load_releases, seen_between
 from strangler.control.shadow.schema import is_earlier, read_as_earlier
 from strangler.control.shadow.states import (
     CLOSED,
@@ -216,23 +216,10 @@ def releases(connection: sqlite3.Connection, route: str | None = None) -> list[d
     named = {(one.route, one.name) for one in known}
     current = {one.route for one in known if one.is_current}
     for of, name in sorted(pairs.keys() - named):  # an unnamed release has no row of its own
-        first, last = _seen_between(connection, of, name)
+        first, last = seen_between(connection, of, name)
         known.append(Release(of, name, first, last, is_current=of not in current and name == UNNAMED))
     known.sort(key=lambda one: (one.route, bool(one.era), not one.is_current, -one.last_seen, one.name))
     return as_data(known, pairs)
-
-
-def _seen_between(connection: sqlite3.Connection, route: str, release: str) -> tuple[float, float]:
-    """The Unix times of the first and the last pair of a release that may have no comparable one."""
-    row = connection.execute(
-        "SELECT first, last FROM observed WHERE route = ? AND release = ?", (route, release)
-    ).fetchone()
-    if row is not None:
-        return row[0], row[1]
-    first, last = connection.execute(
-        "SELECT min(hour), max(hour) FROM pairs WHERE route = ? AND release = ?", (route, release)
-    ).fetchone()
-    return first * 3600.0, last * 3600.0
 
 
 def rule_reports(connection: sqlite3.Connection) -> dict[str, Any]:

@@ -173,10 +173,6 @@ class ReleasesState:
         self._routes[route] = fresh
         self._touch(route, fresh, current)
 
-    def is_unsaved(self, route: str) -> bool:
-        """Return whether the store lacks something of a route's releases."""
-        return route in self._dirty
-
     def unsaved(self) -> tuple[list[Release], list[tuple[str, str]]]:
         """Return the rows that the store lacks, and the route and name of each release that had to make room.
 
@@ -267,9 +263,11 @@ def load_releases(connection: Connection, route: str | None = None) -> list[Rele
 
 
 def save_releases(connection: Connection, rows: Iterable[Release]) -> None:
-    """Store rows that `ReleasesState.unsaved` gave."""
+    """Store rows that `ReleasesState.unsaved` gave. Another current release is another thing to judge."""
     for row in rows:
         if row.is_current:
+            if current_release(connection, row.route) != row.name:
+                _note_other(connection, row.route)
             connection.execute(
                 "UPDATE releases SET is_current = 0 WHERE route = ? AND name != ?", (row.route, row.name)
             )
@@ -279,6 +277,11 @@ def save_releases(connection: Connection, rows: Iterable[Release]) -> None:
             is_current = excluded.is_current, since = excluded.since""",
             (row.route, row.name, row.first_seen, row.last_seen, row.is_current, row.since, row.era),
         )
+
+
+def _note_other(connection: Connection, route: str) -> None:
+    """Note that a route is judged by another release now; one without evidence has nothing to judge."""
+    connection.execute("UPDATE changes SET number = (SELECT max(number) + 1 FROM changes) WHERE route = ?", (route,))
 
 
 def drop_releases(connection: Connection, evicted: Iterable[tuple[str, str]]) -> None:
@@ -294,6 +297,19 @@ def names_with_pairs(connection: Connection, route: str) -> list[str]:
         (route,),
     )
     return [row[0] for row in rows]
+
+
+def seen_between(connection: Connection, route: str, release: str) -> tuple[float, float]:
+    """Return the Unix times of the first and the last pair of a release that has pairs, be they comparable or not."""
+    row = connection.execute(
+        "SELECT first, last FROM observed WHERE route = ? AND release = ?", (route, release)
+    ).fetchone()
+    if row is not None:
+        return row[0], row[1]
+    first, last = connection.execute(
+        "SELECT min(hour), max(hour) FROM pairs WHERE route = ? AND release = ?", (route, release)
+    ).fetchone()
+    return first * 3600.0, last * 3600.0
 
 
 def current_release(connection: Connection, route: str) -> str:

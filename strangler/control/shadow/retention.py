@@ -13,6 +13,7 @@ from strangler.control.shadow.releases import (
     drop_releases,
     names_with_pairs,
     save_releases,
+    seen_between,
 )
 from strangler.core.releases import UNNAMED
 
@@ -77,14 +78,12 @@ def _rename(connection: sqlite3.Connection, route: str, name: str, aside: str, e
         AND signature IN (SELECT id FROM signatures WHERE route = ?3)""",
         (aside, name, route),
     )
-    first, last = connection.execute(
-        "SELECT first, last FROM observed WHERE route = ? AND release = ?", (route, aside)
-    ).fetchone() or (0.0, 0.0)
     moved = connection.execute(
         "UPDATE releases SET name = ?, is_current = 0, since = 0, era = ? WHERE route = ? AND name = ?",
         (aside, era, route, name),
     )
     if not moved.rowcount:
+        first, last = seen_between(connection, route, aside)
         connection.execute("INSERT INTO releases VALUES (?, ?, ?, ?, 0, 0, ?)", (route, aside, first, last, era))
 
 

@@ -154,6 +154,7 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     for table in _REBUILT.keys() & tables:
         connection.execute(f"DROP TABLE earlier_{table}")
     connection.execute(f"INSERT INTO sightings {_SIGHTINGS.format(signatures='signatures')}")
+    connection.execute("INSERT INTO changes SELECT route, row_number() OVER () FROM (SELECT DISTINCT route FROM pairs)")
     open_earlier_claims(connection)
 
 

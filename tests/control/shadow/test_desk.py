@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.stops import StopChange
 from strangler.control.store import Store, StoreError
 from strangler.control.totals import TotalsState
+from strangler.core.compare import Answer
 from strangler.core.settings import EvidenceSettings, RouteSettings
 from tests.control.shadow.pairs import KEY, captured, match, mismatch
 from tests.factories import route, settings, shadow
@@ -177,6 +178,30 @@ async def test_a_release_that_is_named_is_stored_and_told(store: Store) -> None:
     again = await begun(store, LinksState(TotalsState(), 1, b"", OFF))
     assert again.releases.current("orders") == "1"
     await again.close()
+
+
+async def test_a_release_is_named_while_responses_go_on_to_name_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await begun(store, LinksState(TotalsState(), 1, b"", OFF))
+    call = store.call
+
+    async def call_while_one_comes(work: Callable[[sqlite3.Connection], object]) -> object:
+        desk.releases.see(ORDERS, Answer(200), time.time(), time.time())
+        return await call(work)
+
+    monkeypatch.setattr(store, "call", call_while_one_comes)
+    assert await desk.name_release("orders", "1") == ("", True)
+    await desk.close()
+
+
+async def test_a_release_that_cannot_be_stored_is_named_all_the_same(store: Store) -> None:
+    desk = await begun(store, LinksState(TotalsState(), 1, b"", OFF))
+    await store.call(lambda one: one.execute("PRAGMA query_only = ON").close())
+    with pytest.raises(StoreError):
+        await desk.name_release("orders", "1")
+    assert desk.releases.current("orders") == "1"
+    await desk.close()
 
 
 class ToldState:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,15 @@ async def test_it_follows_what_is_marked_accepted_named_and_set_aside(told: Told
     await told.store.call(lambda one: retention.set_aside(one, "orders", NOON))
     assert await told.matches() == (0, 0)
     assert told.figures.of("orders") == {"release": "2", "pairs": 0, "matches": 0, "share": None}
+
+
+async def test_a_release_that_is_named_is_judged_before_its_first_pair(told: Told) -> None:
+    await told.keep(match())
+    assert await told.matches() == (1, 1)
+    for name in ("orders", "other"):
+        await told.store.call(partial(name_release, route=name, name="2", now=NOON))
+    assert await told.matches() == (0, 0)
+    assert await told.matches("other") is None, "nothing was ever compared"
 
 
 async def test_a_route_that_is_gone_has_none(told: Told) -> None:

@@ -527,6 +527,14 @@ class TestReleases:
         ]
         assert type(reading.releases(connection)[0]["is_current"]) is bool  # and so it is JSON's
 
+    def test_one_without_comparable_pairs_keeps_its_time_when_it_is_set_aside(
+        self, connection: sqlite3.Connection
+    ) -> None:
+        store(connection, replace(match(), outcome="not_comparable", reason="timeout"))
+        set_aside(connection, "orders", NOON + 10)
+        (one,) = reading.releases(connection, "orders")
+        assert (one["is_set_aside"], one["first_seen"], one["last_seen"]) == (True, NOON, NOON)
+
     def test_nothing_is_set_aside_of_nothing_or_of_another_route(self, connection: sqlite3.Connection) -> None:
         store(connection, match())
         assert set_aside(connection, "other", NOON) == []

@@ -11,11 +11,13 @@ import pytest
 
 from strangler.control.shadow import reading
 from strangler.control.shadow.evidence import IndexState, store_findings
+from strangler.control.shadow.figures import FiguresState
 from strangler.control.shadow.reading import Filters
 from strangler.control.shadow.schema import SCHEMA, is_earlier, prepare, upgrade
 from strangler.control.store import Store
 from strangler.core.settings import GateSettings
 from tests.control.shadow.pairs import NOON, match
+from tests.factories import route, settings
 
 EARLIER: Final = """
 CREATE TABLE IF NOT EXISTS pairs (
@@ -180,6 +182,11 @@ async def test_a_store_is_upgraded_when_it_is_opened(tmp_path: Path) -> None:
         write_earlier(connection)
     store = Store(tmp_path / "strangler.db", SCHEMA, upgrade)
     assert await store.call(lambda one: reading.readiness(one, "orders", {}, GATE, TODAY)["pairs"]) == 5
+    figures = FiguresState(store, lambda: settings(routes=[route("orders")]))
+    await figures.look()
+    found = figures.of("orders")
+    assert found is not None
+    assert found["pairs"] == 5, "it is judged without waiting for the next pair"
     await store.close()
     with reading.reader(tmp_path) as again:
         assert not is_earlier(again)
