@@ -1,4 +1,4 @@
-"""Adding an accept rule to a route of routes.yaml: every other byte of the file stays as it is."""
+"""Adding accept rules to routes of routes.yaml: every other byte of the file stays as it is."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,6 @@ from strangler.config.document import Document, Items, Node, Scalar, Table
 from strangler.config.edit import Edit, EditError, add_key, fill, line_ending, route_table, shared
 from strangler.config.load import parse
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
-
-
-def add_accept(text: str, name: str, route: str, rule: AcceptRule, environ: Mapping[str, str]) -> Edit:
-    """The text with a rule added to `compare.accept` of a route. `name`: the file's, for messages. Raises EditError."""
-    return add_accepts(text, name, [(route, rule)], environ)
 
 
 def add_accepts(text: str, name: str, rules: Sequence[tuple[str, AcceptRule]], environ: Mapping[str, str]) -> Edit:

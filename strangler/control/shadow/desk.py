@@ -177,10 +177,6 @@ class DeskState:
         self.tell_rooms(name)
         return True
 
-    def has_shadows(self, name: str) -> bool:
-        """True if routes.yaml says so, and they are followed."""
-        return name in self._routes
-
     def begin_anew(self, name: str) -> None:
         """Forget what second looks and the uses of its rules have told of a route: its evidence begins anew."""
         if name in self._routes:

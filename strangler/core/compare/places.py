@@ -184,12 +184,11 @@ def _selected(selector: tuple[Compound, ...], chain: tuple[Compound, ...]) -> se
     return before
 
 
-def rule_for_place(place: str, kind: str, body_kind: str | None = None) -> tuple[str, str]:
+def rule_for_place(place: str, kind: str) -> tuple[str, str]:
     """The key and the value of the narrowest accept rule for differences of this kind at a written place.
 
     `("css", "main > .price::text")` for a text, `("css", "main > a::attr(href)")` for an attribute, `("css", "main >
-    .price")` for an element, `("path", "/feed/entry/title")` for XML, `("path", "$.total")` for JSON. `body_kind` is
-    not needed: the place tells it.
+    .price")` for an element, `("path", "/feed/entry/title")` for XML, `("path", "$.total")` for JSON.
     """
     if place.startswith(("$", "/")):
         return "path", place

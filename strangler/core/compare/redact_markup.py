@@ -71,7 +71,6 @@ def redact_xml(text: str, marked: Marker) -> str | None:
         start=writer.start,
         end=writer.end,
         characters=writer.characters,
-        cdata=writer.characters,
         comment=writer.comment,
         instruction=writer.instruction,
     )

@@ -56,11 +56,6 @@ def _by_template(template: Template, segments: list[bytes]) -> str:
     return template.text + ("/" + _shape(rest) if rest else "")
 
 
-def endpoint_name(method: str, shape: str) -> str:
-    """`GET /api/orders/{}`: how rules, rows and verdicts name an endpoint."""
-    return f"{method} {shape}"
-
-
 def is_id(text: str) -> bool:
     """True if a text names one thing: a number, UUID, hash, date, long token, or an id such as `ord-1234`."""
     return _ID.fullmatch(text) is not None

@@ -14,13 +14,11 @@ _SEPARATOR = " "
 
 @dataclass(frozen=True, slots=True)
 class XmlEvents:
-    """What is called for each part of a document, in its order. Text comes in pieces where CDATA begins or ends."""
+    """What is called for each part of a document, in its order. CDATA is text like any other."""
 
     start: Callable[[str, Mapping[str, str]], None]
     end: Callable[[str], None]
     characters: Callable[[str], None]
-    cdata: Callable[[str], None] | None = None
-    """None: CDATA is text like any other."""
     comment: Callable[[str], None] | None = None
     instruction: Callable[[str, str], None] | None = None
 
@@ -48,8 +46,6 @@ def read_xml(text: str, events: XmlEvents, *, has_namespaces: bool = True) -> bo
         parser.CommentHandler = events.comment
     if events.instruction is not None:
         parser.ProcessingInstructionHandler = events.instruction
-    if events.cdata is not None:
-        _divert_cdata(parser, events.cdata, events.characters)
     try:
         parser.Parse(data, True)
     except (expat.ExpatError, _DeclaresEntityError):
@@ -59,17 +55,6 @@ def read_xml(text: str, events: XmlEvents, *, has_namespaces: bool = True) -> bo
 
 def _refuse_entity(*declaration: object) -> None:
     raise _DeclaresEntityError
-
-
-def _divert_cdata(parser: expat.XMLParserType, cdata: Callable[[str], None], text: Callable[[str], None]) -> None:
-    def start() -> None:
-        parser.CharacterDataHandler = cdata
-
-    def end() -> None:
-        parser.CharacterDataHandler = text
-
-    parser.StartCdataSectionHandler = start
-    parser.EndCdataSectionHandler = end
 
 
 def _known_entities(text: str) -> str:

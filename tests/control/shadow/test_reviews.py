@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from strangler.config.edit_accept import add_accept
+from strangler.config.edit_accept import add_accepts
 from strangler.config.load import parse
 from strangler.control.shadow.hints import order_hints
 from strangler.control.shadow.reviews import Review, ReviewError, accept_rule, covers, plan_accepts
@@ -80,7 +80,7 @@ ENDPOINT = "GET /api/orders/{}"
 )
 def test_a_rule_is_for_the_place_and_the_endpoint(found: dict[str, Any], expected: AcceptRule) -> None:
     assert rule(found) == expected
-    assert parse(add_accept(YAML, "f", "orders", expected, {}).after, "f", {}).problems == ()
+    assert parse(add_accepts(YAML, "f", [("orders", expected)], {}).after, "f", {}).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_what_no_rule_can_say_is_refused_with_a_reason(found: dict[str, Any], re
 def test_a_pair_of_values_means_just_these(legacy: Any, candidate: Any, expected: tuple[str, str]) -> None:
     made = rule(row(kind="type", legacy=legacy, candidate=candidate), values=True)
     assert (made.from_, made.to) == expected
-    loaded = parse(add_accept(YAML, "f", "orders", made, {}).after, "f", {}).settings
+    loaded = parse(add_accepts(YAML, "f", [("orders", made)], {}).after, "f", {}).settings
     assert loaded is not None
     assert loaded.routes[0].compare.accept == (made,)
 
