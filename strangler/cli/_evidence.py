@@ -20,7 +20,7 @@ from strangler.control.shadow import audits, questions, reading
 from strangler.control.shadow.audits import AuditFilters
 from strangler.control.shadow.evidence import write_audit
 from strangler.control.shadow.reading import Filters, NoEvidenceError
-from strangler.control.shadow.releases import MAX_AUDITED, name_release, set_aside_names, set_aside_problem
+from strangler.control.shadow.releases import name_release, set_aside_names, set_aside_problem
 from strangler.control.shadow.retention import set_aside
 from strangler.control.shadow.reviews import Marked, Review, mark
 from strangler.control.shadow.schema import prepare
@@ -199,7 +199,7 @@ class _Stored:
             now = time.time()
             names = set_aside(connection, route, now)
             if names:
-                write_audit(connection, now, who, "evidence reset", route, why, ", ".join(names)[:MAX_AUDITED])
+                write_audit(connection, now, who, "evidence reset", route, why, ", ".join(names))
             return names
 
         return {"route": route, "set_aside": self._write(work)}

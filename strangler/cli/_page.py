@@ -7,6 +7,7 @@ from typing import Any
 
 from strangler.cli import _inbox
 from strangler.control.shadow.sides import told_value
+from strangler.core.readiness import cut_percent
 
 Pictures = Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]]
 """Of a route: captions and SVG."""
@@ -200,14 +201,13 @@ def _audit(lines: Iterable[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     return (
-        "<section><h2>Done by force</h2><table><thead><tr><th>when</th><th>who</th><th>what</th><th>route</th>"
+        "<section><h2>What was changed</h2><table><thead><tr><th>when</th><th>who</th><th>what</th><th>route</th>"
         f"<th>detail</th><th>why</th></tr></thead><tbody>{rows}</tbody></table></section>"
     )
 
 
 def _percent(value: float | None) -> str:
-    """Cut and not rounded: 99.9999 % must not read as 100 %."""
-    return "-" if value is None else f"{int(value * 1e5 + 1e-6) / 1e3:.3f} %"
+    return "-" if value is None else f"{cut_percent(value):.3f} %"
 
 
 def _ratio(latency: Mapping[str, Any] | None) -> str:

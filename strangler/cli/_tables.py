@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from strangler.control.shadow.stops import stopped_text
+from strangler.core.readiness import cut_percent
 
 Status = dict[str, Any]
 """As `/api/status` tells it."""
@@ -118,7 +119,7 @@ def _judged(judged: dict[str, Any] | None) -> tuple[str, str]:
     if judged is None:
         return "", ""
     share = judged["share"]
-    return f"{judged['pairs']:,}", "-" if share is None else f"{int(share * 1e5 + 1e-6) / 1e3:g}%"
+    return f"{judged['pairs']:,}", "-" if share is None else f"{cut_percent(share):g}%"
 
 
 def upstreams(upstreams: list[dict[str, Any]]) -> Table:

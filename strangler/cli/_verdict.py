@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from strangler.core.readiness import cut_percent
+
 NOTHING_COMPARED = "nothing was compared yet"
 _SOME = 5
 
@@ -36,8 +38,7 @@ def short(found: Verdict | None, unknown: str | None) -> list[str]:
 
 
 def _figure(share: float, pairs: int) -> str:
-    """Cut and not rounded: 99.9999 % must not read as 100 %."""
-    return f"{int(share * 1e5 + 1e-6) / 1e3:g} % of {pairs:,} pairs match"
+    return f"{cut_percent(share):g} % of {pairs:,} pairs match"
 
 
 def as_data(found: Verdict | None, unknown: str | None) -> dict[str, Any]:

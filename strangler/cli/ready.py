@@ -11,6 +11,7 @@ from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option, failed, route_of, settings_of
 from strangler.cli._evidence import find_evidence, known_release, release_option
 from strangler.cli._terminal import console as terminal
+from strangler.core.readiness import cut_percent
 
 _STYLES = {"ready": "bold green", "not ready": "bold red", "not enough evidence": "bold yellow"}
 _SOME = 12
@@ -84,8 +85,7 @@ def _figures(found: dict[str, Any]) -> list[str]:
 
 
 def _cut(share: float) -> str:
-    """Cut and not rounded: 99.9999 % must not read as 100 %."""
-    return f"{int(share * 1e5 + 1e-6) / 1e3:.3f}%"
+    return f"{cut_percent(share):.3f}%"
 
 
 def _latency(latency: dict[str, Any] | None) -> str:

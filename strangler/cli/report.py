@@ -25,7 +25,7 @@ def command(output: Path, config: Path, admin: str | None, release: str | None) 
     """Write one self-contained page for a cutover meeting.
 
     Per route: the verdict and its reasons, what pairs came to over time, how fast both arms are, the gravest
-    differences with examples, accept rules, and what was done by force.
+    differences with examples, accept rules, and what was changed by whom.
     """
     try:
         from strangler.cli import _charts

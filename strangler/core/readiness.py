@@ -85,6 +85,11 @@ class Readiness:
     """What could not be measured, and is not part of the verdict."""
 
 
+def cut_percent(share: float) -> float:
+    """Return a share of 0 to 1 in percent, cut to three decimals: 99.9999 % must not read as 100 %."""
+    return int(share * 1e5 + 1e-6) / 1e3
+
+
 def wilson_bounds(successes: int, trials: int, z: float = _Z_ONE_SIDED) -> tuple[float, float]:
     """Lower and upper bound of a share (Wilson 1927); (0, 1) without trials."""
     if not trials:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from strangler.control.shadow.sides import told_value
 from strangler.control.shadow.stops import stopped_text
 from strangler.core.plain import plain_line
+from strangler.core.readiness import cut_percent
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,8 +54,8 @@ def percent(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Of a share of 0 to 1, cut and not rounded: 99.999 % must not read as 100 %."""
-    return "–" if value is None else f"{int(value * 1e5 + 1e-6) / 1e3:g}%"
+    """`99.999%`, `–`, for a share of 0 to 1; cut and not rounded."""
+    return "–" if value is None else f"{cut_percent(value):g}%"
 
 
 def milliseconds(seconds: float | None) -> str:

@@ -5,7 +5,8 @@ from datetime import date
 from sqlite3 import Connection
 from typing import Any
 
-from strangler.control.shadow import reading
+from strangler.control.shadow import audits, reading
+from strangler.control.shadow.audits import AuditFilters
 from strangler.control.shadow.reading import Filters
 from strangler.control.shadow.states import Rules
 from strangler.core.compare import CompareRules, compile_rules
@@ -13,6 +14,7 @@ from strangler.core.plan import AGGREGATE
 from strangler.core.settings import RouteSettings, Settings
 
 _TOP = 12
+_AUDITED = 1000
 """Signatures of a route that the report tells of."""
 
 
@@ -98,7 +100,7 @@ def report(connection: Connection, settings: Settings, today: date, release: str
             }
             for route in routes
         ],
-        "audit": reading.audit(connection),
+        "audit": audits.entries(connection, AuditFilters(limit=_AUDITED)),
     }
 
 

@@ -230,12 +230,6 @@ def rule_reports(connection: sqlite3.Connection) -> dict[str, Any]:
     }
 
 
-def audit(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    """What people did on their own responsibility, newest first."""
-    rows = connection.execute("SELECT at, who, what, route, why, detail FROM audit ORDER BY id DESC LIMIT 1000")
-    return [dict(zip(("at", "who", "what", "route", "why", "detail"), row, strict=True)) for row in rows]
-
-
 def stops(connection: sqlite3.Connection) -> dict[str, str]:
     """By route: why its shadowing has stopped by itself."""
     return dict(connection.execute("SELECT route, why FROM stops").fetchall())

@@ -16,8 +16,6 @@ MAX_RELEASES: Final = 100
 """Names of one route; beyond them responses are counted under `FOLDED` until an old name makes room."""
 MAX_NAME: Final = 100
 """Characters of a name."""
-MAX_AUDITED: Final = 1000
-"""Characters of a text in the audit."""
 FOLDED: Final = "…"
 STALE_S: Final = 30 * 86400.0
 """A name that was not seen for so long makes room for a new one, and its evidence goes."""

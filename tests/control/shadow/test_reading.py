@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from strangler.control.shadow import evidence, reading, retention
+from strangler.control.shadow.audits import AuditFilters, entries
 from strangler.control.shadow.evidence import (
     SCHEMA,
     Finding,
@@ -209,7 +210,7 @@ def test_the_timeline_has_a_row_an_hour(connection: sqlite3.Connection) -> None:
 def test_the_audit_is_told_newest_first(connection: sqlite3.Connection) -> None:
     for why in ("first", "second"):
         write_audit(connection, NOON, "ana", "shift --force", "orders", why, "25 to 50 %")
-    assert [line["why"] for line in reading.audit(connection)] == ["second", "first"]
+    assert [line["why"] for line in entries(connection, AuditFilters())] == ["second", "first"]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_a_store_that_cannot_be_read_is_said(tmp_path: Path, content: bytes | No
     if content is not None:
         (tmp_path / "strangler.db").write_bytes(content)
     with pytest.raises(NoEvidenceError, match=r"strangler\.db"), reading.reader(tmp_path) as connection:
-        reading.audit(connection)
+        entries(connection, AuditFilters())
 
 
 def test_a_store_whose_folder_is_closed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from strangler.control.shadow import reading
+from strangler.control.shadow.audits import AuditFilters, entries
 from strangler.control.shadow.evidence import IndexState, store_findings
 from strangler.control.shadow.figures import FiguresState
 from strangler.control.shadow.reading import Filters
@@ -132,7 +133,7 @@ def test_its_evidence_is_that_of_the_unnamed_release(earlier: sqlite3.Connection
     assert signature["samples"] == [{"n": 1}]
     noisiest = reading.noise_counts(earlier, "orders")[0]
     assert (noisiest.noise, noisiest.noise_pairs) == (3, 3)
-    assert [line["who"] for line in reading.audit(earlier)] == ["ana"]
+    assert [line["who"] for line in entries(earlier, AuditFilters())] == ["ana"]
     assert reading.stops(earlier) == {"orders": "why"}
     assert [row["at"] for row in reading.timeline(earlier, "orders", {}, TODAY)] == [NOON, NOON + 7200]
     (release,) = reading.releases(earlier)
