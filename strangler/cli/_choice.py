@@ -25,7 +25,7 @@ MAX_TOLD = 20
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the command line names. Ids, or filters: never both."""
+    """The differences that the command line names: by ids or by filters, never both."""
 
     names: tuple[str, ...] = ()
     route: str | None = None
@@ -41,7 +41,7 @@ class Choice:
 
     @property
     def filters(self) -> Filters:
-        """What of it the inbox itself can tell apart."""
+        """The filters among these that the inbox itself knows."""
         return Filters(self.route, self.severity, self.state)
 
     def takes(self, row: Row) -> bool:

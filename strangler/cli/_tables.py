@@ -96,7 +96,7 @@ def _worker(worker: dict[str, Any], generation: int) -> str:
 
 
 def routes(routes: list[dict[str, Any]], unrouted: dict[str, Any]) -> Table:
-    """What they are, how many requests each arm has served, and how many pairs match as they are judged now."""
+    """The routes, how many requests each arm has served, and how many pairs match as they are judged now."""
     made = table("route", "match", "candidate", "percent>", "legacy>", "candidate>", "pairs>", "matching>")
     for route in routes:
         percent = f"{route['percent']:g}%" if route["enabled"] else "[yellow]disabled[/]"

@@ -14,7 +14,7 @@ Verdict = Mapping[str, Any]
 
 
 def verdict_of(ask: Callable[[], Verdict | None]) -> tuple[Verdict | None, str | None]:
-    """What the gate says, or why nothing is known. It never ends the program: a verdict is information."""
+    """Return the verdict of the gate, or why nothing is known. It never ends the program: a verdict is information."""
     try:
         found = ask()
     except click.ClickException as error:

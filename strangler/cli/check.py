@@ -57,7 +57,7 @@ def _tell(config: Path, loaded: Loaded) -> None:
 
 
 def _extra(loaded: Loaded) -> list[ExtraRequests]:
-    """What shadows cost both arms, route by route."""
+    """Return what shadows cost both arms, route by route."""
     routes = loaded.settings.routes if loaded.settings is not None else ()
     return [extra for extra in map(extra_requests, routes) if extra is not None]
 

@@ -109,7 +109,7 @@ class _Lazy:
         return self._found
 
     def verdict(self, route: str) -> tuple[Verdict | None, str | None]:
-        """What the gate says, asked once; and why not, if nothing is known."""
+        """The verdict of the gate, asked for once; and why there is none, if nothing is known."""
         if self._verdict is None:
             self._verdict = verdict_of(lambda: self.get().ready(route))
         return self._verdict

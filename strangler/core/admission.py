@@ -142,7 +142,7 @@ class Admission:
             _wake(ticket)
 
     def _find_streams(self, now: float) -> None:
-        """What has been coming for long is a stream, though its head did not say so. Asked for only when slots lack."""
+        """Let what has been coming for long go on as streams, though no head said so. Called only when slots lack."""
         for permit, since in list(self.bodies.items()):
             if now - since < LONG_S or not permit.become_stream():
                 return

@@ -25,7 +25,7 @@ _MANY = 2
 
 
 class Step(Enum):
-    """What is to be done with a write now."""
+    """The next thing to do with a write."""
 
     SEND = auto()
     ASK = auto()
@@ -34,7 +34,7 @@ class Step(Enum):
 
 
 class Verdict(Enum):
-    """What came of a question."""
+    """The outcome of a question."""
 
     CONFIRMED = auto()
     REFUSED = auto()
@@ -49,7 +49,7 @@ class Place(NamedTuple):
 
 
 class Basis(NamedTuple):
-    """What a permission rests on: it ends when any of this is another."""
+    """The ground that a permission rests on: it ends when any of this is another."""
 
     release: str
     """The candidate's current one."""

@@ -98,7 +98,7 @@ class EndpointState:
         self.failing = 0  # failures in a row of any kind, any 5xx included
         self.success_share = 0.0  # of late
         self.ghosts: deque[float] = deque()
-        """Until when requests that did not succeed count as if they were in flight."""
+        """The times up to which requests that did not succeed count as if they were in flight."""
         self.is_healthy = True
         self.aside_until = 0.0
         self.times_aside = 0
@@ -108,7 +108,7 @@ class EndpointState:
         return self.is_healthy and now >= self.aside_until
 
     def to_do(self, now: float) -> int:
-        """What is in flight, and what counts as if it were."""
+        """Return how much is in flight, with what counts as if it were."""
         ghosts = self.ghosts
         while ghosts and ghosts[0] <= now:
             ghosts.popleft()
@@ -220,7 +220,7 @@ class Endpoints:
         return any(other.is_well and other.success_share > 0 for other in self._others_in_use(state, now))
 
     def _learn(self, state: EndpointState, result: Result, now: float) -> None:
-        """What tells a fast failure from a fast endpoint."""
+        """Note a result, so that a fast failure can be told from a fast endpoint."""
         if result.fault is not None and not is_failure(result):
             return  # the client's doing
         is_success = is_good(result)

@@ -47,7 +47,7 @@ class _Count:
 
     begun: int = 0
     open: int = 0
-    """Of these, the ones whose response is awaited."""
+    """The number of these whose response is awaited."""
     told: int = 0
     confirmed: int = 0
 

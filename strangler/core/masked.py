@@ -9,7 +9,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from strangler.core.personal import email_spans
 
 ADDRESS = "*@*"
-"""What stands in the place of an e-mail address."""
+"""The text that stands in the place of an e-mail address."""
 
 _PIECE = re.compile(rb"[^/?&=;#\s]+")
 _SAFE = "/:@!$'()*,~+"

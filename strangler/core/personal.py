@@ -28,7 +28,7 @@ _FILES = frozenset(
         "woff2 ttf otf eot php txt csv gz tgz yml yaml lock",
     )
 )
-"""What follows the last dot of a file's name (`image@2x.png`); none of these is a top-level domain."""
+"""Endings of file names (`image@2x.png`); none of these is a top-level domain."""
 
 
 def email_spans(text: str) -> Iterator[Span]:

@@ -1,4 +1,4 @@
-"""What came from outside must not steer the terminal or the page of who reads it."""
+"""Text from outside in plain form: it must not steer the terminal or the page of who reads it."""
 
 import re
 

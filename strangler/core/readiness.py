@@ -58,7 +58,7 @@ class Evidence:
     endpoints: Mapping[str, int]
     """Pairs that count by endpoint, `GET /api/orders/{}`; 0 for one that has others only."""
     claims: tuple[Claim, ...] = ()
-    """What is marked as fixed."""
+    """The differences that are marked as fixed."""
     timeable: int = 0
     """Pairs whose request could be timed at both arms."""
     is_timed: bool = True
@@ -82,7 +82,7 @@ class Readiness:
     thin_endpoints: tuple[str, ...]
     """Endpoints with fewer than `MIN_ENDPOINT_PAIRS` pairs, fewest first."""
     notes: tuple[str, ...] = ()
-    """What could not be measured, and is not part of the verdict."""
+    """Remarks on what could not be measured, and is not part of the verdict."""
 
 
 def cut_percent(share: float) -> float:
@@ -207,7 +207,7 @@ def _breaking(evidence: Evidence, gate: GateSettings) -> Check:
 
 
 def _claims(evidence: Evidence) -> Check:
-    """What is marked as fixed waits for new pairs that show it, whatever other endpoints show."""
+    """Tell which marks of a fix still wait for new pairs that show it, whatever other endpoints show."""
     open_claims = sorted((claim for claim in evidence.claims if claim.lacking), key=lambda claim: -claim.lacking)
     told = [
         f"{claim.endpoint}: {claim.signature[:8]} is marked as fixed; {claim.lacking} more pairs without it are"
@@ -220,7 +220,7 @@ def _claims(evidence: Evidence) -> Check:
 
 
 def _cannot_be_timed(evidence: Evidence) -> bool:
-    """What cannot be measured is not demanded. Before the first pair nobody knows."""
+    """Return True if times are not demanded, since none can be measured. Before the first pair nobody knows."""
     return not evidence.is_timed or (evidence.pairs > 0 and not evidence.timeable)
 
 

@@ -61,7 +61,7 @@ class Rewrite:
         return _join(_filled(self.public, values)) + rest or b"/"
 
     def forwarded_prefix(self, request_path: bytes) -> bytes:
-        """What the client's path has in front that the candidate does not see, for X-Forwarded-Prefix.
+        """Return what the client's path has in front that the candidate does not see, for X-Forwarded-Prefix.
 
         Where the candidate's prefix is the end of the public one, that is what stands before it; else the public prefix
         as a whole, which the candidate's stands for.

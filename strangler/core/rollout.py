@@ -9,7 +9,7 @@ from strangler.core.settings import GateSettings, MatchSettings, RouteSettings, 
 
 @dataclass(frozen=True, slots=True)
 class RouteRollout:
-    """What decides about the callers of one route."""
+    """All that decides about the callers of one route."""
 
     percent: float  # that is in effect: 0 for a route that is disabled
     target: str  # the candidate, or the parts of an aggregate with their paths

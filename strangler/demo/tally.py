@@ -50,7 +50,7 @@ class Summary:
 
 
 class TallyState:
-    """What was seen since the last look, and in all.
+    """The numbers since the last look, and in all.
 
     visits_made: requests that visitors sent with a session. visits_counted: those that the shop counted for the same
     sessions; it knows no shadows, so whatever else asked it in a visitor's name is in there, too.

@@ -50,7 +50,7 @@ async def send(proxy: str, tally: TallyState, closing: asyncio.Event) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Road:
-    """What all visitors share on their way to the shop."""
+    """The settings that all visitors share on their way to the shop."""
 
     proxy: str
     connector: BaseConnector

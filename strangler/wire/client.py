@@ -547,7 +547,7 @@ class ClientConnection(Asker):
             self._end(linger=False)
 
     def _expire_end(self) -> None:
-        """What was written last has had its time; a client that reads on, however slowly, has some more."""
+        """End a connection whose last bytes have had their time; a client that reads on, slowly, has some more."""
         unsent = _unsent_bytes(self.transport)
         if 0 < unsent < self._unsent:
             self._unsent = unsent

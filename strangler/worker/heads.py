@@ -191,7 +191,7 @@ _ENDINGS = _endings()
 
 
 def forwarded_prefix(route: Route | None, arm: Arm, path: bytes) -> bytes:
-    """What the client's path has in front that this arm does not see; empty where it sees the same path."""
+    """Return what the client's path has in front that this arm does not see; empty where it sees the same path."""
     if route is None or arm is not CANDIDATE_ARM or route.rewrite is None:
         return b""
     return route.rewrite.forwarded_prefix(path)

@@ -1,4 +1,4 @@
-"""What an operator can do on a page: turn the kill switch, resume shadows, and say what is known of differences.
+"""Actions of an operator on a page: turn the kill switch, resume shadows, and say what is known of differences.
 
 All of it is audited.
 """
@@ -41,7 +41,7 @@ class ActionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of the differences of one form."""
+    """The outcome of one form, in numbers of differences."""
 
     changed: int
     unchanged: int  # they were so already

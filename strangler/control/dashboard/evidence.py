@@ -46,7 +46,7 @@ class EvidenceState:
         return await self._answer("ready", route, READY_S, store, settings, ask)
 
     async def timeline(self, store: Store, settings: Settings, route: str) -> list[dict[str, Any]]:
-        """What the pairs of a route come to by hour, as they are judged now; empty if nothing was ever compared."""
+        """The outcomes of a route's pairs by hour, as they are judged now; empty if nothing was ever compared."""
 
         def ask(one: Connection) -> list[dict[str, Any]]:
             return questions.timeline(one, settings, route, reading.utc_day())
@@ -93,7 +93,7 @@ async def _read(store: Store, ask: Callable[[Connection], _T]) -> _T | None:
 
 
 def chosen_open(rows: list[dict[str, Any]], by: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What a form for all of a list is about: the rows chosen; without a state only those that still count."""
+    """Return the rows that a form for all of a list is about: without a chosen state, only those that still count."""
     found = chosen(rows, by)
     return found if by.get("state") else [row for row in found if row["state"] in OPEN_STATES]
 

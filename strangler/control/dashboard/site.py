@@ -340,7 +340,7 @@ class Dashboard:
 
 
 def _bulk_said(query: Mapping[str, str]) -> str:
-    """What became of a form for many differences: it stands in the address, so it is held to be what it may be."""
+    """Return the outcome of a form for many differences. It stands in the address, so anybody may have written it."""
     changed, unchanged, refused = (_figure(query.get(key, "")) for key in ("changed", "unchanged", "refused"))
     word = query.get("state_said", "")
     parts = [f"{changed:,} noted as {word if word in _SAID else 'reviewed'}."]

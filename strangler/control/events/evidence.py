@@ -48,8 +48,8 @@ class EvidenceEvents:
         return news
 
     def insert_stops(self, connection: Connection, changes: Sequence[StopChange], now: float) -> list[Event]:
-        """In the desk's transaction, which writes down the same: keep an event for each route whose shadowing has
-        stopped by itself, or started again after that."""
+        """Keep an event for each route whose shadowing has stopped by itself, or started again after that. It is done
+        in the desk's transaction, which writes down the same."""
         news = [_stop_event(change, now) for change in changes if change.stop is not None or change.has_started]
         self._events.insert(connection, news)
         return news

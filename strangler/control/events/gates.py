@@ -50,7 +50,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the store knows. `since`: Unix time of the first start; None: this is the first."""
+    """The rollouts that the store knows. `since`: Unix time of the first start; None: this is the first."""
 
     since: float | None
     rollouts: dict[str, RouteRollout]
@@ -153,7 +153,7 @@ class GateWatch:
         found: Sequence[Raise],
         unmet: Sequence[_Judged],
     ) -> tuple[list[Event], dict[str, dict[str, Any]]]:
-        """In one transaction: what is in force now, and the events of what was raised past its gate."""
+        """Store, in one transaction, what is in force now and the events of what was raised past its gate."""
         before, now = load_rollouts(connection), time.time()
         told = [one for one in unmet if not _is_forced(connection, one.rise, before)]
         news = [_passed_event(one, now) for one in told]
@@ -175,7 +175,7 @@ class GateWatch:
 
 
 def _risen(before: Stored, settings: Settings) -> tuple[dict[str, RouteRollout], list[Raise]]:
-    """What is in force with these settings, and the raises; the very first start knows of none."""
+    """Return what is in force with these settings, and the raises; the very first start knows of none."""
     after = rollouts_of(settings)
     return after, raises(before.rollouts, after) if before.since is not None else []
 

@@ -26,7 +26,7 @@ _MAX_TEXT = 400
 _T = TypeVar("_T")
 
 MAX_BULK_BYTES = 1024 * 1024
-"""Of a body that names many signatures."""
+"""Most bytes of a body that names many signatures."""
 
 _SOME = 5
 _MAX_NAME = 40
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 def log_marked(review: Review, marked: Marked, who: str) -> None:
-    """What was marked, in the log too: one line, however many."""
+    """Log what was marked: one line, however many."""
     if marked.changed:
         some = list(marked.changed[:_SOME])
         log.info("audit", who=who, what=review.state, why=review.why or "", count=len(marked.changed), ids=some)

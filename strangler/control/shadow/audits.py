@@ -7,7 +7,7 @@ from typing import Any, Final
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 10_000
 FORCED: Final = "shift --force"
-"""What a shift past a gate is called."""
+"""The name of a shift past a gate."""
 
 _COLUMNS = ("at", "who", "what", "route", "why", "detail")
 

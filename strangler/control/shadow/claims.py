@@ -11,7 +11,7 @@ from sqlite3 import Connection
 from strangler.core.claims import pairs_to_prove
 
 FOLDED = "…"
-"""What a difference or an endpoint is called that stands for all beyond a bound."""
+"""The name of a difference or an endpoint that stands for all beyond a bound."""
 _HOUR_S = 3600
 _LAST = "\U0010ffff"
 
@@ -42,7 +42,7 @@ def close_claims(connection: Connection, signatures: Iterable[str]) -> None:
 
 
 def open_earlier_claims(connection: Connection) -> None:
-    """What an earlier version called fixed is a claim, too. Later hours have pairs without the difference only."""
+    """Begin claims for what an earlier version called fixed. Later hours have pairs without the difference only."""
     fixed = connection.execute("SELECT id, state_since FROM signatures WHERE state = 'fixed'").fetchall()
     for signature, since in fixed:
         open_claims(connection, signature, since)

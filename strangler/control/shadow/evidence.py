@@ -276,7 +276,7 @@ def _json(ids: Iterable[str]) -> str:
 
 @dataclass(slots=True)
 class _Sighting:
-    """What a batch has shown of one signature."""
+    """One signature as a batch has shown it."""
 
     seen: Seen
     endpoint: str
@@ -312,7 +312,7 @@ ON CONFLICT DO UPDATE SET
 
 
 class _Sightings:
-    """What a batch of findings has shown of each signature, by release."""
+    """The signatures that a batch of findings has shown, by release."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str], _Sighting] = {}
@@ -402,7 +402,7 @@ def _store_sample(connection: sqlite3.Connection, finding: Finding, sample: byte
 
 
 def _store_sides(connection: sqlite3.Connection, index: IndexState, finding: Finding) -> None:
-    """What else a comparison told: how fast both arms were, and how legacy compares with itself."""
+    """Store what else a comparison told: how fast both arms were, and how legacy compares with itself."""
     if finding.latency is not None:
         connection.execute(
             "INSERT INTO latencies VALUES (?, ?, ?, ?, ?)",
@@ -437,7 +437,7 @@ def set_state(
     why: str | None = None,
     until: str | None = None,
 ) -> bool:
-    """What a reviewer says of a signature. False if there is none of that id. An owner stays until another is named.
+    """Set a reviewer's word on a signature. False if there is none of that id. An owner stays until another is named.
 
     `fixed` is a claim: see `claims`.
     """

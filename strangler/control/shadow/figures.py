@@ -77,7 +77,7 @@ class FiguresState:
             self._judged_by, self._number = None, 0
 
     def _judge(self, connection: Connection) -> None:
-        """In a thread; nobody else writes what it writes."""
+        """Judge what is due. This runs in a thread, and nobody else writes what it writes."""
         settings, today = self._settings(), reading.utc_day()
         self._note_changes(connection, settings, today)
         routes = {route.name: route for route in settings.routes}

@@ -1,4 +1,4 @@
-"""What a list of differences suggests beside a review: for now, that an array is only sorted otherwise."""
+"""Hints that a list of differences gives beside a review: for now, that an array is only sorted otherwise."""
 
 import json
 from collections.abc import Iterable, Mapping

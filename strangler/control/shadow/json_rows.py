@@ -38,7 +38,7 @@ class _Number:
 
 
 class _Absent:
-    """In place of a member or an element that one side lacks."""
+    """The place of a member or an element that one side lacks."""
 
 
 _ABSENT = _Absent()
@@ -85,7 +85,7 @@ def ndjson_rows(legacy: Sequence[Any], candidate: Sequence[Any]) -> Iterator[Row
 
 
 _Two: TypeAlias = tuple[str, str]
-"""What stands before, or behind, a value on both sides: `"key": ` and a comma."""
+"""The texts before, or behind, a value on both sides: `"key": ` and a comma."""
 
 
 def _pair(one: Any, other: Any, level: int, names: _Two, commas: _Two) -> Iterator[Row]:

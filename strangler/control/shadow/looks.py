@@ -281,7 +281,7 @@ class Looks:
         return replace(pair, comparison=looks.judged(look, pair.comparison)) if again is None else again
 
     async def _look_again(self, pair: _Pair, arm: Arm) -> _Pair | None:
-        """What counts of both looks; None if the second could tell nothing of the first: shadows have stopped, or
+        """Return what counts of both looks; None if the second tells nothing of the first: shadows have stopped, or
         another release responded."""
         if self.route.stopped is not None:
             return None
@@ -295,7 +295,7 @@ class Looks:
         return replace(pair, legacy=legacy, candidate=candidate, comparison=both)
 
     async def _await_looks(self, looks: LooksState, look: Look) -> None:
-        """Until the looks that are under way have told of these differences, but no longer than one takes."""
+        """Wait for the looks under way to tell of these differences, but no longer than one takes."""
         shadow = self.route.shadow
         with suppress(TimeoutError):
             async with asyncio.timeout(shadow.recheck_s + shadow.timeout_s):

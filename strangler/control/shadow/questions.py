@@ -61,7 +61,7 @@ def _verdict(
 
 
 def timeline(connection: Connection, settings: Settings, name: str, today: date) -> list[dict[str, Any]]:
-    """What the pairs of a route's current release come to by hour; empty if there is no such route."""
+    """Return the outcomes of a route's current release by hour; empty if there is no such route."""
     route = route_named(settings, name)
     return [] if route is None else reading.timeline(connection, name, {name: compile_rules(route.compare)}, today)
 

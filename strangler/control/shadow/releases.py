@@ -60,7 +60,7 @@ def name_in_header(raw: bytes) -> str:
 
 @dataclass(slots=True)
 class _RouteReleases:
-    """What is known of one route."""
+    """The releases of one route."""
 
     state: ReleaseState = field(default_factory=ReleaseState)
     first_seen: dict[str, float] = field(default_factory=dict)
@@ -211,7 +211,7 @@ class ReleasesState:
         return self._routes.setdefault(route, _RouteReleases())
 
     def _touch(self, route: str, known: _RouteReleases, name: str) -> None:
-        """What has no name has no row: its evidence tells of it."""
+        """Note that a row is to be stored. The unnamed release has none: its evidence tells of it."""
         if name != UNNAMED:
             known.touched.add(name)
             self._dirty.add(route)

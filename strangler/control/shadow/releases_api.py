@@ -17,7 +17,7 @@ from strangler.core.settings import Settings
 
 
 class Control(Protocol):
-    """What is needed of the state of control."""
+    """The part of control's state that releases need."""
 
     @property
     def settings(self) -> Settings: ...

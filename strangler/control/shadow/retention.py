@@ -20,11 +20,11 @@ from strangler.core.releases import UNNAMED
 KEPT_S: Final = 30 * 86400.0
 MAX_SAMPLE_BYTES: Final = 256 * 1024 * 1024
 MAX_LATENCIES: Final = 20_000
-"""Of one route and release; older ones go first."""
+"""Most times of one route and release; older ones go first."""
 HOURLY_S: Final = 14 * 86400.0
 """After this, hours are added up to days."""
 UNNAMED_ASIDE: Final = "unnamed"
-"""What the unnamed release is called once it is set aside."""
+"""The name of the unnamed release once it is set aside."""
 
 _BY_RELEASE: Final = ("pairs", "sightings", "observed", "latencies", "claims")
 """Tables with the columns route and release."""

@@ -1,4 +1,4 @@
-"""What a reviewer says of differences: marks in the store, and the accept rules that go into routes.yaml."""
+"""Reviews of differences: marks in the store, and the accept rules that go into routes.yaml."""
 
 import json
 import re
@@ -31,7 +31,7 @@ MAX_MARKED: Final = 20_000
 
 _HAVE_TWO_VALUES = frozenset({Kind.VALUE.value, Kind.TYPE.value})
 _HIDDEN = re.compile(r"\b(?:redacted:|(?:string|number|text)\(\d{1,9}\) |boolean )[0-9a-f]{8}\b")
-"""In place of a secret, or of any value with `evidence: {values: hashed}`."""
+"""The forms that stand for a secret, or for any value with `evidence: {values: hashed}`."""
 _CUT = re.compile(r"…\Z|\A…|… \(\d+ characters\)\Z")
 _LONG_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
@@ -42,7 +42,7 @@ class ReviewError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a reviewer says of a signature."""
+    """A reviewer's word on a signature."""
 
     state: str
     owner: str | None = None
@@ -55,7 +55,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """What became of the signatures of a call of `mark`, by their ids. With one that is unknown nothing was changed."""
+    """The outcome of `mark`, as ids of signatures. With one that is unknown nothing was changed."""
 
     changed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
@@ -259,7 +259,7 @@ def _pattern(path: str) -> Pattern:
 
 @dataclass(frozen=True, slots=True)
 class AcceptPlan:
-    """What it takes to accept some signatures: rules to write, and what becomes of each row."""
+    """The way to accept some signatures: rules to write, and what becomes of each row."""
 
     rules: tuple[tuple[str, AcceptRule], ...] = ()  # route and rule
     accepted: tuple[Mapping[str, Any], ...] = ()  # rows that the new rules accept

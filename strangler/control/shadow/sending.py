@@ -84,7 +84,7 @@ class ShadowUpstream:
     async def ask(
         self, request: Outgoing, timeout_s: float, max_bytes: int, may_send: Callable[[], bool] = lambda: True
     ) -> Answer:
-        """What it answers, faults included. The time is that from the request sent to the answer's head.
+        """Return the response, faults included. The time is that from the request sent to the response's head.
 
         `may_send` is asked once there is a connection; if it says no, nothing is sent and the fault is OPEN.
         """

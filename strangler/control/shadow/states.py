@@ -91,7 +91,7 @@ def accepted_now(rules: CompareRules, row: Mapping[str, Any], today: date) -> Ac
 
 
 def _state(row: Row, *, has_rules: bool) -> str:
-    """What the state is under the rules in force. What depends on values stays what it was judged then."""
+    """Return the state under the rules in force. What depends on values stays what it was judged then."""
     if row["acceptance"] is Acceptance.ALL:
         return "accepted"
     if row["acceptance"] is Acceptance.SOME and row["accepted"] == row["count"]:

@@ -1,4 +1,4 @@
-"""What the rules in force say of a difference that was found earlier and is known by its place and kind alone."""
+"""The word of the rules in force on a difference that was found earlier and is known by its place and kind alone."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -57,7 +57,7 @@ def _status_acceptance(rules: Iterable[Accept], legacy: object, candidate: objec
 
 
 def _strongest(covering: Iterable[Accept]) -> Acceptance:
-    """What one rule accepts of all counts for all; several that accept some never add up to all."""
+    """Return what the rules accept together: one that accepts all counts for all; several that accept some never do."""
     rules = list(covering)
     if any(not rule.depends_on_values for rule in rules):
         return Acceptance.ALL

@@ -58,7 +58,7 @@ def compare_bodies(legacy: Content, candidate: Content, rules: CompareRules, fou
 
 @dataclass(frozen=True, slots=True)
 class _Comparing:
-    """What all steps of one comparison share. `at`: the path of a body, `$` or that of a part."""
+    """The settings that all steps of one comparison share. `at`: the path of a body, `$` or that of a part."""
 
     rules: CompareRules
     found: FoundState
@@ -82,7 +82,7 @@ class _Comparing:
         return None
 
     def _markup(self, legacy: Content, candidate: Content, at: PathState, depth: int) -> Reason | None:
-        """Of a part it is told only that it differs: places within would not say in which part."""
+        """Compare two bodies as markup. A part only differs or not: places within would not say in which part."""
         sides = _as_markup(legacy), _as_markup(candidate)
         if depth == 0:
             return compare_markup(*sides, self.rules, self.found)
@@ -230,7 +230,7 @@ def _identity(part: Part, is_typed: bool) -> Hashable:
 
 
 def _field_shown(parts: list[Part]) -> Node:
-    """What the value of a field is shown as: its text, if it is one that is short and has no parts."""
+    """The value of a field as it is shown: its text, if it is one that is short and has no parts."""
     shown: list[Node] = []
     for part in parts[:_SHOWN_PARTS]:
         content = _content_of_part(part)

@@ -52,7 +52,7 @@ def undo_codings(body: bytes, content_encoding: list[bytes], limit: int = MAX_DE
 _NO_CODINGS = frozenset(
     b"identity none null no off false plain text raw binary 7bit 8bit chunked default uncompressed unencoded".split()
 )
-"""What servers write where there is no coding: transfer encodings of mail, and words for nothing."""
+"""Names that servers write where there is no coding: transfer encodings of mail, and words for nothing."""
 
 
 def _is_none(name: bytes) -> bool:

@@ -53,7 +53,7 @@ def conditions_of(headers: Iterable[tuple[bytes, bytes]]) -> RequestConditions:
 
 
 class Standing(Enum):
-    """What the two statuses come to."""
+    """The meaning of two statuses for a pair."""
 
     ORDINARY = auto()
     """No condition decides: the pair is compared like any other."""

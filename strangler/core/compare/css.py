@@ -52,7 +52,7 @@ class CssRule:
 
 @dataclass(frozen=True, slots=True)
 class Compound:
-    """What a selector asks of one element, as pairs of a sign and a name: `("", "main")`, `(".", "price")`,
+    """The demands of a selector on one element, as pairs of a sign and a name: `("", "main")`, `(".", "price")`,
     `("[name", "q")`. `is_child`: of a child of the compound before it, not of anything in it."""
 
     parts: frozenset[tuple[str, str]]

@@ -144,7 +144,7 @@ def _without(places: list[int], taken: set[int]) -> list[int]:
 
 
 def _gaps(left: list[int], right: list[int], anchors: Pairs) -> list[tuple[list[int], list[int]]]:
-    """What is left over, grouped by the pair that it stands before."""
+    """Group what is left over by the pair that it stands before."""
     lefts, rights = [i for i, _ in anchors], [j for _, j in anchors]
     gaps: defaultdict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for i in left:

@@ -71,7 +71,7 @@ class Element:
 
 
 def attribute_key(name: str, value: str) -> tuple[str, ...] | str:
-    """What counts of the value of an attribute of HTML; of one of XML all does."""
+    """Return what counts of the value of an attribute of HTML; of one of XML all does."""
     if name == "style" and not _HAS_STRINGS.search(value):
         return _AROUND_SIGNS.sub(r"\1", value.strip("; \t\n"))
     if name not in SETS:
@@ -113,7 +113,7 @@ class ElementIds:
         return frozenset([(name, attribute_key(name, value)) for name, value in attributes.items()])
 
     def _open_key(self, element: Element) -> Hashable:
-        """What counts of an element besides what rules accept."""
+        """Return what counts of an element besides what rules accept."""
         if hides_values(element.accepts):
             return "alike", element.name
         attributes = {

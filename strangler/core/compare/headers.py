@@ -58,7 +58,7 @@ def _normal(name: str, values: list[bytes]) -> object:
 
 
 def normal_media(media: MediaType) -> tuple[str, list[tuple[str, str]]]:
-    """What counts of a media type. The boundary of a multipart body is made anew each time."""
+    """Return what counts of a media type. The boundary of a multipart body is made anew each time."""
     is_multipart = media.essence.startswith("multipart/")
     kept = [(key, value.lower()) for key, value in media.parameters if not (is_multipart and key == "boundary")]
     return media.essence, kept
@@ -74,7 +74,7 @@ def _severity(name: str, legacy: list[bytes], candidate: list[bytes]) -> Severit
 
 
 def without_charset(media: MediaType) -> tuple[str, list[tuple[str, str]]]:
-    """What counts of a media type of JSON."""
+    """Return what counts of a media type of JSON."""
     essence, parameters = normal_media(media)
     return essence, [(key, value) for key, value in parameters if key != "charset"]
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from strangler.core.compare.elements import Element
 
 MARK = "\u2039token\u203a"
-"""What stands for such a value."""
+"""The text that stands for such a value."""
 
 MAX_TOKENS = 64
 """Values of one page that are looked for elsewhere in it."""

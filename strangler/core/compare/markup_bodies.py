@@ -50,7 +50,7 @@ def _compare_xml(legacy: MarkupBody, candidate: MarkupBody, rules: CompareRules,
 
 
 def _compare_html(legacy: MarkupBody, candidate: MarkupBody, rules: CompareRules, found: FoundState) -> Reason | None:
-    """What is not called HTML is read as such if there is a tag in it."""
+    """Compare two bodies of which one is called HTML; the other one is read as such if there is a tag in it."""
     if legacy.text is None or candidate.text is None:
         found.body(root_path(rules), Kind.VALUE, Opaque(legacy.data), Opaque(candidate.data))
         return None
@@ -69,7 +69,7 @@ def _compare_html(legacy: MarkupBody, candidate: MarkupBody, rules: CompareRules
 
 
 def _shown(side: MarkupBody, has_parsed: bool) -> Value:
-    """What cannot be read cannot be searched for secrets either."""
+    """Return the body as it is shown: one that cannot be read cannot be searched for secrets either."""
     if not has_parsed or side.text is None:
         return Opaque(side.data)
     return Excerpt(side.text, 0, is_markup=True)

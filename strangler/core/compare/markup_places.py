@@ -17,7 +17,7 @@ Chain = tuple[str, ...]
 _NAMING = ("id", "name", "key", "property", "itemprop", "autocomplete", "type")
 _MAX_WORDS = 24
 _UNSTABLE = "secret"
-"""In place of a secret's name that differs from page to page."""
+"""The word for a secret's name that differs from page to page."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Writing(Protocol):
     """How places are written, as selectors or as paths, and attributes are read."""
 
     def value_key(self, name: str, value: str) -> object:
-        """What counts of an attribute's value."""
+        """Return what counts of an attribute's value."""
 
     def below(self, chain: Chain, *sides: Element, column: int | None = None) -> Chain:
         """The steps of an element in the one that `chain` leads to; `sides`: the element as each side has it."""
@@ -42,7 +42,7 @@ class Writing(Protocol):
     def write(self, chain: Chain, attribute: str | None = None) -> str: ...
 
     def words(self, element: Element) -> Chain:
-        """What names an element besides its place: names of fields, by which a reader knows what it holds."""
+        """The names of an element besides its place: names of fields, by which a reader knows what it holds."""
 
 
 class HtmlWriting:

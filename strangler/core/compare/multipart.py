@@ -28,16 +28,16 @@ class Part:
     """One body part, its transfer coding undone."""
 
     media: MediaType
-    """What the part says it is; text, where it says nothing (RFC 2046 section 5.1)."""
+    """The media type that the part states; text, where it states none (RFC 2046 section 5.1)."""
     name: str | None
     """The form field that it is the value of (RFC 7578 section 4.2)."""
     facts: tuple[tuple[str, str], ...]
-    """What counts of its header fields: their names and their values in one spelling, sorted."""
+    """The header fields that count: their names and their values in one spelling, sorted."""
     data: bytes = field(repr=False)
 
 
 def _read_part(head: bytes, data: bytes) -> Part:
-    """Of a repeated field the first one counts."""
+    """Read one part. The first of several fields of one name counts."""
     fields: dict[bytes, bytes] = {}
     for found in _COUNTED.finditer(head):
         fields.setdefault(found[1].lower(), found[2].strip(b" \t"))

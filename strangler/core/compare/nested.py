@@ -25,7 +25,7 @@ MAX_WORK = 8
 """Times that all characters of a text are read, in one way or another; what is left then is marked as a whole."""
 _FREE_WORK = 64 * 1024
 _WORK_OF_TEXT = 60
-"""What a text costs besides its characters: many short ones take longer than one."""
+"""The cost of a text besides its characters: many short ones take longer than one."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ _PLAIN = re.compile(r"(?:[^\W\d_]{1,15}[ ,.'!?\-]{1,2})*+[^\W\d_]{0,15}")
 
 
 class Searching(Protocol):
-    """What a redactor does with what is found."""
+    """The operations that a redactor has for what is found."""
 
     def mark(self, secret: str | bytes) -> str: ...
     def tree_at(self, root: Node, at: Nesting) -> Node: ...
@@ -227,7 +227,7 @@ _PARTS = re.compile(
 )
 _FORM = re.compile(r"\s*[\w.\-\[\]%+*~$]{1,256}=[^\s<>]*\s*")
 _SAFE = "/:@!$()*,~[]{}|"
-"""What stays readable in a value that is written anew; quotes, `&`, `=`, `;`, `#`, `+` and `%` would mean something."""
+"""Characters that stay readable in a value that is written anew; quotes and `&=;#+%` would mean something there."""
 _ACTIONS = frozenset(
     re.findall(
         r"\w+",

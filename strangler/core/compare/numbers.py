@@ -54,7 +54,7 @@ def untyped(number: bytes) -> bytes:
 
 
 NOT_FINITE = frozenset([b"NaN", b"Infinity", b"-Infinity"])
-"""What Python's `json` writes beside numbers. They are equal to themselves, and to nothing else."""
+"""Words that Python's `json` writes beside numbers. They are equal to themselves, and to nothing else."""
 
 
 def is_finite(number: bytes) -> bool:

@@ -279,7 +279,7 @@ def _same_identity(left: list[Node], right: list[Node], gaps: list[Gap], field: 
 
 
 def _value_of(element: Any, field: _Field) -> str | bytes:
-    """Of an element that is known to have the field."""
+    """Return the value of a field of an element that is known to have it."""
     value = element[field[0]]
     return value if len(field) == 1 else value[field[1]]  # type: ignore[no-any-return]
 

@@ -19,13 +19,13 @@ VALUE_ATTRIBUTES = ("value", "content")
 
 
 class Marker(Protocol):
-    """What takes secrets out of texts: `redact.Redactor`."""
+    """An object that takes secrets out of texts: `redact.Redactor`."""
 
     def redact_text(self, text: str) -> str:
         """The text without its secrets; what is nested in it, in whatever format, is searched, too."""
 
     def mark(self, secret: str) -> str:
-        """What is kept of a text that is a secret as a whole."""
+        """The mark that is kept of a text that is a secret as a whole."""
 
 
 def redact_html(text: str, marked: Marker) -> str:

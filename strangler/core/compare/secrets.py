@@ -1,4 +1,4 @@
-"""What counts as a secret: names (DESIGN section 7), card numbers, personal data, credentials; and where they stand."""
+"""Secrets: names (DESIGN section 7), card numbers, personal data, credentials; and where they stand in a text."""
 
 import re
 import unicodedata
@@ -83,7 +83,7 @@ _USERINFO = re.compile(r"\b[a-z][a-z0-9+.\-]{1,20}://([^/\s@:\"'<>]{0,256}:([^/\
 
 
 MARK = re.compile(r"redacted:[0-9a-f]{8}(?!\w)")
-"""What stands in the place of a secret."""
+"""The mark that stands in the place of a secret."""
 
 
 def assigned_spans(text: str) -> Iterator[Span]:
@@ -145,7 +145,7 @@ _NAMING = re.compile(
 
 
 def damaged_spans(text: str) -> Iterator[Span]:
-    """What secret names hold in markup of which a part is gone: a lost `<`, a beginning that was cut off."""
+    """Yield what secret names hold in markup of which a part is gone: a lost `<`, a beginning that was cut off."""
     for found in _OPENED.finditer(text):
         if not MARK.fullmatch(found["value"]) and not _IN_END_TAG.search(
             text, max(0, found.start() - 66), found.start()

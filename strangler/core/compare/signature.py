@@ -81,7 +81,7 @@ def signature(route: str, method: str, shape: str, in_: Where, path: str | None,
 
 
 def status_key(legacy: object, candidate: object) -> str:
-    """What tells one status difference from another: the pair (`302->303`), or that the candidate failed (`5xx`)."""
+    """Return the name of a status difference: the pair (`302->303`), or that the candidate failed (`5xx`)."""
     if isinstance(candidate, int) and candidate >= 500:
         return _SERVER_ERROR
     return f"{legacy}->{candidate}"

@@ -119,7 +119,7 @@ def _places(elements: list[Node], name: str) -> dict[Hashable, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class ColumnChange:
-    """What became of a field of all elements. `steps` lead to it from an element; a side that lacks it is None."""
+    """A change of a field of all elements. `steps` lead to it from an element; a side that lacks it is None."""
 
     steps: tuple[str, ...]
     kind: Kind
@@ -128,7 +128,7 @@ class ColumnChange:
 
 
 def column_changes(legacy: list[Node], candidate: list[Node]) -> list[ColumnChange]:
-    """What differs between all elements of one side and all of the other, whichever belong together.
+    """Return what differs between all elements of one side and all of the other, whichever belong together.
 
     A field that none of one side has; types of its values that are never the same; one value here and another there.
     Fields of objects within are looked at, too.

@@ -150,7 +150,7 @@ class Comparison:
     omitted: int = 0
     """Differences beyond `MAX_DIFFERENCES`."""
     accepted_differences: tuple[Difference, ...] = ()
-    """What is accepted, in the same order, at most `MAX_DIFFERENCES`: it goes on being counted."""
+    """Differences that are accepted, in the same order, at most `MAX_DIFFERENCES`: they go on being counted."""
     rules_used: frozenset[int] = frozenset()
     """Accept rules, by their place in the list, that accepted something here."""
     rules_expired: frozenset[int] = frozenset()

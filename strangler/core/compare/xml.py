@@ -19,7 +19,7 @@ def compare_xml(legacy: Element, candidate: Element, rules: CompareRules, found:
 
 
 def _document(root: Element, ids: ElementIds) -> Element:
-    """What holds a document's element, numbered with all in it."""
+    """Return an element that holds the document's own, numbered with all in it."""
     document = Element("", {})
     document.children.append(root)
     ids.number(document)

@@ -14,7 +14,7 @@ _SEPARATOR = " "
 
 @dataclass(frozen=True, slots=True)
 class XmlEvents:
-    """What is called for each part of a document, in its order. CDATA is text like any other."""
+    """The handlers of a document's parts, called in its order. CDATA is text like any other."""
 
     start: Callable[[str, Mapping[str, str]], None]
     end: Callable[[str], None]
