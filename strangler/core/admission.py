@@ -143,9 +143,11 @@ class Admission:
 
     def _find_streams(self, now: float) -> None:
         """Let what has been coming for long go on as streams, though no head said so. Called only when slots lack."""
-        for permit, since in list(self.bodies.items()):
+        while self.bodies:
+            permit, since = next(iter(self.bodies.items()))
             if now - since < LONG_S or not permit.become_stream():
                 return
+            self.bodies.pop(permit, None)
 
     def resume(self, ticket: Ticket, now: float) -> Permit | Refusal:
         """Go on after the ticket's turn came."""

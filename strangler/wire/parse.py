@@ -280,9 +280,21 @@ def parse_target(target: bytes, method: bytes) -> Target | Problem:
 class Answer:
     """The head of an answer, found fit to be passed on. Shared by all answers with the same bytes."""
 
-    __slots__ = ("_heads", "_lines", "fields", "framing", "keep_alive", "keep_s", "raw", "status", "status_line")
+    __slots__ = (
+        "_heads",
+        "_lines",
+        "_sets_cookies",
+        "fields",
+        "framing",
+        "keep_alive",
+        "keep_s",
+        "raw",
+        "status",
+        "status_line",
+    )
 
     _heads: dict[bytes, bytes]
+    _sets_cookies: bool | None
     _lines: bytes
     raw: bytes
     status: int
@@ -299,6 +311,14 @@ class Answer:
     def is_stream(self) -> bool:
         """True if the body has no end by its type: asked for only where it did not come whole with the head."""
         return self.framing.kind is not Kind.LENGTH and STREAM_TYPE.search(self.raw) is not None
+
+    @property
+    def sets_cookies(self) -> bool:
+        """True if there is a Set-Cookie field. Looked for once for all answers with these bytes."""
+        found = self._sets_cookies
+        if found is None:
+            found = self._sets_cookies = b"\r\nset-cookie:" in self.raw.lower()
+        return found
 
     def head(self, ending: bytes) -> bytes:
         """The head for the client: as received, less the hop-by-hop fields, with `ending` as its last lines."""
@@ -369,6 +389,7 @@ def parse_answer(raw: bytes, *, answers_head: bool) -> Answer | None:
     answer.fields = fields
     answer.framing = framing
     answer._heads = {}
+    answer._sets_cookies = None
     line_end = raw.find(b"\r\n")
     answer.status_line = b"HTTP/1.1 %d%b" % (status, raw[12:line_end] or b" ")
     answer._lines = _passing_lines(raw, line_end, status, fields)

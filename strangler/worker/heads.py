@@ -24,7 +24,6 @@ _SAMPLED = 0x01
 _KNOWN_FLAGS = 0x03  # sampled; and random-trace-id, of level 2
 _HOST = frozenset({b"host"})
 _PREFIX = frozenset({b"x-forwarded-prefix"})
-_SET_COOKIE = b"\r\nset-cookie:"
 _REQUEST_ID = frozenset({b"x-request-id"})
 _LOCATIONS = frozenset({b"location", b"content-location"})
 _ID_DIGITS = 80  # of a request id, a trace id and a span id
@@ -234,7 +233,7 @@ class Locations:
         self._own = own
 
     def concern(self, answer: Answer) -> bool:
-        return not _LOCATIONS.isdisjoint(answer.fields) or _SET_COOKIE in answer.raw.lower()
+        return not _LOCATIONS.isdisjoint(answer.fields) or answer.sets_cookies
 
     def rewritten(self, headers: RawHeaders) -> RawHeaders:
         return [(name, self._rewritten(name.lower(), value)) for name, value in headers]

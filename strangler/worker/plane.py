@@ -123,7 +123,7 @@ class Plane:
     def answered(self, call: Call, upstream_result: Result, answer: Answer) -> None:
         """The head of an answer is about to be passed on."""
         cookies: dict[bytes, bytes | None] = {}
-        if b"\r\nset-cookie:" in answer.raw.lower():
+        if answer.sets_cookies:
             cookies = cookies_set(answer.headers(), self.unix_time())
         route = call.plan.route
         if call.arm == CANDIDATE_ARM and route is not None and is_fencing(call.method, upstream_result):
