@@ -27,7 +27,6 @@ from strangler.control.shadow.schema import prepare
 from strangler.core.settings import GateSettings, Settings, with_gate
 
 _T = TypeVar("_T")
-_SOME_RELEASES = 12
 
 
 class Evidence(Protocol):
@@ -65,12 +64,9 @@ def known_release(evidence: Evidence, route: str | None, release: str | None) ->
     """End the program if a release is asked for that is not known, and say which are."""
     if release is None:
         return
-    names = list(dict.fromkeys(one["name"] for one in evidence.releases(route)))
-    if release in names:
-        return
-    missing = "no route has a release" if route is None else f"route '{route}' has no release"
-    some = ", ".join(repr(name) if name else "'' (unnamed)" for name in names[:_SOME_RELEASES])
-    raise failed(f"{missing} {release!r}; " + (f"known are {some}" if names else "none is known yet"))
+    problem = reading.release_problem((one["name"] for one in evidence.releases(route)), route, release)
+    if problem is not None:
+        raise failed(problem)
 
 
 release_option = click.option("--release", metavar="NAME", help="Of this release, and not of the current one.")

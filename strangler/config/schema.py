@@ -427,7 +427,9 @@ class Gate(Section):
     min_match: t.Share = key(0.999, "Least share of matches.", "99.5%")
     max_breaking: Annotated[int, *whole(0, 1_000_000_000)] = key(0, "Most breaking differences.", "2")
     max_latency_ratio: t.Ratio = key(1.1, "The candidate's time against legacy's, at most.", "1.5")
-    min_age: t.Duration = key(86400.0, "Shortest time since the first comparison, or since the last mark of a fix.", "72h")
+    min_age: t.Duration = key(
+        86400.0, "Shortest time since the first comparison, or since the last mark of a fix.", "72h"
+    )
 
 
 class Release(Section):

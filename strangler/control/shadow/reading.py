@@ -5,7 +5,7 @@ All answers are plain data. The store is opened read-only, beside the one thread
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -129,12 +129,19 @@ def check_release(connection: sqlite3.Connection, route: str | None, release: st
     """Raise UnknownReleaseError if no route, or not this one, has a release of this name."""
     if release is None:
         return
-    known = [one["name"] for one in releases(connection, route)]
-    if release in known:
-        return
+    problem = release_problem([one["name"] for one in releases(connection, route)], route, release)
+    if problem is not None:
+        raise UnknownReleaseError(problem)
+
+
+def release_problem(known: Iterable[str], route: str | None, release: str) -> str | None:
+    """Return that a release is none of those that a route has (None: any route), and which these are; None if it is."""
+    names = list(dict.fromkeys(known))
+    if release in names:
+        return None
     missing = "no route has a release" if route is None else f"route '{route}' has no release"
-    some = ", ".join(repr(name) if name else "'' (unnamed)" for name in list(dict.fromkeys(known))[:_SOME_RELEASES])
-    raise UnknownReleaseError(f"{missing} {release!r}; " + (f"known are {some}" if known else "none is known yet"))
+    some = ", ".join(repr(name) if name else "'' (unnamed)" for name in names[:_SOME_RELEASES])
+    return f"{missing} {release!r}; " + (f"known are {some}" if names else "none is known yet")
 
 
 def signatures(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[dict[str, Any]]:
