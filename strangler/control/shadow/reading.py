@@ -79,7 +79,7 @@ def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connec
         if is_corrupt(error):
             raise CorruptEvidenceError(corruption_text(path, error)) from error
         raise NoEvidenceError(f"{path} cannot be read: {error}") from error
-    except msgspec.DecodeError as error:  # pages that are whole may hold what is not
+    except (msgspec.DecodeError, ValueError) as error:  # pages that are whole may hold what is not: no JSON, no kind
         raise NoEvidenceError(f"{path} cannot be read: a value in it is damaged ({error})") from error
 
 

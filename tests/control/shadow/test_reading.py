@@ -233,11 +233,16 @@ def test_a_store_whose_folder_is_closed_is_said(tmp_path: Path, monkeypatch: pyt
         pass
 
 
-def test_a_value_that_is_damaged_in_a_page_that_is_whole_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE sightings SET legacy = 'xxx'", "UPDATE signatures SET kind = 'valuf'"],
+    ids=["no JSON", "no kind"],
+)
+def test_a_value_that_is_damaged_in_a_page_that_is_whole_is_said(tmp_path: Path, damage: str) -> None:
     with closing(sqlite3.connect(tmp_path / "strangler.db")) as made, made:
         made.executescript(SCHEMA)
         store(made, mismatch(AT))
-        made.execute("UPDATE sightings SET legacy = 'xxx'")
+        made.execute(damage)
     told = pytest.raises(NoEvidenceError, match=r"strangler\.db cannot be read: a value in it is damaged")
     with told, reading.reader(tmp_path, looks_over=True) as connection:
         reading.signatures(connection, rules(), Filters(), TODAY)
