@@ -20,8 +20,8 @@ from strangler.core.result import Result
 from strangler.core.settings import BreakerSettings, UpstreamSettings, Url
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.names import Names
+from strangler.wire.parse import STREAM_TYPE, mend_line_ends, parse_answer
 from strangler.wire.parse import Answer as Head
-from strangler.wire.parse import mend_line_ends, parse_answer
 from strangler.wire.pool import tls_context
 
 BREAKER = BreakerSettings(
@@ -39,7 +39,6 @@ BREAKER = BreakerSettings(
 
 MAX_HEAD_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
-_STREAMS = (b"text/event-stream", b"multipart/x-mixed-replace")
 
 
 class _ConnectError(Exception):
@@ -174,7 +173,7 @@ async def _exchange(
     head, rest = await _read_head(reader, is_head=request.method == b"HEAD")
     duration_s = time.monotonic() - sent
     headers = head.headers()
-    if _is_stream(headers):
+    if STREAM_TYPE.search(head.raw):
         return Answer(head.status, headers, duration_s=duration_s, is_streaming=True)
     try:
         body = await _read_body(reader, head, rest, max_bytes)
@@ -258,8 +257,3 @@ async def _read_some(reader: asyncio.StreamReader) -> bytes:
     if not data:
         raise ConnectionResetError
     return data
-
-
-def _is_stream(headers: list[tuple[bytes, bytes]]) -> bool:
-    types = (value for name, value in headers if name.lower() == b"content-type")
-    return any(value.partition(b";")[0].strip().lower() in _STREAMS for value in types)
