@@ -17,8 +17,7 @@ from strangler.cli._admin import Admin, find_admin
 from strangler.cli._config import failed, settings_of
 from strangler.control.folder import read_running
 from strangler.control.shadow import audits, questions, reading
-from strangler.control.shadow.audits import AuditFilters
-from strangler.control.shadow.evidence import write_audit
+from strangler.control.shadow.audits import AuditFilters, write_audit
 from strangler.control.shadow.reading import Filters, NoEvidenceError
 from strangler.control.shadow.releases import name_release, set_aside_names, set_aside_problem
 from strangler.control.shadow.retention import set_aside

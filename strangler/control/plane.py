@@ -18,8 +18,8 @@ from strangler.control.kill_switch import KillSwitchState
 from strangler.control.links import LinksState
 from strangler.control.readiness import LegacyProbe
 from strangler.control.reload import ReloadState
+from strangler.control.shadow.audits import write_audit
 from strangler.control.shadow.desk import DeskState
-from strangler.control.shadow.evidence import write_audit
 from strangler.control.shadow.figures import FiguresState
 from strangler.control.shown import ShownState
 from strangler.control.store import Store, StoreError, load_numbers, save_numbers

@@ -13,8 +13,8 @@ from aiohttp import web
 from strangler.config.scalars import did_you_mean
 from strangler.control.answers import json_answer, named, problem, read_body
 from strangler.control.shadow import audits, questions, reading
-from strangler.control.shadow.audits import AuditFilters
-from strangler.control.shadow.evidence import STATES, write_audit
+from strangler.control.shadow.audits import AuditFilters, write_audit
+from strangler.control.shadow.evidence import STATES
 from strangler.control.shadow.reading import Filters, NoEvidenceError, UnknownReleaseError
 from strangler.control.shadow.reviews import MAX_MARKED, Marked, Review, mark
 from strangler.control.store import Store, StoreError

@@ -456,30 +456,3 @@ def set_state(
         close_claims(connection, [signature])
     note_change(connection, changed[0])
     return True
-
-
-MAX_AUDIT_ROWS: Final = 100_000
-AUDIT_KEPT_S: Final = 400 * 86400.0
-"""The audit holds more than a year; what is older goes."""
-MAX_AUDIT_TEXT: Final = 1000
-"""Characters of each text of an entry."""
-
-
-def write_audit(
-    connection: sqlite3.Connection, now: float, who: str, what: str, route: str, why: str, detail: str
-) -> None:
-    """Note one action that has changed something, at `now` in Unix time."""
-    texts = tuple(_audit_text(text) for text in (who, what, route, why, detail))
-    connection.execute("INSERT INTO audit (at, who, what, route, why, detail) VALUES (?, ?, ?, ?, ?, ?)", (now, *texts))
-    connection.execute(
-        """
-        DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?1
-            OR id < (SELECT id FROM audit WHERE at >= ?2 ORDER BY id LIMIT 1)
-        """,
-        (MAX_AUDIT_ROWS, now - AUDIT_KEPT_S),
-    )
-
-
-def _audit_text(text: str) -> str:
-    kept = text.encode("utf-8", "backslashreplace").decode()
-    return kept if len(kept) <= MAX_AUDIT_TEXT else kept[: MAX_AUDIT_TEXT - 1] + "…"

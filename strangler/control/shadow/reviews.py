@@ -15,7 +15,8 @@ from strangler.config.edit import EditError
 from strangler.config.edit_accept import add_accepts
 from strangler.config.replace import ChangedMeanwhileError, replace_content
 from strangler.config.scalars import day, endpoint
-from strangler.control.shadow.evidence import set_state, write_audit
+from strangler.control.shadow.audits import write_audit
+from strangler.control.shadow.evidence import set_state
 from strangler.control.shadow.reading import path_steps
 from strangler.core.compare import Kind, Where, parse_pattern
 from strangler.core.compare.accept import read_value

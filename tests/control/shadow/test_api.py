@@ -15,13 +15,8 @@ from structlog.testing import LogCapture
 
 from strangler.control.admin import application
 from strangler.control.plane import ControlState
-from strangler.control.shadow.evidence import (
-    AUDIT_KEPT_S,
-    MAX_AUDIT_TEXT,
-    IndexState,
-    store_findings,
-    write_audit,
-)
+from strangler.control.shadow.audits import AUDIT_KEPT_S, MAX_AUDIT_TEXT, write_audit
+from strangler.control.shadow.evidence import IndexState, store_findings
 from tests.control.control import control_of
 from tests.control.shadow.pairs import mismatch, seen
 

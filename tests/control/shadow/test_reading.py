@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from strangler.control.shadow import evidence, reading, retention
-from strangler.control.shadow.audits import AuditFilters, entries
+from strangler.control.shadow.audits import AuditFilters, entries, write_audit
 from strangler.control.shadow.evidence import (
     SCHEMA,
     Finding,
@@ -21,7 +21,6 @@ from strangler.control.shadow.evidence import (
     Seen,
     set_state,
     store_findings,
-    write_audit,
 )
 from strangler.control.shadow.reading import Filters, NoEvidenceError
 from strangler.control.shadow.releases import name_release
