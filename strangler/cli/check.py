@@ -12,7 +12,7 @@ from strangler.cli._config import BAD_INPUT, config_option, failed
 from strangler.cli._gates import judge_gates
 from strangler.cli._terminal import plain
 from strangler.config.load import Loaded, load
-from strangler.core.extra import ExtraRequests, extra_requests
+from strangler.core.extra_requests import ExtraRequests, extra_requests
 
 
 @click.command()
