@@ -151,9 +151,11 @@ def request_head(
     if trace.dropped:
         dropped |= trace.dropped
     if prefix:
-        dropped |= _PREFIX
-        before = section.fields.get(b"x-forwarded-prefix", b"") if forwarded.is_trusted else b""
-        trace_lines = b"X-Forwarded-Prefix: %b%b\r\n%b" % (before.rstrip(b"/"), prefix, trace_lines)
+        received = section.fields.get(b"x-forwarded-prefix")
+        if received is not None:
+            dropped |= _PREFIX  # only then: a set that is made anew costs 0.4 µs
+        before = received.rstrip(b"/") if received and forwarded.is_trusted else b""
+        trace_lines = b"X-Forwarded-Prefix: %b%b\r\n%b" % (before, prefix, trace_lines)
     last = b"\r\n"
     if section.has_upgrade:
         last = b"Connection: Upgrade\r\nUpgrade: %b\r\n\r\n" % section.fields[b"upgrade"]
