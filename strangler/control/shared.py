@@ -22,7 +22,8 @@ class SharedState:
     """By upstream: the generation in which it became another, if it did in this control's time."""
     _openings: dict[str, BreakerOpened] = field(default_factory=dict)
     _fence: Fence = field(default_factory=Fence)
-    _health: dict[tuple[str, EndpointKey], EndpointHealth] = field(default_factory=dict)
+    _health: dict[str, dict[EndpointKey, EndpointHealth]] = field(default_factory=dict)
+    """By upstream: each shadow asks for one."""
 
     def adopt(self, upstreams: Mapping[str, UpstreamSettings], generation: int) -> None:
         """New settings: what was known of an upstream that is another now is forgotten, as every worker forgets it."""
@@ -32,7 +33,11 @@ class SharedState:
                 self._openings.pop(name, None)
                 self._since[name] = generation
         self._upstreams = upstreams
-        self._health = {key: said for key, said in self._health.items() if self._is_checked(said)}
+        self._health = {
+            name: {key: said for key, said in of.items() if self._is_checked(said)}
+            for name, of in self._health.items()
+            if name in upstreams
+        }
 
     def learn(self, message: Shared, now: float) -> Shared | None:
         """Take in what a worker says. Returns what the others are to be told, None if it is nothing new."""
@@ -47,20 +52,20 @@ class SharedState:
 
     def set_health(self, said: EndpointHealth) -> None:
         """What control's own checks found."""
-        self._health[said.upstream, EndpointKey(said.url, said.address)] = said
+        self._health.setdefault(said.upstream, {})[EndpointKey(said.url, said.address)] = said
 
     def is_healthy(self, upstream: str, key: EndpointKey) -> bool:
-        said = self._health.get((upstream, key))
+        said = self._health.get(upstream, {}).get(key)
         return said is None or said.is_healthy
 
     def is_url_healthy(self, upstream: str, url: Url) -> bool:
         """Return whether any address of a URL is well, as far as checks have told."""
-        told = [said.is_healthy for (name, key), said in self._health.items() if name == upstream and key.url == url]
+        told = [said.is_healthy for key, said in self._health.get(upstream, {}).items() if key.url == url]
         return not told or any(told)
 
     def forget_endpoint(self, upstream: str, key: EndpointKey) -> None:
         """The name no longer stands for this address."""
-        self._health.pop((upstream, key), None)
+        self._health.get(upstream, {}).pop(key, None)
 
     def everything(self, now: float) -> Iterator[Shared]:
         """For a worker that knows nothing yet."""
@@ -68,7 +73,8 @@ class SharedState:
             if opening.until > now:
                 yield opening
         yield from fence_messages(self._fence.marks(now))
-        yield from self._health.values()
+        for of in self._health.values():
+            yield from of.values()
 
     def _learn_opening(self, opening: BreakerOpened, now: float) -> BreakerOpened | None:
         name = opening.upstream
@@ -82,10 +88,10 @@ class SharedState:
 
     def _learn_health(self, said: EndpointHealth) -> bool:
         """What an earlier control had found. Our own checks know better."""
-        key = (said.upstream, EndpointKey(said.url, said.address))
-        if key in self._health or said.is_healthy or not self._is_checked(said):
+        known = self._health.get(said.upstream, {})
+        if EndpointKey(said.url, said.address) in known or said.is_healthy or not self._is_checked(said):
             return False
-        self._health[key] = said
+        self.set_health(said)
         return True
 
     def _is_checked(self, said: EndpointHealth) -> bool:
