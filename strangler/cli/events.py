@@ -20,6 +20,8 @@ _STYLES = {
     "breaker.opened": "bold red",
     "routes.rejected": "bold red",
     "shadow.halted": "bold red",
+    "shadow.stopped": "bold red",
+    "gate.passed_by": "bold red",
     "signature.regressed": "bold red",
     "signature.new": "yellow",
     "kill_switch": "bold yellow",
@@ -27,6 +29,7 @@ _STYLES = {
     "release.changed": "cyan",
     "breaker.closed": "green",
     "shadow.resumed": "green",
+    "shadow.started": "green",
 }
 
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.history import HistoryState, Point, Recent
+from strangler.control.shadow.reviews import OPEN_STATES
 from strangler.control.shadow.stops import stopped_text
 from strangler.core.plan import Arm
 from strangler.core.settings import RouteSettings, Settings
@@ -24,7 +25,6 @@ _LONG_S = {900: 1, 3600: 1, 6 * 3600: 2, 86400: 5}
 
 _HOUR_S, _DAY_S = 3600, 86400
 
-_OPEN_STATES = frozenset({"new", "known", "regressed"})
 _GRAVITY = {"open": 3, "half_open": 2, "closed": 1, "disabled": 0}
 
 
@@ -121,7 +121,7 @@ def route_views(
 ) -> list[RouteView]:
     """In the order of routes.yaml."""
     upstreams = {upstream["name"]: upstream for upstream in status["upstreams"]}
-    still_open = [row for row in rows if row["state"] in _OPEN_STATES and not row["is_noise"]]
+    still_open = [row for row in rows if row["state"] in OPEN_STATES and not row["is_noise"]]
     opened = Counter(row["route"] for row in still_open)
     breaking = Counter(row["route"] for row in still_open if row["severity"] == "breaking")
     by_name = {route.name: route for route in state.settings.routes}
