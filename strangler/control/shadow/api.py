@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from strangler.config.scalars import did_you_mean
+from strangler.config.edit import unknown_route
 from strangler.control.answers import json_answer, named, problem, read_body
 from strangler.control.shadow import audits, questions, reading
 from strangler.control.shadow.audits import AuditFilters, write_audit
@@ -201,10 +201,9 @@ class _Resume(msgspec.Struct, forbid_unknown_fields=True):
 
 def resume_problem(settings: Settings, name: str) -> str | None:
     """Return why the shadows of a route of that name cannot be resumed, with the way out; None if they may be."""
-    route = next((one for one in settings.routes if one.name == name), None)
+    route = questions.route_named(settings, name)
     if route is None:
-        known = [one.name for one in settings.routes]
-        return f"there is no route '{name}'; {did_you_mean(name, known) or 'see `strangler status`'}"
+        return unknown_route(name[:_MAX_NAME], [one.name for one in settings.routes])
     if route.shadow is None or not route.shadow.percent:
         return f"route '{name}' has no shadows: routes.yaml gives it none"
     return None
