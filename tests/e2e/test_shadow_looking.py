@@ -300,7 +300,9 @@ class TestAStop:
             code, said = await run(on, "shadow", "resume", "orders", "--why", "it confirms now", STRANGLER_USER="ana")
             assert (code, said) == (0, "shadowing of route 'orders' goes on\n")
             await on.proxy.until(lambda: on.rows("SELECT route FROM stops") == [])
-            assert self._events(on)[-1] == ("shadow.started", "orders")
+            await on.proxy.until(
+                lambda: self._events(on)[-1] == ("shadow.started", "orders")
+            )  # logged once it is stored
             assert await on.proxy.metric("strangler_shadow_stopped", route="orders") == 0
             assert on.rows("SELECT who, what, route, why FROM audit") == [
                 ("ana", "shadow resume", "orders", "it confirms now")
