@@ -23,9 +23,13 @@ _COLUMNS = ("when, UTC", "who", "what", "route", "why", "detail")
 @click.command()
 @click.option("--route", help="Only this route.")
 @click.option("--since", type=Since(), help="Since then: 30m, 2h or 2026-11-23.")
-@click.option("--who", help="Only what this one has done.")
+@click.option("--who", help="Only entries of this name.")
 @click.option(
-    "--limit", type=click.IntRange(1, MAX_LIMIT), default=DEFAULT_LIMIT, show_default=True, help="The newest."
+    "--limit",
+    type=click.IntRange(1, MAX_LIMIT),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="Most entries, the newest first.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @config_option
