@@ -1,11 +1,12 @@
 """From routes.yaml to settings, or to all of its problems."""
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from strangler.config import document, rules
+from strangler.config import document, mounts, rules
 from strangler.config.build import build
 from strangler.config.problem import Problem
 from strangler.config.validate import validate
@@ -27,12 +28,24 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     try:
         with path.open("rb") as file:
             data = file.read(document.MAX_BYTES + 1)
+            is_replaced = mounts.is_replaced(os.fstat(file.fileno()))
     except OSError as error:
-        what = f"the file cannot be read: {error.strerror or error}"
-        return Loaded(None, (Problem(str(path), 0, 0, "", what, "name another one with -c"),))
+        return unreadable(path, error.strerror or str(error))
     except ValueError as error:  # a NUL in the path
         return Loaded(None, (Problem(str(path), 0, 0, "", f"this is not a path: {error}", "name another one with -c"),))
-    return parse(data, str(path), environ)
+    loaded = parse(data, str(path), environ)
+    return replace(loaded, warnings=(replaced_outside(path), *loaded.warnings)) if is_replaced else loaded
+
+
+def unreadable(path: Path, reason: str) -> Loaded:
+    """What comes of a file that cannot be read."""
+    what = f"the file cannot be read: {reason}"
+    return Loaded(None, (Problem(str(path), 0, 0, "", what, "name another one with -c"),))
+
+
+def replaced_outside(path: Path) -> Problem:
+    """What is to be said of a mounted file that is not the one outside any more."""
+    return Problem(str(path), 0, 0, "", mounts.replaced_outside(path), mounts.WAY_OUT, "warning")
 
 
 def parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date | None = None) -> Loaded:

@@ -7,7 +7,7 @@ from typing import Any
 from strangler.config.document import MAX_BYTES
 from strangler.config.edit import EditError
 from strangler.config.edit_accept import add_accept
-from strangler.config.replace import ChangedMeanwhileError, replace_content
+from strangler.config.replace import ChangedMeanwhileError, NotWrittenError, replace_content
 from strangler.config.scalars import day
 from strangler.control.shadow.reading import path_steps
 from strangler.core.settings import AcceptRule
@@ -55,5 +55,7 @@ def write_rule(path: Path, environ: Mapping[str, str], route: str, rule: AcceptR
         raise ReviewError(str(error)) from None
     except ChangedMeanwhileError:
         raise ReviewError("somebody else is editing routes.yaml; try again") from None
+    except NotWrittenError as error:
+        raise ReviewError(f"{path} cannot be written: {error}") from None
     except OSError as error:
-        raise ReviewError(f"{path} cannot be written: {error.strerror}; edit it where it comes from") from None
+        raise ReviewError(f"{path} cannot be read: {error.strerror}; see to it, and try again") from None
