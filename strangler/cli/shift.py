@@ -3,7 +3,9 @@
 import getpass
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +75,13 @@ def command(
     before = read_file(config)
     edit = edited(before, config, lambda text: set_percent(text, str(config), route, percent, os.environ))
     if not dry_run and edit.after != edit.before:
+        note_it = None
         if edit.old_percent is not None and percent > edit.old_percent and has_gate(edit.before, str(config), route):
-            _pass_gate(find_evidence(config, admin), route, f"{edit.old_percent:g} to {percent:g} %", force, why)
+            change = f"{edit.old_percent:g} to {percent:g} %"
+            note_it = _pass_gate(find_evidence(config, admin), route, change, force, why)
         write_file(config, before, edit)
+        if note_it is not None:  # only what has happened is noted
+            _note(note_it, config, route)
     warnings = [warning for warning in edit.loaded.warnings if warning.where == f"route '{route}'"]
     if as_json:
         click.echo(json.dumps(_as_data(config, route, percent, edit, dry_run, warnings), ensure_ascii=False, indent=2))
@@ -85,17 +91,20 @@ def command(
         click.echo(str(warning), err=True)
 
 
-def _pass_gate(evidence: Evidence, route: str, change: str, force: bool, why: str | None) -> None:
-    """Ends the program if the route is not ready and nobody takes it upon themselves."""
+def _pass_gate(evidence: Evidence, route: str, change: str, force: bool, why: str | None) -> Callable[[], None] | None:
+    """Return what writes a forced shift down, to be called once it is done; None if the gate is met.
+
+    Ends the program if the route is not ready and nobody takes it upon themselves.
+    """
     if force and not why:
         raise failed("--force needs --why: it is written down")
     found = _verdict(evidence, route)
     if found is not None and found["verdict"] == "ready":
-        return
+        return None
     if force and why:
         verdict = "unknown" if found is None else found["verdict"]
-        evidence.audit("shift --force", route, why, getpass.getuser(), f"{change}; the gate said: {verdict}")
-        return
+        detail = f"{change}; the gate said: {verdict}"
+        return partial(evidence.audit, "shift --force", route, why, getpass.getuser(), detail)
     console = terminal(stderr=True)
     for line in ready.lines(found) if found is not None else []:
         console.print(line, soft_wrap=True)
@@ -103,6 +112,14 @@ def _pass_gate(evidence: Evidence, route: str, change: str, force: bool, why: st
         f"route '{route}' stays as it is: its gate is not met; --force --why '…' shifts it all the same", err=True
     )
     raise SystemExit(1)
+
+
+def _note(note_it: Callable[[], None], config: Path, route: str) -> None:
+    try:
+        note_it()
+    except click.ClickException as error:
+        said = f"{config}: route '{route}' was shifted, but that could not be written down: {error.format_message()}"
+        raise click.ClickException(said) from None
 
 
 def _verdict(evidence: Evidence, route: str) -> dict[str, Any] | None:

@@ -99,9 +99,9 @@ class ReloadState:
 
     async def run(self) -> None:
         """Watch and reload until cancelled."""
-        await self._look(is_first=True)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
+            await self._look(is_first=True)
             group.create_task(self._poll())
             while True:
                 await self._hint.wait()

@@ -54,11 +54,13 @@ async def review(state: Control, evidence: EvidenceState, name: str, said: Mappi
         return set_state(connection, name, word, time.time(), owner=owner, why=why, until=until)
 
     try:
-        await state.store.call(work)
+        is_done = await state.store.call(work)
     except StoreError as error:
         raise ActionError(507, f"The store cannot be written: {error}.") from error
     finally:
         evidence.forget()
+    if not is_done:
+        raise ActionError(404, "There is no such difference any more.")
     await state.audit(who, word, row["route"], why or "", f"{row['id']} {row['in']} {row['path'] or ''} {row['kind']}")
 
 
