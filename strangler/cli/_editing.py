@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from strangler.cli._config import failed
+from strangler.cli._config import failed, only_a_file
 from strangler.config.document import MAX_BYTES
 from strangler.config.edit import Edit, EditError
 from strangler.config.replace import ChangedMeanwhileError, NotWrittenError, replace_content
@@ -16,6 +16,7 @@ _BOM = b"\xef\xbb\xbf"
 
 def read_file(config: Path) -> bytes:
     """The file's bytes. Ends the program with its message if there are none."""
+    only_a_file(config)
     try:
         with config.open("rb") as file:
             return file.read(MAX_BYTES + 1)

@@ -6,20 +6,30 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from strangler.cli._config import BAD_INPUT, config_option
-from strangler.config.load import Loaded, load
+from strangler.config.load import STANDARD_INPUT, STANDARD_INPUT_NAME, Loaded, load
 
 
 @click.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
-def command(config: Path, as_json: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, file: Path | None, config: Path, as_json: bool) -> None:
     """Say all that is wrong with routes.yaml, and where.
+
+    It is named as FILE or by -c; - is standard input.
 
     Problems and warnings go to standard error. Problems end with exit code 2; warnings alone with 0.
     """
+    if file is not None:
+        if ctx.get_parameter_source("config") is not ParameterSource.DEFAULT:
+            raise click.UsageError("FILE and -c both name a file; keep one of them")
+        config = file
     loaded = load(config, os.environ)
+    config = Path(STANDARD_INPUT_NAME) if str(config) == STANDARD_INPUT else config
     if as_json:
         click.echo(json.dumps(_as_data(config, loaded), ensure_ascii=False, indent=2))
     else:

@@ -180,6 +180,16 @@ def without(node: Node, cut: set[int]) -> Node:
     return node
 
 
+EXTENSION = "x-"
+
+
+def _without_extensions(root: Table) -> Table:
+    """The top without its `x-…` keys: they mean nothing here, and hold anchors, or what other programs read."""
+    for key in [key for key in root.values if key.startswith(EXTENSION)]:
+        del root.values[key]
+    return root
+
+
 def _decode(data: bytes | str, name: str) -> tuple[Problem | None, str]:
     if len(data) > MAX_BYTES:
         return Problem(
@@ -259,7 +269,7 @@ class _Reader:
                 "the file is not a mapping",
                 "write `version: 1`, `upstreams:` and `routes:` at the left edge",
             )
-        top = root if isinstance(root, Table) else None
+        top = _without_extensions(root) if isinstance(root, Table) else None
         return Document(self._name, self._text, top, self._problems, self._aliased)
 
     def _document(self, events: Iterator[Any]) -> Node | None:

@@ -1,9 +1,11 @@
 """From routes.yaml to settings, or to all of its problems."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 from strangler.config import document, mounts, rules
@@ -12,6 +14,11 @@ from strangler.config.problem import Problem
 from strangler.config.validate import validate
 from strangler.core.collector import collector_paused
 from strangler.core.settings import Settings
+
+STANDARD_INPUT = "-"
+"""The path that means standard input."""
+STANDARD_INPUT_NAME = "<stdin>"
+"""Its name in messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,8 @@ class Loaded:
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     """Reads a file. Never raises for what it holds, or because it cannot be read."""
+    if str(path) == STANDARD_INPUT:
+        return parse(_standard_input(), STANDARD_INPUT_NAME, environ)
     try:
         with path.open("rb") as file:
             data = file.read(document.MAX_BYTES + 1)
@@ -35,6 +44,12 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         return Loaded(None, (Problem(str(path), 0, 0, "", f"this is not a path: {error}", "name another one with -c"),))
     loaded = parse(data, str(path), environ)
     return replace(loaded, warnings=(replaced_outside(path), *loaded.warnings)) if is_replaced else loaded
+
+
+@cache
+def _standard_input() -> bytes:
+    """What stands there can be read once, and a command may load its file twice."""
+    return sys.stdin.buffer.read(document.MAX_BYTES + 1)
 
 
 def unreadable(path: Path, reason: str) -> Loaded:

@@ -292,6 +292,16 @@ def header_value(text: str) -> str:
     return text
 
 
+def bearer_token(text: str) -> str:
+    """A secret that goes into a header (RFC 6750 section 2.1). A line end behind it is not its own: files have one."""
+    token = text.rstrip("\r\n")
+    if not token:
+        raise ValueError("it is empty; write a text")
+    if any(not "!" <= character <= "~" for character in token):
+        raise ValueError("a token goes into a header: it has ASCII letters, digits and signs only, without blanks")
+    return token
+
+
 def line(text: str) -> str:
     """Text on one line that is not empty."""
     if not text.strip():

@@ -61,7 +61,7 @@ class Admin(Section):
     listen: t.Listen = key(
         Address("127.0.0.1", 8081), "Where probes, metrics, the API and the dashboard are served.", "127.0.0.1:8081"
     )
-    token: t.MaybeText = key(
+    token: t.MaybeToken = key(
         None,
         "Bearer token that all but `/healthz` and `/readyz` need. Without one only a loopback address may be bound.",
         '"${STRANGLER_TOKEN:-}"',

@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from strangler.cli import main
@@ -78,3 +80,46 @@ def test_it_runs_as_a_program_on_the_file_of_this_folder(tmp_path: Path) -> None
     assert "Traceback" not in without.stderr
     set_now = subprocess.run(run, cwd=tmp_path, env=environ | {"ORDERS": "http://a"}, capture_output=True, check=False)
     assert set_now.returncode == 0
+
+
+@pytest.mark.parametrize("words", [["check", "-c", "-"], ["check", "-"]], ids=["-c -", "-"])
+def test_it_reads_standard_input(words: list[str], tmp_path: Path) -> None:
+    run = partial(_run, tmp_path, *words)
+    assert run(text=TOP) == (0, "<stdin>: ok: 2 upstreams, 1 route\n", "")
+    status, _, said = run(text=TOP + "workers: x\n")
+    assert (status, said.splitlines()[0]) == (
+        2,
+        "<stdin>:7:10: workers is 'x'; it must be a whole number from 1 to 256",
+    )
+
+
+def test_other_commands_that_only_read_do_so_too_and_those_that_write_refuse_it(tmp_path: Path) -> None:
+    status, said, _ = _run(tmp_path, "explain", "GET", "/a", "-c", "-", text=TOP)
+    assert status == 0
+    assert said.startswith("route     a\n")
+    for words in (["serve"], ["shift", "a", "5"]):
+        status, _, said = _run(tmp_path, *words, "-c", "-", text=TOP)
+        assert (status, said) == (
+            2,
+            "-: this command needs a file of its own, not standard input; name it with -c\n",
+        )
+
+
+def test_the_file_may_be_named_without_an_option_but_not_twice(tmp_path: Path) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text(TOP)
+    result = CliRunner().invoke(main, ["check", str(path)])
+    assert (result.exit_code, result.stdout) == (0, f"{path}: ok: 2 upstreams, 1 route\n")
+    result = CliRunner().invoke(main, ["check", str(path), "-c", str(path)])
+    assert result.exit_code == 2
+    assert "FILE and -c both name a file; keep one of them" in result.stderr
+
+
+def _run(folder: Path, *words: str, text: str) -> tuple[int, str, str]:
+    """A command with a text on its standard input: exit code, standard output, standard error."""
+    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-m", "strangler", *words],
+        cwd=folder, env=environ, input=text, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
