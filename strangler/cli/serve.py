@@ -25,6 +25,7 @@ def command(config: Path) -> None:
     lets the requests under way finish, the second ends at once.
     """
     only_a_file(config)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # logrotate's habit; our children inherit that, too
     settings_fd = _load_apart(config)
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog has no use for it here: 5 MB
     from strangler.supervisor import SupervisorError, run

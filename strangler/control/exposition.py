@@ -23,6 +23,7 @@ _OWN = {
     "strangler_workers": "Workers that are connected.",
     "strangler_kill_switch": "1 while the kill switch sends all traffic to legacy.",
     "strangler_store_working": "0 while the database cannot be written, or is corrupt: nothing is compared then.",
+    "strangler_store_log_bytes": "Size of the write-ahead log of the database.",
 }
 _BOUND_TEXTS = (*map(str, BOUNDS_S), "+Inf")
 

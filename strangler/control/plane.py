@@ -107,6 +107,7 @@ class ControlState:
             "strangler_workers": float(len(self.links.workers)),
             "strangler_kill_switch": float(self.kill_switch.on),
             "strangler_store_working": float(self.store.problem is None),
+            "strangler_store_log_bytes": float(self.store.log_bytes),
         }
         totals, now = self.links.totals, time.monotonic()
         return Numbers(self.shown.shown(totals.values(), now), self.shown.shown(totals.gauges(), now), own)
@@ -122,6 +123,7 @@ class ControlState:
             self.listen,
             {
                 "store": self.store.problem,
+                "store_log": self.store.log_problem,
                 "shadow": self.desk.halted,
                 "events": self.events.problem,
                 "tracing": self.tracing.problem,

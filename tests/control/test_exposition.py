@@ -13,6 +13,7 @@ OWN = {
     "strangler_workers": 2.0,
     "strangler_kill_switch": 0.0,
     "strangler_store_working": 1.0,
+    "strangler_store_log_bytes": 4096.0,
 }
 TOTALS: dict[Key, Vector] = {
     ("strangler_requests_total", ("orders", "candidate", "orders", "2xx")): (7.0,),

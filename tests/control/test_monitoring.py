@@ -28,7 +28,7 @@ ALERTS = {
 DASHBOARD = json.loads((DOCS / "grafana-dashboard.json").read_text())
 OWN = {
     "strangler_config_last_reload_successful", "strangler_config_generation", "strangler_workers",
-    "strangler_kill_switch", "strangler_store_working",
+    "strangler_kill_switch", "strangler_store_working", "strangler_store_log_bytes",
 }  # fmt: skip
 TARGETS = {"instance", "job"}
 """Labels that Prometheus adds."""

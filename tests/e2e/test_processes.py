@@ -113,7 +113,7 @@ async def test_what_dead_workers_counted_outlives_control(start: StartProxy) -> 
     status = await proxy.status()
     kill(status["pid"]["control"])
     kill(status["pid"]["workers"][0])
-    await proxy.until(lambda: len(proxy.events("control.started")) > 2)
+    await proxy.until(lambda: len(proxy.events("control.ready")) > 1)
     await proxy.until(proxy.is_ready)
     assert await proxy.requests() == 10
 

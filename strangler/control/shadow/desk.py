@@ -327,7 +327,7 @@ class DeskState:
             return
         rules = {name: rule_report(route) for name, route in self._routes.items()} if batch else {}
         try:
-            back, news = await self._store.call(lambda connection: self._write(connection, batch, rules, is_due))
+            _, news = await self._store.call(lambda connection: self._write(connection, batch, rules, is_due))
         except StoreError as error:
             self._pending = batch + self._pending
             self._fail(f"the store: {error}")
@@ -339,9 +339,6 @@ class DeskState:
             self._pruned = time.monotonic()
         if self.problem is not None and self._is_restored:
             self.problem = None
-            log.info("shadow.resumed")
-        for signature in back:
-            log.warning("shadow.regressed", signature=signature)
         if self.told is not None:
             self.told.kept(news)
 
@@ -367,8 +364,6 @@ class DeskState:
         return back, news
 
     def _fail(self, problem: str) -> None:
-        if self.problem != problem:
-            log.error("shadow.halted", reason=problem)
         self.problem = problem
         self.tell_rooms()
 
