@@ -66,6 +66,9 @@ class Admin(Section):
         "Bearer token that all but `/healthz` and `/readyz` need. Without one only a loopback address may be bound.",
         '"${STRANGLER_TOKEN:-}"',
     )
+    ready_needs_legacy: t.Bool = key(
+        False, "`/readyz` answers 503 while legacy cannot be reached; else it says `degraded` and stays 200.", "true"
+    )
 
 
 class Access(Section):

@@ -10,6 +10,7 @@ from strangler.wire.numbers import BOUNDS_S, FAMILIES
 OWN = {
     "strangler_config_last_reload_successful": 1.0,
     "strangler_config_generation": 3.0,
+    "strangler_legacy_reachable": 1.0,
     "strangler_workers": 2.0,
     "strangler_kill_switch": 0.0,
     "strangler_store_working": 1.0,
