@@ -40,7 +40,8 @@ def test_warnings_and_keys_that_do_nothing_yet_end_with_0(tmp_path: Path) -> Non
     result = _check(tmp_path, TOP.replace("orders}", "orders, split: {percent: 5}, gate: {}}"))
     assert result.exit_code == 0
     assert "routes.yaml:6:70: warning: route 'a': split.sticky is empty" in result.stderr
-    assert result.stdout == f"{tmp_path}/routes.yaml: ok: 2 upstreams, 1 route, 1 warning\n"
+    assert "warning: route 'a': gate is there and nothing is compared" in result.stderr
+    assert result.stdout == f"{tmp_path}/routes.yaml: ok: 2 upstreams, 1 route, 2 warnings\n"
 
 
 def test_json_says_the_same(tmp_path: Path) -> None:
