@@ -1,16 +1,45 @@
 """Whose X-Forwarded-* is believed, and who the client therefore is."""
 
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+
+class IgnoredState:
+    """The first peer that said whom a request comes from and was not believed: it may be a load balancer.
+
+    Any client can send such fields. X-Forwarded-For counts from private addresses only, where proxies stand; that TLS
+    ended in front of us (`X-Forwarded-Proto: https`) counts from anybody.
+    """
+
+    __slots__ = ("field", "peer")
+
+    def __init__(self) -> None:
+        self.peer = ""
+        """Its address; empty: there was none so far."""
+        self.field = ""
+
+    def look(self, peer: str, fields: dict[bytes, bytes]) -> None:
+        """Keep the peer of a request that has forwarding fields, unless there was one."""
+        if self.peer:
+            return
+        if fields.get(b"x-forwarded-proto", b"").strip().lower().startswith(b"https"):
+            self.peer, self.field = peer, "X-Forwarded-Proto: https"
+        elif b"x-forwarded-for" in fields and _is_private(peer):
+            self.peer, self.field = peer, "X-Forwarded-For"
 
 
 class TrustedProxies:
     """Addresses and networks, as `trusted_proxies` lists them."""
 
-    __slots__ = ("_networks",)
+    __slots__ = ("_networks", "ignored")
 
     def __init__(self, networks: Iterable[str]) -> None:
         self._networks = tuple(ip_network(network, strict=False) for network in networks)
+        self.ignored = IgnoredState()
+
+    def with_peer(self, peer: str) -> str:
+        """The line of routes.yaml that trusts a peer, too."""
+        return f"trusted_proxies: [{', '.join([*map(_as_written, self._networks), peer])}]"
 
     def includes(self, address: str) -> bool:
         """False for what is no address at all (`unknown`, `_hidden`; RFC 7239 section 6)."""
@@ -38,6 +67,17 @@ class TrustedProxies:
             if not self.includes(client):
                 break
         return client.encode()
+
+
+def _as_written(network: IPv4Network | IPv6Network) -> str:
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
+def _is_private(peer: str) -> bool:
+    try:
+        return not ip_address(peer).is_global
+    except ValueError:
+        return False
 
 
 def _is_address(text: str) -> bool:

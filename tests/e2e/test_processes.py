@@ -669,3 +669,32 @@ async def test_the_kill_switch_can_be_turned_by_command_with_a_broken_file(start
     assert (status, error) == (0, "")
     assert "all traffic goes to legacy" in output
     assert (await proxy.status())["kill_switch"]["reason"] == "a test"
+
+
+async def test_a_proxy_in_front_that_is_not_trusted_is_told_once_in_a_generation(start: StartProxy) -> None:
+    async def ask_through_it() -> None:
+        async with (
+            ClientSession() as client,
+            client.get(f"http://127.0.0.1:{proxy.port}/", headers={"X-Forwarded-Proto": "https"}) as answer,
+        ):
+            assert answer.status == 200
+
+    async def are_told(count: int) -> None:
+        for _ in range(3):
+            await ask_through_it()
+        await proxy.until(lambda: len(proxy.events("client.forwarded_ignored")) >= count)
+        await asyncio.sleep(0.6)
+        assert len(proxy.events("client.forwarded_ignored")) == count
+
+    proxy = await start()
+    await are_told(1)
+    (line,) = proxy.events("client.forwarded_ignored")
+    assert (line["level"], line["peer"], line["field"]) == ("warning", "127.0.0.1", "X-Forwarded-Proto: https")
+    assert "write `trusted_proxies: [127.0.0.1]` into routes.yaml" in line["remedy"]
+    proxy.edit(proxy.routes() + "trusted_proxies: [127.0.0.1]\n")
+    await proxy.until(lambda: proxy.has_generation(2))
+    await are_told(1)
+    proxy.edit(proxy.routes() + "trusted_proxies: [10.0.0.1]\n")
+    await proxy.until(lambda: proxy.has_generation(3))
+    await are_told(2)
+    assert "write `trusted_proxies: [10.0.0.1, 127.0.0.1]`" in proxy.events("client.forwarded_ignored")[1]["remedy"]
