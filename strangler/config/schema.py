@@ -426,7 +426,9 @@ class Route(Section):
     name: t.Text = key(REQUIRED, "Name in logs, metrics and commands; unique.", "orders")
     match: Match = key(REQUIRED, "Conditions that must all hold.", "{prefix: /api/orders}")
     candidate: t.MaybeText = key(
-        None, "Upstream of the new service; one of `candidate` and `aggregate` is required.", "orders"
+        None,
+        "Upstream of the new service; one of `candidate` and `aggregate` is required. `legacy` keeps an exception.",
+        "orders",
     )
     aggregate: dict[str, Part] | None = key(
         None,

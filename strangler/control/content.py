@@ -38,15 +38,18 @@ class Content:
         return (self.data or b"").decode("utf-8-sig", "replace")
 
 
-def read_content(path: Path, mounted: str | None) -> Content:
-    """Read a file. `mounted`: the file that was mounted at its path at first, None if there was none."""
+def read_content(path: Path, mounted: str | None, *, asks_for_writers: bool = True) -> Content:
+    """Read a file. `mounted`: the file that was mounted at its path at first, None if there was none.
+
+    To ask for writers is for a moment in the way of one: it is not done all the time.
+    """
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             return Content(
                 data=file.read(MAX_BYTES + 1),
                 file=(status.st_dev, status.st_ino),
-                has_writer=has_writer(file.fileno()),
+                has_writer=has_writer(file.fileno()) if asks_for_writers else None,
                 is_replaced=mounts.is_replaced(status) or (mounted is not None and _has_another(path, mounted)),
             )
     except OSError as error:

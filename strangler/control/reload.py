@@ -221,7 +221,8 @@ class ReloadState:
         """Look at the content itself: its size and dates may be what they were."""
         while True:
             await asyncio.sleep(POLL_EVERY_S)
-            if (await self._read()).key != self._seen:
+            found = await asyncio.to_thread(read_content, self._path, self._mounted, asks_for_writers=False)
+            if found.key != self._seen:
                 self._hint.set()
 
 
