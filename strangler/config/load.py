@@ -38,6 +38,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         with path.open("rb") as file:
             data = file.read(document.MAX_BYTES + 1)
             is_replaced = mounts.is_replaced(os.fstat(file.fileno()))
+    except IsADirectoryError:
+        way_out = "name another one with -c; container engines make a folder where the file to mount is missing"
+        return Loaded(None, (Problem(str(path), 0, 0, "", "this is a folder, not a file", way_out),))
     except OSError as error:
         return unreadable(path, error.strerror or str(error))
     except ValueError as error:  # a NUL in the path

@@ -180,7 +180,8 @@ class ControlState:
         """Store what workers have counted since the last time. A store with a problem is tried in any case."""
         totals = self.links.totals
         batch = totals.unsaved()
-        if not batch.rows and not batch.gone and self.store.problem is None:
+        is_well = self.store.problem is None and self.store.log_problem is None
+        if not batch.rows and not batch.gone and is_well:
             return
         try:
             is_whole = await self.store.call(lambda connection: save_numbers(connection, self.run, batch))

@@ -70,6 +70,15 @@ def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
     assert "the file cannot be read: No such file or directory; name another one with -c" in result.stderr
 
 
+def test_a_folder_in_its_place_says_where_it_may_come_from(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["check", str(tmp_path)])
+    assert result.exit_code == 2
+    assert (
+        f"{tmp_path}: this is a folder, not a file; name another one with -c; container engines make a folder where"
+        in result.stderr
+    )
+
+
 def test_it_runs_as_a_program_on_the_file_of_this_folder(tmp_path: Path) -> None:
     (tmp_path / "routes.yaml").write_text(TOP.replace("http://127.0.0.1:8001", "${ORDERS}"))
     run = [sys.executable, "-m", "strangler", "check"]
