@@ -32,6 +32,15 @@ def test_a_peer_that_may_be_a_proxy_and_is_not_trusted_is_noted(
     assert (trusted.ignored.field, trusted.ignored.peer) == (noted, peer if noted else "")
 
 
+def test_a_public_peer_hides_neither_itself_with_tls_nor_a_private_one() -> None:
+    for peer, fields in (("8.8.8.8", PROTO), ("10.0.0.7", FOR)):
+        trusted = TrustedProxies([])
+        for _ in range(2):
+            ForwardedFields("8.8.8.8", b"http", trusted).client_ip(FOR)
+        ForwardedFields(peer, b"http", trusted).client_ip(fields)
+        assert trusted.ignored.peer == peer
+
+
 def test_the_first_of_them_is_kept() -> None:
     trusted = TrustedProxies([])
     for peer in ("10.0.0.7", "10.0.0.8"):
