@@ -1,18 +1,17 @@
-"""What all answers of the shop have in common: JSON, ETag and 304, gzip, error pages, the session cookie."""
+"""What all answers of the shop have in common: JSON, gzip, error pages, the frame of a page."""
 
-import hashlib
 import html
 import json
+import secrets
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from aiohttp import ETag, web
+from aiohttp import web
 
-from legacy_stub.shop import Json, Session, Shop
+from legacy_stub.shop import Json
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_COOKIE = "sid"
 _GZIP_FROM_BYTES = 500
 
 
@@ -41,23 +40,13 @@ async def json_body(request: web.Request) -> Json:
     return data
 
 
-def with_etag(request: web.Request, answer: web.Response) -> web.Response:
-    """The answer with an ETag of its body, or 304 if the client has it (RFC 9110 section 13.1.2).
-
-    The tag is weak because the same body may be sent with and without gzip.
-    """
-    tag = ETag(value=hashlib.sha256(_bytes_of(answer)).hexdigest()[:16], is_weak=True)
-    if any(known.value in (tag.value, "*") for known in request.if_none_match or ()):
-        answer = web.Response(status=304)
-    answer.etag = tag
-    return answer
-
-
 @web.middleware
 async def gzip(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Compress text that is worth it, where the client takes gzip."""
+    """Compress text that is worth it, where the client takes gzip. A strong ETag stands for bytes as they are."""
     answer = await handler(request)
     if not isinstance(answer, web.Response) or len(_bytes_of(answer)) < _GZIP_FROM_BYTES:
+        return answer
+    if answer.etag is not None and not answer.etag.is_weak:
         return answer
     answer.headers["Vary"] = "Accept-Encoding"
     if "gzip" in request.headers.get("Accept-Encoding", ""):
@@ -67,9 +56,11 @@ async def gzip(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """4xx as JSON under /api, as a page elsewhere."""
+    """4xx as JSON under /api, as a page elsewhere; a redirect that was raised as an answer."""
     try:
         return await handler(request)
+    except web.HTTPRedirection as redirect:
+        return web.Response(status=redirect.status, headers={"Location": redirect.headers["Location"]})
     except web.HTTPClientError as error:
         if request.path.startswith("/api/"):
             answer = json_error(error.status, error.reason)
@@ -84,30 +75,28 @@ def _bytes_of(answer: web.Response) -> bytes:
     return answer.body if isinstance(answer.body, bytes) else b""
 
 
-def page(title: str, body: str, status: int = 200) -> web.Response:
-    """A whole HTML page. `body` is markup; `title` is text."""
-    name = html.escape(title)
+def page(title: str, body: str, status: int = 200, token: str = "") -> web.Response:
+    """Return a whole HTML page. `body` is markup; `title` is text; `token` is for scripts that post forms.
+
+    Its script may run by a nonce of this very response (Content Security Policy, level 3).
+    """
+    name, nonce = html.escape(title), secrets.token_urlsafe(12)
     return web.Response(
         status=status,
         content_type="text/html",
+        headers={"Content-Security-Policy": f"script-src 'nonce-{nonce}'; object-src 'none'; base-uri 'none'"},
         text=f"""<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>{name} · Tea &amp; Mugs</title></head>
+<head><meta charset="utf-8"><title>{name} · Tea &amp; Mugs</title>
+<meta name="csrf-token" content="{token}">
+<script nonce="{nonce}">document.documentElement.className = "script";</script></head>
 <body>
-<nav><a href="/">Home</a> <a href="/products">Products</a> <a href="/account">Account</a></nav>
+<nav><a href="/">Home</a> <a href="/products">Products</a> <a href="/cart">Cart</a> <a href="/account">Account</a></nav>
+<main>
 <h1>{name}</h1>
 {body}
+</main>
 </body>
 </html>
 """,
     )
-
-
-def session_of(request: web.Request, shop: Shop) -> Session | None:
-    return shop.session(request.cookies.get(_COOKIE))
-
-
-def remember(answer: web.Response, session: Session) -> web.Response:
-    """The answer with the session's cookie."""
-    answer.set_cookie(_COOKIE, session.sid, httponly=True, samesite="Lax")
-    return answer

@@ -2,7 +2,9 @@
 
 from aiohttp import web
 
-from legacy_stub.answers import json_answer, json_body, json_error, remember, session_of, with_etag
+from legacy_stub.answers import json_answer, json_body, json_error
+from legacy_stub.conditional import Version, conditional
+from legacy_stub.sessions import remember, session_of
 from legacy_stub.shop import Session, Shop, UnknownSku
 
 
@@ -14,11 +16,12 @@ class UserApi:
         return [web.get("/api/users", self.list), web.get(r"/api/users/{id:\d+}", self.get)]
 
     async def list(self, request: web.Request) -> web.Response:
-        return with_etag(request, json_answer({"items": self._shop.users()}))
+        users = self._shop.users()
+        return conditional(request, json_answer({"items": users}), Version(users))
 
     async def get(self, request: web.Request) -> web.Response:
         user = self._shop.user(int(request.match_info["id"]))
-        return with_etag(request, json_answer(user)) if user else json_error(404, "no such user")
+        return conditional(request, json_answer(user), Version(user)) if user else json_error(404, "no such user")
 
 
 class CartApi:
@@ -53,12 +56,16 @@ class CartApi:
     async def empty(self, request: web.Request) -> web.Response:
         session = self._session(request)
         self._shop.empty_cart(session.sid)
-        return remember(web.Response(status=204), session)
+        answer = web.Response(status=204)
+        remember(answer, session)
+        return answer
 
     def _session(self, request: web.Request) -> Session:
-        return session_of(request, self._shop) or self._shop.open_session()
+        return session_of(request) or self._shop.open_session()
 
     def _cart(self, session: Session, status: int = 200) -> web.Response:
         lines = self._shop.cart(session.sid)
         total = round(sum(line["price"] for line in lines), 2)
-        return remember(json_answer({"lines": lines, "total": total}, status), session)
+        answer = json_answer({"lines": lines, "total": total}, status)
+        remember(answer, session)
+        return answer

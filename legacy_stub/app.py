@@ -1,26 +1,38 @@
-"""The shop as an aiohttp application: the whole of it, or its orders only."""
+"""The shop as an aiohttp application: the whole of it, or the part that a candidate serves."""
 
 from pathlib import Path
+from typing import Literal
 
 from aiohttp import web
 
 from legacy_stub import answers
 from legacy_stub.api import CartApi, UserApi
-from legacy_stub.drifts import drifted
+from legacy_stub.build import BUILD, Build, name_release, rewrite
+from legacy_stub.drifts import NAMES, drifted
+from legacy_stub.dry_runs import dry_runs
 from legacy_stub.faults import FaultState
 from legacy_stub.files import Files
 from legacy_stub.live import Live, NoticeBoard
 from legacy_stub.orders import OrderApi
 from legacy_stub.pages import Pages
+from legacy_stub.products import Products
+from legacy_stub.sessions import Visits, sessions
 from legacy_stub.shop import Json, Shop
 
+Part = Literal["orders", "shop"]
 
-def legacy_app(shop: Shop, files: Path, faults: FaultState) -> web.Application:
+LEGACY = Build()
+CANDIDATE = rewrite(None, frozenset(NAMES), knows_shadows=True)
+
+
+def legacy_app(shop: Shop, files: Path, faults: FaultState, build: Build = LEGACY) -> web.Application:
     """The monolith. files: a folder for uploads."""
     board = NoticeBoard()
-    app = _app(faults)
+    app = _app(shop, faults, build)
     for part in (
         Pages(shop),
+        Products(shop),
+        Visits(shop),
         UserApi(shop),
         CartApi(shop),
         OrderApi(shop, board, tell=_as_it_is),
@@ -36,15 +48,25 @@ def legacy_app(shop: Shop, files: Path, faults: FaultState) -> web.Application:
     return app
 
 
-def orders_app(shop: Shop, faults: FaultState) -> web.Application:
-    """The candidate for `/api/orders`, with the differences that `legacy_stub.drifts` lists."""
-    app = _app(faults)
-    app.add_routes(OrderApi(shop, NoticeBoard(), tell=drifted).routes())
+def candidate_app(part: Part, shop: Shop, faults: FaultState, build: Build = CANDIDATE) -> web.Application:
+    """The candidate for `/api/orders`, as `shop` also for products and their feed, with the drifts of its build."""
+
+    def tell(order: Json) -> Json:
+        return drifted(order, build.drifts)
+
+    app = _app(shop, faults, build)
+    app.add_routes(OrderApi(shop, NoticeBoard(), tell).routes())
+    if part == "shop":
+        app.add_routes(Products(shop).routes())
     return app
 
 
-def _app(faults: FaultState) -> web.Application:
-    app = web.Application(middlewares=[answers.gzip, answers.errors, faults.middleware()])
+def _app(shop: Shop, faults: FaultState, build: Build) -> web.Application:
+    """Whatever goes wrong is a visit, too; dry runs lie inside of all that waits."""
+    inwards = [answers.gzip, sessions(shop), faults.middleware(), dry_runs(shop), answers.errors]
+    app = web.Application(middlewares=inwards)
+    app[BUILD] = build
+    app.on_response_prepare.append(name_release)
     app.add_routes([web.get("/healthz", _healthz), *faults.routes()])
     return app
 

@@ -1,30 +1,48 @@
-"""How the candidate's orders differ from legacy's: the one table that the candidate obeys and tests read.
+"""How the candidate's answers differ from legacy's: the one table that the candidate obeys and tests read.
 
-A drift changes one order, so what the table says is what the candidate does. Kinds and severities are those
-of the comparer; `noise` marks a difference that legacy also shows against itself.
+A drift of orders changes one order, so what the table says is what the candidate does; the pages look up by name
+whether they have theirs. Kinds and severities are those of the comparer; `noise` marks a difference that legacy also
+shows against itself.
+
+What differs and is no difference is not in here: validators, tokens and nonces, prefixes of namespaces, boundaries of
+multipart, the order and quoting of attributes. The candidate writes all of these in its own way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from legacy_stub.shop import Json
+
+ORDER, ORDERS = "GET /api/orders/{}", "GET /api/orders"
+PRODUCT, PUT_IN_CART = "GET /products/{}", "POST /products/{}/cart"
+
+CENTS_LOST = "cents-lost"
+SEE_OTHER = "see-other"
+
+
+def _same(order: Json) -> Json:
+    return order
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
     """One known difference between the answers of legacy and of the candidate.
 
-    detail_path: where it shows in `GET /api/orders/{id}`; list_path: where in `GET /api/orders`.
-    apply: legacy's order -> the candidate's.
+    name: what `--fixed` takes. places: endpoint -> where it shows there; None means the status. apply: legacy's order
+    -> the candidate's.
     """
 
+    name: str
     why: str
-    detail_path: str
-    list_path: str
+    places: Mapping[str, str | None]
     kind: str
     severity: str
-    apply: Callable[[Json], Json]
+    apply: Callable[[Json], Json] = _same
     noise: bool = False
+
+
+def _in_orders(field: str) -> dict[str, str | None]:
+    return {ORDER: f"$.{field}", ORDERS: f"$.items[*].{field}"}
 
 
 def _price_as_text(order: Json) -> Json:
@@ -47,36 +65,32 @@ def _with_offset(order: Json) -> Json:
     return {**order, "placed_at": order["placed_at"].replace("Z", "+00:00")}
 
 
-def _same(order: Json) -> Json:
-    return order
-
-
 DRIFTS: tuple[Drift, ...] = (
-    Drift("a decimal is sent as text", "$.price", "$.items[*].price", "type", "breaking", _price_as_text),
+    Drift("price-as-text", "a decimal is sent as text", _in_orders("price"), "type", "breaking", _price_as_text),
+    Drift("gift-note-forgotten", "a field is gone", _in_orders("gift_note"), "missing", "breaking", _without_gift_note),
+    Drift("tags-sorted", "tags come sorted", _in_orders("tags"), "order", "risky", _with_tags_sorted),
+    Drift("warehouse", "a new field", _in_orders("warehouse"), "extra", "additive", _with_warehouse),
     Drift(
-        "a field was forgotten",
-        "$.gift_note",
-        "$.items[*].gift_note",
-        "missing",
-        "breaking",
-        _without_gift_note,
+        "other-offset", "the same instant at another offset", _in_orders("placed_at"), "value", "value", _with_offset
     ),
-    Drift("tags come sorted", "$.tags", "$.items[*].tags", "order", "risky", _with_tags_sorted),
-    Drift("a new field", "$.warehouse", "$.items[*].warehouse", "extra", "additive", _with_warehouse),
     Drift(
-        "the same instant, written with another offset",
-        "$.placed_at",
-        "$.items[*].placed_at",
+        "generated-at",
+        "the time of the answer",
+        {ORDER: "$.generated_at", ORDERS: "$.generated_at"},
         "value",
         "value",
-        _with_offset,
+        noise=True,
     ),
-    Drift("the time of the answer", "$.generated_at", "$.generated_at", "value", "value", _same, noise=True),
+    Drift(CENTS_LOST, "a price loses its last zero", {PRODUCT: "main > .price"}, "value", "value"),
+    Drift(SEE_OTHER, "a post is redirected by 303, not by 302", {PUT_IN_CART: None}, "value", "risky"),
 )
 
+NAMES = tuple(drift.name for drift in DRIFTS if not drift.noise)
 
-def drifted(order: Json) -> Json:
-    """An order as the candidate tells it."""
+
+def drifted(order: Json, names: frozenset[str] = frozenset(NAMES)) -> Json:
+    """Return an order as a candidate with these drifts tells it."""
     for drift in DRIFTS:
-        order = drift.apply(order)
+        if drift.name in names:
+            order = drift.apply(order)
     return order

@@ -1,10 +1,11 @@
-"""The JSON API for orders: the endpoint that moves. Legacy and candidate run this same code."""
+"""The API for orders: the endpoint that moves. Legacy and candidate run this same code."""
 
 from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import MultipartWriter, web
 
 from legacy_stub.answers import json_answer, json_body, json_error, timestamp
+from legacy_stub.conditional import Version, conditional
 from legacy_stub.live import NoticeBoard
 from legacy_stub.seed import STATUSES
 from legacy_stub.shop import Json, OrderFilter, Shop, UnknownSku
@@ -27,24 +28,25 @@ class OrderApi:
             web.get(r"/api/orders/{id:\d+}", self.get),
             web.put(r"/api/orders/{id:\d+}", self.change),
             web.delete(r"/api/orders/{id:\d+}", self.delete),
+            web.get(r"/api/orders/{id:\d+}/papers", self.papers),
         ]
 
     async def list(self, request: web.Request) -> web.Response:
         """Takes `?status=shipped&user_id=7&page=2&per_page=10`."""
         asked = _filter_of(request)
         orders, total = self._shop.orders(asked)
-        return json_answer(
-            {
-                "items": [self._tell(order) for order in orders],
-                "page": asked.page,
-                "per_page": asked.per_page,
-                "total": total,
-                "generated_at": timestamp(),
-            }
-        )
+        told = {
+            "items": [self._tell(order) for order in orders],
+            "page": asked.page,
+            "per_page": asked.per_page,
+            "total": total,
+        }
+        return conditional(request, json_answer({**told, "generated_at": timestamp()}), Version(told))
 
     async def get(self, request: web.Request) -> web.Response:
-        return self._answer(_number_of(request))
+        number = _number_of(request)
+        answer = self._answer(number)
+        return conditional(request, answer, Version(self._shop.order(number))) if answer.status == 200 else answer
 
     async def place(self, request: web.Request) -> web.Response:
         """Takes `{"user_id": 7, "lines": [{"sku": "MUG-01", "quantity": 2}], "gift_note": "…"}`."""
@@ -76,6 +78,18 @@ class OrderApi:
         if not self._shop.delete_order(_number_of(request)):
             return json_error(404, "no such order")
         return web.Response(status=204)
+
+    async def papers(self, request: web.Request) -> web.Response:
+        """What is printed for the parcel, as multipart/mixed: a packing list for machines, a slip for people."""
+        order = self._shop.order(_number_of(request))
+        if order is None:
+            return json_error(404, "no such order")
+        items = [{"sku": line["sku"], "quantity": line["quantity"]} for line in order["lines"]]
+        slip = "".join(f"{item['quantity']} x {item['sku']}\r\n" for item in items)
+        papers = MultipartWriter("mixed")
+        papers.append_json({"order": order["id"], "items": items})
+        papers.append(f"Order {order['id']}\r\n{slip}")
+        return web.Response(body=papers, headers={"Content-Type": papers.content_type})
 
     def _answer(self, number: int, status: int = 200) -> web.Response:
         order = self._shop.order(number)

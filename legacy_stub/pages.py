@@ -1,12 +1,12 @@
-"""The HTML pages: home, products, login, account, and a redirect for an address of old times."""
+"""The HTML pages of a visitor: home, cart, login, account, and a redirect for an address of old times."""
 
 import html
-import secrets
 
 from aiohttp import web
 
 from legacy_stub import seed
-from legacy_stub.answers import page, remember, session_of, with_etag
+from legacy_stub.answers import page
+from legacy_stub.sessions import csrf_token, forget, is_token_of, remember, session_of
 from legacy_stub.shop import OrderFilter, Session, Shop
 
 _LOGIN_FORM = """{notice}
@@ -25,8 +25,8 @@ class Pages:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/", self.home),
-            web.get("/products", self.products),
             web.get("/catalogue", self.catalogue),
+            web.get("/cart", self.cart),
             web.get("/login", self.login_form),
             web.post("/login", self.login),
             web.post("/logout", self.logout),
@@ -35,42 +35,48 @@ class Pages:
 
     async def home(self, request: web.Request) -> web.Response:
         products = "".join(f"<li>{html.escape(item['name'])}</li>" for item in self._shop.products()[:3])
-        return page("Welcome", f"<p>Tea, and what to drink it from. Today:</p><ul>{products}</ul>")
-
-    async def products(self, request: web.Request) -> web.Response:
-        rows = "\n".join(
-            f"<tr><td>{html.escape(item['name'])}</td><td>{item['cents'] / 100:.2f} €</td></tr>"
-            for item in self._shop.products()
+        return page(
+            "Welcome",
+            f"<p>Tea, and what to drink it from. Today:</p><ul>{products}</ul>\n"
+            f'<p class="visits">This is your visit number {_visitor(request).visits}.</p>',
         )
-        return with_etag(request, page("Products", f"<table>\n{rows}\n</table>"))
 
     async def catalogue(self, request: web.Request) -> web.Response:
         raise web.HTTPFound("/products")
 
+    async def cart(self, request: web.Request) -> web.Response:
+        lines = self._shop.cart(_visitor(request).sid)
+        rows = "\n".join(
+            f'<tr><td>{line["quantity"]} × {line["sku"]}</td><td class="price">{line["price"]:.2f} €</td></tr>'
+            for line in lines
+        )
+        total = sum(line["price"] for line in lines)
+        return page("Cart", f'<table>\n{rows}\n</table>\n<p class="total">{total:.2f} €</p>')
+
     async def login_form(self, request: web.Request) -> web.Response:
-        session = session_of(request, self._shop) or self._shop.open_session()
-        return self._form(session)
+        return self._form(_visitor(request))
 
     async def login(self, request: web.Request) -> web.Response:
-        """303 to the account; 403 without the form's own token, 401 for a wrong password."""
-        session = session_of(request, self._shop)
+        """302 to the account; 403 without the form's own token, 401 for a wrong password."""
+        session = _visitor(request)
         form = await request.post()
-        if session is None or not secrets.compare_digest(str(form.get("csrf", "")), session.csrf):
+        if not is_token_of(session, str(form.get("csrf", ""))):
             raise web.HTTPForbidden(reason="This form has expired. Please load it again.")
         user_id = self._shop.user_id_of(str(form.get("email")))
         if user_id is None or form.get("password") != seed.PASSWORD:
             return self._form(session, "<p>Unknown e-mail or wrong password.</p>", 401)
-        answer = web.Response(status=303, headers={"Location": "/account"})
-        return remember(answer, self._shop.open_session(user_id, former=session))
+        answer = web.Response(status=302, headers={"Location": "/account"})
+        remember(answer, self._shop.open_session(user_id, former=session))
+        return answer
 
     async def logout(self, request: web.Request) -> web.Response:
-        answer = web.Response(status=303, headers={"Location": "/"})
-        answer.del_cookie("sid")
+        answer = web.Response(status=302, headers={"Location": "/"})
+        forget(answer)
         return answer
 
     async def account(self, request: web.Request) -> web.Response:
-        session = session_of(request, self._shop)
-        if session is None or session.user_id is None:
+        session = _visitor(request)
+        if session.user_id is None:
             raise web.HTTPFound("/login")
         user = self._shop.user(session.user_id) or {}
         orders, total = self._shop.orders(OrderFilter(user_id=session.user_id, per_page=5))
@@ -78,4 +84,12 @@ class Pages:
         return page("Account", f"<p>{html.escape(user['name'])}, {total} orders.</p><ul>{rows}</ul>")
 
     def _form(self, session: Session, notice: str = "", status: int = 200) -> web.Response:
-        return remember(page("Log in", _LOGIN_FORM.format(notice=notice, csrf=session.csrf), status), session)
+        token = csrf_token(session)
+        return page("Log in", _LOGIN_FORM.format(notice=notice, csrf=token), status, token)
+
+
+def _visitor(request: web.Request) -> Session:
+    """Return the visitor of a page: whoever came without a session has got one by now."""
+    session = session_of(request)
+    assert session is not None
+    return session

@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS orders
     (id INTEGER PRIMARY KEY, user_id INTEGER, status TEXT, placed_at TEXT, tags TEXT, gift_note TEXT);
 CREATE TABLE IF NOT EXISTS order_lines (order_id INTEGER, sku TEXT, quantity INTEGER, cents INTEGER);
 CREATE INDEX IF NOT EXISTS lines_of_order ON order_lines (order_id);
-CREATE TABLE IF NOT EXISTS sessions (sid TEXT PRIMARY KEY, user_id INTEGER, csrf TEXT);
+CREATE TABLE IF NOT EXISTS sessions (sid TEXT PRIMARY KEY, user_id INTEGER, csrf TEXT, visits INTEGER);
 CREATE TABLE IF NOT EXISTS cart_lines (sid TEXT, sku TEXT, quantity INTEGER, PRIMARY KEY (sid, sku));
 CREATE TABLE IF NOT EXISTS files (id TEXT PRIMARY KEY, name TEXT, content_type TEXT, bytes INTEGER);
 """
@@ -32,11 +32,12 @@ CREATE TABLE IF NOT EXISTS files (id TEXT PRIMARY KEY, name TEXT, content_type T
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A visitor. `user_id` is None until login."""
+    """A visitor. `user_id` is None until login; `visits` counts the requests that came with this session."""
 
     sid: str
     user_id: int | None
     csrf: str
+    visits: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class OrderFilter:
     user_id: int | None = None
     page: int = 1
     per_page: int = 20
+
+
+def new_session(user_id: int | None = None, visits: int = 1) -> Session:
+    """Return a session under an id of its own, which nobody has written down yet."""
+    return Session(secrets.token_hex(16), user_id, secrets.token_hex(8), visits)
 
 
 class UnknownSku(LookupError):
@@ -88,6 +94,10 @@ class Shop:
 
     def products(self) -> list[Json]:
         return [dict(row) for row in self._all("SELECT * FROM products ORDER BY name")]
+
+    def product(self, sku: str) -> Json | None:
+        row = self._one("SELECT * FROM products WHERE sku = ?", sku)
+        return dict(row) if row else None
 
     # Orders
 
@@ -166,12 +176,18 @@ class Shop:
         row = self._one("SELECT * FROM sessions WHERE sid = ?", sid) if sid else None
         return Session(**dict(row)) if row else None
 
+    def count_visit(self, sid: str | None) -> Session | None:
+        """Return the session with one visit more, or None if there is no such session."""
+        row = self._one("UPDATE sessions SET visits = visits + 1 WHERE sid = ? RETURNING *", sid) if sid else None
+        return Session(**dict(row)) if row else None
+
     def open_session(self, user_id: int | None = None, former: Session | None = None) -> Session:
-        """A session under a new id. The cart of the `former` one comes along; its id is void from now on."""
-        session = Session(secrets.token_hex(16), user_id, secrets.token_hex(8))
+        """A session under a new id. Cart and visits of the `former` one come along; its id is void from now on."""
+        session = new_session(user_id, visits=former.visits if former else 1)
         with self._writing():
             self._database.execute(
-                "INSERT INTO sessions VALUES (?, ?, ?)", (session.sid, session.user_id, session.csrf)
+                "INSERT INTO sessions VALUES (?, ?, ?, ?)",
+                (session.sid, session.user_id, session.csrf, session.visits),
             )
             if former:
                 self._database.execute("UPDATE cart_lines SET sid = ? WHERE sid = ?", (session.sid, former.sid))
@@ -210,8 +226,20 @@ class Shop:
     # SQLite
 
     @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """A block whose writes are all undone at its end. Nothing in it may wait, or others would write in it, too."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            self._database.execute("ROLLBACK")
+
+    @contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction, ours from its first statement: another process may share the file."""
+        if self._database.in_transaction:  # a rehearsal, which is undone as a whole
+            yield
+            return
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -155,6 +155,7 @@ def route(
         gate=s.GateSettings(3000, 0.999, 0, 1.1, 86400.0),
         release_header=None,
         fold=(),
+        is_gated=False,
     )
     return replace(made, **changes)
 
@@ -179,6 +180,7 @@ def settings(
         tracing=s.TracingSettings(None, 0.01),
         events=s.EventSettings(None, None),
         evidence=s.EvidenceSettings("shown"),
+        errors=s.ErrorSettings(None, None),
         trusted_proxies=(),
         ambiguous_paths="legacy",
         limits=s.LimitSettings(32 * 1024, 10.0, 75.0, None, 256 * 1024, 10000, 30.0),

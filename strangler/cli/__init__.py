@@ -21,7 +21,11 @@ _COMMANDS = {
     "events": "events",
     "diffs": "diffs",
     "ready": "ready",
+    "shadow": "shadow",
     "report": "report",
+    "audit": "audit",
+    "release": "release",
+    "evidence": "evidence",
     "schema": "schema",
     "demo": "demo",
 }

@@ -3,57 +3,81 @@
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import click
+import msgspec
 
 from strangler.cli._admin import Admin, find_admin
-from strangler.cli._config import settings_of
+from strangler.cli._config import failed, settings_of
 from strangler.control.folder import read_running
-from strangler.control.shadow import questions, reading
-from strangler.control.shadow.evidence import SCHEMA, set_state, write_audit
+from strangler.control.shadow import audits, questions, reading
+from strangler.control.shadow.audits import AuditFilters
+from strangler.control.shadow.evidence import write_audit
 from strangler.control.shadow.reading import Filters, NoEvidenceError
-from strangler.core.settings import Settings
+from strangler.control.shadow.releases import MAX_AUDITED, name_release, set_aside_names, set_aside_problem
+from strangler.control.shadow.retention import set_aside
+from strangler.control.shadow.reviews import Marked, Review, mark
+from strangler.control.shadow.schema import prepare
+from strangler.core.settings import GateSettings, Settings, with_gate
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What a reviewer says of a signature."""
-
-    state: str
-    owner: str | None = None
-    why: str | None = None
-    until: str | None = None
+_SOME_RELEASES = 12
 
 
 class Evidence(Protocol):
     """What can be asked and said. All answers are plain data, None for what is not there."""
 
     def inbox(self, filters: Filters) -> dict[str, Any]: ...
-    def detail(self, name: str) -> dict[str, Any] | None: ...
-    def ready(self, route: str) -> dict[str, Any] | None: ...
+    def detail(self, name: str, release: str | None = None) -> dict[str, Any] | None: ...
+    def ready(self, route: str, release: str | None = None) -> dict[str, Any] | None: ...
     def proposal(self, route: str) -> str | None: ...
-    def report(self) -> dict[str, Any]: ...
-    def review(self, name: str, review: Review) -> None: ...
+    def report(self, release: str | None = None) -> dict[str, Any]: ...
+    def releases(self, route: str | None) -> list[dict[str, Any]]: ...
+    def name_release(self, route: str, name: str, who: str, why: str) -> dict[str, Any]: ...
+    def reset(self, route: str, who: str, why: str) -> dict[str, Any]: ...
+    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None: ...
+    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked: ...
+    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]: ...
     def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None: ...
 
 
-def find_evidence(config: Path, admin_url: str | None) -> Evidence:
-    """The running proxy if there is one, else the store of the state folder that routes.yaml names."""
-    settings = settings_of(config)
+def find_evidence(config: Path, admin_url: str | None, settings: Settings | None = None) -> Evidence:
+    """The running proxy if there is one, else the store of the state folder that routes.yaml names.
+
+    `settings`: of a file that is read already; None: they are those of `config`.
+    """
+    settings = settings or settings_of(config)
     if admin_url is not None:
         return _Live(find_admin(config, admin_url))
     running = read_running(Path(settings.state))
     if running is not None and _listens(running.admin):
         return _Live(Admin(f"http://{running.admin}", settings.admin.token))
     return _Stored(Path(settings.state), settings)
+
+
+def known_release(evidence: Evidence, route: str | None, release: str | None) -> None:
+    """End the program if a release is asked for that is not known, and say which are."""
+    if release is None:
+        return
+    names = list(dict.fromkeys(one["name"] for one in evidence.releases(route)))
+    if release in names:
+        return
+    missing = "no route has a release" if route is None else f"route '{route}' has no release"
+    some = ", ".join(repr(name) if name else "'' (unnamed)" for name in names[:_SOME_RELEASES])
+    raise failed(f"{missing} {release!r}; " + (f"known are {some}" if names else "none is known yet"))
+
+
+release_option = click.option("--release", metavar="NAME", help="Of this release, and not of the current one.")
+
+
+def _of(release: str | None) -> str:
+    return "" if release is None else f"?{urlencode({'release': release})}"
 
 
 def _listens(authority: str) -> bool:
@@ -72,27 +96,52 @@ class _Live:
 
     def inbox(self, filters: Filters) -> dict[str, Any]:
         named = {"route": filters.route, "severity": filters.severity, "state": filters.state, "since": filters.since}
+        named |= {"release": filters.release}
         query = urlencode({name: value for name, value in named.items() if value is not None})
         found: dict[str, Any] = self.admin.ask("GET", f"/api/diffs?{query}")
         return found
 
-    def detail(self, name: str) -> dict[str, Any] | None:
-        return self._found(f"/api/diffs/{quote(name, safe='')}")
+    def detail(self, name: str, release: str | None = None) -> dict[str, Any] | None:
+        return self._found(f"/api/diffs/{quote(name, safe='')}{_of(release)}")
 
-    def ready(self, route: str) -> dict[str, Any] | None:
-        return self._found(f"/api/routes/{quote(route, safe='')}/readiness")
+    def ready(self, route: str, release: str | None = None) -> dict[str, Any] | None:
+        return self._found(f"/api/routes/{quote(route, safe='')}/readiness{_of(release)}")
 
     def proposal(self, route: str) -> str | None:
         found = self._found(f"/api/routes/{quote(route, safe='')}/proposal")
         return None if found is None else found["patch"]
 
-    def report(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.admin.ask("GET", "/api/report")
+    def report(self, release: str | None = None) -> dict[str, Any]:
+        found: dict[str, Any] = self.admin.ask("GET", f"/api/report{_of(release)}")
         return found
 
-    def review(self, name: str, review: Review) -> None:
-        said = {"state": review.state, "owner": review.owner, "why": review.why, "until": review.until}
-        self.admin.ask("POST", f"/api/diffs/{quote(name, safe='')}", said)
+    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
+        query = urlencode({"gate": msgspec.json.encode(gate)})
+        return self._found(f"/api/routes/{quote(route, safe='')}/readiness?{query}")
+
+    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
+        found = self.admin.ask("POST", "/api/diffs", {"ids": list(names), "who": who} | asdict(review))
+        return Marked(tuple(found["changed"]), tuple(found["unchanged"]))
+
+    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]:
+        query = urlencode({name: value for name, value in asdict(filters).items() if value is not None})
+        found: list[dict[str, Any]] = self.admin.ask("GET", f"/api/audit?{query}")["entries"]
+        return found
+
+    def releases(self, route: str | None) -> list[dict[str, Any]]:
+        query = "" if route is None else f"?{urlencode({'route': route})}"
+        found: list[dict[str, Any]] = self.admin.ask("GET", f"/api/releases{query}")["releases"]
+        return found
+
+    def name_release(self, route: str, name: str, who: str, why: str) -> dict[str, Any]:
+        said = {"route": route, "name": name, "who": who, "why": why}
+        done: dict[str, Any] = self.admin.ask("POST", "/api/releases", said)
+        return done
+
+    def reset(self, route: str, who: str, why: str) -> dict[str, Any]:
+        said = {"who": who, "why": why}
+        done: dict[str, Any] = self.admin.ask("POST", f"/api/routes/{quote(route, safe='')}/reset", said)
+        return done
 
     def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
         said = {"what": what, "route": route, "why": why, "who": who, "detail": detail}
@@ -116,23 +165,59 @@ class _Stored:
     def inbox(self, filters: Filters) -> dict[str, Any]:
         return self._read(lambda one: questions.inbox(one, self.settings, filters, reading.utc_day()))
 
-    def detail(self, name: str) -> dict[str, Any] | None:
-        return self._read(lambda one: questions.detail(one, self.settings, name, reading.utc_day()))
+    def detail(self, name: str, release: str | None = None) -> dict[str, Any] | None:
+        return self._read(lambda one: questions.detail(one, self.settings, name, reading.utc_day(), release))
 
-    def ready(self, route: str) -> dict[str, Any] | None:
-        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day()))
+    def ready(self, route: str, release: str | None = None) -> dict[str, Any] | None:
+        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day(), release))
 
     def proposal(self, route: str) -> str | None:
         return self._read(lambda one: reading.proposal(one, route))
 
-    def report(self) -> dict[str, Any]:
-        return self._read(lambda one: questions.report(one, self.settings, reading.utc_day()))
+    def report(self, release: str | None = None) -> dict[str, Any]:
+        return self._read(lambda one: questions.report(one, self.settings, reading.utc_day(), release))
 
-    def review(self, name: str, review: Review) -> None:
-        now = time.time()
-        self._write(
-            lambda one: set_state(one, name, review.state, now, owner=review.owner, why=review.why, until=review.until)
-        )
+    def releases(self, route: str | None) -> list[dict[str, Any]]:
+        found = self._read(lambda one: questions.releases(one, self.settings, route))
+        return [] if found is None else list(found["releases"])
+
+    def name_release(self, route: str, name: str, who: str, why: str) -> dict[str, Any]:
+        def work(connection: sqlite3.Connection) -> str:
+            now = time.time()
+            if name in set_aside_names(connection, route):
+                raise failed(set_aside_problem(name))
+            former = name_release(connection, route, name, now)
+            if former != name:
+                write_audit(connection, now, who, "release", route, why, f"{former or '(unnamed)'} to {name}")
+            return former
+
+        former = self._write(work)
+        return {"route": route, "release": name, "former": former or None, "changed": former != name}
+
+    def reset(self, route: str, who: str, why: str) -> dict[str, Any]:
+        def work(connection: sqlite3.Connection) -> list[str]:
+            now = time.time()
+            names = set_aside(connection, route, now)
+            if names:
+                write_audit(connection, now, who, "evidence reset", route, why, ", ".join(names)[:MAX_AUDITED])
+            return names
+
+        return {"route": route, "set_aside": self._write(work)}
+
+    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
+        settings = with_gate(self.settings, route, gate)
+        return self._read(lambda one: questions.ready(one, settings, route, reading.utc_day()))
+
+    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
+        marked = self._write(lambda one: mark(one, names, review, who, time.time()))
+        if marked.unknown:
+            raise click.ClickException(f"no difference has the id {marked.unknown[0]}; nothing was changed")
+        return marked
+
+    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]:
+        if not (self.folder / reading.NAME).exists():  # nothing has run here, and so nothing was changed
+            return []
+        return self._read(lambda one: audits.entries(one, filters))
 
     def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
         self._write(lambda one: write_audit(one, time.time(), who, what, route, why, detail))
@@ -144,12 +229,12 @@ class _Stored:
         except NoEvidenceError as error:
             raise click.ClickException(str(error)) from None
 
-    def _write(self, work: Callable[[sqlite3.Connection], object]) -> None:
+    def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """No proxy runs, so nobody else writes."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.folder / reading.NAME, timeout=5.0)) as connection, connection:
-                connection.executescript(SCHEMA)
-                work(connection)
+                prepare(connection)
+                return work(connection)
         except (sqlite3.Error, OSError) as error:
             raise click.ClickException(f"{self.folder / reading.NAME} cannot be written: {error}") from None

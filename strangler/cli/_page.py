@@ -61,7 +61,8 @@ def page(report: Mapping[str, Any], pictures: Pictures) -> str:
 
 
 _WORDS = """<footer><p><b>Pair</b>: one request answered by both arms; only pairs that can be compared count.
-<b>Match</b>: pairs without a difference, or with accepted ones only; the lower bound holds with 95 % confidence
+<b>Match</b>: pairs without a difference, or with accepted ones only, as judged now: by the rules in force, of the
+current release of the candidate unless another was asked for; the lower bound holds with 95 % confidence
 (Wilson). <b>Breaking</b>: a client that knew legacy may fail. <b>Risky</b>: it may behave otherwise.
 <b>Additive</b>: something new. <b>Value</b>: another value. <b>Time ratio</b>: the candidate's time to answer divided
 by legacy's for the same request, both asked alike; with its 95 % interval (bootstrap). Values that were redacted
@@ -93,11 +94,13 @@ def _route(route: Mapping[str, Any], pictures: Pictures) -> str:
     found = route["readiness"]
     name = escape(route["name"])
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in found["reasons"])
+    reasons += "".join(f"<li class=dim>{escape(note)}</li>" for note in found["notes"])
+    release = f" release {escape(found['release'])}," if found["release"] else ""
     drawn = "".join(f"<figure>{svg}<figcaption>{escape(text)}</figcaption></figure>" for text, svg in pictures(route))
     return "\n".join(
         [
             f"<section><h2 id='{name}'>{name}: {_verdict(route)}</h2>",
-            f"<p class=dim>candidate {escape(route['candidate'])}, {route['percent']:g} % of callers;"
+            f"<p class=dim>candidate {escape(route['candidate'])},{release} {route['percent']:g} % of callers;"
             f" {route['shadow_percent']:g} % of requests get a shadow</p>",
             f"<ul>{reasons}</ul>" if reasons else "",
             _figures(found),
@@ -120,6 +123,7 @@ def _figures(found: Mapping[str, Any]) -> str:
         ("breaking, open", f"{found['breaking_open']:,}", f"{gate['max_breaking']:,} allowed"),
         ("time ratio, median", _ratio(found["latency"]), f"{gate['max_latency_ratio']:g} allowed"),
         ("observed", f"{found['age_s'] / 3600:.1f} h", f"{gate['min_age_s'] / 3600:g} h asked for"),
+        ("set aside", f"{found['set_aside']:,}", "differed only in what is fixed by now"),
         ("not comparable", f"{not_comparable:,}", _reasons(found["not_comparable"])),
     ]
     return (
@@ -202,7 +206,8 @@ def _audit(lines: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.3f} %"
+    """Cut and not rounded: 99.9999 % must not read as 100 %."""
+    return "-" if value is None else f"{int(value * 1e5 + 1e-6) / 1e3:.3f} %"
 
 
 def _ratio(latency: Mapping[str, Any] | None) -> str:

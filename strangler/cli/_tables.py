@@ -5,6 +5,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from strangler.control.shadow.stops import stopped_text
+
 Status = dict[str, Any]
 """As `/api/status` tells it."""
 
@@ -26,9 +28,18 @@ def notices(status: Status) -> list[str]:
     if config["needs_restart"]:
         lines.append(f"[yellow]needs a restart[/] to take effect: {', '.join(config['needs_restart'])}")
     lines += [f"[bold red]{part}[/]: {escape(problem)}" for part, problem in status["problems"].items()]
+    lines += [_passed_by(one) for one in status.get("gates", {}).get("passed_by", {}).values()]
     lines += [line for route in status["routes"] for line in _shadow(route)]
     lines += [line for name, sink in status["events"]["sinks"].items() for line in _sink(name, sink)]
     return [*lines, _processes(status)]
+
+
+def _passed_by(passed: dict[str, Any]) -> str:
+    """A route whose percent was raised past its gate by an edit of routes.yaml."""
+    return (
+        f"[bold red]route '{escape(passed['route'])}' was raised past its gate[/], from {passed['from']:g} %"
+        f" to {passed['to']:g} %: {escape(passed['verdict'])}; see `strangler ready {escape(passed['route'])}`"
+    )
 
 
 def _shadow(route: dict[str, Any]) -> list[str]:
@@ -36,11 +47,16 @@ def _shadow(route: dict[str, Any]) -> list[str]:
     shadow = route["shadow"]
     if shadow is None:
         return []
-    about = f"shadows of route '{escape(route['name'])}'"
     if shadow["stopped"] is not None:
-        return [f"[bold red]{about} have stopped[/]: {escape(shadow['stopped'])}"]
+        return [stopped(route["name"], shadow["stopped"])]
+    about = f"shadows of route '{escape(route['name'])}'"
     away = [name for name, state in shadow["breakers"].items() if state != "closed"]
     return [f"[yellow]{about}[/]: {escape(', '.join(away))} does not answer them"] if away else []
+
+
+def stopped(route: str, why: str) -> str:
+    """That the shadows of a route have stopped by themselves, as markup."""
+    return f"[bold red]{escape(stopped_text(route, why))}[/]"
 
 
 def _sink(name: str, sink: dict[str, Any]) -> list[str]:
@@ -79,8 +95,8 @@ def _worker(worker: dict[str, Any], generation: int) -> str:
 
 
 def routes(routes: list[dict[str, Any]], unrouted: dict[str, Any]) -> Table:
-    """What they are, and how many requests each arm has served."""
-    made = table("route", "match", "candidate", "percent>", "legacy>", "candidate>")
+    """What they are, how many requests each arm has served, and how many pairs match as they are judged now."""
+    made = table("route", "match", "candidate", "percent>", "legacy>", "candidate>", "pairs>", "matching>")
     for route in routes:
         percent = f"{route['percent']:g}%" if route["enabled"] else "[yellow]disabled[/]"
         counts = route["requests"]
@@ -91,9 +107,18 @@ def routes(routes: list[dict[str, Any]], unrouted: dict[str, Any]) -> Table:
             percent,
             f"{counts['legacy']:,}",
             f"{counts['candidate']:,}",
+            *_judged(route["judged"]),
         )
-    made.add_row("[dim]no route[/]", "", "", "", f"{unrouted['requests']['legacy']:,}", "")
+    made.add_row("[dim]no route[/]", "", "", "", f"{unrouted['requests']['legacy']:,}", "", "", "")
     return made
+
+
+def _judged(judged: dict[str, Any] | None) -> tuple[str, str]:
+    """Pairs that count, and the share of them that match: cut, never rounded up."""
+    if judged is None:
+        return "", ""
+    share = judged["share"]
+    return f"{judged['pairs']:,}", "-" if share is None else f"{int(share * 1e5 + 1e-6) / 1e3:g}%"
 
 
 def upstreams(upstreams: list[dict[str, Any]]) -> Table:

@@ -24,6 +24,7 @@ _STYLES = {
     "signature.new": "yellow",
     "kill_switch": "bold yellow",
     "route.ready": "bold green",
+    "release.changed": "cyan",
     "breaker.closed": "green",
     "shadow.resumed": "green",
 }

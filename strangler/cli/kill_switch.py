@@ -7,6 +7,7 @@ import click
 
 from strangler.cli._admin import admin_option, find_admin
 from strangler.cli._config import config_option
+from strangler.cli._who import who
 
 
 @click.command()
@@ -20,5 +21,7 @@ def command(turn: Literal["on", "off"], reason: str, config: Path, admin: str | 
     It takes effect at once in every worker, needs no valid routes.yaml, and holds until it is turned off, restarts
     included.
     """
-    state = find_admin(config, admin).ask("POST", "/api/kill-switch", {"on": turn == "on", "reason": reason})
+    state = find_admin(config, admin).ask(
+        "POST", "/api/kill-switch", {"on": turn == "on", "reason": reason, "who": who()}
+    )
     click.echo("kill switch on: all traffic goes to legacy" if state["on"] else "kill switch off: the routes decide")

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option, failed, route_of, settings_of
-from strangler.cli._evidence import find_evidence
+from strangler.cli._evidence import find_evidence, known_release, release_option
 from strangler.cli._terminal import console as terminal
 
 _STYLES = {"ready": "bold green", "not ready": "bold red", "not enough evidence": "bold yellow"}
@@ -20,15 +20,18 @@ _SOME = 12
 @click.argument("route")
 @config_option
 @admin_option
+@release_option
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict and what it rests on as JSON.")
-def command(route: str, config: Path, admin: str | None, as_json: bool) -> None:
+def command(route: str, config: Path, admin: str | None, release: str | None, as_json: bool) -> None:
     """Say whether a route is ready to be cut over, and why not.
 
     It is, if its candidate answers as legacy does, by the `gate` of the route. Exit code 0: ready. 1: not ready, or
     not enough evidence; the reasons are told.
     """
     route_of(config, settings_of(config), route)
-    found = find_evidence(config, admin).ready(route)
+    evidence = find_evidence(config, admin)
+    known_release(evidence, route, release)
+    found = evidence.ready(route, release)
     if found is None:
         raise failed(f"the running proxy has no route '{route}' yet; see `strangler status`")
     if as_json:
@@ -43,8 +46,10 @@ def command(route: str, config: Path, admin: str | None, as_json: bool) -> None:
 def lines(found: dict[str, Any]) -> list[str]:
     """The verdict, its reasons, and the figures; with rich's markup."""
     verdict = found["verdict"]
-    told = [f"[bold]{escape(found['route'])}[/]: [{_STYLES[verdict]}]{verdict}[/]"]
+    release = f" release {escape(found['release'])}" if found["release"] else ""
+    told = [f"[bold]{escape(found['route'])}[/]{release}: [{_STYLES[verdict]}]{verdict}[/]"]
     told += [f"  - {escape(reason)}" for reason in found["reasons"]]
+    told += [f"  [dim]note: {escape(note)}[/]" for note in found["notes"]]
     told += ["", *_figures(found)]
     if found["noise_only"]:
         told.append(
@@ -65,7 +70,7 @@ def lines(found: dict[str, Any]) -> list[str]:
 def _figures(found: dict[str, Any]) -> list[str]:
     gate = found["gate"]
     share = found["match_share"]
-    match = "-" if share is None else f"{share:.3%}, at least {found['match_low']:.3%} with 95 % confidence"
+    match = "-" if share is None else f"{_cut(share)}, at least {_cut(found['match_low'])} with 95 % confidence"
     rows = [
         ("pairs", f"{found['pairs']:,}", f"{gate['min_pairs']:,}"),
         ("match", match, f"{gate['min_match']:.3%}"),
@@ -76,6 +81,11 @@ def _figures(found: dict[str, Any]) -> list[str]:
     told = [f"{name:<25} {value}  [dim](gate: {wanted})[/]" for name, value, wanted in rows]
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in found["not_comparable"].items())
     return [*told, f"{'not comparable':<25} {reasons}"] if reasons else told
+
+
+def _cut(share: float) -> str:
+    """Cut and not rounded: 99.9999 % must not read as 100 %."""
+    return f"{int(share * 1e5 + 1e-6) / 1e3:.3f}%"
 
 
 def _latency(latency: dict[str, Any] | None) -> str:

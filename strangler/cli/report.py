@@ -8,7 +8,7 @@ import click
 
 from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option
-from strangler.cli._evidence import find_evidence
+from strangler.cli._evidence import find_evidence, known_release, release_option
 from strangler.cli._page import page
 
 _MISSING = "the pictures need matplotlib; install it with: pip install 'strangler[report]'"
@@ -20,7 +20,8 @@ _MISSING = "the pictures need matplotlib; install it with: pip install 'strangle
 )
 @config_option
 @admin_option
-def command(output: Path, config: Path, admin: str | None) -> None:
+@release_option
+def command(output: Path, config: Path, admin: str | None, release: str | None) -> None:
     """Write one self-contained page for a cutover meeting.
 
     Per route: the verdict and its reasons, what pairs came to over time, how fast both arms are, the gravest
@@ -35,12 +36,17 @@ def command(output: Path, config: Path, admin: str | None) -> None:
 
     def pictures(route: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         if route["timeline"]:
-            yield "What pairs came to, over time (UTC)", _charts.outcomes_over_time(route["timeline"], route["name"])
+            yield (
+                "What pairs come to as judged now, over time (UTC)",
+                _charts.outcomes_over_time(route["timeline"], route["name"]),
+            )
         if route["latencies"]:
             told = f"Time to answer, {len(route['latencies']):,} requests asked of both arms"
             yield told, _charts.latency_of_both(route["latencies"], route["name"])
 
-    text = page(find_evidence(config, admin).report(), pictures)
+    evidence = find_evidence(config, admin)
+    known_release(evidence, None, release)
+    text = page(evidence.report(release), pictures)
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:

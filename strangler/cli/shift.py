@@ -1,13 +1,9 @@
 """`strangler shift`: change the percent of a route in routes.yaml, in place."""
 
-import getpass
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -17,9 +13,13 @@ from strangler.cli._config import config_option, failed
 from strangler.cli._editing import diff_of, edited, read_file, write_file
 from strangler.cli._evidence import Evidence, find_evidence
 from strangler.cli._terminal import console as terminal
+from strangler.cli._terminal import plain
+from strangler.cli._verdict import Verdict, as_data, short, verdict_of
+from strangler.cli._who import who
 from strangler.config.edit import Edit, has_gate, route_names, set_percent
 from strangler.config.problem import Problem
 from strangler.config.scalars import percent as read_percent
+from strangler.control.shadow.audits import FORCED, shift_text
 
 
 class _Percent(click.ParamType[float]):
@@ -50,7 +50,7 @@ def _known_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -
 @admin_option
 @click.option("--dry-run", is_flag=True, help="Show the change and leave the file as it is.")
 @click.option("--force", is_flag=True, help="Shift even if the route's gate is not met; needs --why.")
-@click.option("--why", help="Why it is forced; written down with your name.")
+@click.option("--why", help="Why; written down with your name, and required with --force.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def command(
     route: str,
@@ -67,68 +67,93 @@ def command(
     The file is edited in place: comments and layout stay, and only a file that `strangler check` accepts is written.
     A running proxy takes the change up by itself.
 
-    A route that has a `gate` gets more callers only once `strangler ready` calls it ready, or by force.
+    A route that has a `gate` gets more callers only once `strangler ready` calls it ready, or by force. The verdict is
+    printed in any case.
 
     \b
     strangler shift orders 25
     """
     before = read_file(config)
     edit = edited(before, config, lambda text: set_percent(text, str(config), route, percent, os.environ))
+    evidence = _Lazy(config, admin, edit)
     if not dry_run and edit.after != edit.before:
-        note_it = None
-        if edit.old_percent is not None and percent > edit.old_percent and has_gate(edit.before, str(config), route):
-            change = f"{edit.old_percent:g} to {percent:g} %"
-            note_it = _pass_gate(find_evidence(config, admin), route, change, force, why)
+        is_forced = _passes_gate(evidence, config, route, percent, edit, force, why)
         write_file(config, before, edit)
-        if note_it is not None:  # only what has happened is noted
-            _note(note_it, config, route)
+        _note(evidence, route, percent, edit, why or "", is_forced)
+    verdict = evidence.verdict(route)
     warnings = [warning for warning in edit.loaded.warnings if warning.where == f"route '{route}'"]
     if as_json:
-        click.echo(json.dumps(_as_data(config, route, percent, edit, dry_run, warnings), ensure_ascii=False, indent=2))
+        data = _as_data(config, route, percent, edit, dry_run, warnings) | {"verdict": as_data(*verdict)}
+        click.echo(json.dumps(data, ensure_ascii=False, indent=2))
         return
     _tell(config, route, percent, edit, dry_run)
+    for line in short(*verdict):
+        click.echo(plain(line))
     for warning in warnings:
         click.echo(str(warning), err=True)
 
 
-def _pass_gate(evidence: Evidence, route: str, change: str, force: bool, why: str | None) -> Callable[[], None] | None:
-    """Return what writes a forced shift down, to be called once it is done; None if the gate is met.
+class _Lazy:
+    """Where the evidence is, looked for when it is needed: a shift down must not wait for anything."""
 
-    Ends the program if the route is not ready and nobody takes it upon themselves.
-    """
+    def __init__(self, config: Path, admin: str | None, edit: Edit) -> None:
+        self._config = config
+        self._admin = admin
+        self._settings = edit.loaded.settings
+        self._found: Evidence | None = None
+        self._verdict: tuple[Verdict | None, str | None] | None = None
+
+    def get(self) -> Evidence:
+        if self._found is None:
+            self._found = find_evidence(self._config, self._admin, self._settings)
+        return self._found
+
+    def verdict(self, route: str) -> tuple[Verdict | None, str | None]:
+        """What the gate says, asked once; and why not, if nothing is known."""
+        if self._verdict is None:
+            self._verdict = verdict_of(lambda: self.get().ready(route))
+        return self._verdict
+
+
+def _passes_gate(
+    evidence: _Lazy, config: Path, route: str, percent: float, edit: Edit, force: bool, why: str | None
+) -> bool:
+    """Whether it is by force alone. Ends the program if the route is not ready and nobody takes it upon themselves."""
+    is_raise = edit.old_percent is None or percent > edit.old_percent
+    if not is_raise or not has_gate(edit.before, str(config), route):
+        return False
     if force and not why:
         raise failed("--force needs --why: it is written down")
-    found = _verdict(evidence, route)
+    found, unknown = evidence.verdict(route)
     if found is not None and found["verdict"] == "ready":
-        return None
-    if force and why:
-        verdict = "unknown" if found is None else found["verdict"]
-        detail = f"{change}; the gate said: {verdict}"
-        return partial(evidence.audit, "shift --force", route, why, getpass.getuser(), detail)
-    console = terminal(stderr=True)
-    for line in ready.lines(found) if found is not None else []:
-        console.print(line, soft_wrap=True)
+        return False
+    if force:
+        return True
+    if found is not None:
+        console = terminal(stderr=True)
+        for line in ready.lines(dict(found)):
+            console.print(line, soft_wrap=True)
+    else:
+        click.echo(unknown, err=True)
     click.echo(
         f"route '{route}' stays as it is: its gate is not met; --force --why '…' shifts it all the same", err=True
     )
     raise SystemExit(1)
 
 
-def _note(note_it: Callable[[], None], config: Path, route: str) -> None:
+def _note(evidence: _Lazy, route: str, percent: float, edit: Edit, why: str, is_forced: bool) -> None:
+    """Write it down. The file is written by now: what fails here is told, and of a forced shift it is an error."""
+    text = shift_text(edit.old_percent, percent)
+    if is_forced:
+        found, _ = evidence.verdict(route)
+        text += f"; the gate said: {'unknown' if found is None else found['verdict']}"
     try:
-        note_it()
+        evidence.get().audit(FORCED if is_forced else "shift", route, why, who(), text)
     except click.ClickException as error:
-        said = f"{config}: route '{route}' was shifted, but that could not be written down: {error.format_message()}"
-        raise click.ClickException(said) from None
-
-
-def _verdict(evidence: Evidence, route: str) -> dict[str, Any] | None:
-    """What the gate says; None if nothing was compared yet."""
-    try:
-        return evidence.ready(route)
-    except click.ClickException as error:
-        click.echo(error.format_message(), err=True)
-        return None
+        said = f"route '{route}' is shifted, but the audit cannot be written: {plain(error.format_message())}"
+        click.echo(said, err=True)
+        if is_forced:
+            raise SystemExit(1) from None
 
 
 def _tell(config: Path, route: str, percent: float, edit: Edit, dry_run: bool) -> None:

@@ -25,6 +25,7 @@ def build(file: schema.File) -> settings.Settings:
         tracing=settings.TracingSettings(file.tracing.otlp, file.tracing.sample),
         events=_events(file.events),
         evidence=settings.EvidenceSettings(file.evidence.values),
+        errors=settings.ErrorSettings(file.errors.html, None),
         trusted_proxies=file.trusted_proxies,
         ambiguous_paths=file.ambiguous_paths,
         limits=_limits(file.limits),
@@ -71,13 +72,14 @@ def _upstream(name: str, upstream: schema.Upstream) -> settings.UpstreamSettings
         retry=_retry(upstream.retry),
         health=_health(upstream.health),
         headers=settings.HeaderEdits(upstream.headers.set, upstream.headers.remove),
+        keepalive_s=upstream.keepalive,
     )
 
 
 def _bulkhead(bulkhead: schema.Bulkhead | None) -> settings.BulkheadSettings | None:
     if bulkhead is None:
         return None
-    return settings.BulkheadSettings(bulkhead.in_flight, bulkhead.waiting, bulkhead.wait)
+    return settings.BulkheadSettings(bulkhead.in_flight, bulkhead.waiting, bulkhead.wait, bulkhead.streams)
 
 
 def _breaker(breaker: schema.Breaker | None) -> settings.BreakerSettings | None:
@@ -124,6 +126,7 @@ def _route(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings])
         gate=_shared(route.gate, _gate),
         release_header=None if route.release is None else route.release.header.lower(),
         fold=route.fold,
+        is_gated="gate" in route.model_fields_set,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from strangler.config.schema import File, LegacyBreaker, Section, Upstream, Upstreams, keys_of
+from strangler.config.schema import File, LegacyBreaker, LegacyTimeouts, Section, Upstream, Upstreams, keys_of
 from strangler.config.types import Kind, Switchable, Unwritten
 from strangler.core.settings import Address
 
@@ -27,7 +27,11 @@ class Key:
 
 def keys() -> list[Key]:
     """Every key, in the order of the models. `NAME` and `FIELD` stand for words that the user chooses."""
-    return [*_section(File, ""), _legacy_counts()]
+    return [
+        *_section(File, ""),
+        _of_legacy("timeouts.response", LegacyTimeouts, "10s"),
+        _of_legacy("breaker.counts", LegacyBreaker, "[connect]"),
+    ]
 
 
 def _section(model: type[BaseModel], prefix: str) -> Iterator[Key]:
@@ -52,14 +56,11 @@ def _between(annotation: Any) -> str:
     return ".FIELD." if dict in origins else "."
 
 
-def _legacy_counts() -> Key:
-    field = LegacyBreaker.model_fields["counts"]
+def _of_legacy(path: str, section: type[Section], example: str) -> Key:
+    """A key whose default is another one for legacy."""
+    field = section.model_fields[path.rpartition(".")[2]]
     return Key(
-        "upstreams.legacy.breaker.counts",
-        kind(field),
-        default_text(field),
-        f"{field.description} For legacy.",
-        "[connect]",
+        f"upstreams.legacy.{path}", kind(field), default_text(field), f"{field.description} For legacy.", example
     )
 
 

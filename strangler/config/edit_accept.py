@@ -1,30 +1,47 @@
 """Adding an accept rule to a route of routes.yaml: every other byte of the file stays as it is."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from strangler.config import document
 from strangler.config.document import Document, Items, Node, Scalar, Table
-from strangler.config.edit import Edit, EditError, add_key, fill, find_route, line_ending, route_table, shared
+from strangler.config.edit import Edit, EditError, add_key, fill, line_ending, route_table, shared
 from strangler.config.load import parse
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
 
 
 def add_accept(text: str, name: str, route: str, rule: AcceptRule, environ: Mapping[str, str]) -> Edit:
     """The text with a rule added to `compare.accept` of a route. `name`: the file's, for messages. Raises EditError."""
-    read = document.read(text, name, environ)
-    table = route_table(read, text, route, environ)
+    return add_accepts(text, name, [(route, rule)], environ)
+
+
+def add_accepts(text: str, name: str, rules: Sequence[tuple[str, AcceptRule]], environ: Mapping[str, str]) -> Edit:
+    """The text with rules added to `compare.accept` of their routes, all of them or none. `rules`: route and rule.
+
+    `name`: the file's, for messages. Raises EditError.
+    """
+    by_route: dict[str, list[AcceptRule]] = {}
+    for route, rule in rules:
+        by_route.setdefault(route, []).append(rule)
+    after = text
     before = parse(text, name, environ)
-    if before.settings is None:
-        raise EditError("nothing was changed, because the file has problems", before)
-    after = _with_rule(read, table, route, rule_yaml(rule))
+    for route, added in by_route.items():
+        read = document.read(after, name, environ)
+        table = route_table(read, after, route, environ)
+        if before.settings is None:
+            raise EditError("nothing was changed, because the file has problems", before)
+        after = _with_rules(read, table, route, list(map(rule_yaml, added)))
     loaded = parse(after, name, environ)
     if loaded.settings is None:
         raise EditError("nothing was changed, because the file would have problems", loaded)
-    if not _is_as_wanted(before.settings, loaded.settings, route, rule):
-        raise EditError(f"route '{route}': the file is written in a way that cannot be edited; add {rule_yaml(rule)}")
+    if before.settings is None or not _is_as_wanted(before.settings, loaded.settings, by_route):
+        said = "; ".join(f"route '{route}': add {rule_yaml(rule)}" for route, rule in rules[:_SOME])
+        raise EditError(f"the file is written in a way that cannot be edited; by hand: {said}")
     return Edit(text, after, None, loaded)
+
+
+_SOME = 5
 
 
 def rule_yaml(rule: AcceptRule) -> str:
@@ -44,57 +61,68 @@ def rule_yaml(rule: AcceptRule) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A JSON string is a YAML one too. A dollar before a brace would be a variable: `$$` is a dollar."""
-    return json.dumps(text, ensure_ascii=False).replace("${", "$${")
+    """A JSON string is a YAML one too, once what YAML folds or forbids is escaped. A dollar before a brace would be a
+    variable: `$$` is a dollar."""
+    quoted = "".join(char if char.isprintable() else _escaped(char) for char in json.dumps(text, ensure_ascii=False))
+    return quoted.replace("${", "$${")
 
 
-def _with_rule(read: Document, route: Table, name: str, rule: str) -> str:
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+
+
+def _with_rules(read: Document, route: Table, name: str, rules: list[str]) -> str:
     text, compare = read.text, route.values.get("compare")
     accept = compare.values.get("accept") if isinstance(compare, Table) else None
     merged = "compare" in route.merged or (isinstance(compare, Table) and "accept" in compare.merged)
     if merged or any(node is not None and shared(read, node) for node in (route, compare, accept)):
         raise EditError(f"route '{name}': its compare comes from an anchor that others use too; write it out first")
     if compare is None:
-        return _add_compare(text, route, rule)
+        return _add_compare(text, route, rules)
     if isinstance(compare, Scalar):
-        return fill(text, route, "compare", compare, f"{{accept: [{rule}]}}")
+        return fill(text, route, "compare", compare, f"{{accept: [{', '.join(rules)}]}}")
     if not isinstance(compare, Table):
         raise EditError(f"route '{name}': compare is not a mapping; change it by hand")
     if accept is None:
-        return _add_list(text, compare, rule)
+        return _add_list(text, compare, rules)
     if isinstance(accept, Scalar):
-        return fill(text, compare, "accept", accept, f"[{rule}]")
+        return fill(text, compare, "accept", accept, f"[{', '.join(rules)}]")
     if not isinstance(accept, Items):
         raise EditError(f"route '{name}': compare.accept is not a list; change it by hand")
-    return _add_item(text, accept, rule)
+    return _add_items(text, accept, rules)
 
 
-def _add_compare(text: str, route: Table, rule: str) -> str:
+def _add_compare(text: str, route: Table, rules: list[str]) -> str:
     if route.flow:
-        return add_key(text, route, f"compare: {{accept: [{rule}]}}")
-    end = _line_end(text, _last(route))
+        return add_key(text, route, f"compare: {{accept: [{', '.join(rules)}]}}")
     indent, line = " " * route.start.column, line_ending(text)
-    added = f"{indent}compare:{line}{indent}  accept:{line}{indent}    - {rule}{line}"
-    return _put_line(text, end, added)
+    added = f"{indent}compare:{line}{indent}  accept:{line}{_lines(rules, indent + '    ', line)}"
+    return _put_line(text, _line_end(text, _last(route)), added)
 
 
-def _add_list(text: str, compare: Table, rule: str) -> str:
+def _add_list(text: str, compare: Table, rules: list[str]) -> str:
     if compare.flow:
-        return add_key(text, compare, f"accept: [{rule}]")
+        return add_key(text, compare, f"accept: [{', '.join(rules)}]")
     indent, line = " " * compare.start.column, line_ending(text)
-    return _put_line(text, _line_end(text, _last(compare)), f"{indent}accept:{line}{indent}  - {rule}{line}")
+    added = f"{indent}accept:{line}{_lines(rules, indent + '  ', line)}"
+    return _put_line(text, _line_end(text, _last(compare)), added)
 
 
-def _add_item(text: str, accept: Items, rule: str) -> str:
+def _add_items(text: str, accept: Items, rules: list[str]) -> str:
     """Behind the last one, so that a comment above the first stays with it."""
     if not accept.flow:
-        indent = " " * accept.start.column
-        return _put_line(text, _line_end(text, _last(accept)), f"{indent}- {rule}{line_ending(text)}")
+        indent, line = " " * accept.start.column, line_ending(text)
+        return _put_line(text, _line_end(text, _last(accept)), _lines(rules, indent, line))
+    joined = ", ".join(rules)
     if not accept.items:
         inside = accept.start.index + 1
-        return f"{text[:inside]}{rule}{text[inside:]}"
+        return f"{text[:inside]}{joined}{text[inside:]}"
     end = _last(accept.items[-1])
-    return f"{text[:end]}, {rule}{text[end:]}"
+    return f"{text[:end]}, {joined}{text[end:]}"
+
+
+def _lines(rules: list[str], indent: str, line: str) -> str:
+    return "".join(f"{indent}- {rule}{line}" for rule in rules)
 
 
 def _last(node: Node) -> int:
@@ -118,16 +146,11 @@ def _put_line(text: str, at: int, line: str) -> str:
     return text[:at] + line + text[at:]
 
 
-def _is_as_wanted(before: Settings, after: Settings, name: str, rule: AcceptRule) -> bool:
-    """True if the rule is there and nothing else has another meaning."""
-    has = find_route(after, name).compare.accept
-    place = next((at for at, one in enumerate(has) if one == rule), None)
-    if place is None:
-        return False
+def _is_as_wanted(before: Settings, after: Settings, added: Mapping[str, Sequence[AcceptRule]]) -> bool:
+    """True if the rules are there, behind those that were, and nothing else has another meaning."""
 
-    def without(route: RouteSettings) -> RouteSettings:
-        accept = route.compare.accept
-        return replace(route, compare=replace(route.compare, accept=accept[:place] + accept[place + 1 :]))
+    def with_rules(route: RouteSettings) -> RouteSettings:
+        accept = (*route.compare.accept, *added.get(route.name, ()))
+        return replace(route, compare=replace(route.compare, accept=accept))
 
-    routes = tuple(without(route) if route.name == name else route for route in after.routes)
-    return replace(after, routes=routes) == before
+    return replace(before, routes=tuple(map(with_rules, before.routes))) == after

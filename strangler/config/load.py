@@ -10,6 +10,7 @@ from pathlib import Path
 
 from strangler.config import document, mounts, rules
 from strangler.config.build import build
+from strangler.config.page import read_page
 from strangler.config.problem import Problem
 from strangler.config.validate import validate
 from strangler.core.collector import collector_paused
@@ -45,7 +46,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         return unreadable(path, error.strerror or str(error))
     except ValueError as error:  # a NUL in the path
         return Loaded(None, (Problem(str(path), 0, 0, "", f"this is not a path: {error}", "name another one with -c"),))
-    loaded = parse(data, str(path), environ)
+    loaded = parse(data, str(path), environ, folder=path.parent)
     return replace(loaded, warnings=(replaced_outside(path), *loaded.warnings)) if is_replaced else loaded
 
 
@@ -66,13 +67,23 @@ def replaced_outside(path: Path) -> Problem:
     return Problem(str(path), 0, 0, "", mounts.replaced_outside(path), mounts.WAY_OUT, "warning")
 
 
-def parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date | None = None) -> Loaded:
-    """Reads the text of a file; `name` is the file's name in messages. Never raises for what the text holds."""
+def parse(
+    text: bytes | str,
+    name: str,
+    environ: Mapping[str, str],
+    today: date | None = None,
+    *,
+    folder: Path | None = None,
+) -> Loaded:
+    """Reads the text of a file; `name` is the file's name in messages. Never raises for what the text holds.
+
+    `folder`: where files are that the text names; None: they are not read.
+    """
     with collector_paused():  # 10,000 routes are 300,000 objects: 1.5 s of 2
-        return _parse(text, name, environ, today or date.today())
+        return _parse(text, name, environ, today or date.today(), folder)
 
 
-def _parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date) -> Loaded:
+def _parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date, folder: Path | None) -> Loaded:
     read = document.read(text, name, environ)
     if read.root is None:
         return Loaded(None, tuple(read.problems))
@@ -85,4 +96,11 @@ def _parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date
         warnings = [problem for problem in found if problem.severity == "warning"]
     ordered = tuple(sorted(set(problems), key=lambda problem: problem.order))
     settings = build(file) if file is not None and not ordered else None
+    if settings is not None and settings.errors.html_file is not None and folder is not None:
+        page = read_page(folder / settings.errors.html_file)
+        if page.why_not is not None:
+            line, column = sound.place(("errors", "html"))
+            what = f"errors.html is {settings.errors.html_file!r}: {page.why_not[0]}"
+            return Loaded(None, (Problem(read.name, line, column, "", what, page.why_not[1]),))
+        settings = replace(settings, errors=replace(settings.errors, html=page.text))
     return Loaded(settings, ordered, tuple(sorted(set(warnings), key=lambda problem: problem.order)))

@@ -12,6 +12,7 @@ from strangler.config.rules_upstreams import is_name
 from strangler.config.scalars import SAFE_METHODS, did_you_mean, words
 from strangler.config.urls import is_loopback
 from strangler.core.aggregate import METHODS as AGGREGATED
+from strangler.core.compare.accept import is_xml_path, read_value
 from strangler.core.plan import LEGACY
 
 
@@ -239,6 +240,7 @@ def _accepts_what_can_be(route: schema.Route, loc: Loc, notes: Notes, context: _
             has, lacks = ("from", "to") if rule.to is None else ("to", "from")
             notes.error((*here, has), f"{name} has {has} without {lacks}", "a pair of values has both", key=True)
         _status_stands_alone(rule, here, notes)
+        _pair_can_differ(rule, here, notes, is_typed=route.compare.numbers == "typed")
         limits = [key for key in ("abs", "rel") if getattr(rule, key) is not None]
         if limits and (rule.path is None or rule.from_ is not None or rule.kind not in {None, "value"}):
             notes.error(
@@ -256,6 +258,22 @@ def _accepts_what_can_be(route: schema.Route, loc: Loc, notes: Notes, context: _
 
 
 _SUBJECTS = ("path", "css", "header", "status")
+
+
+def _pair_can_differ(rule: schema.Accept, here: Loc, notes: Notes, *, is_typed: bool) -> None:
+    if rule.from_ is None or rule.to is None or rule.status is not None:
+        return
+    if rule.kind not in {None, "value", "type"}:
+        notes.error(
+            (*here, "kind"),
+            f"{notes.key(here)} has from, to and kind {rule.kind}",
+            "a pair of values is about two that are both there; take kind out",
+            key=True,
+        )
+    is_json = rule.path is not None and not is_xml_path(rule.path)
+    values = [read_value(text, is_typed=is_typed) if is_json else text for text in (rule.from_, rule.to)]
+    if values[0] == values[1]:
+        notes.value((*here, "to"), "from is the same, which is no difference")
 
 
 def _status_stands_alone(rule: schema.Accept, here: Loc, notes: Notes) -> None:

@@ -9,8 +9,10 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
+from strangler.core.compare.css import parse_css
 from strangler.core.compare.jsonpath import parse_pattern
 from strangler.core.compare.templates import parse_template
+from strangler.core.compare.xmlpath import parse_xml_path
 from strangler.core.fault import Fault
 
 
@@ -36,6 +38,9 @@ DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d)|0)$"
 SIZE_PATTERN = r"^[0-9]+(_[0-9]+)*(B|KiB|MiB|GiB|kB|KB|MB|GB)?$"
 PERCENT_PATTERN = r"^[0-9]+(\.[0-9]{1,2})?[ ]?%?$"
 DECIMAL_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
+NUMBER_PATTERN = (
+    r"^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$"  # `1e-05`: to YAML 1.1 a text, to those who write it a number
+)
 TOKEN_PATTERN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # noqa: S105  (RFC 9110 section 5.6.2, not a secret)
 
 _INTEGER = re.compile(INTEGER_PATTERN)
@@ -43,6 +48,8 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SIZE = re.compile(r"([0-9]+(?:_[0-9]+)*)(B|KiB|MiB|GiB|kB|KB|MB|GB)?")
 _PERCENT = re.compile(r"(-?[0-9]+(?:\.[0-9]*)?) ?%?")
 _DECIMAL = re.compile(DECIMAL_PATTERN)
+_NUMBER = re.compile(NUMBER_PATTERN)
+_MAX_POWER = 999
 _TOKEN = re.compile(TOKEN_PATTERN)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -97,11 +104,10 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
 
 def decimal_number(low: float, high: float) -> Callable[[str], float]:
-    """A number such as `1.1`."""
+    """A number such as `1.1` or `11e-1`."""
 
     def read(text: str) -> float:
-        text = _digits(text)
-        value = float(text) if _DECIMAL.fullmatch(text) and len(text) <= 20 else -1.0
+        value = float(text) if _NUMBER.fullmatch(text) and len(text) <= 20 else -1.0
         if not low <= value <= high:
             raise ValueError(f"it must be a number from {low:g} to {high:g}")
         return value
@@ -228,20 +234,28 @@ def share_text(share: float) -> str:
 
 
 def tolerance(text: str) -> str:
-    """Decimal text of an absolute difference that is allowed: compared exactly, so never a float."""
-    text = _digits(text)
-    if _DECIMAL.fullmatch(text) is None or len(text) > 40:
+    """Decimal text of an absolute difference that is allowed: compared exactly, so never a float. `1e-05` is one."""
+    if _NUMBER.fullmatch(text) is None or len(text) > 40:
         raise ValueError("write a number such as 0.01")
-    return f"{Decimal(text):f}"
+    return str(Decimal(text))
 
 
 def relative_tolerance(text: str) -> str:
-    """Decimal text of a share: `1%` and `0.01` are both 0.01."""
-    number = _digits(text.removesuffix("%").rstrip())
-    if _DECIMAL.fullmatch(number) is None or len(text) > 40:
+    """Decimal text of a share: `1%`, `0.01` and `1e-2` are all 0.01."""
+    number = text.removesuffix("%").rstrip()
+    value = Decimal(number) if _NUMBER.fullmatch(number) and len(text) <= 40 else None
+    if value is not None and text.endswith("%"):
+        value /= 100
+    if value is None or abs(value.adjusted()) > _MAX_POWER:
         raise ValueError("write a share such as 0.01 or 1%")
-    value = Decimal(number) / 100 if text.endswith("%") else Decimal(number)
-    return f"{value:f}"
+    return str(value)
+
+
+def rule_value(text: str) -> str:
+    """A value that an accept rule names: JSON, or a text that is none. An empty text is one, too."""
+    if _CONTROL.search(text):
+        raise ValueError("it cannot hold line ends or control characters; write them as JSON does, such as '\"a\\nb\"'")
+    return text
 
 
 def day(text: str) -> str:
@@ -357,6 +371,28 @@ def json_path(text: str) -> str:
     except ValueError as error:
         raise ValueError(str(error).rpartition("; ")[2]) from None
     return text
+
+
+def body_path(text: str) -> str:
+    """A path of an accept rule: into JSON (`$.total`), or into XML (`/feed/title`)."""
+    if text.startswith("$"):
+        return json_path(text)
+    if not text.startswith("/"):
+        raise ValueError("write a JSON path such as $.total, or a path into XML such as /feed/title")
+    try:
+        parse_xml_path(text)
+    except ValueError as error:
+        raise ValueError(str(error).rpartition("; ")[2]) from None
+    return text
+
+
+def selector(text: str) -> str:
+    """The `css` of an accept rule: `SELECTOR`, `SELECTOR::text` or `SELECTOR::attr(name)`."""
+    try:
+        parse_css(text)
+    except ValueError as error:
+        raise ValueError(str(error).rpartition("; ")[2]) from None
+    return text.strip()
 
 
 def redaction(text: str) -> str:

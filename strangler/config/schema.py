@@ -148,8 +148,14 @@ class Tls(Section):
 
 class Timeouts(Section):
     connect: t.MaybeLonger = key(2.0, "Longest wait for a connection, name lookup and TLS included.", "500ms")
-    response: t.MaybeLonger = key(60.0, "From the request fully sent to the head of the answer.", "10s")
+    response: t.MaybeLonger = key(10.0, "From the request fully sent to the head of the answer.", "30s")
     idle: t.MaybeLonger = key(60.0, "Longest pause between two bytes, either way.", "5m")
+
+
+class LegacyTimeouts(Timeouts):
+    """Reports of the monolith may take long, and nobody stands in for it."""
+
+    response: t.MaybeLonger = key(60.0, "From the request fully sent to the head of the answer.", "10s")
 
 
 _OfUpstream = Annotated[t.MaybeLonger, Unwritten("the upstream's")]
@@ -171,6 +177,11 @@ class Bulkhead(Section):
         64, "Most requests that wait for a place; shared likewise.", "0"
     )
     wait: t.Duration = key(1.0, "Longest wait for a place; then the fault is `full`.", "200ms")
+    streams: Annotated[int | None, *whole(1, 1_000_000, none=True)] = key(
+        None,
+        "Most websockets, event streams and other responses without an end, which are not in flight once they stand.",
+        "1000",
+    )
 
 
 class Breaker(Section):
@@ -258,11 +269,17 @@ class Upstream(Section):
         None, "Asks each URL whether it is well; off until it is written.", "{path: /healthz}"
     )
     headers: HeaderEdit = key(HeaderEdit, "Changes to the headers of requests to this upstream.", "{remove: [X-Debug]}")
+    keepalive: t.Duration = key(
+        30.0,
+        "How long an idle connection is used again; a shorter `Keep-Alive: timeout` of the upstream holds. 0: never.",
+        "4s",
+    )
 
 
 class Legacy(Upstream):
-    """The upstream named legacy differs in its breaker's defaults only."""
+    """The upstream named legacy differs in the defaults of its breaker and of its timeouts."""
 
+    timeouts: LegacyTimeouts = key(LegacyTimeouts, "How long each phase of an attempt may take.", "{response: 10s}")
     breaker: Annotated[LegacyBreaker | None, Switchable()] = key(LegacyBreaker, _BREAKER, "{consecutive: 10}")
 
 
@@ -316,7 +333,7 @@ class Rewrite(Section):
 
 class Fallback(Section):
     when: Annotated[tuple[t.AttemptReason, ...], LIST] = key(
-        ("connect", "timeout", "open", "full", 502, 503, 504),
+        ("connect", "timeout", "open", "full", 500, 502, 503, 504),
         "What makes legacy answer instead.",
         "[connect, open, full]",
     )
@@ -359,12 +376,17 @@ class Shadow(Section):
 
 
 class Accept(Section):
-    path: t.MaybeJsonPath = key(
+    path: t.MaybeBodyPath = key(
         None,
         "The node that may differ, with all below it. One of `path`, `css`, `header` and `status` is required.",
         '"$.generated_at"',
     )
-    css: t.MaybeText = key(None, "The elements of an HTML page that may differ, with all in them.", '"main > .price"')
+    css: t.MaybeSelector = key(
+        None,
+        "The elements of an HTML page that may differ, with all in them; with `::text` only their own text, with"
+        " `::attr(name)` only this attribute.",
+        '"main > .price::text"',
+    )
     header: t.MaybeHeaderName = key(None, "Header that may differ.", "cache-control")
     status: t.MaybeStatuses = key(None, "Legacy's status, and the candidate's that may stand for it.", "[302, 303]")
     endpoint: t.MaybeEndpoint = key(
@@ -375,8 +397,8 @@ class Accept(Section):
     )
     abs: t.Tolerance = key(None, "Largest difference of two numbers, inclusive.", "0.01")
     rel: t.RelativeTolerance = key(None, "Largest difference of two numbers as a share, inclusive.", "1%")
-    from_: t.MaybeText = key(None, "Only where this is legacy's value: JSON, or a text.", "EUR", name="from")
-    to: t.MaybeText = key(None, "Only where this is the candidate's value; goes with `from`.", "eur")
+    from_: t.RuleValue = key(None, "Only where this is legacy's value: JSON, or a text.", "EUR", name="from")
+    to: t.RuleValue = key(None, "Only where this is the candidate's value; goes with `from`.", "eur")
     owner: t.MaybeText = key(None, "Who agreed to it.", "ana")
     until: t.Day = key(None, "Last day on which the rule counts.", "2027-01-31")
     why: t.MaybeText = key(None, "Why it is allowed.", '"new field, agreed"')
@@ -472,6 +494,15 @@ class Evidence(Section):
     )
 
 
+class Errors(Section):
+    html: t.MaybeText = key(
+        None,
+        "File with the page that browsers get for the proxy's own 502, 503 and 504; null: the built-in one."
+        " `{{status}}`, `{{title}}` and `{{request_id}}` in it are filled in.",
+        "sorry.html",
+    )
+
+
 def _version(text: str) -> int:
     if text not in {"1", "1.0"}:
         raise ValueError("this program knows version 1")
@@ -493,6 +524,7 @@ class File(Section):
     tracing: Tracing = key(Tracing, "Spans for OpenTelemetry.", "{otlp: http://127.0.0.1:4318}")
     events: Events = key(Events, "Where events are sent.", "{webhook: https://hooks.example.com/strangler}")
     evidence: Evidence = key(Evidence, "What is kept of comparisons.", "{values: hashed}")
+    errors: Errors = key(Errors, "The proxy's own answers.", "{html: sorry.html}")
     trusted_proxies: Annotated[tuple[t.Network, ...], LIST] = key(
         (), "Addresses and networks whose X-Forwarded-* is believed.", "[10.0.0.0/8]"
     )

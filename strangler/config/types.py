@@ -93,9 +93,10 @@ _PERCENT: tuple[Shape, ...] = (
 _TOKEN: Shape = {"type": "string", "pattern": scalars.TOKEN_PATTERN}
 _WEB: Shape = {"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://"}
 _STICKY: Shape = {"type": "string", "pattern": "^(header:.+|cookie:.+|client_ip)$"}
+_EXPONENT: Shape = {"type": "string", "pattern": scalars.NUMBER_PATTERN}
 _SHARE: tuple[Shape, ...] = (
     {"type": "number", "minimum": 0},
-    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[ ]?%?$"},
+    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?[ ]?%?$"},
 )
 _WRITE_DURATION = "write a duration such as 250ms, 2s or 5m"
 _WRITE_SIZE = "write a size such as 64KiB"
@@ -173,15 +174,19 @@ JsonPath = Annotated[
     str,
     *leaf(scalars.json_path, "JSON path", "write a JSON path such as $.total", {"type": "string", "pattern": r"^\$"}),
 ]
-MaybeJsonPath = Annotated[
+MaybeBodyPath = Annotated[
     str | None,
     *leaf(
-        scalars.json_path,
-        "JSON path or null",
-        "write a JSON path such as $.total",
-        {"type": "string", "pattern": r"^\$"},
+        scalars.body_path,
+        "JSON path, XML path or null",
+        "write a JSON path such as $.total, or a path into XML such as /feed/title",
+        {"type": "string", "pattern": r"^[$/]"},
         nullable=True,
     ),
+]
+MaybeSelector = Annotated[
+    str | None,
+    *leaf(scalars.selector, "CSS selector or null", "write a selector such as main > .price", _TEXT, nullable=True),
 ]
 Redaction = Annotated[
     str,
@@ -199,6 +204,7 @@ Tolerance = Annotated[
         "number or null",
         "write a number such as 0.01",
         {"type": "number", "minimum": 0},
+        _EXPONENT,
         nullable=True,
     ),
 ]
@@ -223,7 +229,25 @@ Ratio = Annotated[
         "number, 0.01 to 1000",
         "write a number such as 1.1",
         {"type": "number", "minimum": 0.01, "maximum": 1000},
+        _EXPONENT,
     ),
+]
+
+
+def _rule_value(value: object) -> str:
+    """`null` is a value of JSON like any other."""
+    if value is None:
+        return "null"
+    if not isinstance(value, str):
+        raise unexpected("write a value such as EUR, 5, null or '\"5\"'")
+    return scalars.rule_value(value)
+
+
+RuleValue = Annotated[
+    str | None,
+    PlainValidator(_rule_value),
+    WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
+    Kind("value of JSON, or text"),
 ]
 
 

@@ -16,15 +16,16 @@ from aiohttp import web
 from strangler.control import kill_switch
 from strangler.control.admin import application
 from strangler.control.entrance import bounded
-from strangler.control.events import outbox
+from strangler.control.events import gates, outbox
 from strangler.control.events.evidence import READY_EVERY_S, EvidenceEvents, ReadyWatch
+from strangler.control.events.gates import GateWatch
 from strangler.control.events.state import EventsState
 from strangler.control.health import HealthChecks
 from strangler.control.links import LinksState
 from strangler.control.plane import ControlState
 from strangler.control.reload import InForce, ReloadState
 from strangler.control.shadow.desk import DeskState
-from strangler.control.shadow.evidence import SCHEMA
+from strangler.control.shadow.schema import SCHEMA, upgrade
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.control.tracing import TracingState
@@ -67,13 +68,14 @@ def main() -> None:
 
 async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: logs.LogWriter) -> None:
     folder = Path(start.folder)
-    store = Store(folder / "strangler.db", SCHEMA + outbox.SCHEMA)
+    store = Store(folder / "strangler.db", SCHEMA + outbox.SCHEMA + gates.SCHEMA, upgrade)
     totals = TotalsState()
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(folder))
     desk = DeskState(folder, start.run, links, store, in_force.settings)
     events = EventsState(folder, start.run, links, store, in_force.settings)
     desk.told = EvidenceEvents(events)
     desk.spans = links.spans = tracing = TracingState(in_force.settings)
+    watch = GateWatch(store, events, in_force.settings)
     supervisor = _SupervisorEnd()
     checks = HealthChecks(links.shared, links.tell)
 
@@ -84,6 +86,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         links.publish(new.generation, new.encoded)
         desk.adopt(new.settings)
         events.reloaded(new)
+        watch.adopted(new.settings)
         tracing.adopt(new.settings)
         state.shown.adopt(new.settings, time.monotonic())
         supervisor.send(Adopt(new.generation, new.encoded, new.settings.workers, new.settings.limits.drain_s))
@@ -113,8 +116,10 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
                 group.create_task(state.keep_saving()),
                 group.create_task(state.keep_history()),
                 group.create_task(desk.run()),
+                group.create_task(state.figures.run()),
                 group.create_task(events.run()),
                 group.create_task(ready.run()),
+                group.create_task(watch.run()),
                 group.create_task(_accept(links, socket.socket(fileno=start.link_fd))),
             ]
             await supervisor.ended.wait()

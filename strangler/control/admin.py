@@ -8,11 +8,12 @@ import structlog
 from aiohttp import web
 
 from strangler.control import guard
-from strangler.control.answers import json_answer, problem, read_body
+from strangler.control.answers import json_answer, named, problem, read_body
 from strangler.control.dashboard.site import Dashboard, is_page
 from strangler.control.exposition import expose
 from strangler.control.plane import ControlState
 from strangler.control.shadow.api import ShadowApi
+from strangler.control.shadow.releases_api import ReleasesApi
 from strangler.control.store import StoreError
 from strangler.core.explain import explain
 from strangler.wire.described import DescriptionError, described_head
@@ -41,6 +42,7 @@ def application(state: ControlState) -> web.Application:
             web.post("/api/kill-switch", _turn_kill_switch),
             web.get("/api/events", _events),
             *ShadowApi(lambda request: request.app[_STATE]).routes(),
+            *ReleasesApi(lambda request: request.app[_STATE]).routes(),
         ]
     )
     Dashboard(lambda request: request.app[_STATE]).attach(app)
@@ -137,6 +139,7 @@ async def _events(request: web.Request) -> web.Response:
 class _Turn(msgspec.Struct, forbid_unknown_fields=True):
     on: bool
     reason: str = ""
+    who: str = ""
 
 
 async def _kill_switch(request: web.Request) -> web.Response:
@@ -144,12 +147,12 @@ async def _kill_switch(request: web.Request) -> web.Response:
 
 
 async def _turn_kill_switch(request: web.Request) -> web.Response:
-    """`{"on": true, "reason": "orders answers nonsense"}`"""
+    """`{"on": true, "reason": "orders answers nonsense", "who": "ana"}`"""
     turn = await read_body(request, _Turn)
     if isinstance(turn, web.Response):
         return turn
     try:
-        state = await request.app[_STATE].turn_kill_switch(turn.on, turn.reason)
+        state = await request.app[_STATE].turn_kill_switch(turn.on, turn.reason, named(request, turn.who))
     except OSError as error:
         return problem(507, f"the kill switch cannot be written to the state folder: {error.strerror}")
     return json_answer(state)

@@ -22,6 +22,19 @@ def problem(status: int, detail: str) -> web.Response:
     )
 
 
+MAX_WHO = 100
+
+
+def api_client(request: web.Request) -> str:
+    """How the audit names a client that does not say who it is."""
+    return f"api {request.remote}"
+
+
+def named(request: web.Request, who: str) -> str:
+    """How the audit names a client: as it says, else by its address."""
+    return " ".join(who.split())[:MAX_WHO] or api_client(request)
+
+
 Body = Any
 
 

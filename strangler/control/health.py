@@ -152,7 +152,7 @@ async def _check(session: ClientSession, checked: _Checked, key: EndpointKey) ->
             allow_redirects=False,
             timeout=ClientTimeout(total=health.timeout_s),
             ssl=_context(checked.tls) if is_https else True,
-            server_hostname=url.host if is_https else None,
+            server_hostname=url.server_name if is_https else None,
         ) as answer:
             return None if answer.status < 400 else f"status {answer.status}"
     except TimeoutError:

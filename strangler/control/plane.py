@@ -20,6 +20,7 @@ from strangler.control.readiness import CONNECT_S, PATIENCE_S, LegacyProbe
 from strangler.control.reload import ReloadState
 from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.evidence import write_audit
+from strangler.control.shadow.figures import FiguresState
 from strangler.control.shown import ShownState
 from strangler.control.store import Store, StoreError, load_numbers, save_numbers
 from strangler.control.tracing import TracingState
@@ -28,6 +29,7 @@ from strangler.core.snapshot import Snapshot
 from strangler.wire.logs import utc_now
 from strangler.wire.messages import ProcessInfo
 
+AUDIT_WAIT_S = 1.0
 SAVE_EVERY_S = 1.0
 OBSERVE_EVERY_S = 1.0
 
@@ -51,10 +53,12 @@ class ControlState:
     is_draining: bool = False
     history: HistoryState = field(default_factory=HistoryState)
     shown: ShownState = field(default_factory=ShownState)
+    figures: FiguresState = field(init=False)
     _legacy: LegacyProbe = field(default_factory=LegacyProbe)
     _snapshot: Snapshot | None = None
 
     def __post_init__(self) -> None:
+        self.figures = FiguresState(self.store, lambda: self.settings)
         self.shown.adopt(self.settings, time.monotonic())
 
     @property
@@ -119,7 +123,8 @@ class ControlState:
             "strangler_store_log_bytes": float(self.store.log_bytes),
         }
         totals, now = self.links.totals, time.monotonic()
-        return Numbers(self.shown.shown(totals.values(), now), self.shown.shown(totals.gauges(), now), own)
+        gauges = self.shown.shown(totals.gauges(), now) | self.desk.stopped_gauges()
+        return Numbers(self.shown.shown(totals.values(), now), gauges, own)
 
     def status(self) -> dict[str, Any]:
         """For `/api/status`."""
@@ -139,7 +144,12 @@ class ControlState:
             },
             self.desk.status,
             partial(self.history.recent, time.monotonic()),
-        ) | {"events": self.events.status(), "tracing": self.tracing.status()}
+            self.figures.of,
+        ) | {
+            "events": self.events.status(),
+            "tracing": self.tracing.status(),
+            "gates": {"passed_by": dict(self.events.passed_by)},
+        }
 
     async def snapshot(self) -> Snapshot:
         """Of the settings in force. Made when asked for first: 10,000 routes take a moment."""
@@ -148,21 +158,39 @@ class ControlState:
             self._snapshot = await asyncio.to_thread(Snapshot, in_force.settings, in_force.generation)
         return self._snapshot
 
-    async def turn_kill_switch(self, on: bool, reason: str) -> KillSwitchState:
-        """Write it down, then tell all workers. Raises OSError; nothing has changed then."""
+    async def turn_kill_switch(self, on: bool, reason: str, who: str) -> KillSwitchState:
+        """Write it down, then tell all workers, then the audit: a store that cannot be written costs the audit, never
+        the switch. One that stands so already stays as it is. Raises OSError; nothing has changed then."""
+        before = self.kill_switch
+        if before.on == on and (before.reason == reason or not on):
+            return before
         state = KillSwitchState(on, reason, utc_now())
         await asyncio.to_thread(kill_switch.write, self.folder, state)
         self.links.turn(state)
+        self.desk.turned()
         self.events.killed(on, reason)
         log.warning("kill_switch.on" if on else "kill_switch.off", reason=reason)
+        await self.audit(who, "kill-switch", "", reason, "on" if on else "off")
         return state
+
+    async def resume_shadows(self, route: str, who: str, why: str) -> bool:
+        """Start the shadows of a route again that have stopped by themselves, audited. False if they have not."""
+        told = self.desk.status(route)
+        stopped = told["stopped"] if told is not None else None
+        if stopped is None or not self.desk.resume(route, f"{who}: {why}" if why else who):
+            return False
+        await self.audit(who, "shadow resume", route, why, stopped)
+        return True
 
     async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None:
         """Note what a person did: in the log always, in the store if it can be written."""
         log.info("audit", who=who, what=what, route=route, why=why, detail=detail)
         now = time.time()
-        with suppress(StoreError):  # told by the store itself
-            await self.store.call(lambda connection: write_audit(connection, now, who, what, route, why, detail))
+        writing = asyncio.ensure_future(
+            self.store.call(lambda connection: write_audit(connection, now, who, what, route, why, detail))
+        )
+        await asyncio.wait([writing], timeout=AUDIT_WAIT_S)  # a disk that hangs does not hold up who acts
+        writing.add_done_callback(_take_failure)
 
     async def keep_history(self) -> None:
         """Until cancelled."""
@@ -202,3 +230,9 @@ class ControlState:
         await self._legacy.close()
         await self.save()
         await self.store.close()
+
+
+def _take_failure(writing: "asyncio.Future[None]") -> None:
+    """The store itself tells that it cannot be written."""
+    if not writing.cancelled() and (failure := writing.exception()) is not None and not isinstance(failure, StoreError):
+        log.error("audit.crash", error=repr(failure), exc_info=failure)

@@ -257,7 +257,7 @@ def _load(path: Path, content: Content, environ: Mapping[str, str], before: _Bef
         return _Found(None, (str(replace(load.replaced_outside(path), severity="error")),), (), is_doubtful=False)
     if content.data is None:
         return _Found(None, tuple(map(str, load.unreadable(path, content.reason).problems)), (), is_doubtful=False)
-    loaded = load.parse(content.data, str(path), environ)
+    loaded = load.parse(content.data, str(path), environ, folder=path.parent)
     return _Found(
         None if loaded.settings is None else encode_settings(loaded.settings),
         tuple(map(str, loaded.problems)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from strangler.core.endpoints import EndpointKey
 from strangler.core.fence import Fence
-from strangler.core.settings import UpstreamSettings
+from strangler.core.settings import UpstreamSettings, Url
 from strangler.wire.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared, fence_messages
 
 
@@ -52,6 +52,11 @@ class SharedState:
     def is_healthy(self, upstream: str, key: EndpointKey) -> bool:
         said = self._health.get((upstream, key))
         return said is None or said.is_healthy
+
+    def is_url_healthy(self, upstream: str, url: Url) -> bool:
+        """Return whether any address of a URL is well, as far as checks have told."""
+        told = [said.is_healthy for (name, key), said in self._health.items() if name == upstream and key.url == url]
+        return not told or any(told)
 
     def forget_endpoint(self, upstream: str, key: EndpointKey) -> None:
         """The name no longer stands for this address."""

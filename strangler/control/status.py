@@ -28,9 +28,11 @@ def status(
     problems: Mapping[str, str | None],
     shadow: Callable[[str], dict[str, Any] | None],
     recent: Callable[[str, str], Recent],
+    judged: Callable[[str], dict[str, Any] | None],
 ) -> dict[str, Any]:
     """`problems`: what is wrong with parts of control, by part; None if nothing is. `shadow`: of a route by name.
-    `recent`: how a route and arm do at the moment; the empty name is of what no route matched."""
+    `recent`: how a route and arm do at the moment; the empty name is of what no route matched. `judged`: of a route by
+    name, its pairs as they are judged now; `comparisons` of its shadow are as judged then."""
     totals, gauges = links.totals.values(), links.totals.gauges()
     counts = _counts(totals)
     settings = in_force.settings
@@ -53,7 +55,7 @@ def status(
         "routes": [
             _route(route, counts)
             | {"recent": {arm.value: _recent(recent(route.name, arm.value)) for arm in Arm}}
-            | {"shadow": shadow(route.name)}
+            | {"shadow": shadow(route.name), "judged": judged(route.name)}
             for route in settings.routes
         ],
         "unrouted": {
@@ -89,6 +91,7 @@ def _upstream(upstream: UpstreamSettings, gauges: Mapping[Key, float], reasons: 
         "breaker": _BREAKER_STATES[state] if upstream.breaker else "disabled",
         "breaker_reason": reasons.get(upstream.name) if state else None,
         "in_flight": int(gauges.get(("strangler_in_flight", (upstream.name,)), 0)),
+        "streams": int(gauges.get(("strangler_streams", (upstream.name,)), 0)),
         "waiting": int(gauges.get(("strangler_waiting", (upstream.name,)), 0)),
     }
 

@@ -68,7 +68,10 @@ class _File:
 class Store:
     """Each call runs in the store's thread, in one transaction."""
 
-    def __init__(self, path: Path, schema: str = "") -> None:
+    def __init__(
+        self, path: Path, schema: str = "", upgrade: Callable[[sqlite3.Connection], object] | None = None
+    ) -> None:
+        """`upgrade` makes what an earlier version has written fit for `schema`, when the file is opened."""
         self.problem: str | None = None
         """Why nothing can be stored."""
         self.corruption: str | None = None
@@ -80,6 +83,7 @@ class Store:
         self._tried_log = float("-inf")
         self._path = path
         self._schema = _SCHEMA + schema
+        self._upgrade = upgrade
         self._connection: sqlite3.Connection | None = None
         self._open: _File | None = None
         self._left_alone: _File | None = None
@@ -175,7 +179,7 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         """A file that was not open before is looked over first."""
         before, self._open = self._open, None
-        self._connection = _connect(self._path, self._schema)
+        self._connection = _connect(self._path, self._schema, self._upgrade)
         file = _File.at(self._path)
         if before is None or file is None or file.inode != before.inode:
             look_over(self._connection)
@@ -272,12 +276,14 @@ def _json(value: tuple[str, ...] | tuple[float, ...]) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _connect(path: Path, schema: str) -> sqlite3.Connection:
+def _connect(path: Path, schema: str, upgrade: Callable[[sqlite3.Connection], object] | None) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
         connection.execute("PRAGMA cell_size_check = ON")  # pages are held to be what they say they are
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        if upgrade is not None:
+            upgrade(connection)
         with closing(connection.cursor()) as cursor:
             cursor.executescript(schema)
     except sqlite3.Error:

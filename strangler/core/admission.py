@@ -29,14 +29,20 @@ class Refusal:
     retry_after_s: float
 
 
+LONG_S = 10.0
+"""A response that comes for longer than this is no work in flight: a slow reader, a download, a stream of whatever
+type."""
+
+
 class Permit:
     """Leave for one attempt, and its slot in the bulkhead. Given back by leaving `with`, or by `release`."""
 
-    __slots__ = ("_admission", "_asked", "_is_released", "_is_reported")
+    __slots__ = ("_admission", "_asked", "_is_released", "_is_reported", "_is_stream")
 
     def __init__(self, admission: "Admission", asked: BreakerPermit) -> None:
         self._admission = admission
         self._asked = asked
+        self._is_stream = False
         self._is_reported = False
         self._is_released = False
 
@@ -48,12 +54,28 @@ class Permit:
     def report(self, result: Result, now: float, draw: Callable[[], float]) -> BreakerChanged | None:
         """Tell the breaker what the attempt came to; only the first report counts. The slot stays taken.
 
-        So a tunnel or an endless stream is reported at its head, and released at its end.
+        So a tunnel or an endless stream is reported at its head, and released at its end: see `become_stream`.
         """
         if self._is_reported:
             return None
         self._is_reported = True
         return self._admission.breaker.report(self._asked, result, now, draw)
+
+    def begin_body(self, now: float) -> None:
+        """Take note that the response's head is there and its body still comes."""
+        self._admission.bodies[self] = now
+
+    def become_stream(self) -> bool:
+        """Give the slot back and go on as a stream. False if there are as many streams as may be: nothing changes."""
+        if self._is_stream or self._is_released:
+            return True
+        admission = self._admission
+        if not admission.bulkhead.try_enter_stream():
+            return False
+        self._is_stream = True
+        admission.bodies.pop(self, None)
+        admission.leave()
+        return True
 
     def release(self) -> None:
         """Give the slot back and wake who is next. Without a report the breaker learns nothing."""
@@ -63,9 +85,12 @@ class Permit:
         admission = self._admission
         if not self._is_reported:
             admission.breaker.give_back(self._asked)
-        ticket = admission.bulkhead.leave()
-        if ticket is not None:
-            _wake(ticket)
+        if self._is_stream:
+            admission.bulkhead.leave_stream()
+            return
+        if admission.bodies:
+            admission.bodies.pop(self, None)
+        admission.leave()
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +105,7 @@ class Admission:
     `settings` are those of this worker (`strangler.core.share`); the retry budget's floor is divided here.
     """
 
-    __slots__ = ("_settings", "_workers", "breaker", "budget", "bulkhead", "retry")
+    __slots__ = ("_settings", "_workers", "bodies", "breaker", "budget", "bulkhead", "retry")
 
     def __init__(self, settings: UpstreamSettings, workers: int = 1) -> None:
         self._settings = settings
@@ -89,6 +114,8 @@ class Admission:
         self.bulkhead = Bulkhead(settings.bulkhead)
         self.retry = RetryRules(settings.retry)
         self.budget = _budget(settings, workers)
+        self.bodies: dict[Permit, float] = {}
+        """Responses whose body still comes, the oldest first, with the time of their head."""
 
     @property
     def wait_s(self) -> float:
@@ -96,6 +123,8 @@ class Admission:
 
     def admit(self, now: float) -> Permit | Ticket | Refusal:
         """Ask for one attempt. An open breaker refuses before anything waits."""
+        if self.bodies and self.bulkhead.is_full:
+            self._find_streams(now)
         entry = self.bulkhead.try_enter()
         if entry is ENTERED:
             return self._ask_breaker(now)
@@ -105,6 +134,18 @@ class Admission:
                 return entry
             self.give_up(entry)
         return refusal or Refusal(Fault.FULL, max(1.0, self.wait_s))
+
+    def leave(self) -> None:
+        """Give a slot back; whoever waits first has it."""
+        ticket = self.bulkhead.leave()
+        if ticket is not None:
+            _wake(ticket)
+
+    def _find_streams(self, now: float) -> None:
+        """What has been coming for long is a stream, though its head did not say so. Asked for only when slots lack."""
+        for permit, since in list(self.bodies.items()):
+            if now - since < LONG_S or not permit.become_stream():
+                return
 
     def resume(self, ticket: Ticket, now: float) -> Permit | Refusal:
         """Go on after the ticket's turn came."""
@@ -137,9 +178,7 @@ class Admission:
         if asked is not None:
             self.budget.add_attempt(now)
             return Permit(self, asked)
-        ticket = self.bulkhead.leave()
-        if ticket is not None:
-            _wake(ticket)
+        self.leave()
         return Refusal(Fault.OPEN, self.breaker.retry_after_s(now))
 
     def _refusal(self, now: float) -> Refusal | None:

@@ -3,6 +3,8 @@
 A slot is entered and left. Whoever leaves hands the slot to the first in the queue, so a newcomer never
 overtakes. How long a ticket waits is a timer's business: when it fires, or the waiting request is cancelled,
 the ticket is given up. A slot that was granted to a ticket at that very moment goes on to the next.
+
+A tunnel, or a response without an end, is a stream: it leaves its slot once it stands, and is counted by itself.
 """
 
 from collections import OrderedDict
@@ -53,17 +55,20 @@ class Bulkhead:
     While anything waits, all slots are taken: so a free slot means that nobody is overtaken.
     """
 
-    __slots__ = ("_limit", "_queue", "_waiting_limit", "in_flight", "wait_s")
+    __slots__ = ("_limit", "_queue", "_stream_limit", "_waiting_limit", "in_flight", "streams", "wait_s")
 
     def __init__(self, settings: BulkheadSettings | None) -> None:
         self.in_flight = 0
+        self.streams = 0
         self._queue: OrderedDict[Ticket, None] = OrderedDict()  # not a deque: a ticket leaves from the middle in O(1)
         self._apply(settings)
 
     def _apply(self, settings: BulkheadSettings | None) -> None:
         if settings is None:
             self._limit, self._waiting_limit, self.wait_s = maxsize, 0, 0.0
+            self._stream_limit = maxsize
             return
+        self._stream_limit = maxsize if settings.streams is None else settings.streams
         self._limit = settings.in_flight
         self.wait_s = settings.wait_s
         self._waiting_limit = settings.waiting if settings.wait_s > 0 else 0
@@ -89,6 +94,23 @@ class Bulkhead:
             raise ValueError("bulkhead: a slot is left that was never entered")
         self.in_flight -= 1
         return self._grant() if self._queue else None
+
+    @property
+    def is_full(self) -> bool:
+        """True if whoever comes now has to wait, or is refused."""
+        return self.in_flight >= self._limit
+
+    def try_enter_stream(self) -> bool:
+        """Count one more stream; False if there are as many as may be."""
+        if self.streams >= self._stream_limit:
+            return False
+        self.streams += 1
+        return True
+
+    def leave_stream(self) -> None:
+        if self.streams <= 0:
+            raise ValueError("bulkhead: a stream ends that was never counted")
+        self.streams -= 1
 
     def claim(self, ticket: Ticket) -> None:
         """Take the slot that a ticket was granted; from here on it is left like any other."""

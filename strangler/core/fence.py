@@ -80,6 +80,11 @@ class Fence:
         mark = self._marks.get(_digest(group, sticky_key))
         return mark is not None and now < mark.until
 
+    def until(self, group: str, sticky_key: bytes, now: float) -> float | None:
+        """The time until which this caller is fenced by itself; None if it is not."""
+        mark = self._marks.get(_digest(group, sticky_key))
+        return mark.until if mark is not None and now < mark.until else None
+
     def _fence_group(self, mark: FenceMark, now: float) -> bool:
         if mark.until <= max(now, self._groups.get(mark.group, 0.0)):
             return False

@@ -73,16 +73,17 @@ class ForwardedFields:
     """X-Forwarded-For, -Proto, -Host and Forwarded, for one client connection.
 
     From a peer that is not trusted all four are dropped and the first three set anew; from a trusted one they are
-    extended (DESIGN section 8, RFC 7239). Made once a connection; `lines` costs one concatenation a request.
+    extended (DESIGN section 8, RFC 7239). Made once a connection, and anew when `trusted_proxies` changes;
+    `lines` costs one concatenation a request.
     """
 
-    __slots__ = ("_address", "_peer", "_proto", "_start", "_trusted", "dropped", "is_trusted")
+    __slots__ = ("_address", "_peer", "_proto", "_start", "dropped", "is_trusted", "trusted")
 
     def __init__(self, address: str, scheme: bytes, trusted: TrustedProxies) -> None:
         self._address = address
         self._peer = address.encode()
         self._proto = scheme
-        self._trusted = trusted
+        self.trusted = trusted
         self.is_trusted = trusted.includes(address)
         self._start = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: " % (self._peer, scheme)
         self.dropped = DROPPED_TRUSTED if self.is_trusted else DROPPED
@@ -91,9 +92,9 @@ class ForwardedFields:
         """The client's address, as far as trusted proxies tell it."""
         if not self.is_trusted:
             if b"x-forwarded-proto" in fields or b"x-forwarded-for" in fields:
-                self._trusted.ignored.look(self._address, fields)
+                self.trusted.ignored.look(self._address, fields)
             return self._peer
-        return self._trusted.client_of(self._address, fields.get(b"x-forwarded-for"))
+        return self.trusted.client_of(self._address, fields.get(b"x-forwarded-for"))
 
     def lines(self, fields: dict[bytes, bytes], host: bytes) -> bytes:
         """The fields as lines; `host` is the Host that the client asked for."""

@@ -1,6 +1,8 @@
 """The proxy's own answers: problem details (RFC 9457) in fixed words. Nothing of the request is ever echoed."""
 
 import json
+import re
+from html import escape
 from typing import NamedTuple
 
 from strangler.core.fault import Fault
@@ -89,21 +91,73 @@ def part_problem(status: int, retry_after_s: float | None = None) -> Problem:
     return Problem(status, Fault.BAD_RESPONSE, "A service that answers in part failed.", wait_s)
 
 
-def render(problem: Problem, request_id: str, date: bytes, *, close: bool, bodyless: bool) -> bytes:
-    """The whole answer, head and body. `bodyless`: it answers a HEAD request."""
-    body = json.dumps(
-        {
-            "type": f"urn:strangler:fault:{problem.fault}",
-            "title": problem.title,
-            "status": problem.status,
-            "fault": problem.fault,
-            "request_id": request_id,
-        },
-        separators=(",", ":"),
-    ).encode()
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{{status}}</title>
+<style>
+body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 20vh auto 0; padding: 0 1rem; }
+p { margin: .5rem 0; }
+small { opacity: .7; }
+@media (prefers-color-scheme: dark) { body { background: #111; color: #eee; } }
+</style>
+<h1>This page cannot be shown right now</h1>
+<p>Please try again in a moment.</p>
+<p><small>{{status}} · {{title}} · {{request_id}}</small></p>
+</html>
+"""
+_FOR_BROWSERS = frozenset({502, 503, 504})
+_QUALITY = re.compile(rb";[ \t]*q=([01](?:\.[0-9]{0,3})?)", re.IGNORECASE)
+
+
+def wants_page(problem: Problem, accept: bytes | None) -> bool:
+    """True if a page serves the client better: Accept (RFC 9110 section 12.5.1) names HTML, and not JSON before it."""
+    if accept is None or problem.status not in _FOR_BROWSERS:
+        return False
+    best, is_page = 0.0, False
+    for part in accept.lower().split(b","):
+        kind = part.partition(b";")[0].strip()
+        if kind not in (b"text/html", b"application/xhtml+xml") and not kind.endswith(b"json"):
+            continue
+        found = _QUALITY.search(part)
+        quality = 1.0 if found is None else float(found[1])
+        if quality > best:
+            best, is_page = quality, not kind.endswith(b"json")
+    return is_page
+
+
+def fill_page(page: str | None, problem: Problem, request_id: str) -> bytes:
+    """A page, the built-in one for None, with what it says of this request."""
+    values = {"status": str(problem.status), "title": problem.title, "request_id": request_id}
+    return _PLACEHOLDER.sub(lambda found: escape(values[found[1]]), page or _PAGE).encode()
+
+
+_PLACEHOLDER = re.compile(r"\{\{[ ]?(status|title|request_id)[ ]?\}\}")
+
+
+def render(
+    problem: Problem, request_id: str, date: bytes, *, close: bool, bodyless: bool, page: bytes | None = None
+) -> bytes:
+    """The whole answer, head and body. `bodyless`: it answers a HEAD request. `page`: HTML in place of the details."""
+    body = (
+        page
+        if page is not None
+        else json.dumps(
+            {
+                "type": f"urn:strangler:fault:{problem.fault}",
+                "title": problem.title,
+                "status": problem.status,
+                "fault": problem.fault,
+                "request_id": request_id,
+            },
+            separators=(",", ":"),
+        ).encode()
+    )
     lines = [
         b"HTTP/1.1 %d %b" % (problem.status, REASON_PHRASES[problem.status]),
-        b"Content-Type: application/problem+json",
+        b"Content-Type: " + (b"application/problem+json" if page is None else b"text/html; charset=utf-8"),
         b"Content-Length: %d" % len(body),
         b"Cache-Control: no-store",
         b"Date: " + date,

@@ -6,6 +6,7 @@ from enum import StrEnum
 from math import ceil, sqrt
 from typing import Protocol
 
+from strangler.core.claims import Claim
 from strangler.core.settings import GateSettings
 
 _Z_ONE_SIDED = 1.6448536269514722
@@ -15,6 +16,10 @@ _Z_SURELY = 3.0
 _RESAMPLES = 2000
 _P95 = 0.95
 MIN_ENDPOINT_PAIRS = 30
+_MANY_LAGS = 5
+_MANY_LAGS_SHARE = 0.01
+MAX_CLAIMS_TOLD = 12
+"""Claims without proof that are named one by one."""
 
 
 class Verdict(StrEnum):
@@ -51,7 +56,17 @@ class Evidence:
     """Time over which the pairs were observed."""
     latency: Latency | None
     endpoints: Mapping[str, int]
-    """Comparable pairs by endpoint: `GET /api/orders/{}`."""
+    """Pairs that count by endpoint, `GET /api/orders/{}`; 0 for one that has others only."""
+    claims: tuple[Claim, ...] = ()
+    """What is marked as fixed."""
+    timeable: int = 0
+    """Pairs whose request could be timed at both arms."""
+    is_timed: bool = True
+    """Whether the settings have any request timed at both arms."""
+    lags: int = 0
+    """Pairs that differed at first, and not when the shadow's arm was asked again: they do not count."""
+    is_age_since_fix: bool = False
+    """Whether `age_s` counts from the last mark of a fix, and not from the first pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,8 @@ class Readiness:
     """Further pairs, if the route goes on as it did; 0 if pairs are not what is lacking."""
     thin_endpoints: tuple[str, ...]
     """Endpoints with fewer than `MIN_ENDPOINT_PAIRS` pairs, fewest first."""
+    notes: tuple[str, ...] = ()
+    """What could not be measured, and is not part of the verdict."""
 
 
 def wilson_bounds(successes: int, trials: int, z: float = _Z_ONE_SIDED) -> tuple[float, float]:
@@ -126,7 +143,13 @@ def _quantile(ordered: Sequence[float], share: float, chance: Chance) -> Interva
 
 def judge(evidence: Evidence, gate: GateSettings) -> Readiness:
     """Every check of the gate; what speaks against the route wins over what is not known yet."""
-    checks = (_match(evidence, gate), _breaking(evidence, gate), _latency(evidence, gate), _age(evidence, gate))
+    checks = (
+        _match(evidence, gate),
+        _breaking(evidence, gate),
+        _claims(evidence),
+        _latency(evidence, gate),
+        _age(evidence, gate),
+    )
     against = [reason for refused, _, _ in checks for reason in refused]
     lacking = [reason for _, unknown, _ in checks for reason in unknown]
     verdict = Verdict.NOT_READY if against else Verdict.NOT_ENOUGH_EVIDENCE if lacking else Verdict.READY
@@ -138,6 +161,7 @@ def judge(evidence: Evidence, gate: GateSettings) -> Readiness:
         match_low=wilson_bounds(evidence.matches, evidence.pairs)[0] if evidence.pairs else None,
         pairs_needed=0 if against else max(needed for _, _, needed in checks),
         thin_endpoints=tuple(name for _, name in thin),
+        notes=_notes(evidence),
     )
 
 
@@ -177,9 +201,55 @@ def _breaking(evidence: Evidence, gate: GateSettings) -> Check:
     return [f"{evidence.breaking_open} breaking differences are open, {gate.max_breaking} are allowed"], [], 0
 
 
+def _claims(evidence: Evidence) -> Check:
+    """What is marked as fixed waits for new pairs that show it, whatever other endpoints show."""
+    open_claims = sorted((claim for claim in evidence.claims if claim.lacking), key=lambda claim: -claim.lacking)
+    told = [
+        f"{claim.endpoint}: {claim.signature[:8]} is marked as fixed; {claim.lacking} more pairs without it are"
+        f" needed, {claim.pairs} of {claim.needed} were compared since"
+        for claim in open_claims[:MAX_CLAIMS_TOLD]
+    ]
+    if len(open_claims) > MAX_CLAIMS_TOLD:
+        told.append(f"{len(open_claims) - MAX_CLAIMS_TOLD} more differences are marked as fixed without proof so far")
+    return [], told, max((claim.lacking for claim in open_claims), default=0)
+
+
+def _cannot_be_timed(evidence: Evidence) -> bool:
+    """What cannot be measured is not demanded. Before the first pair nobody knows."""
+    return not evidence.is_timed or (evidence.pairs > 0 and not evidence.timeable)
+
+
+def _notes(evidence: Evidence) -> tuple[str, ...]:
+    return _notes_on_lags(evidence) + _notes_on_times(evidence)
+
+
+def _notes_on_lags(evidence: Evidence) -> tuple[str, ...]:
+    """A fault that comes by chance is hardly ever there twice, so many lags may be one."""
+    if evidence.lags < _MANY_LAGS or evidence.lags < _MANY_LAGS_SHARE * (evidence.pairs + evidence.lags):
+        return ()
+    return (
+        f"{evidence.lags} pairs differed at first and not when asked again, and do not count: a lag of the candidate's"
+        " data, or a fault that comes by chance; see the lines of shadow-diffs.jsonl with reason lag",
+    )
+
+
+def _notes_on_times(evidence: Evidence) -> tuple[str, ...]:
+    if evidence.latency is not None or not _cannot_be_timed(evidence):
+        return ()
+    if not evidence.is_timed:
+        return ("times are not judged: shadow.baseline is 0, so no request is timed at both arms",)
+    return (
+        f"times are not judged: none of the {evidence.pairs} pairs could be timed at both arms, since writes and"
+        " requests with credentials are not repeated (see shadow.baseline)",
+    )
+
+
 def _latency(evidence: Evidence, gate: GateSettings) -> Check:
     if evidence.latency is None:
-        return [], ["no request was timed at both arms"], 1
+        if _cannot_be_timed(evidence):
+            return [], [], 0
+        possible = f"; {evidence.timeable} of {evidence.pairs} could have been" if evidence.timeable else ""
+        return [], [f"no request was timed at both arms{possible}"], 1
     median, limit = evidence.latency.median, gate.max_latency_ratio
     said = f"{median.value:.2f} times legacy's ({median.low:.2f} to {median.high:.2f}), {limit:.2f} is allowed"
     if median.low > limit:
@@ -204,4 +274,5 @@ def _age(evidence: Evidence, gate: GateSettings) -> Check:
     left = gate.min_age_s - evidence.age_s
     if left <= 0:
         return [], [], 0
-    return [], [f"observed for {evidence.age_s / 3600:.1f} h, {left / 3600:.1f} h more are needed"], 0
+    since = " since the last fix" if evidence.is_age_since_fix else ""
+    return [], [f"observed for {evidence.age_s / 3600:.1f} h{since}, {left / 3600:.1f} h more are needed"], 0

@@ -60,6 +60,30 @@ class Rewrite:
         values = self._values(_cut(request_path, len(self.public))[0]) | found
         return _join(_filled(self.public, values)) + rest or b"/"
 
+    def forwarded_prefix(self, request_path: bytes) -> bytes:
+        """What the client's path has in front that the candidate does not see, for X-Forwarded-Prefix.
+
+        Where the candidate's prefix is the end of the public one, that is what stands before it; else the public prefix
+        as a whole, which the candidate's stands for.
+        """
+        head, _ = _cut(request_path, len(self.public))
+        seen = _filled(self.candidate, self._values(head))
+        is_end = not seen or head[-len(seen) :] == seen
+        return _join(head[: len(head) - len(seen)] if is_end else head)
+
+    def cookie_path(self, path: bytes, request_path: bytes) -> bytes:
+        """The Path of a cookie as the client needs it, so that the cookie comes back to the candidate.
+
+        A path that the candidate's prefix is below covers all of that prefix, so it becomes the public prefix; but `/`
+        stays, for it covers the client's paths, too.
+        """
+        values = self._values(_cut(request_path, len(self.public))[0])
+        own = _join(_filled(self.candidate, values))
+        if path != b"/" and (own + b"/").startswith(path.rstrip(b"/") + b"/"):
+            path = own or b"/"
+        public = self.public_path(path, request_path)
+        return path if public is None else public.rstrip(b"/") or b"/"
+
     def _values(self, head: tuple[bytes, ...]) -> dict[bytes, bytes]:
         return {name: value for name, value in zip(self.public, head, strict=False) if _is_name(name)}
 
@@ -82,6 +106,14 @@ def rewrite_target(target: bytes, rewrite: Rewrite | None, base: bytes = b"") ->
     end = _end_of_path(target, len(front))
     path = target[len(front) : end] or b"/"
     return front + base + (path if rewrite is None else rewrite.path(path)) + target[end:]
+
+
+def cookie_path_back(path: bytes, rewrite: Rewrite | None, request_path: bytes, base: bytes) -> bytes:
+    """The Path of a candidate's cookie as its client gets it: without `base`, and with the public prefix."""
+    inside = _without_base(path, base.rstrip(b"/"))
+    if inside is None:
+        return path
+    return (rewrite or _NO_REWRITE).cookie_path(inside, request_path)
 
 
 def rewrite_back(

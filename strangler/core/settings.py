@@ -5,7 +5,7 @@ control to the workers as they are, so every field is plain data. Durations are 
 "no limit" (written `none`), `0` is "none of it"; a part that is switched off (`breaker: false`) is `None`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 
@@ -34,6 +34,12 @@ class Url:
         """Host and port as a Host header says them: the scheme's default port is left out."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+
+    @property
+    def server_name(self) -> str:
+        """The host as a certificate names it and a TLS handshake asks for it: without the dot of an absolute name (RFC
+        6066 section 3)."""
+        return self.host.removesuffix(".")
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}{self.path}"
@@ -115,6 +121,7 @@ class BulkheadSettings:
     in_flight: int
     waiting: int
     wait_s: float
+    streams: int | None = None  # tunnels and endless responses, which are not in flight any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +175,7 @@ class UpstreamSettings:
     retry: RetrySettings | None
     health: HealthSettings | None
     headers: HeaderEdits
+    keepalive_s: float = 30.0  # how long an idle connection is used again
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,11 +303,21 @@ class RouteSettings:
     gate: GateSettings
     release_header: str | None  # lower-case name of the candidate's response header; None: named by command
     fold: tuple[str, ...]  # path templates whose `{}` are folded in endpoints
+    is_gated: bool = field(compare=False)
+    """The file has a `gate`, be it an empty one: the way it is written, which changes no meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceSettings:
     values: Literal["shown", "hashed"]  # hashed: types, lengths and keyed hashes are kept, and no value
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSettings:
+    """The page that browsers get for the proxy's own 502, 503 and 504."""
+
+    html_file: str | None  # relative to the folder of routes.yaml
+    html: str | None  # what the file holds; None: the built-in page
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,8 +331,15 @@ class Settings:
     tracing: TracingSettings
     events: EventSettings
     evidence: EvidenceSettings
+    errors: ErrorSettings
     trusted_proxies: tuple[str, ...]  # addresses and CIDR networks
     ambiguous_paths: Literal["legacy", "reject"]
     limits: LimitSettings
     upstreams: dict[str, UpstreamSettings]
     routes: tuple[RouteSettings, ...]
+
+
+def with_gate(settings: Settings, name: str, gate: GateSettings) -> Settings:
+    """The settings with another gate for the named route."""
+    routes = tuple(replace(route, gate=gate) if route.name == name else route for route in settings.routes)
+    return replace(settings, routes=routes)

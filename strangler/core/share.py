@@ -26,7 +26,10 @@ class Share:
         """The settings that this worker keeps to."""
         bulkhead, breaker = settings.bulkhead, settings.breaker
         if bulkhead is not None:
-            bulkhead = replace(bulkhead, in_flight=self.of(bulkhead.in_flight), waiting=self.of(bulkhead.waiting))
+            streams = None if bulkhead.streams is None else self.of(bulkhead.streams)
+            bulkhead = replace(
+                bulkhead, in_flight=self.of(bulkhead.in_flight), waiting=self.of(bulkhead.waiting), streams=streams
+            )
         if breaker is not None:
             breaker = replace(breaker, trials=self.of(breaker.trials))
         return replace(settings, bulkhead=bulkhead, breaker=breaker)

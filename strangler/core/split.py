@@ -6,9 +6,10 @@ together.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 
+from strangler.core.addresses import caller_of
 from strangler.core.head import RequestHead
 from strangler.core.plan import BUCKETS
 from strangler.core.settings import SplitSettings, StickySource
@@ -68,6 +69,15 @@ class Split:
                 return key
         return None
 
+    def sticky_key_after(self, head: RequestHead, cookies: Mapping[bytes, bytes | None]) -> bytes | None:
+        """The sticky key of the caller's next request, which has these cookies; None for one that was removed."""
+        for source, read in zip(self.sources, self._readers, strict=True):
+            name = source.name.encode()
+            key = cookies[name] if source.kind == "cookie" and name in cookies else read(head)
+            if key:
+                return key
+        return None
+
     def source_of(self, head: RequestHead) -> StickySource:
         """The source that `sticky_key` takes its value from. Raises `StopIteration` if there is none."""
         return next(source for source, read in zip(self.sources, self._readers, strict=True) if read(head))
@@ -84,7 +94,9 @@ def _reader(source: StickySource) -> _Reader:
 
 
 def _client_ip(head: RequestHead) -> bytes:
-    return head.client_ip
+    """An IPv6 address counts as its /64, as it does for connections: a device changes the rest by itself."""
+    address = head.client_ip
+    return caller_of(address) if b":" in address else address
 
 
 def _cookie(name: bytes) -> _Reader:

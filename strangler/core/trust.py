@@ -1,7 +1,9 @@
 """Whose X-Forwarded-* is believed, and who the client therefore is."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network
+
+from strangler.core.addresses import canonical, parse_address, parse_network
 
 
 class IgnoredState:
@@ -38,7 +40,7 @@ class TrustedProxies:
     __slots__ = ("_networks", "ignored")
 
     def __init__(self, networks: Iterable[str]) -> None:
-        self._networks = tuple(ip_network(network, strict=False) for network in networks)
+        self._networks = tuple(map(parse_network, networks))
         self.ignored = IgnoredState()
 
     def with_peer(self, peer: str) -> str:
@@ -49,25 +51,23 @@ class TrustedProxies:
         """False for what is no address at all (`unknown`, `_hidden`; RFC 7239 section 6)."""
         if not self._networks:
             return False
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._networks)
+        parsed = parse_address(address)
+        return parsed is not None and any(parsed in network for network in self._networks)
 
     def client_of(self, peer: str, forwarded_for: bytes | None) -> bytes:
         """The last address of the chain that is not a trusted proxy's; the first one if all are.
 
         `forwarded_for` is X-Forwarded-For as received. What is no address ends the search: who wrote it is not known.
+        An IPv4 address that is mapped into IPv6 is that IPv4 address.
         """
         client = peer
         if forwarded_for is None or not self.includes(peer):
             return client.encode()
         for hop in reversed(forwarded_for.decode("latin-1").split(",")):
             address = _without_port(hop.strip())
-            if not _is_address(address):
+            if parse_address(address) is None:
                 break
-            client = address
+            client = canonical(address)
             if not self.includes(client):
                 break
         return client.encode()
@@ -78,18 +78,8 @@ def _as_written(network: IPv4Network | IPv6Network) -> str:
 
 
 def _is_private(peer: str) -> bool:
-    try:
-        return not ip_address(peer).is_global
-    except ValueError:
-        return False
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return "%" not in text  # a zone (RFC 4007) means nothing here, and ip_address takes any text for one
+    parsed = parse_address(peer)
+    return parsed is not None and not parsed.is_global
 
 
 def _without_port(node: str) -> str:

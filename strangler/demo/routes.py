@@ -12,13 +12,14 @@ state: {state}
 upstreams:
   legacy: # the shop: takes all that no route sends elsewhere
     url: http://127.0.0.1:{legacy}
-  orders: # the new service
+  rewrite: # the new service, for orders and products
     url: http://127.0.0.1:{candidate}
 
 routes:
   - name: orders
     match: {{prefix: /api/orders}}
-    candidate: orders
+    candidate: rewrite
+    release: {{header: X-Release}} # evidence belongs to a release of the candidate
     split:
       percent: 25 # 0: nobody, 100: everybody
       sticky: ["header:X-User-Id", "cookie:sid", client_ip] # whoever has moved stays moved as it rises
@@ -26,7 +27,22 @@ routes:
       override: X-Strangler-Arm # a request may name its arm: legacy or candidate
     shadow: # what legacy answered is asked of the candidate, too, and compared: see `strangler diffs`
       percent: 100
-      baseline: 25% # and now and then of legacy again, to learn what differs anyway
+      baseline: 25% # and now and then of both again, to learn what differs anyway
+
+  - name: products # pages with sessions and forms: looked at, and served by nobody but legacy so far
+    match: {{prefix: /products}}
+    candidate: rewrite
+    release: {{header: X-Release}}
+    split: {{percent: 0}}
+    fold: ["/products/prices.csv", "/products/{{}}", "/products/{{}}/cart"]
+    shadow: {{percent: 100, methods: [GET, POST], writes: dry_run, baseline: 25%}}
+
+  - name: feed
+    match: {{path: /feed.xml}}
+    candidate: rewrite
+    release: {{header: X-Release}}
+    split: {{percent: 0}}
+    shadow: {{percent: 100, baseline: 25%}}
 """
 
 

@@ -17,11 +17,12 @@ from strangler.demo.routes import Ports, routes_yaml
 from strangler.demo.tally import HEADER, TallyState
 
 _LINE_EVERY_S = 3.0
+_CLOSING_S = 3.0
 
 Say = Callable[[str], None]
 
 _GUIDE = """\
-Running: a shop (legacy), its new orders service (candidate), the proxy, and {visitors} visitors.
+Running: a shop (legacy), its new service (candidate) for orders and products, the proxy, and {visitors} visitors.
 
   the shop, through the proxy  {proxy}/
   dashboard                    {admin}/
@@ -103,7 +104,7 @@ async def _set_up(stage: Stage, children: ChildrenState) -> None:
     stage.routes.write_text(routes_yaml(ports, str(stage.folder / "state")))
     shop = (sys.executable, "-m", "legacy_stub", "--data", str(stage.folder / "shop.db"))
     legacy = (*shop, "--port", str(ports.legacy))
-    candidate = (*shop, "--port", str(ports.candidate), "--candidate", "orders")
+    candidate = (*shop, "--port", str(ports.candidate), "--candidate", "shop", "--release", "2026.11")
     proxy = (sys.executable, "-m", "strangler", "serve", "-c", str(stage.routes))
     await children.start("legacy", *legacy, ready=f"{_url(ports.legacy)}/healthz")
     await children.start("candidate", *candidate, ready=f"{_url(ports.candidate)}/healthz")
@@ -125,15 +126,17 @@ def _guide(stage: Stage, asked: Asked) -> str:
 async def _play(
     stage: Stage, children: ChildrenState, stopped: asyncio.Event, duration_s: float | None, say: Say
 ) -> None:
-    tally = TallyState()
-    await first_of(
-        traffic.send(stage.proxy, tally.record),
-        _report(tally, say),
-        children.watch(),
-        stopped.wait(),
-        timeout_s=duration_s,
-    )
+    tally, closing = TallyState(), asyncio.Event()
+
+    async def close_in_time() -> None:
+        await first_of(_report(tally, say), stopped.wait(), timeout_s=duration_s)
+        closing.set()
+        await asyncio.sleep(_CLOSING_S)  # until then every visitor has finished, or is not waited for
+
+    await first_of(traffic.send(stage.proxy, tally, closing), close_in_time(), children.watch())
     say(f"\n{tally.requests} requests, {tally.errors} errors.")
+    if tally.visits_made:
+        say(tally.visits())
 
 
 async def _report(tally: TallyState, say: Say) -> None:

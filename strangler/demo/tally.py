@@ -50,17 +50,33 @@ class Summary:
 
 
 class TallyState:
-    """What was seen since the last look, and in all."""
+    """What was seen since the last look, and in all.
+
+    visits_made: requests that visitors sent with a session. visits_counted: those that the shop counted for the same
+    sessions; it knows no shadows, so whatever else asked it in a visitor's name is in there, too.
+    """
 
     def __init__(self) -> None:
         self.requests = 0
         self.errors = 0
+        self.visits_made = 0
+        self.visits_counted = 0
         self._seen: list[Seen] = []
 
     def record(self, seen: Seen) -> None:
         self.requests += 1
         self.errors += seen.failed
         self._seen.append(seen)
+
+    def settle(self, made: int, counted: int) -> None:
+        """Enter the visits of one session, as its visitor and as the shop counted them."""
+        self.visits_made += made
+        self.visits_counted += counted
+
+    def visits(self) -> str:
+        """Return the line that says whether shadows have changed the visitors' sessions."""
+        what = "nothing" if self.visits_counted == self.visits_made else "something"
+        return f"Shadows changed {what}: {self.visits_counted} visits counted, {self.visits_made} made."
 
     def take(self) -> Summary:
         """What was seen since the call before."""

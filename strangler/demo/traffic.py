@@ -1,8 +1,15 @@
-"""Visitors of the shop: people with a user id and cookies, who read pages, call the API, upload, listen."""
+"""Visitors of the shop: people with cookies, who read pages, call the API, upload, listen; and apps, which have none.
+
+Each visitor counts the requests of its session, and at the end asks the shop for its own count: the two are the same
+unless something else asked the shop in the visitor's name.
+"""
 
 import asyncio
+import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
@@ -12,52 +19,74 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     CookieJar,
+    DummyCookieJar,
     FormData,
     TCPConnector,
 )
 
-from strangler.demo.tally import Seen
+from strangler.demo.tally import Seen, TallyState
 
 VISITORS = 50
+_APPS = 10
 _USERS = 200
 _ORDERS = 240
+_SKUS = ("MUG-01", "MUG-02", "TEA-01", "TEA-02", "POT-01", "KET-01")
 _PAUSE_S = 1.0
 _STEPS_PER_VISIT = 4
 _TIMEOUT = ClientTimeout(total=15)
 
-Record = Callable[[Seen], None]
 
-
-async def send(proxy: str, record: Record) -> None:
-    """Send believable traffic to the proxy's URL until cancelled; each request is told to `record`."""
+async def send(proxy: str, tally: TallyState, closing: asyncio.Event) -> None:
+    """Send believable traffic to the proxy's URL until `closing` is set and every visitor has finished."""
     async with TCPConnector(limit=0) as connector, asyncio.TaskGroup() as group:
-        for _ in range(VISITORS):
-            group.create_task(_visit_for_ever(proxy, connector, record, _walk))
-        group.create_task(_visit_for_ever(proxy, connector, record, Visit.follow_events))
-        group.create_task(_visit_for_ever(proxy, connector, record, Visit.chat))
+        road = _Road(proxy, connector, tally, closing)
+        listeners = [group.create_task(_visit_often(road, stay)) for stay in (Visit.follow_events, Visit.chat)]
+        for number in range(VISITORS):
+            group.create_task(_visit_often(road, _use_app if number < _APPS else _walk))
+        await closing.wait()
+        for listener in listeners:  # they would listen on
+            listener.cancel()
 
 
-async def _visit_for_ever(
-    proxy: str, connector: BaseConnector, record: Record, stay: "Callable[[Visit], Awaitable[None]]"
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Road:
+    """What all visitors share on their way to the shop."""
+
+    proxy: str
+    connector: BaseConnector
+    tally: TallyState
+    closing: asyncio.Event
+
+    async def pause(self) -> None:
+        """Wait for a second or so, but not beyond the closing."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.closing.wait(), random.expovariate(1 / _PAUSE_S))
+
+
+async def _visit_often(road: _Road, stay: "Callable[[Visit], Awaitable[None]]") -> None:
     """One visit after the other, each as another user with an empty cookie jar."""
-    while True:
-        await _pause()
+    while not road.closing.is_set():
+        await road.pause()
         user_id = random.randint(1, _USERS)  # noqa: S311 (believable, not secret)
         async with ClientSession(
-            proxy,
-            connector=connector,
+            road.proxy,
+            connector=road.connector,
             connector_owner=False,
-            cookie_jar=CookieJar(unsafe=True),
+            cookie_jar=DummyCookieJar() if stay is _use_app else CookieJar(unsafe=True),
             headers={"X-User-Id": str(user_id)},
             timeout=_TIMEOUT,
         ) as session:
-            await stay(Visit(session, user_id, record))
+            visit = Visit(session, user_id, road)
+            await stay(visit)
+            await visit.settle()
 
 
 async def _walk(visit: "Visit") -> None:
+    """Do what people do."""
     steps = {
         visit.read_pages: 2,
+        visit.read_product: 6,
+        visit.buy: 2,
         visit.log_in: 1,
         visit.read_user: 2,
         visit.list_orders: 4,
@@ -66,45 +95,108 @@ async def _walk(visit: "Visit") -> None:
         visit.fill_cart: 2,
         visit.upload: 1,
     }
-    for step in random.choices(list(steps), list(steps.values()), k=_STEPS_PER_VISIT):  # noqa: S311
-        await step()
-        await _pause()
+    await visit.take_steps(steps)
 
 
-async def _pause() -> None:
-    await asyncio.sleep(random.expovariate(1 / _PAUSE_S))
+async def _use_app(visit: "Visit") -> None:
+    """Do what programs do: they keep no cookies."""
+    steps = {
+        visit.read_user: 1,
+        visit.list_orders: 4,
+        visit.read_order: 8,
+        visit.read_papers: 1,
+        visit.read_feed: 2,
+        visit.read_prices: 2,
+    }
+    await visit.take_steps(steps)
+
+
+Step = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Got:
+    """A response; status 0 if there was none."""
+
+    status: int = 0
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def token(self) -> str:
+        """The CSRF token of the page's form."""
+        _, _, rest = self.body.decode(errors="replace").partition('name="csrf"')
+        return rest.partition('value="')[2].partition('"')[0]
 
 
 class Visit:
     """One user at the shop. Every method is a thing that a user does."""
 
-    def __init__(self, session: ClientSession, user_id: int, record: Record) -> None:
+    def __init__(self, session: ClientSession, user_id: int, road: _Road) -> None:
         self._session = session
         self._user_id = user_id
-        self._record = record
+        self._road = road
+        self._made = 0
+        self._is_sure = True
+        self._validators: dict[str, dict[str, str]] = {}  # by path, as a browser's cache has them
+
+    async def take_steps(self, steps: Mapping[Step, int]) -> None:
+        """Take some of the steps, by weight."""
+        for step in random.choices(list(steps), list(steps.values()), k=_STEPS_PER_VISIT):  # noqa: S311
+            if self._road.closing.is_set():
+                return
+            await step()
+            await self._road.pause()
+
+    async def settle(self) -> None:
+        """Ask the shop how many visits it has counted. Where a request failed, nobody can tell how many there were."""
+        if not self._made or not self._is_sure:
+            return
+        made, got = self._made, await self._ask("GET", "/api/visits")
+        if got.status == 200:
+            self._road.tally.settle(made, json.loads(got.body)["visits"])
 
     async def read_pages(self) -> None:
         await self._ask("GET", "/")
         await self._ask("GET", "/catalogue")
 
+    async def read_product(self) -> None:
+        """Look at a product, and at the list before and after, as browsers do: what they have is asked for anew."""
+        await self._browse("/products")
+        await self._browse(f"/products/{random.choice(_SKUS)}")  # noqa: S311
+        await self._browse("/products")
+
+    async def buy(self) -> None:
+        """Put a product into the cart by the form of its page, and look at the cart."""
+        path = f"/products/{random.choice(_SKUS)}"  # noqa: S311
+        page = await self._ask("GET", path)
+        await self._ask("POST", f"{path}/cart", data={"csrf": page.token, "quantity": "1"})
+
     async def log_in(self) -> None:
         page = await self._ask("GET", "/login")
-        _, _, rest = page.decode(errors="replace").partition('name="csrf" value="')
-        form = {
-            "csrf": rest.partition('"')[0],
-            "email": f"user{self._user_id}@shop.example",
-            "password": "open-sesame",
-        }
-        await self._ask("POST", "/login", data=form)
+        email = f"user{self._user_id}@shop.example"
+        await self._ask("POST", "/login", data={"csrf": page.token, "email": email, "password": "open-sesame"})
 
     async def read_user(self) -> None:
         await self._ask("GET", f"/api/users/{self._user_id}")
 
     async def list_orders(self) -> None:
-        await self._ask("GET", f"/api/orders?user_id={self._user_id}&per_page=5")
+        await self._browse(f"/api/orders?user_id={self._user_id}&per_page=5")
 
     async def read_order(self) -> None:
-        await self._ask("GET", f"/api/orders/{random.randint(1, _ORDERS)}")  # noqa: S311
+        await self._ask("GET", f"/api/orders/{_some_order()}")
+
+    async def read_papers(self) -> None:
+        await self._ask("GET", f"/api/orders/{_some_order()}/papers")
+
+    async def read_feed(self) -> None:
+        await self._browse("/feed.xml")
+
+    async def read_prices(self) -> None:
+        """Read the list of prices in two parts; the second only if it is of the same version."""
+        first = await self._ask("GET", "/products/prices.csv", headers={"Range": "bytes=0-199"})
+        going_on = {"Range": "bytes=200-", "If-Range": first.headers.get("ETag", "")}
+        await self._ask("GET", "/products/prices.csv", headers=going_on)
 
     async def place_order(self) -> None:
         order = {"user_id": self._user_id, "lines": [{"sku": "MUG-01", "quantity": 2}]}
@@ -130,22 +222,41 @@ class Visit:
                 for number in range(3):
                     await socket.send_str(f"hello {number}")
                     await socket.receive_str()
-                    await _pause()
+                    await self._road.pause()
         except (ClientError, TimeoutError, TypeError):  # TypeError: a close frame instead of text
             failed = True
-        self._record(Seen(on_route=False, arm=None, failed=failed, duration_s=None))
+        self._road.tally.record(Seen(on_route=False, arm=None, failed=failed, duration_s=None))
 
-    async def _ask(self, method: str, path: str, timed: bool = True, **request: Any) -> bytes:
-        """One request; its body, or nothing if it failed."""
+    async def _browse(self, path: str) -> None:
+        """Ask as a browser does that may have the page already (RFC 9111 section 4.3.1)."""
+        got = await self._ask("GET", path, headers=self._validators.get(path, {}))
+        known = (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified"))
+        self._validators[path] = {ask: got.headers[name] for ask, name in known if name in got.headers}
+
+    async def _ask(self, method: str, path: str, timed: bool = True, **request: Any) -> _Got:
+        """Send one request, follow where it is sent on to, and enter it in the tally."""
         begun = monotonic()
-        body, arm, failed = b"", None, True
+        got, arm, failed, visits = _Got(), None, True, None
         try:
             async with self._session.request(method, path, **request) as answer:
-                body = await answer.read()
+                got = _Got(answer.status, await answer.read(), answer.headers)
                 arm = answer.headers.get("X-Strangler-Arm")
                 failed = answer.status >= 400
+                visits = None if answer.status >= 500 else 1 + len(answer.history)
         except (ClientError, TimeoutError):
             pass
+        self._count(visits)
         duration_s = monotonic() - begun if timed else None
-        self._record(Seen(path.startswith("/api/orders"), arm, failed, duration_s))
-        return body
+        self._road.tally.record(Seen(path.startswith("/api/orders"), arm, failed, duration_s))
+        return got
+
+    def _count(self, visits: int | None) -> None:
+        """Count requests that came with a session or opened one. None: nobody knows whether the shop has seen them."""
+        if visits is None:
+            self._is_sure = False
+        elif any(cookie.key == "sid" for cookie in self._session.cookie_jar):
+            self._made += visits
+
+
+def _some_order() -> int:
+    return random.randint(1, _ORDERS)  # noqa: S311

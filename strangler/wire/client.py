@@ -1,13 +1,17 @@
 """One connection from a client: requests come in one after another, each answered before the next is looked at."""
 
 import asyncio
+import fcntl
 import math
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Callable
 from typing import cast
 
 from strangler.core import problem
+from strangler.core.addresses import canonical
 from strangler.core.crowd import client_key
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
@@ -35,7 +39,7 @@ _FLUSH_S = 10.0
 """How long what was written may take to leave a connection that is closed."""
 
 _CUT_DELAY_S = 0.01
-"""Lets bytes that were written in this turn of the loop leave before the connection is reset."""
+"""How often it is looked whether all bytes have left a connection that is to be reset."""
 
 LAST_REQUEST_S = 1.0
 """How long a draining worker leaves an idle connection open: a request that is on its way is still answered."""
@@ -43,6 +47,19 @@ LAST_REQUEST_S = 1.0
 _NO_BODY = Kind.NONE
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
+
+
+def _unsent_bytes(transport: asyncio.Transport) -> int:
+    """How many bytes were written and are not acknowledged by the client's system yet (tcp(7), SIOCOUTQ)."""
+    waiting = transport.get_write_buffer_size()
+    peer: socket.socket | None = transport.get_extra_info("socket")
+    if waiting or peer is None or not hasattr(termios, "TIOCOUTQ"):
+        return waiting
+    try:
+        answer = fcntl.ioctl(peer.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+    except (OSError, ValueError):  # closed meanwhile
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def _drop(data: bytes) -> None:
@@ -66,6 +83,7 @@ class ClientConnection(Asker):
         "_receive",
         "_remaining",
         "_tunnel",
+        "_unsent",
         "is_closed",
         "peer_ip",
         "request",
@@ -88,6 +106,7 @@ class ClientConnection(Asker):
         self._decoder: ChunkedDecoder | None = None
         self._remaining = 0
         self._is_ending = False
+        self._unsent = 0  # bytes that had not left when it was last looked, while the connection ends
         self._is_full = False  # the client does not read: no more is to be written
         self._is_reading = True
         self._receive: Callable[[bytes], None] = self._receive_head
@@ -153,15 +172,32 @@ class ClientConnection(Asker):
         else:
             self._read_on()
 
+    def end_short(self, *, is_framed: bool) -> None:
+        """The answer cannot be completed. As far as it came it reaches the client, who must not take it for whole.
+
+        `is_framed`: its length, or the missing last chunk, shows that it is cut short, so the connection ends by FIN.
+        Else a FIN would be a clean end (RFC 9112 section 6.3), and the connection is reset once all has left.
+        """
+        if not is_framed:
+            self.cut()
+            return
+        request = self.request
+        self.request = None
+        self._inflow = None
+        self.port.active.discard(self)
+        is_read = request is None or request.body is None or request.body.is_finished
+        self._end(linger=not is_read or bool(self._ahead) or self._receive == self._ignore)
+
     def cut(self) -> None:
-        """The answer cannot be completed: the client must see a broken connection, never a clean end."""
+        """The client must see a broken connection, never a clean end."""
         self.request = None
         self._inflow = None
         self.port.active.discard(self)
         self._is_ending = True
         self._receive = self._ignore
         if not self.is_closed:
-            self.port.loop.call_later(_CUT_DELAY_S, self._reset)
+            self.port.outbox.flush()
+            self._reset_when_sent(now() + _FLUSH_S)
 
     def start_tunnel(self, head: bytes, tunnel: Tunnel) -> None:
         """Write the 101, and from then on join the bytes of both sides."""
@@ -242,9 +278,9 @@ class ClientConnection(Asker):
         port.connections.add(self)
         peername = transport.get_extra_info("peername")
         address = str(peername[0]).partition("%")[0] if isinstance(peername, tuple) else "127.0.0.1"
-        address = address.removeprefix("::ffff:")
+        address = canonical(address)
         self.peer_ip = address.encode()
-        self.forwarded = ForwardedFields(address, port.scheme, port.trusted)
+        self._follow_trust()
         self._client = client_key(address)
         has_room = port.crowd.total < port.limits.connections or port.make_room(self._client)
         port.crowd.enter(self._client, self)
@@ -348,7 +384,14 @@ class ClientConnection(Asker):
         else:
             self._begin_request(data[: end + 4], data[end + 4 :])
 
+    def _follow_trust(self) -> None:
+        """Settings say whose word is taken; a connection that outlives them goes by the new ones."""
+        port = self.port
+        self.forwarded = ForwardedFields(self.peer_ip.decode(), port.scheme, port.trusted)
+
     def _begin_request(self, raw: bytes, rest: bytes) -> None:
+        if self.forwarded.trusted is not self.port.trusted:
+            self._follow_trust()
         request = parse_request(raw, self.forwarded, self.port.request_type)
         if isinstance(request, Problem):
             self._refuse(request)
@@ -492,7 +535,7 @@ class ClientConnection(Asker):
 
     def _expire_without_request(self) -> None:
         if self._is_ending:
-            self.transport.abort()
+            self._expire_end()
         elif self._is_full:
             self.port.on_limit("slow_reader")
             self.transport.abort()
@@ -503,6 +546,15 @@ class ClientConnection(Asker):
                 self.port.on_limit("idle_timeout")
             self._end(linger=False)
 
+    def _expire_end(self) -> None:
+        """What was written last has had its time; a client that reads on, however slowly, has some more."""
+        unsent = _unsent_bytes(self.transport)
+        if 0 < unsent < self._unsent:
+            self._unsent = unsent
+            self._touch(_FLUSH_S)
+        else:
+            self.transport.abort()
+
     def _end(self, *, linger: bool) -> None:
         """Close, after what was written has left. `linger`: the client may still be sending; hear it out."""
         self._is_ending = True
@@ -511,7 +563,8 @@ class ClientConnection(Asker):
         if self.is_closed:
             return
         self.port.outbox.flush()
-        self._touch(_LINGER_S if linger else _FLUSH_S)
+        self._unsent = _unsent_bytes(self.transport)
+        self._touch(_LINGER_S if linger and not self._unsent else _FLUSH_S)
         if linger:
             self._resume()
             self.transport.write_eof()
@@ -523,6 +576,15 @@ class ClientConnection(Asker):
         if not self._is_reading and not self.is_closed:
             self._is_reading = True
             self.transport.resume_reading()
+
+    def _reset_when_sent(self, until: float) -> None:
+        """A reset throws away what has not left yet: wait for it, as long as the client reads."""
+        if self.is_closed:
+            return
+        if now() < until and _unsent_bytes(self.transport):
+            self.port.loop.call_later(_CUT_DELAY_S, self._reset_when_sent, until)
+            return
+        self._reset()
 
     def _reset(self) -> None:
         if not self.is_closed:

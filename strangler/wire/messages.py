@@ -108,6 +108,7 @@ class Captured(_Message, frozen=True):
     url: str  # the one of the upstream's that answered; empty if none did
     answer: CapturedAnswer
     failed: CandidateFailed | None
+    is_from_trusted: bool = False  # the client is a trusted proxy, whose X-Forwarded-* are its own
 
 
 class AttemptSpan(msgspec.Struct, array_like=True, frozen=True):

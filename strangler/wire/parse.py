@@ -6,6 +6,7 @@ so a client that repeats its header section, as all keep-alive clients do, is pa
 """
 
 import contextlib
+import math
 import re
 
 import httptools
@@ -42,6 +43,9 @@ _NOTED_IN_ANSWER = re.compile(
     rb"|transfer-encoding|upgrade|x-strangler-arm):[ \t]*([^\r\n]*)",
     re.IGNORECASE,
 )
+_KEEP_TIMEOUT = re.compile(rb"(?:^|[,;])[ \t]*timeout[ \t]*=[ \t]*\"?([0-9]{1,6})", re.IGNORECASE)
+_LF = 0x0A
+STREAM_TYPE = re.compile(rb"\r\ncontent-type:[ \t]*(?:text/event-stream|multipart/x-mixed-replace)", re.IGNORECASE)
 _DROPPED_FROM_ANSWER = re.compile(
     rb"\r\n(?:connection|keep-alive|proxy-connection|te|transfer-encoding|upgrade|x-strangler-arm):[^\r\n]*",
     re.IGNORECASE,
@@ -276,7 +280,7 @@ def parse_target(target: bytes, method: bytes) -> Target | Problem:
 class Answer:
     """The head of an answer, found fit to be passed on. Shared by all answers with the same bytes."""
 
-    __slots__ = ("_heads", "_lines", "fields", "framing", "keep_alive", "raw", "status", "status_line")
+    __slots__ = ("_heads", "_lines", "fields", "framing", "keep_alive", "keep_s", "raw", "status", "status_line")
 
     _heads: dict[bytes, bytes]
     _lines: bytes
@@ -288,6 +292,13 @@ class Answer:
     """Of the fields that concern a proxy, lower-case name to value."""
     framing: Framing
     keep_alive: bool
+    keep_s: float
+    """How long the connection may be used again, by the upstream's Keep-Alive; infinite if it says nothing."""
+
+    @property
+    def is_stream(self) -> bool:
+        """True if the body has no end by its type: asked for only where it did not come whole with the head."""
+        return self.framing.kind is not Kind.LENGTH and STREAM_TYPE.search(self.raw) is not None
 
     def head(self, ending: bytes) -> bytes:
         """The head for the client: as received, less the hop-by-hop fields, with `ending` as its last lines."""
@@ -307,6 +318,25 @@ class Answer:
 
 
 _answers: Memo[Answer] = Memo(entries=256, longest_bytes=2048)
+
+
+def mend_line_ends(data: bytes) -> bytes | None:
+    """`data` with CRLF at the end of each line of its head; None if the head is not complete or ends in CRLF.
+
+    Old CGI programs and small devices end lines with a bare LF, and RFC 9112 section 2.2 lets a recipient take it for a
+    line's end, as browsers and nginx do. A head that ends in CRLF and has a bare LF within stays distrusted.
+    """
+    if not data.startswith(b"HTTP/1."):
+        return None
+    ends = [at for at in (data.find(b"\n\n"), data.find(b"\n\r\n")) if at >= 0]
+    if not ends:
+        return None
+    at = min(ends)
+    end = at + (2 if data[at + 1] == _LF else 3)
+    head = data[:end]
+    if head.endswith(b"\r\n\r\n"):
+        return None
+    return b"\r\n".join(head.replace(b"\r\n", b"\n").split(b"\n")) + data[end:]
 
 
 def parse_answer(raw: bytes, *, answers_head: bool) -> Answer | None:
@@ -345,9 +375,16 @@ def parse_answer(raw: bytes, *, answers_head: bool) -> Answer | None:
     connection = fields.get(b"connection")
     stays = not is_http10 or names_token(connection, b"keep-alive")
     answer.keep_alive = stays and not names_token(connection, b"close")
+    keeps = _KEEP_TIMEOUT.search(fields.get(b"keep-alive", b""))
+    answer.keep_s = math.inf if keeps is None else _usable_s(float(keeps[1]))
     if not answers_head:
         _answers.put(raw, answer)
     return answer
+
+
+def _usable_s(timeout_s: float) -> float:
+    """A second less than the upstream keeps it, or half of a short time: its close takes a while to come."""
+    return timeout_s - min(1.0, timeout_s / 2)
 
 
 def _passing_lines(raw: bytes, start: int, status: int, fields: dict[bytes, bytes]) -> bytes:

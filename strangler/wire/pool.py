@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import socket
 import ssl
 from collections.abc import Callable
@@ -12,8 +13,9 @@ from strangler.core.settings import TlsSettings, Url
 from strangler.wire.clock import now
 from strangler.wire.upstream import UpstreamConnection
 
-IDLE_S = 30.0
-"""An idle connection is closed after this. Upstreams that close earlier (gunicorn after 2 s) are noticed at once."""
+ONCE_S = 1.0
+"""A request that cannot be sent twice goes onto a connection that was used this lately, or onto a new one: the close of
+an upstream whose time is over (gunicorn's after 2 s, uvicorn's and Node's after 5 s) may be on its way already."""
 
 _MAX_IDLE = 256
 _ESTABLISHED = 1  # TCP_INFO's first byte: tcpi_state
@@ -37,9 +39,16 @@ class Pool:
     """The connections to one URL. The last one given back is the first one taken, so that the rest can expire."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, url: Url, address: str, tls: TlsSettings, max_head_bytes: int
+        self,
+        loop: asyncio.AbstractEventLoop,
+        url: Url,
+        address: str,
+        tls: TlsSettings,
+        max_head_bytes: int,
+        keepalive_s: float = 30.0,
     ) -> None:
         self.url = url
+        self.keepalive_s = keepalive_s
         self._address = address
         self.max_head_bytes = max_head_bytes
         self._loop = loop
@@ -51,9 +60,13 @@ class Pool:
 
     def take(self, *, once: bool) -> UpstreamConnection | None:
         """An idle connection, if there is one. `once`: for a request that cannot be sent a second time."""
+        at = now() if self._idle else 0.0
         while self._idle:
-            connection = self._idle.pop()
-            if not once or self._is_alive(connection):
+            connection = self._idle[-1]
+            if once and connection.idle_since < at - ONCE_S:
+                return None  # the others are older still
+            self._idle.pop()
+            if at < connection.idle_until and (not once or self._is_alive(connection)):
                 return connection
             connection.close()
         return None
@@ -65,11 +78,14 @@ class Pool:
         task.add_done_callback(self._connecting.discard)
         return task
 
-    def give_back(self, connection: UpstreamConnection) -> None:
-        if self._is_closed or len(self._idle) >= _MAX_IDLE:
+    def give_back(self, connection: UpstreamConnection, keep_s: float = math.inf) -> None:
+        """A connection is free. `keep_s`: how long it may be used again, by what the upstream says."""
+        lasts_s = min(self.keepalive_s, keep_s)
+        if self._is_closed or len(self._idle) >= _MAX_IDLE or lasts_s <= 0:
             connection.close()
             return
-        connection.idle_since = now()
+        connection.idle_since = at = now()
+        connection.idle_until = at + lasts_s
         self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
@@ -79,8 +95,10 @@ class Pool:
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for too long. Called about once a second."""
-        while self._idle and self._idle[0].idle_since < now - IDLE_S:
-            self._idle.pop(0).close()
+        expired = [connection for connection in self._idle if connection.idle_until <= now]
+        for connection in expired:
+            self._idle.remove(connection)
+            connection.close()
 
     def close(self) -> None:
         """Close what is idle; connections in use close when their exchange ends."""
@@ -104,7 +122,7 @@ class Pool:
                     self._address,
                     self.url.port,
                     ssl=self._tls,
-                    server_hostname=self.url.host if self._tls else None,
+                    server_hostname=self.url.server_name if self._tls else None,
                 )
         except (OSError, TimeoutError, ssl.SSLError, UnicodeError):
             done(Fault.CONNECT)

@@ -9,7 +9,7 @@ from strangler.wire.body import Body
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
-from strangler.wire.parse import Answer, parse_answer
+from strangler.wire.parse import Answer, mend_line_ends, parse_answer
 from strangler.wire.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class UpstreamConnection:
         "_tunnel",
         "exchange",
         "idle_since",
+        "idle_until",
         "is_closed",
         "transport",
     )
@@ -49,7 +50,7 @@ class UpstreamConnection:
         self._pool = pool
         self.exchange: Exchange | None = None
         self.is_closed = False
-        self.idle_since = 0.0
+        self.idle_since = self.idle_until = 0.0
         self._ahead = b""  # a head that is not complete, or the first bytes of a tunnel
         self._remaining = 0
         self._is_full = False  # the upstream does not read: no more is to be written
@@ -160,14 +161,17 @@ class UpstreamConnection:
             self._ahead = b""
         while True:
             end = data.find(b"\r\n\r\n")
-            if end < 0 or end > self._pool.max_head_bytes:
-                self._await_rest_of_head(data, too_large=end >= 0)
-                return
             exchange = self.exchange
             assert exchange is not None
-            answer = parse_answer(data[: end + 4], answers_head=exchange.is_head)
+            answer = None
+            if 0 <= end <= self._pool.max_head_bytes:
+                answer = parse_answer(data[: end + 4], answers_head=exchange.is_head)
             if answer is None:
-                self._fail(Fault.BAD_RESPONSE)
+                mended = mend_line_ends(data)
+                if mended is not None:
+                    data = mended
+                    continue
+                self._await_rest_of_head(data, is_broken=end >= 0)
                 return
             data = data[end + 4 :]
             if answer.status >= 200 or answer.status == 101:
@@ -182,9 +186,9 @@ class UpstreamConnection:
         else:
             self._begin_answer(exchange, answer, data)
 
-    def _await_rest_of_head(self, data: bytes, *, too_large: bool) -> None:
+    def _await_rest_of_head(self, data: bytes, *, is_broken: bool) -> None:
         is_http = data.startswith(b"HTTP/1.") or b"HTTP/1.".startswith(data)
-        if too_large or len(data) > self._pool.max_head_bytes or not is_http:
+        if is_broken or len(data) > self._pool.max_head_bytes or not is_http:
             self._fail(Fault.BAD_RESPONSE)
         else:
             self._ahead = data
@@ -264,7 +268,7 @@ class UpstreamConnection:
         is_sent = (request_body is None or request_body.is_finished) and not self._is_full
         self._leave_exchange()
         if is_reusable and is_sent and exchange.answer.keep_alive and not self.is_closed:
-            self._pool.give_back(self)
+            self._pool.give_back(self, exchange.answer.keep_s)
         else:
             self.close()
         if exchange.body is not None:

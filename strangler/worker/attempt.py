@@ -18,7 +18,7 @@ from strangler.wire.pool import Pool
 from strangler.wire.story import Alarm
 from strangler.wire.upstream import UpstreamConnection
 from strangler.worker.call import Call
-from strangler.worker.heads import request_head, target_for
+from strangler.worker.heads import forwarded_prefix, request_head, target_for
 from strangler.worker.plane import Plane
 from strangler.worker.upstreams import Upstream
 
@@ -53,12 +53,15 @@ class Attempt(Exchange):
         if self.permit is None:
             return
         self._is_reported = True
+        endpoints = self.upstream.endpoints
+        moved = endpoints.report(self.endpoint, result, at)
+        if moved is not None:
+            self._plane.endpoint_changed(self.upstream, moved)
+        if endpoints.is_own_failure(self.endpoint, result, at):
+            return
         change = self.permit.report(result, at, random)
         if change is not None:
             self._plane.breaker_changed(change)
-        moved = self.upstream.endpoints.report(self.endpoint, result, at)
-        if moved is not None:
-            self._plane.endpoint_changed(self.upstream, moved)
 
     @property
     def is_to_be_continued(self) -> bool:
@@ -74,6 +77,21 @@ class Attempt(Exchange):
         if answer is None or answer.framing.kind is not Kind.LENGTH:
             return False
         return answer.framing.length <= _SHORT_BYTES
+
+    def try_go_on(self) -> bool:
+        """Let the body, or the tunnel, behind the head go on. What has no end leaves the requests in flight, and the
+        breaker and the endpoint learn of it by its head. False if the upstream has as many of those as may be."""
+        permit, answer = self.permit, self.answer
+        if permit is None or answer is None or self.is_done:
+            return True
+        if answer.status != 101 and not answer.is_stream:
+            permit.begin_body(now())
+            return True
+        if not permit.become_stream():
+            return False
+        if not self._is_reported:
+            self.report(self.result, now())
+        return True
 
     def settle(self) -> None:
         """Give back all that it holds. An exchange that is not complete is dropped."""
@@ -197,7 +215,8 @@ def _send(
     target = target_for(pool.url, route, arm, call.target)
     trace = call.trace
     trace_lines = trace.lines if trace.notes is None else trace.lines_of(attempt.span_id)
-    head = request_head(call, target, call.asker.forwarded, trace, trace_lines, attempt.upstream, pool.url)
+    prefix = forwarded_prefix(route, arm, call.path)
+    head = request_head(call, target, call.asker.forwarded, trace, trace_lines, attempt.upstream, pool.url, prefix)
     body = call.body
     is_sent = body is None or body.is_finished
     call.asker.deadline = now() + (clocks.response_s if is_sent else clocks.idle_s)

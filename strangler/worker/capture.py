@@ -5,7 +5,6 @@ that would get a shadow costs a lookup and a count, and without control there is
 at once, is dropped and counted.
 """
 
-import re
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +13,7 @@ from strangler.core.result import Result
 from strangler.wire.body import Body
 from strangler.wire.messages import CandidateFailed, Captured, CapturedAnswer, ShadowRoom
 from strangler.wire.numbers import Counter, Numbers
-from strangler.wire.parse import Answer
+from strangler.wire.parse import STREAM_TYPE, Answer
 
 if TYPE_CHECKING:
     from strangler.worker.attempt import Attempt
@@ -31,7 +30,6 @@ _BATCH = 8
 
 _BATCH_BYTES = 64 * 1024
 
-_STREAM = re.compile(rb"\r\ncontent-type:[ \t]*(?:text/event-stream|multipart/x-mixed-replace)", re.IGNORECASE)
 _AWAY = "link"
 _SHADOW = b"x-strangler-shadow"
 
@@ -191,7 +189,7 @@ class Capture:
 
     def watch(self, answer: Answer, payload: bytes, body: Body | None) -> None:
         """The head of the answer that the client gets has come: keep what follows, unless it is a stream."""
-        if answer.status == 101 or _STREAM.search(answer.raw):
+        if answer.status == 101 or STREAM_TYPE.search(answer.raw):
             self.is_streaming = True
             self.forget()
         elif body is not None:
@@ -291,7 +289,7 @@ class Capture:
             host=call.host_value,
             lines=_lines(call),
             body=request.content(),
-            is_body_complete=not self.is_forgotten and (call.body is None or call.body.is_finished),
+            is_body_complete=call.body is None or (not self.is_forgotten and call.body.is_finished),
             request_id=call.trace.request_id,
             traceparent=call.trace.traceparent,
             arm=call.arm,
@@ -299,6 +297,7 @@ class Capture:
             url=url,
             answer=answer,
             failed=None if failed is None else _failed(failed),
+            is_from_trusted=call.asker.forwarded.is_trusted,
         )
         self._end()
         self._captures.offer(self._room, message)

@@ -15,7 +15,7 @@ from strangler.core.aggregate import Joined
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
 from strangler.core.plan import AGGREGATE, CANDIDATE_ARM, LEGACY, LEGACY_ARM, UNPLANNED
-from strangler.core.problem import Problem, problem_of, render
+from strangler.core.problem import Problem, fill_page, problem_of, render, wants_page
 from strangler.core.result import Result
 from strangler.wire.client import ClientConnection
 from strangler.wire.clock import now
@@ -136,8 +136,11 @@ async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
     client, answer, body = call.client, attempt.answer, attempt.body
     assert answer is not None
     call.status = answer.status
-    if call.arm == CANDIDATE_ARM:
-        plane.answered(call, attempt.result)
+    if call.arm == CANDIDATE_ARM or plane.has_fences:
+        plane.answered(call, attempt.result, answer)
+    if (body is not None or answer.status == 101) and not attempt.try_go_on():
+        _refuse(call, plane, problem_of(Fault.FULL, 1.0), keep=False)
+        return
     if call.capture is not None:
         call.capture.watch(answer, attempt.payload, body)
     arm = call.arm if plane.exposes_arm else None
@@ -163,7 +166,7 @@ async def _pass_on(call: Call, plane: Plane, attempt: Attempt) -> None:
             call.capture.tell(call, attempt)
         return
     call.end = call.fault or attempt.fault
-    client.cut()
+    client.end_short(is_framed=is_sized or chunked)
 
 
 async def _tunnel(call: Call, attempt: Attempt, head: bytes) -> None:
@@ -206,7 +209,11 @@ def _refuse(call: Call, plane: Plane, refusal: Problem, *, keep: bool) -> None:
     keep = keep and call.section.keep_alive and is_read and not client.port.is_draining
     request_id = call.trace.request_id.decode("latin-1")
     is_head = call.method == b"HEAD"
-    client.write_problem(render(refusal, request_id, plane.http_date(), close=not keep, bodyless=is_head))
+    page = None
+    if wants_page(refusal, call.fields.get(b"accept")):
+        page = fill_page(call.snapshot.settings.errors.html, refusal, request_id)
+    date = plane.http_date()
+    client.write_problem(render(refusal, request_id, date, close=not keep, bodyless=is_head, page=page))
     client.end_request(keep=keep)
 
 

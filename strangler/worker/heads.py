@@ -3,13 +3,14 @@
 import os
 
 from strangler.core.aggregate import Joined
+from strangler.core.cookies import public_cookie
 from strangler.core.head import RawHeaders
 from strangler.core.headers import ForwardedFields, is_valid_traceparent
 from strangler.core.plan import CANDIDATE_ARM, Arm
-from strangler.core.rewrite import rewrite_back, rewrite_target
+from strangler.core.rewrite import cookie_path_back, rewrite_back, rewrite_target
 from strangler.core.routes import Route
 from strangler.core.settings import Url
-from strangler.wire.parse import Answer, Section
+from strangler.wire.parse import Answer, Section, host_of
 from strangler.wire.request import Request
 from strangler.worker.spans import SpanNotes
 from strangler.worker.upstreams import Upstream
@@ -22,6 +23,8 @@ _NOTHING: frozenset[bytes] = frozenset()
 _SAMPLED = 0x01
 _KNOWN_FLAGS = 0x03  # sampled; and random-trace-id, of level 2
 _HOST = frozenset({b"host"})
+_PREFIX = frozenset({b"x-forwarded-prefix"})
+_SET_COOKIE = b"\r\nset-cookie:"
 _REQUEST_ID = frozenset({b"x-request-id"})
 _LOCATIONS = frozenset({b"location", b"content-location"})
 _ID_DIGITS = 80  # of a request id, a trace id and a span id
@@ -135,8 +138,9 @@ def request_head(
     trace_lines: bytes,
     upstream: Upstream,
     url: Url,
+    prefix: bytes = b"",
 ) -> bytes:
-    """The head for an upstream: as received, minus hop-by-hop fields, plus ours."""
+    """The head for an upstream: as received, minus hop-by-hop fields, plus ours. `prefix`: see `forwarded_prefix`."""
     section = request.section
     host = request.host_value
     dropped = upstream.dropped_from_trusted if forwarded.is_trusted else upstream.dropped
@@ -147,6 +151,10 @@ def request_head(
         dropped |= _HOST
     if trace.dropped:
         dropped |= trace.dropped
+    if prefix:
+        dropped |= _PREFIX
+        before = section.fields.get(b"x-forwarded-prefix", b"") if forwarded.is_trusted else b""
+        trace_lines = b"X-Forwarded-Prefix: %b%b\r\n%b" % (before.rstrip(b"/"), prefix, trace_lines)
     last = b"\r\n"
     if section.has_upgrade:
         last = b"Connection: Upgrade\r\nUpgrade: %b\r\n\r\n" % section.fields[b"upgrade"]
@@ -182,6 +190,13 @@ _ENDINGS = _endings()
 """By arm (None: not told), chunked, HTTP/1.0, keep."""
 
 
+def forwarded_prefix(route: Route | None, arm: Arm, path: bytes) -> bytes:
+    """What the client's path has in front that this arm does not see; empty where it sees the same path."""
+    if route is None or arm is not CANDIDATE_ARM or route.rewrite is None:
+        return b""
+    return route.rewrite.forwarded_prefix(path)
+
+
 def answer_head(
     answer: Answer, arm: str | None, locations: "Locations | None", *, chunked: bool, is_http10: bool, keep: bool
 ) -> bytes:
@@ -206,22 +221,33 @@ def switch_head(answer: Answer, arm: str | None) -> bytes:
 
 
 class Locations:
-    """Rewrites Location and Content-Location of a candidate that sees other paths than the client."""
+    """Rewrites Location, Content-Location and cookies of a candidate that sees other paths than the client."""
 
-    __slots__ = ("_base", "_own", "_request_path", "_route", "_upstream")
+    __slots__ = ("_base", "_own", "_request_path", "_route", "_upstream", "_upstream_host")
 
     def __init__(self, route: Route, url: Url, request_path: bytes, own: bytes) -> None:
         self._route = route
         self._base = url.path.encode()
         self._upstream = url.authority.encode()
+        self._upstream_host = url.host.encode()
         self._request_path = request_path
         self._own = own
 
     def concern(self, answer: Answer) -> bool:
-        return not _LOCATIONS.isdisjoint(answer.fields)
+        return not _LOCATIONS.isdisjoint(answer.fields) or _SET_COOKIE in answer.raw.lower()
 
     def rewritten(self, headers: RawHeaders) -> RawHeaders:
-        return [(name, self._public(value)) if name.lower() in _LOCATIONS else (name, value) for name, value in headers]
+        return [(name, self._rewritten(name.lower(), value)) for name, value in headers]
+
+    def _rewritten(self, name: bytes, value: bytes) -> bytes:
+        if name in _LOCATIONS:
+            return self._public(value)
+        if name != b"set-cookie":
+            return value
+        return public_cookie(value, self._public_path, self._upstream_host, host_of(self._own) or b"")
+
+    def _public_path(self, path: bytes) -> bytes:
+        return cookie_path_back(path, self._route.rewrite, self._request_path, self._base)
 
     def _public(self, location: bytes) -> bytes:
         return rewrite_back(location, self._route.rewrite, self._request_path, self._base, self._upstream, self._own)

@@ -8,6 +8,7 @@ from email.utils import formatdate
 import structlog
 
 from strangler.core.breaker import OPEN, BreakerChanged, BreakerOpening
+from strangler.core.cookies import cookies_set
 from strangler.core.endpoints import EndpointChanged, EndpointKey
 from strangler.core.fallback import FallbackRules
 from strangler.core.fault import Fault
@@ -18,12 +19,14 @@ from strangler.core.routes import Route
 from strangler.core.settings import Settings
 from strangler.core.share import Share
 from strangler.core.snapshot import Snapshot
+from strangler.core.split import Split
 from strangler.wire.clock import now
 from strangler.wire.exchange import Clocks
 from strangler.wire.link import WorkerLink
 from strangler.wire.messages import BreakerChanged as BreakerChangedMessage
 from strangler.wire.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared, fence_messages
 from strangler.wire.numbers import Numbers
+from strangler.wire.parse import Answer
 from strangler.worker.call import Call
 from strangler.worker.capture import Captures
 from strangler.worker.record import Record
@@ -76,6 +79,7 @@ class Plane:
         self.exposes_arm = settings.expose_arm
         self._route_clocks: dict[Route, Clocks] = {}  # not by name: a request under way has a route of its own time
         self._fallback_rules: dict[Route, FallbackRules] = {}
+        self._cookie_splits = list(_cookie_splits(snapshot))
         self._record.adopt(settings.log)
         for change in changes:
             self.breaker_changed(change)
@@ -116,13 +120,38 @@ class Plane:
         cause = result.cause
         self._record.fell_back(route.name if route is not None else "", str(cause))
 
-    def answered(self, call: Call, upstream_result: Result) -> None:
+    def answered(self, call: Call, upstream_result: Result, answer: Answer) -> None:
         """The head of an answer is about to be passed on."""
-        if call.arm == CANDIDATE_ARM and is_fencing(call.method, upstream_result):
-            found = self._fence_key(call)
-            rules = self.fallback_rules(call)
-            if found is not None and rules.fence_s:
-                self._unshared.append(self._fence.record(*found, now(), rules.fence_s))
+        cookies: dict[bytes, bytes | None] = {}
+        if b"\r\nset-cookie:" in answer.raw.lower():
+            cookies = cookies_set(answer.headers(), self.unix_time())
+        route = call.plan.route
+        if call.arm == CANDIDATE_ARM and route is not None and is_fencing(call.method, upstream_result):
+            split = route.split
+            self._fence_callers(call, route, {self._sticky_key(call), split.sticky_key_after(call, cookies)})
+        if cookies:
+            self._follow_callers(call, cookies)
+
+    def _fence_callers(self, call: Call, route: Route, keys: set[bytes | None]) -> None:
+        """A first write may begin a session: then its caller has no key yet but the one that the answer gives it."""
+        fence_s = self.fallback_rules(call).fence_s
+        for key in keys:
+            if key is not None and fence_s:
+                self._unshared.append(self._fence.record(route.settings.split.group, key, now(), fence_s))
+
+    def _follow_callers(self, call: Call, cookies: dict[bytes, bytes | None]) -> None:
+        """A caller that is fenced gets another key, as a login or a logout gives it, from whichever arm: the fence goes
+        along."""
+        at = now()
+        for split, group in self._cookie_splits:
+            key, after = split.sticky_key(call), split.sticky_key_after(call, cookies)
+            until = None if key is None or after in (None, key) else self._fence.until(group, key, at)
+            if until is not None and after is not None:
+                self._unshared.append(self._fence.record(group, after, at, until - at))
+
+    @property
+    def has_fences(self) -> bool:
+        return len(self._fence) > 0
 
     def record(self, call: Call) -> None:
         """The request is over."""
@@ -232,6 +261,7 @@ class Plane:
             bulkhead, breaker = upstream.admission.bulkhead, upstream.admission.breaker
             self.numbers.gauge("strangler_in_flight", name).set(bulkhead.in_flight)
             self.numbers.gauge("strangler_waiting", name).set(bulkhead.waiting)
+            self.numbers.gauge("strangler_streams", name).set(bulkhead.streams)
             is_cool = breaker.state is OPEN and not breaker.refuses(at)  # the next request is its first trial
             figure = 1 if is_cool else _STATE_FIGURES[breaker.state.value]
             self.numbers.gauge("strangler_breaker_state", name).set(figure)
@@ -256,11 +286,23 @@ class Plane:
         return self._date
 
     def _fence_key(self, call: Call) -> tuple[str, bytes] | None:
+        route, key = call.plan.route, self._sticky_key(call)
+        return None if route is None or key is None else (route.settings.split.group, key)
+
+    def _sticky_key(self, call: Call) -> bytes | None:
         plan = call.plan
-        if plan.route is None:
-            return None
-        key = plan.sticky_key or plan.route.split.sticky_key(call)
-        return None if key is None else (plan.route.settings.split.group, key)
+        return None if plan.route is None else plan.sticky_key or plan.route.split.sticky_key(call)
+
+
+def _cookie_splits(snapshot: Snapshot) -> Iterator[tuple[Split, str]]:
+    """The ways in which a cookie may be a caller's key, each once, with the group that they divide."""
+    known: set[tuple[object, str]] = set()
+    for settings in snapshot.settings.routes:
+        split = settings.split
+        key = split.sticky, split.group
+        if key not in known and any(source.kind == "cookie" for source in split.sticky):
+            known.add(key)
+            yield Split(split), split.group
 
 
 _STATE_FIGURES = {"closed": 0, "half_open": 1, "open": 2}

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from strangler.core.fault import Fault
+from strangler.core.masked import AT, PERCENT, without_addresses
 from strangler.core.result import Result
 from strangler.core.settings import LogSettings
 from strangler.wire.logs import LogWriter, resolved_format
@@ -137,6 +138,8 @@ class Record:
         if middle is None:
             middle = self._middle(call, route, key)
         path = call.path
+        if AT in path or PERCENT in path:
+            path = without_addresses(path)
         request_id = call.trace.request_id
         return (
             b'{"time":"%b","level":"info","event":"request","client":"%b","method":"%b","path":%b,%b,'
@@ -162,15 +165,19 @@ class Record:
         fields = call.fields
         line = b"-"
         if call.method:
-            line = b"%b %b HTTP/1.%d" % (call.method, call.target, 0 if call.section.is_http10 else 1)
+            line = b"%b %b HTTP/1.%d" % (
+                call.method,
+                without_addresses(call.target),
+                0 if call.section.is_http10 else 1,
+            )
         return b'%b - - [%b] "%b" %d %b "%b" "%b"\n' % (
             call.client_ip or b"-",
             self._apache_now(),
             _ESCAPED.sub(_escape, line),
             call.status or 499,
             b"%d" % call.sent_bytes if call.sent_bytes else b"-",
-            _ESCAPED.sub(_escape, fields.get(b"referer") or b"-"),
-            _ESCAPED.sub(_escape, fields.get(b"user-agent") or b"-"),
+            _ESCAPED.sub(_escape, without_addresses(fields.get(b"referer") or b"-")),
+            _ESCAPED.sub(_escape, without_addresses(fields.get(b"user-agent") or b"-")),
         )
 
     def _middle(self, call: Call, route: str, key: tuple[object, ...]) -> bytes:
@@ -249,7 +256,7 @@ def _detours(call: Call) -> dict[str, object]:
 def _fields(call: Call, route: str, duration_s: float) -> dict[str, object]:
     return {
         "method": call.method.decode("latin-1"),
-        "path": _printable(call.path),
+        "path": _printable(without_addresses(call.path)),
         "route": route or None,
         "arm": call.arm or None,
         "reason": call.plan.reason.value,

@@ -4,6 +4,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+from strangler.core.masked import without_addresses
 from strangler.wire.messages import AttemptSpan, Spans
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class SpanNotes:
             started=self._at,
             duration_s=duration_s,
             method=call.method,
-            path=call.path[:MAX_TARGET_BYTES],
+            path=without_addresses(call.path)[:MAX_TARGET_BYTES],
             host=call.host_value[:256],
             client=call.client_ip,
             version=b"1.0" if call.section.is_http10 else b"1.1",

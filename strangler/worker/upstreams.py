@@ -82,6 +82,7 @@ class Upstream:
         self._max_head_bytes = max_head_bytes
         for pool in self._pools.values():
             pool.max_head_bytes = max_head_bytes
+            pool.keepalive_s = settings.keepalive_s
         self.find_endpoints()
         return change
 
@@ -124,7 +125,8 @@ class Upstream:
         pool = self._pools.get(endpoint)
         if pool is None:
             url, address = endpoint.key
-            pool = Pool(self._loop, url, address, self.settings.tls, self._max_head_bytes)
+            settings = self.settings
+            pool = Pool(self._loop, url, address, settings.tls, self._max_head_bytes, settings.keepalive_s)
             self._pools[endpoint] = pool
             if self._is_retired:
                 pool.close()

@@ -133,3 +133,55 @@ def _run(folder: Path, *words: str, text: str) -> tuple[int, str, str]:
         cwd=folder, env=environ, input=text, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
+
+
+SHADOWED = TOP.replace("orders}", "orders, shadow: {SHADOW}}")
+
+
+@pytest.mark.parametrize(
+    ("shadow", "told"),
+    [
+        pytest.param(
+            "percent: 10",
+            "shadows repeat at most 10.2 % of its requests at orders and 0.2 % at legacy (baseline: only those without "
+            "credentials); a difference is looked at again up to 30 times, at orders alone",
+            id="of legacy",
+        ),
+        pytest.param(
+            "percent: 100, of: candidate, baseline: {share: 5%, credentials: true}",
+            "shadows repeat at most 5 % of its requests at orders and 105 % at legacy (baseline: all of them); "
+            "a difference is looked at again up to 30 times, at legacy alone",
+            id="of the candidate",
+        ),
+        pytest.param(
+            "percent: 1, of: any, baseline: 0",
+            "shadows repeat at most 1 % of its requests at orders and 1 % at legacy; "
+            "a difference is looked at again up to 30 times, at orders or legacy alone",
+            id="of any",
+        ),
+        pytest.param(
+            "percent: 10, recheck: 0, baseline: 0, methods: [GET, POST], writes: dry_run",
+            "shadows repeat at most 10 % of its requests at orders and 0 % at legacy; "
+            "orders is asked with OPTIONS before writes",
+            id="dry runs",
+        ),
+    ],
+)
+def test_it_tells_what_shadows_ask_of_each_arm(tmp_path: Path, shadow: str, told: str) -> None:
+    result = _check(tmp_path, SHADOWED.replace("SHADOW", shadow))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == [f"route 'a': {told}"]
+
+
+def test_json_tells_what_shadows_ask_of_each_arm(tmp_path: Path) -> None:
+    data = json.loads(_check(tmp_path, SHADOWED.replace("SHADOW", "percent: 10"), "--json").stdout)
+    (extra,) = data["extra_requests"]
+    assert (extra["route"], extra["candidates"], extra["looks"]) == ("a", ["orders"], 30)
+    assert (extra["candidate_percent"], extra["legacy_percent"]) == (10.2, 0.2)
+    assert json.loads(_check(tmp_path, TOP, "--json").stdout)["extra_requests"] == []
+
+
+@pytest.mark.parametrize("shadow", ["", ", shadow: {percent: 0}"], ids=["none", "0 %"])
+def test_it_tells_nothing_of_routes_without_shadows(tmp_path: Path, shadow: str) -> None:
+    result = _check(tmp_path, TOP.replace("orders}", f"orders{shadow}}}"))
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)

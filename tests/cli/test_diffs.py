@@ -170,7 +170,8 @@ class TestReview:
         assert result.exit_code == 0
         text = Path("routes.yaml").read_text()
         assert "  - name: orders # the first to move\n" in text
-        assert '- {path: "$.price", kind: type, owner: "ana", until: 2099-01-31, why: "as agreed"}' in text
+        rule = '{path: "$.price", endpoint: "GET /api/orders/{}", kind: type, owner: "ana", until: 2099-01-31'
+        assert f'- {rule}, why: "as agreed"}}' in text
         settings = load(Path("routes.yaml"), {}).settings
         assert settings is not None
         assert settings.routes[0].compare.accept[0].path == "$.price"
@@ -186,12 +187,21 @@ class TestReview:
         assert Path("routes.yaml").read_text() == ROUTES
         assert row(run)["state"] == "new"
 
-    def test_a_status_cannot_be_accepted(self, run: Run) -> None:
+    def test_of_a_status_the_pair_is_accepted(self, run: Run) -> None:
         keep(finding_of(json_answer(LEGACY), json_answer(LEGACY, 404), captured(at=time.time())))
+        (found,) = [one for one in json.loads(run("diffs", "--json").output)["signatures"] if one["in"] == "status"]
+        assert run("diffs", "accept", found["id"], "--why", "agreed").exit_code == 0
+        assert (
+            '- {status: [200, 404], endpoint: "GET /api/orders/{}", why: "agreed"}' in Path("routes.yaml").read_text()
+        )
+
+    def test_a_5xx_cannot_be_accepted(self, run: Run) -> None:
+        keep(finding_of(json_answer(LEGACY), json_answer(LEGACY, 503), captured(at=time.time())))
         (found,) = [one for one in json.loads(run("diffs", "--json").output)["signatures"] if one["in"] == "status"]
         result = run("diffs", "accept", found["id"], "--why", "no")
         assert result.exit_code == 2
-        assert "a status cannot be accepted" in result.output
+        assert "a 5xx is a failure" in result.output
+        assert Path("routes.yaml").read_text() == ROUTES
 
     def test_known_and_fixed_are_said_of_one(self, run: Run) -> None:
         keep(differing())
@@ -303,3 +313,324 @@ class TestReport:
         run("shift", "orders", "50", "--force", "--why", "no time")
         run("report")
         assert "no time" in Path("report.html").read_text()
+
+
+def audited() -> list[tuple[str, str, str]]:
+    """Who, what and detail, oldest first."""
+    with closing(sqlite3.connect("state/strangler.db")) as connection:
+        return connection.execute("SELECT who, what, detail FROM audit ORDER BY id").fetchall()
+
+
+def several() -> None:
+    """Two endpoints, each with a price that has another type and a clock; one has a 5xx, too."""
+    now = time.time()
+    for target in (b"/api/orders/7", b"/api/orders/7/lines"):
+        keep(finding_of(json_answer(LEGACY), json_answer(CANDIDATE), captured(target, at=now)))
+    keep(finding_of(json_answer(LEGACY), json_answer(LEGACY, 500), captured(b"/api/orders/7/lines", at=now)))
+
+
+def states(run: Run) -> list[tuple[str, str, str]]:
+    rows = json.loads(run("diffs", "--json").output)["signatures"]
+    return sorted((one["endpoint"], one["path"] or "status", one["state"]) for one in rows)
+
+
+class TestBulk:
+    def test_several_ids_are_marked_at_once(self, run: Run) -> None:
+        several()
+        names = [one["id"] for one in json.loads(run("diffs", "--json").output)["signatures"]]
+        result = run("diffs", "known", *(name[:8] for name in names[:3]), "--owner", "ana")
+        assert result.exit_code == 0
+        assert result.output.count(": known (route 'orders'") == 3
+        assert len(audited()) == 3
+        assert {what for _, what, _ in audited()} == {"known"}
+
+    @pytest.mark.parametrize("wrong", ["ffff0000", ""], ids=["unknown", "ambiguous"])
+    @pytest.mark.parametrize("word", ["known", "fixed", "accept"])
+    def test_one_id_that_is_not_clear_does_nothing_at_all(self, run: Run, word: str, wrong: str) -> None:
+        several()
+        before = states(run)
+        why = ("--why", "x")
+        result = run("diffs", word, _first(run), wrong, *why)
+        assert result.exit_code == 2
+        assert "nothing was changed" in result.output
+        assert states(run) == before
+        assert audited() == []
+        assert Path("routes.yaml").read_text() == ROUTES
+
+    @pytest.mark.parametrize(
+        ("filters", "count"),
+        [
+            (("--all",), 5),
+            (("--route", "orders"), 5),
+            (("--endpoint", "GET /api/orders/{}"), 2),
+            (("--severity", "breaking"), 3),
+            (("--severity", "breaking", "--endpoint", "GET /api/orders/{}"), 1),
+            (("--state", "new"), 5),
+            (("--state", "fixed"), 0),
+        ],
+        ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
+    )
+    def test_filters_choose(self, run: Run, filters: tuple[str, ...], count: int) -> None:
+        several()
+        result = run("diffs", "known", *filters, "--yes")
+        assert result.exit_code == 0
+        assert len(audited()) == count
+
+    def test_noise_alone_is_chosen(self, run: Run) -> None:
+        keep(*(differing() for _ in range(25)))
+        assert run("diffs", "accept", "--noise", "--why", "a clock", "--yes").exit_code == 0
+        text = Path("routes.yaml").read_text()
+        assert '{path: "$.at", endpoint: "GET /api/orders/{}", kind: value, why: "a clock"}' in text
+        assert "$.price" not in text
+
+    def test_without_a_terminal_filters_need_yes(self, run: Run) -> None:
+        several()
+        result = run("diffs", "fixed", "--all")
+        assert result.exit_code == 2
+        assert "--yes" in result.output
+        assert audited() == []
+
+    def test_ids_and_filters_together_are_not_clear_nor_is_nothing(self, run: Run) -> None:
+        several()
+        assert run("diffs", "known", "abcd", "--all").exit_code == 2
+        assert run("diffs", "known").exit_code == 2
+
+    def test_all_rules_are_written_in_one_edit_and_what_cannot_be_is_said(self, run: Run) -> None:
+        several()
+        result = run("diffs", "accept", "--all", "--why", "agreed", "--yes")
+        assert result.exit_code == 0
+        text = Path("routes.yaml").read_text()
+        assert text.count("endpoint:") == 4
+        assert "skipped" in result.output
+        assert "a 5xx is a failure" in result.output
+        assert [what for _, what, _ in audited()] == ["accepted"] * 4
+        assert [state for _, _, state in states(run)].count("accepted") == 4
+
+    def test_rules_that_are_there_are_not_written_again(self, run: Run) -> None:
+        several()
+        run("diffs", "accept", "--endpoint", "GET /api/orders/{}", "--why", "agreed", "--yes")
+        before, entries = Path("routes.yaml").read_text(), audited()
+        names = [one["id"] for one in _rows(run) if one["endpoint"] == "GET /api/orders/{}"]
+        result = run("diffs", "accept", *names, "--why", "again")
+        assert result.exit_code == 0
+        assert result.output.count("a rule accepts it already") == 2
+        assert Path("routes.yaml").read_text() == before
+        assert audited() == entries
+
+    def test_a_mark_that_is_there_is_no_entry_of_the_audit(self, run: Run) -> None:
+        keep(differing())
+        name = row(run)["id"]
+        run("diffs", "known", name, "--why", "seen")
+        result = run("diffs", "known", name)
+        assert "it is known already" in result.output
+        assert len(audited()) == 1
+        run("diffs", "known", name, "--why", "seen again")
+        assert len(audited()) == 2
+
+    def test_a_dry_run_asks_nothing_and_changes_nothing(self, run: Run) -> None:
+        several()
+        before = states(run)
+        shown = run("diffs", "accept", "--all", "--why", "agreed", "--dry-run").output
+        assert shown.count('+        - {path: "$.') == 4
+        assert run("diffs", "known", "--all", "--dry-run").exit_code == 0
+        assert states(run) == before
+        assert Path("routes.yaml").read_text() == ROUTES
+        assert audited() == []
+
+    def test_a_file_with_problems_is_not_written_and_leaves_no_entry(self, run: Run) -> None:
+        several()
+        name = _first(run)
+        broken = ROUTES.replace("min_pairs: 100", "min_pairs: many")
+        Path("routes.yaml").write_text(broken)
+        assert run("diffs", "accept", name, "--why", "agreed").exit_code == 2
+        assert Path("routes.yaml").read_text() == broken
+        assert audited() == []
+
+    def test_a_pair_of_values_is_all_that_is_accepted(self, run: Run) -> None:
+        keep(differing())
+        assert run("diffs", "accept", row(run)["id"], "--values", "--why", "agreed").exit_code == 0
+        pair = r'kind: type, from: "19.99", to: "\"19.99\"", why: "agreed"}'
+        assert f'{{path: "$.price", endpoint: "GET /api/orders/{{}}", {pair}' in Path("routes.yaml").read_text()
+
+    def test_another_order_is_a_hint(self, run: Run) -> None:
+        left, right = {"items": [1, 2, 3]}, {"items": [3, 2, 1]}
+        keep(finding_of(json_answer(left), json_answer(right), captured(at=time.time())))
+        (hint,) = [line for line in run("diffs").output.splitlines() if line.startswith("hint")]
+        assert "sorted otherwise?" in hint
+        assert 'unordered: [{path: "$.items"}]' in hint
+
+
+def _rows(run: Run) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run("diffs", "--json").output)["signatures"]
+    return found
+
+
+def _first(run: Run) -> str:
+    name: str = _rows(run)[0]["id"]
+    return name
+
+
+class TestVerdict:
+    def test_a_shift_prints_it_though_there_is_no_gate(self, run: Run) -> None:
+        Path("routes.yaml").write_text(ROUTES.replace("    gate: {min_pairs: 100, min_age: 0}\n", ""))
+        keep(*(differing() for _ in range(40)))
+        result = run("shift", "orders", "50")
+        assert result.exit_code == 0
+        assert "verdict: not ready; 0 % of 40 pairs match" in result.output
+        assert "1 breaking differences are open" in result.output or "breaking" in result.output
+
+    def test_it_is_data_too(self, run: Run) -> None:
+        keep(*agreeing(50))
+        verdict = json.loads(run("shift", "orders", "1", "--json").output)["verdict"]
+        assert (verdict["verdict"], verdict["pairs"], verdict["match_share"]) == ("not enough evidence", 50, 1.0)
+
+    def test_a_file_with_problems_does_not_pass_the_gate(self, run: Run) -> None:
+        """What was in force is not known then: the gate that the file has holds."""
+        broken = ROUTES.replace("percent: 5", "percent: 500")
+        Path("routes.yaml").write_text(broken)
+        keep(*agreeing(50))
+        assert run("shift", "orders", "50").exit_code == 1
+        assert Path("routes.yaml").read_text() == broken
+
+
+class TestCheckGate:
+    @pytest.fixture
+    def check(self, run: Run) -> Callable[..., Result]:
+        """Holds the file, with a percent and a gate, against that of the folder at 5 %."""
+        Path("old.yaml").write_text(ROUTES)
+
+        def hold(old: str, new: str, *more: str) -> Result:
+            Path("routes.yaml").write_text(ROUTES.replace(old, new))
+            return run("check", "--gate", "--against", "old.yaml", *more)
+
+        return hold
+
+    def test_no_raise_is_fine(self, check: Callable[..., Result]) -> None:
+        result = check("percent: 5", "percent: 4")
+        assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "against old.yaml: no percent rises")
+
+    def test_a_raise_past_the_gate_fails(self, check: Callable[..., Result]) -> None:
+        keep(*agreeing(50))
+        result = check("percent: 5", "percent: 25")
+        assert result.exit_code == 1
+        assert "route 'orders': 5 % to 25 %: NOT allowed" in result.output
+        assert "more pairs are needed, 50 were compared" in result.output
+
+    def test_a_raise_that_the_gate_allows_passes(self, check: Callable[..., Result]) -> None:
+        keep(*agreeing(3000))
+        result = check("percent: 5", "percent: 25")
+        assert result.exit_code == 0, result.output
+        assert "allowed" in result.output
+        assert "verdict: ready" in result.output
+
+    @pytest.mark.parametrize(
+        "gate", ["", "    gate: {min_pairs: 1, min_match: 1%, max_breaking: 99, min_age: 0}\n"], ids=["gone", "loose"]
+    )
+    def test_a_gate_that_the_same_edit_weakens_still_holds(self, check: Callable[..., Result], gate: str) -> None:
+        keep(*agreeing(50))
+        Path("old.yaml").write_text(ROUTES)
+        text = ROUTES.replace("    gate: {min_pairs: 100, min_age: 0}\n", gate)
+        Path("routes.yaml").write_text(text)
+        assert check(ROUTES, text.replace("percent: 5", "percent: 25")).exit_code == 1
+
+    def test_an_accept_rule_of_the_same_edit_counts_from_the_next_one(self, check: Callable[..., Result]) -> None:
+        keep(*agreeing(3000), differing())
+        new = "gate: {min_pairs: 100, min_age: 0, min_match: 90%}\n    compare: {accept: [{path: $}]}"
+        text = ROUTES.replace("gate: {min_pairs: 100, min_age: 0}", new)
+        assert check(ROUTES, text.replace("percent: 5", "percent: 25")).exit_code == 1
+
+    def test_a_route_without_a_gate_never_fails_and_its_verdict_is_told(self, check: Callable[..., Result]) -> None:
+        keep(*(differing() for _ in range(40)))
+        plain = ROUTES.replace("    gate: {min_pairs: 100, min_age: 0}\n", "")
+        Path("old.yaml").write_text(plain)
+        result = check(ROUTES, plain.replace("percent: 5", "percent: 25"))
+        assert result.exit_code == 0
+        assert "it has no gate" in result.output
+        assert "verdict: not ready" in result.output
+
+    def test_a_file_that_cannot_be_read_is_bad_input(self, check: Callable[..., Result]) -> None:
+        Path("old.yaml").write_text("version: 2\n")
+        result = check("percent: 5", "percent: 25")
+        assert result.exit_code == 2
+        assert "old.yaml:1:10" in result.output
+        Path("old.yaml").unlink()
+        result = check("percent: 5", "percent: 25")
+        assert result.exit_code == 2
+        assert (
+            "old.yaml: the file cannot be read: No such file or directory; name another one with --against"
+            in result.output
+        )
+
+    def test_problems_of_the_new_file_come_first(self, check: Callable[..., Result]) -> None:
+        assert check("percent: 5", "percent: 500").exit_code == 2
+
+    def test_against_belongs_to_gate(self, run: Run) -> None:
+        assert run("check", "--against", "old.yaml").exit_code == 2
+
+    def test_it_is_data_too(self, check: Callable[..., Result]) -> None:
+        found = json.loads(check("percent: 5", "percent: 25", "--json").stdout)["gate"]
+        assert (found["against"], found["ok"]) == ("old.yaml", False)
+        (rise,) = found["raises"]
+        assert (rise["from"], rise["to"], rise["gated"], rise["allowed"], rise["verdict"]) == (5, 25, True, False, None)
+
+
+class TestAudit:
+    def test_every_action_is_told_newest_first(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("STRANGLER_USER", "ana")
+        keep(differing())
+        run("diffs", "known", row(run)["id"], "--why", "rounding")
+        monkeypatch.setenv("STRANGLER_USER", "pipeline 7")
+        run("shift", "orders", "1", "--why", "night")
+        entries = json.loads(run("audit", "--json").output)["entries"]
+        assert [(one["who"], one["what"], one["route"], one["why"]) for one in entries] == [
+            ("pipeline 7", "shift", "orders", "night"),
+            ("ana", "known", "orders", "rounding"),
+        ]
+        assert entries[0]["detail"] == "5 to 1 %"
+        lines = run("audit").output.splitlines()
+        assert lines[0].split() == ["when,", "UTC", "who", "what", "route", "why", "detail"]
+        assert "pipeline 7" in lines[1]
+
+    def test_filters_are_kept_to(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        for who, percent in (("ana", "4"), ("ben", "3"), ("ana", "2")):
+            monkeypatch.setenv("STRANGLER_USER", who)
+            run("shift", "orders", percent)
+
+        def told(*words: str) -> list[str]:
+            return [one["detail"] for one in json.loads(run("audit", "--json", *words).output)["entries"]]
+
+        assert told("--who", "ana") == ["3 to 2 %", "5 to 4 %"]
+        assert told("--limit", "1") == ["3 to 2 %"]
+        assert told("--route", "other") == []
+        assert len(told("--since", "1h")) == 3
+        assert run("audit", "--who", "eve").output == "no such entries\n"
+
+    def test_before_anything_was_done_there_is_nothing(self, run: Run) -> None:
+        result = run("audit")
+        assert (result.exit_code, result.output) == (0, "nothing was changed\n")
+        assert not Path("state").exists()
+
+    def test_what_was_not_done_is_not_in_it(self, run: Run) -> None:
+        keep(*agreeing(10))
+        run("shift", "orders", "50")
+        run("shift", "orders", "5")
+        run("shift", "orders", "4", "--dry-run")
+        run("shift", "ordres", "4")
+        assert audited() == []
+
+    def test_who_and_why_do_not_steer_a_terminal(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("STRANGLER_USER", "eve\x1b[2J\u202e")
+        run("shift", "orders", "4", "--why", "a\x1b]0;x\x07\nb" + "x" * 5000)
+        output = run("audit").output
+        assert not any(sign in output for sign in ("\x1b", "\x07", "\u202e"))
+        (entry,) = json.loads(run("audit", "--json").output)["entries"]
+        assert len(entry["why"]) == 1000
+
+    def test_a_shift_whose_entry_cannot_be_written_says_so(self, run: Run) -> None:
+        Path("state").write_text("no folder")
+        result = run("shift", "orders", "4")
+        assert result.exit_code == 0
+        assert "the audit cannot be written" in result.output
+        assert "percent: 4" in Path("routes.yaml").read_text()
+        result = run("shift", "orders", "50", "--force", "--why", "now")
+        assert result.exit_code == 1

@@ -28,8 +28,11 @@ routes:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    file = tmp_path / "routes.yaml"
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In a folder of its own; the state folder is beside it."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "shop" / "routes.yaml"
+    file.parent.mkdir()
     file.write_text(_FILE)
     return file
 
@@ -47,6 +50,7 @@ def test_the_percent_changes_and_the_change_is_shown(path: Path) -> None:
         "     split:\n-        percent:  5    # since Monday\n+        percent:  25    # since Monday\n"
         '         sticky: [ "cookie:sid" ]\n'
         f"{path}: route 'orders' shifted from 5 % to 25 %\n"
+        "verdict: not enough evidence; nothing was compared yet\n"
     )
 
 
@@ -69,7 +73,11 @@ def test_json_says_what_was_done(path: Path) -> None:
 def test_the_percent_that_is_there_already_is_no_change(path: Path) -> None:
     before = path.stat().st_mtime_ns
     result = _shift(path, "orders", "5")
-    assert (result.exit_code, result.stdout) == (0, f"{path}: route 'orders' is at 5 % already\n")
+    assert result.exit_code == 0
+    said, verdict = result.stdout.splitlines()
+    assert said == f"{path}: route 'orders' is at 5 % already"
+    assert verdict.startswith("verdict: nothing has been compared yet")
+    assert not Path(".strangler").exists()
     assert path.stat().st_mtime_ns == before
 
 
@@ -106,7 +114,7 @@ def test_a_percent_out_of_range_can_be_put_right(path: Path) -> None:
     path.write_text(_FILE.replace("percent:  5 ", "percent:  500 "))
     result = _shift(path, "orders", "50")
     assert result.exit_code == 0
-    assert result.stdout.endswith("route 'orders' shifted to 50 %\n")
+    assert "route 'orders' shifted to 50 %\n" in result.stdout
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"a" * (17 << 20)], ids=["binary", "empty", "large"])
@@ -159,5 +167,5 @@ def test_a_forced_shift_that_cannot_be_written_down_says_so(path: Path) -> None:
     path.write_text(f"state: {path}\n" + _FILE.replace("    split:", "    gate: {}\n    split:"))
     result = _shift(path, "orders", "25", "--force", "--why", "a test")
     assert result.exit_code == 1
-    assert f"{path}: route 'orders' was shifted, but that could not be written down: " in result.stderr
+    assert "route 'orders' is shifted, but the audit cannot be written: " in result.stderr
     assert "percent:  25 " in path.read_text()

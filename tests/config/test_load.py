@@ -33,7 +33,7 @@ upstreams:
   orders:
     url: http://127.0.0.1:8001
     host: preserve
-    timeouts: {connect: 2s, response: 60s, idle: 60s}
+    timeouts: {connect: 2s, response: 10s, idle: 60s}
     bulkhead: {in_flight: 256, waiting: 64, wait: 1s}
     breaker: {failure_rate: 50%, min_requests: 20, window: 30s, consecutive: 5, slow_call: none, cooldown: 10s, max_cooldown: 5m, trials: 5,
               counts: [connect, reset, timeout, bad_response, 500, 502, 503, 504]}
@@ -56,7 +56,7 @@ routes:
       group: orders
     rewrite: {prefix: /v2/orders}
     timeouts: {response: 5s}
-    fallback: {when: [connect, timeout, open, full, 502, 503, 504], fence: 60s}
+    fallback: {when: [connect, timeout, open, full, 500, 502, 503, 504], fence: 60s}
     shadow: {percent: 10, methods: [GET, HEAD], of: legacy, max_body: 256KiB, timeout: 5s, in_flight: 32, recheck: 2s, baseline: 2%,
              writes: skip}
     compare:
@@ -123,7 +123,7 @@ def test_units_are_seconds_bytes_and_shares() -> None:
     assert made.tracing.sample == 0.01
     orders = made.upstreams["orders"]
     assert orders.urls == (s.Url("http", "127.0.0.1", 8001, ""),)
-    assert orders.timeouts == s.TimeoutSettings(2.0, 60.0, 60.0)
+    assert orders.timeouts == s.TimeoutSettings(2.0, 10.0, 60.0)
     assert orders.bulkhead == s.BulkheadSettings(256, 64, 1.0)
     assert orders.breaker == s.BreakerSettings(
         0.5, 20, 30.0, 5, None, 10.0, 300.0, 5, ("connect", "reset", "timeout", "bad_response", 500, 502, 503, 504)
@@ -138,7 +138,7 @@ def test_units_are_seconds_bytes_and_shares() -> None:
         (s.StickySource("header", "x-user-id"), s.StickySource("cookie", "sid"), s.StickySource("client_ip", "")),
         "orders",
     )
-    assert route.fallback == s.FallbackSettings(("connect", "timeout", "open", "full", 502, 503, 504), 60.0)
+    assert route.fallback == s.FallbackSettings(("connect", "timeout", "open", "full", 500, 502, 503, 504), 60.0)
     assert route.shadow == s.ShadowSettings(
         10.0, ("GET", "HEAD"), "legacy", 262144, 5.0, 32, 2.0, s.BaselineSettings(0.02, False), "skip", None
     )
@@ -222,7 +222,7 @@ def test_a_section_with_nothing_in_it_has_its_defaults() -> None:
 
 @pytest.mark.parametrize(
     ("written", "value"),
-    [("{}", None), ("{response: 5s}", (2.0, 5.0, 9.0)), ("{idle: none, connect: 1s}", (1.0, 60.0, None))],
+    [("{}", None), ("{response: 5s}", (2.0, 5.0, 9.0)), ("{idle: none, connect: 1s}", (1.0, 10.0, None))],
 )
 def test_what_a_route_s_timeouts_leave_out_is_the_upstream_s(
     written: str, value: tuple[float | None, ...] | None
@@ -232,7 +232,7 @@ def test_what_a_route_s_timeouts_leave_out_is_the_upstream_s(
     )
     made = read(text).settings
     assert made is not None
-    assert made.routes[0].timeouts == s.TimeoutSettings(*(value or (2.0, 60.0, 9.0)))
+    assert made.routes[0].timeouts == s.TimeoutSettings(*(value or (2.0, 10.0, 9.0)))
 
 
 def test_all_problems_are_told_at_once_and_in_order() -> None:
@@ -406,3 +406,31 @@ def test_keys_at_the_top_that_begin_with_x_hold_anchors_and_mean_nothing() -> No
 @pytest.mark.parametrize("text", [TOP + "X-a: 1", TOP + "xa: 1", TOP + "workers: {x-a: 1}", route("x-a: 1")])
 def test_other_keys_that_are_not_known_are_problems_as_ever(text: str) -> None:
     assert problems(text)
+
+
+def test_the_page_for_errors_is_read_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text(TOP + "errors: {html: sorry.html}\n")
+    (tmp_path / "sorry.html").write_text("<p>{{status}}")
+    loaded = load(tmp_path / "routes.yaml", {})
+    assert loaded.settings is not None
+    assert loaded.settings.errors == s.ErrorSettings("sorry.html", "<p>{{status}}")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file or directory; name a file beside routes.yaml"),
+        (b"\xff\xfe", "is not UTF-8; save it as UTF-8"),
+        (bytes(256 * 1024 + 1), "is too large; it may have 256 KiB; put images elsewhere"),
+    ],
+    ids=["missing", "not UTF-8", "too large"],
+)
+def test_a_page_that_cannot_be_used_is_a_problem_at_its_line(
+    content: bytes | None, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "routes.yaml").write_text(TOP + "errors:\n  html: sorry.html\n")
+    if content is not None:
+        (tmp_path / "sorry.html").write_bytes(content)
+    (problem,) = load(tmp_path / "routes.yaml", {}).problems
+    assert str(problem).startswith(f"{tmp_path}/routes.yaml:8:9: errors.html is 'sorry.html': ")
+    assert message in str(problem)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from strangler.config.load import load
 from strangler.control import kill_switch
-from strangler.control.events import outbox
+from strangler.control.events import gates, outbox
 from strangler.control.events.state import EventsState
 from strangler.control.links import LinksState
 from strangler.control.plane import ControlState
@@ -26,7 +26,7 @@ async def control_of(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[
     state_folder.mkdir(exist_ok=True)
     settings = load(file, environ).settings
     assert settings is not None
-    store = Store(state_folder / "strangler.db", SCHEMA + outbox.SCHEMA)
+    store = Store(state_folder / "strangler.db", SCHEMA + outbox.SCHEMA + gates.SCHEMA)
     in_force = InForce(settings, encode_settings(settings), 1, "2026-11-23T08:00:00.000Z")
     links = LinksState(TotalsState(), 1, in_force.encoded, kill_switch.OFF)
     desk = DeskState(state_folder, "run", links, store, settings)

@@ -18,10 +18,13 @@ from structlog.testing import LogCapture
 
 from strangler.control.admin import application
 from strangler.control.dashboard import source
+from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, SessionsState
 from strangler.control.dashboard.site import HEADERS, MAX_STREAMS
+from strangler.control.dashboard.view import match_chart
 from strangler.control.plane import ControlState
-from strangler.control.shadow.evidence import Finding, IndexState, store_findings
+from strangler.control.shadow.evidence import Finding, IndexState, set_state, store_findings
+from strangler.control.shadow.releases import name_release
 from tests.control.control import control_of, take
 from tests.control.shadow.pairs import captured, finding_of, json_answer, match
 
@@ -72,7 +75,7 @@ class Browser:
         finally:
             watching.cancel()
 
-    async def post(self, path: str, form: dict[str, str], **more: Any) -> ClientResponse:
+    async def post(self, path: str, form: Any, **more: Any) -> ClientResponse:
         answer: ClientResponse = await self.client.post(path, data=form, allow_redirects=False, **more)
         return answer
 
@@ -131,7 +134,7 @@ class _Opened:
 
 
 def difference(legacy: Any = LEGACY, candidate: Any = CANDIDATE, **more: Any) -> Finding:
-    return finding_of(json_answer(legacy), json_answer(candidate), captured(at=time.time(), **more))
+    return finding_of(json_answer(legacy), json_answer(candidate), captured(**({"at": time.time()} | more)))
 
 
 PAGES = ["/", "/routes/orders", "/signatures", "/explain", "/explain?url=/api/orders/7", "/config"]
@@ -244,7 +247,42 @@ class TestActions:
         answer = await one.post("/actions/kill-switch", {"mark": await one.mark(), "on": "1", "reason": " "})
         assert (answer.status, one.state.kill_switch.on) == (400, False)
 
-    @pytest.mark.parametrize("path", ["/actions/kill-switch", "/actions/signatures/0123", "/logout"])
+    async def test_shadowing_that_has_stopped_is_shown_and_resumed_and_audited(self, browser: Open) -> None:
+        one = await browser()
+        path, told = "/routes/orders", "shadowing of route &#39;orders&#39; is stopped: no &lt;header&gt;"
+        assert "Resume shadowing" not in await one.text(path)
+        form = {"mark": await one.mark(), "why": "it confirms now"}
+        assert (await one.post("/actions/shadows/orders", form)).status == 409, "there is nothing to resume"
+        desk = one.state.desk
+        desk._stop(desk._routes["orders"], "no <header>")
+        for page in ("/", path):
+            assert told in await one.text(page)
+        assert "Resume shadowing" in await one.text(path)
+        answer = await one.post("/actions/shadows/orders", form)
+        assert (answer.status, answer.headers["Location"]) == (303, "/routes/orders?said=resumed")
+        assert "is stopped" not in await one.text(path)
+        rows = await one.state.store.call(
+            lambda db: db.execute("SELECT what, route, why, detail FROM audit").fetchall()
+        )
+        assert rows == [("shadow resume", "orders", "it confirms now", "no <header>")]
+
+    @pytest.mark.parametrize("name", ["ordrs", "plain"], ids=["no such route", "a route without shadows"])
+    async def test_only_routes_with_shadows_are_resumed(self, browser: Open, name: str) -> None:
+        one = await browser(routes=ROUTES + "  - {name: plain, match: {prefix: /plain}, candidate: orders}\n")
+        answer = await one.post(f"/actions/shadows/{name}", {"mark": await one.mark()})
+        assert answer.status == 404
+        assert "Nothing was changed" in await answer.text()
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/actions/kill-switch",
+            "/actions/signatures/0123",
+            "/actions/signatures",
+            "/actions/shadows/orders",
+            "/logout",
+        ],
+    )
     @pytest.mark.parametrize("mark", ["", "0" * 64, "ü"])
     async def test_a_form_without_its_mark_does_nothing(self, browser: Open, path: str, mark: str) -> None:
         one = await browser()
@@ -313,8 +351,8 @@ class TestActions:
         form = {"mark": await one.mark(), "state": "accepted", "why": "agreed", "owner": "ana", "until": "2099-01-31"}
         assert (await one.post(f"/actions/signatures/{name}", form)).status == 303
         text = one.state.reload.path.read_text()
-        rule = '- {path: "$.price", kind: type, owner: "ana", until: 2099-01-31, why: "agreed"}'
-        assert rule in text
+        rule = '{path: "$.price", endpoint: "GET /api/orders/{}", kind: type, owner: "ana", until: 2099-01-31'
+        assert f'- {rule}, why: "agreed"}}' in text
         assert "# the first to move" in text
 
     @pytest.mark.parametrize(
@@ -337,13 +375,98 @@ class TestActions:
         assert one.state.reload.path.read_text() == ROUTES
         assert ">new</span>" in await one.text(f"/signatures/{name}")
 
-    async def test_a_status_cannot_be_accepted(self, browser: Open) -> None:
+    async def test_a_5xx_cannot_be_accepted(self, browser: Open) -> None:
         one = await browser()
-        await one.keep(finding_of(json_answer({}), json_answer({}, 404), captured(at=time.time())))
+        await one.keep(finding_of(json_answer({}), json_answer({}, 500), captured(at=time.time())))
         name = await one.signature()
-        assert "a status cannot be accepted" in await one.text(f"/signatures/{name}")
+        assert "a 5xx is a failure" in await one.text(f"/signatures/{name}")
         form = {"mark": await one.mark(), "state": "accepted", "why": "x"}
         assert (await one.post(f"/actions/signatures/{name}", form)).status == 409
+
+    async def test_several_are_reviewed_by_one_form(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference({"a": 1, "b": 1, "c": 1}, {"a": "1", "b": "1", "c": "1"}))
+        names = sorted(set(re.findall(r'name="id" value="(\w+)"', await one.text("/signatures"))))
+        assert len(names) == 3
+        form = {"mark": await one.mark("/signatures"), "state": "known", "which": "ticked", "why": "rounding"}
+        answer = await one.post("/actions/signatures", [*form.items(), *(("id", name) for name in names[:2])])
+        assert answer.status == 303
+        page = await one.text(answer.headers["Location"])
+        assert "2 noted as known." in page
+        assert page.count(">known</span>") == 2
+        rows = await one.state.store.call(lambda db: db.execute("SELECT who, what, why FROM audit").fetchall())
+        assert rows == [("dashboard 127.0.0.1", "known", "rounding")] * 2
+
+    async def test_all_that_filters_choose_are_accepted_in_one_edit(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(
+            difference({"a": 1, "b": 1}, {"a": "1", "b": "1"}),
+            finding_of(json_answer({}), json_answer({}, 500), captured(at=time.time())),
+            difference({"z": 1}, {"z": 2}),
+        )
+        page = await one.text("/signatures?severity=breaking")
+        assert "all 3 open ones" in page
+        form = {"mark": await one.mark("/signatures"), "state": "accepted", "which": "all", "why": "agreed"}
+        answer = await one.post("/actions/signatures", form | {"by_severity": "breaking"})
+        page = await one.text(answer.headers["Location"])
+        assert "2 noted as accepted. 1 left as they were: a 5xx is a failure" in page
+        text = one.state.reload.path.read_text()
+        assert text.count("endpoint:") == 2
+        assert "$.z" not in text
+
+    async def test_a_form_with_one_unknown_id_does_nothing(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference())
+        form = [("mark", await one.mark("/signatures")), ("state", "known"), ("id", await one.signature())]
+        assert (await one.post("/actions/signatures", [*form, ("id", "0123")])).status == 404
+        assert (await one.post("/actions/signatures", form[:2])).status == 400
+        rows = await one.state.store.call(lambda db: db.execute("SELECT state FROM signatures").fetchall())
+        assert rows == [("new",)]
+
+    async def test_a_difference_of_an_earlier_release_is_reviewed_on_its_page(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference())
+        name = await one.signature()
+        await one.state.store.call(lambda db: name_release(db, "orders", "v2", time.time()))
+        form = {"mark": await one.mark(), "state": "known", "why": "seen in the former one"}
+        assert (await one.post(f"/actions/signatures/{name}", form)).status == 303
+        rows = await one.state.store.call(lambda db: db.execute("SELECT state FROM signatures").fetchall())
+        assert rows == [("known",)]
+
+    async def test_many_differences_have_pages(self, browser: Open) -> None:
+        one = await browser()
+        many = {f"key{number:04}": number for number in range(450)}
+        for start in range(0, 450, 50):
+            part = dict(list(many.items())[start : start + 50])
+            await one.keep(difference(part, {key: str(value) for key, value in part.items()}))
+        first, second = await one.text("/signatures"), await one.text("/signatures?page=2")
+        assert (first.count('name="id"'), second.count('name="id"')) == (300, 150)
+        assert "450 differences, page" in first
+        assert "all 450 open ones" in second
+        assert (await one.text("/signatures?page=99")).count('name="id"') == 150
+
+    async def test_the_list_is_narrowed_by_endpoint_and_noise(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference(), difference(target=b"/api/orders/7/lines"))
+        page = await one.text("/signatures?endpoint=GET+/api/orders/%7B%7D/lines")
+        assert page.count('name="id"') == 1
+        assert (await one.text("/signatures?noise=yes")).count('name="id"') == 0
+        assert (await one.text("/signatures?noise=no")).count('name="id"') == 2
+
+    async def test_another_order_is_a_hint(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference({"items": [1, 2, 3]}, {"items": [3, 2, 1]}))
+        assert "another order at $.items: sorted otherwise?" in unescape(await one.text("/signatures"))
+
+    async def test_the_audit_is_a_page_and_what_people_wrote_is_text(self, browser: Open) -> None:
+        one = await browser()
+        assert "Nothing was changed yet" in await one.text("/audit")
+        await one.state.audit(f"eve{EVIL}\x1b[2J", "shift", "orders", f"\u202e{EVIL}", "5 to 25 %")
+        page = await one.text("/audit")
+        assert "<script>alert" not in page
+        assert EVIL in unescape(page)
+        assert not any(sign in page for sign in ("\x1b", "\u202e"))
+        assert "eve" not in await one.text("/audit?who=ana")
 
     async def test_what_is_not_there_cannot_be_reviewed(self, browser: Open) -> None:
         one = await browser()
@@ -418,7 +541,7 @@ class TestPages:
         page = await one.text("/routes/orders")
         assert 'id="verdict"' in page
         assert 'id="pairs">2<' in page
-        assert page.count('<svg class="chart"') == 4
+        assert page.count('<svg class="chart"') == 5
 
     @pytest.mark.parametrize("path", ["/routes/none", "/signatures/none", "/static/none", "/static/..%2Fsite.py"])
     async def test_what_is_not_there_is_not_found(self, browser: Open, path: str) -> None:
@@ -498,7 +621,7 @@ class TestLive:
         async with one.client.get("/live", params={"of": "/"}) as stream:
             assert stream.content_type == "text/event-stream"
             assert 'id="kill-switch">off<' in await _content(stream)
-            await one.state.turn_kill_switch(True, EVIL)
+            await one.state.turn_kill_switch(True, EVIL, "ana")
             page = await _content(stream)
             while 'id="kill-switch">ON<' not in page:
                 page = await _content(stream)
@@ -604,3 +727,37 @@ class TestSessions:
 )
 def test_secrets_of_routes_yaml_are_left_out(line: str, shown: str) -> None:
     assert source.lines(line, (), "s3cret-token")[0].text == shown
+
+
+class TestMatch:
+    """One number, as judged now; a gap where nothing was compared."""
+
+    async def test_the_overview_shows_what_the_verdict_says(self, browser: Open) -> None:
+        one = await browser()
+        await one.keep(difference(), match(at=time.time()), match(at=time.time()))
+        await one.state.figures.look()
+        assert 'data-cell="match">66.666%' in await one.text("/")
+        assert 'id="match">66.666%' in await one.text("/routes/orders")
+        name = await one.signature()
+        await one.state.store.call(lambda connection: set_state(connection, name, "fixed", time.time()))
+        await one.state.figures.look()
+        assert 'data-cell="match">100%' in await one.text("/")
+
+    def test_a_chart_has_gaps_and_no_line_through_them(self) -> None:
+        points = [(5.0, 1.0), (4.0, 1.0), (3.0, None), (2.0, 1.0), (1.0, None), (0.0, None)]
+        drawn = str(svg(Chart("Match of orders", {"match": points}, 5, str, 2)))
+        lines = re.findall(
+            r'<path[^>]* d="([^"]+)"[^>]*class="line reactive|<path[^>]*class="line reactive[^>]* d="([^"]+)"', drawn
+        )
+        points_of = [re.findall(r"[\d.]+ [\d.]+", "".join(line)) for line in lines]
+        assert [len(points) for points in points_of] == [2, 2]
+        assert points_of[1][0] == points_of[1][1]  # a dot
+
+    def test_the_match_of_an_hour_without_pairs_is_a_gap(self) -> None:
+        now = 1_795_435_200.0
+        timeline = [{"at": now - 7200, "match": 3, "mismatch": 1}, {"at": now, "not_comparable": 5, "match": 1}]
+        chart = str(match_chart(timeline, now + 60, "orders"))
+        assert len(re.findall('class="line reactive', chart)) == 2
+        assert len(re.findall('class="line reactive', str(match_chart(timeline[:1], now + 60, "orders")))) == 1
+        assert match_chart([], now, "orders") is None
+        assert match_chart([{"at": now, "not_comparable": 5}], now + 60, "orders") is None

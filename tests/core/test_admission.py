@@ -257,3 +257,49 @@ def test_new_retry_settings_are_followed() -> None:
     assert SETTINGS.retry is not None
     admission.adopt(replace(SETTINGS, retry=replace(SETTINGS.retry, when=(503,))), 1.0)
     assert admission.retry.when == {503}
+
+
+def test_a_stream_leaves_its_slot_to_who_waits_and_is_counted_by_itself() -> None:
+    admission, woken = Admission(SETTINGS), list[str]()
+    permits = [enter(admission), enter(admission)]
+    ticket = queue(admission, woken, "first")
+    assert permits[0].become_stream()
+    assert permits[0].become_stream()  # a second time it changes nothing
+    assert (woken, admission.bulkhead.in_flight, admission.bulkhead.streams) == (["first"], 2, 1)
+    assert isinstance(admission.resume(ticket, 0.0), Permit)
+    permits[0].release()
+    permits[0].release()
+    assert (admission.bulkhead.in_flight, admission.bulkhead.streams) == (2, 0)
+
+
+def test_beyond_its_limit_nothing_becomes_a_stream() -> None:
+    admission = Admission(replace(SETTINGS, bulkhead=BulkheadSettings(2, 2, 3.0, streams=1)))
+    first, second = enter(admission), enter(admission)
+    assert first.become_stream()
+    assert not second.become_stream()
+    assert (admission.bulkhead.in_flight, admission.bulkhead.streams) == (1, 1)
+    first.release()
+    assert second.become_stream()
+
+
+def test_responses_that_have_come_for_long_make_room_when_slots_lack() -> None:
+    admission = Admission(SETTINGS)
+    old, young = enter(admission), enter(admission)
+    old.begin_body(0.0)
+    young.begin_body(5.0)
+    assert isinstance(admission.admit(9.9), Ticket)
+    enter(admission, 20.0)
+    assert (admission.bulkhead.streams, list(admission.bodies)) == (2, [])
+    for permit in (old, young):
+        permit.release()
+    assert admission.bulkhead.streams == 0
+
+
+def test_a_response_that_has_ended_is_no_stream() -> None:
+    admission = Admission(SETTINGS)
+    permit = enter(admission)
+    permit.begin_body(0.0)
+    permit.release()
+    assert not admission.bodies
+    assert permit.become_stream()
+    assert admission.bulkhead.streams == 0

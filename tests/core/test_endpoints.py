@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Callable
+from heapq import heappop, heappush
 from random import Random
 
 import pytest
@@ -359,3 +360,104 @@ def test_addresses_of_one_name_are_endpoints_of_their_own() -> None:
     assert len(Endpoints([first, second, first]).states) == 2
     assert str(first) == "http://orders.internal:8001 (10.0.0.1)"
     assert str(A) == "http://a"
+
+
+# One endpoint fails and its sibling is well
+
+
+def simulate(
+    bad: Result, good_s: float = 0.05, per_second: int = 200, seconds: int = 20
+) -> tuple[Endpoints, dict[EndpointKey, int], list[bool]]:
+    """Requests at a steady rate: A answers `bad` after its duration, B well after `good_s`.
+
+    Returns who was picked, and of each failure whether it was A's own.
+    """
+    endpoints = Endpoints([A, B])
+    chance = Random(7)
+    under_way: list[tuple[float, int, EndpointState, Result]] = []
+    picked: Counter[EndpointKey] = Counter()
+    own = []
+    for number in range(per_second * seconds):
+        now = number / per_second
+        while under_way and under_way[0][0] <= now:
+            at, _, state, result = heappop(under_way)
+            endpoints.report(state, result, at)
+            if result is bad:
+                own.append(endpoints.is_own_failure(state, result, at))
+        state = endpoints.pick(now, chance.random)
+        picked[state.key] += 1
+        result = bad if state.key == A else Result(None, 200, good_s)
+        heappush(under_way, (now + result.duration_s, number, state, result))
+    return endpoints, picked, own
+
+
+FAST = {
+    "500": Result(None, 500, 0.001),
+    "503": Result(None, 503, 0.001),
+    "404": Result(None, 404, 0.001),
+    "302 to a login": Result(None, 302, 0.001),
+    "reset": Result(Fault.RESET, None, 0.001),
+    "connect": Result(Fault.CONNECT, None, 0.0),
+}
+
+
+@pytest.mark.parametrize("bad", FAST.values(), ids=FAST.keys())
+def test_an_endpoint_that_fails_at_once_never_draws_more_than_its_share(bad: Result) -> None:
+    _, picked, _ = simulate(bad)
+    assert picked[A] < 0.2 * picked[B], "it is put aside, again and again"
+
+
+@pytest.mark.parametrize("bad", FAST.values(), ids=FAST.keys())
+def test_before_it_is_put_aside_it_draws_about_its_share(bad: Result) -> None:
+    endpoints = Endpoints([A, B])
+    state_of(endpoints, B).in_flight += 1
+    endpoints.report(state_of(endpoints, B), Result(None, 200, 0.05), 0.0)
+    for number in range(4):
+        state_of(endpoints, A).in_flight += 1
+        endpoints.report(state_of(endpoints, A), bad, number * 0.001)
+    assert state_of(endpoints, A).to_do(0.01) == 4
+    assert state_of(endpoints, A).to_do(0.06) == 0
+
+
+@pytest.mark.parametrize("bad", [FAST["500"], FAST["503"], FAST["reset"], FAST["connect"]], ids=repr)
+def test_its_failures_are_its_own_and_not_the_upstreams(bad: Result) -> None:
+    _, _, own = simulate(bad)
+    assert own.count(False) <= 0.6 * len(own)
+    assert all(own[2:5]), "the breaker hears of two in a row at most"
+
+
+def test_where_all_fail_the_upstream_does() -> None:
+    endpoints = Endpoints([A, B])
+    for _ in range(10):
+        for key in (A, B):
+            state = state_of(endpoints, key)
+            state.in_flight += 1
+            endpoints.report(state, FAST["503"], 1.0)
+    assert not endpoints.is_own_failure(state_of(endpoints, A), FAST["503"], 1.0)
+
+
+def test_a_sibling_that_has_not_answered_yet_is_not_blamed() -> None:
+    endpoints = Endpoints([A, B])
+    state = state_of(endpoints, A)
+    for _ in range(4):
+        state.in_flight += 1
+        endpoints.report(state, FAST["reset"], 1.0)
+    assert endpoints.is_own_failure(state, FAST["reset"], 1.0)
+
+
+@pytest.mark.parametrize("bad", [FAST["404"], FAST["302 to a login"]], ids=repr)
+def test_where_all_redirect_or_refuse_nobody_is_put_aside(bad: Result) -> None:
+    endpoints = Endpoints([A, B])
+    for _ in range(100):
+        for key in (A, B):
+            state = state_of(endpoints, key)
+            state.in_flight += 1
+            assert endpoints.report(state, bad, 1.0) is None
+
+
+def test_one_endpoint_alone_is_judged_as_ever() -> None:
+    endpoints = Endpoints([A])
+    state = endpoints.pick(0.0, draws())
+    assert endpoints.report(state, FAST["404"], 1.0) is None
+    assert (state.results, len(state.ghosts)) == (0, 0)
+    assert not endpoints.is_own_failure(state, FAST["reset"], 1.0)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strangler.core.claims import Claim, pairs_to_prove
 from strangler.core.readiness import (
     Evidence,
     Interval,
@@ -22,7 +23,17 @@ from strangler.core.settings import GateSettings
 
 GATE = GateSettings(min_pairs=3000, min_match=0.999, max_breaking=0, max_latency_ratio=1.1, min_age_s=86400)
 FAST = Latency(Interval(1.0, 0.98, 1.02), Interval(1.3, 1.2, 1.4))
-GOOD = Evidence(pairs=3000, matches=3000, breaking_open=0, age_s=86400, latency=FAST, endpoints={"GET /a": 3000})
+GOOD = Evidence(
+    pairs=3000,
+    matches=3000,
+    breaking_open=0,
+    age_s=86400,
+    latency=FAST,
+    endpoints={"GET /a": 3000},
+    timeable=3000,
+)
+ID = "0123456789abcdef"
+PROVEN, OPEN = Claim(ID, "GET /a", 60, 60), Claim(ID, "GET /b", 60, 15)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +131,26 @@ VERDICTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "surely slow": ({"latency": SLOW}, "not ready", "1.30 times legacy's (1.25 to 1.35), 1.10 is allowed"),
     "perhaps slow": ({"latency": UNSURE}, "not enough evidence", "not sure enough"),
     "no times": ({"latency": None}, "not enough evidence", "no request was timed"),
+    "no times, few that could be": (
+        {"latency": None, "timeable": 2},
+        "not enough evidence",
+        "no request was timed at both arms; 2 of 3000 could have been",
+    ),
+    "no times, nothing is known yet": (
+        {"latency": None, "timeable": 0, "pairs": 0, "matches": 0},
+        "not enough evidence",
+        "no request was timed",
+    ),
+    "a fix without proof": (
+        {"claims": (PROVEN, OPEN)},
+        "not enough evidence",
+        "GET /b: 01234567 is marked as fixed; 45 more pairs without it are needed, 15 of 60 were compared since",
+    ),
+    "a fix with little age": (
+        {"age_s": 1800, "is_age_since_fix": True},
+        "not enough evidence",
+        "observed for 0.5 h since the last fix, 23.5 h more are needed",
+    ),
     "young": ({"age_s": 3600}, "not enough evidence", "23.0 h more are needed"),
     "what speaks against wins": ({"age_s": 0, "breaking_open": 2}, "not ready", "2 breaking"),
 }
@@ -130,6 +161,64 @@ def test_verdict(change: dict[str, Any], verdict: str, reason: str) -> None:
     readiness = judge(replace(GOOD, **change), GATE)
     assert readiness.verdict == verdict
     assert any(reason in said for said in readiness.reasons)
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        pytest.param({"timeable": 0}, "none of the 3000 pairs could be timed", id="no pair could be"),
+        pytest.param({"is_timed": False}, "shadow.baseline is 0", id="nothing is timed"),
+        pytest.param({"is_timed": False, "timeable": 0}, "shadow.baseline is 0", id="both"),
+    ],
+)
+def test_times_that_cannot_be_taken_are_left_out_and_said(change: dict[str, Any], note: str) -> None:
+    readiness = judge(replace(GOOD, latency=None, **change), GATE)
+    assert readiness.verdict is Verdict.READY
+    assert [note in said for said in readiness.notes] == [True]
+
+
+@pytest.mark.parametrize("change", [{}, {"timeable": 0}, {"is_timed": False}], ids=repr)
+def test_times_that_were_taken_are_judged(change: dict[str, Any]) -> None:
+    readiness = judge(replace(GOOD, latency=SLOW, **change), GATE)
+    assert readiness.verdict is Verdict.NOT_READY
+    assert readiness.notes == ()
+
+
+def test_a_fix_is_proven_by_the_pairs_that_it_asks_for() -> None:
+    assert judge(replace(GOOD, claims=(PROVEN,)), GATE).verdict is Verdict.READY
+    waiting = judge(replace(GOOD, claims=(PROVEN, replace(PROVEN, pairs=59))), GATE)
+    assert (waiting.verdict, waiting.pairs_needed) == (Verdict.NOT_ENOUGH_EVIDENCE, 1)
+
+
+def test_many_fixes_without_proof_are_told_in_few_lines() -> None:
+    readiness = judge(replace(GOOD, claims=(OPEN,) * 500), GATE)
+    assert len(readiness.reasons) == 13
+    assert "488 more" in readiness.reasons[-1]
+
+
+@pytest.mark.parametrize(
+    ("seen", "pairs", "needed"),
+    [
+        pytest.param(60, 60, 60, id="all differed"),
+        pytest.param(5, 5, 30, id="few, all differed"),
+        pytest.param(5000, 5000, 300, id="very many"),
+        pytest.param(60, 120, 60, id="half"),
+        pytest.param(3, 10, 30, id="three of ten"),
+        pytest.param(1, 100, 299, id="one of a hundred"),
+        pytest.param(1, 10_000, 29_956, id="one of ten thousand"),
+        pytest.param(0, 0, 30, id="nothing is known"),
+        pytest.param(0, 50, 30, id="never seen"),
+        pytest.param(7, 3, 30, id="more often than there are pairs"),
+    ],
+)
+def test_pairs_that_prove_a_fix(seen: int, pairs: int, needed: int) -> None:
+    assert pairs_to_prove(seen, pairs) == needed
+
+
+@given(st.integers(1, 1000), st.integers(1, 1000))
+def test_a_fix_that_is_none_passes_one_time_of_twenty_at_most(seen: int, pairs: int) -> None:
+    share = min(1.0, seen / pairs)
+    assert (1 - share) ** pairs_to_prove(seen, pairs) <= 0.05 + 1e-9
 
 
 def test_pairs_that_are_needed_are_enough() -> None:
@@ -145,5 +234,14 @@ def test_a_gate_of_100_percent_asks_for_no_mismatch() -> None:
 
 
 def test_endpoints_with_too_few_pairs_are_named() -> None:
-    readiness = judge(replace(GOOD, endpoints={"GET /a": 2966, "GET /a/{}": 29, "HEAD /a": 5}), GATE)
-    assert readiness.thin_endpoints == ("HEAD /a", "GET /a/{}")
+    readiness = judge(replace(GOOD, endpoints={"GET /a": 2966, "GET /a/{}": 29, "HEAD /a": 5, "GET /b": 0}), GATE)
+    assert readiness.thin_endpoints == ("GET /b", "HEAD /a", "GET /a/{}")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "lags", "is_told"),
+    [(1000, 0, False), (1000, 4, False), (1000, 9, False), (1000, 11, True), (0, 5, True), (400, 5, True)],
+)
+def test_many_lags_are_told_since_a_fault_by_chance_looks_like_one(pairs: int, lags: int, is_told: bool) -> None:
+    notes = judge(replace(GOOD, pairs=pairs, matches=pairs, lags=lags), GATE).notes
+    assert any(f"{lags} pairs differed at first and not when asked again" in note for note in notes) is is_told

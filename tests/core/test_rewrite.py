@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.core.rewrite import Rewrite, rewrite_back, rewrite_target
+from strangler.core.rewrite import Rewrite, cookie_path_back, rewrite_back, rewrite_target
 
 ORDERS = Rewrite.between("/api/orders", "/v2/sales")
 TO_ROOT = Rewrite.between("/api/orders", "/")
@@ -139,3 +139,45 @@ def test_what_goes_out_comes_back(rest: list[str]) -> None:
     for base in (b"", b"/base"):
         sent = rewrite_target(path, ORDERS, base)
         assert rewrite_back(sent, ORDERS, path, base, b"new:8001", b"shop.example") == path
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "base", "path", "public"),
+    [
+        pytest.param(ORDERS, "", "/v2/sales", "/api/orders", id="the prefix itself"),
+        pytest.param(ORDERS, "", "/v2/sales/", "/api/orders", id="with a slash, which would not match the prefix"),
+        pytest.param(ORDERS, "", "/v2/sales/7", "/api/orders/7", id="what is below"),
+        pytest.param(ORDERS, "", "/v2", "/api/orders", id="what the prefix is below"),
+        pytest.param(ORDERS, "", "/", "/", id="the root covers the client's paths, too"),
+        pytest.param(ORDERS, "", "/v2/salesman", "/v2/salesman", id="another path with the same start"),
+        pytest.param(ORDERS, "", "/other", "/other", id="another path"),
+        pytest.param(TO_ROOT, "", "/", "/api/orders", id="the root that stands for the public prefix"),
+        pytest.param(TO_ROOT, "", "/x", "/api/orders/x", id="below that root"),
+        pytest.param(FROM_ROOT, "", "/v2", "/", id="to the root"),
+        pytest.param(FROM_ROOT, "", "/v2/a", "/a", id="below, to the root"),
+        pytest.param(None, "/base", "/base", "/", id="a base path alone"),
+        pytest.param(None, "/base", "/base/a", "/a", id="below a base path"),
+        pytest.param(None, "/base", "/", "/", id="the root above a base path"),
+        pytest.param(ORDERS, "/base", "/base/v2/sales", "/api/orders", id="base path and prefix"),
+        pytest.param(NAMED, "", "/orders/of/9", "/shops/9/orders", id="a name"),
+        pytest.param(DROPPED, "", "/orders", "/shops/9/orders", id="a name of the request"),
+    ],
+)
+def test_a_cookies_path_is_the_clients(rewrite: Rewrite | None, base: str, path: str, public: str) -> None:
+    request_path = b"/shops/9/orders/1" if rewrite in (NAMED, DROPPED) else b"/api/orders/1"
+    assert cookie_path_back(path.encode(), rewrite, request_path, base.encode()) == public.encode()
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "path", "prefix"),
+    [
+        pytest.param(TO_ROOT, "/api/orders/7", "/api/orders", id="all of the public prefix is taken away"),
+        pytest.param(Rewrite.between("/api/orders", "/orders"), "/api/orders/7", "/api", id="a part of it"),
+        pytest.param(ORDERS, "/api/orders/7", "/api/orders", id="another stands in its place"),
+        pytest.param(FROM_ROOT, "/a", "", id="nothing is taken away"),
+        pytest.param(DROPPED, "/shops/9/orders/1", "/shops/9", id="a name goes with it"),
+        pytest.param(NAMED, "/shops/9/orders/1", "/shops/9/orders", id="a name is elsewhere"),
+    ],
+)
+def test_the_candidate_is_told_what_it_does_not_see(rewrite: Rewrite, path: str, prefix: str) -> None:
+    assert rewrite.forwarded_prefix(path.encode()) == prefix.encode()

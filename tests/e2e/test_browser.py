@@ -20,7 +20,7 @@ from selenium.webdriver.common.by import By
 
 from tests.e2e.browsing import EVIL, TOKEN, Shop, Window, chromium, shop, until
 
-PAGES = ["/", "/routes/orders", "/signatures", "/explain?url=/api/orders/7", "/config"]
+PAGES = ["/", "/routes/orders", "/signatures", "/explain?url=/api/orders/7", "/config", "/audit"]
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +150,27 @@ def test_a_difference_is_reviewed_on_its_page(window: Window, running: Shop) -> 
     until(lambda: "the warehouse is new" in window.text("main"))
 
 
+def test_several_differences_are_reviewed_at_once(window: Window, running: Shop) -> None:
+    for order in range(40, 80):
+        running.get(f"/api/orders/{order}", {"X-Strangler-Arm": "legacy"})
+    window.open("/signatures?route=orders&state=new")
+    boxes = until(lambda: window.browser.find_elements(By.CSS_SELECTOR, "input[name=id]"))
+    count = len(boxes)
+    window.find("#every").click()
+    assert window.run("document.querySelectorAll('input[name=id]:checked').length") == count
+    before = window.text(".inbox tbody")
+    for order in range(80, 120):
+        running.get(f"/api/orders/{order}", {"X-Strangler-Arm": "legacy"})
+    until(lambda: window.text(".inbox tbody") != before)  # drawn again, and what is ticked stays so
+    assert window.run("document.querySelectorAll('input[name=id]:checked').length") >= count
+    window.find("#bulk [name=why]").send_keys("all of them are looked at")
+    window.find("#bulk button[value=known]").click()
+    until(lambda: "noted as known" in window.text(".said"))
+    assert int(window.text(".said").split()[0]) >= count
+    window.open("/audit")
+    assert window.text("main").count("all of them are looked at") >= count
+
+
 @pytest.mark.parametrize("path", [*PAGES, "/login"])
 def test_a_phone_never_scrolls_sideways(window: Window, path: str) -> None:
     window.size(360, 740, phone=True)
@@ -159,7 +180,7 @@ def test_a_phone_never_scrolls_sideways(window: Window, path: str) -> None:
 
 def test_the_keyboard_reaches_everything_and_keeps_its_place(window: Window, running: Shop) -> None:
     reached: list[str] = []
-    for _ in range(14):
+    for _ in range(15):
         ActionChains(window.browser).send_keys(Keys.TAB).perform()
         reached.append(window.run("document.activeElement.textContent.trim() || document.activeElement.id"))
     for control in (
@@ -167,6 +188,7 @@ def test_the_keyboard_reaches_everything_and_keeps_its_place(window: Window, run
         "Overview",
         "Differences",
         "Explain",
+        "Audit",
         "routes.yaml",
         "Log out",
         "reason",

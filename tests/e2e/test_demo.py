@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, DummyCookieJar, web
+from multidict import CIMultiDict
 
 from strangler.config.load import load
 from strangler.demo import traffic
@@ -18,6 +19,7 @@ from strangler.demo.children import ChildDiedError, ChildrenState, free_ports
 from strangler.demo.first import first_of
 from strangler.demo.routes import Ports, routes_yaml
 from strangler.demo.tally import Seen, Summary, TallyState, summarise
+from tests.served import served
 
 DEMO = (sys.executable, "-m", "strangler", "demo")
 
@@ -89,6 +91,9 @@ class TestOnScreen:
         assert total, screen.text
         assert int(total[1]) > 50
         assert int(total[2]) == 0, screen.text
+        visits = re.search(r"^Shadows changed nothing: (\d+) visits counted, (\d+) made\.$", screen.text, re.MULTILINE)
+        assert visits, screen.text
+        assert int(visits[1]) == int(visits[2]) > 50
         assert re.search(r"candidate +\d+%", screen.text)
 
     async def test_an_edit_of_its_routes_moves_the_traffic(self, tmp_path: Path) -> None:
@@ -167,18 +172,59 @@ class TestChildren:
 
 
 class TestTraffic:
-    async def test_visitors_meet_no_error_at_the_shop_itself(self, tmp_path: Path) -> None:
+    @pytest.fixture
+    async def shop(self, tmp_path: Path) -> AsyncIterator[str]:
+        """The URL of a shop without a proxy."""
         (port,) = free_ports(1)
-        children, tally = ChildrenState(tmp_path), TallyState()
-        url = f"http://127.0.0.1:{port}"
+        children, url = ChildrenState(tmp_path), f"http://127.0.0.1:{port}"
         shop = ("legacy", sys.executable, "-m", "legacy_stub", "--port", str(port))
         await children.start(*shop, ready=f"{url}/healthz")
         try:
-            assert not await first_of(traffic.send(url, tally.record), timeout_s=4)
+            yield url
         finally:
             await children.stop()
+
+    async def _visit(self, url: str, seconds: float) -> TallyState:
+        tally, closing = TallyState(), asyncio.Event()
+        sending = asyncio.create_task(traffic.send(url, tally, closing))
+        await asyncio.wait([sending], timeout=seconds)
+        closing.set()
+        await asyncio.wait_for(sending, 5)
+        return tally
+
+    async def test_visitors_meet_no_error_at_the_shop_itself(self, shop: str) -> None:
+        tally = await self._visit(shop, 4)
         assert tally.requests > 30
         assert tally.errors == 0
+
+    async def test_visitors_and_the_shop_count_the_same_visits(self, shop: str) -> None:
+        tally = await self._visit(shop, 4)
+        assert tally.visits_made == tally.visits_counted > 30
+
+    async def test_what_asks_in_a_visitors_name_shows(self, shop: str) -> None:
+        """A middleman that asks the shop for each page once more, with the visitor's cookie."""
+        doubled = 0
+
+        async def ask_twice(request: web.Request) -> web.Response:
+            nonlocal doubled
+            body, headers = await request.read(), {k: v for k, v in request.headers.items() if k != "Host"}
+            url = shop + request.path_qs
+            async with ClientSession(cookie_jar=DummyCookieJar(), auto_decompress=False) as client:
+                if request.path == "/products" and "sid=" in headers.get("Cookie", ""):
+                    doubled += 1
+                    async with client.get(url, headers=headers):
+                        pass
+                async with client.request(
+                    request.method, url, data=body, headers=headers, allow_redirects=False
+                ) as answer:
+                    kept = [(k, v) for k, v in answer.headers.items() if k not in ("Transfer-Encoding", "Connection")]
+                    return web.Response(status=answer.status, body=await answer.read(), headers=CIMultiDict(kept))
+
+        async with served(ask_twice) as port:
+            tally = await self._visit(f"http://127.0.0.1:{port}", 4)
+        assert doubled > 0
+        assert tally.visits_counted == tally.visits_made + doubled
+        assert tally.visits().startswith("Shadows changed something: ")
 
 
 class TestTally:
@@ -210,6 +256,20 @@ class TestTally:
         assert tally.take().requests == 0
         assert (tally.requests, tally.errors) == (1, 1)
 
+    @pytest.mark.parametrize(
+        ("counted", "line"),
+        [
+            (7, "Shadows changed nothing: 10 visits counted, 10 made."),
+            (9, "Shadows changed something: 12 visits counted, 10 made."),
+        ],
+        ids=["the-same", "more"],
+    )
+    def test_visits_are_settled_by_session(self, counted: int, line: str) -> None:
+        tally = TallyState()
+        tally.settle(3, 3)
+        tally.settle(7, counted)
+        assert tally.visits() == line
+
     def test_a_line_reads_well(self) -> None:
         line = Summary(123, 0, 0.25, 1.94, 12.345).line(elapsed_s=65)
         assert line.split() == ["01:05", "123", "candidate", "25%", "0", "1.9", "ms", "12.3", "ms"]
@@ -221,4 +281,4 @@ def test_its_routes_load_without_a_problem(tmp_path: Path) -> None:
     loaded = load(file, {})
     assert (loaded.problems, loaded.warnings) == ((), ())
     assert loaded.settings is not None
-    assert [route.split.percent for route in loaded.settings.routes] == [25]
+    assert [route.split.percent for route in loaded.settings.routes] == [25, 0, 0]

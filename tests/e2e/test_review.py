@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.shadowing import Stage, says, stage
+import pytest
+from aiohttp import web
+
+from tests.e2e.shadowing import Answer, Stage, says, stage
 
 LEGACY = {"id": 7, "price": 19.99, "note": "tea"}
 CANDIDATE = {"id": 7, "price": "19.99", "note": "tea"}
@@ -44,8 +47,9 @@ async def test_what_is_accepted_is_accepted_from_then_on(tmp_path: Path) -> None
         await on.proxy.until(lambda: on.proxy.has_generation(2))
         await on.proxy.get("/api/orders/7")
         await on.compared(1, "accepted")
+        await on.proxy.until(lambda: on.rows("SELECT * FROM pairs WHERE outcome = 'accepted'"))
         (row,) = await _inbox(on)
-        assert (row["state"], row["owner"], row["count"]) == ("accepted", "ana", 1)
+        assert (row["state"], row["owner"], row["count"]) == ("accepted", "ana", 2)
         code, output = await _run(on, "ready", "orders", "--json")
         assert json.loads(output)["matches"] == 2
         assert code == 1
@@ -131,3 +135,126 @@ async def test_a_token_is_asked_for_and_given(tmp_path: Path) -> None:
         assert (await on.proxy.ask("/api/diffs", token=False))[0] == 401
         code, output = await _run(on, "diffs")
         assert (code, output.strip()) == (0, "no differences")
+
+
+async def _audit(on: Stage, *words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((await _run(on, "audit", "--json", *words))[1])["entries"]
+    return found
+
+
+async def test_a_rule_is_for_the_endpoint_where_the_difference_was_seen(tmp_path: Path) -> None:
+    async with stage(tmp_path, says({"id": 1}), says({"id": 2})) as on:
+        for target in ("/api/orders/7", "/api/orders/7/lines"):
+            await on.proxy.get(target)
+        await on.proxy.until(lambda: len(on.rows("SELECT * FROM signatures")) == 2)
+        name = next(row["id"] for row in await _inbox(on) if row["endpoint"] == "GET /api/orders/{}")
+        code, output = await _run(on, "diffs", "accept", name, "--why", "agreed")
+        assert code == 0, output
+        await on.proxy.until(lambda: on.proxy.has_generation(2))
+        states = {row["endpoint"]: row["state"] for row in await _inbox(on)}
+        assert states == {"GET /api/orders/{}": "accepted", "GET /api/orders/{}/lines": "new"}
+        for target in ("/api/orders/8", "/api/orders/8/lines"):
+            await on.proxy.get(target)
+        await on.compared(1, "accepted")
+        await on.compared(3, "mismatch")
+
+
+async def test_a_pair_of_statuses_is_accepted_and_another_is_not(tmp_path: Path) -> None:
+    async with stage(tmp_path, says({}, 302), says({}, 303)) as on:
+        await on.proxy.get("/api/orders/7")
+        await on.proxy.until(lambda: on.rows("SELECT * FROM signatures"))
+        (row,) = await _inbox(on)
+        code, output = await _run(on, "diffs", "accept", row["id"], "--why", "See Other is right")
+        assert code == 0, output
+        await on.proxy.until(lambda: on.proxy.has_generation(2))
+        await on.proxy.get("/api/orders/7")
+        await on.compared(1, "accepted")
+        on.candidate.answer = says({}, 307)
+        await on.proxy.get("/api/orders/7")
+        await on.compared(2, "mismatch")
+
+
+async def test_a_pair_of_values_is_accepted_and_another_is_not(tmp_path: Path) -> None:
+    async with stage(tmp_path, says({"currency": "EUR"}), says({"currency": "eur"})) as on:
+        await on.proxy.get("/api/orders/7")
+        await on.proxy.until(lambda: on.rows("SELECT * FROM signatures"))
+        (row,) = await _inbox(on)
+        code, output = await _run(on, "diffs", "accept", row["id"], "--values", "--why", "lower case is agreed")
+        assert code == 0, output
+        await on.proxy.until(lambda: on.proxy.has_generation(2))
+        await on.proxy.get("/api/orders/7")
+        await on.compared(1, "accepted")
+        on.candidate.answer = says({"currency": "usd"})
+        await on.proxy.get("/api/orders/7")
+        await on.compared(2, "mismatch")
+
+
+async def test_what_is_done_is_audited_with_a_name_whether_or_not_a_proxy_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_ENVIRON, "STRANGLER_USER", "ana")
+    async with stage(tmp_path, says(LEGACY), says({"id": "7", "price": "19.99", "note": "tea"})) as on:
+        await on.proxy.get("/api/orders/7")
+        await on.proxy.until(lambda: len(on.rows("SELECT * FROM signatures")) == 2)
+        first, second = [row["id"] for row in await _inbox(on)]
+        for words in (
+            ("diffs", "known", first, second, "--why", "both are texts"),
+            ("diffs", "known", first, "ffffffff", "--why", "one is unknown"),
+            ("diffs", "accept", first, "--why", "agreed"),
+            ("diffs", "fixed", second),
+            ("shift", "orders", "10", "--why", "a first step"),
+            ("kill-switch", "on", "--reason", "drill"),
+            ("kill-switch", "on", "--reason", "drill"),
+            ("kill-switch", "off"),
+        ):
+            await _run(on, *words)
+        told = [(one["who"], one["what"], one["route"], one["why"]) for one in await _audit(on)]
+        assert told == [
+            ("ana", "kill-switch", "", ""),
+            ("ana", "kill-switch", "", "drill"),
+            ("ana", "shift", "orders", "a first step"),
+            ("ana", "fixed", "orders", ""),
+            ("ana", "accepted", "orders", "agreed"),
+            ("ana", "known", "orders", "both are texts"),
+            ("ana", "known", "orders", "both are texts"),
+        ]
+        assert (await _audit(on, "--route", "orders", "--limit", "1"))[0]["detail"] == "0 to 10 %"
+        await on.proxy.stop()
+        assert len(await _audit(on)) == len(told)
+        monkeypatch.setitem(_ENVIRON, "STRANGLER_USER", "ben")
+        assert (await _run(on, "shift", "orders", "5"))[0] == 0
+        assert (await _audit(on, "--who", "ben"))[0]["detail"] == "10 to 5 %"
+
+
+def _page(price: str, stock: str) -> Answer:
+    """An arm that answers a page."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        text = f'<main><p class="price">{price}</p><p class="stock">{stock}</p></main>'
+        return web.Response(text=text, content_type="text/html")
+
+    return answer
+
+
+async def test_an_element_of_a_page_is_accepted_and_hides_no_other(tmp_path: Path) -> None:
+    async with stage(tmp_path, _page("19.99 EUR", "7"), _page("EUR 19.99", "7")) as on:
+        await on.proxy.get("/api/orders/7")
+        await on.proxy.until(lambda: on.rows("SELECT * FROM signatures"))
+        (row,) = await _inbox(on)
+        assert row["path"] == "main > .price"
+        code, output = await _run(on, "diffs", "accept", row["id"], "--why", "the new format is agreed")
+        assert code == 0, output
+        assert 'css: "main > .price::text", endpoint: "GET /api/orders/{}"' in on.proxy.file.read_text()
+        await on.proxy.until(lambda: on.proxy.has_generation(2))
+        await on.proxy.get("/api/orders/7")
+        await on.compared(1, "accepted")
+        on.candidate.answer = _page("EUR 19.99", "0")
+        await on.proxy.get("/api/orders/7")
+        await on.compared(2, "mismatch")
+        assert sorted((row["path"], row["state"]) for row in await _inbox(on)) == [
+            ("main > .price", "accepted"),
+            ("main > .stock", "new"),
+        ]
+        assert (await _run(on, "diffs", "accept", row["id"], "--why", "again"))[1].count(
+            "a rule accepts it already"
+        ) == 1

@@ -31,8 +31,8 @@ class TestPairs:
             await on.proxy.get("/api/orders/7?x=1")
             line = await on.line()
         assert list(line) == [
-            *("time", "event", "id", "request_id", "trace_id", "route", "method", "path", "served_by", "outcome"),
-            *("reason", "severity", "signature", "legacy", "candidate", "differences", "accepted"),
+            *("time", "event", "id", "request_id", "trace_id", "route", "release", "method", "path", "served_by"),
+            *("outcome", "reason", "severity", "signature", "legacy", "candidate", "differences", "accepted"),
         ]
         difference = {"in": "body", "path": "$.price", "kind": "type", "severity": "breaking"}
         assert line["differences"] == [difference | {"legacy": "19.99", "candidate": 19.99}]
@@ -197,7 +197,7 @@ class TestNotComparable:
             await on.proxy.get("/api/orders/7")
             line = await on.line()
             assert (line["outcome"], line["reason"]) == ("not_comparable", "lag")
-            assert [one.is_shadow for one in on.legacy.heard] == [False, True]
+            assert [one.is_shadow for one in on.legacy.heard] == [False], "legacy is never asked a second time"
             assert [one.is_shadow for one in on.candidate.heard] == [True, True]
 
     async def test_what_both_looks_share_is_what_counts(self, tmp_path: Path) -> None:
@@ -313,8 +313,11 @@ class TestWrites:
         async with stage(tmp_path, says(ORDER, 201), candidate, shadow=f"{self.METHODS}, writes: dry_run") as on:
             assert await self._post(on) == 201
             await on.compared(1, "match")
-            (shadow,) = on.candidate.heard
-        assert shadow.value("x-strangler-shadow") == "dry-run"
+            asked, shadow = on.candidate.heard
+        assert (asked.method, asked.target, asked.body) == ("OPTIONS", "/api/orders", b"")
+        assert asked.value("x-strangler-shadow") == "dry-run"
+        assert [name for name, _ in asked.headers if name.lower().startswith("content-")] == []
+        assert (shadow.method, shadow.value("x-strangler-shadow")) == ("POST", "dry-run")
         assert json.loads(shadow.body) == {"sku": "TEA"}
 
     async def test_a_candidate_that_does_not_confirm_stops_the_shadows_of_its_route(self, tmp_path: Path) -> None:
@@ -324,11 +327,12 @@ class TestWrites:
             assert (line["outcome"], line["reason"]) == ("not_comparable", "not_handled")
             await self._post(on)
             await on.dropped("stopped")
-            assert len(on.candidate.heard) == 1
+            assert [one.method for one in on.candidate.heard] == ["OPTIONS"]
             status = await on.proxy.status()
             assert "X-Strangler-Shadow-Handled" in status["routes"][0]["shadow"]["stopped"]
-            assert await on.proxy.told("shadow.stopped")
-            assert any("have stopped" in line for line in notices(status))
+            (told,) = await on.proxy.told("shadow.stopped")
+            assert told["message"].startswith("shadowing of route 'orders' is stopped: the candidate answered OPTIONS")
+            assert any("shadowing of route 'orders' is stopped" in line for line in notices(status))
 
     async def test_a_stop_outlives_the_control_process(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(ORDER), says(ORDER), shadow=f"{self.METHODS}, writes: dry_run") as on:

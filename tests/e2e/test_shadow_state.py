@@ -1,6 +1,7 @@
 """Shadows when control, the disk or the database fails; and what they leave behind."""
 
 import asyncio
+import json
 import os
 import sqlite3
 import stat
@@ -265,6 +266,46 @@ class TestSecrets:
         assert b"$.price" in kept
         assert [secret for secret in planted if secret.encode() in kept] == []
         assert [secret for secret in planted if secret.encode() in logged] == []
+
+    async def test_nor_does_personal_data_or_what_is_nested_in_other_formats(self, tmp_path: Path) -> None:
+        planted = ("mia@mail.example", "DE89370400440532013000", "+49 30 901820", "sesame-nested", "sesame-cdata")
+
+        def answer(price: object) -> Any:
+            nested = json.dumps({"html": f"<input name='token' value='{planted[3]}'>", "note": f"{planted[2]}"})
+            xml = f"<r><![CDATA[<token>{planted[4]}</token>]]></r>"
+            return says({"by": {planted[0]: 1}, "iban": planted[1], "j": nested, "x": xml, "price": price})
+
+        async with stage(tmp_path, answer("1"), answer(1)) as on:
+            assert await on.proxy.get("/api/orders/mia%40mail.example/7?to=mia@mail.example") == 200
+            await on.line()
+            await on.proxy.stop()
+            kept = b"".join(path.read_bytes() for path in on.state.rglob("*") if path.is_file())
+            logged = (tmp_path / "log").read_bytes()
+        assert b"$.price" in kept
+        assert b"/api/orders/*@*/7" in logged
+        for content in (kept, logged):
+            assert [secret for secret in (*planted, "mia%40mail") if secret.encode() in content] == []
+
+    async def test_with_hashed_values_no_value_does(self, tmp_path: Path) -> None:
+        planted = ("a plain word", "Anna", "19.75", "an-agent", "page-two", "a-tag")
+
+        def answer(price: object) -> Any:
+            value = {"name": planted[1], "text": planted[0], "total": 19.75, "price": price}
+            return says(value, headers={"ETag": f'"{planted[5]}"'})
+
+        async with stage(tmp_path, answer("1"), answer(1), more="evidence: {values: hashed}\n") as on:
+            url = f"http://127.0.0.1:{on.proxy.port}/api/orders/7?page={planted[4]}"
+            async with ClientSession(headers={"User-Agent": planted[3]}) as client, client.get(url) as got:
+                assert got.status == 200
+            await on.line()
+            (name,) = {row[0] for row in on.rows("SELECT id FROM signatures")}
+            shown = await on.proxy.ask(f"/api/diffs/{name}")
+            await on.proxy.stop()
+            kept = b"".join(path.read_bytes() for path in on.state.rglob("*") if path.is_file())
+        assert b"$.price" in kept
+        assert [word for word in planted if word.encode() in kept] == []
+        assert "string(4) " in json.dumps(shown)
+        assert [word for word in planted if word in json.dumps(shown)] == []
 
 
 class TestWhatIsUnderWay:

@@ -28,7 +28,27 @@ _JSON = st.recursive(
 )
 _QUERY = st.dictionaries(
     st.sampled_from(
-        ["url", "method", "header", "client", "route", "severity", "state", "since", "after", "limit", "id"]
+        [
+            "url",
+            "method",
+            "header",
+            "client",
+            "route",
+            "severity",
+            "state",
+            "since",
+            "after",
+            "limit",
+            "id",
+            "gate",
+            "who",
+            "endpoint",
+            "noise",
+            "page",
+            "said",
+            "changed",
+            "why_not",
+        ]
     ),
     _TEXT,
     max_size=5,
@@ -39,14 +59,20 @@ _READ = [
     "/api/events",
     "/api/status",
     "/api/report",
+    "/api/audit",
+    "/api/rollout",
+    "/api/routes/orders/readiness",
+    "/signatures",
+    "/audit",
     "/api/kill-switch",
     "/readyz",
     "/metrics",
 ]
 _BODIES = {
     "/api/explain": ["method", "url", "headers", "client"],
-    "/api/kill-switch": ["on", "reason"],
-    "/api/diffs/x": ["state", "owner", "why", "until"],
+    "/api/kill-switch": ["on", "reason", "who"],
+    "/api/diffs/x": ["state", "owner", "why", "until", "who"],
+    "/api/diffs": ["ids", "state", "owner", "why", "until", "who"],
     "/api/audit": ["what", "route", "why", "who", "detail"],
 }
 _IS_JSON = {"Content-Type": "application/json"}

@@ -3,13 +3,14 @@
 import gzip
 import time
 import zlib
+from dataclasses import replace
 from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.core.compare import Answer, Outcome
+from strangler.core.compare import Answer, CompareRules, Outcome, conditions_of
 from strangler.core.compare.engine import compare
 from strangler.core.compare.rules import compile_rules
 from tests.core.compare.answers import settings as rules_of
@@ -23,12 +24,31 @@ _SCRAPS = [
     b"true", b"null", b"\xff", b"\x00", b"\xef\xbb\xbf", b"<p>", b"</p>", b"<!--", b"]]>", b"<![CDATA[", b"&a;",
     b"<!DOCTYPE a [<!ENTITY b 'c'>]>",
     b"=", b"&", b"%zz", b"\n", b" ",
+    b"--b\r\n", b"--b--", b"--b", b"\r\n", b"\r\n\r\n", b"Content-Disposition: form-data; name=a\r\n",
+    b"Content-Type: application/json\r\n", b"Content-Type: multipart/mixed; boundary=b\r\n", b"Content-Range: x\r\n",
+    b"Content-Transfer-Encoding: base64\r\n", b"Content-Disposition: form-data; name*=\xff; name=\"",
 ]  # fmt: skip
 _MEDIA = ["application/json", "application/x-ndjson", "text/html", "application/xml", "text/plain; charset=utf-7", "",
           "application/x-www-form-urlencoded", "text/plain; charset=\x00", "image/png",
-          "multipart/form-data"]  # fmt: skip
+          "multipart/form-data", "multipart/form-data; boundary=b", "multipart/mixed; boundary=\"b\"",
+          "multipart/byteranges; boundary=b; boundary=c", "application/problem+json; charset=utf-16"]  # fmt: skip
 _BODY = st.lists(st.sampled_from(_SCRAPS), max_size=30).map(b"".join) | st.binary(max_size=60)
-_CODINGS = ["", "gzip", "br", "deflate", "zstd", "gzip, gzip", "x", "gzip,", "identity"]
+_CODINGS = [
+    "",
+    "gzip",
+    "br",
+    "deflate",
+    "zstd",
+    "gzip, gzip",
+    "x",
+    "gzip,",
+    "identity",
+    "utf-8",
+    "none",
+    "rot13",
+    "\xff",
+    "a/b",
+]
 
 
 @st.composite
@@ -42,17 +62,65 @@ def _answers(draw: st.DrawFn) -> Answer:
         (b"Content-Encoding", coding.encode()),
         (b"Set-Cookie", draw(_BODY)),
         (b"Location", draw(_BODY)),
+        (b"ETag", draw(_VALUE)),
+        (b"Last-Modified", draw(_VALUE)),
+        (b"Content-Range", draw(_VALUE)),
     ]
-    return Answer(draw(st.sampled_from([200, 204, 302, 404, 500])), fields, body)
+    return Answer(draw(st.sampled_from([200, 204, 206, 302, 304, 404, 412, 416, 500])), fields, body)
 
 
-_RULES = compile_rules(rules_of(headers=("content-type", "set-cookie", "location")))
+_VALUE = st.lists(
+    st.sampled_from(
+        [
+            b'"',
+            b"W/",
+            b'"a"',
+            b",",
+            b" ",
+            b"*",
+            b"Sun, 06 Nov 1994 08:49:37 GMT",
+            b"99",
+            b"-",
+            b"/",
+            b"Sun Nov 99 99:99:99 9999",
+            b"bytes ",
+            b"=",
+            b";",
+            b"\xff",
+            b"\x00",
+            b"Monday, 31-Feb-00 00:00:60 GMT",
+        ]
+    ),
+    max_size=6,
+).map(b"".join) | st.binary(max_size=20)
+_CONDITIONS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [b"If-None-Match", b"if-modified-since", b"If-Match", b"If-Unmodified-Since", b"If-Range", b"Range", b""]
+        ),
+        _VALUE,
+    ),
+    max_size=4,
+)
+_RULES = [
+    compile_rules(replace(rules_of(headers=("content-type", "set-cookie", "location", *more)), numbers=numbers))
+    for more in ((), ("content-range", "etag"))
+    for numbers in ("decimal", "typed")
+]
 
 
 @examples(300)
-@given(_answers(), _answers())
-def test_comparing_never_raises(legacy: Answer, candidate: Answer) -> None:
-    assert compare(legacy, candidate, _RULES, _TODAY).outcome in Outcome
+@given(_answers(), _answers(), _CONDITIONS, st.sampled_from(_RULES))
+def test_comparing_never_raises(
+    legacy: Answer, candidate: Answer, lines: list[tuple[bytes, bytes]], rules: CompareRules
+) -> None:
+    request = conditions_of(lines)
+    comparison = compare(legacy, candidate, rules, _TODAY, request=request)
+    assert comparison.outcome in Outcome
+    if candidate.status >= 500 and legacy.status < 500:
+        assert [(d.in_, d.kind) for d in comparison.differences] == [("status", "value")]
+    if legacy.status < 500:
+        assert compare(legacy, legacy, rules, _TODAY, request=request).outcome is not Outcome.MISMATCH
 
 
 def _json(body: bytes, coding: bytes = b"") -> Answer:
@@ -88,12 +156,12 @@ _DEEP = 200_000
 )
 def test_costly_bodies_are_compared_in_seconds(legacy: bytes, candidate: bytes) -> None:
     start = time.process_time()
-    compare(_json(legacy), _json(candidate), _RULES, _TODAY)
+    compare(_json(legacy), _json(candidate), _RULES[0], _TODAY)
     assert time.process_time() - start < _LONGEST_S
 
 
 def test_a_decompression_bomb_is_not_comparable() -> None:
     bomb = _json(zlib.compress(b"0" * 50_000_000, 9), b"deflate")
     start = time.process_time()
-    assert compare(bomb, bomb, _RULES, _TODAY).outcome is Outcome.NOT_COMPARABLE
+    assert compare(bomb, bomb, _RULES[0], _TODAY).outcome is Outcome.NOT_COMPARABLE
     assert time.process_time() - start < _LONGEST_S

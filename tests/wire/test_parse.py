@@ -1,5 +1,6 @@
 """Heads: what identical bytes mean is remembered, and never given for other bytes."""
 
+import math
 from typing import Any
 
 import pytest
@@ -254,3 +255,23 @@ def test_a_head_with_one_byte_changed_is_never_taken_for_the_one_remembered(
     forget()
     read(raw)
     assert read(other) == fresh
+
+
+@pytest.mark.parametrize(
+    ("field", "seconds"),
+    [
+        (b"", math.inf),
+        (b"Keep-Alive: timeout=5\r\n", 4.0),
+        (b"Keep-Alive: max=100, timeout=15\r\n", 14.0),
+        (b'keep-alive: Timeout = "5"; max=1\r\n', 4.0),
+        (b"Keep-Alive: timeout=1\r\n", 0.5),
+        (b"Keep-Alive: timeout=0\r\n", 0.0),
+        (b"Keep-Alive: xtimeout=5\r\n", math.inf),
+        (b"Keep-Alive: timeout=soon\r\n", math.inf),
+        (b"Keep-Alive: 300\r\n", math.inf),
+    ],
+)
+def test_how_long_an_upstream_keeps_a_connection(field: bytes, seconds: float) -> None:
+    answer = parse_answer(b"HTTP/1.1 204 No Content\r\n%b\r\n" % field, answers_head=False)
+    assert answer is not None
+    assert answer.keep_s == seconds

@@ -1,6 +1,7 @@
 """Idle connections: who is taken, who is closed, and how new ones come to be."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,7 +10,7 @@ import pytest
 from strangler.core.fault import Fault
 from strangler.core.settings import TlsSettings, Url
 from strangler.wire.clock import now
-from strangler.wire.pool import _MAX_IDLE, IDLE_S, Pool
+from strangler.wire.pool import _MAX_IDLE, Pool
 from strangler.wire.upstream import UpstreamConnection
 from tests.wire.scripted import ScriptedUpstream, in_turn, read_end, refused_port
 
@@ -56,7 +57,7 @@ async def test_what_is_idle_for_too_long_is_closed_and_the_rest_is_kept() -> Non
         old, young = await connected(pool), await connected(pool)
         pool.give_back(old)
         pool.give_back(young)
-        old.idle_since -= IDLE_S
+        old.idle_until -= 30.0
         pool.sweep(now() + 0.5)
         assert (old.is_closed, young.is_closed, pool.idle_count) == (True, False, 1)
 
@@ -110,9 +111,48 @@ async def test_a_close_that_was_not_read_yet_is_seen_before_a_request_that_goes_
         there.half_close()
         await asyncio.sleep(0.01)
         pool.give_back(connection)
-        connection.idle_since -= 1.0
+        connection.idle_since -= 0.7
         assert pool.take(once=True) is None
         assert connection.is_closed
+
+
+async def test_a_request_that_goes_only_once_takes_a_connection_that_was_used_just_now() -> None:
+    """The close of an upstream whose time is over may be on its way already."""
+    async with listening() as (_, pool):
+        connection = await connected(pool)
+        pool.give_back(connection)
+        connection.idle_since -= 1.1
+        assert pool.take(once=True) is None
+        assert not connection.is_closed, "others may have it"
+        assert pool.take(once=False) is connection
+        pool.give_back(connection)
+        assert pool.take(once=True) is connection
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("keepalive_s", "keep_s", "after_s", "is_kept"),
+    [
+        (30.0, math.inf, 29.0, True),
+        (30.0, math.inf, 31.0, False),
+        (4.0, math.inf, 3.9, True),
+        (4.0, math.inf, 4.1, False),
+        (30.0, 4.0, 3.9, True),
+        (30.0, 4.0, 4.1, False),
+        (0.0, math.inf, 0.0, False),
+        (30.0, 0.0, 0.0, False),
+    ],
+)
+async def test_an_idle_connection_is_used_for_as_long_as_both_sides_say(
+    keepalive_s: float, keep_s: float, after_s: float, is_kept: bool
+) -> None:
+    async with listening() as (_, pool):
+        pool.keepalive_s = keepalive_s
+        connection = await connected(pool)
+        pool.give_back(connection, keep_s)
+        connection.idle_until -= after_s
+        assert (pool.take(once=False) is connection) is is_kept
+        connection.close()
 
 
 async def test_an_end_that_is_being_read_takes_a_connection_out_at_once() -> None:

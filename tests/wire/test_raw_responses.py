@@ -66,6 +66,47 @@ STATUSES = [
     returned("reason phrase with obs-text", "9112 4", _status(b"200 tr\xe8s bien \xc3\xa9")),
 ]
 
+_BARE = b"HTTP/1.1 200 OK\nX: a\nContent-Length: 9\n\n"
+
+LINE_ENDS = [
+    returned(
+        "bare LF ends every line",
+        "9112 2.2",
+        _BARE + b"\r\n\r\nhello",
+        answers=(_BARE.replace(b"\n", b"\r\n") + b"\r\n\r\nhello",),
+    ),
+    returned(
+        "bare LF behind a status line that ends in CRLF",
+        "9112 2.2",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\n\nhello",
+        answers=(crlf(b"HTTP/1.1 200 OK", b"Content-Length: 5", body=b"hello"),),
+    ),
+    returned(
+        "an empty line that ends in CRLF behind bare LF",
+        "9112 2.2",
+        b"HTTP/1.1 200 OK\nContent-Length: 5\n\r\nhello",
+        answers=(crlf(b"HTTP/1.1 200 OK", b"Content-Length: 5", body=b"hello"),),
+    ),
+    returned(
+        "bare LF, until the connection closes",
+        "9112 2.2",
+        b"HTTP/1.0 200 OK\nContent-Type: text/plain\n\nfrom a CGI\r\n\r\nprogram",
+        upstream=(answer(b"HTTP/1.0 200 OK\nContent-Type: text/plain\n\nfrom a CGI\r\n\r\nprogram", close()),),
+        answers=(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nfrom a CGI\r\n\r\nprogram",),
+        differs={"haproxy": "answers in HTTP/1.0 and closes"},
+    ),
+    returned(
+        "an interim response with bare LF",
+        "9112 2.2",
+        b"HTTP/1.1 103 Early Hints\nLink: </a>\n\n" + crlf(b"HTTP/1.1 200 OK", b"Content-Length: 2", body=b"ok"),
+        answers=(
+            crlf(b"HTTP/1.1 103 Early Hints", b"Link: </a>"),
+            crlf(b"HTTP/1.1 200 OK", b"Content-Length: 2", body=b"ok"),
+        ),
+        differs={"nginx": "drops 1xx"},
+    ),
+]
+
 FIELDS = [
     returned(
         "order and case",
@@ -326,6 +367,13 @@ UNTRUSTED = [
     distrusted("NUL in a value", "9110 5.5", _framed(b"X: a\0b", _CL, body=b"hello"), _HL),
     distrusted("control byte in a value", "9110 5.5", _framed(b"X: a\x01b", _CL, body=b"hello"), _BOTH),
     distrusted("bare CR in a value", "9112 2.2", _framed(b"X: a\rSet-Cookie: b", _CL, body=b"hello")),
+    distrusted(
+        "bare LF, and two framings",
+        "9112 6.3",
+        b"HTTP/1.1 200 OK\nContent-Length: 5\nTransfer-Encoding: chunked\n\nhello",
+        _BOTH,
+    ),
+    distrusted("bare LF and no HTTP", "9112 4", b"220 mail ready\n\n", _BOTH),
     distrusted("bare LF ends a line", "9112 2.2", _framed(b"X: a\nY: b", _CL, body=b"hello"), _BOTH),
     distrusted("control byte in the reason", "9112 4", crlf(b"HTTP/1.1 200 O\x01K", _CL, body=b"hello"), _BOTH),
     distrusted("obsolete folding", "9112 5.2", _framed(b"X: a", b" folded", _CL, body=b"hello"), _HL),
@@ -345,7 +393,7 @@ UNTRUSTED = [
     ),
 ]
 
-CASES = [*STATUSES, *FIELDS, *BODIES, *CUT_SHORT, *UNTRUSTED]
+CASES = [*STATUSES, *LINE_ENDS, *FIELDS, *BODIES, *CUT_SHORT, *UNTRUSTED]
 
 
 @pytest.mark.parametrize(("case", "delivery"), deliveries(CASES))

@@ -200,6 +200,7 @@ class RunningPlane:
         for one in self.plane.upstreams:
             name, admission = one.settings.name, one.admission
             found[f"{name}: slots"] = admission.bulkhead.in_flight
+            found[f"{name}: streams"] = admission.bulkhead.streams
             found[f"{name}: waiting"] = admission.bulkhead.waiting
             found[f"{name}: trials"] = admission.breaker.in_trial
             found[f"{name}: places"] = sum(state.in_flight for state in one.endpoints.states)

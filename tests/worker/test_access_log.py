@@ -145,3 +145,37 @@ async def test_a_line_for_a_terminal_cannot_steer_it(serve: Serve, legacy: Scrip
     await running.ask(b"GET /\xc2\x9b31m\xe2\x80\xae HTTP/1.1\r\nHost: shop\r\n\r\n")
     (told,) = running.told("request")
     assert told["path"] == "/\\x9b31m\\u202e"
+
+
+ADDRESS = b"/users/joe.k%2Bshop%40mail.example/orders/7?copy=mia@mail.example"
+
+
+async def test_an_e_mail_address_in_a_path_is_not_logged(serve: Serve, legacy: ScriptedUpstream) -> None:
+    running = await serve(logging(two_arms(legacy, legacy), AccessSettings(1.0, None, "always")))
+    await running.ask(b"GET %b HTTP/1.1\r\nHost: shop\r\n\r\n" % ADDRESS)
+    assert (await running.line())["path"] == "/users/*@*/orders/7"
+    assert b"joe.k%2Bshop%40mail.example" in legacy.requests[-1].raw
+
+
+async def test_nor_is_it_in_a_combined_line(serve: Serve, legacy: ScriptedUpstream) -> None:
+    running = await serve(logging(two_arms(legacy, legacy), AccessSettings(1.0, None, "always"), format="combined"))
+    await running.ask(
+        b"GET %b HTTP/1.1\r\nHost: shop\r\nReferer: https://shop.example%b\r\n"
+        b"User-Agent: bot/1 (+mailto:bot@mail.example)\r\n\r\n" % (ADDRESS, ADDRESS)
+    )
+    (line,) = await running.raw_lines(1)
+    assert b"mail.example" not in line
+    found = COMBINED.fullmatch(line)
+    assert found is not None
+    assert found.group("request", "referer", "agent") == (
+        b"GET /users/*@*/orders/7?copy=*@* HTTP/1.1",
+        b"https://shop.example/users/*@*/orders/7?copy=*@*",
+        b"bot/1 (+mailto:*@*)",
+    )
+
+
+async def test_nor_on_a_terminal(serve: Serve, legacy: ScriptedUpstream) -> None:
+    running = await serve(logging(two_arms(legacy, legacy), AccessSettings(1.0, None, "always"), format="console"))
+    await running.ask(b"GET %b HTTP/1.1\r\nHost: shop\r\n\r\n" % ADDRESS)
+    (told,) = running.told("request")
+    assert told["path"] == "/users/*@*/orders/7"

@@ -13,6 +13,7 @@ from tests.wire.scripted import (
     answering,
     hang,
     in_turn,
+    pause,
     read_request,
     reset,
     send,
@@ -290,3 +291,33 @@ async def test_a_bug_ends_one_connection_and_keeps_nothing(
     setattr(running.plane, step, step_as_it_is)
     assert (await running.ask(request())).status == 200
     assert len(await running.lines(2)) == 2
+
+
+# Two endpoints, and one of them is unwell
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(answering(send(response(500))), id="500"),
+        pytest.param(answering(send(response(404))), id="404"),
+        pytest.param(answering(send(response(302, b"", "Location: /login"))), id="302"),
+        pytest.param(in_turn(read_request(), reset()), id="reset"),
+    ],
+)
+async def test_an_endpoint_that_fails_at_once_takes_few_requests_and_no_sibling_with_it(
+    bad: Script, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    candidate.script = answering(pause(0.01), send(response(200, b"well")))
+    limits = breaker(consecutive=5, failure_rate=0.5, min_requests=20)
+    async with ScriptedUpstream(bad) as unwell:
+        there = upstream("orders", at(candidate), at(unwell), breaker=limits, retry=None)
+        running = await serve(two_arms(legacy, there, fallback=None))
+
+        async def visitor() -> list[int]:
+            client = await running.client()
+            return [(await client.ask(request())).status for _ in range(50)]
+
+        statuses = [status for each in await asyncio.gather(*(visitor() for _ in range(8))) for status in each]
+    assert statuses.count(200) > 0.8 * len(statuses)
+    assert running.plane.upstreams["orders"].admission.breaker.state == "closed"

@@ -223,6 +223,44 @@ async def test_paths_are_moved_there_and_back(
     assert [answer.values(name) for name in (b"location", b"content-location")] == [[public.encode()]] * 2
 
 
+@pytest.mark.parametrize(
+    ("base", "rewrite", "cookie", "public", "prefix"),
+    [
+        pytest.param("", "/v2/orders", "/v2/orders", "/api", b"/api", id="rewrite"),
+        pytest.param("", "/", "/", "/api", b"/api", id="to the root"),
+        pytest.param("/base", None, "/base/x", "/x", None, id="url with a path"),
+        pytest.param("", None, "/v2/orders", "/v2/orders", None, id="neither"),
+    ],
+)
+async def test_a_candidates_cookies_come_back_to_it(
+    base: str,
+    rewrite: str | None,
+    cookie: str,
+    public: str,
+    prefix: bytes | None,
+    serve: Serve,
+    legacy: ScriptedUpstream,
+    candidate: ScriptedUpstream,
+) -> None:
+    fields = (f"Set-Cookie: sid=1; Path={cookie}; HttpOnly", "Set-Cookie: b=2")
+    candidate.script = answering(send(response(200, b"", *fields)))
+    running = await serve(two_arms(legacy, upstream("orders", at(candidate, path=base)), rewrite=rewrite))
+    answer = await running.ask(request("/api/7", "X-Forwarded-Prefix: /forged" if prefix else "X: y"))
+    assert answer.values(b"set-cookie") == [f"sid=1; Path={public}; HttpOnly".encode(), b"b=2"]
+    head = candidate.requests[0].raw
+    assert head.count(b"X-Forwarded-Prefix") == (prefix is not None)
+    assert prefix is None or b"\r\nX-Forwarded-Prefix: %b\r\n" % prefix in head
+
+
+async def test_a_prefix_from_a_trusted_proxy_stays_in_front(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    trusting = {"trusted_proxies": ("127.0.0.0/8",)}
+    running = await serve(two_arms(legacy, candidate, rewrite="/", general=trusting))
+    await running.ask(request("/api/7", "X-Forwarded-Prefix: /shop/"))
+    assert b"\r\nX-Forwarded-Prefix: /shop/api\r\n" in candidate.requests[0].raw
+
+
 async def test_a_fallback_sends_legacy_the_path_that_the_client_asked_for(
     serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
 ) -> None:

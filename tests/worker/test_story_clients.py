@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from strangler.core.settings import BulkheadSettings
+from strangler.core.settings import BulkheadSettings, ErrorSettings
 from tests.factories import breaker
 from tests.wire.scripted import (
     Connection,
@@ -16,6 +16,7 @@ from tests.wire.scripted import (
     pause,
     read_head,
     read_request,
+    refused_port,
     send,
 )
 from tests.worker.conftest import Serve
@@ -284,3 +285,21 @@ async def test_refusals_in_a_pipeline_are_answered_in_order(
     await client.send(request() * 100)  # the breaker is open: all are refused in one turn
     await client.wait_for(lambda: client.received.count(b"HTTP/1.1 503") == 100)
     assert len(candidate.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [("text/html,*/*;q=0.8", b"text/html; charset=utf-8"), ("*/*", b"application/problem+json")],
+    ids=["a browser", "a program"],
+)
+async def test_browsers_get_a_page_for_our_own_errors(
+    accept: str, media: bytes, serve: Serve, legacy: ScriptedUpstream
+) -> None:
+    async with refused_port() as port:
+        page = ErrorSettings("sorry.html", "<p>sorry {{status}}")
+        running = await serve(two_arms(legacy, port, fallback=None, general={"errors": page}))
+        answer = await running.ask(request("/api", f"Accept: {accept}"))
+        assert (answer.status, answer.values(b"content-type")) == (502, [media])
+        assert (answer.body == b"<p>sorry 502") is media.startswith(b"text/html")
+        empty = await running.ask(request("/api", f"Accept: {accept}", method="HEAD"))
+        assert (empty.status, empty.body) == (502, b"")

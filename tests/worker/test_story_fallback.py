@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from strangler.core.settings import BulkheadSettings, Settings
-from tests.factories import breaker, upstream
+from strangler.core.settings import BulkheadSettings, Settings, StickySource
+from tests.factories import breaker, split, upstream
 from tests.wire.messages import Message
 from tests.wire.scripted import (
     ScriptedUpstream,
@@ -148,7 +148,7 @@ async def test_an_answer_that_has_started_is_cut_and_never_replaced(
     await client.wait_for(lambda: b"abc" in client.received)
     answer = await client.answer_or_cut()
     assert (answer.status, answer.body, answer.is_complete) == (200, b"abc", False)
-    assert client.end == "reset"
+    assert client.end == "eof"
     assert legacy.connections == []
     line = await running.line()
     assert (line["status"], line["fault"], line["attempts"]) == (200, "reset", 1)
@@ -267,6 +267,56 @@ async def test_a_caller_that_wrote_is_not_shown_legacys_older_state(
         assert line["no_fallback"] == "fence"
     else:
         assert is_from_legacy(answer)
+
+
+def sticky_by_cookie(legacy: ScriptedUpstream, candidate: ScriptedUpstream) -> Settings:
+    sources = (StickySource("cookie", "sid"), StickySource("client_ip", ""))
+    return two_arms(legacy, candidate, fallback=fallback(), split=replace(split(100), sticky=sources))
+
+
+@pytest.mark.parametrize(
+    ("cookie", "set_cookie", "then"),
+    [
+        pytest.param(None, "sid=1; Path=/; HttpOnly", "sid=1", id="a first write begins the session"),
+        pytest.param("sid=1", "sid=2; Path=/", "sid=2", id="a write that changes the session"),
+        pytest.param("sid=1", "other=x", "sid=1", id="a write that sets another cookie"),
+        pytest.param("sid=1", "sid=2", "sid=1", id="a client that keeps its old cookie"),
+        pytest.param("sid=1", "sid=; Max-Age=0", None, id="a write that ends the session"),
+        pytest.param("sid=1", "sid=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT", None, id="or lets it expire"),
+    ],
+)
+async def test_a_fence_follows_the_cookie_that_the_answer_sets(
+    cookie: str | None,
+    set_cookie: str,
+    then: str | None,
+    serve: Serve,
+    legacy: ScriptedUpstream,
+    candidate: ScriptedUpstream,
+) -> None:
+    running = await serve(sticky_by_cookie(legacy, candidate))
+    candidate.script = answering(send(response(201, b"ok", f"Set-Cookie: {set_cookie}")))
+    before = [f"Cookie: {cookie}"] if cookie else []
+    assert (await running.ask(request("/api", *before, method="POST"))).status == 201
+    await candidate.renew()
+    candidate.script = answering(send(response(503, b"failed")))
+    after = [f"Cookie: {then}"] if then else []
+    answer = await running.ask(request("/api", *after))
+    assert (answer.status, answer.body, legacy.connections) == (503, b"failed", [])
+
+
+async def test_a_fence_follows_a_login_at_legacy(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    running = await serve(sticky_by_cookie(legacy, candidate))
+    await running.ask(request("/api", "Cookie: sid=1", method="POST"))
+    legacy.script = answering(send(response(302, b"", "Set-Cookie: sid=2; Path=/")))
+    assert (await running.ask(request("/login", "Cookie: sid=1", method="POST"))).status == 302
+    await candidate.renew()
+    candidate.script = answering(send(response(503, b"failed")))
+    assert (await running.ask(request("/api", "Cookie: sid=2"))).body == b"failed"
+    await legacy.renew()
+    legacy.script = answering(send(response(200, b"legacy")))
+    assert is_from_legacy(await running.ask(request("/api", "Cookie: sid=3")))
 
 
 async def test_a_fence_of_zero_is_none(serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream) -> None:

@@ -245,3 +245,34 @@ async def test_reloads_under_load_lose_nothing(
         await asyncio.sleep(0.002)
     await asyncio.gather(*asking)
     assert (seen, generation > 20) == ([200] * 500, True)
+
+
+async def test_an_open_connection_follows_new_trust_from_its_next_request_on(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    trusting = two_arms(legacy, candidate, general={"trusted_proxies": ("127.0.0.0/8",)})
+    running = await serve(trusting)
+    client = await running.client()
+    chain = request("/api", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https")
+    await client.ask(chain)
+    running.adopt(replace(trusting, trusted_proxies=()), 2)
+    await client.ask(chain)
+    running.adopt(trusting, 3)
+    await client.ask(chain)
+    seen = [asked.raw.lower() for asked in candidate.requests]
+    assert [b"x-forwarded-for: 203.0.113.7, 127.0.0.1" in head for head in seen] == [True, False, True]
+    assert [b"x-forwarded-proto: https" in head for head in seen] == [True, False, True]
+    assert b"x-forwarded-for: 127.0.0.1\r\n" in seen[1]
+    assert len(running.port.connections) == 1
+
+
+async def test_an_open_connection_follows_new_limits_from_its_next_request_on(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    wide = two_arms(legacy, candidate)
+    running = await serve(wide)
+    client = await running.client()
+    big = request("/api", method="POST", body=bytes(5000))
+    assert (await client.ask(big)).status == 200
+    running.adopt(replace(wide, limits=replace(wide.limits, request_body_bytes=1000)), 2)
+    assert (await client.ask(big)).status == 413

@@ -119,7 +119,7 @@ async def test_an_answer_that_breaks_off_counts_against_its_upstream(
     for _ in range(2):
         client = await running.client()
         await client.send(request())
-        assert await client.ended() == "reset"
+        assert await client.ended() == "eof"
     (change,) = running.told("breaker.changed")
     assert change["reason"] == "2 failures in a row, the last: reset"
     assert (await running.ask(request())).body == b"legacy"

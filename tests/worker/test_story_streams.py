@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from strangler.core.settings import BulkheadSettings
 from tests.wire.messages import read_responses
 from tests.wire.scripted import (
     Connection,
     Script,
     ScriptedUpstream,
     answering,
+    close,
     in_turn,
     pause,
     read_head,
@@ -208,3 +210,115 @@ async def test_a_body_of_ten_megabytes_arrives_whole_both_ways(
         await client.wait_for(lambda: len(data) > len(body) and (framing == "length" or data.endswith(b"0\r\n\r\n")))
     (answer,) = read_responses(bytes(data), [b"PUT"], False)
     assert answer.body == body
+
+
+# What is cut short reaches the client as far as it came
+
+CUT: dict[str, tuple[bytes, bytes, str]] = {
+    "length": (b"HTTP/1.1", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (2 * LONG), "eof"),
+    "chunked": (b"HTTP/1.1", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % (2 * LONG), "eof"),
+    "length, an old client": (b"HTTP/1.0", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (2 * LONG), "eof"),
+    "chunked, an old client": (
+        b"HTTP/1.0",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % (2 * LONG),
+        "reset",
+    ),
+}
+
+
+@pytest.mark.parametrize("framing", CUT)
+async def test_a_client_that_reads_late_has_all_that_came_before_the_cut(
+    framing: str, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    version, head, end = CUT[framing]
+    candidate.script = in_turn(read_request(), send(head + bytes(LONG)), close())
+    running = await serve(two_arms(legacy, candidate, fallback=None))
+    sock = await running.deaf_client(receive_buffer=1 << 16)
+    await running.loop.sock_sendall(sock, b"GET /api " + version + b"\r\nHost: a\r\n\r\n")
+    connection = await candidate.wait_for_connection()
+    await running.until(lambda: connection.is_closed or running.unwritten() > 0)
+    received, ended = bytearray(), "eof"
+    async with asyncio.timeout(10):
+        try:
+            while piece := await running.loop.sock_recv(sock, 1 << 16):
+                received += piece
+        except ConnectionResetError:
+            ended = "reset"
+    assert ended == end
+    assert received.count(0) == LONG
+    assert not received.endswith(b"0\r\n\r\n")
+
+
+# What has no end is not in flight
+
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata:\r\n"
+ENDLESS: dict[str, tuple[bytes, bytes]] = {
+    "a websocket": (
+        request("/api/live", "Connection: Upgrade", "Upgrade: websocket"),
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ),
+    "events": (request("/api/live"), EVENTS),
+    "events until the connection closes": (
+        request("/api/live"),
+        b"HTTP/1.1 200 OK\r\ncontent-type: Text/Event-Stream; charset=utf-8\r\n\r\ndata:",
+    ),
+    "a camera": (
+        request("/api/live"),
+        b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n--b",
+    ),
+}
+
+
+def endless(head: bytes) -> Script:
+    """Answers requests for /api/live with a stream and all others at once."""
+
+    async def script(connection: Connection) -> None:
+        while True:
+            asked = await connection.read_request()
+            if asked.target == b"/api/live":
+                await connection.send(head)
+                await connection.read_end()
+                return
+            await connection.send(response(200, b"page"))
+
+    return script
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_streams_take_no_place_from_pages(
+    kind: str, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    asked, head = ENDLESS[kind]
+    candidate.script = endless(head)
+    running = await serve(two_arms(legacy, candidate, bulkhead=BulkheadSettings(1, 0, 0.0), fallback=None))
+    clients = [await running.client() for _ in range(5)]
+    for number, client in enumerate(clients, 1):
+        await client.send(asked)
+        await running.until(lambda number=number: running.held().get("orders: streams") == number)
+        assert (await running.ask(request())).body == b"page"
+    for client in clients:
+        client.reset()
+    await running.quiet()
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_streams_beyond_their_limit_are_refused(
+    kind: str, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    asked, head = ENDLESS[kind]
+    candidate.script = endless(head)
+    limited = BulkheadSettings(10, 0, 0.0, streams=1)
+    running = await serve(two_arms(legacy, candidate, bulkhead=limited, fallback=None))
+    first = await running.client()
+    await first.send(asked)
+    await running.until(lambda: running.held().get("orders: streams") == 1)
+    refused = await running.ask(asked)
+    assert refused.status == 503
+    assert b'"fault":"full"' in refused.body
+    assert (await running.ask(request())).body == b"page"
+    first.reset()
+    await running.until(lambda: not running.held().get("orders: streams"))
+    again = await running.client()
+    await again.send(asked)
+    await running.until(lambda: running.held().get("orders: streams") == 1)
+    again.reset()

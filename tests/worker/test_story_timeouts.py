@@ -82,7 +82,7 @@ async def test_an_answer_that_stalls_is_cut(
     client = await running.client()
     await client.send(request())
     answer = await client.answer_or_cut()
-    assert (answer.body, answer.is_complete, client.end) == (b"abc", False, "reset")
+    assert (answer.body, answer.is_complete, client.end) == (b"abc", False, "eof")
     line = await running.line()
     assert (line["status"], line["fault"]) == (200, "timeout")
 

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 import trustme
 
-from strangler.core.settings import TlsSettings, UpstreamSettings
+from strangler.core.fault import Fault
+from strangler.core.settings import TlsSettings, UpstreamSettings, Url
+from strangler.wire.pool import Pool
+from strangler.wire.upstream import UpstreamConnection
 from tests.factories import breaker, upstream
 from tests.wire.scripted import ScriptedUpstream, hang, in_turn, send
 from tests.worker.conftest import Serve
@@ -225,7 +228,7 @@ async def test_an_answer_that_is_cut_short_over_tls_is_cut_short_for_the_client(
         client = await running.client()
         await client.send(request())
         answer = await client.answer_or_cut()
-        assert (answer.body, answer.is_complete, client.end) == (b"abc", False, "reset")
+        assert (answer.body, answer.is_complete, client.end) == (b"abc", False, "eof")
 
 
 async def test_an_upstream_at_an_ipv6_address(serve: Serve, legacy: ScriptedUpstream) -> None:
@@ -253,3 +256,19 @@ async def test_a_name_that_does_not_exist_is_a_connect_fault(serve: Serve, legac
     running = await serve(two_arms(legacy, upstream("orders", "http://no-such-host.invalid:80"), fallback=None))
     assert (await running.ask(request())).status == 502
     assert (await running.line())["fault"] == "connect"
+
+
+async def test_an_absolute_name_is_the_same_name(authority: tuple[trustme.CA, Path]) -> None:
+    """`https://name.:443`: the certificate and the handshake know no dot at the end."""
+    made, path = authority
+    async with tls_upstream(made.issue_cert("name.example")) as there:
+        url = Url("https", "name.example.", there.port, "")
+        loop = asyncio.get_running_loop()
+        pool = Pool(loop, url, "127.0.0.1", TlsSettings(str(path), True), 1000)
+        outcome: asyncio.Future[UpstreamConnection | Fault] = loop.create_future()
+        pool.connect(5.0, outcome.set_result)
+        connection = await asyncio.wait_for(outcome, 10)
+        assert isinstance(connection, UpstreamConnection)
+        assert there.asked_for == ["name.example"]
+        connection.close()
+        pool.close()

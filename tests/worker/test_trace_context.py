@@ -175,3 +175,12 @@ async def test_the_upstreams_parent_is_the_span_of_its_attempt(
     assert (second.arm, second.fault, second.status) == ("legacy", None, 200)
     assert (spans.status, spans.is_fallback, spans.path) == (200, True, b"/api/7")
     assert first.started <= second.started
+
+
+async def test_an_e_mail_address_in_a_path_is_not_in_the_spans(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    running, link = await sampling(serve, legacy, candidate, 1.0)
+    await running.ask(request("/users/joe%40mail.example/orders"))
+    (spans,) = link.spans
+    assert spans.path == b"/users/*@*/orders"

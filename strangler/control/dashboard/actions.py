@@ -1,22 +1,34 @@
-"""What an operator can do on a page: turn the kill switch, and say what is known of a difference.
+"""What an operator can do on a page: turn the kill switch, resume shadows, and say what is known of differences.
 
 All of it is audited.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping
-from sqlite3 import Connection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+from strangler.config.load import load
 from strangler.control.dashboard.evidence import EvidenceState
 from strangler.control.dashboard.pages import Control
-from strangler.control.shadow.evidence import set_state
-from strangler.control.shadow.reviews import ReviewError, accept_rule, write_rule
+from strangler.control.shadow.api import log_marked, resume_problem
+from strangler.control.shadow.reading import utc_day
+from strangler.control.shadow.reviews import (
+    MAX_MARKED,
+    AcceptPlan,
+    Review,
+    ReviewError,
+    mark,
+    plan_accepts,
+    write_rules,
+)
 from strangler.control.store import StoreError
 
 _MAX_TEXT = 400
 _STATES: Final = ("known", "fixed", "accepted")
+
+Row = Mapping[str, Any]
 
 
 class ActionError(Exception):
@@ -27,51 +39,107 @@ class ActionError(Exception):
         self.status = status
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of the differences of one form."""
+
+    changed: int
+    unchanged: int  # they were so already
+    refused: tuple[str, ...]  # why some cannot be accepted
+
+
 async def turn(state: Control, on: bool, reason: str, who: str) -> None:
-    """The kill switch. The switch comes first: a store that cannot be written costs the audit, never the switch."""
+    """Turn the kill switch, which needs a reason to be turned on."""
     if on and not reason:
         raise ActionError(400, "Say why: the reason is shown to everybody while the switch is on.")
     try:
-        await state.turn_kill_switch(on, reason[:_MAX_TEXT])
+        await state.turn_kill_switch(on, reason[:_MAX_TEXT], who)
     except OSError as error:
         raise ActionError(507, f"The state folder cannot be written: {error.strerror}.") from error
-    await state.audit(who, "kill-switch", "", reason[:_MAX_TEXT], "on" if on else "off")
 
 
-async def review(state: Control, evidence: EvidenceState, name: str, said: Mapping[str, str], who: str) -> None:
-    """`said`: state, owner, why, until; empty where nothing was said. To accept writes a rule into routes.yaml."""
+async def resume(state: Control, route: str, why: str, who: str) -> None:
+    """Start the shadows of a route again that have stopped by themselves."""
+    refused = resume_problem(state.settings, route)
+    if refused is not None:
+        raise ActionError(404, f"Nothing was changed: {refused}.")
+    if not await state.resume_shadows(route, who, why[:_MAX_TEXT]):
+        raise ActionError(409, f"Nothing was changed: shadowing of route '{route}' is not stopped.")
+
+
+async def review(
+    state: Control, evidence: EvidenceState, names: Sequence[str], said: Mapping[str, str], who: str
+) -> Done:
+    """Review the differences of these ids, all of them or none. To accept writes rules into routes.yaml, in one edit.
+
+    `said`: state, owner, why, until; empty where nothing was said.
+    """
+    found = _review(said)
+    wanted = dict.fromkeys(names)
+    if not wanted:
+        raise ActionError(400, "Choose at least one difference.")
+    if len(wanted) > MAX_MARKED:
+        raise ActionError(400, f"{len(wanted)} differences are too many at once; {MAX_MARKED} are possible.")
+    evidence.forget()  # what is chosen may be newer than what the pages show
+    rows = await _rows(state, evidence, wanted)
+    try:
+        if found.state != "accepted":
+            return await _mark(state, rows, found, who)
+        plan = await _accept(state, rows, found)
+        done = await _mark(state, plan.accepted, found, who)
+        return Done(done.changed, len(plan.already), tuple(dict.fromkeys(reason for _, reason in plan.refused)))
+    finally:
+        evidence.forget()
+
+
+async def _rows(state: Control, evidence: EvidenceState, wanted: Collection[str]) -> list[Row]:
+    """The differences of these ids: of the current release, or one that only an earlier release has shown."""
+    rows: list[Row] = [row for row in await evidence.inbox(state.store, state.settings) if row["id"] in wanted]
+    missing = set(wanted) - {row["id"] for row in rows}
+    earlier = await evidence.signature(state.store, state.settings, missing.pop()) if len(missing) == 1 else None
+    rows += [] if earlier is None else [earlier]
+    if len(rows) < len(wanted):
+        raise ActionError(404, "There is no such difference. Nothing was changed.")
+    return rows
+
+
+def _review(said: Mapping[str, str]) -> Review:
     word = said["state"]
     if word not in _STATES:
         raise ActionError(400, f"A difference can be {', '.join(_STATES)}.")
     owner, why, until = (said[key][:_MAX_TEXT] or None for key in ("owner", "why", "until"))
-    row = await evidence.signature(state.store, state.settings, name)
-    if row is None:
-        raise ActionError(404, "There is no such difference.")
-    if word == "accepted":
-        await _accept(state, row, owner, until, why)
+    if word == "accepted" and why is None:
+        raise ActionError(400, "Say why it is allowed: the reason is kept in routes.yaml.")
+    return Review(word, owner, why, until)
 
-    def work(connection: Connection) -> bool:
-        return set_state(connection, name, word, time.time(), owner=owner, why=why, until=until)
 
+async def _mark(state: Control, rows: Sequence[Row], found: Review, who: str) -> Done:
+    names = [row["id"] for row in rows]
     try:
-        is_done = await state.store.call(work)
+        marked = await state.store.call(lambda one: mark(one, names, found, who, time.time()))
     except StoreError as error:
         raise ActionError(507, f"The store cannot be written: {error}.") from error
-    finally:
-        evidence.forget()
-    if not is_done:
-        raise ActionError(404, "There is no such difference any more.")
-    await state.audit(who, word, row["route"], why or "", f"{row['id']} {row['in']} {row['path'] or ''} {row['kind']}")
+    if marked.unknown:
+        raise ActionError(404, "There is no such difference. Nothing was changed.")
+    log_marked(found, marked, who)
+    return Done(len(marked.changed), len(marked.unchanged), ())
 
 
-async def _accept(
-    state: Control, row: Mapping[str, Any], owner: str | None, until: str | None, why: str | None
-) -> None:
-    if why is None:
-        raise ActionError(400, "Say why it is allowed: the reason is kept in routes.yaml.")
+async def _accept(state: Control, rows: Sequence[Row], found: Review) -> AcceptPlan:
+    """Write the rules that are lacking. By the file as it stands, which may be newer than what is in force."""
     reload = state.reload
     try:
-        rule = accept_rule(row, owner, until, why)
-        await asyncio.to_thread(write_rule, reload.path, reload.environ, row["route"], rule)
+        plan = await asyncio.to_thread(_plan, state, rows, found)
+        if not plan.accepted and not plan.already:
+            raise ReviewError(plan.refused[0][1])
+        await asyncio.to_thread(write_rules, reload.path, reload.environ, plan.rules)
     except ReviewError as error:
         raise ActionError(409, f"Nothing was changed: {error}.") from error
+    return plan
+
+
+def _plan(state: Control, rows: Sequence[Row], found: Review) -> AcceptPlan:
+    loaded = load(state.reload.path, state.reload.environ)
+    if loaded.settings is None:
+        raise ReviewError(f"routes.yaml has problems: {loaded.problems[0]}")
+    return plan_accepts(rows, loaded.settings, found, utc_day())

@@ -19,7 +19,7 @@ _UNWANTED = {"defs", "desc", "title"}
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`series`: by name, points of age in seconds and value; None where there is none."""
+    """`series`: by name, points of age in seconds and value; None where there is none, and no line either."""
 
     name: str
     series: Mapping[str, Sequence[tuple[float, float | None]]]
@@ -52,10 +52,11 @@ def svg(chart: Chart) -> Markup:
         value_formatter=chart.text_of,
         no_data_text="",
         truncate_label=-1,
+        allow_interruptions=True,
     )
     drawn.x_labels_major = []
     for name, points in chart.series.items():
-        drawn.add(name, [None if value is None else (-age_s, value) for age_s, value in points])
+        drawn.add(name, _visible(points))
     tree: Element = drawn.render_tree()
     _clean(tree)
     tree.attrib = {
@@ -65,6 +66,15 @@ def svg(chart: Chart) -> Markup:
         "aria-label": chart.name,
     }
     return Markup(tostring(tree, encoding="unicode"))  # noqa: S704 - written by an XML writer
+
+
+def _visible(points: Sequence[tuple[float, float | None]]) -> list[tuple[float, float] | None]:
+    """The points as the library takes them. One between two gaps stands twice: a line of no length is a dot."""
+    placed = [None if value is None else (-age_s, value) for age_s, value in points]
+    shown: list[tuple[float, float] | None] = []
+    for before, here, after in zip([None, *placed], placed, [*placed[1:], None], strict=False):
+        shown += [here, here] if here is not None and before is None and after is None else [here]
+    return shown
 
 
 @cache

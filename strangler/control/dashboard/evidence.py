@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
-from strangler.control.shadow import questions, reading
+from strangler.control.shadow import audits, questions, reading
+from strangler.control.shadow.audits import AuditFilters
 from strangler.control.shadow.reading import Filters, NoEvidenceError
+from strangler.control.shadow.reviews import OPEN_STATES
 from strangler.control.store import Store
 from strangler.core.settings import Settings
 
@@ -43,6 +45,14 @@ class EvidenceState:
 
         return await self._answer("ready", route, READY_S, store, settings, ask)
 
+    async def timeline(self, store: Store, settings: Settings, route: str) -> list[dict[str, Any]]:
+        """What the pairs of a route come to by hour, as they are judged now; empty if nothing was ever compared."""
+
+        def ask(one: Connection) -> list[dict[str, Any]]:
+            return questions.timeline(one, settings, route, reading.utc_day())
+
+        return await self._answer("timeline", route, READY_S, store, settings, ask) or []
+
     async def signature(self, store: Store, settings: Settings, name: str) -> dict[str, Any] | None:
         """One signature with its samples, by its whole id; not kept."""
 
@@ -51,6 +61,10 @@ class EvidenceState:
 
         found = await _read(store, ask)
         return found if found is not None and found["id"] == name else None
+
+    async def audit(self, store: Store, settings: Settings, filters: AuditFilters) -> list[dict[str, Any]] | None:
+        """The audit, newest first; None if it cannot be read."""
+        return await _read(store, lambda one: audits.entries(one, filters))
 
     def forget(self) -> None:
         """Something was changed: ask anew."""
@@ -78,6 +92,18 @@ async def _read(store: Store, ask: Callable[[Connection], _T]) -> _T | None:
         return None
 
 
+def chosen_open(rows: list[dict[str, Any]], by: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What a form for all of a list is about: the rows chosen; without a state only those that still count."""
+    found = chosen(rows, by)
+    return found if by.get("state") else [row for row in found if row["state"] in OPEN_STATES]
+
+
 def chosen(rows: list[dict[str, Any]], by: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The rows that have these values; an empty one is any."""
-    return [row for row in rows if all(not value or row[key] == value for key, value in by.items())]
+    """The rows that have these values; an empty one is any. `noise` is `yes` or `no`."""
+    wanted = {key: value for key, value in by.items() if value and key != "noise"}
+    noise = {"yes": True, "no": False}.get(by.get("noise", ""))
+    return [
+        row
+        for row in rows
+        if noise in (None, row["is_noise"]) and all(row[key] == value for key, value in wanted.items())
+    ]

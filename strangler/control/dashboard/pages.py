@@ -10,11 +10,13 @@ from typing import Any, Protocol
 from yarl import URL
 
 from strangler.control.dashboard import source, view
-from strangler.control.dashboard.evidence import EvidenceState, chosen
+from strangler.control.dashboard.evidence import EvidenceState, chosen, chosen_open
 from strangler.control.history import HistoryState
 from strangler.control.kill_switch import KillSwitchState
 from strangler.control.reload import ReloadState, read_text
+from strangler.control.shadow.audits import AuditFilters
 from strangler.control.shadow.evidence import STATES
+from strangler.control.shadow.hints import order_hints
 from strangler.control.shadow.reviews import cannot_accept
 from strangler.control.shadow.sides import sides
 from strangler.control.store import Store
@@ -26,6 +28,11 @@ from strangler.wire.described import DescriptionError, described_head
 
 MAX_SIGNATURES = 300
 """Rows on one page."""
+
+MAX_ENDPOINTS = 1000
+MAX_AUDIT = 500
+FILTERS = ("route", "endpoint", "severity", "state", "noise")
+"""By what the list of differences can be narrowed."""
 
 
 class Control(Protocol):
@@ -44,7 +51,8 @@ class Control(Protocol):
     def kill_switch(self) -> KillSwitchState: ...
     def status(self) -> dict[str, Any]: ...
     async def snapshot(self) -> Snapshot: ...
-    async def turn_kill_switch(self, on: bool, reason: str) -> KillSwitchState: ...
+    async def turn_kill_switch(self, on: bool, reason: str, who: str) -> KillSwitchState: ...
+    async def resume_shadows(self, route: str, who: str, why: str) -> bool: ...
     async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None: ...
 
 
@@ -77,6 +85,8 @@ class Pages:
                 return await self._signature(state, name, url.query)
             case ("/", "explain"):
                 return await _explain(state, url.query)
+            case ("/", "audit"):
+                return await self._audit(state, url.query)
             case ("/", "config"):
                 return await _config(state)
             case _:
@@ -95,6 +105,7 @@ class Pages:
     async def _route(self, state: Control, name: str, query: Mapping[str, str]) -> Content | None:
         rows = await self._evidence.inbox(state.store, state.settings)
         ready = await self._evidence.readiness(state.store, state.settings, name)
+        timeline = await self._evidence.timeline(state.store, state.settings, name)
         now, is_long = time.monotonic(), query.get("span") == "long"
         long_s = view.long_span_s(state.history, now)
         span_s, other_s = (long_s, view.SHORT_S) if is_long else (view.SHORT_S, long_s)
@@ -106,18 +117,30 @@ class Pages:
             "is_long": is_long,
             "spans": [view.span_text(span_s), view.span_text(other_s)],
             "charts": view.route_charts(state.history, now, name, span_s),
+            "match_chart": view.match_chart(timeline, time.time(), name),
             "ready": ready if ready and (ready["pairs"] or ready["not_comparable"]) else None,
             "rows": chosen(rows, {"route": name})[:MAX_SIGNATURES],
         }
         return Content(name, "route.html", context, is_live=True)
 
     async def _signatures(self, state: Control, query: Mapping[str, str]) -> Content:
-        by = {key: query.get(key, "") for key in ("route", "severity", "state")}
-        rows = chosen(await self._evidence.inbox(state.store, state.settings), by)
+        by = {key: query.get(key, "") for key in FILTERS}
+        inbox = await self._evidence.inbox(state.store, state.settings)
+        rows = chosen(inbox, by)
+        pages = max(1, -(-len(rows) // MAX_SIGNATURES))
+        page = min(_number(query.get("page")), pages)
+        first = (page - 1) * MAX_SIGNATURES
         context = {
-            "rows": rows[:MAX_SIGNATURES],
-            "hidden": max(0, len(rows) - MAX_SIGNATURES),
+            "rows": rows[first : first + MAX_SIGNATURES],
+            "total": len(rows),
+            "open": len(chosen_open(rows, by)),
+            "page": page,
+            "pages": [(number, page_url(by, number)) for number in range(1, pages + 1)],
+            "hints": order_hints(rows),
             "chosen": by,
+            "endpoints": sorted({row["endpoint"] for row in inbox if by["route"] in ("", row["route"])})[
+                :MAX_ENDPOINTS
+            ],
             "route_names": [route.name for route in state.settings.routes if route.shadow is not None],
             "severities": [severity.value for severity in Severity],
             "states": STATES,
@@ -140,6 +163,24 @@ class Pages:
             "cannot_accept": cannot_accept(row),
         }
         return Content(f"{row['route']} {row['path'] or row['in']}", "signature.html", context)
+
+    async def _audit(self, state: Control, query: Mapping[str, str]) -> Content:
+        filters = AuditFilters(query.get("route") or None, None, query.get("who") or None, MAX_AUDIT)
+        rows = await self._evidence.audit(state.store, state.settings, filters)
+        context = {
+            "rows": rows or [],
+            "is_unreadable": rows is None,
+            "most": MAX_AUDIT,
+            "chosen": {key: query.get(key, "") for key in ("route", "who")},
+            "route_names": [route.name for route in state.settings.routes],
+        }
+        return Content("Audit", "audit.html", context)
+
+
+def page_url(by: Mapping[str, str], page: int) -> str:
+    """The address of a page of the list."""
+    query = {key: value for key, value in by.items() if value} | ({"page": str(page)} if page > 1 else {})
+    return str(URL("/signatures").with_query(query))
 
 
 def _number(text: str | None) -> int:

@@ -6,6 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from strangler.control.shadow.sides import told_value
+from strangler.control.shadow.stops import stopped_text
+from strangler.core.plain import plain_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,6 +36,8 @@ def environment() -> "Environment":
         "moment": moment,
         "place": place,
         "told": told_value,
+        "plain": plain_line,
+        "stopped": stopped_text,
     }
     return made
 

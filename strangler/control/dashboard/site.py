@@ -13,13 +13,14 @@ from typing import Any, Final
 import msgspec
 import structlog
 from aiohttp import web
+from multidict import MultiMapping
 from yarl import URL
 
 from strangler import __version__
 from strangler.control import guard
-from strangler.control.dashboard.actions import ActionError, review, turn
-from strangler.control.dashboard.evidence import EvidenceState
-from strangler.control.dashboard.pages import Content, Control, Pages
+from strangler.control.dashboard.actions import ActionError, resume, review, turn
+from strangler.control.dashboard.evidence import EvidenceState, chosen_open
+from strangler.control.dashboard.pages import FILTERS, Content, Control, Pages
 from strangler.control.dashboard.rendering import environment
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, SessionsState, is_cookie, new_cookie
 
@@ -56,10 +57,14 @@ _STATIC = {
 _SAID = {
     "killed": "The kill switch is on: every request goes to legacy.",
     "alive": "The kill switch is off: the routes decide again.",
+    "resumed": "Shadowing goes on. The candidate is asked anew whether it knows dry runs.",
     "known": "Noted as known.",
     "fixed": "Noted as fixed. If it is seen again, it is told as regressed.",
     "accepted": "Accepted: routes.yaml has the rule.",
 }
+
+_BULK_SAID = ("state_said", "changed", "unchanged", "refused", "why_not")
+_MAX_WHY_NOT = 300
 
 log = structlog.get_logger()
 
@@ -105,7 +110,7 @@ class Dashboard:
 
     def attach(self, app: web.Application) -> None:
         """Add all of it to the application of the admin listener."""
-        for path in ("/", "/routes/{name}", "/signatures", "/signatures/{name}", "/explain", "/config"):
+        for path in ("/", "/routes/{name}", "/signatures", "/signatures/{name}", "/explain", "/config", "/audit"):
             self._add(app, "GET", path, self._page)
         self._add(app, "GET", "/live", self._live)
         self._add(app, "GET", "/static/{name}", self._file, is_open=True)
@@ -114,6 +119,8 @@ class Dashboard:
         self._add(app, "POST", "/logout", self._logout)
         self._add(app, "POST", "/actions/kill-switch", self._kill_switch)
         self._add(app, "POST", "/actions/signatures/{name}", self._review)
+        self._add(app, "POST", "/actions/signatures", self._review_many)
+        self._add(app, "POST", "/actions/shadows/{name}", self._resume)
         app.on_shutdown.append(self._stop)
 
     def _add(self, app: web.Application, method: str, path: str, handler: _Handler, is_open: bool = False) -> None:
@@ -199,11 +206,11 @@ class Dashboard:
             live=content.is_live,
             version=__version__,
             path=visit.request.path,
-            here=str(visit.request.rel_url.without_query_params("said")),
+            here=str(visit.request.rel_url.without_query_params("said", *_BULK_SAID)),
             mark=self._sessions.mark(visit.cookie),
             is_inside=visit.is_inside,
             can_leave=visit.by_session,
-            said=_SAID.get(said),
+            said=_bulk_said(visit.request.query) if said == "bulk" else _SAID.get(said),
             said_kind="bad" if said == "killed" else "",
         )
         return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
@@ -299,11 +306,51 @@ class Dashboard:
         await turn(visit.state, on, _text(form, "reason"), visit.who)
         return _see(URL("/").with_query(said="killed" if on else "alive"))
 
+    async def _resume(self, visit: Visit) -> web.Response:
+        form, name = await _form(visit.request), visit.request.match_info["name"]
+        await resume(visit.state, name, _text(form, "why"), visit.who)
+        return _see((URL("/routes") / name).with_query(said="resumed"))
+
     async def _review(self, visit: Visit) -> web.Response:
         form, name = await _form(visit.request), visit.request.match_info["name"]
         said = {key: _text(form, key) for key in ("state", "owner", "why", "until")}
-        await review(visit.state, self._evidence, name, said, visit.who)
+        await review(visit.state, self._evidence, [name], said, visit.who)
         return _see((URL("/signatures") / name).with_query(said=said["state"]))
+
+    async def _review_many(self, visit: Visit) -> web.Response:
+        """The rows that are ticked, or all that the filters of the page choose."""
+        form = await _form(visit.request)
+        said = {key: _text(form, key) for key in ("state", "owner", "why", "until")}
+        by = {key: _text(form, f"by_{key}") for key in FILTERS}
+        if _text(form, "which") == "all":
+            rows = chosen_open(await self._evidence.inbox(visit.state.store, visit.state.settings), by)
+            names = [row["id"] for row in rows]
+        else:
+            names = [one for one in form.getall("id", []) if isinstance(one, str)]
+        done = await review(visit.state, self._evidence, names, said, visit.who)
+        query = {key: value for key, value in by.items() if value} | {
+            "said": "bulk",
+            "state_said": said["state"],
+            "changed": str(done.changed),
+            "unchanged": str(done.unchanged),
+            "refused": str(len(names) - done.changed - done.unchanged),
+            "why_not": "; ".join(done.refused)[:_MAX_WHY_NOT],
+        }
+        return _see(URL("/signatures").with_query(query))
+
+
+def _bulk_said(query: Mapping[str, str]) -> str:
+    """What became of a form for many differences: it stands in the address, so it is held to be what it may be."""
+    changed, unchanged, refused = (_figure(query.get(key, "")) for key in ("changed", "unchanged", "refused"))
+    word = query.get("state_said", "")
+    parts = [f"{changed:,} noted as {word if word in _SAID else 'reviewed'}."]
+    parts += [f"{unchanged:,} were so already."] if unchanged else []
+    parts += [f"{refused:,} left as they were: {query.get('why_not', '')[:_MAX_WHY_NOT]}."] if refused else []
+    return " ".join(parts)
+
+
+def _figure(text: str) -> int:
+    return int(text[:6]) if text.isascii() and text.isdigit() else 0
 
 
 def _route_name(text: str) -> str:
@@ -311,7 +358,7 @@ def _route_name(text: str) -> str:
     return text.replace("..", ".").rstrip(".")
 
 
-async def _form(request: web.Request) -> Mapping[str, Any]:
+async def _form(request: web.Request) -> MultiMapping[Any]:
     """Its fields. aiohttp keeps them, so that asking twice costs nothing."""
     try:
         return await request.post()

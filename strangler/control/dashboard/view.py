@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.history import HistoryState, Point, Recent
+from strangler.control.shadow.stops import stopped_text
 from strangler.core.plan import Arm
 from strangler.core.settings import RouteSettings, Settings
 
@@ -20,6 +21,8 @@ SHORT_S = 300
 
 _LONG_S = {900: 1, 3600: 1, 6 * 3600: 2, 86400: 5}
 """What charts by the minute may span, and the minutes that a point stands for."""
+
+_HOUR_S, _DAY_S = 3600, 86400
 
 _OPEN_STATES = frozenset({"new", "known", "regressed"})
 _GRAVITY = {"open": 3, "half_open": 2, "closed": 1, "disabled": 0}
@@ -59,9 +62,10 @@ class RouteView:
     in_flight: int
     waiting: int
     room: int | None  # the bulkhead's
-    compared: int
+    compared: int  # pairs of the current release that count, as they are judged now
     match_share: float | None
     stopped: str | None  # why its shadows are
+    passed_by: str | None  # how its percent was raised past its gate
     open_signatures: int
     breaking: int  # of those
 
@@ -121,6 +125,7 @@ def route_views(
     opened = Counter(row["route"] for row in still_open)
     breaking = Counter(row["route"] for row in still_open if row["severity"] == "breaking")
     by_name = {route.name: route for route in state.settings.routes}
+    passed = status["gates"]["passed_by"]
     views = []
     for told in status["routes"]:
         route = by_name[told["name"]]
@@ -129,7 +134,7 @@ def route_views(
         arms = {
             arm: ArmView(told["requests"][arm.value], state.history.recent(now, route.name, arm.value)) for arm in Arm
         }
-        compared, share = _match_share(told["shadow"])
+        judged = told["judged"] or {"pairs": 0, "share": None}
         views.append(
             RouteView(
                 name=route.name,
@@ -144,9 +149,10 @@ def route_views(
                 in_flight=worst["in_flight"],
                 waiting=worst["waiting"],
                 room=bulkhead.in_flight if bulkhead else None,
-                compared=compared,
-                match_share=share,
+                compared=judged["pairs"],
+                match_share=judged["share"],
                 stopped=told["shadow"]["stopped"] if told["shadow"] else None,
+                passed_by=passed_text(passed[route.name]) if route.name in passed else None,
                 open_signatures=opened[route.name],
                 breaking=breaking[route.name],
             )
@@ -158,15 +164,6 @@ def _upstream_names(route: RouteSettings) -> list[str]:
     if route.candidate is not None:
         return [route.candidate]
     return [part.upstream for part in route.aggregate or ()]
-
-
-def _match_share(shadow: Mapping[str, Any] | None) -> tuple[int, float | None]:
-    """Comparable pairs of this run, and the share of those that match or differ as accepted."""
-    if shadow is None:
-        return 0, None
-    of = shadow["comparisons"]
-    good, compared = of["match"] + of["accepted"], of["match"] + of["accepted"] + of["mismatch"]
-    return compared, good / compared if compared else None
 
 
 def _share(state: Watched, now: float, status: Mapping[str, Any]) -> ShareView:
@@ -192,6 +189,12 @@ def _alarms(status: Mapping[str, Any]) -> list[str]:
         alarms.append("draining: no new connections are taken")
     if status["config"]["needs_restart"]:
         alarms.append(f"needs a restart to take effect: {', '.join(status['config']['needs_restart'])}")
+    alarms += [passed_text(one) for one in status["gates"]["passed_by"].values()]
+    alarms += [
+        stopped_text(route["name"], route["shadow"]["stopped"])
+        for route in status["routes"]
+        if route["shadow"] and route["shadow"]["stopped"]
+    ]
     for upstream in status["upstreams"]:
         if upstream["breaker"] == "open":
             alarms.append(f"breaker of {upstream['name']} is open: {upstream['breaker_reason'] or 'too many failures'}")
@@ -199,6 +202,14 @@ def _alarms(status: Mapping[str, Any]) -> list[str]:
         if bad:
             alarms.append(f"{upstream['name']}: unhealthy: {', '.join(bad)}")
     return alarms
+
+
+def passed_text(passed: Mapping[str, Any]) -> str:
+    """How a route was raised past its gate: what the event `gate.passed_by` says."""
+    return (
+        f"route '{passed['route']}' was raised from {passed['from']:g} % to {passed['to']:g} % past its gate:"
+        f" {passed['verdict']}"
+    )
 
 
 # Charts
@@ -247,6 +258,28 @@ def route_charts(history: HistoryState, now: float, route: str, span_s: int) -> 
     return [
         (title, svg(Chart(f"{title} of {route}", series, span_s, text, top))) for title, series, text, top in charts
     ]
+
+
+def match_chart(timeline: Sequence[Mapping[str, Any]], now: float, route: str) -> Markup | None:
+    """The share of pairs that match, hour by hour as they are judged now, of the last day; a gap where nothing was
+    compared. None if nothing was in all of it. `now`: Unix time."""
+    hours = {int(row["at"]): _match_percent(row) for row in timeline}
+    this_hour = int(now // _HOUR_S) * _HOUR_S
+    points: list[tuple[float, float | None]] = []
+    for begin in range(this_hour - _DAY_S + _HOUR_S, this_hour + 1, _HOUR_S):
+        value = hours.get(begin)
+        end = (max(0.0, now - begin - _HOUR_S), value)
+        points += [(now - begin, value), end] if value is not None else [(now - begin, None)]
+    if all(value is None for _, value in points):
+        return None
+    return svg(
+        Chart(f"Match of {route} by hour, last 24 hours, as judged now", {"match": points}, _DAY_S, _percent_text, 100)
+    )
+
+
+def _match_percent(row: Mapping[str, Any]) -> float | None:
+    good = row.get("match", 0) + row.get("accepted", 0)
+    return _percent(good, row.get("mismatch", 0))
 
 
 def _grouped(history: HistoryState, now: float, route: str | None, span_s: int) -> tuple[list[Point], list[Point]]:

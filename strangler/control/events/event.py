@@ -27,8 +27,12 @@ class Kind(StrEnum):
     SIGNATURE_NEW = "signature.new"
     SIGNATURE_REGRESSED = "signature.regressed"
     ROUTE_READY = "route.ready"
+    GATE_PASSED_BY = "gate.passed_by"
+    RELEASE_CHANGED = "release.changed"
     SHADOW_HALTED = "shadow.halted"
     SHADOW_RESUMED = "shadow.resumed"
+    SHADOW_STOPPED = "shadow.stopped"
+    SHADOW_STARTED = "shadow.started"
     COMPARISON = "shadow.comparison"
     """Only ever sent to the topic of comparisons; never kept as an event."""
 

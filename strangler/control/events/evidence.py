@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import Any, Final
@@ -15,6 +15,7 @@ from strangler.control.events.state import EventsState
 from strangler.control.shadow import questions
 from strangler.control.shadow.evidence import Finding
 from strangler.control.shadow.reading import NoEvidenceError, ask, utc_day
+from strangler.control.shadow.stops import StopChange
 from strangler.control.store import Store, StoreError
 from strangler.core.readiness import Verdict
 from strangler.core.settings import Settings
@@ -46,6 +47,13 @@ class EvidenceEvents:
         self._events.insert(connection, news)
         return news
 
+    def insert_stops(self, connection: Connection, changes: Sequence[StopChange], now: float) -> list[Event]:
+        """In the desk's transaction, which writes down the same: keep an event for each route whose shadowing has
+        stopped by itself, or started again after that."""
+        news = [_stop_event(change, now) for change in changes if change.stop is not None or change.has_started]
+        self._events.insert(connection, news)
+        return news
+
     def kept(self, news: list[Event]) -> None:
         """The transaction is done."""
         for one in news:
@@ -64,6 +72,17 @@ class EvidenceEvents:
     def resumed(self) -> None:
         """It can again."""
         self._events.emit(Kind.SHADOW_RESUMED, _STORE, {})
+
+    def release_changed(self, route: str, former: str, current: str, at: float) -> None:
+        """Another release of a route's candidate is the current one."""
+        data = {"route": route, "from": former or None, "to": current or None, "at": at}
+        self._events.emit(Kind.RELEASE_CHANGED, route, data)
+
+
+def _stop_event(change: StopChange, now: float) -> Event:
+    if change.stop is None:
+        return event(Kind.SHADOW_STARTED, change.route, {"route": change.route, "reason": change.reason}, now)
+    return event(Kind.SHADOW_STOPPED, change.route, {"route": change.route, "reason": change.stop.why}, now)
 
 
 def _signature_event(
@@ -151,5 +170,5 @@ class ReadyWatch:
 
 
 def _ready_event(found: dict[str, Any], now: float) -> Event:
-    data = {key: found[key] for key in ("route", "pairs", "match_share", "match_low", "breaking_open")}
+    data = {key: found[key] for key in ("route", "release", "pairs", "match_share", "match_low", "breaking_open")}
     return event(Kind.ROUTE_READY, found["route"], data, now)

@@ -53,6 +53,8 @@ class EventsState:
     def __init__(self, folder: Path, run: str, links: LinksState, store: Store, settings: Settings) -> None:
         self.problem: str | None = None
         """Why a sink that routes.yaml names is not served."""
+        self.passed_by: Mapping[str, Mapping[str, Any]] = {}
+        """By route: how its percent was raised past its gate, which is not met yet."""
         self.source = source_of_this_host()
         self._folder = folder
         self._run = run

@@ -1,22 +1,44 @@
 """The admin listener's answers about shadows: the inbox, one signature, whether a route is ready, the report's data."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from sqlite3 import Connection
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
+import structlog
 from aiohttp import web
 
-from strangler.control.answers import json_answer, problem, read_body
-from strangler.control.shadow import questions, reading
-from strangler.control.shadow.evidence import STATES, set_state, write_audit
-from strangler.control.shadow.reading import Filters, NoEvidenceError
+from strangler.config.scalars import did_you_mean
+from strangler.control.answers import json_answer, named, problem, read_body
+from strangler.control.shadow import audits, questions, reading
+from strangler.control.shadow.audits import AuditFilters
+from strangler.control.shadow.evidence import STATES, write_audit
+from strangler.control.shadow.reading import Filters, NoEvidenceError, UnknownReleaseError
+from strangler.control.shadow.reviews import MAX_MARKED, Marked, Review, mark
 from strangler.control.store import Store, StoreError
 from strangler.core.compare import Severity
-from strangler.core.settings import Settings
+from strangler.core.rollout import rollouts_of
+from strangler.core.settings import GateSettings, Settings, with_gate
 
+_MAX_TEXT = 400
 _T = TypeVar("_T")
+
+MAX_BULK_BYTES = 1024 * 1024
+"""Of a body that names many signatures."""
+
+_SOME = 5
+_MAX_NAME = 40
+
+log = structlog.get_logger()
+
+
+def log_marked(review: Review, marked: Marked, who: str) -> None:
+    """What was marked, in the log too: one line, however many."""
+    if marked.changed:
+        some = list(marked.changed[:_SOME])
+        log.info("audit", who=who, what=review.state, why=review.why or "", count=len(marked.changed), ids=some)
 
 
 class Control(Protocol):
@@ -26,6 +48,7 @@ class Control(Protocol):
     def settings(self) -> Settings: ...
     @property
     def store(self) -> Store: ...
+    async def resume_shadows(self, route: str, who: str, why: str) -> bool: ...
 
 
 class ShadowApi:
@@ -39,46 +62,92 @@ class ShadowApi:
             web.get("/api/diffs", self.inbox),
             web.get("/api/diffs/{id}", self.detail),
             web.post("/api/diffs/{id}", self.review),
+            web.post("/api/diffs", self.review_many),
+            web.get("/api/rollout", self.rollout),
             web.get("/api/routes/{route}/readiness", self.ready),
             web.get("/api/routes/{route}/proposal", self.proposal),
             web.get("/api/report", self.report),
+            web.get("/api/audit", self.audited),
             web.post("/api/audit", self.audit),
+            web.post("/api/shadows/{route}/resume", self.resume),
         ]
 
     async def inbox(self, request: web.Request) -> web.Response:
-        """`?route=orders&severity=breaking&state=new&since=1790000000`"""
+        """`?route=orders&severity=breaking&state=new&since=1790000000&release=v1`"""
         filters = _filters(request)
         if isinstance(filters, str):
             return problem(400, filters)
         return await self._read(request, lambda one, settings: questions.inbox(one, settings, filters, _today()))
 
     async def detail(self, request: web.Request) -> web.Response:
-        name = request.match_info["id"]
-        return await self._read(request, lambda one, settings: questions.detail(one, settings, name, _today()))
+        name, release = request.match_info["id"], request.query.get("release")
+        return await self._read(request, lambda one, settings: questions.detail(one, settings, name, _today(), release))
 
     async def ready(self, request: web.Request) -> web.Response:
-        name = request.match_info["route"]
-        return await self._read(request, lambda one, settings: questions.ready(one, settings, name, _today()))
+        """`?release=v1.4.2`: of that release; else of the current one. `?gate={"min_pairs":3000,…}`: judged by another
+        gate than that of the route, with all of its fields."""
+        name, release, text = request.match_info["route"], request.query.get("release"), request.query.get("gate")
+        try:
+            gate = None if text is None else msgspec.json.decode(text, type=GateSettings)
+        except msgspec.DecodeError as error:
+            return problem(400, f"gate: {error}")
+
+        def ask(one: Connection, settings: Settings) -> Any:
+            under = settings if gate is None else with_gate(settings, name, gate)
+            return questions.ready(one, under, name, _today(), release)
+
+        return await self._read(request, ask)
+
+    async def rollout(self, request: web.Request) -> web.Response:
+        """By route: the percent in effect, what stands behind it, and its gate."""
+        return json_answer({"routes": await asyncio.to_thread(rollouts_of, self._of(request).settings)})
 
     async def proposal(self, request: web.Request) -> web.Response:
         name = request.match_info["route"]
         return await self._read(request, lambda one, _: {"patch": reading.proposal(one, name)})
 
     async def report(self, request: web.Request) -> web.Response:
-        return await self._read(request, lambda one, settings: questions.report(one, settings, _today()))
+        release = request.query.get("release")
+        return await self._read(request, lambda one, settings: questions.report(one, settings, _today(), release))
 
     async def review(self, request: web.Request) -> web.Response:
-        """`{"state": "known", "owner": "ana"}`"""
+        """`{"state": "known", "owner": "ana", "who": "ana"}`"""
         said = await read_body(request, _Review)
         if isinstance(said, web.Response):
             return said
-        name = request.match_info["id"]
-        now = time.time()
+        return await self._mark(request, [request.match_info["id"]], said)
 
-        def work(connection: Connection) -> bool:
-            return set_state(connection, name, said.state, now, owner=said.owner, why=said.why, until=said.until)
+    async def review_many(self, request: web.Request) -> web.Response:
+        """`{"ids": ["9f2c…", …], "state": "known", "who": "ana"}`: all of them, or none if one is not there."""
+        said = await read_body(request.clone(client_max_size=MAX_BULK_BYTES), _Reviews)
+        if isinstance(said, web.Response):
+            return said
+        if len(said.ids) > MAX_MARKED:
+            return problem(400, f"{len(said.ids)} ids are too many at once; {MAX_MARKED} are possible")
+        return await self._mark(request, said.ids, said)
 
-        return await self._write(request, work, f"no signature {name}")
+    async def _mark(self, request: web.Request, names: list[str], said: "_Review") -> web.Response:
+        review, who, now = Review(said.state, said.owner, said.why, said.until), named(request, said.who), time.time()
+        try:
+            marked = await self._of(request).store.call(lambda one: mark(one, names, review, who, now))
+        except StoreError as error:
+            return problem(507, f"the store cannot be written: {error}")
+        if marked.unknown:
+            some = ", ".join(name[:_MAX_NAME] for name in marked.unknown[:_SOME])
+            return problem(404, f"nothing was changed: no signature {some}")
+        log_marked(review, marked, who)
+        return json_answer({"done": True, "changed": marked.changed, "unchanged": marked.unchanged})
+
+    async def audited(self, request: web.Request) -> web.Response:
+        """`?route=orders&since=1790000000&who=ana&limit=100`, all optional: newest first."""
+        query = request.query
+        try:
+            since = float(query["since"]) if "since" in query else None
+            limit = int(query.get("limit", str(audits.DEFAULT_LIMIT)))
+        except ValueError:
+            return problem(400, "since is a Unix time in seconds, and limit a number")
+        filters = AuditFilters(query.get("route"), since, query.get("who"), min(max(limit, 1), audits.MAX_LIMIT))
+        return await self._read(request, lambda one, _: {"entries": audits.entries(one, filters)})
 
     async def audit(self, request: web.Request) -> web.Response:
         """`{"what": "shift", "route": "orders", "why": "agreed with ops", "who": "ana", "detail": "25 to 50 %"}`"""
@@ -88,16 +157,31 @@ class ShadowApi:
         now = time.time()
 
         def work(connection: Connection) -> bool:
-            write_audit(connection, now, said.who, said.what, said.route, said.why, said.detail)
+            write_audit(connection, now, named(request, said.who), said.what, said.route, said.why, said.detail)
             return True
 
         return await self._write(request, work, "")
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """`{"who": "ana", "why": "it confirms dry runs now"}`: start shadows again that have stopped by themselves."""
+        said = await read_body(request, _Resume)
+        if isinstance(said, web.Response):
+            return said
+        state, name = self._of(request), request.match_info["route"]
+        refused = resume_problem(state.settings, name)
+        if refused is not None:
+            return problem(404, refused)
+        if not await state.resume_shadows(name, said.who, said.why):
+            return problem(409, f"shadowing of route '{name}' is not stopped: there is nothing to resume")
+        return json_answer({"done": True})
 
     async def _read(self, request: web.Request, ask: Callable[[Connection, Settings], Any]) -> web.Response:
         state = self._of(request)
         settings = state.settings
         try:
             found = await reading.ask(state.store, lambda connection: ask(connection, settings))
+        except UnknownReleaseError as error:
+            return problem(400, str(error))
         except NoEvidenceError as error:
             return problem(503, str(error))
         return problem(404, "there is none of that name") if found is None else json_answer(found)
@@ -110,11 +194,32 @@ class ShadowApi:
         return json_answer({"done": True}) if is_done else problem(404, missing)
 
 
+class _Resume(msgspec.Struct, forbid_unknown_fields=True):
+    who: Annotated[str, msgspec.Meta(min_length=1, max_length=_MAX_TEXT)]
+    why: Annotated[str, msgspec.Meta(max_length=_MAX_TEXT)] = ""
+
+
+def resume_problem(settings: Settings, name: str) -> str | None:
+    """Return why the shadows of a route of that name cannot be resumed, with the way out; None if they may be."""
+    route = next((one for one in settings.routes if one.name == name), None)
+    if route is None:
+        known = [one.name for one in settings.routes]
+        return f"there is no route '{name}'; {did_you_mean(name, known) or 'see `strangler status`'}"
+    if route.shadow is None or not route.shadow.percent:
+        return f"route '{name}' has no shadows: routes.yaml gives it none"
+    return None
+
+
 class _Review(msgspec.Struct, forbid_unknown_fields=True):
     state: Literal["new", "known", "accepted", "fixed"]
     owner: str | None = None
     why: str | None = None
     until: str | None = None
+    who: str = ""
+
+
+class _Reviews(_Review, kw_only=True):
+    ids: list[str]
 
 
 class _Audit(msgspec.Struct, forbid_unknown_fields=True):
@@ -134,7 +239,8 @@ def _filters(request: web.Request) -> Filters | str:
     if state is not None and state not in STATES:
         return f"state is one of {', '.join(STATES)}"
     try:
-        return Filters(query.get("route"), severity, state, None if since is None else float(since))
+        last = None if since is None else float(since)
+        return Filters(query.get("route"), severity, state, last, query.get("release"))
     except ValueError:
         return "since is a Unix time in seconds"
 

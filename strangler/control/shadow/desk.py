@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -15,16 +16,18 @@ import structlog
 
 from strangler.control.events.event import Event
 from strangler.control.links import LinksState
-from strangler.control.shadow.evidence import Finding, IndexState, prune, store_findings
+from strangler.control.shadow.evidence import Finding, IndexState, store_findings
 from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.looks import Looks
+from strangler.control.shadow.releases import Release, ReleasesState, load_releases, save_releases
+from strangler.control.shadow.retention import drop_evidence, prune, set_aside
 from strangler.control.shadow.route import ShadowRoute, url_named
 from strangler.control.shadow.rules import rule_report, store_rules
 from strangler.control.shadow.sending import ShadowUpstream
-from strangler.control.shadow.stops import load_stops, store_stop
+from strangler.control.shadow.stops import Stop, StopChange, load_stops, stopped_text, store_changes, store_stop
 from strangler.control.store import Store, StoreError, look_over
-from strangler.core.compare import Reason
+from strangler.control.totals import Key
 from strangler.core.settings import Settings
 from strangler.wire.messages import Captured, ShadowRoom
 from strangler.wire.numbers import Numbers
@@ -35,6 +38,8 @@ PRUNE_EVERY_S = 600.0
 MAX_PENDING = 10_000
 MAX_PENDING_BYTES = 32 * 1024 * 1024
 """Findings that wait for a store which does not write at the moment, those that it is writing included."""
+MAX_CHANGES = 1000
+"""Stops, and ends of stops, that wait for such a store."""
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """Of all captures in hand."""
 
@@ -56,6 +61,8 @@ class Told(Protocol):
     def compared(self, finding: Finding) -> None: ...
     def halted(self, reason: str) -> None: ...
     def resumed(self) -> None: ...
+    def insert_stops(self, connection: Connection, changes: Sequence[StopChange], now: float) -> list[Event]: ...
+    def release_changed(self, route: str, former: str, current: str, at: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +94,24 @@ class DeskState:
         self._upstreams: dict[str, ShadowUpstream] = {}
         self._replaced: list[ShadowUpstream] = []
         self._tasks: dict[asyncio.Task[None], _Taken] = {}
-        self._writes: set[asyncio.Task[None]] = set()
+        self._storing = asyncio.Lock()
         self._held_bytes = 0
         self._pending: list[Finding] = []
         self._pending_count = self._pending_bytes = 0
         self._journaled: set[str] = set()
         """Pending findings whose lines are in the journal: the database took the batch no further than that."""
-        self._stops: dict[str, tuple[str, str]] = {}
+        self._stops: dict[str, Stop] = {}
+        self._changes: list[StopChange] = []
+        """Stops that the store does not know of yet, and those that it does not know to be over."""
+        self._is_due = asyncio.Event()
+        """Set when something is to be stored now rather than soon."""
         self._busy: set[str] = set()
         """Routes whose room may have changed."""
         self._common_reason: str | None = None
         self._key: bytes | None = None
         self._is_restored = False
         self._pruned = time.monotonic()
+        self.releases = ReleasesState(self._release_changed)
         self.told: Told | None = None
         self.spans: ShadowSpans | None = None
         links.own.add(self._instance)
@@ -113,7 +125,8 @@ class DeskState:
             if self._key is None:
                 self._key = await asyncio.to_thread(redaction_key, self._folder)
                 self.adopt(self._settings)  # so that workers hear why there is no room
-            self._stops = await self._store.call(partial(load_stops, run=self._run))
+            self._stops = await self._store.call(load_stops)
+            self.releases.restore(await self._store.call(load_releases))
         except OSError as error:
             self._fail(f"the key for redaction cannot be kept in {self._folder}: {error.strerror}")
         except StoreError as error:
@@ -131,21 +144,55 @@ class DeskState:
         self._replaced += [self._upstreams.pop(name) for name in replaced]
         for name, wanted in settings.upstreams.items():
             if name not in self._upstreams:
-                self._upstreams[name] = ShadowUpstream(wanted)
+                self._upstreams[name] = ShadowUpstream(wanted, self._links.shared.is_url_healthy)
         routes = {}
+        hides_values = settings.evidence.values == "hashed"
         for one in settings.routes:
             known = self._routes.get(one.name)
-            route = known if known is not None and known.settings == one else ShadowRoute.of(one, self._key)
+            is_same = known is not None and known.settings == one and known.redactor.hides_values == hides_values
+            route = known if is_same else ShadowRoute.of(one, self._key, settings.evidence.values)
             if route is not None:
                 routes[one.name] = route
                 route.stopped = self._stop_of(route)
         self._routes = routes
+        for name in [name for name in self._stops if name not in routes or routes[name].stopped is None]:
+            self._end_stop(name, "its settings have changed, or the proxy has started anew")
         self._abandon("reloaded", lambda route: routes.get(route.name) is not route or route.uses_any(replaced))
         self.tell_rooms()
 
     def _stop_of(self, route: ShadowRoute) -> str | None:
-        key, why = self._stops.get(route.name, ("", ""))
-        return why if key == f"{self._run} {route.fingerprint}" else None
+        stop = self._stops.get(route.name)
+        return stop.why if stop is not None and stop.key == self._stop_key(route) else None
+
+    def _stop_key(self, route: ShadowRoute) -> str:
+        return f"{self._run} {route.fingerprint}"
+
+    def resume(self, name: str, reason: str) -> bool:
+        """Start the shadows of a route again that have stopped by themselves. False if they have not."""
+        route = self._routes.get(name)
+        if route is None or route.stopped is None:
+            return False
+        route.resume()
+        self._end_stop(name, reason)
+        self.tell_rooms(name)
+        return True
+
+    def has_shadows(self, name: str) -> bool:
+        """True if routes.yaml says so, and they are followed."""
+        return name in self._routes
+
+    def begin_anew(self, name: str) -> None:
+        """Forget what second looks and the uses of its rules have told of a route: its evidence begins anew."""
+        if name in self._routes:
+            self._routes[name].begin_anew()
+
+    def _end_stop(self, name: str, reason: str) -> None:
+        del self._stops[name]
+        has_started = name in self._routes
+        self._changes.append(StopChange(name, None, has_started, reason))
+        self._is_due.set()
+        if has_started:
+            log.info("shadow.started", route=name, reason=reason)
 
     # 2. Captures
 
@@ -191,6 +238,8 @@ class DeskState:
             served_url=url_named(captured.url, self._settings, captured.upstream),
             index=self._index,
             threads=self._threads,
+            halt=self._stop,
+            releases=self.releases,
         )
         try:
             finding = await looks.run()
@@ -202,6 +251,9 @@ class DeskState:
             self._dropped(route.name, "failed")
 
     def _keep(self, finding: Finding, route: ShadowRoute) -> None:
+        if finding.at < self.releases.begun(route.name):
+            self._dropped(route.name, "reset")
+            return
         size = finding.size
         if self._pending_count >= MAX_PENDING or self._pending_bytes + size > MAX_PENDING_BYTES:
             self._dropped(route.name, "store")
@@ -212,31 +264,74 @@ class DeskState:
         if self.told is not None:
             self.told.compared(finding)
         self._numbers.counter("strangler_shadow_comparisons_total", route.name, finding.outcome).inc()
-        if finding.reason == Reason.NOT_HANDLED and route.stopped is None:
-            self._stop(route, "the candidate does not confirm dry runs: it must answer X-Strangler-Shadow-Handled: 1")
 
     def _stop(self, route: ShadowRoute, why: str) -> None:
-        """No more shadows of this route until its settings change, or the proxy starts anew."""
+        """No more shadows of this route until its settings change, somebody resumes it, or the proxy starts anew."""
+        if route.stopped is not None or self._routes.get(route.name) is not route:
+            return
         route.stopped = why
-        key = f"{self._run} {route.fingerprint}"
-        self._stops[route.name] = key, why
-        log.error("shadow.stopped", route=route.name, reason=why)
-        self.tell_rooms()
-        task = asyncio.get_running_loop().create_task(self._store_stop(route.name, key, why))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
+        self._stops[route.name] = stop = Stop(self._stop_key(route), why)
+        self._changes.append(StopChange(route.name, stop))
+        self._is_due.set()
+        log.error("shadow.stopped", route=route.name, reason=why, message=stopped_text(route.name, why))
+        self.tell_rooms(route.name)
 
-    async def _store_stop(self, route: str, key: str, why: str) -> None:
-        try:
-            await self._store.call(partial(store_stop, route=route, key=key, why=why))
-        except StoreError as error:
-            self._fail(f"the store: {error}")
+    def _release_changed(self, route: str, former: str, current: str, at: float) -> None:
+        log.info("shadow.release", route=route, former=former, current=current)
+        if self.told is not None:
+            self.told.release_changed(route, former, current, at)
+
+    async def name_release(self, route: str, name: str) -> tuple[str, bool]:
+        """Make a release the current one of a route. Return the former one, and whether that is a change.
+
+        Raises StoreError; it is the current one all the same then, and stored as soon as that is possible.
+        """
+        former = self.releases.current(route)
+        is_new = self.releases.name(route, name, time.time())
+        await self.store()
+        if self.releases.is_unsaved(route):
+            raise StoreError(self._store.problem or self.problem or "not written yet")
+        return former, is_new
+
+    async def reset(self, route: str) -> list[str]:
+        """Set aside all evidence of a route, and what is under way for it. Return the names under which it can be read.
+
+        Raises StoreError; nothing has changed then, but for what was under way.
+        """
+        self._abandon("reset", lambda one: one.name == route)
+        async with self._storing:
+            await self._store_pending()
+            now = time.time()
+            names = await self._store.call(partial(self._set_aside, route=route, now=now))
+            self.releases.begin_anew(route, now, names)
+            self._drop_pending(route, now)
+        self.begin_anew(route)
+        return names
+
+    def _drop_pending(self, route: str, before: float) -> None:
+        """Forget findings of requests before a Unix time that the store did not take."""
+        pending, self._pending = self._pending, []
+        dropped: list[Finding] = []
+        for one in pending:
+            (dropped if one.route == route and one.at < before else self._pending).append(one)
+        self._pending_count -= len(dropped)
+        self._pending_bytes -= sum(one.size for one in dropped)
+        for _ in dropped:
+            self._dropped(route, "reset")
+
+    def _set_aside(self, connection: Connection, route: str, now: float) -> list[str]:
+        self._indexed = None
+        return set_aside(connection, route, now)
 
     # 3. Room for more
 
     def tell_rooms(self, *routes: str) -> None:
         """Tell workers how many captures of these routes can be used; without any, of all."""
         self._tell(routes or self._routes)
+
+    def turned(self) -> None:
+        """The kill switch was turned: what is under way ends now, not at the next turn of the clock."""
+        self._tell_changed()
 
     def _tell_changed(self) -> None:
         """The same for routes that something goes on with; what concerns all of them is told of all."""
@@ -312,7 +407,10 @@ class DeskState:
 
     async def _keep_storing(self) -> None:
         while True:
-            await asyncio.sleep(STORE_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STORE_EVERY_S):
+                    await self._is_due.wait()
+            self._is_due.clear()
             if not self._is_restored:
                 await self.restore()
             await self.store()
@@ -321,15 +419,25 @@ class DeskState:
 
     async def store(self) -> None:
         """Write what is pending. While that fails nothing new is taken."""
+        async with self._storing:
+            await self._store_pending()
+
+    async def _store_pending(self) -> None:
         batch, self._pending = self._pending, []
         is_due = time.monotonic() - self._pruned > PRUNE_EVERY_S
-        if not batch and not is_due and self.problem is None:
+        changes, self._changes = self._changes, []
+        releases, evicted = self.releases.unsaved()
+        if not (batch or changes or releases or evicted or is_due) and self.problem is None:
             return
         rules = {name: rule_report(route) for name, route in self._routes.items()} if batch else {}
         try:
-            _, news = await self._store.call(lambda connection: self._write(connection, batch, rules, is_due))
+            _, news = await self._store.call(
+                lambda connection: self._write(connection, batch, changes, rules, is_due, releases, evicted)
+            )
         except StoreError as error:
+            self.releases.not_saved(releases, evicted)
             self._pending = batch + self._pending
+            self._changes = (changes + self._changes)[-MAX_CHANGES:]
             self._fail(f"the store: {error}")
             return
         self._journaled.clear()
@@ -343,20 +451,33 @@ class DeskState:
             self.told.kept(news)
 
     def _write(
-        self, connection: Connection, batch: list[Finding], rules: dict[str, Any], is_due: bool
+        self,
+        connection: Connection,
+        batch: list[Finding],
+        changes: list[StopChange],
+        rules: dict[str, Any],
+        is_due: bool,
+        releases: list[Release],
+        evicted: list[tuple[str, str]],
     ) -> tuple[list[str], list[Event]]:
         """In the store's thread, in one transaction. The signatures that came back, and all news as events."""
         if self._indexed is not connection:
             self._index.load(connection)
-            for route, (key, why) in list(self._stops.items()):  # a new database knows nothing of them
-                store_stop(connection, route, key, why)
+            for route, stop in list(self._stops.items()):  # a new database knows nothing of them
+                store_stop(connection, route, stop)
             self._indexed = connection
         now = time.time()
+        drop_evidence(connection, evicted)
+        save_releases(connection, releases)
         back = store_findings(connection, self._index, batch, now)
-        news = self.told.insert(connection, now) if self.told is not None else []
+        store_changes(connection, changes)
+        news = []
+        if self.told is not None:
+            news = self.told.insert(connection, now) + self.told.insert_stops(connection, changes, now)
         store_rules(connection, rules)
         if is_due:
             prune(connection, now)
+            self._indexed = None
             look_over(connection)
         news_lines = {one.id: one.line for one in batch if one.line is not None and one.id not in self._journaled}
         self._journal.append(news_lines.values())
@@ -371,7 +492,7 @@ class DeskState:
         """Drop what is under way, write what is done."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._writes, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.store()
         self.report()
         for upstream in (*self._upstreams.values(), *self._replaced):
@@ -379,6 +500,13 @@ class DeskState:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     # 5. For status
+
+    def stopped_gauges(self) -> dict[Key, float]:
+        """`strangler_shadow_stopped` of each route that has shadows."""
+        return {
+            ("strangler_shadow_stopped", (name,)): float(route.stopped is not None)
+            for name, route in self._routes.items()
+        }
 
     def status(self, name: str) -> dict[str, Any] | None:
         """What is to be said of a route's shadows; None if it has none."""

@@ -1,6 +1,6 @@
 """From a comparison to what may be kept of it. Everything that leaves here is redacted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,9 +19,11 @@ from strangler.core.compare import (
     endpoint_shape,
     redact_sample,
     signature,
+    signature_path,
 )
 from strangler.core.compare.redact import Shown, printable
 from strangler.core.compare.shapes import shape_of
+from strangler.core.compare.templates import Template
 from strangler.wire.messages import Captured
 
 _MAX_ID = 200
@@ -42,9 +44,9 @@ class Pair:
     candidate_bytes: int | None = None
 
 
-def endpoint_of(captured: Captured, redactor: Redactor) -> str:
-    """`GET /api/orders/{}`"""
-    shape = printable(redactor.text(endpoint_shape(path_of(captured.target))))
+def endpoint_of(captured: Captured, redactor: Redactor, templates: Sequence[Template] = ()) -> str:
+    """`GET /api/orders/{}`. `templates` are those of the route."""
+    shape = printable(redactor.shape(endpoint_shape(path_of(captured.target), templates)))
     return f"{captured.method.decode('ascii', 'replace')} {shape}"
 
 
@@ -55,17 +57,21 @@ def digest(
     latency: tuple[float, float] | None,
     redactor: Redactor,
     index: IndexState,
+    release: str = "",
+    templates: Sequence[Template] = (),
 ) -> Finding:
     """What is kept. For a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
-    endpoint = endpoint_of(captured, redactor)
+    endpoint = endpoint_of(captured, redactor, templates)
+    redactor = redactor.within(endpoint)
     shown = redactor.differences(comparison.differences)
     seen = tuple(_seen(captured.route, endpoint, difference) for difference in shown)
+    accepted = redactor.differences(comparison.accepted_differences)
     name = ulid(captured.at)
     line = sample = None
     if comparison.outcome is not Outcome.MATCH:
-        line = _line(name, pair, comparison, shown, seen, redactor)
-    if seen and index.wants_sample((one.id for one in seen), captured.at):
+        line = _line(name, pair, comparison, shown, seen, redactor, release)
+    if seen and index.wants_sample((one.id for one in seen), captured.at, release):
         sample = _sample(pair, shown, redactor, line or b"{}")
     return Finding(
         id=name,
@@ -79,13 +85,17 @@ def digest(
         sample=sample,
         latency=latency,
         baseline=None if baseline is None else _noise(baseline, redactor),
+        release=release,
+        accepted=tuple(_seen(captured.route, endpoint, difference) for difference in accepted),
+        is_partial=comparison.is_cut or comparison.omitted > 0,
     )
 
 
 def _seen(route: str, endpoint: str, shown: ShownDifference) -> Seen:
     method, _, shape = endpoint.partition(" ")
+    path = signature_path(shown.in_, shown.path, shown.legacy, shown.candidate)
     return Seen(
-        id=signature(route, method, shape, shown.in_, shown.path, shown.kind, shown.severity),
+        id=signature(route, method, shape, shown.in_, path, shown.kind, shown.severity),
         place=shown.in_.value,
         path=shown.path,
         kind=shown.kind.value,
@@ -112,6 +122,7 @@ def _line(
     shown: Iterable[ShownDifference],
     seen: tuple[Seen, ...],
     redactor: Redactor,
+    release: str,
 ) -> bytes:
     """DESIGN section 6."""
     captured = pair.captured
@@ -122,6 +133,7 @@ def _line(
         "request_id": _identifier(captured.request_id, redactor),
         "trace_id": captured.traceparent[3:35].decode("ascii", "replace"),
         "route": captured.route,
+        "release": release or None,
         "method": captured.method.decode("ascii", "replace"),
         "path": printable(redactor.target(path_of(captured.target))),
         "served_by": captured.arm,

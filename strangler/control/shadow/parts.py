@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from strangler.control.shadow.outgoing import lines_of, origin_form, outgoing
+from strangler.control.shadow.outgoing import is_absolute, lines_of, origin_form, outgoing
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.core.aggregate import (
     FIELDS_FOR_PARTS,
@@ -22,7 +22,11 @@ from strangler.core.aggregate import (
 )
 from strangler.core.compare import Answer
 from strangler.core.fault import Fault
+from strangler.core.head import RawHeaders
 from strangler.wire.messages import Captured
+
+_FIRST_OF_OURS = b"x-forwarded-for"
+"""The field with which a worker begins its own: from a client it passes only there."""
 
 
 async def ask_parts(
@@ -44,17 +48,24 @@ async def ask_parts(
 
 async def _ask(captured: Captured, part: Part, upstream: ShadowUpstream, timeout_s: float) -> Answer:
     path, mark, query = origin_form(captured.target).partition(b"?")
-    fields = [field for field in lines_of(captured.lines) if field[0].lower() not in NOT_FOR_PARTS]
     request = msgspec.structs.replace(
         captured,
         method=b"GET",
         target=part.target(path, query if mark else None),
-        lines=b"".join(b"%b: %b\r\n" % field for field in fields + FIELDS_FOR_PARTS),
+        lines=b"".join(b"%b: %b\r\n" % field for field in _fields(captured)),
         body=b"",
     )
     limit_s = timeout_s if part.timeout_s is None else min(part.timeout_s, timeout_s)
-    sent = outgoing(request, upstream.settings, upstream.pick(), None, is_dry_run=False)
+    has_own_host = is_absolute(captured.target)
+    sent = outgoing(request, upstream.settings, upstream.pick(), None, is_dry_run=False, has_own_host=has_own_host)
     return await upstream.ask(sent, limit_s, MAX_PART_BYTES)
+
+
+def _fields(captured: Captured) -> RawHeaders:
+    """The client's fields as each part gets them: those added for parts stand before the proxy's own."""
+    fields = [pair for pair in lines_of(captured.lines) if pair[0].lower() not in NOT_FOR_PARTS]
+    end = next((at for at, pair in enumerate(fields) if pair[0].lower() == _FIRST_OF_OURS), len(fields))
+    return fields[:end] + FIELDS_FOR_PARTS + fields[end:]
 
 
 def _read(answer: Answer) -> PartAnswer | PartFailure:

@@ -7,6 +7,7 @@ from typing import Any
 
 from strangler.control.shadow import reading
 from strangler.control.shadow.reading import Filters
+from strangler.control.shadow.states import Rules
 from strangler.core.compare import CompareRules, compile_rules
 from strangler.core.plan import AGGREGATE
 from strangler.core.settings import RouteSettings, Settings
@@ -29,23 +30,58 @@ def inbox(connection: Connection, settings: Settings, filters: Filters, today: d
     }
 
 
-def detail(connection: Connection, settings: Settings, name: str, today: date) -> dict[str, Any] | None:
+def detail(
+    connection: Connection, settings: Settings, name: str, today: date, release: str | None = None
+) -> dict[str, Any] | None:
     """One signature with its samples; None if there is none of that id."""
-    return reading.signature(connection, rules_of(settings), name, today)
+    return reading.signature(connection, rules_of(settings), name, today, release)
 
 
-def ready(connection: Connection, settings: Settings, name: str, today: date) -> dict[str, Any] | None:
-    """The verdict for a route; None if there is no such route."""
+def ready(
+    connection: Connection, settings: Settings, name: str, today: date, release: str | None = None
+) -> dict[str, Any] | None:
+    """The verdict for a release of a route, the current one unless another is named; None if there is no such route.
+
+    Raises UnknownReleaseError.
+    """
     route = route_named(settings, name)
     if route is None:
         return None
-    return reading.readiness(connection, name, {name: compile_rules(route.compare)}, route.gate, today)
+    reading.check_release(connection, name, release)
+    return _verdict(connection, route, {name: compile_rules(route.compare)}, today, release)
 
 
-def report(connection: Connection, settings: Settings, today: date) -> dict[str, Any]:
-    """All that the report shows, route by route, those with shadows first."""
-    rules = rules_of(settings)
-    rows = reading.signatures(connection, rules, Filters(), today)
+def _verdict(
+    connection: Connection, route: RouteSettings, rules: Rules, today: date, release: str | None
+) -> dict[str, Any]:
+    is_timed = route.shadow is not None and route.shadow.baseline.share > 0
+    return reading.readiness(connection, route.name, rules, route.gate, today, release=release, is_timed=is_timed)
+
+
+def timeline(connection: Connection, settings: Settings, name: str, today: date) -> list[dict[str, Any]]:
+    """What the pairs of a route's current release come to by hour; empty if there is no such route."""
+    route = route_named(settings, name)
+    return [] if route is None else reading.timeline(connection, name, {name: compile_rules(route.compare)}, today)
+
+
+def releases(connection: Connection, settings: Settings, name: str | None) -> dict[str, Any] | None:
+    """`{"releases": […]}` of one route or of all that routes.yaml has; None if there is no such route."""
+    names = {route.name for route in settings.routes}
+    if name is not None and name not in names:
+        return None
+    return {"releases": [one for one in reading.releases(connection, name) if one["route"] in names]}
+
+
+def report(connection: Connection, settings: Settings, today: date, release: str | None = None) -> dict[str, Any]:
+    """All that the report shows, route by route, those with shadows first. Of a release that is named only the routes
+    that have it. Raises UnknownReleaseError."""
+    reading.check_release(connection, None, release)
+    rules, reports = rules_of(settings), reading.rule_reports(connection)
+    routes = sorted(settings.routes, key=lambda route: (route.shadow is None, route.name))
+    if release is not None:
+        having = {one["route"] for one in reading.releases(connection) if one["name"] == release}
+        routes = [route for route in routes if route.name in having]
+    rows = reading.signatures(connection, rules, Filters(release=release), today)
     return {
         "at": time.time(),
         "routes": [
@@ -54,13 +90,13 @@ def report(connection: Connection, settings: Settings, today: date) -> dict[str,
                 "candidate": route.candidate or AGGREGATE,
                 "percent": route.split.percent,
                 "shadow_percent": route.shadow.percent if route.shadow else 0.0,
-                "readiness": reading.readiness(connection, route.name, rules, route.gate, today),
-                "timeline": reading.timeline(connection, route.name),
-                "latencies": reading.latencies(connection, route.name),
+                "readiness": _verdict(connection, route, rules, today, release),
+                "timeline": reading.timeline(connection, route.name, rules, today, release=release),
+                "latencies": reading.latencies(connection, route.name, release),
                 "signatures": [row for row in rows if row["route"] == route.name][:_TOP],
-                "rules": reading.rule_reports(connection).get(route.name),
+                "rules": reports.get(route.name),
             }
-            for route in sorted(settings.routes, key=lambda route: (route.shadow is None, route.name))
+            for route in routes
         ],
         "audit": reading.audit(connection),
     }

@@ -5,28 +5,43 @@ All answers are plain data. The store is opened read-only, beside the one thread
 
 import asyncio
 import sqlite3
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from random import Random
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from strangler.control.shadow.judging import latencies as latencies
+from strangler.control.shadow.judging import matches as matches
+from strangler.control.shadow.judging import readiness as readiness
+from strangler.control.shadow.judging import timeline as timeline
+from strangler.control.shadow.releases import Release, as_data, load_releases
+from strangler.control.shadow.schema import is_earlier, read_as_earlier
+from strangler.control.shadow.states import (
+    CLOSED,
+    Row,
+    Rules,
+    as_shown,
+    current_rows,
+    named_rows,
+    noise_keys,
+    pairs_by_endpoint,
+    release_or_current,
+    rows_by_id,
+    rows_of,
+)
+from strangler.control.shadow.states import noise_counts as noise_counts
+from strangler.control.shadow.states import proposal as proposal
 from strangler.control.store import Store, corruption_text, is_corrupt, look_over
-from strangler.core.compare import CompareRules, Kind, NoiseCount, PatternError, Severity, Where, parse_pattern, propose
-from strangler.core.compare.noise import NoiseKey
-from strangler.core.compare.values import Steps
-from strangler.core.readiness import Evidence, judge, latency_of
-from strangler.core.settings import GateSettings
+from strangler.core.compare import Severity
+from strangler.core.compare import path_steps as path_steps
+from strangler.core.releases import UNNAMED
 
 NAME: Final = "strangler.db"
-_CLOSED = frozenset({"accepted", "fixed"})
-_LATENCIES = 5000
-_SEED = 1
+_SOME_RELEASES = 12
 
 _T = TypeVar("_T")
 
@@ -55,6 +70,8 @@ def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connec
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)) as connection:
             connection.execute("PRAGMA cell_size_check = ON")
+            if is_earlier(connection):
+                read_as_earlier(connection)
             if looks_over:
                 look_over(connection)
             yield connection
@@ -93,6 +110,7 @@ class Filters:
     severity: str | None = None
     state: str | None = None
     since: float | None = None
+    release: str | None = None  # of the candidate; None: the current one
 
     def take(self, row: Mapping[str, Any]) -> bool:
         return (
@@ -103,260 +121,118 @@ class Filters:
         )
 
 
-Rules = Mapping[str, CompareRules]
-"""The rules in force by route: they say which differences are accepted now."""
+class UnknownReleaseError(NoEvidenceError):
+    """Nothing is known of the release that was asked for. The message says which are."""
+
+
+def check_release(connection: sqlite3.Connection, route: str | None, release: str | None) -> None:
+    """Raise UnknownReleaseError if no route, or not this one, has a release of this name."""
+    if release is None:
+        return
+    known = [one["name"] for one in releases(connection, route)]
+    if release in known:
+        return
+    missing = "no route has a release" if route is None else f"route '{route}' has no release"
+    some = ", ".join(repr(name) if name else "'' (unnamed)" for name in list(dict.fromkeys(known))[:_SOME_RELEASES])
+    raise UnknownReleaseError(f"{missing} {release!r}; " + (f"known are {some}" if known else "none is known yet"))
 
 
 def signatures(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[dict[str, Any]]:
-    """The inbox: gravest first, then most frequent."""
-    pairs = _pairs_by_endpoint(connection)
-    noisy = {route: _noise_keys(connection, route) for route in _routes(connection)}
-    rows = [row for row in _rows(connection, rules, today) if filters.take(row)]
+    """The inbox of the current releases, or of the one that is asked for: gravest first, then most frequent."""
+    check_release(connection, filters.route, filters.release)
+    rows = [row for row in _wanted(connection, rules, filters, today) if filters.take(row)]
+    return [as_shown(row) for row in _told(connection, rows)]
+
+
+def _wanted(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[Row]:
+    if filters.route is not None:
+        release = release_or_current(connection, filters.route, filters.release)
+        return rows_of(connection, rules, today, filters.route, release)
+    if filters.release is not None:
+        return named_rows(connection, rules, today, filters.release)
+    return current_rows(connection, rules, today)
+
+
+def _told(connection: sqlite3.Connection, rows: list[Row]) -> list[Row]:
+    """The rows in order, each with its share of the pairs of its endpoint, and whether it is noise."""
+    of = {(row["route"], row["release"]) for row in rows}
+    pairs = {key: pairs_by_endpoint(connection, *key) for key in of}
+    noisy = {key: noise_keys(connection, *key) for key in of}
     for row in rows:
-        compared = pairs[row["route"], row["endpoint"]]
-        row["share"] = row["count"] / compared if compared else None
-        row["is_noise"] = (row["in"], row["path"], row["kind"]) in noisy.get(row["route"], ())
+        key = row["route"], row["release"]
+        compared = pairs[key][row["endpoint"]]
+        row["share"] = min(1.0, row["count"] / compared) if compared else None
+        row["is_noise"] = (row["in"], row["path"], row["kind"]) in noisy[key]
     return sorted(rows, key=lambda row: (_closedness(row), Severity(row["severity"]).rank, -row["count"], row["id"]))
 
 
 def _closedness(row: Mapping[str, Any]) -> bool:
-    return row["state"] in _CLOSED or row["is_noise"]
+    return row["state"] in CLOSED or row["is_noise"]
 
 
-_COLUMNS = (
-    "id, route, endpoint, place, path, kind, severity, count, first_seen, last_seen, state, state_since, owner, why,"
-    " until, legacy, candidate"
-)
+def signature(
+    connection: sqlite3.Connection, rules: Rules, name: str, today: date, release: str | None = None
+) -> dict[str, Any] | None:
+    """One signature, found by the start of its id, with its samples, newest first; None if none or several match.
 
-
-def _rows(connection: sqlite3.Connection, rules: Rules, today: date, route: str | None = None) -> list[dict[str, Any]]:
-    """All signatures, with the state that they have under the rules in force."""
-    query = f"SELECT {_COLUMNS} FROM signatures WHERE ?1 IS NULL OR route = ?1"  # noqa: S608 - our own columns
-    names = [name.strip() for name in _COLUMNS.replace("place", "in").split(",")]
-    rows = [dict(zip(names, row, strict=True)) for row in connection.execute(query, (route,))]
-    for row in rows:
-        row["legacy"] = msgspec.json.decode(row["legacy"])
-        row["candidate"] = msgspec.json.decode(row["candidate"])
-        if is_covered(rules.get(row["route"]), row["in"], row["path"], row["kind"], today):
-            row["state"] = "accepted"
-        elif row["state"] == "accepted" and row["route"] in rules:
-            row["state"] = "new"  # its rule is gone, or over
-    return rows
-
-
-def is_covered(rules: CompareRules | None, place: str, path: str | None, kind: str, today: date) -> bool:
-    """True if a rule in force accepts every difference of this kind at this place."""
-    if rules is None or path is None or place == Where.STATUS:
-        return False
-    of_kind = [
-        rule
-        for rule in rules.accept
-        if not rule.has_tolerance and rule.is_about(Kind(kind)) and not rule.is_expired(today)
-    ]
-    if place == Where.HEADER:
-        return any(rule.header == path for rule in of_kind)
-    steps = path_steps(path)
-    if steps is None:
-        return False
-    if kind == Kind.ORDER and any(rule.pattern.reach(steps) == len(steps) for rule in rules.unordered):
-        return True
-    return any(rule.pattern is not None and rule.pattern.reach(steps) is not None for rule in of_kind)
-
-
-def path_steps(path: str | None) -> Steps | None:
-    """`$.items[*].price` -> `("items", None, "price")`; None for what is no such path, or was cut."""
-    if path is None:
+    Of the releases that have shown it, the one that is asked for, else the current one, else the last.
+    """
+    found = rows_by_id(connection, rules, today, name) if name else []
+    if len({row["id"] for row in found}) != 1:
         return None
-    try:
-        return tuple(None if segment.is_wild else segment.name for segment in parse_pattern(path).segments)
-    except PatternError:
-        return None
-
-
-def signature(connection: sqlite3.Connection, rules: Rules, name: str, today: date) -> dict[str, Any] | None:
-    """One signature, found by the start of its id, with its samples, newest first; None if none or several match."""
-    found = [row for row in signatures(connection, rules, Filters(), today) if row["id"].startswith(name)]
-    if len(found) != 1:
-        return None
+    (row,) = _told(connection, [_chosen(connection, found, release)])
     samples = connection.execute(
         """SELECT content FROM samples JOIN sample_links ON sample = samples.id
-        WHERE signature = ? ORDER BY samples.at DESC""",
-        (found[0]["id"],),
+        WHERE signature = ? AND release = ? ORDER BY samples.at DESC""",
+        (row["id"], row["release"]),
     )
-    return found[0] | {"samples": [msgspec.json.decode(row[0]) for row in samples]}
+    return as_shown(row) | {"samples": [msgspec.json.decode(sample[0]) for sample in samples]}
 
 
-# Noise
-
-
-def noise_counts(connection: sqlite3.Connection, route: str) -> list[NoiseCount]:
-    """How often each difference was seen between the arms, and between legacy and itself; most noisy first."""
-    raw_pairs = _pairs_by_endpoint(connection, route).total()
-    row = connection.execute("SELECT pairs FROM baselines WHERE route = ?", (route,)).fetchone()
-    noise_pairs = row[0] if row else 0
-    raw: Counter[tuple[str, str, str]] = Counter()
-    for place, path, kind, count in connection.execute(
-        "SELECT place, coalesce(path, ''), kind, count FROM signatures WHERE route = ?", (route,)
-    ):
-        raw[place, path, kind] += count
-    noise: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
-    for place, path, kind, shape, count in connection.execute(
-        "SELECT place, path, kind, shape, count FROM noise WHERE route = ?", (route,)
-    ):
-        noise[place, path, kind][shape] += count
-    counts = [
-        NoiseCount(
-            key=NoiseKey(route, Where(place), path or None, Kind(kind)),
-            raw=raw[place, path, kind],
-            raw_pairs=raw_pairs,
-            noise=noise[place, path, kind].total(),
-            noise_pairs=noise_pairs,
-            shape=_commonest(noise[place, path, kind]),
-        )
-        for place, path, kind in {*raw, *noise}
-    ]
-    return sorted(counts, key=lambda count: (-count.noise, -count.raw, count.key.path or ""))
-
-
-def _commonest(shapes: Counter[str]) -> str | None:
-    return (shapes.most_common(1)[0][0] or None) if shapes else None
-
-
-def _noise_keys(connection: sqlite3.Connection, route: str) -> set[tuple[str, str | None, str]]:
-    return {
-        (count.key.in_.value, count.key.path, count.key.kind.value)
-        for count in noise_counts(connection, route)
-        if count.is_noise
-    }
-
-
-def proposal(connection: sqlite3.Connection, route: str) -> str | None:
-    """Accept rules that the baseline of a route suggests, as a fragment of routes.yaml."""
-    return propose(route, noise_counts(connection, route))
-
-
-# Readiness
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """Comparable pairs of one route under the states in force."""
-
-    pairs: Counter[str]  # by endpoint
-    matches: int
-    noise_only: int
-    set_aside: int
-
-
-def readiness(
-    connection: sqlite3.Connection, route: str, rules: Rules, gate: GateSettings, today: date
-) -> dict[str, Any]:
-    """The verdict for a route with all that it rests on."""
-    evidence, judged = _evidence(connection, route, rules, today)
-    verdict = judge(evidence, gate)
-    return {
-        "route": route,
-        "verdict": verdict.verdict.value,
-        "reasons": list(verdict.reasons),
-        "pairs": evidence.pairs,
-        "matches": evidence.matches,
-        "match_share": verdict.match_share,
-        "match_low": verdict.match_low,
-        "pairs_needed": verdict.pairs_needed,
-        "breaking_open": evidence.breaking_open,
-        "noise_only": judged.noise_only,
-        "set_aside": judged.set_aside,
-        "not_comparable": _not_comparable(connection, route),
-        "latency": None if evidence.latency is None else asdict(evidence.latency),
-        "age_s": evidence.age_s,
-        "endpoints": dict(evidence.endpoints),
-        "thin_endpoints": list(verdict.thin_endpoints),
-        "gate": asdict(gate),
-    }
-
-
-def _evidence(connection: sqlite3.Connection, route: str, rules: Rules, today: date) -> tuple[Evidence, _Judged]:
-    rows = _rows(connection, rules, today, route)
-    noisy = _noise_keys(connection, route)
-    states = {row["id"]: row["state"] for row in rows}
-    noise = {row["id"] for row in rows if (row["in"], row["path"], row["kind"]) in noisy}
-    judged = _judged(connection, route, states, noise)
-    breaking = [
-        row
-        for row in rows
-        if row["severity"] == Severity.BREAKING and row["state"] not in _CLOSED and row["id"] not in noise
-    ]
-    seen = connection.execute("SELECT first, last FROM observed WHERE route = ?", (route,)).fetchone()
-    times = connection.execute(
-        "SELECT legacy_s, candidate_s FROM latencies WHERE route = ? ORDER BY at DESC LIMIT ?", (route, _LATENCIES)
-    )
-    evidence = Evidence(
-        pairs=judged.pairs.total(),
-        matches=judged.matches,
-        breaking_open=len(breaking),
-        age_s=seen[1] - seen[0] if seen else 0.0,
-        latency=latency_of(times, Random(_SEED)),  # noqa: S311 - no secret
-        endpoints=judged.pairs,
-    )
-    return evidence, judged
-
-
-def _judged(connection: sqlite3.Connection, route: str, states: Mapping[str, str], noise: set[str]) -> _Judged:
-    """Judge all pairs anew: one whose differences are all accepted by now is a match, one that differed in what is
-    fixed by now says nothing about the candidate of today."""
-    members = {
-        name: msgspec.json.decode(ids, type=list[str])
-        for name, ids in connection.execute("SELECT id, ids FROM member_sets WHERE route = ?", (route,))
-    }
-    pairs: Counter[str] = Counter()
-    matches = noise_only = set_aside = 0
-    for endpoint, outcome, name, count in connection.execute(
-        """SELECT endpoint, outcome, members, sum(count) FROM pairs
-        WHERE route = ? AND outcome != 'not_comparable' GROUP BY 1, 2, 3""",
-        (route,),
-    ):
-        ids = members.get(name, [])
-        still_open = [one for one in ids if states.get(one) not in _CLOSED]
-        if outcome == "mismatch" and not still_open and any(states.get(one) == "fixed" for one in ids):
-            set_aside += count
-            continue
-        pairs[endpoint] += count
-        if outcome != "mismatch" or (ids and not still_open):
-            matches += count
-        elif still_open and noise.issuperset(still_open):
-            noise_only += count
-    return _Judged(pairs, matches, noise_only, set_aside)
-
-
-def _not_comparable(connection: sqlite3.Connection, route: str) -> dict[str, int]:
-    rows = connection.execute(
-        """SELECT reason, sum(count) FROM pairs WHERE route = ? AND outcome = 'not_comparable'
-        GROUP BY reason ORDER BY 2 DESC""",
-        (route,),
-    )
-    return dict(rows.fetchall())
+def _chosen(connection: sqlite3.Connection, found: list[Row], release: str | None) -> Row:
+    """Raises UnknownReleaseError if the difference was not seen in the release that is asked for."""
+    by_release = {row["release"]: row for row in found}
+    if release is not None and release not in by_release:
+        check_release(connection, found[0]["route"], release)
+        raise UnknownReleaseError(f"{found[0]['id']} was not seen in release {release!r}")
+    wanted = release_or_current(connection, found[0]["route"], release)
+    return by_release.get(wanted) or max(found, key=lambda row: row["last_seen"])
 
 
 # What the report shows beside that
 
 
-def timeline(connection: sqlite3.Connection, route: str) -> list[dict[str, Any]]:
-    """By hour: how many pairs had which outcome."""
-    rows = connection.execute(
-        "SELECT hour, outcome, sum(count) FROM pairs WHERE route = ? GROUP BY 1, 2 ORDER BY 1", (route,)
-    )
-    hours: dict[int, dict[str, Any]] = {}
-    for hour, outcome, count in rows:
-        hours.setdefault(hour, {"at": hour * 3600})[outcome] = count
-    return list(hours.values())
+def releases(connection: sqlite3.Connection, route: str | None = None) -> list[dict[str, Any]]:
+    """The releases of a route, or of all, with what was compared of each; by route, the one seen last first."""
+    pairs = {
+        (of, name): count
+        for of, name, count in connection.execute(
+            """SELECT route, release, sum(CASE WHEN outcome = 'not_comparable' THEN 0 ELSE count END) FROM pairs
+            WHERE ?1 IS NULL OR route = ?1 GROUP BY 1, 2""",
+            (route,),
+        )
+    }
+    known = load_releases(connection, route)
+    named = {(one.route, one.name) for one in known}
+    current = {one.route for one in known if one.is_current}
+    for of, name in sorted(pairs.keys() - named):  # an unnamed release has no row of its own
+        first, last = _seen_between(connection, of, name)
+        known.append(Release(of, name, first, last, is_current=of not in current and name == UNNAMED))
+    known.sort(key=lambda one: (one.route, bool(one.era), not one.is_current, -one.last_seen, one.name))
+    return as_data(known, pairs)
 
 
-def latencies(connection: sqlite3.Connection, route: str) -> list[tuple[float, float, float]]:
-    """Unix time, seconds of legacy, seconds of the candidate; oldest first."""
-    rows = connection.execute(
-        "SELECT at, legacy_s, candidate_s FROM latencies WHERE route = ? ORDER BY at DESC LIMIT ?", (route, _LATENCIES)
-    )
-    return rows.fetchall()[::-1]
+def _seen_between(connection: sqlite3.Connection, route: str, release: str) -> tuple[float, float]:
+    """The Unix times of the first and the last pair of a release that may have no comparable one."""
+    row = connection.execute(
+        "SELECT first, last FROM observed WHERE route = ? AND release = ?", (route, release)
+    ).fetchone()
+    if row is not None:
+        return row[0], row[1]
+    first, last = connection.execute(
+        "SELECT min(hour), max(hour) FROM pairs WHERE route = ? AND release = ?", (route, release)
+    ).fetchone()
+    return first * 3600.0, last * 3600.0
 
 
 def rule_reports(connection: sqlite3.Connection) -> dict[str, Any]:
@@ -376,20 +252,6 @@ def audit(connection: sqlite3.Connection) -> list[dict[str, Any]]:
 def stops(connection: sqlite3.Connection) -> dict[str, str]:
     """By route: why its shadowing has stopped by itself."""
     return dict(connection.execute("SELECT route, why FROM stops").fetchall())
-
-
-def _pairs_by_endpoint(connection: sqlite3.Connection, route: str | None = None) -> Counter[tuple[str, str]]:
-    """Comparable pairs, of all routes or of one."""
-    of = "" if route is None else "route = ?1 AND"
-    rows = connection.execute(
-        f"SELECT route, endpoint, sum(count) FROM pairs WHERE {of} outcome != 'not_comparable' GROUP BY 1, 2",  # noqa: S608 - our own words
-        () if route is None else (route,),
-    )
-    return Counter({(route, endpoint): count for route, endpoint, count in rows})
-
-
-def _routes(connection: sqlite3.Connection) -> list[str]:
-    return [row[0] for row in connection.execute("SELECT DISTINCT route FROM signatures")]
 
 
 def utc_day() -> date:

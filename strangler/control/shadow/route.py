@@ -3,21 +3,28 @@
 import asyncio
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Literal
 
 import msgspec
 
+from strangler.control.shadow.dry_runs import DryRuns
 from strangler.control.shadow.outgoing import path_of
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.core.aggregate import Part
 from strangler.core.compare import CompareRules, Redactor, RuleUseState, compile_rules
+from strangler.core.compare.rules import EndpointRules
+from strangler.core.compare.templates import Template, route_templates
+from strangler.core.cookies import public_cookie
+from strangler.core.looks import MAX_LOOKS, LooksState
 from strangler.core.methods import SAFE
 from strangler.core.plan import LEGACY, Arm
-from strangler.core.rewrite import Rewrite, rewrite_back
+from strangler.core.rewrite import Rewrite, cookie_path_back, rewrite_back
 from strangler.core.routes import Route
 from strangler.core.settings import RouteSettings, Settings, ShadowSettings, Url
 from strangler.wire.messages import Captured
+from strangler.wire.parse import host_of
 
 OPEN_PER_PLACE = 4
 """Shadows that only wait for their second look, for each one that may be in flight."""
@@ -33,10 +40,18 @@ class ShadowRoute:
     """`aggregate`, if several answer together: `parts`."""
     parts: tuple[Part, ...]
     rules: CompareRules
+    endpoint_rules: EndpointRules
     redactor: Redactor
     rewrite: Rewrite | None
+    templates: tuple[Template, ...]
+    """How paths become endpoints."""
     uses: RuleUseState
     sending: asyncio.Semaphore
+    looks: dict[Arm, LooksState]
+    """By the arm that is asked."""
+    dry_runs: DryRuns = field(default_factory=DryRuns)
+    look_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and replaced, when a second look is over."""
     open: int = 0
     """Captures taken and not done with."""
     first: int = 0
@@ -45,21 +60,27 @@ class ShadowRoute:
     """Why shadowing of this route has stopped by itself."""
 
     @classmethod
-    def of(cls, settings: RouteSettings, key: bytes) -> "ShadowRoute | None":
-        """None for a route that has no shadows."""
+    def of(
+        cls, settings: RouteSettings, key: bytes, values: Literal["shown", "hashed"] = "shown"
+    ) -> "ShadowRoute | None":
+        """None for a route that has no shadows. `values`: `evidence.values` of routes.yaml."""
         shadow, route = settings.shadow, Route(settings, 0)
         if shadow is None or not shadow.percent:
             return None
+        rules = compile_rules(settings.compare)
         return cls(
             settings=settings,
             shadow=shadow,
             candidate=route.upstream,
             parts=route.parts,
-            rules=compile_rules(settings.compare),
-            redactor=Redactor.of(key, settings.compare.redact),
+            rules=rules,
+            endpoint_rules=EndpointRules(rules),
+            redactor=Redactor.of(key, settings.compare.redact, values),
             rewrite=route.rewrite,
+            templates=route_templates(settings.match.prefix, settings.match.path, settings.fold),
             uses=RuleUseState(len(settings.compare.accept)),
             sending=asyncio.Semaphore(shadow.in_flight),
+            looks=_looks(shadow),
         )
 
     @property
@@ -72,11 +93,24 @@ class ShadowRoute:
         said = msgspec.json.encode((self.settings.aggregate or self.candidate, self.shadow))
         return blake2b(said, digest_size=8).hexdigest()
 
+    def begin_anew(self) -> None:
+        """Forget what second looks and the uses of rules have told: the evidence begins anew."""
+        self.looks = _looks(self.shadow)
+        self.uses = RuleUseState(len(self.settings.compare.accept))
+
+    def end_look(self) -> None:
+        """Tell all who wait for what second looks tell."""
+        self.look_ended.set()
+        self.look_ended = asyncio.Event()
+
+    def resume(self) -> None:
+        """Go on after a stop; a candidate is asked anew whether it knows dry runs."""
+        self.stopped = None
+        self.dry_runs = DryRuns()
+
     def other_arms(self) -> frozenset[Arm]:
         """Those that are asked."""
-        return {"legacy": frozenset({Arm.CANDIDATE}), "candidate": frozenset({Arm.LEGACY})}.get(
-            self.shadow.of, frozenset(Arm)
-        )
+        return _other_arms(self.shadow)
 
     def uses_any(self, upstreams: Collection[str]) -> bool:
         """Whether a shadow of this route may be sent to one of them."""
@@ -86,8 +120,11 @@ class ShadowRoute:
         """The name of the upstream that a shadow is sent to."""
         if arm is Arm.LEGACY:
             return LEGACY
-        is_sandboxed = self.shadow.writes == "sandbox" and method not in SAFE
-        return self.shadow.to or self.candidate if is_sandboxed else self.candidate
+        return self.shadow.to or self.candidate if self.is_sandboxed(method) else self.candidate
+
+    def is_sandboxed(self, method: bytes) -> bool:
+        """Return whether a request of this method goes to the sandbox in place of the candidate."""
+        return self.shadow.writes == "sandbox" and method not in SAFE
 
     def asked_of(self, arm: Arm) -> frozenset[str]:
         """The names of all upstreams that a shadow cannot do without."""
@@ -121,6 +158,27 @@ class ShadowRoute:
         return rewrite_back(
             location, self.rewrite, path_of(captured.target), base, url.authority.encode(), captured.host
         )
+
+    def public_cookie(self, cookie: bytes, captured: Captured, url: Url | None) -> bytes:
+        """A Set-Cookie of the candidate as its client gets it."""
+        base = url.path.encode() if url is not None else b""
+        if url is None or (self.rewrite is None and not base.rstrip(b"/")):
+            return cookie
+        path = path_of(captured.target)
+        host = host_of(captured.host) or b""
+        return public_cookie(
+            cookie, lambda own: cookie_path_back(own, self.rewrite, path, base), url.host.encode(), host
+        )
+
+
+def _other_arms(shadow: ShadowSettings) -> frozenset[Arm]:
+    return {"legacy": frozenset({Arm.CANDIDATE}), "candidate": frozenset({Arm.LEGACY})}.get(shadow.of, frozenset(Arm))
+
+
+def _looks(shadow: ShadowSettings) -> dict[Arm, LooksState]:
+    """Where both arms are asked they share the looks: what one keeps back is no lag of the other."""
+    arms = _other_arms(shadow)
+    return {arm: LooksState(MAX_LOOKS // len(arms)) for arm in arms}
 
 
 def url_named(text: str, settings: Settings, upstream: str) -> Url | None:

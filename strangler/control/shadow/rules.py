@@ -34,9 +34,14 @@ def rule_report(route: ShadowRoute) -> dict[str, Any]:
 
 
 def rule_text(rule: AcceptRule) -> str:
-    """As a person would name it: `$.total (value)`, `header cache-control`."""
-    name = rule.path if rule.path is not None else f"header {rule.header}"
-    return f"{name} ({rule.kind})" if rule.kind else str(name)
+    """As a person would name it: `$.total (value)`, `header vary`, `status 302 -> 303 (POST /login)`."""
+    if rule.status is not None:
+        name = f"status {rule.status[0]} -> {rule.status[1]}"
+    else:
+        name = rule.path or rule.css or f"header {rule.header}"
+    pair = f"{rule.from_} -> {rule.to}" if rule.from_ is not None else None
+    more = ", ".join(filter(None, (rule.kind, pair, rule.endpoint)))
+    return f"{name} ({more})" if more else name
 
 
 def store_rules(connection: Connection, reports: Mapping[str, Any]) -> None:

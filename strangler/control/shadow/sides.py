@@ -1,29 +1,28 @@
-"""Two answers of a sample side by side, line by line, with what differs marked."""
+"""Two answers of a sample side by side, with what differs marked: fields by name, JSON by key, other text by line."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import Any, Literal
+from itertools import zip_longest
+from typing import Any
 
+from strangler.control.shadow.json_rows import Row, json_rows, loose_lines, ndjson_rows, parse
 from strangler.core.compare import Kind
+
+__all__ = ["CONTEXT", "MAX_LINES", "Row", "sides", "told_value"]
 
 CONTEXT = 3
 _OF_THE_CONNECTION = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 MAX_LINES = 4000
-"""Lines of one side that are aligned; what follows is left out, and that is said."""
+"""Rows of a body; what follows is left out, and that is said."""
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of both sides. `mark`: empty if alike, else changed, gone from the candidate, new in it."""
-
-    legacy: str
-    mark: Literal["", "≠", "-", "+"]
-    candidate: str
-
-
+_JSON_KINDS = frozenset({"json", "form"})
+_BETWEEN_TAGS = re.compile(r">\s*(?=<)")
 _LACKS = {"legacy": Kind.EXTRA, "candidate": Kind.MISSING}
+
+Body = Mapping[str, Any]
 
 
 def told_value(difference: Mapping[str, Any], arm: str) -> str:
@@ -34,59 +33,128 @@ def told_value(difference: Mapping[str, Any], arm: str) -> str:
 
 
 def sides(answers: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
-    """Of status and headers, and of the bodies."""
+    """The rows of status and headers, and those of the bodies, long stretches alike folded."""
     legacy, candidate = answers["legacy"], answers["candidate"]
-    heads = rows(head_lines(legacy), head_lines(candidate), context=None)
-    return list(heads), list(rows(body_lines(legacy), body_lines(candidate), context=CONTEXT))
+    body = list(_bounded(_folded(_body_rows(legacy["body"], candidate["body"]))))
+    return [_status_row(legacy, candidate), *_header_rows(legacy["headers"], candidate["headers"])], body
 
 
-def head_lines(answer: Mapping[str, Any]) -> list[str]:
-    """Status line and headers, sorted: their order is no difference."""
+# Status and headers
+
+
+def _status_row(legacy: Mapping[str, Any], candidate: Mapping[str, Any]) -> Row:
+    left, right = _status(legacy), _status(candidate)
+    return Row(left, "" if left == right else "≠", right)
+
+
+def _status(answer: Mapping[str, Any]) -> str:
     fault = f" ({answer['fault']})" if answer["fault"] else ""
-    shown = (f"{name}: {value}" for name, value in answer["headers"] if name.lower() not in _OF_THE_CONNECTION)
-    return [f"{answer['status'] or 'no answer'}{fault}", *sorted(shown)]
+    return f"{answer['status'] or 'no answer'}{fault}"
 
 
-def body_lines(answer: Mapping[str, Any]) -> list[str]:
+def _header_rows(legacy: Sequence[Sequence[str]], candidate: Sequence[Sequence[str]]) -> Iterator[Row]:
+    """Fields by name, whatever its case; those of one name in their order."""
+    left, right = _by_name(legacy), _by_name(candidate)
+    for name in sorted({*left, *right}):
+        for one, other in zip_longest(left.get(name, ()), right.get(name, ())):
+            yield _header_row(one, other)
+
+
+def _by_name(headers: Iterable[Sequence[str]]) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for name, value in headers:
+        if name.lower() not in _OF_THE_CONNECTION:
+            found[name.lower()].append((name, value.strip()))
+    return found
+
+
+def _header_row(one: tuple[str, str] | None, other: tuple[str, str] | None) -> Row:
+    left, right = (": ".join(field) if field is not None else "" for field in (one, other))
+    if one is None or other is None:
+        return Row(left, "+" if one is None else "-", right)
+    return Row(left, "" if one[1] == other[1] else "≠", right)
+
+
+# Bodies
+
+
+def _body_rows(legacy: Body | None, candidate: Body | None) -> Iterator[Row]:
+    """By structure where both sides have the same, else line by line."""
+    if legacy is not None and candidate is not None and legacy["kind"] == candidate["kind"]:
+        try:
+            if legacy["kind"] in _JSON_KINDS:
+                return json_rows(parse(legacy["text"]), parse(candidate["text"]))
+            if legacy["kind"] == "ndjson":
+                return ndjson_rows(*([parse(line) for line in one["text"].splitlines()] for one in (legacy, candidate)))
+        except ValueError:  # cut
+            pass
+    return _line_rows(_body_lines(legacy), _body_lines(candidate))
+
+
+def _body_lines(body: Body | None) -> list[str]:
     """A body as lines; one line about a body that was not kept."""
-    body = answer["body"]
     if body is None:
         return []
     if body["kind"] == "opaque":
         return [f"{body['length']:,} bytes, hash {body['hash']}"]
-    lines = pretty(body).splitlines()
+    lines = _laid_out(body)
     left_out = [f"… {len(lines) - MAX_LINES} more lines"] if len(lines) > MAX_LINES else []
     return lines[:MAX_LINES] + left_out + ([f"… cut from {body['cut_from']} characters"] if "cut_from" in body else [])
 
 
-def pretty(body: Mapping[str, Any]) -> str:
-    """A stored body as a person reads it."""
+def _laid_out(body: Body) -> list[str]:
+    """A stored body in lines, as a person reads it."""
     text: str = body["text"]
-    if body["kind"] not in ("json", "form"):
-        return text
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:  # cut
-        return text
+    if body["kind"] in _JSON_KINDS:
+        try:
+            return json.dumps(json.loads(text), indent=2, ensure_ascii=False).splitlines()
+        except (ValueError, RecursionError):
+            return loose_lines(text)
+    if body["kind"] in ("html", "xml"):
+        return _BETWEEN_TAGS.sub(">\n", text).splitlines()
+    return text.splitlines()
 
 
-def rows(left: list[str], right: list[str], *, context: int | None) -> Iterator[Row]:
-    """Lines that belong together, in rows. `context`: how many alike ones to keep beside others; None: all."""
+def _line_rows(left: list[str], right: list[str]) -> Iterator[Row]:
+    """Lines that belong together, in rows."""
     keys = [line.rstrip(",") for line in left], [line.rstrip(",") for line in right]  # what follows is no difference
     for name, a, b, c, d in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
-        if name == "equal":
-            yield from _same(left[a:b], right[c:d], context)
+        for one, other in zip_longest(left[a:b], right[c:d]):
+            if name == "equal":
+                yield Row(one, "", other)
+            else:
+                yield Row(one or "", "+" if one is None else "-" if other is None else "≠", other or "")
+
+
+# Folding
+
+
+def _folded(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows, of a long stretch alike only its first and last ones."""
+    alike: list[Row] = []
+    for row in rows:
+        if not row.mark:
+            alike.append(row)
             continue
-        for at in range(max(b - a, d - c)):
-            one = left[a + at] if a + at < b else ""
-            other = right[c + at] if c + at < d else ""
-            yield Row(one, "≠" if one and other else "-" if one else "+", other)
+        yield from _stretch(alike)
+        alike = []
+        yield row
+    yield from _stretch(alike)
 
 
-def _same(left: list[str], right: list[str], context: int | None) -> Iterator[Row]:
-    pairs = list(zip(left, right, strict=True))
-    if context is not None and len(pairs) > 2 * context + 1:
-        skipped = f"⋮ {len(pairs) - 2 * context} lines alike"
-        pairs = [*pairs[:context], (skipped, skipped), *pairs[-context:]]
-    for one, other in pairs:
-        yield Row(one, "", other)
+def _stretch(alike: list[Row]) -> list[Row]:
+    if len(alike) <= 2 * CONTEXT + 1:
+        return alike
+    skipped = f"⋮ {len(alike) - 2 * CONTEXT} lines alike"
+    return [*alike[:CONTEXT], Row(skipped, "", skipped), *alike[-CONTEXT:]]
+
+
+def _bounded(rows: Iterable[Row]) -> Iterator[Row]:
+    more = 0
+    for at, row in enumerate(rows):
+        if at < MAX_LINES:
+            yield row
+        else:
+            more += 1
+    if more:
+        yield Row(f"… {more:,} more rows", "", f"… {more:,} more rows")

@@ -1,13 +1,48 @@
 """Routes whose shadowing has stopped by itself: written down, so that a new control process does not begin anew."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from sqlite3 import Connection
 
 
-def load_stops(connection: Connection, run: str) -> dict[str, tuple[str, str]]:
-    """By route: what the stop is about, and why. Those of an earlier run of the proxy are over."""
-    connection.execute("DELETE FROM stops WHERE key NOT LIKE ? || ' %'", (run,))
-    return {route: (key, why) for route, key, why in connection.execute("SELECT route, key, why FROM stops")}
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why the shadowing of a route has stopped, and what that is about: when `key` changes, shadows start again."""
+
+    key: str
+    why: str
 
 
-def store_stop(connection: Connection, route: str, key: str, why: str) -> None:
-    connection.execute("INSERT OR REPLACE INTO stops VALUES (?, ?, ?)", (route, key, why))
+@dataclass(frozen=True, slots=True)
+class StopChange:
+    """Shadowing of a route has stopped (`stop`), or its stop is over; `has_started` unless it has no shadows now."""
+
+    route: str
+    stop: Stop | None
+    has_started: bool = False
+    reason: str = ""
+    """Why it has started again."""
+
+
+def stopped_text(route: str, why: str) -> str:
+    """Return what is said of it everywhere: in the log, by commands, on the dashboard."""
+    return f"shadowing of route '{route}' is stopped: {why}"
+
+
+def load_stops(connection: Connection) -> dict[str, Stop]:
+    """Return the stops by route, those of earlier runs of the proxy included."""
+    rows = connection.execute("SELECT route, key, why FROM stops").fetchall()
+    return {route: Stop(key, why) for route, key, why in rows}
+
+
+def store_stop(connection: Connection, route: str, stop: Stop) -> None:
+    connection.execute("INSERT OR REPLACE INTO stops VALUES (?, ?, ?)", (route, stop.key, stop.why))
+
+
+def store_changes(connection: Connection, changes: Iterable[StopChange]) -> None:
+    """Write down what has stopped, and forget what is over."""
+    for change in changes:
+        if change.stop is not None:
+            store_stop(connection, change.route, change.stop)
+        else:
+            connection.execute("DELETE FROM stops WHERE route = ?", (change.route,))

@@ -1,14 +1,22 @@
 """The comparison engine: `compile_rules` once per reload, `compare` per pair, `Redactor` before anything is kept."""
 
 from strangler.core.compare.accept import RuleUseState, expired_rules
+from strangler.core.compare.acceptance import Acceptance, acceptance, path_steps
+from strangler.core.compare.conditions import NO_CONDITIONS, RequestConditions, conditions_of
 from strangler.core.compare.engine import compare, second_look
 from strangler.core.compare.jsonpath import PatternError, parse_pattern
 from strangler.core.compare.noise import NoiseCount
 from strangler.core.compare.proposals import propose
 from strangler.core.compare.redact import Redactor, Shown, ShownDifference
-from strangler.core.compare.rules import NO_RULES, CompareRules, compile_rules
+from strangler.core.compare.rules import NO_RULES, CompareRules, EndpointRules, compile_rules
 from strangler.core.compare.sample import Sample, redact_sample
-from strangler.core.compare.signature import comparison_signature, endpoint_shape, signature
+from strangler.core.compare.signature import (
+    comparison_signature,
+    endpoint_shape,
+    signature,
+    signature_path,
+    status_key,
+)
 from strangler.core.compare.values import (
     Answer,
     Comparison,
@@ -22,32 +30,41 @@ from strangler.core.compare.values import (
 )
 
 __all__ = [
+    "NO_CONDITIONS",
     "NO_RULES",
+    "Acceptance",
     "Answer",
     "CompareRules",
     "Comparison",
     "Difference",
+    "EndpointRules",
     "Kind",
     "NoiseCount",
     "Outcome",
     "PatternError",
     "Reason",
     "Redactor",
+    "RequestConditions",
     "RuleUseState",
     "Sample",
     "Severity",
     "Shown",
     "ShownDifference",
     "Where",
+    "acceptance",
     "compare",
     "comparison_signature",
     "compile_rules",
+    "conditions_of",
     "endpoint_shape",
     "expired_rules",
     "not_comparable",
     "parse_pattern",
+    "path_steps",
     "propose",
     "redact_sample",
     "second_look",
     "signature",
+    "signature_path",
+    "status_key",
 ]

@@ -1,25 +1,30 @@
 """Accept rules: declared differences that are allowed."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from strangler.core.compare.css import CssRule, parse_css
 from strangler.core.compare.jsonpath import Pattern, parse_pattern
-from strangler.core.compare.numbers import is_within
+from strangler.core.compare.numbers import canonical, is_within
 from strangler.core.compare.tree import Json, parse_json
-from strangler.core.compare.values import Kind, Node, Value
+from strangler.core.compare.values import Excerpt, Kind, Node, Value
+from strangler.core.compare.xmlpath import XmlPattern, parse_xml_path
 from strangler.core.settings import AcceptRule
 
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """One rule, compiled. Exactly one of `pattern`, `css`, `header` and `status` is set. `index` is its place in the
-    route's list."""
+    """One rule, compiled. Exactly one of `pattern`, `xml`, `css`, `header` and `status` is set. `index` is its place in
+    the route's list."""
 
     index: int
     pattern: Pattern | None = None
-    css: str | None = None
+    xml: XmlPattern | None = None
+    """The rule's `path`, if it begins with `/`."""
+    css: CssRule | None = None
     header: str | None = None
     status: tuple[int, int] | None = None
     endpoint: str | None = None
@@ -29,16 +34,27 @@ class Accept:
     rel: Decimal | None = None
     values: tuple[Node, Node] | None = None
     """Legacy's value and the candidate's that may stand for it."""
+    texts: tuple[str, str] | None = None
+    """The same two as they are written, for bodies that are one text."""
     until: date | None = None
 
     def is_expired(self, today: date) -> bool:
         return self.until is not None and today > self.until
 
     def is_about(self, kind: Kind) -> bool:
-        """True if the rule can say anything about differences of this kind; a tolerance is about values only."""
+        """True if the rule can say anything about differences of this kind.
+
+        A tolerance is about values only; a pair of values is about two values that are both there.
+        """
         if self.has_tolerance and kind is not Kind.VALUE:
             return False
+        if self.values is not None and kind not in (Kind.VALUE, Kind.TYPE):
+            return False
         return self.kind in (None, kind)
+
+    def is_for(self, endpoint: str) -> bool:
+        """True if the rule counts on this endpoint, `POST /api/orders/{}`."""
+        return self.endpoint in (None, endpoint)
 
     @property
     def has_tolerance(self) -> bool:
@@ -52,50 +68,76 @@ class Accept:
     @property
     def hides_values(self) -> bool:
         """True if any two values of a node that the rule covers are as good as equal."""
-        return self.pattern is not None and not self.depends_on_values and self.is_about(Kind.VALUE)
+        is_in_body = self.pattern is not None or self.xml is not None or self.css is not None
+        return is_in_body and not self.depends_on_values and self.is_about(Kind.VALUE)
 
     def allows(self, legacy: Value, candidate: Value) -> bool:
         """For a difference at a node that the rule covers, of a kind it is about."""
         if self.values is not None:
+            if isinstance(legacy, Excerpt) and isinstance(candidate, Excerpt):
+                return self.texts == (legacy.text, candidate.text)
             return self.values == (legacy, candidate)
         if not self.has_tolerance:
             return True
+        if self.xml is not None:
+            legacy, candidate = _number(legacy), _number(candidate)
         if not (isinstance(legacy, bytes) and isinstance(candidate, bytes)):
             return False
         return is_within(legacy, candidate, self.abs_, self.rel)
 
 
-def compile_accept(rules: Iterable[AcceptRule]) -> tuple[Accept, ...]:
-    """Raises ValueError (PatternError for a path) if a rule cannot be read."""
+_NUMBER = re.compile(r"\s*([+-]?)0*(\d+(?:\.\d+)?)\s*\Z", re.ASCII)
+
+
+def _number(value: Value) -> Value:
+    """A text of XML that is a number, as JSON would hold it; any other value as it is."""
+    found = _NUMBER.match(value) if isinstance(value, str) and len(value) < 64 else None
+    if found is None:
+        return value
+    return canonical(found[1].replace("+", "") + found[2])
+
+
+def compile_accept(rules: Iterable[AcceptRule], *, is_typed: bool = False) -> tuple[Accept, ...]:
+    """Compile a route's accept rules; with `is_typed` the numbers in them are read as 5 and 5.0.
+
+    Raises ValueError (PatternError for a path, SelectorError for `css`) if a rule cannot be read.
+    """
     return tuple(
         Accept(
             index=index,
-            pattern=parse_pattern(rule.path) if rule.path is not None else None,
-            css=rule.css,
+            pattern=parse_pattern(rule.path) if rule.path is not None and not is_xml_path(rule.path) else None,
+            xml=parse_xml_path(rule.path) if rule.path is not None and is_xml_path(rule.path) else None,
+            css=parse_css(rule.css) if rule.css is not None else None,
             header=rule.header.lower() if rule.header is not None else None,
             status=rule.status,
             endpoint=rule.endpoint,
             kind=Kind(rule.kind) if rule.kind is not None else None,
             abs_=Decimal(rule.abs) if rule.abs is not None else None,
             rel=Decimal(rule.rel) if rule.rel is not None else None,
-            values=_values(rule),
+            values=_values(rule, is_typed),
+            texts=(rule.from_, rule.to) if rule.from_ is not None and rule.to is not None else None,
             until=date.fromisoformat(rule.until) if rule.until is not None else None,
         )
         for index, rule in enumerate(rules)
     )
 
 
-def _values(rule: AcceptRule) -> tuple[Node, Node] | None:
+def is_xml_path(path: str) -> bool:
+    """True for a rule's `path` that is one into XML, not into JSON."""
+    return path.startswith("/")
+
+
+def _values(rule: AcceptRule, is_typed: bool) -> tuple[Node, Node] | None:
     if rule.from_ is None or rule.to is None:
         return None
-    if rule.path is None:  # headers and pages hold texts only
+    if rule.path is None or is_xml_path(rule.path):  # headers, pages and XML hold texts only
         return rule.from_, rule.to
-    return read_value(rule.from_), read_value(rule.to)
+    return read_value(rule.from_, is_typed=is_typed), read_value(rule.to, is_typed=is_typed)
 
 
-def read_value(text: str) -> Node:
-    """A value as a rule writes it: JSON where the text reads as JSON, else the text itself."""
-    parsed = parse_json(text)
+def read_value(text: str, *, is_typed: bool = False) -> Node:
+    """Return a value that a rule writes: JSON where the text reads as JSON, else the text itself."""
+    parsed = parse_json(text, is_typed=is_typed)
     return parsed.tree if isinstance(parsed, Json) else text
 
 
@@ -110,15 +152,28 @@ class RuleUseState:
     def __init__(self, rules: int) -> None:
         self.comparisons = 0
         self.uses = [0] * rules
+        self._elsewhere = [0] * rules
+        """Comparisons in which the rule was not in force, since it is for another endpoint."""
 
-    def record(self, used: Iterable[int]) -> None:
-        """One comparable pair, and `Comparison.rules_used` of it."""
+    def record(self, used: Iterable[int], in_force: Iterable[int] | None = None) -> None:
+        """Count one comparable pair: `Comparison.rules_used` of it, and the rules in force (None: all of them).
+
+        Both are places in the route's list, `CompareRules.indices` of the endpoint's rules.
+        """
         self.comparisons += 1
         for index in used:
             self.uses[index] += 1
+        if in_force is not None:
+            for index in set(range(len(self.uses))).difference(in_force):
+                self._elsewhere[index] += 1
 
     def dead(self, min_comparisons: int) -> tuple[int, ...]:
-        """Rules that accepted nothing in all of at least `min_comparisons` comparisons, by their place in the list."""
-        if self.comparisons < min_comparisons:
-            return ()
-        return tuple(index for index, uses in enumerate(self.uses) if not uses)
+        """Return the rules that accepted nothing in at least `min_comparisons` comparisons in which they were in force.
+
+        They are named by their place in the list.
+        """
+        return tuple(
+            index
+            for index, (uses, elsewhere) in enumerate(zip(self.uses, self._elsewhere, strict=True))
+            if not uses and self.comparisons - elsewhere >= min_comparisons
+        )

@@ -1,21 +1,27 @@
 """Comparing two bodies, codings off, each as what its media type says it is."""
 
+import re
+from collections.abc import Hashable
 from dataclasses import dataclass
+from datetime import date
 
+from strangler.core.compare.align import Alignment, Gap, align, common_length
 from strangler.core.compare.forms import parse_form
 from strangler.core.compare.found import FoundState
-from strangler.core.compare.markup import compare_markup
+from strangler.core.compare.ids import DigestState
+from strangler.core.compare.markup_bodies import MarkupBody, compare_markup, is_markup
 from strangler.core.compare.media import Body, MediaType, body_of, parse_media_type, text_of
-from strangler.core.compare.paths import root_path
-from strangler.core.compare.rules import CompareRules
-from strangler.core.compare.text import compare_text
+from strangler.core.compare.multipart import MAX_NESTED, Part, split_parts
+from strangler.core.compare.paths import PathState, root_path
+from strangler.core.compare.rules import NO_RULES, CompareRules
+from strangler.core.compare.text import compare_text, normal_lines
 from strangler.core.compare.tree import Json, ParseFailure, parse_json, parse_ndjson
 from strangler.core.compare.trees import compare_trees
-from strangler.core.compare.values import Answer, Kind, Opaque, Reason, Value
+from strangler.core.compare.values import Answer, Kind, Node, Opaque, Reason, Value
 
-_NEVER_DEEP = 200
-"""Nesting that any parser takes, whatever the stack above it."""
 _JSON_FAMILY = (Body.JSON, Body.NDJSON)
+_JSON_START = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[ \t\r\n\0]*[\[{]")
+_SHOWN_PARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,9 @@ class Content:
         return text_of(self.data, self.media, self.kind)
 
     @property
-    def is_surely_shallow(self) -> bool:
-        return self.data.count(b"[") + self.data.count(b"{") < _NEVER_DEEP
+    def looks_like_json(self) -> bool:
+        """True if it may be an object or an array, from how it begins."""
+        return _JSON_START.match(self.data) is not None
 
 
 def content_of(answer: Answer, data: bytes) -> Content:
@@ -44,56 +51,261 @@ def content_of(answer: Answer, data: bytes) -> Content:
 
 def compare_bodies(legacy: Content, candidate: Content, rules: CompareRules, found: FoundState) -> Reason | None:
     """Put differences into `found`; or say why the bodies cannot be compared."""
-    if not legacy.data and not candidate.data:
+    if legacy.data == candidate.data:  # the same body, whatever it is called
         return None
-    if legacy.kind in _JSON_FAMILY or candidate.kind in _JSON_FAMILY:
-        return _compare_json(legacy, candidate, rules, found)
-    if legacy.data == candidate.data and legacy.media == candidate.media:
-        return None
-    if legacy.kind is candidate.kind is Body.FORM:
-        trees = parse_form(legacy.data), parse_form(candidate.data)
-        compare_trees(*trees, rules, found, folds_lists=True)
-        return None
-    values = _compare_as_text(legacy, candidate)
-    if values is not None:
-        found.body(root_path(rules), Kind.VALUE, *values)
-    return None
+    return _Comparing(rules, found).contents(legacy, candidate, root_path(rules), 0)
 
 
-def _compare_json(legacy: Content, candidate: Content, rules: CompareRules, found: FoundState) -> Reason | None:
-    same_kind = legacy.kind is candidate.kind
-    if same_kind and legacy.data == candidate.data and legacy.media == candidate.media and legacy.is_surely_shallow:
+@dataclass(frozen=True, slots=True)
+class _Comparing:
+    """What all steps of one comparison share. `at`: the path of a body, `$` or that of a part."""
+
+    rules: CompareRules
+    found: FoundState
+
+    def contents(self, legacy: Content, candidate: Content, at: PathState, depth: int) -> Reason | None:
+        """Compare two bodies as what they are. `depth`: multipart bodies around them."""
+        if legacy.data == candidate.data:
+            return None
+        documents = read_documents(legacy, candidate, is_typed=self.rules.is_typed)
+        if documents is not None:
+            return self._documents(*documents, legacy, candidate, at)
+        if Body.MULTIPART in (legacy.kind, candidate.kind) and depth < MAX_NESTED:
+            return self._multipart(legacy, candidate, at, depth + 1)
+        if legacy.kind is candidate.kind is Body.FORM:
+            fields = root_path(self.rules, folds_lists=True) if depth == 0 else at
+            compare_trees(parse_form(legacy.data), parse_form(candidate.data), self.rules, self.found, fields)
+            return None
+        if is_markup(legacy.kind, candidate.kind):
+            return self._markup(legacy, candidate, at, depth)
+        self._text(legacy, candidate, at)
         return None
-    left, right = parse_content(legacy), parse_content(candidate)
-    if ParseFailure.TOO_DEEP in (left, right):
-        return Reason.DECODE
-    if isinstance(left, Json) and isinstance(right, Json) and same_kind:
-        compare_trees(left.tree, right.tree, rules, found)
-    elif isinstance(left, Json) or isinstance(right, Json):
-        found.body(root_path(rules), Kind.TYPE, _shown(left, legacy), _shown(right, candidate))
-    elif legacy.data != candidate.data:
-        found.body(root_path(rules), Kind.VALUE, Opaque(legacy.data), Opaque(candidate.data))
-    return None
+
+    def _markup(self, legacy: Content, candidate: Content, at: PathState, depth: int) -> Reason | None:
+        """Of a part it is told only that it differs: places within would not say in which part."""
+        sides = _as_markup(legacy), _as_markup(candidate)
+        if depth == 0:
+            return compare_markup(*sides, self.rules, self.found)
+        inner = FoundState(NO_RULES, date.min)
+        reason = compare_markup(*sides, NO_RULES, inner)
+        if reason is None and inner.has_mismatch:
+            self._text(legacy, candidate, at)
+        return reason
+
+    def _text(self, legacy: Content, candidate: Content, at: PathState) -> None:
+        values = _compare_as_text(legacy, candidate)
+        if values is not None:
+            self.found.body(at, Kind.VALUE, *values)
+
+    def _documents(
+        self,
+        left: Json | ParseFailure,
+        right: Json | ParseFailure,
+        legacy: Content,
+        candidate: Content,
+        at: PathState,
+    ) -> Reason | None:
+        if ParseFailure.TOO_DEEP in (left, right):
+            return Reason.DECODE
+        if isinstance(left, Json) and isinstance(right, Json):
+            compare_trees(left.tree, right.tree, self.rules, self.found, at)
+        elif isinstance(left, Json) or isinstance(right, Json):
+            self.found.body(at, Kind.TYPE, _shown(left, legacy), _shown(right, candidate))
+        else:
+            self.found.body(at, Kind.VALUE, Opaque(legacy.data), Opaque(candidate.data))
+        return None
+
+    def _multipart(self, legacy: Content, candidate: Content, at: PathState, depth: int) -> Reason | None:
+        left, right = parts_of(legacy), parts_of(candidate)
+        if left is not None and right is not None:
+            is_form = all(part.name is not None for part in (*left, *right)) and _is_form_data(legacy, candidate)
+            return (
+                self._fields(left, right, at, depth) if is_form else self._parts(left, right, at, at.child(None), depth)
+            )
+        kind = Kind.VALUE if left is right else Kind.TYPE
+        self.found.body(at, kind, Opaque(legacy.data), Opaque(candidate.data))
+        return None
+
+    def _fields(self, legacy: list[Part], candidate: list[Part], at: PathState, depth: int) -> Reason | None:
+        """Form fields by name (RFC 7578 section 5.2); their order counts among those of one name only."""
+        left, right = _by_name(legacy), _by_name(candidate)
+        for name in {**left, **right}:
+            field = at.child(name)
+            if name not in right:
+                self.found.lacking(field, _field_shown(left[name]))
+            elif name not in left:
+                self.found.added(field, _field_shown(right[name]))
+            else:
+                reason = self._parts(left[name], right[name], field, field, depth)
+                if reason is not None:
+                    return reason
+            if self.found.is_full:
+                self.found.is_cut = True
+                break
+        return None
+
+    def _parts(
+        self, legacy: list[Part], candidate: list[Part], at: PathState, below: PathState, depth: int
+    ) -> Reason | None:
+        """Parts by position, aligned as the elements of an array are. `below`: the path of each of them."""
+        is_typed = self.rules.is_typed
+        identities = ([_identity(part, is_typed) for part in parts] for parts in (legacy, candidate))
+        alignment = _aligned(*identities)
+        if alignment.is_reordered:
+            self.found.body(at, Kind.ORDER, _field_shown(legacy), _field_shown(candidate))
+        if len(legacy) != len(candidate):
+            self.found.body(at, Kind.LENGTH, len(legacy), len(candidate))
+        elif any(len(gap.left) != len(gap.right) for gap in alignment.gaps):
+            spare = [place for gap in alignment.gaps for place in gap.left]
+            text = f"{len(legacy)} parts, {len(spare)} of them only here"
+            self.found.body(at, Kind.LENGTH, text, text)
+        for gap in alignment.gaps:
+            for i, j in zip(gap.left, gap.right, strict=False):
+                reason = self._part(legacy[i], candidate[j], below, depth)
+                if reason is not None:
+                    return reason
+                if self.found.is_full:
+                    self.found.is_cut = True
+                    return None
+        return None
+
+    def _part(self, legacy: Part, candidate: Part, at: PathState, depth: int) -> Reason | None:
+        left, right = dict(legacy.facts), dict(candidate.facts)
+        for name in sorted({**left, **right}):
+            field = at.child(f"header:{name}")
+            if name not in right:
+                self.found.lacking(field, left[name])
+            elif name not in left:
+                self.found.added(field, right[name])
+            elif left[name] != right[name]:
+                self.found.body(field, Kind.VALUE, left[name], right[name])
+        return self.contents(_content_of_part(legacy), _content_of_part(candidate), at, depth)
 
 
-def parse_content(content: Content) -> Json | ParseFailure:
-    """A body as JSON; one of another media type is not JSON, whatever is in it."""
-    text = content.text if content.kind in _JSON_FAMILY else None
+# Multipart
+
+
+def parts_of(content: Content) -> list[Part] | None:
+    """The parts of a body that is called multipart; None if it is not, or does not parse."""
+    return split_parts(content.data, content.media) if content.kind is Body.MULTIPART else None
+
+
+def _is_form_data(*contents: Content) -> bool:
+    return all(content.media is not None and content.media.essence == "multipart/form-data" for content in contents)
+
+
+def _by_name(parts: list[Part]) -> dict[str, list[Part]]:
+    fields: dict[str, list[Part]] = {}
+    for part in parts:
+        fields.setdefault(part.name or "", []).append(part)
+    return fields
+
+
+def _content_of_part(part: Part) -> Content:
+    return Content(part.data, part.media, body_of(part.media))
+
+
+def _aligned(legacy: list[Hashable], candidate: list[Hashable]) -> Alignment:
+    """Swapping the sides swaps the answer: ties break by what the parts are, not by which side they are on."""
+    first = common_length(legacy, candidate)
+    is_turned = len(legacy) > len(candidate)
+    if len(legacy) == len(candidate) and first < len(legacy):
+        is_turned = repr(legacy[first]) > repr(candidate[first])
+    if not is_turned:
+        return align(legacy, candidate)
+    turned = align(candidate, legacy)
+    return Alignment(turned.is_reordered, [], [Gap(gap.right, gap.left) for gap in turned.gaps])
+
+
+def _identity(part: Part, is_typed: bool) -> Hashable:
+    """Equal for parts that say the same: JSON by its value, text by its lines, and what else there is by its bytes."""
+    content = _content_of_part(part)
+    if content.kind in _JSON_FAMILY or content.looks_like_json:
+        kind = content.kind if content.kind in _JSON_FAMILY else Body.JSON
+        parsed = _parsed(content, kind, is_typed)
+        if isinstance(parsed, Json):
+            return part.facts, DigestState().of(parsed.tree)
+    text = content.text if content.kind is Body.TEXT else None
+    return part.facts, part.data if text is None else normal_lines(text)
+
+
+def _field_shown(parts: list[Part]) -> Node:
+    """What the value of a field is shown as: its text, if it is one that is short and has no parts."""
+    shown: list[Node] = []
+    for part in parts[:_SHOWN_PARTS]:
+        content = _content_of_part(part)
+        parsed = parse_content(content)
+        text = content.text if content.kind is Body.TEXT else None
+        shown.append(parsed.tree if isinstance(parsed, Json) else text or f"{len(part.data)} bytes")
+    return shown[0] if len(parts) == 1 else shown
+
+
+# JSON
+
+
+def read_documents(
+    legacy: Content, candidate: Content, *, is_typed: bool
+) -> tuple[Json | ParseFailure, Json | ParseFailure] | None:
+    """Both bodies as JSON; None if neither is called that or is that.
+
+    What is not called JSON is, if it reads as an object or an array: `5` may be a text.
+    """
+    named = legacy.kind in _JSON_FAMILY, candidate.kind in _JSON_FAMILY
+    if legacy.kind is candidate.kind and all(named):
+        return parse_content(legacy, is_typed=is_typed), parse_content(candidate, is_typed=is_typed)
+    if all(named):
+        return _differently_named(legacy, candidate, is_typed)
+    if any(named):
+        kind = legacy.kind if named[0] else candidate.kind
+        return _unnamed(legacy, kind, named[0], is_typed), _unnamed(candidate, kind, named[1], is_typed)
+    if not (legacy.looks_like_json or candidate.looks_like_json):
+        return None
+    documents = _unnamed(legacy, Body.JSON, False, is_typed), _unnamed(candidate, Body.JSON, False, is_typed)
+    return documents if any(isinstance(document, Json) for document in documents) else None
+
+
+def _differently_named(
+    legacy: Content, candidate: Content, is_typed: bool
+) -> tuple[Json | ParseFailure, Json | ParseFailure]:
+    """JSON and newline-delimited JSON: as one document each, unless what is called one is not."""
+    left, right = (_parsed(content, Body.JSON, is_typed) for content in (legacy, candidate))
+    if (left if legacy.kind is Body.JSON else right) is not ParseFailure.NOT_JSON:
+        return left, right
+    return _parsed(legacy, Body.NDJSON, is_typed), _parsed(candidate, Body.NDJSON, is_typed)
+
+
+def _unnamed(content: Content, kind: Body, is_named: bool, is_typed: bool) -> Json | ParseFailure:
+    """As JSON of a kind, whatever it is called."""
+    if is_named:
+        return _parsed(content, kind, is_typed)
+    parsed = _parsed(content, kind, is_typed) if content.looks_like_json else ParseFailure.NOT_JSON
+    return ParseFailure.NOT_JSON if parsed is ParseFailure.TOO_DEEP else parsed
+
+
+def parse_content(content: Content, *, is_typed: bool = False) -> Json | ParseFailure:
+    """A body as the JSON that it is called; one of another media type is not looked into."""
+    return _parsed(content, content.kind, is_typed) if content.kind in _JSON_FAMILY else ParseFailure.NOT_JSON
+
+
+def _parsed(content: Content, kind: Body, is_typed: bool) -> Json | ParseFailure:
+    text = content.text
     if text is None:
         return ParseFailure.NOT_JSON
-    return parse_ndjson(text) if content.kind is Body.NDJSON else parse_json(text)
+    return parse_ndjson(text, is_typed=is_typed) if kind is Body.NDJSON else parse_json(text, is_typed=is_typed)
 
 
 def _shown(parsed: Json | ParseFailure, content: Content) -> Value:
     return parsed.tree if isinstance(parsed, Json) else Opaque(content.data)
 
 
+def _as_markup(content: Content) -> MarkupBody:
+    return MarkupBody(content.data, content.text if content.kind is not Body.BINARY else None, content.kind)
+
+
 def _compare_as_text(legacy: Content, candidate: Content) -> tuple[Value, Value] | None:
-    """As markup if both are, as text if both have one, else as bytes."""
+    """As text if both have one, else as bytes."""
     left = legacy.text if legacy.kind is not Body.BINARY else None
     right = candidate.text if candidate.kind is not Body.BINARY else None
     if left is None or right is None:
         return None if legacy.data == candidate.data else (Opaque(legacy.data), Opaque(candidate.data))
-    if legacy.kind is candidate.kind and legacy.kind in (Body.HTML, Body.XML):
-        return compare_markup(left, right, is_html=legacy.kind is Body.HTML)
     return compare_text(left, right)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import brotli
 
+from strangler.core.compare.media import is_charset
 from strangler.core.compare.values import Reason
 
 if sys.version_info >= (3, 14):
@@ -30,9 +31,10 @@ class _BombError(Exception):
 
 def undo_codings(body: bytes, content_encoding: list[bytes], limit: int = MAX_DECODED_BYTES) -> bytes | Reason:
     """The body as it was before coding, or why not: `too_large` beyond `limit` bytes, `decode` if a coding is broken,
-    unknown or stacked too high. An empty body (HEAD, 304) has nothing to undo."""
-    names = [name.strip().lower() for value in content_encoding for name in value.split(b",")]
-    names = [name for name in names if name not in (b"", b"identity")]
+    unknown or stacked too high. An empty body (HEAD, 304) has nothing to undo, and names that are no coding undo
+    nothing."""
+    names = [name.strip(b" \t\"'").lower() for value in content_encoding for name in value.split(b",")]
+    names = [name for name in names if name and not _is_none(name)]
     if not body:
         return body
     if len(names) > _MAX_CODINGS or any(name not in _CODINGS for name in names):
@@ -45,6 +47,22 @@ def undo_codings(body: bytes, content_encoding: list[bytes], limit: int = MAX_DE
     except _BrokenError:
         return Reason.DECODE
     return body if len(body) <= limit else Reason.TOO_LARGE
+
+
+_NO_CODINGS = frozenset(
+    b"identity none null no off false plain text raw binary 7bit 8bit chunked default uncompressed unencoded".split()
+)
+"""What servers write where there is no coding: transfer encodings of mail, and words for nothing."""
+
+
+def _is_none(name: bytes) -> bool:
+    """True for the name of something else than a content coding: charsets, above all, and media types."""
+    if name in _NO_CODINGS or b"/" in name:
+        return True
+    try:
+        return name not in _CODINGS and is_charset(name.decode("ascii").removeprefix("charset="))
+    except UnicodeDecodeError:
+        return False
 
 
 def _gzip(body: bytes, limit: int) -> bytes:

@@ -5,8 +5,9 @@ from datetime import date
 from strangler.core.collector import collector_paused
 from strangler.core.compare.bodies import compare_bodies, content_of
 from strangler.core.compare.codings import undo_codings
+from strangler.core.compare.conditions import NO_CONDITIONS, RequestConditions, Standing, has_ranges, standing_of
 from strangler.core.compare.found import FoundState
-from strangler.core.compare.headers import Rewrite, compare_headers
+from strangler.core.compare.headers import CONTENT_RANGE, Rewrite, compare_headers
 from strangler.core.compare.media import parse_media_type
 from strangler.core.compare.rules import CompareRules
 from strangler.core.compare.values import Answer, Comparison, Outcome, Reason, not_comparable
@@ -26,41 +27,81 @@ def compare(
     rules: CompareRules,
     today: date,
     *,
+    request: RequestConditions = NO_CONDITIONS,
     rewrite_back: Rewrite = _as_received,
+    cookie_back: Rewrite = _as_received,
     is_dry_run: bool = False,
 ) -> Comparison:
     """Compare what the two arms answered to one request (DESIGN section 7).
 
-    `rewrite_back` turns a Location of the candidate into what the client would get. With `is_dry_run` the candidate
-    must have confirmed that it held back: `X-Strangler-Shadow-Handled: 1`.
+    `request` has the conditions of that request. `rewrite_back` turns a Location of the candidate into what the client
+    would get, `cookie_back` a Set-Cookie. With `is_dry_run` the candidate must have confirmed that it held back:
+    `X-Strangler-Shadow-Handled: 1`.
     """
-    reason = _why_not(legacy, candidate, is_dry_run)
+    reason = _why_nobody_answered(legacy, candidate, is_dry_run)
+    if reason is not None:
+        return not_comparable(reason)
+    if candidate.status >= 500:  # one difference, whatever else comes with it
+        return _status_alone(legacy, candidate, rules, today)
+    standing = standing_of(legacy, candidate, request)
+    if standing is Standing.MATCH:
+        return Comparison(Outcome.MATCH)
+    if standing is Standing.CONDITIONAL:
+        return not_comparable(Reason.CONDITIONAL)
+    if standing is Standing.STATUS_ALONE:
+        return _status_alone(legacy, candidate, rules, today)
+    reason = _why_not_whole(legacy, candidate)
     if reason is not None:
         return not_comparable(reason)
     with collector_paused():  # two trees of 256 KiB are up to 500,000 objects: half the time
-        return _compared(legacy, candidate, rules, today, rewrite_back)
+        return _compared(legacy, candidate, rules, today, rewrite_back, cookie_back)
 
 
-def _compared(legacy: Answer, candidate: Answer, rules: CompareRules, today: date, rewrite_back: Rewrite) -> Comparison:
+def _compared(
+    legacy: Answer,
+    candidate: Answer,
+    rules: CompareRules,
+    today: date,
+    rewrite_back: Rewrite,
+    cookie_back: Rewrite,
+) -> Comparison:
     bodies = _decoded(legacy), _decoded(candidate)
     if isinstance(bodies[0], Reason) or isinstance(bodies[1], Reason):
         return not_comparable(next(body for body in bodies if isinstance(body, Reason)))
     found = FoundState(rules, today)
     if legacy.status != candidate.status:
         found.status(legacy.status, candidate.status)
-    compare_headers(rules.headers, legacy, candidate, found, rewrite_back)
+    compare_headers(_names(legacy, candidate, rules), legacy, candidate, found, rewrite_back, cookie_back)
     contents = content_of(legacy, bodies[0]), content_of(candidate, bodies[1])
     reason = compare_bodies(*contents, rules, found)
     return found.comparison() if reason is None else not_comparable(reason)
 
 
-def _why_not(legacy: Answer, candidate: Answer, is_dry_run: bool) -> Reason | None:
+def _status_alone(legacy: Answer, candidate: Answer, rules: CompareRules, today: date) -> Comparison:
+    found = FoundState(rules, today)
+    found.status(legacy.status, candidate.status)
+    return found.comparison()
+
+
+def _names(legacy: Answer, candidate: Answer, rules: CompareRules) -> tuple[str, ...]:
+    """The listed headers; of two parts of a whole also which parts they are."""
+    if CONTENT_RANGE in rules.headers or not has_ranges(legacy, candidate):
+        return rules.headers
+    return (*rules.headers, CONTENT_RANGE)
+
+
+def _why_nobody_answered(legacy: Answer, candidate: Answer, is_dry_run: bool) -> Reason | None:
+    """A dry run that the candidate did not confirm stays that even if it failed: it may have written."""
     if legacy.fault is not None or legacy.status >= 500:
         return Reason.LEGACY_ERROR
     if candidate.fault is not None:
         return Reason.TIMEOUT if candidate.fault is Fault.TIMEOUT else Reason.UNAVAILABLE
     if is_dry_run and candidate.field_values(_HANDLED) != [b"1"]:
         return Reason.NOT_HANDLED
+    return None
+
+
+def _why_not_whole(legacy: Answer, candidate: Answer) -> Reason | None:
     if _is_stream(legacy) or _is_stream(candidate):
         return Reason.STREAMING
     return Reason.TOO_LARGE if legacy.is_too_large or candidate.is_too_large else None
@@ -77,7 +118,7 @@ def _decoded(answer: Answer) -> bytes | Reason:
 
 
 def second_look(first: Comparison, second: Comparison) -> Comparison:
-    """What counts of a mismatch after both arms were asked anew: what both looks share, by in, path and kind.
+    """Return what counts of a mismatch after another look: what both looks share, by in, path and kind.
 
     Nothing shared: it was a lag. If the second look could not be had (an arm failed, or was too slow), its reason
     stands: the first look alone is no evidence.
@@ -93,6 +134,7 @@ def second_look(first: Comparison, second: Comparison) -> Comparison:
         severity=shared[0].severity,
         differences=shared,
         accepted=second.accepted,
+        accepted_differences=second.accepted_differences,
         omitted=min(first.omitted, second.omitted),
         rules_used=first.rules_used | second.rules_used,
         rules_expired=first.rules_expired | second.rules_expired,

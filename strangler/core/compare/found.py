@@ -5,7 +5,6 @@ from datetime import date
 from typing import NamedTuple, Protocol
 
 from strangler.core.compare.accept import Accept
-from strangler.core.compare.jsonpath import write_path
 from strangler.core.compare.rules import CompareRules
 from strangler.core.compare.severity import SEVERITIES, body_severity, status_severity
 from strangler.core.compare.values import (
@@ -37,7 +36,7 @@ class Site:
         self.count = 0
         self.accepted = 0
         self.example: tuple[Severity, Value, Value] = (Severity.VALUE, None, None)
-        """The first difference that was accepted."""
+        """One of the gravest differences that were accepted."""
         self.severity = Severity.VALUE
         self.legacy: Value = None
         self.candidate: Value = None
@@ -49,9 +48,13 @@ class Site:
 
 
 class BodyPath(Protocol):
-    """A place in a body: `paths.PathState`."""
+    """A place in a body: `paths.PathState` of JSON, `markup_places.MarkupPlace` of HTML and XML."""
 
     sites: dict[Kind, Site]
+
+    @property
+    def text(self) -> str:
+        """The place as it is written."""
 
     @property
     def accepts(self) -> tuple[Accept, ...]: ...
@@ -77,16 +80,26 @@ class FoundState:
         self._expired: set[int] = set()
 
     def status(self, legacy: int, candidate: int) -> None:
-        rules = [rule for rule in self._rules.accept if rule.status == (legacy, candidate)]
+        """A 5xx of the candidate is a failure: no rule accepts it."""
+        is_failure = candidate >= 500
+        rules = [] if is_failure else [rule for rule in self._rules.accept if rule.status == (legacy, candidate)]
         self._status = Site(rules)
         severity = status_severity(legacy, candidate)
         if not self._is_accepted(self._status, severity, legacy, candidate):
             self._status.add(severity, legacy, candidate)
 
-    def header(self, name: str, kind: Kind, legacy: str | None, candidate: str | None) -> None:
+    def header(
+        self,
+        name: str,
+        kind: Kind,
+        legacy: str | None,
+        candidate: str | None,
+        severity: Severity | None = None,
+    ) -> None:
+        """`severity`: another one than the table of severities has for a header and this kind."""
         site = Site([rule for rule in self._rules.accept if rule.header == name and rule.is_about(kind)])
         self._headers.append((name, kind, site))
-        severity = SEVERITIES[Where.HEADER, kind]
+        severity = severity or SEVERITIES[Where.HEADER, kind]
         if not self._is_accepted(site, severity, legacy, candidate):
             site.add(severity, legacy, candidate)
 
@@ -128,7 +141,7 @@ class FoundState:
         if len(expired) == len(allowing):
             return False
         self._used.update(rule.index for rule in allowing if rule.index not in expired)
-        if not site.accepted:
+        if not site.accepted or severity.rank < site.example[0].rank:
             site.example = severity, legacy, candidate
         site.accepted += 1
         return True
@@ -136,7 +149,7 @@ class FoundState:
     def comparison(self) -> Comparison:
         places = list(self._places())
         differing = sorted((place for place in places if place.site.count), key=_reading_order)
-        accepted = [place for place in places if place.site.accepted and not place.site.count]
+        accepted = sorted((place for place in places if _is_accepted_whole(place)), key=_example_order)
         return Comparison(
             outcome=_outcome(bool(differing), len(accepted)),
             severity=differing[0].site.severity if differing else None,
@@ -154,9 +167,16 @@ class FoundState:
             yield _Differing(Where.STATUS, None, (), Kind.VALUE, self._status)
         for name, kind, site in self._headers:
             yield _Differing(Where.HEADER, name, (), kind, site)
+        yield from self._body_places()
+
+    def _body_places(self) -> Iterable["_Differing"]:
+        """Places that are written alike are one: elements of one place in a page may be covered by other rules."""
+        places: dict[tuple[str, Kind], _Differing] = {}
         for path, kind, site in self._body:
-            steps = path.steps
-            yield _Differing(Where.BODY, write_path(steps), steps, kind, site)
+            place = _Differing(Where.BODY, path.text, path.steps, kind, site)
+            known = places.get((place.path or "", kind))
+            places[place.path or "", kind] = place if known is None else _together(known, place)
+        return places.values()
 
 
 class _Differing(NamedTuple):
@@ -165,6 +185,17 @@ class _Differing(NamedTuple):
     steps: Steps
     kind: Kind
     site: Site
+
+
+def _together(one: _Differing, other: _Differing) -> _Differing:
+    """The two as one, with the example of the graver one."""
+    if other.site.count and (not one.site.count or other.site.severity.rank < one.site.severity.rank):
+        one, other = other, one
+    site = Site([])
+    site.severity, site.legacy, site.candidate = one.site.severity, one.site.legacy, one.site.candidate
+    site.count, site.accepted = one.site.count + other.site.count, one.site.accepted + other.site.accepted
+    site.example = one.site.example if one.site.accepted else other.site.example
+    return one._replace(site=site)
 
 
 def _difference(differing: _Differing) -> Difference:
@@ -184,9 +215,19 @@ def _outcome(is_different: bool, accepted: int) -> Outcome:
     return Outcome.ACCEPTED if accepted else Outcome.MATCH
 
 
+def _is_accepted_whole(place: _Differing) -> bool:
+    """Nothing that differs in this way is left open: else the place counts as a difference, and once."""
+    return bool(place.site.accepted) and not place.site.count
+
+
 _PLACES = {where: place for place, where in enumerate(Where)}
 
 
 def _reading_order(differing: _Differing) -> tuple[int, int, str, str]:
     """Gravest first, then status, headers, body; never the order in which an object happened to list its keys."""
     return differing.site.severity.rank, _PLACES[differing.in_], differing.path or "", differing.kind
+
+
+def _example_order(differing: _Differing) -> tuple[int, int, str, str]:
+    """The same order among differences that are accepted."""
+    return differing.site.example[0].rank, _PLACES[differing.in_], differing.path or "", differing.kind

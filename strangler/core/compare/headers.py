@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 
+from strangler.core.compare.conditions import normal_range
 from strangler.core.compare.found import FoundState
-from strangler.core.compare.media import parse_media_type
-from strangler.core.compare.values import Answer, Kind
+from strangler.core.compare.media import Body, MediaType, body_of, parse_media_type
+from strangler.core.compare.values import Answer, Kind, Severity
 
 Rewrite = Callable[[bytes], bytes]
-"""A Location of the candidate as the client would get it."""
+"""A Location, or a Set-Cookie, of the candidate as the client would get it."""
 
+CONTENT_RANGE = "content-range"
 _LOCATIONS = ("location", "content-location")
 _ATTRIBUTES_WITHOUT_VALUE = ("expires",)
 """A point in time moves on with every answer; that there is one, counts."""
@@ -16,14 +18,19 @@ _CASELESS_ATTRIBUTES = ("samesite", "domain", "priority")
 
 
 def compare_headers(
-    names: tuple[str, ...], legacy: Answer, candidate: Answer, found: FoundState, rewrite_back: Rewrite
+    names: tuple[str, ...],
+    legacy: Answer,
+    candidate: Answer,
+    found: FoundState,
+    rewrite_back: Rewrite,
+    cookie_back: Rewrite,
 ) -> None:
     """`names` are lower-case. Values of a repeated field count as one list (RFC 9110 section 5.3)."""
     for name in names:
         left = legacy.field_values(name.encode("latin-1", "replace"))
         right = candidate.field_values(name.encode("latin-1", "replace"))
         if name == "set-cookie":
-            _compare_cookies(left, right, found)
+            _compare_cookies(left, [cookie_back(value) for value in right], found)
         else:
             _compare_field(name, left, [rewrite_back(value) for value in right] if name in _LOCATIONS else right, found)
 
@@ -34,7 +41,7 @@ def _compare_field(name: str, legacy: list[bytes], candidate: list[bytes], found
     elif candidate and not legacy:
         found.header(name, Kind.EXTRA, None, _joined(candidate))
     elif _normal(name, legacy) != _normal(name, candidate):
-        found.header(name, Kind.VALUE, _joined(legacy), _joined(candidate))
+        found.header(name, Kind.VALUE, _joined(legacy), _joined(candidate), _severity(name, legacy, candidate))
 
 
 def _joined(values: list[bytes]) -> str:
@@ -43,10 +50,33 @@ def _joined(values: list[bytes]) -> str:
 
 def _normal(name: str, values: list[bytes]) -> object:
     """What counts of a field's values."""
+    if name == CONTENT_RANGE:
+        return [normal_range(value) for value in values]
     if name != "content-type":
         return b", ".join(values)
-    media = [parse_media_type(value) for value in values]
-    return [(one.essence, [(key, value.lower()) for key, value in one.parameters]) for one in media]
+    return [normal_media(parse_media_type(value)) for value in values]
+
+
+def normal_media(media: MediaType) -> tuple[str, list[tuple[str, str]]]:
+    """What counts of a media type. The boundary of a multipart body is made anew each time."""
+    is_multipart = media.essence.startswith("multipart/")
+    kept = [(key, value.lower()) for key, value in media.parameters if not (is_multipart and key == "boundary")]
+    return media.essence, kept
+
+
+def _severity(name: str, legacy: list[bytes], candidate: list[bytes]) -> Severity | None:
+    """JSON has one charset (RFC 8259 section 8.1), so a parameter that names it, or another one, changes little."""
+    if name != "content-type" or len(legacy) != 1 or len(candidate) != 1:
+        return None
+    left, right = parse_media_type(legacy[0]), parse_media_type(candidate[0])
+    is_json = body_of(left) in (Body.JSON, Body.NDJSON)
+    return Severity.ADDITIVE if is_json and without_charset(left) == without_charset(right) else None
+
+
+def without_charset(media: MediaType) -> tuple[str, list[tuple[str, str]]]:
+    """What counts of a media type of JSON."""
+    essence, parameters = normal_media(media)
+    return essence, [(key, value) for key, value in parameters if key != "charset"]
 
 
 def _compare_cookies(legacy: list[bytes], candidate: list[bytes], found: FoundState) -> None:

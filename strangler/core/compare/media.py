@@ -13,6 +13,7 @@ class Body(Enum):
     HTML = auto()
     XML = auto()
     TEXT = auto()
+    MULTIPART = auto()
     BINARY = auto()
     UNNAMED = auto()  # no media type: text if it reads as UTF-8
 
@@ -57,6 +58,8 @@ def body_of(media: MediaType | None) -> Body:
     if media is None or not media.essence:
         return Body.UNNAMED
     kind, _, subtype = media.essence.partition("/")
+    if kind == "multipart":
+        return Body.MULTIPART
     if subtype in _NDJSON:
         return Body.NDJSON
     if subtype.endswith("+json") or media.essence in ("application/json", "text/json", "application/x-json"):
@@ -102,6 +105,16 @@ _CODECS = frozenset(
     + [f"cp125{part}" for part in range(9)]
 )
 """Charsets of the web. Python knows more codecs, and some are no charsets at all, or quadratic."""
+
+
+def is_charset(name: str) -> bool:
+    """True for the name of a charset of the web."""
+    try:
+        return codecs.lookup(name).name in _CODECS
+    except (LookupError, ValueError):
+        return False
+
+
 _DECLARED = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]+)|<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w-]+)", re.IGNORECASE
 )
@@ -119,9 +132,12 @@ def text_of(body: bytes, media: MediaType | None, kind: Body) -> str | None:
     """The body's text without BOM; None if its charset is unknown to us, or its bytes are not in it.
 
     A BOM wins over the charset parameter (as in the WHATWG Encoding standard), that over what the document declares,
-    that over UTF-8.
+    that over UTF-8. JSON has no charset parameter (RFC 8259 section 11): one that names none is not looked at.
     """
-    charset = _charset_by_bom(body) or (media.charset if media else None) or _declared(body, kind)
+    named = media.charset if media else None
+    if named is not None and kind in (Body.JSON, Body.NDJSON) and not is_charset(named):
+        named = None
+    charset = _charset_by_bom(body) or named or _declared(body, kind)
     try:
         codec = codecs.lookup(charset or "utf-8").name
         if codec not in _CODECS:

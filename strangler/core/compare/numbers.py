@@ -29,6 +29,50 @@ def canonical(token: str) -> bytes:
     return (sign + _written(significant, _plus(exponent or "0", shift))).encode()
 
 
+def canonical_float(token: str) -> bytes:
+    """The canonical number of a token that is no integer (it has a fraction or an exponent), and marked as such.
+
+    `5.0` and `5e0` are `5.0`, `1e80` is `1.0e80`: still JSON numbers of the same value, but never those of an integer,
+    which has no point in it.
+    """
+    number = canonical(token)
+    if b"." in number:
+        return number
+    whole, exponent, power = number.partition(b"e")
+    return whole + b".0" + exponent + power
+
+
+def is_float(number: bytes) -> bool:
+    """True for what `canonical_float` made."""
+    return b"." in number
+
+
+def untyped(number: bytes) -> bytes:
+    """The canonical number without the mark of `canonical_float`."""
+    whole, exponent, power = number.partition(b"e")
+    return whole.removesuffix(b".0") + exponent + power
+
+
+NOT_FINITE = frozenset([b"NaN", b"Infinity", b"-Infinity"])
+"""What Python's `json` writes beside numbers. They are equal to themselves, and to nothing else."""
+
+
+def is_finite(number: bytes) -> bool:
+    """False for NaN, Infinity and -Infinity."""
+    return number not in NOT_FINITE
+
+
+def is_other_type(legacy: bytes, candidate: bytes, *, is_typed: bool) -> bool:
+    """True if two canonical numbers differ by more than their value.
+
+    NaN and Infinity are no numbers to most readers of JSON. `is_typed`: integers and others are two types.
+    """
+    is_number = is_finite(legacy)
+    if is_number is not is_finite(candidate):
+        return True
+    return is_typed and is_number and is_float(legacy) is not is_float(candidate)
+
+
 _is_canonical = re.compile(r"(?!-0\Z)-?\d+(?:\.\d*[1-9])?\Z").match
 """Most tokens are; finding that out costs a tenth of taking one apart."""
 
@@ -77,13 +121,16 @@ def _lowest(value: Decimal) -> int:
 
 
 def plain_value(number: bytes) -> int | float | str:
-    """A canonical number for a JSON line: as a number if common readers take it exactly, else as its text."""
+    """A canonical number for a JSON line: as a number if common readers take it exactly, else as its text.
+
+    NaN and Infinity are texts.
+    """
     text = number.decode()
     if len(text) <= 20 and text.lstrip("-").isdigit():
         whole = int(text)
         return whole if -(2**63) <= whole < 2**63 else text
     if len(text) <= 30:
         approximate = float(text)
-        if abs(approximate) < 1e300 and canonical(repr(approximate)) == number:
+        if abs(approximate) < 1e300 and canonical(repr(approximate)) == untyped(number):
             return approximate
     return text

@@ -5,10 +5,11 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from strangler.core.compare.align import Gap, Pairs, align, common_length, occurrences, rising, without
 from strangler.core.compare.ids import DigestState, Id
+from strangler.core.compare.numbers import is_finite
 from strangler.core.compare.values import Node
 
 Ids: TypeAlias = tuple[Sequence[Id], Sequence[Id]]
@@ -19,6 +20,9 @@ Whole: TypeAlias = tuple[list[Node], list[Node]]
 
 MAX_SORTED = 4096
 """Objects and arrays without an equal, of one array whose order does not count, that are sorted to find partners."""
+
+_Field: TypeAlias = tuple[str, ...]
+"""The name of a field; two for one of an object within."""
 
 _MAX_NAMES = 32
 _LIKELY_NAMES = frozenset(["_id", "code", "guid", "id", "key", "name", "sku", "slug", "uuid"])
@@ -35,8 +39,8 @@ class ArrayChange:
     """Elements that belong together and differ."""
     removed: list[int]
     inserted: list[int]
-    is_by_place: bool = False
-    """True if some `pairs` have nothing in common but their place."""
+    by_place: int = 0
+    """So many of `pairs` have nothing in common but their place."""
     is_cut: bool = False
     """True if it would have taken too long to find out which of those do belong together."""
 
@@ -69,7 +73,7 @@ def change_of(
         return _aligned(legacy, candidate, ids, wants_alike, whole)
     turned = _aligned(candidate, legacy, ids[::-1], wants_alike, whole[::-1])
     alike, pairs = [(j, i) for i, j in turned.alike], [(j, i) for i, j in turned.pairs]
-    return ArrayChange(turned.is_reordered, alike, pairs, turned.inserted, turned.removed)
+    return ArrayChange(turned.is_reordered, alike, pairs, turned.inserted, turned.removed, turned.by_place)
 
 
 def simple_change_of(left: int, right: int) -> ArrayChange | None:
@@ -85,7 +89,8 @@ def unlike_change_of(legacy: list[Node], candidate: list[Node], ids: Ids) -> Arr
         return None
     if ids[0][0] in ids[1] or not set(ids[0]).isdisjoint(ids[1]):
         return None
-    return ArrayChange(False, [], [*zip(range(len(legacy)), range(len(legacy)), strict=True)], [], [])
+    pairs = [*zip(range(len(legacy)), range(len(legacy)), strict=True)]
+    return ArrayChange(False, [], pairs, [], [], by_place=len(pairs))
 
 
 def _simple_change(left: Sequence[Id], right: Sequence[Id]) -> ArrayChange | None:
@@ -115,7 +120,7 @@ def multiset_change_of(
     if is_sorted and spare[0] and spare[1]:
         gap = Gap(_by_content(legacy, spare[0], digests), _by_content(candidate, spare[1], digests))
     rest = _paired(legacy, candidate, [gap], (legacy, candidate), is_ordered=False)
-    is_cut = not is_sorted and rest.is_by_place
+    is_cut = not is_sorted and rest.by_place > 0
     return ArrayChange(False, alike, rest.pairs, rest.removed, rest.inserted, is_cut=is_cut)
 
 
@@ -150,7 +155,7 @@ def _by_content(array: list[Node], places: list[int], digests: DigestState) -> l
     def content(place: int) -> tuple[str, float, str | bytes]:
         value = array[place]
         if type(value) is bytes:
-            return "bytes", float(value), value
+            return "bytes", float(value) if is_finite(value) else 0.0, value
         if type(value) is str:
             return "str", 0.0, value
         if type(value) is list or type(value) is dict:
@@ -172,13 +177,13 @@ def _aligned(left: list[Node], right: list[Node], ids: Ids, wants_alike: bool, w
     alignment = align(*ids, wants_alike=wants_alike)
     rest = _paired(left, right, alignment.gaps, whole, is_ordered=True)
     is_reordered = alignment.is_reordered or rest.is_reordered
-    return ArrayChange(is_reordered, alignment.alike, rest.pairs, rest.removed, rest.inserted)
+    return ArrayChange(is_reordered, alignment.alike, rest.pairs, rest.removed, rest.inserted, rest.by_place)
 
 
 def _paired(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole, *, is_ordered: bool) -> ArrayChange:
     """Find partners for what has no equal: by identity where the elements have one, else by place within a gap."""
     if all(len(gap.left) == len(gap.right) == 1 for gap in gaps):
-        return ArrayChange(False, [], [(gap.left[0], gap.right[0]) for gap in gaps], [], [])
+        return ArrayChange(False, [], [(gap.left[0], gap.right[0]) for gap in gaps], [], [], by_place=len(gaps))
     if len(gaps) == 1 and not (gaps[0].left and gaps[0].right):
         return ArrayChange(False, [], [], gaps[0].left, gaps[0].right)
     name = _identity(left, right, gaps, whole)
@@ -191,7 +196,7 @@ def _paired(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole, 
         pairs += zip(gap.left[:partners], gap.right[:partners], strict=True)
         removed += gap.left[partners:]
         inserted += gap.right[partners:]
-    return ArrayChange(_is_crossed(same, gaps), [], pairs, removed, inserted, is_by_place=len(pairs) > len(same))
+    return ArrayChange(_is_crossed(same, gaps), [], pairs, removed, inserted, by_place=len(pairs) - len(same))
 
 
 def _split(gaps: list[Gap], same: Pairs, anchors: Pairs) -> list[Gap]:
@@ -209,40 +214,55 @@ def _split(gaps: list[Gap], same: Pairs, anchors: Pairs) -> list[Gap]:
     return [parts[key] for key in sorted(parts)]
 
 
-def _identity(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole) -> str | None:
+def _identity(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole) -> _Field | None:
     """The field by whose value elements know each other: unique on each side, and shared by at least half of them.
 
-    Found in the data; where several would do, one that is named like an identity wins, then the one that more share.
+    Found in the data; where several would do, one that is named like an identity wins, then the one that more share. It
+    may be one of an object within: `product.id` of the lines of an order.
     """
     spare = [left[i] for gap in gaps for i in gap.left], [right[j] for gap in gaps for j in gap.right]
     if not all(spare):
         return None
-    best: tuple[int, int, str] | None = None
-    for name in _shared_names(spare[0][0], spare[1][0]):
-        shared = len(_unique_values(whole[0], name) & _unique_values(whole[1], name))
+    best: tuple[int, int, _Field] | None = None
+    for field in _shared_fields(spare[0][0], spare[1][0]):
+        shared = len(_unique_values(whole[0], field) & _unique_values(whole[1], field))
         if not shared or 2 * shared < min(map(len, whole)):
             continue
-        rank = (_likeliness(name), -shared, name)
+        rank = (_unlikeliness(field), -shared, field)
         best = min(best, rank) if best else rank
     return best[2] if best else None
 
 
-def _shared_names(left: Node, right: Node) -> list[str]:
+def _shared_fields(left: Node, right: Node) -> list[_Field]:
     if not (isinstance(left, dict) and isinstance(right, dict)):
         return []
-    return sorted(left.keys() & right.keys(), key=lambda name: (_likeliness(name), name))[:_MAX_NAMES]
+    names = sorted(left.keys() & right.keys())
+    fields: list[_Field] = [(name,) for name in names]
+    for name in names[:_MAX_NAMES]:
+        one, other = left[name], right[name]
+        if isinstance(one, dict) and isinstance(other, dict):
+            fields += [(name, inner) for inner in one.keys() & other.keys() if is_likely_identity(inner)]
+    return sorted(fields, key=lambda field: (_unlikeliness(field), field))[:_MAX_NAMES]
 
 
-def _likeliness(name: str) -> int:
+def is_likely_identity(name: str) -> bool:
+    """True for a field that is named like one that tells elements apart."""
     lowered = name.lower()
-    if lowered in _LIKELY_NAMES or lowered.endswith("_id") or name.endswith("Id"):
-        return 0
-    return 1
+    return lowered in _LIKELY_NAMES or lowered.endswith("_id") or name.endswith("Id")
 
 
-def _unique_values(elements: list[Node], name: str) -> set[str | bytes]:
+def _unlikeliness(field: _Field) -> int:
+    if not is_likely_identity(field[-1]):
+        return 2
+    return 1 if len(field) > 1 else 0
+
+
+def _unique_values(elements: list[Node], field: _Field) -> set[str | bytes]:
     """The values of a field; empty unless every element has its own, a string or a number."""
     values: set[str | bytes] = set()
+    if len(field) > 1:
+        elements = [element.get(field[0]) if isinstance(element, dict) else None for element in elements]
+    name = field[-1]
     for element in elements:
         value = element.get(name) if isinstance(element, dict) else None
         if not isinstance(value, (str, bytes)) or value in values:
@@ -251,11 +271,17 @@ def _unique_values(elements: list[Node], name: str) -> set[str | bytes]:
     return values
 
 
-def _same_identity(left: list[Node], right: list[Node], gaps: list[Gap], name: str) -> Pairs:
+def _same_identity(left: list[Node], right: list[Node], gaps: list[Gap], field: _Field) -> Pairs:
     """Pairs of the elements left over, in the order of the left side."""
-    places = {right[j][name]: j for gap in gaps for j in gap.right}  # type: ignore[call-overload,index]
-    found = ((i, places.get(left[i][name], -1)) for gap in gaps for i in gap.left)  # type: ignore[call-overload,index]
+    places = {_value_of(right[j], field): j for gap in gaps for j in gap.right}
+    found = ((i, places.get(_value_of(left[i], field), -1)) for gap in gaps for i in gap.left)
     return [(i, j) for i, j in found if j >= 0]
+
+
+def _value_of(element: Any, field: _Field) -> str | bytes:
+    """Of an element that is known to have the field."""
+    value = element[field[0]]
+    return value if len(field) == 1 else value[field[1]]  # type: ignore[no-any-return]
 
 
 def _is_crossed(pairs: Pairs, gaps: list[Gap]) -> bool:

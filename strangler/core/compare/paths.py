@@ -2,6 +2,7 @@
 
 from strangler.core.compare.accept import Accept
 from strangler.core.compare.found import Site
+from strangler.core.compare.jsonpath import write_path
 from strangler.core.compare.rules import CompareRules
 from strangler.core.compare.scopes import Scope, root_scope
 from strangler.core.compare.values import Kind, Step, Steps
@@ -29,6 +30,11 @@ class PathState:
                 return self
             found = self._children[step] = PathState(self, step, self.scope.below(step), self._folds_lists)
         return found
+
+    @property
+    def text(self) -> str:
+        """`$.items[*].price`."""
+        return write_path(self.steps)
 
     @property
     def steps(self) -> Steps:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 
 from strangler.core.compare.noise import NoiseCount
+from strangler.core.compare.places import rule_for_place
 from strangler.core.compare.values import Kind, Where
 
 MIN_BASELINES = 20
@@ -17,7 +18,7 @@ def propose(route: str, counts: Iterable[NoiseCount], min_baselines: int = MIN_B
     cannot be accepted.
     """
     noisy = [count for count in counts if count.is_noise and count.noise_pairs >= min_baselines]
-    unordered = [count for count in noisy if count.key.in_ is Where.BODY and count.key.kind is Kind.ORDER]
+    unordered = [count for count in noisy if _is_of_array(count)]
     accept = [count for count in noisy if count.key.in_ is not Where.STATUS and count not in unordered]
     if not accept and not unordered:
         return None
@@ -27,6 +28,12 @@ def propose(route: str, counts: Iterable[NoiseCount], min_baselines: int = MIN_B
             lines.append(f"      {name}:")
             lines += [line for count in rules for line in (f"        # {evidence(count)}", f"        - {_rule(count)}")]
     return "\n".join(lines) + "\n"
+
+
+def _is_of_array(count: NoiseCount) -> bool:
+    """True if it is the order of an array in JSON; that of elements in markup has no rule of its own."""
+    is_in_json = count.key.in_ is Where.BODY and (count.key.path or "$").startswith("$")
+    return is_in_json and count.key.kind is Kind.ORDER
 
 
 def evidence(count: NoiseCount) -> str:
@@ -45,9 +52,12 @@ def evidence(count: NoiseCount) -> str:
 
 def _rule(count: NoiseCount) -> str:
     path = _quoted(count.key.path or "$")
-    if count.key.kind is Kind.ORDER:
+    if _is_of_array(count):
         return f"{{path: {path}}}"
-    subject = f"path: {path}" if count.key.in_ is Where.BODY else f"header: {path}"
+    subject = f"header: {path}"
+    if count.key.in_ is Where.BODY:
+        key, place = rule_for_place(count.key.path or "$", count.key.kind)
+        subject = f"{key}: {_quoted(place)}"
     why = f"noise: differed in {count.noise} of {count.noise_pairs} baseline pairs"
     if count.shape:
         why = f"{count.shape}: differed in {count.noise} of {count.noise_pairs} baseline pairs"

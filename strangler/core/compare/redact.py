@@ -1,18 +1,24 @@
 """Redaction, after comparing and before anything is kept: secrets become `redacted:<8 hex>` of a keyed hash.
 
 Equal secrets stay equal under one key, wherever they stand. What cannot be read, and so not be searched for secrets, is
-kept as hash and length only.
+kept as hash and length only. With `hides_values` no value at all is kept, only its type, length and hash.
 """
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import TypeAlias
-from urllib.parse import unquote_plus
+from html import unescape
+from typing import Literal, TypeAlias
+from urllib.parse import unquote
 
+from strangler.core.compare.align import common_length
 from strangler.core.compare.jsonpath import Pattern, parse_pattern, write_path
+from strangler.core.compare.nested import Nesting, is_action, names_next, redact_markup, redact_nested, redact_url
 from strangler.core.compare.numbers import plain_value
-from strangler.core.compare.secrets import card_spans, is_secret_name, secret_spans
+from strangler.core.compare.places import redacted_place
+from strangler.core.compare.secrets import MARK, card_spans, is_secret_name
+from strangler.core.compare.signature import FOLDED, endpoint_shape, is_id
 from strangler.core.compare.tree import write_json, write_start
 from strangler.core.compare.values import Difference, Excerpt, Kind, Node, Opaque, Severity, Step, Steps, Value, Where
 
@@ -25,6 +31,16 @@ _MAX_PATH = 1000
 _BEFORE, _AFTER = 60, 140
 """Characters of an excerpt around its first change."""
 _SECRET_HEADERS = frozenset(["authorization", "proxy-authorization", "x-api-key"])
+_HARMLESS_HEADERS = frozenset(
+    re.findall(
+        r"[\w\-]+",
+        "accept accept-charset accept-encoding accept-ranges age allow cache-control connection content-encoding "
+        "content-length content-type date expect keep-alive te trailer transfer-encoding upgrade vary",
+    )
+)
+"""Fields whose values are words of the protocol: kept in clear with `hides_values`, too."""
+_WORD = re.compile(r"[A-Za-z_$@#:](?:[A-Za-z_$.:\-]|[0-9](?![0-9]{2})){0,63}")
+"""A key that looks like a name somebody gave, not like a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +73,20 @@ class Redactor:
     key: bytes = field(repr=False)
     patterns: tuple[Pattern, ...] = ()
     headers: frozenset[str] = _SECRET_HEADERS
+    hides_values: bool = False
+    words: tuple[str, ...] | None = None
+    """The segments of the endpoint's shape: with `hides_values` a target keeps those that are words in it."""
 
     @classmethod
-    def of(cls, key: bytes, rules: Iterable[str]) -> "Redactor":
-        """`rules`: those of a route, `$..email` or `header:x-tenant`. Raises PatternError for any other text."""
+    def of(cls, key: bytes, rules: Iterable[str], values: Literal["shown", "hashed"] = "shown") -> "Redactor":
+        """`rules`: those of a route, `$..email` or `header:x-tenant`. Raises PatternError for any other text.
+
+        `values`: `evidence.values` of routes.yaml; `hashed` hides all values.
+        """
         rules = list(rules)
         named = {rule.removeprefix("header:").strip().lower() for rule in rules if rule.startswith("header:")}
         patterns = tuple(parse_pattern(rule) for rule in rules if not rule.startswith("header:"))
-        return cls(key, patterns, _SECRET_HEADERS | named)
+        return cls(key, patterns, _SECRET_HEADERS | named, values == "hashed")
 
     def hashed(self, secret: str | bytes) -> str:
         """8 hex digits of a keyed hash."""
@@ -72,29 +94,72 @@ class Redactor:
         return blake2b(data, key=self.key, digest_size=4).hexdigest()
 
     def mark(self, secret: str | bytes) -> str:
+        """The mark of a secret: the same however it is escaped. A mark stays as it is."""
+        if isinstance(secret, str):
+            if MARK.fullmatch(secret):
+                return secret
+            secret = unescape(secret) if "&" in secret else secret
+            secret = unquote(secret) if "%" in secret else secret
         return f"redacted:{self.hashed(secret)}"
 
     # text
 
-    def text(self, text: str, *, is_markup: bool = False) -> str:
-        """A text with its secrets marked: card numbers, and values given to secret names."""
-        pieces, at = [], 0
-        for start, end in secret_spans(text, is_markup=is_markup):
-            pieces += [text[at:start], self.mark(text[start:end])]
-            at = end
-        return "".join([*pieces, text[at:]])
+    def text(self, text: str, at: Nesting | None = None) -> str:
+        """A text with its secrets alone marked, searched as what it is. `at`: where it is nested."""
+        return redact_nested(text, replace(self, hides_values=False) if self.hides_values else self, at)
+
+    def value(self, text: str, at: Nesting | None = None) -> str:
+        """A text that is a value: without its secrets, or only its type, length and hash."""
+        if not self.hides_values:
+            return redact_nested(text, self, at)
+        return self._described("string", text) if text.strip() else text
+
+    def lines(self, text: str) -> str:
+        """A body of plain text. Where values are hidden, each line is one of them."""
+        return "\n".join(map(self.value, text.splitlines())) if self.hides_values else self.text(text)
+
+    def markup(self, text: str, *, is_html: bool) -> str | None:
+        """HTML or XML; None if it does not parse."""
+        return redact_markup(text, self, is_html=is_html)
+
+    def _described(self, kind: str, text: str) -> str:
+        """`string(12) 3fa2b1c0`. What is described already stays as it is, and so does a mark."""
+        if MARK.fullmatch(text) or _DESCRIBED.fullmatch(text):
+            return text
+        return f"{kind}({len(text)}) {self.hashed(text)}"
+
+    def within(self, endpoint: str) -> "Redactor":
+        """The same for requests to one endpoint, `GET /api/orders/{}`, which tells what in a path are words."""
+        return replace(self, words=tuple(endpoint.partition(" ")[2].split("/")))
 
     def target(self, target: bytes) -> str:
-        """A request target: the values of secret query parameters marked, their names read as a server would."""
-        path, question, query = target.decode("utf-8", "backslashreplace").partition("?")
-        return self.text(path) + question + "&".join(map(self._parameter, query.split("&")))
+        """A request target: its secrets marked, names and values read as a server would."""
+        text = target.decode("utf-8", "backslashreplace")
+        words = self.words or tuple(endpoint_shape(target).split("/"))
+        return redact_url(text, self, words=words if self.hides_values else None)
 
-    def _parameter(self, parameter: str) -> str:
-        name, equals, value = parameter.partition("=")
-        plain = unquote_plus(value)
-        if equals and value and (is_secret_name(name) or self.text(plain) != plain):
-            return f"{self.text(name)}={self.mark(plain)}"
-        return self.text(parameter)
+    def place(self, path: str) -> str:
+        """The place of a difference in markup. Where values are hidden, so are those in it."""
+        path = redacted_place(path, self.text)
+        if not self.hides_values:
+            return path
+        return _SELECTED.sub(self._selected, path)
+
+    def _selected(self, found: "re.Match[str]") -> str:
+        return found[0] if self._is_word(found[2]) else found[1] + self.mark(found[2])
+
+    def _is_word(self, name: str) -> bool:
+        return _WORD.fullmatch(name) is not None and not is_id(name)
+
+    def shape(self, shape: str) -> str:
+        """An endpoint's shape: a segment that holds a secret, or follows a secret name, is folded as ids are."""
+        segments: list[str] = []
+        is_named = False
+        for segment in shape.split("/"):
+            is_secret = (is_named and segment and not is_action(segment)) or self.text(segment) != segment
+            segments.append(FOLDED if is_secret else segment)
+            is_named = names_next(segment)
+        return "/".join(segments)
 
     def opaque(self, data: bytes) -> dict[str, Shown]:
         return {"hash": self.hashed(data), "length": len(data)}
@@ -110,11 +175,13 @@ class Redactor:
             return "; ".join(self._cookie(pair) for pair in value.split(";"))
         if name == "set-cookie":
             return self._set_cookie(value)
-        return self.mark(value) if is_secret_name(name) else self.text(value)
+        if is_secret_name(name):
+            return self.mark(value)
+        return self.text(value) if name in _HARMLESS_HEADERS else self.value(value)
 
     def _cookie(self, pair: str) -> str:
         name, equals, value = pair.strip().partition("=")
-        return f"{self._label(name)}={self.mark(value)}" if equals else self.mark(name)
+        return f"{self.label(name)}={self.mark(value)}" if equals else self.mark(name)
 
     def _set_cookie(self, value: str) -> str:
         pair, semicolon, attributes = value.partition(";")
@@ -122,7 +189,11 @@ class Redactor:
 
     # trees
 
-    def tree(self, root: Node, steps: Steps = ()) -> Node:
+    def tree_at(self, root: Node, at: Nesting) -> Node:
+        """A copy of a tree that is nested in a text."""
+        return self.tree(root, at=at)
+
+    def tree(self, root: Node, steps: Steps = (), at: Nesting | None = None) -> Node:
         """A copy of a tree without secrets. `steps`: where it stands in its document."""
         masks = tuple(_masks(pattern, steps) for pattern in self.patterns)
         holder: list[Node] = [None]
@@ -130,13 +201,13 @@ class Redactor:
         while stack:
             node, masks, parent, place = stack.pop()
             if self._is_named(masks):
-                parent[place] = self._marked(node)  # type: ignore[index]
+                parent[place] = self._marked(node, at)  # type: ignore[index]
             elif isinstance(node, dict):
                 copy: dict[str, Node] = {}
                 parent[place] = copy  # type: ignore[index]
                 for key, value in node.items():
-                    label = self._label(key)
-                    copy[label] = self._marked(value) if is_secret_name(key) else None
+                    label = self.label(key, at)
+                    copy[label] = self._marked(value, at) if is_secret_name(key) else None
                     if not is_secret_name(key):
                         stack.append((value, self._advanced(masks, key), copy, label))
             elif isinstance(node, list):
@@ -145,7 +216,7 @@ class Redactor:
                 below = self._advanced(masks, None)
                 stack.extend((value, below, elements, at) for at, value in enumerate(node))
             else:
-                parent[place] = self._scalar(node)  # type: ignore[index]
+                parent[place] = self._scalar(node, at)  # type: ignore[index]
         return holder[0]
 
     def _is_named(self, masks: tuple[int, ...]) -> bool:
@@ -154,34 +225,48 @@ class Redactor:
     def _advanced(self, masks: tuple[int, ...], step: Step) -> tuple[int, ...]:
         return tuple(pattern.advance(mask, step) for mask, pattern in zip(masks, self.patterns, strict=True))
 
-    def _marked(self, node: Node) -> Node:
+    def _marked(self, node: Node, at: Nesting | None = None) -> Node:
         """A whole node as one mark; null stays, since it holds nothing."""
         if node is None:
             return None
-        return self.mark(node if isinstance(node, (str, bytes)) else write_json(node, sort_keys=True))
+        secret = node.decode() if isinstance(node, bytes) else node if isinstance(node, str) else None
+        secret = write_json(node, sort_keys=True) if secret is None else secret
+        return self.mark(secret) if at is None else at.mark(self, secret)
 
-    def _scalar(self, node: Node) -> Node:
+    def _scalar(self, node: Node, at: Nesting | None) -> Node:
         if isinstance(node, str):
-            return self.text(node)
+            return self.value(node, at)
+        if self.hides_values and node is not None:
+            return self._described("number", node.decode()) if isinstance(node, bytes) else self._boolean(node)
         if isinstance(node, bytes) and any(True for _ in card_spans(node.decode())):
-            return self.mark(node)
+            return self._marked(node, at)
         return node
 
-    def _label(self, name: str) -> str:
-        """A key, which may be a secret itself."""
-        return self.text(name)
+    def _boolean(self, node: Node) -> str:
+        """Without its length, which would tell it."""
+        return f"boolean {self.hashed(str(node))}"
+
+    def label(self, name: str, at: Nesting | None = None) -> str:
+        """A key, which may be a secret itself, or a value where values are hidden."""
+        if self.hides_values and not self._is_word(name):
+            return self._described("string", name)
+        return self.text(name, at)
 
     # differences
 
     def difference(self, difference: Difference) -> ShownDifference:
         """The form to keep. The path ends where a redacted node begins: its inside is not told either."""
         reach = self._reach(difference.steps) if difference.in_ is Where.BODY else None
-        steps = tuple(None if step is None else self._label(step) for step in difference.steps[:reach])
-        path = difference.path if difference.in_ is not Where.BODY else write_path(steps)
-        sides = (
-            self._side(value, difference, reach is not None) for value in (difference.legacy, difference.candidate)
-        )
-        legacy, candidate = sides
+        steps = tuple(None if step is None else self.label(step) for step in difference.steps[:reach])
+        path = difference.path
+        if difference.in_ is Where.BODY:
+            path = write_path(steps) if (path or "$").startswith("$") else self.place(path or "")
+        is_secret = reach is not None
+        if isinstance(difference.legacy, Excerpt) and isinstance(difference.candidate, Excerpt) and not is_secret:
+            legacy, candidate = self._excerpts(difference.legacy, difference.candidate)
+        else:
+            legacy = self._side(difference.legacy, difference, is_secret)
+            candidate = self._side(difference.candidate, difference, is_secret)
         kind, severity, count = difference.kind, difference.severity, difference.count
         return ShownDifference(difference.in_, self._cut(path), kind, severity, legacy, candidate, count)
 
@@ -202,30 +287,52 @@ class Redactor:
         if isinstance(value, Opaque):
             return self.opaque(value.data)
         if isinstance(value, Excerpt):
-            return self.mark(value.text) if is_secret else self._excerpt(value)
+            return self.mark(value.text) if is_secret else self._excerpt(value, self._whole(value))
         if difference.kind is Kind.LENGTH:
             return value if isinstance(value, (int, str)) else None
         node: Node = value if not isinstance(value, int) or isinstance(value, bool) else str(value).encode()
-        return shown(self._marked(node) if is_secret else self.tree(node, difference.steps))
+        steps = difference.steps if (difference.path or "$").startswith("$") else ()
+        return shown(self._marked(node) if is_secret else self.tree(node, steps))
 
     def _header_side(self, name: str, value: str) -> str:
         """Of set-cookie a difference holds names and attributes only."""
-        return self.text(value) if name == "set-cookie" and name not in self.headers else self.header(name, value)
+        if name != "set-cookie" or name in self.headers:
+            return self.header(name, value)
+        return self.value(value)
 
-    def _excerpt(self, excerpt: Excerpt) -> str:
-        """Secrets are looked for in the whole text: one that is cut at both ends could not be recognised."""
-        text, begin, end = excerpt.text, excerpt.position - _BEFORE, excerpt.position + _AFTER
-        pieces, at = ["…" if begin > 0 else ""], max(begin, 0)
-        for start, stop in secret_spans(text, is_markup=excerpt.is_markup):
-            if stop > at and start < end:
-                pieces += [text[at:start] if start > at else "", self.mark(text[start:stop])]
-                at = stop
-        return "".join([*pieces, text[at:end] if end > at else "", "…" if end < len(text) else ""])
+    def _excerpts(self, legacy: Excerpt, candidate: Excerpt) -> tuple[Shown, Shown]:
+        """Both sides around their first change. Secrets are looked for in the whole texts: one that is cut at both ends
+        could not be recognised. Where a text was written anew, the change is looked for anew."""
+        if self.hides_values:
+            return self._described("text", legacy.text), self._described("text", candidate.text)
+        wholes = self._whole(legacy), self._whole(candidate)
+        if wholes != (legacy.text, candidate.text):
+            position = common_length(*wholes)
+            legacy, candidate = (Excerpt(whole, position) for whole in wholes)
+        return self._excerpt(legacy, wholes[0]), self._excerpt(candidate, wholes[1])
+
+    def _whole(self, excerpt: Excerpt) -> str:
+        """The redacted text of which an excerpt is shown. Markup that does not parse as XML comes from a page."""
+        xml = self.markup(excerpt.text, is_html=False) if excerpt.is_markup else None
+        if xml is not None:
+            return xml
+        return self.text(excerpt.text)
+
+    def _excerpt(self, excerpt: Excerpt, whole: str) -> str:
+        if self.hides_values:
+            return self._described("text", excerpt.text)
+        begin, end = max(excerpt.position - _BEFORE, 0), excerpt.position + _AFTER
+        return ("…" if begin else "") + whole[begin:end] + ("…" if end < len(whole) else "")
 
     def _cut(self, path: str | None) -> str | None:
         if path is None or len(path) <= _MAX_PATH:
             return path
         return f"{path[:_MAX_PATH]}…{self.hashed(path)}"
+
+
+_SELECTED = re.compile(r"([#.])((?:[\w\-]|\\.)+)")
+"""An id or a class in a selector."""
+_DESCRIBED = re.compile(r"(?:string|number|text)\([0-9]{1,9}\) [0-9a-f]{8}|boolean [0-9a-f]{8}")
 
 
 def _masks(pattern: Pattern, steps: Steps) -> int:

@@ -24,12 +24,17 @@ class CompareRules:
     is_typed: bool = False
     """JSON numbers differ by type, too: 5 and 5.0."""
 
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """The accept rules that are in force, by their place in the route's list."""
+        return tuple(rule.index for rule in self.accept)
+
 
 def compile_rules(settings: CompareSettings) -> CompareRules:
     """Raises ValueError, naming the rule's text, if one cannot be read."""
     return CompareRules(
         headers=tuple(dict.fromkeys(name.lower() for name in settings.headers)),
-        accept=compile_accept(settings.accept),
+        accept=compile_accept(settings.accept, is_typed=settings.numbers == "typed"),
         unordered=tuple(Unordered(parse_pattern(rule.path), rule.key) for rule in settings.unordered),
         is_typed=settings.numbers == "typed",
     )
@@ -51,7 +56,7 @@ class EndpointRules:
             return self._rules
         found = self._by_endpoint.get(endpoint)
         if found is None:
-            accept = tuple(rule for rule in self._rules.accept if rule.endpoint in (None, endpoint))
+            accept = tuple(rule for rule in self._rules.accept if rule.is_for(endpoint))
             found = replace(self._rules, accept=accept)
             if len(self._by_endpoint) < _MAX_ENDPOINTS:
                 self._by_endpoint[endpoint] = found

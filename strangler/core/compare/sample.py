@@ -77,20 +77,20 @@ def _opaque(data: bytes, redactor: Redactor) -> Shown:
     return {"kind": "opaque", **redactor.opaque(data)}
 
 
-_TEXTS = {Body.HTML: "html", Body.XML: "xml", Body.TEXT: "text", Body.UNNAMED: "text"}
-
-
 def _readable(content: Content, redactor: Redactor) -> tuple[str, str] | None:
-    """The kind and the redacted text of a body; None if it cannot be read."""
+    """The kind and the redacted text of a body; None if it cannot be read, or does not parse as what it is called."""
     if content.kind in (Body.JSON, Body.NDJSON):
         parsed = parse_content(content)
         return _json(parsed, content.kind, redactor) if isinstance(parsed, Json) else None
     if content.kind is Body.FORM:
         return "form", write_json(redactor.tree(parse_form(content.data)))
-    text = content.text if content.kind in _TEXTS else None
+    text = content.text if content.kind in (Body.HTML, Body.XML, Body.TEXT, Body.UNNAMED) else None
     if text is None:
         return None
-    return _TEXTS[content.kind], redactor.text(text, is_markup=content.kind in (Body.HTML, Body.XML))
+    if content.kind in (Body.TEXT, Body.UNNAMED):
+        return "text", redactor.lines(text)
+    markup = redactor.markup(text, is_html=content.kind is Body.HTML)
+    return None if markup is None else ("html" if content.kind is Body.HTML else "xml", markup)
 
 
 def _json(parsed: Json, kind: Body, redactor: Redactor) -> tuple[str, str]:

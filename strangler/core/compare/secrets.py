@@ -1,14 +1,16 @@
-"""What counts as a secret: names (DESIGN section 7), card numbers, and where in a text they stand."""
+"""What counts as a secret: names (DESIGN section 7), card numbers, personal data, credentials; and where they stand."""
 
 import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from html import unescape
 from urllib.parse import unquote_plus
 
-from strangler.core.compare.markup import read_tags
+from strangler.core.compare.credentials import credential_spans
+from strangler.core.personal import personal_spans
 
-_NAMES = ("password", "passwd", "secret", "token", "apikey", "authorization", "cookie", "sessionid", "cvv")
+_NAMES = ("password", "passwd", "secret", "token", "apikey", "authorization", "cookie", "sessionid", "sessid", "cvv")
 _LONGEST_KEPT = 256
 
 Span = tuple[int, int]
@@ -22,7 +24,7 @@ def is_secret_name(name: str) -> bool:
 
 @lru_cache(4096)
 def _is_secret(name: str) -> bool:
-    folded = unicodedata.normalize("NFKC", unquote_plus(name)).casefold()
+    folded = unicodedata.normalize("NFKC", unescape(unquote_plus(unquote_plus(name)))).casefold()
     plain = "".join(char for char in folded if char.isalnum())
     return any(secret in plain for secret in _NAMES)
 
@@ -69,25 +71,32 @@ def _spaced(word: str) -> str:
 _ASSIGNED = re.compile(
     r"(?:" + "|".join(map(_spaced, _NAMES)) + r")"
     r"[\w.\-\[\]]{0,64}+"  # the rest of the name: tokenValue, cookies[0]
-    r"(?:\\*[\"']|&quot;|&#3[49];)?(?:\s|%20|\+){0,8}+(?:=>|[:=]|%3D|%3A|&#61;)(?:\s|%20|\+){0,8}+"
-    r"(?P<quote>\\*[\"']|&quot;|&#3[49];)?",
+    r"(?:\\*(?:[\"']|&quot;|&apos;|&#3[49];|&#x2[27];|%2[27]))?(?:\s|%20|\+){0,8}+(?:=>|[:=]|%3D|%3A|&#61;)(?:\s|%20|\+){0,8}+"
+    r"(?P<quote>\\*(?:[\"']|&quot;|&apos;|&#3[49];|&#x2[27];|%2[27]))?",
     re.IGNORECASE,
 )
 _ASSIGNING = re.compile("[:=%&]")
 _STRINGS = {'"': re.compile(r"(?:[^\"\\]|\\.)*+", re.DOTALL), "'": re.compile(r"(?:[^'\\]|\\.)*+", re.DOTALL)}
 _LINE = re.compile(r"[^\r\n<>\"']*")
 _WORD = re.compile(r"(?:(?:bearer|basic|digest|token)(?:\s|%20|\+)+)?[^\s&<>\"']*", re.IGNORECASE)
-_USERINFO = re.compile(r"\b[a-z][a-z0-9+.\-]{1,20}://([^/\s@:\"'<>]{0,256}:[^/\s@\"'<>]{1,256})@", re.IGNORECASE)
+_USERINFO = re.compile(r"\b[a-z][a-z0-9+.\-]{1,20}://([^/\s@:\"'<>]{0,256}:([^/\s@\"'<>]{1,256}))(@|\Z)", re.IGNORECASE)
+
+
+MARK = re.compile(r"redacted:[0-9a-f]{8}(?!\w)")
+"""What stands in the place of a secret."""
 
 
 def assigned_spans(text: str) -> Iterator[Span]:
     """Values that a text gives to secret names (`token=…`, `"password": "…"`), and passwords in URLs."""
     at = 0
     while found := _ASSIGNED.search(text, at):
-        at = _value_end(text, found)
-        if at > found.end():
+        marked = MARK.match(text, found.end())
+        at = marked.end() if marked else _value_end(text, found)
+        if not marked and at > found.end():
             yield found.end(), at
-    yield from (found.span(1) for found in _USERINFO.finditer(text))
+    for found in _USERINFO.finditer(text):
+        if found[3] or not found[2].isdecimal():  # a text may be cut before the `@`; digits are a port then
+            yield found.span(1)
 
 
 def _value_end(text: str, found: re.Match[str]) -> int:
@@ -121,49 +130,65 @@ def _closing_bracket(text: str, start: int) -> int:
     return len(text)
 
 
-_NAMING_ATTRIBUTES = ("name", "id", "key", "property", "type", "itemprop", "autocomplete")
-_VALUE_ATTRIBUTES = ("value", "content")
-_VOID = frozenset(["base", "br", "col", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
+_OPENED = re.compile(
+    r"(?:" + "|".join(map(_spaced, _NAMES)) + r")[\w.\-:]{0,64}+"
+    r"(?:\s{1,8}[\w:.\-]{1,64}\s{0,4}=\s{0,4}(?:\"[^\"<>]{0,256}\"|'[^'<>]{0,256}')){0,8}\s{0,4}>(?P<value>[^<]*)",
+    re.IGNORECASE,
+)
+_CLOSED = re.compile(r"<(?P<end>/?)(?P<name>(?:[\w.\-]{1,64}:)?[\w.\-]{1,64})", re.IGNORECASE)
+_IN_END_TAG = re.compile(r"</[\w.\-:]{0,64}\Z")
+_NAMING = re.compile(
+    r"\b(?:name|id|key|property|itemprop)\s{0,4}=\s{0,4}[\"']?(?P<name>[\w.\-\[\]]{1,64})[\"']?"
+    r"[^<>]{0,256}?\b(?:value|content)\s{0,4}=\s{0,4}(?:\"(?P<double>[^\"]*)|'(?P<single>[^']*)|(?P<bare>[^\s<>\"']+))",
+    re.IGNORECASE,
+)
 
 
-def markup_spans(text: str) -> Iterator[Span]:
-    """What markup holds under secret names: elements, attributes, and the value of `<input name="token" value="…">`.
+def damaged_spans(text: str) -> Iterator[Span]:
+    """What secret names hold in markup of which a part is gone: a lost `<`, a beginning that was cut off."""
+    for found in _OPENED.finditer(text):
+        if not MARK.fullmatch(found["value"]) and not _IN_END_TAG.search(
+            text, max(0, found.start() - 66), found.start()
+        ):
+            yield found.span("value")
+    for found in _NAMING.finditer(text):
+        if is_secret_name(found["name"]):
+            yield found.span(next(group for group in ("double", "single", "bare") if found[group] is not None))
+    yield from unopened_spans(text)
 
-    An element without an end tag is taken to go on to the end.
-    """
-    inside, depth, since = "", 0, 0
-    for tag in read_tags(text):
-        if inside:
-            depth += (tag.name == inside) * (-1 if tag.is_end else not tag.is_empty)
-            if depth:
-                continue
-            yield since, tag.start
-            inside = ""
-        if tag.is_end:
+
+def unopened_spans(text: str) -> list[Span]:
+    """All that stands before an end tag with a secret name whose start is gone."""
+    end = 0
+    opened: dict[str, int] = {}
+    for tag in _CLOSED.finditer(text):
+        name = tag["name"].lower()
+        if not is_secret_name(name):
             continue
-        is_secret = is_secret_name(tag.name) or any(_names_secret(*attribute[:2]) for attribute in tag.attributes)
-        for name, _, span in tag.attributes:
-            if is_secret_name(name) or (is_secret and name.lower() in _VALUE_ATTRIBUTES):
-                yield span
-        if is_secret and not tag.is_empty and tag.name.lower() not in _VOID:
-            inside, depth, since = tag.name, 1, tag.end
-    if inside:
-        yield since, len(text)
+        opened[name] = opened.get(name, 0) + (-1 if tag["end"] else 1)
+        if opened[name] < 0:
+            end, opened[name] = tag.start(), 0
+    return [(0, end)] if end else []
 
 
-def _names_secret(attribute: str, value: str) -> bool:
-    return attribute.lower() in _NAMING_ATTRIBUTES and is_secret_name(value)
+def formed_spans(text: str) -> list[Span]:
+    """Secrets that are known by their form, whatever stands around them: card numbers, personal data, credentials."""
+    cards = card_spans(text) if len(text) >= _CARD_DIGITS[0] else ()
+    return joined_spans([*cards, *personal_spans(text), *credential_spans(text)])
 
 
-def secret_spans(text: str, *, is_markup: bool = False) -> list[Span]:
-    """All of them, in order, overlapping ones joined."""
-    found = list(card_spans(text)) if len(text) >= _CARD_DIGITS[0] else []
-    if _ASSIGNING.search(text):  # most strings of an answer assign nothing, and are spared the long pattern
-        found += assigned_spans(text)
-    if is_markup:
-        found += markup_spans(text)
+def named_spans(text: str) -> list[Span]:
+    """Secrets that are known by the name that a text gives them."""
+    found = list(assigned_spans(text)) if _ASSIGNING.search(text) else []
+    if ">" in text or ("=" in text and "value" in text.lower()) or "</" in text:
+        found += damaged_spans(text)
+    return joined_spans(found)
+
+
+def joined_spans(spans: list[Span]) -> list[Span]:
+    """The spans in order, overlapping ones joined, empty ones left out."""
     joined: list[Span] = []
-    for start, end in sorted(found):
+    for start, end in sorted(spans):
         if joined and start < joined[-1][1]:
             joined[-1] = joined[-1][0], max(end, joined[-1][1])
         elif end > start:

@@ -9,7 +9,9 @@ from urllib.parse import unquote_to_bytes
 from strangler.core.compare.templates import REST, Template
 from strangler.core.compare.values import Comparison, Kind, Severity, Where
 
-_FOLDED = "{}"
+_SERVER_ERROR = "5xx"
+
+FOLDED = "{}"
 _MAX_SEGMENTS = 16
 _ID = re.compile(
     r"[+-]?\d+(?:\.\d+)?"  # number
@@ -59,20 +61,40 @@ def endpoint_name(method: str, shape: str) -> str:
     return f"{method} {shape}"
 
 
+def is_id(text: str) -> bool:
+    """True if a text names one thing: a number, UUID, hash, date, long token, or an id such as `ord-1234`."""
+    return _ID.fullmatch(text) is not None
+
+
 def _segment_shape(raw: bytes) -> str:
     segment = unquote_to_bytes(raw.partition(b";")[0]).decode("utf-8", "replace")
     if not segment.isprintable() or len(segment) > 64 or "/" in segment:
-        return _FOLDED
+        return FOLDED
     if _ID.fullmatch(segment):
-        return _FOLDED
+        return FOLDED
     file = _EXTENSION.fullmatch(segment)
-    return _FOLDED + file[2] if file and _ID.fullmatch(file[1]) else segment
+    return FOLDED + file[2] if file and _ID.fullmatch(file[1]) else segment
 
 
 def signature(route: str, method: str, shape: str, in_: Where, path: str | None, kind: Kind, severity: Severity) -> str:
-    """16 hex digits, the same for the same difference on every replica and for ever. `shape`: of `endpoint_shape`."""
+    """16 hex digits, the same for the same difference on every replica and for ever.
+
+    `shape`: of `endpoint_shape`. `path`: of a status difference its `status_key`.
+    """
     parts = json.dumps([route, method, shape, in_, path, kind, severity])
     return blake2b(parts.encode(), digest_size=8).hexdigest()
+
+
+def status_key(legacy: object, candidate: object) -> str:
+    """What tells one status difference from another: the pair (`302->303`), or that the candidate failed (`5xx`)."""
+    if isinstance(candidate, int) and candidate >= 500:
+        return _SERVER_ERROR
+    return f"{legacy}->{candidate}"
+
+
+def signature_path(in_: Where, path: str | None, legacy: object, candidate: object) -> str | None:
+    """The `path` of a difference as its signature takes it: a status has none, so its pair stands there."""
+    return status_key(legacy, candidate) if in_ is Where.STATUS else path
 
 
 def comparison_signature(route: str, method: str, shape: str, comparison: Comparison) -> str | None:
@@ -80,4 +102,5 @@ def comparison_signature(route: str, method: str, shape: str, comparison: Compar
     if not comparison.differences:
         return None
     first = comparison.differences[0]
-    return signature(route, method, shape, first.in_, first.path, first.kind, first.severity)
+    path = signature_path(first.in_, first.path, first.legacy, first.candidate)
+    return signature(route, method, shape, first.in_, path, first.kind, first.severity)

@@ -34,7 +34,8 @@ class Template:
     @property
     def rank(self) -> tuple[int, ...]:
         """Sort by it in descending order to have the most specific template first."""
-        return tuple(1 if segment is None else 2 for segment in self.segments)
+        segments = tuple(1 if segment is None else 2 for segment in self.segments)
+        return (*segments, 0) if self.has_rest else segments
 
 
 def parse_template(text: str) -> Template:
@@ -65,3 +66,42 @@ def _segment(part: str) -> str | None:
 def ordered(templates: Iterable[Template]) -> tuple[Template, ...]:
     """The templates without repetitions, the most specific first."""
     return tuple(sorted(dict.fromkeys(templates), key=lambda template: template.rank, reverse=True))
+
+
+def route_templates(prefix: str | None, path: str | None, fold: Iterable[str]) -> tuple[Template, ...]:
+    """How the endpoints of a route are read: by its own match, one of `prefix` and `path`, and by what `fold` says.
+
+    The words of the match stay words, whatever a fold says; a fold that can never meet the match is left out.
+    """
+    own = _match_template(prefix, path)
+    folds = (_narrowed(own, parse_template(text)) for text in fold)
+    found = ordered([own, *(fold for fold in folds if fold is not None)])
+    return tuple(template for template in found if template.segments or template.has_rest)
+
+
+def _match_template(prefix: str | None, path: str | None) -> Template:
+    """A match as a template: a prefix's trailing slash does not count, an exact path's does."""
+    text = path if path is not None else (prefix or "").rstrip("/")
+    parts = text.removeprefix("/").split("/") if text else []
+    return Template(tuple(None if _is_name(part) else _word(part) for part in parts))
+
+
+def _is_name(part: str) -> bool:
+    return part.startswith("{") and part.endswith("}")
+
+
+def _word(part: str) -> str:
+    return unquote_to_bytes(part).decode("utf-8", "replace")
+
+
+def _narrowed(own: Template, fold: Template) -> Template | None:
+    """A fold within a match: its first segments are those of the match. None if no path has both."""
+    length = max(len(own.segments), len(fold.segments))
+    segments: list[str | None] = []
+    for index in range(length):
+        ours = own.segments[index] if index < len(own.segments) else None
+        theirs = fold.segments[index] if index < len(fold.segments) else None
+        if ours is not None and theirs is not None and ours != theirs:
+            return None
+        segments.append(ours if ours is not None else theirs)
+    return Template(tuple(segments), fold.has_rest)

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, NoReturn
+from typing import Any
 
-from strangler.core.compare.numbers import canonical
+from strangler.core.compare.numbers import canonical, canonical_float, is_finite
 from strangler.core.compare.values import Node
 
 
@@ -31,20 +31,27 @@ class _Numbers(dict[str, bytes]):
         return number
 
 
-def _refuse(token: str) -> NoReturn:
-    raise ValueError(f"{token} is not JSON (RFC 8259 section 6)")
+class _Floats(dict[str, bytes]):
+    """Token -> canonical number that is marked as no integer, for `numbers: typed`."""
+
+    def __missing__(self, token: str) -> bytes:
+        number = self[token] = canonical_float(token)
+        return number
 
 
-def _decoder(text: str) -> json.JSONDecoder:
-    """For a text. Where all its numbers are canonical as they stand, they cost 60 ns each, not 600."""
+def _decoder(text: str, is_typed: bool) -> json.JSONDecoder:
+    """Return a decoder for a text. Where all its numbers are canonical as they stand, they cost 60 ns each, not 600.
+
+    NaN, Infinity and -Infinity are no JSON (RFC 8259 section 6), but Python's `json` writes them: they are values.
+    """
     number: Callable[[str], Any] = _Numbers().__getitem__  # the stubs ask for int and float
     plain: Callable[[str], Any] = str.encode
     is_plain = not _minus_zero(text) and not _long_run(text)
     has_plain_decimals = is_plain and text.count(".") > _MANY_DECIMALS and not (_last_zero(text) or _exponent(text))
     return json.JSONDecoder(
         parse_int=plain if is_plain else number,
-        parse_float=plain if has_plain_decimals else number,
-        parse_constant=_refuse,
+        parse_float=_Floats().__getitem__ if is_typed else plain if has_plain_decimals else number,
+        parse_constant=plain,
     )
 
 
@@ -57,19 +64,22 @@ _last_zero = re.compile(r"\.[0-9]*0(?![0-9])").search
 _exponent = re.compile(r"[eE](?<=[0-9].)[-+]?[0-9]").search
 
 
-def parse_json(text: str) -> Json | ParseFailure:
-    """One document (RFC 8259), a BOM allowed. Of duplicate keys the last wins; NaN and Infinity are not JSON."""
+def parse_json(text: str, *, is_typed: bool = False) -> Json | ParseFailure:
+    """Parse one document (RFC 8259), a BOM allowed. Of duplicate keys the last wins; NaN and Infinity are values.
+
+    With `is_typed` 5 and 5.0 are two numbers.
+    """
     try:
-        return Json(_decoder(text).decode(text.removeprefix("\ufeff")))
+        return Json(_decoder(text, is_typed).decode(text.removeprefix("\ufeff")))
     except RecursionError:
         return ParseFailure.TOO_DEEP
     except ValueError:
         return ParseFailure.NOT_JSON
 
 
-def parse_ndjson(text: str) -> Json | ParseFailure:
-    """Newline-delimited JSON as one array of documents. Blank lines do not count."""
-    scan = _decoder(text).scan_once  # type: ignore[attr-defined] # the decoder's own C scanner: decode() costs 1 µs more a line
+def parse_ndjson(text: str, *, is_typed: bool = False) -> Json | ParseFailure:
+    """Parse newline-delimited JSON as one array of documents. Blank lines do not count."""
+    scan = _decoder(text, is_typed).scan_once  # type: ignore[attr-defined] # the decoder's own C scanner: decode() costs 1 µs more a line
     documents: list[Node] = []
     for line in text.removeprefix("\ufeff").split("\n"):
         stripped = line.strip(" \t\r")
@@ -88,7 +98,10 @@ def parse_ndjson(text: str) -> Json | ParseFailure:
 
 
 def write_json(root: Node, *, sort_keys: bool = False) -> str:
-    """The tree as compact ASCII JSON, numbers exact. With `sort_keys`, equal trees give equal text."""
+    """The tree as compact ASCII JSON, numbers exact, NaN and Infinity as texts.
+
+    With `sort_keys`, equal trees give equal text.
+    """
     return "".join(_pieces(root, sort_keys))
 
 
@@ -124,4 +137,9 @@ def _pieces(root: Node, sort_keys: bool) -> Iterator[str]:
                 stack.append(("," if at < len(node) else "",))
             yield "["
         else:
-            yield node.decode() if isinstance(node, bytes) else json.dumps(node)
+            yield node.decode() if isinstance(node, bytes) and is_finite(node) else json.dumps(_text_of(node))
+
+
+def _text_of(scalar: Node) -> object:
+    """NaN and Infinity as texts, since no JSON reader takes them as they are."""
+    return scalar.decode() if isinstance(scalar, bytes) else scalar

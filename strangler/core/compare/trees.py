@@ -3,10 +3,11 @@
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
 
-from strangler.core.compare.align import common_length
+from strangler.core.compare.align import common_length, without
 from strangler.core.compare.found import FoundState
 from strangler.core.compare.ids import DigestState, TooManyError, TreeIds
 from strangler.core.compare.marks import Marks, find_marks
+from strangler.core.compare.numbers import NOT_FINITE, is_other_type, untyped
 from strangler.core.compare.pairing import (
     ArrayChange,
     change_of,
@@ -17,6 +18,7 @@ from strangler.core.compare.pairing import (
 )
 from strangler.core.compare.paths import PathState, root_path
 from strangler.core.compare.rules import CompareRules, Unordered
+from strangler.core.compare.sorting import SortedOtherwise, column_changes, sorted_otherwise
 from strangler.core.compare.values import Kind, Node
 
 MAX_CONTAINERS = 20_000
@@ -39,21 +41,33 @@ _Waiting = tuple[Node, Node, PathState, int]
 
 
 def compare_trees(
-    legacy: Node, candidate: Node, rules: CompareRules, found: FoundState, *, folds_lists: bool = False
+    legacy: Node, candidate: Node, rules: CompareRules, found: FoundState, path: PathState | None = None
 ) -> None:
-    """Put every difference into `found`. `folds_lists`: see `paths.root_path`."""
-    path = root_path(rules, folds_lists=folds_lists)
+    """Put every difference into `found`. `path`: where the two stand, `$` unless it is given."""
+    path = path or root_path(rules)
     marks = find_marks([legacy, candidate], path.scope, rules)
-    _Walk(marks, found).run(legacy, candidate, path)
+    _Walk(marks, found, rules).run(legacy, candidate, path)
 
 
 class _Walk:
     """One walk over two trees, in the order of the document: what all its steps share."""
 
-    __slots__ = ("_alike", "_digests", "_equal", "_found", "_stack", "_unordered", "_work")
+    __slots__ = (
+        "_alike",
+        "_digests",
+        "_equal",
+        "_found",
+        "_has_value_rules",
+        "_is_typed",
+        "_stack",
+        "_unordered",
+        "_work",
+    )
 
-    def __init__(self, marks: Marks, found: FoundState) -> None:
+    def __init__(self, marks: Marks, found: FoundState, rules: CompareRules) -> None:
         self._found = found
+        self._is_typed = rules.is_typed
+        self._has_value_rules = any(rule.depends_on_values and rule.pattern is not None for rule in rules.accept)
         self._unordered: Mapping[int, Unordered] = marks.unordered
         self._equal = TreeIds(marks.unordered, most=MAX_CONTAINERS)
         self._alike = TreeIds(marks.unordered, marks.ignored, MAX_CONTAINERS) if marks.ignored else self._equal
@@ -87,7 +101,8 @@ class _Walk:
             if not self._is_same(left, right, depth):
                 waiting.append((left, right, at, depth))
         elif left != right:
-            self._found.body(at, Kind.VALUE, left, right)
+            is_other = type(left) is bytes is type(right) and is_other_type(left, right, is_typed=self._is_typed)
+            self._found.body(at, Kind.TYPE if is_other else Kind.VALUE, left, right)
 
     def _is_same(self, left: Node, right: Node, depth: int) -> bool:
         """Of two containers. False if it would take too long to tell: then they are looked into."""
@@ -136,6 +151,12 @@ class _Walk:
             self._place_by_place(legacy, candidate, at, depth, waiting)
             return
         self._found.is_cut = self._found.is_cut or change.is_cut
+        otherwise = self._sorted_otherwise(legacy, candidate, at, below, change) if rule is None else None
+        if otherwise is not None:
+            self._tell_order(legacy, candidate, at, otherwise)
+            partners = [*change.alike, *otherwise.pairs]
+            self._elements([(legacy[i], candidate[j]) for i, j in partners], below, depth, waiting)
+            return
         if change.is_reordered:
             self._found.body(at, Kind.ORDER, *self._first_disorder(legacy, candidate))
         if rule is not None and rule.key is not None:
@@ -147,6 +168,44 @@ class _Walk:
             self._found.body(at, Kind.LENGTH, *_lengths(legacy, candidate, change))
         partners = change.pairs if self._alike is self._equal else change.alike + change.pairs
         self._elements([(legacy[i], candidate[j]) for i, j in partners], below, depth, waiting)
+
+    def _sorted_otherwise(
+        self, legacy: list[Node], candidate: list[Node], at: PathState, below: PathState, change: ArrayChange
+    ) -> SortedOtherwise | None:
+        """How the elements belong together, if some of them (without an identity: most) have nothing in common but
+        their place, and each side is sorted in a way of its own.
+
+        Not where a rule accepts values within the array and not its order: a match would be taken away.
+        """
+        if not change.by_place:
+            return None
+        if self._has_value_rules and below.scope.is_alive:
+            return None
+        if not all(rule in at.accepts and rule.is_about(Kind.ORDER) for rule in below.accepts):
+            return None
+        otherwise = sorted_otherwise(legacy, candidate)
+        if otherwise is not None and not otherwise.has_identity:
+            unlike = change.by_place + len(change.removed)
+            return otherwise if 2 * unlike > len(legacy) else None
+        return otherwise
+
+    def _tell_order(self, legacy: list[Node], candidate: list[Node], at: PathState, otherwise: SortedOtherwise) -> None:
+        """One `order`, and what differs whichever elements belong together."""
+        self._found.body(at, Kind.ORDER, *self._first_disorder(legacy, candidate))
+        pairs = otherwise.pairs
+        if len(pairs) == len(legacy):
+            return
+        if otherwise.has_identity:
+            spare = len(legacy) - len(pairs)
+            text = f"{len(legacy)} elements, {spare} of them only here"
+            self._found.body(at, Kind.LENGTH, text, text)
+        spare_left = [legacy[i] for i in without(range(len(legacy)), {i for i, _ in pairs})]
+        spare_right = [candidate[j] for j in without(range(len(candidate)), {j for _, j in pairs})]
+        for change in column_changes(spare_left, spare_right):
+            place = at.child(None)
+            for step in change.steps:
+                place = place.child(step)
+            self._found.body(place, change.kind, change.legacy, change.candidate)
 
     def _place_by_place(
         self, legacy: list[Node], candidate: list[Node], at: PathState, depth: int, waiting: "list[_Waiting]"
@@ -164,6 +223,9 @@ class _Walk:
         for left, right in partners:
             if type(left) is bytes is type(right) or type(left) is str is type(right):
                 if left != right:
+                    if self._is_typed or left in NOT_FINITE or right in NOT_FINITE:
+                        self._meet(left, right, below, depth, waiting)
+                        continue
                     if not changed or below.accepts:
                         self._found.body(below, Kind.VALUE, left, right)
                     changed += 1
@@ -209,11 +271,13 @@ class _Walk:
     def _keys(self, array: list[Node], name: str) -> list[Hashable]:
         """An element without the key is its own key, so that equal ones still find each other."""
         return [
-            self._equal.of(element[name])
-            if isinstance(element, dict) and name in element
-            else ("", self._equal.of(element))
+            self._key(element[name]) if isinstance(element, dict) and name in element else ("", self._equal.of(element))
             for element in array
         ]
+
+    def _key(self, value: Node) -> Hashable:
+        """A number that changed its type is still the same key."""
+        return untyped(value) if self._is_typed and type(value) is bytes else self._equal.of(value)
 
     def _first_disorder(self, legacy: list[Node], candidate: list[Node]) -> tuple[Node, Node]:
         """A few elements of both sides from the first one on that stands elsewhere."""

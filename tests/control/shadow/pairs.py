@@ -76,5 +76,9 @@ def match(at: float = NOON, endpoint: str = "GET /api/orders/{}", **more: Any) -
     return Finding("01", at, "orders", endpoint, "match", "", **more)
 
 
+def accepted(*differences: Seen, at: float = NOON, endpoint: str = "GET /api/orders/{}", **more: Any) -> Finding:
+    return Finding("01", at, "orders", endpoint, "accepted", "", accepted=differences, **more)
+
+
 def noisy(path: str = "$.at", kind: str = "value", shape: str = "timestamp") -> Noisy:
     return Noisy("body", path, kind, shape)

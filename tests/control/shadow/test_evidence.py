@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from strangler.control.shadow import evidence
-from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, prune, set_state, store_findings
+from strangler.control.shadow import evidence, retention
+from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, set_state, store_findings
+from strangler.control.shadow.retention import prune
 from tests.control.shadow.pairs import NOON, match, mismatch, noisy, seen
 
 
@@ -95,7 +96,7 @@ class TestSamples:
         prune(kept.connection, NOON + 10, max_sample_bytes=250)
         assert [row[0] for row in kept.rows("SELECT id FROM samples ORDER BY id")] == ["02", "03"]
         assert kept.one("SELECT count(*) FROM sample_links") == 2
-        prune(kept.connection, NOON + evidence.KEPT_S + 60)
+        prune(kept.connection, NOON + retention.KEPT_S + 60)
         assert kept.rows("SELECT id FROM samples") == []
         assert kept.one("SELECT count FROM signatures") == 4
 
@@ -195,11 +196,11 @@ class TestBounds:
     def test_hours_are_added_up_to_days_in_time(self, kept: Kept) -> None:
         midnight = NOON - 12 * 3600
         kept.store(*(match(at=midnight + 3600 * hour) for hour in range(24)))
-        prune(kept.connection, midnight + evidence.HOURLY_S + 2 * 86400)
+        prune(kept.connection, midnight + retention.HOURLY_S + 2 * 86400)
         assert kept.rows("SELECT hour, count FROM pairs") == [(midnight // 3600, 24)]
 
     def test_of_latencies_the_newest_stay(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(evidence, "MAX_LATENCIES", 3)
+        monkeypatch.setattr(retention, "MAX_LATENCIES", 3)
         kept.store(*(match(at=NOON + number, latency=(1.0, 2.0)) for number in range(10)))
         prune(kept.connection, NOON)
         assert kept.rows("SELECT at FROM latencies ORDER BY at") == [(NOON + 7,), (NOON + 8,), (NOON + 9,)]

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from errno import EACCES
 from pathlib import Path
@@ -11,17 +12,28 @@ from typing import Any
 
 import pytest
 
-from strangler.control.shadow import reading
-from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, set_state, store_findings, write_audit
+from strangler.control.shadow import evidence, reading, retention
+from strangler.control.shadow.evidence import (
+    SCHEMA,
+    Finding,
+    IndexState,
+    Seen,
+    set_state,
+    store_findings,
+    write_audit,
+)
 from strangler.control.shadow.reading import Filters, NoEvidenceError
+from strangler.control.shadow.releases import name_release
+from strangler.control.shadow.retention import prune, set_aside
 from strangler.core.compare import CompareRules, compile_rules
 from strangler.core.settings import AcceptRule, CompareSettings, GateSettings, UnorderedRule
-from tests.control.shadow.pairs import NOON, match, mismatch, noisy, seen
+from tests.control.shadow.pairs import NOON, accepted, match, mismatch, noisy, seen
 
 TODAY = date(2026, 11, 23)
 GATE = GateSettings(min_pairs=10, min_match=0.9, max_breaking=0, max_latency_ratio=1.1, min_age_s=0)
 PRICE = seen("a" * 16, "$.items[*].price", "type", "breaking")
 TAGS = seen("b" * 16, "$.tags", "order", "risky")
+STATUS = Seen("e" * 16, "status", None, "value", "breaking", "200", "503")
 AT = seen("c" * 16, "$.at", "value", "value")
 
 
@@ -188,7 +200,7 @@ def test_a_proposal_says_what_it_rests_on(connection: sqlite3.Connection) -> Non
 
 def test_the_timeline_has_a_row_an_hour(connection: sqlite3.Connection) -> None:
     store(connection, match(), match(), mismatch(), match(at=NOON + 3600))
-    assert reading.timeline(connection, "orders") == [
+    assert reading.timeline(connection, "orders", rules(), TODAY) == [
         {"at": NOON, "match": 2, "mismatch": 1},
         {"at": NOON + 3600, "match": 1},
     ]
@@ -224,7 +236,353 @@ def test_a_value_that_is_damaged_in_a_page_that_is_whole_is_said(tmp_path: Path)
     with closing(sqlite3.connect(tmp_path / "strangler.db")) as made, made:
         made.executescript(SCHEMA)
         store(made, mismatch(AT))
-        made.execute("UPDATE signatures SET legacy = 'xxx'")
+        made.execute("UPDATE sightings SET legacy = 'xxx'")
     told = pytest.raises(NoEvidenceError, match=r"strangler\.db cannot be read: a value in it is damaged")
     with told, reading.reader(tmp_path, looks_over=True) as connection:
         reading.signatures(connection, rules(), Filters(), TODAY)
+
+
+class TestAcceptedThen:
+    """What a rule accepted is counted on, and judged by the rules in force."""
+
+    @pytest.mark.parametrize(
+        ("accepting", "matches", "state"),
+        [
+            (rules(rule("$..price")), 3, "accepted"),
+            (rules(), 0, "new"),
+            (rules(rule("$..price", until="2026-11-22")), 0, "new"),
+            (rules(rule("$..price", kind="value")), 0, "new"),
+            (rules(rule("$.other")), 0, "new"),
+            (rules(rule("$..price", endpoint="GET /api/orders/{}")), 3, "accepted"),
+            (rules(rule("$..price", endpoint="POST /api/orders/{}")), 0, "new"),
+        ],
+        ids=["still", "gone", "expired", "another kind", "another place", "this endpoint", "another endpoint"],
+    )
+    def test_pairs_are_judged_anew(
+        self, connection: sqlite3.Connection, accepting: dict[str, CompareRules], matches: int, state: str
+    ) -> None:
+        store(connection, *(accepted(PRICE) for _ in range(3)))
+        found = ready(connection, accepting)
+        (row,) = reading.signatures(connection, accepting, Filters(), TODAY)
+        assert (found["pairs"], found["matches"], row["state"], row["count"]) == (3, matches, state, 3)
+
+    @pytest.mark.parametrize(
+        ("accepting", "matches"),
+        [
+            (rules(rule("$..total", abs="0.1")), 2),
+            (rules(rule("$..total", from_="1", to="2")), 2),
+            (rules(rule("$..other", abs="0.1")), 0),
+            (rules(rule("$..total")), 5),
+        ],
+        ids=["a tolerance", "a pair of values", "no rule covers it any more", "a rule for all"],
+    )
+    def test_what_depends_on_values_stays_what_it_was(
+        self, connection: sqlite3.Connection, accepting: dict[str, CompareRules], matches: int
+    ) -> None:
+        total = seen("d" * 16, "$.total", "value", "value")
+        store(connection, *(accepted(total) for _ in range(2)), *(mismatch(total) for _ in range(3)))
+        found = ready(connection, accepting)
+        assert (found["pairs"], found["matches"]) == (5, matches)
+
+    def test_a_pair_with_another_difference_needs_both_accepted(self, connection: sqlite3.Connection) -> None:
+        store(connection, mismatch(TAGS, accepted=(PRICE,)))
+        assert ready(connection, rules(rule("$..price")))["matches"] == 0
+        assert ready(connection, rules(rule("$..tags")))["matches"] == 0
+        assert ready(connection, rules(rule("$..price"), rule("$..tags")))["matches"] == 1
+
+    def test_counts_and_last_seen_go_on(self, connection: sqlite3.Connection) -> None:
+        store(connection, mismatch(PRICE), accepted(PRICE, at=NOON + 60), accepted(PRICE, at=NOON + 90))
+        (row,) = reading.signatures(connection, rules(rule("$..price")), Filters(), TODAY)
+        assert (row["count"], row["accepted"], row["last_seen"]) == (3, 2, NOON + 90)
+
+    def test_one_that_was_only_ever_accepted_is_no_news(self, connection: sqlite3.Connection) -> None:
+        store(connection, accepted(PRICE))
+        assert connection.execute("SELECT state FROM signatures").fetchall() == [("accepted",)]
+
+    def test_more_than_was_told_is_never_accepted(self, connection: sqlite3.Connection) -> None:
+        store(connection, mismatch(PRICE, is_partial=True))
+        assert ready(connection, rules(rule("$..price")))["matches"] == 0
+
+
+class TestClaims:
+    """What is marked as fixed waits for new pairs of its endpoint."""
+
+    def mark(self, connection: sqlite3.Connection, name: str = PRICE.id, state: str = "fixed", at: float = 100) -> None:
+        assert set_state(connection, name, state, NOON + at)
+
+    def claims(self, connection: sqlite3.Connection, of: Any = None) -> list[tuple[str, int, int]]:
+        return [(one["endpoint"], one["needed"], one["pairs"]) for one in ready(connection, of)["claims"]]
+
+    def test_from_the_mark_on_pairs_of_its_endpoint_are_counted(self, connection: sqlite3.Connection) -> None:
+        store(connection, *(mismatch(PRICE) for _ in range(60)), *(match(endpoint="GET /b") for _ in range(60)))
+        self.mark(connection)
+        store(connection, match(at=NOON + 99), match(at=NOON + 100))
+        store(connection, *(match(at=NOON + 101, endpoint="GET /b") for _ in range(60)))
+        assert self.claims(connection) == [("GET /api/orders/{}", 60, 0)]
+        store(connection, *(match(at=NOON + 101) for _ in range(59)))
+        found = ready(connection)
+        assert (found["verdict"], found["pairs_needed"], found["set_aside"]) == ("not enough evidence", 1, 60)
+        store(connection, mismatch(TAGS, at=NOON + 102))
+        found = ready(connection)
+        assert self.claims(connection) == [("GET /api/orders/{}", 60, 60)]
+        assert found["set_aside"] == 60
+        assert not any("fixed" in reason for reason in found["reasons"])
+
+    @pytest.mark.parametrize(
+        "finding",
+        [
+            pytest.param(replace(match(at=NOON + 200), outcome="not_comparable", reason="lag"), id="no pair"),
+            pytest.param(match(at=NOON + 50), id="asked before the mark"),
+            pytest.param(match(at=NOON + 200, release="2"), id="another release"),
+            pytest.param(mismatch(STATUS, at=NOON + 200), id="5xx"),
+            pytest.param(mismatch(TAGS, at=NOON + 200, is_partial=True), id="not all of it was looked at"),
+        ],
+    )  # fmt: skip
+    def test_what_proves_nothing_is_not_counted(self, connection: sqlite3.Connection, finding: Finding) -> None:
+        store(connection, *(mismatch(PRICE) for _ in range(5)))
+        self.mark(connection)
+        store(connection, finding)
+        assert self.claims(connection) == [("GET /api/orders/{}", 30, 0)]
+
+    def test_the_share_at_the_mark_says_how_many_it_takes(self, connection: sqlite3.Connection) -> None:
+        store(connection, mismatch(PRICE), *(match() for _ in range(99)))
+        self.mark(connection)
+        assert self.claims(connection) == [("GET /api/orders/{}", 299, 0)]
+
+    def test_several_are_told_each(self, connection: sqlite3.Connection) -> None:
+        other = seen("f" * 16, "$.x")
+        store(connection, mismatch(PRICE, TAGS), mismatch(other, endpoint="GET /b"))
+        for name in (PRICE.id, TAGS.id, other.id):
+            self.mark(connection, name)
+        found = ready(connection)
+        assert found["set_aside"] == 2
+        assert sorted(self.claims(connection)) == [
+            ("GET /api/orders/{}", 30, 0),
+            ("GET /api/orders/{}", 30, 0),
+            ("GET /b", 30, 0),
+        ]
+        assert sum("is marked as fixed" in reason for reason in found["reasons"]) == 3
+
+    def test_seen_again_it_is_over(self, connection: sqlite3.Connection) -> None:
+        store(connection, mismatch(PRICE))
+        self.mark(connection)
+        store(connection, match(at=NOON + 101), mismatch(PRICE, at=NOON + 102))
+        assert self.claims(connection) == []
+        assert connection.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+        assert ready(connection)["pairs"] == 3
+
+    def test_seen_again_though_a_rule_accepts_it_it_is_over_too(self, connection: sqlite3.Connection) -> None:
+        store(connection, mismatch(PRICE))
+        self.mark(connection)
+        store(connection, accepted(PRICE, at=NOON + 102))
+        assert ready(connection)["matches"] == 0
+        assert ready(connection)["set_aside"] == 0
+
+    @pytest.mark.parametrize("state", ["known", "new", "accepted"])
+    def test_one_that_is_taken_back_counts_again(self, connection: sqlite3.Connection, state: str) -> None:
+        store(connection, mismatch(PRICE))
+        self.mark(connection)
+        self.mark(connection, state=state, at=110)
+        found = ready(connection)
+        assert (found["claims"], found["pairs"], found["set_aside"]) == ([], 1, 0)
+
+    def test_marked_twice_it_begins_anew(self, connection: sqlite3.Connection) -> None:
+        store(connection, *(mismatch(PRICE) for _ in range(40)))
+        self.mark(connection)
+        store(connection, *(match(at=NOON + 101) for _ in range(40)))
+        assert self.claims(connection) == [("GET /api/orders/{}", 40, 40)]
+        self.mark(connection, at=200)
+        assert self.claims(connection) == [("GET /api/orders/{}", 40, 0)]
+
+    def test_what_a_rule_accepts_needs_no_proof(self, connection: sqlite3.Connection) -> None:
+        store(connection, mismatch(PRICE))
+        self.mark(connection)
+        found = ready(connection, rules(rule("$..price")))
+        assert (found["claims"], found["matches"], found["set_aside"]) == ([], 1, 0)
+
+    def test_one_of_the_folded_row_is_about_every_endpoint_that_has_it(
+        self, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(evidence, "_MAX_SIGNATURES", 0)
+        store(connection, mismatch(PRICE), mismatch(PRICE), mismatch(seen("f" * 16, "$.x"), endpoint="GET /b"))
+        (row,) = reading.signatures(connection, rules(), Filters(), TODAY)
+        assert row["path"] == "…"
+        self.mark(connection, row["id"])
+        store(connection, match(at=NOON + 101), match(at=NOON + 102, endpoint="GET /b"))
+        assert self.claims(connection) == [("GET /api/orders/{}", 30, 1), ("GET /b", 30, 1)]
+
+    def test_one_whose_sets_were_too_many_is_counted_exactly(
+        self, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(evidence, "_MAX_SETS", 0)
+        store(connection, mismatch(PRICE, TAGS))
+        self.mark(connection)
+        store(connection, mismatch(TAGS, at=NOON + 101), mismatch(TAGS, PRICE, at=NOON + 90))
+        assert self.claims(connection) == [("GET /api/orders/{}", 30, 1)]
+        store(connection, mismatch(TAGS, PRICE, at=NOON + 102))
+        assert self.claims(connection) == []
+
+    def test_time_counts_from_the_last_mark(self, connection: sqlite3.Connection) -> None:
+        store(connection, mismatch(PRICE), mismatch(TAGS), match(at=NOON + 7200))
+        assert ready(connection)["age_s"] == 7200
+        self.mark(connection, at=3600)
+        assert ready(connection)["age_s"] == 3600
+        self.mark(connection, TAGS.id, at=7000)
+        assert ready(connection)["age_s"] == 200
+        self.mark(connection, TAGS.id, "known", at=7100)
+        assert ready(connection)["age_s"] == 3600
+
+    def test_it_belongs_to_its_release_and_is_there_again_after_a_rollback(
+        self, connection: sqlite3.Connection
+    ) -> None:
+        name_release(connection, "orders", "1", NOON)
+        store(connection, mismatch(PRICE, release="1"))
+        self.mark(connection)
+        name_release(connection, "orders", "2", NOON + 200)
+        store(connection, match(at=NOON + 201, release="2"))
+        assert self.claims(connection) == []
+        name_release(connection, "orders", "1", NOON + 300)
+        assert self.claims(connection) == [("GET /api/orders/{}", 30, 0)]
+
+    def test_one_that_was_fixed_in_another_release_has_regressed(self, connection: sqlite3.Connection) -> None:
+        store(connection, mismatch(PRICE, release="1"))
+        self.mark(connection)
+        name_release(connection, "orders", "2", NOON + 200)
+        store(connection, mismatch(PRICE, at=NOON + 201, release="2"))
+        (row,) = reading.signatures(connection, rules(), Filters(), TODAY)
+        assert (row["state"], row["count"], row["first_seen"]) == ("regressed", 1, NOON + 201)
+
+
+class TestReleases:
+    def test_each_has_its_own_evidence(self, connection: sqlite3.Connection) -> None:
+        store(connection, mismatch(PRICE, release="1", sample=b'{"n":1}'), match(release="1", latency=(1.0, 2.0)))
+        later = mismatch(PRICE, TAGS, at=NOON + 60, release="2", sample=b'{"n":2}')
+        store(connection, replace(later, id="02"))
+        name_release(connection, "orders", "2", NOON + 60)
+        now = ready(connection)
+        assert (now["release"], now["pairs"], now["latency"], now["age_s"]) == ("2", 1, None, 0)
+        before = reading.readiness(connection, "orders", rules(), GATE, TODAY, release="1")
+        assert (before["release"], before["pairs"], before["matches"]) == ("1", 2, 1)
+        assert before["latency"]["median"]["value"] == 2.0
+        assert len(reading.signatures(connection, rules(), Filters(), TODAY)) == 2
+        (row,) = reading.signatures(connection, rules(), Filters(release="1"), TODAY)
+        assert (row["id"], row["last_seen"], row["share"]) == (PRICE.id, NOON, 0.5)
+        for release, number in ((None, 2), ("1", 1)):
+            found = reading.signature(connection, rules(), PRICE.id, TODAY, release)
+            assert found is not None
+            assert found["samples"] == [{"n": number}]
+        assert len(reading.timeline(connection, "orders", rules(), TODAY, release="1")) == 1
+        assert reading.latencies(connection, "orders", "1") == [(NOON, 1.0, 2.0)]
+
+    def test_one_that_only_a_former_release_showed_is_found_by_its_id(self, connection: sqlite3.Connection) -> None:
+        store(connection, mismatch(PRICE, release="1"))
+        name_release(connection, "orders", "2", NOON + 60)
+        found = reading.signature(connection, rules(), PRICE.id, TODAY)
+        assert found is not None
+        assert found["release"] == "1"
+
+    @pytest.mark.parametrize("filters", [Filters("orders", release="9"), Filters(release="9")], ids=["route", "all"])
+    def test_one_that_is_not_known_is_said(self, connection: sqlite3.Connection, filters: Filters) -> None:
+        store(connection, match(release="1"), match())
+        with pytest.raises(NoEvidenceError, match=r"has no release '9'|no route has a release '9'") as told:
+            reading.signatures(connection, rules(), filters, TODAY)
+        assert "known are '' (unnamed), '1'" in str(told.value)
+
+    def test_to_set_aside_is_to_begin_anew(self, connection: sqlite3.Connection) -> None:
+        name_release(connection, "orders", "1", NOON)
+        store(connection, mismatch(PRICE), match(release="1"))
+        store(connection, mismatch(PRICE, release="1", baseline=(noisy(),), latency=(1.0, 1.0), sample=b"{}"))
+        set_state(connection, PRICE.id, "fixed", NOON + 5, owner="ana")
+        before = ready(connection)
+        names = set_aside(connection, "orders", NOON + 10)
+        assert names == ["unnamed@2026-11-23T12:00:10.000Z", "1@2026-11-23T12:00:10.000Z"]
+        found = ready(connection)
+        assert (found["release"], found["pairs"], found["claims"], found["not_comparable"]) == ("1", 0, [], {})
+        aside = reading.readiness(connection, "orders", rules(), GATE, TODAY, release=names[1])
+        assert aside == before | {"release": names[1]}
+        index = IndexState()
+        index.load(connection)
+        assert index.wants_sample([PRICE.id], NOON + 11, "1")
+        store_findings(connection, index, [mismatch(PRICE, at=NOON + 11, release="1")], NOON + 12)
+        (row,) = reading.signatures(connection, rules(), Filters(), TODAY)
+        assert (row["state"], row["count"], row["first_seen"], row["owner"]) == ("new", 1, NOON + 11, None)
+        assert reading.noise_counts(connection, "orders")[0].noise_pairs == 0
+        assert set_aside(connection, "orders", NOON + 10) == ["1@2026-11-23T12:00:10.001Z"]
+
+    def test_they_are_listed_with_their_pairs_the_current_one_first(self, connection: sqlite3.Connection) -> None:
+        store(connection, match(), match(release="1"))
+        name_release(connection, "orders", "1", NOON + 5)
+        set_aside(connection, "other", NOON)
+        assert reading.releases(connection, "orders") == [
+            {
+                "route": "orders",
+                "name": name,
+                "first_seen": first,
+                "last_seen": first,
+                "is_current": is_current,
+                "is_set_aside": False,
+                "pairs": 1,
+            }
+            for name, first, is_current in (("1", NOON + 5, True), ("", NOON, False))
+        ]
+        assert type(reading.releases(connection)[0]["is_current"]) is bool  # and so it is JSON's
+
+    def test_nothing_is_set_aside_of_nothing_or_of_another_route(self, connection: sqlite3.Connection) -> None:
+        store(connection, match())
+        assert set_aside(connection, "other", NOON) == []
+        assert ready(connection)["pairs"] == 1
+
+    def test_the_oldest_go_when_there_are_too_many(
+        self, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(retention, "MAX_RELEASES", 2)
+        for number, names in enumerate((PRICE, TAGS, AT)):
+            at = NOON + 100 * number
+            name_release(connection, "orders", str(number), at)
+            store(connection, mismatch(names, at=at, release=str(number), sample=b"{}"))
+        prune(connection, NOON + 300)
+        assert {one["name"] for one in reading.releases(connection)} == {"1", "2"}
+        assert {row[0] for row in connection.execute("SELECT id FROM signatures")} == {TAGS.id, AT.id}
+        for table in ("pairs", "sightings", "observed"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (2,)
+        assert connection.execute("SELECT count(*) FROM member_sets").fetchone() == (2,)
+        assert connection.execute("SELECT count(*) FROM samples").fetchone() in {(1,), (2,)}
+
+
+class TestEndpoints:
+    def test_those_without_a_pair_that_counts_are_named(self, connection: sqlite3.Connection) -> None:
+        lag = Finding("01", NOON, "orders", "GET /lag", "not_comparable", "lag")
+        store(connection, *(match() for _ in range(40)), mismatch(PRICE, endpoint="GET /fixed"), lag)
+        set_state(connection, PRICE.id, "fixed", NOON + 1)
+        found = ready(connection)
+        assert found["endpoints"] == {"GET /api/orders/{}": 40, "GET /fixed": 0, "GET /lag": 0}
+        assert found["thin_endpoints"] == ["GET /fixed", "GET /lag"]
+
+
+class TestTimes:
+    @pytest.mark.parametrize(
+        ("finding", "is_timed", "verdict"),
+        [
+            (match(is_timeable=True), True, "not enough evidence"),
+            (match(), True, "ready"),
+            (match(is_timeable=True), False, "ready"),
+            (match(latency=(1.0, 1.0)), False, "ready"),
+        ],
+        ids=["could be timed", "could not", "nothing is timed", "was timed"],
+    )
+    def test_what_cannot_be_measured_is_not_asked_for(
+        self, connection: sqlite3.Connection, finding: Finding, is_timed: bool, verdict: str
+    ) -> None:
+        store(connection, *(finding for _ in range(50)))
+        found = reading.readiness(connection, "orders", rules(), GATE, TODAY, is_timed=is_timed)
+        assert found["verdict"] == verdict
+        assert bool(found["notes"]) is (verdict == "ready" and found["latency"] is None)
+
+
+def test_the_timeline_is_judged_by_the_rules_in_force(connection: sqlite3.Connection) -> None:
+    store(connection, mismatch(PRICE), accepted(TAGS), match(), mismatch(AT, at=NOON + 7200))
+    set_state(connection, AT.id, "fixed", NOON + 7300)
+    assert reading.timeline(connection, "orders", rules(rule("$..price")), TODAY) == [
+        {"at": NOON, "accepted": 1, "match": 1, "mismatch": 1},
+        {"at": NOON + 7200, "set_aside": 1},
+    ]

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from strangler.control.shadow import journal
 from strangler.control.shadow.journal import Journal
@@ -86,21 +87,44 @@ class TestOutgoing:
             b"Host: shop\r\nContent-Length: 3\r\nExpect: 100-continue\r\nX-Strangler-Shadow: 1\r\nX-A: 1\r\nx-a: 2\r\n"
         )
         made = outgoing(captured(lines=lines), upstream("orders"), _url(), None, is_dry_run=False)
-        assert made.headers == (("Host", "shop"), ("X-A", "1"), ("x-a", "2"), ("X-Strangler-Shadow", "1"))
+        assert made.headers == (
+            (b"Host", b"shop"),
+            (b"Content-Length", b"3"),
+            (b"X-A", b"1"),
+            (b"x-a", b"2"),
+            (b"X-Strangler-Shadow", b"1"),
+            (b"Connection", b"close"),
+        )
 
     def test_a_dry_run_says_so(self) -> None:
         made = outgoing(captured(), upstream("orders"), _url(), None, is_dry_run=True)
-        assert made.headers[-1] == ("X-Strangler-Shadow", "dry-run")
+        assert made.headers[-2:] == ((b"X-Strangler-Shadow", b"dry-run"), (b"Connection", b"close"))
 
     def test_the_upstreams_edits_and_host_are_applied(self) -> None:
         to = upstream("orders", host="upstream", headers=HeaderEdits((("X-A", "new"),), ("x-b",)))
         made = outgoing(captured(lines=b"X-a: old\r\nX-B: gone\r\nX-C: 1\r\n"), to, _url(), None, is_dry_run=False)
-        assert made.headers[:-1] == (("Host", "orders:8001"), ("X-C", "1"), ("X-A", "new"))
+        assert made.headers[:-2] == ((b"Host", b"orders:8001"), (b"X-C", b"1"), (b"X-A", b"new"))
 
     def test_paths_are_rewritten_under_the_base_of_the_url(self) -> None:
         rewrite = Rewrite.between("/api/orders", "/v2")
         made = outgoing(captured(b"/api/orders/7%2f?x="), upstream("orders"), _url("/base"), rewrite, is_dry_run=False)
-        assert made.target == "/base/v2/7%2f?x="
+        assert made.target == b"/base/v2/7%2f?x="
+
+    @pytest.mark.parametrize(
+        ("is_from_trusted", "prefix"),
+        [(False, b"/api/orders"), (True, b"/shop/api/orders")],
+        ids=["a client", "a proxy"],
+    )
+    def test_the_public_prefix_is_told_where_a_worker_tells_it(self, is_from_trusted: bool, prefix: bytes) -> None:
+        lines = b"X-Forwarded-Prefix: /shop/\r\nX-C: 1\r\nVia: 1.1 strangler\r\nX-Request-Id: 7\r\n"
+        asked = structs.replace(captured(b"/api/orders/7", lines=lines), is_from_trusted=is_from_trusted)
+        rewrite = Rewrite.between("/api/orders", "/v2")
+        made = outgoing(asked, upstream("orders"), _url(), rewrite, is_dry_run=False)
+        names = [name for name, _ in made.headers]
+        assert names[:4] == [b"X-C", b"Via", b"X-Forwarded-Prefix", b"X-Request-Id"]
+        assert dict(made.headers)[b"X-Forwarded-Prefix"] == prefix
+        kept = outgoing(asked, upstream("legacy"), _url(), None, is_dry_run=False)
+        assert (b"X-Forwarded-Prefix", b"/shop/") in kept.headers
 
 
 def _url(path: str = "") -> Url:

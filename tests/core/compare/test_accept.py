@@ -1,13 +1,24 @@
 """Accept rules: what they cover, and what is told of them."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
-from strangler.core.compare import Outcome, RuleUseState, compare, compile_rules, expired_rules
+from strangler.core.compare import (
+    Answer,
+    Comparison,
+    EndpointRules,
+    Outcome,
+    RuleUseState,
+    compare,
+    compile_rules,
+    expired_rules,
+    second_look,
+)
 from strangler.core.settings import AcceptRule
-from tests.core.compare.answers import accept, answer, body, compared, found, settings, trees
+from tests.core.compare.answers import TODAY, accept, answer, body, compared, found, settings, trees
 
 NESTED = {"meta": {"at": 1, "by": {"name": "x"}}, "items": [{"at": 1, "v": 1}, {"at": 2, "v": 2}]}
 COVERED: dict[str, tuple[AcceptRule, Any, Any]] = {
@@ -157,3 +168,167 @@ def test_path_that_cannot_be_read_is_refused(path: str, way_out: str) -> None:
     with pytest.raises(ValueError, match=r"JSON path|cannot be read") as refused:
         compile_rules(settings(accept(path)))
     assert way_out in str(refused.value)
+
+
+PAIRS: dict[str, tuple[AcceptRule, Any, Any]] = {
+    "texts": (accept("$.c", from_="EUR", to="eur"), {"c": "EUR"}, {"c": "eur"}),
+    "numbers, whatever their spelling": (accept("$.n", from_="1.50", to="2"), {"n": 1.5}, {"n": 2.0}),
+    "null": (accept("$.n", from_="null", to="0"), {"n": None}, {"n": 0}),
+    "another type": (accept("$.n", from_="5", to='"5"'), {"n": 5}, {"n": "5"}),
+    "another type, by its kind": (accept("$.n", kind="type", from_="5", to='"5"'), {"n": 5}, {"n": "5"}),
+    "an empty text": (accept("$.n", from_='""', to="null"), {"n": ""}, {"n": None}),
+    "booleans": (accept("$.n", from_="true", to="false"), {"n": True}, {"n": False}),
+    "in every element": (accept("$..c", from_="EUR", to="eur"), [{"c": "EUR"}] * 3, [{"c": "eur"}] * 3),
+    "below the node": (accept("$.a", from_="1", to="2"), {"a": {"b": [1]}}, {"a": {"b": [2]}}),
+    "what is no number": (accept("$.n", from_="NaN", to="null"), {"n": float("nan")}, {"n": None}),
+}
+
+
+@pytest.mark.parametrize(("rule", "legacy", "candidate"), PAIRS.values(), ids=PAIRS)
+def test_a_pair_of_values_is_accepted(rule: AcceptRule, legacy: Any, candidate: Any) -> None:
+    comparison = trees(legacy, candidate, settings(rule))
+    assert (comparison.outcome, comparison.rules_used) == (Outcome.ACCEPTED, frozenset({0}))
+    assert trees(candidate, legacy, settings(rule)).outcome is Outcome.MISMATCH, "not the other way round"
+
+
+NO_PAIRS: dict[str, tuple[AcceptRule, Any, Any]] = {
+    "another value": (accept("$.c", from_="EUR", to="eur"), {"c": "EUR"}, {"c": "usd"}),
+    "another value of legacy": (accept("$.c", from_="EUR", to="eur"), {"c": "USD"}, {"c": "eur"}),
+    "a text that looks like the number": (accept("$.n", from_="5", to="6"), {"n": "5"}, {"n": "6"}),
+    "a number that looks like the text": (accept("$.n", from_='"5"', to='"6"'), {"n": 5}, {"n": 6}),
+    "null and nothing there": (accept("$.n", from_="null", to="5"), {}, {"n": 5}),
+    "null and nothing left": (accept("$.n", from_="5", to="null"), {"n": 5}, {}),
+    "true is not 1": (accept("$.n", from_="true", to="2"), {"n": 1}, {"n": 2}),
+    "lengths": (accept("$.n", from_="1", to="2"), {"n": [0]}, {"n": [0, 0]}),
+    "another kind": (accept("$.n", kind="value", from_="5", to='"5"'), {"n": 5}, {"n": "5"}),
+    "a status": (accept("$", from_="200", to="201"), {"n": 200}, {"m": 201}),
+}
+
+
+@pytest.mark.parametrize(("rule", "legacy", "candidate"), NO_PAIRS.values(), ids=NO_PAIRS)
+def test_a_pair_of_values_accepts_no_other(rule: AcceptRule, legacy: Any, candidate: Any) -> None:
+    comparison = trees(legacy, candidate, settings(rule))
+    assert (comparison.outcome, comparison.accepted) == (Outcome.MISMATCH, 0)
+
+
+def test_a_pair_of_values_hides_no_other_in_the_same_place() -> None:
+    rules = settings(accept("$[*].c", from_="EUR", to="eur"))
+    legacy = [{"id": n, "c": "EUR"} for n in range(4)]
+    candidate = [{"id": n, "c": "eur" if n else "usd"} for n in range(4)]
+    comparison = trees(legacy, candidate, rules)
+    assert [(d.path, d.count, d.candidate) for d in comparison.differences] == [("$[*].c", 1, "usd")]
+    assert trees(legacy, candidate[::-1], rules).differences[0].kind == "order"
+
+
+def test_a_pair_of_values_of_a_header() -> None:
+    rules = settings(accept(header="Vary", from_="Cookie", to="Cookie, Accept"), headers=("vary",))
+    legacy, agreed = answer({}, vary="Cookie"), answer({}, vary="Cookie, Accept")
+    assert compared(legacy, agreed, rules).outcome is Outcome.ACCEPTED
+    assert compared(agreed, legacy, rules).outcome is Outcome.MISMATCH
+    assert compared(legacy, answer({}, vary="*"), rules).outcome is Outcome.MISMATCH
+    assert compared(legacy, answer({}), rules).outcome is Outcome.MISMATCH
+
+
+def test_a_pair_of_texts() -> None:
+    rules = settings(accept("$", from_="pong", to="PONG"))
+    assert compared(answer(b"pong", "text/plain"), answer(b"PONG", "text/plain"), rules).outcome is Outcome.ACCEPTED
+    assert compared(answer(b"pong", "text/plain"), answer(b"pong!", "text/plain"), rules).outcome is Outcome.MISMATCH
+
+
+def test_in_typed_rules_a_pair_may_be_one_of_types() -> None:
+    rules = replace(settings(accept("$.n", from_="5", to="5.0")), numbers="typed")
+    assert trees({"n": 5}, {"n": 5.0}, rules).outcome is Outcome.ACCEPTED
+    assert trees({"n": 5.0}, {"n": 5}, rules).outcome is Outcome.MISMATCH
+
+
+def test_a_pair_of_statuses_is_accepted_and_no_other() -> None:
+    rules = settings(accept(status=(302, 303)), headers=("location",))
+    legacy = answer(b"", None, 302, location="/a")
+    agreed = compared(legacy, answer(b"", None, 303, location="/a"), rules)
+    assert (agreed.outcome, agreed.rules_used) == (Outcome.ACCEPTED, frozenset({0}))
+    for status in (301, 307, 200, 404):
+        assert compared(legacy, answer(b"", None, status, location="/a"), rules).outcome is Outcome.MISMATCH
+    assert compared(answer(b"", None, 303), answer(b"", None, 302), rules).outcome is Outcome.MISMATCH
+    beside = compared(legacy, answer(b"", None, 303, location="/b"), rules)
+    assert (found(beside), beside.accepted) == ({("header", "location", "value", "risky")}, 1)
+
+
+ENDPOINTS = [
+    accept("$.id", endpoint="POST /x"),
+    accept(header="etag", endpoint="GET /x/{}"),
+    accept(status=(302, 303), endpoint="POST /x"),
+    accept("$.at"),
+]
+
+
+def at(endpoint: str, legacy: Answer, candidate: Answer) -> Comparison:
+    rules = EndpointRules(compile_rules(settings(*ENDPOINTS, headers=("etag",))))
+    return compare(legacy, candidate, rules.of(endpoint), TODAY)
+
+
+def test_a_rule_of_an_endpoint_counts_there_alone() -> None:
+    pair = answer({"id": 1, "at": 1}), answer({"id": 2, "at": 2})
+    assert at("POST /x", *pair).rules_used == {0, 3}
+    elsewhere = at("GET /x/{}", *pair)
+    assert (found(elsewhere), elsewhere.rules_used) == ({body("$.id", "value", "value")}, frozenset({3}))
+    moved = answer(b"", None, 302), answer(b"", None, 303)
+    assert at("POST /x", *moved).rules_used == {2}
+    assert at("GET /x/{}", *moved).outcome is Outcome.MISMATCH
+    tags = answer({}, etag="1"), answer({}, etag="2")
+    assert at("GET /x/{}", *tags).rules_used == {1}
+    assert at("PUT /x/{}", *tags).outcome is Outcome.MISMATCH
+
+
+def test_a_rule_is_dead_only_where_it_is_in_force() -> None:
+    rules = EndpointRules(compile_rules(settings(*ENDPOINTS)))
+    uses = RuleUseState(len(ENDPOINTS))
+    for _ in range(10):
+        uses.record({3}, rules.of("GET /y").indices)
+    assert uses.dead(min_comparisons=10) == ()
+    for _ in range(10):
+        uses.record({0, 3}, rules.of("POST /x").indices)
+    assert uses.dead(min_comparisons=10) == (2,)
+    assert uses.comparisons == 20
+
+
+def test_what_is_accepted_goes_on_being_told() -> None:
+    rules = settings(accept("$.a"), accept("$.n[*]", abs="1"), accept(header="etag"), headers=("etag",))
+    comparison = compared(answer({"a": 1, "n": [1, 5]}, etag="1"), answer({"a": "x", "n": [2, 6]}, etag="2"), rules)
+    told = [(d.in_, d.path, d.kind, d.severity, d.count) for d in comparison.accepted_differences]
+    assert told == [
+        ("body", "$.a", "type", "breaking", 1),
+        ("header", "etag", "value", "risky", 1),
+        ("body", "$.n[*]", "value", "value", 2),
+    ]
+    assert (comparison.accepted, comparison.outcome) == (3, Outcome.ACCEPTED)
+
+
+def test_a_place_of_which_a_part_is_accepted_is_open_and_counted_once() -> None:
+    rules = settings(accept("$[*].v", abs="1"), accept("$[*].w"))
+    legacy, candidate = [{"v": 1, "w": 1}, {"v": 1, "w": 1}], [{"v": 2, "w": 2}, {"v": 9, "w": 2}]
+    comparison = trees(legacy, candidate, rules)
+    assert [(d.path, d.count, d.candidate) for d in comparison.differences] == [("$[*].v", 1, b"9")]
+    assert [(d.path, d.count) for d in comparison.accepted_differences] == [("$[*].w", 2)]
+    assert comparison.accepted == 1
+    assert comparison.rules_used == {0, 1}
+
+
+def test_the_gravest_of_what_is_accepted_is_the_one_shown() -> None:
+    comparison = trees({"a": [None, 1]}, {"a": [2, "x"]}, settings(accept("$.a")))
+    (told,) = comparison.accepted_differences
+    assert (told.severity, told.legacy, told.candidate, told.count) == ("breaking", b"1", "x", 2)
+
+
+def test_the_accepted_are_bounded_too() -> None:
+    legacy = {f"k{n:04}": 1 for n in range(300)}
+    comparison = trees(legacy, {}, settings(accept("$")))
+    assert (len(comparison.accepted_differences), comparison.accepted) == (200, 300)
+
+
+def test_a_second_look_carries_what_it_accepted() -> None:
+    rules = settings(accept("$.a"))
+    both = second_look(
+        trees({"a": 1, "b": 1}, {"a": 2, "b": 2}, rules), trees({"a": 1, "b": 1}, {"a": 3, "b": 3}, rules)
+    )
+    assert found(both) == {body("$.b", "value", "value")}
+    assert [(d.path, d.candidate) for d in both.accepted_differences] == [("$.a", b"3")]

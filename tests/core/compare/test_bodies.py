@@ -2,7 +2,7 @@
 
 import pytest
 
-from strangler.core.compare import Outcome
+from strangler.core.compare import Outcome, Reason
 from strangler.core.compare.values import Excerpt, Opaque
 from tests.core.compare.answers import Found, answer, body, compared, found
 
@@ -98,25 +98,6 @@ OTHER: dict[str, tuple[str, bytes, str, bytes]] = {
     "charset that is not the bytes'": ("text/plain", b"caf\xe9", "text/plain", "café".encode()),
     "binary": ("image/png", b"\x89PNG1", "image/png", b"\x89PNG2"),
     "binary against text": ("image/png", b"\x89PNG", "text/plain", b"PNG"),
-    "html: text": ("text/html", b"<p>one</p>", "text/html", b"<p>two</p>"),
-    "html: a space that is seen": ("text/html", b"<b>a</b> <i>b</i>", "text/html", b"<b>a</b><i>b</i>"),
-    "html: attribute": ("text/html", b"<a href='/x'>t</a>", "text/html", b"<a href='/y'>t</a>"),
-    "html: attribute gone": ("text/html", b"<a href='/x' rel=next>t</a>", "text/html", b"<a href='/x'>t</a>"),
-    "html: tag": ("text/html", b"<b>t</b>", "text/html", b"<i>t</i>"),
-    "html: pre is kept": ("text/html", b"<pre>a  b</pre>", "text/html", b"<pre>a b</pre>"),
-    "html: textarea is kept": ("text/html", b"<textarea>a\n</textarea>", "text/html", b"<textarea>a</textarea>"),
-    "html: script is kept": ("text/html", b"<script>a  = 1</script>", "text/html", b"<script>a = 1</script>"),
-    "html: markup in a script is none": (
-        "text/html",
-        b"<script>'<b a=1 c>'</script>",
-        "text/html",
-        b"<script>'<b c a=1>'</script>",
-    ),
-    "html: cut short": ("text/html", b"<p>a</p><p>b</p>", "text/html", b"<p>a</p>"),
-    "xml: case": ("text/xml", b"<A/>", "text/xml", b"<a/>"),
-    "xml: text": ("text/xml", b"<a>1</a>", "text/xml", b"<a>1 </a>"),
-    "xml: order of elements": ("text/xml", b"<a><b/><c/></a>", "text/xml", b"<a><c/><b/></a>"),
-    "svg": ("image/svg+xml", b"<svg a='1'/>", "image/svg+xml", b"<svg a='2'/>"),
 }
 
 
@@ -133,15 +114,6 @@ def test_text_is_shown_around_its_first_change() -> None:
     ).differences
     assert isinstance(difference.legacy, Excerpt)
     assert difference.legacy.text[difference.legacy.position :] == "old line\n"
-
-
-def test_markup_is_shown_around_its_first_change() -> None:
-    legacy, candidate = b"<ul>\n<li>one two</li></ul>", b"<ul><li>one too</li></ul>"
-    (difference,) = compared(answer(legacy, "text/html"), answer(candidate, "text/html")).differences
-    assert isinstance(difference.legacy, Excerpt)
-    assert isinstance(difference.candidate, Excerpt)
-    assert difference.legacy.text[difference.legacy.position :].startswith("wo</li>")
-    assert difference.candidate.text[difference.candidate.position :].startswith("oo</li>")
 
 
 def test_binary_is_shown_as_bytes_only() -> None:
@@ -166,4 +138,8 @@ HOSTILE = {
 @pytest.mark.parametrize("media", ["text/html", "text/xml"])
 def test_hostile_markup_is_read_to_its_end(markup: bytes, media: str) -> None:
     comparison = compared(answer(b"<q>" + markup, media), answer(b"<q> " + markup + b"<p>", media))
-    assert comparison.outcome in (Outcome.MATCH, Outcome.MISMATCH)
+    if comparison.outcome is Outcome.NOT_COMPARABLE:  # too many attributes, or too deep
+        assert (comparison.reason, media) == (Reason.DECODE, "text/html")
+        assert markup.startswith(b"<a ")
+    else:
+        assert comparison.outcome in (Outcome.MATCH, Outcome.MISMATCH)

@@ -15,6 +15,7 @@ import pytest
 
 from strangler.core.compare import Comparison, Outcome
 from strangler.core.compare.found import MAX_PLACES
+from strangler.core.compare.multipart import MAX_PARTS
 from strangler.core.compare.pairing import MAX_SORTED
 from strangler.core.compare.trees import MAX_ALIGNED, MAX_CONTAINERS, MAX_WORK
 from strangler.core.settings import CompareSettings
@@ -81,6 +82,17 @@ SHAPES: dict[str, Callable[[int], Pair]] = {
     "names, all other": lambda n: ({f"k{k}": k for k in range(n)}, {f"j{k}": k for k in range(n)}),
     "names, values all other": lambda n: ({f"k{k}": k for k in range(n)}, {f"k{k}": -k - 1 for k in range(n)}),
     "names, arrays all other": lambda n: ({f"k{k}": [1, 2] for k in range(n)}, {f"k{k}": [2, 1] for k in range(n)}),
+    "numbers, sorted otherwise": lambda n: ([*range(n)], [*range(2 * n, n, -1)]),
+    "rows, sorted otherwise": lambda n: (rows(n), changed([{**row, "id": -row["id"] - n} for row in rows(n)])),
+    "many columns, sorted otherwise": lambda n: (
+        [{f"k{j}": k for j in range(40)} for k in range(n // 40)],
+        [{f"k{j}": -k - n for j in range(40)} for k in range(n // 40)],
+    ),
+    "many arrays, sorted otherwise": lambda n: ([[1, 2, 3]] * (n // 4), [[9, 8, 7]] * (n // 4)),
+    "names within, shuffled": lambda n: (
+        [{"p": {"id": k}, "v": 1} for k in range(n)],
+        shuffled({"p": {"id": k}, "v": 2} for k in range(n)),
+    ),
     "empty arrays and empty objects": lambda n: ([[] for _ in range(n)], [{} for _ in range(n)]),
 }
 MULTISET = settings(unordered={"$": None})
@@ -129,7 +141,9 @@ def filled(make: Callable[[int], Pair]) -> tuple[bytes, bytes]:
         count -= count // 30 + 1
 
 
-def counted(legacy: bytes, candidate: bytes, rules: CompareSettings | None = None) -> tuple[Comparison, int]:
+def counted(
+    legacy: bytes, candidate: bytes, rules: CompareSettings | None = None, media: str = "application/json"
+) -> tuple[Comparison, int]:
     """The comparison, and how many calls it took."""
     calls = 0
 
@@ -137,7 +151,7 @@ def counted(legacy: bytes, candidate: bytes, rules: CompareSettings | None = Non
         nonlocal calls
         calls += event in ("call", "c_call")
 
-    one, other = answer(legacy), answer(candidate)
+    one, other = answer(legacy, media), answer(candidate, media)
     before = sys.getprofile()
     sys.setprofile(count)
     try:
@@ -167,6 +181,36 @@ def test_equal_bodies_take_no_effort_beyond_parsing(make: Callable[[int], Any]) 
     comparison, calls = counted(legacy, b" " + candidate)
     assert comparison.outcome is Outcome.MATCH
     assert calls <= 2 * legacy.count(b",") + 2 * legacy.count(b"[") + 200, "one for each number"
+
+
+def parts_filled(make: Callable[[int, int], bytes], most: int = 10**9) -> tuple[bytes, bytes]:
+    """Two multipart bodies, as large as they may be, with so many parts at most."""
+    bodies = []
+    for side in (1, 2):
+        each = make(side, 0) + b"\r\n--b\r\n"
+        count = min(most, SIZE // (len(each) + 12))
+        bodies.append(b"--b\r\n" + b"\r\n--b\r\n".join(make(side, k) for k in range(count)) + b"\r\n--b--")
+    return bodies[0], bodies[1]
+
+
+PARTS: dict[str, Callable[[int, int], bytes]] = {
+    "without headers": lambda side, k: b"\r\n%d" % (k * side),
+    "fields, all other": lambda side, k: b'Content-Disposition: form-data; name="f%d-%d"\r\n\r\nx' % (side, k),
+    "one field, all values other": lambda side, k: b'Content-Disposition: form-data; name="f"\r\n\r\n%d' % (k * side),
+    "JSON": lambda side, k: b"Content-Type: application/json\r\n\r\n" + b'{"a":[%d,%d]}' % (side, k),
+    "many headers": lambda side, k: b"A: b\r\n" * 100 + b"Content-Id: %d\r\n\r\n" % (k * side),
+    "turned": lambda side, k: b"\r\n%d" % (k * (side == 1) or 3000 - k),
+}
+
+
+@pytest.mark.parametrize("most", [MAX_PARTS, 10**9], ids=["as many as are looked at", "as many as there may be"])
+@pytest.mark.parametrize("media", ["multipart/form-data; boundary=b", "multipart/mixed; boundary=b"])
+@pytest.mark.parametrize("make", PARTS.values(), ids=PARTS)
+def test_parts_take_a_bounded_effort(make: Callable[[int, int], bytes], media: str, most: int) -> None:
+    legacy, candidate = parts_filled(make, most)
+    comparison, calls = counted(legacy, candidate, media=media)
+    assert comparison.outcome is Outcome.MISMATCH
+    assert calls <= MAX_CALLS
 
 
 CUT: dict[str, Pair] = {

@@ -36,6 +36,41 @@ CASES: dict[str, tuple[Fields, Fields, Found]] = {
         [("content-type", "text/html")],
         header("content-type", "value", "risky"),
     ),
+    "media type: charset of JSON": (
+        [("content-type", "application/json")],
+        [("content-type", 'application/json; Charset="UTF-8"')],
+        header("content-type", "value", "additive"),
+    ),
+    "media type: charset of JSON lost": (
+        [("content-type", "application/problem+json;charset=utf-8")],
+        [("content-type", "application/problem+json")],
+        header("content-type", "value", "additive"),
+    ),
+    "media type: another charset of JSON": (
+        [("content-type", "application/json; charset=utf-8")],
+        [("content-type", "application/json; charset=latin-1")],
+        header("content-type", "value", "additive"),
+    ),
+    "media type: charset of JSON and more": (
+        [("content-type", "application/json; v=1")],
+        [("content-type", "application/json; v=2; charset=utf-8")],
+        header("content-type", "value", "risky"),
+    ),
+    "media type: JSON of another type": (
+        [("content-type", "application/json; charset=utf-8")],
+        [("content-type", "application/hal+json")],
+        header("content-type", "value", "risky"),
+    ),
+    "media type: boundaries": (
+        [("content-type", "multipart/mixed; boundary=a")],
+        [("content-type", "multipart/mixed; boundary=b")],
+        set(),
+    ),
+    "media type: multipart of another kind": (
+        [("content-type", "multipart/mixed; boundary=a")],
+        [("content-type", "multipart/related; boundary=a")],
+        header("content-type", "value", "risky"),
+    ),
     "media type: type": (
         [("content-type", "text/html")],
         [("content-type", "text/plain")],
@@ -103,3 +138,15 @@ def test_values_of_cookies_are_not_even_shown() -> None:
     legacy, candidate = headers([("set-cookie", "sid=s3cr3t; Path=/")]), headers([("set-cookie", "tid=s3cr3t")])
     (difference,) = compared(legacy, candidate, settings(headers=LISTED)).differences
     assert (difference.legacy, difference.candidate) == ("sid; path=/", "tid")
+
+
+def test_a_candidates_cookie_is_compared_as_its_client_gets_it() -> None:
+    legacy = Answer(200, [(b"Set-Cookie", b"sid=1; Path=/api/orders")])
+    candidate = Answer(200, [(b"Set-Cookie", b"sid=2; Path=/v2/orders")])
+    rules = settings(headers=("set-cookie",))
+
+    def moved(cookie: bytes) -> bytes:
+        return cookie.replace(b"/v2", b"/api")
+
+    assert compared(legacy, candidate, rules).outcome is Outcome.MISMATCH
+    assert compared(legacy, candidate, rules, cookie_back=moved).outcome is Outcome.MATCH

@@ -1,12 +1,16 @@
 """JSON bodies: what is equal, and which differences are found where."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from strangler.core.compare import Outcome, Reason
-from tests.core.compare.answers import Found, answer, body, compared, found, settings, trees
+from strangler.core.compare.numbers import plain_value
+from strangler.core.compare.tree import Json, parse_json, write_json
+from strangler.core.compare.values import Excerpt
+from tests.core.compare.answers import Found, accept, answer, body, compared, found, settings, trees
 
 EQUAL = {
     "key order and whitespace": (b'{"a": 1, "b": [1, 2]}', b'{"b":[1,2],\n"a":1}'),
@@ -27,6 +31,7 @@ EQUAL = {
     "UTF-16 and UTF-8": ('{"a":"é"}'.encode("utf-16-le"), '{"a":"é"}'.encode()),
     "UTF-32 and UTF-8": ('{"a":"é"}'.encode("utf-32-be"), '{"a":"é"}'.encode()),
     "empty key": (b'{"":1}', b'{"":1.0}'),
+    "NaN and Infinity as Python writes them": (b"[NaN, Infinity, -Infinity]", b"[NaN,Infinity,-Infinity]"),
     "no body on either side": (b"", b""),
     "neither parses, same bytes": (b"{", b"{"),
 }
@@ -78,8 +83,20 @@ ALL: dict[str, tuple[bytes, bytes, Found]] = {
     "key with a lone surrogate": (rb'{"\ud800":1}', rb'{"\ud800":2}', {body(r"$['\ud800']", "value", "value")}),
     "key that looks like a path": (b'{"a.b":{"c":1}}', b'{"a.b":{"c":2}}', {body("$['a.b'].c", "value", "value")}),
     "candidate no longer parses": (b'{"a":1}', b'{"a":1', {body("$", "type", "breaking")}),
-    "NaN is not JSON": (b"[1]", b"[NaN]", {body("$", "type", "breaking")}),
-    "Infinity is not JSON": (b"[1]", b"[-Infinity]", {body("$", "type", "breaking")}),
+    "NaN is no number": (b"[1]", b"[NaN]", {body("$[*]", "type", "breaking")}),
+    "nor is -Infinity": (b'{"a":1}', b'{"a":-Infinity}', {body("$.a", "type", "breaking")}),
+    "NaN becomes a number": (b"[NaN]", b"[1]", {body("$[*]", "type", "breaking")}),
+    "NaN and Infinity": (b"[NaN]", b"[Infinity]", {body("$[*]", "value", "value")}),
+    "Infinity and -Infinity": (b"Infinity", b"-Infinity", {body("$", "value", "value")}),
+    "NaN and the text": (b"[NaN]", b'["NaN"]', {body("$[*]", "type", "breaking")}),
+    "NaN becomes null": (b"[NaN]", b"[null]", {body("$[*]", "type", "breaking")}),
+    "null becomes NaN": (b"[null]", b"[NaN]", {body("$[*]", "type", "risky")}),
+    "one NaN among numbers": (
+        b"[1,2,3]",
+        b"[4,NaN,5]",
+        {body("$[*]", "type", "breaking"), body("$[*]", "value", "value")},
+    ),
+    "-NaN is not JSON": (b"[1]", b"[-NaN]", {body("$", "type", "breaking")}),
     "raw control character is not JSON": (b'["a\\tb"]', b'["a\tb"]', {body("$", "type", "breaking")}),
     "bad UTF-8 is not JSON": (b'["a"]', b'["\xff"]', {body("$", "type", "breaking")}),
     "legacy did not parse": (b"{", b"{}", {body("$", "type", "breaking")}),
@@ -248,11 +265,144 @@ def test_json_is_known_by_its_media_type(media: str) -> None:
     assert comparison.outcome is Outcome.MATCH
 
 
-@pytest.mark.parametrize("media", ["text/plain", "text/html", "application/x-ndjson", "application/pdf", None])
-def test_json_on_one_side_only_is_breaking(media: str | None) -> None:
-    legacy, other = answer(b"[1]"), answer(b"[1]", media)
-    assert found(compared(legacy, other)) == {body("$", "type", "breaking")}
-    assert found(compared(other, legacy)) == {body("$", "type", "breaking")}
+OTHER_NAMES = ["text/plain", "text/html", "text/xml", "application/octet-stream", None]
+
+
+@pytest.mark.parametrize("media", OTHER_NAMES)
+def test_json_is_json_whatever_it_is_called(media: str | None) -> None:
+    """On one side, or on both: the name is a difference of the header, if it is listed."""
+    one, same, other = answer(b'[{"a":1}]'), answer(b'[{"a": 1.0}]', media), answer(b'[{"a":2}]', media)
+    named = answer(b'[{"a":2}]')
+    for legacy, candidate in ((one, same), (same, one), (other, named), (named, other)):
+        assert compared(legacy, candidate).outcome is Outcome.MATCH
+    for legacy, candidate in ((one, other), (other, one), (same, other), (other, same)):
+        assert found(compared(legacy, candidate)) == {body("$[*].a", "value", "value")}
+
+
+BY_MARK = ['{"a":1}'.encode(name) for name in ("utf-8-sig", "utf-16", "utf-32")]
+
+
+@pytest.mark.parametrize("data", BY_MARK, ids=["UTF-8", "UTF-16", "UTF-32"])
+def test_json_under_another_name_is_known_behind_a_byte_order_mark(data: bytes) -> None:
+    assert compared(answer(data, "text/plain"), answer(b'{"a": 1}')).outcome is Outcome.MATCH
+
+
+@pytest.mark.parametrize("media", OTHER_NAMES)
+def test_the_same_bytes_are_the_same_body_whatever_they_are_called(media: str | None) -> None:
+    rules = settings(headers=("content-type",))
+    for data in (b"[1]", b"5", b"{", b"\xff\xfe", b"<p>"):
+        assert compared(answer(data), answer(data, media)).outcome is Outcome.MATCH
+        told = {(d.in_, d.path) for d in compared(answer(data), answer(data, media), rules).differences}
+        assert told == {("header", "content-type")}
+
+
+@pytest.mark.parametrize("charset", ["utf8mb4", "binary", "x-unknown", ""])
+def test_json_whose_charset_is_none_is_json(charset: str) -> None:
+    named = answer('{"a":"é"}'.encode(), f"application/json; charset={charset}")
+    assert compared(named, answer('{"a": "é"}'.encode())).outcome is Outcome.MATCH
+    assert found(compared(named, answer(b'{"a": "e"}'))) == {body("$.a", "value", "value")}
+
+
+ONE_SIDE: dict[str, tuple[bytes, str | None, bytes, str | None]] = {
+    "called JSON": (b'{"a":1}', "application/json", b"a: 1", "text/plain"),
+    "a page instead": (b'{"a":1}', "application/json", b"<h1>Sorry</h1>", "text/html"),
+    "a page, both called so": (b'{"a":1}', "text/html", b"<h1>Sorry</h1>", "text/html"),
+    "XML instead": (b'{"a":1}', None, b"<a>1</a>", "application/xml"),
+    "a text": (b"[1]", "text/plain", b"[1", "text/plain"),
+    "nothing": (b"[1]", None, b"", None),
+    "a number of a text": (b"5", "application/json", b"6", "text/plain"),
+    "a form": (b'{"a":1}', "application/json", b"a=1", "application/x-www-form-urlencoded"),
+    "lines and a document": (b"[1,2]", "application/json", b"1\n2", "application/x-ndjson"),
+    "bytes": (b'{"a":1}', "application/octet-stream", b"\x89PNG", "image/png"),
+}
+
+
+@pytest.mark.parametrize(("one", "media", "other", "other_media"), ONE_SIDE.values(), ids=ONE_SIDE)
+def test_json_on_one_side_only_is_breaking(
+    one: bytes, media: str | None, other: bytes, other_media: str | None
+) -> None:
+    pair = answer(one, media), answer(other, other_media)
+    assert found(compared(*pair)) == {body("$", "type", "breaking")}
+    assert found(compared(*pair[::-1])) == {body("$", "type", "breaking")}
+
+
+TEXTS: dict[str, tuple[bytes, bytes]] = {
+    "numbers": (b"5", b"5.0"),
+    "brackets": (b"[info] one", b"[info] two"),
+    "braces": (b"{name}", b"{name }"),
+    "nested too deep for JSON": (b"[" * 100_000, b"[" * 100_001),
+}
+
+
+@pytest.mark.parametrize(("legacy", "candidate"), TEXTS.values(), ids=TEXTS)
+def test_text_that_only_begins_like_json_is_text(legacy: bytes, candidate: bytes) -> None:
+    (difference,) = compared(answer(legacy, "text/plain"), answer(candidate, "text/plain")).differences
+    assert (difference.kind, type(difference.legacy)) == ("value", Excerpt)
+
+
+def test_documents_called_lines_are_compared_as_the_one_that_both_are() -> None:
+    lines, documents = "application/x-ndjson", "application/json"
+    assert compared(answer(b"[1, 2]", documents), answer(b"[1,2]", lines)).outcome is Outcome.MATCH
+    comparison = compared(answer(b'{"a":1}\n{"a":2}', documents), answer(b'{"a":1}\n{"a":3}', lines))
+    assert found(comparison) == {body("$[*].a", "value", "value")}
+
+
+TYPED: dict[str, tuple[bytes, bytes, Found]] = {
+    "an integer and a decimal": (b'{"a":5}', b'{"a":5.0}', {body("$.a", "type", "breaking")}),
+    "an integer and an exponent": (b'{"a":5e0}', b'{"a":5}', {body("$.a", "type", "breaking")}),
+    "in an array": (b"[1,2,3]", b"[1,2.0,3]", {body("$[*]", "type", "breaking")}),
+    "by value and by type": (b"[1,2]", b"[3,4.5]", {body("$[*]", "value", "value"), body("$[*]", "type", "breaking")}),
+    "two decimals": (b'{"a":5.0}', b'{"a":5.00}', set()),
+    "a decimal and an exponent": (b'{"a":5.0}', b'{"a":50E-1}', set()),
+    "integers": (b'{"a":-0}', b'{"a":0}', set()),
+    "minus nothing": (b'{"a":-0.0}', b'{"a":0}', {body("$.a", "type", "breaking")}),
+    "huge": (b"1" + b"0" * 80, b"1e80", {body("$", "type", "breaking")}),
+    "huge decimals": (b"[1e80]", b"[10.0e79]", set()),
+    "decimals that differ": (b'{"a":5.0}', b'{"a":5.1}', {body("$.a", "value", "value")}),
+    "many decimals": (
+        b"[" + b"0.5," * 2000 + b"1]",
+        b"[" + b"0.5," * 2000 + b"1.0]",
+        {body("$[*]", "type", "breaking")},
+    ),
+    "lines": (b"5\n", b"5", set()),
+}
+AS_TYPED = replace(settings(), numbers="typed")
+
+
+@pytest.mark.parametrize(("legacy", "candidate", "expected"), TYPED.values(), ids=TYPED)
+def test_typed_numbers_differ_by_type(legacy: bytes, candidate: bytes, expected: Found) -> None:
+    assert found(compared(answer(legacy), answer(candidate), AS_TYPED)) == expected
+    decimal = compared(answer(legacy), answer(candidate))
+    assert {d for d in found(decimal) if d[2] == "type"} == set()
+
+
+def test_typed_lines_and_keys() -> None:
+    media = "application/x-ndjson"
+    assert found(compared(answer(b"5", media), answer(b"5.0", media), AS_TYPED)) == {body("$[*]", "type", "breaking")}
+    by_id = replace(settings(unordered={"$": "id"}), numbers="typed")
+    comparison = trees([{"id": 1}, {"id": 2}], [{"id": 2.0}, {"id": 1.0}], by_id)
+    assert found(comparison) == {body("$[*].id", "type", "breaking")}
+
+
+def test_typed_numbers_within_a_tolerance_are_accepted() -> None:
+    tolerant = replace(settings(accept("$.a", abs="0.1", rel="0.001")), numbers="typed")
+    assert trees({"a": 5.0}, {"a": 5.1}, tolerant).outcome is Outcome.ACCEPTED
+    assert trees({"a": 5}, {"a": 5.01}, tolerant).outcome is Outcome.MISMATCH, "another type"
+    assert trees({"a": 5}, {"a": 5.01}, replace(tolerant, numbers="decimal")).outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(b"5.0", 5.0), (b"1.5", 1.5), (b"NaN", "NaN"), (b"-Infinity", "-Infinity")]
+)
+def test_typed_numbers_and_those_that_are_none_are_shown_as_json(number: bytes, shown: Any) -> None:
+    assert plain_value(number) == shown
+    assert type(plain_value(number)) is type(shown)
+
+
+def test_what_is_no_number_is_written_as_text() -> None:
+    parsed = parse_json('{"a": [NaN, -Infinity, 1]}')
+    assert isinstance(parsed, Json)
+    assert json.loads(write_json(parsed.tree)) == {"a": ["NaN", "-Infinity", 1]}
 
 
 def deep(depth: int, leaf: bytes) -> bytes:
@@ -268,8 +418,9 @@ def test_nesting_is_compared_as_deep_as_the_parser_goes() -> None:
     "body", [deep(100_000, b"1"), b"[" * 200_000, b'{"a":' * 100_000], ids=["lists", "open", "objects"]
 )
 def test_nesting_beyond_the_parser_cannot_be_compared(body: bytes) -> None:
-    for legacy, candidate in ((body, b"1"), (b"1", body), (body, body)):
+    for legacy, candidate in ((body, b"1"), (b"1", body), (body, b" " + body)):
         assert compared(answer(legacy), answer(candidate)).reason is Reason.DECODE
+    assert compared(answer(body), answer(body)).outcome is Outcome.MATCH, "the same bytes are the same body"
 
 
 def test_differences_come_gravest_first_and_bounded() -> None:

@@ -5,18 +5,26 @@ from collections import Counter
 import pytest
 
 from tests.core.compare.answers import compared
-from tests.core.compare.labelled import Label, Pair, heads, pages, people, shop
+from tests.core.compare.labelled import Label, Pair, browsers, heads, labels, markup, pages, people, shop
 
-PAIRS = [*shop.PAIRS, *people.PAIRS, *pages.PAIRS, *heads.PAIRS]
+PAIRS = [
+    *shop.PAIRS,
+    *people.PAIRS,
+    *pages.PAIRS,
+    *heads.PAIRS,
+    *markup.PAIRS,
+    *browsers.PAIRS,
+    *labels.PAIRS,
+]
 
 
 def told(pair: Pair) -> set[Label]:
-    comparison = compared(pair.legacy, pair.candidate, pair.rules)
+    comparison = compared(pair.legacy, pair.candidate, pair.rules, request=pair.request)
     return {(d.in_.value, d.path, d.kind.value) for d in comparison.differences}
 
 
 def test_the_set_is_large_and_covers_every_kind_and_outcome() -> None:
-    assert len(PAIRS) >= 200
+    assert len(PAIRS) >= 300
     assert len({pair.name for pair in PAIRS}) == len(PAIRS)
     kinds = Counter(kind for pair in PAIRS for _, _, kind in pair.differences)
     assert min(kinds[kind] for kind in ("missing", "extra", "type", "value", "order", "length")) >= 10
@@ -26,7 +34,7 @@ def test_the_set_is_large_and_covers_every_kind_and_outcome() -> None:
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 def test_outcome_is_what_a_person_says(pair: Pair) -> None:
-    comparison = compared(pair.legacy, pair.candidate, pair.rules)
+    comparison = compared(pair.legacy, pair.candidate, pair.rules, request=pair.request)
     assert (comparison.outcome, comparison.reason) == (pair.expected_outcome, pair.reason)
 
 

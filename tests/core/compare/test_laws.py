@@ -1,13 +1,14 @@
 """What holds for all answers, whatever they are."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strangler.core.compare import Answer, Comparison, Kind, Outcome, Severity, parse_pattern
+from strangler.core.compare import Answer, Comparison, Kind, Outcome, Severity, conditions_of, parse_pattern
 from strangler.core.compare.align import align
 from strangler.core.compare.codings import undo_codings
 from strangler.core.compare.jsonpath import write_path
@@ -15,6 +16,7 @@ from strangler.core.compare.numbers import canonical
 from strangler.core.compare.tree import Json, parse_json, parse_ndjson, write_json
 from tests.core.compare.answers import answer, compared, trees
 from tests.core.compare.answers import settings as rules_of
+from tests.core.compare.multiparts import field, multipart
 
 SCALARS = (
     st.none()
@@ -47,7 +49,19 @@ def test_anything_matches_itself(document: Any) -> None:
 @settings(deadline=None)
 @given(
     st.binary(max_size=60),
-    st.sampled_from(["text/html", "text/xml", "text/plain", "image/png", "application/json", ""]),
+    st.sampled_from(
+        [
+            "text/html",
+            "text/xml",
+            "text/plain",
+            "image/png",
+            "application/json",
+            "application/x-ndjson",
+            "multipart/form-data; boundary=a",
+            "multipart/mixed",
+            "",
+        ]
+    ),
 )
 def test_any_bytes_match_themselves(body: bytes, media: str) -> None:
     fields = [(b"Content-Type", media.encode()), (b"Set-Cookie", body), (b"Location", body)]
@@ -187,3 +201,121 @@ def test_a_written_path_is_a_pattern_for_itself(steps: list[str | None]) -> None
     assert written.isprintable()
     written.encode()
     assert parse_pattern(written).reach(tuple(steps)) == len(steps)
+
+
+PARTS = st.lists(
+    st.builds(
+        lambda name, text, media: field(name, text, media),
+        st.sampled_from(["a", "b", "ü"]),
+        st.sampled_from(["x", "y", "[1]", "[1.0]", '{"a": 1}', '{"a": 2, "b": null}', "{", "", "a\r\nb"]),
+        st.sampled_from([None, "text/plain", "application/json", "image/png"]),
+    ),
+    max_size=5,
+)
+SUBTYPES = st.sampled_from(["form-data", "mixed", "byteranges"])
+
+
+@settings(deadline=None)
+@given(PARTS, SUBTYPES)
+def test_parts_match_themselves_whatever_the_boundary(parts: list[bytes], subtype: str) -> None:
+    one, other = (multipart(*parts, subtype=subtype, boundary=boundary) for boundary in ("x", "y-1"))
+    if parts:
+        assert compared(one, other).outcome is Outcome.MATCH
+
+
+@settings(deadline=None, max_examples=300)
+@given(PARTS, PARTS, SUBTYPES)
+def test_swapping_the_sides_mirrors_the_differences_of_parts(
+    one: list[bytes], other: list[bytes], subtype: str
+) -> None:
+    pair = multipart(*one, subtype=subtype), multipart(*other, subtype=subtype, boundary="c")
+    forth, back = compared(*pair), compared(*pair[::-1])
+    assert forth.outcome is back.outcome
+    assert seen(forth) == {(path, MIRRORED.get(kind, kind), count) for path, kind, count in seen(back)}
+
+
+@settings(deadline=None)
+@given(PARTS, st.data())
+def test_the_order_of_different_fields_never_matters(parts: list[bytes], data: st.DataObject) -> None:
+    named = {part.partition(b"name=")[2][:3]: part for part in parts}
+    turned = data.draw(st.permutations(list(named.values())))
+    if named:
+        assert compared(multipart(*named.values()), multipart(*turned, boundary="c")).outcome is Outcome.MATCH
+
+
+TYPED = replace(rules_of(), numbers="typed")
+NUMBERS = st.recursive(
+    st.integers(-2, 3) | st.sampled_from([0.0, 1.0, 2.5, float("inf"), float("nan")]) | st.none(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None)
+@given(NUMBERS, NUMBERS)
+def test_typed_numbers_obey_the_same_laws(one: Any, other: Any) -> None:
+    assert trees(one, one, TYPED).outcome is Outcome.MATCH
+    forth, back = trees(one, other, TYPED), trees(other, one, TYPED)
+    assert seen(forth) == {(path, MIRRORED.get(kind, kind), count) for path, kind, count in seen(back)}
+    if forth.outcome is Outcome.MATCH:
+        assert trees(one, other).outcome is Outcome.MATCH, "what is equal by type is equal by value"
+
+
+CONDITIONS = st.lists(
+    st.tuples(
+        st.sampled_from([b"If-None-Match", b"If-Modified-Since", b"If-Match", b"If-Range", b"Range", b"Accept"]),
+        st.sampled_from([b'"a"', b'W/"a", "b"', b"*", b"", b"x", b'"', b"Sun, 06 Nov 1994 08:49:37 GMT"]),
+    ),
+    max_size=4,
+)
+VALIDATED = st.builds(
+    lambda status, fields: Answer(status, fields, b"" if status == 304 else b"{}"),
+    st.sampled_from([200, 203, 206, 304, 404, 412, 416]),
+    st.lists(
+        st.sampled_from(
+            [
+                (b"ETag", b'"a"'),
+                (b"ETag", b'W/"b"'),
+                (b"Last-Modified", b"Sunday, 06-Nov-94 08:49:37 GMT"),
+                (b"Content-Range", b"bytes 0-1/2"),
+                (b"Content-Range", b"bytes */2"),
+            ]
+        ),
+        max_size=2,
+    ),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(CONDITIONS, VALIDATED, VALIDATED)
+def test_conditions_mean_the_same_whichever_side_is_legacy(
+    lines: list[tuple[bytes, bytes]], one: Answer, other: Answer
+) -> None:
+    request = conditions_of(lines)
+    assert compared(one, one, request=request).outcome is Outcome.MATCH
+    forth, back = compared(one, other, request=request), compared(other, one, request=request)
+    assert (forth.outcome, forth.reason) == (back.outcome, back.reason)
+    if one.status == other.status:
+        assert forth.outcome is not Outcome.NOT_COMPARABLE
+    if {one.status, other.status} == {304, 404}:
+        assert forth.outcome is Outcome.MISMATCH
+
+
+SORTABLE = st.lists(
+    st.fixed_dictionaries({"label": st.sampled_from("abcdef"), "price": st.integers(0, 5)})
+    | st.fixed_dictionaries({"id": st.integers(0, 9), "price": st.integers(0, 5)}),
+    min_size=3,
+    max_size=6,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(SORTABLE, SORTABLE, st.sampled_from(["label", "price", "id"]), st.booleans())
+def test_swapping_the_sides_of_sorted_arrays_mirrors_the_differences(
+    one: list[Any], other: list[Any], by: str, is_falling: bool
+) -> None:
+    legacy = sorted(one, key=lambda row: str(row.get(by)), reverse=is_falling)
+    candidate = sorted(other, key=lambda row: str(row.get("price")))
+    forth, back = trees(legacy, candidate), trees(candidate, legacy)
+    assert (forth.outcome is Outcome.MATCH) == (legacy == candidate)
+    assert seen(forth) == {(path, MIRRORED.get(kind, kind), count) for path, kind, count in seen(back)}

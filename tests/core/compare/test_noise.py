@@ -48,6 +48,22 @@ def proposed(*counts: NoiseCount) -> Any:
     return route["compare"]
 
 
+def test_proposal_names_places_in_markup_as_rules_do() -> None:
+    found = proposed(
+        seen("footer > .count", Kind.VALUE, "counter", 40),
+        seen("main > .list", Kind.ORDER, None, 40),
+        seen("a::attr(href)", Kind.VALUE, None, 40),
+        seen("/feed/updated", Kind.VALUE, "timestamp", 40),
+    )
+    assert "unordered" not in found
+    assert [{key: rule[key] for key in ("css", "path", "kind") if key in rule} for rule in found["accept"]] == [
+        {"css": "footer > .count::text", "kind": "value"},
+        {"css": "main > .list", "kind": "order"},
+        {"css": "a::attr(href)", "kind": "value"},
+        {"path": "/feed/updated", "kind": "value"},
+    ]
+
+
 def test_proposal_has_a_rule_for_each_difference_that_is_noise() -> None:
     found = proposed(
         seen("$.meta.generated_at", Kind.VALUE, "timestamp", 40),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from strangler.core.compare import Answer, Comparison, Outcome, Reason, Severity, second_look
+from strangler.core.compare import Answer, Comparison, Outcome, Reason, Severity, conditions_of, second_look
 from strangler.core.fault import Fault
 from tests.core.compare.answers import accept, answer, compared, found, settings, trees
 
@@ -28,8 +28,43 @@ def test_status_counts_by_class(legacy: int, candidate: int, severity: str) -> N
     assert comparison.severity == severity
 
 
-def test_server_error_of_the_candidate_is_a_mismatch() -> None:
-    assert compared(answer({}), answer(b"oops", "text/plain", 500)).outcome is Outcome.MISMATCH
+BROKEN_GZIP = answer(b"no gzip", content_encoding="gzip", status=502)
+FAILURES: dict[str, Answer] = {
+    "a text": answer(b"oops", "text/plain", 500),
+    "the same body": answer({"a": 1}, status=503),
+    "other headers": answer({}, status=500, cache_control="no-store", location="/x"),
+    "a coding that cannot be undone": BROKEN_GZIP,
+    "too large": Answer(500, [], b"x", is_too_large=True),
+    "a stream": answer(b"data: 1", "text/event-stream", 503),
+    "told to be a stream": Answer(504, is_streaming=True),
+    "nested too deep": answer(b"[" * 100_000, status=500),
+    "no body": Answer(599),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_server_error_of_the_candidate_is_one_difference_of_the_status(failure: Answer) -> None:
+    rules = settings(accept("$"), accept(status=(200, failure.status)), headers=("content-type", "cache-control"))
+    comparison = compared(answer({"a": 1}), failure, rules)
+    assert found(comparison) == {("status", None, "value", "breaking")}
+    assert not comparison.rules_used
+
+
+@pytest.mark.parametrize("status", [200, 204, 206, 304, 404, 412, 416])
+def test_server_error_is_a_mismatch_whatever_legacy_answered(status: int) -> None:
+    request = conditions_of([(b"If-None-Match", b'"a"'), (b"If-Match", b'"a"'), (b"If-Range", b'"a"')])
+    comparison = compared(Answer(status), Answer(500), request=request)
+    assert found(comparison) == {("status", None, "value", "breaking")}
+
+
+def test_of_two_failures_legacy_s_counts() -> None:
+    assert compared(Answer(500), Answer(500)).reason is Reason.LEGACY_ERROR
+
+
+def test_a_dry_run_that_failed_without_a_word_is_not_handled() -> None:
+    assert compared(OK, Answer(500), is_dry_run=True).reason is Reason.NOT_HANDLED
+    told = answer(b"", None, 500, x_strangler_shadow_handled="1")
+    assert compared(OK, told, is_dry_run=True).outcome is Outcome.MISMATCH
 
 
 def failed(fault: Fault) -> Answer:

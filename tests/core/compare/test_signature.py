@@ -4,8 +4,17 @@ from typing import Any
 
 import pytest
 
-from strangler.core.compare import Kind, Severity, Where, comparison_signature, endpoint_shape, signature
-from tests.core.compare.answers import trees
+from strangler.core.compare import (
+    Answer,
+    Kind,
+    Severity,
+    Where,
+    comparison_signature,
+    endpoint_shape,
+    signature,
+    status_key,
+)
+from tests.core.compare.answers import answer, compared, trees
 
 SHAPES = {
     "/": "/",
@@ -54,6 +63,30 @@ def test_signature_hangs_on_every_part() -> None:
     changed = [[*parts[:at], other, *parts[at + 1 :]] for at, other in enumerate(others)]
     made = {signature(*each) for each in (parts, *changed)}
     assert len(made) == len(parts) + 1
+
+
+@pytest.mark.parametrize(
+    ("legacy", "candidate", "key"),
+    [(302, 303, "302->303"), (303, 302, "303->302"), (200, 499, "200->499"), (200, 500, "5xx"), (404, 503, "5xx")],
+)
+def test_a_status_is_known_by_its_pair_and_a_failure_by_being_one(legacy: int, candidate: int, key: str) -> None:
+    assert status_key(legacy, candidate) == key
+
+
+def signature_of(legacy: Answer, candidate: Answer) -> str | None:
+    return comparison_signature("r", "GET", "/x", compared(legacy, candidate))
+
+
+def test_each_pair_of_statuses_is_a_signature_and_all_failures_are_one() -> None:
+    pairs = [(200, 302), (200, 404), (302, 303), (302, 307), (404, 200)]
+    assert len({signature_of(Answer(one), Answer(other)) for one, other in pairs}) == len(pairs)
+    failures = {
+        signature_of(Answer(legacy), failure)
+        for legacy in (200, 204, 302, 404)
+        for failure in (Answer(500), answer({"e": 1}, status=503), Answer(504, is_too_large=True))
+    }
+    assert len(failures) == 1
+    assert signature_of(Answer(200), Answer(404)) not in failures
 
 
 def test_comparison_has_the_signature_of_its_gravest_difference() -> None:

@@ -55,10 +55,21 @@
     removeUntil(at, null);
   };
 
+  // "All on this page" is shown where scripts run; each box is a part of the form without it, too.
+  const offerAll = () => {
+    for (const every of document.querySelectorAll("[data-every]")) every.closest("label").hidden = false;
+  };
+
   const show = (html) => {
+    const ticked = [...content.querySelectorAll("input[type=checkbox]:checked")].map((box) => box.id);
     const fresh = document.createElement("template");
     fresh.innerHTML = html; // written by the server, which has escaped all that came from traffic
     fitChildren(content, fresh.content);
+    for (const id of ticked) {
+      const box = document.getElementById(id); // a row that has moved is a new one
+      if (box) box.checked = true;
+    }
+    offerAll();
   };
 
   const say = (text, isStale) => {
@@ -66,6 +77,14 @@
     told.textContent = text;
     told.classList.toggle("stale", isStale);
   };
+
+  document.addEventListener("change", ({ target }) => {
+    if (!target.dataset.every) return;
+    for (const box of document.querySelectorAll(`input[name="id"][form="${target.dataset.every}"]`)) {
+      box.checked = target.checked;
+    }
+  });
+  offerAll();
 
   if (content && content.dataset.live && "EventSource" in window) {
     const stream = new EventSource(content.dataset.live);

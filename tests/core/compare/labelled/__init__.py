@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from strangler.core.compare import Answer
+from strangler.core.compare import NO_CONDITIONS, Answer, RequestConditions
 from strangler.core.settings import CompareSettings
 from tests.core.compare.answers import answer, settings
 
@@ -17,7 +17,7 @@ GONE = object()
 
 @dataclass(frozen=True)
 class Pair:
-    """`differences`: what is not accepted. `rules`: what the route's compare section says."""
+    """`differences`: what is not accepted. `rules`: what the route's compare section says. `request`: conditions."""
 
     name: str
     legacy: Answer
@@ -26,6 +26,7 @@ class Pair:
     outcome: str = ""
     reason: str | None = None
     rules: CompareSettings = field(default_factory=settings)
+    request: RequestConditions = NO_CONDITIONS
 
     @property
     def expected_outcome(self) -> str:

@@ -7,7 +7,7 @@ from backports import zstd
 
 from strangler.core.compare import Answer
 from tests.core.compare.answers import answer
-from tests.core.compare.labelled import Label, Pair
+from tests.core.compare.labelled import Label, Pair, body_label
 
 WHOLE: set[Label] = {("body", "$", "value")}
 PAGE = """<!DOCTYPE html>
@@ -33,37 +33,38 @@ PAGE = """<!DOCTYPE html>
 """
 
 
-def page(name: str, *changes: tuple[str, str], same: bool = False) -> Pair:
+def page(name: str, *changes: tuple[str, str], found: str = "") -> Pair:
+    """`found`: `value main > .price`, several of them parted by `|`; empty: the two say the same."""
     text = PAGE
     for old, new in changes:
         assert old in text, name
         text = text.replace(old, new)
-    labels: set[Label] = set() if same else WHOLE
+    labels = {body_label(label.strip()) for label in found.split("|") if label}
     return Pair(
         f"page: {name}", answer(PAGE.encode(), "text/html"), answer(text.encode(), "text/html; charset=utf-8"), labels
     )
 
 
 PAGES = [
-    page("indentation", ("\n    ", "\n\t"), same=True),
-    page("one line per tag", ("</th><th>", "</th>\n<th>"), same=True),
-    page("quotes", ('"/static/app.css"', "'/static/app.css'"), same=True),
-    page("order of attributes", ('action="/pay" method="post"', 'method="post" action="/pay"'), same=True),
-    page("upper-case tags", ("<h1>", "<H1>"), ("</h1>", "</H1>"), same=True),
-    page("reference spelt out", ("&nbsp;", "\u00a0"), same=True),
-    page("CRLF", ("\n", "\r\n"), same=True),
-    page("self-closing", ('href="/static/app.css">', 'href="/static/app.css" />'), same=True),
-    page("text", ("thank you", "thanks")),
-    page("price", ("19.90", "19.9")),
-    page("class", ("shop wide", "shop")),
-    page("link", ("/static/app.css", "/static/app.4f3a.css")),
-    page("space between words is gone", ("</b>, <i>", "</b>,<i>")),
-    page("script", ("{id: 10432}", "{id:10432}")),
-    page("pre", ("code   kept", "code kept")),
-    page("hidden field", ('value="10432"', 'value="10433"')),
-    page("row lost", ("<tr><td>T-shirt</td><td>19.90</td></tr>", "")),
-    page("language", ('lang="en"', 'lang="pt"')),
-    page("tag", ("<b>Ana</b>", "<strong>Ana</strong>")),
+    page("indentation", ("\n    ", "\n\t")),
+    page("one line per tag", ("</th><th>", "</th>\n<th>")),
+    page("quotes", ('"/static/app.css"', "'/static/app.css'")),
+    page("order of attributes", ('action="/pay" method="post"', 'method="post" action="/pay"')),
+    page("upper-case tags", ("<h1>", "<H1>"), ("</h1>", "</H1>")),
+    page("reference spelt out", ("&nbsp;", "\u00a0")),
+    page("CRLF", ("\n", "\r\n")),
+    page("self-closing", ('href="/static/app.css">', 'href="/static/app.css" />')),
+    page("text", ("thank you", "thanks"), found="value p > i"),
+    page("price", ("19.90", "19.9"), found="value table > tbody > tr > td:nth-child(2)"),
+    page("class", ("shop wide", "shop"), found="value body::attr(class)"),
+    page("link", ("app.css", "app.4f3a.css"), found='value head > link[rel="stylesheet"]::attr(href)'),
+    page("space between words is gone", ("</b>, <i>", "</b>,<i>"), found="value p"),
+    page("script", ("{id: 10432}", "{id:10432}"), found="value head > script"),
+    page("pre", ("code   kept", "code kept"), found="value pre"),
+    page("hidden field", ('value="10432"', 'value="10433"'), found='value form > input[name="order"]::attr(value)'),
+    page("row lost", ("<tr><td>T-shirt</td><td>19.90</td></tr>", ""), found="missing table > tbody > tr"),
+    page("language", ('lang="en"', 'lang="pt"'), found="value html::attr(lang)"),
+    page("tag", ("<b>Ana</b>", "<strong>Ana</strong>"), found="missing p > b | extra p > strong"),
 ]
 
 FEED = """<?xml version="1.0" encoding="UTF-8"?>
@@ -75,25 +76,29 @@ FEED = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def feed(name: str, old: str, new: str, *, same: bool = False) -> Pair:
+def feed(name: str, old: str, new: str, *, found: str = "") -> Pair:
     assert old in FEED, name
-    candidate = FEED.replace(old, new)
-    labels: set[Label] = set() if same else WHOLE
+    labels = {body_label(label.strip()) for label in found.split("|") if label}
     media = "application/atom+xml"
-    return Pair(f"feed: {name}", answer(FEED.encode(), media), answer(candidate.encode(), media), labels)
+    return Pair(f"feed: {name}", answer(FEED.encode(), media), answer(FEED.replace(old, new).encode(), media), labels)
 
 
 FEEDS = [
-    feed("indentation", "\n  ", "", same=True),
-    feed("attributes", 'id="1" lang="en"', "lang='en'  id='1'", same=True),
-    feed("empty element", '<link href="/1"/>', '<link href="/1"></link>', same=True),
-    feed("CDATA", "News &amp; more", "<![CDATA[News & more]]>", same=True),
-    feed("declaration", '<?xml version="1.0" encoding="UTF-8"?>\n', "", same=True),
-    feed("text", "One", "one"),
-    feed("attribute", 'id="2"', 'id="3"'),
-    feed("element lost", '<link href="/2"/>', ""),
-    feed("case of a name", "<title>Two</title>", "<Title>Two</Title>"),
-    feed("namespace", "2005/Atom", "2005/atom"),
+    feed("indentation", "\n  ", ""),
+    feed("attributes", 'id="1" lang="en"', "lang='en'  id='1'"),
+    feed("empty element", '<link href="/1"/>', '<link href="/1"></link>'),
+    feed("CDATA", "News &amp; more", "<![CDATA[News & more]]>"),
+    feed("declaration", '<?xml version="1.0" encoding="UTF-8"?>\n', ""),
+    feed("text", "One", "one", found="value /feed/entry/title"),
+    feed("attribute", 'id="2"', 'id="3"', found="value /feed/entry/@id"),
+    feed("element lost", '<link href="/2"/>', "", found="missing /feed/entry/link"),
+    feed(
+        "case of a name",
+        "<title>Two</title>",
+        "<Title>Two</Title>",
+        found="missing /feed/entry/title | extra /feed/entry/Title",
+    ),
+    feed("namespace", "2005/Atom", "2005/atom", found="missing /feed | extra /feed"),
 ]
 
 CSV = b"id;name\r\n1;Ana\r\n2;Jos\xc3\xa9\r\n"
@@ -111,7 +116,8 @@ TEXTS = [
     Pair("text: same", answer(b"OK\n", "text/plain"), answer(b"OK\n", "text/plain; charset=us-ascii")),
     Pair("text: last line end", answer(b"OK\n", "text/plain"), answer(b"OK", "text/plain"), WHOLE),
     Pair("text: no media type", answer(b"pong", None), answer(b"pong", "text/plain")),
-    Pair("text: became JSON", answer(b"17", "text/plain"), answer(b"17"), {("body", "$", "type")}),
+    Pair("text: is called JSON now", answer(b"17", "text/plain"), answer(b"17")),
+    Pair("text: became JSON", answer(b"seventeen", "text/plain"), answer(b"17"), {("body", "$", "type")}),
     Pair("image: same", answer(b"\x89PNG\r\n\x1a\n1", "image/png"), answer(b"\x89PNG\r\n\x1a\n1", "image/png")),
     Pair(
         "image: other bytes",

@@ -1,0 +1,39 @@
+"""The dry-run contract of a candidate: a write that is a shadow is answered as if it were run, and changes nothing."""
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from legacy_stub.answers import Handler
+from legacy_stub.build import BUILD, SHADOW_MARK
+from legacy_stub.shop import Shop
+
+_HANDLED = {"X-Strangler-Shadow-Handled": "1"}
+
+
+def dry_runs(shop: Shop) -> Middleware:
+    """Return the middleware that rehearses marked writes, and confirms beforehand, to OPTIONS, that it would.
+
+    A build that does not know shadows runs them like any other: the accident that asking beforehand is for.
+    """
+
+    @web.middleware
+    async def rehearse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not request.app[BUILD].knows_shadows or request.headers.get(SHADOW_MARK) != "dry-run":
+            return await handler(request)
+        if request.method == "OPTIONS":
+            return await _promise(request, handler)
+        await request.read()  # nothing waits for the client in the rehearsal
+        with shop.rehearsal():
+            answer = await handler(request)
+        answer.headers.update(_HANDLED)
+        return answer
+
+    return rehearse
+
+
+async def _promise(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say yes for the paths that are served here, with the methods that they take."""
+    error = request.match_info.http_exception
+    if not isinstance(error, web.HTTPMethodNotAllowed):
+        return await handler(request)
+    return web.Response(status=204, headers={"Allow": error.headers["Allow"], **_HANDLED})

@@ -1,0 +1,118 @@
+"""Which differences an action is about: ids, or filters, or all that are open."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from strangler.cli._config import failed
+from strangler.cli._evidence import Evidence
+from strangler.cli._inbox import SHORT_ID, where
+from strangler.cli._terminal import plain
+from strangler.control.shadow.evidence import STATES
+from strangler.control.shadow.reading import Filters
+from strangler.control.shadow.reviews import OPEN_STATES
+from strangler.core.compare import Severity
+
+Row = Mapping[str, Any]
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+MAX_TOLD = 20
+"""Rows that are named one by one; of more their number is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the command line names. Ids, or filters: never both."""
+
+    names: tuple[str, ...] = ()
+    route: str | None = None
+    endpoint: str | None = None
+    severity: str | None = None
+    state: str | None = None
+    is_noise: bool = False
+    is_all: bool = False
+
+    @property
+    def has_filters(self) -> bool:
+        return self.is_all or self.is_noise or any((self.route, self.endpoint, self.severity, self.state))
+
+    @property
+    def filters(self) -> Filters:
+        """What of it the inbox itself can tell apart."""
+        return Filters(self.route, self.severity, self.state)
+
+    def takes(self, row: Row) -> bool:
+        """True for a row that the filters choose; without a state only those that still count."""
+        if self.state is None and row["state"] not in OPEN_STATES:
+            return False
+        return self.endpoint in (None, row["endpoint"]) and (not self.is_noise or row["is_noise"])
+
+
+def choice_options(command: _F) -> _F:
+    """The options and the argument that name differences."""
+    for option in (
+        click.option("-y", "--yes", "is_sure", is_flag=True, help="Do not ask whether to go on."),
+        click.option("--all", "is_all", is_flag=True, help="All that are open."),
+        click.option("--noise", "is_noise", is_flag=True, help="All in which legacy differs from itself."),
+        click.option("--state", type=click.Choice(STATES), help="All of this state; without it those that are open."),
+        click.option("--severity", type=click.Choice([str(one) for one in Severity]), help="All of this severity."),
+        click.option("--endpoint", help="All of this endpoint, as the inbox names it: 'GET /api/orders/{}'."),
+        click.option("--route", help="All of this route."),
+        click.argument("names", metavar="[ID]...", nargs=-1),
+    ):
+        command = option(command)
+    return command
+
+
+def chosen(evidence: Evidence, choice: Choice) -> list[Row]:
+    """The rows that are meant. Ends the program if that is not clear: then nothing is done at all."""
+
+    def inbox(filters: Filters) -> list[Row]:
+        return list(evidence.inbox(filters)["signatures"])
+
+    if choice.names and choice.has_filters:
+        raise failed("name ids or filters, not both")
+    if not choice.names and not choice.has_filters:
+        raise failed("which? name ids, or --route, --endpoint, --severity, --state, --noise or --all")
+    if not choice.names:
+        return [row for row in inbox(choice.filters) if choice.takes(row)]
+    rows = inbox(Filters())
+    found = [_named(evidence, rows, name) for name in choice.names]
+    return list({row["id"]: row for row in found}.values())
+
+
+def _named(evidence: Evidence, rows: Iterable[Row], name: str) -> Row:
+    """The one whose id begins so, of the current release, or of an earlier one."""
+    found = [row for row in rows if row["id"].startswith(name)]
+    earlier = evidence.detail(name) if name and not found else None
+    found += [] if earlier is None else [earlier]
+    if len(found) != 1:
+        what = "several begin so" if found else "none has it"
+        raise failed(f"no difference has the id {plain(name)}: {what}; nothing was changed, see `strangler diffs`")
+    return found[0]
+
+
+def confirm(choice: Choice, is_sure: bool, what: str) -> None:
+    """Ask before what filters have chosen is changed. Ends the program if the answer is no, or nobody can be asked."""
+    if choice.names or is_sure:
+        return
+    if not sys.stdin.isatty():
+        raise failed(f"{what}: nothing was changed; without a terminal to ask at, add --yes")
+    if not click.confirm(f"{what}?", default=False):
+        raise SystemExit(1)
+
+
+def tell_rows(rows: Sequence[Row], say: Callable[[Row], str], *, err: bool = False) -> None:
+    """A line a row, and how many more there are."""
+    for row in rows[:MAX_TOLD]:
+        click.echo(plain(say(row)), err=err)
+    if len(rows) > MAX_TOLD:
+        click.echo(f"… and {len(rows) - MAX_TOLD:,} more", err=err)
+
+
+def named(row: Row) -> str:
+    """`9f2c1a77 GET /api/orders/{} $.price type`"""
+    return f"{row['id'][:SHORT_ID]} {row['endpoint']} {where(row)} {row['kind']}"

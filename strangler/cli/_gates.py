@@ -1,0 +1,122 @@
+"""Whether a routes.yaml raises a percent past a gate: `strangler check --gate`."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from strangler.cli._admin import find_admin
+from strangler.cli._config import failed
+from strangler.cli._evidence import Evidence, find_evidence
+from strangler.cli._verdict import Verdict, as_data, short, verdict_of
+from strangler.config.load import load
+from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
+from strangler.core.settings import Settings
+
+_OTHER = "name another one with --against"
+_WAY_OUT = "name the file that is in force with --against OLD.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRaise:
+    """A percent that rises, and the verdict by the stricter of its gates."""
+
+    rise: Raise
+    found: Verdict | None
+    unknown: str | None  # why there is no verdict
+
+    @property
+    def is_allowed(self) -> bool:
+        return self.rise.gate is None or (self.found is not None and self.found["verdict"] == "ready")
+
+    def lines(self) -> list[str]:
+        rise = self.rise
+        said = "allowed" if self.is_allowed else "NOT allowed: its gate is not met"
+        if rise.gate is None:
+            said = "it has no gate"
+        head = f"route '{rise.route}': {rise.from_percent:g} % to {rise.to_percent:g} %: {said}"
+        return [head, *(f"  {line}" for line in short(self.found, self.unknown))]
+
+    def as_data(self) -> dict[str, Any]:
+        rise = self.rise
+        return {
+            "route": rise.route,
+            "from": rise.from_percent,
+            "to": rise.to_percent,
+            "gated": rise.gate is not None,
+            "allowed": self.is_allowed,
+        } | as_data(self.found, self.unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """All percents that rise. `against`: what was in force."""
+
+    against: str
+    judged: tuple[JudgedRaise, ...]
+
+    @property
+    def is_allowed(self) -> bool:
+        return all(one.is_allowed for one in self.judged)
+
+    def lines(self) -> list[str]:
+        if not self.judged:
+            return [f"against {self.against}: no percent rises"]
+        return [line for one in self.judged for line in one.lines()]
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "against": self.against,
+            "ok": self.is_allowed,
+            "raises": [one.as_data() for one in self.judged],
+        }
+
+
+def judge_gates(config: Path, settings: Settings, against: Path | None, admin: str | None) -> Gates:
+    """Hold the file against what is in force. Ends the program if that cannot be told."""
+    before, name, former = _in_force(config, against, admin)
+    found = raises(before, rollouts_of(settings))
+    if not found:
+        return Gates(name, ())
+    evidence = _evidence(config, admin, former or settings)
+    return Gates(name, tuple(_judged(evidence, rise) for rise in found))
+
+
+def _in_force(
+    config: Path, against: Path | None, admin: str | None
+) -> tuple[dict[str, RouteRollout], str, Settings | None]:
+    """By route what was in force, where that was found, and the settings if it was a file."""
+    if against is not None:
+        loaded = load(against, os.environ)
+        if loaded.settings is None:
+            problems = [str(replace(one, way_out=_OTHER) if not one.line else one) for one in loaded.problems]
+            raise failed("\n".join([*problems, f"{against}: what was in force cannot be told from it"]))
+        return rollouts_of(loaded.settings), str(against), loaded.settings
+    try:
+        proxy = find_admin(config, admin)
+        told = proxy.ask("GET", "/api/rollout")
+    except click.ClickException as error:
+        raise click.ClickException(f"{error.format_message()}; {_WAY_OUT}") from None
+    return msgspec.convert(told["routes"], dict[str, RouteRollout]), f"the proxy at {proxy.url}", None
+
+
+def _evidence(config: Path, admin: str | None, settings: Settings) -> Evidence | str:
+    """Where the evidence is, judged by the rules in force; or why there is none.
+
+    A rule that the same edit adds counts from the next one on, like a gate that it loosens.
+    """
+    try:
+        return find_evidence(config, admin, settings)
+    except click.ClickException as error:
+        return error.format_message()
+
+
+def _judged(evidence: Evidence | str, rise: Raise) -> JudgedRaise:
+    if isinstance(evidence, str):
+        return JudgedRaise(rise, None, evidence)
+    gate = rise.gate
+    ask = (lambda: evidence.ready(rise.route)) if gate is None else (lambda: evidence.ready_under(rise.route, gate))
+    return JudgedRaise(rise, *verdict_of(ask))

@@ -1,0 +1,61 @@
+"""`strangler audit`: what was changed, by whom, when and why."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from strangler.cli._admin import admin_option
+from strangler.cli._config import config_option
+from strangler.cli._evidence import find_evidence
+from strangler.cli._terminal import console as terminal
+from strangler.cli._times import Since
+from strangler.control.shadow.audits import DEFAULT_LIMIT, MAX_LIMIT, AuditFilters
+from strangler.core.plain import plain_line
+
+_COLUMNS = ("when, UTC", "who", "what", "route", "why", "detail")
+
+
+@click.command()
+@click.option("--route", help="Only this route.")
+@click.option("--since", type=Since(), help="Since then: 30m, 2h or 2026-11-23.")
+@click.option("--who", help="Only what this one has done.")
+@click.option(
+    "--limit", type=click.IntRange(1, MAX_LIMIT), default=DEFAULT_LIMIT, show_default=True, help="The newest."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@config_option
+@admin_option
+def command(
+    route: str | None, since: float | None, who: str | None, limit: int, as_json: bool, config: Path, admin: str | None
+) -> None:
+    """Show every action that has changed something, newest first.
+
+    The name is that of STRANGLER_USER, else of the system's user; a pipeline sets STRANGLER_USER. Entries are kept for
+    400 days, and at most 100,000 of them.
+    """
+    found = find_evidence(config, admin).audited(AuditFilters(route, since, who, limit))
+    if as_json:
+        click.echo(json.dumps({"entries": found}, ensure_ascii=False))
+        return
+    console = terminal()
+    if not found:
+        console.print("nothing was changed" if (route, since, who) == (None, None, None) else "no such entries")
+        return
+    console.print(_table(found))
+    if len(found) == limit:
+        console.print(f"[dim]the newest {limit:,}; --limit shows more[/]")
+
+
+def _table(entries: list[dict[str, Any]]) -> Table:
+    made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in _COLUMNS:
+        made.add_column(name, overflow="fold", no_wrap=name == _COLUMNS[0])
+    for one in entries:
+        when = datetime.fromtimestamp(one["at"], UTC).strftime("%Y-%m-%d %H:%M:%S")
+        made.add_row(when, *(escape(plain_line(one[name])) for name in _COLUMNS[1:]))
+    return made

@@ -1,0 +1,46 @@
+"""`strangler evidence`: what was compared so far, as a whole."""
+
+import json
+from pathlib import Path
+
+import click
+
+from strangler.cli._admin import admin_option
+from strangler.cli._config import config_option, failed, route_of, settings_of
+from strangler.cli._evidence import find_evidence
+from strangler.cli._who import who
+
+
+@click.group()
+def command() -> None:
+    """Begin anew with what was compared."""
+
+
+@command.command()
+@click.argument("route")
+@click.option("--why", required=True, help="Why; written down with your name.")
+@config_option
+@admin_option
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def reset(route: str, why: str, config: Path, admin: str | None, as_json: bool) -> None:
+    """Begin anew with ROUTE: set aside all that was compared so far.
+
+    It stays readable as release NAME@TIME: `strangler ready ROUTE --release NAME@TIME`. Pairs, differences with what
+    reviewers said of them, fixes that wait for proof and noise begin anew. Accept rules stay: they are in routes.yaml.
+
+    \b
+    strangler evidence reset orders --why "the candidate read another database"
+    """
+    route_of(config, settings_of(config), route)
+    if not why.strip():
+        raise failed("--why is empty; say why: it is written down")
+    done = find_evidence(config, admin).reset(route, who(), why)
+    if as_json:
+        click.echo(json.dumps(done, ensure_ascii=False))
+        return
+    if not done["set_aside"]:
+        click.echo(f"route '{route}': nothing was compared so far, so nothing was set aside")
+        return
+    click.echo(f"route '{route}' begins anew; what was compared so far is readable with --release:")
+    for name in done["set_aside"]:
+        click.echo(f"  {name}")

@@ -1,0 +1,79 @@
+"""`strangler release`: which release of a candidate pairs belong to."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from strangler.cli import _inbox
+from strangler.cli._admin import admin_option
+from strangler.cli._config import config_option, failed, route_of, settings_of
+from strangler.cli._evidence import find_evidence
+from strangler.cli._tables import table
+from strangler.cli._terminal import console as terminal
+from strangler.cli._who import who
+from strangler.control.shadow.releases import name_problem
+
+
+@click.command()
+@click.argument("route", required=False)
+@click.argument("name", required=False)
+@click.option("--why", default="", help="Why, or by what; written down with your name.")
+@config_option
+@admin_option
+@click.option("--json", "as_json", is_flag=True, help="Print what is known, or what was done, as JSON.")
+def command(route: str | None, name: str | None, why: str, config: Path, admin: str | None, as_json: bool) -> None:
+    """Name the candidate's release, or show those known.
+
+    Pairs belong to a release, and the verdict is about the current one. Call this from the deploy pipeline, unless
+    routes.yaml names a response header of the candidate (`release: {header: X-Release}`). A name that was there before
+    goes on with its pairs.
+
+    \b
+    strangler release orders v1.4.2
+    strangler release orders
+    """
+    if route is not None:
+        route_of(config, settings_of(config), route)
+    evidence = find_evidence(config, admin)
+    if route is not None and name is not None:
+        wrong = name_problem(name)
+        if wrong is not None:
+            raise failed(f"NAME: {wrong}")
+        done = evidence.name_release(route, name, who(), why)
+        click.echo(json.dumps(done, ensure_ascii=False) if as_json else _told(done))
+        return
+    found = evidence.releases(route)
+    if as_json:
+        click.echo(json.dumps({"releases": found}, ensure_ascii=False))
+    elif found:
+        terminal().print(_table(found))
+    else:
+        click.echo("no release is known yet: nothing was compared, and nobody has named one")
+
+
+def _told(done: Mapping[str, Any]) -> str:
+    route, release = done["route"], done["release"]
+    if not done["changed"]:
+        return f"route '{route}' has release {release} already"
+    former = done["former"]
+    return f"route '{route}' has release {release} from now on; it was {former or 'unnamed'}"
+
+
+def _table(found: Iterable[Mapping[str, Any]]) -> Table:
+    made = table("route", "release", "first seen (UTC)", "last seen", "pairs>", "")
+    for one in found:
+        note = "current" if one["is_current"] else "set aside" if one["is_set_aside"] else ""
+        made.add_row(
+            escape(one["route"]),
+            escape(one["name"]) or "[dim](unnamed)[/]",
+            _inbox.moment(one["first_seen"]),
+            _inbox.moment(one["last_seen"]),
+            f"{one['pairs']:,}",
+            f"[bold]{note}[/]" if one["is_current"] else f"[dim]{note}[/]",
+        )
+    return made

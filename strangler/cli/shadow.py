@@ -1,0 +1,34 @@
+"""`strangler shadow`: what an operator does about the shadows of a route."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+import click
+
+from strangler.cli._admin import admin_option, find_admin
+from strangler.cli._config import config_option, route_of, settings_of
+from strangler.cli._who import who
+
+
+@click.group()
+def command() -> None:
+    """Act on the shadows of a route."""
+
+
+@command.command()
+@click.argument("route")
+@click.option("--why", default="", help="Why it may go on; written down with your name.")
+@config_option
+@admin_option
+def resume(route: str, why: str, config: Path, admin: str | None) -> None:
+    """Start the shadows of ROUTE again after they have stopped by themselves.
+
+    They stop where a candidate does not confirm a dry run. It is asked anew, with OPTIONS, before the next write is
+    sent. Exit code 1: they are not stopped, or no proxy runs.
+
+    \b
+    strangler shadow resume orders --why "it confirms dry runs since 1.4.2"
+    """
+    route_of(config, settings_of(config), route)
+    find_admin(config, admin).ask("POST", f"/api/shadows/{quote(route, safe='')}/resume", {"who": who(), "why": why})
+    click.echo(f"shadowing of route '{route}' goes on")

@@ -1,0 +1,242 @@
+"""Telling when a percent rises past a gate: somebody edited routes.yaml where `strangler shift` would have refused.
+
+What was last in force is in the store, so that a file that was changed while the proxy was down is noticed, too. All of
+it happens beside the reload, which waits for nothing here.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from sqlite3 import Connection
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from strangler.control.events.event import Event, Kind, event
+from strangler.control.events.state import EventsState
+from strangler.control.shadow import questions
+from strangler.control.shadow.audits import has_forced
+from strangler.control.shadow.reading import CorruptEvidenceError, NoEvidenceError, ask, utc_day
+from strangler.control.store import Store, StoreError
+from strangler.core.readiness import Verdict
+from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
+from strangler.core.settings import RouteSettings, Settings
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS rollouts (
+    route TEXT PRIMARY KEY, at REAL NOT NULL, content TEXT NOT NULL, passed TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+"""By route: what was last in force, since when, and how it was raised past its gate (empty: it was not)."""
+
+GRACE_S: Final = 2.0
+"""A forced shift writes the file first and the audit right after it."""
+
+LOOK_EVERY_S: Final = 60.0
+"""How often a gate that was passed by is held against the evidence again."""
+
+RETRY_S: Final = 5.0
+MAX_STEPS: Final = 16
+"""Reloads that wait to be judged; of more in a row those in between are skipped."""
+
+_META: Final = "rollouts_since"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store knows. `since`: Unix time of the first start; None: this is the first."""
+
+    since: float | None
+    rollouts: dict[str, RouteRollout]
+    times: dict[str, float]
+    passed: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A raise, and what the stricter gate says of it."""
+
+    rise: Raise
+    verdict: str
+    reasons: tuple[str, ...]
+
+
+class GateWatch:
+    """Owns what was in force at the last look. `adopted` is called with each new settings."""
+
+    def __init__(self, store: Store, events: EventsState, settings: Settings, grace_s: float = GRACE_S) -> None:
+        self._store = store
+        self._events = events
+        self._grace_s = grace_s
+        self._settings = settings
+        self._steps: deque[Settings] = deque([settings], MAX_STEPS)
+        self._hint = asyncio.Event()
+        self._hint.set()
+
+    def adopted(self, settings: Settings) -> None:
+        """New settings are in force."""
+        self._settings = settings
+        self._steps.append(settings)
+        self._hint.set()
+
+    async def run(self) -> None:
+        """Judge what was adopted, until cancelled."""
+        while True:
+            await self._pause(LOOK_EVERY_S)
+            try:
+                await self.look()
+            except (StoreError, NoEvidenceError) as error:  # told by the store itself; looked for again
+                log.debug("gate.unknown", reason=str(error))
+                await asyncio.sleep(RETRY_S)
+                self._hint.set()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hint.wait()
+        except TimeoutError:
+            return
+        self._hint.clear()
+        await asyncio.sleep(self._grace_s)
+
+    async def look(self) -> None:
+        """Judge every step that waits, then what was passed by before. Raises StoreError, NoEvidenceError."""
+        while self._steps:
+            await self._judge_step(self._steps[0])
+            self._steps.popleft()
+        await self._look_again()
+
+    async def _judge_step(self, settings: Settings) -> None:
+        before = await self._store.call(load_rollouts)
+        after, found = await asyncio.to_thread(_risen, before, settings)  # 10,000 routes take a moment
+        routes = {route.name: route for route in settings.routes}
+        judged = [
+            await self._judged(settings, replace(routes[rise.route], gate=rise.gate), rise)
+            for rise in found
+            if rise.gate is not None
+        ]
+        unmet = [one for one in judged if one.verdict != Verdict.READY]
+        news, self._events.passed_by = await self._store.call(
+            partial(self._keep, after=after, found=found, unmet=unmet)
+        )
+        for one in news:
+            self._events.kept(one)
+            told = {key: value for key, value in one.data.items() if key != "route"}
+            log.warning("gate.passed_by", route=one.subject, **told)
+
+    async def _judged(self, settings: Settings, route: RouteSettings, rise: Raise) -> _Judged:
+        try:
+            found = await self._verdict(settings, route)
+        except CorruptEvidenceError:
+            raise
+        except NoEvidenceError as error:
+            return _Judged(rise, Verdict.NOT_ENOUGH_EVIDENCE.value, (str(error),))
+        if found is None:
+            return _Judged(rise, Verdict.NOT_ENOUGH_EVIDENCE.value, ("nothing was compared yet",))
+        return _Judged(rise, found["verdict"], tuple(found["reasons"]))
+
+    async def _verdict(self, settings: Settings, route: RouteSettings) -> dict[str, Any] | None:
+        """By the gate that the route has here. The other routes of the file have no part in it."""
+        alone = replace(settings, routes=(route,))
+        return await ask(self._store, lambda connection: questions.ready(connection, alone, route.name, utc_day()))
+
+    def _keep(
+        self,
+        connection: Connection,
+        after: Mapping[str, RouteRollout],
+        found: Sequence[Raise],
+        unmet: Sequence[_Judged],
+    ) -> tuple[list[Event], dict[str, dict[str, Any]]]:
+        """In one transaction: what is in force now, and the events of what was raised past its gate."""
+        before, now = load_rollouts(connection), time.time()
+        told = [one for one in unmet if not _is_forced(connection, one.rise, before)]
+        news = [_passed_event(one, now) for one in told]
+        fresh = {one.subject: dict(one.data) | {"at": now} for one in news}
+        over = {rise.route for rise in found} | {name for name, one in after.items() if _is_lower(before, name, one)}
+        passed = {name: one for name, one in before.passed.items() if name in after and name not in over} | fresh
+        store_rollouts(connection, before, after, passed, now)
+        self._events.insert(connection, news)
+        return news, passed
+
+    async def _look_again(self) -> None:
+        """Take back what has come to be true: a gate that is met by now."""
+        for name in list(self._events.passed_by):
+            route = questions.route_named(self._settings, name)
+            found = None if route is None else await self._verdict(self._settings, route)
+            if found is not None and found["verdict"] == Verdict.READY:
+                await self._store.call(partial(_take_back, route=name))
+                self._events.passed_by = {key: one for key, one in self._events.passed_by.items() if key != name}
+
+
+def _risen(before: Stored, settings: Settings) -> tuple[dict[str, RouteRollout], list[Raise]]:
+    """What is in force with these settings, and the raises; the very first start knows of none."""
+    after = rollouts_of(settings)
+    return after, raises(before.rollouts, after) if before.since is not None else []
+
+
+def load_rollouts(connection: Connection) -> Stored:
+    """Return what was last in force."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_META,)).fetchone()
+    rows = connection.execute("SELECT route, at, content, passed FROM rollouts").fetchall()
+    return Stored(
+        since=None if row is None else float(row[0]),
+        rollouts={route: msgspec.json.decode(content, type=RouteRollout) for route, _, content, _ in rows},
+        times={route: at for route, at, _, _ in rows},
+        passed={route: msgspec.json.decode(passed) for route, _, _, passed in rows if passed},
+    )
+
+
+def store_rollouts(
+    connection: Connection,
+    before: Stored,
+    after: Mapping[str, RouteRollout],
+    passed: Mapping[str, Mapping[str, Any]],
+    now: float,
+) -> None:
+    """Keep what is in force; of 10,000 routes only those are written that are others than before."""
+    if before.since is None:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_META, str(now)))
+    connection.executemany("DELETE FROM rollouts WHERE route = ?", [(name,) for name in before.rollouts.keys() - after])
+    for name, rollout in after.items():
+        is_new = before.rollouts.get(name) != rollout
+        if is_new or passed.get(name) != before.passed.get(name):
+            at = now if is_new else before.times[name]
+            texts = msgspec.json.encode(rollout).decode(), _text(passed.get(name))
+            connection.execute("INSERT OR REPLACE INTO rollouts VALUES (?, ?, ?, ?)", (name, at, *texts))
+
+
+def _text(passed: Mapping[str, Any] | None) -> str:
+    return "" if passed is None else msgspec.json.encode(passed).decode()
+
+
+def _take_back(connection: Connection, route: str) -> None:
+    connection.execute("UPDATE rollouts SET passed = '' WHERE route = ?", (route,))
+
+
+def _is_forced(connection: Connection, rise: Raise, before: Stored) -> bool:
+    """Somebody has taken it upon themselves since the former percent came in force."""
+    since = before.times.get(rise.route, before.since or 0.0)
+    return has_forced(connection, rise.route, rise.to_percent, since)
+
+
+def _is_lower(before: Stored, name: str, now: RouteRollout) -> bool:
+    was = before.rollouts.get(name)
+    return was is not None and now.percent < was.percent
+
+
+def _passed_event(one: _Judged, now: float) -> Event:
+    rise = one.rise
+    data = {
+        "route": rise.route,
+        "from": rise.from_percent,
+        "to": rise.to_percent,
+        "verdict": one.verdict,
+        "reasons": list(one.reasons),
+    }
+    return event(Kind.GATE_PASSED_BY, rise.route, data, now)

@@ -1,0 +1,102 @@
+"""The match of every route as it is judged now, for whatever shows one: the status, its table, the dashboard.
+
+Judged beside the event loop, a route only when something about it has changed, never for longer than `BUDGET_S` at a
+time and for a tenth of the time at most: with very many routes that change, a figure is some seconds old. A route
+without evidence costs nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import date
+from sqlite3 import Connection
+from typing import Any, Final
+
+import structlog
+
+from strangler.control.shadow import reading
+from strangler.control.shadow.judging import Matches
+from strangler.control.store import Store
+from strangler.core.compare import compile_rules
+from strangler.core.settings import Settings
+
+LOOK_EVERY_S: Final = 1.0
+BUDGET_S: Final = 0.2
+"""Time that judging takes at most, each `LOOK_EVERY_S`; the last route may take longer."""
+
+_REST: Final = 9
+"""Rests as many times as long as judging took."""
+
+log = structlog.get_logger()
+
+
+class FiguresState:
+    """Owns the matches of all routes."""
+
+    def __init__(self, store: Store, settings: Callable[[], Settings]) -> None:
+        self._store = store
+        self._settings = settings
+        self._found: dict[str, Matches] = {}
+        self._due: dict[str, None] = {}
+        """Routes to judge anew, the one that has waited longest first."""
+        self._number = 0
+        """The last change that was seen."""
+        self._judged_by: tuple[Settings, date] | None = None
+
+    def of(self, route: str) -> dict[str, Any] | None:
+        """`{"release": …, "pairs": …, "matches": …, "share": …}`; None if nothing was ever compared.
+
+        `share` is None without pairs that count.
+        """
+        found = self._found.get(route)
+        if found is None:
+            return None
+        return {
+            "release": found.release or None,
+            "pairs": found.pairs,
+            "matches": found.matches,
+            "share": found.share,
+        }
+
+    async def run(self) -> None:
+        """Judge what has changed, every second at most, until cancelled."""
+        taken_s = 0.0
+        while True:
+            await asyncio.sleep(max(LOOK_EVERY_S, _REST * taken_s))
+            began = time.monotonic()
+            await self.look()
+            taken_s = time.monotonic() - began
+
+    async def look(self) -> None:
+        """Judge what has changed, as far as the time for it goes. A store that cannot be read has no figures."""
+        try:
+            await reading.ask(self._store, self._judge)
+        except reading.NoEvidenceError as error:  # told by the store itself
+            log.debug("figures.unknown", reason=str(error))
+            self._found.clear()
+            self._judged_by, self._number = None, 0
+
+    def _judge(self, connection: Connection) -> None:
+        """In a thread; nobody else writes what it writes."""
+        settings, today = self._settings(), reading.utc_day()
+        self._note_changes(connection, settings, today)
+        routes = {route.name: route for route in settings.routes}
+        until = time.monotonic() + BUDGET_S
+        while self._due and time.monotonic() < until:
+            name = next(iter(self._due))
+            del self._due[name]
+            route = routes.get(name)
+            if route is None:
+                self._found.pop(name, None)
+                continue
+            self._found[name] = reading.matches(connection, name, {name: compile_rules(route.compare)}, today)
+
+    def _note_changes(self, connection: Connection, settings: Settings, today: date) -> None:
+        (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()
+        is_new = self._judged_by is None or self._judged_by[0] is not settings or self._judged_by[1] != today
+        since = 0 if is_new or last < self._number else self._number
+        if last < self._number:  # another store
+            self._found.clear()
+        rows = connection.execute("SELECT route FROM changes WHERE number > ? ORDER BY number", (since,))
+        self._due.update(dict.fromkeys(row[0] for row in rows))
+        self._number, self._judged_by = last, (settings, today)

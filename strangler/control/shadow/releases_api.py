@@ -1,0 +1,121 @@
+"""The admin listener's answers about releases: those that are known, naming the current one, and beginning anew."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+from aiohttp import web
+
+from strangler.config.edit import unknown_route
+from strangler.control.answers import json_answer, problem, read_body
+from strangler.control.shadow import questions, reading
+from strangler.control.shadow.desk import DeskState
+from strangler.control.shadow.reading import NoEvidenceError
+from strangler.control.shadow.releases import MAX_AUDITED, name_problem, set_aside_problem
+from strangler.control.store import Store, StoreError
+from strangler.core.settings import Settings
+
+
+class Control(Protocol):
+    """What is needed of the state of control."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def desk(self) -> DeskState: ...
+    async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None: ...
+
+
+class _Named(msgspec.Struct, forbid_unknown_fields=True):
+    route: str
+    name: str
+    who: str = ""
+    why: str = ""
+
+
+class _Reset(msgspec.Struct, forbid_unknown_fields=True):
+    why: str
+    who: str = ""
+
+
+class ReleasesApi:
+    """`of`: the state behind a request."""
+
+    def __init__(self, of: Callable[[web.Request], Control]) -> None:
+        self._of = of
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/api/releases", self.releases),
+            web.post("/api/releases", self.name),
+            web.post("/api/routes/{route}/reset", self.reset),
+        ]
+
+    async def releases(self, request: web.Request) -> web.Response:
+        """`?route=orders`, or all: `{"releases": [{"route": …, "name": …, "is_current": …, "pairs": …}]}`"""
+        state, route = self._of(request), request.query.get("route")
+        missing = None if route is None else _missing(state.settings, route)
+        if missing is not None:
+            return missing
+        settings = state.settings
+        try:
+            found = await reading.ask(state.store, lambda one: questions.releases(one, settings, route))
+        except NoEvidenceError as error:
+            return problem(503, str(error))
+        return json_answer(found)
+
+    async def name(self, request: web.Request) -> web.Response:
+        """`{"route": "orders", "name": "v1.4.2", "who": "ci", "why": "deployed"}`"""
+        said = await read_body(request, _Named)
+        if isinstance(said, web.Response):
+            return said
+        state = self._of(request)
+        missing, wrong = _missing(state.settings, said.route), name_problem(said.name)
+        if missing is not None:
+            return missing
+        if wrong is not None:
+            return problem(400, wrong)
+        if state.desk.releases.is_set_aside(said.route, said.name):
+            return problem(400, set_aside_problem(said.name))
+        try:
+            former, is_new = await state.desk.name_release(said.route, said.name)
+        except StoreError as error:
+            return problem(507, f"it counts from now on, but the store cannot be written: {error}")
+        if is_new:
+            detail = f"{former or '(unnamed)'} to {said.name}"
+            await state.audit(_who(said.who), "release", said.route, said.why[:MAX_AUDITED], detail)
+        return json_answer({"route": said.route, "release": said.name, "former": former or None, "changed": is_new})
+
+    async def reset(self, request: web.Request) -> web.Response:
+        """`{"who": "ana", "why": "the candidate was another one"}`: set all evidence of the route aside."""
+        said = await read_body(request, _Reset)
+        if isinstance(said, web.Response):
+            return said
+        state, route = self._of(request), request.match_info["route"]
+        missing = _missing(state.settings, route)
+        if missing is not None:
+            return missing
+        if not said.why.strip():
+            return problem(400, "say why: it is written down")
+        try:
+            names = await state.desk.reset(route)
+        except StoreError as error:
+            return problem(507, f"nothing was set aside: the store cannot be written: {error}")
+        if names:
+            await state.audit(_who(said.who), "evidence reset", route, said.why[:MAX_AUDITED], _listed(names))
+        return json_answer({"route": route, "set_aside": names})
+
+
+def _missing(settings: Settings, route: str) -> web.Response | None:
+    names = [one.name for one in settings.routes]
+    return None if route in names else problem(404, unknown_route(route[:100], names))
+
+
+def _who(said: str) -> str:
+    return said.strip()[:100] or "admin API"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names)[:MAX_AUDITED]

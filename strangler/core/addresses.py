@@ -1,0 +1,51 @@
+"""Addresses of clients in one form each, and the network that stands for one caller."""
+
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+_CALLER_BITS = 64
+"""A provider gives one customer a /64 of IPv6 addresses (RFC 6177), and a device takes a new one of it every day."""
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address, an IPv4 one where it is mapped into IPv6 (RFC 4291 section 2.5.5.2); None for any other text.
+
+    A zone (RFC 4007) means nothing away from its own machine, so an address with one is refused.
+    """
+    if "%" in text:
+        return None
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped if mapped is not None else address
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network:
+    """A network, an IPv4 one where it is mapped into IPv6. Raises ValueError."""
+    network = ip_network(text, strict=False)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return IPv4Network((mapped, network.prefixlen - 96))
+
+
+def canonical(text: str) -> str:
+    """The one text of an address; any other text as it is."""
+    if ":" not in text:
+        return text  # dotted decimals have no other form that is taken for an address
+    address = parse_address(text)
+    return text if address is None else str(address)
+
+
+@lru_cache(4096)
+def caller_of(address: bytes) -> bytes:
+    """The address that stands for one caller: an IPv4 address, or the first one of an IPv6 address's /64.
+
+    `address` is in canonical form.
+    """
+    parsed = parse_address(address.decode("latin-1")) if b":" in address else None
+    if not isinstance(parsed, IPv6Address):
+        return address
+    return str(IPv6Network((parsed, _CALLER_BITS), strict=False).network_address).encode()

@@ -1,0 +1,87 @@
+"""How many callers each candidate gets, and what holds them back: what a change of routes.yaml raises past a gate."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from strangler.core.settings import GateSettings, MatchSettings, RouteSettings, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRollout:
+    """What decides about the callers of one route."""
+
+    percent: float  # that is in effect: 0 for a route that is disabled
+    target: str  # the candidate, or the parts of an aggregate with their paths
+    match: str  # the requests that the route takes
+    gate: GateSettings | None  # None: the file has no `gate` for the route
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """A route that gets more callers than before, or the first ones of another candidate."""
+
+    route: str
+    from_percent: float
+    to_percent: float
+    gate: GateSettings | None  # the stricter of before and after; None: neither file has one
+
+
+Rollouts = Mapping[str, RouteRollout]
+"""By the name of the route."""
+
+
+def rollouts_of(settings: Settings) -> dict[str, RouteRollout]:
+    """Return what is in force with these settings."""
+    return {route.name: _rollout(route) for route in settings.routes}
+
+
+def _rollout(route: RouteSettings) -> RouteRollout:
+    return RouteRollout(
+        percent=route.split.percent if route.enabled else 0.0,
+        target=_target(route),
+        match=_match(route.match),
+        gate=route.gate if route.is_gated else None,
+    )
+
+
+def _target(route: RouteSettings) -> str:
+    if route.candidate is not None:
+        return route.candidate
+    return json.dumps([[part.name, part.upstream, part.path] for part in route.aggregate or ()])
+
+
+def _match(match: MatchSettings) -> str:
+    parts = (match.prefix, match.path, sorted(match.methods), match.host, sorted(match.headers), sorted(match.query))
+    return json.dumps(parts)
+
+
+def raises(before: Rollouts, after: Rollouts) -> list[Raise]:
+    """Return the routes whose percent rises, in the order of the file.
+
+    A route that is new counts from 0, and so does one that goes to another candidate. One that was only renamed keeps
+    the gate of its former name.
+    """
+    renamed = {one.match: one for name, one in before.items() if name not in after}
+    found = []
+    for name, now in after.items():
+        was = before.get(name)
+        start = was.percent if was is not None and was.target == now.target else 0.0
+        if now.percent > start:
+            former = was if was is not None else renamed.get(now.match)
+            gates = [one.gate for one in (former, now) if one is not None and one.gate is not None]
+            found.append(Raise(name, start, now.percent, _strictest(gates)))
+    return found
+
+
+def _strictest(gates: list[GateSettings]) -> GateSettings | None:
+    """A gate that is loosened or taken away in the same edit still holds."""
+    if not gates:
+        return None
+    return GateSettings(
+        min_pairs=max(gate.min_pairs for gate in gates),
+        min_match=max(gate.min_match for gate in gates),
+        max_breaking=min(gate.max_breaking for gate in gates),
+        max_latency_ratio=min(gate.max_latency_ratio for gate in gates),
+        min_age_s=max(gate.min_age_s for gate in gates),
+    )
