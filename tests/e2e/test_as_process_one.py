@@ -69,7 +69,9 @@ async def test_each_thing_that_happens_is_logged_once(proxy: Proxy) -> None:
     pid = proxy.pid
     proxy.signal(signal.SIGTERM)
     assert await proxy.ended() == 0
-    names = [line.get("type", line["event"]) for line in proxy.log if line["event"] != "request"]
+    told = [line for line in proxy.log if line["event"] != "request"]
+    assert [line["detail"] for line in told if line["event"] == "audit"] == ["on", "off"]
+    names = [line.get("type", line["event"]) for line in told if line["event"] != "audit"]
     assert len(names) == len(set(names)), f"of process {pid}: {sorted(names)}"
     assert {
         "supervisor.started", "control.started", "control.ready", "worker.started", "worker.ready", "routes.reloaded",
