@@ -2,8 +2,11 @@
 #
 #   docker build -t strangler .
 #   docker run --read-only --tmpfs /tmp --cap-drop ALL -p 8080:8080 \
-#     -v ./routes.yaml:/etc/strangler/routes.yaml:ro -v strangler-state:/var/lib/strangler strangler
+#     -v ./strangler:/etc/strangler -v strangler-state:/var/lib/strangler strangler
 #
+# Mount the folder that holds routes.yaml, not the file: a file that is mounted by itself stays the old one when an editor
+# outside replaces it. With `:ro` everything works but `strangler shift`, `strangler diffs accept` and accepting on the
+# dashboard, which write the file; so it does if user 10001 may not write it.
 # routes.yaml listens on 0.0.0.0:8080 and keeps admin on port 8081; `state` may stay as it is.
 # Any other command: docker run … strangler check -c /etc/strangler/routes.yaml
 

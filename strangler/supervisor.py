@@ -49,6 +49,7 @@ QUIET_S = 60.0  # a process that lived this long did not crash in a loop
 FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 30.0
 CONTROL_NICENESS = 10  # beyond ours: a worker goes first, and leaves control a tenth of a core that both want
+MAX_REAPED = 1000  # of processes that are not ours, in one turn
 REBIND_S = 5.0  # the workers of a killed supervisor have this long to give up the port
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -217,6 +218,7 @@ class _Supervisor:
             else:
                 self._on_channel(events)
         self._reap()
+        self._reap_others()
         self._advance()
 
     def _wait_s(self) -> float | None:
@@ -299,6 +301,19 @@ class _Supervisor:
             self._on_death(place, how_it_ended(status))
         if dead:
             self._tell_processes()
+
+    def _reap_others(self) -> None:
+        """As process 1 we inherit what others in the container leave behind: nobody else would let go of it."""
+        ours = {place.process.pid for place in self._places() if place.process is not None}
+        for _ in range(MAX_REAPED):
+            try:
+                dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:  # there are none at all
+                return
+            if dead is None or dead.si_pid in ours:  # ours has died just now: its signal wakes us again
+                return
+            os.waitpid(dead.si_pid, 0)
+            log.debug("supervisor.reaped", child_pid=dead.si_pid)
 
     def _on_death(self, place: _PlaceState, how: str) -> None:
         place.process = None

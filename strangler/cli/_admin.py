@@ -12,6 +12,7 @@ import msgspec
 
 from strangler.cli._config import BAD_INPUT
 from strangler.config.load import load
+from strangler.config.scalars import bearer_token
 from strangler.control.folder import read_running
 
 TIMEOUT_S = 5.0
@@ -38,7 +39,7 @@ _WAY_TO_THE_TOKEN = f"write it as admin.token into the routes.yaml named with -c
 
 
 class _BadFileError(click.ClickException):
-    """routes.yaml tells nothing."""
+    """routes.yaml, or a variable of the environment, tells nothing."""
 
     exit_code = BAD_INPUT
 
@@ -100,12 +101,20 @@ class Admin:
         return click.ClickException(f"the proxy at {self.url.partition('://')[2]} refuses: {detail}")
 
 
+def _token_of_environment() -> str | None:
+    text = os.environ.get(TOKEN_VARIABLE, "")
+    try:
+        return bearer_token(text) if text.strip() else None
+    except ValueError as error:
+        raise _BadFileError(f"{TOKEN_VARIABLE} is not valid: {error}") from None
+
+
 def find_admin(config: Path, url: str | None) -> Admin:
     """The admin listener named by `url`, else by routes.yaml; with a routes.yaml that is broken at the moment, by the
     state folder of its default name. The token is that of routes.yaml, else of the environment."""
     loaded = load(config, os.environ)
     settings = loaded.settings
-    token = (settings.admin.token if settings else None) or os.environ.get(TOKEN_VARIABLE)
+    token = (settings.admin.token if settings else None) or _token_of_environment()
     if url is not None:
         return Admin(url, token)
     running = read_running(Path(settings.state if settings else ".strangler"))

@@ -11,7 +11,12 @@ BAD_INPUT = 2
 """Exit code."""
 
 config_option = click.option(
-    "-c", "--config", type=click.Path(path_type=Path), default="routes.yaml", show_default=True, help="The routes."
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    default="routes.yaml",
+    show_default=True,
+    help="The routes; - is standard input.",
 )
 
 
@@ -19,6 +24,12 @@ def failed(message: str) -> SystemExit:
     """What to raise: the message is told, and the exit code says bad input."""
     click.echo(message, err=True)
     return SystemExit(BAD_INPUT)
+
+
+def only_a_file(config: Path) -> None:
+    """Ends the program if routes.yaml is standard input, for a command that writes it or reads it again later."""
+    if str(config) == "-":  # load.STANDARD_INPUT; to import that takes 15 MB
+        raise failed("-: this command needs a file of its own, not standard input; name it with -c")
 
 
 def settings_of(config: Path) -> Settings:

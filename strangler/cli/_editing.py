@@ -6,16 +6,17 @@ from pathlib import Path
 
 import click
 
-from strangler.cli._config import failed
+from strangler.cli._config import failed, only_a_file
 from strangler.config.document import MAX_BYTES
 from strangler.config.edit import Edit, EditError
-from strangler.config.replace import ChangedMeanwhileError, replace_content
+from strangler.config.replace import ChangedMeanwhileError, NotWrittenError, replace_content
 
 _BOM = b"\xef\xbb\xbf"
 
 
 def read_file(config: Path) -> bytes:
     """The file's bytes. Ends the program with its message if there are none."""
+    only_a_file(config)
     try:
         with config.open("rb") as file:
             return file.read(MAX_BYTES + 1)
@@ -42,8 +43,8 @@ def write_file(config: Path, before: bytes, edit: Edit) -> None:
     bom = _BOM if before.startswith(_BOM) else b""
     try:
         replace_content(config, before, bom + edit.after.encode())
-    except OSError as error:
-        raise failed(f"{config}: nothing was changed: {error.strerror}; edit the file by hand") from None
+    except NotWrittenError as error:
+        raise failed(f"{config}: nothing was changed: {error}") from None
     except ChangedMeanwhileError:
         raise failed(f"{config}: nothing was changed: somebody else is editing the file; try again") from None
 

@@ -96,8 +96,13 @@ def _worker(worker: dict[str, Any], generation: int) -> str:
 
 
 def routes(routes: list[dict[str, Any]], unrouted: dict[str, Any]) -> Table:
-    """The routes, how many requests each arm has served, and how many pairs match as they are judged now."""
-    made = table("route", "match", "candidate", "percent>", "legacy>", "candidate>", "pairs>", "matching>")
+    """The routes, how many requests each arm has served, and how many pairs match as they are judged now.
+
+    Without pairs there is no column for them: a terminal has 80 columns.
+    """
+    is_judged = any(route["judged"] is not None for route in routes)
+    of_pairs = ("pairs>", "matching>") if is_judged else ()
+    made = table("route", "match", "candidate", "percent>", "legacy>", "candidate>", *of_pairs)
     for route in routes:
         percent = f"{route['percent']:g}%" if route["enabled"] else "[yellow]disabled[/]"
         counts = route["requests"]
@@ -108,9 +113,9 @@ def routes(routes: list[dict[str, Any]], unrouted: dict[str, Any]) -> Table:
             percent,
             f"{counts['legacy']:,}",
             f"{counts['candidate']:,}",
-            *_judged(route["judged"]),
+            *(_judged(route["judged"]) if is_judged else ()),
         )
-    made.add_row("[dim]no route[/]", "", "", "", f"{unrouted['requests']['legacy']:,}", "", "", "")
+    made.add_row("[dim]no route[/]", "", "", "", f"{unrouted['requests']['legacy']:,}", "")
     return made
 
 

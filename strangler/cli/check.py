@@ -6,23 +6,36 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from strangler.cli._admin import admin_option
 from strangler.cli._config import BAD_INPUT, config_option, failed
 from strangler.cli._gates import judge_gates
 from strangler.cli._terminal import plain
-from strangler.config.load import Loaded, load
+from strangler.config.load import STANDARD_INPUT, STANDARD_INPUT_NAME, Loaded, load
 from strangler.core.extra_requests import ExtraRequests, extra_requests
 
 
 @click.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @config_option
 @click.option("--gate", "is_gated", is_flag=True, help="Fail, too, where a percent rises that its gate does not allow.")
 @click.option("--against", type=click.Path(path_type=Path), help="With --gate: the file that was in force before.")
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
-def command(config: Path, is_gated: bool, against: Path | None, admin: str | None, as_json: bool) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context,
+    file: Path | None,
+    config: Path,
+    is_gated: bool,
+    against: Path | None,
+    admin: str | None,
+    as_json: bool,
+) -> None:
     """Say all that is wrong with routes.yaml, and where.
+
+    It is named as FILE or by -c; - is standard input.
 
     Problems and warnings go to standard error. Problems end with exit code 2; warnings alone with 0.
 
@@ -31,10 +44,15 @@ def command(config: Path, is_gated: bool, against: Path | None, admin: str | Non
     candidate, counts from 0; of a gate that the same edit changes the stricter one holds. Routes without a gate never
     fail; their verdict is printed.
     """
+    if file is not None:
+        if ctx.get_parameter_source("config") is not ParameterSource.DEFAULT:
+            raise click.UsageError("FILE and -c both name a file; keep one of them")
+        config = file
     if against is not None and not is_gated:
         raise failed("--against belongs to --gate")
     loaded = load(config, os.environ)
     gates = None if loaded.settings is None or not is_gated else judge_gates(config, loaded.settings, against, admin)
+    config = Path(STANDARD_INPUT_NAME) if str(config) == STANDARD_INPUT else config
     if as_json:
         data = _as_data(config, loaded) | ({} if gates is None else {"gate": gates.as_data()})
         click.echo(json.dumps(data, ensure_ascii=False, indent=2))

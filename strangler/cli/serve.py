@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from strangler.cli._config import BAD_INPUT, config_option, settings_of
+from strangler.cli._config import BAD_INPUT, config_option, only_a_file, settings_of
 from strangler.wire.messages import encode_settings
 from strangler.wire.process import how_it_ended
 from strangler.wire.start import unnamed_file, write_file
@@ -24,6 +24,8 @@ def command(config: Path) -> None:
     routes.yaml is loaded again when it changes, and on SIGHUP; a bad file changes nothing. The first SIGTERM or Ctrl-C
     lets the requests under way finish, the second ends at once.
     """
+    only_a_file(config)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # logrotate's habit; our children inherit that, too
     settings_fd = _load_apart(config)
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog has no use for it here: 5 MB
     from strangler.supervisor import SupervisorError, run

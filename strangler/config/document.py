@@ -180,6 +180,16 @@ def without(node: Node, cut: set[int]) -> Node:
     return node
 
 
+EXTENSION = "x-"
+
+
+def _without_extensions(root: Table) -> Table:
+    """The top without its `x-…` keys: they mean nothing here, and hold anchors, or what other programs read."""
+    for key in [key for key in root.values if key.startswith(EXTENSION)]:
+        del root.values[key]
+    return root
+
+
 def _decode(data: bytes | str, name: str) -> tuple[Problem | None, str]:
     if len(data) > MAX_BYTES:
         return Problem(
@@ -239,6 +249,8 @@ class _Reader:
         self._count = 0
         self._shared_count = 0
         self._depth = 0
+        self._open_quote: Any = None
+        """The last quoted scalar that goes on over a line end: its closing quote may be the opening one of another."""
 
     def read(self) -> Document:
         root: Node | None = None
@@ -259,7 +271,7 @@ class _Reader:
                 "the file is not a mapping",
                 "write `version: 1`, `upstreams:` and `routes:` at the left edge",
             )
-        top = root if isinstance(root, Table) else None
+        top = _without_extensions(root) if isinstance(root, Table) else None
         return Document(self._name, self._text, top, self._problems, self._aliased)
 
     def _document(self, events: Iterator[Any]) -> Node | None:
@@ -347,6 +359,7 @@ class _Reader:
 
     def _scalar(self, event: Any) -> Scalar:
         text: str | None = event.value
+        self._watch_quotes(event)
         if text in _NULL and event.implicit[0] and not event.style:
             return Scalar(None, event)
         if text is None or "${" not in text:
@@ -358,6 +371,10 @@ class _Reader:
             return Scalar(None, event, is_broken=True)
         is_nothing = text == "" and event.implicit[0] and not event.style
         return Scalar(None if is_nothing else text, event)
+
+    def _watch_quotes(self, event: Any) -> None:
+        if event.style in _QUOTES and event.end_mark.line > event.start_mark.line:
+            self._open_quote = event
 
     def _items(self, event: Any, events: Iterator[Any]) -> Items:
         found = Items(event.start_mark, flow=bool(event.flow_style))
@@ -396,6 +413,7 @@ class _Reader:
         if type(event) is yaml.ScalarEvent and event.tag is None and event.anchor is None:
             self._count += 1
             text: str = event.value
+            self._watch_quotes(event)
             return text
         self._node(event, events)
         self._note(event.start_mark, "a key must be a plain word", "write `key: value`")
@@ -419,13 +437,26 @@ class _Reader:
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
+        opened = self._unclosed_quote(error)
+        if opened is not None:
+            self._note(opened, "a quoted text starts here and is not closed", "add the closing quote")
+            return
         lines = self._text.split("\n")
         line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
         what, way_out = _explained(error, line, mark.column if mark is not None else 0)
         place = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
         self._problems.append(Problem(self._name, *place, "", what, way_out))
 
+    def _unclosed_quote(self, error: yaml.MarkedYAMLError) -> Any:
+        """The mark of the quote that is at fault; None if none is."""
+        if _END_IN_QUOTES in (error.problem or "") and "quoted" in (error.context or ""):
+            return error.context_mark
+        last, at = self._open_quote, error.problem_mark
+        return last.start_mark if last is not None and at is not None and at.line == last.end_mark.line else None
 
+
+_QUOTES = ("'", '"')
+_END_IN_QUOTES = "found unexpected end of stream"
 _SYNTAX = (
     # words of libyaml; what to tell; the way out
     (
@@ -470,7 +501,6 @@ _SYNTAX = (
     ),
     ("incompatible YAML document", "this version of YAML is not known", "take the line that starts with %YAML out"),
     ("could not find expected ':'", "a line has a key without ':'", "write `key: value`"),
-    ("found unexpected end of stream", "a quoted text is never closed", "add the closing quote"),
     ("found unknown escape character", "this escape is not known", "use single quotes, or write a backslash twice"),
     ("found undefined tag handle", "tags are not understood", "take it out, or put the value in quotes"),
     ("block sequence entries are not allowed", "a list item cannot start here", "put it on a line of its own"),
@@ -488,6 +518,8 @@ def _explained(error: yaml.MarkedYAMLError, line: str, column: int) -> tuple[str
         return f"a value cannot start with '{character}'", "put it in quotes"
     if "${" in line and "or '}'" in problem:
         return "inside of { }, the '}' of a variable ends the mapping", 'put it in quotes, as "${NAME}"'
+    if re.search(r"/\{\w*\}", line) and "or '}'" in problem:
+        return "inside of { }, a path with {name} needs quotes", 'write "/orders/{id}"'
     for words, what, way_out in _SYNTAX:
         if words in problem:
             return what, way_out

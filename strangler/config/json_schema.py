@@ -7,10 +7,12 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from strangler.config.describe import NOT_A_VALUE, default_value, inner_model
+from strangler.config.document import EXTENSION
 from strangler.config.schema import File, Upstream, Upstreams, keys_of
 from strangler.config.types import VARIABLE
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_EXTENSION_MEANING = "Anything: the proxy takes no notice of it. For anchors, and for what other programs read."
 _VARIABLE_MEANING = "`${VAR}` or `${VAR:-default}`: read from the environment."
 
 
@@ -28,6 +30,7 @@ def json_schema() -> dict[str, Any]:
     for model in _models(File):
         shape = schema if model is File else definitions[model.__name__]
         _describe(model, shape)
+    schema["patternProperties"] = {f"^{EXTENSION}": {"description": _EXTENSION_MEANING}}
     schema = _with_variable_reference(schema)
     schema["$defs"]["Variable"] = {**VARIABLE, "description": _VARIABLE_MEANING}
     return {"$schema": _DIALECT, **schema, "title": "routes.yaml of Strangler"}

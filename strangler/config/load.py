@@ -1,17 +1,25 @@
 """From routes.yaml to settings, or to all of its problems."""
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 
-from strangler.config import document, rules
+from strangler.config import document, mounts, rules
 from strangler.config.build import build
 from strangler.config.page import read_page
 from strangler.config.problem import Problem
 from strangler.config.validate import validate
 from strangler.core.collector import collector_paused
 from strangler.core.settings import Settings
+
+STANDARD_INPUT = "-"
+"""The path that means standard input."""
+STANDARD_INPUT_NAME = "<stdin>"
+"""Its name in messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +33,38 @@ class Loaded:
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     """Reads a file. Never raises for what it holds, or because it cannot be read."""
+    if str(path) == STANDARD_INPUT:
+        return parse(_standard_input(), STANDARD_INPUT_NAME, environ)
     try:
         with path.open("rb") as file:
             data = file.read(document.MAX_BYTES + 1)
+            is_replaced = mounts.is_replaced(os.fstat(file.fileno()))
+    except IsADirectoryError:
+        way_out = "name another one with -c; container engines make a folder where the file to mount is missing"
+        return Loaded(None, (Problem(str(path), 0, 0, "", "this is a folder, not a file", way_out),))
     except OSError as error:
-        what = f"the file cannot be read: {error.strerror or error}"
-        return Loaded(None, (Problem(str(path), 0, 0, "", what, "name another one with -c"),))
+        return unreadable(path, error.strerror or str(error))
     except ValueError as error:  # a NUL in the path
         return Loaded(None, (Problem(str(path), 0, 0, "", f"this is not a path: {error}", "name another one with -c"),))
-    return parse(data, str(path), environ, folder=path.parent)
+    loaded = parse(data, str(path), environ, folder=path.parent)
+    return replace(loaded, warnings=(replaced_outside(path), *loaded.warnings)) if is_replaced else loaded
+
+
+@cache
+def _standard_input() -> bytes:
+    """What stands there can be read once, and a command may load its file twice."""
+    return sys.stdin.buffer.read(document.MAX_BYTES + 1)
+
+
+def unreadable(path: Path, reason: str) -> Loaded:
+    """What comes of a file that cannot be read."""
+    what = f"the file cannot be read: {reason}"
+    return Loaded(None, (Problem(str(path), 0, 0, "", what, "name another one with -c"),))
+
+
+def replaced_outside(path: Path) -> Problem:
+    """What is to be said of a mounted file that is not the one outside any more."""
+    return Problem(str(path), 0, 0, "", mounts.replaced_outside(path), mounts.WAY_OUT, "warning")
 
 
 def parse(

@@ -31,10 +31,10 @@ class Notes:
         """`split.percent is 120; …`"""
         self._note(loc, f"{dotted(self._document, loc)} {shown(self._document, loc)}", way_out, False, severity)
 
-    def complaints(self, loc: Loc, complaints: Iterable[Complaint]) -> None:
+    def complaints(self, loc: Loc, complaints: Iterable[Complaint], severity: Severity = "error") -> None:
         """Complaints that go on after the dotted key."""
         for what, way_out in complaints:
-            self._note(loc, f"{dotted(self._document, loc)} {what}", way_out, False, "error")
+            self._note(loc, f"{dotted(self._document, loc)} {what}", way_out, False, severity)
 
     def _note(self, loc: Loc, what: str, way_out: str, key: bool, severity: Severity) -> None:
         line, column = self._document.place(loc, key=key)
@@ -51,19 +51,24 @@ class Notes:
         if not isinstance(parent, Table):
             return False
         node = parent.values.get(str(loc[-1]))
-        has_value = node is not None and not (isinstance(node, Scalar) and node.text is None)
+        has_value = node is not None and not (isinstance(node, Scalar) and node.text is None and not node.is_broken)
         return has_value or bool(parent.lost and get_close_matches(str(loc[-1]), parent.lost, 1))
 
     def is_lost(self, loc: Loc) -> bool:
         """True if what the file says there is wrong, which is noted already."""
         parent = self._document.node(loc[:-1])
-        return isinstance(parent, Table) and loc[-1] in parent.lost
+        return (isinstance(parent, Table) and loc[-1] in parent.lost) or _is_broken(self._document.node(loc))
 
     def has_lost(self, loc: Loc) -> bool:
         """True if any part of what the file says there is wrong: then nothing can be said about what it lacks."""
-        if self._document.is_whole:
+        if self._document.is_whole and not self._document.problems:
             return False
         return self.is_lost(loc) or _has_lost(self._document.node(loc))
+
+    def text(self, loc: Loc) -> str:
+        """The text of a scalar, variables filled in; empty if there is none."""
+        node = self._document.node(loc)
+        return (node.text or "") if isinstance(node, Scalar) else ""
 
     def names(self, loc: Loc) -> set[str]:
         """The keys of a mapping, with those whose values are wrong."""
@@ -75,7 +80,14 @@ class Notes:
         return self._document.place(loc, key=True)[0]
 
 
+def _is_broken(node: Node | None) -> bool:
+    """True for a value that could not be told, such as a variable that is not set."""
+    return isinstance(node, Scalar) and node.is_broken
+
+
 def _has_lost(node: Node | None) -> bool:
+    if _is_broken(node):
+        return True
     if isinstance(node, Table):
         return bool(node.lost) or any(map(_has_lost, node.values.values()))
     return isinstance(node, Items) and (node.has_lost or any(map(_has_lost, node.items)))

@@ -55,6 +55,18 @@ def _braces(path: str) -> Iterator[Complaint]:
             yield f"has {{{name}}} twice", "give each its own name"
 
 
+_OTHERS_NAMES = re.compile(r":([A-Za-z_]\w*)|<(?:\w+:)?([A-Za-z_]\w*)>|\[([A-Za-z_]\w*)\]|\$([A-Za-z_]\w*)")
+
+
+def other_syntax(path: str) -> Iterator[Complaint]:
+    """Segments that other routers take for a name: `:id`, `<int:pk>`, `[id]`, `$id`. Here they stand for themselves."""
+    for segment in path.split("/"):
+        found = _OTHERS_NAMES.fullmatch(segment)
+        if found is not None:
+            name = next(filter(None, found.groups()))
+            yield f"has the segment {segment!r}, which only matches itself", f"write {{{name}}} for any one segment"
+
+
 def _unreachable(path: str) -> Iterator[Complaint]:
     """Paths with a second reading go to legacy, so a pattern that needs one is never matched."""
     literal = re.sub(r"\{[^/]*\}", "x", path)

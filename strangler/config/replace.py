@@ -1,22 +1,50 @@
-"""Replacing a file's content in one step: whoever reads it sees the old text or the new one, never half of one."""
+"""Replacing a file's content: whoever reads it sees the old text or the new one, never half of one.
 
+That takes a rename. Where none can be (the file is mounted by itself, or its folder cannot be written), the file is
+written in place.
+"""
+
+import errno
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+from strangler.config import mounts
+
+_NO_RENAME: Final = frozenset({errno.EBUSY, errno.EXDEV, errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 class ChangedMeanwhileError(Exception):
     """Somebody else has changed the file since it was read."""
 
 
+class NotWrittenError(Exception):
+    """The file is as it was. The message says why, and the way out."""
+
+
 def replace_content(path: Path, before: bytes, after: bytes) -> None:
     """Write `after` if the file still holds `before`. A symbolic link stays one: what it points to is replaced.
 
-    Mode and, where the system lets us, owner are kept. Raises OSError and ChangedMeanwhileError.
+    Mode and, where the system lets us, owner are kept. Raises NotWrittenError and ChangedMeanwhileError.
     """
-    target = path.resolve()
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        target = path.resolve()
+        if mounts.is_replaced(target.stat()):
+            raise NotWrittenError(f"{mounts.replaced_outside(path)}; {mounts.WAY_OUT}")
+        try:
+            _write_beside(target, before, after)
+        except OSError as error:
+            if error.errno not in _NO_RENAME:
+                raise
+            _write_in_place(target, before, after)
+    except OSError as error:
+        raise NotWrittenError(_reason(path, error)) from error
+
+
+def _write_beside(target: Path, before: bytes, after: bytes) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{target.name[:200]}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             _copy_rights(target, file.fileno())
@@ -24,7 +52,7 @@ def replace_content(path: Path, before: bytes, after: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         if target.read_bytes() != before:
-            raise ChangedMeanwhileError(str(path))
+            raise ChangedMeanwhileError(str(target))
         os.replace(name, target)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -37,3 +65,41 @@ def _copy_rights(target: Path, file: int) -> None:
     with suppress(PermissionError):  # only root may give files away
         os.fchown(file, now.st_uid, now.st_gid)
     os.fchmod(file, now.st_mode & 0o7777)
+
+
+def _write_in_place(target: Path, before: bytes, after: bytes) -> None:
+    """Write over the file. What fails half-way is undone; a crash can leave half of it only if the system crashes."""
+    file = os.open(target, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if os.pread(file, len(before) + 1, 0) != before:
+            raise ChangedMeanwhileError(str(target))
+        try:
+            _overwrite(file, after, len(before))
+        except BaseException:
+            _overwrite(file, before, 0)
+            raise
+    finally:
+        os.close(file)
+
+
+def _overwrite(file: int, content: bytes, least_bytes: int) -> None:
+    """Put a content in the place of another. Until it is cut, empty lines cover what is left of a longer one."""
+    view = memoryview(content.ljust(least_bytes, b"\n"))
+    at = 0
+    while at < len(view):
+        at += os.pwrite(file, view[at:], at)
+    os.ftruncate(file, len(content))
+    os.fsync(file)
+
+
+def _reason(path: Path, error: OSError) -> str:
+    where = "change it where it comes from"
+    match error.errno:
+        case errno.EROFS:
+            return f"it lies on a file system that is read-only; {where}, or mount its folder without `ro`"
+        case errno.EACCES | errno.EPERM:
+            return f"user {os.geteuid()} may not write it; {where}, or run this as a user who may"
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"there is no room left on its file system ({error.strerror}); make some"
+        case _:
+            return f"{error.strerror or error}; {where}"

@@ -54,16 +54,27 @@ def _matches_a_path(route: schema.Route, loc: Loc, notes: Notes, context: _Conte
             "keep one: prefix for all below it, path for exactly it",
             key=True,
         )
-    if match.prefix is not None:
-        notes.complaints((*here, "prefix"), patterns.pattern(match.prefix))
-    if match.path is not None:
-        notes.complaints((*here, "path"), patterns.pattern(match.path))
+    for key, path in (("prefix", match.prefix), ("path", match.path)):
+        if path is not None:
+            notes.complaints((*here, key), patterns.pattern(path))
+            notes.complaints((*here, key), patterns.other_syntax(path), "warning")
     if match.prefix is match.path is None and not any(notes.is_written((*here, key)) for key in ("prefix", "path")):
         notes.error(
             here,
             "match.prefix is missing",
             "add `prefix: /api/orders` or `path: /api/orders/{id}`; `prefix: /` is everything",
             key=True,
+        )
+
+
+def _matches_a_part(route: schema.Route, loc: Loc, notes: Notes, context: _Context) -> None:
+    match = route.match
+    has_conditions = match.host or match.methods or match.headers or match.query
+    if match.prefix == "/" and not has_conditions and route.candidate != LEGACY and not notes.has_lost((*loc, "match")):
+        notes.warning(
+            (*loc, "match", "prefix"),
+            "match.prefix is '/', which is the whole monolith",
+            "it moves at once and has one verdict; name what the candidate serves, such as /api/orders",
         )
 
 
@@ -96,13 +107,24 @@ def _goes_somewhere(route: schema.Route, loc: Loc, notes: Notes, context: _Conte
             loc, "candidate is missing", "add `candidate: UPSTREAM`, or `aggregate:` for several services", key=True
         )
     if route.candidate == LEGACY:
-        notes.error(
-            (*loc, "candidate"),
-            "candidate is 'legacy'",
-            "what no route sends elsewhere goes to legacy anyway; name the new service",
-        )
+        _stays_at_legacy(loc, notes)
     elif route.candidate is not None:
         _is_known(route.candidate, (*loc, "candidate"), notes, context)
+
+
+_OF_TWO_ARMS = ("split", "shadow", "gate", "compare", "rewrite", "timeouts", "fallback", "release", "fold")
+
+
+def _stays_at_legacy(loc: Loc, notes: Notes) -> None:
+    """A part of a wider route that stays where it was: there is one arm, and nothing to compare."""
+    for key in _OF_TWO_ARMS:
+        if notes.is_written((*loc, key)):
+            notes.error(
+                (*loc, key),
+                f"{key} has no meaning with candidate 'legacy'",
+                "take it out, or name a new service",
+                key=True,
+            )
 
 
 def _is_known(name: str, loc: Loc, notes: Notes, context: _Context) -> None:
@@ -279,6 +301,32 @@ def _latency_can_be_judged(route: schema.Route, loc: Loc, notes: Notes, context:
         )
 
 
+def _gate_can_be_met(route: schema.Route, loc: Loc, notes: Notes, context: _Context) -> None:
+    """A verdict needs pairs."""
+    has_shadow = route.shadow is not None and route.shadow.percent > 0
+    if has_shadow or not notes.is_written((*loc, "gate")) or notes.has_lost((*loc, "shadow")):
+        return
+    notes.warning(
+        (*loc, "gate"),
+        "gate is there and nothing is compared",
+        "the route never becomes ready, so that no shift passes without --force; add `shadow: {percent: 5}`",
+        key=True,
+    )
+
+
+def _percent_is_meant(route: schema.Route, loc: Loc, notes: Notes, context: _Context) -> None:
+    """Whoever thinks in shares writes 0.05 for 5 %."""
+    places: tuple[Loc, ...] = ((*loc, "split", "percent"), (*loc, "shadow", "percent"))
+    for place in places:
+        text = notes.text(place)
+        if re.fullmatch(r"0\.[0-9]+", text) and float(text):
+            notes.warning(
+                place,
+                f"{notes.key(place)} is {text}, which is {text} of a hundred",
+                f"write {text}% if that is meant, and {float(text) * 100:g} for {float(text) * 100:g} %",
+            )
+
+
 def _release_can_be_read(route: schema.Route, loc: Loc, notes: Notes, context: _Context) -> None:
     if route.release is not None and route.aggregate is not None:
         notes.error(
@@ -382,6 +430,7 @@ def _distance_is_one(left: str, right: str) -> bool:
 _RULES: tuple[Callable[[schema.Route, Loc, Notes, _Context], None], ...] = (
     _has_a_name,
     _matches_a_path,
+    _matches_a_part,
     _matches_a_host,
     _header_names_differ,
     _goes_somewhere,
@@ -390,6 +439,8 @@ _RULES: tuple[Callable[[schema.Route, Loc, Notes, _Context], None], ...] = (
     _shadows_are_safe,
     _accepts_what_can_be,
     _latency_can_be_judged,
+    _gate_can_be_met,
+    _percent_is_meant,
     _release_can_be_read,
     _is_told_by_callers,
 )
@@ -475,9 +526,17 @@ def _listed(methods: Iterable[str]) -> str:
 
 def _groups_agree(file: schema.File, notes: Notes) -> None:
     first: dict[str, int] = {}
+    alone = {route.name: index for index, route in enumerate(file.routes) if route.split.group is None}
     for index, route in enumerate(file.routes):
         if route.split.group is None:
             continue
+        if route.split.group in alone:
+            line = notes.line(("routes", alone[route.split.group], "name"))
+            notes.warning(
+                ("routes", index, "split", "group"),
+                f"split.group is '{route.split.group[:60]}', the name of the route on line {line}, which has no group",
+                "callers move together with that route; give it the same group if that is meant, else name another",
+            )
         other = first.setdefault(route.split.group, index)
         if route.split.sticky != file.routes[other].split.sticky and not notes.has_lost(("routes", index, "split")):
             name = file.routes[other].name

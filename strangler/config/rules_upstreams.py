@@ -48,7 +48,7 @@ def _has_urls(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
     if upstream.url is not None and upstream.urls:
         notes.error((*loc, "urls"), "url and urls are both there", "keep one of them", key=True)
     missing = upstream.url is None and not upstream.urls
-    if missing and not notes.is_lost((*loc, "url")) and not notes.is_lost((*loc, "urls")):
+    if missing and not notes.is_lost((*loc, "url")) and not notes.has_lost((*loc, "urls")):
         notes.error(loc, "url is missing", "add `url: http://127.0.0.1:8001`", key=True)
 
 

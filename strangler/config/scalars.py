@@ -90,6 +90,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         limits = f"it must be a whole number from {low} to {high}"
+        text = _digits(text)
         if _INTEGER.fullmatch(text) is None or len(text) > 20:
             raise ValueError(limits)
         if len(text) > 1 and text[0] == "0":
@@ -137,7 +138,42 @@ def _duration_way_out(text: str) -> str:
         return f"a duration needs a unit; write {text}s, {text}ms or {text}m"
     if text.startswith("-"):
         return "a duration cannot be negative"
-    return "write a duration such as 250ms, 2s, 5m or 24h"
+    meant = _spelt_out(text)
+    return f"write {meant}" if meant else "write a duration such as 250ms, 2s, 5m or 24h"
+
+
+_UNIT_WORDS = {
+    "ms": ("ms", "msec", "msecs", "milli", "millis", "millisecond", "milliseconds"),
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "m": ("m", "min", "mins", "minute", "minutes"),
+    "h": ("h", "hr", "hrs", "hour", "hours"),
+    "d": ("d", "day", "days"),
+}
+_UNITS = {word: unit for unit, spellings in _UNIT_WORDS.items() for word in spellings}
+_PIECE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([A-Za-z]+)(?:\s+|(?=[0-9])|$)")
+
+
+def _spelt_out(text: str) -> str:
+    """`1m30s` -> `90s`, `7 days` -> `7d`; empty for what is no duration in any writing."""
+    pieces, at = [], 0
+    while at < len(text):
+        found = _PIECE.match(text, at)
+        unit = _UNITS.get(found[2].lower()) if found else None
+        if found is None or unit is None:
+            return ""
+        pieces.append((found[1], unit))
+        at = found.end()
+    if len(pieces) == 1:
+        return "".join(pieces[0])
+    return duration_text(sum(float(number) * _SECONDS[unit] for number, unit in pieces)) if pieces else ""
+
+
+_SCIENTIFIC = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?[eE][+-]?[0-9]{1,2}")
+
+
+def _digits(text: str) -> str:
+    """A number in scientific notation in plain digits: `1e-6` -> `0.000001`; any other text as it is."""
+    return f"{Decimal(text):f}" if _SCIENTIFIC.fullmatch(text) else text
 
 
 def duration_text(seconds: float) -> str:
@@ -151,7 +187,7 @@ def duration_text(seconds: float) -> str:
 
 def size(text: str) -> int:
     """Bytes, of `64KiB`, `1MiB`, `500B`, `1MB` (10^6) or a bare number of bytes."""
-    found = _SIZE.fullmatch(text)
+    found = _SIZE.fullmatch(text := _digits(text))
     if found is None or len(text) > 20:
         short = re.fullmatch(r"([0-9]+)\s*([kKmMgG])[iI]?[bB]?", text)
         if short:
@@ -171,7 +207,7 @@ def size_text(size: int) -> str:
 
 def percent(text: str) -> float:
     """0.0 to 100.0, of `25`, `25%` or `0.01%`; two decimals at most, since a bucket is 0.01 %."""
-    found = _PERCENT.fullmatch(text)
+    found = _PERCENT.fullmatch(text := _digits(text))
     if found is None or len(text) > 30:
         raise ValueError("write a percent such as 25, 25% or 0.5%")
     value = Decimal(found[1])
@@ -184,6 +220,7 @@ def percent(text: str) -> float:
 
 def share(text: str) -> float:
     """0.0 to 1.0, written as a percent. Below 1 the sign is needed: `0.5` could be half a percent or a half."""
+    text = _digits(text)
     number = Decimal(text) if _DECIMAL.fullmatch(text) and len(text) <= 30 else Decimal(0)
     if 0 < number < 1:
         literally = f" or {float(number):g}%" if number == round(number, 2) else ""
@@ -306,6 +343,16 @@ def header_value(text: str) -> str:
     if not text.isascii():
         raise ValueError("a header's value is ASCII on the wire; encode other characters")
     return text
+
+
+def bearer_token(text: str) -> str:
+    """A secret that goes into a header (RFC 6750 section 2.1). A line end behind it is not its own: files have one."""
+    token = text.rstrip("\r\n")
+    if not token:
+        raise ValueError("it is empty; write a text")
+    if any(not "!" <= character <= "~" for character in token):
+        raise ValueError("a token goes into a header: it has ASCII letters, digits and signs only, without blanks")
+    return token
 
 
 def line(text: str) -> str:

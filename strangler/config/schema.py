@@ -61,10 +61,13 @@ class Admin(Section):
     listen: t.Listen = key(
         Address("127.0.0.1", 8081), "Where probes, metrics, the API and the dashboard are served.", "127.0.0.1:8081"
     )
-    token: t.MaybeText = key(
+    token: t.MaybeToken = key(
         None,
         "Bearer token that all but `/healthz` and `/readyz` need. Without one only a loopback address may be bound.",
         '"${STRANGLER_TOKEN:-}"',
+    )
+    ready_needs_legacy: t.Bool = key(
+        False, "`/readyz` answers 503 while legacy cannot be reached; else it says `degraded` and stays 200.", "true"
     )
 
 
@@ -447,7 +450,9 @@ class Route(Section):
     name: t.Text = key(REQUIRED, "Name in logs, metrics and commands; unique.", "orders")
     match: Match = key(REQUIRED, "Conditions that must all hold.", "{prefix: /api/orders}")
     candidate: t.MaybeText = key(
-        None, "Upstream of the new service; one of `candidate` and `aggregate` is required.", "orders"
+        None,
+        "Upstream of the new service; one of `candidate` and `aggregate` is required. `legacy` keeps an exception.",
+        "orders",
     )
     aggregate: dict[str, Part] | None = key(
         None,

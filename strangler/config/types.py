@@ -109,6 +109,9 @@ _longer = partial(scalars.duration, zero=False)
 
 Text = Annotated[str, *leaf(scalars.line, "text", _WRITE_TEXT, _TEXT)]
 MaybeText = Annotated[str | None, *leaf(_or_empty(scalars.line), "text or null", _WRITE_TEXT, _TEXT, nullable=True)]
+MaybeToken = Annotated[
+    str | None, *leaf(_or_empty(scalars.bearer_token), "text or null", _WRITE_TEXT, _TEXT, nullable=True)
+]
 Bool = Annotated[
     bool,
     *leaf(scalars.boolean, "boolean", "write true or false", {"type": "boolean"}, {"enum": ["yes", "no", "on", "off"]}),

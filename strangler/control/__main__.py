@@ -109,7 +109,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         checks.adopt(in_force.settings.upstreams)
         await supervisor.attach(start.supervisor_fd, state)
         await _serve_admin(stack, state, start.admin_fds)
-        log.info("control.started", generation=in_force.generation)
+        log.info("control.ready", generation=in_force.generation)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(reload.run()),

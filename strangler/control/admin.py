@@ -78,7 +78,7 @@ async def _readyz(request: web.Request) -> web.Response:
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    numbers = request.app[_STATE].numbers()
+    numbers = await request.app[_STATE].numbers()
     text, content_type = await asyncio.to_thread(expose, numbers, request.headers.get("Accept", ""))
     return web.Response(body=text, headers={"Content-Type": content_type})
 

@@ -20,9 +20,11 @@ from strangler.wire.numbers import BOUNDS_S, FAMILIES, Family
 _OWN = {
     "strangler_config_last_reload_successful": "1 if routes.yaml is in force as it stands, 0 if it was rejected.",
     "strangler_config_generation": "Goes up with every routes.yaml that is put in force.",
+    "strangler_legacy_reachable": "1 if legacy takes a connection.",
     "strangler_workers": "Workers that are connected.",
     "strangler_kill_switch": "1 while the kill switch sends all traffic to legacy.",
     "strangler_store_working": "0 while the database cannot be written, or is corrupt: nothing is compared then.",
+    "strangler_store_log_bytes": "Size of the write-ahead log of the database.",
 }
 _BOUND_TEXTS = (*map(str, BOUNDS_S), "+Inf")
 

@@ -51,7 +51,7 @@ def write_running(folder: Path, running: Running) -> None:
         draft.write_bytes(msgspec.json.encode(running))
         draft.replace(folder / _RUNNING)  # whoever reads it sees all of it, or none
     except OSError as error:
-        raise FolderError(f"state: cannot write in {folder}: {error.strerror}") from error
+        raise _unusable("write in", folder, error) from error
 
 
 def read_running(folder: Path) -> Running | None:
@@ -62,12 +62,17 @@ def read_running(folder: Path) -> Running | None:
         return None
 
 
+def _unusable(what: str, folder: Path, error: OSError) -> FolderError:
+    way_out = f"make it writable for user {os.geteuid()}, or let `state` name another one"
+    return FolderError(f"state: cannot {what} {folder}: {error.strerror}; {way_out}")
+
+
 def _lock(folder: Path) -> int:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise FolderError(f"state: cannot use the folder {folder}: {error.strerror}") from error
+        raise _unusable("use the folder", folder, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

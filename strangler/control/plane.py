@@ -16,7 +16,7 @@ from strangler.control.exposition import Numbers
 from strangler.control.history import HistoryState
 from strangler.control.kill_switch import KillSwitchState
 from strangler.control.links import LinksState
-from strangler.control.readiness import LegacyProbe
+from strangler.control.readiness import CONNECT_S, PATIENCE_S, LegacyProbe
 from strangler.control.reload import ReloadState
 from strangler.control.shadow.audits import write_audit
 from strangler.control.shadow.desk import DeskState
@@ -86,31 +86,41 @@ class ControlState:
         self.links.set_living(frozenset(info.instance for info in processes if info.role == "worker"))
 
     async def readiness(self) -> dict[str, Any]:
-        """`ready`, the checks that make it, and the problems of the latest routes.yaml (which do not)."""
+        """`ready`, the checks that make it, and the problems of the latest routes.yaml (which do not).
+
+        If legacy is down all replicas see that: were none ready, the routes that have moved would be lost, too. So that
+        is `degraded`, unless `admin.ready_needs_legacy`.
+        """
+        needs_legacy = self.settings.admin.ready_needs_legacy
         checks = {
             "workers": bool(self.links.workers),
-            "legacy": await self._legacy.is_reachable(self.settings),
+            "legacy": await self._legacy.is_reachable(self.settings, CONNECT_S if needs_legacy else PATIENCE_S),
             "not_draining": not self.is_draining,
         }
+        needed = [name for name in checks if needs_legacy or name != "legacy"]
         in_force = self.reload.in_force
         return {
-            "ready": all(checks.values()),
+            "ready": all(checks[name] for name in needed),
+            "degraded": not checks["legacy"],
             "checks": checks,
             "generation": in_force.generation,
             "is_rejected": bool(in_force.problems),
             "problems": list(in_force.problems),
         }
 
-    def numbers(self) -> Numbers:
+    async def numbers(self) -> Numbers:
         """All metrics, at this moment."""
+        is_legacy_reachable = await self._legacy.is_reachable(self.settings)
         self.events.report()
         in_force = self.reload.in_force
         own = {
             "strangler_config_last_reload_successful": float(not in_force.problems),
             "strangler_config_generation": float(in_force.generation),
+            "strangler_legacy_reachable": float(is_legacy_reachable),
             "strangler_workers": float(len(self.links.workers)),
             "strangler_kill_switch": float(self.kill_switch.on),
             "strangler_store_working": float(self.store.problem is None),
+            "strangler_store_log_bytes": float(self.store.log_bytes),
         }
         totals, now = self.links.totals, time.monotonic()
         gauges = self.shown.shown(totals.gauges(), now) | self.desk.stopped_gauges()
@@ -127,6 +137,7 @@ class ControlState:
             self.listen,
             {
                 "store": self.store.problem,
+                "store_log": self.store.log_problem,
                 "shadow": self.desk.halted,
                 "events": self.events.problem,
                 "tracing": self.tracing.problem,
@@ -197,7 +208,8 @@ class ControlState:
         """Store what workers have counted since the last time. A store with a problem is tried in any case."""
         totals = self.links.totals
         batch = totals.unsaved()
-        if not batch.rows and not batch.gone and self.store.problem is None:
+        is_well = self.store.problem is None and self.store.log_problem is None
+        if not batch.rows and not batch.gone and is_well:
             return
         try:
             is_whole = await self.store.call(lambda connection: save_numbers(connection, self.run, batch))
@@ -215,6 +227,7 @@ class ControlState:
 
     async def close(self) -> None:
         """Store what is left, and end."""
+        await self._legacy.close()
         await self.save()
         await self.store.close()
 

@@ -1,15 +1,17 @@
-"""Whether traffic may be sent here: settings in force, a worker up, legacy reachable. Never a candidate."""
+"""Whether legacy can be reached: told by `/readyz` and a metric. Candidates never count: legacy answers for them."""
 
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from strangler.core.plan import LEGACY
 from strangler.core.settings import Settings, Url
 
 CACHE_S = 1.0
 CONNECT_S = 1.0
+PATIENCE_S = 0.3
+"""A prober does not wait longer for what does not decide: Kubernetes gives up after a second."""
 
 
 @dataclass(slots=True)
@@ -18,15 +20,27 @@ class LegacyProbe:
 
     _asked: float = float("-inf")
     _answer: bool = False
-    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asking: asyncio.Task[None] | None = None
 
-    async def is_reachable(self, settings: Settings) -> bool:
-        """True if any URL of legacy does."""
-        async with self._one_at_a_time:
-            if time.monotonic() - self._asked >= CACHE_S:
-                self._answer = await _any_connects(settings.upstreams[LEGACY].urls)
-                self._asked = time.monotonic()
-            return self._answer
+    async def is_reachable(self, settings: Settings, patience_s: float = PATIENCE_S) -> bool:
+        """True if any URL of legacy does; what was known before, if that is not known in time."""
+        if self._asking is None and time.monotonic() - self._asked >= CACHE_S:
+            self._asking = asyncio.create_task(self._ask(settings))
+        if self._asking is not None:
+            await asyncio.wait({self._asking}, timeout=patience_s)
+        return self._answer
+
+    async def _ask(self, settings: Settings) -> None:
+        try:
+            self._answer = await _any_connects(settings.upstreams[LEGACY].urls)
+        finally:
+            self._asked, self._asking = time.monotonic(), None
+
+    async def close(self) -> None:
+        """End a question that is under way."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
 
 
 async def _any_connects(urls: tuple[Url, ...]) -> bool:

@@ -1,27 +1,35 @@
 """Noticing that routes.yaml has changed, and putting it in force if it is good.
 
 A bad file changes nothing: the settings that were in force stay, and the problems are told until the file is good.
+
+A file is looked at once it rests: its content stays the same, and nobody has it open for writing. Where routes would
+go, or the file ends earlier than before, it is looked at again after a pause.
 """
 
 import asyncio
-import hashlib
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
-import watchfiles
 
+from strangler.config import load, mounts
 from strangler.config.document import MAX_BYTES
-from strangler.config.load import load
+from strangler.control.content import Content, is_cut, read_content, stamp
+from strangler.control.watching import Change, changes
 from strangler.core.settings import Settings
 from strangler.wire.logs import utc_now
 from strangler.wire.messages import decode_settings, encode_settings
 
-POLL_EVERY_S = 1.0  # for what the system does not tell: network file systems, a file mounted by itself
+POLL_EVERY_S = 0.8  # for what the system does not tell: network file systems, a file mounted by itself
 SETTLE_S = 0.05  # the content must stay the same this long: an editor writes in pieces
 MAX_SETTLE_S = 2.0
 ABSENT_S = 1.0  # the file may be gone this long: some editors remove it before they write it anew
+DOUBT_S = 1.0  # a file that may be half of one must stay the same this long
+MAX_OPEN_S = 10.0  # a file that somebody has open for writing must stay the same this long
+MAX_WRITE_S = 30.0  # after this long it is looked at all the same
+TELL_AFTER_S = 1.0  # waiting longer than this is told
 
 log = structlog.get_logger()
 
@@ -44,7 +52,7 @@ class ReloadState:
 
     `rejected` is called with each file that is bad.
 
-    `changes` yields when something has changed in one of these folders; it may raise OSError or RuntimeError.
+    `changes` yields what happens to the file, and ends when its folders are others; it may raise OSError.
     """
 
     def __init__(
@@ -54,11 +62,11 @@ class ReloadState:
         first: Settings,
         in_force: InForce,
         adopt: Callable[[InForce], None],
-        changes: Callable[[list[Path]], AsyncIterator[object]] | None = None,
+        changes: Callable[[Path], AsyncIterator[Change]] = changes,
         rejected: Callable[[InForce], None] = lambda _: None,
     ) -> None:
         self.in_force = in_force
-        self._changes = changes or _changes
+        self._changes = changes
         self._path = path
         self._environ = environ
         self.first = first
@@ -66,10 +74,13 @@ class ReloadState:
         self._rejected = rejected
         self._hint = asyncio.Event()
         self._is_forced = True  # the first look is for problems and warnings, even if nothing changed
-        self._seen: bytes | None = None
+        self._seen = Content().key
+        self._seen_file: tuple[int, int] | None = None
         self.text: str | None = None
         """The file that is in force; None if it has been bad since control began."""
-        self._stamp = _stamp(path)
+        self._stamp = stamp(path)
+        self._mounted = mounts.mounted_file(path)
+        self._is_unclosed = False  # the system has told of a write, and not yet that the file was closed
 
     @property
     def path(self) -> Path:
@@ -88,9 +99,9 @@ class ReloadState:
 
     async def run(self) -> None:
         """Watch and reload until cancelled."""
-        await self._look(is_first=True)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
+            await self._look(is_first=True)
             group.create_task(self._poll())
             while True:
                 await self._hint.wait()
@@ -99,25 +110,39 @@ class ReloadState:
 
     async def _look(self, is_first: bool = False) -> None:
         is_forced, self._is_forced = self._is_forced, False
-        self._stamp = _stamp(self._path)
-        digest = await self._settled_digest()
-        if digest == self._seen and not is_forced:
+        self._stamp = stamp(self._path)
+        content = await self._settled(SETTLE_S)
+        if content.key == self._seen and not is_forced:
             return
-        self._seen = digest
+        is_asked = is_forced and not is_first
         try:
-            found = await asyncio.to_thread(_load, self._path, self._environ)
+            content, found = await self._found(content, is_asked)
         except Exception as error:  # a bug of ours must not make this process die again and again over one file
+            self._seen = content.key
             log.exception("routes.load_failed")
             self._reject((f"{self._path}: cannot be loaded: {error!r}",))
             return
+        self._seen, self._seen_file = content.key, content.file
         if found.encoded is None:
             self._reject(found.problems)
-        else:
-            settings = self.in_force.settings
-            if found.encoded != self.in_force.encoded:
-                settings = await asyncio.to_thread(decode_settings, found.encoded)
-            self._accept(found.encoded, settings, found.warnings, is_forced and not is_first)
-            self.text = await asyncio.to_thread(read_text, self._path)
+            return
+        settings = self.in_force.settings
+        if found.encoded != self.in_force.encoded:
+            settings = await asyncio.to_thread(decode_settings, found.encoded)
+        self._accept(found.encoded, settings, found.warnings, is_asked)
+        self.text = content.text
+
+    async def _found(self, content: Content, is_asked: bool) -> tuple[Content, "_Found"]:
+        """What comes of the file. What may be half of one must stay the same for a while, unless somebody asked."""
+        before = _Before(self.in_force.settings, self.text, self._seen_file)
+        deadline = time.monotonic() + MAX_WRITE_S
+        found = await asyncio.to_thread(_load, self._path, content, self._environ, before)
+        while found.is_doubtful and not is_asked and not self._is_forced and time.monotonic() < deadline:
+            last, content = content, await self._settled(DOUBT_S)
+            if content.key == last.key:
+                break
+            found = await asyncio.to_thread(_load, self._path, content, self._environ, before)
+        return content, found
 
     def _reject(self, problems: tuple[str, ...]) -> None:
         self.in_force = replace(self.in_force, problems=problems)
@@ -153,39 +178,67 @@ class ReloadState:
         if now.needs_restart and now.needs_restart != before.needs_restart:
             log.warning("routes.needs_restart", keys=now.needs_restart)
 
-    async def _settled_digest(self) -> bytes | None:
-        """The hash of the file's content once it rests; None if there is no file."""
-        digest = await asyncio.to_thread(_digest, self._path)
-        waited_s = 0.0
-        while waited_s < MAX_SETTLE_S:
+    async def _settled(self, still_s: float) -> Content:
+        """The file once it has stayed the same this long and nobody writes to it."""
+        content = await self._read()
+        began = still_since = time.monotonic()
+        has_told = False
+        while True:
             await asyncio.sleep(SETTLE_S)
-            waited_s += SETTLE_S
-            before, digest = digest, await asyncio.to_thread(_digest, self._path)
-            is_there = digest not in (None, _EMPTY) or waited_s >= ABSENT_S
-            if is_there and digest == before:
-                break
-        return digest
+            before, content = content, await self._read()
+            now = time.monotonic()
+            if content.key != before.key:
+                still_since = now
+            is_open = self._is_being_written(content)
+            if now - still_since >= _patience_s(content, is_open, still_s):
+                return content
+            if now - began >= (MAX_WRITE_S if is_open else MAX_SETTLE_S + still_s):
+                return content
+            if is_open and not has_told and now - began >= TELL_AFTER_S:
+                has_told = True
+                log.info("routes.waiting", reason="somebody has the file open for writing", most_s=MAX_WRITE_S)
+
+    async def _read(self) -> Content:
+        return await asyncio.to_thread(read_content, self._path, self._mounted)
+
+    def _is_being_written(self, content: Content) -> bool:
+        return self._is_unclosed if content.has_writer is None else content.has_writer
 
     async def _watch(self) -> None:
         """Have the system tell of changes; where it cannot (no inotify left), polling has to do."""
         try:
             while True:
-                folders = _folders(self._path)
-                async for _ in self._changes(folders):
-                    self._hint_if_changed()
-                    if _folders(self._path) != folders:
-                        break
-        except (OSError, RuntimeError) as error:
+                async for change in self._changes(self._path):
+                    self._is_unclosed = change is Change.WRITTEN
+                    if stamp(self._path) != self._stamp:
+                        self._hint.set()
+                self._hint.set()  # the folders are others
+        except OSError as error:
+            self._is_unclosed = False
             log.warning("routes.watch_failed", reason=str(error), instead=f"polling every {POLL_EVERY_S:g} s")
 
     async def _poll(self) -> None:
+        """Look at the content itself: its size and dates may be what they were."""
         while True:
             await asyncio.sleep(POLL_EVERY_S)
-            self._hint_if_changed()
+            found = await asyncio.to_thread(read_content, self._path, self._mounted, asks_for_writers=False)
+            if found.key != self._seen:
+                self._hint.set()
 
-    def _hint_if_changed(self) -> None:
-        if _stamp(self._path) != self._stamp:
-            self._hint.set()
+
+def _patience_s(content: Content, is_open: bool, still_s: float) -> float:
+    if not content.data:
+        return max(ABSENT_S, still_s)
+    return MAX_OPEN_S if is_open else still_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What is in force when a file is looked at."""
+
+    settings: Settings
+    text: str | None
+    file: tuple[int, int] | None  # device and inode of the file that was looked at last
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,19 +249,33 @@ class _Found:
     encoded: bytes | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+    is_doubtful: bool  # it may be half of a file
 
 
-def _load(path: Path, environ: Mapping[str, str]) -> _Found:
-    loaded = load(path, environ)
+def _load(path: Path, content: Content, environ: Mapping[str, str], before: _Before) -> _Found:
+    if content.is_replaced:
+        return _Found(None, (str(replace(load.replaced_outside(path), severity="error")),), (), is_doubtful=False)
+    if content.data is None:
+        return _Found(None, tuple(map(str, load.unreadable(path, content.reason).problems)), (), is_doubtful=False)
+    loaded = load.parse(content.data, str(path), environ, folder=path.parent)
     return _Found(
         None if loaded.settings is None else encode_settings(loaded.settings),
         tuple(map(str, loaded.problems)),
         tuple(map(str, loaded.warnings)),
+        _is_doubtful(content, loaded.settings, before),
     )
 
 
-def _changes(folders: list[Path]) -> AsyncIterator[object]:
-    return watchfiles.awatch(*folders, watch_filter=None, debounce=200, step=20, recursive=False)
+def _is_doubtful(content: Content, settings: Settings | None, before: _Before) -> bool:
+    """Tell whether a file may be half of one: it lacks what is in force, or, written in place, ends earlier."""
+    if settings is not None and _names(before.settings) - _names(settings):
+        return True
+    return before.text is not None and content.file == before.file and is_cut(before.text, content.text)
+
+
+def _names(settings: Settings) -> set[tuple[str, str]]:
+    upstreams = {("upstream", name) for name in settings.upstreams}
+    return upstreams | {("route", route.name) for route in settings.routes}
 
 
 def needs_restart(first: Settings, now: Settings) -> tuple[str, ...]:
@@ -221,19 +288,6 @@ def needs_restart(first: Settings, now: Settings) -> tuple[str, ...]:
     return tuple(key for key, (one, other) in pairs.items() if one != other)
 
 
-_Stamp = tuple[int, int, int, int]
-_EMPTY = hashlib.sha256(b"").digest()
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    """Differs if the file was replaced or written to. None: there is no file."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
-
-
 def read_text(path: Path) -> str | None:
     """The file as far as it can be shown; None if there is none."""
     try:
@@ -241,19 +295,3 @@ def read_text(path: Path) -> str | None:
             return file.read(MAX_BYTES).decode("utf-8-sig", "replace")
     except OSError:
         return None
-
-
-def _digest(path: Path) -> bytes | None:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError:
-        return None
-
-
-def _folders(path: Path) -> list[Path]:
-    """Where a change shows: the folder of the name, and of the file if the name is a symbolic link.
-
-    Kubernetes swaps `..data`, a link beside routes.yaml that its path goes through.
-    """
-    return sorted({path.absolute().parent, path.resolve().parent})

@@ -5,6 +5,7 @@ left alone: nothing is read from it or written to it until somebody has moved it
 """
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,9 @@ CREATE TABLE IF NOT EXISTS numbers (
     PRIMARY KEY (instance, name, labels)
 ) WITHOUT ROWID;
 """
+TRY_LOG_BYTES = 16 << 20  # SQLite itself begins anew at 4 MiB, if it can
+TRY_LOG_EVERY_S = 1.0
+MAX_LOG_BYTES = 64 << 20
 _CORRUPT: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRIMARY_CODE: Final = 0xFF
 """Of an extended result code of SQLite."""
@@ -72,6 +76,11 @@ class Store:
         """Why nothing can be stored."""
         self.corruption: str | None = None
         """`problem`, if the file is corrupt: what is in it must not be judged by."""
+        self.log_bytes = 0
+        """Size of SQLite's write-ahead log."""
+        self.log_problem: str | None = None
+        """Why that is large. It does no harm but to the disk."""
+        self._tried_log = float("-inf")
         self._path = path
         self._schema = _SCHEMA + schema
         self._upgrade = upgrade
@@ -109,7 +118,36 @@ class Store:
             raise StoreError(self.problem) from error
         if self.problem is not None:
             self._try_to_write()
+        self._bound_log()
         return result
+
+    def _bound_log(self) -> None:
+        """SQLite's log is emptied only while nobody reads what it holds: try to where it is large, never waiting."""
+        self.log_bytes = self._measured_log()
+        now = time.monotonic()
+        if self.log_bytes > TRY_LOG_BYTES and self._connection is not None and now - self._tried_log >= TRY_LOG_EVERY_S:
+            self._tried_log = now
+            with suppress(sqlite3.Error):  # what is wrong with the file the next call finds
+                _empty_log(self._connection)
+            self.log_bytes = self._measured_log()
+        if (self.log_bytes > MAX_LOG_BYTES) is (self.log_problem is None):
+            self._tell_log()
+
+    def _measured_log(self) -> int:
+        with suppress(OSError):
+            return os.stat(f"{self._path}-wal").st_size
+        return 0
+
+    def _tell_log(self) -> None:
+        if self.log_problem is not None:
+            self.log_problem = None
+            log.info("store.log_bounded", bytes=self.log_bytes)
+            return
+        self.log_problem = (
+            f"{self._path}-wal has grown to {self.log_bytes >> 20} MiB, because a program keeps reading from an earlier"
+            f" state of the database; end it (`fuser {self._path}` names it)"
+        )
+        log.warning("store.log_large", bytes=self.log_bytes, remedy=self.log_problem)
 
     def _try_to_write(self) -> None:
         """A full disk can still be read: the problem is over once something can be written."""
@@ -163,6 +201,15 @@ class Store:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _empty_log(connection: sqlite3.Connection) -> None:
+    (patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
 
 
 def look_over(connection: sqlite3.Connection, *, is_thorough: bool = False) -> None:

@@ -5,7 +5,7 @@ from typing import TypedDict
 from strangler.core.decide import shadow_percent
 from strangler.core.head import RequestHead
 from strangler.core.path import Oddity
-from strangler.core.plan import AGGREGATE, BUCKETS, Arm, Plan, Reason
+from strangler.core.plan import AGGREGATE, BUCKETS, LEGACY, Arm, Plan, Reason
 from strangler.core.rewrite import rewrite_target
 from strangler.core.routes import Route
 from strangler.core.settings import StickySource
@@ -101,6 +101,8 @@ def _detail(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
     if plan.route is None:
         return _why_unrouted(snapshot, plan, head)
     split = plan.route.settings.split
+    if plan.route.settings.candidate == LEGACY and plan.reason is Reason.PERCENT:
+        return f"route '{plan.route.name}' has candidate: legacy"
     match plan.reason:
         case Reason.KILL_SWITCH:
             return "the kill switch is on: every route goes to legacy"

@@ -91,6 +91,8 @@ class ForwardedFields:
     def client_ip(self, fields: dict[bytes, bytes]) -> bytes:
         """The client's address, as far as trusted proxies tell it."""
         if not self.is_trusted:
+            if b"x-forwarded-proto" in fields or b"x-forwarded-for" in fields:
+                self.trusted.ignored.look(self._address, fields)
             return self._peer
         return self.trusted.client_of(self._address, fields.get(b"x-forwarded-for"))
 

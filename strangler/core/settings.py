@@ -49,6 +49,8 @@ class Url:
 class AdminSettings:
     listen: Address
     token: str | None
+    ready_needs_legacy: bool = False
+    """Not ready while legacy cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class LogWriter:
                 select.select([], [self._descriptor], [], 1.0)
             except OSError:  # the reader has gone: nobody is left to tell
                 with self._lock:
-                    self.dropped += 1
+                    self.dropped += bytes(view).count(b"\n")
                 return
 
 

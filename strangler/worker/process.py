@@ -98,6 +98,7 @@ class Worker:
         self._acceptor = Acceptor(
             loop, start.index, ConnectionCounts(start.counts_fd), lambda: len(self._port.connections), self._accept
         )
+        self._has_told_ignored: TrustedProxies | None = None
         self._stop = asyncio.Event()
         self._pushed: Push | None = None
         self._has_push = asyncio.Event()
@@ -181,11 +182,27 @@ class Worker:
             await asyncio.sleep(_IDLE_TICK_S / 4)
             self._plane.measure()
             connections.set(len(self._port.connections))
+            self._tell_ignored_peer()
             if self._writer.dropped > dropped.value:
                 dropped.inc(self._writer.dropped - dropped.value)
             now = self._loop.time()
             self._port.sweep_all(now)
             self._plane.upstreams.sweep(now)
+
+    def _tell_ignored_peer(self) -> None:
+        """Once in a generation: whoever is not believed may be the load balancer in front of us."""
+        trusted = self._port.trusted
+        if not trusted.ignored.peer or self._has_told_ignored is trusted:
+            return
+        self._has_told_ignored = trusted
+        peer, field = trusted.ignored.peer, trusted.ignored.field
+        self._log.warning(
+            "client.forwarded_ignored",
+            peer=peer,
+            field=field,
+            remedy=f"the peer is not trusted, so that what it says of the client is not believed; if it is a proxy of"
+            f" yours, write `{trusted.with_peer(peer)}` into routes.yaml",
+        )
 
     def _hello(self) -> Hello:
         return Hello(self._start.index, self._start.instance, os.getpid(), self._plane.snapshot.generation)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,8 @@ def test_warnings_and_keys_that_do_nothing_yet_end_with_0(tmp_path: Path) -> Non
     result = _check(tmp_path, TOP.replace("orders}", "orders, split: {percent: 5}, gate: {}}"))
     assert result.exit_code == 0
     assert "routes.yaml:6:70: warning: route 'a': split.sticky is empty" in result.stderr
-    assert result.stdout == f"{tmp_path}/routes.yaml: ok: 2 upstreams, 1 route, 1 warning\n"
+    assert "warning: route 'a': gate is there and nothing is compared" in result.stderr
+    assert result.stdout == f"{tmp_path}/routes.yaml: ok: 2 upstreams, 1 route, 2 warnings\n"
 
 
 def test_json_says_the_same(tmp_path: Path) -> None:
@@ -68,6 +70,15 @@ def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
     assert "the file cannot be read: No such file or directory; name another one with -c" in result.stderr
 
 
+def test_a_folder_in_its_place_says_where_it_may_come_from(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["check", str(tmp_path)])
+    assert result.exit_code == 2
+    assert (
+        f"{tmp_path}: this is a folder, not a file; name another one with -c; container engines make a folder where"
+        in result.stderr
+    )
+
+
 def test_it_runs_as_a_program_on_the_file_of_this_folder(tmp_path: Path) -> None:
     (tmp_path / "routes.yaml").write_text(TOP.replace("http://127.0.0.1:8001", "${ORDERS}"))
     run = [sys.executable, "-m", "strangler", "check"]
@@ -79,6 +90,49 @@ def test_it_runs_as_a_program_on_the_file_of_this_folder(tmp_path: Path) -> None
     assert "Traceback" not in without.stderr
     set_now = subprocess.run(run, cwd=tmp_path, env=environ | {"ORDERS": "http://a"}, capture_output=True, check=False)
     assert set_now.returncode == 0
+
+
+@pytest.mark.parametrize("words", [["check", "-c", "-"], ["check", "-"]], ids=["-c -", "-"])
+def test_it_reads_standard_input(words: list[str], tmp_path: Path) -> None:
+    run = partial(_run, tmp_path, *words)
+    assert run(text=TOP) == (0, "<stdin>: ok: 2 upstreams, 1 route\n", "")
+    status, _, said = run(text=TOP + "workers: x\n")
+    assert (status, said.splitlines()[0]) == (
+        2,
+        "<stdin>:7:10: workers is 'x'; it must be a whole number from 1 to 256",
+    )
+
+
+def test_other_commands_that_only_read_do_so_too_and_those_that_write_refuse_it(tmp_path: Path) -> None:
+    status, said, _ = _run(tmp_path, "explain", "GET", "/a", "-c", "-", text=TOP)
+    assert status == 0
+    assert said.startswith("route     a\n")
+    for words in (["serve"], ["shift", "a", "5"]):
+        status, _, said = _run(tmp_path, *words, "-c", "-", text=TOP)
+        assert (status, said) == (
+            2,
+            "-: this command needs a file of its own, not standard input; name it with -c\n",
+        )
+
+
+def test_the_file_may_be_named_without_an_option_but_not_twice(tmp_path: Path) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text(TOP)
+    result = CliRunner().invoke(main, ["check", str(path)])
+    assert (result.exit_code, result.stdout) == (0, f"{path}: ok: 2 upstreams, 1 route\n")
+    result = CliRunner().invoke(main, ["check", str(path), "-c", str(path)])
+    assert result.exit_code == 2
+    assert "FILE and -c both name a file; keep one of them" in result.stderr
+
+
+def _run(folder: Path, *words: str, text: str) -> tuple[int, str, str]:
+    """A command with a text on its standard input: exit code, standard output, standard error."""
+    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-m", "strangler", *words],
+        cwd=folder, env=environ, input=text, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
 
 
 SHADOWED = TOP.replace("orders}", "orders, shadow: {SHADOW}}")

@@ -91,6 +91,17 @@ def test_json_has_the_promised_keys(config: Path) -> None:
     }
 
 
+def test_an_exception_from_a_route_stays_at_legacy_and_says_so(config: Path) -> None:
+    exception = "  - {name: export, match: {prefix: /users/export}, candidate: legacy}\n"
+    config.write_text(ROUTES.replace('path: "/users/{id}", host: users.example', "prefix: /users") + exception)
+    assert answer(config, "GET", "/users/7")["arm"] == "candidate"
+    found = answer(config, "GET", "/users/export/7")
+    assert (found["route"], found["arm"], found["upstream"], found["path"], found["shadow"]) == (
+        "export", "legacy", "legacy", "/users/export/7", False
+    )  # fmt: skip
+    assert found["detail"] == "route 'export' has candidate: legacy"
+
+
 def test_an_aggregate_s_parts_are_named() -> None:
     parts = (*PARTS, AggregatePart("payment", "payments", "/pay/{id}?x=1", False, None))
     made = settings([route("page", path="/pages/{id}", candidate=None, aggregate=parts)])

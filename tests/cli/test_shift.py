@@ -161,3 +161,11 @@ def test_what_somebody_else_wrote_meanwhile_is_not_lost(path: Path) -> None:
         replace_content(path, b"what was read", b"new")
     assert path.read_text() == _FILE
     assert [file.name for file in path.parent.iterdir()] == ["routes.yaml"]
+
+
+def test_a_forced_shift_that_cannot_be_written_down_says_so(path: Path) -> None:
+    path.write_text(f"state: {path}\n" + _FILE.replace("    split:", "    gate: {}\n    split:"))
+    result = _shift(path, "orders", "25", "--force", "--why", "a test")
+    assert result.exit_code == 1
+    assert "route 'orders' is shifted, but the audit cannot be written: " in result.stderr
+    assert "percent:  25 " in path.read_text()

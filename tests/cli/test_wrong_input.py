@@ -119,7 +119,20 @@ def guarded() -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize(("token", "told"), [("", "its token is missing"), ("x", "its token is another")])
+@pytest.mark.parametrize("token", ["xyzzy plugh", "xyzzy\nplugh", "xyzzyü", "xyzzy\x01"])
+def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(
+    run: Run, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("STRANGLER_TOKEN", token)
+    result = run("status --admin http://127.0.0.1:1")
+    assert result.exit_code == 2
+    assert "STRANGLER_TOKEN is not valid: a token goes into a header" in result.stderr
+    assert "xyzzy" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("token", "told"), [("", "its token is missing"), ("x", "its token is another"), ("x\n", "its token is another")]
+)
 def test_a_refused_token_is_told_with_where_to_write_it(
     run: Run, monkeypatch: pytest.MonkeyPatch, token: str, told: str
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from strangler.config.load import load, parse
 from strangler.core import settings as s
 from strangler.core.snapshot import Snapshot
-from tests.config.files import TODAY, TOP, problems, read
+from tests.config.files import TODAY, TOP, problems, read, route
 from tests.factories import head
 
 EVERYTHING = """\
@@ -301,7 +301,11 @@ _ONE: list[tuple[str, str]] = [
     (TOP.replace("candidate: orders", "candidate: orders, split: {percent: [1]}"), "f:6:61: route 'a': split.percent is a list; write a percent such as 25 or 0.5%"),
     (TOP.replace("http://127.0.0.1:8001", "http://me:secret@a"), "f:4:17: upstream 'orders': url is 'http://…@a'; a URL with a user and password"),
     (TOP + "admin: {token: [hush]}", "f:7:9: admin.token is a list; write a text"),
-    (TOP + 'admin: {token: "hush\\nhush"}', "f:7:16: admin.token is not valid; it cannot hold line ends"),
+    (TOP + 'admin: {token: "hush\\nhush"}', "f:7:16: admin.token is not valid; a token goes into a header"),
+    (TOP + 'admin: {token: "hush hush"}', "f:7:16: admin.token is not valid; a token goes into a header"),
+    (TOP + 'admin: {token: "hush\\thush"}', "f:7:16: admin.token is not valid; a token goes into a header"),
+    (TOP + 'admin: {token: "hüsh"}', "f:7:16: admin.token is not valid; a token goes into a header"),
+    (TOP + 'admin: {token: " hush"}', "f:7:16: admin.token is not valid; a token goes into a header"),
 ]  # fmt: skip
 
 
@@ -312,7 +316,7 @@ def test_a_problem_names_the_thing_and_the_way_out(text: str, line: str) -> None
 
 def test_secrets_are_never_shown() -> None:
     text = TOP.replace(':8001"', ':8001", headers: {set: {Authorization: "hush\\n"}}').replace("8001", "80x")
-    shown = problems(text.replace("//127", "//me:hush@127") + 'admin: {token: "hush\\n"}')
+    shown = problems(text.replace("//127", "//me:hush@127") + 'admin: {token: "hush hush"}')
     assert len(shown) == 4
     assert "hush" not in "".join(shown)
 
@@ -380,6 +384,28 @@ def test_routes_that_say_nothing_of_a_part_share_its_value() -> None:
     first, second = made.routes
     assert first.gate is second.gate
     assert replace(first, name="b", match=second.match, split=second.split) == second
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"], ids=["LF", "CRLF", "two"])
+def test_a_line_end_behind_a_token_is_not_its_own(end: str) -> None:
+    loaded = read(TOP + 'admin: {token: "${TOKEN}"}', TOKEN=f"hush{end}")
+    assert loaded.settings is not None
+    assert loaded.settings.admin.token == "hush"
+
+
+def test_keys_at_the_top_that_begin_with_x_hold_anchors_and_mean_nothing() -> None:
+    text = TOP.replace("upstreams:", "x-common: &common {breaker: {consecutive: 3}}\nx-: [1, {any: thing}]\nupstreams:")
+    loaded = read(text.replace('orders: {url: "', 'orders: {<<: *common, url: "'))
+    assert loaded.problems == ()
+    assert loaded.settings is not None
+    breaker = loaded.settings.upstreams["orders"].breaker
+    assert breaker is not None
+    assert breaker.consecutive == 3
+
+
+@pytest.mark.parametrize("text", [TOP + "X-a: 1", TOP + "xa: 1", TOP + "workers: {x-a: 1}", route("x-a: 1")])
+def test_other_keys_that_are_not_known_are_problems_as_ever(text: str) -> None:
+    assert problems(text)
 
 
 def test_the_page_for_errors_is_read_beside_the_file(tmp_path: Path) -> None:

@@ -57,7 +57,10 @@ _ERRORS: list[tuple[str, str]] = [
     (route("split: {headers: {A: 1, a: 2}}"), "split.headers has 'a' twice"),
     # where it goes
     (route(goes="enabled: true"), "f:6:3: route 'a': candidate is missing"),
-    (route(goes="candidate: legacy"), "f:6:45: route 'a': candidate is 'legacy'"),
+    (route("split: {percent: 5}", goes="candidate: legacy"), "f:6:53: route 'a': split has no meaning with candidate 'legacy'; take it out, or name a new service"),
+    (route("shadow: {percent: 5}", goes="candidate: legacy"), "shadow has no meaning with candidate 'legacy'"),
+    (route("gate: {min_pairs: 5}", goes="candidate: legacy"), "gate has no meaning with candidate 'legacy'"),
+    (route("rewrite: {prefix: /b}", goes="candidate: legacy"), "rewrite has no meaning with candidate 'legacy'"),
     (route(goes="candidate: ordrs"), "f:6:45: route 'a': unknown upstream 'ordrs'; did you mean 'orders'?"),
     (route(goes="candidate: zebra"), "unknown upstream 'zebra'; add it to upstreams, or take one of legacy, orders"),
     (route("aggregate: {x: {upstream: orders, path: /x}}"), "candidate and aggregate are both there"),
@@ -199,6 +202,17 @@ _WARNINGS: list[tuple[str, str]] = [
     (route("shadow: {percent: 1, methods: [POST], writes: dry_run, of: any}"), "only what legacy answered gets such a shadow"),
     (route("shadow: {percent: 1, writes: sandbox, to: orders}"), "that is the candidate itself"),
     (route("compare: {accept: [{path: $.a, until: 2026-11-22}]}"), "compare.accept[0] ended on 2026-11-22"),
+    (route("split: {percent: 0.05, sticky: ['cookie:s']}"), "f:6:70: warning: route 'a': split.percent is 0.05, which is 0.05 of a hundred; write 0.05% if that is meant, and 5 for 5 %"),
+    (route("shadow: {percent: 0.5}"), "shadow.percent is 0.5, which is 0.5 of a hundred; write 0.5% if that is meant, and 50 for 50 %"),
+    (route(match="path: '/a/:id/b'"), "f:6:27: warning: route 'a': match.path has the segment ':id', which only matches itself; write {id} for any one segment"),
+    (route(match="prefix: /a/<int:pk>"), "match.prefix has the segment '<int:pk>', which only matches itself; write {pk} for any one segment"),
+    (route(match="prefix: /a/<pk>"), "write {pk} for any one segment"),
+    (route(match="path: '/a/[id]'"), "write {id} for any one segment"),
+    (route(match="path: /a/$id"), "write {id} for any one segment"),
+    (route("gate: {min_pairs: 5}"), "f:6:53: warning: route 'a': gate is there and nothing is compared; the route never becomes ready, so that no shift passes without --force; add `shadow: {percent: 5}`"),
+    (route("gate: {}, shadow: {percent: 0}"), "gate is there and nothing is compared"),
+    (route(match="prefix: /"), "f:6:29: warning: route 'a': match.prefix is '/', which is the whole monolith; it moves at once and has one verdict; name what the candidate serves"),
+    (route("split: {group: b}") + "- {name: b, match: {prefix: /b}, candidate: orders}", "f:6:68: warning: route 'a': split.group is 'b', the name of the route on line 7, which has no group"),
     (route("split: {group: g, sticky: ['cookie:s']}") + "- {name: b, match: {prefix: /b}, candidate: orders, split: {group: g}}", "split.sticky is not that of route 'a'"),
 ]  # fmt: skip
 
@@ -224,8 +238,35 @@ def test_what_one_would_want_to_be_told_is_a_warning(text: str, line: str) -> No
         route("compare: {accept: [{path: $.a, until: 2026-11-23}]}"),
         route("shadow: {percent: 1, methods: [GET, OPTIONS]}"),
         route(match="path: '/café/%20/.well-known/{id}'"),
-        route(match="prefix: /"),
+        route(match="prefix: /, host: shop.example"),
+        route(match="prefix: /, methods: [GET]"),
+        route(match="prefix: /", goes="candidate: legacy") + "- {name: b, match: {prefix: /b}, candidate: orders}",
+        TOP + "- {name: b, match: {prefix: /a/b}, candidate: legacy}",
+        route(match="path: '/a/{id}/b:c/x[1]'"),
+        route("split: {percent: 0.05%, sticky: ['header:X-User-Id']}"),
+        route("split: {percent: 1e1, sticky: ['header:X-User-Id']}"),
+        route("gate: {}, shadow: {percent: 1}"),
+        route("split: {group: a}"),
+        route("split: {group: b}") + "- {name: b, match: {prefix: /b}, candidate: orders, split: {group: b}}",
     ],
 )
 def test_what_is_fine_is_not_remarked_on(text: str) -> None:
     assert warnings(text) == []
+
+
+_UNSET = """\
+version: 1
+upstreams:
+  legacy: {url: "${A}"}
+  orders: {urls: ["${B}"]}
+admin: {listen: "0.0.0.0:81", token: "${C}"}
+routes:
+- {name: a, match: {prefix: "${D}"}, candidate: "${E}", split: {percent: "${F}"}}
+- {name: "${G}", match: {prefix: /b}, aggregate: {x: {upstream: "${H}", path: "${I}"}}}
+- {name: c, match: {prefix: /c}, candidate: orders, gate: {}, shadow: {percent: "${J}"}, rewrite: {prefix: "${K}"}}
+"""
+
+
+def test_a_variable_that_is_not_set_is_one_problem_wherever_it_stands() -> None:
+    whats = [problem.split(": ", 1)[1].partition(";")[0] for problem in problems(_UNSET)]
+    assert whats == [f"the environment variable {name} is not set" for name in "ABCDEFGHIJK"]

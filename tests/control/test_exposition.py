@@ -10,9 +10,11 @@ from strangler.wire.numbers import BOUNDS_S, FAMILIES
 OWN = {
     "strangler_config_last_reload_successful": 1.0,
     "strangler_config_generation": 3.0,
+    "strangler_legacy_reachable": 1.0,
     "strangler_workers": 2.0,
     "strangler_kill_switch": 0.0,
     "strangler_store_working": 1.0,
+    "strangler_store_log_bytes": 4096.0,
 }
 TOTALS: dict[Key, Vector] = {
     ("strangler_requests_total", ("orders", "candidate", "orders", "2xx")): (7.0,),

@@ -28,7 +28,8 @@ ALERTS = {
 DASHBOARD = json.loads((DOCS / "grafana-dashboard.json").read_text())
 OWN = {
     "strangler_config_last_reload_successful", "strangler_config_generation", "strangler_workers",
-    "strangler_kill_switch", "strangler_store_working",
+    "strangler_kill_switch", "strangler_store_working", "strangler_store_log_bytes",
+    "strangler_legacy_reachable",
 }  # fmt: skip
 TARGETS = {"instance", "job"}
 """Labels that Prometheus adds."""
@@ -147,6 +148,7 @@ HEALTHY = [
     series("strangler_config_last_reload_successful", "1x120"),
     series("strangler_workers", "2x120"),
     series("strangler_store_working", "1x120"),
+    series("strangler_legacy_reachable", "1x120"),
     series("strangler_breaker_state", "0x120", upstream="orders"),
     series("strangler_shadow_stopped", "0x120", route="orders"),
     series("strangler_events_backlog", "0x120", sink="webhook"),
@@ -180,6 +182,9 @@ CASES = [
          [series("strangler_breaker_state", "1x120", upstream="orders")]),
     Case("reload failed", "StranglerReloadFailed", A, [series(_RELOAD, "1x60 0x60")]),
     Case("no workers", "StranglerNoWorkers", A, [series("strangler_workers", "2x60 0x60")]),
+    Case("legacy is down", "StranglerLegacyUnreachable", A, [series("strangler_legacy_reachable", "1x60 0x60")]),
+    Case("legacy starts anew", "StranglerLegacyUnreachable", None,
+         [series("strangler_legacy_reachable", "1x60 0 1x59")]),
     Case("store failed", "StranglerStoreFailed", A, [series("strangler_store_working", "1x60 0x60")]),
     Case("a sink is away", "StranglerEventsNotTaken", A | {"sink": "webhook"},
          [series("strangler_events_backlog", "0x40 3x80", sink="webhook")]),

@@ -1,15 +1,20 @@
 """Which edits are put in force, and how they are noticed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from strangler.config.load import parse
-from strangler.control.reload import InForce, ReloadState, needs_restart
+from strangler.control import reload
+from strangler.control.reload import DOUBT_S, InForce, ReloadState, needs_restart
+from strangler.control.watching import Change, changes
 from strangler.core.settings import Address, Settings
 from strangler.wire.messages import encode_settings
 
@@ -31,23 +36,23 @@ def settings(percent: int = 0) -> Settings:
     return found
 
 
-async def never(folders: list[Path]) -> AsyncIterator[object]:
+async def never(path: Path) -> AsyncIterator[Change]:
     """A system that tells of no change."""
     await asyncio.Event().wait()
-    yield folders
+    yield Change.CLOSED
 
 
-async def broken(folders: list[Path]) -> AsyncIterator[object]:
+async def broken(path: Path) -> AsyncIterator[Change]:
     """A system that has no inotify watch left."""
     raise OSError("inotify watch limit reached")
-    yield folders
+    yield Change.CLOSED
 
 
-Changes = Callable[[list[Path]], AsyncIterator[object]]
+Changes = Callable[[Path], AsyncIterator[Change]]
 
 
 @asynccontextmanager
-async def reloading(path: Path, adopted: list[InForce], changes: Changes | None = None) -> AsyncIterator[ReloadState]:
+async def reloading(path: Path, adopted: list[InForce], changes: Changes = changes) -> AsyncIterator[ReloadState]:
     """Watching `path`, which is written first if it does not exist."""
     if not path.exists():
         path.write_text(routes(0))
@@ -137,6 +142,162 @@ async def test_of_many_edits_at_once_the_last_one_is_in_force(path: Path) -> Non
             path.write_text(routes(percent))
         await until(lambda: state.in_force.settings == settings(100))
     assert len(adopted) < 10
+
+
+# Writers that take their time
+
+THREE_ROUTES = """\
+version: 1
+upstreams:
+  legacy: {url: "http://127.0.0.1:8000"}
+  orders: {url: "http://127.0.0.1:8001"}
+routes:
+  - {name: orders, match: {prefix: /api/orders}, candidate: orders}
+  - {name: carts, match: {prefix: /api/carts}, candidate: orders}
+  - {name: users, match: {prefix: /api/users}, candidate: orders, enabled: false}
+"""
+PIECES = [
+    pytest.param(["  - {name: carts"], id="a route is missing"),
+    pytest.param(["  - {name: carts", "  - {name: users"], id="two pauses"),
+    pytest.param([", enabled: false"], id="in the middle of a route that is no YAML then"),
+    pytest.param(["upstreams:", "routes:"], id="in the middle of what is no whole file then"),
+]
+Write = Callable[[Path, list[str]], Awaitable[None]]
+
+
+async def at_one_go(path: Path, pieces: list[str]) -> None:
+    """Keep the file open all the time."""
+    with path.open("w") as file:
+        for number, piece in enumerate(pieces):
+            await asyncio.sleep(0.3 if number else 0.0)
+            file.write(piece)
+            file.flush()
+
+
+async def by_appending(path: Path, pieces: list[str]) -> None:
+    """Close the file after each piece, as a script with `>>` does."""
+    path.write_text(pieces[0])
+    for piece in pieces[1:]:
+        await asyncio.sleep(0.3)
+        with path.open("a") as file:
+            file.write(piece)
+
+
+async def anew(path: Path, pieces: list[str]) -> None:
+    """Remove the file first."""
+    path.unlink()
+    await by_appending(path, pieces)
+
+
+def cut_at(text: str, places: list[str]) -> list[str]:
+    at = [0, *(text.index(place) for place in places), len(text)]
+    return [text[begin:end] for begin, end in pairwise(at)]
+
+
+@pytest.mark.parametrize("write", [at_one_go, by_appending, anew])
+@pytest.mark.parametrize("places", PIECES)
+async def test_what_a_writer_has_written_so_far_is_never_in_force(path: Path, places: list[str], write: Write) -> None:
+    await has_never_half_of_it(path, places, write, changes)
+
+
+@pytest.mark.parametrize("write", [at_one_go, by_appending])
+async def test_that_holds_where_the_system_tells_of_no_change(path: Path, write: Write) -> None:
+    await has_never_half_of_it(path, ["  - {name: users"], write, never)
+
+
+async def has_never_half_of_it(path: Path, places: list[str], write: Write, changes: Changes) -> None:
+    path.write_text(THREE_ROUTES)
+    adopted: list[InForce] = []
+    async with reloading(path, adopted, changes) as state:
+        await until(lambda: adopted)
+        await write(path, cut_at(THREE_ROUTES.replace("/api/carts", "/api/cart"), places))
+        await until(lambda: len(adopted) > 1)
+        await asyncio.sleep(0.3)
+    assert [[route.name for route in one.settings.routes] for one in adopted] == [["orders", "carts", "users"]] * 2
+    assert state.in_force.problems == ()
+
+
+async def test_a_route_that_is_taken_out_goes_after_a_pause_and_at_once_if_somebody_asks(path: Path) -> None:
+    path.write_text(THREE_ROUTES)
+    adopted: list[InForce] = []
+    without = "".join(line for line in THREE_ROUTES.splitlines(keepends=True) if "carts" not in line)
+    async with reloading(path, adopted) as state:
+        await until(lambda: adopted)
+        path.write_text(without)
+        began = time.monotonic()
+        await until(lambda: len(adopted) > 1)
+        assert time.monotonic() - began > DOUBT_S
+        path.write_text(without.replace("users", "people"))
+        began = time.monotonic()
+        state.ask()
+        await until(lambda: len(adopted) > 2)
+        assert time.monotonic() - began < DOUBT_S
+    assert [route.name for route in state.in_force.settings.routes] == ["orders", "people"]
+
+
+async def test_a_file_that_somebody_keeps_open_is_taken_once_it_rests(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "MAX_OPEN_S", 0.6)
+    adopted: list[InForce] = []
+    async with reloading(path, adopted):
+        await asyncio.sleep(0.3)
+        with path.open("w") as file:
+            began = time.monotonic()
+            file.write(routes(30))
+            file.flush()
+            await until(lambda: adopted)
+            assert time.monotonic() - began > 0.6
+
+
+@pytest.mark.parametrize("changes", [changes, never], ids=["told", "polled"])
+async def test_an_edit_that_keeps_size_and_date_is_loaded_within_a_second(path: Path, changes: Changes) -> None:
+    path.write_text(routes(10))
+    adopted: list[InForce] = []
+    async with reloading(path, adopted, changes):
+        await until(lambda: adopted)
+        before = path.stat()
+        for percent in (20, 30):
+            path.write_text(routes(percent))
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+            began = time.monotonic()
+            await until(lambda percent=percent: adopted[-1].settings == settings(percent))  # type: ignore[misc]
+            assert time.monotonic() - began < 1.0
+    after = path.stat()
+    assert (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("command", ["cp", "install"])
+async def test_a_backup_that_is_put_back_with_its_date_is_loaded(path: Path, command: str) -> None:
+    backup = path.with_name("backup.yaml")
+    for file, percent in ((backup, 10), (path, 20)):
+        file.write_text(routes(percent))
+        os.utime(file, (1_600_000_000, 1_600_000_000))
+    adopted: list[InForce] = []
+    async with reloading(path, adopted):
+        await until(lambda: adopted)
+        process = await asyncio.create_subprocess_exec(command, "-p", str(backup), str(path))
+        await process.wait()
+        await until(lambda: adopted[-1].settings == settings(10))
+
+
+async def test_a_busy_neighbour_in_the_folder_is_no_reason_to_look(path: Path) -> None:
+    seen: list[Change] = []
+
+    async def noted(path: Path) -> AsyncIterator[Change]:
+        async for change in changes(path):
+            seen.append(change)
+            yield change
+
+    adopted: list[InForce] = []
+    async with reloading(path, adopted, noted):
+        await asyncio.sleep(0.3)
+        with path.with_name("log").open("w") as log:
+            for _ in range(100):
+                log.write("a line\n")
+                log.flush()
+                await asyncio.sleep(0)
+    assert len(seen) <= 2
 
 
 @pytest.mark.parametrize(

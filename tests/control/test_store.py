@@ -6,7 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from strangler.control import store as stores
 from strangler.control.shadow.reading import CorruptEvidenceError, ask
 from strangler.control.store import Store, StoreError, load_numbers, save_numbers
 from strangler.control.totals import RETIRED, Batch, Row
@@ -208,3 +210,34 @@ async def test_a_failing_call_leaves_nothing_behind(store: Store) -> None:
     with pytest.raises(StoreError):
         await store.call(fail)
     assert len(await load(store)) == 2
+
+
+async def test_a_reader_that_stays_lets_the_log_grow_which_is_told_once_until_it_ends(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "TRY_LOG_BYTES", 128 << 10)
+    monkeypatch.setattr(stores, "TRY_LOG_EVERY_S", 0.0)
+    monkeypatch.setattr(stores, "MAX_LOG_BYTES", 512 << 10)
+    rows = [Row("a", (f"strangler_{number}", ("x" * 900,)), (1.0,)) for number in range(300)]
+    await save(store, ROWS)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader, capture_logs() as told:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM numbers").fetchone()
+        for _ in range(5):
+            await save(store, rows)
+        assert store.log_bytes > 512 << 10
+        assert f"{path}-wal has grown to " in str(store.log_problem)
+        assert store.problem is None
+        reader.execute("COMMIT")
+        await save(store, rows)
+    assert (store.log_bytes, store.log_problem) == (0, None)
+    assert [line["event"] for line in told] == ["store.log_large", "store.log_bounded"]
+
+
+async def test_without_readers_the_log_stays_small(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "TRY_LOG_BYTES", 128 << 10)
+    monkeypatch.setattr(stores, "TRY_LOG_EVERY_S", 0.0)
+    rows = [Row("a", (f"strangler_{number}", ("x" * 900,)), (1.0,)) for number in range(300)]
+    for _ in range(10):
+        await save(store, rows)
+        assert path.with_name(f"{path.name}-wal").stat().st_size <= 128 << 10

@@ -21,6 +21,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -253,6 +254,26 @@ class Window:
 
     def find(self, css: str) -> WebElement:
         return self.browser.find_element(By.CSS_SELECTOR, css)
+
+    def click(self, css: str) -> None:
+        """Click an element, also if the page is being drawn anew at the moment."""
+        until(lambda: self._acted(css, lambda element: element.click()))
+
+    def type(self, css: str, text: str) -> None:
+        """Type into an empty field, also if the page is being drawn anew at the moment."""
+
+        def write(element: WebElement) -> None:
+            element.clear()
+            element.send_keys(text)
+
+        until(lambda: self._acted(css, write) and self.find(css).get_attribute("value") == text)
+
+    def _acted(self, css: str, act: Callable[[WebElement], object]) -> bool:
+        try:
+            act(self.find(css))
+        except StaleElementReferenceException:
+            return False
+        return True
 
     def text(self, css: str) -> str:
         """Of the element, also if the page is being drawn anew at the moment."""

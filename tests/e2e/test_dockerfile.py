@@ -56,6 +56,13 @@ def test_its_command_exists() -> None:
     assert option in [text for parameter in command.params for text in parameter.opts]
 
 
+def test_the_command_that_it_shows_mounts_the_folder_of_routes_yaml_and_the_state() -> None:
+    header = (ROOT / "Dockerfile").read_text().partition("FROM")[0]
+    targets = re.findall(r"-v [^ :]+:([^ :]+)", header)
+    _, _, file = json.loads(_only("CMD"))
+    assert targets == [str(Path(file).parent), _only("VOLUME")]
+
+
 def test_what_builds_is_gone() -> None:
     (run,) = [rest for word, rest in _last_stage() if word == "RUN"]
     assert "pip uninstall --yes" in run

@@ -113,7 +113,7 @@ async def test_what_dead_workers_counted_outlives_control(start: StartProxy) -> 
     status = await proxy.status()
     kill(status["pid"]["control"])
     kill(status["pid"]["workers"][0])
-    await proxy.until(lambda: len(proxy.events("control.started")) > 2)
+    await proxy.until(lambda: len(proxy.events("control.ready")) > 1)
     await proxy.until(proxy.is_ready)
     assert await proxy.requests() == 10
 
@@ -508,20 +508,47 @@ async def test_without_a_token_a_foreign_name_is_refused(start: StartProxy) -> N
     assert (await proxy.ask("/healthz", headers={"Host": "rebound.example"}))[0] == 200
 
 
-async def test_not_ready_while_legacy_cannot_be_reached(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("needs", "expected"), [("false", 200), ("true", 503)], ids=["degraded", "needs legacy"])
+async def test_legacy_that_cannot_be_reached_is_degraded_and_not_ready_if_that_is_wanted(
+    tmp_path: Path, needs: str, expected: int
+) -> None:
     async with legacy() as upstream:
         proxy = Proxy(tmp_path, upstream.port)
+        proxy.file.write_text(proxy.routes().replace("127.0.0.1:0}", f"127.0.0.1:0, ready_needs_legacy: {needs}}}"))
         await proxy.start()
+        assert (await proxy.ask("/readyz"))[1]["degraded"] is False
+        assert await proxy.metric("strangler_legacy_reachable") == 1
     try:
 
-        async def is_unready() -> bool:
-            status, readiness = await proxy.ask("/readyz")
-            return status == 503 and readiness["checks"] == {"workers": True, "legacy": False, "not_draining": True}
+        async def is_degraded() -> bool:
+            return bool((await proxy.ask("/readyz"))[1]["degraded"])
 
-        await proxy.until(is_unready)
+        await proxy.until(is_degraded)
+        status, readiness = await proxy.ask("/readyz")
+        assert (status, readiness["ready"]) == (expected, expected == 200)
+        assert readiness["checks"] == {"workers": True, "legacy": False, "not_draining": True}
         assert (await proxy.ask("/healthz"))[0] == 200
+        assert await proxy.metric("strangler_legacy_reachable") == 0
     finally:
         await proxy.stop()
+
+
+async def test_a_legacy_that_takes_no_connection_and_refuses_none_does_not_hold_up_a_probe(tmp_path: Path) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):  # its queue has room for no other one
+            proxy = Proxy(tmp_path, port)
+            try:
+                await proxy.start()
+                for _ in range(5):
+                    begun = asyncio.get_running_loop().time()
+                    status, readiness = await proxy.ask("/readyz")
+                    assert asyncio.get_running_loop().time() - begun < 0.8
+                    assert (status, readiness["degraded"]) == (200, True)
+            finally:
+                await proxy.stop()
 
 
 async def test_explain_over_http_tells_what_would_happen(start: StartProxy) -> None:
@@ -607,6 +634,7 @@ async def test_status_tells_people_and_programs(start: StartProxy) -> None:
         "breaker": "closed",
         "breaker_reason": None,
         "in_flight": 0,
+        "streams": 0,
         "waiting": 0,
     }
     status, output, _ = await strangler(proxy.folder, "status")
@@ -642,3 +670,32 @@ async def test_the_kill_switch_can_be_turned_by_command_with_a_broken_file(start
     assert (status, error) == (0, "")
     assert "all traffic goes to legacy" in output
     assert (await proxy.status())["kill_switch"]["reason"] == "a test"
+
+
+async def test_a_proxy_in_front_that_is_not_trusted_is_told_once_in_a_generation(start: StartProxy) -> None:
+    async def ask_through_it() -> None:
+        async with (
+            ClientSession() as client,
+            client.get(f"http://127.0.0.1:{proxy.port}/", headers={"X-Forwarded-Proto": "https"}) as answer,
+        ):
+            assert answer.status == 200
+
+    async def are_told(count: int) -> None:
+        for _ in range(3):
+            await ask_through_it()
+        await proxy.until(lambda: len(proxy.events("client.forwarded_ignored")) >= count)
+        await asyncio.sleep(0.6)
+        assert len(proxy.events("client.forwarded_ignored")) == count
+
+    proxy = await start()
+    await are_told(1)
+    (line,) = proxy.events("client.forwarded_ignored")
+    assert (line["level"], line["peer"], line["field"]) == ("warning", "127.0.0.1", "X-Forwarded-Proto: https")
+    assert "write `trusted_proxies: [127.0.0.1]` into routes.yaml" in line["remedy"]
+    proxy.edit(proxy.routes() + "trusted_proxies: [127.0.0.1]\n")
+    await proxy.until(lambda: proxy.has_generation(2))
+    await are_told(1)
+    proxy.edit(proxy.routes() + "trusted_proxies: [10.0.0.1]\n")
+    await proxy.until(lambda: proxy.has_generation(3))
+    await are_told(2)
+    assert "write `trusted_proxies: [10.0.0.1, 127.0.0.1]`" in proxy.events("client.forwarded_ignored")[1]["remedy"]

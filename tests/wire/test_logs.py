@@ -108,10 +108,11 @@ def test_a_reader_that_has_gone_stops_nobody() -> None:
     reader, descriptor = os.pipe()
     writer = LogWriter(descriptor)
     os.close(reader)
-    writer.write(b"nobody reads this\n")
+    for number in range(20_000):  # more than one page of them, and than one chunk
+        writer.write(b"%d nobody reads this\n" % number)
     writer.close()
     os.close(descriptor)
-    assert writer.dropped == 1
+    assert writer.dropped == 20_000
 
 
 def test_lines_that_are_dropped_together_are_counted_one_by_one() -> None:

@@ -30,6 +30,10 @@ routes:
 """
 
 
+_PREFIX = {b"x-forwarded-prefix": rb"/api/orders"}
+"""What stands for the candidate's prefix in the client's paths."""
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def candidate() -> AsyncIterator[ScriptedUpstream]:
     async with ScriptedUpstream() as upstream:
@@ -51,6 +55,7 @@ def _rewritten(public: bytes, seen: bytes) -> Case:
             f"{public.decode('latin-1')} is {seen.decode('latin-1')}", "DESIGN 4", get(public), reaches=(get(seen),)
         ),
         arm=b"candidate",
+        added=_PREFIX,
     )
 
 
@@ -77,7 +82,7 @@ def _located(name: bytes, sent: bytes, seen: bytes) -> Case:
         reaches=(get(b"/v2/o/7"),),
         answers=(response(seen),),
     )
-    return replace(case, arm=b"candidate")
+    return replace(case, arm=b"candidate", added=_PREFIX)
 
 
 LOCATIONS = [

@@ -32,6 +32,18 @@ PRUNE_EVERY_S: Final = 600.0
 if TYPE_CHECKING:
     from strangler.control.events.kafka import KafkaComparisons
 
+_HAVE_A_LINE: Final = frozenset(
+    {
+        Kind.ROUTES_RELOADED,  # reload.py: routes.reloaded
+        Kind.ROUTES_REJECTED,  # reload.py: routes.rejected, routes.problem
+        Kind.KILL_SWITCH,  # plane.py: kill_switch.on, kill_switch.off
+        Kind.BREAKER_OPENED,  # the worker: breaker.changed
+        Kind.BREAKER_CLOSED,
+    }
+)
+"""Whoever makes them happen logs them: here they would be told a second time."""
+_LEVELS: Final = {Kind.SHADOW_HALTED: "error", Kind.SIGNATURE_REGRESSED: "warning"}
+
 log = structlog.get_logger()
 
 
@@ -80,7 +92,9 @@ class EventsState:
 
     def kept(self, one: Event, *, is_stored: bool = True) -> None:
         """Log and count an event. `is_stored`: by `insert`, in a transaction of somebody else's."""
-        log.info("event", type=one.kind.value, subject=one.subject, id=one.id, data=dict(one.data))
+        if one.kind not in _HAVE_A_LINE:
+            tell = getattr(log, _LEVELS.get(one.kind, "info"))
+            tell("event", type=one.kind.value, subject=one.subject, id=one.id, data=dict(one.data))
         self._numbers.counter("strangler_events_total", one.kind.value).inc()
         if is_stored:
             self._wake_all()

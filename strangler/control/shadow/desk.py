@@ -426,7 +426,7 @@ class DeskState:
             return True
         rules = {name: rule_report(route) for name, route in self._routes.items()} if batch else {}
         try:
-            back, news = await self._store.call(
+            _, news = await self._store.call(
                 lambda connection: self._write(connection, batch, changes, rules, is_due, releases, evicted)
             )
         except StoreError as error:
@@ -442,9 +442,6 @@ class DeskState:
             self._pruned = time.monotonic()
         if self.problem is not None and self._is_restored:
             self.problem = None
-            log.info("shadow.resumed")
-        for signature in back:
-            log.warning("shadow.regressed", signature=signature)
         if self.told is not None:
             self.told.kept(news)
         return True
@@ -484,8 +481,6 @@ class DeskState:
         return back, news
 
     def _fail(self, problem: str) -> None:
-        if self.problem != problem:
-            log.error("shadow.halted", reason=problem)
         self.problem = problem
         self.tell_rooms()
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from strangler.config.document import MAX_BYTES
 from strangler.config.edit import EditError
 from strangler.config.edit_accept import add_accepts
-from strangler.config.replace import ChangedMeanwhileError, replace_content
+from strangler.config.replace import ChangedMeanwhileError, NotWrittenError, replace_content
 from strangler.config.scalars import day, endpoint
 from strangler.control.shadow.audits import write_audit
 from strangler.control.shadow.evidence import set_state
@@ -321,5 +321,7 @@ def write_rules(path: Path, environ: Mapping[str, str], rules: Sequence[tuple[st
         raise ReviewError(": ".join([str(error), *problems])) from None
     except ChangedMeanwhileError:
         raise ReviewError("somebody else is editing routes.yaml; try again") from None
+    except NotWrittenError as error:
+        raise ReviewError(f"{path} cannot be written: {error}") from None
     except OSError as error:
-        raise ReviewError(f"{path} cannot be written: {error.strerror}; edit it where it comes from") from None
+        raise ReviewError(f"{path} cannot be read: {error.strerror}; see to it, and try again") from None

@@ -1,0 +1,82 @@
+"""What routes.yaml holds at one moment, and whether it looks like half of a file."""
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from strangler.config import mounts
+from strangler.config.document import MAX_BYTES
+from strangler.control.watching import has_writer
+
+Stamp = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The file's content, and what the system says of the file."""
+
+    data: bytes | None = None  # None: there is no file, or it cannot be read
+    reason: str = ""  # why not
+    file: tuple[int, int] | None = None  # device and inode
+    has_writer: bool | None = None  # somebody has it open for writing; None: the system does not say
+    is_replaced: bool = False  # it is mounted, and the file outside is another one by now
+    digest: bytes = field(init=False, default=b"")
+
+    def __post_init__(self) -> None:
+        if self.data is not None:
+            object.__setattr__(self, "digest", hashlib.sha256(self.data).digest())
+
+    @property
+    def key(self) -> tuple[bytes, str, bool]:
+        """What makes another look worth while if it differs."""
+        return self.digest, self.reason, self.is_replaced
+
+    @property
+    def text(self) -> str:
+        """The content as far as it can be shown."""
+        return (self.data or b"").decode("utf-8-sig", "replace")
+
+
+def read_content(path: Path, mounted: str | None, *, asks_for_writers: bool = True) -> Content:
+    """Read a file. `mounted`: the file that was mounted at its path at first, None if there was none.
+
+    To ask for writers is for a moment in the way of one: it is not done all the time.
+    """
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            return Content(
+                data=file.read(MAX_BYTES + 1),
+                file=(status.st_dev, status.st_ino),
+                has_writer=has_writer(file.fileno()) if asks_for_writers else None,
+                is_replaced=mounts.is_replaced(status) or (mounted is not None and _has_another(path, mounted)),
+            )
+    except OSError as error:
+        return Content(reason=error.strerror or str(error))
+
+
+def _has_another(path: Path, mounted: str) -> bool:
+    """Tell whether the mounted file has lost its name outside. A folder above it may be renamed at will."""
+    now = mounts.mounted_file(path)
+    return now is not None and Path(now).name != Path(mounted).name
+
+
+def stamp(path: Path) -> Stamp | None:
+    """What differs if the file was replaced or written to, even if its date was set back; None if there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
+def is_cut(before: str, after: str) -> bool:
+    """Tell whether a text may be the beginning of one that is still being written: it ends earlier, and elsewhere."""
+    if len(after) >= len(before):
+        return False
+    return _last_line(before) != _last_line(after) or (before.endswith("\n") and not after.endswith("\n"))
+
+
+def _last_line(text: str) -> str:
+    return text.rstrip().rpartition("\n")[2]
