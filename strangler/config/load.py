@@ -52,18 +52,18 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
 
 @cache
 def _standard_input() -> bytes:
-    """What stands there can be read once, and a command may load its file twice."""
+    """Return standard input, kept: it can be read once, and a command may load its file twice."""
     return sys.stdin.buffer.read(document.MAX_BYTES + 1)
 
 
 def unreadable(path: Path, reason: str) -> Loaded:
-    """What comes of a file that cannot be read."""
+    """Return what comes of a file that cannot be read."""
     what = f"the file cannot be read: {reason}"
     return Loaded(None, (Problem(str(path), 0, 0, "", what, "name another one with -c"),))
 
 
 def replaced_outside(path: Path) -> Problem:
-    """What is to be said of a mounted file that is not the one outside any more."""
+    """Return the warning about a mounted file that is not the one outside any more."""
     return Problem(str(path), 0, 0, "", mounts.replaced_outside(path), mounts.WAY_OUT, "warning")
 
 

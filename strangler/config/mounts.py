@@ -14,7 +14,7 @@ WAY_OUT: Final = "mount its folder, not the file, and start the container anew"
 
 
 def replaced_outside(path: Path) -> str:
-    """What to say of a file that has another one in its place outside."""
+    """Return the words about a file that has another one in its place outside."""
     return f"{path.name} was replaced outside"
 
 

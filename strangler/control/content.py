@@ -1,4 +1,4 @@
-"""What routes.yaml holds at one moment, and whether it looks like half of a file."""
+"""The content of routes.yaml at one moment, and whether it looks like half of a file."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ class Content:
 
     @property
     def key(self) -> tuple[bytes, str, bool]:
-        """What makes another look worth while if it differs."""
+        """The facts that make another look worth while if they differ."""
         return self.digest, self.reason, self.is_replaced
 
     @property
@@ -63,7 +63,7 @@ def _has_another(path: Path, mounted: str) -> bool:
 
 
 def stamp(path: Path) -> Stamp | None:
-    """What differs if the file was replaced or written to, even if its date was set back; None if there is no file."""
+    """Return what differs if the file was replaced or written to, whatever its date; None if there is no file."""
     try:
         found = path.stat()
     except OSError:

@@ -133,7 +133,7 @@ class ReloadState:
         self.text = content.text
 
     async def _found(self, content: Content, is_asked: bool) -> tuple[Content, "_Found"]:
-        """What comes of the file. What may be half of one must stay the same for a while, unless somebody asked."""
+        """Load the content. What may be half of a file must stay the same for a while, unless somebody asked."""
         before = _Before(self.in_force.settings, self.text, self._seen_file)
         deadline = time.monotonic() + MAX_WRITE_S
         found = await asyncio.to_thread(_load, self._path, content, self._environ, before)
@@ -234,7 +234,7 @@ def _patience_s(content: Content, is_open: bool, still_s: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What is in force when a file is looked at."""
+    """The settings and the text in force when a file is looked at."""
 
     settings: Settings
     text: str | None

@@ -1,4 +1,4 @@
-"""What the system says of edits of routes.yaml: inotify(7) tells of them, a lease (fcntl(2)) of who has it open.
+"""The system's news of edits of routes.yaml: inotify(7) tells of them, a lease (fcntl(2)) of who has it open.
 
 Both are Linux's. Elsewhere, and for file systems of other machines, reload.py polls.
 """
@@ -34,7 +34,7 @@ _READ_BYTES: Final = 64 * 1024
 
 
 class Change(Enum):
-    """What an event says of the file."""
+    """The news that an event has of the file."""
 
     WRITTEN = "written"  # and not closed since, as far as the system has told
     CLOSED = "closed"  # whoever wrote has closed it, or another file may have its name now
@@ -103,7 +103,7 @@ async def _read(descriptor: int) -> bytes:
 
 
 def _change(events: bytes) -> Change:
-    """What the last event that says something of writing says."""
+    """Return the news of the last event that is about writing."""
     change, at = Change.CLOSED, 0
     while at < len(events):
         _, mask, _, name_bytes = _EVENT.unpack_from(events, at)
