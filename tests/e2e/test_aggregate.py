@@ -82,7 +82,7 @@ async def shop(
 
 
 async def _command(folder: Path, *arguments: str) -> str:
-    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "160"}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "strangler", *arguments, cwd=folder, env=environ, stdout=asyncio.subprocess.PIPE
     )
