@@ -3,11 +3,15 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 HOLE = "{}"
 REST = "{...}"
 _HOLE = re.compile(r"\{\w*\}")
+_NAMED_FILE = re.compile(r"\{\w*\}(\.[A-Za-z][A-Za-z0-9]{1,5})")
+_FOLDED_FILE = re.compile(r"\{\}\.[A-Za-z][A-Za-z0-9]{1,5}")
+_MEANINGFUL = re.compile(r"[%?#{}\s]")
+"""What a path of `parse_endpoint_path` does not hold as itself."""
 MAX_SEGMENTS = 16
 
 
@@ -53,6 +57,28 @@ def parse_template(text: str) -> Template:
     if len(parts) > MAX_SEGMENTS:
         raise ValueError(f"a template has {MAX_SEGMENTS} segments at most; end it with {{...}}")
     return Template(tuple(map(_segment, parts)), has_rest)
+
+
+def parse_endpoint_path(text: str) -> str:
+    """Read `/orders/{id}.json` as endpoints are named, `/orders/{}.json`: as a template, with files of folded names.
+
+    Raises ValueError with the way out.
+    """
+    files = [_NAMED_FILE.fullmatch(part) for part in text.split("/")]
+    parts = [HOLE if file else part for file, part in zip(files, text.split("/"), strict=True)]
+    read = parse_template("/".join(parts)).text.split("/")
+    return "/".join(part + file[1] if file else part for file, part in zip(files, read, strict=True))
+
+
+def write_endpoint_path(path: str) -> str:
+    """Return the text that `parse_endpoint_path` reads as this path of an endpoint: `/my file` -> `/my%20file`."""
+    return "/".join(map(_written, path.split("/")))
+
+
+def _written(segment: str) -> str:
+    if segment in (HOLE, REST) or _FOLDED_FILE.fullmatch(segment):
+        return segment
+    return _MEANINGFUL.sub(lambda found: quote(found[0], safe=""), segment)
 
 
 def _segment(part: str) -> str | None:
