@@ -60,7 +60,7 @@ class HtmlWriting:
 
     def words(self, element: Element) -> Chain:
         names = _names(element)
-        return (element.name, *names) if "-" in element.name else names
+        return (element.name, *names) if "-" in element.name or is_secret_name(element.name) else names
 
 
 class XmlWriting:

@@ -111,6 +111,13 @@ def test_value_under_a_secret_name_is_a_keyed_hash() -> None:
     assert Redactor.of(b"another key", []).hashed("s3cr3t") != REDACTOR.hashed("s3cr3t")
 
 
+@pytest.mark.parametrize("page", ["<r><password>{}</password></r>", "<Token>{}</Token>", "<secret><b>{}</b></secret>"])
+def test_an_element_with_a_secret_name_is_told_as_a_hash_in_a_page_too(page: str) -> None:
+    legacy, candidate = (answer(page.format(word).encode(), "text/html") for word in ("s3cr3t", "0ther"))
+    (kept,) = REDACTOR.differences(compared(legacy, candidate).differences)
+    assert (kept.legacy, kept.candidate) == (REDACTOR.mark("s3cr3t"), REDACTOR.mark("0ther"))
+
+
 def test_equal_secrets_stay_equal_wherever_they_stand() -> None:
     sample = Sample(
         b"GET",
