@@ -7,7 +7,8 @@ _HEADERS = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"x-a
 
 
 def has_credentials(headers: RawHeaders, target: bytes) -> bool:
-    """Return True if a header field, a query parameter or the authority of `target` is a credential by its name."""
+    """Return True if a header field, a parameter (`?token=`, `;jsessionid=`) or the authority of `target` is a
+    credential by its name."""
     return any(map(_is_secret, (name for name, _ in headers))) or _has_secret_parameter(target) or _has_userinfo(target)
 
 
@@ -16,8 +17,9 @@ def _is_secret(name: bytes) -> bool:
 
 
 def _has_secret_parameter(target: bytes) -> bool:
-    query = target.partition(b"?")[2]
-    parameters = query.replace(b";", b"&").split(b"&")
+    path, _, query = target.partition(b"?")
+    parameters = [one for segment in path.split(b"/") for one in segment.split(b";")[1:] if b"=" in one]
+    parameters += query.replace(b";", b"&").split(b"&")
     return any(is_secret_name(one.partition(b"=")[0].decode("utf-8", "replace")) for one in parameters if one)
 
 
