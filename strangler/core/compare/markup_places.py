@@ -28,6 +28,8 @@ class MarkupPlace:
     steps: Steps
     accepts: tuple[Accept, ...]
     sites: dict[Kind, Site] = field(default_factory=dict)
+    is_secret: bool = False
+    """The steps tell it."""
 
 
 class Writing(Protocol):
