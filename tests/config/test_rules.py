@@ -185,6 +185,8 @@ _WARNINGS: list[tuple[str, str]] = [
     (TOP.replace('8001"', '8001", breaker: {counts: []}'), "the breaker never opens: nothing counts"),
     (TOP.replace('8001"', '8001", health: {timeout: 1m}'), "health.timeout is longer than health.interval"),
     (TOP.replace("routes:", "  spare: {url: http://c}\nroutes:"), "f:5:3: warning: upstream 'spare': no route uses it"),
+    (route("fold: ['/b/{}']"), "fold[0] is '/b/{}'; the route's match takes no such path"),
+    (route("compare: {accept: [{path: $.a, endpoint: GET /b}]}"), "endpoint is 'GET /b'; the route's match takes no such path"),
     (route("split: {percent: 5}"), "f:6:70: warning: route 'a': split.sticky is empty; each request is decided by chance"),
     (route("split: {percent: 5, sticky: [client_ip]}"), "client_ip and trusted_proxies is empty"),
     (route("split: {percent: 5, sticky: [client_ip, 'cookie:s']}"), "client_ip before others"),
@@ -224,6 +226,8 @@ def test_what_one_would_want_to_be_told_is_a_warning(text: str, line: str) -> No
         route("compare: {accept: [{path: $.a, until: 2026-11-23}]}"),
         route("shadow: {percent: 1, methods: [GET, OPTIONS]}"),
         route(match="path: '/café/%20/.well-known/{id}'"),
+        route("fold: ['/a/{}', '/{...}', '/{}/b/{}']"),
+        route("compare: {accept: [{path: $.a, endpoint: 'GET /a/{}.json'}, {path: $.b, endpoint: GET /a}]}"),
         route(match="prefix: /"),
     ],
 )

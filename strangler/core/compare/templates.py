@@ -105,6 +105,14 @@ def route_templates(prefix: str | None, path: str | None, fold: Iterable[str]) -
     return tuple(template for template in found if template.segments or template.has_rest)
 
 
+def can_meet(prefix: str | None, path: str | None, template: str) -> bool:
+    """Return False if no path that the match takes, one of `prefix` and `path`, is as a template or endpoint says."""
+    parts = template.removeprefix("/").split("/")
+    has_rest = parts[-1] == REST
+    segments = tuple(None if part == HOLE else part for part in (parts[:-1] if has_rest else parts))
+    return _narrowed(_match_template(prefix, path), Template(segments, has_rest)) is not None
+
+
 def _match_template(prefix: str | None, path: str | None) -> Template:
     """A match as a template: a prefix's trailing slash does not count, an exact path's does."""
     text = path if path is not None else (prefix or "").rstrip("/")
