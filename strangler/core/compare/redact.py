@@ -185,7 +185,12 @@ class Redactor:
 
     def _set_cookie(self, value: str) -> str:
         pair, semicolon, attributes = value.partition(";")
-        return self._cookie(pair) + semicolon + self.text(attributes)
+        return self._cookie(pair) + semicolon + self._attributes(attributes)
+
+    def _attributes(self, text: str) -> str:
+        """Attributes of a cookie, each value read by itself: a path is a path."""
+        parts = (part.partition("=") for part in text.split(";"))
+        return ";".join(f"{name}{equals}{self.text(value)}" for name, equals, value in parts)
 
     # trees
 
@@ -300,7 +305,7 @@ class Redactor:
         """Of set-cookie a difference holds names and attributes only."""
         if name != "set-cookie" or name in self.headers:
             return self.header(name, value)
-        return self.value(value)
+        return self.value(value if self.hides_values else self._attributes(value))
 
     def _excerpts(self, legacy: Excerpt, candidate: Excerpt) -> tuple[Shown, Shown]:
         """Both sides around their first change. Secrets are looked for in the whole texts: one that is cut at both ends

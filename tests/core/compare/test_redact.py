@@ -118,6 +118,18 @@ def test_an_element_with_a_secret_name_is_told_as_a_hash_in_a_page_too(page: str
     assert (kept.legacy, kept.candidate) == (REDACTOR.mark("s3cr3t"), REDACTOR.mark("0ther"))
 
 
+def test_a_secret_in_the_path_of_a_cookie_is_not_kept() -> None:
+    legacy = answer({}, set_cookie="a=b; Path=/token/s3cr3t; Secure")
+    candidate = answer({}, set_cookie="a=b; Path=/token/0ther; Secure")
+    comparison = compared(legacy, candidate, rules_of(headers=("set-cookie",)))
+    told = [one.as_json() for one in REDACTOR.differences(comparison.differences)]
+    kept = json.dumps([told, redact_sample(Sample(b"GET", b"/", [], legacy, candidate), REDACTOR)])
+    assert told
+    assert "s3cr3t" not in kept
+    assert "0ther" not in kept
+    assert "Secure" in kept
+
+
 NAMED = {
     "one": lambda word: {"name": "password", "value": word},
     "as AWS writes it": lambda word: [{"Key": "ApiKey", "Value": word}],
