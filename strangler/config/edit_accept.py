@@ -8,6 +8,7 @@ from strangler.config import document
 from strangler.config.document import Document, Items, Node, Scalar, Table
 from strangler.config.edit import Edit, EditError, add_key, fill, line_ending, route_table, shared
 from strangler.config.load import parse
+from strangler.config.scalars import written_endpoint
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
 
 
@@ -42,7 +43,8 @@ _SOME = 5
 def rule_yaml(rule: AcceptRule) -> str:
     """`{path: "$.note", endpoint: "GET /notes/{}", kind: extra, owner: "ana", until: 2027-01-31, why: "agreed"}`"""
     parts = [f"status: [{rule.status[0]}, {rule.status[1]}]"] if rule.status is not None else []
-    for name, value in (("path", rule.path), ("css", rule.css), ("header", rule.header), ("endpoint", rule.endpoint)):
+    endpoint = None if rule.endpoint is None else written_endpoint(rule.endpoint)
+    for name, value in (("path", rule.path), ("css", rule.css), ("header", rule.header), ("endpoint", endpoint)):
         parts += [f"{name}: {_quoted(value)}"] if value is not None else []
     parts += [f"kind: {rule.kind}"] if rule.kind is not None else []
     for name, value in (("abs", rule.abs), ("rel", rule.rel)):

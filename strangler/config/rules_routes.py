@@ -13,6 +13,7 @@ from strangler.config.scalars import SAFE_METHODS, did_you_mean, words
 from strangler.config.urls import is_loopback
 from strangler.core.aggregate import METHODS as AGGREGATED
 from strangler.core.compare.accept import is_xml_path, read_value
+from strangler.core.compare.templates import can_meet
 from strangler.core.plan import LEGACY
 
 
@@ -260,6 +261,19 @@ def _accepts_what_can_be(route: schema.Route, loc: Loc, notes: Notes, context: _
 _SUBJECTS = ("path", "css", "header", "status")
 
 
+def _names_paths_of_its_own(route: schema.Route, loc: Loc, notes: Notes, context: _Context) -> None:
+    """What `fold` and `endpoint` say of other routes' paths has no effect."""
+    named = [((*loc, "fold", index), fold) for index, fold in enumerate(route.fold)]
+    for index, rule in enumerate(route.compare.accept):
+        path = (rule.endpoint or "").partition(" ")[2]
+        named += [((*loc, "compare", "accept", index, "endpoint"), path)] if path else []
+    for here, path in named:
+        if not can_meet(route.match.prefix, route.match.path, path):
+            notes.value(
+                here, "the route's match takes no such path, so it has no effect; mend it, or take it out", "warning"
+            )
+
+
 def _pair_can_differ(rule: schema.Accept, here: Loc, notes: Notes, *, is_typed: bool) -> None:
     if rule.from_ is None or rule.to is None or rule.status is not None:
         return
@@ -438,6 +452,7 @@ _RULES: tuple[Callable[[schema.Route, Loc, Notes, _Context], None], ...] = (
     _is_rewritten,
     _shadows_are_safe,
     _accepts_what_can_be,
+    _names_paths_of_its_own,
     _latency_can_be_judged,
     _gate_can_be_met,
     _percent_is_meant,

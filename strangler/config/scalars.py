@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from strangler.core.compare.css import parse_css
 from strangler.core.compare.jsonpath import parse_pattern
-from strangler.core.compare.templates import parse_template
+from strangler.core.compare.templates import parse_endpoint_path, parse_template, write_endpoint_path
 from strangler.core.compare.xmlpath import parse_xml_path
 from strangler.core.fault import Fault
 
@@ -309,7 +309,13 @@ def status(text: str) -> int:
 def endpoint(text: str) -> str:
     """`POST /api/orders/{id}` -> `POST /api/orders/{}`."""
     name, _, path = text.strip().partition(" ")
-    return f"{method(name)} {parse_template(path.strip()).text}"
+    return f"{method(name)} {parse_endpoint_path(path.strip())}"
+
+
+def written_endpoint(name: str) -> str:
+    """Return the text that `endpoint` reads as this name: `GET /my file` -> `GET /my%20file`."""
+    word, blank, path = name.partition(" ")
+    return word + blank + write_endpoint_path(path)
 
 
 def path_template(text: str) -> str:

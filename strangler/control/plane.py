@@ -162,7 +162,7 @@ class ControlState:
         """Write it down, then tell all workers, then the audit: a store that cannot be written costs the audit, never
         the switch. One that stands so already stays as it is. Raises OSError; nothing has changed then."""
         before = self.kill_switch
-        if before.on == on and (before.reason == reason or not on):
+        if before.on == on and (not on or reason in ("", before.reason)):
             return before
         state = KillSwitchState(on, reason, utc_now())
         await asyncio.to_thread(kill_switch.write, self.folder, state)

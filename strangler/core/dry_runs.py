@@ -2,15 +2,16 @@
 
 A place is one endpoint at one URL of the candidate. What becomes of a write there:
 
-    nothing known ──ASK──▶ asking ──confirmed──▶ open ──SEND──▶ …
-          ▲                  │ └────failed─────▶ nothing known
-          │                  └──────refused────▶ all of the route refused, until somebody resumes it
-          └── a minute, another release, a failed connection ── open
+    nothing known ──ASK──▶ asking ──confirmed──▶ said ──TRY──▶ tried ──confirmed──▶ open ──SEND──▶ …
+          ▲                  │ └────failed─────▶ nothing known  └──┐
+          │                  └──────refused────────────────────────┴▶ all of the route refused, until it is resumed
+          └── a minute, another release, a failed connection ── said, open
 
-Writes that come while the question is under way WAIT for its outcome, so that it is asked once.
+What answers OPTIONS may not be what answers the write, so the first write goes out alone. Writes that come while the
+question or that first write is under way WAIT for its outcome: of many at once one may run, and no more.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ class Step(Enum):
     """The next thing to do with a write."""
 
     SEND = auto()
+    TRY = auto()
     ASK = auto()
     WAIT = auto()
     REFUSE = auto()
@@ -63,6 +65,8 @@ class _Permission:
     named: str | None
     """The release that the confirming response named."""
     until: float
+    is_proved: bool = False
+    """A write was confirmed, too."""
 
     def holds(self, basis: Basis, now: float) -> bool:
         """A release that becomes the current one after it has confirmed is no other one."""
@@ -85,15 +89,22 @@ class DryRunState:
         self.is_refused = False
         self._permissions: dict[Place, _Permission] = {}
         self._questions: dict[Place, _Question] = {}
+        self._trials: set[Place] = set()
 
     def next_step(self, place: Place, basis: Basis, now: float) -> Step:
-        """Return what is to be done with a write for `place`; after ASK, call `begin`."""
+        """Return what is to be done with a write for `place`; after ASK, call `begin`, after TRY `begin_trial`."""
         if self.is_refused:
             return Step.REFUSE
-        if place in self._questions:
+        if place in self._questions or place in self._trials:
             return Step.WAIT
+        if not self.is_open(place, basis, now):
+            return Step.ASK
+        return Step.SEND if self._permissions[place].is_proved else Step.TRY
+
+    def is_open(self, place: Place, basis: Basis, now: float) -> bool:
+        """Return True while a write that was let out may be sent to `place`."""
         permission = self._permissions.get(place)
-        return Step.SEND if permission is not None and permission.holds(basis, now) else Step.ASK
+        return permission is not None and permission.holds(basis, now)
 
     def begin(self, place: Place, basis: Basis, now: float) -> None:
         """Note that the question for `place` goes out now."""
@@ -111,6 +122,19 @@ class DryRunState:
         if len(self._permissions) >= MAX_PLACES:
             del self._permissions[next(iter(self._permissions))]
         self._permissions[place] = _Permission(question.basis, named, question.asked + HOLDS_S)
+
+    def begin_trial(self, place: Place) -> None:
+        """Note that the first write for `place` goes out now."""
+        self._trials.add(place)
+
+    def end_trial(self, place: Place, verdict: Verdict) -> None:
+        """Note what came of it; a permission that has ended meanwhile stays so."""
+        self._trials.discard(place)
+        permission = self._permissions.get(place)
+        if verdict is Verdict.REFUSED:
+            self.refuse()
+        elif verdict is Verdict.CONFIRMED and permission is not None:
+            self._permissions[place] = replace(permission, is_proved=True)
 
     def see(self, release: str) -> None:
         """Note that a response of the candidate named its release: what another one allowed holds no longer."""

@@ -188,6 +188,8 @@ _WARNINGS: list[tuple[str, str]] = [
     (TOP.replace('8001"', '8001", breaker: {counts: []}'), "the breaker never opens: nothing counts"),
     (TOP.replace('8001"', '8001", health: {timeout: 1m}'), "health.timeout is longer than health.interval"),
     (TOP.replace("routes:", "  spare: {url: http://c}\nroutes:"), "f:5:3: warning: upstream 'spare': no route uses it"),
+    (route("fold: ['/b/{}']"), "fold[0] is '/b/{}'; the route's match takes no such path"),
+    (route("compare: {accept: [{path: $.a, endpoint: GET /b}]}"), "endpoint is 'GET /b'; the route's match takes no such path"),
     (route("split: {percent: 5}"), "f:6:70: warning: route 'a': split.sticky is empty; each request is decided by chance"),
     (route("split: {percent: 5, sticky: [client_ip]}"), "client_ip and trusted_proxies is empty"),
     (route("split: {percent: 5, sticky: [client_ip, 'cookie:s']}"), "client_ip before others"),
@@ -248,6 +250,8 @@ def test_what_one_would_want_to_be_told_is_a_warning(text: str, line: str) -> No
         route("gate: {}, shadow: {percent: 1}"),
         route("split: {group: a}"),
         route("split: {group: b}") + "- {name: b, match: {prefix: /b}, candidate: orders, split: {group: b}}",
+        route("fold: ['/a/{}', '/{...}', '/{}/b/{}']"),
+        route("compare: {accept: [{path: $.a, endpoint: 'GET /a/{}.json'}, {path: $.b, endpoint: GET /a}]}"),
     ],
 )
 def test_what_is_fine_is_not_remarked_on(text: str) -> None:

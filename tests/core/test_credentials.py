@@ -21,7 +21,12 @@ PLAIN = [(b"Host", b"shop"), (b"Accept", b"*/*"), (b"X-Request-Id", b"1")]
         pytest.param([], b"/a?api%5Fkey=1", id="a parameter, percent-encoded"),
         pytest.param([], b"/a;b?x=1;token=2", id="a parameter behind a semicolon"),
         pytest.param([], b"http://shop/a?password", id="a parameter without value, in absolute form"),
+        pytest.param([], b"/a;jsessionid=1/b", id="a parameter of the path"),
         pytest.param([], b"http://ana:secret@shop/a", id="userinfo"),
+        pytest.param([], b"/a?sid=7", id="a session in the query"),
+        pytest.param([(b"X-Forwarded-User", b"ana")], b"/a", id="a caller whom a proxy in front names"),
+        pytest.param([(b"Client-Cert", b":AA==:")], b"/a", id="a client certificate"),
+        pytest.param([(b"X-Amzn-Oidc-Data", b"x")], b"/a", id="claims of a load balancer"),
     ],
 )
 def test_what_names_or_proves_a_caller_is_a_credential(headers: list[tuple[bytes, bytes]], target: bytes) -> None:
@@ -33,7 +38,7 @@ def test_what_names_or_proves_a_caller_is_a_credential(headers: list[tuple[bytes
     [
         pytest.param([], b"/a", id="nothing"),
         pytest.param([(b"Referer", b"http://shop/?token=1")], b"/a?page=2&sort=price", id="values do not count"),
-        pytest.param([], b"/token/secret?q=password", id="nor do paths and values of parameters"),
+        pytest.param([], b"/token/secret;v=1?q=password", id="nor do paths and values of parameters"),
         pytest.param([], b"http://shop/a@b", id="an at sign in the path"),
         pytest.param([], b"/a?next=http://ana:b@shop/", id="a URL in the query"),
         pytest.param([(b"X-Odd\xff", b"\xff")], b"/\xff?\xff=\xff", id="bytes that are no UTF-8"),

@@ -13,7 +13,13 @@ NOON = 1000.0
 def opened(named: str | None = None, basis: Basis = BASIS, place: Place = ORDERS) -> DryRunState:
     state = DryRunState()
     ask(state, Verdict.CONFIRMED, named, basis, place)
+    prove(state, place)
     return state
+
+
+def prove(state: DryRunState, place: Place = ORDERS) -> None:
+    state.begin_trial(place)
+    state.end_trial(place, Verdict.CONFIRMED)
 
 
 def ask(
@@ -28,7 +34,7 @@ def ask(
 @pytest.mark.parametrize(
     ("verdict", "then"),
     [
-        pytest.param(Verdict.CONFIRMED, Step.SEND, id="confirmed: writes go out"),
+        pytest.param(Verdict.CONFIRMED, Step.TRY, id="confirmed: one write goes out"),
         pytest.param(Verdict.REFUSED, Step.REFUSE, id="refused: none goes out"),
         pytest.param(Verdict.FAILED, Step.ASK, id="no response: it is asked anew"),
     ],
@@ -37,6 +43,35 @@ def test_what_the_candidate_says_is_what_happens(verdict: Verdict, then: Step) -
     state = DryRunState()
     ask(state, verdict)
     assert state.next_step(ORDERS, BASIS, NOON + 1) is then
+
+
+@pytest.mark.parametrize(
+    ("verdict", "then"),
+    [
+        pytest.param(Verdict.CONFIRMED, Step.SEND, id="confirmed: all go out"),
+        pytest.param(Verdict.REFUSED, Step.REFUSE, id="not confirmed: no other goes out"),
+        pytest.param(Verdict.FAILED, Step.TRY, id="no response: another one is tried"),
+    ],
+)
+def test_the_first_write_goes_alone_and_decides(verdict: Verdict, then: Step) -> None:
+    state = DryRunState()
+    ask(state, Verdict.CONFIRMED)
+    assert state.next_step(ORDERS, BASIS, NOON) is Step.TRY
+    state.begin_trial(ORDERS)
+    assert state.next_step(ORDERS, BASIS, NOON) is Step.WAIT
+    assert state.is_open(ORDERS, BASIS, NOON), "the first write itself may be sent"
+    state.end_trial(ORDERS, verdict)
+    assert state.next_step(ORDERS, BASIS, NOON) is then
+
+
+def test_a_permission_that_ends_during_the_first_write_is_over() -> None:
+    state = DryRunState()
+    ask(state, Verdict.CONFIRMED, "1")
+    state.begin_trial(ORDERS)
+    state.see("2")
+    assert not state.is_open(ORDERS, BASIS, NOON)
+    state.end_trial(ORDERS, Verdict.CONFIRMED)
+    assert state.next_step(ORDERS, BASIS, NOON) is Step.ASK
 
 
 def test_a_refusal_is_for_all_endpoints_of_the_route() -> None:
@@ -100,6 +135,7 @@ def test_a_release_seen_while_it_is_asked_must_be_the_one_that_confirms(seen: li
     for release in seen:
         state.see(release)
     state.end(ORDERS, Verdict.CONFIRMED, "1")
+    prove(state)
     assert state.next_step(ORDERS, BASIS, NOON) is step
 
 
@@ -109,4 +145,5 @@ def test_permissions_are_bounded_and_the_oldest_is_asked_for_anew(monkeypatch: p
     places = [Place(f"POST /{number}", ORDERS.url) for number in range(4)]
     for place in places:
         ask(state, Verdict.CONFIRMED, place=place)
+        prove(state, place)
     assert [state.next_step(place, BASIS, NOON) for place in places] == [Step.ASK] + [Step.SEND] * 3

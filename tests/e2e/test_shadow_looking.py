@@ -211,6 +211,38 @@ class TestDryRuns:
             await on.compared(50, "match")
             assert candidate.methods == ["OPTIONS"] + 50 * ["POST"]
 
+    async def test_of_fifty_at_once_one_reaches_a_candidate_that_confirms_the_question_alone(
+        self, tmp_path: Path
+    ) -> None:
+        confirmed = says({}, headers={"X-Strangler-Shadow-Handled": "1"})
+        candidate = Candidate(knows=False, options=confirmed)
+        async with self._stage(tmp_path, candidate) as on:
+            candidate.may_answer.clear()
+            await self._write(on, 50)
+            await on.proxy.until(lambda: candidate.methods)
+            candidate.may_answer.set()
+            await on.compared(50, "not_comparable")
+            assert candidate.methods == ["OPTIONS", "POST"]
+            assert "may have run" in (await on.proxy.status())["routes"][0]["shadow"]["stopped"]
+
+    async def test_where_the_first_write_gets_no_response_those_that_wait_are_not_sent(self, tmp_path: Path) -> None:
+        candidate = Candidate()
+
+        async def lost(request: web.Request) -> web.StreamResponse:
+            response = await candidate.answer(request)
+            return response if request.method == "OPTIONS" else await reset(request)
+
+        async with stage(tmp_path, says(ORDER), lost, shadow=self.SHADOW, route=self.ROUTE) as on:
+            candidate.may_answer.clear()
+            await self._write(on, 20)
+            await on.proxy.until(lambda: candidate.methods)
+            candidate.may_answer.set()
+            await on.compared(20, "not_comparable")
+            assert candidate.methods == ["OPTIONS", "POST"]
+            on.candidate.answer = candidate.answer
+            await self._write(on)
+            await on.compared(1, "match")
+
     async def test_each_endpoint_is_asked_for(self, tmp_path: Path) -> None:
         candidate = Candidate()
         async with self._stage(tmp_path, candidate) as on:

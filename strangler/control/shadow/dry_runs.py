@@ -1,4 +1,5 @@
-"""Writes wait here until the candidate has confirmed that it knows dry runs: one question for all that come at once."""
+"""Writes wait here until the candidate has confirmed that it knows dry runs: one question for all that come at once,
+and one write that goes first."""
 
 import asyncio
 import time
@@ -20,9 +21,16 @@ def confirms(response: Answer) -> bool:
     return response.field_values(HANDLED) == [b"1"]
 
 
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A write may be sent, at once. `is_first`: others wait for its response, which `DryRuns.judge` is to be told."""
+
+    is_first: bool = False
+
+
 @dataclass(slots=True)
-class _Question:
-    """One OPTIONS request under way, and who waits for it."""
+class _UnderWay:
+    """One OPTIONS request, or the first write, and who waits for it."""
 
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
     fault: Fault | None = None
@@ -33,7 +41,7 @@ class DryRuns:
 
     def __init__(self) -> None:
         self.state = DryRunState()
-        self._questions: dict[Place, _Question] = {}
+        self._under_way: dict[Place, _UnderWay] = {}
 
     async def admit(
         self,
@@ -41,13 +49,17 @@ class DryRuns:
         basis: Callable[[], Basis],
         ask: Callable[[], Awaitable[Answer]],
         named: Callable[[Answer], str | None],
-    ) -> Answer | None:
-        """Return None once a write may be sent, which is to be done at once; else what stands for its response."""
+    ) -> Answer | Permit:
+        """Return a permit once a write may be sent, which is to be done at once; else what stands for its response."""
         for _ in range(_MAX_ROUNDS):
             now, rests_on = time.monotonic(), basis()
             match self.state.next_step(place, rests_on, now):
                 case Step.SEND:
-                    return None
+                    return Permit()
+                case Step.TRY:
+                    self.state.begin_trial(place)
+                    self._under_way[place] = _UnderWay()
+                    return Permit(is_first=True)
                 case Step.REFUSE:
                     return Answer(0)  # no header says that it was handled
                 case Step.ASK:
@@ -61,25 +73,43 @@ class DryRuns:
 
     def is_open(self, place: Place, basis: Basis) -> bool:
         """True while a write for `place` may be sent."""
-        return self.state.next_step(place, basis, time.monotonic()) is Step.SEND
+        return self.state.is_open(place, basis, time.monotonic())
+
+    def judge(self, place: Place, permit: Permit, response: Answer | None) -> bool:
+        """Take note of the response to a write that was let out, None if it was given up. Return False if the candidate
+        answered, and did not say that it held back."""
+        has_answered = response is not None and response.fault is None
+        is_handled = response is not None and has_answered and confirms(response)
+        if permit.is_first:
+            verdict = Verdict.FAILED if not has_answered else Verdict.CONFIRMED if is_handled else Verdict.REFUSED
+            self.state.end_trial(place, verdict)
+            self._end(place, None if response is None or response.fault is Fault.OPEN else response.fault)
+        elif has_answered and not is_handled:
+            self.state.refuse()
+        return is_handled or not has_answered
+
+    def _end(self, place: Place, fault: Fault | None) -> None:
+        """Let those go on who wait; with a fault their writes are not sent either."""
+        ended = self._under_way.pop(place)
+        ended.fault = fault
+        ended.is_over.set()
 
     async def _ask(
         self, place: Place, ask: Callable[[], Awaitable[Answer]], named: Callable[[Answer], str | None]
     ) -> Fault | None:
-        question = self._questions[place] = _Question()
-        verdict, release = Verdict.FAILED, None
+        self._under_way[place] = _UnderWay()
+        verdict, release, fault = Verdict.FAILED, None, None
         try:
             response = await ask()
-            question.fault, release = response.fault, named(response)
+            fault, release = response.fault, named(response)
             if response.fault is None:
                 verdict = Verdict.CONFIRMED if confirms(response) else Verdict.REFUSED
         finally:  # whoever waits goes on, also if this write is given up: then one of them asks
             self.state.end(place, verdict, release)
-            del self._questions[place]
-            question.is_over.set()
-        return question.fault
+            self._end(place, fault)
+        return fault
 
     async def _wait(self, place: Place) -> Fault | None:
-        question = self._questions[place]
-        await question.is_over.wait()
-        return question.fault
+        waited_for = self._under_way[place]
+        await waited_for.is_over.wait()
+        return waited_for.fault

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from strangler.control.shadow.digest import Pair, digest, endpoint_of
-from strangler.control.shadow.dry_runs import confirms
+from strangler.control.shadow.dry_runs import Permit
 from strangler.control.shadow.evidence import Finding, IndexState
 from strangler.control.shadow.outgoing import lines_of, outgoing, question
 from strangler.control.shadow.parts import ask_parts
@@ -220,17 +220,19 @@ class Looks:
             response = await upstream.ask(asking, shadow.timeout_s, shadow.max_body_bytes)
             return self._of_candidate(response, url, time.time()).answer
 
-        withheld = await runs.admit(place, basis, ask, self._named)
-        if withheld is not None:
+        permit = await runs.admit(place, basis, ask, self._named)
+        if not isinstance(permit, Permit):
             if runs.state.is_refused:
                 self.halt(route, _unconfirmed(self.endpoint, route.name))
-            return withheld
+            return permit
         request = outgoing(captured, upstream.settings, url, route.rewrite, is_dry_run=True)
         may_send = lambda: runs.is_open(place, basis())  # noqa: E731
-        answer = await upstream.ask(request, shadow.timeout_s, shadow.max_body_bytes, may_send)
-        if answer.fault is None and not confirms(answer):
-            runs.state.refuse()
-            self.halt(route, _unhandled(self.endpoint, route.name))
+        answer: Answer | None = None
+        try:
+            answer = await upstream.ask(request, shadow.timeout_s, shadow.max_body_bytes, may_send)
+        finally:
+            if not runs.judge(place, permit, answer):
+                self.halt(route, _unhandled(self.endpoint, route.name))
         return answer
 
     async def _compared(self, legacy: Asked, candidate: Asked, *, is_baseline: bool = False) -> Comparison:

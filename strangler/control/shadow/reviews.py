@@ -14,7 +14,7 @@ from strangler.config.document import MAX_BYTES
 from strangler.config.edit import EditError
 from strangler.config.edit_accept import add_accepts
 from strangler.config.replace import ChangedMeanwhileError, NotWrittenError, replace_content
-from strangler.config.scalars import day, endpoint
+from strangler.config.scalars import day, endpoint, written_endpoint
 from strangler.control.shadow.audits import write_audit
 from strangler.control.shadow.evidence import set_state
 from strangler.control.shadow.reading import path_steps
@@ -118,7 +118,7 @@ def cannot_accept(row: Mapping[str, Any]) -> str | None:
     if place == Where.HEADER and not path:
         return "the header has no name; write a rule by hand"
     try:
-        endpoint(row["endpoint"])
+        endpoint(written_endpoint(row["endpoint"]))
     except ValueError:
         return f"'{row['endpoint']}' is no single endpoint; write a rule by hand, for the whole route"
     return None
@@ -140,7 +140,7 @@ def accept_rule(
         raise ReviewError(f"until: {error}") from None
     if row["in"] == Where.STATUS:
         pair = (row["legacy"], row["candidate"])
-        return AcceptRule(status=pair, endpoint=endpoint(row["endpoint"]), owner=owner, until=last, why=why)
+        return AcceptRule(status=pair, endpoint=row["endpoint"], owner=owner, until=last, why=why)
     key, value = ("header", row["path"]) if row["in"] == Where.HEADER else rule_for_place(row["path"], row["kind"])
     is_json = key == "path" and value.startswith("$")
     both = [_value_text(row[arm], is_json) for arm in ("legacy", "candidate")] if values else [None, None]
@@ -148,7 +148,7 @@ def accept_rule(
         path=value if key == "path" else None,
         css=value if key == "css" else None,
         header=value if key == "header" else None,
-        endpoint=endpoint(row["endpoint"]),
+        endpoint=row["endpoint"],
         kind=row["kind"],
         from_=both[0],
         to=both[1],

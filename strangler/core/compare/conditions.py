@@ -29,6 +29,7 @@ class RequestConditions:
     match: tuple[bytes, ...] = ()
     unmodified_since: tuple[bytes, ...] = ()
     if_range: tuple[bytes, ...] = ()
+    ranges: tuple[bytes, ...] = ()
 
 
 NO_CONDITIONS = RequestConditions()
@@ -39,6 +40,7 @@ _FIELDS = {
     b"if-match": "match",
     b"if-unmodified-since": "unmodified_since",
     b"if-range": "if_range",
+    b"range": "ranges",
 }
 
 
@@ -72,7 +74,7 @@ def standing_of(legacy: Answer, candidate: Answer, request: RequestConditions) -
     full = next((one for one in (legacy, candidate) if one.status in _OK), None)
     if _FAILED in statuses and full is not None and _has_precondition(request):
         return Standing.CONDITIONAL
-    if request.if_range and statuses in ({200, _PARTIAL}, {200, _UNSATISFIABLE}):
+    if request.if_range and request.ranges and statuses in ({200, _PARTIAL}, {200, _UNSATISFIABLE}):
         full = legacy if legacy.status == 200 else candidate
         return Standing.STATUS_ALONE if _is_same_range(request.if_range, full) else Standing.CONDITIONAL
     return Standing.STATUS_ALONE if statuses == {200, _PARTIAL} else Standing.ORDINARY

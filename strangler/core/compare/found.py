@@ -62,6 +62,10 @@ class BodyPath(Protocol):
     @property
     def steps(self) -> Steps: ...
 
+    @property
+    def is_secret(self) -> bool:
+        """True if what is here is a secret, though no step says so."""
+
 
 class FoundState:
     """Owned by one call of `compare`."""
@@ -173,7 +177,7 @@ class FoundState:
         """Places that are written alike are one: elements of one place in a page may be covered by other rules."""
         places: dict[tuple[str, Kind], _Differing] = {}
         for path, kind, site in self._body:
-            place = _Differing(Where.BODY, path.text, path.steps, kind, site)
+            place = _Differing(Where.BODY, path.text, path.steps, kind, site, path.is_secret)
             known = places.get((place.path or "", kind))
             places[place.path or "", kind] = place if known is None else _together(known, place)
         return places.values()
@@ -185,6 +189,7 @@ class _Differing(NamedTuple):
     steps: Steps
     kind: Kind
     site: Site
+    is_secret: bool = False
 
 
 def _together(one: _Differing, other: _Differing) -> _Differing:
@@ -199,14 +204,14 @@ def _together(one: _Differing, other: _Differing) -> _Differing:
 
 
 def _difference(differing: _Differing) -> Difference:
-    in_, path, steps, kind, site = differing
-    return Difference(in_, path, kind, site.severity, site.legacy, site.candidate, steps, site.count)
+    in_, path, steps, kind, site, is_secret = differing
+    return Difference(in_, path, kind, site.severity, site.legacy, site.candidate, steps, site.count, is_secret)
 
 
 def _accepted_difference(differing: _Differing) -> Difference:
-    in_, path, steps, kind, site = differing
+    in_, path, steps, kind, site, is_secret = differing
     severity, legacy, candidate = site.example
-    return Difference(in_, path, kind, severity, legacy, candidate, steps, site.accepted)
+    return Difference(in_, path, kind, severity, legacy, candidate, steps, site.accepted, is_secret)
 
 
 def _outcome(is_different: bool, accepted: int) -> Outcome:

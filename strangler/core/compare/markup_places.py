@@ -28,6 +28,8 @@ class MarkupPlace:
     steps: Steps
     accepts: tuple[Accept, ...]
     sites: dict[Kind, Site] = field(default_factory=dict)
+    is_secret: bool = False
+    """The steps tell it."""
 
 
 class Writing(Protocol):
@@ -60,7 +62,7 @@ class HtmlWriting:
 
     def words(self, element: Element) -> Chain:
         names = _names(element)
-        return (element.name, *names) if "-" in element.name else names
+        return (element.name, *names) if "-" in element.name or is_secret_name(element.name) else names
 
 
 class XmlWriting:

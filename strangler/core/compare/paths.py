@@ -11,13 +11,17 @@ from strangler.core.compare.values import Kind, Step, Steps
 class PathState:
     """One folded path. Made while two trees are walked, thrown away with the comparison."""
 
-    __slots__ = ("_children", "_folds_lists", "_parent", "_step", "accepts", "scope", "sites")
+    __slots__ = ("_children", "_folds_lists", "_parent", "_secrets", "_step", "accepts", "is_secret", "scope", "sites")
 
-    def __init__(self, parent: "PathState | None", step: Step, scope: Scope, folds_lists: bool) -> None:
+    def __init__(
+        self, parent: "PathState | None", step: Step, scope: Scope, folds_lists: bool, *, is_secret: bool = False
+    ) -> None:
         self._parent = parent
         self._step = step
         self._folds_lists = folds_lists
         self._children: dict[Step, PathState] = {}
+        self._secrets: dict[Step, PathState] = {}
+        self.is_secret = is_secret
         self.scope = scope
         self.accepts: tuple[Accept, ...] = scope.accepts
         self.sites: dict[Kind, Site] = {}
@@ -28,7 +32,17 @@ class PathState:
         if found is None:
             if step is None and self._folds_lists:
                 return self
-            found = self._children[step] = PathState(self, step, self.scope.below(step), self._folds_lists)
+            found = self._children[step] = PathState(
+                self, step, self.scope.below(step), self._folds_lists, is_secret=self.is_secret
+            )
+        return found
+
+    def secret_child(self, step: Step) -> "PathState":
+        """The child where it holds a secret, which another member of its object names."""
+        found = self._secrets.get(step)
+        if found is None:
+            scope = self.scope.below(step)
+            found = self._secrets[step] = PathState(self, step, scope, self._folds_lists, is_secret=True)
         return found
 
     @property

@@ -17,7 +17,7 @@ from strangler.core.compare.jsonpath import Pattern, parse_pattern, write_path
 from strangler.core.compare.nested import Nesting, is_action, names_next, redact_markup, redact_nested, redact_url
 from strangler.core.compare.numbers import plain_value
 from strangler.core.compare.places import redacted_place
-from strangler.core.compare.secrets import MARK, card_spans, is_secret_name
+from strangler.core.compare.secrets import MARK, VALUE_MEMBERS, card_spans, holds_named_secret, is_secret_name
 from strangler.core.compare.signature import FOLDED, endpoint_shape, is_id
 from strangler.core.compare.tree import write_json, write_start
 from strangler.core.compare.values import Difference, Excerpt, Kind, Node, Opaque, Severity, Step, Steps, Value, Where
@@ -185,7 +185,12 @@ class Redactor:
 
     def _set_cookie(self, value: str) -> str:
         pair, semicolon, attributes = value.partition(";")
-        return self._cookie(pair) + semicolon + self.text(attributes)
+        return self._cookie(pair) + semicolon + self._attributes(attributes)
+
+    def _attributes(self, text: str) -> str:
+        """Attributes of a cookie, each value read by itself: a path is a path."""
+        parts = (part.partition("=") for part in text.split(";"))
+        return ";".join(f"{name}{equals}{self.text(value)}" for name, equals, value in parts)
 
     # trees
 
@@ -205,10 +210,12 @@ class Redactor:
             elif isinstance(node, dict):
                 copy: dict[str, Node] = {}
                 parent[place] = copy  # type: ignore[index]
+                named = VALUE_MEMBERS if holds_named_secret(node) else ()
                 for key, value in node.items():
                     label = self.label(key, at)
-                    copy[label] = self._marked(value, at) if is_secret_name(key) else None
-                    if not is_secret_name(key):
+                    is_secret = key in named or is_secret_name(key)
+                    copy[label] = self._marked(value, at) if is_secret else None
+                    if not is_secret:
                         stack.append((value, self._advanced(masks, key), copy, label))
             elif isinstance(node, list):
                 elements: list[Node] = [None] * len(node)
@@ -261,7 +268,7 @@ class Redactor:
         path = difference.path
         if difference.in_ is Where.BODY:
             path = write_path(steps) if (path or "$").startswith("$") else self.place(path or "")
-        is_secret = reach is not None
+        is_secret = reach is not None or difference.is_secret
         if isinstance(difference.legacy, Excerpt) and isinstance(difference.candidate, Excerpt) and not is_secret:
             legacy, candidate = self._excerpts(difference.legacy, difference.candidate)
         else:
@@ -298,7 +305,7 @@ class Redactor:
         """Of set-cookie a difference holds names and attributes only."""
         if name != "set-cookie" or name in self.headers:
             return self.header(name, value)
-        return self.value(value)
+        return self.value(value if self.hides_values else self._attributes(value))
 
     def _excerpts(self, legacy: Excerpt, candidate: Excerpt) -> tuple[Shown, Shown]:
         """Both sides around their first change. Secrets are looked for in the whole texts: one that is cut at both ends

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from html import unescape
 from urllib.parse import unquote_plus
@@ -27,6 +27,23 @@ def _is_secret(name: str) -> bool:
     folded = unicodedata.normalize("NFKC", unescape(unquote_plus(unquote_plus(name)))).casefold()
     plain = "".join(char for char in folded if char.isalnum())
     return any(secret in plain for secret in _NAMES)
+
+
+def _spellings(*words: str) -> frozenset[str]:
+    return frozenset(spelt for word in words for spelt in (word, word.capitalize(), word.upper()))
+
+
+_NAMING_MEMBERS = _spellings("name", "key", "id", "property", "type", "field", "header", "parameter", "variable")
+VALUE_MEMBERS = _spellings("value", "values", "content")
+"""Keys of an object whose member holds what another member names: `{"name": "password", "value": "…"}`."""
+
+
+def holds_named_secret(node: Mapping[str, object]) -> bool:
+    """True if an object names a secret that is in one of its `VALUE_MEMBERS`."""
+    if node.keys().isdisjoint(VALUE_MEMBERS):
+        return False
+    names = (node.get(key) for key in _NAMING_MEMBERS)
+    return any(isinstance(name, str) and is_secret_name(name) for name in names)
 
 
 _SEPARATOR = r"(?:[ .\-+\u00a0]|%20|%2D)?"

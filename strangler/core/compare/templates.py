@@ -3,11 +3,15 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 HOLE = "{}"
 REST = "{...}"
 _HOLE = re.compile(r"\{\w*\}")
+_NAMED_FILE = re.compile(r"\{\w*\}(\.[A-Za-z][A-Za-z0-9]{1,5})")
+_FOLDED_FILE = re.compile(r"\{\}\.[A-Za-z][A-Za-z0-9]{1,5}")
+_MEANINGFUL = re.compile(r"[%?#{}\s]")
+"""What a path of `parse_endpoint_path` does not hold as itself."""
 MAX_SEGMENTS = 16
 
 
@@ -55,6 +59,28 @@ def parse_template(text: str) -> Template:
     return Template(tuple(map(_segment, parts)), has_rest)
 
 
+def parse_endpoint_path(text: str) -> str:
+    """Read `/orders/{id}.json` as endpoints are named, `/orders/{}.json`: as a template, with files of folded names.
+
+    Raises ValueError with the way out.
+    """
+    files = [_NAMED_FILE.fullmatch(part) for part in text.split("/")]
+    parts = [HOLE if file else part for file, part in zip(files, text.split("/"), strict=True)]
+    read = parse_template("/".join(parts)).text.split("/")
+    return "/".join(part + file[1] if file else part for file, part in zip(files, read, strict=True))
+
+
+def write_endpoint_path(path: str) -> str:
+    """Return the text that `parse_endpoint_path` reads as this path of an endpoint: `/my file` -> `/my%20file`."""
+    return "/".join(map(_written, path.split("/")))
+
+
+def _written(segment: str) -> str:
+    if segment in (HOLE, REST) or _FOLDED_FILE.fullmatch(segment):
+        return segment
+    return _MEANINGFUL.sub(lambda found: quote(found[0], safe=""), segment)
+
+
 def _segment(part: str) -> str | None:
     if _HOLE.fullmatch(part):
         return None
@@ -77,6 +103,14 @@ def route_templates(prefix: str | None, path: str | None, fold: Iterable[str]) -
     folds = (_narrowed(own, parse_template(text)) for text in fold)
     found = ordered([own, *(fold for fold in folds if fold is not None)])
     return tuple(template for template in found if template.segments or template.has_rest)
+
+
+def can_meet(prefix: str | None, path: str | None, template: str) -> bool:
+    """Return False if no path that the match takes, one of `prefix` and `path`, is as a template or endpoint says."""
+    parts = template.removeprefix("/").split("/")
+    has_rest = parts[-1] == REST
+    segments = tuple(None if part == HOLE else part for part in (parts[:-1] if has_rest else parts))
+    return _narrowed(_match_template(prefix, path), Template(segments, has_rest)) is not None
 
 
 def _match_template(prefix: str | None, path: str | None) -> Template:

@@ -18,8 +18,9 @@ from strangler.core.compare.pairing import (
 )
 from strangler.core.compare.paths import PathState, root_path
 from strangler.core.compare.rules import CompareRules, Unordered
+from strangler.core.compare.secrets import VALUE_MEMBERS, holds_named_secret
 from strangler.core.compare.sorting import SortedOtherwise, column_changes, sorted_otherwise
-from strangler.core.compare.values import Kind, Node
+from strangler.core.compare.values import Kind, Node, Step
 
 MAX_CONTAINERS = 20_000
 """Objects and arrays that are given ids: what is beyond is compared place by place. Equal parts do not count."""
@@ -127,17 +128,17 @@ class _Walk:
         found = self._found
         for key, value in legacy.items():
             if key not in candidate:
-                found.lacking(at.child(key), value)
+                found.lacking(_member(at, key, legacy, candidate), value)
             else:
                 other = candidate[key]
                 if value is other or (type(value) is bytes is type(other) and value == other):
                     continue  # most are: no path is made for them
-                self._meet(value, other, at.child(key), depth, waiting)
+                self._meet(value, other, _member(at, key, legacy, candidate), depth, waiting)
             if found.is_full:
                 return
         for key, value in candidate.items():
             if key not in legacy:
-                found.added(at.child(key), value)
+                found.added(_member(at, key, legacy, candidate), value)
                 if found.is_full:
                     return
 
@@ -204,7 +205,7 @@ class _Walk:
         for change in column_changes(spare_left, spare_right):
             place = at.child(None)
             for step in change.steps:
-                place = place.child(step)
+                place = _member(place, step, *spare_left, *spare_right)
             self._found.body(place, change.kind, change.legacy, change.candidate)
 
     def _place_by_place(
@@ -284,6 +285,13 @@ class _Walk:
         pairs = zip(self._equal.elements(legacy), self._equal.elements(candidate), strict=False)
         start = next((at for at, (a, b) in enumerate(pairs) if a != b), 0)
         return legacy[start : start + _SHOWN_OF_ORDER], candidate[start : start + _SHOWN_OF_ORDER]
+
+
+def _member(at: PathState, key: Step, *objects: Node) -> PathState:
+    """The place of a member in objects that stand at one place."""
+    if key in VALUE_MEMBERS and any(isinstance(node, dict) and holds_named_secret(node) for node in objects):
+        return at.secret_child(key)
+    return at.child(key)
 
 
 def _in_common(legacy: list[Node], candidate: list[Node]) -> tuple[int, int]:

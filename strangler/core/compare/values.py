@@ -128,6 +128,8 @@ class Difference:
     candidate: Value = field(repr=False)
     steps: Steps = ()
     count: int = 1
+    is_secret: bool = False
+    """Its values are, though no step says so: another member of their object names them."""
 
     @property
     def key(self) -> tuple[Where, str | None, Kind]:

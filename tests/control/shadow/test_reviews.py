@@ -9,6 +9,7 @@ from strangler.config.edit_accept import add_accepts
 from strangler.config.load import parse
 from strangler.control.shadow.hints import order_hints
 from strangler.control.shadow.reviews import Review, ReviewError, accept_rule, covers, plan_accepts
+from strangler.core.compare import endpoint_shape
 from strangler.core.settings import AcceptRule, CompareSettings
 from tests.factories import route, settings
 
@@ -84,6 +85,26 @@ def test_a_rule_is_for_the_place_and_the_endpoint(found: dict[str, Any], expecte
 
 
 @pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        pytest.param(b"/orders/7.json", "/orders/{}.json", id="a file with a folded name"),
+        pytest.param(b"/docs/my%20file", "/docs/my%20file", id="a blank"),
+        pytest.param(b"/docs/a%3Fb%23c", "/docs/a%3Fb%23c", id="what would begin a query"),
+        pytest.param(b"/docs/%2541", "/docs/%2541", id="a percent sign"),
+        pytest.param(b"/docs/%7Ba%7D", "/docs/%7Ba%7D", id="braces"),
+        pytest.param(b"/docs/caf%C3%A9", "/docs/café", id="letters"),
+    ],
+)
+def test_a_rule_counts_on_the_endpoint_that_it_was_made_for(path: bytes, written: str) -> None:
+    name = f"GET {endpoint_shape(path)}"
+    after = add_accepts(YAML, "f", [("orders", rule(row(endpoint=name)))], {}).after
+    assert f'endpoint: "GET {written}"' in after
+    loaded = parse(after, "f", {}).settings
+    assert loaded is not None
+    assert loaded.routes[0].compare.accept[0].endpoint == name
+
+
+@pytest.mark.parametrize(
     ("found", "reason"),
     [
         (row(None, **_STATUS, legacy=200, candidate=502), "a 5xx is a failure"),
@@ -92,9 +113,9 @@ def test_a_rule_is_for_the_place_and_the_endpoint(found: dict[str, Any], expecte
         (row("$['redacted:0123abcd'].x"), "not kept"),
         (row("$['string(12) 0123abcd']"), "not kept"),
         (row(endpoint="GET …"), "no single endpoint"),
-        (row(endpoint="GET /a b"), "no single endpoint"),
+        (row(endpoint="GET /" + "a/" * 20), "no single endpoint"),
     ],
-    ids=["5xx", "folded", "cut", "a redacted key", "a hashed key", "many endpoints", "an endpoint with a space"],
+    ids=["5xx", "folded", "cut", "a redacted key", "a hashed key", "many endpoints", "an endpoint that is too deep"],
 )
 def test_what_no_rule_can_say_is_refused_with_a_reason(found: dict[str, Any], reason: str) -> None:
     with pytest.raises(ReviewError, match=reason):

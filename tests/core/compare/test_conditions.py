@@ -179,6 +179,7 @@ RANGES: dict[str, tuple[Lines, Answer, Answer, Found | str]] = {
         ok(200, last_modified="Sun, 06 Nov 1994 08:49:36 GMT"),
         "conditional",
     ),
+    "If-Range without Range means nothing": ([("If-Range", '"a"')], ok(206), ok(200), {RISKY}),
     "If-Range, not satisfiable": (IF_RANGE, at(416), ok(200), "conditional"),
     "If-Range, both parts": (IF_RANGE, ok(206, content_range=PART), ok(206, content_range="bytes 0-99/9"), OTHER),
 }

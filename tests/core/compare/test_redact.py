@@ -111,6 +111,62 @@ def test_value_under_a_secret_name_is_a_keyed_hash() -> None:
     assert Redactor.of(b"another key", []).hashed("s3cr3t") != REDACTOR.hashed("s3cr3t")
 
 
+@pytest.mark.parametrize("page", ["<r><password>{}</password></r>", "<Token>{}</Token>", "<secret><b>{}</b></secret>"])
+def test_an_element_with_a_secret_name_is_told_as_a_hash_in_a_page_too(page: str) -> None:
+    legacy, candidate = (answer(page.format(word).encode(), "text/html") for word in ("s3cr3t", "0ther"))
+    (kept,) = REDACTOR.differences(compared(legacy, candidate).differences)
+    assert (kept.legacy, kept.candidate) == (REDACTOR.mark("s3cr3t"), REDACTOR.mark("0ther"))
+
+
+def test_a_secret_in_the_path_of_a_cookie_is_not_kept() -> None:
+    legacy = answer({}, set_cookie="a=b; Path=/token/s3cr3t; Secure")
+    candidate = answer({}, set_cookie="a=b; Path=/token/0ther; Secure")
+    comparison = compared(legacy, candidate, rules_of(headers=("set-cookie",)))
+    told = [one.as_json() for one in REDACTOR.differences(comparison.differences)]
+    kept = json.dumps([told, redact_sample(Sample(b"GET", b"/", [], legacy, candidate), REDACTOR)])
+    assert told
+    assert "s3cr3t" not in kept
+    assert "0ther" not in kept
+    assert "Secure" in kept
+
+
+NAMED = {
+    "one": lambda word: {"name": "password", "value": word},
+    "as AWS writes it": lambda word: [{"Key": "ApiKey", "Value": word}],
+    "of a form": lambda word: {"fields": [{"id": "csrf-token", "type": "hidden", "content": word}]},
+    "a tree": lambda word: {"type": "cookie", "value": {"a": [word]}},
+    "in a text": lambda word: {"x": json.dumps({"name": "DB_PASSWORD", "value": word})},
+}
+
+
+@pytest.mark.parametrize("made", NAMED.values(), ids=NAMED)
+@pytest.mark.parametrize("other", ["0ther", None])
+def test_a_member_that_another_one_names_as_a_secret_is_one(made: Any, other: str | None) -> None:
+    legacy, candidate = {"a": 1, "b": made("s3cr3t")}, {"a": 2, "b": None if other is None else made(other)}
+    told = json.dumps(shown(legacy, candidate))
+    sample = Sample(b"GET", b"/", [], answer(legacy), answer(candidate))
+    kept = json.dumps(redact_sample(sample, REDACTOR))
+    for text in (told, kept):
+        assert "redacted:" in text
+        assert "s3cr3t" not in text
+        assert "0ther" not in text
+
+
+def test_other_named_members_are_kept() -> None:
+    (difference,) = shown([{"name": "city", "value": "Bonn"}], [{"name": "city", "value": "Berlin"}])
+    assert (difference["path"], difference["legacy"], difference["candidate"]) == ("$[*].value", "Bonn", "Berlin")
+
+
+def test_a_list_of_named_members_hides_those_alone_that_are_secrets() -> None:
+    legacy, candidate = (
+        [{"name": "city", "value": "Bonn"}, {"name": "token", "value": word}] for word in ("s3cr3t", "0ther")
+    )
+    (difference,) = shown(legacy, candidate)
+    assert (difference["path"], difference["legacy"]) == ("$[*].value", REDACTOR.mark("s3cr3t"))
+    body = redact_sample(Sample(b"GET", b"/", [], answer(legacy), answer(candidate)), REDACTOR)["legacy"]
+    assert "Bonn" in json.dumps(body)
+
+
 def test_equal_secrets_stay_equal_wherever_they_stand() -> None:
     sample = Sample(
         b"GET",
