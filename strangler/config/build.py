@@ -17,7 +17,7 @@ def build(file: schema.File) -> settings.Settings:
     upstreams = {name: _upstream(name, upstream) for name, upstream in file.upstreams.by_name.items()}
     return settings.Settings(
         listen=file.listen,
-        admin=settings.AdminSettings(file.admin.listen, file.admin.token),
+        admin=settings.AdminSettings(file.admin.listen, file.admin.token, file.admin.users, file.admin.trusted_proxies),
         workers=file.workers,
         state=file.state,
         log=settings.LogSettings(file.log.level, file.log.format, _access(file.log.access)),

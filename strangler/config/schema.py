@@ -66,6 +66,17 @@ class Admin(Section):
         "Bearer token that all but `/healthz` and `/readyz` need. Without one only a loopback address may be bound.",
         '"${STRANGLER_TOKEN:-}"',
     )
+    users: t.MaybeHeaderName = key(
+        None,
+        "Header in which a proxy of `admin.trusted_proxies` names the person, for the audit; null: none.",
+        "X-Forwarded-User",
+    )
+    trusted_proxies: Annotated[tuple[t.Network, ...], LIST] = key(
+        (),
+        "Addresses and networks of the proxies in front of this listener, whose X-Forwarded-For, -Host, -Prefix and"
+        " `users` are believed.",
+        "[10.0.0.0/8]",
+    )
 
 
 class Access(Section):

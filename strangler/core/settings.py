@@ -49,6 +49,8 @@ class Url:
 class AdminSettings:
     listen: Address
     token: str | None
+    users: str | None = None  # name of the header in which a trusted proxy names the person
+    trusted_proxies: tuple[str, ...] = ()  # addresses and CIDR networks
 
 
 @dataclass(frozen=True, slots=True)

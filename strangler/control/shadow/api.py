@@ -171,7 +171,7 @@ class ShadowApi:
         refused = resume_problem(state.settings, name)
         if refused is not None:
             return problem(404, refused)
-        if not await state.resume_shadows(name, said.who, said.why):
+        if not await state.resume_shadows(name, named(request, said.who), said.why):
             return problem(409, f"shadowing of route '{name}' is not stopped: there is nothing to resume")
         return json_answer({"done": True})
 

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from strangler.config.edit import unknown_route
-from strangler.control.answers import json_answer, problem, read_body
+from strangler.control.answers import json_answer, named, problem, read_body
 from strangler.control.shadow import questions, reading
 from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.reading import NoEvidenceError
@@ -85,7 +85,7 @@ class ReleasesApi:
             return problem(507, f"it counts from now on, but the store cannot be written: {error}")
         if is_new:
             detail = f"{former or '(unnamed)'} to {said.name}"
-            await state.audit(_who(said.who), "release", said.route, said.why[:MAX_AUDITED], detail)
+            await state.audit(named(request, said.who), "release", said.route, said.why[:MAX_AUDITED], detail)
         return json_answer({"route": said.route, "release": said.name, "former": former or None, "changed": is_new})
 
     async def reset(self, request: web.Request) -> web.Response:
@@ -104,17 +104,13 @@ class ReleasesApi:
         except StoreError as error:
             return problem(507, f"nothing was set aside: the store cannot be written: {error}")
         if names:
-            await state.audit(_who(said.who), "evidence reset", route, said.why[:MAX_AUDITED], _listed(names))
+            await state.audit(named(request, said.who), "evidence reset", route, said.why[:MAX_AUDITED], _listed(names))
         return json_answer({"route": route, "set_aside": names})
 
 
 def _missing(settings: Settings, route: str) -> web.Response | None:
     names = [one.name for one in settings.routes]
     return None if route in names else problem(404, unknown_route(route[:100], names))
-
-
-def _who(said: str) -> str:
-    return said.strip()[:100] or "admin API"
 
 
 def _listed(names: list[str]) -> str:
