@@ -122,10 +122,11 @@ async def _explain_body(request: web.Request) -> web.Response:
 async def _explain(request: web.Request, described: _Description) -> web.Response:
     state = request.app[_STATE]
     try:
-        head = described_head(described.method, described.url, described.headers, described.client)
+        snapshot = await state.snapshot()
+        head = described_head(snapshot.settings, described.method, described.url, described.headers, described.client)
     except DescriptionError as error:
         return problem(400, str(error))
-    return json_answer(explain(await state.snapshot(), head, state.kill_switch.on))
+    return json_answer(explain(snapshot, head, state.kill_switch.on))
 
 
 MAX_EVENTS = 1000
