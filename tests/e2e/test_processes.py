@@ -607,6 +607,7 @@ async def test_status_tells_people_and_programs(start: StartProxy) -> None:
         "breaker": "closed",
         "breaker_reason": None,
         "in_flight": 0,
+        "streams": 0,
         "waiting": 0,
     }
     status, output, _ = await strangler(proxy.folder, "status")
