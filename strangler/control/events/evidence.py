@@ -80,7 +80,7 @@ class EvidenceEvents:
     def release_changed(self, route: str, former: str, current: str, at: float) -> None:
         """Another release of a route's candidate is the current one."""
         if self._slow is not None:
-            self._slow.release_changed(route)
+            self._slow.forget(route)
         data = {"route": route, "from": former or None, "to": current or None, "at": at}
         self._events.emit(Kind.RELEASE_CHANGED, route, data)
 

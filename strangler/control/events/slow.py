@@ -40,8 +40,8 @@ class SlowWatch:
         if finding.latency is not None:
             self._state.observe(finding.route, finding.endpoint, finding.at, *finding.latency)
 
-    def release_changed(self, route: str) -> None:
-        """Another release answers: it is judged by its own times."""
+    def forget(self, route: str) -> None:
+        """Another release answers, or the evidence begins anew: it is judged by its own times."""
         self._state.forget(route)
 
     async def restore(self) -> None:
