@@ -26,6 +26,7 @@ _COMMANDS = {
     "audit": "audit",
     "release": "release",
     "evidence": "evidence",
+    "state": "state",
     "schema": "schema",
     "demo": "demo",
 }

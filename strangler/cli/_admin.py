@@ -13,7 +13,7 @@ import msgspec
 from strangler.cli._config import BAD_INPUT
 from strangler.config.load import load
 from strangler.config.scalars import bearer_token
-from strangler.control.folder import read_running
+from strangler.control.folder import is_known, read_running
 
 TIMEOUT_S = 5.0
 TOKEN_VARIABLE = "STRANGLER_TOKEN"  # noqa: S105 - the name of a variable
@@ -117,9 +117,15 @@ def find_admin(config: Path, url: str | None) -> Admin:
     token = (settings.admin.token if settings else None) or _token_of_environment()
     if url is not None:
         return Admin(url, token)
-    running = read_running(Path(settings.state if settings else ".strangler"))
+    folder = Path(settings.state if settings else ".strangler")
+    running = read_running(folder)
     if running is not None:
         return Admin(f"http://{running.admin}", token)
+    if settings is not None and is_known(folder):
+        # what listens at admin.listen is another proxy, such as the one that this folder is a copy of
+        raise click.ClickException(
+            f"no proxy runs on the state folder {folder}; start it with `strangler serve`, or name another with --admin"
+        )
     if settings is None:
         raise _BadFileError(
             f"{config} cannot be loaded ({loaded.problems[0].what}); `strangler check -c {config}` tells all,"

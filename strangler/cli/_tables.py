@@ -7,6 +7,7 @@ from rich.table import Table
 
 from strangler.control.shadow.stops import stopped_text
 from strangler.core.readiness import cut_percent
+from strangler.core.slowness import slow_text
 
 Status = dict[str, Any]
 """As `/api/status` tells it."""
@@ -30,6 +31,7 @@ def notices(status: Status) -> list[str]:
         lines.append(f"[yellow]needs a restart[/] to take effect: {', '.join(config['needs_restart'])}")
     lines += [f"[bold red]{part}[/]: {escape(problem)}" for part, problem in status["problems"].items()]
     lines += [_passed_by(one) for one in status.get("gates", {}).get("passed_by", {}).values()]
+    lines += [_slow(one) for found in status.get("slow", {}).values() for one in found]
     lines += [line for route in status["routes"] for line in _shadow(route)]
     lines += [line for name, sink in status["events"]["sinks"].items() for line in _sink(name, sink)]
     return [*lines, _processes(status)]
@@ -41,6 +43,11 @@ def _passed_by(passed: dict[str, Any]) -> str:
         f"[bold red]route '{escape(passed['route'])}' was raised past its gate[/], from {passed['from']:g} %"
         f" to {passed['to']:g} %: {escape(passed['verdict'])}; see `strangler ready {escape(passed['route'])}`"
     )
+
+
+def _slow(one: dict[str, Any]) -> str:
+    """An endpoint that its candidate answers much slower than legacy."""
+    return f"[yellow]route '{escape(one['route'])}'[/]: {escape(slow_text(one))}"
 
 
 def _shadow(route: dict[str, Any]) -> list[str]:

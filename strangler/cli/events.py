@@ -26,6 +26,8 @@ _STYLES = {
     "signature.new": "yellow",
     "kill_switch": "bold yellow",
     "route.ready": "bold green",
+    "candidate.slow": "yellow",
+    "candidate.slow_over": "green",
     "release.changed": "cyan",
     "breaker.closed": "green",
     "shadow.resumed": "green",

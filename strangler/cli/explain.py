@@ -1,4 +1,4 @@
-"""`strangler explain`: where would this request go, and why? Offline: only routes.yaml is read."""
+"""`strangler explain`: where would this request go, and why? Offline: routes.yaml and the kill switch are read."""
 
 import json
 from ipaddress import ip_address
@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from strangler.cli._config import config_option, settings_of
-from strangler.core.explain import Explanation, explain
+from strangler.config.scalars import duration_text
+from strangler.control import kill_switch
+from strangler.core.explain import ExplainedPart, ExplainedTimeout, Explanation, explain
 from strangler.core.plan import Reason
 from strangler.core.snapshot import Snapshot
 from strangler.wire.described import DescriptionError, described_head
@@ -46,7 +48,12 @@ class _IpAddress(click.ParamType[str]):
 @click.argument("url")
 @click.option("-H", "--header", "headers", type=_Header(), multiple=True, help="A header of the request; repeatable.")
 @click.option(
-    "--client", "client_ip", type=_IpAddress(), default="127.0.0.1", show_default=True, help="The client's address."
+    "--client",
+    "client_ip",
+    type=_IpAddress(),
+    default="127.0.0.1",
+    show_default=True,
+    help="The address that connects. If it is one of trusted_proxies, X-Forwarded-For of -H names the client.",
 )
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
@@ -55,18 +62,31 @@ def command(
 ) -> None:
     """Say where a request would go, and why.
 
-    URL is a path or a whole URL. Nothing is sent: the routes decide, by the function that the proxy itself uses.
+    URL is a path or a whole URL. Nothing is sent: routes.yaml and the kill switch of its state folder decide, by the
+    function that the proxy itself uses.
 
     \b
     strangler explain GET '/api/orders/7?x=1' -H 'X-User-Id: 9'
     """
-    snapshot = Snapshot(settings_of(config), 0)
+    settings = settings_of(config)
     try:
-        head = described_head(method, url, headers, client_ip)
+        head = described_head(settings, method, url, headers, client_ip)
     except DescriptionError as error:
         raise click.UsageError(str(error)) from None
-    answer = explain(snapshot, head)
+    answer = explain(Snapshot(settings, 0), head, _is_killed(Path(settings.state)))
     click.echo(json.dumps(answer, ensure_ascii=False) if as_json else _lines(answer))
+
+
+def _is_killed(folder: Path) -> bool:
+    """Whether the kill switch is on, as the state folder keeps it for a proxy that runs or will be started."""
+    if kill_switch.may_read(folder):
+        return kill_switch.read(folder).on
+    click.echo(
+        f"the kill switch in {folder} cannot be read by this user, so this is what holds while it is off;"
+        " ask again as the user of the proxy",
+        err=True,
+    )
+    return False
 
 
 def _lines(answer: Explanation) -> str:
@@ -77,8 +97,10 @@ def _lines(answer: Explanation) -> str:
         "path": answer["path"] or "none",
         **{
             f"part {part['name']}": f"{part['upstream']} {part['path']}{'' if part['required'] else ' (optional)'}"
+            f", {_part_timeouts(part)}"
             for part in answer["parts"] or ()
         },
+        **({} if answer["timeouts"] is None else {"timeouts": _timeouts(answer["timeouts"])}),
         "bucket": answer["bucket"] if answer["bucket"] is not None else "none",
         "shadow": _shadow(answer),
         "reason": answer["detail"],
@@ -90,6 +112,19 @@ def _lines(answer: Explanation) -> str:
 def _arm(answer: Explanation) -> str:
     arm = answer["arm"] or "none"
     return f"{arm} (the likelier one)" if answer["reason"] == Reason.CHANCE else arm
+
+
+def _part_timeouts(part: ExplainedPart) -> str:
+    own = "" if part["timeout_s"] is None else f"in all {duration_text(part['timeout_s'])}, "
+    return own + _timeouts(part["timeouts"])
+
+
+def _timeouts(timeouts: dict[str, ExplainedTimeout]) -> str:
+    """`connect 2s (default), response 5s (route), idle none (upstream)`"""
+    return ", ".join(
+        f"{name} {'none' if one['seconds'] is None else duration_text(one['seconds'])} ({one['source']})"
+        for name, one in timeouts.items()
+    )
 
 
 def _shadow(answer: Explanation) -> str:

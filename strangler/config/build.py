@@ -10,6 +10,8 @@ from strangler.core import settings
 
 _S = TypeVar("_S", bound=schema.Section)
 _M = TypeVar("_M")
+_Sources = tuple[settings.TimeoutSource, settings.TimeoutSource, settings.TimeoutSource]
+_DEFAULTS: _Sources = ("default", "default", "default")
 
 
 def build(file: schema.File) -> settings.Settings:
@@ -17,7 +19,13 @@ def build(file: schema.File) -> settings.Settings:
     upstreams = {name: _upstream(name, upstream) for name, upstream in file.upstreams.by_name.items()}
     return settings.Settings(
         listen=file.listen,
-        admin=settings.AdminSettings(file.admin.listen, file.admin.token, file.admin.ready_needs_legacy),
+        admin=settings.AdminSettings(
+            listen=file.admin.listen,
+            token=file.admin.token,
+            ready_needs_legacy=file.admin.ready_needs_legacy,
+            users=file.admin.users,
+            trusted_proxies=file.admin.trusted_proxies,
+        ),
         workers=file.workers,
         state=file.state,
         log=settings.LogSettings(file.log.level, file.log.format, _access(file.log.access)),
@@ -65,7 +73,10 @@ def _upstream(name: str, upstream: schema.Upstream) -> settings.UpstreamSettings
         tls=settings.TlsSettings(upstream.tls.ca, upstream.tls.verify),
         host=upstream.host,
         timeouts=settings.TimeoutSettings(
-            upstream.timeouts.connect, upstream.timeouts.response, upstream.timeouts.idle
+            upstream.timeouts.connect,
+            upstream.timeouts.response,
+            upstream.timeouts.idle,
+            _sources(upstream.timeouts, "upstream", _DEFAULTS),
         ),
         bulkhead=_bulkhead(upstream.bulkhead),
         breaker=_breaker(upstream.breaker),
@@ -176,7 +187,17 @@ def _timeouts(route: schema.Route, upstreams: dict[str, settings.UpstreamSetting
         connect_s=written.connect if "connect" in said else usual.connect_s,
         response_s=written.response if "response" in said else usual.response_s,
         idle_s=written.idle if "idle" in said else usual.idle_s,
+        sources=_sources(written, "route", usual.sources),
     )
+
+
+def _sources(written: schema.Section, source: settings.TimeoutSource, others: _Sources) -> _Sources:
+    """Where connect, response and idle stand: in this section, or where the others stand."""
+    said = written.model_fields_set
+    connect, response, idle = (
+        source if name in said else other for name, other in zip(("connect", "response", "idle"), others, strict=True)
+    )
+    return connect, response, idle
 
 
 def _fallback(fallback: schema.Fallback) -> settings.FallbackSettings:

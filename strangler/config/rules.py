@@ -48,13 +48,27 @@ def _limits_are_usable(file: schema.File, notes: Notes) -> None:
 
 
 def _trust_is_narrow(file: schema.File, notes: Notes) -> None:
-    for index, network in enumerate(file.trusted_proxies):
-        if network.endswith("/0"):
-            notes.value(
-                ("trusted_proxies", index),
-                "every client could say that it is another; name the proxies in front",
-                "warning",
-            )
+    listed: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+        (("trusted_proxies",), file.trusted_proxies),
+        (("admin", "trusted_proxies"), file.admin.trusted_proxies),
+    )
+    for loc, networks in listed:
+        for index, network in enumerate(networks):
+            if network.endswith("/0"):
+                notes.value(
+                    (*loc, index), "every client could say that it is another; name the proxies in front", "warning"
+                )
+
+
+def _users_are_believed(file: schema.File, notes: Notes) -> None:
+    admin = file.admin
+    if admin.users is not None and not admin.trusted_proxies and not notes.is_lost(("admin", "trusted_proxies")):
+        notes.value(
+            ("admin", "users"),
+            "admin.trusted_proxies is empty, so nobody is believed and the audit names no person;"
+            " list the address of the proxy in front of the admin listener",
+            "warning",
+        )
 
 
 _RULES: tuple[Callable[[schema.File, Notes], None], ...] = (
@@ -62,4 +76,5 @@ _RULES: tuple[Callable[[schema.File, Notes], None], ...] = (
     _listeners_differ,
     _limits_are_usable,
     _trust_is_narrow,
+    _users_are_believed,
 )

@@ -69,6 +69,17 @@ class Admin(Section):
     ready_needs_legacy: t.Bool = key(
         False, "`/readyz` answers 503 while legacy cannot be reached; else it says `degraded` and stays 200.", "true"
     )
+    users: t.MaybeHeaderName = key(
+        None,
+        "Header in which a proxy of `admin.trusted_proxies` names the person, for the audit; null: none.",
+        "X-Forwarded-User",
+    )
+    trusted_proxies: Annotated[tuple[t.Network, ...], LIST] = key(
+        (),
+        "Addresses and networks of the proxies in front of this listener, whose X-Forwarded-For, -Host, -Prefix and"
+        " `users` are believed.",
+        "[10.0.0.0/8]",
+    )
 
 
 class Access(Section):

@@ -73,7 +73,6 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(folder))
     desk = DeskState(folder, start.run, links, store, in_force.settings)
     events = EventsState(folder, start.run, links, store, in_force.settings)
-    desk.told = EvidenceEvents(events)
     desk.spans = links.spans = tracing = TracingState(in_force.settings)
     watch = GateWatch(store, events, in_force.settings)
     supervisor = _SupervisorEnd()
@@ -93,10 +92,12 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
 
     reload = ReloadState(Path(start.config), os.environ, first, in_force, adopt, rejected=events.rejected)
     state = ControlState(folder, start.run, start.listen, reload, links, store, desk, events, tracing)
+    desk.told = EvidenceEvents(events, state.slow)
     ready = ReadyWatch(store, events, lambda: state.settings, READY_EVERY_S)
     await state.restore()
     await desk.restore()
     await events.restore()
+    await state.slow.restore()
     links.shared.adopt(in_force.settings.upstreams, in_force.generation)
     if links.kill_switch.on:
         log.warning("kill_switch.on", reason=links.kill_switch.reason, since=links.kill_switch.since)
@@ -120,6 +121,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
                 group.create_task(events.run()),
                 group.create_task(ready.run()),
                 group.create_task(watch.run()),
+                group.create_task(state.slow.run()),
                 group.create_task(_accept(links, socket.socket(fileno=start.link_fd))),
             ]
             await supervisor.ended.wait()

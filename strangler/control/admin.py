@@ -8,13 +8,15 @@ import structlog
 from aiohttp import web
 
 from strangler.control import guard
-from strangler.control.answers import json_answer, named, problem, read_body
+from strangler.control.answers import VISITOR, json_answer, named, problem, read_body
 from strangler.control.dashboard.site import Dashboard, is_page
+from strangler.control.entrance import nameless
 from strangler.control.exposition import expose
 from strangler.control.plane import ControlState
 from strangler.control.shadow.api import ShadowApi
 from strangler.control.shadow.releases_api import ReleasesApi
 from strangler.control.store import StoreError
+from strangler.control.visitor import visitor_of
 from strangler.core.explain import explain
 from strangler.wire.described import DescriptionError, described_head
 
@@ -22,6 +24,7 @@ MAX_BODY_BYTES = 64 * 1024
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _STATE: web.AppKey[ControlState] = web.AppKey("state", ControlState)
+_DASHBOARD: web.AppKey[Dashboard] = web.AppKey("dashboard", Dashboard)
 
 log = structlog.get_logger()
 
@@ -30,6 +33,7 @@ def application(state: ControlState) -> web.Application:
     """The aiohttp application on the admin sockets."""
     app = web.Application(middlewares=[_guarded], client_max_size=MAX_BODY_BYTES)
     app[_STATE] = state
+    app.on_response_prepare.append(nameless)
     app.add_routes(
         [
             web.get("/healthz", _healthz),
@@ -45,14 +49,19 @@ def application(state: ControlState) -> web.Application:
             *ReleasesApi(lambda request: request.app[_STATE]).routes(),
         ]
     )
-    Dashboard(lambda request: request.app[_STATE]).attach(app)
+    app[_DASHBOARD] = dashboard = Dashboard(lambda request: request.app[_STATE])
+    dashboard.attach(app)
     return app
 
 
 @web.middleware
 async def _guarded(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    visitor = visitor_of(request.app[_STATE].settings.admin, request)
+    request[VISITOR] = visitor
+    if visitor.has_unstripped(request.path) and request.match_info.http_exception is not None:
+        return request.app[_DASHBOARD].unstripped(request)
     if request.path not in guard.PROBES and not is_page(request):
-        refused = guard.refusal(_token(request), request.method, request.headers)
+        refused = guard.refusal(_token(request), request.method, request.headers, visitor.hosts)
         if refused is not None:
             return problem(*refused)
     try:
@@ -113,10 +122,11 @@ async def _explain_body(request: web.Request) -> web.Response:
 async def _explain(request: web.Request, described: _Description) -> web.Response:
     state = request.app[_STATE]
     try:
-        head = described_head(described.method, described.url, described.headers, described.client)
+        snapshot = await state.snapshot()
+        head = described_head(snapshot.settings, described.method, described.url, described.headers, described.client)
     except DescriptionError as error:
         return problem(400, str(error))
-    return json_answer(explain(await state.snapshot(), head, state.kill_switch.on))
+    return json_answer(explain(snapshot, head, state.kill_switch.on))
 
 
 MAX_EVENTS = 1000

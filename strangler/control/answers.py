@@ -1,9 +1,11 @@
 """Answers of the admin listener."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+
+from strangler.control.visitor import Visitor
 
 
 def json_answer(value: Any, status: int = 200) -> web.Response:
@@ -25,14 +27,17 @@ def problem(status: int, detail: str) -> web.Response:
 MAX_WHO = 100
 
 
-def api_client(request: web.Request) -> str:
-    """How the audit names a client that does not say who it is."""
-    return f"api {request.remote}"
+VISITOR: Final = web.RequestKey("visitor", Visitor)
+"""The client behind a request; the application puts it there before anything else."""
 
 
 def named(request: web.Request, who: str) -> str:
-    """How the audit names a client: as it says, else by its address."""
-    return " ".join(who.split())[:MAX_WHO] or api_client(request)
+    """Return how the audit names a client of the API: the person whom a trusted proxy names, and beside it what the
+    client says itself; without one as it says, else by its address."""
+    visitor, said = request[VISITOR], " ".join(who.split())[:MAX_WHO]
+    if visitor.user is None:
+        return said or visitor.name("api")
+    return visitor.name(f"api, says {said}," if said and said != visitor.user else "api")
 
 
 Body = Any

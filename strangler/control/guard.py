@@ -6,12 +6,14 @@ browser: by a foreign name that resolves to 127.0.0.1 (DNS rebinding), or by a f
 
 import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 PROBES = frozenset({"/healthz", "/readyz"})
 """Free for everyone: an orchestrator asks them."""
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_MAX_SHOWN = 100
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -23,22 +25,81 @@ def has_token(token: str | None, headers: Mapping[str, str]) -> bool:
     return scheme.lower() == "bearer" and hmac.compare_digest(_bytes(given.strip()), _bytes(token))
 
 
-def refusal(token: str | None, method: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
+def refusal(
+    token: str | None, method: str, headers: Mapping[str, str], hosts: Sequence[str] = ()
+) -> tuple[int, str] | None:
     """The status and the reason to refuse a request for anything but a probe; None: it may pass."""
     if not has_token(token, headers):
         return 401, "this needs the header `Authorization: Bearer TOKEN`, with admin.token of routes.yaml"
-    return foreign(token, method, headers)
+    return foreign(token, method, headers, hosts)
 
 
-def foreign(token: str | None, method: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
-    """The same for who has the token: a request that a page from elsewhere may have made is refused."""
+def foreign(
+    token: str | None, method: str, headers: Mapping[str, str], hosts: Sequence[str] = (), *, has_mark: bool = False
+) -> tuple[int, str] | None:
+    """The same for who has the token: a request that a page from elsewhere may have made is refused.
+
+    `hosts` are the names of this listener that a trusted proxy tells, beside Host. With `has_mark` the caller checks
+    the form's own mark, which decides where the browser hides the page's origin (`Origin: null`).
+    """
     host = headers.get("Host", "")
     if token is None and not is_loopback(host):
-        return 403, "without admin.token, only a loopback name may be asked for: localhost, 127.0.0.1 or [::1]"
+        return 403, (
+            f"Without admin.token, only a loopback name may be asked for: localhost, 127.0.0.1 or [::1]; this request"
+            f" names '{_shown(host)}'. Set admin.token, or let the proxy in front write Host and tell the other name"
+            " (nginx: `proxy_set_header Host localhost; proxy_set_header X-Forwarded-Host $http_host;`),"
+            " with its address in admin.trusted_proxies."
+        )
     origin = headers.get("Origin")
-    if method not in _SAFE_METHODS and origin is not None and urlsplit(origin).netloc != host:
-        return 403, "a page from elsewhere may not change anything here"
-    return None
+    if method in _SAFE_METHODS or origin is None or (origin == "null" and has_mark):
+        return None
+    if any(_is_same(origin, name) for name in (host, *hosts)):
+        return None
+    return 403, _why_foreign(origin, host)
+
+
+def _is_same(origin: str, host: str) -> bool:
+    """Whether an Origin (RFC 6454) is that of a Host field: in any case, with the scheme's own port or without."""
+    try:
+        parts = urlsplit(origin)
+        default = _DEFAULT_PORTS.get(parts.scheme)
+        named = urlsplit(f"//{host}")
+        return (
+            default is not None
+            and parts.hostname is not None
+            and "@" not in host
+            and parts.hostname == named.hostname
+            and (parts.port or default) == (named.port or default)
+        )
+    except ValueError:
+        return False
+
+
+def _why_foreign(origin: str, host: str) -> str:
+    """The cause, and the line that mends it where a proxy in front is the cause."""
+    if origin == "null":
+        return (
+            "The browser hides which page sends this (`Origin: null`). Send it from a page of the dashboard, or without"
+            " Origin; a proxy in front should leave our Referrer-Policy as it is."
+        )
+    return (
+        f"A page from elsewhere may not change anything here: the page's origin is '{_shown(origin)}', and the request"
+        f" names the host '{_shown(host)}'. If both are this dashboard, the proxy in front changes Host; let it keep it"
+        f" (nginx: `proxy_set_header Host {_nginx_host(origin)};` Apache: `ProxyPreserveHost On`), or send"
+        " X-Forwarded-Host, with its address in admin.trusted_proxies."
+    )
+
+
+def _nginx_host(origin: str) -> str:
+    """`$host` has no port, so an origin with one needs the whole field."""
+    try:
+        return "$host" if urlsplit(origin).port is None else "$http_host"
+    except ValueError:
+        return "$host"
+
+
+def _shown(text: str) -> str:
+    return "".join(one if one.isprintable() else "?" for one in text[:_MAX_SHOWN])
 
 
 def is_loopback(host: str) -> bool:

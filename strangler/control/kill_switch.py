@@ -35,6 +35,17 @@ def read(folder: Path) -> KillSwitchState:
         return KillSwitchState(on=True, reason=f"{_NAME} cannot be read: {error}", since=None)
 
 
+def may_read(folder: Path) -> bool:
+    """False if this user may not look: then nothing is known, which is not the same as a file that is broken."""
+    try:
+        (folder / _NAME).open("rb").close()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def write(folder: Path, state: KillSwitchState) -> None:
     """Replace the file as a whole and force it to the disk. Raises OSError; the old state is in force then."""
     draft = folder / f"{_NAME}.new"

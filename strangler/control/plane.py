@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from strangler.control import kill_switch, status
+from strangler.control.events.slow import SlowWatch
 from strangler.control.events.state import EventsState
 from strangler.control.exposition import Numbers
 from strangler.control.history import HistoryState
@@ -54,11 +55,13 @@ class ControlState:
     history: HistoryState = field(default_factory=HistoryState)
     shown: ShownState = field(default_factory=ShownState)
     figures: FiguresState = field(init=False)
+    slow: SlowWatch = field(init=False)
     _legacy: LegacyProbe = field(default_factory=LegacyProbe)
     _snapshot: Snapshot | None = None
 
     def __post_init__(self) -> None:
         self.figures = FiguresState(self.store, lambda: self.settings)
+        self.slow = SlowWatch(self.store, self.events, lambda: self.settings)
         self.shown.adopt(self.settings, time.monotonic())
 
     @property
@@ -123,7 +126,7 @@ class ControlState:
             "strangler_store_log_bytes": float(self.store.log_bytes),
         }
         totals, now = self.links.totals, time.monotonic()
-        gauges = self.shown.shown(totals.gauges(), now) | self.desk.stopped_gauges()
+        gauges = self.shown.shown(totals.gauges(), now) | self.desk.stopped_gauges() | self.slow.gauges()
         return Numbers(self.shown.shown(totals.values(), now), gauges, own)
 
     def status(self) -> dict[str, Any]:
@@ -149,6 +152,7 @@ class ControlState:
             "events": self.events.status(),
             "tracing": self.tracing.status(),
             "gates": {"passed_by": dict(self.events.passed_by)},
+            "slow": self.slow.status(),
         }
 
     async def snapshot(self) -> Snapshot:

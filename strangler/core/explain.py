@@ -12,6 +12,15 @@ from strangler.core.settings import StickySource
 from strangler.core.snapshot import Snapshot
 
 
+class ExplainedTimeout(TypedDict):
+    """How long one phase of an attempt may take."""
+
+    seconds: float | None
+    """None: no limit."""
+    source: str
+    """Where that stands in routes.yaml: `route`, `upstream`, or `default` for nowhere."""
+
+
 class ExplainedPart(TypedDict):
     """One part of an aggregate."""
 
@@ -20,6 +29,10 @@ class ExplainedPart(TypedDict):
     path: str
     """As the upstream sees it, without the client's query."""
     required: bool
+    timeout_s: float | None
+    """For the part as a whole; None: no limit but its upstream's."""
+    timeouts: dict[str, ExplainedTimeout]
+    """Of each attempt: `connect`, `response`, `idle`."""
 
 
 class Explanation(TypedDict):
@@ -36,6 +49,8 @@ class Explanation(TypedDict):
     """As the upstream sees it, without the query; None if the request is refused."""
     parts: list[ExplainedPart] | None
     """Who is asked, if several answer together."""
+    timeouts: dict[str, ExplainedTimeout] | None
+    """Of each attempt: `connect`, `response`, `idle`; None if the request is refused, or its parts have their own."""
     shadow: bool
     """True if a copy may go to the other arm."""
     shadow_percent: float
@@ -57,6 +72,7 @@ def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False) -> Expl
         bucket=plan.bucket,
         path=None if is_refused else _path(snapshot, plan, head),
         parts=None if is_refused or plan.upstream != AGGREGATE else _parts(snapshot, plan, head),
+        timeouts=None if is_refused or plan.upstream == AGGREGATE else _timeouts(snapshot, plan.upstream, plan),
         shadow=percent > 0,
         shadow_percent=percent,
         detail=_detail(snapshot, plan, head),
@@ -87,9 +103,22 @@ def _parts(snapshot: Snapshot, plan: Plan, head: RequestHead) -> list[ExplainedP
             upstream=part.upstream,
             path=_text(rewrite_target(part.target(head.path, None), None, _base(snapshot, part.upstream))),
             required=part.is_required,
+            timeout_s=part.timeout_s,
+            timeouts=_timeouts(snapshot, part.upstream, plan),
         )
         for part in plan.route.parts
     ]
+
+
+def _timeouts(snapshot: Snapshot, upstream: str, plan: Plan) -> dict[str, ExplainedTimeout]:
+    """Those of the route if it has its own for its candidate, else the upstream's: as `worker.plane` chooses them."""
+    own = plan.route.settings.timeouts if plan.route is not None and plan.arm is Arm.CANDIDATE else None
+    held = own or snapshot.settings.upstreams[upstream].timeouts
+    seconds = (held.connect_s, held.response_s, held.idle_s)
+    return {
+        name: ExplainedTimeout(seconds=limit, source=source)
+        for name, limit, source in zip(("connect", "response", "idle"), seconds, held.sources, strict=True)
+    }
 
 
 def _base(snapshot: Snapshot, name: str) -> bytes:

@@ -51,6 +51,8 @@ class AdminSettings:
     token: str | None
     ready_needs_legacy: bool = False
     """Not ready while legacy cannot be reached."""
+    users: str | None = None  # name of the header in which a trusted proxy names the person
+    trusted_proxies: tuple[str, ...] = ()  # addresses and CIDR networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,9 @@ class TlsSettings:
     verify: bool
 
 
+TimeoutSource = Literal["default", "upstream", "route"]
+
+
 @dataclass(frozen=True, slots=True)
 class TimeoutSettings:
     """connect: TCP and TLS together. response: request fully sent to response head. idle: between two bytes."""
@@ -114,6 +119,10 @@ class TimeoutSettings:
     connect_s: float | None
     response_s: float | None
     idle_s: float | None
+    sources: tuple[TimeoutSource, TimeoutSource, TimeoutSource] = field(
+        default=("default", "default", "default"), compare=False
+    )
+    """Where connect, response and idle are written: the way it is said, which changes no meaning."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 
+from strangler.core.addresses import canonical, parse_address
 from strangler.core.head import RequestHead
 from strangler.core.headers import ForwardedFields
-from strangler.core.problem import Problem
+from strangler.core.problem import BODY_TOO_LARGE, Problem
+from strangler.core.settings import LimitSettings, Settings
 from strangler.core.trust import TrustedProxies
+from strangler.wire.partial import refusal_of_size
 from strangler.wire.request import Request, parse_request
 
 _ANYWHERE = "localhost"
@@ -15,12 +18,18 @@ class DescriptionError(ValueError):
     """The description is no request that a client could send; the message says why and what would be one."""
 
 
-def described_head(method: str, url: str, headers: Iterable[tuple[str, str]], client_ip: str) -> RequestHead:
-    """The head of the request that a client sends for a URL, or for a path at this proxy.
+def described_head(
+    settings: Settings, method: str, url: str, headers: Iterable[tuple[str, str]], client_ip: str
+) -> RequestHead:
+    """The head of the request that a peer with the address `client_ip` sends for a URL, or for a path at this proxy.
 
-    A URL's authority becomes the Host field, unless `headers` has one. Raises `DescriptionError`.
+    A URL's authority becomes the Host field, unless `headers` has one. X-Forwarded-For names the client if
+    `trusted_proxies` includes the peer. Raises `DescriptionError`.
     """
-    pairs = [(name.strip(), value.strip()) for name, value in headers]
+    peer = canonical(client_ip.strip().partition("%")[0])
+    if parse_address(peer) is None:
+        raise DescriptionError(f"the client '{client_ip}' is no IP address; write 203.0.113.9 or 2001:db8::9")
+    pairs = [(name.strip(" \t"), value.strip(" \t")) for name, value in headers]
     authority, target = _split_url(url)
     if not any(name.lower() == "host" for name, _ in pairs):
         pairs.insert(0, ("Host", authority))
@@ -29,10 +38,24 @@ def described_head(method: str, url: str, headers: Iterable[tuple[str, str]], cl
             raise DescriptionError("a request has no line breaks in its method, URL or headers; leave them out")
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in pairs)]
     raw = "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
-    head = parse_request(raw, ForwardedFields(client_ip, b"http", TrustedProxies(())), Request)
-    if isinstance(head, Problem):
-        raise DescriptionError(f"the proxy would answer {head.status}: {head.title}")
+    head = parse_request(raw, ForwardedFields(peer, b"http", TrustedProxies(settings.trusted_proxies)), Request)
+    refusal = _refusal(raw, head, settings.limits)
+    if refusal is not None:
+        raise DescriptionError(f"the proxy would answer {refusal.status}: {refusal.title}")
+    assert isinstance(head, Request)
     return head
+
+
+def _refusal(raw: bytes, head: Request | Problem, limits: LimitSettings) -> Problem | None:
+    """What the proxy answers to a head that it does not serve, in the order in which it looks."""
+    if len(raw) > limits.header_bytes:
+        return refusal_of_size(raw, limits.header_bytes)
+    if isinstance(head, Problem):
+        return head
+    most = limits.request_body_bytes
+    if most is not None and head.section.framing.length > most:
+        return BODY_TOO_LARGE
+    return head.refusal
 
 
 def _split_url(url: str) -> tuple[str, str]:

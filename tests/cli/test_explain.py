@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from strangler.cli import main
+from strangler.control import kill_switch
+from strangler.control.kill_switch import KillSwitchState
 from strangler.core.explain import explain
 from strangler.core.plan import Reason
 from strangler.core.settings import AggregatePart, RouteSettings
@@ -68,6 +70,7 @@ def test_the_text_names_route_arm_and_why(config: Path) -> None:
         "upstream": "legacy",
         "path": "/api/orders/7",
         "bucket": str(at),
+        "timeouts": "connect 2s (default), response 60s (default), idle 60s (default)",
         "shadow": "10% of such requests",
         "reason": f"bucket {at} of 10000 for header x-user-id is not below 25% of group 'orders'",
     }
@@ -85,6 +88,11 @@ def test_json_has_the_promised_keys(config: Path) -> None:
         "bucket": at,
         "path": "/v2/orders/7",
         "parts": None,
+        "timeouts": {
+            "connect": {"seconds": 2.0, "source": "default"},
+            "response": {"seconds": 10.0, "source": "default"},
+            "idle": {"seconds": 60.0, "source": "default"},
+        },
         "shadow": False,
         "shadow_percent": 0,
         "detail": f"bucket {at} of 10000 for header x-user-id is below 25% of group 'orders'",
@@ -107,9 +115,15 @@ def test_an_aggregate_s_parts_are_named() -> None:
     made = settings([route("page", path="/pages/{id}", candidate=None, aggregate=parts)])
     found = explain(Snapshot(made, 1), head("/pages/%20a?lang=de"))
     assert found["upstream"] == "aggregate"
+    usual = {
+        name: {"seconds": seconds, "source": "default"}
+        for name, seconds in (("connect", 2.0), ("response", 60.0), ("idle", 60.0))
+    }
+    more: dict[str, Any] = {"timeout_s": None, "timeouts": usual}
+    assert found["timeouts"] is None
     assert found["parts"] == [
-        {"name": "order", "upstream": "orders", "path": "/v2/orders/%20a", "required": True},
-        {"name": "payment", "upstream": "payments", "path": "/pay/%20a?x=1", "required": False},
+        {"name": "order", "upstream": "orders", "path": "/v2/orders/%20a", "required": True, **more},
+        {"name": "payment", "upstream": "payments", "path": "/pay/%20a?x=1", "required": False, **more},
     ]
 
 
@@ -263,7 +277,9 @@ def test_explain_says_what_the_plan_says() -> None:
 
 
 def test_a_described_request_is_read_as_from_the_wire() -> None:
-    made = described_head("GET", "http://Shop.Example:81/a?b=c", [("X-A", " 1 "), ("x-a", "2")], "192.0.2.1")
+    made = described_head(
+        settings(), "GET", "http://Shop.Example:81/a?b=c", [("X-A", " 1 "), ("x-a", "2")], "192.0.2.1"
+    )
     assert (made.target, made.path, made.query, made.host) == (b"/a?b=c", b"/a", b"b=c", b"shop.example")
     assert made.fields == {b"host": b"Shop.Example:81", b"x-a": b"1, 2"}
     assert made.client_ip == b"192.0.2.1"
@@ -273,4 +289,81 @@ def test_a_described_request_is_read_as_from_the_wire() -> None:
     ("url", "target"), [("http://h", b"/"), ("http://h?x", b"/?x"), ("http://h/a", b"/a"), ("/a/../b", b"/a/../b")]
 )
 def test_a_url_becomes_the_target_that_a_client_sends(url: str, target: bytes) -> None:
-    assert described_head("GET", url, [], "192.0.2.1").target == target
+    assert described_head(settings(), "GET", url, [], "192.0.2.1").target == target
+
+
+class TestWhatARequestGets:
+    """The state folder, trusted_proxies, limits and timeouts count as they do for the proxy."""
+
+    def test_the_kill_switch_of_the_state_folder_counts(
+        self, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        folder = tmp_path / ".strangler"
+        folder.mkdir()
+        assert answer(config, "GET", "/users/7", "-H", "Host: users.example")["arm"] == "candidate"
+        for on, arm in ((True, "legacy"), (False, "candidate")):
+            kill_switch.write(folder, KillSwitchState(on, "a test", "2026-11-23T08:00:00.000Z"))
+            found = answer(config, "GET", "/users/7", "-H", "Host: users.example")
+            assert (found["arm"], found["reason"] == "kill_switch") == (arm, on)
+        (folder / "kill-switch.json").write_text("{")
+        assert answer(config, "GET", "/users/7", "-H", "Host: users.example")["reason"] == "kill_switch"
+
+    @pytest.mark.parametrize(
+        ("client", "forwarded", "caller"),
+        [
+            pytest.param("10.0.0.7", "203.0.113.9", "203.0.113.9", id="of a trusted proxy"),
+            pytest.param("10.0.0.7", "1.1.1.1, 203.0.113.9, 10.1.1.1", "203.0.113.9", id="through two of them"),
+            pytest.param("::ffff:10.0.0.7", "::ffff:203.0.113.9", "203.0.113.9", id="mapped into IPv6"),
+            pytest.param("192.0.2.1", "203.0.113.9", "192.0.2.1", id="of anybody else"),
+            pytest.param("10.0.0.7", "nonsense", "10.0.0.7", id="what is no address"),
+        ],
+    )
+    def test_x_forwarded_for_counts_as_the_proxy_takes_it(
+        self, config: Path, client: str, forwarded: str, caller: str
+    ) -> None:
+        config.write_text(ROUTES + "trusted_proxies: [10.0.0.0/8]\n")
+        found = answer(config, "GET", "/visitors", "--client", client, "-H", f"X-Forwarded-For: {forwarded}")
+        assert found["bucket"] == bucket("visitors", caller.encode())
+
+    @pytest.mark.parametrize(
+        ("upstream", "of_route", "told"),
+        [
+            ("", "", "connect 2s (default), response 10s (default), idle 60s (default)"),
+            (", timeouts: {response: 30s}", "", "connect 2s (default), response 30s (upstream), idle 60s (default)"),
+            (
+                ", timeouts: {response: 30s, idle: none}",
+                "timeouts: {response: 500ms}",
+                "connect 2s (default), response 500ms (route), idle none (upstream)",
+            ),
+            ("", "timeouts: {connect: 2s}", "connect 2s (route), response 10s (default), idle 60s (default)"),
+        ],
+    )
+    def test_the_timeouts_that_hold_are_told_with_where_they_stand(
+        self, config: Path, upstream: str, of_route: str, told: str
+    ) -> None:
+        text = ROUTES.replace("8001}", f"8001{upstream}}}")
+        config.write_text(text.replace("    split: {percent: 100}", f"    split: {{percent: 100}}\n    {of_route}"))
+        result = run(config, "GET", "/users/7", "-H", "Host: users.example")
+        assert f"timeouts  {told}" in result.output
+
+    @pytest.mark.parametrize(
+        ("limits", "arguments", "status"),
+        [
+            ("header_bytes: 1KiB", ["-H", f"X-Long: {'x' * 1100}"], 431),
+            ("header_bytes: 1KiB", [f"/{'x' * 1100}"], 414),
+            ("request_body: 1KiB", ["-H", "Content-Length: 2000"], 413),
+        ],
+    )
+    def test_what_the_limits_refuse_is_refused(
+        self, config: Path, limits: str, arguments: list[str], status: int
+    ) -> None:
+        config.write_text(ROUTES + f"limits: {{{limits}}}\n")
+        url = [] if arguments[0].startswith("/") else ["/users/7"]
+        result = run(config, "GET", *url, *arguments)
+        assert result.exit_code == 2
+        assert f"the proxy would answer {status}" in result.output
+
+    def test_only_blanks_and_tabs_around_a_value_go(self, config: Path) -> None:
+        found = answer(config, "GET", "/api/orders", "-H", "X-User-Id: \u00a09")
+        assert found["bucket"] == bucket("orders", "\u00a09".encode())

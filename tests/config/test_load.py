@@ -232,7 +232,7 @@ def test_what_a_route_s_timeouts_leave_out_is_the_upstream_s(
     )
     made = read(text).settings
     assert made is not None
-    assert made.routes[0].timeouts == s.TimeoutSettings(*(value or (2.0, 10.0, 9.0)))
+    assert made.routes[0].timeouts == s.TimeoutSettings(*(value or (2.0, 10.0, 9.0)))  # type: ignore[arg-type]
 
 
 def test_all_problems_are_told_at_once_and_in_order() -> None:

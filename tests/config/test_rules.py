@@ -179,6 +179,8 @@ def test_a_breaker_counts_only_what_is_the_upstreams_fault(word: str) -> None:
 _STICKY = "sticky: [%s]"
 _WARNINGS: list[tuple[str, str]] = [
     (TOP + "trusted_proxies: [0.0.0.0/0]", "f:7:19: warning: trusted_proxies[0] is '0.0.0.0/0'; every client could say that it is another"),
+    (TOP + "admin: {trusted_proxies: [10.0.0.1, '::/0']}", "admin.trusted_proxies[1] is '::/0'; every client could say that it is another"),
+    (TOP + "admin: {users: X-Forwarded-User}", "admin.users is 'X-Forwarded-User'; admin.trusted_proxies is empty, so nobody is believed"),
     (TOP.replace('8001"', '8001/base"'), "f:4:17: warning: upstream 'orders': url has the path '/base'; every request's path is put after it"),
     (TOP.replace("8001", "8000"), "upstream 'legacy' has the same URL"),
     (TOP.replace('"http://127.0.0.1:8001"', '"https://b", tls: {verify: false}'), "tls.verify is false"),
@@ -234,6 +236,7 @@ def test_what_one_would_want_to_be_told_is_a_warning(text: str, line: str) -> No
         route("split: {percent: 5, sticky: ['header:X-User-Id', client_ip]}"),
         route("split: {percent: 5, sticky: ['header:X-User-Name']}"),
         route("split: {percent: 5, sticky: [client_ip]}") + "trusted_proxies: [10.0.0.1]",
+        TOP + "admin: {users: X-Forwarded-User, trusted_proxies: [10.0.0.1]}",
         route("split: {percent: 100}, shadow: {percent: 1, of: any}"),
         route("split: {percent: 100}, enabled: false"),
         route("split: {override: X-Arm}"),

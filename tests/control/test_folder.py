@@ -1,11 +1,13 @@
 """The state folder: one proxy at a time."""
 
 import os
+import shutil
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
-from strangler.control.folder import FolderError, Running, hold, read_running, write_running
+from strangler.control.folder import FolderError, Running, hold, is_held, read_running, write_running
 
 
 def test_the_folder_is_made_for_its_user_only(tmp_path: Path) -> None:
@@ -37,6 +39,37 @@ def test_where_the_proxy_is_can_be_read_while_it_runs(tmp_path: Path) -> None:
         write_running(tmp_path, running)
         assert read_running(tmp_path) == running
     assert read_running(tmp_path) is None
+
+
+def test_a_copy_of_a_folder_does_not_lead_to_the_proxy_of_the_first(tmp_path: Path) -> None:
+    running = Running(1, "127.0.0.1:8080", "127.0.0.1:8081")
+    first, copy = tmp_path / "first", tmp_path / "copy"
+    with hold(first):
+        write_running(first, running)
+        shutil.copytree(first, copy)
+        assert read_running(first) == running
+        assert read_running(copy) is None
+        with hold(copy):  # a proxy that begins there has not said yet where it is
+            assert read_running(copy) is None
+
+
+def test_to_look_who_uses_a_folder_never_keeps_a_proxy_out_of_it(tmp_path: Path) -> None:
+    over = Event()
+
+    def look() -> None:
+        while not over.is_set():
+            is_held(tmp_path)
+
+    looking = Thread(target=look)
+    looking.start()
+    try:
+        for _ in range(50):
+            with hold(tmp_path):
+                assert is_held(tmp_path)
+    finally:
+        over.set()
+        looking.join()
+    assert not is_held(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

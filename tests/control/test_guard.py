@@ -2,7 +2,7 @@
 
 import pytest
 
-from strangler.control.guard import has_token, is_loopback, refusal
+from strangler.control.guard import foreign, has_token, is_loopback, refusal
 
 TOKEN = "s3cret"
 LOCAL = {"Host": "localhost:8081"}
@@ -37,6 +37,58 @@ def test_a_request_passes_or_is_refused(
 ) -> None:
     refused = refusal(token, method, headers)
     assert (refused[0] if refused else None) == status
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "more", "is_taken"),
+    [
+        pytest.param("ops.example", "https://ops.example", [], True, id="the same"),
+        pytest.param("OPS.example", "https://ops.example", [], True, id="the host in any case"),
+        pytest.param("ops.example", "HTTPS://Ops.Example", [], True, id="the origin in any case"),
+        pytest.param("ops.example:443", "https://ops.example", [], True, id="Host with the default port of https"),
+        pytest.param("ops.example:80", "http://ops.example", [], True, id="Host with the default port of http"),
+        pytest.param("ops.example", "https://ops.example:443", [], True, id="Origin with the default port"),
+        pytest.param("[2001:DB8::1]:443", "https://[2001:db8::1]", [], True, id="an IPv6 address"),
+        pytest.param("ops.example:80", "https://ops.example", [], False, id="the default port of another scheme"),
+        pytest.param("ops.example:8443", "https://ops.example", [], False, id="another port"),
+        pytest.param("ops.example", "https://ops.example:8443", [], False, id="another port of the page"),
+        pytest.param("ops.example", "https://ops.example.evil", [], False, id="a name that begins like ours"),
+        pytest.param("ops.example@evil", "https://evil", [], False, id="a user in Host"),
+        pytest.param("ops.example", "file://ops.example", [], False, id="a scheme that is not of the web"),
+        pytest.param("ops.example", "https://ops.example:x", [], False, id="a port that is none"),
+        pytest.param("ops.example", "https://[", [], False, id="what is no address"),
+        pytest.param("10.0.0.1:8081", "https://ops.example", ["ops.example"], True, id="a name that a proxy tells"),
+        pytest.param("10.0.0.1:8081", "https://ops.example", ["evil.example"], False, id="another name of a proxy"),
+        pytest.param("ops.example", "null", [], False, id="a hidden origin"),
+    ],
+)
+def test_an_origin_is_that_of_the_host_or_not(host: str, origin: str, more: list[str], is_taken: bool) -> None:
+    headers = {"Host": host, "Origin": origin, "Authorization": f"Bearer {TOKEN}"}
+    assert (refusal(TOKEN, "POST", headers, more) is None) == is_taken
+
+
+@pytest.mark.parametrize(
+    ("token", "host", "origin", "told"),
+    [
+        (TOKEN, "127.0.0.1:8081", "https://ops.example", "nginx: `proxy_set_header Host $host;`"),
+        (TOKEN, "ops.example", "https://ops.example:8443", "nginx: `proxy_set_header Host $http_host;`"),
+        (TOKEN, "ops.example", "null", "Referrer-Policy"),
+        (None, "ops.example", "https://ops.example", "Set admin.token"),
+        (None, "ops.example", "https://ops.example", "proxy_set_header Host localhost;"),
+    ],
+)
+def test_a_refusal_names_the_cause_and_the_line_that_mends_it(
+    token: str | None, host: str, origin: str, told: str
+) -> None:
+    refused = foreign(token, "POST", {"Host": host, "Origin": origin})
+    assert refused is not None
+    assert told in refused[1]
+    assert host in refused[1] or origin == "null"
+
+
+def test_a_form_with_a_mark_of_its_own_is_not_refused_for_a_hidden_origin() -> None:
+    assert foreign(TOKEN, "POST", {"Host": "ops.example", "Origin": "null"}, has_mark=True) is None
+    assert foreign(TOKEN, "POST", {"Host": "ops.example", "Origin": "https://evil"}, has_mark=True) is not None
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8081", "127.0.0.1", "127.8.9.1:80", "[::1]", "[::1]:8081"])

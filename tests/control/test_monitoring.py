@@ -151,6 +151,7 @@ HEALTHY = [
     series("strangler_legacy_reachable", "1x120"),
     series("strangler_breaker_state", "0x120", upstream="orders"),
     series("strangler_shadow_stopped", "0x120", route="orders"),
+    series("strangler_candidate_slow", "0x120", route="orders"),
     series("strangler_events_backlog", "0x120", sink="webhook"),
     series("strangler_events_dead", "4x120", sink="webhook"),
     compared("match", "0+100x120"),
@@ -203,6 +204,8 @@ CASES = [
     Case("some shadows dropped", "StranglerShadowDropped", None, [dropped("0+50x120")]),
     Case("shadowing has stopped", "StranglerShadowStopped", A | ORDERS,
          [series("strangler_shadow_stopped", "0x60 1x60", route="orders")]),
+    Case("a slow candidate", "StranglerCandidateSlow", A | ORDERS,
+         [series("strangler_candidate_slow", "0x60 2x60", route="orders")]),
     Case("the candidate's errors", "StranglerCandidateErrors", ORDERS, [answered("5xx", "0+10x120")]),
     Case("legacy's errors", "StranglerCandidateErrors", None, [answered("5xx", "0+10x120", arm="legacy")]),
 ]  # fmt: skip

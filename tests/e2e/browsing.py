@@ -34,7 +34,7 @@ EVIL = "<script>window.pwned=1;alert(1)</script>"
 ROUTES = """\
 version: 1
 listen: 127.0.0.1:0
-admin: {{listen: 127.0.0.1:0, token: "${{DASHBOARD_TOKEN}}"}}
+admin: {{listen: 127.0.0.1:0, token: "${{DASHBOARD_TOKEN}}"{admin}}}
 state: state
 limits: {{drain: 5s}}
 upstreams:
@@ -187,8 +187,11 @@ def _port_of(file: Path) -> int:
 
 
 @contextmanager
-def shop(folder: Path) -> Iterator[Shop]:
-    """legacy_stub, its candidate for orders, a hostile upstream, and the proxy in front of them, ready."""
+def shop(folder: Path, admin: str = "") -> Iterator[Shop]:
+    """legacy_stub, its candidate for orders, a hostile upstream, and the proxy in front of them, ready.
+
+    `admin`: more keys of that name, each with a comma before it.
+    """
     with ExitStack() as stack:
         evil = stack.enter_context(_evil())
         data = ("--port", "0", "--data", str(folder / "shop.db"))
@@ -196,7 +199,9 @@ def shop(folder: Path) -> Iterator[Shop]:
         legacy = _port_of(folder / "legacy")
         stack.enter_context(_process(folder, "orders", "legacy_stub", *data, "--candidate", "orders"))
         orders = _port_of(folder / "orders")
-        (folder / "routes.yaml").write_text(ROUTES.format(legacy=legacy, orders=orders, evil=evil, nobody=1))
+        (folder / "routes.yaml").write_text(
+            ROUTES.format(legacy=legacy, orders=orders, evil=evil, nobody=1, admin=admin)
+        )
         stack.enter_context(_process(folder, "log", "strangler", "serve"))
 
         def ready() -> Shop | None:

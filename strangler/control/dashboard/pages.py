@@ -199,8 +199,9 @@ async def _explain(state: Control, query: Mapping[str, str]) -> Content:
     if asked["url"]:
         pairs = [line.partition(":")[::2] for line in asked["headers"].splitlines() if line.strip()]
         try:
-            head = described_head(asked["method"], asked["url"], pairs, asked["client"])
-            context["answer"] = explain(await state.snapshot(), head, state.kill_switch.on)
+            snapshot = await state.snapshot()
+            head = described_head(snapshot.settings, asked["method"], asked["url"], pairs, asked["client"])
+            context["answer"] = explain(snapshot, head, state.kill_switch.on)
         except DescriptionError as error:
             context["wrong"] = str(error)
     return Content("Explain", "explain.html", context)

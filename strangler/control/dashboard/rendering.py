@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from strangler.config.scalars import duration_text
 from strangler.control.shadow.sides import told_value
 from strangler.control.shadow.stops import stopped_text
 from strangler.core.plain import plain_line
@@ -35,6 +36,7 @@ def environment() -> "Environment":
         "share": share,
         "ms": milliseconds,
         "moment": moment,
+        "seconds": lambda value: "none" if value is None else duration_text(value),
         "place": place,
         "told": told_value,
         "plain": plain_line,

@@ -18,11 +18,13 @@ from yarl import URL
 
 from strangler import __version__
 from strangler.control import guard
+from strangler.control.answers import VISITOR
 from strangler.control.dashboard.actions import ActionError, resume, review, turn
 from strangler.control.dashboard.evidence import EvidenceState, chosen_open
 from strangler.control.dashboard.pages import FILTERS, Content, Control, Pages
 from strangler.control.dashboard.rendering import environment
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, SessionsState, is_cookie, new_cookie
+from strangler.control.visitor import PREFIX_FIELD, Visitor
 
 EVERY_S = 1.0
 """How often a page that is watched is drawn again."""
@@ -65,6 +67,7 @@ _SAID = {
 
 _BULK_SAID = ("state_said", "changed", "unchanged", "refused", "why_not")
 _MAX_WHY_NOT = 300
+_MAX_COOKIES = 8
 
 log = structlog.get_logger()
 
@@ -75,6 +78,7 @@ class Visit:
 
     request: web.Request
     state: Control
+    visitor: Visitor
     cookie: str
     is_new: bool  # the cookie was made just now
     is_inside: bool
@@ -83,7 +87,11 @@ class Visit:
     @property
     def who(self) -> str:
         """For the audit."""
-        return f"dashboard {self.request.remote}"
+        return self.visitor.name("dashboard")
+
+    def see(self, target: URL) -> web.Response:
+        """Lead the browser on to a path of ours, wherever a proxy in front shows it."""
+        return web.Response(status=303, headers={"Location": f"{self.visitor.prefix}{target}"})
 
 
 _Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
@@ -106,6 +114,7 @@ class Dashboard:
             name: files("strangler.control.dashboard").joinpath("static", name).read_bytes() for name in _STATIC
         }
         self._streams = 0
+        self._has_told_ignored = False
         self._stopping = asyncio.Event()
 
     def attach(self, app: web.Application) -> None:
@@ -137,6 +146,7 @@ class Dashboard:
 
     async def _enter(self, request: web.Request, handler: _Handler, is_open: bool) -> web.StreamResponse:
         visit = self._visit(request)
+        self._tell_ignored(visit.visitor)
         try:
             answer = await self._guarded(visit, handler, is_open)
         except ActionError as error:
@@ -146,17 +156,25 @@ class Dashboard:
         if not answer.prepared:
             answer.headers.update(HEADERS)
             if visit.is_new and "Set-Cookie" not in answer.headers and COOKIE not in answer.cookies:
-                _set_cookie(visit.request, answer, visit.cookie)
+                _set_cookie(visit, answer, visit.cookie)
         return answer
+
+    def _tell_ignored(self, visitor: Visitor) -> None:
+        """Warn once that the links of our pages do not fit the proxy in front."""
+        if PREFIX_FIELD in visitor.ignored and not self._has_told_ignored:
+            self._has_told_ignored = True
+            log.warning("dashboard.prefix_ignored", proxy=visitor.address, way_out=_ignored_text(visitor))
 
     def _visit(self, request: web.Request) -> Visit:
         state = self._of(request)
-        cookie, token = request.cookies.get(COOKIE, ""), state.token
-        cookie = cookie if is_cookie(cookie) else ""  # what another application of this host has set
-        by_session = token is not None and bool(cookie) and self._sessions.holds(cookie, token)
+        token, cookies = state.token, _cookies(request)
+        held = next((one for one in cookies if token is not None and self._sessions.holds(one, token)), None)
+        cookie = held or next(iter(cookies), "")
+        by_session = held is not None
         return Visit(
             request=request,
             state=state,
+            visitor=request[VISITOR],
             cookie=cookie or new_cookie(),
             is_new=not cookie,
             is_inside=by_session or guard.has_token(token, request.headers),
@@ -165,7 +183,7 @@ class Dashboard:
 
     async def _guarded(self, visit: Visit, handler: _Handler, is_open: bool) -> web.StreamResponse:
         request = visit.request
-        refused = guard.foreign(visit.state.token, request.method, request.headers)
+        refused = guard.foreign(visit.state.token, request.method, request.headers, visit.visitor.hosts, has_mark=True)
         if refused is not None:
             return self._problem(visit, *refused)
         if not visit.is_inside and not is_open:
@@ -177,14 +195,17 @@ class Dashboard:
     def _turned_away(self, visit: Visit) -> web.Response:
         request = visit.request
         if request.method == "GET" and request.path != "/live":
-            return _see(URL("/login").with_query(next=str(request.rel_url)))
+            return visit.see(URL("/login").with_query(next=str(request.rel_url)))
         return self._problem(visit, 401, "Your session has ended. Log in again.")
 
     async def _check_form(self, visit: Visit) -> None:
         """A form that another site made our operator's browser send does not know the mark."""
-        if visit.state.token is not None and not visit.by_session and visit.is_inside:
+        is_hidden = visit.request.headers.get("Origin") == "null"  # then nothing but the mark tells whose page it is
+        if visit.state.token is not None and not visit.by_session and visit.is_inside and not is_hidden:
             return  # came with the token itself, which no browser adds by itself
         form = await _form(visit.request)
+        if visit.is_new:
+            raise ActionError(403, _no_cookie(visit))
         if not self._sessions.is_ours(visit.cookie, _text(form, "mark")):
             raise ActionError(403, "This form is too old, or no page of ours made it. Go back, reload, and try again.")
 
@@ -205,6 +226,7 @@ class Dashboard:
             title=content.title,
             live=content.is_live,
             version=__version__,
+            base=visit.visitor.prefix,
             path=visit.request.path,
             here=str(visit.request.rel_url.without_query_params("said", *_BULK_SAID)),
             mark=self._sessions.mark(visit.cookie),
@@ -217,7 +239,21 @@ class Dashboard:
 
     def _problem(self, visit: Visit, status: int, detail: str) -> web.Response:
         heading = {401: "Logged out", 403: "Refused", 404: "Not found"}.get(status, "That did not work")
+        if PREFIX_FIELD in visit.visitor.ignored:
+            detail = f"{detail} {_ignored_text(visit.visitor)}"
         return self._whole(visit, Content(heading, "problem.html", {"heading": heading, "detail": detail}), status)
+
+    def unstripped(self, request: web.Request) -> web.Response:
+        """Return the page for a path that the proxy in front has not made ours."""
+        prefix = request[VISITOR].prefix
+        answer = self._problem(
+            self._visit(request),
+            404,
+            f"The path still begins with {prefix}, which the proxy in front should take away"
+            f" (nginx: `location {prefix}/ {{ proxy_pass http://HOST:PORT/; }}`, with the slash at the end).",
+        )
+        answer.headers.update(HEADERS)
+        return answer
 
     async def _file(self, visit: Visit) -> web.Response:
         name = visit.request.match_info["name"]
@@ -230,9 +266,9 @@ class Dashboard:
         if self._streams >= MAX_STREAMS:
             return self._problem(visit, 503, f"{MAX_STREAMS} pages are watched already.")
         answer = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
-        await answer.prepare(visit.request)
         self._streams += 1
         try:
+            await answer.prepare(visit.request)
             await self._watch(visit, answer, _local(visit.request.query.get("of", "/")))
         except ConnectionError:  # the browser has gone
             pass
@@ -268,34 +304,34 @@ class Dashboard:
         if content is None or not content.is_live:
             return None
         template = environment().get_template(content.fragment)
-        return template.render(content.context, mark=self._sessions.mark(visit.cookie))
+        return template.render(content.context, base=visit.visitor.prefix, mark=self._sessions.mark(visit.cookie))
 
     # 3. In and out
 
     async def _login_page(self, visit: Visit) -> web.Response:
         target = _local(visit.request.query.get("next", "/"))
         if visit.is_inside:
-            return _see(target)
+            return visit.see(target)
         return self._whole(visit, Content("Log in", "login.html", {"next": str(target)}))
 
     async def _login(self, visit: Visit) -> web.Response:
         form, token = await _form(visit.request), visit.state.token
         if not guard.has_token(token, {"Authorization": f"Bearer {_text(form, 'token')}"}):
-            log.warning("dashboard.login_refused", client=visit.request.remote)
+            log.warning("dashboard.login_refused", client=visit.visitor.address)
             await asyncio.sleep(_WRONG_TOKEN_S)
             raise ActionError(403, "That is not the token.")
-        answer = _see(_local(_text(form, "next")))
+        answer = visit.see(_local(_text(form, "next")))
         if token is not None:
             self._sessions.end(visit.cookie)
-            _set_cookie(visit.request, answer, self._sessions.begin(token))
+            _set_cookie(visit, answer, self._sessions.begin(token))
             await visit.state.audit(visit.who, "login", "", "", "")
         return answer
 
     async def _logout(self, visit: Visit) -> web.Response:
         self._sessions.end(visit.cookie)
         await visit.state.audit(visit.who, "logout", "", "", "")
-        answer = _see(URL("/login"))
-        _set_cookie(visit.request, answer, new_cookie())
+        answer = visit.see(URL("/login"))
+        _set_cookie(visit, answer, new_cookie())
         return answer
 
     # 4. Actions
@@ -304,18 +340,18 @@ class Dashboard:
         form = await _form(visit.request)
         on = _text(form, "on") == "1"
         await turn(visit.state, on, _text(form, "reason"), visit.who)
-        return _see(URL("/").with_query(said="killed" if on else "alive"))
+        return visit.see(URL("/").with_query(said="killed" if on else "alive"))
 
     async def _resume(self, visit: Visit) -> web.Response:
         form, name = await _form(visit.request), visit.request.match_info["name"]
         await resume(visit.state, name, _text(form, "why"), visit.who)
-        return _see((URL("/routes") / name).with_query(said="resumed"))
+        return visit.see((URL("/routes") / name).with_query(said="resumed"))
 
     async def _review(self, visit: Visit) -> web.Response:
         form, name = await _form(visit.request), visit.request.match_info["name"]
         said = {key: _text(form, key) for key in ("state", "owner", "why", "until")}
         await review(visit.state, self._evidence, [name], said, visit.who)
-        return _see((URL("/signatures") / name).with_query(said=said["state"]))
+        return visit.see((URL("/signatures") / name).with_query(said=said["state"]))
 
     async def _review_many(self, visit: Visit) -> web.Response:
         """The rows that are ticked, or all that the filters of the page choose."""
@@ -336,7 +372,7 @@ class Dashboard:
             "refused": str(len(names) - done.changed - done.unchanged),
             "why_not": "; ".join(done.refused)[:_MAX_WHY_NOT],
         }
-        return _see(URL("/signatures").with_query(query))
+        return visit.see(URL("/signatures").with_query(query))
 
 
 def _bulk_said(query: Mapping[str, str]) -> str:
@@ -366,13 +402,31 @@ async def _form(request: web.Request) -> MultiMapping[Any]:
         raise ActionError(400, "This form cannot be read.") from None
 
 
+def _no_cookie(visit: Visit) -> str:
+    """The cause that a form comes without a cookie, and the way out."""
+    text = (
+        "This form came without our cookie, so nothing tells that a page of ours made it. Let the browser keep cookies,"
+        " and the proxy in front pass Cookie and Set-Cookie as they are."
+    )
+    if PREFIX_FIELD in visit.visitor.ignored:
+        return text  # the page says why
+    return (
+        f"{text} Below a path it has to name that path (nginx: `proxy_set_header X-Forwarded-Prefix /PATH;`), with its"
+        " address in admin.trusted_proxies."
+    )
+
+
+def _ignored_text(visitor: Visitor) -> str:
+    """The cause that a proxy in front is not believed, and the line that mends it."""
+    return (
+        f"{PREFIX_FIELD} of {visitor.address} was not believed: write `trusted_proxies: [{visitor.address}]` under"
+        " admin in routes.yaml, if that is the proxy in front."
+    )
+
+
 def _text(form: Mapping[str, Any], key: str) -> str:
     value = form.get(key, "")
     return value.strip() if isinstance(value, str) else ""
-
-
-def _see(target: URL) -> web.Response:
-    return web.Response(status=303, headers={"Location": str(target)})
 
 
 def _local(text: str) -> URL:
@@ -385,9 +439,29 @@ def _local(text: str) -> URL:
     return url if is_here and text.isprintable() else URL("/")
 
 
-def _set_cookie(request: web.Request, answer: web.StreamResponse, cookie: str) -> None:
-    """Sent to this site only, by its own pages only, and never shown to a script."""
-    is_secure = request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
+def _cookies(request: web.Request) -> list[str]:
+    """Those of our name, the most specific path first (RFC 6265 section 5.4): below a path there may be two of them,
+    ours and that of a dashboard at the root of the same host, or what another application has set."""
+    pairs = (pair.strip().partition("=") for line in request.headers.getall("Cookie", []) for pair in line.split(";"))
+    found = (value.strip().strip('"') for name, _, value in pairs if name == COOKIE)
+    return [value for value in found if is_cookie(value)][:_MAX_COOKIES]
+
+
+def _is_https(proto: str) -> bool:
+    """The scheme that the browser used, of a chain of proxies the first."""
+    return proto.partition(",")[0].strip().lower() == "https"
+
+
+def _set_cookie(visit: Visit, answer: web.StreamResponse, cookie: str) -> None:
+    """Sent to this site and path only, by its own pages only, and never shown to a script."""
+    request = visit.request
+    is_secure = request.secure or _is_https(request.headers.get("X-Forwarded-Proto", ""))
     answer.set_cookie(
-        COOKIE, cookie, max_age=int(LASTS_S), path="/", secure=is_secure, httponly=True, samesite="Strict"
+        COOKIE,
+        cookie,
+        max_age=int(LASTS_S),
+        path=visit.visitor.prefix or "/",
+        secure=is_secure,
+        httponly=True,
+        samesite="Strict",
     )

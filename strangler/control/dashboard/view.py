@@ -13,6 +13,7 @@ from strangler.control.shadow.reviews import OPEN_STATES
 from strangler.control.shadow.stops import stopped_text
 from strangler.core.plan import Arm
 from strangler.core.settings import RouteSettings, Settings
+from strangler.core.slowness import slow_text
 
 MAX_ROWS = 200
 """Routes on one page; a search finds the others."""
@@ -66,6 +67,7 @@ class RouteView:
     match_share: float | None
     stopped: str | None  # why its shadows are
     passed_by: str | None  # how its percent was raised past its gate
+    slow: tuple[str, ...]  # endpoints that the candidate answers much slower than legacy
     open_signatures: int
     breaking: int  # of those
 
@@ -152,6 +154,7 @@ def route_views(
                 compared=judged["pairs"],
                 match_share=judged["share"],
                 stopped=told["shadow"]["stopped"] if told["shadow"] else None,
+                slow=tuple(map(slow_text, status["slow"].get(route.name, ()))),
                 passed_by=passed_text(passed[route.name]) if route.name in passed else None,
                 open_signatures=opened[route.name],
                 breaking=breaking[route.name],
@@ -191,6 +194,9 @@ def _alarms(status: Mapping[str, Any]) -> list[str]:
         alarms.append(f"needs a restart to take effect: {', '.join(status['config']['needs_restart'])}")
     alarms += [passed_text(one) for one in status["gates"]["passed_by"].values()]
     alarms += [
+        f"route '{name}': {slow_text(found[0])}{_more(len(found) - 1)}" for name, found in status["slow"].items()
+    ]
+    alarms += [
         stopped_text(route["name"], route["shadow"]["stopped"])
         for route in status["routes"]
         if route["shadow"] and route["shadow"]["stopped"]
@@ -202,6 +208,10 @@ def _alarms(status: Mapping[str, Any]) -> list[str]:
         if bad:
             alarms.append(f"{upstream['name']}: unhealthy: {', '.join(bad)}")
     return alarms
+
+
+def _more(count: int) -> str:
+    return f", and {count} more" if count else ""
 
 
 def passed_text(passed: Mapping[str, Any]) -> str:

@@ -27,6 +27,8 @@ class Kind(StrEnum):
     SIGNATURE_NEW = "signature.new"
     SIGNATURE_REGRESSED = "signature.regressed"
     ROUTE_READY = "route.ready"
+    CANDIDATE_SLOW = "candidate.slow"
+    CANDIDATE_SLOW_OVER = "candidate.slow_over"
     GATE_PASSED_BY = "gate.passed_by"
     RELEASE_CHANGED = "release.changed"
     SHADOW_HALTED = "shadow.halted"

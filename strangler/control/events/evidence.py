@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from strangler.control.events.event import Event, Kind, event
+from strangler.control.events.slow import SlowWatch
 from strangler.control.events.state import EventsState
 from strangler.control.shadow import questions
 from strangler.control.shadow.evidence import Finding
@@ -30,8 +31,9 @@ log = structlog.get_logger()
 class EvidenceEvents:
     """What the desk of shadows is given to tell its news to."""
 
-    def __init__(self, events: EventsState) -> None:
+    def __init__(self, events: EventsState, slow: SlowWatch | None = None) -> None:
         self._events = events
+        self._slow = slow
 
     def insert(self, connection: Connection, now: float) -> list[Event]:
         """In the desk's transaction, whose findings were stored at `now`: keep an event for each signature that is new
@@ -61,6 +63,8 @@ class EvidenceEvents:
 
     def compared(self, finding: Finding) -> None:
         """One more comparison; all of it is redacted."""
+        if self._slow is not None:
+            self._slow.observe(finding)
         if self._events.wants_comparisons:
             self._events.compared(finding.route, finding.at, comparison_of(finding))
 
@@ -75,6 +79,8 @@ class EvidenceEvents:
 
     def release_changed(self, route: str, former: str, current: str, at: float) -> None:
         """Another release of a route's candidate is the current one."""
+        if self._slow is not None:
+            self._slow.forget(route)
         data = {"route": route, "from": former or None, "to": current or None, "at": at}
         self._events.emit(Kind.RELEASE_CHANGED, route, data)
 

@@ -19,7 +19,7 @@ _COLUMNS = ("at", "who", "what", "route", "why", "detail")
 
 @dataclass(frozen=True, slots=True)
 class AuditFilters:
-    """The entries that are wanted; None: any. `since`: Unix time."""
+    """The entries that are wanted; None: any. `since`: Unix time. `ana` is `ana (dashboard 203.0.113.7)`, too."""
 
     route: str | None = None
     since: float | None = None
@@ -32,7 +32,8 @@ def entries(connection: Connection, filters: AuditFilters) -> list[dict[str, Any
     rows = connection.execute(
         """
         SELECT at, who, what, route, why, detail FROM audit
-        WHERE (?1 IS NULL OR route = ?1) AND (?2 IS NULL OR at >= ?2) AND (?3 IS NULL OR who = ?3)
+        WHERE (?1 IS NULL OR route = ?1) AND (?2 IS NULL OR at >= ?2) AND (?3 IS NULL OR who = ?3
+          OR substr(who, 1, length(?3) + 2) = ?3 || ' (')
         ORDER BY id DESC LIMIT ?4
         """,
         (filters.route, filters.since, filters.who, min(max(filters.limit, 1), MAX_LIMIT)),

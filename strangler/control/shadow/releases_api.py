@@ -16,6 +16,12 @@ from strangler.control.store import Store, StoreError
 from strangler.core.settings import Settings
 
 
+class Slowness(Protocol):
+    """What judges how slow candidates are."""
+
+    def forget(self, route: str) -> None: ...
+
+
 class Control(Protocol):
     """The part of control's state that releases need."""
 
@@ -25,6 +31,8 @@ class Control(Protocol):
     def store(self) -> Store: ...
     @property
     def desk(self) -> DeskState: ...
+    @property
+    def slow(self) -> Slowness: ...
     async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None: ...
 
 
@@ -103,6 +111,7 @@ class ReleasesApi:
             names = await state.desk.reset(route)
         except StoreError as error:
             return problem(507, f"nothing was set aside: the store cannot be written: {error}")
+        state.slow.forget(route)
         if names:
             await state.audit(named(request, said.who), "evidence reset", route, said.why, ", ".join(names))
         return json_answer({"route": route, "set_aside": names})

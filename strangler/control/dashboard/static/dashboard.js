@@ -86,21 +86,44 @@
   });
   offerAll();
 
-  if (content && content.dataset.live && "EventSource" in window) {
-    const stream = new EventSource(content.dataset.live);
-    stream.onopen = () => say("live", false);
-    stream.onerror = () => {
-      say("not connected; trying again", true);
-      // The browser tries again by itself, unless it was refused: then the page says why, or asks to log in.
-      if (stream.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000);
+  // A hidden page lets go of its stream: browsers keep six connections to a host, and a seventh tab would wait for ever.
+  const follow = () => {
+    let stream = null;
+
+    const close = () => {
+      if (stream) stream.close();
+      stream = null;
     };
-    stream.addEventListener("content", (event) => show(JSON.parse(event.data)));
-    stream.addEventListener("leave", () => {
-      stream.close();
-      location.reload();
-    });
-    addEventListener("pagehide", () => stream.close());
-  } else {
-    say("", false);
-  }
+
+    const open = () => {
+      if (stream || document.hidden) return;
+      const mine = (stream = new EventSource(content.dataset.live));
+      mine.onopen = () => say("live", false);
+      mine.onerror = () => {
+        if (stream !== mine) return;
+        say("not connected; trying again", true);
+        // The browser tries again by itself, unless it was refused: then the page says why, or asks to log in.
+        if (mine.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000);
+      };
+      mine.addEventListener("content", (event) => show(JSON.parse(event.data)));
+      mine.addEventListener("leave", () => {
+        close();
+        location.reload();
+      });
+    };
+
+    const adapt = () => {
+      if (!document.hidden) return open();
+      close();
+      say("paused while hidden", false);
+    };
+
+    document.addEventListener("visibilitychange", adapt);
+    addEventListener("pagehide", close);
+    addEventListener("pageshow", adapt); // also of a page that the browser had kept
+    adapt();
+  };
+
+  if (content && content.dataset.live && "EventSource" in window) follow();
+  else say("", false);
 })();

@@ -1,0 +1,105 @@
+"""`strangler state`: a backup of the state folder, and its way back."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from strangler.cli._config import config_option, settings_of
+from strangler.cli._who import who
+from strangler.control import backup as backups
+from strangler.control.backup import BackupError, Replaced
+
+_state_option = click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="The state folder, if there is no routes.yaml that names it.",
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+
+
+@click.group()
+def command() -> None:
+    """Keep a copy of the state folder, and put it back.
+
+    The state folder has the evidence, reviews and audit, the key of redaction, the kill switch and shadow-diffs.jsonl.
+    """
+
+
+@command.command("backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@_state_option
+@_json_option
+def backup(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
+    """Write a consistent copy into FILE (tar.gz, mode 0600), while the proxy runs or not.
+
+    A former backup of that name is replaced, any other file is not.
+
+    \b
+    strangler state backup /backup/strangler.tar.gz
+    """
+    try:
+        done = backups.backup(_folder(config, state), file)
+    except BackupError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(json.dumps({"file": str(file), **asdict(done)}))
+        return
+    for name, size in done.files.items():
+        click.echo(f"{name}: {_size(size)}")
+    click.echo(f"{file}: {_size(done.size)}; it opens what is hashed, so keep it as safe as the state folder")
+
+
+@command.command("restore")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@_state_option
+@_json_option
+def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
+    """Make the state folder what the backup FILE says: all of it or, if something is wrong, nothing.
+
+    Refused while a proxy uses the folder. What is there and not in the backup is removed.
+
+    \b
+    strangler state restore /backup/strangler.tar.gz
+    """
+    folder = _folder(config, state)
+    try:
+        done = backups.restore(folder, file, who())
+    except BackupError as error:
+        raise click.ClickException(f"nothing was restored: {error}") from None
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), **asdict(done)}))
+        return
+    for one in done.files:
+        click.echo(_told(one))
+    if done.was_killed or done.is_killed:
+        words = {True: "on", False: "off"}
+        click.echo(f"kill switch: it was {words[done.was_killed]} and is {words[done.is_killed]}")
+    click.echo(f"{folder} is as it was at {done.at} (strangler {done.version})")
+
+
+def _folder(config: Path, state: Path | None) -> Path:
+    return Path(settings_of(config).state) if state is None else state
+
+
+def _told(one: Replaced) -> str:
+    if one.before is None:
+        return f"{one.name}: {_size(one.after or 0)}; there was none"
+    if one.after is None:
+        return f"{one.name}: removed ({_size(one.before)}); the backup has none"
+    return f"{one.name}: {_size(one.after)} in place of {_size(one.before)}"
+
+
+def _size(size: int) -> str:
+    """`183 bytes`, `1.2 MiB`"""
+    if size < 1024:
+        return f"{size} bytes"
+    value, unit = size / 1024, "KiB"
+    for larger in ("MiB", "GiB"):
+        if value >= 1024:
+            value, unit = value / 1024, larger
+    return f"{value:.1f} {unit}"

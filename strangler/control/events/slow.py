@@ -1,0 +1,123 @@
+"""Telling of endpoints that a candidate answers much slower than legacy; the times are those of baselines."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from sqlite3 import Connection
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from strangler.control.events.event import Kind
+from strangler.control.events.state import EventsState
+from strangler.control.shadow.evidence import Finding
+from strangler.control.store import Store, StoreError
+from strangler.control.totals import Key
+from strangler.core.settings import Settings
+from strangler.core.slowness import Slowness, SlownessChange, SlownessState
+
+LOOK_EVERY_S: Final = 60.0
+MAX_TOLD: Final = 20
+"""Endpoints of a route that the status names, the slowest first."""
+
+_META: Final = "slow_endpoints"
+
+log = structlog.get_logger()
+
+
+class SlowWatch:
+    """Owns the times of the last hour. What is slow is kept in the store, so that a restart does not tell it anew."""
+
+    def __init__(self, store: Store, events: EventsState, settings: Callable[[], Settings]) -> None:
+        self._store = store
+        self._events = events
+        self._settings = settings
+        self._state = SlownessState()
+
+    def observe(self, finding: Finding) -> None:
+        """Take the times of a comparison, if both arms were timed."""
+        if finding.latency is not None:
+            self._state.observe(finding.route, finding.endpoint, finding.at, *finding.latency)
+
+    def forget(self, route: str) -> None:
+        """Another release answers, or the evidence begins anew: it is judged by its own times."""
+        self._state.forget(route)
+
+    async def restore(self) -> None:
+        """Go on with what was slow before this process."""
+        try:
+            slow = await self._store.call(_load)
+        except StoreError:  # told by the store itself
+            return
+        self._state.restore(slow, time.time())
+
+    async def run(self) -> None:
+        """Judge every minute, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self.look(time.time())
+
+    async def look(self, now: float) -> None:
+        """Judge all endpoints, and tell of those that have become slow or are it no more."""
+        timed = frozenset(route.name for route in self._settings().routes if route.shadow is not None)
+        changes = self._state.keep_only(timed) + self._state.judge(now)
+        for change in changes:
+            self._events.emit(Kind.CANDIDATE_SLOW if change.is_slow else Kind.CANDIDATE_SLOW_OVER, *_told(change))
+        if not changes:
+            return
+        slow = list(self._state.slow.values())
+        try:
+            await self._store.call(lambda connection: _save(connection, slow))
+        except StoreError as error:  # told by the store itself; kept with the next change
+            log.debug("slow.not_kept", reason=str(error))
+
+    def status(self) -> dict[str, list[dict[str, Any]]]:
+        """By route, the slowest endpoint first."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for one in sorted(self._state.slow.values(), key=lambda one: -one.ratio):
+            of_route = found.setdefault(one.route, [])
+            if len(of_route) < MAX_TOLD:
+                of_route.append(_data(one))
+        return found
+
+    def gauges(self) -> dict[Key, float]:
+        """`strangler_candidate_slow` of each route that has shadows: how many of its endpoints are."""
+        counts = {route.name: 0 for route in self._settings().routes if route.shadow is not None}
+        for route, _ in self._state.slow:
+            counts[route] = counts.get(route, 0) + 1
+        return {("strangler_candidate_slow", (route,)): float(count) for route, count in counts.items()}
+
+
+def _told(change: SlownessChange) -> tuple[str, dict[str, Any]]:
+    if change.found is not None:
+        return change.route, _data(change.found)
+    return change.route, {
+        "route": change.route,
+        "endpoint": change.endpoint,
+        "ratio": None,
+        "legacy_ms": None,
+        "candidate_ms": None,
+        "pairs": 0,
+    }
+
+
+def _data(one: Slowness) -> dict[str, Any]:
+    return {
+        "route": one.route,
+        "endpoint": one.endpoint,
+        "ratio": round(one.ratio, 2),
+        "legacy_ms": round(one.legacy_s * 1000, 3),
+        "candidate_ms": round(one.candidate_s * 1000, 3),
+        "pairs": one.pairs,
+    }
+
+
+def _load(connection: Connection) -> list[Slowness]:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_META,)).fetchone()
+    return [] if row is None else msgspec.json.decode(row[0], type=list[Slowness])
+
+
+def _save(connection: Connection, slow: list[Slowness]) -> None:
+    value = msgspec.json.encode(slow).decode()
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_META, value))

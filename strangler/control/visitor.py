@@ -1,0 +1,90 @@
+"""The client behind a request to the admin listener: its address, its user, and the address bar of its browser.
+
+What a proxy in front says is believed only if it is one of `admin.trusted_proxies`.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from strangler.core.addresses import canonical
+from strangler.core.settings import AdminSettings
+from strangler.core.trust import TrustedProxies
+
+MAX_PREFIX: Final = 200
+MAX_USER: Final = 60
+
+PREFIX_FIELD: Final = "X-Forwarded-Prefix"
+_FIELDS: Final = ("X-Forwarded-For", "X-Forwarded-Host", PREFIX_FIELD)
+_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&()*+=:@%-]+)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A client of the admin listener.
+
+    `hosts` are the authorities under which the client may know this listener, `prefix` the path below which it sees
+    it, without a slash at its end. `ignored` names the fields that were not believed.
+    """
+
+    address: str
+    user: str | None = None
+    prefix: str = ""
+    hosts: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    def has_unstripped(self, path: str) -> bool:
+        """True if a path still begins with the prefix."""
+        return bool(self.prefix) and f"{path}/".startswith(f"{self.prefix}/")
+
+    def name(self, via: str) -> str:
+        """Return how the audit names the client, `ana (dashboard 203.0.113.7)`; `via` is the way it came."""
+        return f"{via} {self.address}" if self.user is None else f"{self.user} ({via} {self.address})"
+
+
+def visitor_of(settings: AdminSettings, request: web.BaseRequest) -> Visitor:
+    """Return the client behind a request, as the settings let its peer name it."""
+    peer, headers = canonical(request.remote or "unknown"), request.headers
+    hosts = (headers.get("Host", ""),)
+    trusted = _trusted(settings.trusted_proxies)
+    if not trusted.includes(peer):
+        names = _FIELDS if settings.users is None else (*_FIELDS, settings.users)
+        return Visitor(peer, hosts=hosts, ignored=tuple(name for name in names if name in headers))
+    chain = ",".join(headers.getall("X-Forwarded-For", [])).encode("utf-8", "surrogateescape")
+    return Visitor(
+        address=trusted.client_of(peer, chain or None).decode(),
+        user=None if settings.users is None else _user(headers, settings.users),
+        prefix=_prefix(headers),
+        hosts=hosts + tuple(_listed(headers, "X-Forwarded-Host")),
+    )
+
+
+def _user(headers: CIMultiDictProxy[str], name: str) -> str | None:
+    """Return the person that the field names; None if it is there twice, since one of them is then the client's own."""
+    found = headers.getall(name, [])
+    if len(found) != 1:
+        return None
+    text = found[0].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(plain.split())[:MAX_USER] or None
+
+
+def _prefix(headers: CIMultiDictProxy[str]) -> str:
+    """Return X-Forwarded-Prefix; that of several proxies is joined, the outermost first. What could lead elsewhere is
+    none: a host after `//`, dot segments."""
+    joined = "".join(text.rstrip("/") for text in _listed(headers, PREFIX_FIELD))
+    is_path = len(joined) <= MAX_PREFIX and _PREFIX.fullmatch(joined)
+    return joined if is_path and not {".", ".."} & set(joined.split("/")) else ""
+
+
+def _listed(headers: CIMultiDictProxy[str], name: str) -> list[str]:
+    return [word for text in headers.getall(name, []) for word in map(str.strip, text.split(",")) if word]
+
+
+@lru_cache(8)
+def _trusted(networks: tuple[str, ...]) -> TrustedProxies:
+    return TrustedProxies(networks)

@@ -1,0 +1,141 @@
+"""Which endpoints a candidate answers much slower than legacy, by pairs of times that were measured alike."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Final
+
+SLOW_RATIO: Final = 3.0
+"""From this median ratio on, an endpoint is slow."""
+WELL_RATIO: Final = 2.0
+"""Below this one, it is well again; in between it stays what it was."""
+MIN_PAIRS: Final = 20
+WINDOW_S: Final = 3600.0
+MAX_PAIRS: Final = 500
+"""Of an endpoint; the latest count."""
+MAX_ENDPOINTS: Final = 2000
+MIN_TIME_S: Final = 1e-6
+
+Endpoint = tuple[str, str]
+"""A route's name and an endpoint, `GET /api/orders/{}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slowness:
+    """How much slower the candidate is. `ratio` is the median of the pairs' own ratios, the times are medians."""
+
+    route: str
+    endpoint: str
+    ratio: float
+    legacy_s: float
+    candidate_s: float
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlownessChange:
+    """An endpoint has become slow, or is it no more; `found` is None where it is not timed any more."""
+
+    route: str
+    endpoint: str
+    is_slow: bool
+    found: Slowness | None
+
+
+@dataclass(slots=True)
+class _Times:
+    last: float  # when it was last timed
+    pairs: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=MAX_PAIRS))
+
+
+class SlownessState:
+    """Owns the times of the last hour, at most `MAX_ENDPOINTS` endpoints of them. Times are Unix times in seconds."""
+
+    def __init__(self) -> None:
+        self.slow: dict[Endpoint, Slowness] = {}
+        """As they were found when they were last judged."""
+        self._times: OrderedDict[Endpoint, _Times] = OrderedDict()
+
+    def restore(self, slow: Iterable[Slowness], now: float) -> None:
+        """Go on with what was slow before this process; for an hour, unless it is timed again."""
+        for one in slow:
+            self.slow[one.route, one.endpoint] = one
+            self._times[one.route, one.endpoint] = _Times(now)
+
+    def observe(self, route: str, endpoint: str, at: float, legacy_s: float, candidate_s: float) -> None:
+        """Take a pair. A new endpoint takes the place of the one that is not slow and was not seen for longest."""
+        key = route, endpoint
+        times = self._times.get(key)
+        if times is None:
+            if len(self._times) >= MAX_ENDPOINTS and not self._has_made_room():
+                return
+            times = self._times[key] = _Times(at)
+        times.last = at
+        times.pairs.append((at, legacy_s, candidate_s))
+        self._times.move_to_end(key)
+
+    def forget(self, route: str) -> None:
+        """Take no account of a route's times so far: another release answers now. What is slow has to be shown well."""
+        for (name, _), times in self._times.items():
+            if name == route:
+                times.pairs.clear()
+
+    def keep_only(self, routes: frozenset[str]) -> list[SlownessChange]:
+        """Let go of routes that are not timed any more."""
+        gone = [key for key in self._times if key[0] not in routes]
+        return [change for key in gone if (change := self._let_go(key)) is not None]
+
+    def judge(self, now: float) -> list[SlownessChange]:
+        """Return what has changed since the last time."""
+        changes = []
+        for key in list(self._times):
+            change = self._judge(key, now)
+            if change is not None:
+                changes.append(change)
+        return changes
+
+    def _judge(self, key: Endpoint, now: float) -> SlownessChange | None:
+        times = self._times[key]
+        while times.pairs and times.pairs[0][0] < now - WINDOW_S:
+            times.pairs.popleft()
+        if times.last < now - WINDOW_S:
+            return self._let_go(key)
+        if len(times.pairs) < MIN_PAIRS:
+            return None
+        found, was_slow = _slowness(key, times.pairs), key in self.slow
+        if found.ratio >= (WELL_RATIO if was_slow else SLOW_RATIO):
+            self.slow[key] = found
+            return None if was_slow else SlownessChange(*key, is_slow=True, found=found)
+        return None if self.slow.pop(key, None) is None else SlownessChange(*key, is_slow=False, found=found)
+
+    def _let_go(self, key: Endpoint) -> SlownessChange | None:
+        del self._times[key]
+        return None if self.slow.pop(key, None) is None else SlownessChange(*key, is_slow=False, found=None)
+
+    def _has_made_room(self) -> bool:
+        oldest = next((key for key in self._times if key not in self.slow), None)
+        if oldest is None:
+            return False
+        del self._times[oldest]
+        return True
+
+
+def _slowness(key: Endpoint, pairs: Iterable[tuple[float, float, float]]) -> Slowness:
+    held = list(pairs)
+    return Slowness(
+        route=key[0],
+        endpoint=key[1],
+        ratio=median(candidate / max(legacy, MIN_TIME_S) for _, legacy, candidate in held),
+        legacy_s=median(legacy for _, legacy, _ in held),
+        candidate_s=median(candidate for _, _, candidate in held),
+        pairs=len(held),
+    )
+
+
+def slow_text(one: Mapping[str, Any]) -> str:
+    """`GET /api/orders/{} takes 3.4 times as long as at legacy (210 ms, 62 ms)`"""
+    return (
+        f"{one['endpoint']} takes {one['ratio']:.1f} times as long as at legacy"
+        f" ({one['candidate_ms']:.3g} ms, {one['legacy_ms']:.3g} ms)"
+    )
