@@ -10,6 +10,9 @@ _SOCKET = "NOTIFY_SOCKET"
 _INTERVAL = "WATCHDOG_USEC"
 _WATCHED = "WATCHDOG_PID"
 
+MAX_WAIT_S = 0.5
+"""For a service manager that is slow to read: a few messages wait in the system, then they would be lost."""
+
 
 class Notifier:
     """The proxy's end of the protocol; it says nothing where no service manager listens."""
@@ -29,7 +32,7 @@ class Notifier:
             return
         address = f"\0{self._path[1:]}" if self._path.startswith("@") else self._path
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.setblocking(False)
+            sender.settimeout(MAX_WAIT_S)
             sender.sendto("\n".join(lines).encode(), address)
 
     def reloading(self) -> None:
