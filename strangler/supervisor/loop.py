@@ -184,7 +184,7 @@ class _Supervisor:
         self._to_origin = Peer.at(start.origin_fd) if start and start.origin_fd is not None else None
         self._successor: Successor | None = None
         self._origin: Origin | None = None  # the first supervisor stays as that, when a successor serves
-        self._has_handed_over = False
+        self._has_handed_over = self._is_end_passed_on = False
         self._lost: list[subprocess.Popen[bytes]] = []  # successors that failed and drain what they had accepted
         self._adopt_former_link()
         self._share_listeners()
@@ -735,6 +735,10 @@ class _Supervisor:
     def _on_signal(self, number: signal.Signals) -> None:
         if self._has_handed_over and self._origin is not None:
             self._origin.pass_on(number)  # whoever sends it means the proxy
+            if number in (signal.SIGTERM, signal.SIGINT):
+                if self._is_end_passed_on:  # asked for twice: at once
+                    self._phase = _Phase.ENDED
+                self._is_end_passed_on = True
             return
         if number is signal.SIGHUP:
             log.info("supervisor.reload_asked")

@@ -1,6 +1,7 @@
 """A new program in the place of the running one: what clients, operators and the service manager see of it."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -8,14 +9,18 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from shutil import which
 
 import psutil
 import pytest
 from aiohttp import ClientError, ClientSession, web
 
 from strangler.control.folder import read_restart
-from tests.e2e.serving import LegacyState, Proxy, load_on
+from tests.e2e.serving import LegacyState, Proxy, legacy, load_on
+from tests.e2e.shadowing import Stage, says, stage
+from tests.needs import require
 from tests.served import served
 
 StartProxy = Callable[..., Awaitable[Proxy]]
@@ -285,6 +290,19 @@ async def test_the_first_process_stays_and_stands_for_its_successors(start: Star
     assert not last.is_running()
 
 
+async def test_a_second_sigterm_ends_the_old_program_at_once_too(start: StartProxy) -> None:
+    proxy = await start()
+    async with ClientSession() as client, client.get(f"http://127.0.0.1:{proxy.port}/stream") as stream:
+        await stream.content.readline()
+        serving = psutil.Process(await restart(proxy))
+        proxy.signal(signal.SIGTERM)
+        await proxy.until(lambda: proxy.events("supervisor.draining"))
+        proxy.signal(signal.SIGTERM)
+        async with asyncio.timeout(4):  # limits.drain is 5 s
+            await proxy.ended()
+        assert not serving.is_running()
+
+
 async def test_the_proxy_ends_with_the_first_process_and_with_the_one_that_serves(start: StartProxy) -> None:
     proxy = await start()
     serving = psutil.Process(await restart(proxy))
@@ -322,6 +340,68 @@ def serving_pid_or_none(proxy: Proxy) -> int | None:
         return None
 
 
+async def test_a_websocket_does_not_hold_up_the_new_program(tmp_path: Path) -> None:
+    async with legacy() as echo:
+        proxy = QuietProxy(tmp_path, echo.port)
+        await proxy.start()
+        try:
+            async with ClientSession() as client, client.ws_connect(f"http://127.0.0.1:{proxy.port}/ws") as websocket:
+                await websocket.send_str("before")
+                assert (await websocket.receive()).data == "before"
+                await restart(proxy)
+                assert await proxy.get() == 200
+                assert (await websocket.receive()).data == 1001  # as on SIGTERM: the proxy goes away
+        finally:
+            await proxy.stop()
+
+
+async def test_evidence_and_the_kill_switch_go_on(tmp_path: Path) -> None:
+    async with stage(tmp_path, says({"id": 7}), says({"id": 8}), shadow=", recheck: 0, baseline: 0") as on:
+        proxy = on.proxy
+        for times in (1, 2):
+            assert await proxy.get("/api/orders/7") == 200
+            await proxy.until(partial(has_pairs, on, times))
+            before = serving_pid(proxy)
+            assert await restart(proxy) != before
+            assert pairs(on) == times
+        assert (await proxy.ask("/api/kill-switch", "POST", {"on": True, "reason": "test"}))[0] == 200
+        await restart(proxy)
+        assert (await proxy.status())["kill_switch"]["on"] is True
+        assert not proxy.events("store.failed")
+
+
+def pairs(on: Stage) -> int:
+    """Compared pairs in the store."""
+    if not (on.state / "strangler.db").exists():
+        return 0
+    return int(on.rows("SELECT coalesce(sum(count), 0) FROM pairs")[0][0])
+
+
+def has_pairs(on: Stage, count: int) -> bool:
+    return pairs(on) == count
+
+
+def is_served_by_another(proxy: Proxy, pid: int) -> bool:
+    return serving_pid(proxy) != pid
+
+
+async def test_as_process_one_it_stays_and_reaps(start: StartProxy) -> None:
+    can = os.geteuid() == 0 and which("unshare") is not None
+    require("" if can else "root, who may make a pid namespace, and unshare")
+    serve = (sys.executable, "-m", "strangler", "serve")
+    proxy = await start(1, "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--mount", *serve)
+    (one,) = psutil.Process(proxy.pid).children()
+    for _ in range(2):
+        before = serving_pid(proxy)
+        one.send_signal(signal.SIGUSR2)
+        await proxy.until(partial(is_served_by_another, proxy, before))
+    await proxy.until(lambda: len(proxy.events("supervisor.ended")) == 2)
+    await proxy.until(lambda: [child.status() for child in one.children()] == ["sleeping"])  # nothing dead is left
+    assert await proxy.get() == 200
+    one.send_signal(signal.SIGTERM)
+    assert await proxy.ended() == 0
+
+
 async def test_without_a_proxy_restart_says_so(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     status, output = await strangler(tmp_path, "restart", "--state", "state")
@@ -330,8 +410,6 @@ async def test_without_a_proxy_restart_says_so(tmp_path: Path) -> None:
 
 
 async def test_a_proxy_of_a_version_that_knows_no_restart_is_not_signalled(tmp_path: Path) -> None:
-    import fcntl
-
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         running = {"pid": os.getpid(), "listen": "127.0.0.1:1", "admin": "127.0.0.1:2"}
