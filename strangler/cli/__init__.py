@@ -13,6 +13,7 @@ from strangler import __version__, is_compiled
 _COMMANDS = {
     # name -> the file in strangler/cli that holds it; --help keeps this order
     "serve": "serve",
+    "restart": "restart",
     "check": "check",
     "explain": "explain",
     "status": "status",

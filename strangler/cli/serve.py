@@ -22,10 +22,11 @@ def command(config: Path) -> None:
     """Run the proxy until SIGTERM or Ctrl-C.
 
     routes.yaml is loaded again when it changes, and on SIGHUP; a bad file changes nothing. The first SIGTERM or Ctrl-C
-    lets the requests under way finish, the second ends at once.
+    lets the requests under way finish, the second ends at once. `strangler restart` starts a new version without a gap.
     """
     only_a_file(config)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # logrotate's habit; our children inherit that, too
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # until the supervisor takes it
     settings_fd = _load_apart(config)
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog has no use for it here: 5 MB
     from strangler.supervisor import SupervisorError, run

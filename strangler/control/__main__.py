@@ -39,6 +39,8 @@ from strangler.wire.messages import (
     FromSupervisor,
     Processes,
     Reload,
+    StandsBy,
+    Started,
     ToSupervisor,
     decode_settings,
     encode_frame,
@@ -58,12 +60,25 @@ def main() -> None:
     first = decode_settings(read_file(start.first_settings_fd))
     os.close(start.settings_fd)
     os.close(start.first_settings_fd)
+    if not _may_begin(start.supervisor_fd):
+        return
     writer = logs.LogWriter()
     logs.configure(settings.log, "control", writer)
     try:
         uvloop.run(_run(start, first, InForce(settings, encoded, start.generation, logs.utc_now()), writer))
     finally:
         writer.close()
+
+
+def _may_begin(supervisor_fd: int) -> bool:
+    """Wait until the state folder is ours to write: an earlier program's control may still have it. False: never."""
+    with socket.socket(fileno=os.dup(supervisor_fd)) as supervisor:
+        supervisor.setblocking(True)
+        try:
+            supervisor.sendall(encode_frame(StandsBy()))
+            return supervisor.recv(1, socket.MSG_PEEK) != b""
+        except OSError:  # the supervisor is gone
+            return False
 
 
 async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: logs.LogWriter) -> None:
@@ -111,6 +126,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         await supervisor.attach(start.supervisor_fd, state)
         await _serve_admin(stack, state, start.admin_fds)
         log.info("control.ready", generation=in_force.generation)
+        supervisor.send(Started())
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(reload.run()),
@@ -122,7 +138,11 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
                 group.create_task(ready.run()),
                 group.create_task(watch.run()),
                 group.create_task(state.slow.run()),
-                group.create_task(_accept(links, socket.socket(fileno=start.link_fd))),
+                *(
+                    group.create_task(_accept(links, socket.socket(fileno=descriptor)))
+                    for descriptor in (start.link_fd, start.former_link_fd)
+                    if descriptor is not None
+                ),
             ]
             await supervisor.ended.wait()
             for task in tasks:

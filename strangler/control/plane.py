@@ -86,7 +86,7 @@ class ControlState:
     def set_processes(self, processes: list[ProcessInfo]) -> None:
         """What lives now, as the supervisor tells it."""
         self.processes = processes
-        self.links.set_living(frozenset(info.instance for info in processes if info.role == "worker"))
+        self.links.set_living(frozenset(info.instance for info in processes if info.role in ("worker", "leaving")))
 
     async def readiness(self) -> dict[str, Any]:
         """`ready`, the checks that make it, and the problems of the latest routes.yaml (which do not).

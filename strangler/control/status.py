@@ -66,8 +66,12 @@ def status(
 
 
 def _pids(processes: list[ProcessInfo]) -> dict[str, Any]:
-    pids: dict[str, Any] = {process.role: process.pid for process in processes if process.role != "worker"}
-    return pids | {"workers": [process.pid for process in processes if process.role == "worker"]}
+    pids: dict[str, Any] = {
+        process.role: process.pid for process in processes if process.role in ("supervisor", "control")
+    }
+    workers = [process.pid for process in processes if process.role == "worker"]
+    leaving = [process.pid for process in processes if process.role == "leaving"]
+    return pids | {"workers": workers} | ({"leaving": leaving} if leaving else {})
 
 
 def _worker(process: ProcessInfo, links: LinksState) -> dict[str, Any]:

@@ -32,14 +32,16 @@ _REST_S = 0.1  # after an error, as where there are no more file descriptors: th
 _LAST_S = 0.2  # at the end: for handshakes under way, which last as long as the way to the client and back
 
 _WIDTH = 4  # bytes of a place
+_SHARED = PLACES  # the place behind those of the workers
 
 
 class ConnectionCounts:
-    """The page: at each worker's place its connections + 1, or 0 where there is no worker that accepts."""
+    """The page: at each worker's place its connections + 1, or 0 where there is no worker that accepts; behind them
+    whether others listen at the same sockets."""
 
     def __init__(self, descriptor: int) -> None:
-        """`descriptor` is of a file of `PLACES` places, which all workers share."""
-        self._page = mmap.mmap(descriptor, PLACES * _WIDTH)
+        """`descriptor` is of a file as `empty_page` makes it, which all workers share."""
+        self._page = mmap.mmap(descriptor, (PLACES + 1) * _WIDTH)
         self._places = memoryview(self._page).cast("I")
 
     def tell(self, index: int, connections: int | None) -> None:
@@ -48,9 +50,24 @@ class ConnectionCounts:
 
     def others(self, index: int) -> list[int]:
         """How many connections each worker but `index` has."""
-        used = -(-len(self._page[:].rstrip(b"\0")) // _WIDTH)  # those beyond are 250, and would cost 4 µs
+        used = -(
+            -len(self._page[: PLACES * _WIDTH].rstrip(b"\0")) // _WIDTH
+        )  # those beyond are 250, and would cost 4 µs
         places = self._places[:used].tolist()
         return [place - 1 for at, place in enumerate(places) if place and at != index]
+
+    def accepting(self, count: int) -> bool:
+        """Whether workers 0 to `count` - 1 all accept."""
+        return all(self._places[:count])
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others listen at the same sockets: another supervisor's workers, or the service manager."""
+        return self._places[_SHARED] != 0
+
+    @is_shared.setter
+    def is_shared(self, value: bool) -> None:
+        self._places[_SHARED] = int(value)
 
     def close(self) -> None:
         self._places.release()
@@ -59,7 +76,7 @@ class ConnectionCounts:
 
 def empty_page() -> bytes:
     """What the shared file holds at first."""
-    return bytes(PLACES * _WIDTH)
+    return bytes((PLACES + 1) * _WIDTH)
 
 
 def fair_share(own: int, others: Sequence[int], waiting: int) -> int:

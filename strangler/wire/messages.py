@@ -231,6 +231,14 @@ class Adopt(_Message, frozen=True):
     drain_s: float
 
 
+class StandsBy(_Message, frozen=True):
+    """Control to supervisor: the program is loaded. It touches the state folder once it hears anything back."""
+
+
+class Started(_Message, frozen=True):
+    """Control to supervisor: the admin listener is served."""
+
+
 class DrainSeen(_Message, frozen=True):
     """Control to supervisor: readiness fails from now on."""
 
@@ -244,7 +252,7 @@ class Draining(_Message, frozen=True):
 
 
 class ProcessInfo(msgspec.Struct, array_like=True, frozen=True):
-    role: str  # supervisor, control or worker
+    role: str  # supervisor, control or worker; leaving: a worker of the supervisor before this one, which drains
     index: int
     instance: str
     pid: int
@@ -258,7 +266,7 @@ class Processes(_Message, frozen=True):
     processes: list[ProcessInfo]
 
 
-ToSupervisor = Adopt | DrainSeen
+ToSupervisor = Adopt | DrainSeen | StandsBy | Started
 FromSupervisor = Reload | Draining | Processes
 
 

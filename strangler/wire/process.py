@@ -17,14 +17,17 @@ from strangler.wire.start import ControlStart, WorkerStart, to_environ
 
 
 def spawn(
-    command: Sequence[str], start: WorkerStart | ControlStart, descriptors: tuple[int, ...]
+    command: Sequence[str],
+    start: WorkerStart | ControlStart,
+    descriptors: tuple[int, ...],
+    stderr_fd: int | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a child that inherits these descriptors. Raises OSError.
+    """Start a child that inherits these descriptors, and our standard error if it is not given its own. Raises OSError.
 
     It is in a process group of its own, or Ctrl-C in a terminal would reach it past its parent.
     """
     return subprocess.Popen(  # noqa: S603 - our own programs, no shell
-        command, env=_environ(start), pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0
+        command, env=_environ(start), pass_fds=descriptors, stdin=subprocess.DEVNULL, stderr=stderr_fd, process_group=0
     )
 
 

@@ -5,13 +5,14 @@ The settings travel through an inherited file without a name: neither environmen
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
 VARIABLE = "STRANGLER_START"
+SUCCESSION_VARIABLE = "STRANGLER_SUCCESSION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,64 @@ class ControlStart:
     admin_fds: tuple[int, ...]
     link_fd: int  # a listening local socket
     supervisor_fd: int  # one end of a socket pair; end-of-file: the supervisor is gone
+    former_link_fd: int | None = None  # the same of the supervisor before this one, whose workers drain
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "ControlStart":
         """Raises StartError if this process was not started by a supervisor."""
         return _read(cls, environ)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerGroup:
+    """The listening sockets of one key of routes.yaml, as one program leaves them to the next."""
+
+    key: str  # `listen` or `admin.listen`; empty: the service manager did not say
+    address: str  # as routes.yaml said it: `localhost:8080`
+    fds: tuple[int, ...]
+    is_activated: bool = False  # the service manager made them, and keeps them open
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStart:
+    """The start of a supervisor that follows one which still serves. Programs of other versions read it, too: what is
+    added later has a default."""
+
+    run: str
+    term: int  # which supervisor of this run: 2 is the first successor
+    generation: int
+    version: str
+    folder: str
+    lock_fd: int  # the lock of `folder`: whoever has it open holds it
+    listeners: tuple[ListenerGroup, ...]
+    link_fd: int  # where its workers find control, and go on to find it
+    channel_fd: int  # one end of a socket pair; the other is the supervisor that is followed
+    stderr_fd: int  # what standard error is once we serve; until then it goes to a file that says why we failed
+    origin_fd: int | None = None  # to the process that the service manager knows, if that one stays
+
+    @classmethod
+    def from_environ(cls, environ: MutableMapping[str, str] = os.environ) -> "SupervisorStart | None":
+        """Take the start out of the environment; None if nobody is followed. Raises StartError."""
+        text = environ.pop(SUCCESSION_VARIABLE, None)
+        if text is None:
+            return None
+        try:
+            start = msgspec.json.decode(text, type=cls)
+        except msgspec.DecodeError as error:
+            raise StartError(f"{SUCCESSION_VARIABLE} cannot be read: {error}; stop the proxy and start it") from error
+        for descriptor in start.fds:
+            os.set_inheritable(descriptor, False)
+        return start
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """All descriptors that are inherited."""
+        own = (self.lock_fd, self.link_fd, self.channel_fd, self.stderr_fd)
+        origin = () if self.origin_fd is None else (self.origin_fd,)
+        return (*own, *origin, *(fd for group in self.listeners for fd in group.fds))
+
+    def to_environ(self) -> dict[str, str]:
+        return {SUCCESSION_VARIABLE: msgspec.json.encode(self).decode()}
 
 
 class StartError(Exception):

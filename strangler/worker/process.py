@@ -95,9 +95,8 @@ class Worker:
             lost=self._plane.captures.close_rooms,
         )
         self._plane.link = self._plane.captures.link = self._link
-        self._acceptor = Acceptor(
-            loop, start.index, ConnectionCounts(start.counts_fd), lambda: len(self._port.connections), self._accept
-        )
+        self._counts = ConnectionCounts(start.counts_fd)
+        self._acceptor = Acceptor(loop, start.index, self._counts, lambda: len(self._port.connections), self._accept)
         self._has_told_ignored: TrustedProxies | None = None
         self._stop = asyncio.Event()
         self._pushed: Push | None = None
@@ -148,7 +147,7 @@ class Worker:
         with contextlib.suppress(OSError):  # there may be no supervisor any more
             os.write(self._start.leaving_fd, f"{self._start.instance}\n".encode())
         self._port.drain()
-        if has_ended(self._start.lifeline_fd):
+        if has_ended(self._start.lifeline_fd) and not self._counts.is_shared:
             await self._acceptor.finish()
         else:
             self._acceptor.stop()

@@ -252,7 +252,7 @@ def test_a_file_that_is_no_backup_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="is no backup; nothing was overwritten"):
         backup(folder, file)
     assert file.read_text() == "years of work"
-    assert backup(folder, tmp_path / "b").size == backup(folder, tmp_path / "b").size  # a former one is
+    assert backup(folder, tmp_path / "b").files == backup(folder, tmp_path / "b").files  # a former one is
 
 
 @pytest.mark.parametrize(

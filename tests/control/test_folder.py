@@ -21,16 +21,16 @@ def test_a_second_proxy_is_told_who_uses_the_folder(tmp_path: Path) -> None:
 
 
 def test_the_folder_is_free_again_afterwards(tmp_path: Path) -> None:
-    with hold(tmp_path) as was_killed:
-        assert not was_killed
-    with hold(tmp_path) as was_killed:
-        assert not was_killed
+    with hold(tmp_path) as state:
+        assert not state.was_killed
+    with hold(tmp_path) as state:
+        assert not state.was_killed
 
 
 def test_a_killed_proxy_is_noticed_by_the_next(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("4711")
-    with hold(tmp_path) as was_killed:
-        assert was_killed
+    with hold(tmp_path) as state:
+        assert state.was_killed
 
 
 def test_where_the_proxy_is_can_be_read_while_it_runs(tmp_path: Path) -> None:

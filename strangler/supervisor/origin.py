@@ -1,0 +1,84 @@
+"""The process that the service manager started, once its successors serve: it stays, and stands for them.
+
+A container ends with its process 1, and runit, supervisord or a shell watch what they have started. So the first
+supervisor passes signals on to the one that serves, lets go of what dies, and ends as that one does. Only under
+systemd, which can be told of another main process, it ends when it has drained.
+"""
+
+import os
+import selectors
+import signal
+import socket
+import time
+from contextlib import suppress
+
+from strangler.supervisor.peer import Peer
+
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
+
+_LEAVE_S = 2.0  # for one that serves no more, until its process is gone
+_LOOK_EVERY_S = 0.02
+
+
+class Origin:
+    """The first supervisor's end of the talk with whoever serves."""
+
+    def __init__(self, peer: Peer, pid: int) -> None:
+        """`pid` is the first successor's; later ones say theirs."""
+        self._peer = peer
+        self._pid = pid
+        self._status = 1  # of one that is killed
+        self._has_ended = False
+
+    def pass_on(self, number: signal.Signals) -> None:
+        """Send the signal to the supervisor that serves."""
+        self._refresh()
+        if number in _PASSED_ON and not self._has_ended:
+            with suppress(OSError):
+                os.kill(self._pid, number)
+
+    def close(self) -> None:
+        self._peer.close()
+
+    def watch(self, wakeup: socket.socket) -> int:
+        """Pass signals on until the last successor has ended; its exit status."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(wakeup, selectors.EVENT_READ)
+            selector.register(self._peer.socket, selectors.EVENT_READ)
+            deadline = time.monotonic() + _LEAVE_S
+            while True:
+                self._refresh()
+                _reap_all()
+                if self._has_ended and (_has_gone(self._pid) or time.monotonic() >= deadline):
+                    return self._status
+                if self._has_ended:
+                    time.sleep(_LOOK_EVERY_S)  # it has closed its end, and is about to leave
+                    continue
+                for key, _ in selector.select():
+                    if key.fileobj is wakeup:
+                        for number in wakeup.recv(4096):
+                            self.pass_on(signal.Signals(number))
+                deadline = time.monotonic() + _LEAVE_S
+
+    def _refresh(self) -> None:
+        try:
+            while not self._has_ended and (messages := self._peer.receive()):
+                for message in messages:
+                    self._pid = message.get("pid", self._pid)
+                    self._status = message.get("status", self._status)
+        except EOFError:
+            self._has_ended = True
+
+
+def _has_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return True
+    return False
+
+
+def _reap_all() -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass

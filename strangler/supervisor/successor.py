@@ -1,0 +1,102 @@
+"""The next supervisor, as the present one sees it: a new program that is started beside it, and may fail.
+
+    STARTING --ready--> CLEARING --our control has ended--> YIELDED --serving--> it serves, and we drain
+
+Until it says `serving`, whatever happens to it leaves the present one as it was.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from enum import Enum
+
+from strangler.supervisor.peer import pair
+from strangler.wire.notify import without_watched_pid
+from strangler.wire.process import how_it_ended
+from strangler.wire.start import SupervisorStart, read_file, unnamed_file
+
+MAX_START_S = 60.0
+"""From the start of the new program until it serves: 10,000 routes take it 5 s, on a machine with a free core."""
+
+MAX_REASON_CHARACTERS = 2000
+MAX_OUTPUT_CHARACTERS = 10_000
+
+
+class Step(Enum):
+    """How far the new supervisor has come."""
+
+    STARTING = "starting"
+    CLEARING = "clearing"
+    YIELDED = "yielded"
+
+
+def program() -> list[str]:
+    """The command that started this process, by the name under which it was called: a new version may lie there now."""
+    called = sys.argv[0]
+    if os.path.isabs(called) and os.access(called, os.X_OK) and called in sys.orig_argv:
+        return [called, *sys.argv[1:]]
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+class Successor:
+    """Owns the process until it serves, and the talk with it."""
+
+    def __init__(self, command: Sequence[str], start: SupervisorStart, deadline: float) -> None:
+        """Start the program; `channel_fd` and `stderr_fd` of `start` are filled in here. Raises OSError."""
+        self.step = Step.STARTING
+        self.deadline = deadline
+        self.unwanted: tuple[int, ...] = ()
+        """Descriptors of listening sockets that it does not listen at."""
+        self.has_our_folder = True
+        self.clear_deadline = float("inf")
+        """When our control is killed, if it has not ended by then."""
+        self._output_fd = unnamed_file(b"")
+        self.peer, channel = pair()
+        stderr_fd = os.dup(2)
+        try:
+            start = replace(start, channel_fd=channel.fileno(), stderr_fd=stderr_fd)
+            self.process = subprocess.Popen(  # noqa: S603 - the program that runs here, no shell
+                command,
+                env=without_watched_pid(os.environ) | start.to_environ(),
+                pass_fds=start.fds,
+                stdin=subprocess.DEVNULL,
+                stderr=self._output_fd,
+                process_group=0,
+            )
+        except OSError:
+            self.close()
+            raise
+        finally:
+            channel.close()
+            os.close(stderr_fd)
+
+    @property
+    def has_died(self) -> bool:
+        return self.process.poll() is not None
+
+    def kill(self) -> None:
+        """End it. Its workers notice, and drain."""
+        with suppress(OSError):
+            self.process.kill()
+        self.process.wait()
+
+    def reason(self) -> str:
+        """Why it has ended, as far as it told on standard error: the last line of a traceback, else all of it."""
+        text = self.output()
+        if "Traceback (most recent call last)" in text:
+            text = text.splitlines()[-1]
+        if text:
+            return text.removeprefix("Error: ")[:MAX_REASON_CHARACTERS]
+        status = self.process.poll()
+        return "it does not go on" if status is None else how_it_ended(status)
+
+    def output(self) -> str:
+        """The end of what it wrote to standard error before it served."""
+        return read_file(self._output_fd).decode(errors="replace").strip()[-MAX_OUTPUT_CHARACTERS:]
+
+    def close(self) -> None:
+        self.peer.close()
+        os.close(self._output_fd)

@@ -1,0 +1,52 @@
+"""Messages to the service manager that started the proxy: the protocol of sd_notify(3), one datagram a message."""
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+_SOCKET = "NOTIFY_SOCKET"
+_INTERVAL = "WATCHDOG_USEC"
+_WATCHED = "WATCHDOG_PID"
+
+MAX_WAIT_S = 0.5
+"""For a service manager that is slow to read: a few messages wait in the system, then they would be lost."""
+
+
+class Notifier:
+    """The proxy's end of the protocol; it says nothing where no service manager listens."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._path = environ.get(_SOCKET, "")
+        self.watchdog_s = _watchdog_s(environ) if self._path else None
+        """How often the service manager must hear `WATCHDOG=1`, halved as it asks for; None: it does not watch."""
+
+    @property
+    def is_heard(self) -> bool:
+        return bool(self._path)
+
+    def send(self, *lines: str) -> None:
+        """Send the assignments as one message. A service manager that has gone is no reason to fail."""
+        if not self._path:
+            return
+        address = f"\0{self._path[1:]}" if self._path.startswith("@") else self._path
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.settimeout(MAX_WAIT_S)
+            sender.sendto("\n".join(lines).encode(), address)
+
+    def reloading(self) -> None:
+        """Say that something is under way which `READY=1` ends."""
+        self.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def without_watched_pid(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that is to be watched in our place."""
+    return {name: value for name, value in environ.items() if name != _WATCHED}
+
+
+def _watchdog_s(environ: Mapping[str, str]) -> float | None:
+    interval, pid = environ.get(_INTERVAL, ""), environ.get(_WATCHED, "")
+    if not interval.isdecimal() or int(interval) == 0 or pid not in ("", str(os.getpid())):
+        return None
+    return int(interval) / 2e6
