@@ -13,7 +13,9 @@ from strangler.cli._config import BAD_INPUT, config_option, failed
 from strangler.cli._gates import judge_gates
 from strangler.cli._terminal import plain
 from strangler.config.load import STANDARD_INPUT, STANDARD_INPUT_NAME, Loaded, load
+from strangler.config.scalars import duration_text
 from strangler.core.extra_requests import ExtraRequests, extra_requests
+from strangler.core.settings import Settings, TimeoutSettings
 
 
 @click.command()
@@ -70,6 +72,8 @@ def _tell(config: Path, loaded: Loaded) -> None:
     for problem in sorted((*loaded.problems, *loaded.warnings), key=lambda each: each.order):
         click.echo(str(problem), err=True)
     click.echo(f"{config}: {_summary(loaded)}", err=loaded.settings is None)
+    for line in _timeout_lines(loaded.settings):
+        click.echo(plain(line))
     for extra in _extra(loaded):
         click.echo(extra_text(extra))
 
@@ -78,6 +82,33 @@ def _extra(loaded: Loaded) -> list[ExtraRequests]:
     """Return what shadows cost both arms, route by route."""
     routes = loaded.settings.routes if loaded.settings is not None else ()
     return [extra for extra in map(extra_requests, routes) if extra is not None]
+
+
+def _timeout_lines(settings: Settings | None) -> list[str]:
+    """How long a response may take to begin: a line for all upstreams, and one for each route that says it itself."""
+    if settings is None:
+        return []
+    upstreams = ", ".join(f"{name} {_within(upstream.timeouts)}" for name, upstream in settings.upstreams.items())
+    routes = [
+        f"route '{route.name}': responses of {route.candidate} begin within {_within(route.timeouts)}"
+        for route in settings.routes
+        if route.timeouts is not None and route.timeouts.sources[1] == "route"
+    ]
+    return [f"responses begin within: {upstreams}", *routes]
+
+
+def _within(timeouts: TimeoutSettings) -> str:
+    """`10s (default)`"""
+    seconds = timeouts.response_s
+    return f"{'any time' if seconds is None else duration_text(seconds)} ({timeouts.sources[1]})"
+
+
+def _timeouts(settings: Settings) -> dict[str, dict[str, dict[str, object]]]:
+    def told(timeouts: TimeoutSettings) -> dict[str, object]:
+        return {"response_s": timeouts.response_s, "source": timeouts.sources[1]}
+
+    own = {route.name: told(route.timeouts) for route in settings.routes if route.timeouts is not None}
+    return {"upstreams": {name: told(one.timeouts) for name, one in settings.upstreams.items()}, "routes": own}
 
 
 def extra_text(extra: ExtraRequests) -> str:
@@ -118,6 +149,7 @@ def _as_data(config: Path, loaded: Loaded) -> dict[str, object]:
         "ok": settings is not None,
         "upstreams": None if settings is None else len(settings.upstreams),
         "routes": None if settings is None else len(settings.routes),
+        "timeouts": None if settings is None else _timeouts(settings),
         "extra_requests": [asdict(extra) for extra in _extra(loaded)],
         "problems": [asdict(problem) for problem in loaded.problems],
         "warnings": [asdict(problem) for problem in loaded.warnings],

@@ -5,6 +5,8 @@ from functools import cache
 from typing import TypeVar
 
 from strangler.config import schema
+from strangler.config.cpus import usable_cpus
+from strangler.config.scalars import AUTO, MAX_WORKERS
 from strangler.config.types import Pairs
 from strangler.core import settings
 
@@ -26,7 +28,7 @@ def build(file: schema.File) -> settings.Settings:
             users=file.admin.users,
             trusted_proxies=file.admin.trusted_proxies,
         ),
-        workers=file.workers,
+        workers=min(usable_cpus(), MAX_WORKERS) if file.workers == AUTO else file.workers,
         state=file.state,
         log=settings.LogSettings(file.log.level, file.log.format, _access(file.log.access)),
         expose_arm=file.expose_arm,
@@ -118,7 +120,7 @@ def _retry(retry: schema.Retry | None) -> settings.RetrySettings | None:
 def _health(health: schema.Health | None) -> settings.HealthSettings | None:
     if health is None:
         return None
-    return settings.HealthSettings(health.path, health.interval, health.timeout, health.fall, health.rise)
+    return settings.HealthSettings(health.path, health.interval, health.timeout, health.fall, health.rise, health.host)
 
 
 def _route(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings]) -> settings.RouteSettings:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from typing import Final, Literal
 
 from strangler.core.compare.css import parse_css
 from strangler.core.compare.jsonpath import parse_pattern
@@ -359,6 +360,30 @@ def bearer_token(text: str) -> str:
     if any(not "!" <= character <= "~" for character in token):
         raise ValueError("a token goes into a header: it has ASCII letters, digits and signs only, without blanks")
     return token
+
+
+AUTO: Final = "auto"
+MAX_WORKERS = 256
+
+
+def workers(text: str) -> int | Literal["auto"]:
+    """A number of processes, or `auto`."""
+    if text.lower() == AUTO:
+        return AUTO
+    try:
+        return integer(1, MAX_WORKERS)(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from None
+
+
+def host(text: str) -> str:
+    """The value of a Host header, as RFC 9110 section 7.2 has it: a name or an address, and a port if need be."""
+    if _HOST.fullmatch(text) is None:
+        raise ValueError("it must be a host such as shop.internal or 10.0.0.1:8080, without a scheme and a path")
+    return text
+
+
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
 def line(text: str) -> str:

@@ -239,6 +239,11 @@ class Health(Section):
     path: t.Text = key(
         "/healthz", "Path that is asked, behind that of the URL; a status below 400 is good.", "/health/ready"
     )
+    host: t.MaybeHost = key(
+        None,
+        "Host header that checks send; null: that of the URL, whatever the upstream's `host` says.",
+        "shop.internal",
+    )
     interval: t.LongerDuration = key(10.0, "Time between two checks.", "5s")
     timeout: t.LongerDuration = key(1.0, "Longest wait for the answer.", "500ms")
     fall: Annotated[int, *whole(1, 1000)] = key(3, "Failures in a row that take a URL out.", "2")
@@ -530,7 +535,9 @@ class File(Section):
     )
     listen: t.Listen = key(Address("127.0.0.1", 8080), "Where clients connect.", "0.0.0.0:8080")
     admin: Admin = key(Admin, "Listener for probes, metrics, the API and the dashboard.", "{listen: 127.0.0.1:8081}")
-    workers: Annotated[int, *whole(1, 256)] = key(1, "Processes that forward requests.", "2")
+    workers: t.Workers = key(
+        1, "Processes that forward requests; `auto`: one for each CPU that the proxy may use.", "auto"
+    )
     state: t.Text = key(".strangler", "Folder for the SQLite store and shadow-diffs.jsonl.", "/var/lib/strangler")
     log: Log = key(Log, "Log lines, on standard output.", "{format: json}")
     expose_arm: t.Bool = key(True, "Tell clients which arm answered, in X-Strangler-Arm.", "false")

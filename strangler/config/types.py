@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -138,6 +138,20 @@ Share = Annotated[float, *leaf(scalars.share, "percent", _WRITE_PERCENT, *_PERCE
 MaybeShare = Annotated[
     float | None,
     *leaf(_or_none(scalars.share), "percent or `none`", _WRITE_PERCENT, *_PERCENT, _NONE, write=scalars.share_text),
+]
+MaybeHost = Annotated[
+    str | None,
+    *leaf(_or_empty(scalars.host), "host or null", "write a host such as shop.internal", _TEXT, nullable=True),
+]
+Workers = Annotated[
+    int | Literal["auto"],
+    *leaf(
+        scalars.workers,
+        f"integer, 1 to {scalars.MAX_WORKERS}, or `auto`",
+        "write a whole number, or auto",
+        {"type": "integer", "minimum": 1, "maximum": scalars.MAX_WORKERS},
+        {"enum": [scalars.AUTO]},
+    ),
 ]
 HeaderName = Annotated[str, *leaf(scalars.header_name, "header name", "write a header's name", _TOKEN)]
 MaybeHeaderName = Annotated[

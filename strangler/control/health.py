@@ -143,7 +143,8 @@ async def _check(session: ClientSession, checked: _Checked, key: EndpointKey) ->
     """Ask one endpoint. None if a status below 400 comes in time, else what came instead."""
     url, health = checked.url, checked.health
     host = f"[{key.address}]" if ":" in key.address else key.address
-    headers = {"Host": url.authority, "User-Agent": "strangler-health", **dict(checked.headers)}
+    sent_host = health.host or url.authority
+    headers = {"Host": sent_host, "User-Agent": "strangler-health", **dict(checked.headers)}
     is_https = url.scheme == "https"
     try:
         async with session.get(
@@ -154,7 +155,7 @@ async def _check(session: ClientSession, checked: _Checked, key: EndpointKey) ->
             ssl=_context(checked.tls) if is_https else True,
             server_hostname=url.server_name if is_https else None,
         ) as answer:
-            return None if answer.status < 400 else f"status {answer.status}"
+            return None if answer.status < 400 else f"status {answer.status} to Host: {headers['Host']}"
     except TimeoutError:
         return f"no answer in {health.timeout_s:g} s"
     except (ClientError, OSError, ssl.SSLError, ValueError) as error:

@@ -162,6 +162,8 @@ class HealthSettings:
     timeout_s: float
     fall: int
     rise: int
+    host: str | None = None
+    """The Host header of a check; None: that of the URL."""
 
 
 @dataclass(frozen=True, slots=True)

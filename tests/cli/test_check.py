@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from strangler.cli import main
 from tests.config.files import TOP
 
+RESPONSES = "responses begin within: legacy 60s (default), orders 10s (default)\n"
+
 
 def _check(folder: Path, text: str, *options: str) -> Result:
     path = folder / "routes.yaml"
@@ -23,14 +25,14 @@ def _check(folder: Path, text: str, *options: str) -> Result:
 def test_a_right_file_is_summed_up(tmp_path: Path) -> None:
     result = _check(tmp_path, TOP)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"{tmp_path}/routes.yaml: ok: 2 upstreams, 1 route\n"
+    assert result.stdout == f"{tmp_path}/routes.yaml: ok: 2 upstreams, 1 route\n{RESPONSES}"
 
 
 def test_problems_go_to_standard_error_and_end_with_2(tmp_path: Path) -> None:
     result = _check(tmp_path, TOP + "workers: x\nstat: y\n")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines() == [
-        f"{tmp_path}/routes.yaml:7:10: workers is 'x'; it must be a whole number from 1 to 256",
+        f"{tmp_path}/routes.yaml:7:10: workers is 'x'; it must be a whole number from 1 to 256, or auto",
         f"{tmp_path}/routes.yaml:8:1: unknown key 'stat'; did you mean 'state'?",
         f"{tmp_path}/routes.yaml: 2 problems",
     ]
@@ -41,7 +43,7 @@ def test_warnings_and_keys_that_do_nothing_yet_end_with_0(tmp_path: Path) -> Non
     assert result.exit_code == 0
     assert "routes.yaml:6:70: warning: route 'a': split.sticky is empty" in result.stderr
     assert "warning: route 'a': gate is there and nothing is compared" in result.stderr
-    assert result.stdout == f"{tmp_path}/routes.yaml: ok: 2 upstreams, 1 route, 2 warnings\n"
+    assert result.stdout == f"{tmp_path}/routes.yaml: ok: 2 upstreams, 1 route, 2 warnings\n{RESPONSES}"
 
 
 def test_json_says_the_same(tmp_path: Path) -> None:
@@ -56,7 +58,7 @@ def test_json_says_the_same(tmp_path: Path) -> None:
             "column": 10,
             "where": "",
             "what": "workers is 'x'",
-            "way_out": "it must be a whole number from 1 to 256",
+            "way_out": "it must be a whole number from 1 to 256, or auto",
             "severity": "error",
         }
     ]
@@ -95,11 +97,11 @@ def test_it_runs_as_a_program_on_the_file_of_this_folder(tmp_path: Path) -> None
 @pytest.mark.parametrize("words", [["check", "-c", "-"], ["check", "-"]], ids=["-c -", "-"])
 def test_it_reads_standard_input(words: list[str], tmp_path: Path) -> None:
     run = partial(_run, tmp_path, *words)
-    assert run(text=TOP) == (0, "<stdin>: ok: 2 upstreams, 1 route\n", "")
+    assert run(text=TOP) == (0, f"<stdin>: ok: 2 upstreams, 1 route\n{RESPONSES}", "")
     status, _, said = run(text=TOP + "workers: x\n")
     assert (status, said.splitlines()[0]) == (
         2,
-        "<stdin>:7:10: workers is 'x'; it must be a whole number from 1 to 256",
+        "<stdin>:7:10: workers is 'x'; it must be a whole number from 1 to 256, or auto",
     )
 
 
@@ -119,7 +121,7 @@ def test_the_file_may_be_named_without_an_option_but_not_twice(tmp_path: Path) -
     path = tmp_path / "other.yaml"
     path.write_text(TOP)
     result = CliRunner().invoke(main, ["check", str(path)])
-    assert (result.exit_code, result.stdout) == (0, f"{path}: ok: 2 upstreams, 1 route\n")
+    assert (result.exit_code, result.stdout) == (0, f"{path}: ok: 2 upstreams, 1 route\n{RESPONSES}")
     result = CliRunner().invoke(main, ["check", str(path), "-c", str(path)])
     assert result.exit_code == 2
     assert "FILE and -c both name a file; keep one of them" in result.stderr
@@ -133,6 +135,18 @@ def _run(folder: Path, *words: str, text: str) -> tuple[int, str, str]:
         cwd=folder, env=environ, input=text, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
+
+
+def test_it_tells_how_long_responses_may_take_and_who_says_so(tmp_path: Path) -> None:
+    text = TOP.replace("orders}", "orders, timeouts: {response: 5s}}")
+    result = _check(tmp_path, text)
+    assert result.stdout.splitlines()[1:] == [
+        RESPONSES.strip(),
+        "route 'a': responses of orders begin within 5s (route)",
+    ]
+    timeouts = json.loads(_check(tmp_path, text, "--json").stdout)["timeouts"]
+    assert timeouts["upstreams"]["legacy"] == {"response_s": 60.0, "source": "default"}
+    assert timeouts["routes"] == {"a": {"response_s": 5.0, "source": "route"}}
 
 
 SHADOWED = TOP.replace("orders}", "orders, shadow: {SHADOW}}")
@@ -170,7 +184,7 @@ SHADOWED = TOP.replace("orders}", "orders, shadow: {SHADOW}}")
 def test_it_tells_what_shadows_ask_of_each_arm(tmp_path: Path, shadow: str, told: str) -> None:
     result = _check(tmp_path, SHADOWED.replace("SHADOW", shadow))
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1:] == [f"route 'a': {told}"]
+    assert result.stdout.splitlines()[2:] == [f"route 'a': {told}"]
 
 
 def test_json_tells_what_shadows_ask_of_each_arm(tmp_path: Path) -> None:
@@ -184,4 +198,4 @@ def test_json_tells_what_shadows_ask_of_each_arm(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shadow", ["", ", shadow: {percent: 0}"], ids=["none", "0 %"])
 def test_it_tells_nothing_of_routes_without_shadows(tmp_path: Path, shadow: str) -> None:
     result = _check(tmp_path, TOP.replace("orders}", f"orders{shadow}}}"))
-    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 2)

@@ -11,7 +11,7 @@ from strangler.control.shared import SharedState
 from strangler.core.settings import HealthSettings, UpstreamSettings
 from strangler.wire.messages import EndpointHealth
 from tests.factories import upstream
-from tests.wire.scripted import Script, ScriptedUpstream, answering, hang, refused_port, send
+from tests.wire.scripted import Connection, Script, ScriptedUpstream, answering, hang, refused_port, send
 
 HEALTH = HealthSettings(path="/healthz?deep=1", interval_s=0.02, timeout_s=0.1, fall=2, rise=2)
 
@@ -69,7 +69,7 @@ async def test_an_endpoint_that_fails_is_told_once_and_so_is_one_that_is_back(
     orders.script = answer(503)
     said = await rig.next()
     assert (said.upstream, said.address, said.is_healthy) == ("orders", "127.0.0.1", False)
-    assert said.reason == "2 checks failed, the last: status 503"
+    assert said.reason == f"2 checks failed, the last: status 503 to Host: 127.0.0.1:{orders.port}"
     await until_checked(orders, len(orders.requests) + 5)
     orders.script = answer(204)
     assert (await rig.next()).reason == "2 checks succeeded"
@@ -112,6 +112,21 @@ async def test_a_check_looks_like_a_request_of_the_proxy(rig: Rig, orders: Scrip
     assert b"X-Tenant: shop" in lines
     assert not [line for line in lines if line.lower().startswith((b"cookie", b"accept-encoding"))]
     assert first.connection != second.connection
+
+
+async def test_a_check_sends_the_host_that_it_is_told_to_and_says_so(rig: Rig, orders: ScriptedUpstream) -> None:
+    """A service that refuses hosts that it does not know (Django's ALLOWED_HOSTS) is checked by one that it knows."""
+
+    async def only_the_known(connection: Connection) -> None:
+        request = await connection.read_request()
+        status = 200 if b"Host: shop.internal" in request.raw.split(b"\r\n") else 400
+        await connection.send(b"HTTP/1.1 %d -\r\nContent-Length: 0\r\n\r\n" % status)
+
+    orders.script = only_the_known
+    rig.adopt(checked(orders.port))
+    assert (await rig.next()).reason == f"2 checks failed, the last: status 400 to Host: 127.0.0.1:{orders.port}"
+    rig.adopt(checked(orders.port, replace(HEALTH, host="shop.internal")))
+    assert (await rig.next()).is_healthy
 
 
 async def test_nobody_listens(rig: Rig) -> None:

@@ -331,7 +331,7 @@ async def test_checks_take_an_endpoint_out_and_bring_it_back(
         assert (change["process"], change["healthy"], change["reason"]) == (
             "control",
             False,
-            "2 checks failed, the last: status 503",
+            f"2 checks failed, the last: status 503 to Host: 127.0.0.1:{two.port}",
         )
         assert await proxy.metric("strangler_endpoint_state", endpoint=f"http://127.0.0.1:{two.port}") == 2
         await kill(proxy, (await proxy.status())["pid"]["workers"][0])
