@@ -111,13 +111,12 @@ def routes(routes: list[dict[str, Any]], unrouted: dict[str, Any]) -> Table:
     of_pairs = ("pairs>", "matching>") if is_judged else ()
     made = table("route", "match", "candidate", "percent>", "legacy>", "candidate>", *of_pairs)
     for route in routes:
-        percent = f"{route['percent']:g}%" if route["enabled"] else "[yellow]disabled[/]"
         counts = route["requests"]
         made.add_row(
             escape(route["name"]),
             escape(route["match"]),
             candidate(route),
-            percent,
+            percent(route),
             f"{counts['legacy']:,}",
             f"{counts['candidate']:,}",
             *(_judged(route["judged"]) if is_judged else ()),
@@ -144,6 +143,13 @@ def upstreams(upstreams: list[dict[str, Any]]) -> Table:
             text += f": {escape(upstream['breaker_reason'])}"
         made.add_row(escape(upstream["name"]), _endpoints(upstream["endpoints"]), text, _in_flight(upstream))
     return made
+
+
+def percent(route: dict[str, Any]) -> str:
+    """Its split, or why it has none."""
+    if not route["enabled"]:
+        return "[yellow]disabled[/]"
+    return "[dim]passthrough[/]" if route["passthrough"] else f"{route['percent']:g}%"
 
 
 def candidate(route: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from strangler.cli._admin import Admin
-from strangler.cli._tables import Status, candidate, notices, table, upstreams
+from strangler.cli._tables import Status, candidate, notices, percent, table, upstreams
 
 _ERRORS_ARE_BAD = 0.01
 _OTHER_LINES = 6
@@ -116,7 +116,7 @@ def _add(made: Table, route: dict[str, Any]) -> None:
     made.add_row(
         escape(route["name"]),
         candidate(route),
-        f"{route['percent']:g}%" if route["enabled"] else "[yellow]disabled[/]",
+        percent(route),
         f"{100 * recent['candidate']['rate'] / total:.1f}%" if total else "[dim]-[/]",
         *_figures(recent["legacy"]),
         *_figures(recent["candidate"]),

@@ -28,7 +28,9 @@ _STATE_LINE = re.compile(r"""^state:\s*["']?([^"'#\n]+?)["']?\s*(?:#.*)?$""", re
     help="The state folder of the running proxy, if routes.yaml names another one by now.",
 )
 def command(config: Path, state: Path | None) -> None:
-    """Start the program anew beside the running proxy, let it take over, and wait until it serves.
+    """Start the program anew without a gap.
+
+    It begins beside the running proxy, takes over once it serves, and is waited for.
 
     The new program may be of another version and listen at other addresses. No connection is refused: it takes over
     the sockets, and the requests, streams and websockets of the old one have `limits.drain` to end. Where it cannot

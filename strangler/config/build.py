@@ -124,23 +124,30 @@ def _health(health: schema.Health | None) -> settings.HealthSettings | None:
 
 
 def _route(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings]) -> settings.RouteSettings:
+    is_passthrough = route.passthrough is not None
     return settings.RouteSettings(
         name=route.name,
         match=_match(route),
-        candidate=route.candidate,
+        candidate=_upstream_of(route),
         aggregate=_aggregate(route.aggregate),
         enabled=route.enabled,
         split=_split(route),
         rewrite_prefix=None if route.rewrite is None else route.rewrite.prefix,
         timeouts=_timeouts(route, upstreams),
-        fallback=None if route.fallback is None else _shared(route.fallback, _fallback),
+        fallback=None if route.fallback is None or is_passthrough else _shared(route.fallback, _fallback),
         shadow=_shadow(route.shadow),
         compare=_shared(route.compare, _compare),
         gate=_shared(route.gate, _gate),
         release_header=None if route.release is None else route.release.header.lower(),
         fold=route.fold,
         is_gated="gate" in route.model_fields_set,
+        is_passthrough=is_passthrough,
     )
+
+
+def _upstream_of(route: schema.Route) -> str | None:
+    """Where the route leads beside legacy; None for an aggregate."""
+    return route.candidate if route.passthrough is None else route.passthrough
 
 
 def _match(route: schema.Route) -> settings.MatchSettings:
@@ -171,7 +178,7 @@ def _aggregate(parts: dict[str, schema.Part] | None) -> tuple[settings.Aggregate
 def _split(route: schema.Route) -> settings.SplitSettings:
     split = route.split
     return settings.SplitSettings(
-        percent=split.percent,
+        percent=split.percent if route.passthrough is None else 100.0,
         headers=_lower(split.headers),
         override=None if split.override is None else split.override.lower(),
         sticky=split.sticky,
@@ -181,10 +188,10 @@ def _split(route: schema.Route) -> settings.SplitSettings:
 
 def _timeouts(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings]) -> settings.TimeoutSettings | None:
     """Complete: what the route does not say is as the candidate's upstream says."""
-    written = route.timeouts
-    if written is None or route.candidate is None:
+    written, upstream = route.timeouts, _upstream_of(route)
+    if written is None or upstream is None:
         return None
-    said, usual = written.model_fields_set, upstreams[route.candidate].timeouts
+    said, usual = written.model_fields_set, upstreams[upstream].timeouts
     return settings.TimeoutSettings(
         connect_s=written.connect if "connect" in said else usual.connect_s,
         response_s=written.response if "response" in said else usual.response_s,

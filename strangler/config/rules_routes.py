@@ -99,33 +99,42 @@ def _header_names_differ(route: schema.Route, loc: Loc, notes: Notes, context: _
 
 
 def _goes_somewhere(route: schema.Route, loc: Loc, notes: Notes, context: _Context) -> None:
-    has_candidate = route.candidate is not None or notes.is_written((*loc, "candidate"))
-    has_parts = route.aggregate is not None or notes.is_written((*loc, "aggregate"))
-    if has_candidate and has_parts:
-        notes.error((*loc, "aggregate"), "candidate and aggregate are both there", "keep one of them", key=True)
-    if not has_candidate and not has_parts:
+    ways = [key for key in _WAYS if getattr(route, key) is not None or notes.is_written((*loc, key))]
+    if len(ways) > 1:
+        notes.error((*loc, ways[1]), f"{' and '.join(ways)} are both there", "keep one of them", key=True)
+    if not ways:
         notes.error(
             loc, "candidate is missing", "add `candidate: UPSTREAM`, or `aggregate:` for several services", key=True
         )
+    if route.passthrough is not None:
+        _passes_through(route.passthrough, loc, notes, context)
     if route.candidate == LEGACY:
-        _stays_at_legacy(loc, notes)
+        _has_one_arm(_OF_TWO_ARMS, "candidate 'legacy'", "take it out, or name a new service", loc, notes)
     elif route.candidate is not None:
         _is_known(route.candidate, (*loc, "candidate"), notes, context)
 
 
+_WAYS = ("candidate", "passthrough", "aggregate")
 _OF_TWO_ARMS = ("split", "shadow", "gate", "compare", "rewrite", "timeouts", "fallback", "release", "fold")
 
 
-def _stays_at_legacy(loc: Loc, notes: Notes) -> None:
-    """A part of a wider route that stays where it was: there is one arm, and nothing to compare."""
-    for key in _OF_TWO_ARMS:
+_OF_A_MIGRATION = ("split", "shadow", "gate", "compare", "fallback", "release", "fold")
+
+
+def _passes_through(upstream: str, loc: Loc, notes: Notes, context: _Context) -> None:
+    if upstream == LEGACY:
+        notes.value((*loc, "passthrough"), "that keeps an exception at legacy; write `candidate: legacy`")
+        return
+    _is_known(upstream, (*loc, "passthrough"), notes, context)
+    way_out = "take it out, or write `candidate` if legacy has this, too"
+    _has_one_arm(_OF_A_MIGRATION, "passthrough", way_out, loc, notes)
+
+
+def _has_one_arm(keys: Iterable[str], beside: str, way_out: str, loc: Loc, notes: Notes) -> None:
+    """All goes one way, and there is nothing to split and nothing to compare."""
+    for key in keys:
         if notes.is_written((*loc, key)):
-            notes.error(
-                (*loc, key),
-                f"{key} has no meaning with candidate 'legacy'",
-                "take it out, or name a new service",
-                key=True,
-            )
+            notes.error((*loc, key), f"{key} has no meaning with {beside}", way_out, key=True)
 
 
 def _is_known(name: str, loc: Loc, notes: Notes, context: _Context) -> None:

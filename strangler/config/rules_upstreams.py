@@ -176,7 +176,7 @@ def _are_told_apart(file: schema.File, notes: Notes) -> None:
 
 
 def _are_used(file: schema.File, notes: Notes) -> None:
-    used = {"legacy"} | {route.candidate for route in file.routes}
+    used = {"legacy"} | {route.candidate for route in file.routes} | {route.passthrough for route in file.routes}
     used |= {part.upstream for route in file.routes for part in (route.aggregate or {}).values()}
     used |= {route.shadow.to for route in file.routes if route.shadow is not None}
     if notes.has_lost(("routes",)):

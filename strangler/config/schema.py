@@ -467,8 +467,15 @@ class Route(Section):
     match: Match = key(REQUIRED, "Conditions that must all hold.", "{prefix: /api/orders}")
     candidate: t.MaybeText = key(
         None,
-        "Upstream of the new service; one of `candidate` and `aggregate` is required. `legacy` keeps an exception.",
+        "Upstream of the new service; one of `candidate`, `passthrough` and `aggregate` is required. `legacy` keeps"
+        " an exception.",
         "orders",
+    )
+    passthrough: t.MaybeText = key(
+        None,
+        "In place of `candidate`: the upstream that serves all of it and always has, beside the monolith. There is"
+        " nothing to move and nothing to compare, and the kill switch leaves it alone.",
+        "chat",
     )
     aggregate: dict[str, Part] | None = key(
         None,

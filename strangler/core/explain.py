@@ -132,6 +132,8 @@ def _detail(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
     split = plan.route.settings.split
     if plan.route.settings.candidate == LEGACY and plan.reason is Reason.PERCENT:
         return f"route '{plan.route.name}' has candidate: legacy"
+    if plan.route.settings.is_passthrough and plan.reason is Reason.PERCENT:
+        return f"route '{plan.route.name}' has passthrough: {plan.route.settings.candidate}"
     match plan.reason:
         case Reason.KILL_SWITCH:
             return "the kill switch is on: every route goes to legacy"

@@ -31,9 +31,9 @@ class Snapshot:
     def plan(self, head: RequestHead, draw: Draw, killed: bool = False) -> Plan:
         """Which arm serves the request, why, and whether it gets a shadow. Never raises, whatever the bytes.
 
-        `killed`: the kill switch is on, every route goes to legacy. A disabled or killed route sends its candidate
-        no shadows either. A plan with a `refusal` is answered with that
-        and goes nowhere.
+        `killed`: the kill switch is on, every route goes to legacy but those that pass through to a service of their
+        own. A disabled or killed route sends its candidate no shadows either. A plan with a `refusal` is answered with
+        that and goes nowhere.
         """
         found = self.table.lookup(head)
         if found is None:
@@ -42,7 +42,7 @@ class Snapshot:
             return self._odd[found]
         if not found.settings.enabled:
             return found.plan(Arm.LEGACY, Reason.DISABLED)
-        if killed:
+        if killed and not found.settings.is_passthrough:
             return found.plan(Arm.LEGACY, Reason.KILL_SWITCH)
         return decide(found, head, draw)
 

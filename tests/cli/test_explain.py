@@ -110,6 +110,14 @@ def test_an_exception_from_a_route_stays_at_legacy_and_says_so(config: Path) -> 
     assert found["detail"] == "route 'export' has candidate: legacy"
 
 
+def test_a_service_beside_the_monolith_is_named_and_the_kill_switch_leaves_it_alone() -> None:
+    made = Snapshot(settings([route("chat", prefix="/chat", is_passthrough=True, fallback=None)]), 1)
+    for killed in (False, True):
+        found = explain(made, head("/chat/7"), killed=killed)
+        assert (found["arm"], found["upstream"]) == ("candidate", made.settings.routes[0].candidate)
+        assert found["detail"] == f"route 'chat' has passthrough: {found['upstream']}"
+
+
 def test_an_aggregate_s_parts_are_named() -> None:
     parts = (*PARTS, AggregatePart("payment", "payments", "/pay/{id}?x=1", False, None))
     made = settings([route("page", path="/pages/{id}", candidate=None, aggregate=parts)])

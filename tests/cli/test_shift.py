@@ -104,7 +104,7 @@ def test_a_file_with_other_problems_is_refused_with_them(path: Path) -> None:
     result = _shift(path, "orders", "6")
     assert result.exit_code == 2
     assert result.stderr.splitlines() == [
-        f"{path}:14:10: workers is 'x'; it must be a whole number from 1 to 256",
+        f"{path}:14:10: workers is 'x'; it must be a whole number from 1 to 256, or auto",
         f"{path}: nothing was changed, because the file would have problems",
     ]
     assert path.read_text() == _FILE + "workers: x\n"

@@ -235,6 +235,16 @@ def test_what_a_route_s_timeouts_leave_out_is_the_upstream_s(
     assert made.routes[0].timeouts == s.TimeoutSettings(*(value or (2.0, 10.0, 9.0)))  # type: ignore[arg-type]
 
 
+def test_a_passthrough_gets_all_and_has_nothing_to_fall_back_to_or_to_be_compared_with() -> None:
+    loaded = read(TOP.replace("candidate: orders}", "passthrough: orders, timeouts: {response: 5s}}"))
+    assert loaded.settings is not None
+    assert loaded.warnings == ()
+    (made,) = loaded.settings.routes
+    assert (made.candidate, made.split.percent, made.is_passthrough) == ("orders", 100.0, True)
+    assert (made.fallback, made.shadow) == (None, None)
+    assert made.timeouts == s.TimeoutSettings(2.0, 5.0, 60.0)
+
+
 def test_all_problems_are_told_at_once_and_in_order() -> None:
     text = """\
 version: 1

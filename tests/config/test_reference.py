@@ -51,8 +51,11 @@ def _complete(data: Any, path: str) -> None:
         del data["upstreams"]["orders"]["url"]
     if path == "upstreams":
         data["upstreams"]["orders"] = {"url": "http://127.0.0.1:8001"}
-    if "aggregate" in path:
+    if "aggregate" in path or "passthrough" in path:
         del route["candidate"]
+    if "passthrough" in path:
+        data["upstreams"]["chat"] = {"url": "http://127.0.0.1:8002"}
+    if "aggregate" in path:
         for part in route["aggregate"].values():
             part.setdefault("upstream", "orders")
             part.setdefault("path", "/x")

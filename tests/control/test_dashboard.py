@@ -496,6 +496,25 @@ class TestPages:
         assert '<span class="loud">25%</span>' in page, "a quarter of the candidate's answers were 5xx"
         assert re.search(r'id="share-all">20%<', page)
 
+    async def test_a_service_beside_the_monolith_is_no_part_of_the_candidates_share(self, browser: Open) -> None:
+        routes = ROUTES + "  - {name: chat, match: {prefix: /chat}, passthrough: orders}\n"
+        one = await browser(routes=routes)
+        one.state.history.observe(time.monotonic() - 1, {})
+        take(
+            one.state,
+            {
+                ("strangler_requests_total", ("orders", "legacy", "legacy", "2xx")): (300,),
+                ("strangler_requests_total", ("orders", "candidate", "orders", "2xx")): (100,),
+                ("strangler_requests_total", ("chat", "candidate", "orders", "2xx")): (5000,),
+            },
+        )
+        one.state.history.observe(time.monotonic(), one.state.links.totals.values())
+        page = await one.text("/")
+        assert re.search(r'id="share-all">25%<', page)
+        assert re.search(r'id="share-now">25%<', page)
+        assert '<span class="dim">passthrough</span>' in page
+        assert "passes through: nobody moves it" in await one.text("/routes/chat")
+
     async def test_problems_of_routes_yaml_are_told_at_their_lines(self, browser: Open) -> None:
         one = await browser()
         one.state.reload.path.write_text(ROUTES.replace("percent: 25", "percent: 250"))

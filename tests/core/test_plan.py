@@ -53,6 +53,12 @@ ORDER = [
     pytest.param(
         route("r", **SPLIT), TO_CANDIDATE | BETA, True, Arm.LEGACY, Reason.KILL_SWITCH, id="kill switch first"
     ),
+    pytest.param(
+        route("r", is_passthrough=True), {}, True, Arm.CANDIDATE, Reason.PERCENT, id="no kill switch for a passthrough"
+    ),
+    pytest.param(
+        route("r", is_passthrough=True, enabled=False), {}, True, Arm.LEGACY, Reason.DISABLED, id="a disabled one"
+    ),
     pytest.param(route("r", **SPLIT), TO_LEGACY | BETA, False, Arm.LEGACY, Reason.OVERRIDE, id="override over headers"),
     pytest.param(
         route("r", percent=0, **SPLIT), TO_CANDIDATE, False, Arm.CANDIDATE, Reason.OVERRIDE, id="override over percent"

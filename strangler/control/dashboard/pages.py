@@ -97,7 +97,7 @@ class Pages:
         now, search = time.monotonic(), query.get("q", "")
         context = {
             "view": view.overview(state, now, rows, search),
-            "charts": view.share_charts(state.history, now),
+            "charts": view.share_charts(state.history, now, view.passthroughs(state.settings)),
             "search": search,
         }
         return Content("Overview", "overview.html", context, is_live=True)

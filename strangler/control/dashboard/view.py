@@ -56,6 +56,7 @@ class RouteView:
     candidate: str
     percent: float
     is_enabled: bool
+    is_passthrough: bool
     legacy: ArmView
     candidate_arm: ArmView
     breaker: str  # the worst of the upstreams that it can go to beside legacy
@@ -78,7 +79,7 @@ class RouteView:
 
 @dataclass(frozen=True, slots=True)
 class ShareView:
-    """How much of all traffic the candidates serve; None where there is none. In percent."""
+    """In percent, how much the candidates serve of all traffic but that of passthrough routes; None of none."""
 
     now: float | None
     since_start: float | None
@@ -144,6 +145,7 @@ def route_views(
                 candidate=told["candidate"] or "aggregate",
                 percent=told["percent"],
                 is_enabled=told["enabled"],
+                is_passthrough=told["passthrough"],
                 legacy=arms[Arm.LEGACY],
                 candidate_arm=arms[Arm.CANDIDATE],
                 breaker=worst["breaker"],
@@ -169,9 +171,17 @@ def _upstream_names(route: RouteSettings) -> list[str]:
     return [part.upstream for part in route.aggregate or ()]
 
 
+def passthroughs(settings: Settings) -> list[str]:
+    """Routes that nobody moves: what they serve is no part of the candidates' share."""
+    return [route.name for route in settings.routes if route.is_passthrough]
+
+
 def _share(state: Watched, now: float, status: Mapping[str, Any]) -> ShareView:
     rates = {arm: state.history.recent(now, None, arm.value).rate for arm in Arm}
-    requests = [told["requests"] for told in (*status["routes"], status["unrouted"])]
+    for name in passthroughs(state.settings):
+        rates[Arm.CANDIDATE] -= state.history.recent(now, name, Arm.CANDIDATE.value).rate
+    moving = [told["requests"] for told in status["routes"] if not told["passthrough"]]
+    requests = [*moving, status["unrouted"]["requests"]]
     legacy, candidate = (sum(one.get(arm.value, 0) for one in requests) for arm in (Arm.LEGACY, Arm.CANDIDATE))
     return ShareView(
         _percent(rates[Arm.CANDIDATE], rates[Arm.LEGACY]), _percent(candidate, legacy), sum(rates.values())
@@ -237,11 +247,14 @@ def span_text(span_s: int) -> str:
     return "last hour" if span_s == 3600 else f"last {span_s // 3600} hours"
 
 
-def share_charts(history: HistoryState, now: float) -> list[tuple[str, Markup]]:
-    """Title and picture: the candidates' share of all traffic, lately and over a longer time."""
+def share_charts(history: HistoryState, now: float, apart: Sequence[str] = ()) -> list[tuple[str, Markup]]:
+    """Title and picture: the candidates' share of all traffic but that of the routes `apart`, lately and over a longer
+    time."""
     charts = []
     for span_s in (SHORT_S, long_span_s(history, now)):
-        title, series = span_text(span_s), {"candidate": _shares(*_grouped(history, now, None, span_s))}
+        legacy, candidate = _grouped(history, now, None, span_s)
+        left_out = [_grouped(history, now, route, span_s)[1] for route in apart]
+        title, series = span_text(span_s), {"candidate": _shares(legacy, candidate, left_out)}
         charts.append(
             (title, svg(Chart(f"Share of traffic served by candidates, {title}", series, span_s, _percent_text, 100)))
         )
@@ -324,10 +337,14 @@ def _groups(points: Sequence[Point], size: int) -> list[Point]:
     return found[::-1]
 
 
-def _shares(legacy: Sequence[Point], candidate: Sequence[Point]) -> list[tuple[float, float | None]]:
-    """The candidate's share at each age, in percent."""
+def _shares(
+    legacy: Sequence[Point], candidate: Sequence[Point], left_out: Sequence[Sequence[Point]] = ()
+) -> list[tuple[float, float | None]]:
+    """The candidate's share at each age, in percent, without what is `left_out` of it."""
     requests = {one.age_s: one.requests for one in legacy}
     served = {one.age_s: one.requests for one in candidate}
+    for one in (point for points in left_out for point in points):
+        served[one.age_s] = max(0, served.get(one.age_s, 0) - one.requests)
     ages = sorted({*requests, *served}, reverse=True)
     return [(age, _percent(served.get(age, 0), requests.get(age, 0))) for age in ages]
 
