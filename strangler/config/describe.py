@@ -7,7 +7,17 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from strangler.config.schema import File, LegacyBreaker, LegacyTimeouts, Section, Upstream, Upstreams, keys_of
+from strangler.config.schema import (
+    File,
+    LegacyBreaker,
+    LegacyTimeouts,
+    RouteDefaults,
+    Section,
+    Upstream,
+    UpstreamDefaults,
+    Upstreams,
+    keys_of,
+)
 from strangler.config.types import Kind, Switchable, Unwritten
 from strangler.core.settings import Address
 
@@ -45,7 +55,7 @@ def _key(path: str, field: FieldInfo) -> Iterator[Key]:
     inner = inner_model(field.annotation)
     if inner is Upstreams:
         yield from _section(Upstream, f"{path}.NAME.")
-    elif inner is not None:
+    elif inner is not None and inner not in (UpstreamDefaults, RouteDefaults):  # their keys are those of the real ones
         yield from _section(inner, f"{path}{_between(field.annotation)}")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from strangler.config import document
+from strangler.config.defaults import with_defaults
 from strangler.config.document import Document, Items, Node, Scalar, Table
 from strangler.config.load import Loaded, parse
 from strangler.config.scalars import did_you_mean
@@ -51,7 +52,7 @@ def set_percent(text: str, name: str, route: str, percent: float, environ: Mappi
 
 def has_gate(text: str, name: str, route: str) -> bool:
     """True if the file has a `gate` for the route, be it an empty one: its author wants it kept."""
-    read = document.read(text, name, {})
+    read = with_defaults(document.read(text, name, {}))
     return any("gate" in table.values for known, table in _tables(read) if known == route)
 
 

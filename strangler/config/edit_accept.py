@@ -144,10 +144,15 @@ def _put_line(text: str, at: int, line: str) -> str:
 
 
 def _is_as_wanted(before: Settings, after: Settings, added: Mapping[str, Sequence[AcceptRule]]) -> bool:
-    """True if the rules are there, behind those that were, and nothing else has another meaning."""
+    """True if the rules are there beside those that were, and nothing else has another meaning.
 
-    def with_rules(route: RouteSettings) -> RouteSettings:
-        accept = (*route.compare.accept, *added.get(route.name, ()))
+    In any order, for those of `defaults` come after the route's own.
+    """
+
+    def with_rules(route: RouteSettings, more: Sequence[AcceptRule]) -> RouteSettings:
+        accept = tuple(sorted((*route.compare.accept, *more), key=repr))
         return replace(route, compare=replace(route.compare, accept=accept))
 
-    return replace(before, routes=tuple(map(with_rules, before.routes))) == after
+    wanted = tuple(with_rules(route, added.get(route.name, ())) for route in before.routes)
+    found = tuple(with_rules(route, ()) for route in after.routes)
+    return replace(before, routes=wanted) == replace(after, routes=found)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from strangler.config import document, mounts, rules
 from strangler.config.build import build
+from strangler.config.defaults import told_once, with_defaults
 from strangler.config.page import read_page
 from strangler.config.problem import Problem
 from strangler.config.validate import validate
@@ -87,6 +88,7 @@ def _parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date
     read = document.read(text, name, environ)
     if read.root is None:
         return Loaded(None, tuple(read.problems))
+    read = with_defaults(read)
     file, sound, problems = validate(read)
     problems += read.problems
     warnings: list[Problem] = []
@@ -94,6 +96,7 @@ def _parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date
         found = rules.check(file, sound, today)
         problems += [problem for problem in found if problem.severity == "error"]
         warnings = [problem for problem in found if problem.severity == "warning"]
+    problems, warnings = told_once(read, problems), told_once(read, warnings)
     ordered = tuple(sorted(set(problems), key=lambda problem: problem.order))
     settings = build(file) if file is not None and not ordered else None
     if settings is not None and settings.errors.html_file is not None and folder is not None:

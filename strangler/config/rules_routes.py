@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from strangler.config import patterns, schema
+from strangler.config.defaults import OF_A_MIGRATION, OF_TWO_ARMS
 from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.rules_upstreams import is_name
@@ -109,16 +110,12 @@ def _goes_somewhere(route: schema.Route, loc: Loc, notes: Notes, context: _Conte
     if route.passthrough is not None:
         _passes_through(route.passthrough, loc, notes, context)
     if route.candidate == LEGACY:
-        _has_one_arm(_OF_TWO_ARMS, "candidate 'legacy'", "take it out, or name a new service", loc, notes)
+        _has_one_arm(OF_TWO_ARMS, "candidate 'legacy'", "take it out, or name a new service", loc, notes)
     elif route.candidate is not None:
         _is_known(route.candidate, (*loc, "candidate"), notes, context)
 
 
 _WAYS = ("candidate", "passthrough", "aggregate")
-_OF_TWO_ARMS = ("split", "shadow", "gate", "compare", "rewrite", "timeouts", "fallback", "release", "fold")
-
-
-_OF_A_MIGRATION = ("split", "shadow", "gate", "compare", "fallback", "release", "fold")
 
 
 def _passes_through(upstream: str, loc: Loc, notes: Notes, context: _Context) -> None:
@@ -127,7 +124,7 @@ def _passes_through(upstream: str, loc: Loc, notes: Notes, context: _Context) ->
         return
     _is_known(upstream, (*loc, "passthrough"), notes, context)
     way_out = "take it out, or write `candidate` if legacy has this, too"
-    _has_one_arm(_OF_A_MIGRATION, "passthrough", way_out, loc, notes)
+    _has_one_arm(OF_A_MIGRATION, "passthrough", way_out, loc, notes)
 
 
 def _has_one_arm(keys: Iterable[str], beside: str, way_out: str, loc: Loc, notes: Notes) -> None:

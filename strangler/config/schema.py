@@ -528,6 +528,49 @@ class Errors(Section):
     )
 
 
+class UpstreamDefaults(Section):
+    """As `Upstream`, without what names one service."""
+
+    tls: Tls = key(Tls, "As in an upstream.", "{ca: /etc/ssl/internal-ca.pem}")
+    host: Annotated[Literal["preserve", "upstream"], *word("preserve", "upstream")] = key(
+        "preserve", "As in an upstream.", "upstream"
+    )
+    timeouts: Timeouts = key(Timeouts, "As in an upstream.", "{response: 10s}")
+    bulkhead: Annotated[Bulkhead | None, Switchable()] = key(Bulkhead, "As in an upstream.", "{in_flight: 100}")
+    breaker: Annotated[Breaker | None, Switchable()] = key(Breaker, "As in an upstream.", "{consecutive: 10}")
+    retry: Annotated[Retry | None, Switchable()] = key(Retry, "As in an upstream.", "{attempts: 3}")
+    health: Annotated[Health | None, Switchable()] = key(None, "As in an upstream.", "{path: /healthz}")
+    headers: HeaderEdit = key(HeaderEdit, "As in an upstream.", "{remove: [X-Debug]}")
+    keepalive: t.Duration = key(30.0, "As in an upstream.", "4s")
+
+
+class RouteDefaults(Section):
+    """As `Route`, without what names one part of the monolith."""
+
+    split: Split = key(Split, "As in a route.", "{percent: 25}")
+    timeouts: RouteTimeouts | None = key(None, "As in a route.", "{response: 5s}")
+    fallback: Annotated[Fallback | None, Switchable()] = key(Fallback, "As in a route.", "false")
+    shadow: Shadow | None = key(None, "As in a route.", "{percent: 10}")
+    compare: Compare = key(Compare, "As in a route.", '{redact: ["$..email"]}')
+    gate: Gate = key(Gate, "As in a route.", "{min_pairs: 500}")
+    release: Release | None = key(None, "As in a route.", "{header: X-Release}")
+
+
+class Defaults(Section):
+    """What `strangler.config.defaults` writes into the tree before it is validated."""
+
+    upstreams: UpstreamDefaults = key(
+        UpstreamDefaults,
+        "What upstreams other than legacy have that do not say it: any key of `upstreams.NAME` but `url` and `urls`.",
+        "{keepalive: 4s}",
+    )
+    routes: RouteDefaults = key(
+        RouteDefaults,
+        "What routes have that do not say it: `split`, `timeouts`, `fallback`, `shadow`, `compare`, `gate`, `release`.",
+        '{split: {sticky: ["cookie:sid"]}}',
+    )
+
+
 def _version(text: str) -> int:
     if text not in {"1", "1.0"}:
         raise ValueError("this program knows version 1")
@@ -559,6 +602,9 @@ class File(Section):
         "legacy", "A path that can be read in two ways goes to legacy, or is answered with 400.", "reject"
     )
     limits: Limits = key(Limits, "What one client may ask of a worker.", "{request_body: 10MiB}")
+    defaults: Defaults = key(
+        Defaults, "What upstreams and routes have that do not say it themselves.", "{upstreams: {keepalive: 4s}}"
+    )
     upstreams: Upstreams = key(
         REQUIRED, "Services by name; `legacy` is required.", "{legacy: {url: http://127.0.0.1:8000}}"
     )

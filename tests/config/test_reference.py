@@ -51,14 +51,7 @@ def _complete(data: Any, path: str) -> None:
         del data["upstreams"]["orders"]["url"]
     if path == "upstreams":
         data["upstreams"]["orders"] = {"url": "http://127.0.0.1:8001"}
-    if "aggregate" in path or "passthrough" in path:
-        del route["candidate"]
-    if "passthrough" in path:
-        data["upstreams"]["chat"] = {"url": "http://127.0.0.1:8002"}
-    if "aggregate" in path:
-        for part in route["aggregate"].values():
-            part.setdefault("upstream", "orders")
-            part.setdefault("path", "/x")
+    _complete_way(data, path)
     if path.startswith("routes[].shadow"):
         route["shadow"].setdefault("percent", 1)
     if path.endswith("shadow.to"):
@@ -69,6 +62,19 @@ def _complete(data: Any, path: str) -> None:
         rule.setdefault("path", "$.a")
     if "kafka" in path and path.count(".") == 2:
         data["events"]["kafka"] = {"bootstrap_servers": "a:1", "topic": "t"} | data["events"]["kafka"]
+
+
+def _complete_way(data: Any, path: str) -> None:
+    """Where the route leads."""
+    route = data["routes"][0]
+    if "aggregate" in path or "passthrough" in path:
+        del route["candidate"]
+    if "passthrough" in path:
+        data["upstreams"]["chat"] = {"url": "http://127.0.0.1:8002"}
+    if "aggregate" in path:
+        for part in route["aggregate"].values():
+            part.setdefault("upstream", "orders")
+            part.setdefault("path", "/x")
 
 
 def _complete_rule(rule: dict[str, Any]) -> None:

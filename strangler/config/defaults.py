@@ -1,0 +1,110 @@
+"""`defaults:` of routes.yaml: what upstreams and routes have that do not say it themselves.
+
+The tree is completed before it is validated, so that all that reads a route sees one that is written out.
+"""
+
+from collections.abc import Container, Iterable
+from dataclasses import replace
+
+from strangler.config.document import Document, Items, Node, Scalar, Table
+from strangler.config.problem import Problem
+from strangler.config.schema import Route, Upstream, keys_of
+from strangler.core.plan import LEGACY
+
+OF_TWO_ARMS = ("split", "shadow", "gate", "compare", "rewrite", "timeouts", "fallback", "release", "fold")
+"""What has no meaning with `candidate: legacy`."""
+OF_A_MIGRATION = ("split", "shadow", "gate", "compare", "fallback", "release", "fold")
+"""What has no meaning with `passthrough`."""
+OF_ONE_CANDIDATE = ("rewrite", "timeouts", "release")
+"""What has no meaning with `aggregate`."""
+
+_ADDED_UP = frozenset({"accept", "unordered", "redact"})
+"""Lists of `compare` to which the defaults are added; of other keys the nearest list counts."""
+
+
+def with_defaults(document: Document) -> Document:
+    """The document with all that its `defaults` say written out. What a route or an upstream says itself wins, key by
+    key, at every depth."""
+    defaults = document.node(("defaults",))
+    if document.root is None or not isinstance(defaults, Table):
+        return document
+    values = dict(document.root.values)
+    of_upstreams, of_routes = defaults.values.get("upstreams"), defaults.values.get("routes")
+    upstreams, routes = values.get("upstreams"), values.get("routes")
+    if isinstance(of_upstreams, Table) and isinstance(upstreams, Table):
+        values["upstreams"] = _with_values(
+            upstreams,
+            {
+                name: _completed(node, of_upstreams, _NULLABLE_OF_UPSTREAM) if name != LEGACY else node
+                for name, node in upstreams.values.items()
+            },
+        )
+    if isinstance(of_routes, Table) and isinstance(routes, Items):
+        items = [_completed(node, of_routes, _NULLABLE_OF_ROUTE, _left_out(node)) for node in routes.items]
+        values["routes"] = Items(routes.start, items, routes.flow, routes.end, routes.has_lost, routes.numbers)
+    return replace(document, root=_with_values(document.root, values))
+
+
+def told_once(document: Document, problems: Iterable[Problem]) -> list[Problem]:
+    """Without what is told again of each route that a wrong default is written into."""
+    defaults = document.node(("defaults",))
+    if not isinstance(defaults, Table):
+        return list(problems)
+    first, last = (defaults.start.line + 1, defaults.start.column + 1), (defaults.end.line + 1, defaults.end.column + 1)
+    kept: dict[tuple[int, int, str], Problem] = {}
+    for problem in sorted(problems, key=lambda one: (one.order, one.where)):
+        place = (problem.line, problem.column)
+        same = f"{problem.severity} {problem.way_out}" if first <= place < last else str(problem)
+        kept.setdefault((*place, same), problem)
+    return list(kept.values())
+
+
+def _nullable(keys: Iterable[tuple[str, object]]) -> frozenset[str]:
+    return frozenset(name for name, default in keys if default is None)
+
+
+_NULLABLE_OF_ROUTE = _nullable((name, field.default) for name, field in keys_of(Route).items())
+_NULLABLE_OF_UPSTREAM = _nullable((name, field.default) for name, field in keys_of(Upstream).items())
+"""Keys where null means that there is none; elsewhere a key with nothing under it is an empty section."""
+
+
+def _left_out(route: Node) -> tuple[str, ...]:
+    """What defaults say in vain of such a route."""
+    if not isinstance(route, Table):
+        return ()
+    candidate = route.values.get("candidate")
+    if isinstance(candidate, Scalar) and candidate.text == LEGACY:
+        return OF_TWO_ARMS
+    if "passthrough" in route.values:
+        return OF_A_MIGRATION
+    return OF_ONE_CANDIDATE if "aggregate" in route.values else ()
+
+
+def _completed(own: Node, defaults: Table, nullable: Container[str], left_out: Container[str] = ()) -> Node:
+    """A route or an upstream, with the defaults for what it does not say."""
+    if not isinstance(own, Table):
+        return own
+    made = _with_values(own, dict(own.values))
+    for key, default in defaults.values.items():
+        if key not in left_out:
+            _complete(made, key, default, defaults, is_nothing_said=key in nullable)
+    return made
+
+
+def _complete(made: Table, key: str, default: Node, defaults: Table, *, is_nothing_said: bool) -> None:
+    own = made.values.get(key)
+    is_empty = isinstance(own, Scalar) and own.text is None and not own.is_broken
+    if own is None or (is_empty and isinstance(default, Table) and not is_nothing_said):
+        made.values[key] = default
+        made.keys.setdefault(key, defaults.keys[key])
+    elif isinstance(own, Table) and isinstance(default, Table):
+        inner = _with_values(own, dict(own.values))
+        for name, node in default.values.items():
+            _complete(inner, name, node, default, is_nothing_said=True)
+        made.values[key] = inner
+    elif key in _ADDED_UP and isinstance(own, Items) and isinstance(default, Items):
+        made.values[key] = Items(own.start, [*own.items, *default.items], own.flow, own.end)
+
+
+def _with_values(table: Table, values: dict[str, Node]) -> Table:
+    return Table(table.start, values, dict(table.keys), table.merged, table.lost, table.flow, table.end)
