@@ -48,6 +48,7 @@ async def test_it_reaps_what_others_leave_behind_and_still_knows_its_own(proxy: 
 async def test_sigusr1_harms_none_of_its_processes(proxy: Proxy) -> None:
     await proxy.start()
     pids = (await proxy.status())["pid"]
+    await proxy.told("control.ready")
     lines = len(proxy.log)
     for pid in (pids["supervisor"], pids["control"], *pids["workers"]):
         os.kill(pid, signal.SIGUSR1)

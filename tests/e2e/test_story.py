@@ -58,10 +58,16 @@ class Printed:
 
     def line(self, *words: str) -> str:
         """Return the first line that has all of these words, in this order."""
-        pattern = ".*".join(re.escape(word) for word in words)
-        found = next((line for line in self.text.splitlines() if re.search(pattern, line)), None)
+        found = self._find(words)
         assert found is not None, f"no line with {words} in:\n{self.text}"
         return found
+
+    def has_line(self, *words: str) -> bool:
+        return self._find(words) is not None
+
+    def _find(self, words: tuple[str, ...]) -> str | None:
+        pattern = ".*".join(re.escape(word) for word in words)
+        return next((line for line in self.text.splitlines() if re.search(pattern, line)), None)
 
 
 @dataclass(slots=True)
@@ -120,17 +126,22 @@ class Team:
                     arms[answer.headers["X-Strangler-Arm"]] += 1
         return arms
 
-    async def ready(self, verdict: str) -> Printed:
-        """Ask until the verdict is this one, for pairs are stored a moment later; return what is printed."""
+    async def ready(self, verdict: str, *words: str) -> Printed:
+        """Ask until the verdict is this one and a line has these words; return what is printed.
+
+        Pairs are stored a moment after they are counted.
+        """
 
         async def has_verdict() -> Printed | None:
             printed = await self.types("ana", "ready orders")
-            return printed if re.search(rf"^orders\b.*: {verdict}$", printed.text, re.MULTILINE) else None
+            has_words = not words or printed.has_line(*words)
+            is_found = re.search(rf"^orders\b.*: {verdict}$", printed.text, re.MULTILINE)
+            return printed if is_found and has_words else None
 
         try:
             found: Printed = await self.proxy.until(has_verdict)
         except AssertionError:
-            pytest.fail(f"never {verdict}:\n{(await self.types('ana', 'ready orders')).text}")
+            pytest.fail(f"never {verdict} {words}:\n{(await self.types('ana', 'ready orders')).text}")
         assert (found.code == 0) == (verdict == "ready")
         return found
 
@@ -186,7 +197,7 @@ async def _fix(team: Team, row: dict[str, Any]) -> None:
     """Whoever marks it as fixed has claimed something: the gate asks for proof, and says where and how much."""
     fixed = await team.types("ana", "diffs fixed {id} --why {why}", id=row["id"][:8], why="prices are numbers again")
     assert fixed.code == 0, fixed.text
-    (await team.ready("not enough evidence")).line(ENDPOINT, f" {PAIRS} more")
+    await team.ready("not enough evidence", ENDPOINT, f" {PAIRS} more")
 
 
 async def _name(team: Team, release: str) -> None:
@@ -255,10 +266,10 @@ async def test_a_fix_in_the_same_release_is_proved_by_new_pairs(team: Team) -> N
     for number in range(PAIRS):
         assert await team.proxy.get(f"/api/orders?page={number % 5 + 1}&per_page=3") == 200
     team.compared += PAIRS
-    (await team.ready("not enough evidence")).line(ENDPOINT, f" {PAIRS} more")
+    await team.ready("not enough evidence", ENDPOINT, f" {PAIRS} more")
 
     await team.customers_read(PAIRS - 1)
-    (await team.ready("not enough evidence")).line(ENDPOINT, " 1 more")
+    await team.ready("not enough evidence", ENDPOINT, " 1 more")
     await team.customers_read(1)
     await team.ready("ready")
 
