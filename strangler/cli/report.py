@@ -10,6 +10,7 @@ from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option
 from strangler.cli._evidence import find_evidence, known_release, release_option
 from strangler.cli._page import page
+from strangler.config.replace import put_content
 
 _MISSING = "the pictures need matplotlib; install it with: pip install 'strangler[report]'"
 
@@ -48,7 +49,7 @@ def command(output: Path, config: Path, admin: str | None, release: str | None) 
     known_release(evidence, None, release)
     text = page(evidence.report(release), pictures)
     try:
-        output.write_text(text, encoding="utf-8")
+        put_content(output, text.encode())
     except OSError as error:
         raise click.ClickException(f"{output}: {error.strerror}") from None
     click.echo(f"{output}: written, {len(text.encode()) / 1024:.0f} KiB")

@@ -43,6 +43,45 @@ def replace_content(path: Path, before: bytes, after: bytes) -> None:
         raise NotWrittenError(_reason(path, error)) from error
 
 
+def put_content(path: Path, content: bytes) -> None:
+    """Write a whole file, new or in the place of another one, or leave all as it was. Devices and pipes are written as
+    they are, and so is what no rename can replace. Raises OSError."""
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        path.write_bytes(content)
+        return
+    try:
+        _put_beside(target, content)
+    except OSError as error:
+        if error.errno not in _NO_RENAME or not target.exists():
+            raise
+        target.write_bytes(content)
+
+
+def _put_beside(target: Path, content: bytes) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{target.name[:200]}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if target.exists():
+                _copy_rights(target, file.fileno())
+            else:
+                os.fchmod(file.fileno(), 0o666 & ~_umask())
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 def _write_beside(target: Path, before: bytes, after: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{target.name[:200]}.", dir=target.parent)
     try:

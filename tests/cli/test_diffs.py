@@ -1,6 +1,7 @@
 """`strangler diffs`, `ready`, `report` and the gate of `shift`, without a proxy: from the state folder."""
 
 import json
+import resource
 import sqlite3
 import time
 from collections.abc import Callable
@@ -298,6 +299,24 @@ class TestReport:
         assert page.count("<svg") == 2
         assert "$.price" in page
         assert not any(text in page for text in ("<script", "<link", "src=", "@import", "url(http"))
+
+    def test_without_room_the_page_of_before_stays(self, run: Run) -> None:
+        """A limit on the size of files fails a write half-way, as a full disk does."""
+        keep(*agreeing(100))
+        Path("report.html").write_text("of yesterday")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+        try:
+            result = run("report")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert (result.exit_code, result.output) == (1, "Error: report.html: File too large\n")
+        assert Path("report.html").read_text() == "of yesterday"
+        assert not list(Path().glob(".report*"))
+
+    def test_it_may_go_to_a_pipe(self, run: Run) -> None:
+        keep(*agreeing(10))
+        assert run("report", "-o", "/dev/null").exit_code == 0
 
     def test_what_came_from_outside_is_escaped(self, run: Run) -> None:
         markup = {"<script>alert(1)</script>": "<img src=x onerror=alert(1)>"}
