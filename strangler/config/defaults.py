@@ -51,12 +51,18 @@ def told_once(document: Document, problems: Iterable[Problem]) -> list[Problem]:
     if not isinstance(defaults, Table):
         return list(problems)
     first, last = (defaults.start.line + 1, defaults.start.column + 1), (defaults.end.line + 1, defaults.end.column + 1)
-    kept: dict[tuple[int, int, str], Problem] = {}
+    alike: dict[tuple[int, int, str], list[Problem]] = {}
     for problem in sorted(problems, key=lambda one: (one.order, one.where)):
         place = (problem.line, problem.column)
         same = f"{problem.severity} {problem.way_out}" if first <= place < last else str(problem)
-        kept.setdefault((*place, same), problem)
-    return list(kept.values())
+        alike.setdefault((*place, same), []).append(problem)
+    return list(map(_together, alike.values()))
+
+
+def _together(alike: list[Problem]) -> Problem:
+    """The first, which is of `defaults` itself if that is wrong; else it says how many it is about."""
+    first, more = alike[0], len({one.where for one in alike}) - 1
+    return replace(first, where=f"{first.where} and {more} more") if first.where and more else first
 
 
 def _nullable(keys: Iterable[tuple[str, object]]) -> frozenset[str]:
@@ -87,20 +93,20 @@ def _completed(own: Node, defaults: Table, nullable: Container[str], left_out: C
     made = _with_values(own, dict(own.values))
     for key, default in defaults.values.items():
         if key not in left_out:
-            _complete(made, key, default, defaults, is_nothing_said=key in nullable)
+            _complete(made, key, default, defaults, is_null_none=key in nullable)
     return made
 
 
-def _complete(made: Table, key: str, default: Node, defaults: Table, *, is_nothing_said: bool) -> None:
+def _complete(made: Table, key: str, default: Node, defaults: Table, *, is_null_none: bool) -> None:
     own = made.values.get(key)
     is_empty = isinstance(own, Scalar) and own.text is None and not own.is_broken
-    if own is None or (is_empty and isinstance(default, Table) and not is_nothing_said):
+    if own is None or (is_empty and isinstance(default, Table) and not is_null_none):
         made.values[key] = default
         made.keys.setdefault(key, defaults.keys[key])
     elif isinstance(own, Table) and isinstance(default, Table):
         inner = _with_values(own, dict(own.values))
         for name, node in default.values.items():
-            _complete(inner, name, node, default, is_nothing_said=True)
+            _complete(inner, name, node, default, is_null_none=True)
         made.values[key] = inner
     elif key in _ADDED_UP and isinstance(own, Items) and isinstance(default, Items):
         made.values[key] = Items(own.start, [*own.items, *default.items], own.flow, own.end)
