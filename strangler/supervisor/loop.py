@@ -167,6 +167,7 @@ class _Supervisor:
         self._phase = _Phase.RUNNING if start is None else _Phase.STANDBY
         self._deadline = float("inf")
         self._exit_status = 0
+        self._has_failed_beside = False
         self._selector = selectors.DefaultSelector()
         self._started = time.time()
         self._notifier = Notifier()
@@ -541,6 +542,7 @@ class _Supervisor:
             return
         log.error("supervisor.start_failed", reason=reason)
         if self._former is not None:
+            self._has_failed_beside = True  # it goes on at these sockets, also once it has let go of us
             self._former.send(failed=reason)
         self._workers = [place for place in self._workers if place.process is not None]
         self._control.due = None
@@ -687,7 +689,8 @@ class _Supervisor:
 
     def _share_listeners(self) -> None:
         """Tell our workers whether others accept at their sockets: then whoever waits there is not lost with us."""
-        self._counts.is_shared = self._sockets.is_activated or self._former is not None or self._successor is not None
+        others = self._former is not None or self._successor is not None or self._has_failed_beside
+        self._counts.is_shared = self._sockets.is_activated or others
 
     def _on_peer(self, end: object) -> bool:
         """Messages of another supervisor; False if it is not one that has something to say."""
