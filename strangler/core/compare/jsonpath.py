@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from strangler.core.compare.path_pattern import PathPattern
 from strangler.core.compare.values import Step, Steps
 
 _PLAIN = re.compile(r"[^\W\d]\w*\Z")
@@ -52,40 +53,10 @@ class Segment:
         return self.is_wild or self.name == step
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """A rule's path. How far a walk has come with it is a bit mask: bit i is set if i segments are matched."""
+class Pattern(PathPattern[Segment, Step]):
+    """A rule's path into JSON."""
 
-    segments: tuple[Segment, ...]
-
-    @property
-    def done(self) -> int:
-        """The bit that is set at a node which the whole pattern names."""
-        return 1 << len(self.segments)
-
-    def advance(self, mask: int, step: Step) -> int:
-        """The mask one step further down. `start` is 1. A mask of 0 can never be done again."""
-        after = 0
-        for at, segment in enumerate(self.segments):
-            if not mask >> at & 1:
-                continue
-            if segment.is_deep:
-                after |= 1 << at
-            if segment.takes(step):
-                after |= 1 << (at + 1)
-        return after
-
-    def reach(self, steps: Steps) -> int | None:
-        """How many of the steps lead to the first node that the pattern names; None if none of them does.
-
-        A rule covers that node and all below it.
-        """
-        mask = 1
-        for taken, step in enumerate((*steps, None)):
-            if mask & self.done:
-                return taken
-            mask = self.advance(mask, step)
-        return None
+    __slots__ = ()
 
 
 def parse_pattern(text: str) -> Pattern:

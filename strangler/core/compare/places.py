@@ -7,7 +7,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from strangler.core.compare.accept import Accept
-from strangler.core.compare.css import Compound, SelectorError, compounds_of, escape_identifier, parse_css, quoted
+from strangler.core.compare.css import (
+    Compound,
+    CssRule,
+    SelectorError,
+    compounds_of,
+    escape_identifier,
+    parse_css,
+    quoted,
+)
 from strangler.core.compare.jsonpath import PatternError
 from strangler.core.compare.values import Kind
 from strangler.core.compare.xmlpath import parse_xml_path
@@ -123,28 +131,32 @@ def covers_place(rule: str, place: str, kind: str | None = None) -> bool:
         return False
     if rule.startswith("/") or place.startswith("/"):
         return rule.startswith("/") and place.startswith("/") and _covers_xml(rule, place)
-    return _covers_html(rule, place, kind)
+    try:
+        wanted = parse_css(rule)
+    except SelectorError:
+        return False
+    return _covers_html(wanted, place, kind)
 
 
 def accept_covers_place(rule: Accept, place: str, kind: str | None = None) -> bool:
     """`covers_place` for a compiled rule. Its kind, endpoint, end and values are the caller's to look at."""
     if rule.css is not None:
-        return covers_place(rule.css.text, place, kind)
+        return not place.startswith(("$", "/")) and _covers_html(rule.css, place, kind)
     if rule.xml is not None:
-        return place.startswith("/") and rule.xml.covers(tuple(place[1:].split("/")))
+        return place.startswith("/") and rule.xml.reach(place[1:].split("/")) is not None
     return rule.pattern is not None and not rule.pattern.segments
 
 
 def _covers_xml(rule: str, place: str) -> bool:
     try:
-        return parse_xml_path(rule).covers(tuple(place[1:].split("/")))
+        return parse_xml_path(rule).reach(place[1:].split("/")) is not None
     except PatternError:
         return False
 
 
-def _covers_html(rule: str, place: str, kind: str | None) -> bool:
+def _covers_html(wanted: CssRule, place: str, kind: str | None) -> bool:
     try:
-        wanted, at = parse_css(rule), parse_css(place)
+        at = parse_css(place)
     except SelectorError:
         return False
     if wanted.is_text and (at.attribute is not None or kind != Kind.VALUE):

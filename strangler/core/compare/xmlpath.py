@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from strangler.core.compare.jsonpath import PatternError
+from strangler.core.compare.path_pattern import PathPattern
 
 _NAME = r"[^\W\d][\w.\-\u00b7]*"
 _STEP = re.compile(rf"(?P<deep>//|/)(?P<at>@?)(?P<name>{_NAME}|\*)")
@@ -23,36 +24,10 @@ class XmlSegment:
         return self.name is None or self.name == step
 
 
-@dataclass(frozen=True, slots=True)
-class XmlPattern:
-    """A rule's path into XML. A walk's progress is a bit mask, as in `jsonpath.Pattern`."""
+class XmlPattern(PathPattern[XmlSegment, str]):
+    """A rule's path into XML."""
 
-    segments: tuple[XmlSegment, ...]
-
-    @property
-    def done(self) -> int:
-        return 1 << len(self.segments)
-
-    def advance(self, mask: int, step: str) -> int:
-        """The mask one step further down; it starts as 1."""
-        after = 0
-        for at, segment in enumerate(self.segments):
-            if not mask >> at & 1:
-                continue
-            if segment.is_deep:
-                after |= 1 << at
-            if segment.takes(step):
-                after |= 1 << (at + 1)
-        return after
-
-    def covers(self, steps: tuple[str, ...]) -> bool:
-        """True if the pattern names the node that the steps lead to, or one above it."""
-        mask = 1
-        for step in steps:
-            mask = self.advance(mask, step)
-            if mask & self.done:
-                return True
-        return False
+    __slots__ = ()
 
 
 def write_xml_path(steps: tuple[str, ...]) -> str:
