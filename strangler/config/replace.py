@@ -34,13 +34,13 @@ def replace_content(path: Path, before: bytes, after: bytes) -> None:
         if mounts.is_replaced(target.stat()):
             raise NotWrittenError(f"{mounts.replaced_outside(path)}; {mounts.WAY_OUT}")
         try:
-            _write_beside(target, before, after)
+            _write_beside(target, after, before)
         except OSError as error:
             if error.errno not in _NO_RENAME:
                 raise
             _write_in_place(target, before, after)
     except OSError as error:
-        raise NotWrittenError(_reason(path, error)) from error
+        raise NotWrittenError(_reason(error)) from error
 
 
 def put_content(path: Path, content: bytes) -> None:
@@ -51,38 +51,15 @@ def put_content(path: Path, content: bytes) -> None:
         path.write_bytes(content)
         return
     try:
-        _put_beside(target, content)
+        _write_beside(target, content)
     except OSError as error:
         if error.errno not in _NO_RENAME or not target.exists():
             raise
         target.write_bytes(content)
 
 
-def _put_beside(target: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:200]}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            if target.exists():
-                _copy_rights(target, file.fileno())
-            else:
-                os.fchmod(file.fileno(), 0o666 & ~_umask())
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def _write_beside(target: Path, before: bytes, after: bytes) -> None:
+def _write_beside(target: Path, after: bytes, before: bytes | None = None) -> None:
+    """Write a file next to the target and give it its name; with `before` only while the target holds that."""
     handle, name = tempfile.mkstemp(prefix=f".{target.name[:200]}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -90,7 +67,7 @@ def _write_beside(target: Path, before: bytes, after: bytes) -> None:
             file.write(after)
             file.flush()
             os.fsync(file.fileno())
-        if target.read_bytes() != before:
+        if before is not None and target.read_bytes() != before:
             raise ChangedMeanwhileError(str(target))
         os.replace(name, target)
     except BaseException:
@@ -100,7 +77,14 @@ def _write_beside(target: Path, before: bytes, after: bytes) -> None:
 
 
 def _copy_rights(target: Path, file: int) -> None:
-    now = target.stat()
+    """Those of the target; if there is none yet, those of any new file."""
+    try:
+        now = target.stat()
+    except FileNotFoundError:
+        mask = os.umask(0o077)
+        os.umask(mask)
+        os.fchmod(file, 0o666 & ~mask)
+        return
     with suppress(PermissionError):  # only root may give files away
         os.fchown(file, now.st_uid, now.st_gid)
     os.fchmod(file, now.st_mode & 0o7777)
@@ -131,7 +115,7 @@ def _overwrite(file: int, content: bytes, least_bytes: int) -> None:
     os.fsync(file)
 
 
-def _reason(path: Path, error: OSError) -> str:
+def _reason(error: OSError) -> str:
     where = "change it where it comes from"
     match error.errno:
         case errno.EROFS:
