@@ -376,16 +376,6 @@ def workers(text: str) -> int | Literal["auto"]:
         raise ValueError(f"{error}, or auto") from None
 
 
-def host(text: str) -> str:
-    """The value of a Host header, as RFC 9110 section 7.2 has it: a name or an address, and a port if need be."""
-    if _HOST.fullmatch(text) is None:
-        raise ValueError("it must be a host such as shop.internal or 10.0.0.1:8080, without a scheme and a path")
-    return text
-
-
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
-
-
 def line(text: str) -> str:
     """Text on one line that is not empty."""
     if not text.strip():

@@ -262,13 +262,20 @@ class HeaderEdit(Section):
 _BREAKER = "Stops sending to an upstream that fails; `false` switches it off."
 
 
-class Upstream(Section):
+class UpstreamUrls(Section):
+    """Where one upstream is."""
+
     url: t.MaybeBaseUrl = key(
         None, "Base URL of the service; one of `url` and `urls` is required.", "http://127.0.0.1:8001"
     )
     urls: Annotated[tuple[t.BaseUrl, ...], LIST] = key(
         (), "Several base URLs of one service.", "[http://10.0.0.1:8001, http://10.0.0.2:8001]"
     )
+
+
+class UpstreamDefaults(Section):
+    """What upstreams may have in common."""
+
     tls: Tls = key(Tls, "For https:// URLs.", "{ca: /etc/ssl/internal-ca.pem}")
     host: Annotated[Literal["preserve", "upstream"], *word("preserve", "upstream")] = key(
         "preserve", "Host header sent: the client's, or that of the upstream's URL.", "upstream"
@@ -290,6 +297,10 @@ class Upstream(Section):
         "How long an idle connection is used again; a shorter `Keep-Alive: timeout` of the upstream holds. 0: never.",
         "4s",
     )
+
+
+class Upstream(UpstreamDefaults, UpstreamUrls):
+    """All keys of an upstream."""
 
 
 class Legacy(Upstream):
@@ -462,7 +473,31 @@ class Part(Section):
     timeout: t.MaybeLonger = key(None, "Longest wait for this part; its upstream's timeouts hold too.", "500ms")
 
 
-class Route(Section):
+class RouteDefaults(Section):
+    """What routes may have in common."""
+
+    split: Split = key(Split, "Which requests go to the candidate.", "{percent: 25}")
+    timeouts: RouteTimeouts | None = key(
+        None, "In place of the upstream's, for the candidate of this route.", "{response: 5s}"
+    )
+    fallback: Annotated[Fallback | None, Switchable()] = key(
+        Fallback, "Legacy answers in place of a candidate that failed, when that is safe; `false`: never.", "false"
+    )
+    shadow: Shadow | None = key(
+        None, "Copies of requests to the other arm, to compare the answers; null: none.", "{percent: 10}"
+    )
+    compare: Compare = key(Compare, "How answers are compared.", '{redact: ["$..email"]}')
+    gate: Gate = key(Gate, "What comparisons must show before the route is called ready.", "{min_pairs: 500}")
+    release: Release | None = key(
+        None,
+        "How the candidate's release is known, to which evidence belongs; null: `strangler release` names it.",
+        "{header: X-Release}",
+    )
+
+
+class RoutePlace(Section):
+    """Which requests one route is about, and where it leads."""
+
     name: t.Text = key(REQUIRED, "Name in logs, metrics and commands; unique.", "orders")
     match: Match = key(REQUIRED, "Conditions that must all hold.", "{prefix: /api/orders}")
     candidate: t.MaybeText = key(
@@ -483,29 +518,16 @@ class Route(Section):
         '{order: {upstream: orders, path: "/v2/orders/{id}"}}',
     )
     enabled: t.Bool = key(True, "`false`: all to legacy, whatever else is said.", "false")
-    split: Split = key(Split, "Which requests go to the candidate.", "{percent: 25}")
     rewrite: Rewrite | None = key(None, "Path that the candidate sees; null: as received.", "{prefix: /v2/orders}")
-    timeouts: RouteTimeouts | None = key(
-        None, "In place of the upstream's, for the candidate of this route.", "{response: 5s}"
-    )
-    fallback: Annotated[Fallback | None, Switchable()] = key(
-        Fallback, "Legacy answers in place of a candidate that failed, when that is safe; `false`: never.", "false"
-    )
-    shadow: Shadow | None = key(
-        None, "Copies of requests to the other arm, to compare the answers; null: none.", "{percent: 10}"
-    )
-    compare: Compare = key(Compare, "How answers are compared.", '{redact: ["$..email"]}')
-    gate: Gate = key(Gate, "What comparisons must show before the route is called ready.", "{min_pairs: 500}")
-    release: Release | None = key(
-        None,
-        "How the candidate's release is known, to which evidence belongs; null: `strangler release` names it.",
-        "{header: X-Release}",
-    )
     fold: Annotated[tuple[t.PathTemplate, ...], LIST] = key(
         (),
         "Paths whose `{}` segments are values, where that cannot be told by looking.",
         '["/shops/{}", "/wiki/{...}"]',
     )
+
+
+class Route(RouteDefaults, RoutePlace):
+    """All keys of a route."""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -526,34 +548,6 @@ class Errors(Section):
         " `{{status}}`, `{{title}}` and `{{request_id}}` in it are filled in.",
         "sorry.html",
     )
-
-
-class UpstreamDefaults(Section):
-    """As `Upstream`, without what names one service."""
-
-    tls: Tls = key(Tls, "As in an upstream.", "{ca: /etc/ssl/internal-ca.pem}")
-    host: Annotated[Literal["preserve", "upstream"], *word("preserve", "upstream")] = key(
-        "preserve", "As in an upstream.", "upstream"
-    )
-    timeouts: Timeouts = key(Timeouts, "As in an upstream.", "{response: 10s}")
-    bulkhead: Annotated[Bulkhead | None, Switchable()] = key(Bulkhead, "As in an upstream.", "{in_flight: 100}")
-    breaker: Annotated[Breaker | None, Switchable()] = key(Breaker, "As in an upstream.", "{consecutive: 10}")
-    retry: Annotated[Retry | None, Switchable()] = key(Retry, "As in an upstream.", "{attempts: 3}")
-    health: Annotated[Health | None, Switchable()] = key(None, "As in an upstream.", "{path: /healthz}")
-    headers: HeaderEdit = key(HeaderEdit, "As in an upstream.", "{remove: [X-Debug]}")
-    keepalive: t.Duration = key(30.0, "As in an upstream.", "4s")
-
-
-class RouteDefaults(Section):
-    """As `Route`, without what names one part of the monolith."""
-
-    split: Split = key(Split, "As in a route.", "{percent: 25}")
-    timeouts: RouteTimeouts | None = key(None, "As in a route.", "{response: 5s}")
-    fallback: Annotated[Fallback | None, Switchable()] = key(Fallback, "As in a route.", "false")
-    shadow: Shadow | None = key(None, "As in a route.", "{percent: 10}")
-    compare: Compare = key(Compare, "As in a route.", '{redact: ["$..email"]}')
-    gate: Gate = key(Gate, "As in a route.", "{min_pairs: 500}")
-    release: Release | None = key(None, "As in a route.", "{header: X-Release}")
 
 
 class Defaults(Section):

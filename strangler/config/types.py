@@ -141,7 +141,7 @@ MaybeShare = Annotated[
 ]
 MaybeHost = Annotated[
     str | None,
-    *leaf(_or_empty(scalars.host), "host or null", "write a host such as shop.internal", _TEXT, nullable=True),
+    *leaf(_or_empty(urls.host_header), "host or null", "write a host such as shop.internal", _TEXT, nullable=True),
 ]
 Workers = Annotated[
     int | Literal["auto"],

@@ -68,6 +68,18 @@ def web_url(text: str) -> str | None:
     return text
 
 
+def host_header(text: str) -> str:
+    """The value of a Host header, as RFC 9110 section 7.2 has it: a host, and a port if need be."""
+    try:
+        parts, _, _ = _split(f"http://{text}")
+        is_host = parts.netloc == text
+    except ValueError:
+        is_host = False
+    if not is_host:
+        raise ValueError("it must be a host such as shop.internal or 10.0.0.1:8080, without a scheme and a path")
+    return text
+
+
 def _split(text: str) -> tuple[SplitResult, str, int | None]:
     if _VISIBLE.fullmatch(text) is None or "\\" in text:
         raise ValueError("a URL has only visible ASCII characters; percent-encode others, and write a host as xn--…")
