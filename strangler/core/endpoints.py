@@ -199,7 +199,7 @@ class Endpoints:
             self._learn_success(state, now)  # it is there; the application may be at fault everywhere
             return None
         state.failures += 1
-        if state.failures < _FAILURES_TO_PUT_ASIDE or not self._has_other(state, now):
+        if state.failures < _FAILURES_TO_PUT_ASIDE or not any(True for _ in self._others_in_use(state, now)):
             return None
         failures, state.failures = state.failures, 0
         return self._put_aside(state, f"{failures} failures in a row, the last: {result.cause}", now)
@@ -269,9 +269,6 @@ class Endpoints:
         state.failures = 0
         if state.times_aside and now >= state.slow_until:
             state.times_aside = 0
-
-    def _has_other(self, state: EndpointState, now: float) -> bool:
-        return any(other is not state and other.is_usable(now) for other in self._all)
 
     def _put_aside(self, state: EndpointState, why: str, now: float) -> EndpointChanged:
         aside_s = min(_ASIDE_S * 2.0 ** min(state.times_aside, 10), _MAX_ASIDE_S)

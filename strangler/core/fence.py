@@ -75,10 +75,7 @@ class Fence:
 
     def is_fenced(self, group: str, sticky_key: bytes, now: float) -> bool:
         """True while legacy must not answer reads of this caller and group in the candidate's place."""
-        if now < self._groups.get(group, 0.0):
-            return True
-        mark = self._marks.get(_digest(group, sticky_key))
-        return mark is not None and now < mark.until
+        return now < self._groups.get(group, 0.0) or self.until(group, sticky_key, now) is not None
 
     def until(self, group: str, sticky_key: bytes, now: float) -> float | None:
         """The time until which this caller is fenced by itself; None if it is not."""

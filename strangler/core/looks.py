@@ -103,7 +103,7 @@ class LooksState:
         )
         if not kept:
             return not_comparable(Reason.LAG)
-        return replace(first, outcome=Outcome.MISMATCH, severity=_gravest(kept), differences=kept)
+        return replace(first, outcome=Outcome.MISMATCH, severity=kept[0].severity, differences=kept)
 
     def _is_real(self, release: str, key: Key) -> bool:
         count = self._of(release, key)
@@ -125,10 +125,6 @@ class LooksState:
 def _known(counts: Collection[Key], key: Key, severity: Severity) -> Key:
     """The key itself, or the one of all differences of its severity where there are too many."""
     return key if key in counts or len(counts) < MAX_DIFFERENCES else severity.value.encode()
-
-
-def _gravest(differences: Iterable[Difference]) -> Severity:
-    return min((one.severity for one in differences), key=lambda severity: severity.rank)
 
 
 def found_again(look: Look, first: Comparison, both: Comparison) -> frozenset[Key]:

@@ -20,22 +20,19 @@ class ReleaseState:
     """By release: when a response last named it."""
 
     def name(self, release: str, now: float) -> bool:
-        """Make a release the current one because somebody said so. True if that is a change."""
-        return self._become(release, now)
+        """Make a release the current one. True if that is a change."""
+        if release == self.current:
+            return False
+        self.current, self.since = release, now
+        return True
 
     def see(self, release: str, at: float) -> bool:
         """Take note of a response that named its release. True if the current release has changed by that."""
         self.last_seen[release] = max(at, self.last_seen.get(release, at))
         if self.current == UNNAMED:
-            return self._become(release, at)
+            return self.name(release, at)
         latest = max(self.last_seen, key=lambda name: self.last_seen[name])
         former = self.last_seen.get(self.current, self.since)
         if latest == self.current or self.last_seen[latest] - former < SETTLES_AFTER_S:
             return False
-        return self._become(latest, at)
-
-    def _become(self, release: str, now: float) -> bool:
-        if release == self.current:
-            return False
-        self.current, self.since = release, now
-        return True
+        return self.name(latest, at)

@@ -175,7 +175,7 @@ def _captures(pattern: tuple[bytes, ...], head: tuple[bytes, ...]) -> dict[bytes
 
 
 def _filled(pattern: tuple[bytes, ...], values: dict[bytes, bytes]) -> tuple[bytes, ...]:
-    return tuple(values.get(segment, segment) for segment in pattern)
+    return tuple(values.get(segment, segment) for segment in pattern) if values else pattern
 
 
 def _join(segments: tuple[bytes, ...]) -> bytes:

@@ -5,7 +5,7 @@ control to the workers as they are, so every field is plain data. Durations are 
 "no limit" (written `none`), `0` is "none of it"; a part that is switched off (`breaker: false`) is `None`.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -350,9 +350,3 @@ class Settings:
     limits: LimitSettings
     upstreams: dict[str, UpstreamSettings]
     routes: tuple[RouteSettings, ...]
-
-
-def with_gate(settings: Settings, name: str, gate: GateSettings) -> Settings:
-    """The settings with another gate for the named route."""
-    routes = tuple(replace(route, gate=gate) if route.name == name else route for route in settings.routes)
-    return replace(settings, routes=routes)

@@ -1,12 +1,15 @@
 """The routing table and settings that one request sees. A reload makes a new snapshot; none is ever changed."""
 
+from collections.abc import Iterable
+
 from strangler.core import problem
 from strangler.core.decide import Draw, decide
 from strangler.core.head import RequestHead
 from strangler.core.path import Oddity
 from strangler.core.plan import LEGACY, Arm, Plan, Reason
 from strangler.core.routes import Route, RoutingTable
-from strangler.core.settings import RouteSettings, Settings, TracingSettings
+from strangler.core.settings import RouteSettings, Settings, StickySource, TracingSettings
+from strangler.core.split import Split
 
 _NO_ROUTE = Plan(None, Arm.LEGACY, LEGACY, Reason.NO_ROUTE)
 
@@ -14,7 +17,7 @@ _NO_ROUTE = Plan(None, Arm.LEGACY, LEGACY, Reason.NO_ROUTE)
 class Snapshot:
     """Settings, the routes made of them, and the answer to the one question of the hot path."""
 
-    __slots__ = ("_odd", "generation", "routes", "sampled_below", "settings", "table")
+    __slots__ = ("_odd", "cookie_splits", "generation", "routes", "sampled_below", "settings", "table")
 
     def __init__(self, settings: Settings, generation: int) -> None:
         self.settings = settings
@@ -25,6 +28,8 @@ class Snapshot:
             route.name: Route(route, index, _has_base_path(settings, route))
             for index, route in enumerate(settings.routes)
         }
+        self.cookie_splits = _cookie_splits(self.routes.values())
+        """The ways in which a cookie may be a caller's key, each once, with the groups that they divide."""
         self.table = RoutingTable(self.routes.values())
         self._odd = {oddity: _odd_plan(oddity, settings.ambiguous_paths == "reject") for oddity in Oddity}
 
@@ -45,6 +50,15 @@ class Snapshot:
         if killed and not found.settings.is_passthrough:
             return found.plan(Arm.LEGACY, Reason.KILL_SWITCH)
         return decide(found, head, draw)
+
+
+def _cookie_splits(routes: Iterable[Route]) -> list[tuple[Split, tuple[str, ...]]]:
+    found: dict[tuple[StickySource, ...], tuple[Split, dict[str, None]]] = {}
+    for route in routes:
+        split = route.split
+        if any(source.kind == "cookie" for source in split.sources):
+            found.setdefault(split.sources, (split, {}))[1][route.settings.split.group] = None
+    return [(split, tuple(groups)) for split, groups in found.values()]
 
 
 def _sampled_below(tracing: TracingSettings) -> bytes | None:

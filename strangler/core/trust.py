@@ -1,9 +1,9 @@
 """Whose X-Forwarded-* is believed, and who the client therefore is."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from strangler.core.addresses import canonical, parse_address, parse_network
+from strangler.core.addresses import parse_address, parse_network
 
 
 class IgnoredState:
@@ -52,7 +52,10 @@ class TrustedProxies:
         if not self._networks:
             return False
         parsed = parse_address(address)
-        return parsed is not None and any(parsed in network for network in self._networks)
+        return parsed is not None and self._holds(parsed)
+
+    def _holds(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in network for network in self._networks)
 
     def client_of(self, peer: str, forwarded_for: bytes | None) -> bytes:
         """The last address of the chain that is not a trusted proxy's; the first one if all are.
@@ -64,11 +67,11 @@ class TrustedProxies:
         if forwarded_for is None or not self.includes(peer):
             return client.encode()
         for hop in reversed(forwarded_for.decode("latin-1").split(",")):
-            address = _without_port(hop.strip())
-            if parse_address(address) is None:
+            address = parse_address(_without_port(hop.strip()))
+            if address is None:
                 break
-            client = canonical(address)
-            if not self.includes(client):
+            client = str(address)
+            if not self._holds(address):
                 break
         return client.encode()
 

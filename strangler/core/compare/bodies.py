@@ -139,8 +139,7 @@ class _Comparing:
                 reason = self._parts(left[name], right[name], field, field, depth)
                 if reason is not None:
                     return reason
-            if self.found.is_full:
-                self.found.is_cut = True
+            if self.found.is_enough():
                 break
         return None
 
@@ -164,8 +163,7 @@ class _Comparing:
                 reason = self._part(legacy[i], candidate[j], below, depth)
                 if reason is not None:
                     return reason
-                if self.found.is_full:
-                    self.found.is_cut = True
+                if self.found.is_enough():
                     return None
         return None
 
@@ -307,5 +305,5 @@ def _compare_as_text(legacy: Content, candidate: Content) -> tuple[Value, Value]
     left = legacy.text if legacy.kind is not Body.BINARY else None
     right = candidate.text if candidate.kind is not Body.BINARY else None
     if left is None or right is None:
-        return None if legacy.data == candidate.data else (Opaque(legacy.data), Opaque(candidate.data))
+        return Opaque(legacy.data), Opaque(candidate.data)
     return compare_text(left, right)

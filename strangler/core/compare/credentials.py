@@ -6,8 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
-Span = tuple[int, int]
-"""Start and end in a text."""
+from strangler.core.personal import Span
 
 _BOUNDARY = r"(?:(?<![A-Za-z0-9_\-])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 _JWT = re.compile(_BOUNDARY + r"(?P<head>e[wy][A-Za-z0-9_\-]{6,2048}+)(?:\.[A-Za-z0-9_\-]*){2,4}")

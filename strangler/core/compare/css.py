@@ -38,13 +38,6 @@ class CssRule:
     attribute: str | None = None
 
     @property
-    def text(self) -> str:
-        """The rule as it is written."""
-        if self.is_text:
-            return f"{self.selector}::text"
-        return self.selector if self.attribute is None else f"{self.selector}::attr({self.attribute})"
-
-    @property
     def is_whole(self) -> bool:
         """True if the rule covers the elements and all in them."""
         return not self.is_text and self.attribute is None
@@ -59,6 +52,7 @@ class Compound:
     is_child: bool = False
 
 
+@lru_cache(1024)
 def parse_css(text: str) -> CssRule:
     """Read `SELECTOR`, `SELECTOR::text` and `SELECTOR::attr(name)`. Raises SelectorError."""
     text = text.strip()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from strangler.core.compare.align import Pairs, align, rising
+from strangler.core.compare.align import Pairs, align, rising, without
 from strangler.core.compare.elements import Element, attribute_key, write_markup
 
 _IDENTITIES = ("id", "name", "key", "code", "for", "href", "src", "action", "data-id", "data-key", "property", "rel")
@@ -89,16 +89,16 @@ def _paired(left: list[Element], right: list[Element], known: list[Element]) -> 
             break
         same = _same(left, right, spare_left, spare_right, identity)
         pairs += same
-        spare_left = _without(spare_left, {i for i, _ in same})
-        spare_right = _without(spare_right, {j for _, j in same})
+        spare_left = without(spare_left, {i for i, _ in same})
+        spare_right = without(spare_right, {j for _, j in same})
     pairs.sort()
     is_reordered = alignment.is_reordered or any(before[1] > after[1] for before, after in pairwise(pairs))
     if spare_left and spare_right:
         groups = {_group(element) for element in (*known, *(left[i] for i, _ in pairs))}
         by_place = list(_by_place(left, right, _gaps(spare_left, spare_right, rising(pairs)), groups))
         pairs += by_place
-        spare_left = _without(spare_left, {i for i, _ in by_place})
-        spare_right = _without(spare_right, {j for _, j in by_place})
+        spare_left = without(spare_left, {i for i, _ in by_place})
+        spare_right = without(spare_right, {j for _, j in by_place})
     return ChildChange(is_reordered, pairs, spare_left, spare_right)
 
 
@@ -139,10 +139,6 @@ def _same(
     return [(i, there[key]) for key, i in places[0].items() if i >= 0 and there.get(key, -1) >= 0]
 
 
-def _without(places: list[int], taken: set[int]) -> list[int]:
-    return [place for place in places if place not in taken] if taken else places
-
-
 def _gaps(left: list[int], right: list[int], anchors: Pairs) -> list[tuple[list[int], list[int]]]:
     """Group what is left over by the pair that it stands before."""
     lefts, rights = [i for i, _ in anchors], [j for _, j in anchors]
@@ -166,7 +162,7 @@ def _by_place(
         for group, (some, others) in _grouped(left, right, lefts, rights, _group):
             if len(some) == len(others) or group not in known:
                 met += zip(some, others, strict=False)
-        lefts, rights = _without(lefts, {i for i, _ in met}), _without(rights, {j for _, j in met})
+        lefts, rights = without(lefts, {i for i, _ in met}), without(rights, {j for _, j in met})
         yield from met
         for _, (some, others) in _grouped(left, right, lefts, rights, lambda element: element.name):
             if len(some) == len(others):

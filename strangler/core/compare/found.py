@@ -20,6 +20,8 @@ from strangler.core.compare.values import (
     Where,
 )
 
+MAX_WORK = 40_000
+"""Steps of a microsecond or some, after which a walk ends if it has found a difference that nobody accepted."""
 MAX_PLACES = 2000
 """Places in two bodies that differ; when there are more, it is not looked for them."""
 
@@ -130,6 +132,12 @@ class FoundState:
     def is_full(self) -> bool:
         """Enough places differ."""
         return len(self._body) >= MAX_PLACES and self.has_mismatch
+
+    def is_enough(self, work: int = 0) -> bool:
+        """True, and told, if so much differs that it is not looked for more. `work`: steps that were taken so far."""
+        is_enough = self.is_full or (work > MAX_WORK and self.has_mismatch)
+        self.is_cut = self.is_cut or is_enough
+        return is_enough
 
     def lacking(self, path: BodyPath, legacy: Node) -> None:
         self.body(path, Kind.MISSING, legacy, None)

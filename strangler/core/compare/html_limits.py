@@ -42,19 +42,19 @@ _ORDINARY = re.compile(  # without groups: Python's possessive repetition loses 
 """As much of a text as surely holds no tag with many attributes."""
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
     return frozenset(re.findall(r"\S+", text))
 
 
-_FORMATTING = _words("b big code em font i s small strike strong tt u")
-_PHRASES = _FORMATTING | _words("a abbr bdi bdo cite data del dfn ins kbd label mark nobr q samp span sub sup time var")
-_ENDED_BY_OTHERS = _words("p li dt dd option optgroup rb rp rt rtc tr td th tbody thead tfoot colgroup")
-_VOID = _words(
-    "area base basefont bgsound body br col embed frame head hr html image img input keygen link meta param source"
-    " track wbr"
-)
-_FOREIGN = _words("svg math")
-_SCOPES = _words("applet button caption desc foreignobject html marquee object table template title") | _FOREIGN
+_FORMATTING = words("b big code em font i s small strike strong tt u")
+_PHRASES = _FORMATTING | words("a abbr bdi bdo cite data del dfn ins kbd label mark nobr q samp span sub sup time var")
+_ENDED_BY_OTHERS = words("p li dt dd option optgroup rb rp rt rtc tr td th tbody thead tfoot colgroup")
+VOID = words("area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr")
+"""Elements without content and end tag."""
+_VOID = VOID | words("body head html image")
+_FOREIGN = words("svg math")
+_SCOPES = words("applet button caption desc foreignobject html marquee object table template title") | _FOREIGN
 _START = re.compile("<[A-Za-z]")
 _HAS_FOREIGN = re.compile(r"<(?:svg|math)[\s/>]", re.IGNORECASE)
 _CDATA_OR_RAW = re.compile(

@@ -4,17 +4,11 @@ import re
 
 from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode
 
+from strangler.core.compare.html_limits import VOID as VOID
 from strangler.core.compare.html_limits import is_readable_html
 
 RAW_TEXT = frozenset(["iframe", "noembed", "noframes", "plaintext", "script", "style", "xmp"])
 """Elements whose text is written as it stands, without character references."""
-VOID = frozenset(
-    re.findall(
-        r"\w+",
-        "area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr",
-    )
-)
-"""Elements without content and end tag."""
 
 _TABLE_PART = re.compile(
     r"(?:\s|(?><!--.*?-->))*+<(?:tr|td|th|tbody|thead|tfoot|caption|colgroup|col)(?=[\s/>])", re.DOTALL | re.IGNORECASE

@@ -4,17 +4,13 @@ import re
 from enum import Enum, auto
 
 from strangler.core.compare.elements import Element
+from strangler.core.compare.html_limits import words
 
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\S+", text))
-
-
-_UNSEEN = _words("style template link meta title base head noscript param source track area datalist")
+_UNSEEN = words("style template link meta title base head noscript param source track area datalist")
 """Elements that stand in no line: whitespace around them is as if they were not there."""
-_BOXES = _words("audio button canvas iframe img input meter object picture progress select svg video textarea math")
+_BOXES = words("audio button canvas iframe img input meter object picture progress select svg video textarea math")
 """Elements that are seen in a line even if they hold no text; within them lines begin anew."""
-_BLOCKS = _words(
+_BLOCKS = words(
     "address article aside blockquote body br caption center col colgroup dd details dialog dir div dl dt fieldset"
     " figcaption figure footer form frameset h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol"
     " optgroup option p search section summary table tbody td tfoot th thead tr ul"

@@ -7,14 +7,13 @@ from strangler.core.compare.accept import Accept
 from strangler.core.compare.elements import Element, attribute_key, local_name
 from strangler.core.compare.found import Site
 from strangler.core.compare.places import below, is_stable_name, step_of, write_place
-from strangler.core.compare.secrets import is_secret_name
+from strangler.core.compare.secrets import NAMING_ATTRIBUTES, is_secret_name
 from strangler.core.compare.values import Kind, Steps
 from strangler.core.compare.xmlpath import write_xml_path
 
 Chain = tuple[str, ...]
 """The steps that lead to an element."""
 
-_NAMING = ("id", "name", "key", "property", "itemprop", "autocomplete", "type")
 _MAX_WORDS = 24
 _UNSTABLE = "secret"
 """The word for a secret's name that differs from page to page."""
@@ -82,7 +81,7 @@ class XmlWriting:
 
 
 def _names(element: Element) -> Chain:
-    values = (element.attributes.get(name) for name in _NAMING)
+    values = (element.attributes.get(name) for name in NAMING_ATTRIBUTES)
     return tuple(value if is_stable_name(value) else _UNSTABLE for value in values if value and _tells(value))
 
 

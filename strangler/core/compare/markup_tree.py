@@ -11,9 +11,6 @@ from strangler.core.compare.markup_places import Chain, MarkupPlace, PlacesState
 from strangler.core.compare.markup_rules import together
 from strangler.core.compare.values import Excerpt, Kind, Value
 
-MAX_WORK = 40_000
-"""Steps of some microseconds, after which the walk ends if it has found a difference that nobody accepted."""
-
 _WORK_OF_ELEMENT = 8
 
 _MAX_TEXT = 300
@@ -57,22 +54,14 @@ class _Walk:
         found = self._found
         stack = self._children(top, self._change(top))[::-1]
         while stack:
-            if self._is_enough():
+            if found.is_enough(self._work):
                 return
             pair = stack.pop()
             change = self._change(pair)
             self._attributes(pair)
             self._own_text(pair, change)
             stack.extend(reversed(self._children(pair, change)))
-        found.is_cut = found.is_cut or found.is_full
-
-    def _is_enough(self) -> bool:
-        """True if so much differs that it is not looked for more."""
-        found = self._found
-        if not (found.is_full or (self._work > MAX_WORK and found.has_mismatch)):
-            return False
-        found.is_cut = True
-        return True
+        found.is_enough()
 
     def _attributes(self, pair: _Waiting) -> None:
         left, right = pair.legacy.attributes, pair.candidate.attributes
@@ -115,10 +104,10 @@ class _Walk:
             place = self._places.at(pair.chain, pair.words, pair.accepts)
             self._found.body(place, Kind.ORDER, *_disorder(pair))
         for i in change.removed:
-            if not self._is_enough():
+            if not self._found.is_enough(self._work):
                 self._found.body(self._place_of_child(pair, left[i], i), Kind.MISSING, _shown(left[i]), None)
         for j in change.inserted:
-            if not self._is_enough():
+            if not self._found.is_enough(self._work):
                 self._found.body(self._place_of_child(pair, right[j], j), Kind.EXTRA, None, _shown(right[j]))
         return [
             self._below(pair, left[i], right[j], i if i == j else None)

@@ -9,11 +9,9 @@ from xml.sax.saxutils import quoteattr
 from selectolax.lexbor import LexborNode
 
 from strangler.core.compare.html_nodes import RAW_TEXT, VOID, first_child, parse_nodes, top_node
-from strangler.core.compare.secrets import is_secret_name
+from strangler.core.compare.secrets import NAMING_ATTRIBUTES, is_secret_name
 from strangler.core.compare.xml_events import XmlEvents, read_xml
 
-NAMING_ATTRIBUTES = ("name", "id", "key", "property", "type", "itemprop", "autocomplete")
-"""Attributes that say what an element holds."""
 VALUE_ATTRIBUTES = ("value", "content")
 """Attributes that hold what an element's name, or such an attribute, says."""
 

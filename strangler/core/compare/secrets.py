@@ -8,13 +8,14 @@ from html import unescape
 from urllib.parse import unquote_plus
 
 from strangler.core.compare.credentials import credential_spans
+from strangler.core.personal import Span as Span
 from strangler.core.personal import personal_spans
 
 _NAMES = ("password", "passwd", "secret", "token", "apikey", "authorization", "cookie", "sessionid", "sessid", "cvv")
 _LONGEST_KEPT = 256
 
-Span = tuple[int, int]
-"""Start and end in a text."""
+NAMING_ATTRIBUTES = ("id", "name", "key", "property", "itemprop", "autocomplete", "type")
+"""Attributes that say what an element holds."""
 
 
 def is_secret_name(name: str) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from urllib.parse import unquote_to_bytes
 
-from strangler.core.compare.templates import REST, Template
+from strangler.core.compare.templates import HOLE, REST, Template
 from strangler.core.compare.values import Comparison, Kind, Severity, Where
 
 _SERVER_ERROR = "5xx"
 
-FOLDED = "{}"
+FOLDED = HOLE
 _MAX_SEGMENTS = 16
 _ID = re.compile(
     r"[+-]?\d+(?:\.\d+)?"  # number
@@ -36,7 +36,7 @@ def endpoint_shape(path: bytes, templates: Sequence[Template] = ()) -> str:
     """
     segments = path.partition(b"?")[0].split(b"/")
     if templates:
-        decoded = [unquote_to_bytes(raw.partition(b";")[0]).decode("utf-8", "replace") for raw in segments[1:]]
+        decoded = list(map(_plain_segment, segments[1:]))
         template = next((one for one in templates if one.covers(decoded)), None)
         if template is not None:
             return _by_template(template, segments)
@@ -61,8 +61,13 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def _plain_segment(raw: bytes) -> str:
+    """Decoded, and without its parameters."""
+    return unquote_to_bytes(raw.partition(b";")[0]).decode("utf-8", "replace")
+
+
 def _segment_shape(raw: bytes) -> str:
-    segment = unquote_to_bytes(raw.partition(b";")[0]).decode("utf-8", "replace")
+    segment = _plain_segment(raw)
     if not segment.isprintable() or len(segment) > 64 or "/" in segment:
         return FOLDED
     if _ID.fullmatch(segment):

@@ -86,7 +86,7 @@ def _segment(part: str) -> str | None:
         return None
     if "{" in part or "}" in part:
         raise ValueError(f"the segment {part!r} cannot be read; write a whole segment as {{}}, or {{...}} at the end")
-    return unquote_to_bytes(part).decode("utf-8", "replace")
+    return _word(part)
 
 
 def ordered(templates: Iterable[Template]) -> tuple[Template, ...]:

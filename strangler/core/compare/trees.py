@@ -28,9 +28,6 @@ MAX_CONTAINERS = 20_000
 MAX_ALIGNED = 16_384
 """Elements of two arrays, from the first that differs to the last, that are aligned; beyond it place by place."""
 
-MAX_WORK = 40_000
-"""Steps of about a microsecond, after which the walk ends if it has found a difference that nobody accepted."""
-
 _WORK_OF_OBJECTS, _WORK_OF_ARRAYS, _WORK_OF_REPEATED = 4, 15, 4
 _PLAIN_DEPTH = 4
 """Down to here containers are compared as Python does it, which is fast and looks at all that is below each time."""
@@ -80,8 +77,7 @@ class _Walk:
         found, stack = self._found, self._stack
         self._meet(legacy, candidate, path, 0, stack)
         while stack:
-            if found.is_full or (self._work > MAX_WORK and found.has_mismatch):
-                found.is_cut = True
+            if found.is_enough(self._work):
                 return
             left, right, at, depth = stack.pop()
             waiting: list[_Waiting] = []
