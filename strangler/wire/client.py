@@ -178,15 +178,10 @@ class ClientConnection(Asker):
         `is_framed`: its length, or the missing last chunk, shows that it is cut short, so the connection ends by FIN.
         Else a FIN would be a clean end (RFC 9112 section 6.3), and the connection is reset once all has left.
         """
-        if not is_framed:
+        if is_framed:
+            self.end_request(keep=False)
+        else:
             self.cut()
-            return
-        request = self.request
-        self.request = None
-        self._inflow = None
-        self.port.active.discard(self)
-        is_read = request is None or request.body is None or request.body.is_finished
-        self._end(linger=not is_read or bool(self._ahead) or self._receive == self._ignore)
 
     def cut(self) -> None:
         """The client must see a broken connection, never a clean end."""

@@ -78,7 +78,7 @@ class InheritedState:
         """The socket that listens at exactly this address, whatever key it was for."""
         for group in self.groups:
             for descriptor in group.fds:
-                if descriptor not in self._taken and _address_of(descriptor) == (host, port):
+                if descriptor not in self._taken and _address_of(descriptor) == Address(host, port):
                     return self._take(key, group, descriptor)
         return None
 
@@ -88,7 +88,7 @@ class InheritedState:
         for group, descriptor in rest:
             if group.is_activated:
                 raise ListenError(
-                    f"LISTEN_FDS: nothing in routes.yaml listens at {Address(*_address_of(descriptor))};"
+                    f"LISTEN_FDS: nothing in routes.yaml listens at {_address_of(descriptor)};"
                     " write it there, or FileDescriptorName=listen (or admin) into the socket unit"
                 )
             os.close(descriptor)
@@ -104,10 +104,9 @@ class InheritedState:
         return listener
 
 
-def _address_of(descriptor: int) -> tuple[str, int]:
+def _address_of(descriptor: int) -> Address:
     with socket.socket(fileno=os.dup(descriptor)) as listener:
-        address = where(listener)
-    return address.host, address.port
+        return where(listener)
 
 
 def listen_at(address: Address, key: str, inherited: InheritedState | None = None) -> list[socket.socket]:

@@ -45,7 +45,7 @@ _NOTED_IN_ANSWER = re.compile(
 )
 _KEEP_TIMEOUT = re.compile(rb"(?:^|[,;])[ \t]*timeout[ \t]*=[ \t]*\"?([0-9]{1,6})", re.IGNORECASE)
 _LF = 0x0A
-STREAM_TYPE = re.compile(rb"\r\ncontent-type:[ \t]*(?:text/event-stream|multipart/x-mixed-replace)", re.IGNORECASE)
+_STREAM_TYPE = re.compile(rb"\r\ncontent-type:[ \t]*(?:text/event-stream|multipart/x-mixed-replace)", re.IGNORECASE)
 _DROPPED_FROM_ANSWER = re.compile(
     rb"\r\n(?:connection|keep-alive|proxy-connection|te|transfer-encoding|upgrade|x-strangler-arm):[^\r\n]*",
     re.IGNORECASE,
@@ -281,6 +281,7 @@ class Answer:
     """The head of an answer, found fit to be passed on. Shared by all answers with the same bytes."""
 
     __slots__ = (
+        "_has_stream_type",
         "_heads",
         "_lines",
         "_sets_cookies",
@@ -293,6 +294,7 @@ class Answer:
         "status_line",
     )
 
+    _has_stream_type: bool | None
     _heads: dict[bytes, bytes]
     _sets_cookies: bool | None
     _lines: bytes
@@ -310,7 +312,15 @@ class Answer:
     @property
     def is_stream(self) -> bool:
         """True if the body has no end by its type: asked for only where it did not come whole with the head."""
-        return self.framing.kind is not Kind.LENGTH and STREAM_TYPE.search(self.raw) is not None
+        return self.framing.kind is not Kind.LENGTH and self.has_stream_type
+
+    @property
+    def has_stream_type(self) -> bool:
+        """True if the type is one of bodies without an end. Looked for once for all answers with these bytes."""
+        found = self._has_stream_type
+        if found is None:
+            found = self._has_stream_type = _STREAM_TYPE.search(self.raw) is not None
+        return found
 
     @property
     def sets_cookies(self) -> bool:
@@ -389,22 +399,26 @@ def parse_answer(raw: bytes, *, answers_head: bool) -> Answer | None:
     answer.fields = fields
     answer.framing = framing
     answer._heads = {}
-    answer._sets_cookies = None
+    answer._has_stream_type = answer._sets_cookies = None
     line_end = raw.find(b"\r\n")
     answer.status_line = b"HTTP/1.1 %d%b" % (status, raw[12:line_end] or b" ")
     answer._lines = _passing_lines(raw, line_end, status, fields)
     connection = fields.get(b"connection")
     stays = not is_http10 or names_token(connection, b"keep-alive")
     answer.keep_alive = stays and not names_token(connection, b"close")
-    keeps = _KEEP_TIMEOUT.search(fields.get(b"keep-alive", b""))
-    answer.keep_s = math.inf if keeps is None else _usable_s(float(keeps[1]))
+    keeps = fields.get(b"keep-alive")
+    answer.keep_s = math.inf if keeps is None else _usable_s(keeps)
     if not answers_head:
         _answers.put(raw, answer)
     return answer
 
 
-def _usable_s(timeout_s: float) -> float:
+def _usable_s(keep_alive: bytes) -> float:
     """A second less than the upstream keeps it, or half of a short time: its close takes a while to come."""
+    found = _KEEP_TIMEOUT.search(keep_alive)
+    if found is None:
+        return math.inf
+    timeout_s = float(found[1])
     return timeout_s - min(1.0, timeout_s / 2)
 
 

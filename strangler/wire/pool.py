@@ -66,7 +66,7 @@ class Pool:
             if once and connection.idle_since < at - ONCE_S:
                 return None  # the others are older still
             self._idle.pop()
-            if at < connection.idle_until and (not once or self._is_alive(connection)):
+            if at < connection.idle_until and (not once or self._is_alive(connection, at)):
                 return connection
             connection.close()
         return None
@@ -129,9 +129,9 @@ class Pool:
             return
         done(connection)
 
-    def _is_alive(self, connection: UpstreamConnection) -> bool:
+    def _is_alive(self, connection: UpstreamConnection, at: float) -> bool:
         """Ask the kernel whether the peer has closed: its FIN may be there and not read yet."""
-        if now() - connection.idle_since < _PEER_CHECK_AFTER_S:
+        if at - connection.idle_since < _PEER_CHECK_AFTER_S:
             return True
         peer: socket.socket | None = connection.transport.get_extra_info("socket")
         if peer is None:

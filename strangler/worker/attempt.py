@@ -9,7 +9,7 @@ from strangler.core.endpoints import EndpointState
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
 from strangler.core.methods import IDEMPOTENT
-from strangler.core.plan import Arm
+from strangler.core.plan import CANDIDATE_ARM, Arm
 from strangler.core.result import Result
 from strangler.core.routes import Route
 from strangler.wire.clock import now
@@ -18,7 +18,7 @@ from strangler.wire.pool import Pool
 from strangler.wire.story import Alarm
 from strangler.wire.upstream import UpstreamConnection
 from strangler.worker.call import Call
-from strangler.worker.heads import forwarded_prefix, request_head, target_for
+from strangler.worker.heads import request_head, target_for
 from strangler.worker.plane import Plane
 from strangler.worker.upstreams import Upstream
 
@@ -212,10 +212,11 @@ def _send(
     clocks = attempt.clocks
     attempt.fault = None
     call.exchange = attempt
-    target = target_for(pool.url, route, arm, call.target)
+    rewrite = route.rewrite if route is not None and arm is CANDIDATE_ARM else None
+    target = target_for(pool.url, rewrite, call.target)
     trace = call.trace
     trace_lines = trace.lines if trace.notes is None else trace.lines_of(attempt.span_id)
-    prefix = forwarded_prefix(route, arm, call.path)
+    prefix = b"" if rewrite is None else rewrite.forwarded_prefix(call.path)
     head = request_head(call, target, call.asker.forwarded, trace, trace_lines, attempt.upstream, pool.url, prefix)
     body = call.body
     is_sent = body is None or body.is_finished

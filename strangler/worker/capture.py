@@ -13,7 +13,7 @@ from strangler.core.result import Result
 from strangler.wire.body import Body
 from strangler.wire.messages import CandidateFailed, Captured, CapturedAnswer, ShadowRoom
 from strangler.wire.numbers import Counter, Numbers
-from strangler.wire.parse import STREAM_TYPE, Answer
+from strangler.wire.parse import Answer
 
 if TYPE_CHECKING:
     from strangler.worker.attempt import Attempt
@@ -189,7 +189,7 @@ class Capture:
 
     def watch(self, answer: Answer, payload: bytes, body: Body | None) -> None:
         """The head of the answer that the client gets has come: keep what follows, unless it is a stream."""
-        if answer.status == 101 or STREAM_TYPE.search(answer.raw):
+        if answer.status == 101 or answer.has_stream_type:
             self.is_streaming = True
             self.forget()
         elif body is not None:

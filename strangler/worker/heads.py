@@ -6,8 +6,8 @@ from strangler.core.aggregate import Joined
 from strangler.core.cookies import public_cookie
 from strangler.core.head import RawHeaders
 from strangler.core.headers import ForwardedFields, is_valid_traceparent
-from strangler.core.plan import CANDIDATE_ARM, Arm
-from strangler.core.rewrite import cookie_path_back, rewrite_back, rewrite_target
+from strangler.core.plan import Arm
+from strangler.core.rewrite import Rewrite, cookie_path_back, rewrite_back, rewrite_target
 from strangler.core.routes import Route
 from strangler.core.settings import Url
 from strangler.wire.parse import Answer, Section, host_of
@@ -121,9 +121,8 @@ class Trace:
         )  # fmt: skip
 
 
-def target_for(url: Url, route: Route | None, arm: Arm, target: bytes) -> bytes:
-    """The request target that the upstream sees: the raw one, unless the route rewrites it or the URL has a path."""
-    rewrite = route.rewrite if route is not None and arm is CANDIDATE_ARM else None
+def target_for(url: Url, rewrite: Rewrite | None, target: bytes) -> bytes:
+    """The request target that the upstream sees: the raw one, unless it is rewritten or the URL has a path."""
     if rewrite is None and not url.path:
         return target
     return rewrite_target(target, rewrite, url.path.encode())
@@ -139,7 +138,7 @@ def request_head(
     url: Url,
     prefix: bytes = b"",
 ) -> bytes:
-    """The head for an upstream: as received, minus hop-by-hop fields, plus ours. `prefix`: see `forwarded_prefix`."""
+    """The head for an upstream: as received, minus hop-by-hop fields, plus ours. `prefix`: for X-Forwarded-Prefix."""
     section = request.section
     host = request.host_value
     dropped = upstream.dropped_from_trusted if forwarded.is_trusted else upstream.dropped
@@ -189,13 +188,6 @@ def _endings() -> dict[tuple[str | None, bool, bool, bool], bytes]:
 
 _ENDINGS = _endings()
 """By arm (None: not told), chunked, HTTP/1.0, keep."""
-
-
-def forwarded_prefix(route: Route | None, arm: Arm, path: bytes) -> bytes:
-    """Return what the client's path has in front that this arm does not see; empty where it sees the same path."""
-    if route is None or arm is not CANDIDATE_ARM or route.rewrite is None:
-        return b""
-    return route.rewrite.forwarded_prefix(path)
 
 
 def answer_head(

@@ -19,7 +19,6 @@ from strangler.core.routes import Route
 from strangler.core.settings import Settings
 from strangler.core.share import Share
 from strangler.core.snapshot import Snapshot
-from strangler.core.split import Split
 from strangler.wire.clock import now
 from strangler.wire.exchange import Clocks
 from strangler.wire.link import WorkerLink
@@ -79,7 +78,6 @@ class Plane:
         self.exposes_arm = settings.expose_arm
         self._route_clocks: dict[Route, Clocks] = {}  # not by name: a request under way has a route of its own time
         self._fallback_rules: dict[Route, FallbackRules] = {}
-        self._cookie_splits = list(_cookie_splits(snapshot))
         self._record.adopt(settings.log)
         for change in changes:
             self.breaker_changed(change)
@@ -122,11 +120,14 @@ class Plane:
 
     def answered(self, call: Call, upstream_result: Result, answer: Answer) -> None:
         """The head of an answer is about to be passed on."""
+        route = call.plan.route
+        is_write = call.arm == CANDIDATE_ARM and is_fencing(call.method, upstream_result)
+        if not is_write and not self.has_fences:
+            return
         cookies: dict[bytes, bytes | None] = {}
         if answer.sets_cookies:
             cookies = cookies_set(answer.headers(), self.unix_time())
-        route = call.plan.route
-        if call.arm == CANDIDATE_ARM and route is not None and is_fencing(call.method, upstream_result):
+        if is_write and route is not None:
             split = route.split
             self._fence_callers(call, route, {self._sticky_key(call), split.sticky_key_after(call, cookies)})
         if cookies:
@@ -143,15 +144,19 @@ class Plane:
         """A caller that is fenced gets another key, as a login or a logout gives it, from whichever arm: the fence goes
         along."""
         at = now()
-        for split, group in self._cookie_splits:
+        for split, groups in self.snapshot.cookie_splits:
             key, after = split.sticky_key(call), split.sticky_key_after(call, cookies)
-            until = None if key is None or after in (None, key) else self._fence.until(group, key, at)
-            if until is not None and after is not None:
-                self._unshared.append(self._fence.record(group, after, at, until - at))
+            if key is None or after is None or after == key:
+                continue
+            for group in groups:
+                until = self._fence.until(group, key, at)
+                if until is not None:
+                    self._unshared.append(self._fence.record(group, after, at, until - at))
 
     @property
     def has_fences(self) -> bool:
-        return len(self._fence) > 0
+        """True if there are fences, and cookies that could carry one along to another key."""
+        return len(self._fence) > 0 and bool(self.snapshot.cookie_splits)
 
     def record(self, call: Call) -> None:
         """The request is over."""
@@ -292,17 +297,6 @@ class Plane:
     def _sticky_key(self, call: Call) -> bytes | None:
         plan = call.plan
         return None if plan.route is None else plan.sticky_key or plan.route.split.sticky_key(call)
-
-
-def _cookie_splits(snapshot: Snapshot) -> Iterator[tuple[Split, str]]:
-    """The ways in which a cookie may be a caller's key, each once, with the group that they divide."""
-    known: set[tuple[object, str]] = set()
-    for settings in snapshot.settings.routes:
-        split = settings.split
-        key = split.sticky, split.group
-        if key not in known and any(source.kind == "cookie" for source in split.sticky):
-            known.add(key)
-            yield Split(split), split.group
 
 
 _STATE_FIGURES = {"closed": 0, "half_open": 1, "open": 2}

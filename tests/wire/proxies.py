@@ -111,7 +111,7 @@ def _wait_until_it_answers(name: str, process: "subprocess.Popen[bytes]", port: 
     raise RuntimeError(f"{name} does not answer on {port}:\n{output.read_text(errors='replace')[-2000:]}")
 
 
-_NGINX = """
+NGINX_TOP = """
 daemon off;
 master_process off;
 pid {folder}/nginx.pid;
@@ -124,7 +124,12 @@ http {{
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
-  merge_slashes off;
+"""
+"""Where every configuration of nginx begins: one process, with all of its files in a folder."""
+
+_NGINX = (
+    NGINX_TOP
+    + """  merge_slashes off;
   ignore_invalid_headers off;
   underscores_in_headers on;
   large_client_header_buffers 4 32k;
@@ -148,6 +153,7 @@ http {{
   }}
 }}
 """
+)
 
 _HAPROXY = """
 global
