@@ -16,6 +16,7 @@ import msgspec
 from strangler.cli._admin import Admin, find_admin
 from strangler.cli._config import failed, settings_of
 from strangler.control.folder import read_running
+from strangler.control.restoring import STORE
 from strangler.control.shadow import audits, questions, reading
 from strangler.control.shadow.audits import AuditFilters, write_audit
 from strangler.control.shadow.reading import Filters, NoEvidenceError
@@ -23,7 +24,7 @@ from strangler.control.shadow.releases import name_release, set_aside_names, set
 from strangler.control.shadow.retention import set_aside
 from strangler.control.shadow.reviews import Marked, Review, mark
 from strangler.control.shadow.schema import prepare
-from strangler.core.settings import GateSettings, Settings, with_gate
+from strangler.core.settings import GateSettings, Settings
 
 _T = TypeVar("_T")
 
@@ -200,8 +201,7 @@ class _Stored:
         return {"route": route, "set_aside": self._write(work)}
 
     def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
-        settings = with_gate(self.settings, route, gate)
-        return self._read(lambda one: questions.ready(one, settings, route, reading.utc_day()))
+        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day(), gate=gate))
 
     def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
         marked = self._write(lambda one: mark(one, names, review, who, time.time()))
@@ -210,7 +210,7 @@ class _Stored:
         return marked
 
     def audited(self, filters: AuditFilters) -> list[dict[str, Any]]:
-        if not (self.folder / reading.NAME).exists():  # nothing has run here, and so nothing was changed
+        if not (self.folder / STORE).exists():  # nothing has run here, and so nothing was changed
             return []
         return self._read(lambda one: audits.entries(one, filters))
 
@@ -228,8 +228,8 @@ class _Stored:
         """No proxy runs, so nobody else writes."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.folder / reading.NAME, timeout=5.0)) as connection, connection:
+            with closing(sqlite3.connect(self.folder / STORE, timeout=5.0)) as connection, connection:
                 prepare(connection)
                 return work(connection)
         except (sqlite3.Error, OSError) as error:
-            raise click.ClickException(f"{self.folder / reading.NAME} cannot be written: {error}") from None
+            raise click.ClickException(f"{self.folder / STORE} cannot be written: {error}") from None

@@ -24,6 +24,7 @@ from strangler.control.health import HealthChecks
 from strangler.control.links import LinksState
 from strangler.control.plane import ControlState
 from strangler.control.reload import InForce, ReloadState
+from strangler.control.restoring import STORE
 from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.schema import SCHEMA, upgrade
 from strangler.control.store import Store
@@ -83,7 +84,7 @@ def _may_begin(supervisor_fd: int) -> bool:
 
 async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: logs.LogWriter) -> None:
     folder = Path(start.folder)
-    store = Store(folder / "strangler.db", SCHEMA + outbox.SCHEMA + gates.SCHEMA, upgrade)
+    store = Store(folder / STORE, SCHEMA + outbox.SCHEMA + gates.SCHEMA, upgrade)
     totals = TotalsState()
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(folder))
     desk = DeskState(folder, start.run, links, store, in_force.settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-_NAME = "kill-switch.json"
+NAME = "kill-switch.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,17 @@ def read(folder: Path) -> KillSwitchState:
     the side that is never wrong.
     """
     try:
-        return msgspec.json.decode((folder / _NAME).read_bytes(), type=KillSwitchState)
+        return msgspec.json.decode((folder / NAME).read_bytes(), type=KillSwitchState)
     except FileNotFoundError:
         return OFF
     except (OSError, msgspec.DecodeError) as error:
-        return KillSwitchState(on=True, reason=f"{_NAME} cannot be read: {error}", since=None)
+        return KillSwitchState(on=True, reason=f"{NAME} cannot be read: {error}", since=None)
 
 
 def may_read(folder: Path) -> bool:
     """False if this user may not look: then nothing is known, which is not the same as a file that is broken."""
     try:
-        (folder / _NAME).open("rb").close()
+        (folder / NAME).open("rb").close()
     except PermissionError:
         return False
     except OSError:
@@ -48,9 +48,9 @@ def may_read(folder: Path) -> bool:
 
 def write(folder: Path, state: KillSwitchState) -> None:
     """Replace the file as a whole and force it to the disk. Raises OSError; the old state is in force then."""
-    draft = folder / f"{_NAME}.new"
+    draft = folder / f"{NAME}.new"
     with draft.open("wb") as file:
         file.write(msgspec.json.encode(state))
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(folder / _NAME)
+    draft.replace(folder / NAME)

@@ -13,16 +13,20 @@ from typing import Final
 
 import msgspec
 
+from strangler.control import kill_switch
+from strangler.control.shadow import journal
+
 STORE: Final = "strangler.db"
-KILL_SWITCH: Final = "kill-switch.json"
-JOURNAL: Final = "shadow-diffs.jsonl"
+REDACTION_KEY: Final = "redaction.key"
+WEBHOOK_KEY: Final = "webhook.secret"
+JOURNAL: Final = journal.NAME
 NAMES: Final = (
     STORE,
-    "redaction.key",
-    "webhook.secret",
-    KILL_SWITCH,
+    REDACTION_KEY,
+    WEBHOOK_KEY,
+    kill_switch.NAME,
     JOURNAL,
-    *(f"{JOURNAL}.{number}" for number in range(1, 5)),
+    *(f"{JOURNAL}.{number}" for number in range(1, journal.KEPT + 1)),
 )
 MANIFEST: Final = "backup.json"
 DRAFT: Final = "restore.draft"

@@ -237,6 +237,17 @@ def is_corrupt(error: Exception) -> bool:
     return code is not None and code & _PRIMARY_CODE in _CORRUPT
 
 
+def read_meta(connection: sqlite3.Connection, key: str) -> str | None:
+    """What was last kept under a key; None if nothing ever was."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def write_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Keep a text under a key, in place of what was there."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
 def load_numbers(connection: sqlite3.Connection, run: str) -> list[Row]:
     """The numbers stored in this run of the supervisor; those of an earlier run go, for counters begin anew then."""
     _begin_run(connection, run)
@@ -264,11 +275,10 @@ def save_numbers(connection: sqlite3.Connection, run: str, batch: Batch) -> bool
 
 def _begin_run(connection: sqlite3.Connection, run: str) -> bool:
     """Make the store this run's; True if it was not."""
-    row = connection.execute("SELECT value FROM meta WHERE key = 'run'").fetchone()
-    if row is not None and row[0] == run:
+    if read_meta(connection, "run") == run:
         return False
     connection.execute("DELETE FROM numbers")
-    connection.execute("INSERT OR REPLACE INTO meta VALUES ('run', ?)", (run,))
+    write_meta(connection, "run", run)
     return True
 
 

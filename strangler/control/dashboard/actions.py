@@ -12,7 +12,7 @@ from typing import Any, Final
 from strangler.config.load import load
 from strangler.control.dashboard.evidence import EvidenceState
 from strangler.control.dashboard.pages import Control
-from strangler.control.shadow.api import log_marked, resume_problem
+from strangler.control.shadow.api import MAX_TEXT, log_marked, resume_problem
 from strangler.control.shadow.reading import utc_day
 from strangler.control.shadow.reviews import (
     MAX_MARKED,
@@ -25,7 +25,6 @@ from strangler.control.shadow.reviews import (
 )
 from strangler.control.store import StoreError
 
-_MAX_TEXT = 400
 _STATES: Final = ("known", "fixed", "accepted")
 
 Row = Mapping[str, Any]
@@ -53,7 +52,7 @@ async def turn(state: Control, on: bool, reason: str, who: str) -> None:
     if on and not reason:
         raise ActionError(400, "Say why: the reason is shown to everybody while the switch is on.")
     try:
-        await state.turn_kill_switch(on, reason[:_MAX_TEXT], who)
+        await state.turn_kill_switch(on, reason[:MAX_TEXT], who)
     except OSError as error:
         raise ActionError(507, f"The state folder cannot be written: {error.strerror}.") from error
 
@@ -63,7 +62,7 @@ async def resume(state: Control, route: str, why: str, who: str) -> None:
     refused = resume_problem(state.settings, route)
     if refused is not None:
         raise ActionError(404, f"Nothing was changed: {refused}.")
-    if not await state.resume_shadows(route, who, why[:_MAX_TEXT]):
+    if not await state.resume_shadows(route, who, why[:MAX_TEXT]):
         raise ActionError(409, f"Nothing was changed: shadowing of route '{route}' is not stopped.")
 
 
@@ -107,7 +106,7 @@ def _review(said: Mapping[str, str]) -> Review:
     word = said["state"]
     if word not in _STATES:
         raise ActionError(400, f"A difference can be {', '.join(_STATES)}.")
-    owner, why, until = (said[key][:_MAX_TEXT] or None for key in ("owner", "why", "until"))
+    owner, why, until = (said[key][:MAX_TEXT] or None for key in ("owner", "why", "until"))
     if word == "accepted" and why is None:
         raise ActionError(400, "Say why it is allowed: the reason is kept in routes.yaml.")
     return Review(word, owner, why, until)

@@ -62,7 +62,7 @@ class EvidenceState:
         found = await _read(store, ask)
         return found if found is not None and found["id"] == name else None
 
-    async def audit(self, store: Store, settings: Settings, filters: AuditFilters) -> list[dict[str, Any]] | None:
+    async def audit(self, store: Store, filters: AuditFilters) -> list[dict[str, Any]] | None:
         """The audit, newest first; None if it cannot be read."""
         return await _read(store, lambda one: audits.entries(one, filters))
 

@@ -166,7 +166,7 @@ class Pages:
 
     async def _audit(self, state: Control, query: Mapping[str, str]) -> Content:
         filters = AuditFilters(query.get("route") or None, None, query.get("who") or None, MAX_AUDIT)
-        rows = await self._evidence.audit(state.store, state.settings, filters)
+        rows = await self._evidence.audit(state.store, filters)
         context = {
             "rows": rows or [],
             "is_unreadable": rows is None,

@@ -349,14 +349,14 @@ class Dashboard:
 
     async def _review(self, visit: Visit) -> web.Response:
         form, name = await _form(visit.request), visit.request.match_info["name"]
-        said = {key: _text(form, key) for key in ("state", "owner", "why", "until")}
+        said = _said_in(form)
         await review(visit.state, self._evidence, [name], said, visit.who)
         return visit.see((URL("/signatures") / name).with_query(said=said["state"]))
 
     async def _review_many(self, visit: Visit) -> web.Response:
         """The rows that are ticked, or all that the filters of the page choose."""
         form = await _form(visit.request)
-        said = {key: _text(form, key) for key in ("state", "owner", "why", "until")}
+        said = _said_in(form)
         by = {key: _text(form, f"by_{key}") for key in FILTERS}
         if _text(form, "which") == "all":
             rows = chosen_open(await self._evidence.inbox(visit.state.store, visit.state.settings), by)
@@ -427,6 +427,11 @@ def _ignored_text(visitor: Visitor) -> str:
 def _text(form: Mapping[str, Any], key: str) -> str:
     value = form.get(key, "")
     return value.strip() if isinstance(value, str) else ""
+
+
+def _said_in(form: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a form says of differences."""
+    return {key: _text(form, key) for key in ("state", "owner", "why", "until")}
 
 
 def _local(text: str) -> URL:

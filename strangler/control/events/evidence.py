@@ -17,7 +17,7 @@ from strangler.control.shadow import questions
 from strangler.control.shadow.evidence import Finding
 from strangler.control.shadow.reading import NoEvidenceError, ask, utc_day
 from strangler.control.shadow.stops import StopChange
-from strangler.control.store import Store, StoreError
+from strangler.control.store import Store, StoreError, read_meta, write_meta
 from strangler.core.readiness import Verdict
 from strangler.core.settings import Settings
 
@@ -164,13 +164,12 @@ class ReadyWatch:
         return await ask(self._store, lambda connection: questions.ready(connection, settings, name, utc_day()))
 
     def _keep(self, connection: Connection, ready: dict[str, dict[str, Any]]) -> list[Event]:
-        row = connection.execute("SELECT value FROM meta WHERE key = ?", (_META,)).fetchone()
-        before = set(msgspec.json.decode(row[0], type=list[str])) if row else set()
+        kept = read_meta(connection, _META)
+        before = set() if kept is None else set(msgspec.json.decode(kept, type=list[str]))
         now = time.time()
         news = [_ready_event(ready[name], now) for name in sorted(ready.keys() - before)]
         if ready.keys() != before:
-            value = msgspec.json.encode(sorted(ready)).decode()
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_META, value))
+            write_meta(connection, _META, msgspec.json.encode(sorted(ready)).decode())
         self._events.insert(connection, news)
         return news
 

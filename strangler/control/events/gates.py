@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from sqlite3 import Connection
 from typing import Any, Final
@@ -21,10 +21,10 @@ from strangler.control.events.state import EventsState
 from strangler.control.shadow import questions
 from strangler.control.shadow.audits import has_forced
 from strangler.control.shadow.reading import CorruptEvidenceError, NoEvidenceError, ask, utc_day
-from strangler.control.store import Store, StoreError
+from strangler.control.store import Store, StoreError, read_meta, write_meta
 from strangler.core.readiness import Verdict
 from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
-from strangler.core.settings import RouteSettings, Settings
+from strangler.core.settings import GateSettings, Settings
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rollouts (
@@ -70,10 +70,9 @@ class _Judged:
 class GateWatch:
     """Owns what was in force at the last look. `adopted` is called with each new settings."""
 
-    def __init__(self, store: Store, events: EventsState, settings: Settings, grace_s: float = GRACE_S) -> None:
+    def __init__(self, store: Store, events: EventsState, settings: Settings) -> None:
         self._store = store
         self._events = events
-        self._grace_s = grace_s
         self._settings = settings
         self._steps: deque[Settings] = deque([settings], MAX_STEPS)
         self._hint = asyncio.Event()
@@ -103,7 +102,7 @@ class GateWatch:
         except TimeoutError:
             return
         self._hint.clear()
-        await asyncio.sleep(self._grace_s)
+        await asyncio.sleep(GRACE_S)
 
     async def look(self) -> None:
         """Judge every step that waits, then what was passed by before. Raises StoreError, NoEvidenceError."""
@@ -115,12 +114,7 @@ class GateWatch:
     async def _judge_step(self, settings: Settings) -> None:
         before = await self._store.call(load_rollouts)
         after, found = await asyncio.to_thread(_risen, before, settings)  # 10,000 routes take a moment
-        routes = {route.name: route for route in settings.routes}
-        judged = [
-            await self._judged(settings, replace(routes[rise.route], gate=rise.gate), rise)
-            for rise in found
-            if rise.gate is not None
-        ]
+        judged = [await self._judged(settings, rise, rise.gate) for rise in found if rise.gate is not None]
         unmet = [one for one in judged if one.verdict != Verdict.READY]
         news, self._events.passed_by = await self._store.call(
             partial(self._keep, after=after, found=found, unmet=unmet)
@@ -130,9 +124,9 @@ class GateWatch:
             told = {key: value for key, value in one.data.items() if key != "route"}
             log.warning("gate.passed_by", route=one.subject, **told)
 
-    async def _judged(self, settings: Settings, route: RouteSettings, rise: Raise) -> _Judged:
+    async def _judged(self, settings: Settings, rise: Raise, gate: GateSettings) -> _Judged:
         try:
-            found = await self._verdict(settings, route)
+            found = await self._verdict(settings, rise.route, gate)
         except CorruptEvidenceError:
             raise
         except NoEvidenceError as error:
@@ -141,10 +135,9 @@ class GateWatch:
             return _Judged(rise, Verdict.NOT_ENOUGH_EVIDENCE.value, ("nothing was compared yet",))
         return _Judged(rise, found["verdict"], tuple(found["reasons"]))
 
-    async def _verdict(self, settings: Settings, route: RouteSettings) -> dict[str, Any] | None:
-        """By the gate that the route has here. The other routes of the file have no part in it."""
-        alone = replace(settings, routes=(route,))
-        return await ask(self._store, lambda connection: questions.ready(connection, alone, route.name, utc_day()))
+    async def _verdict(self, settings: Settings, name: str, gate: GateSettings | None = None) -> dict[str, Any] | None:
+        """By the gate of the route, unless another is given; None if there is no such route."""
+        return await ask(self._store, lambda one: questions.ready(one, settings, name, utc_day(), gate=gate))
 
     def _keep(
         self,
@@ -167,8 +160,7 @@ class GateWatch:
     async def _look_again(self) -> None:
         """Take back what has come to be true: a gate that is met by now."""
         for name in list(self._events.passed_by):
-            route = questions.route_named(self._settings, name)
-            found = None if route is None else await self._verdict(self._settings, route)
+            found = await self._verdict(self._settings, name)
             if found is not None and found["verdict"] == Verdict.READY:
                 await self._store.call(partial(_take_back, route=name))
                 self._events.passed_by = {key: one for key, one in self._events.passed_by.items() if key != name}
@@ -182,10 +174,10 @@ def _risen(before: Stored, settings: Settings) -> tuple[dict[str, RouteRollout],
 
 def load_rollouts(connection: Connection) -> Stored:
     """Return what was last in force."""
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_META,)).fetchone()
+    since = read_meta(connection, _META)
     rows = connection.execute("SELECT route, at, content, passed FROM rollouts").fetchall()
     return Stored(
-        since=None if row is None else float(row[0]),
+        since=None if since is None else float(since),
         rollouts={route: msgspec.json.decode(content, type=RouteRollout) for route, _, content, _ in rows},
         times={route: at for route, at, _, _ in rows},
         passed={route: msgspec.json.decode(passed) for route, _, _, passed in rows if passed},
@@ -201,7 +193,7 @@ def store_rollouts(
 ) -> None:
     """Keep what is in force; of 10,000 routes only those are written that are others than before."""
     if before.since is None:
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_META, str(now)))
+        write_meta(connection, _META, str(now))
     connection.executemany("DELETE FROM rollouts WHERE route = ?", [(name,) for name in before.rollouts.keys() - after])
     for name, rollout in after.items():
         is_new = before.rollouts.get(name) != rollout

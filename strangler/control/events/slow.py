@@ -12,7 +12,7 @@ import structlog
 from strangler.control.events.event import Kind
 from strangler.control.events.state import EventsState
 from strangler.control.shadow.evidence import Finding
-from strangler.control.store import Store, StoreError
+from strangler.control.store import Store, StoreError, read_meta, write_meta
 from strangler.control.totals import Key
 from strangler.core.settings import Settings
 from strangler.core.slowness import Slowness, SlownessChange, SlownessState
@@ -114,10 +114,9 @@ def _data(one: Slowness) -> dict[str, Any]:
 
 
 def _load(connection: Connection) -> list[Slowness]:
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_META,)).fetchone()
-    return [] if row is None else msgspec.json.decode(row[0], type=list[Slowness])
+    kept = read_meta(connection, _META)
+    return [] if kept is None else msgspec.json.decode(kept, type=list[Slowness])
 
 
 def _save(connection: Connection, slow: list[Slowness]) -> None:
-    value = msgspec.json.encode(slow).decode()
-    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_META, value))
+    write_meta(connection, _META, msgspec.json.encode(slow).decode())

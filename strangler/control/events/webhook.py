@@ -16,11 +16,11 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, T
 from strangler.control.events.delivery import Done, Patience, SinkError
 from strangler.control.events.event import CONTENT_TYPE
 from strangler.control.events.outbox import Stored
+from strangler.control.restoring import WEBHOOK_KEY
 
 VARIABLE: Final = "STRANGLER_WEBHOOK_SECRET"
 TIMEOUT_S: Final = 10.0
 
-_NAME = "webhook.secret"
 _PREFIX = "whsec_"
 _BYTES = 32
 _TRANSIENT = frozenset({408, 409, 425, 429})
@@ -37,7 +37,7 @@ def webhook_secret(folder: Path, environ: Mapping[str, str]) -> bytes:
     given = environ.get(VARIABLE)
     if given:
         return _decoded(given, VARIABLE)
-    path = folder / _NAME
+    path = folder / WEBHOOK_KEY
     try:
         if not path.exists():
             _write(path, _PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode())

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from sqlite3 import Connection
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 import structlog
@@ -20,10 +20,10 @@ from strangler.control.shadow.reviews import MAX_MARKED, Marked, Review, mark
 from strangler.control.store import Store, StoreError
 from strangler.core.compare import Severity
 from strangler.core.rollout import rollouts_of
-from strangler.core.settings import GateSettings, Settings, with_gate
+from strangler.core.settings import GateSettings, Settings
 
-_MAX_TEXT = 400
-_T = TypeVar("_T")
+MAX_TEXT = 400
+"""Characters of what a person says of an action."""
 
 MAX_BULK_BYTES = 1024 * 1024
 """Most bytes of a body that names many signatures."""
@@ -91,12 +91,9 @@ class ShadowApi:
             gate = None if text is None else msgspec.json.decode(text, type=GateSettings)
         except msgspec.DecodeError as error:
             return problem(400, f"gate: {error}")
-
-        def ask(one: Connection, settings: Settings) -> Any:
-            under = settings if gate is None else with_gate(settings, name, gate)
-            return questions.ready(one, under, name, _today(), release)
-
-        return await self._read(request, ask)
+        return await self._read(
+            request, lambda one, settings: questions.ready(one, settings, name, _today(), release, gate)
+        )
 
     async def rollout(self, request: web.Request) -> web.Response:
         """By route: the percent in effect, what stands behind it, and its gate."""
@@ -146,7 +143,7 @@ class ShadowApi:
             limit = int(query.get("limit", str(audits.DEFAULT_LIMIT)))
         except ValueError:
             return problem(400, "since is a Unix time in seconds, and limit a number")
-        filters = AuditFilters(query.get("route"), since, query.get("who"), min(max(limit, 1), audits.MAX_LIMIT))
+        filters = AuditFilters(query.get("route"), since, query.get("who"), limit)
         return await self._read(request, lambda one, _: {"entries": audits.entries(one, filters)})
 
     async def audit(self, request: web.Request) -> web.Response:
@@ -195,8 +192,8 @@ class ShadowApi:
 
 
 class _Resume(msgspec.Struct, forbid_unknown_fields=True):
-    who: Annotated[str, msgspec.Meta(min_length=1, max_length=_MAX_TEXT)]
-    why: Annotated[str, msgspec.Meta(max_length=_MAX_TEXT)] = ""
+    who: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
+    why: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)] = ""
 
 
 def resume_problem(settings: Settings, name: str) -> str | None:

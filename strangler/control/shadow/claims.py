@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 
+from strangler.control.shadow.states import LAST
 from strangler.core.claims import pairs_to_prove
 
 FOLDED = "…"
 """The name of a difference or an endpoint that stands for all beyond a bound."""
 _HOUR_S = 3600
-_LAST = "\U0010ffff"
 
 
 def open_claims(connection: Connection, signature: str, now: float) -> None:
@@ -24,11 +24,11 @@ def open_claims(connection: Connection, signature: str, now: float) -> None:
         return
     route, endpoint, path = row
     stands_for_many = path == FOLDED or endpoint.endswith(f" {FOLDED}")
-    places = _places(connection, route, signature, None if stands_for_many else endpoint)
+    only = None if stands_for_many else endpoint
     for release, seen in connection.execute(
         "SELECT release, count FROM sightings WHERE signature = ? AND state = ''", (signature,)
     ).fetchall():
-        endpoints = places.get(release) or {endpoint: seen}
+        endpoints = _places(connection, route, release, signature, only) or {endpoint: seen}
         for name, count in endpoints.items():
             needed = pairs_to_prove(count, _compared(connection, route, release, name))
             connection.execute(
@@ -53,24 +53,18 @@ def open_earlier_claims(connection: Connection) -> None:
     )
 
 
-def _places(connection: Connection, route: str, signature: str, endpoint: str | None) -> dict[str, dict[str, int]]:
-    """By release and endpoint: pairs that have the signature. One that stands for many differences has many.
+def _places(connection: Connection, route: str, release: str, signature: str, endpoint: str | None) -> dict[str, int]:
+    """By endpoint: pairs of a release that have the signature. One that stands for many differences has many.
 
-    `endpoint` is the only one that can have it, or None: then all pairs of the route are looked through.
+    `endpoint` is the only one that can have it, or None: then all pairs of the release are looked through.
     """
-    found: dict[str, dict[str, int]] = {}
-    releases = connection.execute(
-        "SELECT release FROM sightings WHERE route = ? AND signature = ? AND state = ''", (route, signature)
-    ).fetchall()
-    for (release,) in releases:
-        rows = connection.execute(
-            """SELECT p.endpoint, sum(p.count) FROM pairs p JOIN member_sets m ON m.id = p.members
-            WHERE p.route = ?1 AND p.release = ?2 AND p.endpoint >= ?4 AND p.endpoint <= ?5
-            AND (instr(m.ids, ?3) OR instr(m.accepted, ?3)) GROUP BY 1""",
-            (route, release, signature, endpoint or "", endpoint or _LAST),
-        )
-        found[release] = dict(rows.fetchall())
-    return found
+    rows = connection.execute(
+        """SELECT p.endpoint, sum(p.count) FROM pairs p JOIN member_sets m ON m.id = p.members
+        WHERE p.route = ?1 AND p.release = ?2 AND p.endpoint >= ?4 AND p.endpoint <= ?5
+        AND (instr(m.ids, ?3) OR instr(m.accepted, ?3)) GROUP BY 1""",
+        (route, release, signature, endpoint or "", endpoint or LAST),
+    )
+    return dict(rows.fetchall())
 
 
 def _compared(connection: Connection, route: str, release: str, endpoint: str) -> int:

@@ -177,11 +177,6 @@ class DeskState:
         self.tell_rooms(name)
         return True
 
-    def begin_anew(self, name: str) -> None:
-        """Forget what second looks and the uses of its rules have told of a route: its evidence begins anew."""
-        if name in self._routes:
-            self._routes[name].begin_anew()
-
     def _end_stop(self, name: str, reason: str) -> None:
         del self._stops[name]
         has_started = name in self._routes
@@ -300,7 +295,8 @@ class DeskState:
             names = await self._store.call(partial(self._set_aside, route=route, now=now))
             self.releases.begin_anew(route, now, names)
             self._drop_pending(route, now)
-        self.begin_anew(route)
+        if route in self._routes:
+            self._routes[route].begin_anew()
         return names
 
     def _drop_pending(self, route: str, before: float) -> None:
@@ -426,7 +422,7 @@ class DeskState:
             return True
         rules = {name: rule_report(route) for name, route in self._routes.items()} if batch else {}
         try:
-            _, news = await self._store.call(
+            news = await self._store.call(
                 lambda connection: self._write(connection, batch, changes, rules, is_due, releases, evicted)
             )
         except StoreError as error:
@@ -455,8 +451,8 @@ class DeskState:
         is_due: bool,
         releases: list[Release],
         evicted: list[tuple[str, str]],
-    ) -> tuple[list[str], list[Event]]:
-        """In the store's thread, in one transaction. The signatures that came back, and all news as events."""
+    ) -> list[Event]:
+        """In the store's thread, in one transaction. Return all news as events."""
         if self._indexed is not connection:
             self._index.load(connection)
             for route, stop in list(self._stops.items()):  # a new database knows nothing of them
@@ -465,7 +461,7 @@ class DeskState:
         now = time.time()
         drop_evidence(connection, evicted)
         save_releases(connection, releases)
-        back = store_findings(connection, self._index, batch, now)
+        store_findings(connection, self._index, batch, now)
         store_changes(connection, changes)
         news = []
         if self.told is not None:
@@ -478,7 +474,7 @@ class DeskState:
         news_lines = {one.id: one.line for one in batch if one.line is not None and one.id not in self._journaled}
         self._journal.append(news_lines.values())
         self._journaled |= news_lines.keys()
-        return back, news
+        return news
 
     def _fail(self, problem: str) -> None:
         self.problem = problem

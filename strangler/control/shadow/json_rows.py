@@ -91,9 +91,12 @@ _Two: TypeAlias = tuple[str, str]
 def _pair(one: Any, other: Any, level: int, names: _Two, commas: _Two) -> Iterator[Row]:
     if one is _ABSENT or other is _ABSENT:
         yield from _single(one, other, level, names, commas)
-    elif one == other or level >= MAX_DEPTH:
+        return
+    is_alike = one == other
+    if is_alike or level >= MAX_DEPTH:
+        mark: Mark = "" if is_alike else "≠"
         lines = (_lines(one, level, names[0], commas[0]), _lines(other, level, names[1], commas[1]))
-        yield from (Row(left, "" if one == other else "≠", right) for left, right in zip_longest(*lines, fillvalue=""))
+        yield from (Row(left, mark, right) for left, right in zip_longest(*lines, fillvalue=""))
     elif isinstance(one, dict) and isinstance(other, dict):
         yield from _braced("{}", _members(one, other), level, names, commas)
     elif isinstance(one, list) and isinstance(other, list):

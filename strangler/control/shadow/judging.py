@@ -44,8 +44,9 @@ class _Judge:
 
     rows: Mapping[str, Row]
     noise: set[str]
+    members: Mapping[str, Members]
 
-    def outcome(self, outcome: str, members: Members) -> str:
+    def outcome(self, outcome: str, members: str) -> str:
         """`match`, `accepted`, `mismatch`, `noise`, `set_aside` or `not_comparable`.
 
         A pair whose differences are all accepted by now is a match; one that differed in what is fixed by now says
@@ -53,7 +54,7 @@ class _Judge:
         """
         if outcome == "not_comparable":
             return outcome
-        differed, accepted = members
+        differed, accepted = self.members.get(members, _NO_MEMBERS)
         if not differed and not accepted:
             return outcome
         still_open = [one for one in differed if not self._is_accepted(one, was_accepted=False)]
@@ -95,10 +96,11 @@ class _Judged:
         self.noise_only += count if outcome == "noise" else 0
 
 
-def _judge_of(connection: Connection, route: str, release: str, rows: list[Row]) -> _Judge:
+def _judge_of(connection: Connection, route: str, release: str, rules: Rules, today: date) -> _Judge:
+    rows = rows_of(connection, rules, today, route, release)
     noisy = noise_keys(connection, route, release)
     noise = {row["id"] for row in rows if (row["in"], row["path"], row["kind"]) in noisy}
-    return _Judge({row["id"]: row for row in rows}, noise)
+    return _Judge({row["id"]: row for row in rows}, noise, _members(connection, route))
 
 
 def _members(connection: Connection, route: str) -> dict[str, Members]:
@@ -112,21 +114,20 @@ def _members(connection: Connection, route: str) -> dict[str, Members]:
 
 
 def _judged(connection: Connection, route: str, release: str, judge: _Judge) -> _Judged:
-    members = _members(connection, route)
     judged = _Judged()
-    for endpoint, outcome, name, count in connection.execute(
+    for endpoint, outcome, members, count in connection.execute(
         """SELECT endpoint, outcome, members, sum(count) FROM pairs
         WHERE route = ? AND release = ? GROUP BY 1, 2, 3""",
         (route, release),
     ):
-        judged.add(endpoint, judge.outcome(outcome, members.get(name, _NO_MEMBERS)), count)
+        judged.add(endpoint, judge.outcome(outcome, members), count)
     return judged
 
 
 def matches(connection: Connection, route: str, rules: Rules, today: date) -> Matches:
     """The match of the current release of a route: what every place shows that shows one."""
     release = release_or_current(connection, route, None)
-    judge = _judge_of(connection, route, release, rows_of(connection, rules, today, route, release))
+    judge = _judge_of(connection, route, release, rules, today)
     judged = _judged(connection, route, release, judge)
     return Matches(release, judged.pairs.total(), judged.matches)
 
@@ -146,10 +147,11 @@ def readiness(
     `is_timed` says whether the settings have requests timed at both arms.
     """
     release = release_or_current(connection, route, release)
-    rows = rows_of(connection, rules, today, route, release)
-    judging = _judge_of(connection, route, release, rows)
+    judging = _judge_of(connection, route, release, rules, today)
     judged = _judged(connection, route, release, judging)
-    evidence = _evidence(connection, route, release, judging, judged, is_timed=is_timed)
+    not_comparable = _not_comparable(connection, route, release)
+    lags = not_comparable.get(Reason.LAG, 0)
+    evidence = _evidence(connection, route, release, judging, judged, lags=lags, is_timed=is_timed)
     verdict = judge(evidence, gate)
     return {
         "route": route,
@@ -166,7 +168,7 @@ def readiness(
         "noise_only": judged.noise_only,
         "set_aside": judged.set_aside,
         "claims": [asdict(claim) | {"lacking": claim.lacking} for claim in evidence.claims],
-        "not_comparable": _not_comparable(connection, route, release),
+        "not_comparable": not_comparable,
         "latency": None if evidence.latency is None else asdict(evidence.latency),
         "age_s": evidence.age_s,
         "endpoints": dict(evidence.endpoints),
@@ -176,7 +178,7 @@ def readiness(
 
 
 def _evidence(
-    connection: Connection, route: str, release: str, judging: _Judge, judged: _Judged, *, is_timed: bool
+    connection: Connection, route: str, release: str, judging: _Judge, judged: _Judged, *, lags: int, is_timed: bool
 ) -> Evidence:
     breaking = [
         row
@@ -199,7 +201,7 @@ def _evidence(
         claims=claims,
         timeable=timeable,
         is_timed=is_timed,
-        lags=_not_comparable(connection, route, release).get(Reason.LAG, 0),
+        lags=lags,
         is_age_since_fix=marked_at > first,
     )
 
@@ -242,15 +244,14 @@ def timeline(
     What legacy differs from itself in is a mismatch here, too.
     """
     release = release_or_current(connection, route, release)
-    judging = _judge_of(connection, route, release, rows_of(connection, rules, today, route, release))
-    members = _members(connection, route)
+    judging = _judge_of(connection, route, release, rules, today)
     hours: dict[int, dict[str, Any]] = {}
-    for hour, outcome, name, count in connection.execute(
+    for hour, outcome, members, count in connection.execute(
         """SELECT hour, outcome, members, sum(count) FROM pairs WHERE route = ? AND release = ?
         GROUP BY 1, 2, 3 ORDER BY 1""",
         (route, release),
     ):
-        now = judging.outcome(outcome, members.get(name, _NO_MEMBERS))
+        now = judging.outcome(outcome, members)
         row = hours.setdefault(hour, {"at": hour * 3600})
         key = "mismatch" if now == "noise" else now
         row[key] = row.get(key, 0) + count

@@ -4,14 +4,15 @@ import os
 import secrets
 from pathlib import Path
 
-_NAME = "redaction.key"
+from strangler.control.restoring import REDACTION_KEY
+
 _BYTES = 32
 
 
 def redaction_key(folder: Path) -> bytes:
     """The key of this state folder, made when there is none yet, readable by its owner only. Raises OSError."""
-    path = folder / _NAME
-    draft = folder / f"{_NAME}.new"
+    path = folder / REDACTION_KEY
+    draft = folder / f"{REDACTION_KEY}.new"
     if not path.exists() or path.stat().st_size != _BYTES:
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -19,7 +19,7 @@ from strangler.control.shadow.dry_runs import Permit
 from strangler.control.shadow.evidence import Finding, IndexState
 from strangler.control.shadow.outgoing import lines_of, outgoing, question
 from strangler.control.shadow.parts import ask_parts
-from strangler.control.shadow.releases import ReleasesState, name_in_header
+from strangler.control.shadow.releases import ReleasesState, named_in
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.core.compare import (
@@ -126,9 +126,7 @@ class Looks:
 
     def _named(self, answer: Answer) -> str | None:
         """The release that a response of the candidate names by its header, if there is one."""
-        header = self.route.settings.release_header
-        value = next(iter(answer.field_values(header.encode())), b"") if header is not None else b""
-        return (name_in_header(value) or None) if value else None
+        return named_in(self.route.settings, answer) or None
 
     # 1. What needs no asking
 

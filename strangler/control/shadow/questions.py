@@ -11,11 +11,12 @@ from strangler.control.shadow.reading import Filters
 from strangler.control.shadow.states import Rules
 from strangler.core.compare import CompareRules, compile_rules
 from strangler.core.plan import AGGREGATE
-from strangler.core.settings import RouteSettings, Settings
+from strangler.core.settings import GateSettings, RouteSettings, Settings
 
 _TOP = 12
-_AUDITED = 1000
 """Signatures of a route that the report tells of."""
+_AUDITED = 1000
+"""Entries of the audit that the report tells of."""
 
 
 def rules_of(settings: Settings) -> dict[str, CompareRules]:
@@ -40,24 +41,35 @@ def detail(
 
 
 def ready(
-    connection: Connection, settings: Settings, name: str, today: date, release: str | None = None
+    connection: Connection,
+    settings: Settings,
+    name: str,
+    today: date,
+    release: str | None = None,
+    gate: GateSettings | None = None,
 ) -> dict[str, Any] | None:
     """The verdict for a release of a route, the current one unless another is named; None if there is no such route.
 
-    Raises UnknownReleaseError.
+    By the gate of the route, unless another is given. Raises UnknownReleaseError.
     """
     route = route_named(settings, name)
     if route is None:
         return None
     reading.check_release(connection, name, release)
-    return _verdict(connection, route, {name: compile_rules(route.compare)}, today, release)
+    return _verdict(connection, route, {name: compile_rules(route.compare)}, today, release, gate)
 
 
 def _verdict(
-    connection: Connection, route: RouteSettings, rules: Rules, today: date, release: str | None
+    connection: Connection,
+    route: RouteSettings,
+    rules: Rules,
+    today: date,
+    release: str | None,
+    gate: GateSettings | None = None,
 ) -> dict[str, Any]:
     is_timed = route.shadow is not None and route.shadow.baseline.share > 0
-    return reading.readiness(connection, route.name, rules, route.gate, today, release=release, is_timed=is_timed)
+    gate = gate if gate is not None else route.gate
+    return reading.readiness(connection, route.name, rules, gate, today, release=release, is_timed=is_timed)
 
 
 def timeline(connection: Connection, settings: Settings, name: str, today: date) -> list[dict[str, Any]]:
@@ -77,13 +89,12 @@ def releases(connection: Connection, settings: Settings, name: str | None) -> di
 def report(connection: Connection, settings: Settings, today: date, release: str | None = None) -> dict[str, Any]:
     """All that the report shows, route by route, those with shadows first. Of a release that is named only the routes
     that have it. Raises UnknownReleaseError."""
-    reading.check_release(connection, None, release)
     rules, reports = rules_of(settings), reading.rule_reports(connection)
+    rows = reading.signatures(connection, rules, Filters(release=release), today)
     routes = sorted(settings.routes, key=lambda route: (route.shadow is None, route.name))
     if release is not None:
         having = {one["route"] for one in reading.releases(connection) if one["name"] == release}
         routes = [route for route in routes if route.name in having]
-    rows = reading.signatures(connection, rules, Filters(release=release), today)
     return {
         "at": time.time(),
         "routes": [

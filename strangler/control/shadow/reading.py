@@ -10,10 +10,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from strangler.control.restoring import STORE
 from strangler.control.shadow.judging import latencies as latencies
 from strangler.control.shadow.judging import matches as matches
 from strangler.control.shadow.judging import readiness as readiness
@@ -40,7 +41,6 @@ from strangler.core.compare import Severity
 from strangler.core.compare import path_steps as path_steps
 from strangler.core.releases import UNNAMED
 
-NAME: Final = "strangler.db"
 _SOME_RELEASES = 12
 
 _T = TypeVar("_T")
@@ -58,7 +58,7 @@ class CorruptEvidenceError(NoEvidenceError):
 def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connection]:
     """A read-only connection to the store of a state folder. `looks_over`: all of it first, for one that no running
     proxy has looked over. Raises NoEvidenceError."""
-    path = folder / NAME
+    path = folder / STORE
     try:
         path.stat()  # `exists` has no word for a folder that is closed to this user
     except (FileNotFoundError, NotADirectoryError):

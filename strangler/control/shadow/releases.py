@@ -58,6 +58,14 @@ def name_in_header(raw: bytes) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)[:MAX_NAME].strip()
 
 
+def named_in(settings: RouteSettings, response: Answer) -> str:
+    """Return the release that a response of a route's candidate names by its header; empty if it names none."""
+    if settings.release_header is None:
+        return UNNAMED
+    values = response.field_values(settings.release_header.encode())
+    return name_in_header(values[0]) if values else UNNAMED
+
+
 @dataclass(slots=True)
 class _RouteReleases:
     """The releases of one route."""
@@ -124,8 +132,7 @@ class ReleasesState:
         """
         if settings.release_header is None:
             return self._named(settings.name, asked_at, now)
-        values = response.field_values(settings.release_header.encode())
-        name = name_in_header(values[0]) if values else ""
+        name = named_in(settings, response)
         if not name:
             return self.at(settings.name, asked_at)
         known = self._of(settings.name)
@@ -280,11 +287,6 @@ def save_releases(connection: Connection, rows: Iterable[Release]) -> None:
 def _note_other(connection: Connection, route: str) -> None:
     """Note that a route is judged by another release now; one without evidence has nothing to judge."""
     connection.execute("UPDATE changes SET number = (SELECT max(number) + 1 FROM changes) WHERE route = ?", (route,))
-
-
-def drop_releases(connection: Connection, evicted: Iterable[tuple[str, str]]) -> None:
-    """Forget releases that had to make room."""
-    connection.executemany("DELETE FROM releases WHERE route = ? AND name = ?", evicted)
 
 
 def names_with_pairs(connection: Connection, route: str) -> list[str]:

@@ -10,7 +10,6 @@ from strangler.control.shadow.releases import (
     MAX_RELEASES,
     Release,
     current_release,
-    drop_releases,
     names_with_pairs,
     save_releases,
     seen_between,
@@ -42,8 +41,9 @@ def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[st
         WHERE route = ? AND state = ''""",
         (route,),
     )
-    for name in names:
-        _rename(connection, route, name, f"{name or UNNAMED_ASIDE}@{era}", era)
+    asides = [f"{name or UNNAMED_ASIDE}@{era}" for name in names]
+    for name, aside in zip(names, asides, strict=True):
+        _rename(connection, route, name, aside, era)
     for table in ("noise", "baselines"):
         connection.execute(f"UPDATE {table} SET era = ? WHERE route = ? AND era = ''", (era, route))  # noqa: S608 - ours
     connection.execute(
@@ -54,7 +54,7 @@ def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[st
     if current != UNNAMED and current in names:
         save_releases(connection, [Release(route, current, now, now, is_current=True, since=now)])
     note_change(connection, route)
-    return [f"{name or UNNAMED_ASIDE}@{era}" for name in names]
+    return asides
 
 
 def _unused_era(connection: sqlite3.Connection, route: str, now: float) -> str:
@@ -96,7 +96,7 @@ def drop_evidence(connection: sqlite3.Connection, evicted: Iterable[tuple[str, s
             "DELETE FROM sample_links WHERE release = ? AND signature IN (SELECT id FROM signatures WHERE route = ?)",
             (name, route),
         )
-        drop_releases(connection, [(route, name)])
+        connection.execute("DELETE FROM releases WHERE route = ? AND name = ?", (route, name))
         note_change(connection, route)
 
 

@@ -20,8 +20,8 @@ from strangler.core.result import Result
 from strangler.core.settings import BreakerSettings, UpstreamSettings, Url
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.names import Names
-from strangler.wire.parse import STREAM_TYPE, mend_line_ends, parse_answer
 from strangler.wire.parse import Answer as Head
+from strangler.wire.parse import mend_line_ends, parse_answer
 from strangler.wire.pool import tls_context
 
 BREAKER = BreakerSettings(
@@ -173,7 +173,7 @@ async def _exchange(
     head, rest = await _read_head(reader, is_head=request.method == b"HEAD")
     duration_s = time.monotonic() - sent
     headers = head.headers()
-    if STREAM_TYPE.search(head.raw):
+    if head.has_stream_type:
         return Answer(head.status, headers, duration_s=duration_s, is_streaming=True)
     try:
         body = await _read_body(reader, head, rest, max_bytes)

@@ -19,8 +19,8 @@ Rules = Mapping[str, CompareRules]
 
 Row = dict[str, Any]
 
-_LAST: Final = "\U0010ffff"
-"""Sorts behind whatever may follow the start of an id, so that an index finds those that begin so."""
+LAST: Final = "\U0010ffff"
+"""Sorts behind whatever may follow the start of a text, so that an index finds those that begin so."""
 
 _COLUMNS: Final = (
     "id", "route", "release", "endpoint", "in", "path", "kind", "severity", "count", "accepted", "first_seen",
@@ -63,7 +63,7 @@ def named_rows(connection: Connection, rules: Rules, today: date, release: str) 
 
 def rows_by_id(connection: Connection, rules: Rules, today: date, start: str) -> list[Row]:
     """The signatures whose id begins so, of every release that has shown them."""
-    found = connection.execute(f"{_ROWS} WHERE g.signature >= ? AND g.signature < ?", (start, start + _LAST))
+    found = connection.execute(f"{_ROWS} WHERE g.signature >= ? AND g.signature < ?", (start, start + LAST))
     return _judged_rows(found, rules, today)
 
 
