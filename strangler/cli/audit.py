@@ -12,6 +12,7 @@ from rich.table import Table
 from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option
 from strangler.cli._evidence import find_evidence
+from strangler.cli._tables import table
 from strangler.cli._terminal import console as terminal
 from strangler.cli._times import Since
 from strangler.control.shadow.audits import DEFAULT_LIMIT, MAX_LIMIT, AuditFilters
@@ -56,9 +57,8 @@ def command(
 
 
 def _table(entries: list[dict[str, Any]]) -> Table:
-    made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in _COLUMNS:
-        made.add_column(name, overflow="fold", no_wrap=name == _COLUMNS[0])
+    made = table(*_COLUMNS)
+    made.columns[0].no_wrap = True
     for one in entries:
         when = datetime.fromtimestamp(one["at"], UTC).strftime("%Y-%m-%d %H:%M:%S")
         made.add_row(when, *(escape(plain_line(one[name])) for name in _COLUMNS[1:]))

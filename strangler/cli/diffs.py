@@ -32,6 +32,7 @@ from strangler.control.shadow.reading import Filters, path_steps, utc_day
 from strangler.control.shadow.reviews import AcceptPlan, Review, ReviewError, plan_accepts
 from strangler.control.shadow.sides import told_value
 from strangler.core.compare import Severity
+from strangler.core.settings import Settings
 
 _FOLLOW_EVERY_S = 1.0
 _MOST_ROWS = 200
@@ -53,9 +54,9 @@ def _config(ctx: click.Context, config: Path | None) -> Path:
     return config or above or Path("routes.yaml")
 
 
-def _evidence(ctx: click.Context, config: Path | None, admin: str | None) -> Evidence:
+def _evidence(ctx: click.Context, config: Path | None, admin: str | None, settings: Settings | None = None) -> Evidence:
     above = ctx.parent.params.get("admin") if ctx.parent is not None else None
-    return find_evidence(_config(ctx, config), admin or above)
+    return find_evidence(_config(ctx, config), admin or above, settings)
 
 
 @click.group(invoke_without_command=True)
@@ -424,8 +425,9 @@ def propose(ctx: click.Context, route: str, config: Path | None, admin: str | No
     They are printed as a part of routes.yaml. Nothing is changed: judge each rule, and copy those that are right.
     """
     file = _config(ctx, config)
-    route_of(file, settings_of(file), route)
-    patch = _evidence(ctx, config, admin).proposal(route)
+    settings = settings_of(file)
+    route_of(file, settings, route)
+    patch = _evidence(ctx, config, admin, settings).proposal(route)
     if patch is None:
         click.echo(
             f"route '{route}': nothing to propose; legacy has not differed from itself in enough baseline pairs",

@@ -31,10 +31,11 @@ def reset(route: str, why: str, config: Path, admin: str | None, as_json: bool) 
     \b
     strangler evidence reset orders --why "the candidate read another database"
     """
-    route_of(config, settings_of(config), route)
+    settings = settings_of(config)
+    route_of(config, settings, route)
     if not why.strip():
         raise failed("--why is empty; say why: it is written down")
-    done = find_evidence(config, admin).reset(route, who(), why)
+    done = find_evidence(config, admin, settings).reset(route, who(), why)
     if as_json:
         click.echo(json.dumps(done, ensure_ascii=False))
         return

@@ -29,8 +29,9 @@ def command(route: str, config: Path, admin: str | None, release: str | None, as
     It is, if its candidate answers as legacy does, by the `gate` of the route. Exit code 0: ready. 1: not ready, or
     not enough evidence; the reasons are told.
     """
-    route_of(config, settings_of(config), route)
-    evidence = find_evidence(config, admin)
+    settings = settings_of(config)
+    route_of(config, settings, route)
+    evidence = find_evidence(config, admin, settings)
     known_release(evidence, route, release)
     found = evidence.ready(route, release)
     if found is None:

@@ -37,9 +37,10 @@ def command(route: str | None, name: str | None, why: str, config: Path, admin: 
     strangler release orders v1.4.2
     strangler release orders
     """
+    settings = settings_of(config)
     if route is not None:
-        route_of(config, settings_of(config), route)
-    evidence = find_evidence(config, admin)
+        route_of(config, settings, route)
+    evidence = find_evidence(config, admin, settings)
     if route is not None and name is not None:
         wrong = name_problem(name)
         if wrong is not None:

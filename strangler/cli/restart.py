@@ -51,7 +51,7 @@ def command(config: Path, state: Path | None) -> None:
 
 def _running(folder: Path) -> Running:
     running = read_running(folder)
-    if running is None or not is_held(folder):
+    if running is None:
         raise _nothing_runs(folder)
     if not running.takes_restarts:
         raise click.ClickException(
