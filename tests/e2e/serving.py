@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -254,3 +255,12 @@ async def load_on(proxy: Proxy, clients: int = 4) -> AsyncIterator[LoadState]:
             yield load
         finally:
             stop.set()
+
+
+def is_refused(port: int) -> bool:
+    """True if nobody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return True
+    return False

@@ -16,25 +16,15 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
 from strangler.demo.children import free_ports
-from tests.e2e.browsing import TOKEN, Shop, Window, chromium, shop, until
+from tests.e2e.browsing import TOKEN, Shop, Window, shop, until
 from tests.needs import require
+from tests.wire.proxies import NGINX_TOP
 from tests.wire.proxies import running as running_process
 
 PREFIX = "/ops/strangler"
-NGINX = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 256; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  server {{
+NGINX = (
+    NGINX_TOP
+    + """  server {{
     listen 127.0.0.1:{port};
     proxy_hide_header Referrer-Policy;
     add_header Referrer-Policy no-referrer always;
@@ -59,6 +49,7 @@ http {{
   }}
 }}
 """
+)
 
 
 @contextmanager
@@ -90,12 +81,6 @@ def direct(folder: Path) -> Iterator[Shop]:
 def ports(folder: Path, direct: Shop) -> Iterator[tuple[int, int]]:
     (folder / "nginx").mkdir()
     with nginx(folder / "nginx", direct.admin) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    with chromium() as made:
         yield made
 
 

@@ -4,25 +4,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
 from shutil import which
 
 import psutil
-import pytest
 
-from tests.e2e.serving import Proxy, legacy
+from tests.e2e.serving import Proxy
 from tests.needs import require
 
 _LEFT_BEHIND = "for number in $(seq 20); do (sleep 0.2; exit 3) & done"
-
-
-@pytest.fixture
-async def proxy(tmp_path: Path) -> AsyncIterator[Proxy]:
-    async with legacy() as upstream:
-        proxy = Proxy(tmp_path, upstream.port)
-        yield proxy
-        await proxy.stop()
 
 
 async def test_it_reaps_what_others_leave_behind_and_still_knows_its_own(proxy: Proxy) -> None:

@@ -18,7 +18,7 @@ import pytest
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 
-from tests.e2e.browsing import EVIL, TOKEN, Shop, Window, chromium, shop, until
+from tests.e2e.browsing import EVIL, TOKEN, Shop, Window, shop, until
 
 PAGES = ["/", "/routes/orders", "/signatures", "/explain?url=/api/orders/7", "/config", "/audit"]
 
@@ -26,12 +26,6 @@ PAGES = ["/", "/routes/orders", "/signatures", "/explain?url=/api/orders/7", "/c
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with shop(tmp_path_factory.mktemp("shop")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    with chromium() as made:
         yield made
 
 

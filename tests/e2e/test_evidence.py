@@ -1,10 +1,7 @@
 """Evidence through a real proxy: releases, fixes that wait for proof, what cannot be timed, one number for match."""
 
-import asyncio
 import json
-import os
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,26 +9,18 @@ from typing import Any
 from aiohttp import ClientSession
 
 from tests.control.shadow.test_upgrade import write_earlier
+from tests.e2e import commands
 from tests.e2e.shadowing import Answer, Stage, says, stage
 
 LEGACY = {"id": 7, "price": 19.99}
 CANDIDATE = {"id": 7, "price": "19.99"}
 GATE = "    gate: {min_pairs: 10, min_match: 50%, max_breaking: 0, max_latency_ratio: 100, min_age: 0s}\n"
 ROOMY = ", recheck: 0, baseline: 0, in_flight: 500"  # so that no shadow of a burst is dropped
-_ENVIRON = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "180", "STRANGLER_USER": "ana"}
 
 
 async def run(on: Stage, *arguments: str) -> tuple[int, str]:
     """Exit code and output of a command in the proxy's folder."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "strangler", *arguments),
-        cwd=on.proxy.folder,
-        env=_ENVIRON,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    return process.returncode or 0, output.decode()
+    return await commands.run(on.proxy.folder, *arguments, COLUMNS="180", STRANGLER_USER="ana")
 
 
 async def ready(on: Stage, *arguments: str) -> dict[str, Any]:

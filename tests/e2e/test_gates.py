@@ -1,10 +1,7 @@
 """Gates where nobody calls `shift`: `strangler check --gate`, and the event of a percent that was raised past one."""
 
-import asyncio
 import json
-import os
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.e2e import commands
 from tests.e2e.serving import LegacyState, Proxy, legacy
 
-_ENVIRON = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "STRANGLER_USER": "pipeline"}
 GATE = "    gate: {min_pairs: 100}\n"
 OTHER = """\
   - name: items
@@ -37,15 +34,7 @@ class Gated:
         self.proxy.file.write_text(self.text(percent, gate, more))
 
     async def run(self, *arguments: str) -> tuple[int, str]:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "strangler", *arguments),
-            cwd=self.proxy.folder,
-            env=_ENVIRON,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        return process.returncode or 0, output.decode()
+        return await commands.run(self.proxy.folder, *arguments, COLUMNS="200", STRANGLER_USER="pipeline")
 
     async def passed(self) -> list[dict[str, Any]]:
         """The events, from the store."""

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import ClientSession, WSMsgType
 
 from strangler.supervisor import CONTROL_NICENESS
-from tests.e2e.serving import LegacyState, Proxy, legacy, load_on
+from tests.e2e.serving import LegacyState, Proxy, is_refused, legacy, load_on
 
 StartProxy = Callable[..., Awaitable[Proxy]]
 
@@ -184,14 +184,6 @@ async def test_sigterm_fails_readiness_finishes_what_is_under_way_and_takes_noth
     assert not any(child.is_running() for child in children)
     assert [line["how"] for line in proxy.events("worker.ended")] == ["exit code 0"] * 2
     assert [line["how"] for line in proxy.events("control.ended")] == ["exit code 0"]
-
-
-def is_refused(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return True
-    return False
 
 
 async def test_draining_closes_websockets_with_1001(start: StartProxy) -> None:

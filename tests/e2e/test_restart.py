@@ -18,7 +18,8 @@ import pytest
 from aiohttp import ClientError, ClientSession, web
 
 from strangler.control.folder import read_restart
-from tests.e2e.serving import LegacyState, Proxy, legacy, load_on
+from tests.e2e.commands import run
+from tests.e2e.serving import LegacyState, Proxy, is_refused, legacy, load_on
 from tests.e2e.shadowing import Stage, says, stage
 from tests.needs import require
 from tests.served import served
@@ -72,12 +73,7 @@ async def start(tmp_path: Path, upstream: LegacyState) -> AsyncIterator[StartPro
 
 async def strangler(folder: Path, *arguments: str) -> tuple[int, str]:
     """Exit code and all output of a command."""
-    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "120"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "strangler", *arguments, cwd=folder, env=environ, stdout=-1, stderr=-2
-    )
-    output, _ = await process.communicate()
-    return process.returncode or 0, output.decode()
+    return await run(folder, *arguments, COLUMNS="120")
 
 
 async def restart(proxy: Proxy) -> int:
@@ -174,14 +170,6 @@ async def test_changed_addresses_are_served_and_the_former_ones_refused(start: S
     assert load.faults == []
     assert set(load.statuses) == {200}
     await proxy.until(lambda: is_refused(old_port) and is_refused(int(old_admin.rpartition(":")[2])))
-
-
-def is_refused(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return True
-    return False
 
 
 async def goes_on(proxy: Proxy, pid: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.e2e import commands
 from tests.e2e.shadowing import Answer, Stage, says, stage
 
 LEGACY = {"id": 7, "price": 19.99, "note": "tea"}
@@ -20,15 +21,7 @@ _ENVIRON = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "18
 
 async def _run(on: Stage, *arguments: str) -> tuple[int, str]:
     """Exit code and output of a command in the proxy's folder."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "strangler", *arguments),
-        cwd=on.proxy.folder,
-        env=_ENVIRON,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    return process.returncode or 0, output.decode()
+    return await commands.run(on.proxy.folder, *arguments, **_ENVIRON)
 
 
 async def _inbox(on: Stage) -> list[dict[str, Any]]:

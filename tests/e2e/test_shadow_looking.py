@@ -1,8 +1,6 @@
 """Looking must not change anything: what shadows ask of each arm, counted by the arms themselves."""
 
 import asyncio
-import os
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
+from tests.e2e.commands import run
 from tests.e2e.shadowing import Answer, Stage, kill_control, says, stage
 from tests.wire.raw import OK
 from tests.wire.scripted import ScriptedUpstream, answering, send
@@ -28,19 +27,6 @@ async def get(on: Stage, count: int, path: str = "/api/orders/7", **headers: str
                 return answer.status
 
         assert set(await asyncio.gather(*(one() for _ in range(count)))) == {200}
-
-
-async def run(on: Stage, *arguments: str, **environ: str) -> tuple[int | None, str]:
-    """A command of ours beside the proxy: exit code, and all that it said."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "strangler", *arguments),
-        cwd=on.proxy.folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environ,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()
 
 
 class VisitsState:
@@ -182,6 +168,13 @@ class TestDryRuns:
 
             assert set(await asyncio.gather(*(one() for _ in range(count)))) == {200}
 
+    async def _write_together(self, on: Stage, candidate: Candidate, count: int) -> None:
+        """Writes of which none can be sent before the candidate has heard OPTIONS."""
+        candidate.may_answer.clear()
+        await self._write(on, count)
+        await on.proxy.until(lambda: candidate.methods)
+        candidate.may_answer.set()
+
     def _stage(self, folder: Path, candidate: Candidate) -> Any:
         return stage(folder, says(ORDER), candidate.answer, shadow=self.SHADOW, route=self.ROUTE)
 
@@ -198,10 +191,7 @@ class TestDryRuns:
     async def test_of_fifty_at_once_none_reaches_a_candidate_that_does_not_confirm(self, tmp_path: Path) -> None:
         candidate = Candidate(knows=False)
         async with self._stage(tmp_path, candidate) as on:
-            candidate.may_answer.clear()
-            await self._write(on, 50)
-            await on.proxy.until(lambda: candidate.methods)
-            candidate.may_answer.set()
+            await self._write_together(on, candidate, 50)
             await self._ended(on, 50)
             assert candidate.methods == ["OPTIONS"]
             await on.line(0)
@@ -227,10 +217,7 @@ class TestDryRuns:
         confirmed = says({}, headers={"X-Strangler-Shadow-Handled": "1"})
         candidate = Candidate(knows=False, options=confirmed)
         async with self._stage(tmp_path, candidate) as on:
-            candidate.may_answer.clear()
-            await self._write(on, 50)
-            await on.proxy.until(lambda: candidate.methods)
-            candidate.may_answer.set()
+            await self._write_together(on, candidate, 50)
             await self._ended(on, 50)
             assert candidate.methods == ["OPTIONS", "POST"]
             assert "may have run" in (await on.proxy.status())["routes"][0]["shadow"]["stopped"]
@@ -243,10 +230,7 @@ class TestDryRuns:
             return response if request.method == "OPTIONS" else await reset(request)
 
         async with stage(tmp_path, says(ORDER), lost, shadow=self.SHADOW, route=self.ROUTE) as on:
-            candidate.may_answer.clear()
-            await self._write(on, 20)
-            await on.proxy.until(lambda: candidate.methods)
-            candidate.may_answer.set()
+            await self._write_together(on, candidate, 20)
             await on.compared(20, "not_comparable")
             # one write for each time of asking: who reaches control after the first was lost asks anew
             assert candidate.methods == ["OPTIONS", "POST"] * (len(candidate.methods) // 2)
@@ -333,7 +317,7 @@ class TestAStop:
         candidate = Candidate(knows=False)
         async with stage(tmp_path, says(ORDER), candidate.answer, shadow=self.SHADOW) as on:
             assert await on.proxy.metric("strangler_shadow_stopped", route="orders") == 0
-            code, said = await run(on, "shadow", "resume", "orders")
+            code, said = await run(on.proxy.folder, "shadow", "resume", "orders")
             assert (code, "shadowing of route 'orders' is not stopped" in said) == (1, True), said
             await self._post(on)
             await on.proxy.until(lambda: on.rows("SELECT route FROM stops") == [("orders",)])
@@ -341,7 +325,9 @@ class TestAStop:
             await kill_control(on)
             await self._is_told(on)
             candidate.knows = True
-            code, said = await run(on, "shadow", "resume", "orders", "--why", "it confirms now", STRANGLER_USER="ana")
+            code, said = await run(
+                on.proxy.folder, "shadow", "resume", "orders", "--why", "it confirms now", STRANGLER_USER="ana"
+            )
             assert (code, said) == (0, "shadowing of route 'orders' goes on\n")
             await on.proxy.until(lambda: on.rows("SELECT route FROM stops") == [])
             await on.proxy.until(
@@ -364,7 +350,7 @@ class TestAStop:
         assert self._events(on) == [("shadow.stopped", "orders")], "once, whichever control process runs"
         assert on.rows("SELECT subject FROM events WHERE type = 'shadow.stopped'") == [("orders",)]
         for command in ("status", "diffs"):
-            code, text = await run(on, command, COLUMNS="400")
+            code, text = await run(on.proxy.folder, command, COLUMNS="400")
             assert (code, said in text) == (0, True), text
         async with ClientSession(on.proxy.admin) as client:
             for page in ("/", "/routes/orders"):
@@ -386,9 +372,9 @@ class TestAStop:
 
     async def test_a_slip_of_the_pen_and_a_proxy_that_does_not_run_are_said(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(ORDER), says(ORDER), start=False) as on:
-            code, said = await run(on, "shadow", "resume", "ordrs")
+            code, said = await run(on.proxy.folder, "shadow", "resume", "ordrs")
             assert (code, "did you mean 'orders'?" in said) == (2, True), said
-            code, said = await run(on, "shadow", "resume", "orders")
+            code, said = await run(on.proxy.folder, "shadow", "resume", "orders")
             assert (code, "no proxy runs" in said) == (1, True), said
             await on.proxy.start()
             async with ClientSession(on.proxy.admin) as client:

@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import os
 import sqlite3
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 from aiohttp import ClientSession
 
 from strangler.cli._tables import notices
+from tests.e2e.commands import run
 from tests.e2e.shadowing import Stage, kill_control, says, stage
 from tests.wire.scripted import ScriptedUpstream, hang, in_turn, read_request
 
@@ -156,7 +155,7 @@ class TestTheStateFolder:
             with store.open("r+b") as file:
                 file.seek(4096)
                 file.write(b"\xff" * (store.stat().st_size - 4096))
-            code, text = await _command(on, "ready", "orders")
+            code, text = await run(on.proxy.folder, "ready", "orders")
             assert (code, "is corrupt" in text) == (1, True), text
             await self._is_said_to_be_corrupt(on)
             assert await on.proxy.get("/api/orders/7") == 200
@@ -197,19 +196,6 @@ def _small_disk(folder: Path) -> Iterator[Path]:
         yield state
     finally:
         subprocess.run(["umount", "--lazy", state], check=True)
-
-
-async def _command(on: Stage, *arguments: str) -> tuple[int | None, str]:
-    """A command beside the running proxy: its exit status, and what it said."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "strangler", *arguments),
-        cwd=on.proxy.folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()
 
 
 def _fill(file: Path) -> None:

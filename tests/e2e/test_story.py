@@ -5,7 +5,6 @@ The shop is legacy, its candidate for orders is built and deployed anew, and all
 
 import asyncio
 import json
-import os
 import re
 import sys
 from collections import Counter
@@ -19,6 +18,7 @@ from aiohttp import ClientSession
 
 from legacy_stub.drifts import NAMES
 from strangler.demo.children import ChildrenState, free_ports
+from tests.e2e import commands
 from tests.e2e.serving import Proxy
 
 ENDPOINT = "GET /api/orders/{}"
@@ -85,16 +85,8 @@ class Team:
     async def types(self, who: str, command: str, **words: str) -> Printed:
         """Return what `strangler COMMAND` prints to a person or a pipeline of that name. `{word}` may have spaces."""
         arguments = [part.format(**words) for part in command.split()]
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "strangler", *arguments),
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "STRANGLER_USER": who},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await asyncio.wait_for(process.communicate(), 30)
-        printed = Printed(process.returncode or 0, output.decode())
+        ran = commands.run(self.folder, *arguments, COLUMNS="200", STRANGLER_USER=who)
+        printed = Printed(*await asyncio.wait_for(ran, 30))
         assert "Traceback" not in printed.text, printed.text
         return printed
 

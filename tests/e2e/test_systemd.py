@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.serving import Proxy, legacy
+from tests.e2e.serving import Proxy
 from tests.e2e.test_restart import restart, serving_pid, strangler
 
 LAUNCH = """\
@@ -22,14 +22,6 @@ os.environ |= {{"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAM
 os.environ |= {environ!r}
 os.execv(sys.executable, [sys.executable, "-m", "strangler", "serve"])
 """
-
-
-@pytest.fixture
-async def proxy(tmp_path: Path) -> AsyncIterator[Proxy]:
-    async with legacy() as upstream:
-        proxy = Proxy(tmp_path, upstream.port)
-        yield proxy
-        await proxy.stop()
 
 
 class Manager:
