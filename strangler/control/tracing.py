@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from strangler.control.shadow.evidence import Finding
+from strangler.control.shadow.findings import Finding
 from strangler.core.settings import MatchSettings, Settings
 from strangler.wire.messages import Captured, Spans
 

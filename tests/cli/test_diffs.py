@@ -14,7 +14,9 @@ from click.testing import CliRunner, Result
 
 from strangler.cli import main
 from strangler.config.load import load
-from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, store_findings
+from strangler.control.shadow.evidence import SCHEMA, store_findings
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.reading import utc_day as today
 from strangler.core.compare import compare
 from strangler.core.compare.rules import NO_RULES

@@ -23,7 +23,9 @@ from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, 
 from strangler.control.dashboard.site import HEADERS, MAX_STREAMS
 from strangler.control.dashboard.view import match_chart
 from strangler.control.plane import ControlState
-from strangler.control.shadow.evidence import Finding, IndexState, set_state, store_findings
+from strangler.control.shadow.evidence import set_state, store_findings
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.releases import name_release
 from tests.control.control import control_of, take
 from tests.control.shadow.pairs import captured, finding_of, json_answer, match

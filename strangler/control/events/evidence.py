@@ -14,7 +14,7 @@ from strangler.control.events.event import Event, Kind, event
 from strangler.control.events.slow import SlowWatch
 from strangler.control.events.state import EventsState
 from strangler.control.shadow import questions
-from strangler.control.shadow.evidence import Finding
+from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.reading import NoEvidenceError, ask, utc_day
 from strangler.control.shadow.stops import StopChange
 from strangler.control.store import Store, StoreError, read_meta, write_meta

@@ -11,7 +11,7 @@ import structlog
 
 from strangler.control.events.event import Kind
 from strangler.control.events.state import EventsState
-from strangler.control.shadow.evidence import Finding
+from strangler.control.shadow.findings import Finding
 from strangler.control.store import Store, StoreError, read_meta, write_meta
 from strangler.control.totals import Key
 from strangler.core.settings import Settings

@@ -16,7 +16,9 @@ import structlog
 
 from strangler.control.events.event import Event
 from strangler.control.links import LinksState
-from strangler.control.shadow.evidence import Finding, IndexState, store_findings
+from strangler.control.shadow.evidence import store_findings
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.looks import Looks

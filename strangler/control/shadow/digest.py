@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from strangler.control.shadow.evidence import Finding, IndexState, Noisy, Seen
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding, Noisy, Seen
 from strangler.control.shadow.outgoing import lines_of, path_of
 from strangler.control.shadow.ulid import ulid
 from strangler.core.compare import (

@@ -16,7 +16,8 @@ from datetime import UTC, date, datetime
 
 from strangler.control.shadow.digest import Pair, digest, endpoint_of
 from strangler.control.shadow.dry_runs import Permit
-from strangler.control.shadow.evidence import Finding, IndexState
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.outgoing import lines_of, outgoing, question
 from strangler.control.shadow.parts import ask_parts
 from strangler.control.shadow.releases import ReleasesState, named_in

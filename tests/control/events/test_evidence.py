@@ -14,7 +14,9 @@ from strangler.control.events.evidence import EvidenceEvents, ReadyWatch, compar
 from strangler.control.events.state import EventsState
 from strangler.control.kill_switch import OFF
 from strangler.control.links import LinksState
-from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, set_state, store_findings
+from strangler.control.shadow.evidence import SCHEMA, set_state, store_findings
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.core.settings import GateSettings, Settings

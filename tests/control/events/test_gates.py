@@ -14,7 +14,8 @@ from strangler.control.events.event import Kind
 from strangler.control.events.gates import GateWatch
 from strangler.control.plane import ControlState
 from strangler.control.shadow.audits import FORCED, shift_text, write_audit
-from strangler.control.shadow.evidence import IndexState, store_findings
+from strangler.control.shadow.evidence import store_findings
+from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.store import StoreError
 from strangler.core.settings import GateSettings, Settings
 from tests.control.control import control_of

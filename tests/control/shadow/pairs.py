@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 
 from strangler.control.shadow.digest import Pair, digest
-from strangler.control.shadow.evidence import Finding, IndexState, Noisy, Seen
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding, Noisy, Seen
 from strangler.control.shadow.reading import utc_day
 from strangler.core.compare import NO_RULES, Answer, CompareRules, Comparison, Redactor, compare
 from strangler.wire.messages import Captured, CapturedAnswer

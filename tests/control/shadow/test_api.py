@@ -16,7 +16,8 @@ from structlog.testing import LogCapture
 from strangler.control.admin import application
 from strangler.control.plane import ControlState
 from strangler.control.shadow.audits import AUDIT_KEPT_S, MAX_AUDIT_TEXT, write_audit
-from strangler.control.shadow.evidence import IndexState, store_findings
+from strangler.control.shadow.evidence import store_findings
+from strangler.control.shadow.evidence_index import IndexState
 from tests.control.control import control_of
 from tests.control.shadow.pairs import mismatch, seen
 

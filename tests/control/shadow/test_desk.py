@@ -17,7 +17,8 @@ from strangler.control.kill_switch import OFF
 from strangler.control.links import LinksState
 from strangler.control.shadow import desk as desks
 from strangler.control.shadow.desk import DeskState
-from strangler.control.shadow.evidence import SCHEMA, Finding
+from strangler.control.shadow.evidence import SCHEMA
+from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.releases import current_release
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.stops import StopChange

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from strangler.control.shadow import figures, reading, retention
-from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, set_state, store_findings
+from strangler.control.shadow.evidence import SCHEMA, set_state, store_findings
+from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.shadow.figures import FiguresState
+from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.releases import name_release
 from strangler.control.store import Store
 from strangler.core.settings import AcceptRule, RouteSettings, Settings

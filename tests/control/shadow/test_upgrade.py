@@ -11,7 +11,8 @@ import pytest
 
 from strangler.control.shadow import reading
 from strangler.control.shadow.audits import AuditFilters, entries
-from strangler.control.shadow.evidence import IndexState, store_findings
+from strangler.control.shadow.evidence import store_findings
+from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.shadow.figures import FiguresState
 from strangler.control.shadow.reading import Filters
 from strangler.control.shadow.schema import SCHEMA, is_earlier, prepare, upgrade
