@@ -25,6 +25,7 @@ from strangler.control.shadow.retention import set_aside
 from strangler.control.shadow.reviews import Marked, Review, mark
 from strangler.control.shadow.schema import prepare
 from strangler.core.settings import GateSettings, Settings
+from strangler.wire.times import utc_day
 
 _T = TypeVar("_T")
 
@@ -159,19 +160,19 @@ class _Stored:
     settings: Settings
 
     def inbox(self, filters: Filters) -> dict[str, Any]:
-        return self._read(lambda one: questions.inbox(one, self.settings, filters, reading.utc_day()))
+        return self._read(lambda one: questions.inbox(one, self.settings, filters, utc_day()))
 
     def detail(self, name: str, release: str | None = None) -> dict[str, Any] | None:
-        return self._read(lambda one: questions.detail(one, self.settings, name, reading.utc_day(), release))
+        return self._read(lambda one: questions.detail(one, self.settings, name, utc_day(), release))
 
     def ready(self, route: str, release: str | None = None) -> dict[str, Any] | None:
-        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day(), release))
+        return self._read(lambda one: questions.ready(one, self.settings, route, utc_day(), release))
 
     def proposal(self, route: str) -> str | None:
         return self._read(lambda one: reading.proposal(one, route))
 
     def report(self, release: str | None = None) -> dict[str, Any]:
-        return self._read(lambda one: questions.report(one, self.settings, reading.utc_day(), release))
+        return self._read(lambda one: questions.report(one, self.settings, utc_day(), release))
 
     def releases(self, route: str | None) -> list[dict[str, Any]]:
         found = self._read(lambda one: questions.releases(one, self.settings, route))
@@ -201,7 +202,7 @@ class _Stored:
         return {"route": route, "set_aside": self._write(work)}
 
     def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
-        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day(), gate=gate))
+        return self._read(lambda one: questions.ready(one, self.settings, route, utc_day(), gate=gate))
 
     def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
         marked = self._write(lambda one: mark(one, names, review, who, time.time()))

@@ -28,11 +28,12 @@ from strangler.config.edit_accept import add_accepts
 from strangler.config.load import parse
 from strangler.control.shadow.evidence import STATES
 from strangler.control.shadow.hints import order_hints
-from strangler.control.shadow.reading import Filters, path_steps, utc_day
+from strangler.control.shadow.reading import Filters, path_steps
 from strangler.control.shadow.reviews import AcceptPlan, Review, ReviewError, plan_accepts
 from strangler.control.shadow.sides import told_value
 from strangler.core.compare import Severity
 from strangler.core.settings import Settings
+from strangler.wire.times import utc_day
 
 _FOLLOW_EVERY_S = 1.0
 _MOST_ROWS = 200

@@ -47,6 +47,7 @@ from strangler.wire.messages import (
     encode_frame,
 )
 from strangler.wire.start import ControlStart, read_file
+from strangler.wire.times import utc_now
 
 SHUTDOWN_S = 1.0  # for answers of the admin listener that are under way
 
@@ -66,7 +67,7 @@ def main() -> None:
     writer = logs.LogWriter()
     logs.configure(settings.log, "control", writer)
     try:
-        uvloop.run(_run(start, first, InForce(settings, encoded, start.generation, logs.utc_now()), writer))
+        uvloop.run(_run(start, first, InForce(settings, encoded, start.generation, utc_now()), writer))
     finally:
         writer.close()
 

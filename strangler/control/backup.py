@@ -23,7 +23,7 @@ from strangler.control.folder import FolderError, locked
 from strangler.control.restoring import DRAFT, JOURNAL, MANIFEST, NAMES, READY, STORE, Manifest, finish, sync
 from strangler.control.shadow.audits import write_audit
 from strangler.control.shadow.schema import prepare
-from strangler.wire.logs import utc_now
+from strangler.wire.times import utc_now
 
 FORMAT: Final = 1
 MAX_MANIFEST: Final = 64 * 1024

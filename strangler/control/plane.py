@@ -27,8 +27,8 @@ from strangler.control.store import Store, StoreError, load_numbers, save_number
 from strangler.control.tracing import TracingState
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
-from strangler.wire.logs import utc_now
 from strangler.wire.messages import ProcessInfo
+from strangler.wire.times import utc_now
 
 AUDIT_WAIT_S = 1.0
 SAVE_EVERY_S = 1.0

@@ -14,7 +14,7 @@ import httptools
 from strangler.core import problem
 from strangler.core.framing import NO_BODY, Framing, Kind, answer_framing, request_framing
 from strangler.core.head import RawHeaders
-from strangler.core.headers import HOP_BY_HOP, header_lines, named_by_connection, names_token
+from strangler.core.headers import HOP_BY_HOP, STREAM_TYPES, header_lines, named_by_connection, names_token
 from strangler.core.problem import Problem
 from strangler.wire.memo import Memo
 
@@ -45,7 +45,9 @@ _NOTED_IN_ANSWER = re.compile(
 )
 _KEEP_TIMEOUT = re.compile(rb"(?:^|[,;])[ \t]*timeout[ \t]*=[ \t]*\"?([0-9]{1,6})", re.IGNORECASE)
 _LF = 0x0A
-_STREAM_TYPE = re.compile(rb"\r\ncontent-type:[ \t]*(?:text/event-stream|multipart/x-mixed-replace)", re.IGNORECASE)
+_STREAM_TYPE = re.compile(
+    rb"\r\ncontent-type:[ \t]*(?:%b)" % b"|".join(re.escape(one.encode()) for one in STREAM_TYPES), re.IGNORECASE
+)
 _DROPPED_FROM_ANSWER = re.compile(
     rb"\r\n(?:connection|keep-alive|proxy-connection|te|transfer-encoding|upgrade|x-strangler-arm):[^\r\n]*",
     re.IGNORECASE,

@@ -13,6 +13,7 @@ from strangler.control.shadow.reading import Filters, NoEvidenceError
 from strangler.control.shadow.reviews import OPEN_STATES
 from strangler.control.store import Store
 from strangler.core.settings import Settings
+from strangler.wire.times import utc_day
 
 INBOX_S = 2.0
 READY_S = 5.0  # its intervals are drawn by chance, thousands of times
@@ -33,7 +34,7 @@ class EvidenceState:
         """All signatures, gravest first; none if nothing was ever compared, or the store is corrupt."""
 
         def ask(one: Connection) -> list[dict[str, Any]]:
-            return reading.signatures(one, questions.rules_of(settings), Filters(), reading.utc_day())
+            return reading.signatures(one, questions.rules_of(settings), Filters(), utc_day())
 
         return await self._answer("inbox", "", INBOX_S, store, settings, ask) or []
 
@@ -41,7 +42,7 @@ class EvidenceState:
         """The verdict for a route; None if nothing was ever compared, or the store is corrupt."""
 
         def ask(one: Connection) -> dict[str, Any] | None:
-            return questions.ready(one, settings, route, reading.utc_day())
+            return questions.ready(one, settings, route, utc_day())
 
         return await self._answer("ready", route, READY_S, store, settings, ask)
 
@@ -49,7 +50,7 @@ class EvidenceState:
         """The outcomes of a route's pairs by hour, as they are judged now; empty if nothing was ever compared."""
 
         def ask(one: Connection) -> list[dict[str, Any]]:
-            return questions.timeline(one, settings, route, reading.utc_day())
+            return questions.timeline(one, settings, route, utc_day())
 
         return await self._answer("timeline", route, READY_S, store, settings, ask) or []
 
@@ -57,7 +58,7 @@ class EvidenceState:
         """One signature with its samples, by its whole id; not kept."""
 
         def ask(one: Connection) -> dict[str, Any] | None:
-            return questions.detail(one, settings, name, reading.utc_day())
+            return questions.detail(one, settings, name, utc_day())
 
         found = await _read(store, ask)
         return found if found is not None and found["id"] == name else None

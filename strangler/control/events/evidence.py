@@ -15,11 +15,12 @@ from strangler.control.events.slow import SlowWatch
 from strangler.control.events.state import EventsState
 from strangler.control.shadow import questions
 from strangler.control.shadow.findings import Finding
-from strangler.control.shadow.reading import NoEvidenceError, ask, utc_day
+from strangler.control.shadow.reading import NoEvidenceError, ask
 from strangler.control.shadow.stops import StopChange
 from strangler.control.store import Store, StoreError, read_meta, write_meta
 from strangler.core.readiness import Verdict
 from strangler.core.settings import Settings
+from strangler.wire.times import utc_day
 
 READY_EVERY_S: Final = 60.0
 _META: Final = "ready_routes"

@@ -21,6 +21,7 @@ from strangler.control.store import Store, StoreError
 from strangler.core.compare import Severity
 from strangler.core.rollout import rollouts_of
 from strangler.core.settings import GateSettings, Settings
+from strangler.wire.times import utc_day
 
 MAX_TEXT = 400
 """Characters of what a person says of an action."""
@@ -77,11 +78,13 @@ class ShadowApi:
         filters = _filters(request)
         if isinstance(filters, str):
             return problem(400, filters)
-        return await self._read(request, lambda one, settings: questions.inbox(one, settings, filters, _today()))
+        return await self._read(request, lambda one, settings: questions.inbox(one, settings, filters, utc_day()))
 
     async def detail(self, request: web.Request) -> web.Response:
         name, release = request.match_info["id"], request.query.get("release")
-        return await self._read(request, lambda one, settings: questions.detail(one, settings, name, _today(), release))
+        return await self._read(
+            request, lambda one, settings: questions.detail(one, settings, name, utc_day(), release)
+        )
 
     async def ready(self, request: web.Request) -> web.Response:
         """`?release=v1.4.2`: of that release; else of the current one. `?gate={"min_pairs":3000,…}`: judged by another
@@ -92,7 +95,7 @@ class ShadowApi:
         except msgspec.DecodeError as error:
             return problem(400, f"gate: {error}")
         return await self._read(
-            request, lambda one, settings: questions.ready(one, settings, name, _today(), release, gate)
+            request, lambda one, settings: questions.ready(one, settings, name, utc_day(), release, gate)
         )
 
     async def rollout(self, request: web.Request) -> web.Response:
@@ -105,7 +108,7 @@ class ShadowApi:
 
     async def report(self, request: web.Request) -> web.Response:
         release = request.query.get("release")
-        return await self._read(request, lambda one, settings: questions.report(one, settings, _today(), release))
+        return await self._read(request, lambda one, settings: questions.report(one, settings, utc_day(), release))
 
     async def review(self, request: web.Request) -> web.Response:
         """`{"state": "known", "owner": "ana", "who": "ana"}`"""
@@ -239,6 +242,3 @@ def _filters(request: web.Request) -> Filters | str:
         return Filters(query.get("route"), severity, state, last, query.get("release"))
     except ValueError:
         return "since is a Unix time in seconds"
-
-
-_today = reading.utc_day

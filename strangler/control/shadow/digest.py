@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -26,6 +25,7 @@ from strangler.core.compare.redact import Shown, printable
 from strangler.core.compare.shapes import shape_of
 from strangler.core.compare.templates import Template
 from strangler.wire.messages import Captured
+from strangler.wire.times import rfc3339
 
 _MAX_ID = 200
 _MAX_SAMPLE = 256 * 1024
@@ -128,7 +128,7 @@ def _line(
     """DESIGN section 6."""
     captured = pair.captured
     line = {
-        "time": _time(captured.at),
+        "time": rfc3339(captured.at),
         "event": "shadow.diff",
         "id": name,
         "request_id": _identifier(captured.request_id, redactor),
@@ -159,10 +159,6 @@ def _side(upstream: str, answer: Answer, size: int | None) -> dict[str, Shown]:
         "duration_ms": None if answer.duration_s is None else round(answer.duration_s * 1000, 3),
         "bytes": len(answer.body) if size is None else size,
     }
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _identifier(raw: bytes, redactor: Redactor) -> str:

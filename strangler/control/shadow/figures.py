@@ -19,6 +19,7 @@ from strangler.control.shadow.judging import Matches
 from strangler.control.store import Store
 from strangler.core.compare import compile_rules
 from strangler.core.settings import Settings
+from strangler.wire.times import utc_day
 
 LOOK_EVERY_S: Final = 1.0
 BUDGET_S: Final = 0.2
@@ -78,7 +79,7 @@ class FiguresState:
 
     def _judge(self, connection: Connection) -> None:
         """Judge what is due. This runs in a thread, and nobody else writes what it writes."""
-        settings, today = self._settings(), reading.utc_day()
+        settings, today = self._settings(), utc_day()
         self._note_changes(connection, settings, today)
         routes = {route.name: route for route in settings.routes}
         until = time.monotonic() + BUDGET_S

@@ -15,6 +15,7 @@ from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.releases import name_release
 from strangler.control.store import Store
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
+from strangler.wire.times import utc_day
 from tests.control.shadow.pairs import NOON, match, mismatch, seen
 from tests.factories import route, settings
 
@@ -60,7 +61,7 @@ async def test_it_is_the_figure_of_the_verdict(told: Told) -> None:
     await told.keep(match(), match(), mismatch(PRICE))
     assert await told.matches() == (2, 3)
     gate = told.settings.routes[0].gate
-    found = await told.store.call(lambda one: reading.readiness(one, "orders", {}, gate, reading.utc_day()))
+    found = await told.store.call(lambda one: reading.readiness(one, "orders", {}, gate, utc_day()))
     assert (found["matches"], found["pairs"]) == (2, 3)
     assert told.figures.of("orders") == {"release": None, "pairs": 3, "matches": 2, "share": found["match_share"]}
 
