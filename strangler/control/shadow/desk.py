@@ -16,12 +16,13 @@ import structlog
 
 from strangler.control.events.event import Event
 from strangler.control.links import LinksState
+from strangler.control.shadow.arms import CapturedArms
+from strangler.control.shadow.comparison import ShadowComparison
 from strangler.control.shadow.evidence import store_findings
 from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
-from strangler.control.shadow.looks import Looks
 from strangler.control.shadow.releases import Release, ReleasesState, load_releases, save_releases
 from strangler.control.shadow.retention import drop_evidence, prune, set_aside
 from strangler.control.shadow.route import ShadowRoute, url_named
@@ -224,18 +225,17 @@ class DeskState:
         span = None
         if self.spans is not None:
             captured, span = self.spans.shadow_begins(captured)
-        looks = Looks(
+        arms = CapturedArms(
             captured=captured,
             route=route,
             upstreams=self._upstreams,
             served_url=url_named(captured.url, self._settings, captured.upstream),
-            index=self._index,
-            threads=self._threads,
             halt=self._stop,
             releases=self.releases,
         )
+        comparison = ShadowComparison(arms, self._index, self._threads)
         try:
-            finding = await looks.run()
+            finding = await comparison.run()
             if self.spans is not None and span is not None:
                 self.spans.shadow_ends(span, finding)
             self._keep(finding, route)
