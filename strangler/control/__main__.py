@@ -179,7 +179,7 @@ class _SupervisorEnd(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.ended = asyncio.Event()
-        self._frames: FrameReader[FromSupervisor] = FrameReader(FromSupervisor)  # type: ignore[arg-type]
+        self._frames: FrameReader[FromSupervisor] = FrameReader(FromSupervisor)
         self._transport: asyncio.Transport | None = None
         self._state: ControlState | None = None
 

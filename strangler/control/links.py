@@ -1,16 +1,16 @@
 """Control's end of the links: which workers are there, what they say, and what they are told."""
 
-import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import Protocol
 
 import structlog
 
 from strangler.control.kill_switch import KillSwitchState
 from strangler.control.shared import SharedState
 from strangler.control.totals import TotalsState
+from strangler.wire.frames import FrameProtocol
 from strangler.wire.messages import (
     BreakerChanged,
     BreakerOpened,
@@ -19,7 +19,6 @@ from strangler.wire.messages import (
     EndpointHealth,
     FenceMarks,
     FrameError,
-    FrameReader,
     Hello,
     KillSwitch,
     LoadedGeneration,
@@ -30,8 +29,6 @@ from strangler.wire.messages import (
     Shared,
     Spans,
     ToControl,
-    ToWorker,
-    encode_frame,
 )
 
 log = structlog.get_logger()
@@ -187,40 +184,30 @@ class LinksState:
             self.totals.retire(instance)
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(FrameProtocol[ToControl]):
     """One worker's link. Its first message must be Hello; garbage, or a stranger, closes it.
 
     A worker that reads slowly is sent the newest settings and all that is shared, once it reads again.
     """
 
     def __init__(self, links: LinksState) -> None:
+        super().__init__(ToControl)
         self._links = links
-        self._frames: FrameReader[ToControl] = FrameReader(ToControl)  # type: ignore[arg-type]
-        self._transport: asyncio.Transport | None = None
         self._hello: Hello | None = None
         self._is_full = False
         self._owes_settings = False
         self._owes_everything = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            messages = self._frames.feed(data)
-        except FrameError as error:
-            log.error("link.garbage", reason=str(error))
+    def on_message(self, message: ToControl) -> None:
+        if self._hello is not None:
+            self._links.heard(self, self._hello, message)
+        elif not self._greet(message):
             self.abort()
-            return
-        for message in messages:
-            if self._hello is not None:
-                self._links.heard(self, self._hello, message)
-            elif not self._greet(message):
-                self.abort()
-                return
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
+    def on_garbage(self, error: FrameError) -> None:
+        log.error("link.garbage", reason=str(error))
+
+    def on_lost(self) -> None:
         if self._hello is not None:
             self._links.left(self, self._hello)
 
@@ -238,20 +225,20 @@ class _Connection(asyncio.Protocol):
         """Send the settings in force, now or as soon as the worker reads."""
         self._owes_settings = self._is_full
         if not self._is_full:
-            self._send(Push(self._links.generation, self._links.settings))
+            self.send(Push(self._links.generation, self._links.settings))
 
     def tell(self, message: Shared) -> None:
         """Send what a worker is to know, or all of that later."""
         self._owes_everything |= self._is_full
         if not self._owes_everything:
-            self._send(message)
+            self.send(message)
 
     def tell_everything(self) -> None:
         """Send all that is shared, now or as soon as the worker reads."""
         self._owes_everything = self._is_full
         if not self._is_full:
             for message in self._links.shared.everything(time.monotonic()):
-                self._send(message)
+                self.send(message)
 
     def tell_rooms(self, rooms: Iterable[ShadowRoom]) -> None:
         """Send what differs from what the worker knows. One that reads slowly makes do with what it has."""
@@ -261,16 +248,12 @@ class _Connection(asyncio.Protocol):
         news = [room for room in rooms if worker.rooms.get(room.route) != room or worker.used.pop(room.route, 0)]
         if news:
             worker.rooms.update((room.route, room) for room in news)
-            self._send(ShadowRooms(news))
+            self.send(ShadowRooms(news))
 
     def turn(self) -> None:
         """Send how the kill switch stands."""
         switch = self._links.kill_switch
-        self._send(KillSwitch(switch.on, switch.reason))
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        self.send(KillSwitch(switch.on, switch.reason))
 
     def _greet(self, message: ToControl) -> bool:
         """Take the first message. A worker of a killed supervisor is turned away, as is one that is not known yet:
@@ -280,7 +263,3 @@ class _Connection(asyncio.Protocol):
         self._hello = message
         self._links.joined(self, message)
         return True
-
-    def _send(self, message: ToWorker) -> None:
-        if self._transport is not None:
-            self._transport.write(encode_frame(message))

@@ -15,7 +15,7 @@ class Channel:
         connection.setblocking(False)
         self._socket = connection
         self._selector = selector
-        self._frames: FrameReader[ToSupervisor] = FrameReader(ToSupervisor)  # type: ignore[arg-type]
+        self._frames: FrameReader[ToSupervisor] = FrameReader(ToSupervisor)
         self._unsent = b""
         selector.register(connection, selectors.EVENT_READ)
 

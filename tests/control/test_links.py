@@ -39,7 +39,7 @@ class ScriptedWorker:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
-        self._frames: FrameReader[ToWorker] = FrameReader(ToWorker)  # type: ignore[arg-type]
+        self._frames: FrameReader[ToWorker] = FrameReader(ToWorker)
         self.heard: list[ToWorker] = []
 
     def say(self, *messages: ToControl) -> None:
