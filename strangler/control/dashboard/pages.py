@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from yarl import URL
@@ -38,7 +37,6 @@ FILTERS = ("route", "endpoint", "severity", "state", "noise")
 class Control(Protocol):
     """What is needed of the state of control."""
 
-    folder: Path
     history: HistoryState
     reload: ReloadState
     store: Store

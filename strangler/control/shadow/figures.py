@@ -7,13 +7,13 @@ without evidence costs nothing.
 
 import asyncio
 import time
-from collections.abc import Callable
 from datetime import date
 from sqlite3 import Connection
 from typing import Any, Final
 
 import structlog
 
+from strangler.control.reload import InForce
 from strangler.control.shadow import reading
 from strangler.control.shadow.judging import Matches
 from strangler.control.store import Store
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class FiguresState:
     """Owns the matches of all routes."""
 
-    def __init__(self, store: Store, settings: Callable[[], Settings]) -> None:
+    def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
         self._found: dict[str, Matches] = {}
@@ -43,6 +43,10 @@ class FiguresState:
         self._number = 0
         """The last change that was seen."""
         self._judged_by: tuple[Settings, date] | None = None
+
+    def adopt(self, in_force: InForce) -> None:
+        """Judge by these settings from now on."""
+        self._settings = in_force.settings
 
     def of(self, route: str) -> dict[str, Any] | None:
         """`{"release": …, "pairs": …, "matches": …, "share": …}`; None if nothing was ever compared.
@@ -79,7 +83,7 @@ class FiguresState:
 
     def _judge(self, connection: Connection) -> None:
         """Judge what is due. This runs in a thread, and nobody else writes what it writes."""
-        settings, today = self._settings(), utc_day()
+        settings, today = self._settings, utc_day()
         self._note_changes(connection, settings, today)
         routes = {route.name: route for route in settings.routes}
         until = time.monotonic() + BUDGET_S

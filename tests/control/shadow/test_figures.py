@@ -16,6 +16,7 @@ from strangler.control.shadow.releases import name_release
 from strangler.control.store import Store
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
 from strangler.wire.times import utc_day
+from tests.control.control import in_force
 from tests.control.shadow.pairs import NOON, match, mismatch, seen
 from tests.factories import route, settings
 
@@ -28,7 +29,7 @@ class Told:
     def __init__(self, folder: Path) -> None:
         self.settings: Settings = settings(routes=[route("orders"), route("other")])
         self.store = Store(folder / "strangler.db", SCHEMA)
-        self.figures = FiguresState(self.store, lambda: self.settings)
+        self.figures = FiguresState(self.store, self.settings)
         self.index = IndexState()
 
     async def keep(self, *findings: Finding) -> None:
@@ -36,6 +37,7 @@ class Told:
 
     def adopt(self, *routes: RouteSettings) -> None:
         self.settings = settings(routes=list(routes))
+        self.figures.adopt(in_force(self.settings))
 
     async def matches(self, name: str = "orders") -> tuple[int, int] | None:
         await self.figures.look()

@@ -184,7 +184,7 @@ async def test_a_store_is_upgraded_when_it_is_opened(tmp_path: Path) -> None:
         write_earlier(connection)
     store = Store(tmp_path / "strangler.db", SCHEMA, upgrade)
     assert await store.call(lambda one: reading.readiness(one, "orders", {}, GATE, TODAY)["pairs"]) == 5
-    figures = FiguresState(store, lambda: settings(routes=[route("orders")]))
+    figures = FiguresState(store, settings(routes=[route("orders")]))
     await figures.look()
     found = figures.of("orders")
     assert found is not None
