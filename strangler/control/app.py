@@ -13,13 +13,8 @@ import structlog
 
 from strangler.control import kill_switch, status
 from strangler.control.events import gates, outbox
-from strangler.control.events.changes import ChangeEvents
-from strangler.control.events.comparisons import ComparisonTopic
-from strangler.control.events.event import source_of_this_host
-from strangler.control.events.evidence import READY_EVERY_S, EvidenceEvents, ReadyWatch
-from strangler.control.events.gates import GateWatch
-from strangler.control.events.publisher import EventPublisher
-from strangler.control.events.sinks import EventSinks
+from strangler.control.events.assembly import EventParts, assemble_events
+from strangler.control.events.evidence import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import Numbers
 from strangler.control.health import HealthChecks
@@ -39,7 +34,7 @@ from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
 from strangler.control.shadow.route_status import route_status
 from strangler.control.shadow.schema import SCHEMA, upgrade
-from strangler.control.store import Store, StoreError
+from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.control.totals_saver import TotalsSaver
 from strangler.control.tracing import TracingState
@@ -51,7 +46,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What control begins with. `first`: the settings that the supervisor began with."""
+    """The place and the settings that control begins with. `first`: those that the supervisor began with."""
 
     folder: Path
     run: str
@@ -66,45 +61,6 @@ class Running(Protocol):
     """A part that runs until it is cancelled."""
 
     async def run(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class EventParts:
-    """The parts of events that others in control use."""
-
-    sinks: EventSinks
-    comparisons: ComparisonTopic
-    publisher: EventPublisher
-    changes: ChangeEvents
-    gates: GateWatch
-    ready: ReadyWatch
-    slow: SlowWatch
-
-    async def restore(self, in_force: InForce) -> None:
-        """Go on where an earlier control of this state folder was."""
-        self.sinks.adopt(in_force)
-        self.comparisons.adopt(in_force)
-        try:
-            await self.changes.restore()
-        except StoreError:  # told by the store itself
-            pass
-        else:
-            await self.publisher.write()
-        await self.slow.restore()
-
-    async def close(self) -> None:
-        """End the deliveries, and keep what was published: it is sent after the next start."""
-        await asyncio.gather(self.sinks.close(), self.comparisons.close())
-        await self.publisher.write()
-
-    def status(self) -> dict[str, Any]:
-        """Return what waits to be sent, by sink, and of the comparisons."""
-        backlog = self.comparisons.backlog
-        return {
-            "unwritten": self.publisher.unwritten,
-            "sinks": self.sinks.status(),
-            "comparisons": None if backlog is None else {"backlog": backlog},
-        }
 
 
 @dataclass(slots=True)
@@ -269,38 +225,21 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
 
     `before` and `after` are followers of settings beside those in here, which adopt new ones first and last.
     """
-    settings, run = launch.in_force.settings, launch.run
-    store = Store(launch.folder / STORE, SCHEMA + outbox.SCHEMA + gates.SCHEMA, upgrade)
-    totals = TotalsState()
-    own = OwnMetrics(totals, f"{run}-control-{time.time_ns()}")
-    links = LinksState(totals, launch.in_force.generation, launch.in_force.encoded, kill_switch.read(launch.folder))
-    workers = WorkerLinks(links)
-    tracing = TracingState(settings)
-    events = _build_events(launch, store, own)
-    evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow)
-    listeners = ShadowListeners(evidence, evidence.publish_release_change, tracing)
-    shadow = assemble_shadow(run, settings, store, workers, own, listeners)
-    server = LinkServer(workers, own, LinkListeners(shadow.runner, events.changes, tracing))
+    settings, base = launch.in_force.settings, _build_base(launch)
+    store, links, workers, own = base.store, base.links, base.workers, base.own
+    events = assemble_events(launch.run, settings, store, launch.environ, own)
+    shadow = _build_shadow(launch, base, events)
+    server = LinkServer(workers, own, LinkListeners(shadow.runner, events.changes, base.tracing))
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
     checks = HealthChecks(links.shared, workers.tell)
-    followers: list[Follower] = [
-        *before,
-        workers,
-        checks,
-        shadow.runner,
-        events.sinks,
-        events.comparisons,
-        events.changes,  # has the publisher register the sinks
-        events.gates,
-        events.ready,
-        events.slow,
-        figures,
-        tracing,
-        only,
-        *after,
-    ]
+    inner: list[Follower] = [workers, checks, shadow.runner, *events.followers, figures, base.tracing, only]
     reload = ReloadState(
-        launch.config, launch.environ, launch.first, launch.in_force, followers, rejected=events.changes.rejected
+        launch.config,
+        launch.environ,
+        launch.first,
+        launch.in_force,
+        [*before, *inner, *after],
+        rejected=events.changes.rejected,
     )
     probe, processes = LegacyProbe(), ProcessesState()
     return ControlApp(
@@ -312,30 +251,44 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         processes=processes,
         history=HistoryState(),
         own=own,
-        saver=TotalsSaver(totals, store, run),
-        tracing=tracing,
+        saver=TotalsSaver(links.totals, store, launch.run),
+        tracing=base.tracing,
         events=events,
         shadow=shadow,
         figures=figures,
         checks=checks,
         reload=reload,
-        operator=Operator(store, links, shadow.table, shadow.runner, [workers, shadow.runner, events.changes]),
+        operator=Operator(store, links, shadow.table, shadow.switch, [workers, shadow.runner, events.changes]),
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
         metrics=MetricsSource(reload, links, own, store, probe, only, shadow.table, events.slow),
     )
 
 
-def _build_events(launch: Launch, store: Store, own: OwnMetrics) -> EventParts:
-    settings, source = launch.in_force.settings, source_of_this_host()
-    sinks = EventSinks(store, launch.environ, own)
-    publisher = EventPublisher(store, sinks, own, launch.run, source)
-    return EventParts(
-        sinks=sinks,
-        comparisons=ComparisonTopic(source, own),
-        publisher=publisher,
-        changes=ChangeEvents(publisher, store, launch.run, settings),
-        gates=GateWatch(store, publisher, settings),
-        ready=ReadyWatch(store, publisher, settings, READY_EVERY_S),
-        slow=SlowWatch(store, publisher, settings),
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The parts that need none of the others."""
+
+    store: Store
+    links: LinksState
+    workers: WorkerLinks
+    own: OwnMetrics
+    tracing: TracingState
+
+
+def _build_base(launch: Launch) -> _Base:
+    totals, in_force = TotalsState(), launch.in_force
+    links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
+    return _Base(
+        store=Store(launch.folder / STORE, SCHEMA + outbox.SCHEMA + gates.SCHEMA, upgrade),
+        links=links,
+        workers=WorkerLinks(links),
+        own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),
+        tracing=TracingState(in_force.settings),
     )
+
+
+def _build_shadow(launch: Launch, base: _Base, events: EventParts) -> ShadowParts:
+    evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow)
+    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing)
+    return assemble_shadow(launch.run, launch.in_force.settings, base.store, base.workers, base.own, listeners)

@@ -45,7 +45,7 @@ class WorkerState:
 
 @dataclass(slots=True)
 class LinksState:
-    """What control knows of its workers, and what they are to know of the proxy."""
+    """The knowledge of control about its workers, and of what they are to know."""
 
     totals: TotalsState
     generation: int

@@ -12,7 +12,7 @@ from strangler.control.kill_switch import KillSwitchState
 from strangler.control.links import LinksState
 from strangler.control.shadow.audits import write_audit
 from strangler.control.shadow.route_table import ShadowRouteTable
-from strangler.control.shadow.runner import ShadowRunner
+from strangler.control.shadow.stop_switch import StopSwitch
 from strangler.control.store import Store, StoreError
 from strangler.wire.times import utc_now
 
@@ -35,13 +35,13 @@ class Operator:
         store: Store,
         links: LinksState,
         table: ShadowRouteTable,
-        runner: ShadowRunner,
+        switch: StopSwitch,
         listeners: Sequence[KillSwitchListener],
     ) -> None:
         self._store = store
         self._links = links
         self._table = table
-        self._runner = runner
+        self._switch = switch
         self._listeners = listeners
 
     async def turn_kill_switch(self, on: bool, reason: str, who: str) -> KillSwitchState:
@@ -62,7 +62,7 @@ class Operator:
         """Start the shadows of a route again that have stopped by themselves. False if they have not."""
         route = self._table.routes.get(name)
         stopped = route.stopped if route is not None else None
-        if stopped is None or not self._runner.resume(name, f"{who}: {why}" if why else who):
+        if stopped is None or not self._switch.resume(name, f"{who}: {why}" if why else who):
             return False
         await self.audit(who, "shadow resume", name, why, stopped)
         return True

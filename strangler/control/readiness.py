@@ -48,7 +48,7 @@ class LegacyProbe:
 
 
 class Readiness:
-    """What `/readyz` says."""
+    """Checks whether the proxy is ready, for `/readyz`."""
 
     def __init__(self, probe: LegacyProbe, links: LinksState, processes: ProcessesState, reload: ReloadState) -> None:
         self._probe = probe

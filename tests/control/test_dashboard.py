@@ -256,7 +256,7 @@ class TestActions:
         form = {"mark": await one.mark(), "why": "it confirms now"}
         assert (await one.post("/actions/shadows/orders", form)).status == 409, "there is nothing to resume"
         shadow = one.state.shadow
-        shadow.runner.halt(shadow.table.routes["orders"], "no <header>")
+        shadow.switch.halt(shadow.table.routes["orders"], "no <header>")
         for page in ("/", path):
             assert told in await one.text(page)
         assert "Resume shadowing" in await one.text(path)

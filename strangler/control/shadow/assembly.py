@@ -13,6 +13,7 @@ from strangler.control.shadow.listener import EvidenceListener
 from strangler.control.shadow.releases import Changed, ReleasesState
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.runner import ShadowRunner, ShadowSpans
+from strangler.control.shadow.stop_switch import StopSwitch
 from strangler.control.shadow.stopping import ShadowStops
 from strangler.control.shadow.writer import FindingWriter
 from strangler.control.store import Store
@@ -35,6 +36,7 @@ class ShadowParts:
     table: ShadowRouteTable
     releases: ReleasesState
     writer: FindingWriter
+    switch: StopSwitch
     runner: ShadowRunner
     evidence: EvidenceActions
 
@@ -49,16 +51,18 @@ def assemble_shadow(
     writer = FindingWriter(store, table, stops, releases, index, counters, listeners.evidence)
     held = HeldCaptures(counters)
     credits_ = CaptureCredits(links, table, writer, held, listeners.evidence)
+    switch = StopSwitch(table, stops, writer, credits_)
     runner = ShadowRunner(
         folder=store.folder,
         table=table,
-        stops=stops,
         releases=releases,
         index=index,
         held=held,
         writer=writer,
         credits_=credits_,
         counters=counters,
+        halt=switch.halt,
         spans=listeners.spans,
     )
-    return ShadowParts(table, releases, writer, runner, EvidenceActions(runner, writer, releases, table, held))
+    evidence = EvidenceActions(runner, writer, releases, table, held)
+    return ShadowParts(table, releases, writer, switch, runner, evidence)

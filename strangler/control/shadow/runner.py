@@ -1,6 +1,7 @@
 """Where captures arrive: each is compared or dropped, and what was found is written. No client waits for any of it."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +21,6 @@ from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.releases import ReleasesState
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.route_table import ShadowRouteTable
-from strangler.control.shadow.stopping import ShadowStops
 from strangler.control.shadow.writer import FindingWriter
 from strangler.control.store import StoreError
 from strangler.core.settings import Settings
@@ -45,24 +45,24 @@ class ShadowRunner:
         self,
         folder: Path,
         table: ShadowRouteTable,
-        stops: ShadowStops,
         releases: ReleasesState,
         index: IndexState,
         held: HeldCaptures,
         writer: FindingWriter,
         credits_: CaptureCredits,
         counters: ShadowCounters,
+        halt: Callable[[ShadowRoute, str], None],
         spans: ShadowSpans,
     ) -> None:
         self._folder = folder
         self._table = table
-        self._stops = stops
         self._releases = releases
         self._index = index
         self._held = held
         self._writer = writer
         self._credits = credits_
         self._counters = counters
+        self._halt = halt
         self._spans = spans
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compare")
 
@@ -102,25 +102,6 @@ class ShadowRunner:
         """End what is under way now if the kill switch was turned on, not at the next turn of the clock."""
         self._credits.grant_changed()
 
-    def halt(self, route: ShadowRoute, why: str) -> None:
-        """Stop the shadows of a route, unless they have stopped or it is not in force any more."""
-        if route.stopped is not None or not self._table.is_in_force(route):
-            return
-        self._stops.begin(route, why)
-        self._writer.hint()
-        self._credits.grant(route.name)
-
-    def resume(self, name: str, reason: str) -> bool:
-        """Start the shadows of a route again that have stopped by themselves. False if they have not."""
-        route = self._table.routes.get(name)
-        if route is None or route.stopped is None:
-            return False
-        route.resume()
-        self._stops.end(name, reason, has_started=True)
-        self._writer.hint()
-        self._credits.grant(name)
-        return True
-
     # 2. Captures
 
     def grant_credits(self, *routes: str) -> None:
@@ -158,7 +139,7 @@ class ShadowRunner:
             route=route,
             upstreams=self._table.upstreams,
             served_url=self._table.served_url(captured.url, captured.upstream),
-            halt=self.halt,
+            halt=self._halt,
             releases=self._releases,
         )
         return ShadowComparison(arms, self._index, self._threads)

@@ -11,8 +11,7 @@ import pytest
 
 from strangler.control.events import outbox
 from strangler.control.kill_switch import OFF, KillSwitchState
-from strangler.control.shadow import held_captures
-from strangler.control.shadow import writer as writing
+from strangler.control.shadow import held_captures, pending
 from strangler.control.shadow.evidence import SCHEMA
 from strangler.control.shadow.releases import current_release
 from strangler.control.shadow.route_status import route_status, stopped_gauges
@@ -36,7 +35,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 async def test_of_what_cannot_be_stored_so_many_wait_and_no_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "MAX_PENDING", 3)
+    monkeypatch.setattr(pending, "MAX_PENDING", 3)
     rig = await begun(store, IN_FORCE)
     for _ in range(10):
         rig.parts.writer.add(match())
@@ -50,7 +49,7 @@ async def test_of_what_cannot_be_stored_so_many_bytes_wait_and_no_more(
 ) -> None:
     large = mismatch(line=b"l" * 1000, sample=b"s" * 9000)
     assert 10_000 < large.size < 12_000
-    monkeypatch.setattr(writing, "MAX_PENDING_BYTES", 3 * large.size)
+    monkeypatch.setattr(pending, "MAX_PENDING_BYTES", 3 * large.size)
     rig = await begun(store, IN_FORCE)
     (store.folder / "strangler.db").rename(store.folder / "moved")
     (store.folder / "strangler.db").mkdir()
@@ -64,8 +63,8 @@ async def test_of_what_cannot_be_stored_so_many_bytes_wait_and_no_more(
 async def test_there_is_room_again_for_what_waits_once_all_is_stored(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "MAX_PENDING_BYTES", 3 * match().size)
-    monkeypatch.setattr(writing, "MAX_PENDING", 3)
+    monkeypatch.setattr(pending, "MAX_PENDING_BYTES", 3 * match().size)
+    monkeypatch.setattr(pending, "MAX_PENDING", 3)
     rig = await begun(store, IN_FORCE)
     for _ in range(3):
         for _ in range(3):
@@ -185,7 +184,7 @@ class TestStops:
     """Shadowing that has stopped by itself."""
 
     def _stop(self, rig: Rig) -> None:
-        rig.parts.runner.halt(rig.parts.table.routes["orders"], "no header")
+        rig.parts.switch.halt(rig.parts.table.routes["orders"], "no header")
 
     def _gauges(self, rig: Rig) -> list[float]:
         return list(stopped_gauges(rig.parts.table).values())
@@ -201,8 +200,8 @@ class TestStops:
         await again.parts.runner.store()
         assert again.listener.stored == []
         assert self._gauges(again) == [1.0]
-        assert again.parts.runner.resume("orders", "ana")
-        assert not again.parts.runner.resume("orders", "ana"), "there is nothing to resume any more"
+        assert again.parts.switch.resume("orders", "ana")
+        assert not again.parts.switch.resume("orders", "ana"), "there is nothing to resume any more"
         await again.parts.runner.store()
         assert again.listener.stored == [("shadow.started", "orders")]
         assert self._gauges(again) == [0.0]
@@ -250,7 +249,7 @@ class TestStops:
         rig = await begun(store, IN_FORCE)
         old = rig.parts.table.routes["orders"]
         rig.parts.runner.adopt(in_force(settings(routes=[replace(ORDERS, shadow=shadow(50))])))
-        rig.parts.runner.halt(old, "no header")
+        rig.parts.switch.halt(old, "no header")
         await rig.parts.runner.store()
         assert rig.listener.stored == []
         await rig.parts.runner.close()
