@@ -61,7 +61,7 @@ async def kinds(app: ControlApp) -> list[str]:
 async def test_every_part_follows_new_settings(folder: Path) -> None:
     async with control_of(folder, {}) as app, running(app):
         before, table = app.links.settings, app.shadow.table
-        await until(lambda: app.reload.text)
+        await until(lambda: app.reload.texts)
         assert list(table.routes) == ["orders"]
         renamed = ROUTES.replace("name: orders", "name: sales").replace("percent: 5}", "percent: 25}")
         (app.launch.config).write_text(renamed)
@@ -75,7 +75,7 @@ async def test_every_part_follows_new_settings(folder: Path) -> None:
 
 async def test_a_file_that_is_rejected_is_an_event_and_changes_nothing(folder: Path) -> None:
     async with control_of(folder, {}) as app, running(app):
-        await until(lambda: app.reload.text)
+        await until(lambda: app.reload.texts)
         app.launch.config.write_text(ROUTES.replace("percent: 5}", "percent: 500}"))
         await until(lambda: app.reload.in_force.problems)
         assert (app.links.generation, list(app.shadow.table.routes)) == (1, ["orders"])
