@@ -13,7 +13,8 @@ from strangler.config.rules_upstreams import is_name
 from strangler.config.scalars import SAFE_METHODS, did_you_mean, words
 from strangler.config.urls import is_loopback
 from strangler.core.aggregate import METHODS as AGGREGATED
-from strangler.core.compare.accept import is_xml_path, read_value
+from strangler.core.compare.accept import is_xml_path
+from strangler.core.compare.compile import read_value
 from strangler.core.compare.templates import can_meet
 from strangler.core.plan import LEGACY
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from strangler.core.compare.align import Gap, Pairs, align, common_length, occurrences, rising, without
+from strangler.core.compare.align import Gap, Pairs, align, occurrences, rising, without
+from strangler.core.compare.common_ends import common_ends, common_length
 from strangler.core.compare.ids import DigestState, Id
 from strangler.core.compare.numbers import is_finite
 from strangler.core.compare.values import Node
@@ -95,12 +96,7 @@ def unlike_change_of(legacy: list[Node], candidate: list[Node], ids: Ids) -> Arr
 
 def _simple_change(left: Sequence[Id], right: Sequence[Id]) -> ArrayChange | None:
     """Arrays that grew or shrank in one place, or changed one element: most of them do, at half the cost."""
-    start, shorter = 0, min(len(left), len(right))
-    while start < shorter and left[start] == right[start]:
-        start += 1
-    end = 0
-    while end < shorter - start and left[-1 - end] == right[-1 - end]:
-        end += 1
+    start, end = common_ends(left, right)
     stop_left, stop_right = len(left) - end, len(right) - end
     if start in (stop_left, stop_right):
         return ArrayChange(False, [], [], [*range(start, stop_left)], [*range(start, stop_right)])

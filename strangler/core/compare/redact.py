@@ -12,7 +12,7 @@ from html import unescape
 from typing import Literal, TypeAlias
 from urllib.parse import unquote
 
-from strangler.core.compare.align import common_length
+from strangler.core.compare.common_ends import common_length
 from strangler.core.compare.jsonpath import Pattern, parse_pattern, write_path
 from strangler.core.compare.nested import Nesting, is_action, names_next, redact_markup, redact_nested, redact_url
 from strangler.core.compare.numbers import plain_value

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from strangler.core.compare.accept import Accept, compile_accept
-from strangler.core.compare.jsonpath import Pattern, parse_pattern
-from strangler.core.settings import CompareSettings
+from strangler.core.compare.accept import Accept
+from strangler.core.compare.jsonpath import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +27,6 @@ class CompareRules:
     def indices(self) -> tuple[int, ...]:
         """The accept rules that are in force, by their place in the route's list."""
         return tuple(rule.index for rule in self.accept)
-
-
-def compile_rules(settings: CompareSettings) -> CompareRules:
-    """Raises ValueError, naming the rule's text, if one cannot be read."""
-    return CompareRules(
-        headers=tuple(dict.fromkeys(name.lower() for name in settings.headers)),
-        accept=compile_accept(settings.accept, is_typed=settings.numbers == "typed"),
-        unordered=tuple(Unordered(parse_pattern(rule.path), rule.key) for rule in settings.unordered),
-        is_typed=settings.numbers == "typed",
-    )
 
 
 class EndpointRules:

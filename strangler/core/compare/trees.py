@@ -3,7 +3,8 @@
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
 
-from strangler.core.compare.align import common_length, without
+from strangler.core.compare.align import without
+from strangler.core.compare.common_ends import common_ends
 from strangler.core.compare.found import FoundState
 from strangler.core.compare.ids import DigestState, TooManyError, TreeIds
 from strangler.core.compare.marks import Marks, find_marks
@@ -243,7 +244,7 @@ class _Walk:
         if self._alike is not self._equal:
             ids = self._alike.elements(legacy), self._alike.elements(candidate)
             return change_of(legacy, candidate, ids, self._digests, wants_alike=True)
-        start, end = _in_common(legacy, candidate) if depth <= _PLAIN_DEPTH else (0, 0)
+        start, end = _common_ends(legacy, candidate) if depth <= _PLAIN_DEPTH else (0, 0)
         middle = legacy[start : len(legacy) - end], candidate[start : len(candidate) - end]
         change = simple_change_of(*map(len, middle))
         if change is None:
@@ -290,12 +291,10 @@ def _member(at: PathState, key: Step, *objects: Node) -> PathState:
     return at.child(key)
 
 
-def _in_common(legacy: list[Node], candidate: list[Node]) -> tuple[int, int]:
-    """How many elements are equal at the start, and how many of the others at the end."""
+def _common_ends(legacy: list[Node], candidate: list[Node]) -> tuple[int, int]:
+    """Return what two arrays have in common at their ends; nothing where the elements are nested too deeply to tell."""
     try:
-        start = common_length(legacy, candidate)
-        most = min(len(legacy), len(candidate)) - start
-        return start, min(common_length(legacy[::-1], candidate[::-1]), most) if most else 0
+        return common_ends(legacy, candidate)
     except RecursionError:
         return 0, 0
 
