@@ -18,7 +18,7 @@ from strangler.cli._verdict import Verdict, as_data, short, verdict_of
 from strangler.cli._who import who
 from strangler.config.edit import Edit, has_gate, route_names, set_percent
 from strangler.config.problem import Problem
-from strangler.config.scalars import percent as read_percent
+from strangler.config.quantities import percent as read_percent
 from strangler.control.shadow.audits import FORCED, shift_text
 
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from strangler.config import schema
 from strangler.config.cpus import usable_cpus
-from strangler.config.scalars import AUTO, MAX_WORKERS
+from strangler.config.quantities import AUTO, MAX_WORKERS
 from strangler.config.types import Pairs
 from strangler.core import settings
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from strangler.config.leaf import Kind, Unwritten
 from strangler.config.schema import (
     File,
     LegacyBreaker,
@@ -18,7 +19,7 @@ from strangler.config.schema import (
     Upstreams,
     keys_of,
 )
-from strangler.config.types import Kind, Switchable, Unwritten
+from strangler.config.types import Switchable
 from strangler.core.settings import Address
 
 T = TypeVar("T")

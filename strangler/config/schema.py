@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
-from strangler.config import scalars
+from strangler.config import quantities
 from strangler.config import types as t
-from strangler.config.types import LIST, OR_SHARE, Switchable, Unwritten, leaf, whole, word
+from strangler.config.leaf import Unwritten, leaf
+from strangler.config.types import LIST, OR_SHARE, Switchable, whole, word
 from strangler.core.aggregate import METHODS as AGGREGATED
 from strangler.core.settings import Address
 
@@ -378,7 +379,7 @@ class Baseline(Section):
 
 def _share_alone(value: Any) -> Any:
     """`baseline: 2%` is `baseline: {share: 2%}`."""
-    return Baseline.model_construct(share=scalars.share(value)) if isinstance(value, str) else value
+    return Baseline.model_construct(share=quantities.share(value)) if isinstance(value, str) else value
 
 
 class Shadow(Section):
