@@ -28,8 +28,8 @@ def redact_markup(text: str, redactor: Searching, at: Nesting | None = None, *, 
     marker: Marker = _Callbacks(redactor, at)
     if not is_html:
         return redact_xml(text, marker)
-    text = at.mark_spans(redactor, mark_formed(text, redactor, at), unopened_spans(text))
-    return redact_html(text, marker)
+    formed = mark_formed(text, redactor, at)
+    return redact_html(at.mark_spans(redactor, formed, unopened_spans(formed)), marker)
 
 
 def redact_inner_xml(text: str, redactor: Searching, at: Nesting) -> str | None:

@@ -126,6 +126,14 @@ def test_an_element_with_a_secret_name_is_told_as_a_hash_in_a_page_too(page: str
     assert (kept.legacy, kept.candidate) == (REDACTOR.mark("s3cr3t"), REDACTOR.mark("0ther"))
 
 
+def test_all_before_an_end_tag_with_a_secret_name_is_hidden_though_marks_before_it_change_its_place() -> None:
+    kept = REDACTOR.markup("a@b.co 4111 1111 1111 1111 c@d.eu correcthorse</password> the rest", is_html=True)
+    assert kept is not None
+    assert "correct" not in kept
+    assert "horse" not in kept
+    assert "the rest" in kept
+
+
 def test_a_secret_in_the_path_of_a_cookie_is_not_kept() -> None:
     legacy = answer({}, set_cookie="a=b; Path=/token/s3cr3t; Secure")
     candidate = answer({}, set_cookie="a=b; Path=/token/0ther; Secure")
