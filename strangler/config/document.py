@@ -4,6 +4,7 @@ a scalar is its own text, only an unquoted `null`, `~` or nothing at all is None
 events, which knows styles and marks and costs less than PyYAML's composer.
 """
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -127,10 +128,11 @@ class Document:
                 node = node.values.get(str(step)) if isinstance(node, Table) else None
         return tuple(steps)
 
-    def place(self, loc: Loc, *, key: bool = False) -> tuple[int, int]:
-        """Line and column, from 1, of the value at a path (with `key`: of its key), or of what is nearest above it."""
+    def place(self, loc: Loc, *, key: bool = False) -> tuple[str, int, int]:
+        """File, line and column, from 1, of the value at a path (with `key`: of its key), or of what is nearest above
+        it."""
         node: Node | None = self.root
-        best = (1, 1)
+        best = (self.name, 1, 1)
         for depth, step in enumerate(loc):
             mark = None
             if isinstance(node, Table) and isinstance(step, str):
@@ -143,16 +145,24 @@ class Document:
                 break
             wants_key = mark is not None and (isinstance(node, Table | Items) or (key and depth == len(loc) - 1))
             mark = mark if wants_key and mark is not None else node.start
-            best = (mark.line + 1, mark.column + 1)
+            best = place_of(mark)
         return best
 
 
-def read(data: bytes | str, name: str, environ: Mapping[str, str]) -> Document:
-    """The document in `data`. Never raises for what it holds."""
+_KEYS = "`version: 1`, `upstreams:` and `routes:`"
+
+
+def read(data: bytes | str, name: str, environ: Mapping[str, str], *, keys: str = _KEYS) -> Document:
+    """The document in `data`. Never raises for what it holds. `keys`: what to write into a file that has none."""
     problem, text = _decode(data, name)
     if problem is not None:
         return Document(name, text, None, [problem])
-    return _Reader(name, text, environ).read()
+    return _Reader(name, text, environ, keys).read()
+
+
+def place_of(mark: Any) -> tuple[str, int, int]:
+    """Return file, line and column, from 1, of libyaml's mark."""
+    return mark.name, mark.line + 1, mark.column + 1
 
 
 def plain(node: Node) -> Plain:
@@ -232,6 +242,14 @@ def _line_and_column(text: str, index: int) -> tuple[int, int]:
     return text.count("\n", 0, index) + 1, index - (text.rfind("\n", 0, index) + 1) + 1
 
 
+class _Named(io.BytesIO):
+    """A text with the name of its file: libyaml puts that into each mark."""
+
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(text.encode())
+        self.name = name
+
+
 class _StopReading(Exception):
     """The rest of the file makes no sense after what was found, which is noted already."""
 
@@ -239,7 +257,8 @@ class _StopReading(Exception):
 class _Reader:
     """Reads one document from libyaml's events."""
 
-    def __init__(self, name: str, text: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, name: str, text: str, environ: Mapping[str, str], keys: str) -> None:
+        self._keys = keys
         self._name = name
         self._text = text
         self._environ = environ
@@ -255,7 +274,8 @@ class _Reader:
     def read(self) -> Document:
         root: Node | None = None
         try:
-            events = iter(yaml.CSafeLoader(self._text).get_event, None)  # yaml.parse asks twice for each: 20 % more
+            loader = yaml.CSafeLoader(_Named(self._text, self._name))
+            events = iter(loader.get_event, None)  # yaml.parse asks twice for each: 20 % more
             root = self._document(events)
         except _StopReading:
             pass
@@ -269,7 +289,7 @@ class _Reader:
             self._note(
                 root.start,
                 "the file is not a mapping",
-                "write `version: 1`, `upstreams:` and `routes:` at the left edge",
+                f"write {self._keys} at the left edge",
             )
         top = _without_extensions(root) if isinstance(root, Table) else None
         return Document(self._name, self._text, top, self._problems, self._aliased)
@@ -278,11 +298,7 @@ class _Reader:
         next(events)  # the stream's start
         event = next(events)
         if type(event) is yaml.StreamEndEvent:
-            self._problems.append(
-                Problem(
-                    self._name, 1, 1, "", "the file is empty", "write `version: 1` and `upstreams: {legacy: {url: …}}`"
-                )
-            )
+            self._problems.append(Problem(self._name, 1, 1, "", "the file is empty", f"write {self._keys}"))
             return None
         root = self._node(next(events), events)
         next(events)  # the document's end

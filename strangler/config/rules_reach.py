@@ -49,9 +49,7 @@ def _canonical(match: schema.Match) -> tuple[bool, str]:
 
 
 def _unreachable(file: schema.File, index: int, others: list[int], notes: Notes) -> None:
-    names = " and ".join(
-        f"route '{file.routes[other].name}' (line {notes.line(('routes', other))})" for other in others
-    )
+    names = " and ".join(f"route '{file.routes[other].name}' ({notes.line(('routes', other))})" for other in others)
     own, loc = set(file.routes[index].methods), ("routes", index, "match")
     if len(others) == 1 and set(file.routes[others[0]].methods) == own:
         notes.error(

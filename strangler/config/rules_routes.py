@@ -67,6 +67,6 @@ def _check_names_differ(file: schema.File, notes: Notes) -> None:
             line = notes.line(("routes", other, "name"))
             notes.error(
                 ("routes", index, "name"),
-                f"the name is taken by the route on line {line}",
+                f"the name is taken by the route on {line}",
                 "give each its own; case does not count",
             )

@@ -122,7 +122,7 @@ def check_groups(file: schema.File, notes: Notes) -> None:
             line = notes.line(("routes", alone[route.split.group], "name"))
             notes.warning(
                 ("routes", index, "split", "group"),
-                f"split.group is '{route.split.group[:60]}', the name of the route on line {line}, which has no group",
+                f"split.group is '{route.split.group[:60]}', the name of the route on {line}, which has no group",
                 "callers move together with that route; give it the same group if that is meant, else name another",
             )
         other = first.setdefault(route.split.group, index)

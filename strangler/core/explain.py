@@ -39,6 +39,8 @@ class Explanation(TypedDict):
     """What would happen to a request, as plain data."""
 
     route: str | None
+    owner: str | None
+    """Who answers for the route."""
     arm: str | None
     """`legacy` or `candidate`, the likelier one where chance decides; None if the request is refused."""
     upstream: str | None
@@ -66,6 +68,7 @@ def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False) -> Expl
     percent = _shadow_percent(plan, head)
     return Explanation(
         route=plan.route.name if plan.route else None,
+        owner=plan.route.settings.owner if plan.route else None,
         arm=None if is_refused else plan.arm.value,
         upstream=None if is_refused else plan.upstream,
         reason=plan.reason.value,

@@ -54,6 +54,7 @@ class RouteView:
     name: str
     match: str
     candidate: str
+    owner: str | None
     percent: float
     is_enabled: bool
     is_passthrough: bool
@@ -143,6 +144,7 @@ def route_views(
                 name=route.name,
                 match=told["match"],
                 candidate=told["candidate"] or "aggregate",
+                owner=told["owner"],
                 percent=told["percent"],
                 is_enabled=told["enabled"],
                 is_passthrough=told["passthrough"],
