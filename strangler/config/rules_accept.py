@@ -2,16 +2,17 @@
 
 from datetime import date
 
-from strangler.config import schema
 from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext
+from strangler.config.schema_compare import Accept
+from strangler.config.schema_routes import Route
 from strangler.core.compare.accept import is_xml_path
 from strangler.core.compare.compile import read_value
 from strangler.core.compare.templates import can_meet
 
 
-def check_accept(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_accept(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """Each accept rule has one subject, and the keys that go with it."""
     for index, rule in enumerate(route.compare.accept):
         here: Loc = (*loc, "compare", "accept", index)
@@ -49,7 +50,7 @@ def check_accept(route: schema.Route, loc: Loc, notes: Notes, context: RouteCont
 _SUBJECTS = ("path", "css", "header", "status")
 
 
-def check_own_paths(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_own_paths(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """What `fold` and `endpoint` say of other routes' paths has no effect."""
     named = [((*loc, "fold", index), fold) for index, fold in enumerate(route.fold)]
     for index, rule in enumerate(route.compare.accept):
@@ -62,7 +63,7 @@ def check_own_paths(route: schema.Route, loc: Loc, notes: Notes, context: RouteC
             )
 
 
-def _check_pair(rule: schema.Accept, here: Loc, notes: Notes, *, is_typed: bool) -> None:
+def _check_pair(rule: Accept, here: Loc, notes: Notes, *, is_typed: bool) -> None:
     if rule.from_ is None or rule.to is None or rule.status is not None:
         return
     if rule.kind not in {None, "value", "type"}:
@@ -78,7 +79,7 @@ def _check_pair(rule: schema.Accept, here: Loc, notes: Notes, *, is_typed: bool)
         notes.value((*here, "to"), "from is the same, which is no difference")
 
 
-def _check_status(rule: schema.Accept, here: Loc, notes: Notes) -> None:
+def _check_status(rule: Accept, here: Loc, notes: Notes) -> None:
     if rule.status is None:
         return
     for key, value in (("kind", rule.kind), ("from", rule.from_), ("to", rule.to)):

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from strangler.config import schema
 from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.scalars import did_you_mean
+from strangler.config.schema import File
 
 _SUGGESTED = 10
 
@@ -16,7 +16,7 @@ _SUGGESTED = 10
 class RouteContext:
     """The file that a route stands in, the upstreams that it may name, and the day."""
 
-    file: schema.File
+    file: File
     upstreams: frozenset[str]
     today: date
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable
 
-from strangler.config import patterns, schema
+from strangler.config import patterns
 from strangler.config.defaults import OF_A_MIGRATION, OF_TWO_ARMS
 from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext, sorted_text
+from strangler.config.schema_routes import Route
 from strangler.core.aggregate import METHODS as AGGREGATED
 from strangler.core.plan import LEGACY
 
 
-def check_destination(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_destination(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """A route has one destination: a candidate, a passthrough or an aggregate."""
     ways = [key for key in _WAYS if getattr(route, key) is not None or notes.is_written((*loc, key))]
     if len(ways) > 1:
@@ -47,7 +48,7 @@ def _check_one_arm(keys: Iterable[str], beside: str, way_out: str, loc: Loc, not
             notes.error((*loc, key), f"{key} has no meaning with {beside}", way_out, key=True)
 
 
-def check_aggregate(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_aggregate(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """An aggregate has parts, and each of them an upstream and a path."""
     if route.aggregate is None:
         return
@@ -73,7 +74,7 @@ def check_aggregate(route: schema.Route, loc: Loc, notes: Notes, context: RouteC
             notes.error((*loc, key), f"{key} has no meaning with aggregate", way_out, key=True)
 
 
-def check_rewrite(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_rewrite(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """A rewrite replaces the prefix of the match."""
     if route.rewrite is None:
         return
@@ -92,7 +93,7 @@ def check_rewrite(route: schema.Route, loc: Loc, notes: Notes, context: RouteCon
     notes.complaints(place, patterns.target(route.rewrite.prefix, known, "match.prefix"))
 
 
-def check_release(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_release(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """A release is read from one response, which an aggregate has not."""
     if route.release is not None and route.aggregate is not None:
         notes.error(

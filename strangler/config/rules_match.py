@@ -1,13 +1,14 @@
 """Checks of the conditions of a route."""
 
-from strangler.config import patterns, schema
+from strangler.config import patterns
 from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext
+from strangler.config.schema_routes import Route
 from strangler.core.plan import LEGACY
 
 
-def check_path(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_path(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """The match has one path, and it is written in our syntax."""
     match, here = route.match, (*loc, "match")
     if match.prefix is not None and match.path is not None:
@@ -30,7 +31,7 @@ def check_path(route: schema.Route, loc: Loc, notes: Notes, context: RouteContex
         )
 
 
-def check_part(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_part(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """A route that takes the whole monolith is probably not meant."""
     match = route.match
     has_conditions = match.host or match.methods or match.headers or match.query
@@ -42,13 +43,13 @@ def check_part(route: schema.Route, loc: Loc, notes: Notes, context: RouteContex
         )
 
 
-def check_host(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_host(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """The host is one that a client can ask for."""
     if route.match.host is not None:
         notes.complaints((*loc, "match", "host"), patterns.host(route.match.host))
 
 
-def check_header_names(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_header_names(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """No condition names a header twice, and the host has a key of its own."""
     for section, pairs in (("match", route.match.headers), ("split", route.split.headers)):
         seen: set[str] = set()

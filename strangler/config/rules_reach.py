@@ -2,14 +2,15 @@
 
 import re
 
-from strangler.config import schema
 from strangler.config.notes import Notes
 from strangler.config.rules_context import sorted_text
+from strangler.config.schema import File
+from strangler.config.schema_routes import Match, Route
 
 _Group = tuple[object, ...]
 
 
-def check_reachable(file: schema.File, notes: Notes) -> None:
+def check_reachable(file: File, notes: Notes) -> None:
     """A route is never reached if routes that come first take all that it matches.
 
     By the order of precedence (host, path, having methods, number of headers, number of query parameters, place in the
@@ -30,7 +31,7 @@ def check_reachable(file: schema.File, notes: Notes) -> None:
                 taken.setdefault(method, index)
 
 
-def _group(route: schema.Route, index: int, notes: Notes) -> _Group:
+def _group(route: Route, index: int, notes: Notes) -> _Group:
     match = route.match
     if notes.has_lost(("routes", index, "match")):
         return (index,)
@@ -43,12 +44,12 @@ def _group(route: schema.Route, index: int, notes: Notes) -> _Group:
     )
 
 
-def _canonical(match: schema.Match) -> tuple[bool, str]:
+def _canonical(match: Match) -> tuple[bool, str]:
     text = match.path if match.path is not None else (match.prefix or "").rstrip("/")
     return match.path is not None, re.sub(r"\{[^/]*\}", "{}", text)
 
 
-def _unreachable(file: schema.File, index: int, others: list[int], notes: Notes) -> None:
+def _unreachable(file: File, index: int, others: list[int], notes: Notes) -> None:
     names = " and ".join(f"route '{file.routes[other].name}' ({notes.line(('routes', other))})" for other in others)
     own, loc = set(file.routes[index].methods), ("routes", index, "match")
     if len(others) == 1 and set(file.routes[others[0]].methods) == own:

@@ -3,22 +3,16 @@
 from collections.abc import Callable
 from datetime import date
 
-from strangler.config import (
-    rules_accept,
-    rules_destination,
-    rules_match,
-    rules_reach,
-    rules_shadow,
-    rules_split,
-    schema,
-)
+from strangler.config import rules_accept, rules_destination, rules_match, rules_reach, rules_shadow, rules_split
 from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext
 from strangler.config.rules_upstreams import is_name
+from strangler.config.schema import File
+from strangler.config.schema_routes import Route
 
 
-def check(file: schema.File, notes: Notes, today: date) -> None:
+def check(file: File, notes: Notes, today: date) -> None:
     """Note all that is wrong with the routes."""
     known = notes.names(("upstreams",)) | set(file.upstreams.by_name)
     context = RouteContext(file, frozenset(known), today)
@@ -31,14 +25,14 @@ def check(file: schema.File, notes: Notes, today: date) -> None:
     rules_split.check_groups(file, notes)
 
 
-def _check_name(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def _check_name(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     if not is_name(route.name):
         notes.value(
             (*loc, "name"), "it is a label and a word on the command line; write letters, digits, '.', '_' and '-' only"
         )
 
 
-_CHECKS: tuple[Callable[[schema.Route, Loc, Notes, RouteContext], None], ...] = (
+_CHECKS: tuple[Callable[[Route, Loc, Notes, RouteContext], None], ...] = (
     _check_name,
     rules_match.check_path,
     rules_match.check_part,
@@ -59,7 +53,7 @@ _CHECKS: tuple[Callable[[schema.Route, Loc, Notes, RouteContext], None], ...] = 
 """The checks of one route, in the order in which their problems are listed."""
 
 
-def _check_names_differ(file: schema.File, notes: Notes) -> None:
+def _check_names_differ(file: File, notes: Notes) -> None:
     first: dict[str, int] = {}
     for index, route in enumerate(file.routes):
         other = first.setdefault(route.name.lower(), index)

@@ -1,14 +1,14 @@
 """Checks of the shadows of a route, and of the gate that judges them."""
 
-from strangler.config import schema
 from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext
 from strangler.config.scalars import SAFE_METHODS
+from strangler.config.schema_routes import Route
 from strangler.core.plan import LEGACY
 
 
-def check_shadow(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_shadow(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """A shadow never runs a write twice."""
     shadow = route.shadow
     if shadow is None:
@@ -34,7 +34,7 @@ def check_shadow(route: schema.Route, loc: Loc, notes: Notes, context: RouteCont
         _check_sandbox(route, shadow.to, shadow.writes, (*here, "to"), notes, context)
 
 
-def _check_sandbox(route: schema.Route, to: str, writes: str, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def _check_sandbox(route: Route, to: str, writes: str, loc: Loc, notes: Notes, context: RouteContext) -> None:
     if writes != "sandbox":
         notes.error(
             loc,
@@ -52,7 +52,7 @@ def _check_sandbox(route: schema.Route, to: str, writes: str, loc: Loc, notes: N
         )
 
 
-def check_latency(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_latency(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """Both arms are timed where a baseline asks them alike and at once, and nowhere else."""
     if route.shadow is None or not notes.is_written((*loc, "gate", "max_latency_ratio")):
         return
@@ -64,7 +64,7 @@ def check_latency(route: schema.Route, loc: Loc, notes: Notes, context: RouteCon
         )
 
 
-def check_gate(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_gate(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """A verdict needs pairs."""
     has_shadow = route.shadow is not None and route.shadow.percent > 0
     if has_shadow or not notes.is_written((*loc, "gate")) or notes.has_lost((*loc, "shadow")):

@@ -2,11 +2,12 @@
 
 import re
 
-from strangler.config import schema
 from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext
 from strangler.config.scalars import did_you_mean, words
+from strangler.config.schema import File
+from strangler.config.schema_routes import Route, Split
 from strangler.config.urls import is_loopback
 
 _EACH_REQUEST = words(
@@ -20,7 +21,7 @@ _SHARED = words(
 _LIKELY = ("authorization", "x-user-id", "x-forwarded-for", "x-session-id", "x-api-key", "x-client-id", "x-tenant-id")
 
 
-def check_percent(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_percent(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """Whoever thinks in shares writes 0.05 for 5 %."""
     places: tuple[Loc, ...] = ((*loc, "split", "percent"), (*loc, "shadow", "percent"))
     for place in places:
@@ -33,7 +34,7 @@ def check_percent(route: schema.Route, loc: Loc, notes: Notes, context: RouteCon
             )
 
 
-def check_split(route: schema.Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+def check_split(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """Sticky keys, the override and a percent that hardly do what their author wants."""
     split, here = route.split, (*loc, "split")
     if not route.enabled:
@@ -52,7 +53,7 @@ def check_split(route: schema.Route, loc: Loc, notes: Notes, context: RouteConte
         notes.warning((*here, "percent"), "split.percent is 100 and no answer of the candidate gets a shadow", way_out)
 
 
-def _check_sticky(split: schema.Split, here: Loc, notes: Notes, context: RouteContext) -> None:
+def _check_sticky(split: Split, here: Loc, notes: Notes, context: RouteContext) -> None:
     if notes.is_lost((*here, "sticky")):
         return
     if not split.sticky:
@@ -111,7 +112,7 @@ def _distance_is_one(left: str, right: str) -> bool:
     return a[1:] == b or a == b[1:] or a[1:] == b[1:] or (a[:2] == b[:2][::-1] and a[2:] == b[2:])
 
 
-def check_groups(file: schema.File, notes: Notes) -> None:
+def check_groups(file: File, notes: Notes) -> None:
     """Routes of one group tell callers apart in one way."""
     first: dict[str, int] = {}
     alone = {route.name: index for index, route in enumerate(file.routes) if route.split.group is None}
