@@ -7,7 +7,7 @@ and layout cannot change. What comes out is read again before anyone gets to see
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from strangler.config import document
+from strangler.config import reader
 from strangler.config.defaults import with_defaults
 from strangler.config.document import Document, Items, Node, Scalar, Table
 from strangler.config.files import Files
@@ -57,11 +57,11 @@ def set_percent(files: Files, route: str, percent: float, environ: Mapping[str, 
 
 def has_gate(files: Files, route: str) -> bool:
     """True if the files have a `gate` for the route, be it an empty one: its author wants it kept."""
-    main = document.read(files.text, files.name, {})
+    main = reader.read(files.text, files.name, {})
     if any("gate" in table.values for known, table in _tables(with_defaults(main)) if known == route):
         return True
     has_default = main.node(("defaults", "routes", "gate")) is not None
-    included = (document.read(text, name, {}) for name, text in files.included.items())
+    included = (reader.read(text, name, {}) for name, text in files.included.items())
     return any(
         has_default or "gate" in table.values for read in included for known, table in _tables(read) if known == route
     )
@@ -69,7 +69,7 @@ def has_gate(files: Files, route: str) -> bool:
 
 def route_names(files: Files) -> list[str]:
     """Names of the routes that the files have, even if these have problems."""
-    reads = [document.read(text, name, {}) for name, text in files.texts.items()]
+    reads = [reader.read(text, name, {}) for name, text in files.texts.items()]
     return [name for read in reads for name, _ in _tables(read) if name]
 
 
@@ -77,7 +77,7 @@ def route_table(files: Files, name: str, environ: Mapping[str, str]) -> tuple[Do
     """Return the route of that name, and the document of the one file that has it. Raises EditError."""
     names = []
     for file, text in files.texts.items():
-        read = document.read(text, file, environ)
+        read = reader.read(text, file, environ)
         for known, table in _tables(read):
             if known == name:
                 return read, table

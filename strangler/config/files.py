@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from strangler.config import document, include
+from strangler.config import include, reader
 from strangler.config.load import Loaded, parse
 from strangler.config.replace import ChangedMeanwhileError, NotWrittenError, replace_content
 
@@ -46,9 +46,9 @@ def read_files(path: Path, environ: Mapping[str, str]) -> Files:
     An included file that cannot be read or is not text is left out, so that `load` tells of it.
     """
     with path.open("rb") as file:
-        text = file.read(document.MAX_BYTES + 1).decode()
+        text = file.read(reader.MAX_BYTES + 1).decode()
     files = Files(str(path), text, path)
-    patterns = include.patterns_of(document.read(text, files.name, environ))
+    patterns = include.patterns_of(reader.read(text, files.name, environ))
     return replace(files, included=_texts(include.read_contents(include.find_files(path, patterns))))
 
 

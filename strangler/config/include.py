@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from strangler.config import document
-from strangler.config.document import Document, Items, Node, Scalar, Table
+from strangler.config import reader
+from strangler.config.document import Document, Items, Node, Scalar, Table, place_of
 from strangler.config.problem import Problem
 from strangler.core.plan import LEGACY
 
@@ -90,7 +90,7 @@ class _Notes:
         self.found: list[Problem] = []
 
     def add(self, node: Node, what: str, way_out: str, *, mark: object = None, is_warning: bool = False) -> None:
-        file, line, column = document.place_of(mark if mark is not None else node.start)
+        file, line, column = place_of(mark if mark is not None else node.start)
         severity: Literal["error", "warning"] = "warning" if is_warning else "error"
         self.found.append(Problem(file or self._name, line, column, "", what, way_out, severity))
 
@@ -154,7 +154,7 @@ class _Joining:
             what = f"the file cannot be read: {content.strerror or content}"
             self._notes.found.append(Problem(str(path), 0, 0, "", what, "routes.yaml includes it; take it out there"))
             return None
-        read = document.read(content, str(path), self._environ, keys="`owner:` and `routes:`")
+        read = reader.read(content, str(path), self._environ, keys="`owner:` and `routes:`")
         self._notes.found += read.problems
         return read
 
@@ -180,7 +180,7 @@ class _Joining:
             if name == LEGACY:
                 self._notes.add(added, "upstream 'legacy' belongs in routes.yaml", "take it out here", mark=mark)
             elif name in upstreams.values:
-                file, line, _ = document.place_of(upstreams.keys[name])
+                file, line, _ = place_of(upstreams.keys[name])
                 what = f"the upstream '{name[:60]}' is already in {file} on line {line}"
                 self._notes.add(added, what, "give each its own name, or keep one of them", mark=mark)
             else:
@@ -228,7 +228,7 @@ def _is_same(one: Path, other: Path) -> bool:
 def _content(path: Path) -> bytes | OSError:
     try:
         with path.open("rb") as file:
-            return file.read(document.MAX_BYTES + 1)
+            return file.read(reader.MAX_BYTES + 1)
     except OSError as error:
         return error
 

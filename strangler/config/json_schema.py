@@ -7,8 +7,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from strangler.config.describe import NOT_A_VALUE, default_value, inner_model
-from strangler.config.document import EXTENSION
 from strangler.config.leaf import VARIABLE
+from strangler.config.reader import EXTENSION
 from strangler.config.schema import File
 from strangler.config.schema_upstreams import Upstream, Upstreams
 from strangler.config.section import keys_of

@@ -8,9 +8,10 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from strangler.config import document, include, mounts, rules
+from strangler.config import include, mounts, reader, rules
 from strangler.config.build import build
 from strangler.config.defaults import told_once, with_defaults
+from strangler.config.document import Document
 from strangler.config.page import read_page
 from strangler.config.problem import Problem
 from strangler.config.validate import validate
@@ -42,7 +43,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         return parse(_standard_input(), STANDARD_INPUT_NAME, environ, path=Path(STANDARD_INPUT_NAME))
     try:
         with path.open("rb") as file:
-            data = file.read(document.MAX_BYTES + 1)
+            data = file.read(reader.MAX_BYTES + 1)
             is_replaced = mounts.is_replaced(os.fstat(file.fileno()))
     except IsADirectoryError:
         way_out = "name another one with -c; container engines make a folder where the file to mount is missing"
@@ -58,7 +59,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
 @cache
 def _standard_input() -> bytes:
     """Return standard input, kept: it can be read once, and a command may load its file twice."""
-    return sys.stdin.buffer.read(document.MAX_BYTES + 1)
+    return sys.stdin.buffer.read(reader.MAX_BYTES + 1)
 
 
 def unreadable(path: Path, reason: str) -> Loaded:
@@ -87,7 +88,7 @@ def parse(
     files hold, in place of what is on disk.
     """
     with collector_paused():  # 10,000 routes are 300,000 objects: 1.5 s of 2
-        main = document.read(text, name, environ)
+        main = reader.read(text, name, environ)
         if main.root is None:
             return Loaded(None, tuple(main.problems))
         joined = include.join(main, path, environ, contents)
@@ -109,7 +110,7 @@ def _loaded(joined: include.Joined, today: date) -> Loaded:
     return Loaded(settings, problems, warnings)
 
 
-def _ordered(read: document.Document, problems: list[Problem]) -> tuple[Problem, ...]:
+def _ordered(read: Document, problems: list[Problem]) -> tuple[Problem, ...]:
     """Return the problems as a reader meets them: those of routes.yaml, then those of each file that it includes."""
 
     def order(problem: Problem) -> tuple[bool, str, tuple[bool, int, int, str]]:
@@ -118,7 +119,7 @@ def _ordered(read: document.Document, problems: list[Problem]) -> tuple[Problem,
     return tuple(sorted(set(told_once(read, problems)), key=order))
 
 
-def _with_page(loaded: Loaded, read: document.Document, folder: Path) -> Loaded:
+def _with_page(loaded: Loaded, read: Document, folder: Path) -> Loaded:
     """Return the settings with the page that browsers get, or with the problem that it has."""
     settings = loaded.settings
     if settings is None or settings.errors.html_file is None:

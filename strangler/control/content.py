@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from strangler.config import mounts
-from strangler.config.document import MAX_BYTES
 from strangler.config.include import find_files
+from strangler.config.reader import MAX_BYTES
 from strangler.control.watching import has_writer
 
 Stamp = tuple[int, int, int, int, int]

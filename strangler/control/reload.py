@@ -15,8 +15,8 @@ from pathlib import Path
 import structlog
 
 from strangler.config import load, mounts
-from strangler.config.document import MAX_BYTES
 from strangler.config.include import find_files
+from strangler.config.reader import MAX_BYTES
 from strangler.control.content import Content, Contents, is_cut, read_contents, stamps
 from strangler.control.watching import Change, changes
 from strangler.core.settings import Settings
