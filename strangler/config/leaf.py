@@ -1,4 +1,4 @@
-"""How the type of a key that holds one scalar is made, for pydantic, the reference and JSON Schema at once."""
+"""The maker of types for keys that hold one scalar, for pydantic, the reference and JSON Schema at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Unwritten:
-    """What the reference says of a key whose default is not a value but what another key has."""
+    """The words of the reference for a key that has the value of another key unless it is written."""
 
     means: str
 

@@ -1,4 +1,4 @@
-"""How a written number is read: integers, durations, sizes, percents, shares and tolerances.
+"""Readers of written numbers: integers, durations, sizes, percents, shares and tolerances.
 
 Every function takes the text of a scalar and raises ValueError with the way out.
 """
@@ -33,7 +33,7 @@ _LARGEST = 1 << 50
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
-    """A whole number from `low` to `high`; `1_000` is 1000."""
+    """Return a reader of whole numbers from `low` to `high`; `1_000` is 1000."""
 
     def read(text: str) -> int:
         limits = f"it must be a whole number from {low} to {high}"
@@ -51,7 +51,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
 
 def decimal_number(low: float, high: float) -> Callable[[str], float]:
-    """A number such as `1.1` or `11e-1`."""
+    """Return a reader of numbers such as `1.1` or `11e-1`."""
 
     def read(text: str) -> float:
         value = float(text) if _NUMBER.fullmatch(text) and len(text) <= 20 else -1.0
@@ -63,7 +63,7 @@ def decimal_number(low: float, high: float) -> Callable[[str], float]:
 
 
 def duration(text: str, *, zero: bool) -> float:
-    """Seconds, of `250ms`, `2s`, `1.5s`, `5m`, `24h`, `7d`; with `zero` also of `0`."""
+    """Return the seconds of `250ms`, `2s`, `1.5s`, `5m`, `24h` or `7d`; with `zero` also of `0`."""
     found = _DURATION.fullmatch(text)
     if found is None and text == "0":
         seconds = 0.0
@@ -101,7 +101,7 @@ _PIECE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([A-Za-z]+)(?:\s+|(?=[0-9]
 
 
 def _spelt_out(text: str) -> str:
-    """`1m30s` -> `90s`, `7 days` -> `7d`; empty for what is no duration in any writing."""
+    """Return `90s` for `1m30s`, `7d` for `7 days`; empty for what is no duration in any writing."""
     pieces, at = [], 0
     while at < len(text):
         found = _PIECE.match(text, at)
@@ -119,12 +119,12 @@ _SCIENTIFIC = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?[eE][+-]?[0-9]{1,2}")
 
 
 def _digits(text: str) -> str:
-    """A number in scientific notation in plain digits: `1e-6` -> `0.000001`; any other text as it is."""
+    """Return a number in scientific notation in plain digits, `0.000001` for `1e-6`; any other text as it is."""
     return f"{Decimal(text):f}" if _SCIENTIFIC.fullmatch(text) else text
 
 
 def duration_text(seconds: float) -> str:
-    """`0.25` -> `250ms`, `300` -> `5m`: what `duration` reads as the same value, to the millisecond."""
+    """Return the text that `duration` reads as this value, to the millisecond: `250ms` for 0.25, `5m` for 300."""
     unit = next((unit for unit in ("h", "m") if seconds > _SECONDS[unit] and seconds % _SECONDS[unit] == 0), "s")
     if 0 < seconds < 1:
         unit = "ms"
@@ -133,7 +133,7 @@ def duration_text(seconds: float) -> str:
 
 
 def size(text: str) -> int:
-    """Bytes, of `64KiB`, `1MiB`, `500B`, `1MB` (10^6) or a bare number of bytes."""
+    """Return the bytes of `64KiB`, `1MiB`, `500B`, `1MB` (10^6) or a bare number of bytes."""
     found = _SIZE.fullmatch(text := _digits(text))
     if found is None or len(text) > 20:
         short = re.fullmatch(r"([0-9]+)\s*([kKmMgG])[iI]?[bB]?", text)
@@ -147,13 +147,13 @@ def size(text: str) -> int:
 
 
 def size_text(size: int) -> str:
-    """`65536` -> `64KiB`."""
+    """Return `64KiB` for 65536."""
     unit = next((unit for unit in ("GiB", "MiB", "KiB") if size and size % _BYTES[unit] == 0), "B")
     return f"{size // _BYTES[unit]}{unit}"
 
 
 def percent(text: str) -> float:
-    """0.0 to 100.0, of `25`, `25%` or `0.01%`; two decimals at most, since a bucket is 0.01 %."""
+    """Return 0.0 to 100.0 for `25`, `25%` or `0.01%`, with two decimals at most, since a bucket is 0.01 %."""
     found = _PERCENT.fullmatch(text := _digits(text))
     if found is None or len(text) > 30:
         raise ValueError("write a percent such as 25, 25% or 0.5%")
@@ -166,7 +166,7 @@ def percent(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """0.0 to 1.0, written as a percent. Below 1 the sign is needed: `0.5` could be half a percent or a half."""
+    """Return 0.0 to 1.0 for a percent. Below 1 the sign is needed: `0.5` could be half a percent or a half."""
     text = _digits(text)
     number = Decimal(text) if _DECIMAL.fullmatch(text) and len(text) <= 30 else Decimal(0)
     if 0 < number < 1:
@@ -176,19 +176,19 @@ def share(text: str) -> float:
 
 
 def share_text(share: float) -> str:
-    """`0.999` -> `99.9%`."""
+    """Return `99.9%` for 0.999."""
     return f"{share * 100:g}%"
 
 
 def tolerance(text: str) -> str:
-    """Decimal text of an absolute difference that is allowed: compared exactly, so never a float. `1e-05` is one."""
+    """Return an absolute difference that is allowed as decimal text: it is compared exactly, so it is never a float."""
     if _NUMBER.fullmatch(text) is None or len(text) > 40:
         raise ValueError("write a number such as 0.01")
     return str(Decimal(text))
 
 
 def relative_tolerance(text: str) -> str:
-    """Decimal text of a share: `1%`, `0.01` and `1e-2` are all 0.01."""
+    """Return a share as decimal text: `1%`, `0.01` and `1e-2` are all 0.01."""
     number = text.removesuffix("%").rstrip()
     value = Decimal(number) if _NUMBER.fullmatch(number) and len(text) <= 40 else None
     if value is not None and text.endswith("%"):
@@ -203,7 +203,7 @@ MAX_WORKERS = 256
 
 
 def workers(text: str) -> int | Literal["auto"]:
-    """A number of processes, or `auto`."""
+    """Return a number of processes, or `auto`."""
     if text.lower() == AUTO:
         return AUTO
     try:

@@ -51,7 +51,7 @@ _SUBJECTS = ("path", "css", "header", "status")
 
 
 def check_own_paths(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
-    """What `fold` and `endpoint` say of other routes' paths has no effect."""
+    """A path in `fold` or `endpoint` that the route does not match has no effect."""
     named = [((*loc, "fold", index), fold) for index, fold in enumerate(route.fold)]
     for index, rule in enumerate(route.compare.accept):
         path = (rule.endpoint or "").partition(" ")[2]

@@ -42,7 +42,7 @@ def _check_passthrough(upstream: str, loc: Loc, notes: Notes, context: RouteCont
 
 
 def _check_one_arm(keys: Iterable[str], beside: str, way_out: str, loc: Loc, notes: Notes) -> None:
-    """All goes one way, and there is nothing to split and nothing to compare."""
+    """A route of one arm has nothing to split and nothing to compare."""
     for key in keys:
         if notes.is_written((*loc, key)):
             notes.error((*loc, key), f"{key} has no meaning with {beside}", way_out, key=True)

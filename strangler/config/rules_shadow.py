@@ -65,7 +65,7 @@ def check_latency(route: Route, loc: Loc, notes: Notes, context: RouteContext) -
 
 
 def check_gate(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
-    """A verdict needs pairs."""
+    """A gate needs compared pairs, and so a shadow."""
     has_shadow = route.shadow is not None and route.shadow.percent > 0
     if has_shadow or not notes.is_written((*loc, "gate")) or notes.has_lost((*loc, "shadow")):
         return

@@ -22,7 +22,7 @@ _LIKELY = ("authorization", "x-user-id", "x-forwarded-for", "x-session-id", "x-a
 
 
 def check_percent(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
-    """Whoever thinks in shares writes 0.05 for 5 %."""
+    """A percent below 1 may be meant as a share: 0.05 for 5 %."""
     places: tuple[Loc, ...] = ((*loc, "split", "percent"), (*loc, "shadow", "percent"))
     for place in places:
         text = notes.text(place)
@@ -35,7 +35,7 @@ def check_percent(route: Route, loc: Loc, notes: Notes, context: RouteContext) -
 
 
 def check_split(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
-    """Sticky keys, the override and a percent that hardly do what their author wants."""
+    """The sticky keys, the override and the percent probably do what their author wants."""
     split, here = route.split, (*loc, "split")
     if not route.enabled:
         return
@@ -102,7 +102,7 @@ def _unlikely(kind: str, name: str) -> str:
 
 
 def _is_a_slip(name: str) -> bool:
-    """One letter lost, doubled, swapped or changed: `x-usr-id`, and not `x-user-name`."""
+    """True if a likely name has one letter lost, doubled, swapped or changed: `x-usr-id`, and not `x-user-name`."""
     return any(_distance_is_one(name, known) for known in _LIKELY)
 
 

@@ -1,4 +1,4 @@
-"""How one written value is read. Every function takes the text of a scalar and raises ValueError with the way out.
+"""Readers of one written value. Every function takes the text of a scalar and raises ValueError with the way out.
 
 YAML's own idea of types is never used: `no`, `1_000`, `12:30` and `1.10` arrive here as they were written.
 """
@@ -17,7 +17,7 @@ from strangler.core.fault import Fault
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a text, for a long set."""
+    """Return the words of a text, for a long set."""
     return frozenset(text.split())
 
 
@@ -40,7 +40,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'orders'?`, or nothing if no known name is near."""
+    """Return `did you mean 'orders'?`, or nothing if no known name is near."""
     names = list(known)
     near = get_close_matches(word, names, n=1, cutoff=0.6) or get_close_matches(
         word.lower(), [n for n in names if n == n.lower()], n=1, cutoff=0.6
@@ -49,13 +49,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[object]) -> str:
-    """`a, b or c`."""
+    """Return `a, b or c`."""
     words = [str(name) for name in names]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def boolean(text: str) -> bool:
-    """`true`, `yes`, `on`, `false`, `no`, `off` in any case."""
+    """Read `true`, `yes`, `on`, `false`, `no` or `off`, in any case."""
     word = text.lower()
     if word in TRUE:
         return True
@@ -65,14 +65,14 @@ def boolean(text: str) -> bool:
 
 
 def rule_value(text: str) -> str:
-    """A value that an accept rule names: JSON, or a text that is none. An empty text is one, too."""
+    """Read a value that an accept rule names: JSON, or any other text, which may be empty."""
     if _CONTROL.search(text):
         raise ValueError("it cannot hold line ends or control characters; write them as JSON does, such as '\"a\\nb\"'")
     return text
 
 
 def day(text: str) -> str:
-    """An ISO date."""
+    """Read an ISO date."""
     try:
         return date.fromisoformat(text).isoformat() if len(text) == 10 else _no_day()
     except ValueError:
@@ -84,7 +84,7 @@ def _no_day() -> str:
 
 
 def choice(*words: str) -> Callable[[str], str]:
-    """One of the words."""
+    """Return a reader that takes one of the words."""
     known = frozenset(words)
 
     def read(text: str) -> str:
@@ -96,7 +96,7 @@ def choice(*words: str) -> Callable[[str], str]:
 
 
 def fault_or_status(faults: tuple[Fault, ...]) -> Callable[[str], str | int]:
-    """The name of a fault, or a status from 400 to 599."""
+    """Return a reader of the name of a fault, or of a status from 400 to 599."""
     names = tuple(str(fault) for fault in faults)
 
     def read(text: str) -> str | int:
@@ -113,14 +113,14 @@ def fault_or_status(faults: tuple[Fault, ...]) -> Callable[[str], str | int]:
 
 
 def status(text: str) -> int:
-    """A status that a response may have, from 100 to 599."""
+    """Read a status that a response may have, from 100 to 599."""
     if re.fullmatch("[1-5][0-9][0-9]", text) is None:
         raise ValueError("write two statuses, legacy's and the candidate's, such as [302, 303]")
     return int(text)
 
 
 def endpoint(text: str) -> str:
-    """`POST /api/orders/{id}` -> `POST /api/orders/{}`."""
+    """Return `POST /api/orders/{}` for `POST /api/orders/{id}`."""
     name, _, path = text.strip().partition(" ")
     return f"{method(name)} {parse_endpoint_path(path.strip())}"
 
@@ -132,12 +132,12 @@ def written_endpoint(name: str) -> str:
 
 
 def path_template(text: str) -> str:
-    """`/shops/{name}/{...}` -> `/shops/{}/{...}`."""
+    """Return `/shops/{}/{...}` for `/shops/{name}/{...}`."""
     return parse_template(text).text
 
 
 def method(text: str) -> str:
-    """A method in upper case, if the proxy lets it through."""
+    """Return a method in upper case, if the proxy lets it through."""
     word = text.upper()
     if word in METHODS:
         return word
@@ -147,14 +147,14 @@ def method(text: str) -> str:
 
 
 def header_name(text: str) -> str:
-    """A field name (RFC 9110 section 5.1), as written."""
+    """Read a field name (RFC 9110 section 5.1), as written."""
     if _TOKEN.fullmatch(text) is None:
         raise ValueError("a header's name has letters, digits and - only, such as X-User-Id")
     return text
 
 
 def header_value(text: str) -> str:
-    """A field value (RFC 9110 section 5.5): no control characters, no space around it."""
+    """Read a field value (RFC 9110 section 5.5): no control characters, no space around it."""
     if _CONTROL.search(text):
         raise ValueError("a header's value cannot hold line ends or control characters")
     if text != text.strip(" \t"):
@@ -165,7 +165,7 @@ def header_value(text: str) -> str:
 
 
 def bearer_token(text: str) -> str:
-    """A secret that goes into a header (RFC 6750 section 2.1). A line end behind it is not its own: files have one."""
+    """Read a secret that goes into a header (RFC 6750 section 2.1). A line end after it is left out."""
     token = text.rstrip("\r\n")
     if not token:
         raise ValueError("it is empty; write a text")
@@ -175,7 +175,7 @@ def bearer_token(text: str) -> str:
 
 
 def line(text: str) -> str:
-    """Text on one line that is not empty."""
+    """Read a text on one line that is not empty."""
     if not text.strip():
         raise ValueError("it is empty; write a text")
     if _CONTROL.search(text):
@@ -184,7 +184,7 @@ def line(text: str) -> str:
 
 
 def json_path(text: str) -> str:
-    """A path of rules about answers, checked by what will read it."""
+    """Read a JSON path of a comparison rule, checked by the parser that will read it."""
     try:
         parse_pattern(text)
     except ValueError as error:
@@ -193,7 +193,7 @@ def json_path(text: str) -> str:
 
 
 def body_path(text: str) -> str:
-    """A path of an accept rule: into JSON (`$.total`), or into XML (`/feed/title`)."""
+    """Read a path of an accept rule: into JSON (`$.total`), or into XML (`/feed/title`)."""
     if text.startswith("$"):
         return json_path(text)
     if not text.startswith("/"):
@@ -206,7 +206,7 @@ def body_path(text: str) -> str:
 
 
 def selector(text: str) -> str:
-    """The `css` of an accept rule: `SELECTOR`, `SELECTOR::text` or `SELECTOR::attr(name)`."""
+    """Read the `css` of an accept rule: `SELECTOR`, `SELECTOR::text` or `SELECTOR::attr(name)`."""
     try:
         parse_css(text)
     except ValueError as error:
@@ -215,7 +215,7 @@ def selector(text: str) -> str:
 
 
 def redaction(text: str) -> str:
-    """`header:NAME` or a JSON path."""
+    """Read `header:NAME` or a JSON path."""
     kind, colon, name = text.partition(":")
     if kind == "header" and colon:
         return f"header:{header_name(name.strip()).lower()}"

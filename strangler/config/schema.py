@@ -127,7 +127,7 @@ class Errors(Section):
 
 
 class Defaults(Section):
-    """What `strangler.config.defaults` writes into the tree before it is validated."""
+    """The values that `strangler.config.defaults` writes into the tree before it is validated."""
 
     upstreams: UpstreamDefaults = key(
         UpstreamDefaults,

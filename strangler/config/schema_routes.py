@@ -16,7 +16,7 @@ _OfUpstream = Annotated[t.MaybeLonger, Unwritten("the upstream's")]
 
 
 class RouteTimeouts(Section):
-    """As `Timeouts`, but a key that is not written leaves what the candidate's upstream has."""
+    """The same keys as `Timeouts`. One that is not written leaves what the candidate's upstream has."""
 
     connect: _OfUpstream = key(None, "As in an upstream's `timeouts`.", "500ms")
     response: _OfUpstream = key(None, "As in an upstream's `timeouts`.", "5s")
@@ -108,7 +108,7 @@ class Part(Section):
 
 
 class RouteDefaults(Section):
-    """What routes may have in common."""
+    """The keys that routes may have in common."""
 
     split: Split = key(Split, "Which requests go to the candidate.", "{percent: 25}")
     timeouts: RouteTimeouts | None = key(
@@ -130,7 +130,7 @@ class RouteDefaults(Section):
 
 
 class RoutePlace(Section):
-    """Which requests one route is about, and where it leads."""
+    """The requests that one route is about, and where it leads."""
 
     name: t.Text = key(REQUIRED, "Name in logs, metrics and commands; unique.", "orders")
     match: Match = key(REQUIRED, "Conditions that must all hold.", "{prefix: /api/orders}")
@@ -168,5 +168,5 @@ class Route(RouteDefaults, RoutePlace):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Those that match; empty: any. An aggregate only answers some, and leaves the others to legacy."""
+        """The methods that match; empty: any. An aggregate only answers some, and leaves the others to legacy."""
         return AGGREGATED if self.aggregate is not None and not self.match.methods else self.match.methods

@@ -109,7 +109,7 @@ _BREAKER = "Stops sending to an upstream that fails; `false` switches it off."
 
 
 class UpstreamUrls(Section):
-    """Where one upstream is."""
+    """The URLs of one upstream."""
 
     url: t.MaybeBaseUrl = key(
         None, "Base URL of the service; one of `url` and `urls` is required.", "http://127.0.0.1:8001"
@@ -120,7 +120,7 @@ class UpstreamUrls(Section):
 
 
 class UpstreamDefaults(Section):
-    """What upstreams may have in common."""
+    """The keys that upstreams may have in common."""
 
     tls: Tls = key(Tls, "For https:// URLs.", "{ca: /etc/ssl/internal-ca.pem}")
     host: Annotated[Literal["preserve", "upstream"], *word("preserve", "upstream")] = key(
@@ -167,5 +167,5 @@ class Upstreams(BaseModel):
 
     @property
     def by_name(self) -> dict[str, Upstream]:
-        """All of them, `legacy` first."""
+        """All upstreams, `legacy` first."""
         return {"legacy": self.legacy, **(self.__pydantic_extra__ or {})}

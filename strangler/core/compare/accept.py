@@ -71,7 +71,7 @@ class Accept:
         return is_in_body and not self.depends_on_values and self.is_about(Kind.VALUE)
 
     def allows(self, legacy: Value, candidate: Value) -> bool:
-        """For a difference at a node that the rule covers, of a kind it is about."""
+        """True if the rule accepts a difference at a node that it covers, of a kind that it is about."""
         if self.values is not None:
             if isinstance(legacy, Excerpt) and isinstance(candidate, Excerpt):
                 return self.texts == (legacy.text, candidate.text)
@@ -89,7 +89,7 @@ _NUMBER = re.compile(r"\s*([+-]?)0*(\d+(?:\.\d+)?)\s*\Z", re.ASCII)
 
 
 def _number(value: Value) -> Value:
-    """A text of XML that is a number, as JSON would hold it; any other value as it is."""
+    """Return a text of XML that is a number as JSON would hold it; any other value as it is."""
     found = _NUMBER.match(value) if isinstance(value, str) and len(value) < 64 else None
     if found is None:
         return value
@@ -102,12 +102,12 @@ def is_xml_path(path: str) -> bool:
 
 
 def expired_rules(rules: Iterable[AcceptRule], today: date) -> tuple[AcceptRule, ...]:
-    """Those that no longer count, to be reported whether or not anything would still match them."""
+    """Return the rules that no longer count, to be reported whether or not anything would still match them."""
     return tuple(rule for rule in rules if rule.until is not None and today > date.fromisoformat(rule.until))
 
 
 class RuleUseState:
-    """How often each accept rule of a route accepted something. Owned by whoever compares; starts anew on a reload."""
+    """The number of times that each accept rule of a route accepted something. It starts anew on a reload."""
 
     def __init__(self, rules: int) -> None:
         self.comparisons = 0

@@ -57,7 +57,7 @@ _DROPPED = re.compile(
 
 
 class _AsItIs:
-    """Marks nothing: what is written then is the text in normal form."""
+    """A marker that marks nothing, so that the text is written in normal form."""
 
     def redact_text(self, text: str) -> str:
         return text

@@ -1,4 +1,4 @@
-"""How deep a text stands within others, and the work that is left for all that is nested in it."""
+"""The depth at which a text stands within others, and the work that is left for all that is nested in it."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,7 +23,7 @@ class WorkState:
 
 @dataclass(frozen=True, slots=True)
 class Nesting:
-    """How deep a text stands in others, and the work that is left for all of them."""
+    """The depth at which a text stands in others, and the work that is left for all of them."""
 
     depth: int
     work: WorkState

@@ -39,7 +39,9 @@ _WORD = re.compile(r"[A-Za-z_$@#:](?:[A-Za-z_$.:\-]|[0-9](?![0-9]{2})){0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """`key`: secret, at most 64 bytes, kept over restarts so that equal secrets stay equal. Made by `Redactor.of`."""
+    """Redaction by the rules of one route. Make it by `Redactor.of`.
+
+    `key` is secret, at most 64 bytes, and kept over restarts so that equal secrets stay equal."""
 
     key: bytes = field(repr=False)
     patterns: tuple[Pattern, ...] = ()
@@ -50,9 +52,10 @@ class Redactor:
 
     @classmethod
     def of(cls, key: bytes, rules: Iterable[str], values: Literal["shown", "hashed"] = "shown") -> "Redactor":
-        """`rules`: those of a route, `$..email` or `header:x-tenant`. Raises PatternError for any other text.
+        """Return the redactor for the rules of a route, `$..email` or `header:x-tenant`.
 
-        `values`: `evidence.values` of routes.yaml; `hashed` hides all values.
+        `values` is `evidence.values` of routes.yaml; `hashed` hides all values. Raises PatternError for any other
+        rule.
         """
         rules = list(rules)
         named = {rule.removeprefix("header:").strip().lower() for rule in rules if rule.startswith("header:")}
@@ -60,12 +63,12 @@ class Redactor:
         return cls(key, patterns, _SECRET_HEADERS | named, values == "hashed")
 
     def hashed(self, secret: str | bytes) -> str:
-        """8 hex digits of a keyed hash."""
+        """Return 8 hex digits of a keyed hash."""
         data = secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret
         return blake2b(data, key=self.key, digest_size=4).hexdigest()
 
     def mark(self, secret: str | bytes) -> str:
-        """The mark of a secret: the same however it is escaped. A mark stays as it is."""
+        """Return the mark of a secret, the same however it is escaped. A mark stays as it is."""
         if isinstance(secret, str):
             if MARK.fullmatch(secret):
                 return secret
@@ -76,7 +79,7 @@ class Redactor:
     # text
 
     def text(self, text: str, at: Nesting | None = None) -> str:
-        """A text with its secrets alone marked, searched as what it is. `at`: where it is nested."""
+        """Return a text with its secrets marked, searched as the format that it is in. `at`: where it is nested."""
         return redact_nested(text, replace(self, hides_values=False) if self.hides_values else self, at)
 
     def nested(self, text: str, at: Nesting) -> str:
@@ -84,37 +87,37 @@ class Redactor:
         return redact_nested(text, self, at)
 
     def value(self, text: str, at: Nesting | None = None) -> str:
-        """A text that is a value: without its secrets, or only its type, length and hash."""
+        """Return a text that is a value: without its secrets, or only its type, length and hash."""
         if not self.hides_values:
             return redact_nested(text, self, at)
         return self.described("string", text) if text.strip() else text
 
     def lines(self, text: str) -> str:
-        """A body of plain text. Where values are hidden, each line is one of them."""
+        """Return a body of plain text redacted. Where values are hidden, each line is one of them."""
         return "\n".join(map(self.value, text.splitlines())) if self.hides_values else self.text(text)
 
     def markup(self, text: str, *, is_html: bool) -> str | None:
-        """HTML or XML; None if it does not parse."""
+        """Return HTML or XML redacted; None if it does not parse."""
         return redact_markup(text, self, is_html=is_html)
 
     def described(self, kind: str, text: str) -> str:
-        """`string(12) 3fa2b1c0`. What is described already stays as it is, and so does a mark."""
+        """Return `string(12) 3fa2b1c0`. What is described already stays as it is, and so does a mark."""
         if MARK.fullmatch(text) or _DESCRIBED.fullmatch(text):
             return text
         return f"{kind}({len(text)}) {self.hashed(text)}"
 
     def within(self, endpoint: str) -> "Redactor":
-        """The same for requests to one endpoint, `GET /api/orders/{}`, which tells what in a path are words."""
+        """Return the redactor for one endpoint, `GET /api/orders/{}`, which shows the words of a path."""
         return replace(self, words=tuple(endpoint.partition(" ")[2].split("/")))
 
     def target(self, target: bytes) -> str:
-        """A request target: its secrets marked, names and values read as a server would."""
+        """Return a request target with its secrets marked, names and values read as a server would."""
         text = target.decode("utf-8", "backslashreplace")
         words = self.words or tuple(endpoint_shape(target).split("/"))
         return redact_url(text, self, words=words if self.hides_values else None)
 
     def place(self, path: str) -> str:
-        """The place of a difference in markup. Where values are hidden, so are those in it."""
+        """Return the place of a difference in markup redacted. Where values are hidden, so are those in it."""
         path = redacted_place(path, self.text)
         if not self.hides_values:
             return path
@@ -127,7 +130,7 @@ class Redactor:
         return _WORD.fullmatch(name) is not None and not is_id(name)
 
     def shape(self, shape: str) -> str:
-        """An endpoint's shape: a segment that holds a secret, or follows a secret name, is folded as ids are."""
+        """Return an endpoint's shape with each segment folded that holds a secret, or follows a secret name."""
         segments: list[str] = []
         is_named = False
         for segment in shape.split("/"):
@@ -142,7 +145,7 @@ class Redactor:
     # headers
 
     def header(self, name: str, value: str) -> str:
-        """A field's value as it may be kept. Of cookies the names stay."""
+        """Return a field's value as it may be kept. Cookies keep their names."""
         name = name.lower()
         if name in self.headers:
             return self.mark(value)
@@ -170,11 +173,11 @@ class Redactor:
     # trees
 
     def tree_at(self, root: Node, at: Nesting) -> Node:
-        """A copy of a tree that is nested in a text."""
+        """Return a redacted copy of a tree that is nested in a text."""
         return self.tree(root, at=at)
 
     def tree(self, root: Node, steps: Steps = (), at: Nesting | None = None) -> Node:
-        """A copy of a tree without secrets. `steps`: where it stands in its document."""
+        """Return a copy of a tree without secrets. `steps`: where it stands in its document."""
         masks = tuple(_masks(pattern, steps) for pattern in self.patterns)
         holder: list[Node] = [None]
         stack: list[tuple[Node, tuple[int, ...], list[Node] | dict[str, Node], int | str]] = [(root, masks, holder, 0)]
@@ -225,11 +228,11 @@ class Redactor:
         return node
 
     def _boolean(self, node: Node) -> str:
-        """Without its length, which would tell it."""
+        """Return a boolean as its hash, without a length that would give it away."""
         return f"boolean {self.hashed(str(node))}"
 
     def label(self, name: str, at: Nesting | None = None) -> str:
-        """A key, which may be a secret itself, or a value where values are hidden."""
+        """Return a key redacted, since it may be a secret itself, or a value where values are hidden."""
         if self.hides_values and not self._is_word(name):
             return self.described("string", name)
         return self.text(name, at)

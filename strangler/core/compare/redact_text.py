@@ -42,7 +42,7 @@ _STRING = re.compile(r"(?<!\\)\"((?:[^\"\\]|\\.)*+)(?:\"|\Z)|(?<![\\\w])'((?:[^'
 
 
 def _string(found: "re.Match[str]", redactor: Searching, at: Nesting) -> str:
-    """A string of a script, or of JSON that does not parse; what ends with the text may have been cut."""
+    """Redact a string of a script, or of JSON that does not parse; what ends with the text may have been cut."""
     written = found[1] or found[2] or ""
     if "\\" not in written and "<" not in written and "%" not in written and "&" not in written:
         return found[0]
@@ -55,7 +55,7 @@ def _string(found: "re.Match[str]", redactor: Searching, at: Nesting) -> str:
 
 
 def _as_html_beside_strings(text: str, redactor: Searching, at: Nesting) -> str:
-    """Tags in strings have been read with these."""
+    """Redact tags, unless they stand in strings, which have been read already."""
     return redact_inner_html(text, redactor, at) if _TAG.search(_STRING.sub("", text)) else text
 
 
@@ -64,7 +64,7 @@ def _beneath_backslashes(text: str, redactor: Searching, at: Nesting) -> str:
 
 
 def _beneath(text: str, redactor: Searching, at: Nesting, layers: "tuple[_Layer, ...] | None" = None) -> str:
-    """The text without the first layer that it is written in, redacted, and written in it again."""
+    """Take off the first layer that a text is written in, redact the text, and write it in that layer again."""
     for pattern, decode, encode in layers or _LAYERS:
         plain = decode(text) if pattern.search(text) else text
         if plain != text:

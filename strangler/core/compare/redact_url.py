@@ -45,7 +45,7 @@ def redact_form(text: str, redactor: Searching, at: Nesting) -> str | None:
 def redact_url(
     text: str, redactor: Searching, at: Nesting | None = None, *, words: tuple[str, ...] | None = None
 ) -> str:
-    """A URL or request target (RFC 3986 section 3). Parts that hold a secret are percent-encoded anew.
+    """Return a URL or request target (RFC 3986 section 3) redacted. Parts that hold a secret are percent-encoded anew.
 
     Marked as a whole: userinfo, values of secret parameters in query, fragment and path (`;name=value`), and the
     segment behind one that is a secret name. With `words`, the segments of the endpoint's shape: all but these.

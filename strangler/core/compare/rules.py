@@ -40,7 +40,7 @@ class EndpointRules:
         self._by_endpoint: dict[str, CompareRules] = {}
 
     def of(self, endpoint: str) -> CompareRules:
-        """The rules for `POST /api/orders/{}`."""
+        """Return the rules for `POST /api/orders/{}`."""
         if not self._has_endpoints:
             return self._rules
         found = self._by_endpoint.get(endpoint)
