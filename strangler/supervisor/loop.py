@@ -23,8 +23,10 @@ from pathlib import Path
 import structlog
 
 from strangler import __version__
-from strangler.control import kill_switch
-from strangler.control.folder import FolderError, FolderState, hold, write_restart, write_running
+from strangler.state import kill_switch
+from strangler.state.folder import FolderState, hold
+from strangler.state.lock import FolderError
+from strangler.state.running import write_restart, write_running
 from strangler.supervisor.origin import Origin
 from strangler.supervisor.peer import Message, Peer, pair, restore_stderr
 from strangler.supervisor.places import PlaceState, restart_delay_s

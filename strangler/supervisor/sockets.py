@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from strangler.control.folder import Running
 from strangler.core.settings import Address
+from strangler.state.running import Running
 from strangler.wire.listen import InheritedState, ListenError, close_all, listen_at, listen_locally, where
 from strangler.wire.messages import Outline
 from strangler.wire.start import ListenerGroup

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from aiohttp import ClientError, ClientSession, web
 
-from strangler.control.folder import read_restart
+from strangler.state.running import read_restart
 from tests.e2e.commands import run
 from tests.e2e.serving import LegacyState, Proxy, is_refused, legacy, load_on
 from tests.e2e.shadowing import Stage, says, stage

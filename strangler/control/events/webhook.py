@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, T
 from strangler.control.events.delivery import Done, Patience, SinkError
 from strangler.control.events.event import CONTENT_TYPE
 from strangler.control.events.outbox import Stored
-from strangler.control.restoring import WEBHOOK_KEY
+from strangler.state.files import WEBHOOK_KEY
 
 VARIABLE: Final = "STRANGLER_WEBHOOK_SECRET"
 TIMEOUT_S: Final = 10.0

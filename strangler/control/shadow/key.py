@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from strangler.control.restoring import REDACTION_KEY
+from strangler.state.files import REDACTION_KEY
 
 _BYTES = 32
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-NAME = "kill-switch.json"
+from strangler.state.files import KILL_SWITCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +22,23 @@ OFF = KillSwitchState(on=False, reason="", since=None)
 
 
 def read(folder: Path) -> KillSwitchState:
-    """What was last written; off if nothing ever was.
+    """Return what was last written; off if nothing ever was.
 
     A file that cannot be read counts as on: someone turned the switch and we cannot tell which way, and legacy is
     the side that is never wrong.
     """
     try:
-        return msgspec.json.decode((folder / NAME).read_bytes(), type=KillSwitchState)
+        return msgspec.json.decode((folder / KILL_SWITCH).read_bytes(), type=KillSwitchState)
     except FileNotFoundError:
         return OFF
     except (OSError, msgspec.DecodeError) as error:
-        return KillSwitchState(on=True, reason=f"{NAME} cannot be read: {error}", since=None)
+        return KillSwitchState(on=True, reason=f"{KILL_SWITCH} cannot be read: {error}", since=None)
 
 
 def may_read(folder: Path) -> bool:
-    """False if this user may not look: then nothing is known, which is not the same as a file that is broken."""
+    """Return False if this user may not look: then nothing is known, which is not the same as a file that is broken."""
     try:
-        (folder / NAME).open("rb").close()
+        (folder / KILL_SWITCH).open("rb").close()
     except PermissionError:
         return False
     except OSError:
@@ -48,9 +48,9 @@ def may_read(folder: Path) -> bool:
 
 def write(folder: Path, state: KillSwitchState) -> None:
     """Replace the file as a whole and force it to the disk. Raises OSError; the old state is in force then."""
-    draft = folder / f"{NAME}.new"
+    draft = folder / f"{KILL_SWITCH}.new"
     with draft.open("wb") as file:
         file.write(msgspec.json.encode(state))
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(folder / NAME)
+    draft.replace(folder / KILL_SWITCH)
