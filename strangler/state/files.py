@@ -1,5 +1,7 @@
-"""The names of the files in a state folder."""
+"""The files in a state folder: their names, and how one is replaced as a whole."""
 
+import os
+from pathlib import Path
 from typing import Final
 
 LOCK: Final = "lock"
@@ -22,3 +24,18 @@ KEPT: Final = (
     *(f"{JOURNAL}.{number}" for number in range(1, MAX_OLD_JOURNALS + 1)),
 )
 """The files that a backup holds, in the order in which they are copied."""
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace a file as a whole, readable by its owner only, and force it to the disk.
+
+    Raises OSError; the old content is in force then.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    draft.replace(path)

@@ -1,12 +1,11 @@
 """The kill switch on disk: a file of its own, so that it holds whatever happens to the database or to routes.yaml."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from strangler.state.files import KILL_SWITCH
+from strangler.state.files import KILL_SWITCH, replace_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,4 @@ def may_read(folder: Path) -> bool:
 
 def write(folder: Path, state: KillSwitchState) -> None:
     """Replace the file as a whole and force it to the disk. Raises OSError; the old state is in force then."""
-    draft = folder / f"{KILL_SWITCH}.new"
-    with draft.open("wb") as file:
-        file.write(msgspec.json.encode(state))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / KILL_SWITCH)
+    replace_file(folder / KILL_SWITCH, msgspec.json.encode(state))
