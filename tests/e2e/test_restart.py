@@ -246,8 +246,8 @@ async def test_a_new_program_that_does_not_get_ready_in_time_leaves_the_old_one(
 ) -> None:
     (tmp_path / "run.py").write_text(
         "import os, sys, time\n"
-        "import strangler.supervisor.loop as loop\n"
-        "loop.MAX_START_S = 1.5\n"
+        "import strangler.supervisor.handover as handover\n"
+        "handover.MAX_START_S = 1.5\n"
         "if os.path.exists('hang'): time.sleep(60)\n"
         "from strangler.cli import main\n"
         "main()\n"
