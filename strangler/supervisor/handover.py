@@ -57,7 +57,7 @@ class Handover:
     @property
     def next_due(self) -> float:
         """When to call `advance` even if nothing happens."""
-        return min(self.successor.deadline, self.successor.clear_deadline) if self.successor else float("inf")
+        return self.successor.next_due if self.successor is not None else float("inf")
 
     @property
     def pids(self) -> set[int]:
@@ -83,6 +83,7 @@ class Handover:
         try:
             self.successor, self.origin = self._launcher.start(command, self._clock() + MAX_START_S)
         except OSError as error:
+            self._service_manager.ready()
             self._log_failure(f"{command[0]} cannot be started: {error.strerror}")
             return
         self.successor.peer.watch(self._selector, self._on_message, self._on_silence)
@@ -178,7 +179,6 @@ class Handover:
         self._service_manager.hand_over(pid)
         self.is_done = True
         self._registration.leave_to(pid, successor.has_our_folder)
-        successor.deadline = float("inf")
         self._origin_link.close()
         self._shutdown.yield_to_successor(successor.unwanted)
 

@@ -75,6 +75,13 @@ class Successor:
             os.close(stderr_fd)
 
     @property
+    def next_due(self) -> float:
+        """When it has taken too long for its present step, on the monotonic clock."""
+        if self.step is Step.SERVING:
+            return float("inf")
+        return min(self.deadline, self.clear_deadline) if self.step is Step.CLEARING else self.deadline
+
+    @property
     def has_died(self) -> bool:
         return self.process.poll() is not None
 

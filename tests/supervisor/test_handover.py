@@ -2,6 +2,7 @@
 scripted."""
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -171,6 +172,7 @@ def test_it_takes_over_once_control_has_ended_and_it_serves(restarting: Restarti
     assert restarting.problem() == ""
     assert not restarting.state.is_ours
     assert isinstance(restarting.handover.origin, Origin)
+    assert restarting.handover.next_due == float("inf")
 
 
 def test_a_control_that_does_not_end_for_it_is_killed(restarting: Restarting) -> None:
@@ -195,3 +197,17 @@ def test_the_folder_is_taken_again_from_one_that_failed_late(restarting: Restart
     assert running is not None
     assert running.pid == os.getpid()
     assert (restarting.state.folder / "lock").read_text() == str(os.getpid())
+
+
+def test_systemd_hears_the_end_of_a_restart_that_did_not_begin(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener, hold(tmp_path / "state") as state:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        restarting = Restarting(stage, state)
+        restarting.begin("")
+        assert listener.recv(100).startswith(b"RELOADING=1")
+        assert listener.recv(100) == b"READY=1"
+        restarting.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from strangler.supervisor.successor import Successor
+from strangler.supervisor.successor import Step, Successor
 from strangler.wire.start import SupervisorStart
 
 StartSuccessor = Callable[[str], Successor]
@@ -63,3 +63,13 @@ def test_one_that_hangs_is_said_not_to_go_on(start: StartSuccessor) -> None:
     assert successor.reason() == "it does not go on"
     successor.kill()
     assert successor.has_died
+
+
+@pytest.mark.parametrize(
+    ("step", "due"), [(Step.STARTING, 60.0), (Step.CLEARING, 5.0), (Step.YIELDED, 60.0), (Step.SERVING, float("inf"))]
+)
+def test_only_the_deadline_of_its_step_counts(start: StartSuccessor, step: Step, due: float) -> None:
+    """Else a supervisor that drains would wake up all the time for one that has passed."""
+    successor = start("pass")
+    successor.step, successor.clear_deadline = step, 5.0
+    assert successor.next_due == due
