@@ -13,7 +13,8 @@ import msgspec
 from strangler.cli._config import BAD_INPUT
 from strangler.config.load import load
 from strangler.config.scalars import bearer_token
-from strangler.control.folder import is_known, read_running
+from strangler.state.folder import is_known
+from strangler.state.running import read_running
 
 TIMEOUT_S = 5.0
 TOKEN_VARIABLE = "STRANGLER_TOKEN"  # noqa: S105 - the name of a variable

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from strangler.cli._config import config_option, settings_of
-from strangler.config.scalars import duration_text
-from strangler.control import kill_switch
+from strangler.config.quantities import duration_text
 from strangler.core.explain import ExplainedPart, ExplainedTimeout, Explanation, explain
 from strangler.core.plan import Reason
 from strangler.core.snapshot import Snapshot
+from strangler.state import kill_switch
 from strangler.wire.described import DescriptionError, described_head
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from strangler.control import kill_switch, status
+from strangler.control import status
 from strangler.control.events import gates, outbox
 from strangler.control.events.assembly import EventParts, assemble_events
 from strangler.control.events.evidence import EvidenceEvents
@@ -19,7 +19,6 @@ from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import Numbers
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
-from strangler.control.kill_switch import KillSwitchState
 from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.metrics import MetricsFilter, MetricsSource
@@ -28,7 +27,6 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
 from strangler.control.reload import Follower, InForce, ReloadState
-from strangler.control.restoring import STORE
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
@@ -40,6 +38,9 @@ from strangler.control.totals_saver import TotalsSaver
 from strangler.control.tracing import TracingState
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
+from strangler.state import kill_switch
+from strangler.state.files import STORE
+from strangler.state.kill_switch import KillSwitchState
 
 log = structlog.get_logger()
 

@@ -7,10 +7,10 @@ from typing import Protocol
 
 import structlog
 
-from strangler.control.kill_switch import KillSwitchState
 from strangler.control.reload import InForce
 from strangler.control.shared import SharedState
 from strangler.control.totals import TotalsState
+from strangler.state.kill_switch import KillSwitchState
 from strangler.wire.frames import FrameProtocol
 from strangler.wire.messages import (
     FrameError,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from strangler.control import kill_switch
 from strangler.control.app import ControlApp
+from strangler.state import kill_switch
 from strangler.wire.messages import BreakerChanged, Hello
 from tests.control.control import control_of, take
 from tests.control.shadow.pairs import match

@@ -20,8 +20,9 @@ from strangler.control.admin import application
 from strangler.control.app import ControlApp
 from strangler.control.dashboard import source
 from strangler.control.dashboard.charts import Chart, svg
+from strangler.control.dashboard.layout import HEADERS
+from strangler.control.dashboard.live import MAX_STREAMS
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, SessionsState
-from strangler.control.dashboard.site import HEADERS, MAX_STREAMS
 from strangler.control.dashboard.view import match_chart
 from strangler.control.shadow.evidence import set_state, store_findings
 from strangler.control.shadow.evidence_index import IndexState

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from strangler.control.kill_switch import OFF, KillSwitchState
 from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.totals import TotalsState
 from strangler.core.fence import FenceMark
+from strangler.state.kill_switch import OFF, KillSwitchState
 from strangler.wire.messages import (
     BreakerChanged,
     BreakerOpened,

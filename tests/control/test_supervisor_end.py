@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from strangler.control.kill_switch import OFF
 from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.supervisor_end import SupervisorEnd, SupervisorSender
 from strangler.control.totals import TotalsState
+from strangler.state.kill_switch import OFF
 from strangler.wire.messages import (
     Adopt,
     BreakerChanged,

@@ -19,9 +19,10 @@ from strangler.control.shadow import questions
 from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.reading import NoEvidenceError, ask
 from strangler.control.shadow.stops import StopChange
-from strangler.control.store import Store, StoreError, read_meta, write_meta
+from strangler.control.store import Store, StoreError
 from strangler.core.readiness import Verdict
 from strangler.core.settings import Settings
+from strangler.state.database import read_meta, write_meta
 from strangler.wire.times import utc_day
 
 READY_EVERY_S: Final = 60.0

@@ -22,10 +22,11 @@ from strangler.control.reload import InForce
 from strangler.control.shadow import questions
 from strangler.control.shadow.audits import has_forced
 from strangler.control.shadow.reading import CorruptEvidenceError, NoEvidenceError, ask
-from strangler.control.store import Store, StoreError, read_meta, write_meta
+from strangler.control.store import Store, StoreError
 from strangler.core.readiness import Verdict
 from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
 from strangler.core.settings import GateSettings, Settings
+from strangler.state.database import read_meta, write_meta
 from strangler.wire.times import utc_day
 
 SCHEMA: Final = """

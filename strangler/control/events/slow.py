@@ -12,10 +12,11 @@ from strangler.control.events.event import Kind
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
 from strangler.control.shadow.findings import Finding
-from strangler.control.store import Store, StoreError, read_meta, write_meta
+from strangler.control.store import Store, StoreError
 from strangler.control.totals import Key
 from strangler.core.settings import Settings
 from strangler.core.slowness import Slowness, SlownessChange, SlownessState
+from strangler.state.database import read_meta, write_meta
 
 LOOK_EVERY_S: Final = 60.0
 MAX_TOLD: Final = 20

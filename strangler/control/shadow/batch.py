@@ -17,7 +17,7 @@ from strangler.control.shadow.releases import Release, save_releases
 from strangler.control.shadow.retention import drop_evidence, prune, set_aside
 from strangler.control.shadow.rules import store_rules
 from strangler.control.shadow.stops import Stop, StopChange, store_changes, store_stop
-from strangler.control.store import look_over
+from strangler.state.database import look_over
 
 
 @dataclass(frozen=True, slots=True)

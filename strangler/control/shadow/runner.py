@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import structlog
 
-from strangler.control.kill_switch import KillSwitchState
 from strangler.control.reload import InForce
 from strangler.control.shadow.arms import CapturedArms
 from strangler.control.shadow.comparison import ShadowComparison
@@ -24,6 +23,7 @@ from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.writer import FindingWriter
 from strangler.control.store import StoreError
 from strangler.core.settings import Settings
+from strangler.state.kill_switch import KillSwitchState
 from strangler.wire.messages import Captured
 
 CREDITS_EVERY_S = 0.05

@@ -15,12 +15,12 @@ from strangler.control.events.changes import ChangeEvents
 from strangler.control.events.event import Kind, event
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.sinks import EventSinks
-from strangler.control.kill_switch import KillSwitchState
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.core.settings import Settings
+from strangler.state.kill_switch import KillSwitchState
 from strangler.wire.messages import BreakerChanged
 from tests.factories import route, settings
 

@@ -10,7 +10,6 @@ from strangler.control.events.evidence import EvidenceEvents
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.sinks import EventSinks
 from strangler.control.events.slow import SlowWatch
-from strangler.control.kill_switch import OFF
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
@@ -20,6 +19,7 @@ from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.control.tracing import TracingState
 from strangler.core.settings import Settings
+from strangler.state.kill_switch import OFF
 
 
 @dataclass(slots=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from strangler.control.events import outbox
-from strangler.control.kill_switch import OFF, KillSwitchState
 from strangler.control.shadow import held_captures, pending
 from strangler.control.shadow.evidence import SCHEMA
 from strangler.control.shadow.releases import current_release
@@ -18,6 +17,7 @@ from strangler.control.shadow.route_status import route_status, stopped_gauges
 from strangler.control.store import Store, StoreError
 from strangler.core.compare import Answer
 from strangler.core.settings import EvidenceSettings, RouteSettings
+from strangler.state.kill_switch import OFF, KillSwitchState
 from tests.control.control import in_force
 from tests.control.shadow.pairs import captured, match, mismatch
 from tests.control.shadow.rig import Rig, begun
