@@ -109,7 +109,7 @@ def _parts(snapshot: Snapshot, plan: Plan, head: RequestHead) -> list[ExplainedP
 
 
 def _timeouts(snapshot: Snapshot, upstream: str, plan: Plan) -> dict[str, ExplainedTimeout]:
-    """Those of the route if it has its own for its candidate, else the upstream's: as `worker.plane` chooses them."""
+    """Return the route's, if it has its own for its candidate, else the upstream's, as `worker.policies` does."""
     own = plan.route.settings.timeouts if plan.route is not None and plan.arm is Arm.CANDIDATE else None
     held = own or snapshot.settings.upstreams[upstream].timeouts
     seconds = (held.connect_s, held.response_s, held.idle_s)

@@ -48,6 +48,10 @@ class Link:
         self.taken: list[object] = []
         self.is_there = True
 
+    @property
+    def is_connected(self) -> bool:
+        return self.is_there
+
     def offer(self, message: object) -> bool:
         if self.is_there:
             self.taken.append(message)
@@ -55,8 +59,8 @@ class Link:
 
 
 def linked(numbers: Numbers, room: int) -> tuple[Captures, Link]:
-    captures, link = Captures(numbers), Link()
-    captures.link = link
+    link = Link()
+    captures = Captures(numbers, link)
     captures.set_rooms([ShadowRoom("orders", room, "full")])
     return captures, link
 
