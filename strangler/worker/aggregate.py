@@ -199,15 +199,10 @@ def _call_of(whole: Call, part: Part, section: Section) -> Call:
     """Return the request for one part: the client's, with another target and without a body."""
     target = part.target(whole.path, whole.query)
     path, mark, query = target.partition(b"?")
-    call = Call(b"GET", target, path, query if mark else None, whole.host, whole.fields, whole.client_ip)
-    call.section = section
-    call.host_value = whole.host_value
-    call.is_absolute = whole.is_absolute
-    call.refusal = None
-    call.body = None
-    call.exchange = None
-    call.fault = None
-    call.is_answered = False
+    host, host_value, is_absolute = whole.host, whole.host_value, whole.is_absolute
+    call = Call(
+        b"GET", target, path, query if mark else None, host, whole.client_ip, section, host_value, is_absolute, None
+    )
     call.begin(whole.client, whole.snapshot, whole.plan, now())
     call.trace = whole.trace
     return call
