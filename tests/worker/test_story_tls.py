@@ -121,7 +121,7 @@ async def test_an_https_upstream_must_be_who_it_says(
         else:
             assert (await running.line())["fault"] == "connect"
             assert there.received == b""
-            assert running.plane.upstreams["orders"].admission.breaker.state == "open"
+            assert running.upstreams["orders"].admission.breaker.state == "open"
 
 
 async def test_tls_connections_are_kept_and_bodies_pass(

@@ -1,4 +1,4 @@
-"""What is told of each request: the access line and the numbers. All that can be made beforehand is."""
+"""The access log: one line for a request, of which the parts that repeat are kept."""
 
 import re
 import time
@@ -9,43 +9,23 @@ from random import random
 import msgspec
 import structlog
 
-from strangler.core.fault import Fault
 from strangler.core.masked import AT, PERCENT, without_addresses
-from strangler.core.result import Result
 from strangler.core.settings import LogSettings
 from strangler.wire.logs import LogWriter, resolved_format
-from strangler.wire.numbers import Counter, Histogram, Numbers
 from strangler.worker.call import Call
 
-_CLASSES = ("gone", "1xx", "2xx", "3xx", "4xx", "5xx")
 _plain = re.compile(rb"[ !#-\[\]-~]*").fullmatch
 _MOST_ENDS = 4096
-_CLIENT_GONE = Fault.CLIENT_GONE
 
 _ESCAPED = re.compile(rb"[^ !#-\[\]-~]")
 """What may not stand between the quotes of a combined line: all but printable ASCII, and `"` and `\\`."""
 
 
-class _Meter:
-    """The cells of one route, arm and upstream."""
+class AccessLog:
+    """Writes access lines: 1.5 µs each."""
 
-    __slots__ = ("by_class", "duration")
-
-    def __init__(self, numbers: Numbers, route: str, arm: str, upstream: str) -> None:
-        self.by_class: list[Counter] = [
-            numbers.counter("strangler_requests_total", route, arm, upstream, code_class) for code_class in _CLASSES
-        ]
-        self.duration: Histogram = numbers.histogram("strangler_request_duration_seconds", route, arm)
-
-
-class Record:
-    """Counts requests and writes access lines: 2 µs a request, of which the line is 1.5."""
-
-    def __init__(self, numbers: Numbers, writer: LogWriter, process: str, pid: int) -> None:
-        self._numbers = numbers
+    def __init__(self, writer: LogWriter, process: str, pid: int) -> None:
         self._writer = writer
-        self._meters: dict[tuple[str, str, str], _Meter] = {}
-        self._attempts: dict[tuple[str, Fault | int | None], Counter] = {}
         self._middles: dict[tuple[object, ...], bytes] = {}
         self._lines: list[bytes] = []
         self._tail = f',"process":"{process}","pid":{pid}}}\n'.encode()
@@ -71,33 +51,9 @@ class Record:
             self._slow_s = inf if access.slow_s is None else access.slow_s
             self._keeps_errors = access.errors == "always"
 
-    def attempted(self, upstream: str, result: Result) -> None:
-        """One attempt has come to its head, or its fault."""
-        cause = result.cause
-        cell = self._attempts.get((upstream, cause))
-        if cell is None:
-            if cause is None or (isinstance(cause, Fault) and not (cause.is_upstream or cause.is_unsent)):
-                return  # the client's fault is no result of the upstream
-            text = cause.value if isinstance(cause, Fault) else f"{cause // 100}xx"
-            cell = self._numbers.counter("strangler_attempts_total", upstream, text)
-            self._attempts[upstream, cause] = cell
-        cell.inc()
-
-    def fell_back(self, route: str, fault: str) -> None:
-        self._numbers.counter("strangler_fallbacks_total", route, fault).inc()
-
-    def write(self, call: Call, now: float) -> None:
-        """The request is over: count it and tell of it."""
-        plan = call.plan
-        route = "" if plan.route is None else plan.route.name
-        duration_s = now - call.started
-        key = (route, call.arm, call.upstream)
-        meter = self._meters.get(key)
-        if meter is None:
-            meter = self._meters[key] = _Meter(self._numbers, *key)
-        meter.by_class[0 if call.end is _CLIENT_GONE else call.status // 100].inc()
-        meter.duration.observe(duration_s)
-        if not self._is_on or (self._is_sampled and not self._is_told(call, duration_s)):
+    def write(self, call: Call, route: str, duration_s: float) -> None:
+        """Write the line of a request that is over, if it is to have one."""
+        if not self._is_on or (self._is_sampled and not self._is_wanted(call, duration_s)):
             return
         if self._format == "json":
             self._lines.append(self._line(call, route, duration_s))
@@ -106,8 +62,8 @@ class Record:
         else:
             self._log.info("request", **_fields(call, route, duration_s))
 
-    def _is_told(self, call: Call, duration_s: float) -> bool:
-        """Where only a share of the requests have a line: whether this one does."""
+    def _is_wanted(self, call: Call, duration_s: float) -> bool:
+        """True if this request has a line, where only a share of them do."""
         if duration_s >= self._slow_s:
             return True
         if self._keeps_errors and (call.end is not None or call.status >= 500 or call.is_fallback):
