@@ -20,8 +20,8 @@ HOT_PATH = {
         "plan", "result", "retry", "routes", "snapshot", "split", "window",
     ),
     "wire": (
-        "asker", "body", "chunked", "client", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port",
-        "request", "story", "upstream",
+        "asker", "body", "chunked", "client_connection", "exchange", "memo", "numbers", "outbox", "parse", "pool",
+        "port", "request", "request_heads", "story", "upstream_connection",
     ),
     "worker": (
         "aggregate", "attempt", "call", "capture", "handler", "heads", "plane", "record", "retries", "upstreams",

@@ -21,11 +21,11 @@ import strangler.worker.call
 from strangler.config.load import parse
 from strangler.core.settings import Settings
 from strangler.core.trust import TrustedProxies
-from strangler.wire.client import ClientConnection
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.logs import LogWriter
 from strangler.wire.numbers import Numbers
 from strangler.wire.port import ClientPort
-from strangler.wire.upstream import UpstreamConnection
+from strangler.wire.upstream_connection import UpstreamConnection
 from strangler.worker.call import Call
 from strangler.worker.handler import serve
 from strangler.worker.plane import Plane

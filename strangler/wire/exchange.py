@@ -10,7 +10,7 @@ from strangler.wire.parse import Answer
 
 if TYPE_CHECKING:
     from strangler.wire.asker import Asker
-    from strangler.wire.upstream import UpstreamConnection
+    from strangler.wire.upstream_connection import UpstreamConnection
 
 
 class Clocks:

@@ -12,7 +12,7 @@ from strangler.wire.outbox import Outbox
 from strangler.wire.request import Request
 
 if TYPE_CHECKING:
-    from strangler.wire.client import ClientConnection
+    from strangler.wire.client_connection import ClientConnection
 
 _LOOKED_AT = 64
 """How many connections of an address are looked at to find one that is idle."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from strangler.wire.websocket import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameBoundary
 
 if TYPE_CHECKING:
-    from strangler.wire.client import ClientConnection
-    from strangler.wire.upstream import UpstreamConnection
+    from strangler.wire.client_connection import ClientConnection
+    from strangler.wire.upstream_connection import UpstreamConnection
 
 
 _FLUSH_S = 10.0

@@ -17,7 +17,7 @@ from strangler.core.framing import Kind
 from strangler.core.plan import AGGREGATE, CANDIDATE_ARM, LEGACY, LEGACY_ARM, UNPLANNED
 from strangler.core.problem import Problem, fill_page, problem_of, render, wants_page
 from strangler.core.result import Result
-from strangler.wire.client import ClientConnection
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.clock import now
 from strangler.wire.tunnel import Tunnel
 from strangler.worker.aggregate import ask_parts

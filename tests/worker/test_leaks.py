@@ -7,10 +7,10 @@ import tracemalloc
 from collections import Counter
 
 from strangler.core.settings import BulkheadSettings
-from strangler.wire.client import ClientConnection
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.exchange import Exchange
 from strangler.wire.request import Request
-from strangler.wire.upstream import UpstreamConnection
+from strangler.wire.upstream_connection import UpstreamConnection
 from tests.factories import breaker, upstream
 from tests.wire.scripted import Connection, ScriptedUpstream
 from tests.worker.conftest import Serve

@@ -23,9 +23,9 @@ from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
 from strangler.wire.parse import Answer
-from strangler.wire.partial import refusal_of_partial, refusal_of_size
 from strangler.wire.port import ClientPort
 from strangler.wire.request import Request, parse_request, unreadable
+from strangler.wire.request_heads import refusal_of_partial, refusal_of_size
 from strangler.wire.story import Story
 from strangler.wire.tunnel import Tunnel
 

@@ -4,7 +4,7 @@ import pytest
 
 from strangler.core import problem
 from strangler.core.problem import Problem
-from strangler.wire.partial import refusal_of_partial, refusal_of_size
+from strangler.wire.request_heads import refusal_of_partial, refusal_of_size
 
 _LIMIT = 8192
 
