@@ -20,8 +20,9 @@ HOT_PATH = {
         "plan", "result", "retry", "routes", "snapshot", "split", "window",
     ),
     "wire": (
-        "asker", "body", "chunked", "client_connection", "exchange", "memo", "numbers", "outbox", "parse", "pool",
-        "port", "request", "request_heads", "story", "upstream_connection",
+        "asker", "body", "body_readers", "chunked", "client_connection", "client_lifecycle", "closing",
+        "connection_states", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port", "request",
+        "request_heads", "story", "upstream_connection",
     ),
     "worker": (
         "aggregate", "attempt", "call", "capture", "handler", "heads", "plane", "record", "retries", "upstreams",

@@ -34,6 +34,15 @@ class Tunnel:
         _keep_alive(client.transport)
         _keep_alive(upstream.transport)
 
+    def begin(self, head: bytes, ahead: bytes) -> None:
+        """Write the 101, and what has come behind it. `ahead`: bytes that the client has sent already."""
+        glued = self.upstream.start_tunnel(self)
+        self.client.transport.write(head)
+        if glued:
+            self.receive_from_upstream(glued)
+        if ahead:
+            self.receive_from_client(ahead)
+
     def receive_from_client(self, data: bytes) -> None:
         if self._is_going_away:
             return
