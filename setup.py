@@ -22,7 +22,7 @@ HOT_PATH = {
     "wire": (
         "asker", "body", "body_readers", "chunked", "client_connection", "client_lifecycle", "closing",
         "connection_states", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port", "request",
-        "request_heads", "story", "upstream_connection",
+        "request_heads", "response", "story", "upstream_connection",
     ),
     "worker": (
         "aggregate", "attempt", "call", "capture", "handler", "heads", "plane", "record", "retries", "upstreams",

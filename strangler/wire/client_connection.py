@@ -14,10 +14,10 @@ from strangler.wire.body_readers import BodyReader
 from strangler.wire.client_lifecycle import ClientLifecycle
 from strangler.wire.clock import now
 from strangler.wire.connection_states import AFTER_REQUEST, AFTER_RESPONSE, ClientEvent, ClientState
-from strangler.wire.parse import Answer
 from strangler.wire.port import ClientPort
 from strangler.wire.request import Request, parse_request, unreadable
 from strangler.wire.request_heads import read_head
+from strangler.wire.response import Answer
 from strangler.wire.story import Story
 from strangler.wire.tunnel import Tunnel
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from strangler.core.fault import Fault
 from strangler.core.settings import TimeoutSettings
 from strangler.wire.body import Body
-from strangler.wire.parse import Answer
+from strangler.wire.response import Answer
 
 if TYPE_CHECKING:
     from strangler.wire.asker import Asker

@@ -20,7 +20,7 @@ from strangler.wire.connection_states import (
     next_state,
 )
 from strangler.wire.exchange import Exchange
-from strangler.wire.parse import Answer, mend_line_ends, parse_answer
+from strangler.wire.response import Answer, mend_line_ends, parse_answer
 from strangler.wire.tunnel import Tunnel
 
 if TYPE_CHECKING:

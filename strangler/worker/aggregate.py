@@ -30,7 +30,8 @@ from strangler.core.fault import Fault
 from strangler.core.plan import Arm
 from strangler.wire.asker import Asker
 from strangler.wire.clock import now
-from strangler.wire.parse import Answer, Section
+from strangler.wire.parse import Section
+from strangler.wire.response import Answer
 from strangler.wire.sink import Sink
 from strangler.wire.story import Story
 from strangler.worker.attempt import Attempt

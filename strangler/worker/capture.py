@@ -13,7 +13,7 @@ from strangler.core.result import Result
 from strangler.wire.body import Body
 from strangler.wire.messages import CandidateFailed, Captured, CapturedAnswer, ShadowRoom
 from strangler.wire.numbers import Counter, Numbers
-from strangler.wire.parse import Answer
+from strangler.wire.response import Answer
 
 if TYPE_CHECKING:
     from strangler.worker.attempt import Attempt

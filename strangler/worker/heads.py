@@ -10,8 +10,9 @@ from strangler.core.plan import Arm
 from strangler.core.rewrite import Rewrite, cookie_path_back, rewrite_back, rewrite_target
 from strangler.core.routes import Route
 from strangler.core.settings import Url
-from strangler.wire.parse import Answer, Section, host_of
+from strangler.wire.parse import Section, host_of
 from strangler.wire.request import Request
+from strangler.wire.response import Answer
 from strangler.worker.spans import SpanNotes
 from strangler.worker.upstreams import Upstream
 

@@ -25,7 +25,7 @@ from strangler.wire.link import WorkerLink
 from strangler.wire.messages import BreakerChanged as BreakerChangedMessage
 from strangler.wire.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared, fence_messages
 from strangler.wire.numbers import Numbers
-from strangler.wire.parse import Answer
+from strangler.wire.response import Answer
 from strangler.worker.call import Call
 from strangler.worker.capture import Captures
 from strangler.worker.record import Record

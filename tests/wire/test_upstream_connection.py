@@ -10,7 +10,7 @@ from strangler.core.settings import TimeoutSettings
 from strangler.wire.asker import Asker
 from strangler.wire.exchange import Clocks, Exchange
 from strangler.wire.outbox import Outbox
-from strangler.wire.parse import Answer
+from strangler.wire.response import Answer
 from strangler.wire.story import Story
 from strangler.wire.upstream_connection import UpstreamConnection
 from tests.wire.scripted import Connection, ScriptedUpstream

@@ -6,7 +6,7 @@ from strangler.core.framing import Framing, Kind
 from strangler.wire.body import Body
 from strangler.wire.messages import Captured, CapturedAnswer, ShadowRoom
 from strangler.wire.numbers import Numbers
-from strangler.wire.parse import Answer, parse_answer
+from strangler.wire.response import Answer, parse_answer
 from strangler.worker.capture import Capture, Captures
 
 
