@@ -20,9 +20,9 @@ HOT_PATH = {
         "plan", "result", "retry", "routes", "snapshot", "split", "window",
     ),
     "wire": (
-        "asker", "body", "body_readers", "chunked", "client_connection", "client_lifecycle", "closing",
-        "connection_states", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port", "request",
-        "request_heads", "response", "story", "upstream_connection",
+        "asker", "body", "body_readers", "chunked", "client_connection", "client_lifecycle", "client_states",
+        "closing", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port", "request", "request_heads",
+        "response", "story", "transitions", "upstream_connection", "upstream_states",
     ),
     "worker": (
         "aggregate", "attempt", "call", "capture", "handler", "heads", "plane", "record", "retries", "upstreams",

@@ -1,6 +1,6 @@
 """One connection from a client: requests come in one after another, each answered before the next is looked at.
 
-States and their table: `connection_states.py`. Bodies: `body_readers.py`. How a connection ends: `client_lifecycle.py`.
+States and their table: `client_states.py`. Bodies: `body_readers.py`. How a connection ends: `client_lifecycle.py`.
 """
 
 import asyncio
@@ -9,11 +9,11 @@ from math import inf
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
 from strangler.core.problem import HEADER_TIMEOUT, Problem
+from strangler.wire import client_states as states
 from strangler.wire.body import Body
 from strangler.wire.body_readers import BodyReader
 from strangler.wire.client_lifecycle import ClientLifecycle
 from strangler.wire.clock import now
-from strangler.wire.connection_states import AFTER_REQUEST, AFTER_RESPONSE, ClientEvent, ClientState
 from strangler.wire.port import ClientPort
 from strangler.wire.request import Request, parse_request, unreadable
 from strangler.wire.request_heads import read_head
@@ -27,8 +27,6 @@ _AHEAD_BYTES = 64 * 1024
 LAST_REQUEST_S = 1.0
 """How long a draining worker leaves an idle connection open: a request that is on its way is still answered."""
 
-_HEAD, _BODY, _RESPONSE, _DISCARD, _TUNNEL, _CLOSING, _CLOSED = ClientState
-_REQUEST, _UPLOAD, _BODY_COMPLETE, _FAILED, _RESPONSE_COMPLETE, _SWITCHED, _ENDED, _LOST = ClientEvent
 _NO_BODY = Kind.NONE
 
 
@@ -54,14 +52,14 @@ class ClientConnection(ClientLifecycle):
     async def next_request(self) -> Request | None:
         """Return the next request; None if the client is done."""
         while self.request is None:
-            if self._state is _CLOSING or self._state is _CLOSED:
+            if self._state is states.CLOSING or self._state is states.CLOSED:
                 return None
             await self.story
         return self.request
 
     def begin_answer(self, head: bytes, body: Body | None, *, chunked: bool) -> None:
         """Write a response's head, or all of it; a body follows as it comes in."""
-        if self.request is None or self._state is _CLOSED:
+        if self.request is None or self._state is states.CLOSED:
             return
         self.request.is_answered = True
         if body is None:
@@ -92,13 +90,14 @@ class ClientConnection(ClientLifecycle):
         port = self.port
         port.active.discard(self)
         state = self._state
-        if state is _CLOSED:
+        if state is states.CLOSED:
             return
-        if not keep or state is not _RESPONSE or port.is_draining:
-            self._end(linger=state is not _RESPONSE or bool(self._ahead))
+        if not keep or state is not states.RESPONSE or port.is_draining:
+            self._end(linger=state is not states.RESPONSE or bool(self._ahead))
             return
-        self._state = AFTER_RESPONSE
-        self._limit(port.limits.idle_timeout_s)
+        self._state = states.AFTER_RESPONSE
+        limit = port.limits.idle_timeout_s
+        self.deadline = inf if limit is None else now() + limit
         if self._is_full:
             self.pause_reading()  # the next request waits until this response is read
         else:
@@ -125,7 +124,7 @@ class ClientConnection(ClientLifecycle):
         if self.request is not None:
             self.request.is_answered = True
         self._tunnel = tunnel
-        self._move(_SWITCHED)
+        self._move(states.SWITCHED)
         if self._is_full:
             tunnel.upstream.pause_reading()
         self.deadline = inf
@@ -147,7 +146,7 @@ class ClientConnection(ClientLifecycle):
 
     def refuse(self, refusal: Problem) -> None:
         """Hand the story a request that it can only refuse; the connection is not read from any more."""
-        self._move(_FAILED)
+        self._move(states.FAILED)
         self._ahead.clear()
         self.request = unreadable(self.port.request_type, refusal, self.peer_ip)
         self.port.active.add(self)
@@ -187,15 +186,15 @@ class ClientConnection(ClientLifecycle):
 
     def data_received(self, data: bytes) -> None:
         state = self._state
-        if state is _HEAD:
+        if state is states.HEAD:
             self._receive_head(data)
-        elif state is _BODY:
+        elif state is states.BODY:
             self._receive_body(data)
-        elif state is _RESPONSE:
+        elif state is states.RESPONSE:
             self._ahead += data
             if len(self._ahead) > _AHEAD_BYTES:
                 self.pause_reading()
-        elif state is _TUNNEL and self._tunnel is not None:
+        elif state is states.TUNNEL and self._tunnel is not None:
             self._tunnel.receive_from_client(data)
 
     def eof_received(self) -> bool:
@@ -206,7 +205,7 @@ class ClientConnection(ClientLifecycle):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._move(_LOST)
+        self._move(states.LOST)
         self._reader = None  # its body knows this connection: a cycle, and a worker hardly ever collects those
         self.port.leave(self, self._client)
         if self._tunnel is not None:
@@ -247,13 +246,14 @@ class ClientConnection(ClientLifecycle):
             self._receive_head(waiting)
 
     def _receive_head(self, data: bytes) -> None:
-        was_begun = bool(self._ahead)
-        found = read_head(self._ahead, data, self.port.limits.header_bytes)
+        ahead = self._ahead
+        is_first = not ahead
+        found = read_head(ahead, data, self.port.limits.header_bytes)
         if isinstance(found, Problem):
             self.refuse(found)
         elif found is not None:
             self._begin_request(found[0], found[1])
-        elif self._ahead and not was_begun:
+        elif ahead and is_first:
             self._limit(self.port.limits.header_timeout_s)
 
     def _begin_request(self, raw: bytes, rest: bytes) -> None:
@@ -265,7 +265,7 @@ class ClientConnection(ClientLifecycle):
             return
         self.deadline = inf
         if request.section.framing.kind is _NO_BODY:
-            self._state = AFTER_REQUEST
+            self._state = states.AFTER_REQUEST
         else:
             self._begin_body(request)
         self.request = request
@@ -277,9 +277,9 @@ class ClientConnection(ClientLifecycle):
     def _begin_body(self, request: Request) -> None:
         self._reader = reader = request.begin_body(self, self.port.limits.request_body_bytes)
         if reader is not None:
-            self._move(_UPLOAD)
+            self._move(states.UPLOAD)
         else:
-            self._move(_REQUEST if request.refusal is None else _FAILED)
+            self._move(states.REQUEST if request.refusal is None else states.FAILED)
 
     def _receive_body(self, data: bytes) -> None:
         request, reader = self.request, self._reader
@@ -296,7 +296,7 @@ class ClientConnection(ClientLifecycle):
             self._end_body(request, reader, rest)
 
     def _end_body(self, request: Request, reader: BodyReader, rest: bytes) -> None:
-        self._move(_BODY_COMPLETE)
+        self._move(states.BODY_COMPLETE)
         self._reader = None
         reader.body.finish()
         exchange = request.exchange
@@ -312,7 +312,7 @@ class ClientConnection(ClientLifecycle):
     def _fail_request(self, fault: Fault) -> None:
         request = self.request
         if request is not None:
-            self._move(_FAILED)
+            self._move(states.FAILED)
             if request.fault is None or fault is Fault.CLIENT_GONE:
                 request.fault = fault
         self.story.wake()
@@ -322,10 +322,10 @@ class ClientConnection(ClientLifecycle):
         self._inflow = None
         self._reader = None
         self.port.active.discard(self)
-        self._move(_ENDED)
+        self._move(states.ENDED)
 
     def _expire_without_request(self) -> None:
-        if self._state is _CLOSING:
+        if self._state is states.CLOSING:
             self._expire_close()
         elif self._is_full:
             self.port.on_limit("slow_reader")

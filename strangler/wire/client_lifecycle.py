@@ -8,16 +8,15 @@ from strangler.core.addresses import canonical
 from strangler.core.crowd import client_key
 from strangler.core.headers import ForwardedFields
 from strangler.wire.asker import Asker
+from strangler.wire.client_states import CLOSED, HEAD, TRANSITIONS, ClientEvent, ClientState
 from strangler.wire.clock import now
 from strangler.wire.closing import FLUSH_S, Closing, reset_when_sent
-from strangler.wire.connection_states import CLIENT_TRANSITIONS, ClientEvent, ClientState, next_state
 from strangler.wire.port import ClientPort
-
-_HEAD, _BODY, _RESPONSE, _DISCARD, _TUNNEL, _CLOSING, _CLOSED = ClientState
+from strangler.wire.transitions import next_state
 
 
 class ClientLifecycle(Asker):
-    """What `ClientConnection` is made of below its requests. Its states and their table: `connection_states.py`."""
+    """The base of `ClientConnection`, below its requests. States and their table: `client_states.py`."""
 
     __slots__ = ("_client", "_closing", "_is_full", "_is_reading", "_state", "peer_ip", "transport")
 
@@ -28,27 +27,27 @@ class ClientLifecycle(Asker):
         self.deadline = inf
         self.peer_ip = b""
         self._client = b""  # what counts as one client where connections are counted
-        self._state = _HEAD
+        self._state: ClientState = HEAD
         self._closing: Closing | None = None
         self._is_full = False  # the client does not read: no more is to be written
         self._is_reading = True
 
     @property
     def is_closed(self) -> bool:
-        return self._state is _CLOSED
+        return self._state is CLOSED
 
     @property
     def is_idle(self) -> bool:
         """True while no request is under way; the head of one may be coming in."""
-        return self._state is _HEAD
+        return self._state is HEAD
 
     def pause_reading(self) -> None:
-        if self._is_reading and self._state is not _CLOSED:
+        if self._is_reading and self._state is not CLOSED:
             self._is_reading = False
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self._is_reading and self._state is not _CLOSED:
+        if not self._is_reading and self._state is not CLOSED:
             self._is_reading = True
             self.transport.resume_reading()
 
@@ -66,7 +65,7 @@ class ClientLifecycle(Asker):
         self.forwarded = ForwardedFields(self.peer_ip.decode(), port.scheme, port.trusted)
 
     def _move(self, event: ClientEvent) -> None:
-        self._state = next_state(CLIENT_TRANSITIONS, self._state, event)
+        self._state = next_state(TRANSITIONS, self._state, event)
 
     def _limit(self, seconds: float | None) -> None:
         """Let what is under way take so long; None: as long as it likes."""
@@ -74,7 +73,7 @@ class ClientLifecycle(Asker):
 
     def _close(self, *, linger: bool) -> None:
         """Close, after what was written has left. `linger`: the client may still be sending; hear it out."""
-        if self._state is _CLOSED:
+        if self._state is CLOSED:
             return
         self.port.outbox.flush()
         if linger:
@@ -84,13 +83,13 @@ class ClientLifecycle(Asker):
 
     def _close_both_ways(self) -> None:
         """Close a connection that has been a tunnel's."""
-        if self._state is not _CLOSED:
+        if self._state is not CLOSED:
             self._limit(FLUSH_S)
             self.transport.close()
 
     def _reset(self) -> None:
         """Break the connection, once what was written has left."""
-        if self._state is not _CLOSED:
+        if self._state is not CLOSED:
             self.port.outbox.flush()
             reset_when_sent(self.port.loop, self, now() + FLUSH_S)
 

@@ -48,7 +48,7 @@ class Exchange:
     )
 
     def begin(self, client: "Asker", *, is_head: bool, may_upgrade: bool) -> None:
-        """In place of `__init__`, so that a subclass need not go through `super`: 0.2 µs."""
+        """Take the place of `__init__`, so that a subclass need not go through `super`: 0.2 µs."""
         self.client = client
         self.is_head = is_head
         self.may_upgrade = may_upgrade

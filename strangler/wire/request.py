@@ -31,7 +31,7 @@ class Request(RequestHead):
     exchange: Exchange | None
     """The attempt under way."""
     fault: Fault | None
-    """What the client did wrong, or that it left."""
+    """The client's mistake, or that it left."""
     is_answered: bool
     """True once a byte of an answer has been written."""
 

@@ -78,7 +78,7 @@ class Tunnel:
         return self.upstream.transport.can_write_eof()
 
     def client_lost(self) -> None:
-        """What the client said last still goes to the upstream, if it ended by itself."""
+        """End the tunnel. The last bytes of a client that ended by itself still go to the upstream."""
         if self._has_client_ended and not self.upstream.is_closed:
             self.upstream.transport.close()
             self.client.port.loop.call_later(_FLUSH_S, self.upstream.close)
@@ -87,7 +87,7 @@ class Tunnel:
         self.end()
 
     def upstream_lost(self) -> None:
-        """What the upstream said last still goes to the client."""
+        """End the tunnel. The last bytes of the upstream still go to the client."""
         if not self.client.is_closed:
             self.client.transport.close()
         self.end()

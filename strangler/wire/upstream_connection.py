@@ -1,6 +1,6 @@
 """One connection to an upstream. It does one exchange at a time and trusts nothing that comes back.
 
-States and their table: `connection_states.py`. Bodies: `body_readers.py`.
+States and their table: `upstream_states.py`. Bodies: `body_readers.py`.
 """
 
 import asyncio
@@ -8,26 +8,18 @@ from typing import TYPE_CHECKING, cast
 
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
+from strangler.wire import upstream_states as states
 from strangler.wire.body import Body
 from strangler.wire.body_readers import BodyReader, body_reader
 from strangler.wire.clock import now
-from strangler.wire.connection_states import (
-    AFTER_COMPLETE,
-    AFTER_SENT,
-    UPSTREAM_TRANSITIONS,
-    UpstreamEvent,
-    UpstreamState,
-    next_state,
-)
 from strangler.wire.exchange import Exchange
 from strangler.wire.response import Answer, mend_line_ends, parse_answer
+from strangler.wire.transitions import next_state
 from strangler.wire.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from strangler.wire.pool import Pool
 
-_IDLE, _HEAD, _BODY, _SWITCHED, _TUNNEL, _CLOSED = UpstreamState
-_SENT, _RESPONSE, _COMPLETE, _SWITCHING, _JOINED, _ENDED = UpstreamEvent
 _NO_BODY, _LENGTH = Kind.NONE, Kind.LENGTH
 _BAD_RESPONSE = Fault.BAD_RESPONSE
 
@@ -57,7 +49,7 @@ class UpstreamConnection:
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
         self.exchange: Exchange | None = None
-        self._state = _IDLE
+        self._state: states.UpstreamState = states.IDLE
         self.idle_since = self.idle_until = 0.0
         self._ahead = b""  # a head that is not complete, or the first bytes of a tunnel
         self._is_full = False  # the upstream does not read: no more is to be written
@@ -67,19 +59,19 @@ class UpstreamConnection:
 
     @property
     def is_closed(self) -> bool:
-        return self._state is _CLOSED
+        return self._state is states.CLOSED
 
     # What the pool and the story do with it
 
     def send(self, exchange: Exchange, head: bytes, body: Body | None, *, chunked: bool) -> None:
         """Write the request; its body follows as it comes in."""
-        if self._state is _IDLE:
-            self._state = AFTER_SENT
-        elif self._state is _CLOSED:  # lost since it was made, or taken from the pool
+        if self._state is states.IDLE:
+            self._state = states.AFTER_SENT
+        elif self._state is states.CLOSED:  # lost since it was made, or taken from the pool
             exchange.fault = Fault.RESET
             return
         else:
-            self._move(_SENT)
+            self._move(states.SENT)
         self.exchange = exchange
         exchange.connection = self
         self._request_body = body
@@ -95,13 +87,13 @@ class UpstreamConnection:
         self.close()
 
     def close(self) -> None:
-        if self._state is not _CLOSED:
-            self._move(_ENDED)
+        if self._state is not states.CLOSED:
+            self._move(states.ENDED)
             self.transport.abort()
 
     def start_tunnel(self, tunnel: Tunnel) -> bytes:
         """Let bytes go to the tunnel from now on. Return those that came behind the 101."""
-        self._move(_JOINED)
+        self._move(states.JOINED)
         self._leave_exchange()
         self._tunnel = tunnel
         glued, self._ahead = self._ahead, b""
@@ -122,13 +114,13 @@ class UpstreamConnection:
 
     def data_received(self, data: bytes) -> None:
         state = self._state
-        if state is _HEAD:
+        if state is states.HEAD:
             self._receive_head(data)
-        elif state is _BODY:
+        elif state is states.BODY:
             self._receive_body(data)
-        elif state is _TUNNEL and self._tunnel is not None:
+        elif state is states.TUNNEL and self._tunnel is not None:
             self._tunnel.receive_from_upstream(data)
-        elif state is _SWITCHED:
+        elif state is states.SWITCHED:
             self._ahead += data
         else:
             self._pool.forget(self)
@@ -147,7 +139,7 @@ class UpstreamConnection:
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._move(_ENDED)
+        self._move(states.ENDED)
         self._pool.forget(self)
         if self._tunnel is not None:
             self._tunnel.upstream_lost()
@@ -213,7 +205,7 @@ class UpstreamConnection:
         if not exchange.may_upgrade:
             self._fail(_BAD_RESPONSE)
             return
-        self._move(_SWITCHING)
+        self._move(states.UPGRADED)
         self._ahead = glued
         exchange.answer = answer
         exchange.client.story.wake()
@@ -228,7 +220,7 @@ class UpstreamConnection:
             exchange.payload = rest[: framing.length]
             self._end_answer(is_reusable=framing.length == len(rest))
             return
-        self._move(_RESPONSE)
+        self._move(states.RESPONSE)
         exchange.body = body = Body(self)
         self._reader = body_reader(framing, body, _BAD_RESPONSE)
         if rest:
@@ -258,10 +250,10 @@ class UpstreamConnection:
         assert exchange.answer is not None
         request_body = self._request_body
         is_sent = (request_body is None or request_body.is_finished) and not self._is_full
-        if self._state is _HEAD:
-            self._state = AFTER_COMPLETE
+        if self._state is states.HEAD:
+            self._state = states.AFTER_COMPLETE
         else:
-            self._move(_COMPLETE)
+            self._move(states.COMPLETE)
         self._leave_exchange()
         if is_reusable and is_sent and exchange.answer.keep_alive:
             self._pool.give_back(self, exchange.answer.keep_s)
@@ -289,5 +281,5 @@ class UpstreamConnection:
             self.exchange = None
         self._reader = None  # its body knows this connection: a cycle, and a worker hardly ever collects those
 
-    def _move(self, event: UpstreamEvent) -> None:
-        self._state = next_state(UPSTREAM_TRANSITIONS, self._state, event)
+    def _move(self, event: states.UpstreamEvent) -> None:
+        self._state = next_state(states.TRANSITIONS, self._state, event)

@@ -8,25 +8,19 @@ from typing import cast
 
 import pytest
 
-from strangler.wire.connection_states import (
-    CLIENT_TRANSITIONS,
-    UPSTREAM_TRANSITIONS,
-    ClientEvent,
-    ClientState,
-    UpstreamEvent,
-    UpstreamState,
-    diagram,
-    next_state,
-)
+from strangler.wire import client_states, upstream_states
+from strangler.wire.client_states import ClientEvent, ClientState
+from strangler.wire.transitions import diagram, next_state
+from strangler.wire.upstream_states import UpstreamEvent, UpstreamState
 
 Table = Mapping[tuple[StrEnum, StrEnum], StrEnum]
 
 
-CLIENT = cast(Table, CLIENT_TRANSITIONS)
-UPSTREAM = cast(Table, UPSTREAM_TRANSITIONS)
+CLIENT = cast(Table, client_states.TRANSITIONS)
+UPSTREAM = cast(Table, upstream_states.TRANSITIONS)
 MISSING = [
-    *((CLIENT, *pair) for pair in product(ClientState, ClientEvent) if pair not in CLIENT_TRANSITIONS),
-    *((UPSTREAM, *pair) for pair in product(UpstreamState, UpstreamEvent) if pair not in UPSTREAM_TRANSITIONS),
+    *((CLIENT, *pair) for pair in product(ClientState, ClientEvent) if pair not in client_states.TRANSITIONS),
+    *((UPSTREAM, *pair) for pair in product(UpstreamState, UpstreamEvent) if pair not in upstream_states.TRANSITIONS),
 ]
 
 
@@ -57,19 +51,19 @@ def test_every_state_is_reached_and_all_but_the_last_are_left(
 @pytest.mark.parametrize("event", [ClientEvent.ENDED, ClientEvent.LOST])
 @pytest.mark.parametrize("state", [state for state in ClientState if state is not ClientState.CLOSED])
 def test_a_client_connection_can_end_in_every_state(state: ClientState, event: ClientEvent) -> None:
-    assert next_state(CLIENT_TRANSITIONS, state, event) in {ClientState.CLOSING, ClientState.CLOSED}
+    assert next_state(client_states.TRANSITIONS, state, event) in {ClientState.CLOSING, ClientState.CLOSED}
 
 
 @pytest.mark.parametrize("state", UpstreamState)
 def test_an_upstream_connection_can_end_in_every_state(state: UpstreamState) -> None:
-    assert next_state(UPSTREAM_TRANSITIONS, state, UpstreamEvent.ENDED) is UpstreamState.CLOSED
+    assert next_state(upstream_states.TRANSITIONS, state, UpstreamEvent.ENDED) is UpstreamState.CLOSED
 
 
 @pytest.mark.parametrize(
     "shown",
     [
-        pytest.param(diagram(CLIENT_TRANSITIONS, ClientState.HEAD), id="client"),
-        pytest.param(diagram(UPSTREAM_TRANSITIONS, UpstreamState.IDLE), id="upstream"),
+        pytest.param(diagram(client_states.TRANSITIONS, ClientState.HEAD), id="client"),
+        pytest.param(diagram(upstream_states.TRANSITIONS, UpstreamState.IDLE), id="upstream"),
     ],
 )
 def test_the_diagrams_in_the_docs_are_the_tables(shown: str) -> None:
