@@ -206,10 +206,10 @@ class ClientConnection(ClientLifecycle):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._move(states.LOST)
-        self._reader = None  # its body knows this connection: a cycle, and a worker hardly ever collects those
+        tunnel, self._tunnel, self._reader = self._tunnel, None, None  # cycles, which a worker hardly ever collects
         self.port.leave(self, self._client)
-        if self._tunnel is not None:
-            self._tunnel.client_lost()
+        if tunnel is not None:
+            tunnel.client_lost()
         elif self.request is not None:
             self._fail_request(Fault.CLIENT_GONE)
         else:

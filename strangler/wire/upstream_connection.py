@@ -141,8 +141,9 @@ class UpstreamConnection:
     def connection_lost(self, exc: Exception | None) -> None:
         self._move(states.ENDED)
         self._pool.forget(self)
-        if self._tunnel is not None:
-            self._tunnel.upstream_lost()
+        tunnel, self._tunnel = self._tunnel, None  # a cycle, and a worker hardly ever collects those
+        if tunnel is not None:
+            tunnel.upstream_lost()
         elif self.exchange is not None:
             self._fail(Fault.RESET)
 
