@@ -20,8 +20,9 @@ HOT_PATH = {
         "plan", "result", "retry", "routes", "snapshot", "split", "upstream_edits", "window",
     ),
     "wire": (
-        "asker", "body", "chunked", "client", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port",
-        "request", "story", "upstream",
+        "asker", "body", "body_readers", "chunked", "client_connection", "client_lifecycle", "client_states",
+        "closing", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port", "request", "request_heads",
+        "response", "story", "transitions", "upstream_connection", "upstream_states",
     ),
     "worker": (
         "access_log", "aggregate", "arms", "attempt", "call", "caller_fences", "capture", "captured", "context",

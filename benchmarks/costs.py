@@ -22,11 +22,11 @@ from strangler.config.load import parse
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
 from strangler.core.trust import TrustedProxies
-from strangler.wire.client import ClientConnection
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.logs import LogWriter
 from strangler.wire.numbers import Numbers
 from strangler.wire.port import ClientPort
-from strangler.wire.upstream import UpstreamConnection
+from strangler.wire.upstream_connection import UpstreamConnection
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
 from strangler.worker.capture import Captures

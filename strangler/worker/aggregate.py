@@ -32,7 +32,8 @@ from strangler.core.plan import CANDIDATE_ARM
 from strangler.core.result import Result
 from strangler.wire.asker import Asker
 from strangler.wire.clock import now
-from strangler.wire.parse import Answer, Section
+from strangler.wire.parse import Section
+from strangler.wire.response import Answer
 from strangler.wire.sink import Sink
 from strangler.wire.story import Story
 from strangler.worker.attempt import Attempt

@@ -17,7 +17,7 @@ from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
 from strangler.wire.pool import Pool
 from strangler.wire.story import Alarm
-from strangler.wire.upstream import UpstreamConnection
+from strangler.wire.upstream_connection import UpstreamConnection
 from strangler.worker.call import Call
 from strangler.worker.policies import Policies
 from strangler.worker.request_head import request_head

@@ -7,7 +7,7 @@ from strangler.core.result import Result
 from strangler.core.retry import NoRetry
 from strangler.core.snapshot import Snapshot
 from strangler.wire.asker import Asker
-from strangler.wire.client import ClientConnection
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.request import Request
 from strangler.worker.capture import NO_CAPTURE, Capture
 from strangler.worker.trace import Trace

@@ -12,8 +12,8 @@ from strangler.core.routes import Route
 from strangler.wire.body import Body
 from strangler.wire.messages import Captured, ShadowRoom
 from strangler.wire.numbers import Counter, Numbers
-from strangler.wire.parse import Answer
 from strangler.wire.request import Request
+from strangler.wire.response import Answer
 from strangler.worker.control_link import NO_LINK, ControlLink
 
 MAX_BODY_BYTES = 16 * 1024 * 1024

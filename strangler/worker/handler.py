@@ -13,7 +13,7 @@ from random import random
 
 from strangler.core.fallback import NoFallback
 from strangler.core.plan import CANDIDATE_ARM, LEGACY_ARM, UNPLANNED
-from strangler.wire.client import ClientConnection
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.clock import now
 from strangler.worker.arms import Outcome, try_arm
 from strangler.worker.call import Call

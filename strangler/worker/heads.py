@@ -10,7 +10,8 @@ from strangler.core.plan import Arm
 from strangler.core.rewrite import cookie_path_back, rewrite_back
 from strangler.core.routes import Route
 from strangler.core.settings import Url
-from strangler.wire.parse import Answer, host_of
+from strangler.wire.parse import host_of
+from strangler.wire.response import Answer
 
 _LOCATIONS = frozenset({b"location", b"content-location"})
 

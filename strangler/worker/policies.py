@@ -10,7 +10,7 @@ from strangler.core.result import Result
 from strangler.core.routes import Route
 from strangler.core.snapshot import Snapshot
 from strangler.wire.exchange import Clocks
-from strangler.wire.parse import Answer
+from strangler.wire.response import Answer
 from strangler.worker.call import Call
 from strangler.worker.caller_fences import CallerFences
 

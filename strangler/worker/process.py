@@ -19,7 +19,7 @@ from strangler.core.trust import TrustedProxies
 from strangler.wire import logs
 from strangler.wire.accept import Acceptor, ConnectionCounts
 from strangler.wire.asker import Asker
-from strangler.wire.client import LAST_REQUEST_S, ClientConnection
+from strangler.wire.client_connection import LAST_REQUEST_S, ClientConnection
 from strangler.wire.link import WorkerLink
 from strangler.wire.logs import LogWriter
 from strangler.wire.messages import (

@@ -24,7 +24,7 @@ from structlog.testing import capture_logs
 from strangler.core import settings as s
 from strangler.core.snapshot import Snapshot
 from strangler.core.trust import TrustedProxies
-from strangler.wire.client import ClientConnection
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.clock import now
 from strangler.wire.logs import LogWriter
 from strangler.wire.numbers import Numbers

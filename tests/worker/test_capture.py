@@ -7,7 +7,7 @@ from strangler.core.result import Result
 from strangler.wire.body import Body
 from strangler.wire.messages import Captured, CapturedAnswer, ShadowRoom
 from strangler.wire.numbers import Numbers
-from strangler.wire.parse import Answer, parse_answer
+from strangler.wire.response import Answer, parse_answer
 from strangler.worker.capture import NO_CAPTURE, Capture, Captures
 
 

@@ -12,7 +12,7 @@ from strangler.core.result import Result
 from strangler.core.snapshot import Snapshot
 from strangler.core.trust import TrustedProxies
 from strangler.wire.body import Body
-from strangler.wire.client import ClientConnection
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.exchange import Clocks
 from strangler.wire.request import parse_request
 from strangler.worker.call import Call

@@ -14,7 +14,7 @@ import trustme
 from strangler.core.fault import Fault
 from strangler.core.settings import TlsSettings, UpstreamSettings, Url
 from strangler.wire.pool import Pool
-from strangler.wire.upstream import UpstreamConnection
+from strangler.wire.upstream_connection import UpstreamConnection
 from tests.factories import breaker, upstream
 from tests.wire.scripted import ScriptedUpstream, hang, in_turn, send
 from tests.worker.conftest import Serve

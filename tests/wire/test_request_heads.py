@@ -1,12 +1,38 @@
-"""What can no longer become a head is refused before its end has come."""
+"""Heads are found however they arrive; what can no longer become one is refused before its end has come."""
 
 import pytest
 
 from strangler.core import problem
 from strangler.core.problem import Problem
-from strangler.wire.partial import refusal_of_partial, refusal_of_size
+from strangler.wire.request_heads import read_head, refusal_of_partial, refusal_of_size
 
 _LIMIT = 8192
+_HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("empty_lines", [b"", b"\r\n", b"\r\n\r\n"], ids=["", "an empty line", "empty lines"])
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_a_head_is_found_in_pieces_of_any_size(size: int, empty_lines: bytes) -> None:
+    ahead = bytearray()
+    sent = empty_lines + _HEAD
+    pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
+    assert [read_head(ahead, piece, _LIMIT) for piece in pieces] == [*[None] * (len(pieces) - 1), (_HEAD, b"")]
+    assert ahead == b""
+
+
+def test_what_is_behind_a_head_is_handed_back() -> None:
+    ahead = bytearray()
+    assert read_head(ahead, _HEAD + b"body", _LIMIT) == (_HEAD, b"body")
+    assert read_head(ahead, _HEAD[:5], _LIMIT) is None
+    assert read_head(ahead, _HEAD[5:] + _HEAD, _LIMIT) == (_HEAD, _HEAD)
+
+
+@pytest.mark.parametrize("come_before", [0, 5])
+def test_a_head_of_exactly_the_limit_is_whole_and_one_byte_more_is_too_long(come_before: int) -> None:
+    head = _HEAD[:-2] + b"X: " + b"x" * 100 + b"\r\n\r\n"
+    for limit, expected in ((len(head), (head, b"")), (len(head) - 1, problem.HEADER_TOO_LARGE)):
+        ahead = bytearray(head[:come_before])
+        assert read_head(ahead, head[come_before:], limit) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,27 @@
-"""One connection to an upstream. It does one exchange at a time and trusts nothing that comes back."""
+"""One connection to an upstream. It does one exchange at a time and trusts nothing that comes back.
+
+States and their table: `upstream_states.py`. Bodies: `body_readers.py`.
+"""
 
 import asyncio
 from typing import TYPE_CHECKING, cast
 
 from strangler.core.fault import Fault
 from strangler.core.framing import Kind
+from strangler.wire import upstream_states as states
 from strangler.wire.body import Body
-from strangler.wire.chunked import ChunkedDecoder, ChunkedError
+from strangler.wire.body_readers import BodyReader, body_reader
 from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
-from strangler.wire.parse import Answer, mend_line_ends, parse_answer
+from strangler.wire.response import Answer, mend_line_ends, parse_answer
+from strangler.wire.transitions import next_state
 from strangler.wire.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from strangler.wire.pool import Pool
 
 _NO_BODY, _LENGTH = Kind.NONE, Kind.LENGTH
-
-
-def _drop(data: bytes) -> None:
-    """What receives for a connection that is closed."""
+_BAD_RESPONSE = Fault.BAD_RESPONSE
 
 
 class UpstreamConnection:
@@ -30,17 +32,15 @@ class UpstreamConnection:
 
     __slots__ = (
         "_ahead",
-        "_decoder",
         "_is_full",
         "_pool",
-        "_receive",
-        "_remaining",
+        "_reader",
         "_request_body",
+        "_state",
         "_tunnel",
         "exchange",
         "idle_since",
         "idle_until",
-        "is_closed",
         "transport",
     )
 
@@ -49,23 +49,31 @@ class UpstreamConnection:
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
         self.exchange: Exchange | None = None
-        self.is_closed = False
+        self._state: states.UpstreamState = states.IDLE
         self.idle_since = self.idle_until = 0.0
         self._ahead = b""  # a head that is not complete, or the first bytes of a tunnel
-        self._remaining = 0
         self._is_full = False  # the upstream does not read: no more is to be written
-        self._decoder: ChunkedDecoder | None = None
+        self._reader: BodyReader | None = None
         self._request_body: Body | None = None
         self._tunnel: Tunnel | None = None
-        self._receive = self._receive_head
+
+    @property
+    def is_closed(self) -> bool:
+        return self._state is states.CLOSED
 
     # What the pool and the story do with it
 
     def send(self, exchange: Exchange, head: bytes, body: Body | None, *, chunked: bool) -> None:
         """Write the request; its body follows as it comes in."""
+        if self._state is states.IDLE:
+            self._state = states.AFTER_SENT
+        elif self._state is states.CLOSED:  # lost since it was made, or taken from the pool
+            exchange.fault = Fault.RESET
+            return
+        else:
+            self._move(states.SENT)
         self.exchange = exchange
         exchange.connection = self
-        self._receive = self._receive_head
         self._request_body = body
         whole = head if body is None else body.whole(self.transport, head, chunked=chunked)
         if whole is not None:
@@ -79,15 +87,15 @@ class UpstreamConnection:
         self.close()
 
     def close(self) -> None:
-        if not self.is_closed:
-            self.is_closed = True
+        if self._state is not states.CLOSED:
+            self._move(states.ENDED)
             self.transport.abort()
 
     def start_tunnel(self, tunnel: Tunnel) -> bytes:
-        """From now on bytes go to the tunnel. Returns those that came behind the 101."""
+        """Let bytes go to the tunnel from now on. Return those that came behind the 101."""
+        self._move(states.JOINED)
         self._leave_exchange()
         self._tunnel = tunnel
-        self._receive = tunnel.receive_from_upstream
         glued, self._ahead = self._ahead, b""
         return glued
 
@@ -105,18 +113,18 @@ class UpstreamConnection:
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        exchange = self.exchange
-        if exchange is None:
-            if self._tunnel is not None:
-                self._receive(data)
-            else:
-                self._pool.forget(self)
-                self.close()
-            return
-        exchange.has_bytes = True
-        if exchange.body is not None:
-            exchange.client.deadline = now() + exchange.clocks.idle_s
-        self._receive(data)
+        state = self._state
+        if state is states.HEAD:
+            self._receive_head(data)
+        elif state is states.BODY:
+            self._receive_body(data)
+        elif state is states.TUNNEL and self._tunnel is not None:
+            self._tunnel.receive_from_upstream(data)
+        elif state is states.SWITCHED:
+            self._ahead += data
+        else:
+            self._pool.forget(self)
+            self.close()
 
     def eof_received(self) -> bool:
         if self._tunnel is not None:
@@ -131,13 +139,13 @@ class UpstreamConnection:
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.is_closed = True
+        self._move(states.ENDED)
         self._pool.forget(self)
-        if self._tunnel is not None:
-            self._tunnel.upstream_lost()
+        tunnel, self._tunnel = self._tunnel, None  # a cycle, and a worker hardly ever collects those
+        if tunnel is not None:
+            tunnel.upstream_lost()
         elif self.exchange is not None:
             self._fail(Fault.RESET)
-        self._receive = _drop  # a method of ours would be a cycle, and a worker hardly ever collects those
 
     def pause_writing(self) -> None:
         self._is_full = True
@@ -156,13 +164,14 @@ class UpstreamConnection:
     # Reading an answer
 
     def _receive_head(self, data: bytes) -> None:
+        exchange = self.exchange
+        assert exchange is not None
+        exchange.has_bytes = True
         if self._ahead:
             data = self._ahead + data
             self._ahead = b""
         while True:
             end = data.find(b"\r\n\r\n")
-            exchange = self.exchange
-            assert exchange is not None
             answer = None
             if 0 <= end <= self._pool.max_head_bytes:
                 answer = parse_answer(data[: end + 4], answers_head=exchange.is_head)
@@ -189,21 +198,18 @@ class UpstreamConnection:
     def _await_rest_of_head(self, data: bytes, *, is_broken: bool) -> None:
         is_http = data.startswith(b"HTTP/1.") or b"HTTP/1.".startswith(data)
         if is_broken or len(data) > self._pool.max_head_bytes or not is_http:
-            self._fail(Fault.BAD_RESPONSE)
+            self._fail(_BAD_RESPONSE)
         else:
             self._ahead = data
 
     def _switch(self, exchange: Exchange, answer: Answer, glued: bytes) -> None:
         if not exchange.may_upgrade:
-            self._fail(Fault.BAD_RESPONSE)
+            self._fail(_BAD_RESPONSE)
             return
+        self._move(states.UPGRADED)
         self._ahead = glued
-        self._receive = self._receive_glued
         exchange.answer = answer
         exchange.client.story.wake()
-
-    def _receive_glued(self, data: bytes) -> None:
-        self._ahead += data
 
     def _begin_answer(self, exchange: Exchange, answer: Answer, rest: bytes) -> None:
         framing = answer.framing
@@ -215,48 +221,27 @@ class UpstreamConnection:
             exchange.payload = rest[: framing.length]
             self._end_answer(is_reusable=framing.length == len(rest))
             return
-        exchange.body = Body(self)
-        exchange.client.deadline = now() + exchange.clocks.idle_s
-        if framing.kind is _LENGTH:
-            self._remaining = framing.length
-            self._receive = self._receive_length
-        elif framing.kind is Kind.CHUNKED:
-            self._decoder = ChunkedDecoder()
-            self._receive = self._receive_chunked
-        else:
-            self._receive = exchange.body.feed
+        self._move(states.RESPONSE)
+        exchange.body = body = Body(self)
+        self._reader = body_reader(framing, body, _BAD_RESPONSE)
         if rest:
-            self._receive(rest)
-        if self.exchange is not None:  # else the end of the answer has woken the story
+            self._receive_body(rest)
+        else:
+            exchange.client.deadline = now() + exchange.clocks.idle_s
+        if self.exchange is not None:  # else the end of the response has woken the story
             exchange.client.story.wake()
 
-    def _receive_length(self, data: bytes) -> None:
-        exchange = self.exchange
+    def _receive_body(self, data: bytes) -> None:
+        exchange, reader = self.exchange, self._reader
         assert exchange is not None
-        assert exchange.body is not None
-        size = len(data)
-        if size < self._remaining:
-            self._remaining -= size
-            exchange.body.feed(data)
+        assert reader is not None
+        exchange.client.deadline = now() + exchange.clocks.idle_s
+        rest = reader.feed(data)
+        if rest is None:
             return
-        is_exact = size == self._remaining
-        exchange.body.feed(data if is_exact else data[: self._remaining])
-        self._end_answer(is_reusable=is_exact)
-
-    def _receive_chunked(self, data: bytes) -> None:
-        exchange = self.exchange
-        decoder = self._decoder
-        assert exchange is not None
-        assert exchange.body is not None
-        assert decoder is not None
-        try:
-            payload, rest = decoder.feed(data)
-        except ChunkedError:
-            self._fail(Fault.BAD_RESPONSE)
-            return
-        exchange.body.feed(payload)
-        if decoder.is_done:
-            exchange.body.trailers = decoder.trailers
+        if isinstance(rest, Fault):
+            self._fail(rest)
+        else:
             self._end_answer(is_reusable=not rest)
 
     def _end_answer(self, *, is_reusable: bool) -> None:
@@ -266,8 +251,12 @@ class UpstreamConnection:
         assert exchange.answer is not None
         request_body = self._request_body
         is_sent = (request_body is None or request_body.is_finished) and not self._is_full
+        if self._state is states.HEAD:
+            self._state = states.AFTER_COMPLETE
+        else:
+            self._move(states.COMPLETE)
         self._leave_exchange()
-        if is_reusable and is_sent and exchange.answer.keep_alive and not self.is_closed:
+        if is_reusable and is_sent and exchange.answer.keep_alive:
             self._pool.give_back(self, exchange.answer.keep_s)
         else:
             self.close()
@@ -291,4 +280,7 @@ class UpstreamConnection:
         if self.exchange is not None:
             self.exchange.connection = None
             self.exchange = None
-        self._decoder = None
+        self._reader = None  # its body knows this connection: a cycle, and a worker hardly ever collects those
+
+    def _move(self, event: states.UpstreamEvent) -> None:
+        self._state = next_state(states.TRANSITIONS, self._state, event)

@@ -10,7 +10,7 @@ import pytest
 
 from strangler.core.settings import LimitSettings
 from strangler.core.trust import TrustedProxies
-from strangler.wire.client import ClientConnection
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.clock import now
 from strangler.wire.port import ClientPort
 from strangler.wire.request import Request
