@@ -1,58 +1,44 @@
 """A connection to an upstream by itself: what it makes of a request, and of being lost."""
 
 import asyncio
-import math
 
 import pytest
 
 from strangler.core.fault import Fault
 from strangler.core.settings import TimeoutSettings
-from strangler.wire.asker import Asker
+from strangler.core.trust import TrustedProxies
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.exchange import Clocks, Exchange
-from strangler.wire.outbox import Outbox
-from strangler.wire.response import Answer
-from strangler.wire.story import Story
+from strangler.wire.port import ClientPort
+from strangler.wire.request import Request
 from strangler.wire.upstream_connection import UpstreamConnection
 from tests.wire.scripted import Connection, ScriptedUpstream
+from tests.wire.test_client_connection import LIMITS
 from tests.wire.test_pool import connected, listening, made
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-class Waiting(Asker):
-    """Asks, and waits for the end of one exchange."""
+def exchange() -> tuple[Exchange, asyncio.Event]:
+    """Return an exchange for a client, and what is set whenever that client's story is woken."""
+    is_woken = asyncio.Event()
 
-    def __init__(self) -> None:
-        self.deadline = math.inf
-        self.crashes: list[Exception] = []
-        self.story = Story(self.crashes.append)
-        self.port = Port()  # type: ignore[assignment] # only the outbox is asked for
-        self.is_woken = asyncio.Event()
-
-    def begin(self) -> None:
-        self.story.begin(self._wait())
-
-    async def _wait(self) -> None:
+    async def wait(client: ClientConnection) -> None:
         while True:
-            await self.story
-            self.is_woken.set()
+            await client.story
+            is_woken.set()
 
-    def pass_interim(self, answer: Answer) -> None:
-        raise AssertionError("no 1xx was sent")
-
-
-class Port:
-    def __init__(self) -> None:
-        self.outbox = Outbox(asyncio.get_running_loop())
-
-
-def exchange() -> tuple[Exchange, Waiting]:
-    asker = Waiting()
-    asker.begin()
+    port = ClientPort(asyncio.get_running_loop(), LIMITS, Request, wait, TrustedProxies(()), _raise)
+    client = ClientConnection(port)
+    client.story.begin(wait(client))
     begun = Exchange()
-    begun.begin(asker, is_head=False, may_upgrade=False)
+    begun.begin(client, is_head=False, may_upgrade=False)
     begun.clocks = Clocks(TimeoutSettings(1.0, 1.0, 1.0))
-    return begun, asker
+    return begun, is_woken
+
+
+def _raise(crash: Exception) -> None:
+    raise crash
 
 
 async def answer(connection: Connection) -> None:
@@ -78,14 +64,14 @@ async def test_a_connection_is_kept_if_nothing_is_behind_the_response(how: str, 
         pool.give_back(connection)
         for _ in range(2 if is_kept else 1):
             assert pool.take(once=False) is connection
-            begun, asker = exchange()
+            begun, is_woken = exchange()
             connection.send(begun, GET.replace(b"/", f"/{how}".encode(), 1), None, chunked=False)
             async with asyncio.timeout(5):
                 while not begun.is_done:
-                    await asker.is_woken.wait()
-                    asker.is_woken.clear()
+                    await is_woken.wait()
+                    is_woken.clear()
             assert begun.body is not None
-            assert (begun.body.received_bytes, begun.fault, asker.crashes) == (5, None, [])
+            assert (begun.body.received_bytes, begun.fault) == (5, None)
         assert (connection.is_closed, pool.idle_count) == (not is_kept, int(is_kept))
         pool.close()
 
