@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -25,6 +24,7 @@ from strangler.control.shadow.figures import FiguresState
 from strangler.control.shown import ShownState
 from strangler.control.store import Store, StoreError, load_numbers, save_numbers
 from strangler.control.tracing import TracingState
+from strangler.core.documents import GatesStatus, ReadyChecks, ReadyDocument, StatusDocument
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
 from strangler.wire.logs import utc_now
@@ -88,28 +88,27 @@ class ControlState:
         self.processes = processes
         self.links.set_living(frozenset(info.instance for info in processes if info.role in ("worker", "leaving")))
 
-    async def readiness(self) -> dict[str, Any]:
+    async def readiness(self) -> ReadyDocument:
         """`ready`, the checks that make it, and the problems of the latest routes.yaml (which do not).
 
         If legacy is down all replicas see that: were none ready, the routes that have moved would be lost, too. So that
         is `degraded`, unless `admin.ready_needs_legacy`.
         """
         needs_legacy = self.settings.admin.ready_needs_legacy
-        checks = {
-            "workers": bool(self.links.workers),
-            "legacy": await self._legacy.is_reachable(self.settings, CONNECT_S if needs_legacy else PATIENCE_S),
-            "not_draining": not self.is_draining,
-        }
-        needed = [name for name in checks if needs_legacy or name != "legacy"]
+        checks = ReadyChecks(
+            workers=bool(self.links.workers),
+            legacy=await self._legacy.is_reachable(self.settings, CONNECT_S if needs_legacy else PATIENCE_S),
+            not_draining=not self.is_draining,
+        )
         in_force = self.reload.in_force
-        return {
-            "ready": all(checks[name] for name in needed),
-            "degraded": not checks["legacy"],
-            "checks": checks,
-            "generation": in_force.generation,
-            "is_rejected": bool(in_force.problems),
-            "problems": list(in_force.problems),
-        }
+        return ReadyDocument(
+            ready=checks.workers and checks.not_draining and (checks.legacy or not needs_legacy),
+            degraded=not checks.legacy,
+            checks=checks,
+            generation=in_force.generation,
+            is_rejected=bool(in_force.problems),
+            problems=list(in_force.problems),
+        )
 
     async def numbers(self) -> Numbers:
         """All metrics, at this moment."""
@@ -129,7 +128,7 @@ class ControlState:
         gauges = self.shown.shown(totals.gauges(), now) | self.desk.stopped_gauges() | self.slow.gauges()
         return Numbers(self.shown.shown(totals.values(), now), gauges, own)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> StatusDocument:
         """For `/api/status`."""
         return status.status(
             self.reload.in_force,
@@ -148,12 +147,11 @@ class ControlState:
             self.desk.status,
             partial(self.history.recent, time.monotonic()),
             self.figures.of,
-        ) | {
-            "events": self.events.status(),
-            "tracing": self.tracing.status(),
-            "gates": {"passed_by": dict(self.events.passed_by)},
-            "slow": self.slow.status(),
-        }
+            self.events.status(),
+            self.tracing.status(),
+            GatesStatus(dict(self.events.passed_by)),
+            self.slow.status(),
+        )
 
     async def snapshot(self) -> Snapshot:
         """Of the settings in force. Made when asked for first: 10,000 routes take a moment."""
@@ -180,7 +178,7 @@ class ControlState:
     async def resume_shadows(self, route: str, who: str, why: str) -> bool:
         """Start the shadows of a route again that have stopped by themselves, audited. False if they have not."""
         told = self.desk.status(route)
-        stopped = told["stopped"] if told is not None else None
+        stopped = told.stopped if told is not None else None
         if stopped is None or not self.desk.resume(route, f"{who}: {why}" if why else who):
             return False
         await self.audit(who, "shadow resume", route, why, stopped)

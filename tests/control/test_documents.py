@@ -27,6 +27,7 @@ from strangler.control.shadow.evidence import IndexState, set_state, store_findi
 from strangler.control.shadow.reading import utc_day
 from strangler.control.shadow.rules import store_rules
 from strangler.core.compare import NO_RULES, compare
+from strangler.core.documents import PassedGate, RuleReport, RuleUse
 from strangler.core.rollout import rollouts_of
 from strangler.core.slowness import Slowness
 from strangler.wire.messages import ProcessInfo
@@ -193,10 +194,9 @@ async def _fill(state: ControlState) -> str:
         other = mismatch(seen("c" * 16, path="$.x"), at=NOON + 60)
         store_findings(connection, IndexState(), [other], NOON)
         set_state(connection, "c" * 16, "fixed", NOON + 70, owner="ben", why="rounding", until=None)
-        store_rules(connection, {route.name: REPORT for route in state.settings.routes[:1]})
+        store_rules(connection, {"orders": RuleReport(14, [RuleUse("$.at", uses=0, is_dead=True, is_expired=True)])})
         write_audit(connection, NOON, "ana", "shift", "orders", "agreed", "5 to 25 %")
-        passed = {"orders": {"route": "orders", "from": 5.0, "to": 25.0, "verdict": "not ready", "reasons": ["few"]}}
-        passed["orders"]["at"] = NOON
+        passed = {"orders": PassedGate("orders", 5.0, 25.0, "not ready", ["few"], NOON)}
         before = load_rollouts(connection)
         store_rollouts(connection, before, rollouts_of(state.settings), passed, NOON)
 
@@ -216,12 +216,6 @@ async def _fill(state: ControlState) -> str:
     take(state, {("strangler_requests_total", ("orders", "candidate", "GET", "2xx")): (7.0,)})
     state.history.observe(time.monotonic() - 1, state.links.totals.values())
     return sampled.differences[0].id
-
-
-REPORT: Any = {
-    "comparisons": 14,
-    "rules": [{"rule": "$.at", "uses": 0, "is_dead": True, "is_expired": True}],
-}
 
 
 async def test_every_document_is_what_it_was(admin: Admin) -> None:

@@ -360,7 +360,7 @@ class Dashboard:
         by = {key: _text(form, f"by_{key}") for key in FILTERS}
         if _text(form, "which") == "all":
             rows = chosen_open(await self._evidence.inbox(visit.state.store, visit.state.settings), by)
-            names = [row["id"] for row in rows]
+            names = [row.id for row in rows]
         else:
             names = [one for one in form.getall("id", []) if isinstance(one, str)]
         done = await review(visit.state, self._evidence, names, said, visit.who)

@@ -19,6 +19,7 @@ from strangler.control.events.webhook import SecretError, Webhook, webhook_secre
 from strangler.control.links import LinksState
 from strangler.control.reload import InForce
 from strangler.control.store import Store, StoreError
+from strangler.core.documents import DeadLetter, EventsStatus, PassedGate, QueueStatus, SinkStatus, StoredEvent
 from strangler.core.settings import EventSettings, KafkaSettings, RouteSettings, Settings
 from strangler.wire.messages import BreakerChanged
 from strangler.wire.numbers import Numbers
@@ -53,7 +54,7 @@ class EventsState:
     def __init__(self, folder: Path, run: str, links: LinksState, store: Store, settings: Settings) -> None:
         self.problem: str | None = None
         """Why a sink that routes.yaml names is not served."""
-        self.passed_by: Mapping[str, Mapping[str, Any]] = {}
+        self.passed_by: Mapping[str, PassedGate] = {}
         """By route: how its percent was raised past its gate, which is not met yet."""
         self.source = source_of_this_host()
         self._folder = folder
@@ -299,31 +300,30 @@ class EventsState:
 
     # 4. For status and the API
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> EventsStatus:
         """By sink, and of the comparisons."""
-        sinks = {name: self._sink_status(name, standing) for name, standing in self._standings.items()}
-        return {
-            "unwritten": len(self._unwritten),
-            "sinks": sinks,
-            "comparisons": None if self._comparisons is None else {"backlog": self._comparisons[0].backlog},
-        }
+        return EventsStatus(
+            unwritten=len(self._unwritten),
+            sinks={name: self._sink_status(name, standing) for name, standing in self._standings.items()},
+            comparisons=None if self._comparisons is None else QueueStatus(self._comparisons[0].backlog),
+        )
 
-    def _sink_status(self, name: str, standing: Standing) -> dict[str, Any]:
+    def _sink_status(self, name: str, standing: Standing) -> SinkStatus:
         delivery = self._deliveries.get(name)
-        return {
-            "backlog": standing.backlog,
-            "delivered": standing.delivered,
-            "dead": standing.dead,
-            "lost": standing.lost,
-            "last_dead": standing.last_dead,
-            "problem": self.problem if delivery is None else delivery[0].problem,
-        }
+        return SinkStatus(
+            backlog=standing.backlog,
+            delivered=standing.delivered,
+            dead=standing.dead,
+            lost=standing.lost,
+            last_dead=standing.last_dead,
+            problem=self.problem if delivery is None else delivery[0].problem,
+        )
 
-    async def read(self, after: int, since: float, most: int) -> list[dict[str, Any]]:
+    async def read(self, after: int, since: float, most: int) -> list[StoredEvent]:
         """Raises StoreError."""
         return await self._store.call(partial(outbox.read, after=after, since=since, most=most))
 
-    async def dead_letters(self, most: int) -> list[dict[str, Any]]:
+    async def dead_letters(self, most: int) -> list[DeadLetter]:
         """Raises StoreError."""
         return await self._store.call(partial(outbox.dead_letters, most=most))
 

@@ -28,6 +28,7 @@ from strangler.control.shadow.sending import ShadowUpstream
 from strangler.control.shadow.stops import Stop, StopChange, load_stops, stopped_text, store_changes, store_stop
 from strangler.control.store import Store, StoreError, look_over
 from strangler.control.totals import Key
+from strangler.core.documents import RuleReport, ShadowComparisons, ShadowStatus
 from strangler.core.settings import Settings
 from strangler.wire.messages import Captured, ShadowRoom
 from strangler.wire.numbers import Numbers
@@ -447,7 +448,7 @@ class DeskState:
         connection: Connection,
         batch: list[Finding],
         changes: list[StopChange],
-        rules: dict[str, Any],
+        rules: dict[str, RuleReport],
         is_due: bool,
         releases: list[Release],
         evicted: list[tuple[str, str]],
@@ -500,24 +501,22 @@ class DeskState:
             for name, route in self._routes.items()
         }
 
-    def status(self, name: str) -> dict[str, Any] | None:
+    def status(self, name: str) -> ShadowStatus | None:
         """What is to be said of a route's shadows; None if it has none."""
         route = self._routes.get(name)
         if route is None:
             return None
         totals = self._links.totals
         outcomes = ("match", "accepted", "mismatch", "not_comparable")
-        return {
-            "percent": route.shadow.percent,
-            "of": route.shadow.of,
-            "stopped": route.stopped,
-            "open": route.open,
-            "breakers": {
+        counts = (int(totals.counter("strangler_shadow_comparisons_total", name, outcome)) for outcome in outcomes)
+        return ShadowStatus(
+            percent=route.shadow.percent,
+            of=route.shadow.of,
+            stopped=route.stopped,
+            open=route.open,
+            breakers={
                 upstream: self._upstreams[upstream].breaker.state.value
                 for upstream in sorted(frozenset().union(*map(route.asked_of, route.other_arms())))
             },
-            "comparisons": {
-                outcome: int(totals.counter("strangler_shadow_comparisons_total", name, outcome))
-                for outcome in outcomes
-            },
-        }
+            comparisons=ShadowComparisons(*counts),
+        )

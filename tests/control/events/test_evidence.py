@@ -42,7 +42,7 @@ class Desk:
         told.kept(await self.store.call(work))
 
     async def told(self) -> list[tuple[str, Any]]:
-        return [(entry["event"]["type"], entry["event"]["data"]) for entry in await self.events.read(0, 0.0, 100)]
+        return [(entry.event.type, entry.event.data) for entry in await self.events.read(0, 0.0, 100)]
 
 
 def shadowed(gate: GateSettings = GATE) -> Settings:

@@ -43,10 +43,7 @@ def made(folder: Path, store: Store, first: Settings | None = None, run: str = R
 async def kept(state: EventsState) -> list[tuple[str, str, Any]]:
     """Type, subject and data of all events."""
     await state.write()
-    return [
-        (entry["event"]["type"], entry["event"]["subject"], entry["event"]["data"])
-        for entry in await state.read(0, 0.0, 100)
-    ]
+    return [(entry.event.type, entry.event.subject, entry.event.data) for entry in await state.read(0, 0.0, 100)]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +154,7 @@ async def test_of_events_that_cannot_be_stored_the_newest_wait(
             state.killed(True, number)
         assert not await writing
     state.report()
-    assert state.status()["unwritten"] == 4
+    assert state.status().unwritten == 4
     assert state._links.totals.counter("strangler_events_lost_total") == 5
     database.rmdir()
     assert [data["reason"] for _, _, data in await kept(state)] == ["5", "6", "7", "8"]

@@ -103,7 +103,7 @@ async def test_captures_in_hand_are_bounded_and_their_room_comes_back(
     assert links.totals.counter("strangler_shadow_dropped_total", "orders", "memory") == 3
     status = desk.status("orders")
     assert status is not None
-    assert status["open"] == 2
+    assert status.open == 2
     desk.adopt(settings(routes=[replace(ORDERS, shadow=shadow(percent=1))]))  # given up before anything was done
     await asyncio.sleep(0)
     await asyncio.sleep(0)

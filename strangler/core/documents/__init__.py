@@ -1,0 +1,74 @@
+"""The documents that the JSON API, `--json`, the dashboard, the commands' tables and the report share.
+
+Each is a msgspec struct, so that its keys, their order and their types stand once. docs/api.md and `/api/openapi.json`
+are made from them.
+"""
+
+from strangler.core.documents.actions import MAX_TEXT as MAX_TEXT
+from strangler.core.documents.actions import AuditRequest as AuditRequest
+from strangler.core.documents.actions import BulkReviewRequest as BulkReviewRequest
+from strangler.core.documents.actions import DoneDocument as DoneDocument
+from strangler.core.documents.actions import ExplainRequest as ExplainRequest
+from strangler.core.documents.actions import KillSwitchRequest as KillSwitchRequest
+from strangler.core.documents.actions import ProblemDocument as ProblemDocument
+from strangler.core.documents.actions import ReleaseNamedDocument as ReleaseNamedDocument
+from strangler.core.documents.actions import ReleaseRequest as ReleaseRequest
+from strangler.core.documents.actions import ResetDocument as ResetDocument
+from strangler.core.documents.actions import ResetRequest as ResetRequest
+from strangler.core.documents.actions import ResumeRequest as ResumeRequest
+from strangler.core.documents.actions import ReviewedDocument as ReviewedDocument
+from strangler.core.documents.actions import ReviewRequest as ReviewRequest
+from strangler.core.documents.events import DeadLetter as DeadLetter
+from strangler.core.documents.events import EventDocument as EventDocument
+from strangler.core.documents.events import EventsDocument as EventsDocument
+from strangler.core.documents.events import StoredEvent as StoredEvent
+from strangler.core.documents.samples import ComparedDifference as ComparedDifference
+from strangler.core.documents.samples import ComparisonLine as ComparisonLine
+from strangler.core.documents.samples import KeptBody as KeptBody
+from strangler.core.documents.samples import KeptPair as KeptPair
+from strangler.core.documents.samples import KeptRequest as KeptRequest
+from strangler.core.documents.samples import KeptResponse as KeptResponse
+from strangler.core.documents.samples import SampleDocument as SampleDocument
+from strangler.core.documents.signatures import InboxDocument as InboxDocument
+from strangler.core.documents.signatures import ProposalDocument as ProposalDocument
+from strangler.core.documents.signatures import RuleReport as RuleReport
+from strangler.core.documents.signatures import RuleUse as RuleUse
+from strangler.core.documents.signatures import SignatureDocument as SignatureDocument
+from strangler.core.documents.signatures import SignatureRow as SignatureRow
+from strangler.core.documents.status import ArmsRecent as ArmsRecent
+from strangler.core.documents.status import ArmsRequests as ArmsRequests
+from strangler.core.documents.status import ConfigStatus as ConfigStatus
+from strangler.core.documents.status import EventsStatus as EventsStatus
+from strangler.core.documents.status import GatesStatus as GatesStatus
+from strangler.core.documents.status import KillSwitchStatus as KillSwitchStatus
+from strangler.core.documents.status import LegacyRecent as LegacyRecent
+from strangler.core.documents.status import LegacyRequests as LegacyRequests
+from strangler.core.documents.status import MatchFigures as MatchFigures
+from strangler.core.documents.status import PassedGate as PassedGate
+from strangler.core.documents.status import ProcessIds as ProcessIds
+from strangler.core.documents.status import QueueStatus as QueueStatus
+from strangler.core.documents.status import ReadyChecks as ReadyChecks
+from strangler.core.documents.status import ReadyDocument as ReadyDocument
+from strangler.core.documents.status import RecentFigures as RecentFigures
+from strangler.core.documents.status import RouteStatus as RouteStatus
+from strangler.core.documents.status import ShadowComparisons as ShadowComparisons
+from strangler.core.documents.status import ShadowStatus as ShadowStatus
+from strangler.core.documents.status import SinkStatus as SinkStatus
+from strangler.core.documents.status import SlowEndpoint as SlowEndpoint
+from strangler.core.documents.status import StatusDocument as StatusDocument
+from strangler.core.documents.status import TracingStatus as TracingStatus
+from strangler.core.documents.status import UnroutedStatus as UnroutedStatus
+from strangler.core.documents.status import UpstreamStatus as UpstreamStatus
+from strangler.core.documents.status import WorkerStatus as WorkerStatus
+from strangler.core.documents.verdicts import AuditDocument as AuditDocument
+from strangler.core.documents.verdicts import AuditEntry as AuditEntry
+from strangler.core.documents.verdicts import ClaimRow as ClaimRow
+from strangler.core.documents.verdicts import GateCheck as GateCheck
+from strangler.core.documents.verdicts import ReleaseRow as ReleaseRow
+from strangler.core.documents.verdicts import ReleasesDocument as ReleasesDocument
+from strangler.core.documents.verdicts import ReportDocument as ReportDocument
+from strangler.core.documents.verdicts import RiseDocument as RiseDocument
+from strangler.core.documents.verdicts import RolloutDocument as RolloutDocument
+from strangler.core.documents.verdicts import RouteReport as RouteReport
+from strangler.core.documents.verdicts import ShortVerdict as ShortVerdict
+from strangler.core.documents.verdicts import VerdictDocument as VerdictDocument
