@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
+from msgspec import convert
 from yarl import URL
 
 from strangler.cli._tables import notices
@@ -255,9 +256,8 @@ class TestAnArmThatFails:
             (upstream,) = [one for one in status["upstreams"] if one["name"] == "orders"]
             assert status["routes"][0]["shadow"]["breakers"] == {"orders": "open"}
             assert upstream["breaker"] == "closed", "the breaker of requests is another one"
-            assert any(
-                "orders does not answer them" in line for line in notices(msgspec.convert(status, StatusDocument))
-            )
+            lines = notices(convert(status, StatusDocument))
+            assert any("orders does not answer them" in line for line in lines)
 
     async def test_one_that_hangs_fills_the_places_and_the_rest_is_dropped(self, tmp_path: Path) -> None:
         async with (
@@ -335,10 +335,8 @@ class TestWrites:
             assert "X-Strangler-Shadow-Handled" in status["routes"][0]["shadow"]["stopped"]
             (told,) = await on.proxy.told("shadow.stopped")
             assert told["message"].startswith("shadowing of route 'orders' is stopped: the candidate answered OPTIONS")
-            assert any(
-                "shadowing of route 'orders' is stopped" in line
-                for line in notices(msgspec.convert(status, StatusDocument))
-            )
+            lines = notices(convert(status, StatusDocument))
+            assert any("shadowing of route 'orders' is stopped" in line for line in lines)
 
     async def test_a_stop_outlives_the_control_process(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(ORDER), says(ORDER), shadow=f"{self.METHODS}, writes: dry_run") as on:

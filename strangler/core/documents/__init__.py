@@ -22,6 +22,9 @@ from strangler.core.documents.events import DeadLetter as DeadLetter
 from strangler.core.documents.events import EventDocument as EventDocument
 from strangler.core.documents.events import EventsDocument as EventsDocument
 from strangler.core.documents.events import StoredEvent as StoredEvent
+from strangler.core.documents.explanations import ExplainedPart as ExplainedPart
+from strangler.core.documents.explanations import ExplainedTimeout as ExplainedTimeout
+from strangler.core.documents.explanations import Explanation as Explanation
 from strangler.core.documents.samples import ComparedDifference as ComparedDifference
 from strangler.core.documents.samples import ComparisonLine as ComparisonLine
 from strangler.core.documents.samples import KeptBody as KeptBody
