@@ -41,6 +41,7 @@ def application(state: ControlState) -> web.Application:
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz),
             web.get("/metrics", _metrics),
+            web.get("/api/openapi.json", _openapi),
             web.get("/api/status", _status),
             web.get("/api/explain", _explain_query),
             web.post("/api/explain", _explain_body),
@@ -92,6 +93,12 @@ async def _metrics(request: web.Request) -> web.Response:
     numbers = await request.app[_STATE].numbers()
     text, content_type = await asyncio.to_thread(expose, numbers, request.headers.get("Accept", ""))
     return web.Response(body=text, headers={"Content-Type": content_type})
+
+
+async def _openapi(request: web.Request) -> web.Response:
+    from strangler.control.api_reference.openapi import openapi_text  # made for who asks for it
+
+    return web.Response(body=await asyncio.to_thread(openapi_text), content_type="application/json")
 
 
 async def _status(request: web.Request) -> web.Response:

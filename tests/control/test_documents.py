@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from click.testing import CliRunner
 
 from strangler.cli import main
 from strangler.control.admin import application
+from strangler.control.api_reference.operations import OPERATIONS
 from strangler.control.events.event import Kind
 from strangler.control.events.gates import load_rollouts, store_rollouts
 from strangler.control.plane import ControlState
@@ -27,7 +29,7 @@ from strangler.control.shadow.evidence import IndexState, set_state, store_findi
 from strangler.control.shadow.reading import utc_day
 from strangler.control.shadow.rules import store_rules
 from strangler.core.compare import NO_RULES, compare
-from strangler.core.documents import PassedGate, RuleReport, RuleUse
+from strangler.core.documents import PassedGate, ProblemDocument, RuleReport, RuleUse
 from strangler.core.rollout import rollouts_of
 from strangler.core.slowness import Slowness
 from strangler.wire.messages import ProcessInfo
@@ -216,6 +218,18 @@ async def _fill(state: ControlState) -> str:
     take(state, {("strangler_requests_total", ("orders", "candidate", "GET", "2xx")): (7.0,)})
     state.history.observe(time.monotonic() - 1, state.links.totals.values())
     return sampled.differences[0].id
+
+
+@pytest.mark.parametrize("path", [path for path in GETS if path.startswith("/api/")])
+async def test_what_the_api_sends_is_all_in_the_documents(admin: Admin, path: str) -> None:
+    """Each key of a response is a field of its struct, in the same order."""
+    text = await admin.get(path)
+    template = re.sub(r"/diffs/\w+", "/diffs/{id}", re.sub(r"/routes/\w+", "/routes/{route}", path.partition("?")[0]))
+    (kind,) = (one.response for one in OPERATIONS if (one.method, one.path) == ("GET", template))
+    assert not isinstance(kind, str)
+    is_refused = path in ("/api/diffs/none", "/api/diffs?severity=x")
+    found = msgspec.json.decode(text, type=ProblemDocument if is_refused else kind)
+    assert msgspec.json.encode(found).decode() + "\n" == text
 
 
 async def test_every_document_is_what_it_was(admin: Admin) -> None:

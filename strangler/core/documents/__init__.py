@@ -26,6 +26,7 @@ from strangler.core.documents.explanations import ExplainedPart as ExplainedPart
 from strangler.core.documents.explanations import ExplainedTimeout as ExplainedTimeout
 from strangler.core.documents.explanations import Explanation as Explanation
 from strangler.core.documents.samples import ComparedDifference as ComparedDifference
+from strangler.core.documents.samples import ComparedSide as ComparedSide
 from strangler.core.documents.samples import ComparisonLine as ComparisonLine
 from strangler.core.documents.samples import KeptBody as KeptBody
 from strangler.core.documents.samples import KeptPair as KeptPair
