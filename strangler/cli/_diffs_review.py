@@ -12,14 +12,14 @@ from strangler.cli._choice import Choice, choice_options, chosen, confirm, tell_
 from strangler.cli._choice import named as named_row
 from strangler.cli._config import failed, route_of, settings_of
 from strangler.cli._diffs_where import config_of, evidence_of, where_options
-from strangler.cli._editing import diff_of, edited, read_file, write_file
+from strangler.cli._editing import diff_of, edited, read_texts, write_texts
 from strangler.cli._evidence import Evidence
 from strangler.cli._terminal import plain
 from strangler.cli._times import Day
 from strangler.cli._who import who
 from strangler.config.edit import Edit
 from strangler.config.edit_accept import add_accepts
-from strangler.config.load import parse
+from strangler.config.files import Files
 from strangler.control.shadow.reading import utc_day
 from strangler.control.shadow.reviews import AcceptPlan, Review, ReviewError, plan_accepts
 from strangler.core.documents import SignatureRow
@@ -59,25 +59,23 @@ def accept(
     """
     evidence, file, choice = evidence_of(ctx, config, admin), config_of(ctx, config), Choice(**named)
     rows = chosen(evidence, choice)
-    before, review = read_file(file), Review("accepted", owner, why, until)
-    plan = _plan(file, before, rows, review, values)
-    edit = (
-        edited(before, file, lambda text: add_accepts(text, str(file), plan.rules, os.environ)) if plan.rules else None
-    )
+    texts, review = read_texts(file), Review("accepted", owner, why, until)
+    plan = _plan(file, texts, rows, review, values)
+    edit = edited(file, lambda: add_accepts(texts, plan.rules, os.environ)) if plan.rules else None
     _tell_plan(file, plan, edit, is_single=len(choice.names) == 1)
     if edit is not None and not dry_run:
         confirm(
             choice, is_sure, f"write {_count(len(plan.rules), 'rule')} for {_count(len(plan.accepted), 'difference')}"
         )
-        write_file(file, before, edit)
+        write_texts(file, edit)
         _note_accepted(evidence, file, plan, review)
         tell_rows(plan.accepted, lambda row: f"{file}: route '{row.route}' accepts {_named_place(row)} from now on")
     if plan.refused and choice.names:
         raise SystemExit(1)
 
 
-def _plan(file: Path, before: bytes, rows: Sequence[SignatureRow], review: Review, values: bool) -> AcceptPlan:
-    loaded = parse(before, str(file), os.environ)
+def _plan(file: Path, texts: Files, rows: Sequence[SignatureRow], review: Review, values: bool) -> AcceptPlan:
+    loaded = texts.load(os.environ)
     if loaded.settings is None:
         raise failed("\n".join([*map(str, loaded.problems), f"{file}: nothing was changed: the file has problems"]))
     try:
@@ -93,7 +91,7 @@ def _tell_plan(file: Path, plan: AcceptPlan, edit: Edit | None, is_single: bool)
     if is_single and plan.refused:
         raise failed(f"{plain(plan.refused[0][1])}; see `strangler diffs known`")
     if edit is not None:
-        click.echo(plain(diff_of(file, edit)), nl=False)
+        click.echo(plain(diff_of(edit)), nl=False)
     tell_rows(plan.already, lambda row: f"skipped {named_row(row)}: a rule accepts it already", err=True)
     reasons = {row.id: reason for row, reason in plan.refused}
     refused = [row for row, _ in plan.refused]

@@ -113,15 +113,18 @@ def _worker(worker: WorkerStatus, generation: int) -> str:
 def routes(routes: Sequence[RouteStatus], unrouted: UnroutedStatus) -> Table:
     """The routes, how many requests each arm has served, and how many pairs match as they are judged now.
 
-    Without pairs there is no column for them: a terminal has 80 columns.
+    Without pairs there is no column for them, and without owners none for those: a terminal has 80 columns.
     """
+    is_owned = any(route.owner is not None for route in routes)
     is_judged = any(route.judged is not None for route in routes)
     of_pairs = ("pairs>", "matching>") if is_judged else ()
-    made = table("route", "match", "candidate", "percent>", "legacy>", "candidate>", *of_pairs)
+    of_owner = ("owner",) if is_owned else ()
+    made = table("route", *of_owner, "match", "candidate", "percent>", "legacy>", "candidate>", *of_pairs)
     for route in routes:
         counts = route.requests
         made.add_row(
             escape(route.name),
+            *((escape(route.owner or ""),) if is_owned else ()),
             escape(route.match),
             candidate(route),
             percent(route),
@@ -129,7 +132,7 @@ def routes(routes: Sequence[RouteStatus], unrouted: UnroutedStatus) -> Table:
             f"{counts.candidate:,}",
             *(_judged(route.judged) if is_judged else ()),
         )
-    made.add_row("[dim]no route[/]", "", "", "", f"{unrouted.requests.legacy:,}", "")
+    made.add_row("[dim]no route[/]", *[""] * len(of_owner), "", "", "", f"{unrouted.requests.legacy:,}", "")
     return made
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from strangler.cli._config import BAD_INPUT, config_option, failed
 from strangler.cli._gates import judge_gates
 from strangler.cli._terminal import plain
 from strangler.config.load import STANDARD_INPUT, STANDARD_INPUT_NAME, Loaded, load
+from strangler.config.problem import Problem
 from strangler.config.scalars import duration_text
 from strangler.core.extra_requests import ExtraRequests, extra_requests
 from strangler.core.settings import Settings, TimeoutSettings
@@ -70,13 +72,18 @@ def command(
 
 
 def _tell(config: Path, loaded: Loaded) -> None:
-    for problem in sorted((*loaded.problems, *loaded.warnings), key=lambda each: each.order):
+    for problem in sorted((*loaded.problems, *loaded.warnings), key=partial(_order, config)):
         click.echo(str(problem), err=True)
     click.echo(f"{config}: {_summary(loaded)}", err=loaded.settings is None)
     for line in _timeout_lines(loaded.settings):
         click.echo(plain(line))
     for extra in _extra(loaded):
         click.echo(extra_text(extra))
+
+
+def _order(config: Path, problem: Problem) -> tuple[bool, str, tuple[bool, int, int, str]]:
+    """Sort problems as a reader meets them, those of included files last."""
+    return problem.file != str(config), problem.file, problem.order
 
 
 def _extra(loaded: Loaded) -> list[ExtraRequests]:
@@ -136,7 +143,8 @@ def _summary(loaded: Loaded) -> str:
     if loaded.settings is None:
         return ", ".join([_count(len(loaded.problems), "problem"), *warnings])
     upstreams, routes = len(loaded.settings.upstreams), len(loaded.settings.routes)
-    return f"ok: {', '.join([_count(upstreams, 'upstream'), _count(routes, 'route'), *warnings])}"
+    included = [f"{_count(len(loaded.included), 'file')} included"] if loaded.included else []
+    return f"ok: {', '.join([_count(upstreams, 'upstream'), _count(routes, 'route'), *included, *warnings])}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -150,6 +158,7 @@ def _as_data(config: Path, loaded: Loaded) -> dict[str, object]:
         "ok": settings is not None,
         "upstreams": None if settings is None else len(settings.upstreams),
         "routes": None if settings is None else len(settings.routes),
+        "included": list(map(str, loaded.included)),
         "timeouts": None if settings is None else _timeouts(settings),
         "extra_requests": [asdict(extra) for extra in _extra(loaded)],
         "problems": [asdict(problem) for problem in loaded.problems],

@@ -93,6 +93,7 @@ def _is_killed(folder: Path) -> bool:
 def _lines(answer: Explanation) -> str:
     shown = {
         "route": answer.route or "none",
+        **({} if answer.owner is None else {"owner": answer.owner}),
         "arm": _arm(answer),
         "upstream": answer.upstream or "none",
         "path": answer.path or "none",

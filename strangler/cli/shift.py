@@ -10,13 +10,14 @@ import click
 from strangler.cli import ready
 from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option, failed
-from strangler.cli._editing import diff_of, edited, read_file, write_file
+from strangler.cli._editing import diff_of, edited, read_texts, write_texts
 from strangler.cli._evidence import Evidence, find_evidence
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
 from strangler.cli._verdict import Verdict, as_data, short, verdict_of
 from strangler.cli._who import who
 from strangler.config.edit import Edit, has_gate, route_names, set_percent
+from strangler.config.files import read_files
 from strangler.config.problem import Problem
 from strangler.config.scalars import percent as read_percent
 from strangler.control.shadow.audits import FORCED, shift_text
@@ -37,10 +38,10 @@ class _Percent(click.ParamType[float]):
 def _known_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """For shell completion: the routes of the file that the command line names."""
     try:
-        text = Path(ctx.params.get("config") or "routes.yaml").read_text(encoding="utf-8-sig")
+        files = read_files(Path(ctx.params.get("config") or "routes.yaml"), os.environ)
     except (OSError, ValueError):
         return []
-    return [name for name in route_names(text) if name.startswith(incomplete)]
+    return [name for name in route_names(files) if name.startswith(incomplete)]
 
 
 @click.command()
@@ -73,12 +74,12 @@ def command(
     \b
     strangler shift orders 25
     """
-    before = read_file(config)
-    edit = edited(before, config, lambda text: set_percent(text, str(config), route, percent, os.environ))
+    files = read_texts(config)
+    edit = edited(config, lambda: set_percent(files, route, percent, os.environ))
     evidence = _Lazy(config, admin, edit)
-    if not dry_run and edit.after != edit.before:
-        is_forced = _passes_gate(evidence, config, route, percent, edit, force, why)
-        write_file(config, before, edit)
+    if not dry_run and edit.changed:
+        is_forced = _passes_gate(evidence, route, percent, edit, force, why)
+        write_texts(config, edit)
         _note(evidence, route, percent, edit, why or "", is_forced)
     verdict = evidence.verdict(route)
     warnings = [warning for warning in edit.loaded.warnings if warning.where == f"route '{route}'"]
@@ -115,12 +116,10 @@ class _Lazy:
         return self._verdict
 
 
-def _passes_gate(
-    evidence: _Lazy, config: Path, route: str, percent: float, edit: Edit, force: bool, why: str | None
-) -> bool:
+def _passes_gate(evidence: _Lazy, route: str, percent: float, edit: Edit, force: bool, why: str | None) -> bool:
     """Whether it is by force alone. Ends the program if the route is not ready and nobody takes it upon themselves."""
     is_raise = edit.old_percent is None or percent > edit.old_percent
-    if not is_raise or not has_gate(edit.before, str(config), route):
+    if not is_raise or not has_gate(edit.before, route):
         return False
     if force and not why:
         raise failed("--force needs --why: it is written down")
@@ -157,25 +156,24 @@ def _note(evidence: _Lazy, route: str, percent: float, edit: Edit, why: str, is_
 
 
 def _tell(config: Path, route: str, percent: float, edit: Edit, dry_run: bool) -> None:
-    if edit.after == edit.before:
+    if not edit.changed:
         click.echo(f"{config}: route '{route}' is at {percent:g} % already")
         return
-    click.echo(diff_of(config, edit), nl=False)
+    click.echo(diff_of(edit), nl=False)
     said = "would be shifted" if dry_run else "shifted"
     was = "" if edit.old_percent is None else f" from {edit.old_percent:g} %"
-    click.echo(f"{config}: route '{route}' {said}{was} to {percent:g} %")
+    click.echo(f"{edit.changed[0]}: route '{route}' {said}{was} to {percent:g} %")
 
 
 def _as_data(
     config: Path, route: str, percent: float, edit: Edit, dry_run: bool, warnings: list[Problem]
 ) -> dict[str, object]:
-    changed = edit.after != edit.before
     return {
-        "file": str(config),
+        "file": edit.changed[0] if edit.changed else str(config),
         "route": route,
         "from": edit.old_percent,
         "to": percent,
-        "changed": changed and not dry_run,
-        "diff": diff_of(config, edit),
+        "changed": bool(edit.changed) and not dry_run,
+        "diff": diff_of(edit),
         "warnings": [asdict(warning) for warning in warnings],
     }

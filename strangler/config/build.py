@@ -141,6 +141,7 @@ def _route(route: schema.Route, upstreams: dict[str, settings.UpstreamSettings])
         release_header=None if route.release is None else route.release.header.lower(),
         fold=route.fold,
         is_gated="gate" in route.model_fields_set,
+        owner=route.owner,
         is_passthrough=is_passthrough,
     )
 

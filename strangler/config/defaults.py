@@ -6,7 +6,7 @@ The tree is completed before it is validated, so that all that reads a route see
 from collections.abc import Container, Iterable
 from dataclasses import replace
 
-from strangler.config.document import Document, Items, Node, Scalar, Table
+from strangler.config.document import Document, Items, Node, Scalar, Table, place_of
 from strangler.config.problem import Problem
 from strangler.config.schema import Route, Upstream, keys_of
 from strangler.core.plan import LEGACY
@@ -50,10 +50,10 @@ def told_once(document: Document, problems: Iterable[Problem]) -> list[Problem]:
     defaults = document.node(("defaults",))
     if not isinstance(defaults, Table):
         return list(problems)
-    first, last = (defaults.start.line + 1, defaults.start.column + 1), (defaults.end.line + 1, defaults.end.column + 1)
-    alike: dict[tuple[int, int, str], list[Problem]] = {}
+    first, last = place_of(defaults.start), place_of(defaults.end)
+    alike: dict[tuple[str, int, int, str], list[Problem]] = {}
     for problem in sorted(problems, key=lambda one: (one.order, one.where)):
-        place = (problem.line, problem.column)
+        place = (problem.file, problem.line, problem.column)
         same = f"{problem.severity} {problem.way_out}" if first <= place < last else str(problem)
         alike.setdefault((*place, same), []).append(problem)
     return list(map(_together, alike.values()))

@@ -7,10 +7,11 @@ and layout cannot change. What comes out is read again before anyone gets to see
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from strangler.config import document
+from strangler.config import reader
 from strangler.config.defaults import with_defaults
 from strangler.config.document import Document, Items, Node, Scalar, Table
-from strangler.config.load import Loaded, parse
+from strangler.config.files import Files
+from strangler.config.load import Loaded
 from strangler.config.scalars import did_you_mean
 from strangler.core.settings import RouteSettings, Settings
 
@@ -25,52 +26,66 @@ class EditError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A text before and after, and what the new one means."""
+    """The texts before and after, and what the new ones mean."""
 
-    before: str
-    after: str
+    before: Files
+    after: Files
     old_percent: float | None  # None: the file had problems
     loaded: Loaded
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The names of the files that differ."""
+        return tuple(name for name, text in self.before.texts.items() if self.after.texts[name] != text)
 
-def set_percent(text: str, name: str, route: str, percent: float, environ: Mapping[str, str]) -> Edit:
-    """The text with `split.percent` of a route changed. `name`: the file's, for messages. Raises EditError."""
-    read = document.read(text, name, environ)
-    table = route_table(read, text, route, environ)
-    before = parse(text, name, environ)
+
+def set_percent(files: Files, route: str, percent: float, environ: Mapping[str, str]) -> Edit:
+    """The texts with `split.percent` of a route changed, in the file that has the route. Raises EditError."""
+    read, table = route_table(files, route, environ)
+    before = files.load(environ)
     old = None if before.settings is None else find_route(before.settings, route).split.percent
     if old == percent:
-        return Edit(text, text, old, before)
-    after = _with_percent(read, table, route, f"{percent:g}")
-    loaded = parse(after, name, environ)
+        return Edit(files, files, old, before)
+    after = files.with_text(read.name, _with_percent(read, table, route, f"{percent:g}"))
+    loaded = after.load(environ)
     if loaded.settings is None:
         raise EditError("nothing was changed, because the file would have problems", loaded)
     if not _is_as_wanted(before.settings, loaded.settings, route, percent):
         raise EditError(f"route '{route}': the file is written in a way that cannot be edited; change it by hand")
-    return Edit(text, after, old, loaded)
+    return Edit(files, after, old, loaded)
 
 
-def has_gate(text: str, name: str, route: str) -> bool:
-    """True if the file has a `gate` for the route, be it an empty one: its author wants it kept."""
-    read = with_defaults(document.read(text, name, {}))
-    return any("gate" in table.values for known, table in _tables(read) if known == route)
+def has_gate(files: Files, route: str) -> bool:
+    """True if the files have a `gate` for the route, be it an empty one: its author wants it kept."""
+    main = reader.read(files.text, files.name, {})
+    if any("gate" in table.values for known, table in _tables(with_defaults(main)) if known == route):
+        return True
+    has_default = main.node(("defaults", "routes", "gate")) is not None
+    included = (reader.read(text, name, {}) for name, text in files.included.items())
+    return any(
+        has_default or "gate" in table.values for read in included for known, table in _tables(read) if known == route
+    )
 
 
-def route_names(text: str) -> list[str]:
-    """Names of the routes that a file has, even if it has problems."""
-    read = document.read(text, "", {})
-    return [name for name, _ in _tables(read) if name]
+def route_names(files: Files) -> list[str]:
+    """Names of the routes that the files have, even if these have problems."""
+    reads = [reader.read(text, name, {}) for name, text in files.texts.items()]
+    return [name for read in reads for name, _ in _tables(read) if name]
 
 
-def route_table(read: Document, text: str, name: str, environ: Mapping[str, str]) -> Table:
-    tables = _tables(read)
-    for known, table in tables:
-        if known == name:
-            return table
-    loaded = parse(text, read.name, environ)
+def route_table(files: Files, name: str, environ: Mapping[str, str]) -> tuple[Document, Table]:
+    """Return the route of that name, and the document of the one file that has it. Raises EditError."""
+    names = []
+    for file, text in files.texts.items():
+        read = reader.read(text, file, environ)
+        for known, table in _tables(read):
+            if known == name:
+                return read, table
+            names.append(known)
+    loaded = files.load(environ)
     if loaded.problems:
         raise EditError("nothing was changed, because the file has problems", loaded)
-    raise EditError(unknown_route(name, [known for known, _ in tables]))
+    raise EditError(unknown_route(name, names))
 
 
 def unknown_route(name: str, names: Sequence[str]) -> str:

@@ -4,37 +4,35 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from strangler.config import document
 from strangler.config.document import Document, Items, Node, Scalar, Table
 from strangler.config.edit import Edit, EditError, add_key, fill, line_ending, route_table, shared
-from strangler.config.load import parse
+from strangler.config.files import Files
 from strangler.config.scalars import written_endpoint
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
 
 
-def add_accepts(text: str, name: str, rules: Sequence[tuple[str, AcceptRule]], environ: Mapping[str, str]) -> Edit:
-    """The text with rules added to `compare.accept` of their routes, all of them or none. `rules`: route and rule.
+def add_accepts(files: Files, rules: Sequence[tuple[str, AcceptRule]], environ: Mapping[str, str]) -> Edit:
+    """The texts with rules added to `compare.accept` of their routes, all of them or none. `rules`: route and rule.
 
-    `name`: the file's, for messages. Raises EditError.
+    Each goes into the file that has its route. Raises EditError.
     """
     by_route: dict[str, list[AcceptRule]] = {}
     for route, rule in rules:
         by_route.setdefault(route, []).append(rule)
-    after = text
-    before = parse(text, name, environ)
+    after = files
+    before = files.load(environ)
     for route, added in by_route.items():
-        read = document.read(after, name, environ)
-        table = route_table(read, after, route, environ)
+        read, table = route_table(after, route, environ)
         if before.settings is None:
             raise EditError("nothing was changed, because the file has problems", before)
-        after = _with_rules(read, table, route, list(map(rule_yaml, added)))
-    loaded = parse(after, name, environ)
+        after = after.with_text(read.name, _with_rules(read, table, route, list(map(rule_yaml, added))))
+    loaded = after.load(environ)
     if loaded.settings is None:
         raise EditError("nothing was changed, because the file would have problems", loaded)
     if before.settings is None or not _is_as_wanted(before.settings, loaded.settings, by_route):
         said = "; ".join(f"route '{route}': add {rule_yaml(rule)}" for route, rule in rules[:_SOME])
         raise EditError(f"the file is written in a way that cannot be edited; by hand: {said}")
-    return Edit(text, after, None, loaded)
+    return Edit(files, after, None, loaded)
 
 
 _SOME = 5

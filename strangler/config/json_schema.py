@@ -7,7 +7,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from strangler.config.describe import NOT_A_VALUE, default_value, inner_model
-from strangler.config.document import EXTENSION
+from strangler.config.reader import EXTENSION
 from strangler.config.schema import File, Upstream, Upstreams, keys_of
 from strangler.config.types import VARIABLE
 

@@ -8,9 +8,10 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from strangler.config import document, mounts, rules
+from strangler.config import include, mounts, reader, rules
 from strangler.config.build import build
 from strangler.config.defaults import told_once, with_defaults
+from strangler.config.document import Document
 from strangler.config.page import read_page
 from strangler.config.problem import Problem
 from strangler.config.validate import validate
@@ -30,15 +31,19 @@ class Loaded:
     settings: Settings | None
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...] = ()
+    include: tuple[str, ...] = ()
+    """The patterns of the file's `include`."""
+    included: tuple[Path, ...] = ()
+    """The files that they match."""
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     """Reads a file. Never raises for what it holds, or because it cannot be read."""
     if str(path) == STANDARD_INPUT:
-        return parse(_standard_input(), STANDARD_INPUT_NAME, environ)
+        return parse(_standard_input(), STANDARD_INPUT_NAME, environ, path=Path(STANDARD_INPUT_NAME))
     try:
         with path.open("rb") as file:
-            data = file.read(document.MAX_BYTES + 1)
+            data = file.read(reader.MAX_BYTES + 1)
             is_replaced = mounts.is_replaced(os.fstat(file.fileno()))
     except IsADirectoryError:
         way_out = "name another one with -c; container engines make a folder where the file to mount is missing"
@@ -47,14 +52,14 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         return unreadable(path, error.strerror or str(error))
     except ValueError as error:  # a NUL in the path
         return Loaded(None, (Problem(str(path), 0, 0, "", f"this is not a path: {error}", "name another one with -c"),))
-    loaded = parse(data, str(path), environ, folder=path.parent)
+    loaded = parse(data, str(path), environ, path=path)
     return replace(loaded, warnings=(replaced_outside(path), *loaded.warnings)) if is_replaced else loaded
 
 
 @cache
 def _standard_input() -> bytes:
     """Return standard input, kept: it can be read once, and a command may load its file twice."""
-    return sys.stdin.buffer.read(document.MAX_BYTES + 1)
+    return sys.stdin.buffer.read(reader.MAX_BYTES + 1)
 
 
 def unreadable(path: Path, reason: str) -> Loaded:
@@ -74,36 +79,54 @@ def parse(
     environ: Mapping[str, str],
     today: date | None = None,
     *,
-    folder: Path | None = None,
+    path: Path | None = None,
+    contents: include.Contents | None = None,
 ) -> Loaded:
     """Reads the text of a file; `name` is the file's name in messages. Never raises for what the text holds.
 
-    `folder`: where files are that the text names; None: they are not read.
+    `path`: where the text lies, beside the files that it names; None: they are not read. `contents`: what included
+    files hold, in place of what is on disk.
     """
     with collector_paused():  # 10,000 routes are 300,000 objects: 1.5 s of 2
-        return _parse(text, name, environ, today or date.today(), folder)
+        main = reader.read(text, name, environ)
+        if main.root is None:
+            return Loaded(None, tuple(main.problems))
+        joined = include.join(main, path, environ, contents)
+        loaded = _loaded(joined, today or date.today())
+        loaded = replace(loaded, include=include.patterns_of(main), included=joined.paths)
+        is_file = path is not None and str(path) != STANDARD_INPUT_NAME
+        return _with_page(loaded, joined.document, path.parent) if path is not None and is_file else loaded
 
 
-def _parse(text: bytes | str, name: str, environ: Mapping[str, str], today: date, folder: Path | None) -> Loaded:
-    read = document.read(text, name, environ)
-    if read.root is None:
-        return Loaded(None, tuple(read.problems))
-    read = with_defaults(read)
-    file, sound, problems = validate(read)
-    problems += read.problems
-    warnings: list[Problem] = []
+def _loaded(joined: include.Joined, today: date) -> Loaded:
+    read = with_defaults(joined.document)
+    file, sound, found = validate(read)
+    found += [*read.problems, *joined.problems]
     if file is not None:
-        found = rules.check(file, sound, today)
-        problems += [problem for problem in found if problem.severity == "error"]
-        warnings = [problem for problem in found if problem.severity == "warning"]
-    problems, warnings = told_once(read, problems), told_once(read, warnings)
-    ordered = tuple(sorted(set(problems), key=lambda problem: problem.order))
-    settings = build(file) if file is not None and not ordered else None
-    if settings is not None and settings.errors.html_file is not None and folder is not None:
-        page = read_page(folder / settings.errors.html_file)
-        if page.why_not is not None:
-            line, column = sound.place(("errors", "html"))
-            what = f"errors.html is {settings.errors.html_file!r}: {page.why_not[0]}"
-            return Loaded(None, (Problem(read.name, line, column, "", what, page.why_not[1]),))
-        settings = replace(settings, errors=replace(settings.errors, html=page.text))
-    return Loaded(settings, ordered, tuple(sorted(set(warnings), key=lambda problem: problem.order)))
+        found += rules.check(file, sound, today)
+    problems = _ordered(read, [problem for problem in found if problem.severity == "error"])
+    warnings = _ordered(read, [problem for problem in found if problem.severity == "warning"])
+    settings = build(file) if file is not None and not problems else None
+    return Loaded(settings, problems, warnings)
+
+
+def _ordered(read: Document, problems: list[Problem]) -> tuple[Problem, ...]:
+    """Return the problems as a reader meets them: those of routes.yaml, then those of each file that it includes."""
+
+    def order(problem: Problem) -> tuple[bool, str, tuple[bool, int, int, str]]:
+        return problem.file != read.name, problem.file, problem.order
+
+    return tuple(sorted(set(told_once(read, problems)), key=order))
+
+
+def _with_page(loaded: Loaded, read: Document, folder: Path) -> Loaded:
+    """Return the settings with the page that browsers get, or with the problem that it has."""
+    settings = loaded.settings
+    if settings is None or settings.errors.html_file is None:
+        return loaded
+    page = read_page(folder / settings.errors.html_file)
+    if page.why_not is not None:
+        what = f"errors.html is {settings.errors.html_file!r}: {page.why_not[0]}"
+        problem = Problem(*read.place(("errors", "html")), "", what, page.why_not[1])
+        return replace(loaded, settings=None, problems=(problem,), warnings=())
+    return replace(loaded, settings=replace(settings, errors=replace(settings.errors, html=page.text)))

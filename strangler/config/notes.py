@@ -37,9 +37,9 @@ class Notes:
             self._note(loc, f"{dotted(self._document, loc)} {what}", way_out, False, severity)
 
     def _note(self, loc: Loc, what: str, way_out: str, key: bool, severity: Severity) -> None:
-        line, column = self._document.place(loc, key=key)
+        place = self._document.place(loc, key=key)
         subject = where(self._document, loc)
-        self.found.append(Problem(self._document.name, line, column, subject, what, way_out, severity))
+        self.found.append(Problem(*place, subject, what, way_out, severity))
 
     def key(self, loc: Loc) -> str:
         """The dotted key, with the indices that lists have in the file."""
@@ -75,9 +75,10 @@ class Notes:
         node = self._document.node(loc)
         return set(node.values) | node.lost if isinstance(node, Table) else set()
 
-    def line(self, loc: Loc) -> int:
-        """Line of a key, from 1."""
-        return self._document.place(loc, key=True)[0]
+    def line(self, loc: Loc) -> str:
+        """Return where a key stands: `line 12`, or `line 12 of teams/a.yaml` if that is not routes.yaml itself."""
+        file, line, _ = self._document.place(loc, key=True)
+        return f"line {line}" if file == self._document.name else f"line {line} of {file}"
 
 
 def _is_broken(node: Node | None) -> bool:

@@ -475,7 +475,7 @@ def _names_differ(file: schema.File, notes: Notes) -> None:
             line = notes.line(("routes", other, "name"))
             notes.error(
                 ("routes", index, "name"),
-                f"the name is taken by the route on line {line}",
+                f"the name is taken by the route on {line}",
                 "give each its own; case does not count",
             )
 
@@ -523,9 +523,7 @@ def _canonical(match: schema.Match) -> tuple[bool, str]:
 
 
 def _unreachable(file: schema.File, index: int, others: list[int], notes: Notes) -> None:
-    names = " and ".join(
-        f"route '{file.routes[other].name}' (line {notes.line(('routes', other))})" for other in others
-    )
+    names = " and ".join(f"route '{file.routes[other].name}' ({notes.line(('routes', other))})" for other in others)
     own, loc = set(file.routes[index].methods), ("routes", index, "match")
     if len(others) == 1 and set(file.routes[others[0]].methods) == own:
         notes.error(
@@ -555,7 +553,7 @@ def _groups_agree(file: schema.File, notes: Notes) -> None:
             line = notes.line(("routes", alone[route.split.group], "name"))
             notes.warning(
                 ("routes", index, "split", "group"),
-                f"split.group is '{route.split.group[:60]}', the name of the route on line {line}, which has no group",
+                f"split.group is '{route.split.group[:60]}', the name of the route on {line}, which has no group",
                 "callers move together with that route; give it the same group if that is meant, else name another",
             )
         other = first.setdefault(route.split.group, index)

@@ -517,6 +517,9 @@ class RoutePlace(Section):
         "Several services answer what was one endpoint, each a field of the answer.",
         '{order: {upstream: orders, path: "/v2/orders/{id}"}}',
     )
+    owner: t.MaybeText = key(
+        None, "Who answers for the route; an included file has one for all of its routes.", "payments"
+    )
     enabled: t.Bool = key(True, "`false`: all to legacy, whatever else is said.", "false")
     rewrite: Rewrite | None = key(None, "Path that the candidate sees; null: as received.", "{prefix: /v2/orders}")
     fold: Annotated[tuple[t.PathTemplate, ...], LIST] = key(
@@ -598,6 +601,11 @@ class File(Section):
     limits: Limits = key(Limits, "What one client may ask of a worker.", "{request_body: 10MiB}")
     defaults: Defaults = key(
         Defaults, "What upstreams and routes have that do not say it themselves.", "{upstreams: {keepalive: 4s}}"
+    )
+    include: Annotated[tuple[t.Text, ...], LIST] = key(
+        (),
+        "Files whose `owner`, `upstreams` and `routes` belong to this one: paths or patterns, from this file's folder.",
+        '["teams/*.yaml"]',
     )
     upstreams: Upstreams = key(
         REQUIRED, "Services by name; `legacy` is required.", "{legacy: {url: http://127.0.0.1:8000}}"

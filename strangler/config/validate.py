@@ -144,7 +144,7 @@ def _problem(document: Document, detail: ErrorDetails) -> Problem:
     if kind == "extra_forbidden":
         return _unknown(document, loc)
     place = document.place(loc, key=detail["loc"] != loc)
-    return Problem(document.name, *place, where(document, loc), *_complaint(document, loc, detail))
+    return Problem(*place, where(document, loc), *_complaint(document, loc, detail))
 
 
 def _complaint(document: Document, loc: Loc, detail: ErrorDetails) -> tuple[str, str]:
@@ -168,9 +168,7 @@ def _missing(document: Document, loc: Loc) -> Problem:
     place = document.place(loc[:-1], key=True)
     field = _field(loc)
     example = f"`{loc[-1]}: {field.examples[0]}`" if field is not None and field.examples else f"`{loc[-1]}:`"
-    return Problem(
-        document.name, *place, where(document, loc[:-1]), f"{dotted(document, loc)} is missing", f"add {example}"
-    )
+    return Problem(*place, where(document, loc[:-1]), f"{dotted(document, loc)} is missing", f"add {example}")
 
 
 def _unknown(document: Document, loc: Loc) -> Problem:
@@ -181,9 +179,7 @@ def _unknown(document: Document, loc: Loc) -> Problem:
     if not way_out:
         inside = dotted(document, loc[:-1])
         way_out = f"known {f'in {inside}' if inside else 'here'}: {', '.join(known)}"
-    return Problem(
-        document.name, *place, where(document, loc), f"unknown key '{dotted(document, loc)[:_SHOWN]}'", way_out
-    )
+    return Problem(*place, where(document, loc), f"unknown key '{dotted(document, loc)[:_SHOWN]}'", way_out)
 
 
 def _elsewhere(section: type[BaseModel] | None, key: str) -> str:

@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from strangler.config import mounts
-from strangler.config.document import MAX_BYTES
+from strangler.config.include import find_files
+from strangler.config.reader import MAX_BYTES
 from strangler.control.watching import has_writer
 
 Stamp = tuple[int, int, int, int, int]
@@ -36,6 +38,44 @@ class Content:
     def text(self) -> str:
         """The content as far as it can be shown."""
         return (self.data or b"").decode("utf-8-sig", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The content of routes.yaml, and of the files that it includes."""
+
+    main: Content = Content()
+    included: Mapping[Path, Content] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The facts that make another look worth while if they differ."""
+        return self.main.key, *((path, content.key) for path, content in self.included.items())
+
+    @property
+    def has_writer(self) -> bool | None:
+        """Somebody has one of the files open for writing; None: the system does not say."""
+        known = {content.has_writer for content in (self.main, *self.included.values())}
+        return True if True in known else None if None in known else False
+
+    @property
+    def replaced(self) -> Path | None:
+        """The first included file that is mounted while the file outside is another one by now."""
+        return next((path for path, content in self.included.items() if content.is_replaced), None)
+
+
+def read_contents(
+    path: Path, mounted: str | None, include: tuple[str, ...], *, asks_for_writers: bool = True
+) -> Contents:
+    """Read routes.yaml, and the files that its patterns match."""
+    main = read_content(path, mounted, asks_for_writers=asks_for_writers)
+    found = find_files(path, include)
+    return Contents(main, {one: read_content(one, None, asks_for_writers=asks_for_writers) for one in found})
+
+
+def stamps(path: Path, include: tuple[str, ...]) -> tuple[object, ...]:
+    """Return what differs if routes.yaml or an included file was replaced or written to, or one came or went."""
+    return tuple((one, stamp(one)) for one in (path, *find_files(path, include)))
 
 
 def read_content(path: Path, mounted: str | None, *, asks_for_writers: bool = True) -> Content:

@@ -15,8 +15,9 @@ from pathlib import Path
 import structlog
 
 from strangler.config import load, mounts
-from strangler.config.document import MAX_BYTES
-from strangler.control.content import Content, is_cut, read_content, stamp
+from strangler.config.include import find_files
+from strangler.config.reader import MAX_BYTES
+from strangler.control.content import Content, Contents, is_cut, read_contents, stamps
 from strangler.control.watching import Change, changes
 from strangler.core.settings import Settings
 from strangler.wire.logs import utc_now
@@ -52,7 +53,8 @@ class ReloadState:
 
     `rejected` is called with each file that is bad.
 
-    `changes` yields what happens to the file, and ends when its folders are others; it may raise OSError.
+    `changes` yields what happens to the file and to what its patterns match, and ends when the folders are others; it
+    may raise OSError.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class ReloadState:
         first: Settings,
         in_force: InForce,
         adopt: Callable[[InForce], None],
-        changes: Callable[[Path], AsyncIterator[Change]] = changes,
+        changes: Callable[[Path, tuple[str, ...]], AsyncIterator[Change]] = changes,
         rejected: Callable[[InForce], None] = lambda _: None,
     ) -> None:
         self.in_force = in_force
@@ -74,11 +76,12 @@ class ReloadState:
         self._rejected = rejected
         self._hint = asyncio.Event()
         self._is_forced = True  # the first look is for problems and warnings, even if nothing changed
-        self._seen = Content().key
-        self._seen_file: tuple[int, int] | None = None
-        self.text: str | None = None
-        """The file that is in force; None if it has been bad since control began."""
-        self._stamp = stamp(path)
+        self._include: tuple[str, ...] = ()  # the patterns of the latest file that could be read
+        self._seen = Contents().key
+        self._seen_files: dict[Path, tuple[int, int] | None] = {}
+        self.texts: Mapping[Path, str] = {}
+        """The files that are in force, routes.yaml first; empty if they have been bad since control began."""
+        self._stamps = stamps(path, ())
         self._mounted = mounts.mounted_file(path)
         self._is_unclosed = False  # the system has told of a write, and not yet that the file was closed
 
@@ -86,6 +89,10 @@ class ReloadState:
     def path(self) -> Path:
         """routes.yaml."""
         return self._path
+
+    def paths(self) -> list[Path]:
+        """Return routes.yaml and the files that it includes at the moment."""
+        return [self._path, *find_files(self._path, self._include)]
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -100,17 +107,22 @@ class ReloadState:
     async def run(self) -> None:
         """Watch and reload until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch())
+            watching = group.create_task(self._watch())
             await self._look(is_first=True)
             group.create_task(self._poll())
+            watched: tuple[str, ...] = ()
             while True:
+                if self._include != watched:
+                    watched = self._include
+                    watching.cancel()
+                    watching = group.create_task(self._watch())
                 await self._hint.wait()
                 self._hint.clear()
                 await self._look()
 
     async def _look(self, is_first: bool = False) -> None:
         is_forced, self._is_forced = self._is_forced, False
-        self._stamp = stamp(self._path)
+        self._stamps = stamps(self._path, self._include)
         content = await self._settled(SETTLE_S)
         if content.key == self._seen and not is_forced:
             return
@@ -122,7 +134,9 @@ class ReloadState:
             log.exception("routes.load_failed")
             self._reject((f"{self._path}: cannot be loaded: {error!r}",))
             return
-        self._seen, self._seen_file = content.key, content.file
+        self._seen = content.key
+        self._seen_files = {path: one.file for path, one in self._by_path(content).items()}
+        self._follow(found.include)
         if found.encoded is None:
             self._reject(found.problems)
             return
@@ -130,11 +144,20 @@ class ReloadState:
         if found.encoded != self.in_force.encoded:
             settings = await asyncio.to_thread(decode_settings, found.encoded)
         self._accept(found.encoded, settings, found.warnings, is_asked)
-        self.text = content.text
+        self.texts = {path: one.text for path, one in self._by_path(content).items()}
 
-    async def _found(self, content: Content, is_asked: bool) -> tuple[Content, "_Found"]:
+    def _by_path(self, contents: Contents) -> dict[Path, Content]:
+        return {self._path: contents.main, **contents.included}
+
+    def _follow(self, include: tuple[str, ...] | None) -> None:
+        """Look again where other files are included than were looked at, for these may be being written."""
+        if include is not None and include != self._include:
+            self._include = include
+            self._hint.set()
+
+    async def _found(self, content: Contents, is_asked: bool) -> tuple[Contents, "_Found"]:
         """Load the content. What may be half of a file must stay the same for a while, unless somebody asked."""
-        before = _Before(self.in_force.settings, self.text, self._seen_file)
+        before = _Before(self.in_force.settings, self.texts, self._seen_files)
         deadline = time.monotonic() + MAX_WRITE_S
         found = await asyncio.to_thread(_load, self._path, content, self._environ, before)
         while found.is_doubtful and not is_asked and not self._is_forced and time.monotonic() < deadline:
@@ -178,8 +201,8 @@ class ReloadState:
         if now.needs_restart and now.needs_restart != before.needs_restart:
             log.warning("routes.needs_restart", keys=now.needs_restart)
 
-    async def _settled(self, still_s: float) -> Content:
-        """The file once it has stayed the same this long and nobody writes to it."""
+    async def _settled(self, still_s: float) -> Contents:
+        """The files once they have stayed the same this long and nobody writes to them."""
         content = await self._read()
         began = still_since = time.monotonic()
         has_told = False
@@ -198,19 +221,19 @@ class ReloadState:
                 has_told = True
                 log.info("routes.waiting", reason="somebody has the file open for writing", most_s=MAX_WRITE_S)
 
-    async def _read(self) -> Content:
-        return await asyncio.to_thread(read_content, self._path, self._mounted)
+    async def _read(self) -> Contents:
+        return await asyncio.to_thread(read_contents, self._path, self._mounted, self._include)
 
-    def _is_being_written(self, content: Content) -> bool:
+    def _is_being_written(self, content: Contents) -> bool:
         return self._is_unclosed if content.has_writer is None else content.has_writer
 
     async def _watch(self) -> None:
         """Have the system tell of changes; where it cannot (no inotify left), polling has to do."""
         try:
             while True:
-                async for change in self._changes(self._path):
+                async for change in self._changes(self._path, self._include):
                     self._is_unclosed = change is Change.WRITTEN
-                    if stamp(self._path) != self._stamp:
+                    if stamps(self._path, self._include) != self._stamps:
                         self._hint.set()
                 self._hint.set()  # the folders are others
         except OSError as error:
@@ -221,24 +244,26 @@ class ReloadState:
         """Look at the content itself: its size and dates may be what they were."""
         while True:
             await asyncio.sleep(POLL_EVERY_S)
-            found = await asyncio.to_thread(read_content, self._path, self._mounted, asks_for_writers=False)
+            found = await asyncio.to_thread(
+                read_contents, self._path, self._mounted, self._include, asks_for_writers=False
+            )
             if found.key != self._seen:
                 self._hint.set()
 
 
-def _patience_s(content: Content, is_open: bool, still_s: float) -> float:
-    if not content.data:
+def _patience_s(content: Contents, is_open: bool, still_s: float) -> float:
+    if not content.main.data or not all(one.data for one in content.included.values()):
         return max(ABSENT_S, still_s)
     return MAX_OPEN_S if is_open else still_s
 
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """The settings and the text in force when a file is looked at."""
+    """The settings and the texts in force when files are looked at."""
 
     settings: Settings
-    text: str | None
-    file: tuple[int, int] | None  # device and inode of the file that was looked at last
+    texts: Mapping[Path, str]
+    files: Mapping[Path, tuple[int, int] | None]  # device and inode of the files that were looked at last
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,27 +275,35 @@ class _Found:
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     is_doubtful: bool  # it may be half of a file
+    include: tuple[str, ...] | None = None  # None: that could not be read
 
 
-def _load(path: Path, content: Content, environ: Mapping[str, str], before: _Before) -> _Found:
-    if content.is_replaced:
-        return _Found(None, (str(replace(load.replaced_outside(path), severity="error")),), (), is_doubtful=False)
+def _load(path: Path, contents: Contents, environ: Mapping[str, str], before: _Before) -> _Found:
+    content, included = contents.main, contents.included
+    replaced = path if content.is_replaced else contents.replaced
+    if replaced is not None:
+        return _Found(None, (str(replace(load.replaced_outside(replaced), severity="error")),), (), is_doubtful=False)
     if content.data is None:
         return _Found(None, tuple(map(str, load.unreadable(path, content.reason).problems)), (), is_doubtful=False)
-    loaded = load.parse(content.data, str(path), environ, folder=path.parent)
+    known = {one: found.data if found.data is not None else OSError(found.reason) for one, found in included.items()}
+    loaded = load.parse(content.data, str(path), environ, path=path, contents=known)
     return _Found(
         None if loaded.settings is None else encode_settings(loaded.settings),
         tuple(map(str, loaded.problems)),
         tuple(map(str, loaded.warnings)),
-        _is_doubtful(content, loaded.settings, before),
+        _is_doubtful({path: content, **included}, loaded.settings, before),
+        None if loaded.settings is None and not loaded.include else loaded.include,
     )
 
 
-def _is_doubtful(content: Content, settings: Settings | None, before: _Before) -> bool:
+def _is_doubtful(contents: Mapping[Path, Content], settings: Settings | None, before: _Before) -> bool:
     """Tell whether a file may be half of one: it lacks what is in force, or, written in place, ends earlier."""
     if settings is not None and _names(before.settings) - _names(settings):
         return True
-    return before.text is not None and content.file == before.file and is_cut(before.text, content.text)
+    return any(
+        path in before.texts and content.file == before.files.get(path) and is_cut(before.texts[path], content.text)
+        for path, content in contents.items()
+    )
 
 
 def _names(settings: Settings) -> set[tuple[str, str]]:

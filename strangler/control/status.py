@@ -149,6 +149,7 @@ def _route(
         match=_match(route.match),
         candidate=route.candidate,
         parts=[part.upstream for part in route.aggregate] if route.aggregate is not None else None,
+        owner=route.owner,
         passthrough=route.is_passthrough,
         enabled=route.enabled,
         percent=route.split.percent,

@@ -17,6 +17,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from strangler.config.include import find_files, folders_of
+
 _MODIFY: Final = 0x2
 _ATTRIB: Final = 0x4
 _CLOSE_WRITE: Final = 0x8
@@ -40,25 +42,32 @@ class Change(Enum):
     CLOSED = "closed"  # whoever wrote has closed it, or another file may have its name now
 
 
-async def changes(path: Path) -> AsyncIterator[Change]:
-    """Yield what happens to a file and in its folders; end when the folders are others. Raises OSError."""
+async def changes(path: Path, include: tuple[str, ...]) -> AsyncIterator[Change]:
+    """Yield what happens to a file, to those that it includes and in their folders; end when the folders are others.
+
+    Raises OSError.
+    """
     if sys.platform != "linux":
         await asyncio.Event().wait()
-    at = folders(path)
+    at = folders(path, include)
     with _opened() as (libc, descriptor):
         for folder in at:
             _watch(libc, descriptor, folder, _OF_FOLDER)
-        while folders(path) == at:
-            _watch_if_there(libc, descriptor, path)
+        while folders(path, include) == at:
+            for file in (path, *find_files(path, include)):
+                _watch_if_there(libc, descriptor, file)
             yield _change(await _read(descriptor))
 
 
-def folders(path: Path) -> list[Path]:
-    """Where a change shows: the folder of the name, and of the file if the name is a symbolic link.
+def folders(path: Path, include: tuple[str, ...] = ()) -> list[Path]:
+    """Where a change shows: the folder of each name, and of the file if the name is a symbolic link.
 
     Kubernetes swaps `..data`, a link beside routes.yaml that its path goes through.
     """
-    return sorted({path.absolute().parent, path.resolve().parent})
+    found = {folder.absolute() for folder in folders_of(path, include)}
+    for file in (path, *find_files(path, include)):
+        found |= {file.absolute().parent, file.resolve().parent}
+    return sorted(found)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False) -> Expl
     percent = _shadow_percent(plan, head)
     return Explanation(
         route=plan.route.name if plan.route else None,
+        owner=plan.route.settings.owner if plan.route else None,
         arm=None if is_refused else plan.arm.value,
         upstream=None if is_refused else plan.upstream,
         reason=plan.reason.value,

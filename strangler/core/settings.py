@@ -316,6 +316,8 @@ class RouteSettings:
     fold: tuple[str, ...]  # path templates whose `{}` are folded in endpoints
     is_gated: bool = field(compare=False)
     """The file has a `gate`, be it an empty one: the way it is written, which changes no meaning."""
+    owner: str | None = None
+    """Who answers for the route."""
     is_passthrough: bool = False
     """`candidate` is a service that was never legacy's part: it gets all, also while the kill switch is on."""
 

@@ -83,6 +83,7 @@ def test_json_has_the_promised_keys(config: Path) -> None:
     at = bucket("orders", name.encode())
     assert answer(config, "GET", "/api/orders/7?x=1", "-H", f"X-User-Id: {name}") == {
         "route": "orders",
+        "owner": None,
         "arm": "candidate",
         "upstream": "orders",
         "reason": "percent",

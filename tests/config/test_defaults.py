@@ -7,6 +7,7 @@ import pytest
 
 from strangler.config.edit import has_gate, set_percent
 from strangler.config.edit_accept import add_accepts
+from strangler.config.files import Files
 from strangler.config.load import Loaded, parse
 from strangler.core.settings import RouteSettings, Settings
 
@@ -115,25 +116,25 @@ def test_a_warning_of_one_is_told_once() -> None:
 
 @pytest.mark.parametrize("more", ["", "    split: {override: X-Arm}\n"])
 def test_a_percent_can_be_shifted_beside_them(more: str) -> None:
-    edit = set_percent(FILE + more, "f", "a", 20, os.environ)
+    edit = set_percent(Files("f", FILE + more), "a", 20, os.environ)
     assert edit.loaded.settings is not None
     route = edit.loaded.settings.routes[0]
     assert (route.split.percent, [source.name for source in route.split.sticky]) == (20, ["sid"])
-    assert edit.after.startswith(FILE)
+    assert edit.after.text.startswith(FILE)
 
 
 @pytest.mark.parametrize("more", ["", "    compare: {accept: [{header: etag}]}\n"])
 def test_an_accept_rule_can_be_added_beside_them(more: str) -> None:
     known = first(FILE).compare.accept[0]
     rule = replace(known, path="$.note", why="agreed")
-    edit = add_accepts(FILE + more, "f", [("a", rule)], os.environ)
+    edit = add_accepts(Files("f", FILE + more), [("a", rule)], os.environ)
     assert edit.loaded.settings is not None
     assert {rule, known} <= set(edit.loaded.settings.routes[0].compare.accept)
 
 
 def test_a_gate_among_them_is_the_route_s() -> None:
-    assert has_gate(FILE, "f", "a")
-    assert not has_gate(FILE.replace("    gate: {min_pairs: 500}\n", ""), "f", "a")
+    assert has_gate(Files("f", FILE), "a")
+    assert not has_gate(Files("f", FILE.replace("    gate: {min_pairs: 500}\n", "")), "a")
 
 
 def test_without_any_nothing_changes() -> None:

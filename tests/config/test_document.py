@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from strangler.config import document
+from strangler.config import reader
 from strangler.config.document import Scalar
 from tests.config.files import TOP, problems, read
 
@@ -106,7 +106,7 @@ def test_a_variable_may_be_of_any_type() -> None:
 
 
 def test_only_what_is_plainly_nothing_is_nothing() -> None:
-    read_back = document.read("a: null\nb: ~\nc:\nd: 'null'\ne: no\nf: 1_000\ng: 12:30\nh: 1.10\ni: ''\n", "f", {})
+    read_back = reader.read("a: null\nb: ~\nc:\nd: 'null'\ne: no\nf: 1_000\ng: 12:30\nh: 1.10\ni: ''\n", "f", {})
     assert read_back.root is not None
     texts = {key: node.text for key, node in read_back.root.values.items() if isinstance(node, Scalar)}
     assert texts == {

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.config.edit import Edit, EditError, set_percent
+from strangler.config.files import Files
 from tests.config.files import TOP
 from tests.config.test_load import EVERYTHING, LITTLE
 
@@ -14,7 +15,7 @@ _HEAD = TOP.partition("- {name")[0]
 
 
 def _edit(text: str, percent: float = 30, route: str = "a", **environ: str) -> Edit:
-    return set_percent(text, "f", route, percent, environ)
+    return set_percent(Files("f", text), route, percent, environ)
 
 
 _BLOCK = """\
@@ -49,7 +50,7 @@ _CASES: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize(("old", "new"), [case[1:] for case in _CASES], ids=[case[0] for case in _CASES])
 def test_only_the_percent_changes(old: str, new: str) -> None:
     edit = _edit(_HEAD + _BLOCK % old.rstrip("\n"))
-    assert edit.after == _HEAD + _BLOCK % new.rstrip("\n")
+    assert edit.after.text == _HEAD + _BLOCK % new.rstrip("\n")
     assert edit.loaded.settings is not None
     assert edit.loaded.settings.routes[0].split.percent == 30
 
@@ -57,40 +58,40 @@ def test_only_the_percent_changes(old: str, new: str) -> None:
 def test_a_split_is_added_after_the_candidate() -> None:
     before = _HEAD + _BLOCK % "    enabled: true"
     after = before.replace("# new\n", "# new\n    split:\n      percent: 30\n")
-    assert _edit(before).after == after
+    assert _edit(before).after.text == after
 
 
 def test_a_split_is_added_to_a_route_in_flow_style() -> None:
-    assert _edit(TOP).after == TOP.replace("candidate: orders}", "candidate: orders, split: {percent: 30}}")
+    assert _edit(TOP).after.text == TOP.replace("candidate: orders}", "candidate: orders, split: {percent: 30}}")
 
 
 def test_a_split_is_added_at_the_end_of_a_file_without_a_last_line_end() -> None:
     before = _HEAD + "- name: a\n  match: {prefix: /a}\n  candidate: orders"
-    assert _edit(before).after == before + "\n  split:\n    percent: 30\n"
+    assert _edit(before).after.text == before + "\n  split:\n    percent: 30\n"
 
 
 def test_a_split_is_added_to_an_aggregate() -> None:
     before = _HEAD + "- match: {prefix: /a}\n  name: a\n  aggregate:\n    x: {upstream: orders, path: /x}\n"
-    assert _edit(before).after == before.replace("name: a\n", "name: a\n  split:\n    percent: 30\n")
+    assert _edit(before).after.text == before.replace("name: a\n", "name: a\n  split:\n    percent: 30\n")
 
 
 def test_line_ends_of_windows_stay() -> None:
     before = (_HEAD + _BLOCK % "    split:\n      sticky: [client_ip]").replace("\n", "\r\n")
-    after = _edit(before).after
+    after = _edit(before).after.text
     assert after == before.replace("      sticky", "      percent: 30\r\n      sticky")
     assert "\n" not in after.replace("\r\n", "")
 
 
 def test_characters_before_the_place_do_not_shift_it() -> None:
     before = "# ä€😀\n" + _HEAD + _BLOCK % "    split: {percent: 5} # 😀"
-    assert _edit(before).after == before.replace("percent: 5}", "percent: 30}")
+    assert _edit(before).after.text == before.replace("percent: 5}", "percent: 30}")
 
 
 def test_only_the_named_route_changes() -> None:
     before = _HEAD + "".join(
         f"- {{name: {name}, match: {{prefix: /{name}}}, candidate: orders, split: {{percent: 5}}}}\n" for name in "abc"
     )
-    assert _edit(before, route="b").after == before.replace(
+    assert _edit(before, route="b").after.text == before.replace(
         "/b}, candidate: orders, split: {percent: 5}", "/b}, candidate: orders, split: {percent: 30}"
     )
 
@@ -98,7 +99,8 @@ def test_only_the_named_route_changes() -> None:
 def test_what_is_said_already_stays_as_it_is() -> None:
     text = TOP.replace("orders}\n", "orders, split: {percent: 30.0}}\n")
     edit = _edit(text)
-    assert edit.before == edit.after == text
+    assert edit.before.text == edit.after.text == text
+    assert edit.changed == ()
     assert edit.old_percent == 30
 
 
@@ -107,7 +109,7 @@ def test_an_own_percent_beside_a_merge_key_may_change() -> None:
         "- {name: z, match: {prefix: /z}, candidate: orders, split: &s {percent: 5, sticky: []}}\n"
         "- {name: a, match: {prefix: /a}, candidate: orders, split: {<<: *s}}\n"
     )
-    assert _edit(before).after == before.replace("{<<: *s}", "{percent: 30, <<: *s}")
+    assert _edit(before).after.text == before.replace("{<<: *s}", "{percent: 30, <<: *s}")
 
 
 _SHARED = "- {name: z, match: {prefix: /z}, candidate: orders, split: &s {percent: &p 5}}\n"
@@ -144,9 +146,9 @@ def test_the_problems_of_a_refused_file_are_at_hand() -> None:
 @settings(deadline=None)
 @given(st.sampled_from([EVERYTHING, LITTLE]), st.integers(0, 10_000), st.sampled_from(["orders", "order-page"]))
 def test_a_shift_there_and_back_is_no_change(text: str, hundredths: int, route: str) -> None:
-    first = set_percent(text, "f", route, 77.77, {}).after
-    once = set_percent(first, "f", route, hundredths / 100, {}).after
-    assert set_percent(once, "f", route, 77.77, {}).after == first
+    first = set_percent(Files("f", text), route, 77.77, {}).after.text
+    once = set_percent(Files("f", first), route, hundredths / 100, {}).after.text
+    assert set_percent(Files("f", once), route, 77.77, {}).after.text == first
     assert _without_percents(once) == _without_percents(first)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from strangler.config.edit import EditError
 from strangler.config.edit_accept import add_accepts, rule_yaml
+from strangler.config.files import Files
 from strangler.config.load import parse
 from strangler.core.settings import AcceptRule
 
@@ -63,7 +64,7 @@ CASES = [
 @pytest.mark.parametrize("ending", ["\n", "\r\n"], ids=["LF", "CRLF"])
 def test_a_rule_is_added(before: str, after: str, ending: str) -> None:
     text, wanted = ((HEAD + part).replace("\n", ending) for part in (before, after))
-    assert add_accepts(text, "routes.yaml", [("orders", RULE)], {}).after == wanted
+    assert add_accepts(Files("routes.yaml", text), [("orders", RULE)], {}).after.text == wanted
 
 
 @pytest.mark.parametrize(("before", "after"), CASES)
@@ -86,9 +87,9 @@ def test_a_compare_that_others_share_is_not_edited() -> None:
         + "    compare: *c\n"
     )
     with pytest.raises(EditError, match="anchor that others use"):
-        add_accepts(text, "routes.yaml", [("orders", RULE)], {})
+        add_accepts(Files("routes.yaml", text), [("orders", RULE)], {})
 
 
 def test_an_unknown_route_is_named() -> None:
     with pytest.raises(EditError, match="did you mean 'orders'"):
-        add_accepts(HEAD + BLOCK, "routes.yaml", [("order", RULE)], {})
+        add_accepts(Files("routes.yaml", HEAD + BLOCK), [("order", RULE)], {})

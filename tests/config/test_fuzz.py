@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.config.edit import EditError, set_percent
+from strangler.config.files import Files
 from strangler.config.json_schema import json_schema
 from strangler.config.load import Loaded
 from strangler.core.snapshot import Snapshot
@@ -57,7 +58,7 @@ def test_a_right_file_with_a_scrap_in_it_never_raises(text: str, data: st.DataOb
     mutated = text[:start] + data.draw(_SCRAPS) + text[start + cut :]
     _holds(read(mutated))
     with suppress(EditError):
-        _holds(set_percent(mutated, "f", "orders", 5, {}).loaded)
+        _holds(set_percent(Files("f", mutated), "orders", 5, {}).loaded)
 
 
 @_UNHURRIED

@@ -527,7 +527,7 @@ class TestPages:
     async def test_the_file_in_force_is_shown_without_its_secrets(self, browser: Open) -> None:
         one = await browser(routes=ROUTES.replace("${TOKEN:-}", TOKEN))
         await one.log_in()
-        await one.until(lambda: one.state.reload.text)
+        await one.until(lambda: one.state.reload.texts)
         page = await one.text("/config")
         assert "# the first to move" in page
         assert TOKEN not in page

@@ -36,19 +36,19 @@ def settings(percent: int = 0) -> Settings:
     return found
 
 
-async def never(path: Path) -> AsyncIterator[Change]:
+async def never(path: Path, include: tuple[str, ...]) -> AsyncIterator[Change]:
     """A system that tells of no change."""
     await asyncio.Event().wait()
     yield Change.CLOSED
 
 
-async def broken(path: Path) -> AsyncIterator[Change]:
+async def broken(path: Path, include: tuple[str, ...]) -> AsyncIterator[Change]:
     """A system that has no inotify watch left."""
     raise OSError("inotify watch limit reached")
     yield Change.CLOSED
 
 
-Changes = Callable[[Path], AsyncIterator[Change]]
+Changes = Callable[[Path, tuple[str, ...]], AsyncIterator[Change]]
 
 
 @asynccontextmanager
@@ -284,8 +284,8 @@ async def test_a_backup_that_is_put_back_with_its_date_is_loaded(path: Path, com
 async def test_a_busy_neighbour_in_the_folder_is_no_reason_to_look(path: Path) -> None:
     seen: list[Change] = []
 
-    async def noted(path: Path) -> AsyncIterator[Change]:
-        async for change in changes(path):
+    async def noted(path: Path, include: tuple[str, ...]) -> AsyncIterator[Change]:
+        async for change in changes(path, include):
             seen.append(change)
             yield change
 
@@ -318,3 +318,96 @@ def test_the_admin_listener_is_bound_once_but_its_token_is_not() -> None:
     moved = replace(first, admin=replace(first.admin, listen=Address("127.0.0.1", 1)))
     assert needs_restart(first, moved) == ("admin.listen",)
     assert needs_restart(first, replace(first, admin=replace(first.admin, token="another"))) == ()
+
+
+TEAM = """\
+owner: payments
+upstreams: {{invoices: {{url: "http://127.0.0.1:8002"}}}}
+routes: [{{name: invoices, match: {{prefix: /invoices}}, candidate: invoices,
+          split: {{percent: {percent}, sticky: [client_ip]}}}}]
+"""
+
+
+@pytest.fixture
+def team(path: Path) -> Path:
+    """A file that routes.yaml includes."""
+    file = path.parent / "teams" / "payments.yaml"
+    file.parent.mkdir()
+    file.write_text(TEAM.format(percent=5))
+    path.write_text(routes(0) + "include: [teams/*.yaml]\n")
+    return file
+
+
+def percents(adopted: list[InForce]) -> dict[str, float]:
+    """By route, what is in force."""
+    return {route.name: route.split.percent for route in adopted[-1].settings.routes} if adopted else {}
+
+
+class TestIncludedFiles:
+    @pytest.mark.parametrize("changes", [changes, never, broken], ids=["told", "untold", "no watch left"])
+    async def test_an_edit_of_an_included_file_is_put_in_force(self, path: Path, team: Path, changes: Changes) -> None:
+        adopted: list[InForce] = []
+        async with reloading(path, adopted, changes):
+            await until(lambda: percents(adopted) == {"orders": 0, "invoices": 5})
+            team.write_text(TEAM.format(percent=30))
+            await until(lambda: percents(adopted) == {"orders": 0, "invoices": 30})
+
+    @pytest.mark.parametrize("changes", [changes, never], ids=["told", "untold"])
+    async def test_a_file_may_come_and_go(self, path: Path, team: Path, changes: Changes) -> None:
+        adopted: list[InForce] = []
+        other = team.with_name("other.yaml")
+        async with reloading(path, adopted, changes):
+            await until(lambda: percents(adopted))
+            other.write_text("routes: [{name: more, match: {prefix: /more}, candidate: orders}]\n")
+            await until(lambda: percents(adopted).keys() == {"orders", "invoices", "more"})
+            other.unlink()
+            await until(lambda: percents(adopted).keys() == {"orders", "invoices"})
+
+    async def test_a_folder_may_come_later(self, path: Path) -> None:
+        path.write_text(routes(0) + "include: [teams/*.yaml]\n")
+        adopted: list[InForce] = []
+        async with reloading(path, adopted) as state:
+            await until(lambda: state.in_force.warnings)
+            path.with_name("teams").mkdir()
+            (path.parent / "teams" / "payments.yaml").write_text(TEAM.format(percent=5))
+            await until(lambda: percents(adopted) == {"orders": 0, "invoices": 5})
+
+    async def test_a_bad_included_file_changes_nothing_and_is_told_with_its_name(self, path: Path, team: Path) -> None:
+        adopted: list[InForce] = []
+        async with reloading(path, adopted) as state:
+            await until(lambda: adopted)
+            count = len(adopted)
+            team.write_text(TEAM.format(percent=300))
+            await until(lambda: state.in_force.problems)
+            assert state.in_force.problems[0].startswith(f"{team}:4:")
+            assert len(adopted) == count
+            team.write_text(TEAM.format(percent=7))
+            await until(lambda: percents(adopted) == {"orders": 0, "invoices": 7})
+
+    async def test_a_file_that_is_written_piece_by_piece_is_taken_whole(self, path: Path, team: Path) -> None:
+        adopted: list[InForce] = []
+        async with reloading(path, adopted):
+            await until(lambda: percents(adopted))
+            with team.open("w") as file:
+                for line in TEAM.format(percent=40).splitlines(keepends=True):
+                    file.write(line)
+                    file.flush()
+                    await asyncio.sleep(0.2)
+            await until(lambda: percents(adopted) == {"orders": 0, "invoices": 40})
+        assert all("invoices" in {route.name for route in one.settings.routes} for one in adopted)
+
+    async def test_other_patterns_are_followed_from_the_next_edit_on(self, path: Path, team: Path) -> None:
+        adopted: list[InForce] = []
+        squad = path.parent / "squads" / "a.yaml"
+        squad.parent.mkdir()
+        squad.write_text(TEAM.format(percent=8))
+        async with reloading(path, adopted):
+            await until(lambda: percents(adopted) == {"orders": 0, "invoices": 5})
+            path.write_text(routes(1) + "include: [squads/*.yaml]\n")
+            await until(lambda: percents(adopted) == {"orders": 1, "invoices": 8})
+            squad.write_text(TEAM.format(percent=9))
+            await until(lambda: percents(adopted) == {"orders": 1, "invoices": 9})
+            count = len(adopted)
+            team.write_text("nonsense: 1\n")
+            await asyncio.sleep(1.5)
+            assert len(adopted) == count

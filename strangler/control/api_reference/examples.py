@@ -52,6 +52,7 @@ STATUS = d.StatusDocument(
             match="GET,HEAD /api/orders/*",
             candidate="orders",
             parts=None,
+            owner="team-orders",
             passthrough=False,
             enabled=True,
             percent=25.0,
@@ -81,6 +82,7 @@ STATUS = d.StatusDocument(
 
 EXPLANATION = d.Explanation(
     route="orders",
+    owner="team-orders",
     arm="candidate",
     upstream="orders",
     reason="percent",

@@ -206,14 +206,25 @@ async def _explain(state: Control, query: Mapping[str, str]) -> Content:
     return Content("Explain", "explain.html", {"asked": asked, "answer": answer, "wrong": wrong})
 
 
+def _heading(title: str, path: Path, state: Control) -> str:
+    """`In force`, or `In force: teams/a.yaml` for a file that routes.yaml includes."""
+    if path == state.reload.path:
+        return title
+    folder = state.reload.path.parent
+    return f"{title}: {path.relative_to(folder) if path.is_relative_to(folder) else path}"
+
+
 async def _config(state: Control) -> Content:
     config, token = state.status().config, state.token
     texts = []
     if config.problems:
-        text = await asyncio.to_thread(read_text, state.reload.path)
-        if text is not None:
-            texts.append(("The file as it stands", source.lines(text, config.problems, token)))
-    if state.reload.text is not None:
-        texts.append(("In force", source.lines(state.reload.text, config.warnings, token)))
+        for path in await asyncio.to_thread(state.reload.paths):
+            text = await asyncio.to_thread(read_text, path)
+            problems = source.of_file(config.problems, path)
+            if text is not None and (path == state.reload.path or problems):
+                texts.append((_heading("The file as it stands", path, state), source.lines(text, problems, token)))
+    for path, text in state.reload.texts.items():
+        lines = source.lines(text, source.of_file(config.warnings, path), token)
+        texts.append((_heading("In force", path, state), lines))
     context = {"config": config, "file": str(state.reload.path), "texts": texts}
     return Content("routes.yaml", "config.html", context, is_live=True)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from strangler.core.compare.secrets import is_secret_name
 
@@ -14,6 +15,11 @@ _HIDDEN = "••••"
 class Line:
     text: str
     problems: tuple[str, ...]
+
+
+def of_file(problems: Sequence[str], path: Path) -> list[str]:
+    """Return the problems of one file, of those that `strangler check` prints."""
+    return [problem for problem in problems if problem.startswith(f"{path}:")]
 
 
 def lines(text: str, problems: Sequence[str], token: str | None) -> list[Line]:

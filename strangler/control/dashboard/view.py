@@ -56,6 +56,7 @@ class RouteView:
     name: str
     match: str
     candidate: str
+    owner: str | None
     percent: float
     is_enabled: bool
     is_passthrough: bool
@@ -140,6 +141,7 @@ def route_views(state: Watched, status: StatusDocument, now: float, rows: Sequen
                 name=route.name,
                 match=found.match,
                 candidate=found.candidate or "aggregate",
+                owner=found.owner,
                 percent=found.percent,
                 is_enabled=found.enabled,
                 is_passthrough=found.passthrough,

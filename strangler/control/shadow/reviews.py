@@ -10,10 +10,10 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Final, NamedTuple
 
-from strangler.config.document import MAX_BYTES
 from strangler.config.edit import EditError
 from strangler.config.edit_accept import add_accepts
-from strangler.config.replace import ChangedMeanwhileError, NotWrittenError, replace_content
+from strangler.config.files import PartlyWrittenError, read_files, write_files
+from strangler.config.replace import ChangedMeanwhileError, NotWrittenError
 from strangler.config.scalars import day, endpoint, written_endpoint
 from strangler.control.shadow.audits import write_audit
 from strangler.control.shadow.evidence import set_state
@@ -25,7 +25,6 @@ from strangler.core.compare.places import covers_place, rule_for_place
 from strangler.core.documents import SignatureRow
 from strangler.core.settings import AcceptRule, Settings
 
-_BOM = b"\xef\xbb\xbf"
 OPEN_STATES: Final = frozenset({"new", "known", "regressed"})
 """States of a difference that still counts."""
 MAX_MARKED: Final = 20_000
@@ -323,11 +322,8 @@ def write_rules(path: Path, environ: Mapping[str, str], rules: Sequence[tuple[st
     if not rules:
         return
     try:
-        with path.open("rb") as file:
-            before = file.read(MAX_BYTES + 1)
-        edit = add_accepts(before.decode("utf-8-sig"), str(path), rules, environ)
-        bom = _BOM if before.startswith(_BOM) else b""
-        replace_content(path, before, bom + edit.after.encode())
+        edit = add_accepts(read_files(path, environ), rules, environ)
+        write_files(edit.before, edit.after)
     except UnicodeDecodeError:
         raise ReviewError(f"{path} is not UTF-8") from None
     except EditError as error:
@@ -335,6 +331,8 @@ def write_rules(path: Path, environ: Mapping[str, str], rules: Sequence[tuple[st
         raise ReviewError(": ".join([str(error), *problems])) from None
     except ChangedMeanwhileError:
         raise ReviewError("somebody else is editing routes.yaml; try again") from None
+    except PartlyWrittenError as error:
+        raise ReviewError(str(error)) from None
     except NotWrittenError as error:
         raise ReviewError(f"{path} cannot be written: {error}") from None
     except OSError as error:

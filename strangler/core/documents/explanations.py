@@ -33,6 +33,7 @@ class Explanation(Struct, frozen=True):
     """What would happen to a request."""
 
     route: str | None
+    owner: Annotated[str | None, Meta(description="Who answers for the route.")]
     arm: Annotated[
         str | None,
         Meta(

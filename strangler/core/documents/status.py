@@ -142,6 +142,7 @@ class RouteStatus(Struct, frozen=True):
     match: Annotated[str, Meta(description="`GET,HEAD shop.example.com/api/orders/*`")]
     candidate: Annotated[str | None, Meta(description="Its upstream; null for an aggregate.")]
     parts: Annotated[list[str] | None, Meta(description="The upstreams of an aggregate's parts.")]
+    owner: Annotated[str | None, Meta(description="Who answers for it.")]
     passthrough: bool
     enabled: bool
     percent: Annotated[float, Meta(description="Percent of the callers that go to the candidate.")]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from strangler.config.edit_accept import add_accepts
+from strangler.config.files import Files
 from strangler.config.load import parse
 from strangler.control.shadow.hints import order_hints
 from strangler.control.shadow.reviews import Review, ReviewError, accept_rule, covers, plan_accepts
@@ -72,7 +73,7 @@ ENDPOINT = "GET /api/orders/{}"
 )
 def test_a_rule_is_for_the_place_and_the_endpoint(found: SignatureRow, expected: AcceptRule) -> None:
     assert rule(found) == expected
-    assert parse(add_accepts(YAML, "f", [("orders", expected)], {}).after, "f", {}).problems == ()
+    assert parse(add_accepts(Files("f", YAML), [("orders", expected)], {}).after.text, "f", {}).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_a_rule_is_for_the_place_and_the_endpoint(found: SignatureRow, expected:
 )
 def test_a_rule_counts_on_the_endpoint_that_it_was_made_for(path: bytes, written: str) -> None:
     name = f"GET {endpoint_shape(path)}"
-    after = add_accepts(YAML, "f", [("orders", rule(row(endpoint=name)))], {}).after
+    after = add_accepts(Files("f", YAML), [("orders", rule(row(endpoint=name)))], {}).after.text
     assert f'endpoint: "GET {written}"' in after
     loaded = parse(after, "f", {}).settings
     assert loaded is not None
@@ -128,7 +129,7 @@ def test_what_no_rule_can_say_is_refused_with_a_reason(found: SignatureRow, reas
 def test_a_pair_of_values_means_just_these(legacy: Any, candidate: Any, expected: tuple[str, str]) -> None:
     made = rule(row(kind="type", legacy=legacy, candidate=candidate), values=True)
     assert (made.from_, made.to) == expected
-    loaded = parse(add_accepts(YAML, "f", [("orders", made)], {}).after, "f", {}).settings
+    loaded = parse(add_accepts(Files("f", YAML), [("orders", made)], {}).after.text, "f", {}).settings
     assert loaded is not None
     assert loaded.routes[0].compare.accept == (made,)
 
