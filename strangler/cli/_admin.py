@@ -13,8 +13,9 @@ import msgspec
 from strangler.cli._config import BAD_INPUT
 from strangler.config.load import load
 from strangler.config.scalars import bearer_token
-from strangler.control.folder import is_known, read_running
 from strangler.core.documents import ProblemDocument
+from strangler.state.folder import is_known
+from strangler.state.running import read_running
 
 _Document = TypeVar("_Document")
 

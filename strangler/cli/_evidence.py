@@ -15,8 +15,6 @@ import msgspec
 
 from strangler.cli._admin import Admin, find_admin
 from strangler.cli._config import failed, settings_of
-from strangler.control.folder import read_running
-from strangler.control.restoring import STORE
 from strangler.control.shadow import audits, questions, reading
 from strangler.control.shadow.audits import AuditFilters, write_audit
 from strangler.control.shadow.reading import Filters, NoEvidenceError
@@ -43,6 +41,8 @@ from strangler.core.documents import (
     VerdictDocument,
 )
 from strangler.core.settings import GateSettings, Settings
+from strangler.state.files import STORE
+from strangler.state.running import read_running
 
 _T = TypeVar("_T")
 

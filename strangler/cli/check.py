@@ -16,7 +16,7 @@ from strangler.cli._gates import judge_gates
 from strangler.cli._terminal import plain
 from strangler.config.load import STANDARD_INPUT, STANDARD_INPUT_NAME, Loaded, load
 from strangler.config.problem import Problem
-from strangler.config.scalars import duration_text
+from strangler.config.quantities import duration_text
 from strangler.core.extra_requests import ExtraRequests, extra_requests
 from strangler.core.settings import Settings, TimeoutSettings
 

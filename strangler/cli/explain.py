@@ -7,12 +7,12 @@ import click
 
 from strangler.cli._config import config_option, settings_of
 from strangler.cli._json import json_text
-from strangler.config.scalars import duration_text
-from strangler.control import kill_switch
+from strangler.config.quantities import duration_text
 from strangler.core.documents import ExplainedPart, ExplainedTimeout, Explanation
 from strangler.core.explain import explain
 from strangler.core.plan import Reason
 from strangler.core.snapshot import Snapshot
+from strangler.state import kill_switch
 from strangler.wire.described import DescriptionError, described_head
 
 

@@ -19,7 +19,7 @@ from strangler.cli._who import who
 from strangler.config.edit import Edit, has_gate, route_names, set_percent
 from strangler.config.files import read_files
 from strangler.config.problem import Problem
-from strangler.config.scalars import percent as read_percent
+from strangler.config.quantities import percent as read_percent
 from strangler.control.shadow.audits import FORCED, shift_text
 
 

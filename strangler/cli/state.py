@@ -1,6 +1,8 @@
 """`strangler state`: a backup of the state folder, and its way back."""
 
 import json
+import sqlite3
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,8 +10,13 @@ import click
 
 from strangler.cli._config import config_option, settings_of
 from strangler.cli._who import who
-from strangler.control import backup as backups
-from strangler.control.backup import BackupError, Replaced
+from strangler.control.shadow.audits import write_audit
+from strangler.control.shadow.schema import prepare
+from strangler.state.backup import BackupError
+from strangler.state.backup import backup as write_backup
+from strangler.state.restore import Replaced
+from strangler.state.restore import restore as restore_backup
+from strangler.wire.logs import utc_now
 
 _state_option = click.option(
     "--state",
@@ -42,7 +49,7 @@ def backup(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
     strangler state backup /backup/strangler.tar.gz
     """
     try:
-        done = backups.backup(_folder(config, state), file)
+        done = write_backup(_folder(config, state), file, utc_now())
     except BackupError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
@@ -68,7 +75,7 @@ def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None
     """
     folder = _folder(config, state)
     try:
-        done = backups.restore(folder, file, who())
+        done = restore_backup(folder, file, _note_restore)
     except BackupError as error:
         raise click.ClickException(f"nothing was restored: {error}") from None
     if as_json:
@@ -80,6 +87,12 @@ def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None
         words = {True: "on", False: "off"}
         click.echo(f"kill switch: it was {words[done.was_killed]} and is {words[done.is_killed]}")
     click.echo(f"{folder} is as it was at {done.at} (strangler {done.version})")
+
+
+def _note_restore(store: sqlite3.Connection, detail: str) -> None:
+    """Bring the restored store to this version's tables, and note in its audit that it was put back."""
+    prepare(store)
+    write_audit(store, time.time(), who(), "state restore", "", "", detail)
 
 
 def _folder(config: Path, state: Path | None) -> Path:

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from strangler.config.document import Document, Items, Node, Scalar, Table, place_of
 from strangler.config.problem import Problem
-from strangler.config.schema import Route, Upstream, keys_of
+from strangler.config.schema_routes import Route
+from strangler.config.schema_upstreams import Upstream
+from strangler.config.section import keys_of
 from strangler.core.plan import LEGACY
 
 OF_TWO_ARMS = ("split", "shadow", "gate", "compare", "rewrite", "timeouts", "fallback", "release", "fold")

@@ -17,7 +17,9 @@ from pydantic_core import ErrorDetails
 from strangler.config.document import Document, Items, Loc, Scalar, Table, plain, without
 from strangler.config.problem import Problem
 from strangler.config.scalars import did_you_mean, is_decimal
-from strangler.config.schema import File, Upstream, Upstreams, keys_of
+from strangler.config.schema import File
+from strangler.config.schema_upstreams import Upstream, Upstreams
+from strangler.config.section import keys_of
 
 _SHOWN = 60
 _ROUNDS = 40

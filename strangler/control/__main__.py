@@ -13,7 +13,6 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from strangler.control import kill_switch
 from strangler.control.admin import application
 from strangler.control.entrance import bounded
 from strangler.control.events import gates, outbox
@@ -24,13 +23,14 @@ from strangler.control.health import HealthChecks
 from strangler.control.links import LinksState
 from strangler.control.plane import ControlState
 from strangler.control.reload import InForce, ReloadState
-from strangler.control.restoring import STORE
 from strangler.control.shadow.desk import DeskState
 from strangler.control.shadow.schema import SCHEMA, upgrade
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.control.tracing import TracingState
 from strangler.core.settings import Settings
+from strangler.state import kill_switch
+from strangler.state.files import STORE
 from strangler.wire import logs
 from strangler.wire.messages import (
     Adopt,

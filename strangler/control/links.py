@@ -8,9 +8,9 @@ from typing import Protocol, cast
 
 import structlog
 
-from strangler.control.kill_switch import KillSwitchState
 from strangler.control.shared import SharedState
 from strangler.control.totals import TotalsState
+from strangler.state.kill_switch import KillSwitchState
 from strangler.wire.messages import (
     BreakerChanged,
     BreakerOpened,

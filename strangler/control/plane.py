@@ -9,12 +9,11 @@ from pathlib import Path
 
 import structlog
 
-from strangler.control import kill_switch, status
+from strangler.control import status
 from strangler.control.events.slow import SlowWatch
 from strangler.control.events.state import EventsState
 from strangler.control.exposition import Numbers
 from strangler.control.history import HistoryState
-from strangler.control.kill_switch import KillSwitchState
 from strangler.control.links import LinksState
 from strangler.control.readiness import CONNECT_S, PATIENCE_S, LegacyProbe
 from strangler.control.reload import ReloadState
@@ -27,6 +26,8 @@ from strangler.control.tracing import TracingState
 from strangler.core.documents import GatesStatus, ReadyChecks, ReadyDocument, StatusDocument
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
+from strangler.state import kill_switch
+from strangler.state.kill_switch import KillSwitchState
 from strangler.wire.logs import utc_now
 from strangler.wire.messages import ProcessInfo
 

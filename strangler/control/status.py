@@ -7,7 +7,6 @@ from msgspec import UNSET
 
 from strangler import __version__
 from strangler.control.history import Recent
-from strangler.control.kill_switch import KillSwitchState
 from strangler.control.links import LinksState
 from strangler.control.reload import InForce
 from strangler.control.totals import Key, Vector
@@ -34,6 +33,7 @@ from strangler.core.documents import (
 )
 from strangler.core.plan import Arm
 from strangler.core.settings import MatchSettings, RouteSettings, UpstreamSettings, Url
+from strangler.state.kill_switch import KillSwitchState
 from strangler.wire.messages import ProcessInfo
 
 _BREAKER_STATES = ("closed", "half_open", "open")

@@ -8,9 +8,9 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -19,9 +19,20 @@ import msgspec
 import structlog
 
 from strangler.control.totals import Batch, Row
+from strangler.state.database import (
+    META_SCHEMA,
+    connect,
+    corruption_text,
+    empty_log,
+    is_corrupt,
+    look_over,
+    read_meta,
+    transaction,
+    write_meta,
+)
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+_SCHEMA: Final = f"""
+{META_SCHEMA}
 CREATE TABLE IF NOT EXISTS numbers (
     instance TEXT NOT NULL, name TEXT NOT NULL, labels TEXT NOT NULL, vector TEXT NOT NULL,
     PRIMARY KEY (instance, name, labels)
@@ -30,10 +41,6 @@ CREATE TABLE IF NOT EXISTS numbers (
 TRY_LOG_BYTES = 16 << 20  # SQLite itself begins anew at 4 MiB, if it can
 TRY_LOG_EVERY_S = 1.0
 MAX_LOG_BYTES = 64 << 20
-_CORRUPT: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_PRIMARY_CODE: Final = 0xFF
-"""Of an extended result code of SQLite."""
-
 log = structlog.get_logger()
 
 _T = TypeVar("_T")
@@ -41,10 +48,6 @@ _T = TypeVar("_T")
 
 class StoreError(Exception):
     """Nothing was stored; `Store.problem` says why."""
-
-
-class CorruptError(sqlite3.DatabaseError):
-    """The database was looked over, and is not whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class Store:
         if self.log_bytes > TRY_LOG_BYTES and self._connection is not None and now - self._tried_log >= TRY_LOG_EVERY_S:
             self._tried_log = now
             with suppress(sqlite3.Error):  # what is wrong with the file the next call finds
-                _empty_log(self._connection)
+                empty_log(self._connection)
             self.log_bytes = self._measured_log()
         if (self.log_bytes > MAX_LOG_BYTES) is (self.log_problem is None):
             self._tell_log()
@@ -173,13 +176,13 @@ class Store:
 
     def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         connection = self._connection or self._connect()
-        with _transaction(connection):
+        with transaction(connection):
             return work(connection)
 
     def _connect(self) -> sqlite3.Connection:
         """A file that was not open before is looked over first."""
         before, self._open = self._open, None
-        self._connection = _connect(self._path, self._schema, self._upgrade)
+        self._connection = connect(self._path, self._schema, self._upgrade)
         file = _File.at(self._path)
         if before is None or file is None or file.inode != before.inode:
             look_over(self._connection)
@@ -201,51 +204,6 @@ class Store:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _empty_log(connection: sqlite3.Connection) -> None:
-    (patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
-    connection.execute("PRAGMA busy_timeout = 0")
-    try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
-
-
-def look_over(connection: sqlite3.Connection, *, is_thorough: bool = False) -> None:
-    """Raises sqlite3.DatabaseError if the database is not whole. It takes a second for 1 GB, `is_thorough` some more:
-    then indices are held against their tables, too."""
-    pragma = "integrity_check" if is_thorough else "quick_check"
-    (found,) = connection.execute(f"PRAGMA {pragma}(1)").fetchone()
-    if found != "ok":
-        raise CorruptError(" ".join(found.split()))
-
-
-def corruption_text(path: Path, error: Exception) -> str:
-    """What is wrong with a corrupt database, and the way out."""
-    return (
-        f"{path} is corrupt ({error}). It is left alone, and nothing is compared until it is moved away, with its"
-        f" neighbours: mv {path}* ELSEWHERE. A new one is begun then by itself"
-    )
-
-
-def is_corrupt(error: Exception) -> bool:
-    """Whether what is stored is at fault. A failure that comes from the library and not from SQLite has no code."""
-    if isinstance(error, CorruptError):
-        return True
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & _PRIMARY_CODE in _CORRUPT
-
-
-def read_meta(connection: sqlite3.Connection, key: str) -> str | None:
-    """What was last kept under a key; None if nothing ever was."""
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    return None if row is None else str(row[0])
-
-
-def write_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
-    """Keep a text under a key, in place of what was there."""
-    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def load_numbers(connection: sqlite3.Connection, run: str) -> list[Row]:
@@ -284,31 +242,3 @@ def _begin_run(connection: sqlite3.Connection, run: str) -> bool:
 
 def _json(value: tuple[str, ...] | tuple[float, ...]) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _connect(path: Path, schema: str, upgrade: Callable[[sqlite3.Connection], object] | None) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
-    try:
-        connection.execute("PRAGMA cell_size_check = ON")  # pages are held to be what they say they are
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        if upgrade is not None:
-            upgrade(connection)
-        with closing(connection.cursor()) as cursor:
-            cursor.executescript(schema)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

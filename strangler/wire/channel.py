@@ -2,6 +2,7 @@
 
 import selectors
 import socket
+from collections.abc import Callable
 
 from strangler.wire.messages import FrameReader, FromSupervisor, ToSupervisor, encode_frame
 
@@ -11,13 +12,17 @@ MAX_UNSENT_BYTES = 1024 * 1024
 class Channel:
     """Registers itself with the owner's selector, and asks for writability only while something is unsent."""
 
-    def __init__(self, connection: socket.socket, selector: selectors.BaseSelector) -> None:
+    def __init__(
+        self, connection: socket.socket, selector: selectors.BaseSelector, on_ready: Callable[[int], object]
+    ) -> None:
+        """`on_ready` is what the owner's loop calls with the events of the selector; it calls `turn`."""
         connection.setblocking(False)
         self._socket = connection
         self._selector = selector
         self._frames: FrameReader[ToSupervisor] = FrameReader(ToSupervisor)  # type: ignore[arg-type]
         self._unsent = b""
-        selector.register(connection, selectors.EVENT_READ)
+        self._on_ready = on_ready
+        selector.register(connection, selectors.EVENT_READ, on_ready)
 
     def send(self, message: FromSupervisor) -> None:
         """Send now or as soon as there is room; drop the message if control has long stopped reading."""
@@ -57,4 +62,4 @@ class Channel:
             sent = len(self._unsent)
         self._unsent = self._unsent[sent:]
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
-        self._selector.modify(self._socket, wanted)
+        self._selector.modify(self._socket, wanted, self._on_ready)

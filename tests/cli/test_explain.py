@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from strangler.cli import main
-from strangler.control import kill_switch
-from strangler.control.kill_switch import KillSwitchState
 from strangler.core.explain import explain
 from strangler.core.plan import Reason
 from strangler.core.settings import AggregatePart, RouteSettings
 from strangler.core.snapshot import Snapshot
 from strangler.core.split import bucket
+from strangler.state import kill_switch
+from strangler.state.kill_switch import KillSwitchState
 from strangler.wire.described import described_head
 from tests.factories import head, route, settings, shadow
 

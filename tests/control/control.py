@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from strangler.config.load import load
-from strangler.control import kill_switch
 from strangler.control.events import gates, outbox
 from strangler.control.events.state import EventsState
 from strangler.control.links import LinksState
@@ -16,6 +15,7 @@ from strangler.control.shadow.evidence import SCHEMA
 from strangler.control.store import Store
 from strangler.control.totals import Key, TotalsState, Vector
 from strangler.control.tracing import TracingState
+from strangler.state import kill_switch
 from strangler.wire.messages import HistogramCell, Report, ValueCell, encode_settings
 
 

@@ -19,8 +19,9 @@ from structlog.testing import LogCapture
 from strangler.control.admin import application
 from strangler.control.dashboard import source
 from strangler.control.dashboard.charts import Chart, svg
+from strangler.control.dashboard.layout import HEADERS
+from strangler.control.dashboard.live import MAX_STREAMS
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, SessionsState
-from strangler.control.dashboard.site import HEADERS, MAX_STREAMS
 from strangler.control.dashboard.view import match_chart
 from strangler.control.plane import ControlState
 from strangler.control.shadow.evidence import Finding, IndexState, set_state, store_findings

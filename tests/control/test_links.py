@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from strangler.control.kill_switch import OFF, KillSwitchState
 from strangler.control.links import LinksState
 from strangler.control.totals import TotalsState
 from strangler.core.fence import FenceMark
+from strangler.state.kill_switch import OFF, KillSwitchState
 from strangler.wire.messages import (
     BreakerChanged,
     BreakerOpened,

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from aiohttp import ClientError, ClientSession, web
 
-from strangler.control.folder import read_restart
+from strangler.state.running import read_restart
 from tests.e2e.commands import run
 from tests.e2e.serving import LegacyState, Proxy, is_refused, legacy, load_on
 from tests.e2e.shadowing import Stage, says, stage
@@ -246,8 +246,8 @@ async def test_a_new_program_that_does_not_get_ready_in_time_leaves_the_old_one(
 ) -> None:
     (tmp_path / "run.py").write_text(
         "import os, sys, time\n"
-        "import strangler.supervisor.loop as loop\n"
-        "loop.MAX_START_S = 1.5\n"
+        "import strangler.supervisor.handover as handover\n"
+        "handover.MAX_START_S = 1.5\n"
         "if os.path.exists('hang'): time.sleep(60)\n"
         "from strangler.cli import main\n"
         "main()\n"

@@ -80,3 +80,10 @@ def haproxy(raw_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFac
     require("" if which("haproxy") else "haproxy")
     with proxies.haproxy(raw_upstream.port, tmp_path_factory.mktemp("haproxy")) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def envoy(raw_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    require("" if proxies.envoy_binary() else "envoy")
+    with proxies.envoy(raw_upstream.port, tmp_path_factory.mktemp("envoy")) as proxy:
+        yield proxy

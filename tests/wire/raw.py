@@ -2,8 +2,8 @@
 
 A case is data: what the client sends, what the upstream does, what must arrive at either end, and the RFC section that
 says so. `run` drives it and compares. Fields that the proxy adds itself are compared by pattern, wherever they stand;
-all others exactly, in order. Peers (nginx, HAProxy) are compared by meaning: names in lower case, order and the fields
-of one hop left out. A case that a peer lawfully answers otherwise names it in `differs`, with the reason.
+all others exactly, in order. Peers (nginx, HAProxy, Envoy) are compared by meaning: names in lower case, order and the
+fields of one hop left out. A case that a peer lawfully answers otherwise names it in `differs`, with the reason.
 """
 
 import asyncio
@@ -50,7 +50,8 @@ ADDED_TO_REQUESTS: dict[bytes, bytes] = {
 ADDED_TO_RESPONSES: dict[bytes, bytes] = {b"x-strangler-arm": rb"legacy"}
 
 _ONE_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"proxy-connection"})
-_PEERS_OWN = _ONE_HOP | {b"date", b"server", b"content-length", *ADDED_TO_REQUESTS, *ADDED_TO_RESPONSES}
+_ENVOYS_OWN = frozenset({b"x-envoy-expected-rq-timeout-ms", b"x-envoy-upstream-service-time"})
+_PEERS_OWN = _ONE_HOP | _ENVOYS_OWN | {b"date", b"server", b"content-length", *ADDED_TO_REQUESTS, *ADDED_TO_RESPONSES}
 _PROBLEM_MEMBERS = {"type", "title", "status", "fault", "request_id"}
 _NEVER_ECHOED = b"ECHO"
 

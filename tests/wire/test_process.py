@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 from collections.abc import Iterator
 
@@ -39,4 +40,17 @@ def test_a_child_can_be_made_to_give_way_and_one_that_has_ended_is_no_error() ->
     [(0, "exit code 0"), (3, "exit code 3"), (-9, "killed by SIGKILL"), (-99, "killed by signal 99")],
 )
 def test_an_end_is_told_in_words(status: int, words: str) -> None:
+    assert how_it_ended(status) == words
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0, "exit code 0"),
+        (3, "exit code 3"),
+        (-signal.SIGKILL, "killed by SIGKILL"),
+        (-63, "killed by signal 63"),
+    ],
+)
+def test_the_end_of_a_process_is_told_in_words(status: int, words: str) -> None:
     assert how_it_ended(status) == words

@@ -12,7 +12,6 @@ from yarl import URL
 from strangler.control.dashboard import source, view
 from strangler.control.dashboard.evidence import EvidenceState, chosen, chosen_open
 from strangler.control.history import HistoryState
-from strangler.control.kill_switch import KillSwitchState
 from strangler.control.reload import ReloadState, read_text
 from strangler.control.shadow.audits import AuditFilters
 from strangler.control.shadow.evidence import STATES
@@ -25,6 +24,7 @@ from strangler.core.documents import StatusDocument
 from strangler.core.explain import explain
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
+from strangler.state.kill_switch import KillSwitchState
 from strangler.wire.described import DescriptionError, described_head
 
 MAX_SIGNATURES = 300

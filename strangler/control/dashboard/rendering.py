@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from strangler.config.scalars import duration_text
+from strangler.config.quantities import duration_text
 from strangler.control.shadow.sides import told_value
 from strangler.control.shadow.stops import stopped_text
 from strangler.core.documents import ComparedDifference, SignatureRow

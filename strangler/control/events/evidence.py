@@ -17,10 +17,11 @@ from strangler.control.shadow import questions
 from strangler.control.shadow.evidence import Finding
 from strangler.control.shadow.reading import NoEvidenceError, ask, utc_day
 from strangler.control.shadow.stops import StopChange
-from strangler.control.store import Store, StoreError, read_meta, write_meta
+from strangler.control.store import Store, StoreError
 from strangler.core.documents import VerdictDocument
 from strangler.core.readiness import Verdict
 from strangler.core.settings import Settings
+from strangler.state.database import read_meta, write_meta
 
 READY_EVERY_S: Final = 60.0
 _META: Final = "ready_routes"

@@ -21,11 +21,12 @@ from strangler.control.events.state import EventsState
 from strangler.control.shadow import questions
 from strangler.control.shadow.audits import has_forced
 from strangler.control.shadow.reading import CorruptEvidenceError, NoEvidenceError, ask, utc_day
-from strangler.control.store import Store, StoreError, read_meta, write_meta
+from strangler.control.store import Store, StoreError
 from strangler.core.documents import PassedGate, VerdictDocument
 from strangler.core.readiness import Verdict
 from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
 from strangler.core.settings import GateSettings, Settings
+from strangler.state.database import read_meta, write_meta
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rollouts (

@@ -12,11 +12,12 @@ import structlog
 from strangler.control.events.event import Kind
 from strangler.control.events.state import EventsState
 from strangler.control.shadow.evidence import Finding
-from strangler.control.store import Store, StoreError, read_meta, write_meta
+from strangler.control.store import Store, StoreError
 from strangler.control.totals import Key
 from strangler.core.documents import SlowEndpoint
 from strangler.core.settings import Settings
 from strangler.core.slowness import Slowness, SlownessChange, SlownessState
+from strangler.state.database import read_meta, write_meta
 
 LOOK_EVERY_S: Final = 60.0
 MAX_TOLD: Final = 20

@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, T
 from strangler.control.events.delivery import Done, Patience, SinkError
 from strangler.control.events.event import CONTENT_TYPE
 from strangler.control.events.outbox import Stored
-from strangler.control.restoring import WEBHOOK_KEY
+from strangler.state.files import WEBHOOK_KEY, replace_file
 
 VARIABLE: Final = "STRANGLER_WEBHOOK_SECRET"
 TIMEOUT_S: Final = 10.0
@@ -40,7 +39,7 @@ def webhook_secret(folder: Path, environ: Mapping[str, str]) -> bytes:
     path = folder / WEBHOOK_KEY
     try:
         if not path.exists():
-            _write(path, _PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode())
+            replace_file(path, b"%b%b\n" % (_PREFIX.encode(), base64.b64encode(secrets.token_bytes(_BYTES))))
         path.chmod(0o600)
         return _decoded(path.read_text(), str(path))
     except OSError as error:
@@ -55,17 +54,6 @@ def _decoded(text: str, where: str) -> bytes:
     if len(secret) < 24:  # the lower bound of the specification
         raise SecretError(f"{where}: must hold at least 24 bytes, in base64")
     return secret
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(descriptor)
-    draft.replace(path)
 
 
 def signature(secret: bytes, identifier: str, timestamp: int, body: bytes) -> str:

@@ -26,10 +26,11 @@ from strangler.control.shadow.route import ShadowRoute, url_named
 from strangler.control.shadow.rules import rule_report, store_rules
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.control.shadow.stops import Stop, StopChange, load_stops, stopped_text, store_changes, store_stop
-from strangler.control.store import Store, StoreError, look_over
+from strangler.control.store import Store, StoreError
 from strangler.control.totals import Key
 from strangler.core.documents import RuleReport, ShadowComparisons, ShadowStatus
 from strangler.core.settings import Settings
+from strangler.state.database import look_over
 from strangler.wire.messages import Captured, ShadowRoom
 from strangler.wire.numbers import Numbers
 

@@ -17,11 +17,12 @@ from strangler.core.compare import (
     Sample,
     ShownDifference,
     endpoint_shape,
+    redact_differences,
     redact_sample,
     signature,
     signature_path,
 )
-from strangler.core.compare.redact import Shown, printable
+from strangler.core.compare.plain_json import Shown, printable
 from strangler.core.compare.shapes import shape_of
 from strangler.core.compare.templates import Template
 from strangler.wire.messages import Captured
@@ -64,9 +65,9 @@ def digest(
     captured = pair.captured
     endpoint = endpoint_of(captured, redactor, templates)
     redactor = redactor.within(endpoint)
-    shown = redactor.differences(comparison.differences)
+    shown = redact_differences(comparison.differences, redactor)
     seen = tuple(_seen(captured.route, endpoint, difference) for difference in shown)
-    accepted = redactor.differences(comparison.accepted_differences)
+    accepted = redact_differences(comparison.accepted_differences, redactor)
     name = ulid(captured.at)
     line = sample = None
     if comparison.outcome is not Outcome.MATCH:
@@ -111,7 +112,7 @@ def _noise(baseline: Comparison, redactor: Redactor) -> tuple[Noisy, ...] | None
         return None
     return tuple(
         Noisy(shown.in_.value, shown.path or "", shown.kind.value, shape_of(raw.legacy, raw.candidate) or "")
-        for raw, shown in zip(baseline.differences, redactor.differences(baseline.differences), strict=True)
+        for raw, shown in zip(baseline.differences, redact_differences(baseline.differences, redactor), strict=True)
     )
 
 

@@ -4,17 +4,16 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-NAME = "shadow-diffs.jsonl"
+from strangler.state.files import JOURNAL, MAX_OLD_JOURNALS
+
 MAX_BYTES = 64 * 1024 * 1024
-KEPT = 4
-"""Older files: `shadow-diffs.jsonl.1` is the newest of them."""
 
 
 class Journal:
     """Owns the file. Used by the store's thread only."""
 
     def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
-        self._path = folder / NAME
+        self._path = folder / JOURNAL
         self._max_bytes = max_bytes
 
     def append(self, lines: Iterable[bytes]) -> None:
@@ -35,14 +34,14 @@ class Journal:
                 return
         except FileNotFoundError:
             return
-        for number in range(KEPT - 1, 0, -1):
+        for number in range(MAX_OLD_JOURNALS - 1, 0, -1):
             older = self._numbered(number)
             if older.exists():
                 older.replace(self._numbered(number + 1))
         self._path.replace(self._numbered(1))
 
     def _numbered(self, number: int) -> Path:
-        return self._path.with_name(f"{NAME}.{number}")
+        return self._path.with_name(f"{JOURNAL}.{number}")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import msgspec
 
-from strangler.control.restoring import STORE
 from strangler.control.shadow.judging import latencies as latencies
 from strangler.control.shadow.judging import matches as matches
 from strangler.control.shadow.judging import readiness as readiness
@@ -35,11 +34,13 @@ from strangler.control.shadow.states import (
 )
 from strangler.control.shadow.states import noise_counts as noise_counts
 from strangler.control.shadow.states import proposal as proposal
-from strangler.control.store import Store, corruption_text, is_corrupt, look_over
+from strangler.control.store import Store
 from strangler.core.compare import Severity
 from strangler.core.compare import path_steps as path_steps
 from strangler.core.documents import ReleaseRow, RuleReport, SampleDocument, SignatureDocument, SignatureRow
 from strangler.core.releases import UNNAMED
+from strangler.state.database import corruption_text, is_corrupt, look_over
+from strangler.state.files import STORE
 
 _SOME_RELEASES = 12
 

@@ -19,7 +19,7 @@ from strangler.control.shadow.audits import write_audit
 from strangler.control.shadow.evidence import set_state
 from strangler.control.shadow.reading import path_steps
 from strangler.core.compare import Kind, Where, parse_pattern
-from strangler.core.compare.accept import read_value
+from strangler.core.compare.compile import read_value
 from strangler.core.compare.jsonpath import Pattern
 from strangler.core.compare.places import covers_place, rule_for_place
 from strangler.core.documents import SignatureRow

@@ -2,13 +2,16 @@
 
 from strangler.core.compare.accept import RuleUseState, expired_rules
 from strangler.core.compare.acceptance import Acceptance, acceptance, path_steps
+from strangler.core.compare.compile import compile_rules
 from strangler.core.compare.conditions import NO_CONDITIONS, RequestConditions, conditions_of
 from strangler.core.compare.engine import compare, second_look
 from strangler.core.compare.jsonpath import PatternError, parse_pattern
 from strangler.core.compare.noise import NoiseCount
+from strangler.core.compare.plain_json import Shown
 from strangler.core.compare.proposals import propose
-from strangler.core.compare.redact import Redactor, Shown, ShownDifference
-from strangler.core.compare.rules import NO_RULES, CompareRules, EndpointRules, compile_rules
+from strangler.core.compare.redact import Redactor
+from strangler.core.compare.redact_difference import ShownDifference, redact_difference, redact_differences
+from strangler.core.compare.rules import NO_RULES, CompareRules, EndpointRules
 from strangler.core.compare.sample import Sample, redact_sample
 from strangler.core.compare.signature import (
     comparison_signature,
@@ -62,6 +65,8 @@ __all__ = [
     "parse_pattern",
     "path_steps",
     "propose",
+    "redact_difference",
+    "redact_differences",
     "redact_sample",
     "second_look",
     "signature",

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from strangler.core.compare.css import CssRule, parse_css
-from strangler.core.compare.jsonpath import Pattern, parse_pattern
+from strangler.core.compare.css import CssRule
+from strangler.core.compare.jsonpath import Pattern
 from strangler.core.compare.numbers import canonical, is_within
-from strangler.core.compare.tree import Json, parse_json
 from strangler.core.compare.values import Excerpt, Kind, Node, Value
-from strangler.core.compare.xmlpath import XmlPattern, parse_xml_path
+from strangler.core.compare.xmlpath import XmlPattern
 from strangler.core.settings import AcceptRule
 
 
@@ -72,7 +71,7 @@ class Accept:
         return is_in_body and not self.depends_on_values and self.is_about(Kind.VALUE)
 
     def allows(self, legacy: Value, candidate: Value) -> bool:
-        """For a difference at a node that the rule covers, of a kind it is about."""
+        """True if the rule accepts a difference at a node that it covers, of a kind that it is about."""
         if self.values is not None:
             if isinstance(legacy, Excerpt) and isinstance(candidate, Excerpt):
                 return self.texts == (legacy.text, candidate.text)
@@ -90,36 +89,11 @@ _NUMBER = re.compile(r"\s*([+-]?)0*(\d+(?:\.\d+)?)\s*\Z", re.ASCII)
 
 
 def _number(value: Value) -> Value:
-    """A text of XML that is a number, as JSON would hold it; any other value as it is."""
+    """Return a text of XML that is a number as JSON would hold it; any other value as it is."""
     found = _NUMBER.match(value) if isinstance(value, str) and len(value) < 64 else None
     if found is None:
         return value
     return canonical(found[1].replace("+", "") + found[2])
-
-
-def compile_accept(rules: Iterable[AcceptRule], *, is_typed: bool = False) -> tuple[Accept, ...]:
-    """Compile a route's accept rules; with `is_typed` the numbers in them are read as 5 and 5.0.
-
-    Raises ValueError (PatternError for a path, SelectorError for `css`) if a rule cannot be read.
-    """
-    return tuple(
-        Accept(
-            index=index,
-            pattern=parse_pattern(rule.path) if rule.path is not None and not is_xml_path(rule.path) else None,
-            xml=parse_xml_path(rule.path) if rule.path is not None and is_xml_path(rule.path) else None,
-            css=parse_css(rule.css) if rule.css is not None else None,
-            header=rule.header.lower() if rule.header is not None else None,
-            status=rule.status,
-            endpoint=rule.endpoint,
-            kind=Kind(rule.kind) if rule.kind is not None else None,
-            abs_=Decimal(rule.abs) if rule.abs is not None else None,
-            rel=Decimal(rule.rel) if rule.rel is not None else None,
-            values=_values(rule, is_typed),
-            texts=(rule.from_, rule.to) if rule.from_ is not None and rule.to is not None else None,
-            until=date.fromisoformat(rule.until) if rule.until is not None else None,
-        )
-        for index, rule in enumerate(rules)
-    )
 
 
 def is_xml_path(path: str) -> bool:
@@ -127,27 +101,13 @@ def is_xml_path(path: str) -> bool:
     return path.startswith("/")
 
 
-def _values(rule: AcceptRule, is_typed: bool) -> tuple[Node, Node] | None:
-    if rule.from_ is None or rule.to is None:
-        return None
-    if rule.path is None or is_xml_path(rule.path):  # headers, pages and XML hold texts only
-        return rule.from_, rule.to
-    return read_value(rule.from_, is_typed=is_typed), read_value(rule.to, is_typed=is_typed)
-
-
-def read_value(text: str, *, is_typed: bool = False) -> Node:
-    """Return a value that a rule writes: JSON where the text reads as JSON, else the text itself."""
-    parsed = parse_json(text, is_typed=is_typed)
-    return parsed.tree if isinstance(parsed, Json) else text
-
-
 def expired_rules(rules: Iterable[AcceptRule], today: date) -> tuple[AcceptRule, ...]:
-    """Those that no longer count, to be reported whether or not anything would still match them."""
+    """Return the rules that no longer count, to be reported whether or not anything would still match them."""
     return tuple(rule for rule in rules if rule.until is not None and today > date.fromisoformat(rule.until))
 
 
 class RuleUseState:
-    """How often each accept rule of a route accepted something. Owned by whoever compares; starts anew on a reload."""
+    """The number of times that each accept rule of a route accepted something. It starts anew on a reload."""
 
     def __init__(self, rules: int) -> None:
         self.comparisons = 0

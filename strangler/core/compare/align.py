@@ -10,7 +10,8 @@ from collections.abc import Hashable, Sequence, Set
 from dataclasses import dataclass, field
 from operator import ne
 
-_BLOCK = 4096
+from strangler.core.compare.common_ends import common_ends
+
 _BUDGET = 20_000
 _MAX_EDITS = 400
 """The trace of a Myers run is quadratic in these."""
@@ -41,8 +42,7 @@ class Alignment:
 
 def align(left: Sequence[Hashable], right: Sequence[Hashable], *, wants_alike: bool = False) -> Alignment:
     """Elements are compared by `==` and hash. The same two sequences always give the same answer."""
-    start = common_length(left, right)
-    end = min(common_length(left[::-1], right[::-1]), len(left) - start, len(right) - start)
+    start, end = common_ends(left, right)
     inner = _align_inner(left[start : len(left) - end], right[start : len(right) - end], wants_alike)
     gaps = [gap.shifted(start) for gap in inner.gaps]
     if not wants_alike:
@@ -50,18 +50,6 @@ def align(left: Sequence[Hashable], right: Sequence[Hashable], *, wants_alike: b
     alike = [(at, at) for at in range(start)] + [(i + start, j + start) for i, j in inner.alike]
     alike += [(len(left) - at, len(right) - at) for at in range(end, 0, -1)]
     return Alignment(inner.is_reordered, alike, gaps)
-
-
-def common_length(left: Sequence[object], right: Sequence[object]) -> int:
-    """How many elements, or characters, the two have in common at the start."""
-    at, limit = 0, min(len(left), len(right))
-    while at < limit and left[at : at + _BLOCK] == right[at : at + _BLOCK]:
-        at += _BLOCK
-    for a, b in zip(left[at : at + _BLOCK], right[at : at + _BLOCK], strict=False):
-        if a != b:
-            break
-        at += 1
-    return min(at, limit)
 
 
 def _align_inner(left: Sequence[Hashable], right: Sequence[Hashable], wants_alike: bool) -> Alignment:

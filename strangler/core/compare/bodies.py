@@ -5,7 +5,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import date
 
-from strangler.core.compare.align import Alignment, Gap, align, common_length
+from strangler.core.compare.align import Alignment, Gap, align
+from strangler.core.compare.common_ends import common_length
 from strangler.core.compare.forms import parse_form
 from strangler.core.compare.found import FoundState
 from strangler.core.compare.ids import DigestState

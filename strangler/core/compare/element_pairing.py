@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from strangler.core.compare.align import Pairs, align, rising, without
+from strangler.core.compare.common_ends import common_ends
 from strangler.core.compare.elements import Element, attribute_key, write_markup
 
 _IDENTITIES = ("id", "name", "key", "code", "for", "href", "src", "action", "data-id", "data-key", "property", "rel")
@@ -27,7 +28,7 @@ class ChildChange:
 
 def pair_children(legacy: list[Element], candidate: list[Element]) -> ChildChange:
     """Swapping the sides swaps the answer."""
-    start, end = _in_common(legacy, candidate)
+    start, end = common_ends(_ids(legacy), _ids(candidate))
     kept = [(at, at) for at in range(start)]
     kept += [(len(legacy) - at, len(candidate) - at) for at in range(end, 0, -1)]
     left, right = legacy[start : len(legacy) - end], candidate[start : len(candidate) - end]
@@ -43,17 +44,6 @@ def pair_children(legacy: list[Element], candidate: list[Element]) -> ChildChang
     pairs = [(i + start, j + start) for i, j in change.pairs]
     removed, inserted = [i + start for i in change.removed], [j + start for j in change.inserted]
     return ChildChange(change.is_reordered, sorted(kept + pairs), removed, inserted)
-
-
-def _in_common(left: list[Element], right: list[Element]) -> tuple[int, int]:
-    """How many children are alike at the start, and at the end."""
-    start, shorter = 0, min(len(left), len(right))
-    while start < shorter and left[start].alike == right[start].alike:
-        start += 1
-    end = 0
-    while end < shorter - start and left[-1 - end].alike == right[-1 - end].alike:
-        end += 1
-    return start, end
 
 
 def _simple_change(left: list[Element], right: list[Element]) -> ChildChange | None:
@@ -79,8 +69,7 @@ def _is_turned(left: list[Element], right: list[Element]) -> bool:
 
 def _paired(left: list[Element], right: list[Element], known: list[Element]) -> ChildChange:
     """`known`: elements of the left side that stand before or behind these and have found each other."""
-    ids = [element.alike for element in left], [element.alike for element in right]
-    alignment = align(*ids, wants_alike=True)
+    alignment = align(_ids(left), _ids(right), wants_alike=True)
     pairs = list(alignment.alike)
     spare_left = [i for gap in alignment.gaps for i in gap.left]
     spare_right = [j for gap in alignment.gaps for j in gap.right]
@@ -100,6 +89,10 @@ def _paired(left: list[Element], right: list[Element], known: list[Element]) -> 
         spare_left = without(spare_left, {i for i, _ in by_place})
         spare_right = without(spare_right, {j for _, j in by_place})
     return ChildChange(is_reordered, pairs, spare_left, spare_right)
+
+
+def _ids(elements: list[Element]) -> list[int]:
+    return [element.alike for element in elements]
 
 
 def _group(element: Element) -> Hashable:

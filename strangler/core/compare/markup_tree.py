@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from strangler.core.compare.accept import Accept
-from strangler.core.compare.align import common_length
+from strangler.core.compare.common_ends import common_length
 from strangler.core.compare.element_pairing import ChildChange, pair_children
 from strangler.core.compare.elements import Child, Element, write_markup
 from strangler.core.compare.found import FoundState

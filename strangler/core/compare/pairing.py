@@ -1,4 +1,4 @@
-"""What happened to an array: which elements to compare with each other, and whether order or length changed."""
+"""The change of an array: the elements to compare with each other, and whether order or length changed."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from strangler.core.compare.align import Gap, Pairs, align, common_length, occurrences, rising, without
+from strangler.core.compare.align import Gap, Pairs, align, occurrences, rising, without
+from strangler.core.compare.common_ends import common_ends, common_length
 from strangler.core.compare.ids import DigestState, Id
 from strangler.core.compare.numbers import is_finite
 from strangler.core.compare.values import Node
@@ -30,7 +31,7 @@ _LIKELY_NAMES = frozenset(["_id", "code", "guid", "id", "key", "name", "sku", "s
 
 @dataclass(frozen=True, slots=True)
 class ArrayChange:
-    """Places are indices into legacy's and the candidate's array."""
+    """The change of one array. Places are indices into legacy's and the candidate's array."""
 
     is_reordered: bool
     alike: Pairs
@@ -45,7 +46,7 @@ class ArrayChange:
     """True if it would have taken too long to find out which of those do belong together."""
 
     def shifted(self, by: int) -> "ArrayChange":
-        """The same, of arrays that have so many elements more at the start."""
+        """Return the change of arrays that have so many elements more at the start."""
         if not by:
             return self
         alike, pairs = ([(i + by, j + by) for i, j in pairs] for pairs in (self.alike, self.pairs))
@@ -77,14 +78,14 @@ def change_of(
 
 
 def simple_change_of(left: int, right: int) -> ArrayChange | None:
-    """What needs no look at the elements; so many are left between those that are equal at the start and at the end."""
+    """Return a change that needs no look at the elements, by how many there are between the common ends; else None."""
     if not left or not right:
         return ArrayChange(False, [], [], [*range(left)], [*range(right)])
     return ArrayChange(False, [], [(0, 0)], [], []) if left == right == 1 else None
 
 
 def unlike_change_of(legacy: list[Node], candidate: list[Node], ids: Ids) -> ArrayChange | None:
-    """Arrays of one length that have no element in common and none that could be known by an identity: in place."""
+    """Pair by place two arrays of one length without a common element or an identity; None for all others."""
     if len(legacy) != len(candidate) or (type(legacy[0]) is dict is type(candidate[0])):
         return None
     if ids[0][0] in ids[1] or not set(ids[0]).isdisjoint(ids[1]):
@@ -94,13 +95,8 @@ def unlike_change_of(legacy: list[Node], candidate: list[Node], ids: Ids) -> Arr
 
 
 def _simple_change(left: Sequence[Id], right: Sequence[Id]) -> ArrayChange | None:
-    """Arrays that grew or shrank in one place, or changed one element: most of them do, at half the cost."""
-    start, shorter = 0, min(len(left), len(right))
-    while start < shorter and left[start] == right[start]:
-        start += 1
-    end = 0
-    while end < shorter - start and left[-1 - end] == right[-1 - end]:
-        end += 1
+    """Return a change in one place alone, or of one element; most changes are such, and this is half the cost."""
+    start, end = common_ends(left, right)
     stop_left, stop_right = len(left) - end, len(right) - end
     if start in (stop_left, stop_right):
         return ArrayChange(False, [], [], [*range(start, stop_left)], [*range(start, stop_right)])
@@ -125,7 +121,7 @@ def multiset_change_of(
 
 
 def _is_few(array: list[Node], places: list[int]) -> bool:
-    """Few enough to be sorted by content; only objects and arrays take long."""
+    """True for few enough to be sorted by content; only objects and arrays take long."""
     if len(places) <= MAX_SORTED:
         return True
     containers = [1 for place in places if type(array[place]) is dict or type(array[place]) is list]
@@ -133,7 +129,7 @@ def _is_few(array: list[Node], places: list[int]) -> bool:
 
 
 def keyed_change_of(keys: tuple[Sequence[Hashable], Sequence[Hashable]]) -> ArrayChange:
-    """Arrays whose elements are paired by a key, given for each of them."""
+    """Pair the elements of two arrays by a key, which is given for each of them."""
     pairs = occurrences(*keys)
     left, right = {i for i, _ in pairs}, {j for _, j in pairs}
     removed = [i for i in range(len(keys[0])) if i not in left]
@@ -142,7 +138,7 @@ def keyed_change_of(keys: tuple[Sequence[Hashable], Sequence[Hashable]]) -> Arra
 
 
 def _is_turned(legacy: list[Node], candidate: list[Node], ids: Ids, digests: DigestState) -> bool:
-    """An order of the two sides that does not depend on which is which: ties then break alike when they are swapped."""
+    """True if the sides are to be swapped, so that ties break alike whichever side is legacy."""
     if len(legacy) != len(candidate):
         return len(legacy) > len(candidate)
     first = common_length(*ids)
@@ -150,7 +146,7 @@ def _is_turned(legacy: list[Node], candidate: list[Node], ids: Ids, digests: Dig
 
 
 def _by_content(array: list[Node], places: list[int], digests: DigestState) -> list[int]:
-    """In an order that does not depend on where they stand: numbers by value, so that close ones meet."""
+    """Sort places by content and not by where they stand: numbers by value, so that close ones meet."""
 
     def content(place: int) -> tuple[str, float, str | bytes]:
         value = array[place]
@@ -166,7 +162,7 @@ def _by_content(array: list[Node], places: list[int], digests: DigestState) -> l
 
 
 def _content_text(node: list[Node] | dict[str, Node], digests: DigestState) -> str:
-    """One text for all equal nodes; where nothing is nested, like nodes have like texts."""
+    """Return one text for all equal nodes; where nothing is nested, like nodes have like texts."""
     for value in node.values() if isinstance(node, dict) else node:
         if type(value) is dict or type(value) is list:
             return digests.of(node).hex()
@@ -200,7 +196,7 @@ def _paired(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole, 
 
 
 def _split(gaps: list[Gap], same: Pairs, anchors: Pairs) -> list[Gap]:
-    """What is left of the gaps once `same` have found each other, cut where one of the anchors stands."""
+    """Return the rest of the gaps once `same` have found each other, cut where one of the anchors stands."""
     lefts, rights = [i for i, _ in anchors], [j for _, j in anchors]
     left_taken, right_taken = {i for i, _ in same}, {j for _, j in same}
     parts: defaultdict[tuple[int, int], Gap] = defaultdict(Gap)
@@ -215,7 +211,7 @@ def _split(gaps: list[Gap], same: Pairs, anchors: Pairs) -> list[Gap]:
 
 
 def _identity(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole) -> _Field | None:
-    """The field by whose value elements know each other: unique on each side, and shared by at least half of them.
+    """Return the field whose value tells elements apart: unique on each side, and shared by at least half of them.
 
     Found in the data; where several would do, one that is named like an identity wins, then the one that more share. It
     may be one of an object within: `product.id` of the lines of an order.
@@ -258,7 +254,7 @@ def _unlikeliness(field: _Field) -> int:
 
 
 def _unique_values(elements: list[Node], field: _Field) -> set[str | bytes]:
-    """The values of a field; empty unless every element has its own, a string or a number."""
+    """Return the values of a field; empty unless every element has its own, a string or a number."""
     values: set[str | bytes] = set()
     if len(field) > 1:
         elements = [element.get(field[0]) if isinstance(element, dict) else None for element in elements]
@@ -272,7 +268,7 @@ def _unique_values(elements: list[Node], field: _Field) -> set[str | bytes]:
 
 
 def _same_identity(left: list[Node], right: list[Node], gaps: list[Gap], field: _Field) -> Pairs:
-    """Pairs of the elements left over, in the order of the left side."""
+    """Return pairs of the elements left over, in the order of the left side."""
     places = {_value_of(right[j], field): j for gap in gaps for j in gap.right}
     found = ((i, places.get(_value_of(left[i], field), -1)) for gap in gaps for i in gap.left)
     return [(i, j) for i, j in found if j >= 0]

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from strangler.core.compare.accept import Accept, compile_accept
-from strangler.core.compare.jsonpath import Pattern, parse_pattern
-from strangler.core.settings import CompareSettings
+from strangler.core.compare.accept import Accept
+from strangler.core.compare.jsonpath import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +29,6 @@ class CompareRules:
         return tuple(rule.index for rule in self.accept)
 
 
-def compile_rules(settings: CompareSettings) -> CompareRules:
-    """Raises ValueError, naming the rule's text, if one cannot be read."""
-    return CompareRules(
-        headers=tuple(dict.fromkeys(name.lower() for name in settings.headers)),
-        accept=compile_accept(settings.accept, is_typed=settings.numbers == "typed"),
-        unordered=tuple(Unordered(parse_pattern(rule.path), rule.key) for rule in settings.unordered),
-        is_typed=settings.numbers == "typed",
-    )
-
-
 class EndpointRules:
     """A route's rules as each of its endpoints has them: an accept rule may be for one endpoint alone."""
 
@@ -51,7 +40,7 @@ class EndpointRules:
         self._by_endpoint: dict[str, CompareRules] = {}
 
     def of(self, endpoint: str) -> CompareRules:
-        """The rules for `POST /api/orders/{}`."""
+        """Return the rules for `POST /api/orders/{}`."""
         if not self._has_endpoints:
             return self._rules
         found = self._by_endpoint.get(endpoint)

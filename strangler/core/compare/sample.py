@@ -6,7 +6,8 @@ from strangler.core.compare.bodies import Content, content_of, parse_content
 from strangler.core.compare.codings import undo_codings
 from strangler.core.compare.forms import parse_form
 from strangler.core.compare.media import Body
-from strangler.core.compare.redact import Redactor, Shown, printable
+from strangler.core.compare.plain_json import Shown, printable
+from strangler.core.compare.redact import Redactor
 from strangler.core.compare.tree import Json, write_json
 from strangler.core.compare.values import Answer, Reason
 from strangler.core.head import RawHeaders

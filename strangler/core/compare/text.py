@@ -1,6 +1,6 @@
 """Texts and bytes: equal or not, and where they start to differ."""
 
-from strangler.core.compare.align import common_length
+from strangler.core.compare.common_ends import common_length
 from strangler.core.compare.values import Excerpt
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
 
-from strangler.core.compare.align import common_length, without
+from strangler.core.compare.align import without
+from strangler.core.compare.common_ends import common_ends
 from strangler.core.compare.found import FoundState
 from strangler.core.compare.ids import DigestState, TooManyError, TreeIds
 from strangler.core.compare.marks import Marks, find_marks
@@ -91,7 +92,7 @@ class _Walk:
         found.is_cut = found.is_cut or found.is_full
 
     def _meet(self, left: Node, right: Node, at: PathState, depth: int, waiting: "list[_Waiting]") -> None:
-        """Tell scalars that differ; containers that may differ wait for their turn."""
+        """Report scalars that differ; containers that may differ wait for their turn."""
         if type(left) is not type(right):
             self._found.body(at, Kind.TYPE, left, right)
         elif type(left) is dict or type(left) is list:
@@ -102,7 +103,7 @@ class _Walk:
             self._found.body(at, Kind.TYPE if is_other else Kind.VALUE, left, right)
 
     def _is_same(self, left: Node, right: Node, depth: int) -> bool:
-        """Of two containers. False if it would take too long to tell: then they are looked into."""
+        """True if two containers are equal; False as well if that would take too long to find out."""
         if self._unordered:
             return self._equal.of(left) == self._equal.of(right)
         if depth <= _PLAIN_DEPTH:
@@ -169,10 +170,10 @@ class _Walk:
     def _sorted_otherwise(
         self, legacy: list[Node], candidate: list[Node], at: PathState, below: PathState, change: ArrayChange
     ) -> SortedOtherwise | None:
-        """How the elements belong together, if some of them (without an identity: most) have nothing in common but
-        their place, and each side is sorted in a way of its own.
+        """Return how the elements belong together if each side is sorted in a way of its own.
 
-        Not where a rule accepts values within the array and not its order: a match would be taken away.
+        Only where some of them (without an identity: most) have nothing in common but their place; and not where a rule
+        accepts values within the array and not its order, since a match would be taken away.
         """
         if not change.by_place:
             return None
@@ -187,7 +188,7 @@ class _Walk:
         return otherwise
 
     def _tell_order(self, legacy: list[Node], candidate: list[Node], at: PathState, otherwise: SortedOtherwise) -> None:
-        """One `order`, and what differs whichever elements belong together."""
+        """Report one `order`, and what differs whichever elements belong together."""
         self._found.body(at, Kind.ORDER, *self._first_disorder(legacy, candidate))
         pairs = otherwise.pairs
         if len(pairs) == len(legacy):
@@ -207,7 +208,7 @@ class _Walk:
     def _place_by_place(
         self, legacy: list[Node], candidate: list[Node], at: PathState, depth: int, waiting: "list[_Waiting]"
     ) -> None:
-        """Arrays in which too much differs to find out what belongs together."""
+        """Compare arrays in which too much differs to find out what belongs together."""
         self._found.is_cut = True
         if len(legacy) != len(candidate):
             self._found.body(at, Kind.LENGTH, len(legacy), len(candidate))
@@ -234,7 +235,7 @@ class _Walk:
     def _change(
         self, legacy: list[Node], candidate: list[Node], rule: Unordered | None, depth: int, *, is_bounded: bool
     ) -> ArrayChange | None:
-        """None if that would take too long."""
+        """Return the change of an array, or None if that would take too long."""
         if rule is not None and rule.key is not None:
             return keyed_change_of((self._keys(legacy, rule.key), self._keys(candidate, rule.key)))
         if rule is not None:
@@ -243,7 +244,7 @@ class _Walk:
         if self._alike is not self._equal:
             ids = self._alike.elements(legacy), self._alike.elements(candidate)
             return change_of(legacy, candidate, ids, self._digests, wants_alike=True)
-        start, end = _in_common(legacy, candidate) if depth <= _PLAIN_DEPTH else (0, 0)
+        start, end = _common_ends(legacy, candidate) if depth <= _PLAIN_DEPTH else (0, 0)
         middle = legacy[start : len(legacy) - end], candidate[start : len(candidate) - end]
         change = simple_change_of(*map(len, middle))
         if change is None:
@@ -266,36 +267,34 @@ class _Walk:
         return change.shifted(start)
 
     def _keys(self, array: list[Node], name: str) -> list[Hashable]:
-        """An element without the key is its own key, so that equal ones still find each other."""
+        """Return the keys of elements; one without a key is its own, so that equal ones still find each other."""
         return [
             self._key(element[name]) if isinstance(element, dict) and name in element else ("", self._equal.of(element))
             for element in array
         ]
 
     def _key(self, value: Node) -> Hashable:
-        """A number that changed its type is still the same key."""
+        """Return a key; a number that changed its type is still the same one."""
         return untyped(value) if self._is_typed and type(value) is bytes else self._equal.of(value)
 
     def _first_disorder(self, legacy: list[Node], candidate: list[Node]) -> tuple[Node, Node]:
-        """A few elements of both sides from the first one on that stands elsewhere."""
+        """Return a few elements of both sides from the first one on that stands elsewhere."""
         pairs = zip(self._equal.elements(legacy), self._equal.elements(candidate), strict=False)
         start = next((at for at, (a, b) in enumerate(pairs) if a != b), 0)
         return legacy[start : start + _SHOWN_OF_ORDER], candidate[start : start + _SHOWN_OF_ORDER]
 
 
 def _member(at: PathState, key: Step, *objects: Node) -> PathState:
-    """The place of a member in objects that stand at one place."""
+    """Return the place of a member in objects that stand at one place."""
     if key in VALUE_MEMBERS and any(isinstance(node, dict) and holds_named_secret(node) for node in objects):
         return at.secret_child(key)
     return at.child(key)
 
 
-def _in_common(legacy: list[Node], candidate: list[Node]) -> tuple[int, int]:
-    """How many elements are equal at the start, and how many of the others at the end."""
+def _common_ends(legacy: list[Node], candidate: list[Node]) -> tuple[int, int]:
+    """Return what two arrays have in common at their ends; nothing where the elements are nested too deeply to tell."""
     try:
-        start = common_length(legacy, candidate)
-        most = min(len(legacy), len(candidate)) - start
-        return start, min(common_length(legacy[::-1], candidate[::-1]), most) if most else 0
+        return common_ends(legacy, candidate)
     except RecursionError:
         return 0, 0
 

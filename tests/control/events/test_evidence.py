@@ -12,12 +12,12 @@ from strangler.control.events import outbox
 from strangler.control.events.event import Event
 from strangler.control.events.evidence import EvidenceEvents, ReadyWatch, comparison_of
 from strangler.control.events.state import EventsState
-from strangler.control.kill_switch import OFF
 from strangler.control.links import LinksState
 from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, set_state, store_findings
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.core.settings import GateSettings, Settings
+from strangler.state.kill_switch import OFF
 from tests.control.shadow.pairs import NOON, match, mismatch, seen
 from tests.factories import route, settings, shadow
 

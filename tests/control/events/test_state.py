@@ -12,12 +12,12 @@ from strangler.control.events import outbox
 from strangler.control.events import state as states
 from strangler.control.events.event import Kind, event
 from strangler.control.events.state import EventsState
-from strangler.control.kill_switch import OFF
 from strangler.control.links import LinksState
 from strangler.control.reload import InForce
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.core.settings import Settings
+from strangler.state.kill_switch import OFF
 from strangler.wire.messages import BreakerChanged
 from tests.factories import route, settings
 

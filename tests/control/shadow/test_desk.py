@@ -13,7 +13,6 @@ from strangler.control.events import outbox
 from strangler.control.events.event import Event
 from strangler.control.events.evidence import EvidenceEvents
 from strangler.control.events.state import EventsState
-from strangler.control.kill_switch import OFF
 from strangler.control.links import LinksState
 from strangler.control.shadow import desk as desks
 from strangler.control.shadow.desk import DeskState
@@ -25,6 +24,7 @@ from strangler.control.store import Store, StoreError
 from strangler.control.totals import TotalsState
 from strangler.core.compare import Answer
 from strangler.core.settings import EvidenceSettings, RouteSettings
+from strangler.state.kill_switch import OFF
 from tests.control.shadow.pairs import KEY, captured, match, mismatch
 from tests.factories import route, settings, shadow
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from strangler.control.shadow import journal
 from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.outgoing import origin_form, outgoing
@@ -16,6 +15,7 @@ from strangler.control.shadow.ulid import ulid
 from strangler.core.documents import ComparedDifference
 from strangler.core.rewrite import Rewrite
 from strangler.core.settings import HeaderEdits, Url
+from strangler.state.files import JOURNAL, MAX_OLD_JOURNALS
 from tests.control.shadow.pairs import NOON, captured
 from tests.factories import upstream
 
@@ -24,7 +24,7 @@ class TestJournal:
     def test_lines_are_appended_and_only_their_owner_reads_them(self, tmp_path: Path) -> None:
         Journal(tmp_path).append([b"1\n", b"2\n"])
         Journal(tmp_path).append([b"3\n"])
-        file = tmp_path / journal.NAME
+        file = tmp_path / JOURNAL
         assert file.read_bytes() == b"1\n2\n3\n"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
@@ -37,8 +37,8 @@ class TestJournal:
         for number in range(10):
             kept.append([b"%d--\n" % number])
         assert {path.name: path.read_bytes()[:1] for path in tmp_path.iterdir()} == {
-            journal.NAME: b"9",
-            **{f"{journal.NAME}.{place}": b"%d" % (9 - place) for place in range(1, journal.KEPT + 1)},
+            JOURNAL: b"9",
+            **{f"{JOURNAL}.{place}": b"%d" % (9 - place) for place in range(1, MAX_OLD_JOURNALS + 1)},
         }
 
     def test_a_folder_that_is_gone_raises(self, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from strangler.core.compare import Answer, Comparison, Kind, Outcome, Severity, conditions_of, parse_pattern
 from strangler.core.compare.align import align
 from strangler.core.compare.codings import undo_codings
+from strangler.core.compare.common_ends import common_ends
 from strangler.core.compare.jsonpath import write_path
 from strangler.core.compare.numbers import canonical
 from strangler.core.compare.tree import Json, parse_json, parse_ndjson, write_json
@@ -130,6 +131,17 @@ def test_alignment_accounts_for_every_element_once(left: list[int], right: list[
     for side, length in ((0, len(left)), (1, len(right))):
         spare = [place for gap in alignment.gaps for place in (gap.left, gap.right)[side]]
         assert sorted([pair[side] for pair in alignment.alike] + spare) == list(range(length))
+
+
+@given(st.lists(st.integers(0, 2), max_size=8), st.lists(st.integers(0, 2), max_size=8))
+def test_common_ends_are_as_long_as_they_can_be_and_do_not_overlap(left: list[int], right: list[int]) -> None:
+    start, end = common_ends(left, right)
+    rest_left, rest_right = left[start : len(left) - end], right[start : len(right) - end]
+    assert left == right[:start] + rest_left + right[len(right) - end :]
+    assert len(rest_left) + start + end == len(left)
+    if rest_left and rest_right:
+        assert rest_left[0] != rest_right[0]
+        assert rest_left[-1] != rest_right[-1]
 
 
 @settings(deadline=None)

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strangler.core.compare import Answer, PatternError, Redactor, Sample, redact_sample
+from strangler.core.compare import (
+    Answer,
+    PatternError,
+    Redactor,
+    Sample,
+    redact_difference,
+    redact_differences,
+    redact_sample,
+)
 from strangler.core.compare.secrets import card_spans, is_card_number, is_secret_name
 from tests.core.compare.answers import answer, compared, trees
 from tests.core.compare.answers import settings as rules_of
@@ -64,7 +72,7 @@ def test_check_digit() -> None:
 
 
 def shown(legacy: Any, candidate: Any) -> list[dict[str, Any]]:
-    return [REDACTOR.difference(difference).as_json() for difference in trees(legacy, candidate).differences]
+    return [redact_difference(difference, REDACTOR).as_json() for difference in trees(legacy, candidate).differences]
 
 
 def test_difference_has_the_form_of_the_design() -> None:
@@ -99,7 +107,7 @@ VALUES: dict[str, tuple[bytes, Any]] = {
 @pytest.mark.parametrize(("legacy", "expected"), VALUES.values(), ids=VALUES)
 def test_values_are_plain_json_and_bounded(legacy: bytes, expected: Any) -> None:
     (difference,) = compared(answer(b'{"a":' + legacy + b"}"), answer(b'{"a":"other"}')).differences
-    kept = REDACTOR.difference(difference).as_json()
+    kept = redact_difference(difference, REDACTOR).as_json()
     assert kept["legacy"] == expected
     json.dumps(kept).encode()
 
@@ -114,15 +122,23 @@ def test_value_under_a_secret_name_is_a_keyed_hash() -> None:
 @pytest.mark.parametrize("page", ["<r><password>{}</password></r>", "<Token>{}</Token>", "<secret><b>{}</b></secret>"])
 def test_an_element_with_a_secret_name_is_told_as_a_hash_in_a_page_too(page: str) -> None:
     legacy, candidate = (answer(page.format(word).encode(), "text/html") for word in ("s3cr3t", "0ther"))
-    (kept,) = REDACTOR.differences(compared(legacy, candidate).differences)
+    (kept,) = redact_differences(compared(legacy, candidate).differences, REDACTOR)
     assert (kept.legacy, kept.candidate) == (REDACTOR.mark("s3cr3t"), REDACTOR.mark("0ther"))
+
+
+def test_all_before_an_end_tag_with_a_secret_name_is_hidden_though_marks_before_it_change_its_place() -> None:
+    kept = REDACTOR.markup("a@b.co 4111 1111 1111 1111 c@d.eu correcthorse</password> the rest", is_html=True)
+    assert kept is not None
+    assert "correct" not in kept
+    assert "horse" not in kept
+    assert "the rest" in kept
 
 
 def test_a_secret_in_the_path_of_a_cookie_is_not_kept() -> None:
     legacy = answer({}, set_cookie="a=b; Path=/token/s3cr3t; Secure")
     candidate = answer({}, set_cookie="a=b; Path=/token/0ther; Secure")
     comparison = compared(legacy, candidate, rules_of(headers=("set-cookie",)))
-    told = [one.as_json() for one in REDACTOR.differences(comparison.differences)]
+    told = [one.as_json() for one in redact_differences(comparison.differences, REDACTOR)]
     kept = json.dumps([told, redact_sample(Sample(b"GET", b"/", [], legacy, candidate), REDACTOR)])
     assert told
     assert "s3cr3t" not in kept
@@ -218,7 +234,7 @@ def test_text_is_cut_after_it_is_redacted() -> None:
     (difference,) = compared(
         answer(legacy.encode(), "text/plain"), answer(candidate.encode(), "text/plain")
     ).differences
-    kept = REDACTOR.difference(difference)
+    kept = redact_difference(difference, REDACTOR)
     assert "A1A1" not in f"{kept.legacy}{kept.candidate}"
 
 
@@ -227,13 +243,13 @@ def test_excerpts_are_short() -> None:
     (difference,) = compared(
         answer(legacy.encode(), "text/plain"), answer(candidate.encode(), "text/plain")
     ).differences
-    assert REDACTOR.difference(difference).legacy == "…" + "a" * 60 + "x" + "b" * 139 + "…"
+    assert redact_difference(difference, REDACTOR).legacy == "…" + "a" * 60 + "x" + "b" * 139 + "…"
 
 
 def test_what_cannot_be_parsed_is_hash_and_length() -> None:
     broken = b'{"password": "s3cr3t"'
     (difference,) = compared(answer({"a": 1}), answer(broken)).differences
-    assert REDACTOR.difference(difference).candidate == {"hash": REDACTOR.hashed(broken), "length": len(broken)}
+    assert redact_difference(difference, REDACTOR).candidate == {"hash": REDACTOR.hashed(broken), "length": len(broken)}
     kept = redact_sample(
         Sample(b"GET", b"/", [], answer(broken), Answer(200, [], b"part", is_too_large=True)), REDACTOR
     )
@@ -267,7 +283,7 @@ def test_difference_of_a_header_is_redacted() -> None:
     rules = rules_of(headers=("x-auth-token", "location"))
     legacy = answer(x_auth_token="s3cr3t", location="/a?password=s3cr3t")
     comparison = compared(legacy, answer(location="/b"), rules)
-    assert "s3cr3t" not in json.dumps([REDACTOR.difference(d).as_json() for d in comparison.differences])
+    assert "s3cr3t" not in json.dumps([redact_difference(d, REDACTOR).as_json() for d in comparison.differences])
 
 
 SECRET = st.text("abcdefghijkXYZ0123456789_-.~", min_size=6, max_size=40).map("S3C_{}".format)
@@ -310,7 +326,7 @@ def test_planted_secrets_never_reach_what_is_kept(secret: str, name: str, word: 
         target = f"/p?q={quote(word)}&{quote(name)}={quote(secret)}".encode()
         sample = Sample(b"POST", target, fields, body, other_body, body.body)
         comparison = compared(body, other_body, rules_of(headers=("location",)))
-        kept = [difference.as_json() for difference in REDACTOR.differences(comparison.differences)]
+        kept = [difference.as_json() for difference in redact_differences(comparison.differences, REDACTOR)]
         assert kept
         assert "S3C_" not in json.dumps([kept, redact_sample(sample, REDACTOR)])
 
@@ -320,7 +336,7 @@ def test_planted_secrets_never_reach_what_is_kept(secret: str, name: str, word: 
 def test_planted_card_numbers_never_reach_what_is_kept(card: str, before: str, behind: str) -> None:
     text = f"{before} {card} {behind}"
     body, other = answer({"a": [text], text: 1}), answer({"a": ["x"]})
-    kept = [difference.as_json() for difference in REDACTOR.differences(compared(body, other).differences)]
+    kept = [difference.as_json() for difference in redact_differences(compared(body, other).differences, REDACTOR)]
     sample = Sample(b"GET", f"/cards/{quote(card)}?n={quote_plus(card)}".encode(), [(b"x", card.encode())], body, other)
     everything = json.dumps([kept, redact_sample(sample, REDACTOR)])
     assert card not in everything

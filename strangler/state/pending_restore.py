@@ -1,4 +1,4 @@
-"""The files of a state folder that are worth keeping, and the end of a restore.
+"""The end of a restore: a decided one that was killed is carried out by the next user of the folder.
 
 A restore puts all files into a folder of its own and then gives it the name `restore.ready`: from then on it is
 decided, and is carried out to its end by the restore itself or, if that was killed, by whoever uses the state folder
@@ -13,21 +13,8 @@ from typing import Final
 
 import msgspec
 
-from strangler.control import kill_switch
-from strangler.control.shadow import journal
+from strangler.state.files import KEPT, STORE
 
-STORE: Final = "strangler.db"
-REDACTION_KEY: Final = "redaction.key"
-WEBHOOK_KEY: Final = "webhook.secret"
-JOURNAL: Final = journal.NAME
-NAMES: Final = (
-    STORE,
-    REDACTION_KEY,
-    WEBHOOK_KEY,
-    kill_switch.NAME,
-    JOURNAL,
-    *(f"{JOURNAL}.{number}" for number in range(1, journal.KEPT + 1)),
-)
 MANIFEST: Final = "backup.json"
 DRAFT: Final = "restore.draft"
 READY: Final = "restore.ready"
@@ -36,7 +23,7 @@ _BESIDE_STORE: Final = (f"{STORE}-wal", f"{STORE}-shm")
 
 
 class Manifest(msgspec.Struct):
-    """What a backup says of itself: `files` has the SHA-256 of each, by name; `at` is a time in UTC."""
+    """The facts that a backup holds on itself: `files` has the SHA-256 of each, by name; `at` is a time in UTC."""
 
     format: int
     version: str
@@ -51,7 +38,7 @@ def finish(folder: Path) -> bool:
     if not ready.is_dir():
         return False
     names = msgspec.json.decode((ready / MANIFEST).read_bytes(), type=Manifest).files
-    for name in NAMES:
+    for name in KEPT:
         if name in names and not (ready / name).exists():
             continue  # it is in its place already
         if name == STORE:  # a log of the former store must never meet the new one

@@ -14,17 +14,35 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from strangler.control import kill_switch
-from strangler.control.backup import BackupError, backup, restore
-from strangler.control.folder import hold
-from strangler.control.kill_switch import KillSwitchState
-from strangler.control.restoring import DRAFT, JOURNAL, MANIFEST, READY, STORE, finish
 from strangler.control.shadow.audits import AuditFilters, entries, write_audit
 from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.schema import prepare
+from strangler.state import kill_switch
+from strangler.state.backup import Backup, BackupError
+from strangler.state.backup import backup as write_backup
+from strangler.state.files import JOURNAL, STORE
+from strangler.state.folder import hold
+from strangler.state.kill_switch import KillSwitchState
+from strangler.state.pending_restore import DRAFT, MANIFEST, READY, finish
+from strangler.state.restore import Restored
+from strangler.state.restore import restore as restore_backup
 
 ON = KillSwitchState(True, "a test", "2026-11-23T08:00:00.000Z")
+
+
+def backup(folder: Path, target: Path) -> Backup:
+    return write_backup(folder, target, "2026-11-23T09:00:00.000Z")
+
+
+def restore(folder: Path, source: Path, who: str) -> Restored:
+    """Restore the folder, and note in the store who did it, as the command does."""
+
+    def note(store: sqlite3.Connection, detail: str) -> None:
+        prepare(store)
+        write_audit(store, time.time(), who, "state restore", "", "", detail)
+
+    return restore_backup(folder, source, note)
 
 
 def filled(folder: Path, who: str = "ana") -> Path:
@@ -41,7 +59,7 @@ def filled(folder: Path, who: str = "ana") -> Path:
 
 
 def said_by(folder: Path) -> list[str]:
-    """Who is in the audit of a folder's store, the latest last."""
+    """Return the names in the audit of a folder's store, the latest last."""
     with closing(sqlite3.connect(folder / STORE)) as one:
         return [row.who for row in reversed(entries(one, AuditFilters()))]
 

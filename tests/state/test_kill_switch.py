@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from strangler.control.kill_switch import OFF, KillSwitchState, read, write
+from strangler.state.kill_switch import OFF, KillSwitchState, read, write
 
 
 def test_it_is_off_until_it_is_turned(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from threading import Event, Thread
 
 import pytest
 
-from strangler.control.folder import FolderError, Running, hold, is_held, read_running, write_running
+from strangler.state.folder import hold
+from strangler.state.lock import FolderError, is_held
+from strangler.state.running import Running, read_running, write_running
 
 
 def test_the_folder_is_made_for_its_user_only(tmp_path: Path) -> None:

@@ -1,12 +1,11 @@
 """The kill switch on disk: a file of its own, so that it holds whatever happens to the database or to routes.yaml."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-NAME = "kill-switch.json"
+from strangler.state.files import KILL_SWITCH, replace_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +21,23 @@ OFF = KillSwitchState(on=False, reason="", since=None)
 
 
 def read(folder: Path) -> KillSwitchState:
-    """What was last written; off if nothing ever was.
+    """Return what was last written; off if nothing ever was.
 
     A file that cannot be read counts as on: someone turned the switch and we cannot tell which way, and legacy is
     the side that is never wrong.
     """
     try:
-        return msgspec.json.decode((folder / NAME).read_bytes(), type=KillSwitchState)
+        return msgspec.json.decode((folder / KILL_SWITCH).read_bytes(), type=KillSwitchState)
     except FileNotFoundError:
         return OFF
     except (OSError, msgspec.DecodeError) as error:
-        return KillSwitchState(on=True, reason=f"{NAME} cannot be read: {error}", since=None)
+        return KillSwitchState(on=True, reason=f"{KILL_SWITCH} cannot be read: {error}", since=None)
 
 
 def may_read(folder: Path) -> bool:
-    """False if this user may not look: then nothing is known, which is not the same as a file that is broken."""
+    """Return False if this user may not look: then nothing is known, which is not the same as a file that is broken."""
     try:
-        (folder / NAME).open("rb").close()
+        (folder / KILL_SWITCH).open("rb").close()
     except PermissionError:
         return False
     except OSError:
@@ -48,9 +47,4 @@ def may_read(folder: Path) -> bool:
 
 def write(folder: Path, state: KillSwitchState) -> None:
     """Replace the file as a whole and force it to the disk. Raises OSError; the old state is in force then."""
-    draft = folder / f"{NAME}.new"
-    with draft.open("wb") as file:
-        file.write(msgspec.json.encode(state))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / NAME)
+    replace_file(folder / KILL_SWITCH, msgspec.json.encode(state))
