@@ -89,7 +89,11 @@ EXPLANATION = d.Explanation(
     bucket=1712,
     path="/api/orders/7",
     parts=None,
-    timeouts={"connect": d.ExplainedTimeout(2.0, "default"), "response": d.ExplainedTimeout(5.0, "route")},
+    timeouts={
+        "connect": d.ExplainedTimeout(2.0, "default"),
+        "response": d.ExplainedTimeout(5.0, "route"),
+        "idle": d.ExplainedTimeout(60.0, "default"),
+    },
     shadow=False,
     shadow_percent=0.0,
     detail="bucket 1712 of 10000 for header X-User-Id is below 25% of group 'orders'",
