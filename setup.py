@@ -17,14 +17,17 @@ from setuptools.command.build_ext import build_ext
 HOT_PATH = {
     "core": (
         "admission", "breaker", "bulkhead", "decide", "endpoints", "framing", "head", "headers", "match", "path",
-        "plan", "result", "retry", "routes", "snapshot", "split", "window",
+        "plan", "result", "retry", "routes", "snapshot", "split", "upstream_edits", "window",
     ),
     "wire": (
-        "asker", "body", "chunked", "client", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port",
-        "request", "story", "upstream",
+        "asker", "body", "body_readers", "chunked", "client_connection", "client_lifecycle", "client_states",
+        "closing", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port", "request", "request_heads",
+        "response", "story", "transitions", "upstream_connection", "upstream_states",
     ),
     "worker": (
-        "aggregate", "attempt", "call", "capture", "handler", "heads", "plane", "record", "retries", "upstreams",
+        "access_log", "aggregate", "arms", "attempt", "call", "caller_fences", "capture", "captured", "context",
+        "deliver", "handler", "heads", "outcome", "policies", "request_head", "request_metrics", "retries",
+        "telemetry", "trace", "upstreams",
     ),
 }  # fmt: skip
 

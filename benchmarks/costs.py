@@ -20,16 +20,19 @@ from rich.table import Table
 import strangler.worker.call
 from strangler.config.load import parse
 from strangler.core.settings import Settings
+from strangler.core.snapshot import Snapshot
 from strangler.core.trust import TrustedProxies
-from strangler.wire.client import ClientConnection
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.logs import LogWriter
 from strangler.wire.numbers import Numbers
 from strangler.wire.port import ClientPort
-from strangler.wire.upstream import UpstreamConnection
+from strangler.wire.upstream_connection import UpstreamConnection
+from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
+from strangler.worker.capture import Captures
+from strangler.worker.context import WorkerContext
 from strangler.worker.handler import serve
-from strangler.worker.plane import Plane
-from strangler.worker.record import Record
+from strangler.worker.request_metrics import RequestMetrics
 
 _ROUTES = """\
 version: 1
@@ -81,14 +84,13 @@ class _Wire(asyncio.Transport):
         return ("127.0.0.1", 50000) if name == "peername" else default
 
 
-class _Uncounted(Record):
-    """Writes lines and counts nothing."""
+class _Uncounted(RequestMetrics):
+    """Counts nothing."""
 
-    def write(self, call: Call, now: float) -> None:
-        if self._is_on:
-            self._lines.append(self._line(call, call.plan.route.name if call.plan.route else "", now - call.started))
+    def count_request(self, *_: object) -> None:
+        pass
 
-    def attempted(self, *_: object) -> None:
+    def count_attempt(self, *_: object) -> None:
         pass
 
 
@@ -120,12 +122,13 @@ class Bench:
         loop = cast(asyncio.AbstractEventLoop, _Loop())
         self.numbers = Numbers()
         self._is_traced = variant.trace
-        self.record = (Record if variant.metrics else _Uncounted)(self.numbers, writer, "worker-0", os.getpid())
-        plane = Plane(loop, settings, 1, self.numbers, self.record)
+        self.access_log = AccessLog(writer, "worker-0", os.getpid())
+        metrics = (RequestMetrics if variant.metrics else _Uncounted)(self.numbers)
+        context = WorkerContext(loop, Snapshot(settings, 1), metrics, self.access_log, Captures(self.numbers))
         self._port = ClientPort(
-            loop, settings.limits, Call, lambda client: serve(client, plane), TrustedProxies(()), _raise
+            loop, settings.limits, Call, lambda client: serve(client, context), TrustedProxies(()), _raise
         )
-        upstream = plane.upstreams["orders"]
+        upstream = context.upstreams["orders"]
         pool = upstream.pool(upstream.endpoints.states[0])
         self._upstream = UpstreamConnection(pool)
         self._asked = _Wire()
@@ -148,7 +151,7 @@ class Bench:
                 upstream.data_received(_ANSWER)
                 outbox.flush()
                 if not number % _TICK:
-                    self.record.flush()
+                    self.access_log.flush()
                     self.numbers.report()
             spent_s = time.process_time() - begun
         assert (self._asked.writes - asked, self._told.writes - told) == (count, count)

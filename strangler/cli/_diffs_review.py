@@ -20,9 +20,9 @@ from strangler.cli._who import who
 from strangler.config.edit import Edit
 from strangler.config.edit_accept import add_accepts
 from strangler.config.files import Files
-from strangler.control.shadow.reading import utc_day
 from strangler.control.shadow.reviews import AcceptPlan, Review, ReviewError, plan_accepts
 from strangler.core.documents import SignatureRow
+from strangler.wire.times import utc_day
 
 
 @click.command()

@@ -43,6 +43,7 @@ from strangler.core.documents import (
 from strangler.core.settings import GateSettings, Settings
 from strangler.state.files import STORE
 from strangler.state.running import read_running
+from strangler.wire.times import utc_day
 
 _T = TypeVar("_T")
 
@@ -166,19 +167,19 @@ class _Stored:
     settings: Settings
 
     def inbox(self, filters: Filters) -> InboxDocument:
-        return self._read(lambda one: questions.inbox(one, self.settings, filters, reading.utc_day()))
+        return self._read(lambda one: questions.inbox(one, self.settings, filters, utc_day()))
 
     def detail(self, name: str, release: str | None = None) -> SignatureDocument | None:
-        return self._read(lambda one: questions.detail(one, self.settings, name, reading.utc_day(), release))
+        return self._read(lambda one: questions.detail(one, self.settings, name, utc_day(), release))
 
     def ready(self, route: str, release: str | None = None) -> VerdictDocument | None:
-        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day(), release))
+        return self._read(lambda one: questions.ready(one, self.settings, route, utc_day(), release))
 
     def proposal(self, route: str) -> str | None:
         return self._read(lambda one: reading.proposal(one, route))
 
     def report(self, release: str | None = None) -> ReportDocument:
-        return self._read(lambda one: questions.report(one, self.settings, reading.utc_day(), release))
+        return self._read(lambda one: questions.report(one, self.settings, utc_day(), release))
 
     def releases(self, route: str | None) -> list[ReleaseRow]:
         found = self._read(lambda one: questions.releases(one, self.settings, route))
@@ -208,7 +209,7 @@ class _Stored:
         return ResetDocument(route, self._write(work))
 
     def ready_under(self, route: str, gate: GateSettings) -> VerdictDocument | None:
-        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day(), gate=gate))
+        return self._read(lambda one: questions.ready(one, self.settings, route, utc_day(), gate=gate))
 
     def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
         marked = self._write(lambda one: mark(one, names, review, who, time.time()))

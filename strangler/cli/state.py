@@ -16,7 +16,7 @@ from strangler.state.backup import BackupError
 from strangler.state.backup import backup as write_backup
 from strangler.state.restore import Replaced
 from strangler.state.restore import restore as restore_backup
-from strangler.wire.logs import utc_now
+from strangler.wire.times import utc_now
 
 _state_option = click.option(
     "--state",

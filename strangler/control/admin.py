@@ -9,10 +9,10 @@ from aiohttp import web
 
 from strangler.control import guard
 from strangler.control.answers import VISITOR, json_answer, named, problem, read_body
+from strangler.control.app import ControlApp
 from strangler.control.dashboard.site import Dashboard, is_page
 from strangler.control.entrance import nameless
 from strangler.control.exposition import expose
-from strangler.control.plane import ControlState
 from strangler.control.shadow.api import ShadowApi
 from strangler.control.shadow.releases_api import ReleasesApi
 from strangler.control.status import kill_switch_status
@@ -25,13 +25,13 @@ from strangler.wire.described import DescriptionError, described_head
 MAX_BODY_BYTES = 64 * 1024
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_STATE: web.AppKey[ControlState] = web.AppKey("state", ControlState)
+_STATE: web.AppKey[ControlApp] = web.AppKey("state", ControlApp)
 _DASHBOARD: web.AppKey[Dashboard] = web.AppKey("dashboard", Dashboard)
 
 log = structlog.get_logger()
 
 
-def application(state: ControlState) -> web.Application:
+def application(state: ControlApp) -> web.Application:
     """The aiohttp application on the admin sockets."""
     app = web.Application(middlewares=[_guarded], client_max_size=MAX_BODY_BYTES)
     app[_STATE] = state
@@ -140,7 +140,7 @@ async def _events(request: web.Request) -> web.Response:
     try:
         after, since = int(query.get("after", "0")), float(query.get("since", "0"))
         limit = min(max(int(query.get("limit", "100")), 1), MAX_EVENTS)
-        found = await request.app[_STATE].events.read(after, since, limit)
+        found = await request.app[_STATE].read_events(after, since, limit)
     except (ValueError, OverflowError) as error:
         return problem(400, f"after, since and limit must be numbers: {error}")
     except StoreError as error:

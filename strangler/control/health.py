@@ -13,6 +13,7 @@ import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from yarl import URL
 
+from strangler.control.reload import InForce
 from strangler.control.shared import SharedState
 from strangler.core.endpoints import EndpointKey, HealthState
 from strangler.core.settings import HealthSettings, TlsSettings, UpstreamSettings, Url
@@ -50,9 +51,9 @@ class HealthChecks:
         self._ending: set[asyncio.Task[None]] = set()
         self._names = Names(asyncio.get_running_loop(), lambda _: None)
 
-    def adopt(self, upstreams: Mapping[str, UpstreamSettings]) -> None:
+    def adopt(self, in_force: InForce) -> None:
         """Check what these settings say, from now on."""
-        wanted = set(_all_checked(upstreams))
+        wanted = set(_all_checked(in_force.settings.upstreams))
         self._names.watch({checked.url.host for checked in wanted})
         for checked in self._tasks.keys() - wanted:
             self._end(self._tasks.pop(checked))

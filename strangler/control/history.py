@@ -3,13 +3,15 @@
 Made from the totals, which only grow. It begins anew with control: the totals survive it, their course does not.
 """
 
+import asyncio
+import time
 from array import array
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from strangler.control.totals import Key, Vector
+from strangler.control.totals import Key, TotalsState, Vector
 from strangler.core.plan import Arm
 from strangler.wire.numbers import BOUNDS_S
 
@@ -21,6 +23,8 @@ RECENT_S = 60
 
 MAX_ROUTES = 1000
 """Routes with traffic of which a course is kept; all others are part of the sums only. 45 KB each."""
+
+OBSERVE_EVERY_S = 1.0
 
 _SECONDS, _MINUTES = 300, 1440
 _MARK_EVERY_S = 10
@@ -224,3 +228,17 @@ class HistoryState:
         """The last day by the minute, oldest first; empty if there never was any traffic."""
         course = self._courses.get((route, arm))
         return course.minutes.points(now, _MINUTES) if course else []
+
+
+class HistorySampler:
+    """Adds the totals to the history, as time goes by."""
+
+    def __init__(self, history: HistoryState, totals: TotalsState) -> None:
+        self._history = history
+        self._totals = totals
+
+    async def run(self) -> None:
+        """Observe the totals every second until cancelled."""
+        while True:
+            self._history.observe(time.monotonic(), self._totals.values())
+            await asyncio.sleep(OBSERVE_EVERY_S)

@@ -21,7 +21,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from strangler import __version__
-from strangler.control.shadow.evidence import Finding
+from strangler.control.shadow.findings import Finding
 from strangler.wire.messages import AttemptSpan, Spans
 
 TIMEOUT_S: Final = 10.0

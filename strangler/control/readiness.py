@@ -1,10 +1,14 @@
-"""Whether legacy can be reached: told by `/readyz` and a metric. Candidates never count: legacy answers for them."""
+"""Whether the proxy is ready, and whether legacy can be reached. Candidates never count: legacy answers for them."""
 
 import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+from strangler.control.links import LinksState
+from strangler.control.processes import ProcessesState
+from strangler.control.reload import ReloadState
+from strangler.core.documents import ReadyChecks, ReadyDocument
 from strangler.core.plan import LEGACY
 from strangler.core.settings import Settings, Url
 
@@ -41,6 +45,39 @@ class LegacyProbe:
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
+
+
+class Readiness:
+    """Checks whether the proxy is ready, for `/readyz`."""
+
+    def __init__(self, probe: LegacyProbe, links: LinksState, processes: ProcessesState, reload: ReloadState) -> None:
+        self._probe = probe
+        self._links = links
+        self._processes = processes
+        self._reload = reload
+
+    async def check(self) -> ReadyDocument:
+        """Return `ready`, the checks that make it, and the problems of the latest routes.yaml (which do not).
+
+        If legacy is down all replicas see that: were none ready, the routes that have moved would be lost, too. So that
+        is `degraded`, unless `admin.ready_needs_legacy`.
+        """
+        settings = self._reload.in_force.settings
+        needs_legacy = settings.admin.ready_needs_legacy
+        checks = ReadyChecks(
+            workers=bool(self._links.workers),
+            legacy=await self._probe.is_reachable(settings, CONNECT_S if needs_legacy else PATIENCE_S),
+            not_draining=not self._processes.is_draining,
+        )
+        in_force = self._reload.in_force
+        return ReadyDocument(
+            ready=checks.workers and checks.not_draining and (checks.legacy or not needs_legacy),
+            degraded=not checks.legacy,
+            checks=checks,
+            generation=in_force.generation,
+            is_rejected=bool(in_force.problems),
+            problems=list(in_force.problems),
+        )
 
 
 async def _any_connects(urls: tuple[Url, ...]) -> bool:

@@ -8,9 +8,10 @@ go, or the file ends earlier than before, it is looked at again after a pause.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -20,8 +21,8 @@ from strangler.config.reader import MAX_BYTES
 from strangler.control.content import Content, Contents, is_cut, read_contents, stamps
 from strangler.control.watching import Change, changes
 from strangler.core.settings import Settings
-from strangler.wire.logs import utc_now
 from strangler.wire.messages import decode_settings, encode_settings
+from strangler.wire.times import utc_now
 
 POLL_EVERY_S = 0.8  # for what the system does not tell: network file systems, a file mounted by itself
 SETTLE_S = 0.05  # the content must stay the same this long: an editor writes in pieces
@@ -48,8 +49,14 @@ class InForce:
     needs_restart: tuple[str, ...] = ()  # keys that the file has changed and that only a restart changes
 
 
+class Follower(Protocol):
+    """A part of the process that goes by the settings in force."""
+
+    def adopt(self, in_force: InForce) -> None: ...
+
+
 class ReloadState:
-    """Owns what is in force. `adopt` is called with each new one, before anything else can happen.
+    """Owns what is in force. The followers adopt each new one, in their order, before anything else can happen.
 
     `rejected` is called with each file that is bad.
 
@@ -63,7 +70,7 @@ class ReloadState:
         environ: Mapping[str, str],
         first: Settings,
         in_force: InForce,
-        adopt: Callable[[InForce], None],
+        followers: Sequence[Follower],
         changes: Callable[[Path, tuple[str, ...]], AsyncIterator[Change]] = changes,
         rejected: Callable[[InForce], None] = lambda _: None,
     ) -> None:
@@ -72,7 +79,7 @@ class ReloadState:
         self._path = path
         self._environ = environ
         self.first = first
-        self._adopt = adopt
+        self._followers = followers
         self._rejected = rejected
         self._hint = asyncio.Event()
         self._is_forced = True  # the first look is for problems and warnings, even if nothing changed
@@ -187,7 +194,8 @@ class ReloadState:
         )
         self._tell(before)
         if is_new:
-            self._adopt(self.in_force)
+            for follower in self._followers:
+                follower.adopt(self.in_force)
 
     def _tell(self, before: InForce) -> None:
         now = self.in_force

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from strangler.control.shadow.evidence import Finding
+from strangler.control.reload import InForce
+from strangler.control.shadow.findings import Finding
 from strangler.core.documents import TracingStatus
 from strangler.core.settings import MatchSettings, Settings
 from strangler.wire.messages import Captured, Spans
@@ -45,10 +46,13 @@ class TracingState:
         self._url: str | None = None
         self._outlet: Outlet | None = None
         self._routes: dict[str, str] = {}
-        self.adopt(settings)
+        self._follow(settings)
 
-    def adopt(self, settings: Settings) -> None:
+    def adopt(self, in_force: InForce) -> None:
         """Send to what these settings name, from now on."""
+        self._follow(in_force.settings)
+
+    def _follow(self, settings: Settings) -> None:
         self._routes = {route.name: _template(route.match) for route in settings.routes}
         before, self._url = self._url, settings.tracing.otlp
         if before == self._url:

@@ -3,8 +3,7 @@
 from strangler.core.decide import shadow_percent
 from strangler.core.documents import ExplainedPart, ExplainedTimeout, Explanation
 from strangler.core.head import RequestHead
-from strangler.core.path import Oddity
-from strangler.core.plan import AGGREGATE, BUCKETS, LEGACY, Arm, Plan, Reason
+from strangler.core.plan import BUCKETS, LEGACY, Arm, Plan, Reason
 from strangler.core.rewrite import rewrite_target
 from strangler.core.routes import Route
 from strangler.core.settings import StickySource
@@ -24,11 +23,11 @@ def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False) -> Expl
         reason=plan.reason.value,
         bucket=plan.bucket,
         path=None if is_refused else _path(snapshot, plan, head),
-        parts=None if is_refused or plan.upstream != AGGREGATE else _parts(snapshot, plan, head),
-        timeouts=None if is_refused or plan.upstream == AGGREGATE else _timeouts(snapshot, plan.upstream, plan),
+        parts=_parts(snapshot, plan, head) if plan.parts else None,
+        timeouts=None if is_refused or plan.parts else _timeouts(snapshot, plan.upstream, plan),
         shadow=percent > 0,
         shadow_percent=percent,
-        detail=_detail(snapshot, plan, head),
+        detail=_detail(plan, head),
     )
 
 
@@ -49,7 +48,6 @@ def _path(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
 
 
 def _parts(snapshot: Snapshot, plan: Plan, head: RequestHead) -> list[ExplainedPart]:
-    assert plan.route is not None
     return [
         ExplainedPart(
             name=part.name,
@@ -59,12 +57,12 @@ def _parts(snapshot: Snapshot, plan: Plan, head: RequestHead) -> list[ExplainedP
             timeout_s=part.timeout_s,
             timeouts=_timeouts(snapshot, part.upstream, plan),
         )
-        for part in plan.route.parts
+        for part in plan.parts
     ]
 
 
 def _timeouts(snapshot: Snapshot, upstream: str, plan: Plan) -> dict[str, ExplainedTimeout]:
-    """Those of the route if it has its own for its candidate, else the upstream's: as `worker.plane` chooses them."""
+    """Return the route's, if it has its own for its candidate, else the upstream's, as `worker.policies` does."""
     own = plan.route.settings.timeouts if plan.route is not None and plan.arm is Arm.CANDIDATE else None
     held = own or snapshot.settings.upstreams[upstream].timeouts
     seconds = (held.connect_s, held.response_s, held.idle_s)
@@ -79,9 +77,9 @@ def _base(snapshot: Snapshot, name: str) -> bytes:
     return upstream.urls[0].path.encode() if upstream else b""
 
 
-def _detail(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
+def _detail(plan: Plan, head: RequestHead) -> str:
     if plan.route is None:
-        return _why_unrouted(snapshot, plan, head)
+        return _why_unrouted(plan, head)
     split = plan.route.settings.split
     if plan.route.settings.candidate == LEGACY and plan.reason is Reason.PERCENT:
         return f"route '{plan.route.name}' has candidate: legacy"
@@ -102,13 +100,12 @@ def _detail(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
             return _by_percent(plan, plan.route, head)
 
 
-def _why_unrouted(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
-    found = snapshot.table.lookup(head)
-    if not isinstance(found, Oddity):
+def _why_unrouted(plan: Plan, head: RequestHead) -> str:
+    if plan.oddity is None:
         return f"no route matches {_text(head.method)} {_text(head.path)}: legacy takes it"
     if plan.refusal is not None:
-        return f"{found}: answered with {plan.refusal.status}"
-    return f"{found}: legacy takes it, byte for byte"
+        return f"{plan.oddity}: answered with {plan.refusal.status}"
+    return f"{plan.oddity}: legacy takes it, byte for byte"
 
 
 def _split_header(route: Route, head: RequestHead) -> str:

@@ -5,6 +5,9 @@ import re
 from strangler.core.head import RawHeaders
 from strangler.core.trust import TrustedProxies
 
+STREAM_TYPES = ("text/event-stream", "multipart/x-mixed-replace")
+"""Media types of bodies that go on for as long as there is something to say."""
+
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"})
 """Fields that mean this connection only. Proxy-Authenticate and Trailer speak to the other end, and pass."""
 

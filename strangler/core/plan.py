@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from strangler.core.aggregate import Part
+from strangler.core.path import Oddity
 from strangler.core.problem import Problem
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ LEGACY = "legacy"
 """The name of the upstream that takes all that no route sends elsewhere."""
 
 AGGREGATE = "aggregate"
-"""What a plan names as its upstream where several answer together."""
+"""The upstream that logs and metrics name where several respond together: no upstream may be called so."""
 
 
 class Arm(StrEnum):
@@ -50,10 +52,16 @@ class Plan:
     A plain slotted class because one is made per request, and one of these can be compiled.
     """
 
-    __slots__ = ("arm", "bucket", "reason", "refusal", "route", "shadow", "sticky_key", "upstream")
+    __slots__ = (
+        "arm", "bucket", "oddity", "parts", "reason", "refusal", "route", "shadow", "sticky_key", "upstream",
+    )  # fmt: skip
 
     bucket: int | None
     """0 to 9999; None if no bucket was needed."""
+    oddity: Oddity | None
+    """Why the path has no one meaning, where no route was chosen for that reason."""
+    parts: tuple[Part, ...]
+    """The parts of an aggregate, if that serves the request; else one upstream does, and this is empty."""
     refusal: Problem | None
     """What the worker answers instead of forwarding."""
 
@@ -67,6 +75,7 @@ class Plan:
         sticky_key: bytes | None = None,
         shadow: bool = False,
         refusal: Problem | None = None,
+        oddity: Oddity | None = None,
     ) -> None:
         self.route = route
         self.arm = arm
@@ -76,6 +85,8 @@ class Plan:
         self.sticky_key = sticky_key
         self.shadow = shadow
         self.refusal = refusal
+        self.oddity = oddity
+        self.parts = () if route is None or arm is LEGACY_ARM else route.parts
 
 
 UNPLANNED = Plan(None, Arm.LEGACY, LEGACY, Reason.UNPLANNED)

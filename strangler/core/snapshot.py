@@ -75,6 +75,6 @@ def _has_base_path(settings: Settings, route: RouteSettings) -> bool:
 
 def _odd_plan(oddity: Oddity, is_rejecting: bool) -> Plan:
     if oddity.is_malformed:
-        return Plan(None, Arm.LEGACY, LEGACY, Reason.MALFORMED_TARGET, refusal=problem.BAD_TARGET)
+        return Plan(None, Arm.LEGACY, LEGACY, Reason.MALFORMED_TARGET, refusal=problem.BAD_TARGET, oddity=oddity)
     refusal = problem.AMBIGUOUS_PATH if is_rejecting else None
-    return Plan(None, Arm.LEGACY, LEGACY, Reason.AMBIGUOUS_PATH, refusal=refusal)
+    return Plan(None, Arm.LEGACY, LEGACY, Reason.AMBIGUOUS_PATH, refusal=refusal, oddity=oddity)

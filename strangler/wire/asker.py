@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from strangler.core.headers import ForwardedFields
-from strangler.wire.parse import Answer
+from strangler.wire.response import Answer
 from strangler.wire.story import Story
 
 if TYPE_CHECKING:

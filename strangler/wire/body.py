@@ -132,7 +132,7 @@ class Body:
         return b"".join(parts)
 
     def detach(self) -> None:
-        """What comes from now on goes nowhere until it is attached anew."""
+        """Let what comes from now on wait, until it is attached anew."""
         self._out = None
 
     def rewind(self) -> bool:

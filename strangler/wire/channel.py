@@ -19,7 +19,7 @@ class Channel:
         connection.setblocking(False)
         self._socket = connection
         self._selector = selector
-        self._frames: FrameReader[ToSupervisor] = FrameReader(ToSupervisor)  # type: ignore[arg-type]
+        self._frames: FrameReader[ToSupervisor] = FrameReader(ToSupervisor)
         self._unsent = b""
         self._on_ready = on_ready
         selector.register(connection, selectors.EVENT_READ, on_ready)

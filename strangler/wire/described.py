@@ -8,8 +8,8 @@ from strangler.core.headers import ForwardedFields
 from strangler.core.problem import BODY_TOO_LARGE, Problem
 from strangler.core.settings import LimitSettings, Settings
 from strangler.core.trust import TrustedProxies
-from strangler.wire.partial import refusal_of_size
 from strangler.wire.request import Request, parse_request
+from strangler.wire.request_heads import refusal_of_size
 
 _ANYWHERE = "localhost"
 

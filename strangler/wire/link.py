@@ -6,17 +6,9 @@ connection begins with all of them, so nothing that was counted is ever lost by 
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import cast
 
-from strangler.wire.messages import (
-    Bye,
-    FrameError,
-    FrameReader,
-    Hello,
-    ToControl,
-    ToWorker,
-    encode_frame,
-)
+from strangler.wire.frames import FrameProtocol
+from strangler.wire.messages import Bye, Hello, ToControl, ToWorker
 from strangler.wire.numbers import Numbers
 
 REPORT_EVERY_S = 0.25
@@ -128,46 +120,19 @@ class WorkerLink:
                 silent_s = 0.0
 
 
-class _Connection(asyncio.Protocol):
-    """One connection to control: frames in, frames out. Garbage closes it."""
+class _Connection(FrameProtocol[ToWorker]):
+    """One connection to control."""
 
     def __init__(self, receive: Callable[[ToWorker], None]) -> None:
+        super().__init__(ToWorker)
         self.lost = asyncio.Event()
         self._receive = receive
-        self._frames: FrameReader[ToWorker] = FrameReader(ToWorker)  # type: ignore[arg-type]  # a union is no type yet
-        self._transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+    def on_message(self, message: ToWorker) -> None:
+        self._receive(message)
 
-    def data_received(self, data: bytes) -> None:
-        try:
-            messages = self._frames.feed(data)
-        except FrameError:
-            self.abort()
-            return
-        for message in messages:
-            self._receive(message)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
+    def on_lost(self) -> None:
         self.lost.set()
-
-    def has_room(self, max_buffered_bytes: int) -> bool:
-        return self._transport is not None and self._transport.get_write_buffer_size() < max_buffered_bytes
-
-    def send(self, message: ToControl) -> None:
-        if self._transport is not None:
-            self._transport.write(encode_frame(message))
-
-    def finish(self) -> None:
-        """Close once all that was sent has left."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
 
     async def is_lost_within(self, seconds: float) -> bool:
         try:

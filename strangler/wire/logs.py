@@ -11,13 +11,13 @@ import select
 import stat
 import threading
 from collections.abc import MutableMapping
-from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import msgspec
 import structlog
 
 from strangler.core.settings import LogSettings
+from strangler.wire.times import utc_now
 
 FLUSH_EVERY_S: Final = 0.1
 WAKE_AT_BYTES: Final = 64 * 1024
@@ -152,11 +152,6 @@ def _stamp(process: str) -> structlog.typing.Processor:
         return head | dict(event) | {"process": process, "pid": pid}
 
     return stamp
-
-
-def utc_now() -> str:
-    """`2026-11-23T08:00:00.123Z`"""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _render_json(_: Any, __: str, event: _Event) -> bytes:

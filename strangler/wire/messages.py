@@ -7,6 +7,7 @@ and a body that is not one of the expected messages is refused whole.
 import struct
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from types import UnionType
 from typing import Generic, TypeVar
 
 import msgspec
@@ -269,6 +270,9 @@ class Processes(_Message, frozen=True):
 ToSupervisor = Adopt | DrainSeen | StandsBy | Started
 FromSupervisor = Reload | Draining | Processes
 
+Message = ToControl | ToWorker | ToSupervisor | FromSupervisor
+"""All that travels in a frame."""
+
 
 class Outline(msgspec.Struct, frozen=True):
     """What the supervisor has to know of the settings; routes and upstreams are passed over, and cost no memory."""
@@ -308,7 +312,7 @@ def fence_messages(marks: Iterable[FenceMark]) -> Iterator[FenceMarks]:
         yield FenceMarks(batch)
 
 
-def encode_frame(message: ToControl | ToWorker | ToSupervisor | FromSupervisor) -> bytes:
+def encode_frame(message: Message) -> bytes:
     """Raises FrameError if the message is larger than a frame may be."""
     body = _encoder.encode(message)
     if len(body) > MAX_FRAME_BYTES:
@@ -322,8 +326,8 @@ _M = TypeVar("_M")
 class FrameReader(Generic[_M]):
     """Cuts a stream of bytes into messages of one union of types."""
 
-    def __init__(self, kind: type[_M]) -> None:
-        self._decoder = msgspec.msgpack.Decoder(kind)
+    def __init__(self, kind: type[_M] | UnionType) -> None:
+        self._decoder: msgspec.msgpack.Decoder[_M] = msgspec.msgpack.Decoder(kind)
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[_M]:

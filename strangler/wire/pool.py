@@ -11,7 +11,7 @@ from typing import cast
 from strangler.core.fault import Fault
 from strangler.core.settings import TlsSettings, Url
 from strangler.wire.clock import now
-from strangler.wire.upstream import UpstreamConnection
+from strangler.wire.upstream_connection import UpstreamConnection
 
 ONCE_S = 1.0
 """A request that cannot be sent twice goes onto a connection that was used this lately, or onto a new one: the close of

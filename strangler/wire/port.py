@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
+from strangler.core import problem
 from strangler.core.crowd import Crowd
 from strangler.core.settings import LimitSettings
 from strangler.core.trust import TrustedProxies
@@ -12,7 +13,7 @@ from strangler.wire.outbox import Outbox
 from strangler.wire.request import Request
 
 if TYPE_CHECKING:
-    from strangler.wire.client import ClientConnection
+    from strangler.wire.client_connection import ClientConnection
 
 _LOOKED_AT = 64
 """How many connections of an address are looked at to find one that is idle."""
@@ -47,6 +48,28 @@ class ClientPort:
         self.connections: set[ClientConnection] = set()
         self.active: set[Asker] = set()
         """Those with a request under way: looked at by `sweep_active` many times a second."""
+
+    def enter(self, connection: "ClientConnection", address: bytes) -> bool:
+        """Count a new connection from `address`. Return False if there are too many, and none could make room."""
+        self.connections.add(connection)
+        has_room = self.crowd.total < self.limits.connections or self.make_room(address)
+        self.crowd.enter(address, connection)
+        return has_room
+
+    def leave(self, connection: "ClientConnection", address: bytes) -> None:
+        """Forget a connection that is closed."""
+        self.connections.discard(connection)
+        self.active.discard(connection)
+        self.crowd.leave(address, connection)
+
+    def turn_away(self, connection: "ClientConnection") -> None:
+        """Refuse one connection too many. Far beyond the limit it is not even told why: that would need a place."""
+        limit = self.limits.connections
+        if self.crowd.total <= limit + max(64, limit // 8):
+            connection.refuse(problem.TOO_MANY_CONNECTIONS)
+        else:
+            self.on_limit(problem.TOO_MANY_CONNECTIONS.fault)
+            connection.transport.abort()
 
     def sweep_active(self, now: float) -> None:
         for asker in [a for a in self.active if a.deadline < now]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from strangler.wire.websocket import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameBoundary
 
 if TYPE_CHECKING:
-    from strangler.wire.client import ClientConnection
-    from strangler.wire.upstream import UpstreamConnection
+    from strangler.wire.client_connection import ClientConnection
+    from strangler.wire.upstream_connection import UpstreamConnection
 
 
 _FLUSH_S = 10.0
@@ -33,6 +33,15 @@ class Tunnel:
         self._from_client = FrameBoundary() if is_websocket else None
         _keep_alive(client.transport)
         _keep_alive(upstream.transport)
+
+    def begin(self, head: bytes, ahead: bytes) -> None:
+        """Write the 101, and what has come behind it. `ahead`: bytes that the client has sent already."""
+        glued = self.upstream.start_tunnel(self)
+        self.client.transport.write(head)
+        if glued:
+            self.receive_from_upstream(glued)
+        if ahead:
+            self.receive_from_client(ahead)
 
     def receive_from_client(self, data: bytes) -> None:
         if self._is_going_away:
@@ -69,7 +78,7 @@ class Tunnel:
         return self.upstream.transport.can_write_eof()
 
     def client_lost(self) -> None:
-        """What the client said last still goes to the upstream, if it ended by itself."""
+        """End the tunnel. The last bytes of a client that ended by itself still go to the upstream."""
         if self._has_client_ended and not self.upstream.is_closed:
             self.upstream.transport.close()
             self.client.port.loop.call_later(_FLUSH_S, self.upstream.close)
@@ -78,7 +87,7 @@ class Tunnel:
         self.end()
 
     def upstream_lost(self) -> None:
-        """What the upstream said last still goes to the client."""
+        """End the tunnel. The last bytes of the upstream still go to the client."""
         if not self.client.is_closed:
             self.client.transport.close()
         self.end()

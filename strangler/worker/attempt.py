@@ -1,4 +1,4 @@
-"""One attempt at one upstream, up to the head of its answer: admit, connect, send, wait."""
+"""One attempt at one upstream, up to the head of its response: admit, connect, send, wait."""
 
 from random import random
 
@@ -11,15 +11,16 @@ from strangler.core.framing import Kind
 from strangler.core.methods import IDEMPOTENT
 from strangler.core.plan import CANDIDATE_ARM, Arm
 from strangler.core.result import Result
-from strangler.core.routes import Route
+from strangler.core.rewrite import Rewrite
+from strangler.core.settings import Url
 from strangler.wire.clock import now
 from strangler.wire.exchange import Exchange
 from strangler.wire.pool import Pool
 from strangler.wire.story import Alarm
-from strangler.wire.upstream import UpstreamConnection
+from strangler.wire.upstream_connection import UpstreamConnection
 from strangler.worker.call import Call
-from strangler.worker.heads import request_head, target_for
-from strangler.worker.plane import Plane
+from strangler.worker.policies import Policies
+from strangler.worker.request_head import request_head
 from strangler.worker.upstreams import Upstream
 
 _SHORT_BYTES = 64 * 1024
@@ -29,15 +30,14 @@ _SHORT_BYTES = 64 * 1024
 class Attempt(Exchange):
     """An exchange, and what it holds until it is settled: a slot in the bulkhead and a place at an endpoint."""
 
-    __slots__ = ("_is_reported", "_plane", "endpoint", "permit", "result", "retry_after_s", "span_id", "upstream")
+    __slots__ = ("_is_reported", "endpoint", "permit", "result", "retry_after_s", "span_id", "upstream")
 
     endpoint: EndpointState
     result: Result
-    """What it came to at the answer's head."""
+    """The result at the response's head."""
 
-    def __init__(self, call: Call, plane: Plane, upstream: Upstream) -> None:
+    def __init__(self, call: Call, upstream: Upstream) -> None:
         self.begin(call.asker, is_head=call.method == b"HEAD", may_upgrade=call.section.has_upgrade)
-        self._plane = plane
         self.upstream = upstream
         self.permit: Permit | None = None
         self.retry_after_s: float | None = None
@@ -45,7 +45,12 @@ class Attempt(Exchange):
         self._is_reported = False
         notes = call.trace.notes
         self.span_id = b"" if notes is None else notes.next_id()
-        """Of a request that is sampled."""
+        """Empty if the request is not sampled."""
+
+    @property
+    def url(self) -> str:
+        """The URL of its endpoint; empty if it was not admitted."""
+        return "" if self.permit is None else str(self.endpoint.key.url)
 
     def report(self, result: Result, at: float) -> None:
         """Tell breaker and endpoint what came of it; the slot is kept until `settle`."""
@@ -56,12 +61,12 @@ class Attempt(Exchange):
         endpoints = self.upstream.endpoints
         moved = endpoints.report(self.endpoint, result, at)
         if moved is not None:
-            self._plane.endpoint_changed(self.upstream, moved)
+            self.upstream.publish_endpoint(moved)
         if endpoints.is_own_failure(self.endpoint, result, at):
             return
         change = self.permit.report(result, at, random)
         if change is not None:
-            self._plane.breaker_changed(change)
+            self.upstream.publish_breaker(change)
 
     @property
     def is_to_be_continued(self) -> bool:
@@ -110,18 +115,18 @@ class Attempt(Exchange):
 
 async def make_attempt(
     call: Call,
-    plane: Plane,
     upstream: Upstream,
     arm: Arm,
+    policies: Policies,
     deadline: float | None = None,
     avoid: EndpointState | None = None,
 ) -> Attempt:
-    """Try `upstream` once. Its result is that of the response head, or a fault.
+    """Try `upstream` once. The attempt's result is that of the response head, or a fault.
 
     `deadline`: when the head must be there, whatever `response` says. `avoid`: the endpoint that has just failed.
     """
     started = now()
-    attempt = Attempt(call, plane, upstream)
+    attempt = Attempt(call, upstream)
     call.attempts += 1
     admitted = upstream.admission.admit(started)
     if isinstance(admitted, Ticket):
@@ -132,13 +137,13 @@ async def make_attempt(
         return attempt
     attempt.permit = admitted
     if admitted.change is not None:
-        plane.breaker_changed(admitted.change)
+        upstream.publish_breaker(admitted.change)
     attempt.endpoint = upstream.endpoints.pick(started, random, avoid)
     try:
-        attempt.clocks = plane.clocks(upstream, call.plan.route, arm)
+        attempt.clocks = policies.clocks(upstream.clocks, call.plan.route, arm)
         if deadline is not None:
             attempt.clocks = attempt.clocks.within(deadline - now())
-        fault = await _exchange_heads(call, plane, attempt, arm)
+        fault = await _exchange_heads(call, attempt, arm)
     except BaseException:
         attempt.settle()
         raise
@@ -150,10 +155,10 @@ async def make_attempt(
     return attempt
 
 
-async def _exchange_heads(call: Call, plane: Plane, attempt: Attempt, arm: Arm) -> Fault | None:
+async def _exchange_heads(call: Call, attempt: Attempt, arm: Arm) -> Fault | None:
     """Send the request, on an idle connection if there is one, and wait for the answer's head."""
     story = call.asker.story
-    route = call.plan.route
+    rewrite = call.plan.route.rewrite if call.plan.route is not None and arm is CANDIDATE_ARM else None
     once = call.method not in IDEMPOTENT
     pool = attempt.upstream.pool(attempt.endpoint)
     connection = pool.take(once=once)
@@ -165,27 +170,27 @@ async def _exchange_heads(call: Call, plane: Plane, attempt: Attempt, arm: Arm) 
             connected = await _connect(call, attempt, pool)
             if connected is Fault.CONNECT:
                 if was_sent:
-                    return Fault.RESET  # it may have run: that now nobody listens is no proof that nothing was sent
-                if _move_on(plane, attempt, tried):
+                    return Fault.RESET  # the first send may have been processed; a refused connect does not disprove it
+                if _try_sibling(attempt, tried):
                     pool = attempt.upstream.pool(attempt.endpoint)
                     connection = pool.take(once=once)
                     continue
             if isinstance(connected, Fault):
                 return connected
             connection = connected
-        _send(call, attempt, connection, pool, route, arm)
+        _send(call, attempt, connection, pool.url, rewrite)
         while attempt.answer is None and attempt.fault is None and call.fault is None:
             await story
         if attempt.answer is not None:
             return None
-        if is_new or not _is_stale(call, attempt):
+        if is_new or not _may_send_again(call, attempt) or not call.try_rewind():
             return call.fault or attempt.fault
         connection = None  # it had been closed while it was idle: once more, on a new one
         was_sent = True
 
 
-def _move_on(plane: Plane, attempt: Attempt, tried: list[EndpointState]) -> bool:
-    """The endpoint cannot be reached, and nothing was sent. True if its name has another address to go to."""
+def _try_sibling(attempt: Attempt, tried: list[EndpointState]) -> bool:
+    """Go on to another address of the name, since this endpoint cannot be reached; False if there is none."""
     upstream, refusing, at = attempt.upstream, attempt.endpoint, now()
     upstream.hint(refusing)
     tried.append(refusing)
@@ -194,30 +199,21 @@ def _move_on(plane: Plane, attempt: Attempt, tried: list[EndpointState]) -> bool
         return False
     moved = upstream.endpoints.report(refusing, Result(Fault.CONNECT, None, 0.0), at)
     if moved is not None:
-        plane.endpoint_changed(upstream, moved)
+        upstream.publish_endpoint(moved)
     attempt.endpoint = following
     return True
 
 
-def _is_stale(call: Call, attempt: Attempt) -> bool:
-    """RFC 9110 section 9.2.2: an idempotent request may be sent again if its connection died without a byte."""
-    if attempt.fault is not Fault.RESET or attempt.has_bytes or call.method not in IDEMPOTENT:
-        return False
-    return call.body is None or call.body.rewind()
+def _may_send_again(call: Call, attempt: Attempt) -> bool:
+    """True for an idempotent request whose connection died without a byte (RFC 9110 section 9.2.2)."""
+    return attempt.fault is Fault.RESET and not attempt.has_bytes and call.method in IDEMPOTENT
 
 
-def _send(
-    call: Call, attempt: Attempt, connection: UpstreamConnection, pool: Pool, route: Route | None, arm: Arm
-) -> None:
+def _send(call: Call, attempt: Attempt, connection: UpstreamConnection, url: Url, rewrite: Rewrite | None) -> None:
     clocks = attempt.clocks
     attempt.fault = None
     call.exchange = attempt
-    rewrite = route.rewrite if route is not None and arm is CANDIDATE_ARM else None
-    target = target_for(pool.url, rewrite, call.target)
-    trace = call.trace
-    trace_lines = trace.lines if trace.notes is None else trace.lines_of(attempt.span_id)
-    prefix = b"" if rewrite is None else rewrite.forwarded_prefix(call.path)
-    head = request_head(call, target, call.asker.forwarded, trace, trace_lines, attempt.upstream, pool.url, prefix)
+    head = request_head(call, attempt.upstream.edits, url, rewrite, attempt.span_id)
     body = call.body
     is_sent = body is None or body.is_finished
     call.asker.deadline = now() + (clocks.response_s if is_sent else clocks.idle_s)

@@ -19,7 +19,7 @@ from strangler.core.trust import TrustedProxies
 from strangler.wire import logs
 from strangler.wire.accept import Acceptor, ConnectionCounts
 from strangler.wire.asker import Asker
-from strangler.wire.client import LAST_REQUEST_S, ClientConnection
+from strangler.wire.client_connection import LAST_REQUEST_S, ClientConnection
 from strangler.wire.link import WorkerLink
 from strangler.wire.logs import LogWriter
 from strangler.wire.messages import (
@@ -38,10 +38,13 @@ from strangler.wire.numbers import Numbers
 from strangler.wire.port import ClientPort
 from strangler.wire.process import has_ended, raise_file_limit
 from strangler.wire.start import StartError, WorkerStart
+from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
+from strangler.worker.capture import Captures
+from strangler.worker.context import WorkerContext
+from strangler.worker.gauges import UpstreamGauges
 from strangler.worker.handler import serve
-from strangler.worker.plane import Plane
-from strangler.worker.record import Record
+from strangler.worker.request_metrics import RequestMetrics
 
 _ACTIVE_TICK_S = 0.05
 """How late a timeout of a request may be noticed."""
@@ -74,27 +77,33 @@ class Worker:
         logs.configure(settings.log, self._process, writer)
         self._log = structlog.get_logger()
         self._numbers = Numbers()
-        self._record = Record(self._numbers, writer, self._process, os.getpid())
-        self._plane = Plane(loop, settings, start.generation, self._numbers, self._record, start.index)
-        self._plane.is_killed = start.killed
-        self._port = ClientPort(
-            loop,
-            settings.limits,
-            Call,
-            lambda client: serve(client, self._plane),
-            TrustedProxies(settings.trusted_proxies),
-            self._crashed,
-            self._plane.refused,
-        )
         self._link = WorkerLink(
             start.link_path,
             self._hello,
             self._numbers,
             self._receive,
-            knowledge=self._plane.knowledge,
-            lost=self._plane.captures.close_rooms,
+            knowledge=lambda: self._peers.knowledge(),
+            lost=lambda: self._captures.close_rooms(),
         )
-        self._plane.link = self._plane.captures.link = self._link
+        self._access_log = AccessLog(writer, self._process, os.getpid())
+        self._captures = Captures(self._numbers, self._link)
+        metrics = RequestMetrics(self._numbers)
+        snapshot = Snapshot(settings, start.generation)
+        self._context = context = WorkerContext(
+            loop, snapshot, metrics, self._access_log, self._captures, self._link, start.index
+        )
+        self._policies, self._peers, self._upstreams = context.policies, context.peers, context.upstreams
+        self._policies.is_killed = start.killed
+        self._gauges = UpstreamGauges(self._numbers, self._upstreams)
+        self._port = ClientPort(
+            loop,
+            settings.limits,
+            Call,
+            lambda client: serve(client, context),
+            TrustedProxies(settings.trusted_proxies),
+            self._crashed,
+            metrics.count_refused,
+        )
         self._counts = ConnectionCounts(start.counts_fd)
         self._acceptor = Acceptor(loop, start.index, self._counts, lambda: len(self._port.connections), self._accept)
         self._has_told_ignored: TrustedProxies | None = None
@@ -111,23 +120,23 @@ class Worker:
         active = asyncio.create_task(self._tick_active())
         idle = asyncio.create_task(self._tick_idle())
         load = asyncio.create_task(self._load_pushed())
-        await self._plane.upstreams.names.settle(_LOOKUP_S)
+        await self._upstreams.names.settle(_LOOKUP_S)
         self._acceptor.start([socket.socket(fileno=descriptor) for descriptor in self._start.listen_fds])
         self._check_file_limit()
-        self._log.info("worker.ready", generation=self._plane.snapshot.generation)
+        self._log.info("worker.ready", generation=self._policies.snapshot.generation)
         await self._stop.wait()
         await self._drain()
         for task in (active, idle, load, link):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        self._record.flush()
-        self._plane.measure()
-        self._plane.share_marks()
-        self._plane.captures.flush()
+        self._access_log.flush()
+        self._gauges.measure()
+        self._peers.share_marks()
+        self._captures.flush()
         await self._link.close()
-        self._plane.upstreams.close()
-        await self._plane.upstreams.names.close()
+        self._upstreams.close()
+        await self._upstreams.names.close()
 
     def _accept(self) -> asyncio.Protocol:
         return cast(asyncio.Protocol, ClientConnection(self._port))
@@ -142,7 +151,7 @@ class Worker:
 
     async def _drain(self) -> None:
         """Accept no more, let what is under way finish within `limits.drain`."""
-        until = self._loop.time() + self._plane.snapshot.settings.limits.drain_s
+        until = self._loop.time() + self._policies.snapshot.settings.limits.drain_s
         self._loop.remove_reader(self._start.lifeline_fd)
         with contextlib.suppress(OSError):  # there may be no supervisor any more
             os.write(self._start.leaving_fd, f"{self._start.instance}\n".encode())
@@ -170,23 +179,23 @@ class Worker:
             await asyncio.sleep(_ACTIVE_TICK_S)
             self._acceptor.tell()
             self._port.sweep_active(self._loop.time())
-            self._record.flush()
-            self._plane.share_marks()
-            self._plane.captures.flush()
+            self._access_log.flush()
+            self._peers.share_marks()
+            self._captures.flush()
 
     async def _tick_idle(self) -> None:
         connections = self._numbers.gauge("strangler_connections")
         dropped = self._numbers.counter("strangler_log_dropped_total")
         while True:
             await asyncio.sleep(_IDLE_TICK_S / 4)
-            self._plane.measure()
+            self._gauges.measure()
             connections.set(len(self._port.connections))
             self._tell_ignored_peer()
             if self._writer.dropped > dropped.value:
                 dropped.inc(self._writer.dropped - dropped.value)
             now = self._loop.time()
             self._port.sweep_all(now)
-            self._plane.upstreams.sweep(now)
+            self._upstreams.sweep(now)
 
     def _tell_ignored_peer(self) -> None:
         """Once in a generation: whoever is not believed may be the load balancer in front of us."""
@@ -204,18 +213,18 @@ class Worker:
         )
 
     def _hello(self) -> Hello:
-        return Hello(self._start.index, self._start.instance, os.getpid(), self._plane.snapshot.generation)
+        return Hello(self._start.index, self._start.instance, os.getpid(), self._policies.snapshot.generation)
 
     def _receive(self, message: ToWorker) -> None:
         if isinstance(message, KillSwitch):
-            self._plane.is_killed = message.on
+            self._policies.is_killed = message.on
         elif isinstance(message, Push):
             self._pushed = message
             self._has_push.set()
         elif isinstance(message, ShadowRooms):
-            self._plane.captures.set_rooms(message.rooms)
+            self._captures.set_rooms(message.rooms)
         elif isinstance(message, BreakerOpened | FenceMarks | EndpointHealth):
-            self._plane.learn(message)
+            self._peers.learn(message)
 
     async def _load_pushed(self) -> None:
         """Take over new settings, the latest if several came. They are made ready in a thread: 10,000 routes take
@@ -230,7 +239,7 @@ class Worker:
 
     def _load(self, snapshot: Snapshot) -> None:
         settings = snapshot.settings
-        self._plane.adopt(snapshot)
+        self._context.adopt(snapshot)
         self._port.limits = settings.limits
         self._port.trusted = TrustedProxies(settings.trusted_proxies)
         logs.configure(settings.log, self._process, self._writer)

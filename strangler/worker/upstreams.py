@@ -1,36 +1,35 @@
 """The upstreams as a worker knows them: what survives a reload (breaker, slots, connections) and what is made anew."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from strangler.core.admission import Admission
-from strangler.core.breaker import BreakerChanged
-from strangler.core.endpoints import EndpointKey, Endpoints, EndpointState
-from strangler.core.headers import DROPPED, DROPPED_TRUSTED
-from strangler.core.settings import UpstreamSettings
-from strangler.core.share import WHOLE, Share
+from strangler.core.breaker import BreakerChanged, BreakerOpening
+from strangler.core.endpoints import EndpointChanged, EndpointKey, Endpoints, EndpointState
+from strangler.core.settings import Settings, UpstreamSettings
+from strangler.core.share import Share
+from strangler.core.upstream_edits import UpstreamEdits
 from strangler.wire.clock import now
 from strangler.wire.exchange import Clocks
 from strangler.wire.names import Names
 from strangler.wire.pool import Pool
+from strangler.worker.upstream_events import UpstreamEvents
 
 
 class Upstream:
     """One named upstream. Its owner is `Upstreams`."""
 
     __slots__ = (
+        "_events",
         "_is_retired",
         "_loop",
         "_max_head_bytes",
         "_names",
         "_pools",
-        "added_lines",
         "admission",
         "clocks",
-        "dropped",
-        "dropped_from_trusted",
+        "edits",
         "endpoints",
-        "sends_own_host",
         "settings",
         "unhealthy",
     )
@@ -42,8 +41,10 @@ class Upstream:
         max_head_bytes: int,
         names: Names,
         share: Share,
+        events: UpstreamEvents,
     ) -> None:
         self._loop = loop
+        self._events = events
         self._max_head_bytes = max_head_bytes
         self._names = names
         self._pools: dict[EndpointState, Pool] = {}
@@ -61,16 +62,9 @@ class Upstream:
     def _apply(self, settings: UpstreamSettings) -> None:
         self.settings = settings
         self.clocks = Clocks(settings.timeouts)
-        self.sends_own_host = settings.host == "upstream"
-        edits = settings.headers
-        self.added_lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in edits.set)
-        names = [*edits.remove, *(name for name, _ in edits.set)]
-        removed = frozenset(name.lower().encode() for name in names)
-        # Remembered sections keep these as keys: where nothing is removed, reloads leave no copies there.
-        self.dropped = DROPPED | removed if removed else DROPPED
-        self.dropped_from_trusted = DROPPED_TRUSTED | removed if removed else DROPPED_TRUSTED
+        self.edits = UpstreamEdits(settings)
 
-    def adopt(self, settings: UpstreamSettings, max_head_bytes: int, share: Share, at: float) -> BreakerChanged | None:
+    def adopt(self, settings: UpstreamSettings, max_head_bytes: int, share: Share, at: float) -> None:
         """Take over new settings; what they leave as it was keeps its state and its connections."""
         before = self.settings
         change = self.admission.adopt(share.of_upstream(settings), at, share.workers)
@@ -84,7 +78,8 @@ class Upstream:
             pool.max_head_bytes = max_head_bytes
             pool.keepalive_s = settings.keepalive_s
         self.find_endpoints()
-        return change
+        if change is not None:
+            self.publish_breaker(change)
 
     def find_endpoints(self) -> None:
         """The URLs or their addresses may have changed; endpoints that stay keep their state and their connections."""
@@ -117,8 +112,24 @@ class Upstream:
         return figures
 
     def hint(self, endpoint: EndpointState) -> None:
-        """It could not be connected to."""
+        """Report a failed connect, so that the host name is resolved again soon."""
         self._names.hint(endpoint.key.url.host)
+
+    def publish_breaker(self, change: BreakerChanged) -> None:
+        """Log a change of the breaker; send it to control, unless the settings have dropped the upstream."""
+        self._events.log_breaker(change)
+        if not self._is_retired:
+            self._events.send_breaker(change, self.admission.breaker.export())
+
+    def publish_endpoint(self, change: EndpointChanged) -> None:
+        """Log a change of an endpoint."""
+        self._events.log_endpoint(self.settings.name, change)
+
+    def follow_opening(self, opening: BreakerOpening, at: float) -> None:
+        """Open the breaker as another worker did."""
+        change = self.admission.breaker.force_open(opening, at)
+        if change is not None:
+            self._events.log_breaker(change)
 
     def pool(self, endpoint: EndpointState) -> Pool:
         """The connections to an endpoint; made when first asked for."""
@@ -142,16 +153,18 @@ class Upstream:
         self._pools.clear()
 
     def retire(self) -> None:
-        """It is gone from the settings; requests that still wait for it keep no connection."""
+        """Note that the settings dropped it; requests that still wait for it keep no connection."""
         self._is_retired = True
         self.close()
 
 
 class Upstreams:
-    """All upstreams of the settings in force."""
+    """All upstreams of the settings in force, as worker number `index` uses them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, events: UpstreamEvents, index: int = 0) -> None:
         self._loop = loop
+        self._events = events
+        self._index = index
         self._by_name: dict[str, Upstream] = {}
         self.names = Names(loop, self._find_endpoints)
 
@@ -164,23 +177,20 @@ class Upstreams:
     def get(self, name: str) -> Upstream | None:
         return self._by_name.get(name)
 
-    def adopt(
-        self, settings: Mapping[str, UpstreamSettings], max_head_bytes: int, at: float, share: Share = WHOLE
-    ) -> list[BreakerChanged]:
-        """Become what new settings say. A request under way keeps the upstream that it has."""
-        changes = []
-        for name in [name for name in self._by_name if name not in settings]:
+    def adopt(self, settings: Settings) -> None:
+        """Take over new settings. A request under way keeps the upstream that it has."""
+        at = now()
+        wanted, max_head_bytes = settings.upstreams, settings.limits.response_header_bytes
+        share = Share(self._index, settings.workers)
+        for name in [name for name in self._by_name if name not in wanted]:
             self._by_name.pop(name).retire()
-        for name, upstream in settings.items():
+        for name, upstream in wanted.items():
             known = self._by_name.get(name)
-            if known is None:
-                self._by_name[name] = Upstream(self._loop, upstream, max_head_bytes, self.names, share)
+            if known is not None:
+                known.adopt(upstream, max_head_bytes, share, at)
                 continue
-            change = known.adopt(upstream, max_head_bytes, share, at)
-            if change is not None:
-                changes.append(change)
-        self.names.watch(url.host for upstream in settings.values() for url in upstream.urls)
-        return changes
+            self._by_name[name] = Upstream(self._loop, upstream, max_head_bytes, self.names, share, self._events)
+        self.names.watch(url.host for upstream in wanted.values() for url in upstream.urls)
 
     def sweep(self, at: float) -> None:
         self.names.sweep(at)

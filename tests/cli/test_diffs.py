@@ -14,10 +14,12 @@ from click.testing import CliRunner, Result
 
 from strangler.cli import main
 from strangler.config.load import load
-from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, store_findings
-from strangler.control.shadow.reading import utc_day as today
+from strangler.control.shadow.evidence import SCHEMA, store_findings
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding
 from strangler.core.compare import compare
 from strangler.core.compare.rules import NO_RULES
+from strangler.wire.times import utc_day as today
 from tests.control.shadow.pairs import captured, finding_of, json_answer, match
 
 ROUTES = """\

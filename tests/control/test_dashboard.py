@@ -17,14 +17,16 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import LogCapture
 
 from strangler.control.admin import application
+from strangler.control.app import ControlApp
 from strangler.control.dashboard import source
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.dashboard.layout import HEADERS
 from strangler.control.dashboard.live import MAX_STREAMS
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, SessionsState
 from strangler.control.dashboard.view import match_chart
-from strangler.control.plane import ControlState
-from strangler.control.shadow.evidence import Finding, IndexState, set_state, store_findings
+from strangler.control.shadow.evidence import set_state, store_findings
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.releases import name_release
 from tests.control.control import control_of, take
 from tests.control.shadow.pairs import captured, finding_of, json_answer, match
@@ -54,7 +56,7 @@ class Browser:
     """Follows nothing by itself; keeps cookies."""
 
     client: TestClient[Any, Any]
-    state: ControlState
+    state: ControlApp
 
     async def get(self, path: str, **more: Any) -> ClientResponse:
         answer: ClientResponse = await self.client.get(path, allow_redirects=False, **more)
@@ -254,8 +256,8 @@ class TestActions:
         assert "Resume shadowing" not in await one.text(path)
         form = {"mark": await one.mark(), "why": "it confirms now"}
         assert (await one.post("/actions/shadows/orders", form)).status == 409, "there is nothing to resume"
-        desk = one.state.desk
-        desk._stop(desk._routes["orders"], "no <header>")
+        shadow = one.state.shadow
+        shadow.switch.halt(shadow.table.routes["orders"], "no <header>")
         for page in ("/", path):
             assert told in await one.text(page)
         assert "Resume shadowing" in await one.text(path)

@@ -21,18 +21,19 @@ from click.testing import CliRunner
 from strangler.cli import main
 from strangler.control.admin import application
 from strangler.control.api_reference.operations import OPERATIONS
+from strangler.control.app import ControlApp
 from strangler.control.events.event import Kind
 from strangler.control.events.gates import load_rollouts, store_rollouts
-from strangler.control.plane import ControlState
 from strangler.control.shadow.audits import write_audit
-from strangler.control.shadow.evidence import IndexState, set_state, store_findings
-from strangler.control.shadow.reading import utc_day
+from strangler.control.shadow.evidence import set_state, store_findings
+from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.shadow.rules import store_rules
 from strangler.core.compare import NO_RULES, compare
 from strangler.core.documents import PassedGate, ProblemDocument, RuleReport, RuleUse
 from strangler.core.rollout import rollouts_of
 from strangler.core.slowness import Slowness
 from strangler.wire.messages import ProcessInfo
+from strangler.wire.times import utc_day
 from tests.control.control import control_of, take
 from tests.control.shadow.pairs import NOON, captured, finding_of, json_answer, match, mismatch, seen
 
@@ -146,7 +147,7 @@ class Admin:
     """The admin listener with a bit of everything, and its folder."""
 
     client: TestClient[Any, Any]
-    state: ControlState
+    state: ControlApp
     folder: Path
     price: str
 
@@ -180,7 +181,7 @@ async def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             yield Admin(client, state, tmp_path, price)
 
 
-async def _fill(state: ControlState) -> str:
+async def _fill(state: ControlApp) -> str:
     """Give the state a bit of everything. Return the id of the difference that has a sample."""
     baseline = compare(json_answer(LEGACY), json_answer(LEGACY | {"at": "2026-11-23T12:00:02Z"}), NO_RULES, utc_day())
     lines = b"Host: shop\r\nX-User-Id: 7\r\nAuthorization: Bearer secret\r\n"
@@ -203,13 +204,13 @@ async def _fill(state: ControlState) -> str:
         store_rollouts(connection, before, rollouts_of(state.settings), passed, NOON)
 
     await state.store.call(work)
-    state.events.passed_by = (await state.store.call(load_rollouts)).passed
+    state.events.gates.passed_by = (await state.store.call(load_rollouts)).passed
     state.slow._state.slow[slow.route, slow.endpoint] = slow
-    state.events.emit(Kind.CANDIDATE_SLOW, "orders", {"route": "orders", "ratio": 3.46, "legacy_ms": None})
-    await state.events.write()
+    await state.events.sinks.close()  # nobody listens there
+    state.events.publisher.publish(Kind.CANDIDATE_SLOW, "orders", {"route": "orders", "ratio": 3.46, "legacy_ms": None})
+    await state.events.publisher.write()
     await state.figures.look()
-    state.desk.adopt(state.settings)
-    state.processes = [
+    state.processes.processes = [
         ProcessInfo("supervisor", 0, "s", 1, 0.0, 0),
         ProcessInfo("control", 0, "c", 2, 0.0, 0),
         ProcessInfo("worker", 0, "w0", 3, 0.0, 0),

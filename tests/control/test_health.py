@@ -10,6 +10,8 @@ from strangler.control.health import HealthChecks
 from strangler.control.shared import SharedState
 from strangler.core.settings import HealthSettings, UpstreamSettings
 from strangler.wire.messages import EndpointHealth
+from tests.control.control import in_force
+from tests.factories import settings as make_settings
 from tests.factories import upstream
 from tests.wire.scripted import Connection, Script, ScriptedUpstream, answering, hang, refused_port, send
 
@@ -31,7 +33,7 @@ class Rig:
     def adopt(self, *upstreams: UpstreamSettings) -> None:
         by_name = {one.name: one for one in upstreams}
         self.shared.adopt(by_name, 1)
-        self.checks.adopt(by_name)
+        self.checks.adopt(in_force(replace(make_settings(), upstreams=by_name)))
 
     async def next(self) -> EndpointHealth:
         async with asyncio.timeout(5):

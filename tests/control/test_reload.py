@@ -51,6 +51,16 @@ async def broken(path: Path, include: tuple[str, ...]) -> AsyncIterator[Change]:
 Changes = Callable[[Path, tuple[str, ...]], AsyncIterator[Change]]
 
 
+class Adopting:
+    """A follower that keeps what it adopts."""
+
+    def __init__(self, adopted: list[InForce]) -> None:
+        self._adopted = adopted
+
+    def adopt(self, in_force: InForce) -> None:
+        self._adopted.append(in_force)
+
+
 @asynccontextmanager
 async def reloading(path: Path, adopted: list[InForce], changes: Changes = changes) -> AsyncIterator[ReloadState]:
     """Watching `path`, which is written first if it does not exist."""
@@ -58,7 +68,7 @@ async def reloading(path: Path, adopted: list[InForce], changes: Changes = chang
         path.write_text(routes(0))
     first = settings()
     in_force = InForce(first, encode_settings(first), 1, "then")
-    state = ReloadState(path, {}, first, in_force, adopted.append, changes)
+    state = ReloadState(path, {}, first, in_force, [Adopting(adopted)], changes)
     task = asyncio.create_task(state.run())
     try:
         yield state

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from strangler.core import problem
 from strangler.core.head import RequestHead
+from strangler.core.path import Oddity
 from strangler.core.plan import Arm, Plan, Reason
 from strangler.core.rewrite import rewrite_target
 from strangler.core.settings import AggregatePart, RouteSettings
@@ -128,6 +129,15 @@ def test_an_aggregate_is_planned_like_a_candidate() -> None:
     parts = (AggregatePart("order", "orders", "/v2/orders/{id}", True, None),)
     plan = decide(route("page", path="/pages/{id}", candidate=None, aggregate=parts), head("/pages/7"))
     assert (plan.arm, plan.upstream) == (Arm.CANDIDATE, "aggregate")
+    assert [part.name for part in plan.parts] == ["order"]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["percent 0", "kill switch"])
+def test_an_aggregate_that_legacy_serves_has_no_parts(killed: bool) -> None:
+    parts = (AggregatePart("order", "orders", "/v2/orders/{id}", True, None),)
+    page = route("page", path="/pages/{id}", candidate=None, aggregate=parts, percent=100 if killed else 0)
+    plan = decide(page, head("/pages/7"), killed=killed)
+    assert (plan.upstream, plan.parts) == ("legacy", ())
 
 
 # ── the split ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -363,6 +373,7 @@ def test_ambiguous_paths_reject_answers_400() -> None:
     made = snapshot(ORDERS, ambiguous_paths="reject")
     plan = made.plan(head("/api/orders/../users"), no_draw)
     assert (plan.reason, plan.refusal) == (Reason.AMBIGUOUS_PATH, problem.AMBIGUOUS_PATH)
+    assert plan.oddity is Oddity.READINGS_DIFFER
     assert made.plan(head("/api/orders/x/../7"), no_draw).refusal is None
     assert made.plan(head("/x/../y"), no_draw).refusal is None
 
@@ -375,6 +386,7 @@ def test_control_characters_fragments_and_no_paths_are_400(target: str | bytes, 
         assert plan.arm is Arm.CANDIDATE
         return
     assert (plan.reason, plan.refusal) == (Reason.MALFORMED_TARGET, problem.BAD_TARGET)
+    assert plan.oddity is not None
 
 
 def test_encoded_control_characters_in_the_query_are_nobodys_business() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.wire.parse import parse_answer
+from strangler.wire.response import parse_answer
 from tests.fuzz.bytes import damaged, pieces
 from tests.fuzz.effort import examples
 from tests.fuzz.plane import Plane, plane

@@ -41,7 +41,7 @@ class ScriptedControl:
         messages: list[ToControl] = []
         self.connections.append(messages)
         self.writers.append(writer)
-        frames: FrameReader[ToControl] = FrameReader(ToControl)  # type: ignore[arg-type]
+        frames: FrameReader[ToControl] = FrameReader(ToControl)
         with suppress(ConnectionError):
             while self.is_reading and (data := await stream.read(65536)):
                 messages += frames.feed(data)

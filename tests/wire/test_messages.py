@@ -54,7 +54,7 @@ st.register_type_strategy(int, INT64)  # beyond 64 bits nothing is sent: routes.
 
 
 def reader() -> FrameReader[ToControl]:
-    return FrameReader(ToControl)  # type: ignore[arg-type]
+    return FrameReader(ToControl)
 
 
 @given(st.from_type(Settings))
@@ -121,7 +121,7 @@ SHARED: st.SearchStrategy[Shared] = st.one_of(
 @given(SHARED)
 def test_what_workers_share_reads_the_same_on_both_ends_of_control(message: Shared) -> None:
     frame = encode_frame(message)
-    to_worker: FrameReader[ToWorker] = FrameReader(ToWorker)  # type: ignore[arg-type]
+    to_worker: FrameReader[ToWorker] = FrameReader(ToWorker)
     for frames in (reader(), to_worker):
         [read] = frames.feed(frame)
         assert encode_frame(read) == frame  # not `read == message`: NaN is not itself

@@ -12,9 +12,9 @@ from strangler.core.framing import Framing, Kind
 from strangler.core.headers import ForwardedFields
 from strangler.core.problem import Problem
 from strangler.core.trust import TrustedProxies
-from strangler.wire import parse
-from strangler.wire.parse import Answer, parse_answer
+from strangler.wire import parse, response
 from strangler.wire.request import Request, parse_request
+from strangler.wire.response import Answer, parse_answer
 
 FORWARDED = ForwardedFields("192.0.2.1", b"http", TrustedProxies(()))
 
@@ -25,7 +25,7 @@ def crlf(*lines: bytes) -> bytes:
 
 def forget() -> None:
     parse._sections._known.clear()
-    parse._answers._known.clear()
+    response._answers._known.clear()
 
 
 def request(raw: bytes) -> Request | Problem:

@@ -11,7 +11,7 @@ from strangler.core.fault import Fault
 from strangler.core.settings import TlsSettings, Url
 from strangler.wire.clock import now
 from strangler.wire.pool import _MAX_IDLE, Pool
-from strangler.wire.upstream import UpstreamConnection
+from strangler.wire.upstream_connection import UpstreamConnection
 from tests.wire.scripted import ScriptedUpstream, in_turn, read_end, refused_port
 
 

@@ -8,6 +8,7 @@ import pytest_asyncio
 import uvloop
 
 from strangler.core.settings import Settings
+from strangler.worker.control_link import NO_LINK, ControlLink
 from tests.wire.scripted import ScriptedUpstream, answering, send
 from tests.worker.plane import RunningPlane, response
 
@@ -37,7 +38,9 @@ async def serve() -> AsyncIterator[Serve]:
     """Starts data planes; stops them after the test and holds that they gave everything back."""
     async with AsyncExitStack() as exits:
 
-        async def start(settings: Settings, *, send_buffer: int | None = None) -> RunningPlane:
-            return await exits.enter_async_context(RunningPlane(settings, send_buffer=send_buffer))
+        async def start(
+            settings: Settings, *, send_buffer: int | None = None, link: ControlLink = NO_LINK
+        ) -> RunningPlane:
+            return await exits.enter_async_context(RunningPlane(settings, send_buffer=send_buffer, link=link))
 
         yield start

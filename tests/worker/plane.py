@@ -24,15 +24,19 @@ from structlog.testing import capture_logs
 from strangler.core import settings as s
 from strangler.core.snapshot import Snapshot
 from strangler.core.trust import TrustedProxies
-from strangler.wire.client import ClientConnection
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.clock import now
 from strangler.wire.logs import LogWriter
 from strangler.wire.numbers import Numbers
 from strangler.wire.port import ClientPort
+from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
+from strangler.worker.capture import Captures
+from strangler.worker.context import WorkerContext
+from strangler.worker.control_link import NO_LINK, ControlLink
+from strangler.worker.gauges import UpstreamGauges
 from strangler.worker.handler import serve
-from strangler.worker.plane import Plane
-from strangler.worker.record import Record
+from strangler.worker.request_metrics import RequestMetrics
 from tests.factories import route, settings, upstream
 from tests.wire.messages import Message, read_responses
 from tests.wire.raw import Client
@@ -117,7 +121,7 @@ def _end_of_first(data: bytes, method: bytes) -> int:
 class RunningPlane:
     """Owns the plane, its listener, its ticks and what it told."""
 
-    def __init__(self, settings: s.Settings, *, send_buffer: int | None = None) -> None:
+    def __init__(self, settings: s.Settings, *, send_buffer: int | None = None, link: ControlLink = NO_LINK) -> None:
         is_usual = settings.log.format == "auto"
         self.settings = replace(settings, log=replace(settings.log, format="json")) if is_usual else settings
         self.crashes: list[Exception] = []
@@ -125,6 +129,7 @@ class RunningPlane:
         """True for a test that makes the plane crash on purpose."""
         self.numbers = Numbers()
         self._send_buffer = send_buffer
+        self._link = link
         self._lines = CollectedLines()
         self._clients: list[Visitor] = []
         self._deaf: list[socket.socket] = []
@@ -134,16 +139,21 @@ class RunningPlane:
         self.loop = asyncio.get_running_loop()
         self.events = self._exits.enter_context(capture_logs())
         structlog.get_logger()
-        self._record = Record(self.numbers, self._lines, "worker-0", 1)
-        self.plane = Plane(self.loop, self.settings, 1, self.numbers, self._record)
+        metrics = RequestMetrics(self.numbers)
+        self.access_log = AccessLog(self._lines, "worker-0", 1)
+        captures = Captures(self.numbers, self._link)
+        snapshot = Snapshot(self.settings, 1)
+        self.context = WorkerContext(self.loop, snapshot, metrics, self.access_log, captures, self._link)
+        self.policies, self.peers, self.upstreams = self.context.policies, self.context.peers, self.context.upstreams
+        self.gauges = UpstreamGauges(self.numbers, self.upstreams)
         self.port = ClientPort(
             self.loop,
             self.settings.limits,
             Call,
-            lambda client: serve(client, self.plane),
+            lambda client: serve(client, self.context),
             TrustedProxies(self.settings.trusted_proxies),
             self.crashes.append,
-            self.plane.refused,
+            metrics.count_refused,
         )
         listener = socket.socket()
         if self._send_buffer is not None:
@@ -169,13 +179,13 @@ class RunningPlane:
             at = now()
             self.port.sweep_active(at)
             self.port.sweep_all(at)
-            self.plane.upstreams.sweep(at)
-            self._record.flush()
+            self.upstreams.sweep(at)
+            self.access_log.flush()
 
     def adopt(self, settings: s.Settings, generation: int = 2) -> None:
         """What `strangler.worker.process` does with a push."""
         settings = replace(settings, log=self.settings.log)
-        self.plane.adopt(Snapshot(settings, generation))
+        self.context.adopt(Snapshot(settings, generation))
         self.port.limits = settings.limits
         self.port.trusted = TrustedProxies(settings.trusted_proxies)
 
@@ -190,14 +200,14 @@ class RunningPlane:
         self._ticks.cancel()
         self.port.abort()
         await self.until(lambda: not self.port.connections)
-        self.plane.upstreams.close()
+        self.upstreams.close()
         assert self.may_crash or not self.crashes, "".join(traceback.format_exception(self.crashes[0]))
         assert self.held() == {}
 
     def held(self) -> dict[str, int]:
         """What is in use and would have to be given back; empty when no request is under way."""
         found = {"requests": len(self.port.active)}
-        for one in self.plane.upstreams:
+        for one in self.upstreams:
             name, admission = one.settings.name, one.admission
             found[f"{name}: slots"] = admission.bulkhead.in_flight
             found[f"{name}: streams"] = admission.bulkhead.streams
@@ -285,7 +295,7 @@ class RunningPlane:
 
     def connections(self, name: str) -> int:
         """Idle connections to an upstream."""
-        return sum(pool.idle_count for pool in self.plane.upstreams[name]._pools.values())
+        return sum(pool.idle_count for pool in self.upstreams[name]._pools.values())
 
 
 def request(target: str = "/api", *fields: str, method: str = "GET", body: bytes | None = None) -> bytes:

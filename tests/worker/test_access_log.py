@@ -33,7 +33,7 @@ async def served(serve: Serve, legacy: ScriptedUpstream, access: AccessSettings 
         await running.until(lambda: running.counted("strangler_attempts_total")[("orders", "connect")] == 1)
         if access is not None and access.errors == "always":
             return [line["path"] for line in await running.lines(1)]
-        running._record.flush()
+        running.access_log.flush()
         return [line["path"] for line in await running.lines(0)]
 
 
@@ -55,7 +55,7 @@ async def test_a_share_of_the_others_has_lines(serve: Serve, legacy: ScriptedUps
     client = await running.client()
     for _ in range(200):
         await client.ask(request("/well"))
-    running._record.flush()
+    running.access_log.flush()
     assert 50 <= len(await running.lines(0)) <= 150
 
 

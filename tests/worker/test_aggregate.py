@@ -351,13 +351,13 @@ async def test_the_time_of_a_part_is_over_whatever_it_waits_for(
     slow: dict[str, Any] = {"timeouts": timeouts(5.0, 5.0, 5.0), "bulkhead": BulkheadSettings(1, 4, 5.0)}
     running = await serve(page(legacy, orders, payments, timeout_s=0.15, of_payments={**slow, "retry": retry()}))
     if when == "turn":
-        running.plane.upstreams["payments"].admission.bulkhead.try_enter()
+        running.upstreams["payments"].admission.bulkhead.try_enter()
     started = running.loop.time()
     answer = await running.ask(request(PAGE))
     assert answer.values(b"x-strangler-partial") == [b"payment;reason=timeout"]
     assert 0.14 <= running.loop.time() - started < 1.0
     if when == "turn":
-        running.plane.upstreams["payments"].admission.bulkhead.leave()
+        running.upstreams["payments"].admission.bulkhead.leave()
 
 
 async def test_the_first_required_part_that_fails_ends_the_others(
@@ -384,7 +384,7 @@ async def test_a_client_that_leaves_ends_all_parts(
     assert (line["fault"], line["upstream"]) == ("client_gone", "aggregate")
     assert running.held() == {}
     assert running.counted("strangler_failed_parts_total") == {}
-    assert running.plane.upstreams["payments"].admission.breaker.state.value == "closed"
+    assert running.upstreams["payments"].admission.breaker.state.value == "closed"
 
 
 # Arms, fallback, fields of the answer

@@ -3,11 +3,12 @@
 import gc
 
 from strangler.core.framing import Framing, Kind
+from strangler.core.result import Result
 from strangler.wire.body import Body
 from strangler.wire.messages import Captured, CapturedAnswer, ShadowRoom
 from strangler.wire.numbers import Numbers
-from strangler.wire.parse import Answer, parse_answer
-from strangler.worker.capture import Capture, Captures
+from strangler.wire.response import Answer, parse_answer
+from strangler.worker.capture import NO_CAPTURE, Capture, Captures
 
 
 class Still:
@@ -48,6 +49,10 @@ class Link:
         self.taken: list[object] = []
         self.is_there = True
 
+    @property
+    def is_connected(self) -> bool:
+        return self.is_there
+
     def offer(self, message: object) -> bool:
         if self.is_there:
             self.taken.append(message)
@@ -55,8 +60,8 @@ class Link:
 
 
 def linked(numbers: Numbers, room: int) -> tuple[Captures, Link]:
-    captures, link = Captures(numbers), Link()
-    captures.link = link
+    link = Link()
+    captures = Captures(numbers, link)
     captures.set_rooms([ShadowRoom("orders", room, "full")])
     return captures, link
 
@@ -188,3 +193,22 @@ def test_a_capture_that_is_over_is_no_cycle() -> None:
     del capture, body
     gc.enable()
     assert gc.collect(0) == 0
+
+
+def test_the_capture_of_a_request_without_a_shadow_keeps_nothing() -> None:
+    body = Body(Still())
+    NO_CAPTURE.watch(answer_of(), b"whole", body)
+    NO_CAPTURE.note_failure(Result(None, 503, 0.1))
+    NO_CAPTURE.abandon()
+    assert body.tee is None
+    assert NO_CAPTURE.is_over
+
+
+def test_bytes_are_reserved_until_the_capture_is_over() -> None:
+    captures = Captures(Numbers(), max_held_bytes=10)
+    capture = held(captures)
+    assert capture.reserve_bytes(10)
+    assert not held(captures).reserve_bytes(1)
+    capture.abandon()
+    assert not capture.reserve_bytes(1)
+    assert captures.held_bytes == 0

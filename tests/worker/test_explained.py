@@ -107,10 +107,10 @@ async def test_what_explain_says_is_what_a_request_gets(seed: int) -> None:
     async with ScriptedUpstream() as legacy, ScriptedUpstream() as orders:
         upstreams = {"legacy": legacy, "orders": orders}
         async with RunningPlane(some_settings(rng, legacy, orders)) as running:
-            running.plane.is_killed = killed
+            running.policies.is_killed = killed
             for _ in range(REQUESTS):
                 asked = some_request(rng)
-                found = told(running.plane.snapshot, *asked, killed=killed)
+                found = told(running.policies.snapshot, *asked, killed=killed)
                 line = await got(running, *asked)
                 if found is None:
                     assert line["status"] in (400, 405, 501), (asked, line)

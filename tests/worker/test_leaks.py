@@ -6,11 +6,15 @@ import random
 import tracemalloc
 from collections import Counter
 
+import pytest
+
 from strangler.core.settings import BulkheadSettings
-from strangler.wire.client import ClientConnection
+from strangler.wire.body import Body
+from strangler.wire.client_connection import ClientConnection
 from strangler.wire.exchange import Exchange
 from strangler.wire.request import Request
-from strangler.wire.upstream import UpstreamConnection
+from strangler.wire.tunnel import Tunnel
+from strangler.wire.upstream_connection import UpstreamConnection
 from tests.factories import breaker, upstream
 from tests.wire.scripted import Connection, ScriptedUpstream
 from tests.worker.conftest import Serve
@@ -107,6 +111,48 @@ async def test_two_thousand_requests_leave_nothing_behind(
     after = await round_of(2000)
     assert after == before
     assert after["ClientConnection"] == after["UpstreamConnection"] == after["Call"] == after["Attempt"] == 0
+
+
+def uncollected() -> Counter[str]:
+    """Count what lives, without a collection: a worker hardly ever makes one."""
+    kinds = (ClientConnection, UpstreamConnection, Tunnel, Body)
+    return Counter(type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, kinds))
+
+
+async def end_early(running: RunningPlane, way: str) -> None:
+    client = await running.client()
+    if way == "tunnel":
+        await client.send(request("/api/switch", "Connection: Upgrade", "Upgrade: raw"))
+        assert await client.wait_for(lambda: b" 101 " in client.received)
+    elif way == "upload":
+        await client.send(request("/api/stall", "Content-Length: 100000", method="PUT") + bytes(10))
+    else:
+        await client.send(request(f"/api/{way}"))
+        await client.answer_or_cut(b"GET")
+    await asyncio.sleep(0.01)
+    client.reset()
+    await client.close()
+    running._clients.remove(client)
+
+
+@pytest.mark.parametrize("way", ["200", "chunks", "cut", "tunnel", "upload"])
+async def test_connections_are_freed_without_a_collection(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream, way: str
+) -> None:
+    candidate.script = behave_oddly
+    running = await serve(two_arms(legacy, candidate))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            await end_early(running, way)
+        await running.quiet()
+        await running.until(lambda: not running.port.connections)
+        await candidate.renew()
+        await running.until(lambda: not running.connections("orders"))
+        assert uncollected() == {}
+    finally:
+        gc.enable()
 
 
 class Growth:

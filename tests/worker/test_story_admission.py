@@ -132,7 +132,7 @@ async def test_what_is_counted_opens_the_breaker(
         two_arms(legacy, candidate, breaker=breaker(), timeouts=timeouts(response_s=0.1), fallback=None)
     )
     await running.ask(request())
-    assert running.plane.upstreams["orders"].admission.breaker.state == ("open" if is_open else "closed")
+    assert running.upstreams["orders"].admission.breaker.state == ("open" if is_open else "closed")
 
 
 async def test_a_breaker_that_is_open_never_affects_the_other_upstream(
@@ -269,26 +269,36 @@ async def test_with_neither_breaker_nor_bulkhead_nothing_is_refused(
     assert {(await client.answer()).status for client in clients} == {502}
 
 
-@pytest.mark.parametrize("step", ["clocks", "attempted", "answered", "is_fenced"])
+@pytest.mark.parametrize(
+    ("part", "step", "method"),
+    [
+        ("policies", "clocks", "GET"),
+        ("metrics", "count_attempt", "GET"),
+        ("policies", "note_response", "POST"),
+        ("fences", "is_fenced", "GET"),
+    ],
+)
 async def test_a_bug_ends_one_connection_and_keeps_nothing(
-    step: str, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+    part: str, step: str, method: str, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
 ) -> None:
     """Whatever raises in a story: its client is cut off, its slot is free again, and the others go on."""
     running = await serve(two_arms(legacy, candidate, bulkhead=bulkhead(1, 0, 0.0), fallback=fallback((404,))))
     running.may_crash = True
     candidate.script = answering(send(response(404 if step == "is_fenced" else 200)))
-    step_as_it_is = getattr(running.plane, step)
+    policies = running.policies
+    owner = {"policies": policies, "metrics": running.context.metrics, "fences": policies.fences}[part]
+    step_as_it_is = getattr(owner, step)
 
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    setattr(running.plane, step, fail)
+    setattr(owner, step, fail)
     client = await running.client()
-    await client.send(request())
+    await client.send(request(method=method))
     assert await client.ended() == "reset"
     assert [str(crash) for crash in running.crashes] == ["a bug"]
     assert running.held() == {}
-    setattr(running.plane, step, step_as_it_is)
+    setattr(owner, step, step_as_it_is)
     assert (await running.ask(request())).status == 200
     assert len(await running.lines(2)) == 2
 
@@ -320,4 +330,4 @@ async def test_an_endpoint_that_fails_at_once_takes_few_requests_and_no_sibling_
 
         statuses = [status for each in await asyncio.gather(*(visitor() for _ in range(8))) for status in each]
     assert statuses.count(200) > 0.8 * len(statuses)
-    assert running.plane.upstreams["orders"].admission.breaker.state == "closed"
+    assert running.upstreams["orders"].admission.breaker.state == "closed"

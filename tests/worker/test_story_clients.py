@@ -75,7 +75,7 @@ async def test_a_client_that_leaves_ends_the_upstream_request_and_blames_nobody(
     await running.quiet()
     assert running.held() == {}
     assert running.connections("orders") == 0
-    assert running.plane.upstreams["orders"].admission.breaker.state == "closed"
+    assert running.upstreams["orders"].admission.breaker.state == "closed"
     assert legacy.connections == []
     line = await running.line()
     if phase == "in a tunnel":
@@ -165,7 +165,7 @@ async def test_a_body_over_the_limit_is_refused(
         assert (await running.line())["fault"] == "too_large"
         assert await client.ended() == "eof"
         assert candidate.requests == []
-    assert running.plane.upstreams["orders"].admission.breaker.state == "closed"
+    assert running.upstreams["orders"].admission.breaker.state == "closed"
 
 
 async def test_a_connection_beyond_the_limit_is_told_and_closed(

@@ -44,14 +44,14 @@ async def test_a_refused_connect_goes_on_to_the_next_address(
     """Only 127.0.0.1 listens. Nothing was sent to the other, so any method may go on, and it is one attempt."""
     candidate.script = answering(send(response(200, b"candidate", "Connection: close")))
     running = await serve(two_arms(legacy, named(candidate), fallback=None))
-    await running.plane.upstreams.names.settle(1.0)
+    await running.upstreams.names.settle(1.0)
     for number in range(40):
         assert (await running.ask(request(method=method, body=b"x"))).body == b"candidate"
         assert (await running.lines(number + 1))[-1]["attempts"] == 1
     assert len(candidate.requests) == 40
     (aside,) = running.told("endpoint.changed")
     assert (aside["usable"], "127.0.0.2" in aside["endpoint"]) == (False, True)
-    assert running.plane.upstreams["orders"].admission.breaker.state == "closed"
+    assert running.upstreams["orders"].admission.breaker.state == "closed"
 
 
 async def test_if_no_address_can_be_reached_the_fault_is_connect(
@@ -61,7 +61,7 @@ async def test_if_no_address_can_be_reached_the_fault_is_connect(
     async with ScriptedUpstream() as gone:
         settings = two_arms(legacy, named(gone), fallback=None)
     running = await serve(settings)
-    await running.plane.upstreams.names.settle(1.0)
+    await running.upstreams.names.settle(1.0)
     assert (await running.ask(request())).status == 502
     line = await running.line()
     assert (line["fault"], line["attempts"]) == ("connect", 1)
@@ -72,13 +72,13 @@ async def test_a_name_that_moves_takes_its_requests_along(
 ) -> None:
     addresses[:] = ["127.0.0.2"]
     running = await serve(two_arms(legacy, named(candidate), fallback=None))
-    await running.plane.upstreams.names.settle(1.0)
+    await running.upstreams.names.settle(1.0)
     assert (await running.ask(request())).status == 502
     addresses[:] = ["127.0.0.1"]
-    running.plane.upstreams.sweep(asyncio.get_running_loop().time() + REFRESH_EVERY_S + 1)
-    await running.plane.upstreams.names.settle(1.0)
+    running.upstreams.sweep(asyncio.get_running_loop().time() + REFRESH_EVERY_S + 1)
+    await running.upstreams.names.settle(1.0)
     assert (await running.ask(request())).status == 200
-    (state,) = running.plane.upstreams["orders"].endpoints.states
+    (state,) = running.upstreams["orders"].endpoints.states
     assert state.key.address == "127.0.0.1"
 
 
@@ -86,10 +86,10 @@ async def test_an_address_that_was_found_unwell_before_dns_told_of_it_is_not_use
     addresses: list[str], serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
 ) -> None:
     running = await serve(two_arms(legacy, named(candidate, health=HEALTH), fallback=None))
-    (url,) = running.plane.upstreams["orders"].settings.urls
-    running.plane.learn(EndpointHealth("orders", url, "127.0.0.2", False, "3 checks failed"))
-    await running.plane.upstreams.names.settle(1.0)
-    states = {state.key: state.is_healthy for state in running.plane.upstreams["orders"].endpoints.states}
+    (url,) = running.upstreams["orders"].settings.urls
+    running.peers.learn(EndpointHealth("orders", url, "127.0.0.2", False, "3 checks failed"))
+    await running.upstreams.names.settle(1.0)
+    states = {state.key: state.is_healthy for state in running.upstreams["orders"].endpoints.states}
     assert states == {EndpointKey(url, "127.0.0.1"): True, EndpointKey(url, "127.0.0.2"): False}
 
 
@@ -111,10 +111,10 @@ async def test_what_control_finds_unwell_gets_no_requests_until_it_is_well(
         both = upstream("orders", at(candidate), at(other), health=HEALTH)
         running = await serve(two_arms(legacy, both, fallback=None))
         url = both.urls[1]
-        running.plane.learn(EndpointHealth("orders", url, url.host, False, "3 checks failed"))
+        running.peers.learn(EndpointHealth("orders", url, url.host, False, "3 checks failed"))
         assert {(await running.ask(request())).body for _ in range(20)} == {b"candidate"}
-        running.plane.measure()
+        running.gauges.measure()
         gauges = {cell.labels: cell.value for cell in next(running.numbers.report_all()).gauges}
         assert (gauges["orders", str(url)], gauges["orders", str(both.urls[0])]) == (2, 0)
-        running.plane.learn(EndpointHealth("orders", url, url.host, True, "1 check succeeded"))
+        running.peers.learn(EndpointHealth("orders", url, url.host, True, "1 check succeeded"))
         assert {(await running.ask(request())).body for _ in range(200)} == {b"candidate", b"other"}

@@ -47,7 +47,7 @@ async def test_pools_and_breakers_of_unchanged_upstreams_survive(
     await running.ask(request("/else"))
     candidate.script = in_turn(read_request(), reset())
     await running.ask(request())
-    assert running.plane.upstreams["orders"].admission.breaker.state == "open"
+    assert running.upstreams["orders"].admission.breaker.state == "open"
 
     for generation in range(2, 30):
         percent = replace(before.routes[0], split=replace(before.routes[0].split, percent=50 + generation / 100))
@@ -202,9 +202,9 @@ async def test_a_route_that_is_disabled_and_the_kill_switch_send_all_to_legacy(
     serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
 ) -> None:
     running = await serve(two_arms(legacy, candidate))
-    running.plane.is_killed = True
+    running.policies.is_killed = True
     assert (await running.ask(request())).body == b"legacy"
-    running.plane.is_killed = False
+    running.policies.is_killed = False
     running.adopt(two_arms(legacy, candidate, enabled=False))
     assert (await running.ask(request())).body == b"legacy"
     running.adopt(two_arms(legacy, candidate))

@@ -43,7 +43,7 @@ async def test_an_opening_that_is_heard_of_is_kept_to_and_not_told_on(
     serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
 ) -> None:
     running = await serve(two_arms(legacy, candidate, breaker=breaker(), fallback=fallback()))
-    running.plane.learn(opened(now() + 60))
+    running.peers.learn(opened(now() + 60))
     assert (await running.ask(request())).body == b"legacy"
     assert candidate.requests == []
     (change,) = running.told("breaker.changed")
@@ -56,9 +56,9 @@ async def test_an_opening_of_an_upstream_without_breaker_or_of_none_changes_noth
     serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
 ) -> None:
     running = await serve(two_arms(legacy, candidate, breaker=None))
-    running.plane.learn(opened(now() + 60))
-    running.plane.learn(BreakerOpened("gone", 1, now() + 60, 1, ""))
-    running.plane.learn(EndpointHealth("gone", upstream("x").urls[0], "192.0.2.1", False, ""))
+    running.peers.learn(opened(now() + 60))
+    running.peers.learn(BreakerOpened("gone", 1, now() + 60, 1, ""))
+    running.peers.learn(EndpointHealth("gone", upstream("x").urls[0], "192.0.2.1", False, ""))
     assert (await running.ask(request())).body == b"candidate"
 
 
@@ -70,7 +70,7 @@ async def test_a_new_control_hears_all_that_holds(
     assert (await running.ask(request("/api", ANA, method="POST", body=b"x"))).status == 200
     candidate.script = in_turn(read_request(), reset())
     assert (await running.ask(request())).body == b"legacy"
-    opening, marks = running.plane.knowledge()
+    opening, marks = running.peers.knowledge()
     assert isinstance(opening, BreakerOpened)
     assert (opening.upstream, opening.generation, opening.streak) == ("orders", 1, 1)
     assert 40 < opening.until - now() <= 60  # a cooldown of a minute, up to a fifth shorter
@@ -84,8 +84,8 @@ async def test_a_fence_that_is_heard_of_holds_here_too(
     one = await serve(two_arms(legacy, candidate, fallback=fallback()))
     other = await serve(two_arms(legacy, candidate, fallback=fallback()))
     assert (await one.ask(request("/api", ANA, method="POST", body=b"x"))).status == 200
-    (told,) = one.plane.knowledge()
-    other.plane.learn(told)
+    (told,) = one.peers.knowledge()
+    other.peers.learn(told)
     candidate.script = answering(send(response(503)))
     assert (await other.ask(request("/api", ANA))).status == 503
     assert (await other.lines(1))[-1]["no_fallback"] == "fence"
@@ -95,7 +95,7 @@ async def test_a_fence_that_is_heard_of_holds_here_too(
 
 async def test_a_whole_group_may_be_fenced(serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream) -> None:
     running = await serve(two_arms(legacy, candidate, fallback=fallback()))
-    running.plane.learn(FenceMarks([FenceMark("orders", b"", now() + 60)]))
+    running.peers.learn(FenceMarks([FenceMark("orders", b"", now() + 60)]))
     candidate.script = answering(send(response(503)))
     assert (await running.ask(request("/api", "X-User-Id: bob"))).status == 503
 
@@ -129,7 +129,7 @@ async def test_a_stream_that_ends_well_is_a_success_and_one_under_way_is_neither
     serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
 ) -> None:
     running = await serve(two_arms(legacy, candidate, breaker=breaker(consecutive=2)))
-    state = running.plane.upstreams["orders"].endpoints.states[0]
+    state = running.upstreams["orders"].endpoints.states[0]
     candidate.script = in_turn(read_request(), send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"))
     client = await running.client()
     await client.send(request())
@@ -139,7 +139,7 @@ async def test_a_stream_that_ends_well_is_a_success_and_one_under_way_is_neither
     await connection.send(b"defghi")
     assert (await client.answer()).body == b"abcdefghi"
     await running.quiet()
-    assert running.plane.upstreams["orders"].admission.breaker.state == "closed"
+    assert running.upstreams["orders"].admission.breaker.state == "closed"
 
 
 # One deadline
@@ -196,7 +196,7 @@ async def test_workers_share_what_an_upstream_can_bear(
 
 
 def gauges(running: RunningPlane) -> dict[tuple[str, ...], float]:
-    running.plane.measure()
+    running.gauges.measure()
     return {(cell.name, *cell.labels): cell.value for cell in next(running.numbers.report_all()).gauges}
 
 

@@ -117,7 +117,7 @@ async def test_a_client_that_stops_sending_gets_408(
     answer = await client.answer(b"POST")
     assert (answer.status, answer.values(b"connection")) == (408, [b"close"])
     assert (await running.line())["fault"] == "client_timeout"
-    assert running.plane.upstreams["orders"].admission.breaker.state == "closed"
+    assert running.upstreams["orders"].admission.breaker.state == "closed"
     await running.until(lambda: candidate.connections[0].ended.is_set())
 
 
@@ -146,7 +146,7 @@ async def test_an_upstream_that_does_not_read_gets_the_blame(
     answer = await client.answer(b"PUT")
     assert (answer.status, answer.values(b"connection")) == (504, [b"close"])
     assert (await running.line())["fault"] == "timeout"
-    assert running.plane.upstreams["orders"].admission.breaker.state == "open"
+    assert running.upstreams["orders"].admission.breaker.state == "open"
     upload.cancel()
 
 
@@ -161,7 +161,7 @@ async def test_a_client_that_does_not_read_is_cut_and_the_upstream_is_not_blamed
     await running.loop.sock_sendall(sock, request())
     line = await running.line()
     assert (line["status"], line["fault"]) == (200, "client_timeout")
-    assert running.plane.upstreams["orders"].admission.breaker.state == "closed"
+    assert running.upstreams["orders"].admission.breaker.state == "closed"
     await running.until(lambda: not running.port.connections)
 
 

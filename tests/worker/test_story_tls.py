@@ -14,7 +14,7 @@ import trustme
 from strangler.core.fault import Fault
 from strangler.core.settings import TlsSettings, UpstreamSettings, Url
 from strangler.wire.pool import Pool
-from strangler.wire.upstream import UpstreamConnection
+from strangler.wire.upstream_connection import UpstreamConnection
 from tests.factories import breaker, upstream
 from tests.wire.scripted import ScriptedUpstream, hang, in_turn, send
 from tests.worker.conftest import Serve
@@ -121,7 +121,7 @@ async def test_an_https_upstream_must_be_who_it_says(
         else:
             assert (await running.line())["fault"] == "connect"
             assert there.received == b""
-            assert running.plane.upstreams["orders"].admission.breaker.state == "open"
+            assert running.upstreams["orders"].admission.breaker.state == "open"
 
 
 async def test_tls_connections_are_kept_and_bodies_pass(

@@ -38,10 +38,8 @@ async def sampling(
 ) -> tuple[RunningPlane, CollectingLink]:
     general = {"tracing": TracingSettings(otlp="http://127.0.0.1:4318", sample=share)}
     fallback = FallbackSettings((503,), 0.0)
-    running = await serve(two_arms(legacy, candidate, general=general, fallback=fallback))
     link = CollectingLink()
-    running.plane.link = link  # type: ignore[assignment]
-    return running, link
+    return await serve(two_arms(legacy, candidate, general=general, fallback=fallback), link=link), link
 
 
 def values(upstream: ScriptedUpstream, name: bytes) -> list[str]:

@@ -13,7 +13,6 @@ from strangler.config.load import load
 from strangler.control.dashboard.evidence import EvidenceState
 from strangler.control.dashboard.pages import Control
 from strangler.control.shadow.api import MAX_TEXT, log_marked, resume_problem
-from strangler.control.shadow.reading import utc_day
 from strangler.control.shadow.reviews import (
     MAX_MARKED,
     AcceptPlan,
@@ -25,6 +24,7 @@ from strangler.control.shadow.reviews import (
 )
 from strangler.control.store import StoreError
 from strangler.core.documents import SignatureRow
+from strangler.wire.times import utc_day
 
 _STATES: Final = ("known", "fixed", "accepted")
 

@@ -14,6 +14,7 @@ from strangler.control.shadow.reviews import OPEN_STATES
 from strangler.control.store import Store
 from strangler.core.documents import AuditEntry, SignatureDocument, SignatureRow, VerdictDocument
 from strangler.core.settings import Settings
+from strangler.wire.times import utc_day
 
 INBOX_S = 2.0
 READY_S = 5.0  # its intervals are drawn by chance, thousands of times
@@ -34,7 +35,7 @@ class EvidenceState:
         """All signatures, gravest first; none if nothing was ever compared, or the store is corrupt."""
 
         def ask(one: Connection) -> list[SignatureRow]:
-            return reading.signatures(one, questions.rules_of(settings), Filters(), reading.utc_day())
+            return reading.signatures(one, questions.rules_of(settings), Filters(), utc_day())
 
         return await self._answer("inbox", "", INBOX_S, store, settings, ask) or []
 
@@ -42,7 +43,7 @@ class EvidenceState:
         """The verdict for a route; None if nothing was ever compared, or the store is corrupt."""
 
         def ask(one: Connection) -> VerdictDocument | None:
-            return questions.ready(one, settings, route, reading.utc_day())
+            return questions.ready(one, settings, route, utc_day())
 
         return await self._answer("ready", route, READY_S, store, settings, ask)
 
@@ -50,7 +51,7 @@ class EvidenceState:
         """The outcomes of a route's pairs by hour, as they are judged now; empty if nothing was ever compared."""
 
         def ask(one: Connection) -> list[dict[str, int]]:
-            return questions.timeline(one, settings, route, reading.utc_day())
+            return questions.timeline(one, settings, route, utc_day())
 
         return await self._answer("timeline", route, READY_S, store, settings, ask) or []
 
@@ -58,7 +59,7 @@ class EvidenceState:
         """One signature with its samples, by its whole id; not kept."""
 
         def ask(one: Connection) -> SignatureDocument | None:
-            return questions.detail(one, settings, name, reading.utc_day())
+            return questions.detail(one, settings, name, utc_day())
 
         found = await _read(store, ask)
         return found if found is not None and found.id == name else None

@@ -39,7 +39,6 @@ FILTERS = ("route", "endpoint", "severity", "state", "noise")
 class Control(Protocol):
     """What is needed of the state of control."""
 
-    folder: Path
     history: HistoryState
     reload: ReloadState
     store: Store

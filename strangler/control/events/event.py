@@ -4,7 +4,6 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ import msgspec
 
 from strangler.control.shadow.ulid import ulid
 from strangler.core.documents import EventDocument
+from strangler.wire.times import rfc3339
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 
@@ -71,7 +71,7 @@ def encode(one: Event, source: str) -> bytes:
             source=source,
             type=one.kind.value,
             subject=one.subject,
-            time=datetime.fromtimestamp(one.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            time=rfc3339(one.at),
             datacontenttype="application/json",
             partitionkey=one.subject,
             data=one.data,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import Any, Final
@@ -10,18 +10,21 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from strangler.control.events.comparisons import ComparisonTopic
 from strangler.control.events.event import Event, Kind, event
+from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.slow import SlowWatch
-from strangler.control.events.state import EventsState
+from strangler.control.reload import InForce
 from strangler.control.shadow import questions
-from strangler.control.shadow.evidence import Finding
-from strangler.control.shadow.reading import NoEvidenceError, ask, utc_day
+from strangler.control.shadow.findings import Finding
+from strangler.control.shadow.reading import NoEvidenceError, ask
 from strangler.control.shadow.stops import StopChange
 from strangler.control.store import Store, StoreError
 from strangler.core.documents import VerdictDocument
 from strangler.core.readiness import Verdict
 from strangler.core.settings import Settings
 from strangler.state.database import read_meta, write_meta
+from strangler.wire.times import utc_day
 
 READY_EVERY_S: Final = 60.0
 _META: Final = "ready_routes"
@@ -31,15 +34,16 @@ log = structlog.get_logger()
 
 
 class EvidenceEvents:
-    """What the desk of shadows is given to tell its news to."""
+    """Publishes what comparisons show: the `EvidenceListener` of control."""
 
-    def __init__(self, events: EventsState, slow: SlowWatch | None = None) -> None:
-        self._events = events
+    def __init__(self, publisher: EventPublisher, comparisons: ComparisonTopic, slow: SlowWatch) -> None:
+        self._publisher = publisher
+        self._comparisons = comparisons
         self._slow = slow
 
-    def insert(self, connection: Connection, now: float) -> list[Event]:
-        """In the desk's transaction, whose findings were stored at `now`: keep an event for each signature that is new
-        or came back. Give them to `kept` once it is done."""
+    def insert_signatures(self, connection: Connection, now: float) -> list[Event]:
+        """Keep an event for each signature that is new or came back, among the findings that were stored at `now`. It
+        is done in the transaction that stores these."""
         rows = connection.execute(
             """
             SELECT id, route, endpoint, place, path, kind, severity, state FROM signatures
@@ -47,44 +51,42 @@ class EvidenceEvents:
             """,
             (now,),
         )
-        news = [_signature_event(*row) for row in rows]
-        self._events.insert(connection, news)
-        return news
+        events = [_signature_event(*row) for row in rows]
+        self._publisher.insert(connection, events)
+        return events
 
     def insert_stops(self, connection: Connection, changes: Sequence[StopChange], now: float) -> list[Event]:
         """Keep an event for each route whose shadowing has stopped by itself, or started again after that. It is done
-        in the desk's transaction, which writes down the same."""
-        news = [_stop_event(change, now) for change in changes if change.stop is not None or change.has_started]
-        self._events.insert(connection, news)
-        return news
+        in the transaction that writes down the same."""
+        events = [_stop_event(change, now) for change in changes if change.stop is not None or change.has_started]
+        self._publisher.insert(connection, events)
+        return events
 
-    def kept(self, news: list[Event]) -> None:
-        """The transaction is done."""
-        for one in news:
-            self._events.kept(one)
+    def on_stored(self, events: Sequence[Event]) -> None:
+        """Publish events whose transaction is done."""
+        self._publisher.on_stored(events)
 
-    def compared(self, finding: Finding) -> None:
-        """One more comparison; all of it is redacted."""
-        if self._slow is not None:
-            self._slow.observe(finding)
-        if self._events.wants_comparisons:
-            self._events.compared(finding.route, finding.at, comparison_of(finding))
+    def publish_comparison(self, finding: Finding) -> None:
+        """Send a comparison to its topic, and take its times; all of it is redacted."""
+        self._slow.observe(finding)
+        if self._comparisons.is_served:
+            self._comparisons.send(finding.route, finding.at, comparison_of(finding))
 
-    def halted(self, reason: str) -> None:
-        """What comparisons find cannot be kept, so nothing is compared. Sent when the store can be written again; the
-        log has it at once."""
-        self._events.emit(Kind.SHADOW_HALTED, _STORE, {"reason": reason})
+    def publish_halt(self, reason: str) -> None:
+        """Publish that what comparisons find cannot be kept, so that nothing is compared. It is sent when the store can
+        be written again; the log has it at once."""
+        self._publisher.publish(Kind.SHADOW_HALTED, _STORE, {"reason": reason})
 
-    def resumed(self) -> None:
-        """It can again."""
-        self._events.emit(Kind.SHADOW_RESUMED, _STORE, {})
+    def publish_resumption(self) -> None:
+        """Publish that findings can be kept again."""
+        self._publisher.publish(Kind.SHADOW_RESUMED, _STORE, {})
 
-    def release_changed(self, route: str, former: str, current: str, at: float) -> None:
-        """Another release of a route's candidate is the current one."""
-        if self._slow is not None:
-            self._slow.forget(route)
+    def publish_release_change(self, route: str, former: str, current: str, at: float) -> None:
+        """Publish that another release of a route's candidate is the current one."""
+        log.info("shadow.release", route=route, former=former, current=current)
+        self._slow.forget(route)
         data = {"route": route, "from": former or None, "to": current or None, "at": at}
-        self._events.emit(Kind.RELEASE_CHANGED, route, data)
+        self._publisher.publish(Kind.RELEASE_CHANGED, route, data)
 
 
 def _stop_event(change: StopChange, now: float) -> Event:
@@ -137,11 +139,15 @@ def comparison_of(finding: Finding) -> Mapping[str, Any]:
 class ReadyWatch:
     """Looks now and then whether a route with shadows has become ready, and tells it once; anew after it was not."""
 
-    def __init__(self, store: Store, events: EventsState, settings: Callable[[], Settings], every_s: float) -> None:
+    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings, every_s: float) -> None:
         self._store = store
-        self._events = events
+        self._publisher = publisher
         self._settings = settings
         self._every_s = every_s
+
+    def adopt(self, in_force: InForce) -> None:
+        """Judge by these settings from now on."""
+        self._settings = in_force.settings
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -154,13 +160,12 @@ class ReadyWatch:
 
     async def look(self) -> None:
         """Judge all routes that have shadows. The figures are read and judged in a thread."""
-        settings = self._settings()
+        settings = self._settings
         names = [route.name for route in settings.routes if route.shadow is not None]
         verdicts = [await self._verdict(settings, name) for name in names]
         ready = {found.route: found for found in verdicts if found and found.verdict == Verdict.READY}
         news = await self._store.call(partial(self._keep, ready=ready))
-        for one in news:
-            self._events.kept(one)
+        self._publisher.on_stored(news)
 
     async def _verdict(self, settings: Settings, name: str) -> VerdictDocument | None:
         return await ask(self._store, lambda connection: questions.ready(connection, settings, name, utc_day()))
@@ -172,7 +177,7 @@ class ReadyWatch:
         news = [_ready_event(ready[name], now) for name in sorted(ready.keys() - before)]
         if ready.keys() != before:
             write_meta(connection, _META, msgspec.json.encode(sorted(ready)).decode())
-        self._events.insert(connection, news)
+        self._publisher.insert(connection, news)
         return news
 
 

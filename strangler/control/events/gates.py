@@ -17,16 +17,18 @@ import msgspec
 import structlog
 
 from strangler.control.events.event import Event, Kind, event
-from strangler.control.events.state import EventsState
+from strangler.control.events.publisher import EventPublisher
+from strangler.control.reload import InForce
 from strangler.control.shadow import questions
 from strangler.control.shadow.audits import has_forced
-from strangler.control.shadow.reading import CorruptEvidenceError, NoEvidenceError, ask, utc_day
+from strangler.control.shadow.reading import CorruptEvidenceError, NoEvidenceError, ask
 from strangler.control.store import Store, StoreError
 from strangler.core.documents import PassedGate, VerdictDocument
 from strangler.core.readiness import Verdict
 from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
 from strangler.core.settings import GateSettings, Settings
 from strangler.state.database import read_meta, write_meta
+from strangler.wire.times import utc_day
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rollouts (
@@ -70,20 +72,22 @@ class _Judged:
 
 
 class GateWatch:
-    """Owns what was in force at the last look. `adopted` is called with each new settings."""
+    """Owns what was in force at the last look."""
 
-    def __init__(self, store: Store, events: EventsState, settings: Settings) -> None:
+    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings) -> None:
+        self.passed_by: Mapping[str, PassedGate] = {}
+        """By route: how its percent was raised past its gate, which is not met yet."""
         self._store = store
-        self._events = events
+        self._publisher = publisher
         self._settings = settings
         self._steps: deque[Settings] = deque([settings], MAX_STEPS)
         self._hint = asyncio.Event()
         self._hint.set()
 
-    def adopted(self, settings: Settings) -> None:
-        """New settings are in force."""
-        self._settings = settings
-        self._steps.append(settings)
+    def adopt(self, in_force: InForce) -> None:
+        """Judge the step to these settings some time soon."""
+        self._settings = in_force.settings
+        self._steps.append(in_force.settings)
         self._hint.set()
 
     async def run(self) -> None:
@@ -118,11 +122,9 @@ class GateWatch:
         after, found = await asyncio.to_thread(_risen, before, settings)  # 10,000 routes take a moment
         judged = [await self._judged(settings, rise, rise.gate) for rise in found if rise.gate is not None]
         unmet = [one for one in judged if one.verdict != Verdict.READY]
-        news, self._events.passed_by = await self._store.call(
-            partial(self._keep, after=after, found=found, unmet=unmet)
-        )
+        news, self.passed_by = await self._store.call(partial(self._keep, after=after, found=found, unmet=unmet))
+        self._publisher.on_stored(news)
         for one in news:
-            self._events.kept(one)
             told = {key: value for key, value in one.data.items() if key != "route"}
             log.warning("gate.passed_by", route=one.subject, **told)
 
@@ -156,16 +158,16 @@ class GateWatch:
         over = {rise.route for rise in found} | {name for name, one in after.items() if _is_lower(before, name, one)}
         passed = {name: one for name, one in before.passed.items() if name in after and name not in over} | fresh
         store_rollouts(connection, before, after, passed, now)
-        self._events.insert(connection, news)
+        self._publisher.insert(connection, news)
         return news, passed
 
     async def _look_again(self) -> None:
         """Take back what has come to be true: a gate that is met by now."""
-        for name in list(self._events.passed_by):
+        for name in list(self.passed_by):
             found = await self._verdict(self._settings, name)
             if found is not None and found.verdict == Verdict.READY:
                 await self._store.call(partial(_take_back, route=name))
-                self._events.passed_by = {key: one for key, one in self._events.passed_by.items() if key != name}
+                self.passed_by = {key: one for key, one in self.passed_by.items() if key != name}
 
 
 def _risen(before: Stored, settings: Settings) -> tuple[dict[str, RouteRollout], list[Raise]]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from sqlite3 import Connection
 from typing import Any, Final
 
@@ -10,8 +10,9 @@ import msgspec
 import structlog
 
 from strangler.control.events.event import Kind
-from strangler.control.events.state import EventsState
-from strangler.control.shadow.evidence import Finding
+from strangler.control.events.publisher import EventPublisher
+from strangler.control.reload import InForce
+from strangler.control.shadow.findings import Finding
 from strangler.control.store import Store, StoreError
 from strangler.control.totals import Key
 from strangler.core.documents import SlowEndpoint
@@ -31,11 +32,15 @@ log = structlog.get_logger()
 class SlowWatch:
     """Owns the times of the last hour. What is slow is kept in the store, so that a restart does not tell it anew."""
 
-    def __init__(self, store: Store, events: EventsState, settings: Callable[[], Settings]) -> None:
+    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings) -> None:
         self._store = store
-        self._events = events
+        self._publisher = publisher
         self._settings = settings
         self._state = SlownessState()
+
+    def adopt(self, in_force: InForce) -> None:
+        """Judge the routes of these settings from now on."""
+        self._settings = in_force.settings
 
     def observe(self, finding: Finding) -> None:
         """Take the times of a comparison, if both arms were timed."""
@@ -62,10 +67,10 @@ class SlowWatch:
 
     async def look(self, now: float) -> None:
         """Judge all endpoints, and tell of those that have become slow or are it no more."""
-        timed = frozenset(route.name for route in self._settings().routes if route.shadow is not None)
+        timed = frozenset(route.name for route in self._settings.routes if route.shadow is not None)
         changes = self._state.keep_only(timed) + self._state.judge(now)
         for change in changes:
-            self._events.emit(Kind.CANDIDATE_SLOW if change.is_slow else Kind.CANDIDATE_SLOW_OVER, *_told(change))
+            self._publisher.publish(Kind.CANDIDATE_SLOW if change.is_slow else Kind.CANDIDATE_SLOW_OVER, *_told(change))
         if not changes:
             return
         slow = list(self._state.slow.values())
@@ -85,7 +90,7 @@ class SlowWatch:
 
     def gauges(self) -> dict[Key, float]:
         """`strangler_candidate_slow` of each route that has shadows: how many of its endpoints are."""
-        counts = {route.name: 0 for route in self._settings().routes if route.shadow is not None}
+        counts = {route.name: 0 for route in self._settings.routes if route.shadow is not None}
         for route, _ in self._state.slow:
             counts[route] = counts.get(route, 0) + 1
         return {("strangler_candidate_slow", (route,)): float(count) for route, count in counts.items()}

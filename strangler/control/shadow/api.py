@@ -33,6 +33,7 @@ from strangler.core.documents import (
 )
 from strangler.core.rollout import rollouts_of
 from strangler.core.settings import GateSettings, Settings
+from strangler.wire.times import utc_day
 
 MAX_BULK_BYTES = 1024 * 1024
 """Most bytes of a body that names many signatures."""
@@ -88,11 +89,13 @@ class ShadowApi:
         filters = _filters(request)
         if isinstance(filters, str):
             return problem(400, filters)
-        return await self._read(request, lambda one, settings: questions.inbox(one, settings, filters, _today()))
+        return await self._read(request, lambda one, settings: questions.inbox(one, settings, filters, utc_day()))
 
     async def detail(self, request: web.Request) -> web.Response:
         name, release = request.match_info["id"], request.query.get("release")
-        return await self._read(request, lambda one, settings: questions.detail(one, settings, name, _today(), release))
+        return await self._read(
+            request, lambda one, settings: questions.detail(one, settings, name, utc_day(), release)
+        )
 
     async def ready(self, request: web.Request) -> web.Response:
         """`?release=v1.4.2`: of that release; else of the current one. `?gate={"min_pairs":3000,…}`: judged by another
@@ -103,7 +106,7 @@ class ShadowApi:
         except msgspec.DecodeError as error:
             return problem(400, f"gate: {error}")
         return await self._read(
-            request, lambda one, settings: questions.ready(one, settings, name, _today(), release, gate)
+            request, lambda one, settings: questions.ready(one, settings, name, utc_day(), release, gate)
         )
 
     async def rollout(self, request: web.Request) -> web.Response:
@@ -116,7 +119,7 @@ class ShadowApi:
 
     async def report(self, request: web.Request) -> web.Response:
         release = request.query.get("release")
-        return await self._read(request, lambda one, settings: questions.report(one, settings, _today(), release))
+        return await self._read(request, lambda one, settings: questions.report(one, settings, utc_day(), release))
 
     async def review(self, request: web.Request) -> web.Response:
         """`{"state": "known", "owner": "ana", "who": "ana"}`"""
@@ -225,6 +228,3 @@ def _filters(request: web.Request) -> Filters | str:
         return Filters(query.get("route"), severity, state, last, query.get("release"))
     except ValueError:
         return "since is a Unix time in seconds"
-
-
-_today = reading.utc_day

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
 from msgspec import UNSET
 
-from strangler.control.shadow.evidence import Finding, IndexState, Noisy, Seen
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding, Noisy, Seen
 from strangler.control.shadow.outgoing import lines_of, path_of
 from strangler.control.shadow.ulid import ulid
 from strangler.core.compare import (
@@ -28,6 +28,7 @@ from strangler.core.compare.shapes import shape_of
 from strangler.core.compare.templates import Template
 from strangler.core.documents import ComparedDifference, ComparedSide, ComparisonLine
 from strangler.wire.messages import Captured
+from strangler.wire.times import rfc3339
 
 _MAX_ID = 200
 _MAX_SAMPLE = 256 * 1024
@@ -130,7 +131,7 @@ def _line(
     """One line of shadow-diffs.jsonl."""
     captured = pair.captured
     line = ComparisonLine(
-        time=_time(captured.at),
+        time=rfc3339(captured.at),
         event="shadow.diff",
         id=name,
         request_id=_identifier(captured.request_id, redactor),
@@ -171,10 +172,6 @@ def _side(upstream: str, answer: Answer, size: int | None) -> ComparedSide:
         duration_ms=None if answer.duration_s is None else round(answer.duration_s * 1000, 3),
         bytes=len(answer.body) if size is None else size,
     )
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _identifier(raw: bytes, redactor: Redactor) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from strangler.core.head import RawHeaders
 from strangler.core.rewrite import Rewrite, rewrite_target
 from strangler.core.settings import UpstreamSettings, Url
+from strangler.core.upstream_edits import UpstreamEdits, forwarded_prefix
 from strangler.wire.messages import Captured
 
 MARK = b"X-Strangler-Shadow"
@@ -100,29 +101,30 @@ def _forwarded(
     rewrite: Rewrite | None = None,
 ) -> RawHeaders:
     """The fields in the order, the case and the bytes in which a worker forwards them."""
-    edits = upstream.headers
-    dropped = _REBUILT | {name.lower().encode() for name in (*edits.remove, *(name for name, _ in edits.set))}
-    is_upstreams = upstream.host == "upstream" or not captured.host
+    edits = UpstreamEdits(upstream)
+    dropped = _REBUILT | edits.removed
+    host = edits.new_host(captured.host, url, has_own_host or is_absolute(captured.target))
     fields: RawHeaders = []
-    if is_upstreams or has_own_host or is_absolute(captured.target):
-        fields.append((b"Host", url.authority.encode() if is_upstreams else captured.host))
+    if host is not None:
+        fields.append((b"Host", host))
         dropped |= {b"host"}
     prefix = rewrite.forwarded_prefix(path_of(captured.target)) if rewrite is not None else b""
     passing = list(lines_of(captured.lines))
     if prefix:
         passing = _with_prefix(passing, prefix, captured.is_from_trusted)
     fields += (pair for pair in passing if pair[0].lower() not in dropped)
-    fields += ((name.encode(), value.encode()) for name, value in edits.set)
+    fields += edits.added
     return fields
 
 
 def _with_prefix(fields: RawHeaders, prefix: bytes, is_from_trusted: bool) -> RawHeaders:
     """X-Forwarded-Prefix where a worker has it: behind Via, which is the last that it adds to a client's fields."""
-    before = next((value for name, value in fields if name.lower() == _PREFIX), b"") if is_from_trusted else b""
+    received = b", ".join(value for name, value in fields if name.lower() == _PREFIX)
     kept = [pair for pair in fields if pair[0].lower() != _PREFIX]
     vias = [at for at, pair in enumerate(kept) if pair[0] == b"Via" and pair[1].endswith(b" strangler")]
     at = vias[-1] + 1 if vias else len(kept)
-    return [*kept[:at], (b"X-Forwarded-Prefix", before.rstrip(b"/") + prefix), *kept[at:]]
+    value = forwarded_prefix(prefix, received, is_trusted=is_from_trusted)
+    return [*kept[:at], (b"X-Forwarded-Prefix", value), *kept[at:]]
 
 
 _PREFIX = b"x-forwarded-prefix"

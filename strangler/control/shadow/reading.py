@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
@@ -246,8 +246,3 @@ def rule_reports(connection: sqlite3.Connection) -> dict[str, RuleReport]:
 def stops(connection: sqlite3.Connection) -> dict[str, str]:
     """By route: why its shadowing has stopped by itself."""
     return dict(connection.execute("SELECT route, why FROM stops").fetchall())
-
-
-def utc_day() -> date:
-    """Until which accept rules count."""
-    return datetime.now(UTC).date()

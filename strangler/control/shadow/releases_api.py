@@ -8,7 +8,7 @@ from aiohttp import web
 from strangler.config.edit import unknown_route
 from strangler.control.answers import json_answer, named, problem, read_body
 from strangler.control.shadow import questions, reading
-from strangler.control.shadow.desk import DeskState
+from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.reading import NoEvidenceError
 from strangler.control.shadow.releases import name_problem, set_aside_problem
 from strangler.control.store import Store, StoreError
@@ -30,7 +30,7 @@ class Control(Protocol):
     @property
     def store(self) -> Store: ...
     @property
-    def desk(self) -> DeskState: ...
+    def evidence(self) -> EvidenceActions: ...
     @property
     def slow(self) -> Slowness: ...
     async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None: ...
@@ -73,10 +73,10 @@ class ReleasesApi:
             return missing
         if wrong is not None:
             return problem(400, wrong)
-        if state.desk.releases.is_set_aside(said.route, said.name):
+        if state.evidence.is_set_aside(said.route, said.name):
             return problem(400, set_aside_problem(said.name))
         try:
-            former, is_new = await state.desk.name_release(said.route, said.name)
+            former, is_new = await state.evidence.name_release(said.route, said.name)
         except StoreError as error:
             return problem(507, f"it counts from now on, but the store cannot be written: {error}")
         if is_new:
@@ -96,7 +96,7 @@ class ReleasesApi:
         if not said.why.strip():
             return problem(400, "say why: it is written down")
         try:
-            names = await state.desk.reset(route)
+            names = await state.evidence.reset(route)
         except StoreError as error:
             return problem(507, f"nothing was set aside: the store cannot be written: {error}")
         state.slow.forget(route)

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Final
 
 from strangler.control.shadow.evidence import note_change
@@ -15,6 +14,7 @@ from strangler.control.shadow.releases import (
     seen_between,
 )
 from strangler.core.releases import UNNAMED
+from strangler.wire.times import rfc3339
 
 KEPT_S: Final = 30 * 86400.0
 MAX_SAMPLE_BYTES: Final = 256 * 1024 * 1024
@@ -60,7 +60,7 @@ def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[st
 def _unused_era(connection: sqlite3.Connection, route: str, now: float) -> str:
     """The time in UTC, to the millisecond; a later one if somebody has just done the same."""
     while True:
-        era = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        era = rfc3339(now)
         taken = connection.execute("SELECT 1 FROM releases WHERE route = ? AND name LIKE '%@' || ?", (route, era))
         if taken.fetchone() is None:
             return era

@@ -1,7 +1,7 @@
 """What accept rules have done since they are in force, for reviewers: which are dead, and which have expired."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from sqlite3 import Connection
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from strangler.control.shadow.route import ShadowRoute
 from strangler.core.documents import RuleReport, RuleUse
 from strangler.core.settings import AcceptRule
+from strangler.wire.times import utc_day
 
 DEAD_AFTER = 1000
 """Comparisons after which a rule that never matched is called dead."""
@@ -17,7 +18,7 @@ DEAD_AFTER = 1000
 def rule_report(route: ShadowRoute) -> RuleReport:
     """Return what the accept rules of a route have done so far."""
     dead = route.uses.dead(DEAD_AFTER)
-    today = datetime.now(UTC).date()
+    today = utc_day()
     rules = route.settings.compare.accept
     return RuleReport(
         comparisons=route.uses.comparisons,

@@ -20,9 +20,9 @@ from strangler.core.result import Result
 from strangler.core.settings import BreakerSettings, UpstreamSettings, Url
 from strangler.wire.chunked import ChunkedDecoder, ChunkedError
 from strangler.wire.names import Names
-from strangler.wire.parse import Answer as Head
-from strangler.wire.parse import mend_line_ends, parse_answer
 from strangler.wire.pool import tls_context
+from strangler.wire.response import Answer as Head
+from strangler.wire.response import mend_line_ends, parse_answer
 
 BREAKER = BreakerSettings(
     failure_rate=0.5,

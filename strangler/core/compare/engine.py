@@ -12,8 +12,8 @@ from strangler.core.compare.media import parse_media_type
 from strangler.core.compare.rules import CompareRules
 from strangler.core.compare.values import Answer, Comparison, Outcome, Reason, not_comparable
 from strangler.core.fault import Fault
+from strangler.core.headers import STREAM_TYPES
 
-_STREAMS = ("text/event-stream", "multipart/x-mixed-replace")
 _HANDLED = b"x-strangler-shadow-handled"
 
 
@@ -110,7 +110,7 @@ def _why_not_whole(legacy: Answer, candidate: Answer) -> Reason | None:
 def _is_stream(answer: Answer) -> bool:
     if answer.is_streaming or answer.status == 101:
         return True
-    return any(parse_media_type(value).essence in _STREAMS for value in answer.field_values(b"content-type"))
+    return any(parse_media_type(value).essence in STREAM_TYPES for value in answer.field_values(b"content-type"))
 
 
 def _decoded(answer: Answer) -> bytes | Reason:

@@ -9,15 +9,20 @@ from typing import Any
 import pytest
 
 from strangler.control.events import outbox
+from strangler.control.events.comparisons import ComparisonTopic
 from strangler.control.events.event import Event
 from strangler.control.events.evidence import EvidenceEvents, ReadyWatch, comparison_of
-from strangler.control.events.state import EventsState
-from strangler.control.links import LinksState
-from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, set_state, store_findings
+from strangler.control.events.publisher import EventPublisher
+from strangler.control.events.sinks import EventSinks
+from strangler.control.events.slow import SlowWatch
+from strangler.control.own_metrics import OwnMetrics
+from strangler.control.shadow.evidence import SCHEMA, set_state, store_findings
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding
 from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.core.settings import GateSettings, Settings
-from strangler.state.kill_switch import OFF
+from tests.control.control import in_force
 from tests.control.shadow.pairs import NOON, match, mismatch, seen
 from tests.factories import route, settings, shadow
 
@@ -25,24 +30,24 @@ GATE = GateSettings(min_pairs=3, min_match=0.5, max_breaking=0, max_latency_rati
 
 
 @dataclass(slots=True)
-class Desk:
-    """Stores findings as the desk does, and tells the news."""
+class StoredEvidence:
+    """Stores findings as the writer does, and publishes the events."""
 
     store: Store
-    events: EventsState
+    publisher: EventPublisher
+    evidence: EvidenceEvents
     index: IndexState
 
     async def keep(self, *findings: Finding, now: float) -> None:
-        told = EvidenceEvents(self.events)
-
         def work(connection: Any) -> list[Event]:
             store_findings(connection, self.index, findings, now)
-            return told.insert(connection, now)
+            return self.evidence.insert_signatures(connection, now)
 
-        told.kept(await self.store.call(work))
+        self.evidence.on_stored(await self.store.call(work))
 
     async def told(self) -> list[tuple[str, Any]]:
-        return [(entry.event.type, entry.event.data) for entry in await self.events.read(0, 0.0, 100)]
+        found = await self.store.call(partial(outbox.read, after=0, since=0.0, most=100))
+        return [(entry.event.type, entry.event.data) for entry in found]
 
 
 def shadowed(gate: GateSettings = GATE) -> Settings:
@@ -50,46 +55,48 @@ def shadowed(gate: GateSettings = GATE) -> Settings:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def stored(tmp_path: Path) -> AsyncIterator[StoredEvidence]:
     store = Store(tmp_path / "strangler.db", SCHEMA + outbox.SCHEMA)
-    events = EventsState(tmp_path, "run", LinksState(TotalsState(), 1, b"", OFF), store, shadowed())
-    yield Desk(store, events, IndexState())
+    own = OwnMetrics(TotalsState(), "own")
+    publisher = EventPublisher(store, EventSinks(store, {}, own), own, "run", "//host/strangler")
+    slow = SlowWatch(store, publisher, shadowed())
+    evidence = EvidenceEvents(publisher, ComparisonTopic("//host/strangler", own), slow)
+    yield StoredEvidence(store, publisher, evidence, IndexState())
     await store.close()
 
 
-async def test_a_signature_is_told_of_when_it_is_new_and_not_again(desk: Desk) -> None:
+async def test_a_signature_is_told_of_when_it_is_new_and_not_again(stored: StoredEvidence) -> None:
     one = seen("a" * 16)
-    await desk.keep(mismatch(one), mismatch(one), now=NOON)
-    await desk.keep(mismatch(one), match(), now=NOON + 1)
-    ((kind, data),) = await desk.told()
+    await stored.keep(mismatch(one), mismatch(one), now=NOON)
+    await stored.keep(mismatch(one), match(), now=NOON + 1)
+    ((kind, data),) = await stored.told()
     assert kind == "signature.new"
     assert (data["signature"], data["route"], data["path"]) == ("a" * 16, "orders", one.path)
 
 
-async def test_a_signature_that_comes_back_is_told_of(desk: Desk) -> None:
+async def test_a_signature_that_comes_back_is_told_of(stored: StoredEvidence) -> None:
     one = seen("a" * 16)
-    await desk.keep(mismatch(one), now=NOON)
-    await desk.store.call(partial(set_state, signature="a" * 16, state="fixed", now=NOON + 5))
-    await desk.keep(mismatch(one, at=NOON + 60), now=NOON + 61)
-    assert [kind for kind, _ in await desk.told()] == ["signature.new", "signature.regressed"]
+    await stored.keep(mismatch(one), now=NOON)
+    await stored.store.call(partial(set_state, signature="a" * 16, state="fixed", now=NOON + 5))
+    await stored.keep(mismatch(one, at=NOON + 60), now=NOON + 61)
+    assert [kind for kind, _ in await stored.told()] == ["signature.new", "signature.regressed"]
 
 
-async def test_a_route_is_told_to_be_ready_once_and_anew_after_it_was_not(desk: Desk) -> None:
-    in_force = shadowed()
-    watch = ReadyWatch(desk.store, desk.events, lambda: in_force, 60.0)
-    await desk.keep(match(), now=NOON)
+async def test_a_route_is_told_to_be_ready_once_and_anew_after_it_was_not(stored: StoredEvidence) -> None:
+    watch = ReadyWatch(stored.store, stored.publisher, shadowed(), 60.0)
+    await stored.keep(match(), now=NOON)
     await watch.look()
-    assert await desk.told() == []
-    await desk.keep(*(match(at=NOON + number, latency=(0.010, 0.009)) for number in range(20)), now=NOON + 1)
+    assert await stored.told() == []
+    await stored.keep(*(match(at=NOON + number, latency=(0.010, 0.009)) for number in range(20)), now=NOON + 1)
     await watch.look()
-    await ReadyWatch(desk.store, desk.events, lambda: in_force, 60.0).look()
-    ((kind, data),) = await desk.told()
+    await ReadyWatch(stored.store, stored.publisher, shadowed(), 60.0).look()
+    ((kind, data),) = await stored.told()
     assert (kind, data["route"], data["pairs"]) == ("route.ready", "orders", 21)
-    in_force = shadowed(replace(GATE, min_pairs=1000))
+    watch.adopt(in_force(shadowed(replace(GATE, min_pairs=1000))))
     await watch.look()
-    in_force = shadowed()
+    watch.adopt(in_force(shadowed()))
     await watch.look()
-    assert [kind for kind, _ in await desk.told()] == ["route.ready", "route.ready"]
+    assert [kind for kind, _ in await stored.told()] == ["route.ready", "route.ready"]
 
 
 def test_a_comparison_tells_what_was_kept_of_it() -> None:

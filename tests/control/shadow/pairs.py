@@ -5,11 +5,12 @@ from typing import Any
 import msgspec
 
 from strangler.control.shadow.digest import Pair, digest
-from strangler.control.shadow.evidence import Finding, IndexState, Noisy, Seen
-from strangler.control.shadow.reading import utc_day
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding, Noisy, Seen
 from strangler.core.compare import NO_RULES, Answer, CompareRules, Comparison, Redactor, compare
 from strangler.core.documents import SignatureRow
 from strangler.wire.messages import Captured, CapturedAnswer
+from strangler.wire.times import utc_day
 
 KEY = b"k" * 32
 NOON = 1_795_435_200.0  # 2026-11-23 12:00 UTC

@@ -14,9 +14,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import LogCapture
 
 from strangler.control.admin import application
-from strangler.control.plane import ControlState
+from strangler.control.app import ControlApp
 from strangler.control.shadow.audits import AUDIT_KEPT_S, MAX_AUDIT_TEXT, write_audit
-from strangler.control.shadow.evidence import IndexState, store_findings
+from strangler.control.shadow.evidence import store_findings
+from strangler.control.shadow.evidence_index import IndexState
 from tests.control.control import control_of
 from tests.control.shadow.pairs import mismatch, seen
 
@@ -35,7 +36,7 @@ IDS = [letter * 16 for letter in "abc"]
 @dataclass(frozen=True, slots=True)
 class Api:
     client: TestClient[Any, Any]
-    state: ControlState
+    state: ControlApp
 
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
         answer = await self.client.post(path, json=body)

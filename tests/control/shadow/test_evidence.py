@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from strangler.control.shadow import evidence, retention
-from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, set_state, store_findings
+from strangler.control.shadow import evidence, evidence_index, retention
+from strangler.control.shadow.evidence import SCHEMA, set_state, store_findings
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.retention import prune
 from tests.control.shadow.pairs import NOON, match, mismatch, noisy, seen
 
@@ -141,27 +143,27 @@ class TestBounds:
     """Whatever comes, the store stays small and the counts exact."""
 
     def test_too_many_signatures_are_counted_under_one_name(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(evidence, "_MAX_SIGNATURES", 10)
+        monkeypatch.setattr(evidence_index, "_MAX_SIGNATURES", 10)
         kept.store(*(mismatch(seen(f"{number:016}", f"$.k{number}")) for number in range(50)))
         assert kept.one("SELECT count(*) FROM signatures") == 11
         assert kept.one("SELECT sum(count) FROM signatures") == 50
         assert kept.one("SELECT count FROM signatures WHERE path = '…'") == 40
 
     def test_too_many_endpoints_are_counted_under_one_name(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(evidence, "_MAX_ENDPOINTS", 3)
+        monkeypatch.setattr(evidence_index, "_MAX_ENDPOINTS", 3)
         kept.store(*(match(endpoint=f"GET /page/{number}x") for number in range(10)))
         assert kept.one("SELECT count FROM pairs WHERE endpoint = 'GET …'") == 7
 
     def test_too_many_sets_are_counted_by_their_gravest_difference(
         self, kept: Kept, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(evidence, "_MAX_SETS", 2)
+        monkeypatch.setattr(evidence_index, "_MAX_SETS", 2)
         kept.store(*(mismatch(seen("a" * 16), seen(f"{number:016}")) for number in range(6)))
         assert kept.one("SELECT sum(count) FROM pairs") == 6
         assert kept.one("SELECT count(*) FROM member_sets") == 3
 
     def test_of_too_many_places_of_noise_the_first_are_kept(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(evidence, "_MAX_NOISE", 3)
+        monkeypatch.setattr(evidence_index, "_MAX_NOISE", 3)
         kept.store(
             *(match(baseline=(noisy(f"$.k{number}"),)) for number in range(10)), match(baseline=(noisy("$.k0"),))
         )
@@ -170,7 +172,7 @@ class TestBounds:
     def test_what_is_held_in_memory_stops_growing(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
         """By the bytes that the index itself allocates, once each of its bounds is reached."""
         for name, most in (("_MAX_SIGNATURES", 20), ("_MAX_ENDPOINTS", 10), ("_MAX_SETS", 30), ("_MAX_NOISE", 20)):
-            monkeypatch.setattr(evidence, name, most)
+            monkeypatch.setattr(evidence_index, name, most)
 
         def varied(number: int) -> Finding:
             names = [f"{number:016}", f"{number + 10**6:016}"]

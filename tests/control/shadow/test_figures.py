@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from strangler.control.shadow import figures, reading, retention
-from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, set_state, store_findings
+from strangler.control.shadow.evidence import SCHEMA, set_state, store_findings
+from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.shadow.figures import FiguresState
+from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.releases import name_release
 from strangler.control.store import Store
 from strangler.core.documents import MatchFigures
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
+from strangler.wire.times import utc_day
+from tests.control.control import in_force
 from tests.control.shadow.pairs import NOON, match, mismatch, seen
 from tests.factories import route, settings
 
@@ -26,7 +30,7 @@ class Told:
     def __init__(self, folder: Path) -> None:
         self.settings: Settings = settings(routes=[route("orders"), route("other")])
         self.store = Store(folder / "strangler.db", SCHEMA)
-        self.figures = FiguresState(self.store, lambda: self.settings)
+        self.figures = FiguresState(self.store, self.settings)
         self.index = IndexState()
 
     async def keep(self, *findings: Finding) -> None:
@@ -34,6 +38,7 @@ class Told:
 
     def adopt(self, *routes: RouteSettings) -> None:
         self.settings = settings(routes=list(routes))
+        self.figures.adopt(in_force(self.settings))
 
     async def matches(self, name: str = "orders") -> tuple[int, int] | None:
         await self.figures.look()
@@ -59,7 +64,7 @@ async def test_it_is_the_figure_of_the_verdict(told: Told) -> None:
     await told.keep(match(), match(), mismatch(PRICE))
     assert await told.matches() == (2, 3)
     gate = told.settings.routes[0].gate
-    found = await told.store.call(lambda one: reading.readiness(one, "orders", {}, gate, reading.utc_day()))
+    found = await told.store.call(lambda one: reading.readiness(one, "orders", {}, gate, utc_day()))
     assert (found.matches, found.pairs) == (2, 3)
     assert told.figures.of("orders") == MatchFigures(None, 3, 2, found.match_share)
 

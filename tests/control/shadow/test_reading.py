@@ -13,16 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from strangler.control.shadow import evidence, reading, retention
+from strangler.control.shadow import evidence_index, reading, retention
 from strangler.control.shadow.audits import AuditFilters, entries, write_audit
-from strangler.control.shadow.evidence import (
-    SCHEMA,
-    Finding,
-    IndexState,
-    Seen,
-    set_state,
-    store_findings,
-)
+from strangler.control.shadow.evidence import SCHEMA, set_state, store_findings
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding, Seen
 from strangler.control.shadow.reading import Filters, NoEvidenceError
 from strangler.control.shadow.releases import name_release
 from strangler.control.shadow.retention import prune, set_aside
@@ -411,7 +406,7 @@ class TestClaims:
     def test_one_of_the_folded_row_is_about_every_endpoint_that_has_it(
         self, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(evidence, "_MAX_SIGNATURES", 0)
+        monkeypatch.setattr(evidence_index, "_MAX_SIGNATURES", 0)
         store(connection, mismatch(PRICE), mismatch(PRICE), mismatch(seen("f" * 16, "$.x"), endpoint="GET /b"))
         (row,) = reading.signatures(connection, rules(), Filters(), TODAY)
         assert row.path == "…"
@@ -422,7 +417,7 @@ class TestClaims:
     def test_one_whose_sets_were_too_many_is_counted_exactly(
         self, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(evidence, "_MAX_SETS", 0)
+        monkeypatch.setattr(evidence_index, "_MAX_SETS", 0)
         store(connection, mismatch(PRICE, TAGS))
         self.mark(connection)
         store(connection, mismatch(TAGS, at=NOON + 101), mismatch(TAGS, PRICE, at=NOON + 90))

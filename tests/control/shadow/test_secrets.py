@@ -10,7 +10,8 @@ from urllib.parse import quote_from_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strangler.control.shadow.evidence import SCHEMA, IndexState, store_findings
+from strangler.control.shadow.evidence import SCHEMA, store_findings
+from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.shadow.journal import Journal
 from strangler.core.compare import Redactor
 from tests.control.shadow.pairs import KEY, NOON, captured, finding_of, json_answer

@@ -124,6 +124,9 @@ class TestOutgoing:
         names = [name for name, _ in made.headers]
         assert names[:4] == [b"X-C", b"Via", b"X-Forwarded-Prefix", b"X-Request-Id"]
         assert dict(made.headers)[b"X-Forwarded-Prefix"] == prefix
+        twice = structs.replace(asked, lines=b"X-Forwarded-Prefix: /eu\r\n" + lines)
+        joined = outgoing(twice, upstream("orders"), _url(), rewrite, is_dry_run=False)
+        assert dict(joined.headers)[b"X-Forwarded-Prefix"] == (b"/eu, " + prefix if is_from_trusted else prefix)
         kept = outgoing(asked, upstream("legacy"), _url(), None, is_dry_run=False)
         assert (b"X-Forwarded-Prefix", b"/shop/") in kept.headers
 

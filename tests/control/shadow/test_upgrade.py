@@ -11,7 +11,8 @@ import pytest
 
 from strangler.control.shadow import reading
 from strangler.control.shadow.audits import AuditFilters, entries
-from strangler.control.shadow.evidence import IndexState, store_findings
+from strangler.control.shadow.evidence import store_findings
+from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.shadow.figures import FiguresState
 from strangler.control.shadow.reading import Filters
 from strangler.control.shadow.schema import SCHEMA, is_earlier, prepare, upgrade
@@ -184,7 +185,7 @@ async def test_a_store_is_upgraded_when_it_is_opened(tmp_path: Path) -> None:
         write_earlier(connection)
     store = Store(tmp_path / "strangler.db", SCHEMA, upgrade)
     assert await store.call(lambda one: reading.readiness(one, "orders", {}, GATE, TODAY).pairs) == 5
-    figures = FiguresState(store, lambda: settings(routes=[route("orders")]))
+    figures = FiguresState(store, settings(routes=[route("orders")]))
     await figures.look()
     found = figures.of("orders")
     assert found is not None

@@ -1,0 +1,154 @@
+"""One capture from its arms to its finding, over real sockets: what is asked, and what it comes to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from strangler.control.shadow.arms import CapturedArms
+from strangler.control.shadow.comparison import ShadowComparison
+from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow.findings import Finding
+from strangler.control.shadow.route import ShadowRoute
+from strangler.control.shadow.sending import ShadowUpstream
+from strangler.core.settings import BaselineSettings
+from strangler.wire.messages import CandidateFailed, Captured, CapturedAnswer
+from tests.control.shadow.pairs import KEY, captured
+from tests.factories import route, shadow, upstream
+from tests.wire.scripted import Connection, ScriptedUpstream
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+NINE, TEN = {"price": 9}, {"price": 10}
+NO_BASELINE = BaselineSettings(0.0, False)
+
+
+def says(*documents: Any) -> Callable[[Connection], Any]:
+    """One document for each connection, the last for all that come later."""
+    bodies = [msgspec.json.encode(one) for one in documents]
+
+    async def script(connection: Connection) -> None:
+        await connection.read_request()
+        body = bodies.pop(0) if len(bodies) > 1 else bodies[0]
+        head = HEAD.replace(b"\r\n\r\n", b"\r\nContent-Length: %d\r\n\r\n" % len(body))
+        await connection.send(head + body)
+
+    return script
+
+
+def got(document: Any, **changes: Any) -> CapturedAnswer:
+    """The response that the client got."""
+    body = msgspec.json.encode(document)
+    return msgspec.structs.replace(CapturedAnswer(200, HEAD, body, None, 0.01, len(body), False, False), **changes)
+
+
+@dataclass(slots=True)
+class Site:
+    """Both arms, and a route between them."""
+
+    route: ShadowRoute
+    legacy: ScriptedUpstream
+    candidate: ScriptedUpstream
+    upstreams: dict[str, ShadowUpstream]
+    threads: ThreadPoolExecutor
+
+    async def finding(self, request: Captured) -> Finding:
+        arms = CapturedArms(request, self.route, self.upstreams, None, self._halt)
+        return await ShadowComparison(arms, IndexState(), self.threads).run()
+
+    def _halt(self, of: ShadowRoute, why: str) -> None:
+        of.stopped = why
+
+    @property
+    def asked(self) -> tuple[int, int]:
+        """How often legacy and the candidate were asked."""
+        return len(self.legacy.requests), len(self.candidate.requests)
+
+
+@asynccontextmanager
+async def site(
+    legacy: Sequence[Any] = (NINE,), candidate: Sequence[Any] = (NINE,), **changes: Any
+) -> AsyncIterator[Site]:
+    given: dict[str, Any] = {"recheck_s": 0.01, "baseline": NO_BASELINE} | changes
+    made = ShadowRoute.of(replace(route("orders"), shadow=shadow(**given)), KEY)
+    assert made is not None
+    async with ScriptedUpstream(says(*legacy)) as one, ScriptedUpstream(says(*candidate)) as other:
+        upstreams = {
+            name: ShadowUpstream(upstream(name, f"http://127.0.0.1:{to.port}"))
+            for name, to in (("legacy", one), ("orders", other))
+        }
+        threads = ThreadPoolExecutor(1)
+        yield Site(made, one, other, upstreams, threads)
+        threads.shutdown()
+        for to in upstreams.values():
+            await to.close()
+
+
+async def test_only_the_other_arm_is_asked_and_only_once_if_it_agrees() -> None:
+    async with site() as on:
+        assert (await on.finding(captured(answer=got(NINE)))).outcome == "match"
+        assert on.asked == (0, 1)
+        assert (await on.finding(captured(arm="candidate", answer=got(NINE)))).outcome == "match"
+        assert on.asked == (1, 1)
+
+
+async def test_a_mismatch_is_asked_once_more_and_stands_if_it_is_there_again() -> None:
+    async with site(candidate=[TEN]) as on:
+        assert (await on.finding(captured(answer=got(NINE)))).outcome == "mismatch"
+        assert on.asked == (0, 2)
+
+
+async def test_an_arm_that_had_only_lagged_behind_is_not_comparable() -> None:
+    async with site(candidate=[TEN, NINE]) as on:
+        finding = await on.finding(captured(answer=got(NINE)))
+        assert (finding.outcome, finding.reason) == ("not_comparable", "lag")
+
+
+async def test_a_write_is_never_asked_again() -> None:
+    async with site(legacy=[TEN]) as on:
+        request = captured(method=b"POST", arm="candidate", answer=got(NINE))
+        assert (await on.finding(request)).outcome == "mismatch"
+        assert on.asked == (1, 0)
+
+
+async def test_no_recheck_is_made_once_shadows_have_stopped() -> None:
+    async with site(candidate=[TEN], recheck_s=0.1) as on:
+        running = asyncio.create_task(on.finding(captured(answer=got(NINE))))
+        while on.asked != (0, 1):  # noqa: ASYNC110 - sockets tell their own tasks, not us
+            await asyncio.sleep(0.005)
+        on.route.stopped = "no header"
+        assert (await running).outcome == "mismatch"
+        assert on.asked == (0, 1)
+
+
+async def test_a_baseline_asks_both_arms_and_times_them() -> None:
+    async with site(baseline=BaselineSettings(1.0, False)) as on:
+        finding = await on.finding(captured(answer=got(NINE)))
+        assert (finding.outcome, finding.baseline, finding.is_timeable) == ("match", (), True)
+        assert finding.latency is not None
+        assert on.asked == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(got(NINE, status=500), "legacy_error", id="legacy has failed"),
+        pytest.param(got(NINE, is_streaming=True), "streaming", id="a stream"),
+        pytest.param(got(NINE, is_too_large=True), "too_large", id="a body that was not kept"),
+    ],
+)
+async def test_what_cannot_be_compared_asks_nobody(answer: CapturedAnswer, reason: str) -> None:
+    async with site() as on:
+        finding = await on.finding(captured(answer=answer))
+        assert (finding.outcome, finding.reason, on.asked) == ("not_comparable", reason, (0, 0))
+
+
+async def test_a_candidate_that_failed_before_legacy_responded_is_evidence_as_it_is() -> None:
+    async with site(recheck_s=0.0) as on:
+        finding = await on.finding(captured(answer=got(NINE), failed=CandidateFailed(None, 503, 0.01)))
+        assert (finding.outcome, [one.place for one in finding.differences]) == ("mismatch", ["status"])
+        assert on.asked == (0, 0)
