@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+import msgspec
 from click.core import ParameterSource
 
 from strangler.cli._admin import admin_option
@@ -58,7 +59,7 @@ def command(
     gates = None if loaded.settings is None or not is_gated else judge_gates(config, loaded.settings, against, admin)
     config = Path(STANDARD_INPUT_NAME) if str(config) == STANDARD_INPUT else config
     if as_json:
-        data = _as_data(config, loaded) | ({} if gates is None else {"gate": gates.as_data()})
+        data = _as_data(config, loaded) | ({} if gates is None else {"gate": msgspec.to_builtins(gates.document())})
         click.echo(json.dumps(data, ensure_ascii=False, indent=2))
     else:
         _tell(config, loaded)

@@ -1,14 +1,15 @@
 """`strangler explain`: where would this request go, and why? Offline: routes.yaml and the kill switch are read."""
 
-import json
 from ipaddress import ip_address
 from pathlib import Path
 
 import click
 
 from strangler.cli._config import config_option, settings_of
+from strangler.cli._json import json_text
 from strangler.config.quantities import duration_text
-from strangler.core.explain import ExplainedPart, ExplainedTimeout, Explanation, explain
+from strangler.core.documents import ExplainedPart, ExplainedTimeout, Explanation
+from strangler.core.explain import explain
 from strangler.core.plan import Reason
 from strangler.core.snapshot import Snapshot
 from strangler.state import kill_switch
@@ -74,7 +75,7 @@ def command(
     except DescriptionError as error:
         raise click.UsageError(str(error)) from None
     answer = explain(Snapshot(settings, 0), head, _is_killed(Path(settings.state)))
-    click.echo(json.dumps(answer, ensure_ascii=False) if as_json else _lines(answer))
+    click.echo(json_text(answer) if as_json else _lines(answer))
 
 
 def _is_killed(folder: Path) -> bool:
@@ -91,45 +92,45 @@ def _is_killed(folder: Path) -> bool:
 
 def _lines(answer: Explanation) -> str:
     shown = {
-        "route": answer["route"] or "none",
-        **({} if answer["owner"] is None else {"owner": answer["owner"]}),
+        "route": answer.route or "none",
+        **({} if answer.owner is None else {"owner": answer.owner}),
         "arm": _arm(answer),
-        "upstream": answer["upstream"] or "none",
-        "path": answer["path"] or "none",
+        "upstream": answer.upstream or "none",
+        "path": answer.path or "none",
         **{
-            f"part {part['name']}": f"{part['upstream']} {part['path']}{'' if part['required'] else ' (optional)'}"
+            f"part {part.name}": f"{part.upstream} {part.path}{'' if part.required else ' (optional)'}"
             f", {_part_timeouts(part)}"
-            for part in answer["parts"] or ()
+            for part in answer.parts or ()
         },
-        **({} if answer["timeouts"] is None else {"timeouts": _timeouts(answer["timeouts"])}),
-        "bucket": answer["bucket"] if answer["bucket"] is not None else "none",
+        **({} if answer.timeouts is None else {"timeouts": _timeouts(answer.timeouts)}),
+        "bucket": answer.bucket if answer.bucket is not None else "none",
         "shadow": _shadow(answer),
-        "reason": answer["detail"],
+        "reason": answer.detail,
     }
     width = max(8, *map(len, shown))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in shown.items())
 
 
 def _arm(answer: Explanation) -> str:
-    arm = answer["arm"] or "none"
-    return f"{arm} (the likelier one)" if answer["reason"] == Reason.CHANCE else arm
+    arm = answer.arm or "none"
+    return f"{arm} (the likelier one)" if answer.reason == Reason.CHANCE else arm
 
 
 def _part_timeouts(part: ExplainedPart) -> str:
-    own = "" if part["timeout_s"] is None else f"in all {duration_text(part['timeout_s'])}, "
-    return own + _timeouts(part["timeouts"])
+    own = "" if part.timeout_s is None else f"in all {duration_text(part.timeout_s)}, "
+    return own + _timeouts(part.timeouts)
 
 
 def _timeouts(timeouts: dict[str, ExplainedTimeout]) -> str:
     """`connect 2s (default), response 5s (route), idle none (upstream)`"""
     return ", ".join(
-        f"{name} {'none' if one['seconds'] is None else duration_text(one['seconds'])} ({one['source']})"
+        f"{name} {'none' if one.seconds is None else duration_text(one.seconds)} ({one.source})"
         for name, one in timeouts.items()
     )
 
 
 def _shadow(answer: Explanation) -> str:
-    if not answer["shadow"]:
+    if not answer.shadow:
         return "no"
-    percent = answer["shadow_percent"]
+    percent = answer.shadow_percent
     return "yes" if percent == 100 else f"{percent:g}% of such requests"

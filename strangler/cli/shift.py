@@ -124,13 +124,13 @@ def _passes_gate(evidence: _Lazy, route: str, percent: float, edit: Edit, force:
     if force and not why:
         raise failed("--force needs --why: it is written down")
     found, unknown = evidence.verdict(route)
-    if found is not None and found["verdict"] == "ready":
+    if found is not None and found.verdict == "ready":
         return False
     if force:
         return True
     if found is not None:
         console = terminal(stderr=True)
-        for line in ready.lines(dict(found)):
+        for line in ready.lines(found):
             console.print(line, soft_wrap=True)
     else:
         click.echo(unknown, err=True)
@@ -145,7 +145,7 @@ def _note(evidence: _Lazy, route: str, percent: float, edit: Edit, why: str, is_
     text = shift_text(edit.old_percent, percent)
     if is_forced:
         found, _ = evidence.verdict(route)
-        text += f"; the gate said: {'unknown' if found is None else found['verdict']}"
+        text += f"; the gate said: {'unknown' if found is None else found.verdict}"
     try:
         evidence.get().audit(FORCED if is_forced else "shift", route, why, who(), text)
     except click.ClickException as error:

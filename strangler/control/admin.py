@@ -15,8 +15,10 @@ from strangler.control.entrance import nameless
 from strangler.control.exposition import expose
 from strangler.control.shadow.api import ShadowApi
 from strangler.control.shadow.releases_api import ReleasesApi
+from strangler.control.status import kill_switch_status
 from strangler.control.store import StoreError
 from strangler.control.visitor import visitor_of
+from strangler.core.documents import EventsDocument, ExplainRequest, KillSwitchRequest
 from strangler.core.explain import explain
 from strangler.wire.described import DescriptionError, described_head
 
@@ -39,6 +41,7 @@ def application(state: ControlApp) -> web.Application:
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz),
             web.get("/metrics", _metrics),
+            web.get("/api/openapi.json", _openapi),
             web.get("/api/status", _status),
             web.get("/api/explain", _explain_query),
             web.post("/api/explain", _explain_body),
@@ -82,8 +85,8 @@ async def _readyz(request: web.Request) -> web.Response:
     """200 or 503. The texts of problems may quote routes.yaml: with a token set, only who has it sees them."""
     readiness = await request.app[_STATE].readiness()
     if not guard.has_token(_token(request), request.headers):
-        del readiness["problems"]
-    return json_answer(readiness, status=200 if readiness["ready"] else 503)
+        readiness = msgspec.structs.replace(readiness, problems=msgspec.UNSET)
+    return json_answer(readiness, status=200 if readiness.ready else 503)
 
 
 async def _metrics(request: web.Request) -> web.Response:
@@ -92,15 +95,14 @@ async def _metrics(request: web.Request) -> web.Response:
     return web.Response(body=text, headers={"Content-Type": content_type})
 
 
+async def _openapi(request: web.Request) -> web.Response:
+    from strangler.control.api_reference.openapi import openapi_text  # made for who asks for it
+
+    return web.Response(body=await asyncio.to_thread(openapi_text), content_type="application/json")
+
+
 async def _status(request: web.Request) -> web.Response:
     return json_answer(request.app[_STATE].status())
-
-
-class _Description(msgspec.Struct, forbid_unknown_fields=True):
-    method: str
-    url: str
-    headers: list[tuple[str, str]] = []
-    client: str = "127.0.0.1"
 
 
 async def _explain_query(request: web.Request) -> web.Response:
@@ -108,18 +110,18 @@ async def _explain_query(request: web.Request) -> web.Response:
     query = request.query
     if "url" not in query:
         return problem(400, "the query needs url, and may have method, header and client")
-    pairs = [header.partition(":")[::2] for header in query.getall("header", [])]
-    described = _Description(query.get("method", "GET"), query["url"], pairs, query.get("client", "127.0.0.1"))
+    pairs = [(name, value) for name, _, value in (one.partition(":") for one in query.getall("header", []))]
+    described = ExplainRequest(query.get("method", "GET"), query["url"], pairs, query.get("client", "127.0.0.1"))
     return await _explain(request, described)
 
 
 async def _explain_body(request: web.Request) -> web.Response:
     """`{"method": "GET", "url": "/api/orders/7", "headers": [["X-User-Id", "9"]]}`"""
-    described = await read_body(request, _Description)
+    described = await read_body(request, ExplainRequest)
     return described if isinstance(described, web.Response) else await _explain(request, described)
 
 
-async def _explain(request: web.Request, described: _Description) -> web.Response:
+async def _explain(request: web.Request, described: ExplainRequest) -> web.Response:
     state = request.app[_STATE]
     try:
         snapshot = await state.snapshot()
@@ -143,26 +145,20 @@ async def _events(request: web.Request) -> web.Response:
         return problem(400, f"after, since and limit must be numbers: {error}")
     except StoreError as error:
         return problem(503, f"the store: {error}")
-    return json_answer({"events": found})
-
-
-class _Turn(msgspec.Struct, forbid_unknown_fields=True):
-    on: bool
-    reason: str = ""
-    who: str = ""
+    return json_answer(EventsDocument(found))
 
 
 async def _kill_switch(request: web.Request) -> web.Response:
-    return json_answer(request.app[_STATE].kill_switch)
+    return json_answer(kill_switch_status(request.app[_STATE].kill_switch))
 
 
 async def _turn_kill_switch(request: web.Request) -> web.Response:
     """`{"on": true, "reason": "orders answers nonsense", "who": "ana"}`"""
-    turn = await read_body(request, _Turn)
+    turn = await read_body(request, KillSwitchRequest)
     if isinstance(turn, web.Response):
         return turn
     try:
         state = await request.app[_STATE].turn_kill_switch(turn.on, turn.reason, named(request, turn.who))
     except OSError as error:
         return problem(507, f"the kill switch cannot be written to the state folder: {error.strerror}")
-    return json_answer(state)
+    return json_answer(kill_switch_status(state))

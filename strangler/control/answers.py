@@ -1,15 +1,16 @@
 """Answers of the admin listener."""
 
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from strangler.control.visitor import Visitor
+from strangler.core.documents import ProblemDocument
 
 
-def json_answer(value: Any, status: int = 200) -> web.Response:
-    """Any plain data as JSON."""
+def json_answer(value: object, status: int = 200) -> web.Response:
+    """A document as JSON."""
     return web.Response(body=msgspec.json.encode(value) + b"\n", status=status, content_type="application/json")
 
 
@@ -17,7 +18,7 @@ def problem(status: int, detail: str) -> web.Response:
     """RFC 9457."""
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return web.Response(
-        body=msgspec.json.encode({"status": status, "detail": detail}) + b"\n",
+        body=msgspec.json.encode(ProblemDocument(status, detail)) + b"\n",
         status=status,
         headers=headers,
         content_type="application/problem+json",
@@ -40,7 +41,7 @@ def named(request: web.Request, who: str) -> str:
     return visitor.name(f"api, says {said}," if said and said != visitor.user else "api")
 
 
-Body = Any
+Body = TypeVar("Body")
 
 
 async def read_body(request: web.Request, kind: type[Body]) -> Body | web.Response:

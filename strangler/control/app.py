@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -36,6 +36,7 @@ from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.control.totals_saver import TotalsSaver
 from strangler.control.tracing import TracingState
+from strangler.core.documents import GatesStatus, ReadyDocument, StatusDocument, StoredEvent
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
 from strangler.state import kill_switch
@@ -166,7 +167,7 @@ class ControlApp:
     def slow(self) -> SlowWatch:
         return self.events.slow
 
-    async def readiness(self) -> dict[str, Any]:
+    async def readiness(self) -> ReadyDocument:
         """Return what `/readyz` says."""
         return await self.ready.check()
 
@@ -174,11 +175,11 @@ class ControlApp:
         """Return all metrics, at this moment."""
         return await self.metrics.collect()
 
-    async def read_events(self, after: int, since: float, most: int) -> list[dict[str, Any]]:
+    async def read_events(self, after: int, since: float, most: int) -> list[StoredEvent]:
         """Return events after a `seq` and since a Unix time, oldest first. Raises StoreError."""
         return await self.store.call(partial(outbox.read, after=after, since=since, most=most))
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> StatusDocument:
         """Return what `/api/status` says."""
         return status.status(
             self.reload.in_force,
@@ -197,12 +198,11 @@ class ControlApp:
             partial(route_status, self.shadow.table, self.links.totals),
             partial(self.history.recent, time.monotonic()),
             self.figures.of,
-        ) | {
-            "events": self.events.status(),
-            "tracing": self.tracing.status(),
-            "gates": {"passed_by": dict(self.events.gates.passed_by)},
-            "slow": self.events.slow.status(),
-        }
+            self.events.status(),
+            self.tracing.status(),
+            GatesStatus(dict(self.events.gates.passed_by)),
+            self.events.slow.status(),
+        )
 
     async def snapshot(self) -> Snapshot:
         """Return a snapshot of the settings in force. It is made when asked for first: 10,000 routes take a moment."""

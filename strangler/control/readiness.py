@@ -4,11 +4,11 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from strangler.control.links import LinksState
 from strangler.control.processes import ProcessesState
 from strangler.control.reload import ReloadState
+from strangler.core.documents import ReadyChecks, ReadyDocument
 from strangler.core.plan import LEGACY
 from strangler.core.settings import Settings, Url
 
@@ -56,7 +56,7 @@ class Readiness:
         self._processes = processes
         self._reload = reload
 
-    async def check(self) -> dict[str, Any]:
+    async def check(self) -> ReadyDocument:
         """Return `ready`, the checks that make it, and the problems of the latest routes.yaml (which do not).
 
         If legacy is down all replicas see that: were none ready, the routes that have moved would be lost, too. So that
@@ -64,21 +64,20 @@ class Readiness:
         """
         settings = self._reload.in_force.settings
         needs_legacy = settings.admin.ready_needs_legacy
-        checks = {
-            "workers": bool(self._links.workers),
-            "legacy": await self._probe.is_reachable(settings, CONNECT_S if needs_legacy else PATIENCE_S),
-            "not_draining": not self._processes.is_draining,
-        }
-        needed = [name for name in checks if needs_legacy or name != "legacy"]
+        checks = ReadyChecks(
+            workers=bool(self._links.workers),
+            legacy=await self._probe.is_reachable(settings, CONNECT_S if needs_legacy else PATIENCE_S),
+            not_draining=not self._processes.is_draining,
+        )
         in_force = self._reload.in_force
-        return {
-            "ready": all(checks[name] for name in needed),
-            "degraded": not checks["legacy"],
-            "checks": checks,
-            "generation": in_force.generation,
-            "is_rejected": bool(in_force.problems),
-            "problems": list(in_force.problems),
-        }
+        return ReadyDocument(
+            ready=checks.workers and checks.not_draining and (checks.legacy or not needs_legacy),
+            degraded=not checks.legacy,
+            checks=checks,
+            generation=in_force.generation,
+            is_rejected=bool(in_force.problems),
+            problems=list(in_force.problems),
+        )
 
 
 async def _any_connects(urls: tuple[Url, ...]) -> bool:

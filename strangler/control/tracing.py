@@ -8,13 +8,14 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from strangler.control.reload import InForce
 from strangler.control.shadow.findings import Finding
+from strangler.core.documents import TracingStatus
 from strangler.core.settings import MatchSettings, Settings
 from strangler.wire.messages import Captured, Spans
 
@@ -106,11 +107,11 @@ class TracingState:
         if self._outlet is not None:
             self._outlet.finish()
 
-    def status(self) -> dict[str, Any] | None:
+    def status(self) -> TracingStatus | None:
         """None if nothing is sent. Spans since this receiver was named."""
         if self._outlet is None:
             return None
-        return {"sent": self._outlet.sent, "failed": self._outlet.failed}
+        return TracingStatus(self._outlet.sent, self._outlet.failed)
 
 
 def _template(match: MatchSettings) -> str:

@@ -1,63 +1,13 @@
 """A plan in words, for `strangler explain` and `/api/explain`: made by the very function that the worker asks."""
 
-from typing import TypedDict
-
 from strangler.core.decide import shadow_percent
+from strangler.core.documents import ExplainedPart, ExplainedTimeout, Explanation
 from strangler.core.head import RequestHead
 from strangler.core.plan import BUCKETS, LEGACY, Arm, Plan, Reason
 from strangler.core.rewrite import rewrite_target
 from strangler.core.routes import Route
 from strangler.core.settings import StickySource
 from strangler.core.snapshot import Snapshot
-
-
-class ExplainedTimeout(TypedDict):
-    """How long one phase of an attempt may take."""
-
-    seconds: float | None
-    """None: no limit."""
-    source: str
-    """Where that stands in routes.yaml: `route`, `upstream`, or `default` for nowhere."""
-
-
-class ExplainedPart(TypedDict):
-    """One part of an aggregate."""
-
-    name: str
-    upstream: str
-    path: str
-    """As the upstream sees it, without the client's query."""
-    required: bool
-    timeout_s: float | None
-    """For the part as a whole; None: no limit but its upstream's."""
-    timeouts: dict[str, ExplainedTimeout]
-    """Of each attempt: `connect`, `response`, `idle`."""
-
-
-class Explanation(TypedDict):
-    """What would happen to a request, as plain data."""
-
-    route: str | None
-    owner: str | None
-    """Who answers for the route."""
-    arm: str | None
-    """`legacy` or `candidate`, the likelier one where chance decides; None if the request is refused."""
-    upstream: str | None
-    reason: str
-    """A `Reason`."""
-    bucket: int | None
-    path: str | None
-    """As the upstream sees it, without the query; None if the request is refused."""
-    parts: list[ExplainedPart] | None
-    """Who is asked, if several answer together."""
-    timeouts: dict[str, ExplainedTimeout] | None
-    """Of each attempt: `connect`, `response`, `idle`; None if the request is refused, or its parts have their own."""
-    shadow: bool
-    """True if a copy may go to the other arm."""
-    shadow_percent: float
-    """How many of such requests get a shadow."""
-    detail: str
-    """The reason in words."""
 
 
 def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False) -> Explanation:

@@ -1,10 +1,12 @@
 """Which endpoints a candidate answers much slower than legacy, by pairs of times that were measured alike."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Final
+from typing import Final
+
+from strangler.core.documents import SlowEndpoint
 
 SLOW_RATIO: Final = 3.0
 """From this median ratio on, an endpoint is slow."""
@@ -133,9 +135,9 @@ def _slowness(key: Endpoint, pairs: Iterable[tuple[float, float, float]]) -> Slo
     )
 
 
-def slow_text(one: Mapping[str, Any]) -> str:
+def slow_text(one: SlowEndpoint) -> str:
     """`GET /api/orders/{} takes 3.4 times as long as at legacy (210 ms, 62 ms)`"""
     return (
-        f"{one['endpoint']} takes {one['ratio']:.1f} times as long as at legacy"
-        f" ({one['candidate_ms']:.3g} ms, {one['legacy_ms']:.3g} ms)"
+        f"{one.endpoint} takes {one.ratio:.1f} times as long as at legacy"
+        f" ({one.candidate_ms:.3g} ms, {one.legacy_ms:.3g} ms)"
     )

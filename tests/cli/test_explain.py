@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -115,22 +116,22 @@ def test_a_service_beside_the_monolith_is_named_and_the_kill_switch_leaves_it_al
     made = Snapshot(settings([route("chat", prefix="/chat", is_passthrough=True, fallback=None)]), 1)
     for killed in (False, True):
         found = explain(made, head("/chat/7"), killed=killed)
-        assert (found["arm"], found["upstream"]) == ("candidate", made.settings.routes[0].candidate)
-        assert found["detail"] == f"route 'chat' has passthrough: {found['upstream']}"
+        assert (found.arm, found.upstream) == ("candidate", made.settings.routes[0].candidate)
+        assert found.detail == f"route 'chat' has passthrough: {found.upstream}"
 
 
 def test_an_aggregate_s_parts_are_named() -> None:
     parts = (*PARTS, AggregatePart("payment", "payments", "/pay/{id}?x=1", False, None))
     made = settings([route("page", path="/pages/{id}", candidate=None, aggregate=parts)])
     found = explain(Snapshot(made, 1), head("/pages/%20a?lang=de"))
-    assert found["upstream"] == "aggregate"
+    assert found.upstream == "aggregate"
     usual = {
         name: {"seconds": seconds, "source": "default"}
         for name, seconds in (("connect", 2.0), ("response", 60.0), ("idle", 60.0))
     }
     more: dict[str, Any] = {"timeout_s": None, "timeouts": usual}
-    assert found["timeouts"] is None
-    assert found["parts"] == [
+    assert found.timeouts is None
+    assert msgspec.to_builtins(found.parts) == [
         {"name": "order", "upstream": "orders", "path": "/v2/orders/%20a", "required": True, **more},
         {"name": "payment", "upstream": "payments", "path": "/pay/%20a?x=1", "required": False, **more},
     ]
@@ -233,29 +234,29 @@ WORDS = [
 
 @pytest.mark.parametrize(("one", "headers", "words"), WORDS)
 def test_every_reason_has_words(one: RouteSettings, headers: dict[str, str], words: str) -> None:
-    assert explain(Snapshot(settings([one]), 1), head("/r", headers=headers))["detail"] == words
+    assert explain(Snapshot(settings([one]), 1), head("/r", headers=headers)).detail == words
 
 
 def test_the_kill_switch_has_words_and_no_shadow() -> None:
     found = explain(Snapshot(settings([route("r", shadow=shadow())]), 1), head("/r"), killed=True)
-    assert (found["reason"], found["shadow"]) == ("kill_switch", False)
-    assert found["detail"] == "the kill switch is on: every route goes to legacy"
+    assert (found.reason, found.shadow) == ("kill_switch", False)
+    assert found.detail == "the kill switch is on: every route goes to legacy"
 
 
 def test_an_ambiguous_path_has_words() -> None:
     made = Snapshot(settings([route("r")]), 1)
     found = explain(made, head("/r/../x"))
-    assert (found["arm"], found["reason"], found["path"]) == ("legacy", "ambiguous_path", "/r/../x")
-    assert found["detail"].endswith("ways that lead to different routes: legacy takes it, byte for byte")
-    assert "bad percent-encoding" in explain(made, head("/r/%zz"))["detail"]
+    assert (found.arm, found.reason, found.path) == ("legacy", "ambiguous_path", "/r/../x")
+    assert found.detail.endswith("ways that lead to different routes: legacy takes it, byte for byte")
+    assert "bad percent-encoding" in explain(made, head("/r/%zz")).detail
 
 
 def test_a_refused_request_goes_nowhere() -> None:
     made = Snapshot(settings([route("r")], ambiguous_paths="reject"), 1)
     for target in ("/r/../x", "/r/%00"):
         found = explain(made, head(target))
-        assert (found["arm"], found["upstream"], found["path"]) == (None, None, None)
-        assert found["detail"].endswith(": answered with 400")
+        assert (found.arm, found.upstream, found.path) == (None, None, None)
+        assert found.detail.endswith(": answered with 400")
 
 
 def test_explain_says_what_the_plan_says() -> None:
@@ -279,9 +280,9 @@ def test_explain_says_what_the_plan_says() -> None:
         request = head(target if target.startswith("/") else "/" + target, rng.choice(["GET", "PUT"]), headers)
         plan, found = made.plan(request, lambda: 0.5), explain(made, request)
         seen.add(plan.reason)
-        assert found["arm"] == plan.arm
-        assert (found["route"], found["upstream"]) == (plan.route and plan.route.name, plan.upstream)
-        assert (found["reason"], found["bucket"], found["shadow"]) == (plan.reason, plan.bucket, plan.shadow)
+        assert found.arm == plan.arm
+        assert (found.route, found.upstream) == (plan.route and plan.route.name, plan.upstream)
+        assert (found.reason, found.bucket, found.shadow) == (plan.reason, plan.bucket, plan.shadow)
     assert seen >= {Reason.NO_ROUTE, Reason.AMBIGUOUS_PATH, Reason.PERCENT, Reason.SPLIT_HEADER, Reason.OVERRIDE}
 
 

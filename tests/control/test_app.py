@@ -55,7 +55,7 @@ async def running(app: ControlApp) -> AsyncIterator[None]:
 
 async def kinds(app: ControlApp) -> list[str]:
     await app.events.publisher.write()
-    return [entry["event"]["type"] for entry in await app.read_events(0, 0.0, 100)]
+    return [entry.event.type for entry in await app.read_events(0, 0.0, 100)]
 
 
 async def test_every_part_follows_new_settings(folder: Path) -> None:
@@ -69,7 +69,7 @@ async def test_every_part_follows_new_settings(folder: Path) -> None:
         assert app.links.settings != before, "workers get them"
         assert list(table.routes) == ["sales"], "shadows are those of the new routes"
         assert list(app.slow.gauges()) == [("strangler_candidate_slow", ("sales",))]
-        assert [one["name"] for one in app.status()["routes"]] == ["sales"]
+        assert [one.name for one in app.status().routes] == ["sales"]
         assert {"routes.reloaded", "route.shifted"} <= set(await kinds(app))
 
 
@@ -80,7 +80,7 @@ async def test_a_file_that_is_rejected_is_an_event_and_changes_nothing(folder: P
         await until(lambda: app.reload.in_force.problems)
         assert (app.links.generation, list(app.shadow.table.routes)) == (1, ["orders"])
         assert await kinds(app) == ["routes.rejected"]
-        assert (await app.readiness())["is_rejected"]
+        assert (await app.readiness()).is_rejected
 
 
 async def test_the_kill_switch_is_on_disk_with_the_workers_and_an_event(folder: Path) -> None:
@@ -121,7 +121,7 @@ async def test_a_proxy_that_drains_is_not_ready(folder: Path) -> None:
     async with control_of(folder, {}) as app:
         app.processes.is_draining = True
         found = await app.readiness()
-        assert (found["ready"], found["checks"]["not_draining"]) == (False, False)
+        assert (found.ready, found.checks.not_draining) == (False, False)
 
 
 async def test_all_parts_are_closed_though_one_fails_at_that(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -776,7 +776,7 @@ class TestMatch:
         assert points_of[1][0] == points_of[1][1]  # a dot
 
     def test_the_match_of_an_hour_without_pairs_is_a_gap(self) -> None:
-        now = 1_795_435_200.0
+        now = 1_795_435_200
         timeline = [{"at": now - 7200, "match": 3, "mismatch": 1}, {"at": now, "not_comparable": 5, "match": 1}]
         chart = str(match_chart(timeline, now + 60, "orders"))
         assert len(re.findall('class="line reactive', chart)) == 2

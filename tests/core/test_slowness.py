@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from strangler.core.documents import SlowEndpoint
 from strangler.core.slowness import (
     MAX_ENDPOINTS,
     MAX_PAIRS,
@@ -149,5 +150,5 @@ def test_a_time_of_nothing_does_not_divide_by_it() -> None:
 
 
 def test_the_words() -> None:
-    one = {"endpoint": "GET /x", "ratio": 3.41, "candidate_ms": 210.04, "legacy_ms": 61.6}
+    one = SlowEndpoint("x", "GET /x", ratio=3.41, legacy_ms=61.6, candidate_ms=210.04, pairs=20)
     assert slow_text(one) == "GET /x takes 3.4 times as long as at legacy (210 ms, 61.6 ms)"

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
+from msgspec import convert
 from yarl import URL
 
 from strangler.cli._tables import notices
+from strangler.core.documents import StatusDocument
 from tests.e2e.shadowing import Stage, arm, kill_control, says, stage
 from tests.wire.scripted import ScriptedUpstream, drip, hang, in_turn, read_request, refused_port, reset
 
@@ -254,7 +256,8 @@ class TestAnArmThatFails:
             (upstream,) = [one for one in status["upstreams"] if one["name"] == "orders"]
             assert status["routes"][0]["shadow"]["breakers"] == {"orders": "open"}
             assert upstream["breaker"] == "closed", "the breaker of requests is another one"
-            assert any("orders does not answer them" in line for line in notices(status))
+            lines = notices(convert(status, StatusDocument))
+            assert any("orders does not answer them" in line for line in lines)
 
     async def test_one_that_hangs_fills_the_places_and_the_rest_is_dropped(self, tmp_path: Path) -> None:
         async with (
@@ -332,7 +335,8 @@ class TestWrites:
             assert "X-Strangler-Shadow-Handled" in status["routes"][0]["shadow"]["stopped"]
             (told,) = await on.proxy.told("shadow.stopped")
             assert told["message"].startswith("shadowing of route 'orders' is stopped: the candidate answered OPTIONS")
-            assert any("shadowing of route 'orders' is stopped" in line for line in notices(status))
+            lines = notices(convert(status, StatusDocument))
+            assert any("shadowing of route 'orders' is stopped" in line for line in lines)
 
     async def test_a_stop_outlives_the_control_process(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(ORDER), says(ORDER), shadow=f"{self.METHODS}, writes: dry_run") as on:

@@ -10,11 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 from aiohttp import ClientSession
 
 from strangler.cli._tables import notices
+from strangler.core.documents import StatusDocument
 from tests.e2e.commands import run
 from tests.e2e.shadowing import Stage, kill_control, says, stage
 from tests.wire.scripted import ScriptedUpstream, hang, in_turn, read_request
@@ -116,7 +118,7 @@ class TestTheStateFolder:
                 await on.dropped("store")
                 status = await on.proxy.status()
                 assert any(word in status["problems"]["store"] for word in ("full", "No space", "disk I/O"))
-                assert any("nothing is compared" in line for line in notices(status))
+                assert any("nothing is compared" in line for line in notices(msgspec.convert(status, StatusDocument)))
                 assert await on.proxy.metric("strangler_store_working") == 0
                 await asyncio.sleep(1.2)  # it tries again meanwhile, and must not write a line each time
                 (disk / "ballast").unlink()
@@ -170,7 +172,7 @@ class TestTheStateFolder:
         await on.proxy.until(lambda: _problem(on))
         status = await on.proxy.status()
         assert "mv " in status["problems"]["store"]
-        assert any("is corrupt" in line for line in notices(status))
+        assert any("is corrupt" in line for line in notices(msgspec.convert(status, StatusDocument)))
         assert await on.proxy.metric("strangler_store_working") == 0
         await on.proxy.told("store.corrupt")
         await on.proxy.until(lambda: "shadow.halted" in _kinds(on))

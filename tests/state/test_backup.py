@@ -61,7 +61,7 @@ def filled(folder: Path, who: str = "ana") -> Path:
 def said_by(folder: Path) -> list[str]:
     """Return the names in the audit of a folder's store, the latest last."""
     with closing(sqlite3.connect(folder / STORE)) as one:
-        return [row["who"] for row in reversed(entries(one, AuditFilters()))]
+        return [row.who for row in reversed(entries(one, AuditFilters()))]
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from strangler.core import settings as s
-from strangler.core.explain import Explanation, explain
+from strangler.core.documents import Explanation
+from strangler.core.explain import explain
 from strangler.core.snapshot import Snapshot
 from strangler.wire.described import DescriptionError, described_head
 from tests.factories import route, settings, shadow, upstream
@@ -96,7 +97,7 @@ def told(
     except DescriptionError:
         return None
     said = explain(snapshot, head, killed)
-    return None if said["arm"] is None else (said, head.client_ip.decode())
+    return None if said.arm is None else (said, head.client_ip.decode())
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -115,12 +116,12 @@ async def test_what_explain_says_is_what_a_request_gets(seed: int) -> None:
                     assert line["status"] in (400, 405, 501), (asked, line)
                     continue
                 said, client = found
-                assert (said["route"], said["reason"], client) == (line["route"], line["reason"], line["client"]), asked
-                if said["reason"] == "chance":
+                assert (said.route, said.reason, client) == (line["route"], line["reason"], line["client"]), asked
+                if said.reason == "chance":
                     continue
-                assert (said["arm"], said["upstream"]) == (line["arm"], line["upstream"]), (asked, said, line)
+                assert (said.arm, said.upstream) == (line["arm"], line["upstream"]), (asked, said, line)
                 target = upstreams[line["upstream"]].requests[-1].target.decode()
-                assert said["path"] == target.partition("?")[0], (asked, said, line)
+                assert said.path == target.partition("?")[0], (asked, said, line)
                 arms.add(line["arm"])
     assert arms
     assert not killed or arms == {"legacy"}
@@ -135,7 +136,7 @@ async def test_both_arms_and_every_reason_are_met() -> None:
             snapshot = Snapshot(some_settings(rng, legacy, orders), 1)
             for _ in range(REQUESTS):
                 found = told(snapshot, *some_request(rng))
-                met |= {"refused"} if found is None else {found[0]["reason"], str(found[0]["arm"])}
+                met |= {"refused"} if found is None else {found[0].reason, str(found[0].arm)}
     assert met >= {
         "refused", "legacy", "candidate", "no_route", "ambiguous_path", "disabled", "override", "split_header",
         "percent", "chance",

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from strangler.config.load import load
 from strangler.control.dashboard.evidence import EvidenceState
@@ -23,11 +23,10 @@ from strangler.control.shadow.reviews import (
     write_rules,
 )
 from strangler.control.store import StoreError
+from strangler.core.documents import SignatureRow
 from strangler.wire.times import utc_day
 
 _STATES: Final = ("known", "fixed", "accepted")
-
-Row = Mapping[str, Any]
 
 
 class ActionError(Exception):
@@ -91,10 +90,10 @@ async def review(
         evidence.forget()
 
 
-async def _rows(state: Control, evidence: EvidenceState, wanted: Collection[str]) -> list[Row]:
+async def _rows(state: Control, evidence: EvidenceState, wanted: Collection[str]) -> list[SignatureRow]:
     """The differences of these ids: of the current release, or one that only an earlier release has shown."""
-    rows: list[Row] = [row for row in await evidence.inbox(state.store, state.settings) if row["id"] in wanted]
-    missing = set(wanted) - {row["id"] for row in rows}
+    rows = [row for row in await evidence.inbox(state.store, state.settings) if row.id in wanted]
+    missing = set(wanted) - {row.id for row in rows}
     earlier = await evidence.signature(state.store, state.settings, missing.pop()) if len(missing) == 1 else None
     rows += [] if earlier is None else [earlier]
     if len(rows) < len(wanted):
@@ -112,8 +111,8 @@ def _review(said: Mapping[str, str]) -> Review:
     return Review(word, owner, why, until)
 
 
-async def _mark(state: Control, rows: Sequence[Row], found: Review, who: str) -> Done:
-    names = [row["id"] for row in rows]
+async def _mark(state: Control, rows: Sequence[SignatureRow], found: Review, who: str) -> Done:
+    names = [row.id for row in rows]
     try:
         marked = await state.store.call(lambda one: mark(one, names, found, who, time.time()))
     except StoreError as error:
@@ -124,7 +123,7 @@ async def _mark(state: Control, rows: Sequence[Row], found: Review, who: str) ->
     return Done(len(marked.changed), len(marked.unchanged), ())
 
 
-async def _accept(state: Control, rows: Sequence[Row], found: Review) -> AcceptPlan:
+async def _accept(state: Control, rows: Sequence[SignatureRow], found: Review) -> AcceptPlan:
     """Write the rules that are lacking. By the file as it stands, which may be newer than what is in force."""
     reload = state.reload
     try:
@@ -137,7 +136,7 @@ async def _accept(state: Control, rows: Sequence[Row], found: Review) -> AcceptP
     return plan
 
 
-def _plan(state: Control, rows: Sequence[Row], found: Review) -> AcceptPlan:
+def _plan(state: Control, rows: Sequence[SignatureRow], found: Review) -> AcceptPlan:
     loaded = load(state.reload.path, state.reload.environ)
     if loaded.settings is None:
         raise ReviewError(f"routes.yaml has problems: {loaded.problems[0]}")

@@ -12,6 +12,7 @@ from strangler.control.shadow.audits import AuditFilters
 from strangler.control.shadow.reading import Filters, NoEvidenceError
 from strangler.control.shadow.reviews import OPEN_STATES
 from strangler.control.store import Store
+from strangler.core.documents import AuditEntry, SignatureDocument, SignatureRow, VerdictDocument
 from strangler.core.settings import Settings
 from strangler.wire.times import utc_day
 
@@ -30,40 +31,40 @@ class EvidenceState:
     _kept: dict[tuple[str, str], tuple[float, Settings, Any]] = field(default_factory=dict)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def inbox(self, store: Store, settings: Settings) -> list[dict[str, Any]]:
+    async def inbox(self, store: Store, settings: Settings) -> list[SignatureRow]:
         """All signatures, gravest first; none if nothing was ever compared, or the store is corrupt."""
 
-        def ask(one: Connection) -> list[dict[str, Any]]:
+        def ask(one: Connection) -> list[SignatureRow]:
             return reading.signatures(one, questions.rules_of(settings), Filters(), utc_day())
 
         return await self._answer("inbox", "", INBOX_S, store, settings, ask) or []
 
-    async def readiness(self, store: Store, settings: Settings, route: str) -> dict[str, Any] | None:
+    async def readiness(self, store: Store, settings: Settings, route: str) -> VerdictDocument | None:
         """The verdict for a route; None if nothing was ever compared, or the store is corrupt."""
 
-        def ask(one: Connection) -> dict[str, Any] | None:
+        def ask(one: Connection) -> VerdictDocument | None:
             return questions.ready(one, settings, route, utc_day())
 
         return await self._answer("ready", route, READY_S, store, settings, ask)
 
-    async def timeline(self, store: Store, settings: Settings, route: str) -> list[dict[str, Any]]:
+    async def timeline(self, store: Store, settings: Settings, route: str) -> list[dict[str, int]]:
         """The outcomes of a route's pairs by hour, as they are judged now; empty if nothing was ever compared."""
 
-        def ask(one: Connection) -> list[dict[str, Any]]:
+        def ask(one: Connection) -> list[dict[str, int]]:
             return questions.timeline(one, settings, route, utc_day())
 
         return await self._answer("timeline", route, READY_S, store, settings, ask) or []
 
-    async def signature(self, store: Store, settings: Settings, name: str) -> dict[str, Any] | None:
+    async def signature(self, store: Store, settings: Settings, name: str) -> SignatureDocument | None:
         """One signature with its samples, by its whole id; not kept."""
 
-        def ask(one: Connection) -> dict[str, Any] | None:
+        def ask(one: Connection) -> SignatureDocument | None:
             return questions.detail(one, settings, name, utc_day())
 
         found = await _read(store, ask)
-        return found if found is not None and found["id"] == name else None
+        return found if found is not None and found.id == name else None
 
-    async def audit(self, store: Store, filters: AuditFilters) -> list[dict[str, Any]] | None:
+    async def audit(self, store: Store, filters: AuditFilters) -> list[AuditEntry] | None:
         """The audit, newest first; None if it cannot be read."""
         return await _read(store, lambda one: audits.entries(one, filters))
 
@@ -93,18 +94,18 @@ async def _read(store: Store, ask: Callable[[Connection], _T]) -> _T | None:
         return None
 
 
-def chosen_open(rows: list[dict[str, Any]], by: Mapping[str, str]) -> list[dict[str, Any]]:
+def chosen_open(rows: list[SignatureRow], by: Mapping[str, str]) -> list[SignatureRow]:
     """Return the rows that a form for all of a list is about: without a chosen state, only those that still count."""
     found = chosen(rows, by)
-    return found if by.get("state") else [row for row in found if row["state"] in OPEN_STATES]
+    return found if by.get("state") else [row for row in found if row.state in OPEN_STATES]
 
 
-def chosen(rows: list[dict[str, Any]], by: Mapping[str, str]) -> list[dict[str, Any]]:
+def chosen(rows: list[SignatureRow], by: Mapping[str, str]) -> list[SignatureRow]:
     """The rows that have these values; an empty one is any. `noise` is `yes` or `no`."""
     wanted = {key: value for key, value in by.items() if value and key != "noise"}
     noise = {"yes": True, "no": False}.get(by.get("noise", ""))
     return [
         row
         for row in rows
-        if noise in (None, row["is_noise"]) and all(row[key] == value for key, value in wanted.items())
+        if noise in (None, row.is_noise) and all(getattr(row, key) == value for key, value in wanted.items())
     ]

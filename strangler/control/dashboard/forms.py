@@ -46,7 +46,7 @@ class Forms:
         by = {key: form_text(form, f"by_{key}") for key in FILTERS}
         if form_text(form, "which") == "all":
             rows = chosen_open(await self._evidence.inbox(visit.state.store, visit.state.settings), by)
-            names = [row["id"] for row in rows]
+            names = [row.id for row in rows]
         else:
             names = [name for name in form.getall("id", []) if isinstance(name, str)]
         done = await review(visit.state, self._evidence, names, fields, visit.actor)

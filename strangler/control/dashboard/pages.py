@@ -20,6 +20,7 @@ from strangler.control.shadow.reviews import cannot_accept
 from strangler.control.shadow.sides import sides
 from strangler.control.store import Store
 from strangler.core.compare import Severity
+from strangler.core.documents import StatusDocument
 from strangler.core.explain import explain
 from strangler.core.settings import Settings
 from strangler.core.snapshot import Snapshot
@@ -48,7 +49,7 @@ class Control(Protocol):
     def token(self) -> str | None: ...
     @property
     def kill_switch(self) -> KillSwitchState: ...
-    def status(self) -> dict[str, Any]: ...
+    def status(self) -> StatusDocument: ...
     async def snapshot(self) -> Snapshot: ...
     async def turn_kill_switch(self, on: bool, reason: str, who: str) -> KillSwitchState: ...
     async def resume_shadows(self, route: str, who: str, why: str) -> bool: ...
@@ -61,7 +62,7 @@ class Content:
 
     title: str
     fragment: str
-    context: dict[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
     is_live: bool = False
 
 
@@ -117,7 +118,7 @@ class Pages:
             "spans": [view.span_text(span_s), view.span_text(other_s)],
             "charts": view.route_charts(state.history, now, name, span_s),
             "match_chart": view.match_chart(timeline, time.time(), name),
-            "ready": ready if ready and (ready["pairs"] or ready["not_comparable"]) else None,
+            "ready": ready if ready and (ready.pairs or ready.not_comparable) else None,
             "rows": chosen(rows, {"route": name})[:MAX_SIGNATURES],
         }
         return Content(name, "route.html", context, is_live=True)
@@ -137,9 +138,7 @@ class Pages:
             "pages": [(number, page_url(by, number)) for number in range(1, pages + 1)],
             "hints": order_hints(rows),
             "chosen": by,
-            "endpoints": sorted({row["endpoint"] for row in inbox if by["route"] in ("", row["route"])})[
-                :MAX_ENDPOINTS
-            ],
+            "endpoints": sorted({row.endpoint for row in inbox if by["route"] in ("", row.route)})[:MAX_ENDPOINTS],
             "route_names": [route.name for route in state.settings.routes if route.shadow is not None],
             "severities": [severity.value for severity in Severity],
             "states": STATES,
@@ -150,9 +149,9 @@ class Pages:
         row = await self._evidence.signature(state.store, state.settings, name)
         if row is None:
             return None
-        samples, number = row["samples"], _number(query.get("sample"))
+        samples, number = row.samples, _number(query.get("sample"))
         sample = samples[min(number, len(samples)) - 1] if samples else None
-        head, body = await asyncio.to_thread(sides, sample["answers"]) if sample else ([], [])
+        head, body = await asyncio.to_thread(sides, sample.answers) if sample else ([], [])
         context = {
             "row": row,
             "number": min(number, len(samples)),
@@ -161,7 +160,7 @@ class Pages:
             "body": body,
             "cannot_accept": cannot_accept(row),
         }
-        return Content(f"{row['route']} {row['path'] or row['in']}", "signature.html", context)
+        return Content(f"{row.route} {row.path or row.in_}", "signature.html", context)
 
     async def _audit(self, state: Control, query: Mapping[str, str]) -> Content:
         filters = AuditFilters(query.get("route") or None, None, query.get("who") or None, MAX_AUDIT)
@@ -194,16 +193,16 @@ async def _explain(state: Control, query: Mapping[str, str]) -> Content:
         "headers": query.get("headers", ""),
         "client": query.get("client") or "127.0.0.1",
     }
-    context: dict[str, Any] = {"asked": asked, "answer": None, "wrong": None}
+    answer = wrong = None
     if asked["url"]:
         pairs = [line.partition(":")[::2] for line in asked["headers"].splitlines() if line.strip()]
         try:
             snapshot = await state.snapshot()
             head = described_head(snapshot.settings, asked["method"], asked["url"], pairs, asked["client"])
-            context["answer"] = explain(snapshot, head, state.kill_switch.on)
+            answer = explain(snapshot, head, state.kill_switch.on)
         except DescriptionError as error:
-            context["wrong"] = str(error)
-    return Content("Explain", "explain.html", context)
+            wrong = str(error)
+    return Content("Explain", "explain.html", {"asked": asked, "answer": answer, "wrong": wrong})
 
 
 def _heading(title: str, path: Path, state: Control) -> str:
@@ -215,16 +214,16 @@ def _heading(title: str, path: Path, state: Control) -> str:
 
 
 async def _config(state: Control) -> Content:
-    config, token = state.status()["config"], state.token
+    config, token = state.status().config, state.token
     texts = []
-    if config["problems"]:
+    if config.problems:
         for path in await asyncio.to_thread(state.reload.paths):
             text = await asyncio.to_thread(read_text, path)
-            problems = source.of_file(config["problems"], path)
+            problems = source.of_file(config.problems, path)
             if text is not None and (path == state.reload.path or problems):
                 texts.append((_heading("The file as it stands", path, state), source.lines(text, problems, token)))
     for path, text in state.reload.texts.items():
-        lines = source.lines(text, source.of_file(config["warnings"], path), token)
+        lines = source.lines(text, source.of_file(config.warnings, path), token)
         texts.append((_heading("In force", path, state), lines))
     context = {"config": config, "file": str(state.reload.path), "texts": texts}
     return Content("routes.yaml", "config.html", context, is_live=True)

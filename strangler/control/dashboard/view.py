@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+import msgspec
 from markupsafe import Markup
 
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.history import HistoryState, Point, Recent
 from strangler.control.shadow.reviews import OPEN_STATES
 from strangler.control.shadow.stops import stopped_text
+from strangler.core.documents import PassedGate, SignatureRow, StatusDocument
 from strangler.core.plan import Arm
 from strangler.core.settings import RouteSettings, Settings
 from strangler.core.slowness import slow_text
@@ -36,7 +38,7 @@ class Watched(Protocol):
 
     @property
     def settings(self) -> Settings: ...
-    def status(self) -> dict[str, Any]: ...
+    def status(self) -> StatusDocument: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class ShareView:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    status: dict[str, Any]
+    status: StatusDocument
     routes: Sequence[RouteView]
     hidden: int  # routes that are not shown
     unrouted: ArmView
@@ -97,15 +99,15 @@ class Overview:
     alarms: Sequence[str]
 
 
-def overview(state: Watched, now: float, rows: Sequence[Mapping[str, Any]], search: str = "") -> Overview:
+def overview(state: Watched, now: float, rows: Sequence[SignatureRow], search: str = "") -> Overview:
     """`rows`: the inbox. `search`: only routes whose name or match has it."""
     status = state.status()
-    found = [told for told in status["routes"] if search.lower() in f"{told['name']} {told['match']}".lower()]
-    shown = status | {"routes": found[:MAX_ROWS]}
-    unrouted = ArmView(status["unrouted"]["requests"]["legacy"], state.history.recent(now, "", Arm.LEGACY.value))
+    found = [route for route in status.routes if search.lower() in f"{route.name} {route.match}".lower()]
+    visible = msgspec.structs.replace(status, routes=found[:MAX_ROWS])
+    unrouted = ArmView(status.unrouted.requests.legacy, state.history.recent(now, "", Arm.LEGACY.value))
     return Overview(
         status=status,
-        routes=route_views(state, shown, now, rows),
+        routes=route_views(state, visible, now, rows),
         hidden=max(0, len(found) - MAX_ROWS),
         unrouted=unrouted,
         share=_share(state, now, status),
@@ -113,52 +115,47 @@ def overview(state: Watched, now: float, rows: Sequence[Mapping[str, Any]], sear
     )
 
 
-def route_view(state: Watched, name: str, now: float, rows: Sequence[Mapping[str, Any]]) -> RouteView | None:
+def route_view(state: Watched, name: str, now: float, rows: Sequence[SignatureRow]) -> RouteView | None:
     """Of the route of that name; None if there is none."""
     status = state.status()
-    status["routes"] = [told for told in status["routes"] if told["name"] == name]
-    return next(iter(route_views(state, status, now, rows)), None)
+    only = msgspec.structs.replace(status, routes=[route for route in status.routes if route.name == name])
+    return next(iter(route_views(state, only, now, rows)), None)
 
 
-def route_views(
-    state: Watched, status: Mapping[str, Any], now: float, rows: Sequence[Mapping[str, Any]]
-) -> list[RouteView]:
+def route_views(state: Watched, status: StatusDocument, now: float, rows: Sequence[SignatureRow]) -> list[RouteView]:
     """In the order of routes.yaml."""
-    upstreams = {upstream["name"]: upstream for upstream in status["upstreams"]}
-    still_open = [row for row in rows if row["state"] in OPEN_STATES and not row["is_noise"]]
-    opened = Counter(row["route"] for row in still_open)
-    breaking = Counter(row["route"] for row in still_open if row["severity"] == "breaking")
+    upstreams = {upstream.name: upstream for upstream in status.upstreams}
+    still_open = [row for row in rows if row.state in OPEN_STATES and not row.is_noise]
+    opened = Counter(row.route for row in still_open)
+    breaking = Counter(row.route for row in still_open if row.severity == "breaking")
     by_name = {route.name: route for route in state.settings.routes}
-    passed = status["gates"]["passed_by"]
+    passed = status.gates.passed_by
     views = []
-    for told in status["routes"]:
-        route = by_name[told["name"]]
-        worst = max((upstreams[name] for name in _upstream_names(route)), key=lambda one: _GRAVITY[one["breaker"]])
-        bulkhead = state.settings.upstreams[worst["name"]].bulkhead
-        arms = {
-            arm: ArmView(told["requests"][arm.value], state.history.recent(now, route.name, arm.value)) for arm in Arm
-        }
-        judged = told["judged"] or {"pairs": 0, "share": None}
+    for found in status.routes:
+        route = by_name[found.name]
+        worst = max((upstreams[name] for name in _upstream_names(route)), key=lambda one: _GRAVITY[one.breaker])
+        bulkhead = state.settings.upstreams[worst.name].bulkhead
+        recent = {arm: state.history.recent(now, route.name, arm.value) for arm in Arm}
         views.append(
             RouteView(
                 name=route.name,
-                match=told["match"],
-                candidate=told["candidate"] or "aggregate",
-                owner=told["owner"],
-                percent=told["percent"],
-                is_enabled=told["enabled"],
-                is_passthrough=told["passthrough"],
-                legacy=arms[Arm.LEGACY],
-                candidate_arm=arms[Arm.CANDIDATE],
-                breaker=worst["breaker"],
-                breaker_reason=worst["breaker_reason"],
-                in_flight=worst["in_flight"],
-                waiting=worst["waiting"],
+                match=found.match,
+                candidate=found.candidate or "aggregate",
+                owner=found.owner,
+                percent=found.percent,
+                is_enabled=found.enabled,
+                is_passthrough=found.passthrough,
+                legacy=ArmView(found.requests.legacy, recent[Arm.LEGACY]),
+                candidate_arm=ArmView(found.requests.candidate, recent[Arm.CANDIDATE]),
+                breaker=worst.breaker,
+                breaker_reason=worst.breaker_reason,
+                in_flight=worst.in_flight,
+                waiting=worst.waiting,
                 room=bulkhead.in_flight if bulkhead else None,
-                compared=judged["pairs"],
-                match_share=judged["share"],
-                stopped=told["shadow"]["stopped"] if told["shadow"] else None,
-                slow=tuple(map(slow_text, status["slow"].get(route.name, ()))),
+                compared=found.judged.pairs if found.judged else 0,
+                match_share=found.judged.share if found.judged else None,
+                stopped=found.shadow.stopped if found.shadow else None,
+                slow=tuple(map(slow_text, status.slow.get(route.name, ()))),
                 passed_by=passed_text(passed[route.name]) if route.name in passed else None,
                 open_signatures=opened[route.name],
                 breaking=breaking[route.name],
@@ -178,13 +175,13 @@ def passthroughs(settings: Settings) -> list[str]:
     return [route.name for route in settings.routes if route.is_passthrough]
 
 
-def _share(state: Watched, now: float, status: Mapping[str, Any]) -> ShareView:
+def _share(state: Watched, now: float, status: StatusDocument) -> ShareView:
     rates = {arm: state.history.recent(now, None, arm.value).rate for arm in Arm}
     for name in passthroughs(state.settings):
         rates[Arm.CANDIDATE] -= state.history.recent(now, name, Arm.CANDIDATE.value).rate
-    moving = [told["requests"] for told in status["routes"] if not told["passthrough"]]
-    requests = [*moving, status["unrouted"]["requests"]]
-    legacy, candidate = (sum(one.get(arm.value, 0) for one in requests) for arm in (Arm.LEGACY, Arm.CANDIDATE))
+    moving = [route.requests for route in status.routes if not route.passthrough]
+    legacy = sum(one.legacy for one in moving) + status.unrouted.requests.legacy
+    candidate = sum(one.candidate for one in moving)
     return ShareView(
         _percent(rates[Arm.CANDIDATE], rates[Arm.LEGACY]), _percent(candidate, legacy), sum(rates.values())
     )
@@ -194,31 +191,29 @@ def _percent(part: float, rest: float) -> float | None:
     return 100 * part / (part + rest) if part + rest else None
 
 
-def _alarms(status: Mapping[str, Any]) -> list[str]:
+def _alarms(status: StatusDocument) -> list[str]:
     """What is wrong, gravest first; the kill switch and routes.yaml have places of their own."""
-    alarms = [f"{part}: {problem}" for part, problem in status["problems"].items()]
-    silent = [worker for worker in status["workers"] if not worker["is_connected"]]
-    if not status["workers"] or silent:
-        alarms.append(f"{len(status['workers']) - len(silent)} of {len(status['workers'])} workers are connected")
-    if status["is_draining"]:
+    alarms = [f"{part}: {problem}" for part, problem in status.problems.items()]
+    silent = [worker for worker in status.workers if not worker.is_connected]
+    if not status.workers or silent:
+        alarms.append(f"{len(status.workers) - len(silent)} of {len(status.workers)} workers are connected")
+    if status.is_draining:
         alarms.append("draining: no new connections are taken")
-    if status["config"]["needs_restart"]:
-        alarms.append(f"needs a restart to take effect: {', '.join(status['config']['needs_restart'])}")
-    alarms += [passed_text(one) for one in status["gates"]["passed_by"].values()]
+    if status.config.needs_restart:
+        alarms.append(f"needs a restart to take effect: {', '.join(status.config.needs_restart)}")
+    alarms += [passed_text(one) for one in status.gates.passed_by.values()]
+    alarms += [f"route '{name}': {slow_text(found[0])}{_more(len(found) - 1)}" for name, found in status.slow.items()]
     alarms += [
-        f"route '{name}': {slow_text(found[0])}{_more(len(found) - 1)}" for name, found in status["slow"].items()
+        stopped_text(route.name, route.shadow.stopped)
+        for route in status.routes
+        if route.shadow and route.shadow.stopped
     ]
-    alarms += [
-        stopped_text(route["name"], route["shadow"]["stopped"])
-        for route in status["routes"]
-        if route["shadow"] and route["shadow"]["stopped"]
-    ]
-    for upstream in status["upstreams"]:
-        if upstream["breaker"] == "open":
-            alarms.append(f"breaker of {upstream['name']} is open: {upstream['breaker_reason'] or 'too many failures'}")
-        bad = [url for url, told in upstream["endpoints"].items() if told == "unhealthy"]
+    for upstream in status.upstreams:
+        if upstream.breaker == "open":
+            alarms.append(f"breaker of {upstream.name} is open: {upstream.breaker_reason or 'too many failures'}")
+        bad = [url for url, state in upstream.endpoints.items() if state == "unhealthy"]
         if bad:
-            alarms.append(f"{upstream['name']}: unhealthy: {', '.join(bad)}")
+            alarms.append(f"{upstream.name}: unhealthy: {', '.join(bad)}")
     return alarms
 
 
@@ -226,11 +221,10 @@ def _more(count: int) -> str:
     return f", and {count} more" if count else ""
 
 
-def passed_text(passed: Mapping[str, Any]) -> str:
+def passed_text(passed: PassedGate) -> str:
     """How a route was raised past its gate: what the event `gate.passed_by` says."""
     return (
-        f"route '{passed['route']}' was raised from {passed['from']:g} % to {passed['to']:g} % past its gate:"
-        f" {passed['verdict']}"
+        f"route '{passed.route}' was raised from {passed.from_:g} % to {passed.to:g} % past its gate: {passed.verdict}"
     )
 
 
@@ -285,10 +279,10 @@ def route_charts(history: HistoryState, now: float, route: str, span_s: int) -> 
     ]
 
 
-def match_chart(timeline: Sequence[Mapping[str, Any]], now: float, route: str) -> Markup | None:
+def match_chart(timeline: Sequence[Mapping[str, int]], now: float, route: str) -> Markup | None:
     """The share of pairs that match, hour by hour as they are judged now, of the last day; a gap where nothing was
     compared. None if nothing was in all of it. `now`: Unix time."""
-    hours = {int(row["at"]): _match_percent(row) for row in timeline}
+    hours = {row["at"]: _match_percent(row) for row in timeline}
     this_hour = int(now // _HOUR_S) * _HOUR_S
     points: list[tuple[float, float | None]] = []
     for begin in range(this_hour - _DAY_S + _HOUR_S, this_hour + 1, _HOUR_S):
@@ -302,7 +296,7 @@ def match_chart(timeline: Sequence[Mapping[str, Any]], now: float, route: str) -
     )
 
 
-def _match_percent(row: Mapping[str, Any]) -> float | None:
+def _match_percent(row: Mapping[str, int]) -> float | None:
     good = row.get("match", 0) + row.get("accepted", 0)
     return _percent(good, row.get("mismatch", 0))
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from strangler.control.events.changes import ChangeEvents
 from strangler.control.events.comparisons import ComparisonTopic
@@ -16,6 +15,7 @@ from strangler.control.events.slow import SlowWatch
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import Follower, InForce
 from strangler.control.store import Store, StoreError
+from strangler.core.documents import EventsStatus, QueueStatus
 from strangler.core.settings import Settings
 
 
@@ -53,14 +53,14 @@ class EventParts:
         await asyncio.gather(self.sinks.close(), self.comparisons.close())
         await self.publisher.write()
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> EventsStatus:
         """Return what waits to be sent, by sink, and of the comparisons."""
         backlog = self.comparisons.backlog
-        return {
-            "unwritten": self.publisher.unwritten,
-            "sinks": self.sinks.status(),
-            "comparisons": None if backlog is None else {"backlog": backlog},
-        }
+        return EventsStatus(
+            unwritten=self.publisher.unwritten,
+            sinks=self.sinks.status(),
+            comparisons=None if backlog is None else QueueStatus(backlog),
+        )
 
 
 def assemble_events(

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from strangler.control.shadow.ulid import ulid
+from strangler.core.documents import EventDocument
 from strangler.wire.times import rfc3339
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
@@ -64,15 +65,15 @@ def source_of_this_host() -> str:
 def encode(one: Event, source: str) -> bytes:
     """The event as CloudEvents JSON; `partitionkey` is that of the partitioning extension."""
     return msgspec.json.encode(
-        {
-            "specversion": "1.0",
-            "id": one.id,
-            "source": source,
-            "type": one.kind.value,
-            "subject": one.subject,
-            "time": rfc3339(one.at),
-            "datacontenttype": "application/json",
-            "partitionkey": one.subject,
-            "data": one.data,
-        }
+        EventDocument(
+            specversion="1.0",
+            id=one.id,
+            source=source,
+            type=one.kind.value,
+            subject=one.subject,
+            time=rfc3339(one.at),
+            datacontenttype="application/json",
+            partitionkey=one.subject,
+            data=one.data,
+        )
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import Any, Final
@@ -20,6 +20,7 @@ from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.reading import NoEvidenceError, ask
 from strangler.control.shadow.stops import StopChange
 from strangler.control.store import Store, StoreError
+from strangler.core.documents import VerdictDocument
 from strangler.core.readiness import Verdict
 from strangler.core.settings import Settings
 from strangler.state.database import read_meta, write_meta
@@ -109,7 +110,7 @@ def _signature_event(
     return event(Kind.SIGNATURE_NEW if state == "new" else Kind.SIGNATURE_REGRESSED, route, data)
 
 
-def comparison_of(finding: Finding) -> dict[str, Any]:
+def comparison_of(finding: Finding) -> Mapping[str, Any]:
     """What the topic of comparisons gets: `id` is that of shadow-diffs.jsonl."""
     return {
         "id": finding.id,
@@ -162,14 +163,14 @@ class ReadyWatch:
         settings = self._settings
         names = [route.name for route in settings.routes if route.shadow is not None]
         verdicts = [await self._verdict(settings, name) for name in names]
-        ready = {found["route"]: found for found in verdicts if found and found["verdict"] == Verdict.READY}
+        ready = {found.route: found for found in verdicts if found and found.verdict == Verdict.READY}
         news = await self._store.call(partial(self._keep, ready=ready))
         self._publisher.on_stored(news)
 
-    async def _verdict(self, settings: Settings, name: str) -> dict[str, Any] | None:
+    async def _verdict(self, settings: Settings, name: str) -> VerdictDocument | None:
         return await ask(self._store, lambda connection: questions.ready(connection, settings, name, utc_day()))
 
-    def _keep(self, connection: Connection, ready: dict[str, dict[str, Any]]) -> list[Event]:
+    def _keep(self, connection: Connection, ready: Mapping[str, VerdictDocument]) -> list[Event]:
         kept = read_meta(connection, _META)
         before = set() if kept is None else set(msgspec.json.decode(kept, type=list[str]))
         now = time.time()
@@ -180,6 +181,6 @@ class ReadyWatch:
         return news
 
 
-def _ready_event(found: dict[str, Any], now: float) -> Event:
-    data = {key: found[key] for key in ("route", "release", "pairs", "match_share", "match_low", "breaking_open")}
-    return event(Kind.ROUTE_READY, found["route"], data, now)
+def _ready_event(found: VerdictDocument, now: float) -> Event:
+    keys = ("route", "release", "pairs", "match_share", "match_low", "breaking_open")
+    return event(Kind.ROUTE_READY, found.route, {key: getattr(found, key) for key in keys}, now)

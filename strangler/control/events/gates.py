@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
@@ -23,6 +23,7 @@ from strangler.control.shadow import questions
 from strangler.control.shadow.audits import has_forced
 from strangler.control.shadow.reading import CorruptEvidenceError, NoEvidenceError, ask
 from strangler.control.store import Store, StoreError
+from strangler.core.documents import PassedGate, VerdictDocument
 from strangler.core.readiness import Verdict
 from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
 from strangler.core.settings import GateSettings, Settings
@@ -58,7 +59,7 @@ class Stored:
     since: float | None
     rollouts: dict[str, RouteRollout]
     times: dict[str, float]
-    passed: dict[str, dict[str, Any]]
+    passed: dict[str, PassedGate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class GateWatch:
     """Owns what was in force at the last look."""
 
     def __init__(self, store: Store, publisher: EventPublisher, settings: Settings) -> None:
-        self.passed_by: Mapping[str, Mapping[str, Any]] = {}
+        self.passed_by: Mapping[str, PassedGate] = {}
         """By route: how its percent was raised past its gate, which is not met yet."""
         self._store = store
         self._publisher = publisher
@@ -136,9 +137,9 @@ class GateWatch:
             return _Judged(rise, Verdict.NOT_ENOUGH_EVIDENCE.value, (str(error),))
         if found is None:
             return _Judged(rise, Verdict.NOT_ENOUGH_EVIDENCE.value, ("nothing was compared yet",))
-        return _Judged(rise, found["verdict"], tuple(found["reasons"]))
+        return _Judged(rise, found.verdict, tuple(found.reasons))
 
-    async def _verdict(self, settings: Settings, name: str, gate: GateSettings | None = None) -> dict[str, Any] | None:
+    async def _verdict(self, settings: Settings, name: str, gate: GateSettings | None = None) -> VerdictDocument | None:
         """By the gate of the route, unless another is given; None if there is no such route."""
         return await ask(self._store, lambda one: questions.ready(one, settings, name, utc_day(), gate=gate))
 
@@ -148,12 +149,12 @@ class GateWatch:
         after: Mapping[str, RouteRollout],
         found: Sequence[Raise],
         unmet: Sequence[_Judged],
-    ) -> tuple[list[Event], dict[str, dict[str, Any]]]:
+    ) -> tuple[list[Event], dict[str, PassedGate]]:
         """Store, in one transaction, what is in force now and the events of what was raised past its gate."""
         before, now = load_rollouts(connection), time.time()
         told = [one for one in unmet if not _is_forced(connection, one.rise, before)]
         news = [_passed_event(one, now) for one in told]
-        fresh = {one.subject: dict(one.data) | {"at": now} for one in news}
+        fresh = {one.rise.route: _passed_gate(one, now) for one in told}
         over = {rise.route for rise in found} | {name for name, one in after.items() if _is_lower(before, name, one)}
         passed = {name: one for name, one in before.passed.items() if name in after and name not in over} | fresh
         store_rollouts(connection, before, after, passed, now)
@@ -164,7 +165,7 @@ class GateWatch:
         """Take back what has come to be true: a gate that is met by now."""
         for name in list(self.passed_by):
             found = await self._verdict(self._settings, name)
-            if found is not None and found["verdict"] == Verdict.READY:
+            if found is not None and found.verdict == Verdict.READY:
                 await self._store.call(partial(_take_back, route=name))
                 self.passed_by = {key: one for key, one in self.passed_by.items() if key != name}
 
@@ -183,7 +184,7 @@ def load_rollouts(connection: Connection) -> Stored:
         since=None if since is None else float(since),
         rollouts={route: msgspec.json.decode(content, type=RouteRollout) for route, _, content, _ in rows},
         times={route: at for route, at, _, _ in rows},
-        passed={route: msgspec.json.decode(passed) for route, _, _, passed in rows if passed},
+        passed={route: msgspec.json.decode(passed, type=PassedGate) for route, _, _, passed in rows if passed},
     )
 
 
@@ -191,7 +192,7 @@ def store_rollouts(
     connection: Connection,
     before: Stored,
     after: Mapping[str, RouteRollout],
-    passed: Mapping[str, Mapping[str, Any]],
+    passed: Mapping[str, PassedGate],
     now: float,
 ) -> None:
     """Keep what is in force; of 10,000 routes only those are written that are others than before."""
@@ -206,7 +207,7 @@ def store_rollouts(
             connection.execute("INSERT OR REPLACE INTO rollouts VALUES (?, ?, ?, ?)", (name, at, *texts))
 
 
-def _text(passed: Mapping[str, Any] | None) -> str:
+def _text(passed: PassedGate | None) -> str:
     return "" if passed is None else msgspec.json.encode(passed).decode()
 
 
@@ -223,6 +224,11 @@ def _is_forced(connection: Connection, rise: Raise, before: Stored) -> bool:
 def _is_lower(before: Stored, name: str, now: RouteRollout) -> bool:
     was = before.rollouts.get(name)
     return was is not None and now.percent < was.percent
+
+
+def _passed_gate(one: _Judged, now: float) -> PassedGate:
+    rise = one.rise
+    return PassedGate(rise.route, rise.from_percent, rise.to_percent, one.verdict, list(one.reasons), now)
 
 
 def _passed_event(one: _Judged, now: float) -> Event:

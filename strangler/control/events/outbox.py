@@ -11,11 +11,12 @@ kept.
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from strangler.control.events.event import Event, Kind, encode
+from strangler.core.documents import DeadLetter, EventDocument, StoredEvent
 
 MAX_KEPT: Final = 10_000
 KEPT_S: Final = 30 * 86400.0
@@ -152,20 +153,20 @@ def open_breakers(connection: sqlite3.Connection, run: str) -> set[str]:
     return {subject for subject, kind, _ in rows if kind == Kind.BREAKER_OPENED}
 
 
-def read(connection: sqlite3.Connection, after: int, since: float, most: int) -> list[dict[str, Any]]:
-    """Events after a `seq` and since a Unix time, oldest first: `{seq, event}`."""
+def read(connection: sqlite3.Connection, after: int, since: float, most: int) -> list[StoredEvent]:
+    """Events after a `seq` and since a Unix time, oldest first."""
     rows = connection.execute(
         "SELECT seq, body FROM events WHERE seq > ? AND at >= ? ORDER BY seq LIMIT ?", (after, since, most)
     )
-    return [{"seq": seq, "event": msgspec.json.decode(body)} for seq, body in rows]
+    return [StoredEvent(seq, msgspec.json.decode(body, type=EventDocument)) for seq, body in rows]
 
 
-def dead_letters(connection: sqlite3.Connection, most: int) -> list[dict[str, Any]]:
-    """What sinks refused for good, the last first: `{sink, seq, died, reason, event}`."""
+def dead_letters(connection: sqlite3.Connection, most: int) -> list[DeadLetter]:
+    """What sinks refused for good, the last first."""
     rows = connection.execute(
         "SELECT sink, seq, died, reason, body FROM event_dead ORDER BY died DESC, seq DESC LIMIT ?", (most,)
     )
     return [
-        {"sink": sink, "seq": seq, "died": died, "reason": reason, "event": msgspec.json.decode(body)}
+        DeadLetter(sink, seq, died, reason, msgspec.json.decode(body, type=EventDocument))
         for sink, seq, died, reason, body in rows
     ]

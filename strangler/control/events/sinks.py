@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
@@ -14,6 +13,7 @@ from strangler.control.events.webhook import SecretError, Webhook, webhook_secre
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.control.store import Store
+from strangler.core.documents import SinkStatus
 from strangler.core.settings import EventSettings
 
 log = structlog.get_logger()
@@ -107,17 +107,17 @@ class EventSinks:
         self._end_all()
         await self._ending.wait()
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, SinkStatus]:
         """Return how far each sink is, by its name."""
         return {name: self._sink_status(name, standing) for name, standing in self._standings.items()}
 
-    def _sink_status(self, name: str, standing: Standing) -> dict[str, Any]:
+    def _sink_status(self, name: str, standing: Standing) -> SinkStatus:
         served = self._served.get(name)
-        return {
-            "backlog": standing.backlog,
-            "delivered": standing.delivered,
-            "dead": standing.dead,
-            "lost": standing.lost,
-            "last_dead": standing.last_dead,
-            "problem": self.problem if served is None else served.delivery.problem,
-        }
+        return SinkStatus(
+            backlog=standing.backlog,
+            delivered=standing.delivered,
+            dead=standing.dead,
+            lost=standing.lost,
+            last_dead=standing.last_dead,
+            problem=self.problem if served is None else served.delivery.problem,
+        )

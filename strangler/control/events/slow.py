@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from sqlite3 import Connection
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from strangler.control.reload import InForce
 from strangler.control.shadow.findings import Finding
 from strangler.control.store import Store, StoreError
 from strangler.control.totals import Key
+from strangler.core.documents import SlowEndpoint
 from strangler.core.settings import Settings
 from strangler.core.slowness import Slowness, SlownessChange, SlownessState
 from strangler.state.database import read_meta, write_meta
@@ -77,13 +79,13 @@ class SlowWatch:
         except StoreError as error:  # told by the store itself; kept with the next change
             log.debug("slow.not_kept", reason=str(error))
 
-    def status(self) -> dict[str, list[dict[str, Any]]]:
+    def status(self) -> dict[str, list[SlowEndpoint]]:
         """By route, the slowest endpoint first."""
-        found: dict[str, list[dict[str, Any]]] = {}
+        found: dict[str, list[SlowEndpoint]] = {}
         for one in sorted(self._state.slow.values(), key=lambda one: -one.ratio):
             of_route = found.setdefault(one.route, [])
             if len(of_route) < MAX_TOLD:
-                of_route.append(_data(one))
+                of_route.append(_slow_endpoint(one))
         return found
 
     def gauges(self) -> dict[Key, float]:
@@ -94,9 +96,9 @@ class SlowWatch:
         return {("strangler_candidate_slow", (route,)): float(count) for route, count in counts.items()}
 
 
-def _told(change: SlownessChange) -> tuple[str, dict[str, Any]]:
+def _told(change: SlownessChange) -> tuple[str, Mapping[str, Any]]:
     if change.found is not None:
-        return change.route, _data(change.found)
+        return change.route, msgspec.to_builtins(_slow_endpoint(change.found))
     return change.route, {
         "route": change.route,
         "endpoint": change.endpoint,
@@ -107,15 +109,15 @@ def _told(change: SlownessChange) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _data(one: Slowness) -> dict[str, Any]:
-    return {
-        "route": one.route,
-        "endpoint": one.endpoint,
-        "ratio": round(one.ratio, 2),
-        "legacy_ms": round(one.legacy_s * 1000, 3),
-        "candidate_ms": round(one.candidate_s * 1000, 3),
-        "pairs": one.pairs,
-    }
+def _slow_endpoint(one: Slowness) -> SlowEndpoint:
+    return SlowEndpoint(
+        route=one.route,
+        endpoint=one.endpoint,
+        ratio=round(one.ratio, 2),
+        legacy_ms=round(one.legacy_s * 1000, 3),
+        candidate_ms=round(one.candidate_s * 1000, 3),
+        pairs=one.pairs,
+    )
 
 
 def _load(connection: Connection) -> list[Slowness]:

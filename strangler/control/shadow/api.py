@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from sqlite3 import Connection
-from typing import Annotated, Any, Literal, Protocol
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -19,18 +19,29 @@ from strangler.control.shadow.reading import Filters, NoEvidenceError, UnknownRe
 from strangler.control.shadow.reviews import MAX_MARKED, Marked, Review, mark
 from strangler.control.store import Store, StoreError
 from strangler.core.compare import Severity
+from strangler.core.documents import MAX_TEXT as MAX_TEXT
+from strangler.core.documents import (
+    AuditDocument,
+    AuditRequest,
+    BulkReviewRequest,
+    DoneDocument,
+    ProposalDocument,
+    ResumeRequest,
+    ReviewedDocument,
+    ReviewRequest,
+    RolloutDocument,
+)
 from strangler.core.rollout import rollouts_of
 from strangler.core.settings import GateSettings, Settings
 from strangler.wire.times import utc_day
-
-MAX_TEXT = 400
-"""Characters of what a person says of an action."""
 
 MAX_BULK_BYTES = 1024 * 1024
 """Most bytes of a body that names many signatures."""
 
 _SOME = 5
 _MAX_NAME = 40
+
+_Question = Callable[[Connection, Settings], msgspec.Struct | None]
 
 log = structlog.get_logger()
 
@@ -100,11 +111,11 @@ class ShadowApi:
 
     async def rollout(self, request: web.Request) -> web.Response:
         """By route: the percent in effect, what stands behind it, and its gate."""
-        return json_answer({"routes": await asyncio.to_thread(rollouts_of, self._of(request).settings)})
+        return json_answer(RolloutDocument(await asyncio.to_thread(rollouts_of, self._of(request).settings)))
 
     async def proposal(self, request: web.Request) -> web.Response:
         name = request.match_info["route"]
-        return await self._read(request, lambda one, _: {"patch": reading.proposal(one, name)})
+        return await self._read(request, lambda one, _: ProposalDocument(reading.proposal(one, name)))
 
     async def report(self, request: web.Request) -> web.Response:
         release = request.query.get("release")
@@ -112,21 +123,21 @@ class ShadowApi:
 
     async def review(self, request: web.Request) -> web.Response:
         """`{"state": "known", "owner": "ana", "who": "ana"}`"""
-        said = await read_body(request, _Review)
+        said = await read_body(request, ReviewRequest)
         if isinstance(said, web.Response):
             return said
         return await self._mark(request, [request.match_info["id"]], said)
 
     async def review_many(self, request: web.Request) -> web.Response:
         """`{"ids": ["9f2c…", …], "state": "known", "who": "ana"}`: all of them, or none if one is not there."""
-        said = await read_body(request.clone(client_max_size=MAX_BULK_BYTES), _Reviews)
+        said = await read_body(request.clone(client_max_size=MAX_BULK_BYTES), BulkReviewRequest)
         if isinstance(said, web.Response):
             return said
         if len(said.ids) > MAX_MARKED:
             return problem(400, f"{len(said.ids)} ids are too many at once; {MAX_MARKED} are possible")
         return await self._mark(request, said.ids, said)
 
-    async def _mark(self, request: web.Request, names: list[str], said: "_Review") -> web.Response:
+    async def _mark(self, request: web.Request, names: list[str], said: ReviewRequest) -> web.Response:
         review, who, now = Review(said.state, said.owner, said.why, said.until), named(request, said.who), time.time()
         try:
             marked = await self._of(request).store.call(lambda one: mark(one, names, review, who, now))
@@ -136,7 +147,7 @@ class ShadowApi:
             some = ", ".join(name[:_MAX_NAME] for name in marked.unknown[:_SOME])
             return problem(404, f"nothing was changed: no signature {some}")
         log_marked(review, marked, who)
-        return json_answer({"done": True, "changed": marked.changed, "unchanged": marked.unchanged})
+        return json_answer(ReviewedDocument(True, list(marked.changed), list(marked.unchanged)))
 
     async def audited(self, request: web.Request) -> web.Response:
         """`?route=orders&since=1790000000&who=ana&limit=100`, all optional: newest first."""
@@ -147,11 +158,11 @@ class ShadowApi:
         except ValueError:
             return problem(400, "since is a Unix time in seconds, and limit a number")
         filters = AuditFilters(query.get("route"), since, query.get("who"), limit)
-        return await self._read(request, lambda one, _: {"entries": audits.entries(one, filters)})
+        return await self._read(request, lambda one, _: AuditDocument(audits.entries(one, filters)))
 
     async def audit(self, request: web.Request) -> web.Response:
         """`{"what": "shift", "route": "orders", "why": "agreed with ops", "who": "ana", "detail": "25 to 50 %"}`"""
-        said = await read_body(request, _Audit)
+        said = await read_body(request, AuditRequest)
         if isinstance(said, web.Response):
             return said
         now = time.time()
@@ -164,7 +175,7 @@ class ShadowApi:
 
     async def resume(self, request: web.Request) -> web.Response:
         """`{"who": "ana", "why": "it confirms dry runs now"}`: start shadows again that have stopped by themselves."""
-        said = await read_body(request, _Resume)
+        said = await read_body(request, ResumeRequest)
         if isinstance(said, web.Response):
             return said
         state, name = self._of(request), request.match_info["route"]
@@ -173,9 +184,9 @@ class ShadowApi:
             return problem(404, refused)
         if not await state.resume_shadows(name, named(request, said.who), said.why):
             return problem(409, f"shadowing of route '{name}' is not stopped: there is nothing to resume")
-        return json_answer({"done": True})
+        return json_answer(DoneDocument(True))
 
-    async def _read(self, request: web.Request, ask: Callable[[Connection, Settings], Any]) -> web.Response:
+    async def _read(self, request: web.Request, ask: _Question) -> web.Response:
         state = self._of(request)
         settings = state.settings
         try:
@@ -191,12 +202,7 @@ class ShadowApi:
             is_done = await self._of(request).store.call(work)
         except StoreError as error:
             return problem(507, f"the store cannot be written: {error}")
-        return json_answer({"done": True}) if is_done else problem(404, missing)
-
-
-class _Resume(msgspec.Struct, forbid_unknown_fields=True):
-    who: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
-    why: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)] = ""
+        return json_answer(DoneDocument(True)) if is_done else problem(404, missing)
 
 
 def resume_problem(settings: Settings, name: str) -> str | None:
@@ -207,26 +213,6 @@ def resume_problem(settings: Settings, name: str) -> str | None:
     if route.shadow is None or not route.shadow.percent:
         return f"route '{name}' has no shadows: routes.yaml gives it none"
     return None
-
-
-class _Review(msgspec.Struct, forbid_unknown_fields=True):
-    state: Literal["new", "known", "accepted", "fixed"]
-    owner: str | None = None
-    why: str | None = None
-    until: str | None = None
-    who: str = ""
-
-
-class _Reviews(_Review, kw_only=True):
-    ids: list[str]
-
-
-class _Audit(msgspec.Struct, forbid_unknown_fields=True):
-    what: str
-    route: str
-    why: str
-    who: str
-    detail: str
 
 
 def _filters(request: web.Request) -> Filters | str:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import Final
+
+from strangler.core.documents import AuditEntry
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 10_000
@@ -13,8 +15,6 @@ MAX_AUDIT_TEXT: Final = 1000
 """Characters of each text of an entry."""
 FORCED: Final = "shift --force"
 """The name of a shift past a gate."""
-
-_COLUMNS = ("at", "who", "what", "route", "why", "detail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class AuditFilters:
     limit: int = DEFAULT_LIMIT
 
 
-def entries(connection: Connection, filters: AuditFilters) -> list[dict[str, Any]]:
-    """Return the audit, newest first: `{at, who, what, route, why, detail}`, `at` in Unix time."""
+def entries(connection: Connection, filters: AuditFilters) -> list[AuditEntry]:
+    """Return the audit, newest first."""
     rows = connection.execute(
         """
         SELECT at, who, what, route, why, detail FROM audit
@@ -38,7 +38,7 @@ def entries(connection: Connection, filters: AuditFilters) -> list[dict[str, Any
         """,
         (filters.route, filters.since, filters.who, min(max(filters.limit, 1), MAX_LIMIT)),
     )
-    return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    return [AuditEntry(*row) for row in rows]
 
 
 def write_audit(connection: Connection, now: float, who: str, what: str, route: str, why: str, detail: str) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any
 
 from strangler.control.events.event import Event
 from strangler.control.shadow.evidence import store_findings
@@ -17,6 +16,7 @@ from strangler.control.shadow.releases import Release, save_releases
 from strangler.control.shadow.retention import drop_evidence, prune, set_aside
 from strangler.control.shadow.rules import store_rules
 from strangler.control.shadow.stops import Stop, StopChange, store_changes, store_stop
+from strangler.core.documents import RuleReport
 from strangler.state.database import look_over
 
 
@@ -28,7 +28,7 @@ class Batch:
     changes: list[StopChange]
     releases: list[Release]
     evicted: list[tuple[str, str]]
-    rules: dict[str, Any]
+    rules: dict[str, RuleReport]
     is_prune_due: bool
 
     @property

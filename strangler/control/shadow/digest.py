@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
+from msgspec import UNSET
 
 from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.shadow.findings import Finding, Noisy, Seen
@@ -25,6 +26,7 @@ from strangler.core.compare import (
 from strangler.core.compare.plain_json import Shown, printable
 from strangler.core.compare.shapes import shape_of
 from strangler.core.compare.templates import Template
+from strangler.core.documents import ComparedDifference, ComparedSide, ComparisonLine
 from strangler.wire.messages import Captured
 from strangler.wire.times import rfc3339
 
@@ -126,40 +128,50 @@ def _line(
     redactor: Redactor,
     release: str,
 ) -> bytes:
-    """DESIGN section 6."""
+    """One line of shadow-diffs.jsonl."""
     captured = pair.captured
-    line = {
-        "time": rfc3339(captured.at),
-        "event": "shadow.diff",
-        "id": name,
-        "request_id": _identifier(captured.request_id, redactor),
-        "trace_id": captured.traceparent[3:35].decode("ascii", "replace"),
-        "route": captured.route,
-        "release": release or None,
-        "method": captured.method.decode("ascii", "replace"),
-        "path": printable(redactor.target(path_of(captured.target))),
-        "served_by": captured.arm,
-        "outcome": comparison.outcome.value,
-        "reason": comparison.reason.value if comparison.reason else None,
-        "severity": comparison.severity.value if comparison.severity else None,
-        "signature": seen[0].id if seen else None,
-        "legacy": _side("legacy", pair.legacy, pair.legacy_bytes),
-        "candidate": _side(pair.candidate_upstream, pair.candidate, pair.candidate_bytes),
-        "differences": [difference.as_json() for difference in shown],
-        "accepted": comparison.accepted,
-    }
-    if comparison.is_cut:
-        line["cut"] = True
+    line = ComparisonLine(
+        time=rfc3339(captured.at),
+        event="shadow.diff",
+        id=name,
+        request_id=_identifier(captured.request_id, redactor),
+        trace_id=captured.traceparent[3:35].decode("ascii", "replace"),
+        route=captured.route,
+        release=release or None,
+        method=captured.method.decode("ascii", "replace"),
+        path=printable(redactor.target(path_of(captured.target))),
+        served_by=captured.arm,
+        outcome=comparison.outcome.value,
+        reason=comparison.reason.value if comparison.reason else None,
+        severity=comparison.severity.value if comparison.severity else None,
+        signature=seen[0].id if seen else None,
+        legacy=_side("legacy", pair.legacy, pair.legacy_bytes),
+        candidate=_side(pair.candidate_upstream, pair.candidate, pair.candidate_bytes),
+        differences=[_difference(one) for one in shown],
+        accepted=comparison.accepted,
+        cut=True if comparison.is_cut else UNSET,
+    )
     return msgspec.json.encode(line) + b"\n"
 
 
-def _side(upstream: str, answer: Answer, size: int | None) -> dict[str, Shown]:
-    return {
-        "upstream": upstream,
-        "status": answer.status or None,
-        "duration_ms": None if answer.duration_s is None else round(answer.duration_s * 1000, 3),
-        "bytes": len(answer.body) if size is None else size,
-    }
+def _difference(shown: ShownDifference) -> ComparedDifference:
+    return ComparedDifference(
+        in_=shown.in_.value,
+        path=shown.path,
+        kind=shown.kind.value,
+        severity=shown.severity.value,
+        legacy=shown.legacy,
+        candidate=shown.candidate,
+    )
+
+
+def _side(upstream: str, answer: Answer, size: int | None) -> ComparedSide:
+    return ComparedSide(
+        upstream=upstream,
+        status=answer.status or None,
+        duration_ms=None if answer.duration_s is None else round(answer.duration_s * 1000, 3),
+        bytes=len(answer.body) if size is None else size,
+    )
 
 
 def _identifier(raw: bytes, redactor: Redactor) -> str:

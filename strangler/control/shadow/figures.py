@@ -9,7 +9,7 @@ import asyncio
 import time
 from datetime import date
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -18,6 +18,7 @@ from strangler.control.shadow import reading
 from strangler.control.shadow.judging import Matches
 from strangler.control.store import Store
 from strangler.core.compare import compile_rules
+from strangler.core.documents import MatchFigures
 from strangler.core.settings import Settings
 from strangler.wire.times import utc_day
 
@@ -48,20 +49,12 @@ class FiguresState:
         """Judge by these settings from now on."""
         self._settings = in_force.settings
 
-    def of(self, route: str) -> dict[str, Any] | None:
-        """`{"release": …, "pairs": …, "matches": …, "share": …}`; None if nothing was ever compared.
-
-        `share` is None without pairs that count.
-        """
+    def of(self, route: str) -> MatchFigures | None:
+        """Return the figures of a route; None if nothing was ever compared."""
         found = self._found.get(route)
         if found is None:
             return None
-        return {
-            "release": found.release or None,
-            "pairs": found.pairs,
-            "matches": found.matches,
-            "share": found.share,
-        }
+        return MatchFigures(found.release or None, found.pairs, found.matches, found.share)
 
     async def run(self) -> None:
         """Judge what has changed, every second at most, until cancelled."""

@@ -1,12 +1,13 @@
 """Hints that a list of differences gives beside a review: for now, that an array is only sorted otherwise."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from strangler.control.shadow.reviews import OPEN_STATES
 from strangler.core.compare import Kind
+from strangler.core.documents import SignatureRow
 
 MAX_PATHS: Final = 3
 """Arrays that one hint names."""
@@ -32,12 +33,12 @@ class OrderHint:
         )
 
 
-def order_hints(rows: Iterable[Mapping[str, Any]]) -> list[OrderHint]:
+def order_hints(rows: Iterable[SignatureRow]) -> list[OrderHint]:
     """Return one hint for each endpoint that has an open difference of kind `order`."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        if row["kind"] == Kind.ORDER and row["state"] in OPEN_STATES and row["in"] == "body" and row["path"]:
-            found.setdefault((row["route"], row["endpoint"]), []).append(row["path"])
+        if row.kind == Kind.ORDER and row.state in OPEN_STATES and row.in_ == "body" and row.path:
+            found.setdefault((row.route, row.endpoint), []).append(row.path)
     return [
         OrderHint(route, endpoint, tuple(sorted(set(paths))[:MAX_PATHS]), max(0, len(set(paths)) - MAX_PATHS))
         for (route, endpoint), paths in sorted(found.items())

@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from random import Random
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from strangler.control.shadow.states import CLOSED, Row, Rules, noise_keys, release_or_current, rows_of
+from strangler.control.shadow.states import CLOSED, JudgedSignature, Rules, noise_keys, release_or_current, rows_of
 from strangler.core.claims import Claim
 from strangler.core.compare import Acceptance, Reason, Severity
+from strangler.core.documents import ClaimRow, VerdictDocument
 from strangler.core.readiness import Evidence, judge, latency_of
 from strangler.core.settings import GateSettings
 
@@ -42,7 +43,7 @@ class Matches:
 class _Judge:
     """Says what one pair comes to now."""
 
-    rows: Mapping[str, Row]
+    rows: Mapping[str, JudgedSignature]
     noise: set[str]
     members: Mapping[str, Members]
 
@@ -65,14 +66,14 @@ class _Judge:
         return "set_aside" if still_open else "accepted"
 
     def _is_accepted(self, signature: str, *, was_accepted: bool) -> bool:
-        row = self.rows.get(signature)
-        if row is None:
+        known = self.rows.get(signature)
+        if known is None:
             return False
-        return row["acceptance"] is Acceptance.ALL or (row["acceptance"] is Acceptance.SOME and was_accepted)
+        return known.acceptance is Acceptance.ALL or (known.acceptance is Acceptance.SOME and was_accepted)
 
     def _is_fixed(self, signature: str) -> bool:
-        row = self.rows.get(signature)
-        return row is not None and row["said"] == "fixed"
+        known = self.rows.get(signature)
+        return known is not None and known.reviewed == "fixed"
 
 
 @dataclass(slots=True)
@@ -97,10 +98,10 @@ class _Judged:
 
 
 def _judge_of(connection: Connection, route: str, release: str, rules: Rules, today: date) -> _Judge:
-    rows = rows_of(connection, rules, today, route, release)
+    known = {one.row.id: one for one in rows_of(connection, rules, today, route, release)}
     noisy = noise_keys(connection, route, release)
-    noise = {row["id"] for row in rows if (row["in"], row["path"], row["kind"]) in noisy}
-    return _Judge({row["id"]: row for row in rows}, noise, _members(connection, route))
+    noise = {name for name, one in known.items() if (one.row.in_, one.row.path, one.row.kind) in noisy}
+    return _Judge(known, noise, _members(connection, route))
 
 
 def _members(connection: Connection, route: str) -> dict[str, Members]:
@@ -141,7 +142,7 @@ def readiness(
     *,
     release: str | None = None,
     is_timed: bool = True,
-) -> dict[str, Any]:
+) -> VerdictDocument:
     """The verdict for a release of a route, the current one unless another is named, with all that it rests on.
 
     `is_timed` says whether the settings have requests timed at both arms.
@@ -153,37 +154,41 @@ def readiness(
     lags = not_comparable.get(Reason.LAG, 0)
     evidence = _evidence(connection, route, release, judging, judged, lags=lags, is_timed=is_timed)
     verdict = judge(evidence, gate)
-    return {
-        "route": route,
-        "release": release or None,
-        "verdict": verdict.verdict.value,
-        "reasons": list(verdict.reasons),
-        "notes": list(verdict.notes),
-        "pairs": evidence.pairs,
-        "matches": evidence.matches,
-        "match_share": verdict.match_share,
-        "match_low": verdict.match_low,
-        "pairs_needed": verdict.pairs_needed,
-        "breaking_open": evidence.breaking_open,
-        "noise_only": judged.noise_only,
-        "set_aside": judged.set_aside,
-        "claims": [asdict(claim) | {"lacking": claim.lacking} for claim in evidence.claims],
-        "not_comparable": not_comparable,
-        "latency": None if evidence.latency is None else asdict(evidence.latency),
-        "age_s": evidence.age_s,
-        "endpoints": dict(evidence.endpoints),
-        "thin_endpoints": list(verdict.thin_endpoints),
-        "gate": asdict(gate),
-    }
+    return VerdictDocument(
+        route=route,
+        release=release or None,
+        verdict=verdict.verdict.value,
+        reasons=list(verdict.reasons),
+        notes=list(verdict.notes),
+        pairs=evidence.pairs,
+        matches=evidence.matches,
+        match_share=verdict.match_share,
+        match_low=verdict.match_low,
+        pairs_needed=verdict.pairs_needed,
+        breaking_open=evidence.breaking_open,
+        noise_only=judged.noise_only,
+        set_aside=judged.set_aside,
+        claims=[_claim_row(claim) for claim in evidence.claims],
+        not_comparable=not_comparable,
+        latency=evidence.latency,
+        age_s=evidence.age_s,
+        endpoints=dict(evidence.endpoints),
+        thin_endpoints=list(verdict.thin_endpoints),
+        gate=gate,
+    )
+
+
+def _claim_row(claim: Claim) -> ClaimRow:
+    return ClaimRow(claim.signature, claim.endpoint, claim.needed, claim.pairs, claim.lacking)
 
 
 def _evidence(
     connection: Connection, route: str, release: str, judging: _Judge, judged: _Judged, *, lags: int, is_timed: bool
 ) -> Evidence:
     breaking = [
-        row
-        for row in judging.rows.values()
-        if row["severity"] == Severity.BREAKING and row["state"] not in CLOSED and row["id"] not in judging.noise
+        one.row
+        for one in judging.rows.values()
+        if one.row.severity == Severity.BREAKING and one.row.state not in CLOSED and one.row.id not in judging.noise
     ]
     first, last, timeable = _observed(connection, route, release)
     times = connection.execute(
@@ -215,7 +220,7 @@ def _observed(connection: Connection, route: str, release: str) -> tuple[float, 
 
 
 def _claims(
-    connection: Connection, route: str, release: str, rows: Mapping[str, Row]
+    connection: Connection, route: str, release: str, known: Mapping[str, JudgedSignature]
 ) -> tuple[tuple[Claim, ...], float]:
     """The claims of what is called fixed, and when the last of them was marked (Unix time; 0 if none was)."""
     found = connection.execute(
@@ -223,7 +228,7 @@ def _claims(
         ORDER BY endpoint, signature""",
         (route, release),
     ).fetchall()
-    still = [row for row in found if row[0] in rows and rows[row[0]]["state"] == "fixed"]
+    still = [row for row in found if row[0] in known and known[row[0]].row.state == "fixed"]
     return tuple(Claim(*row[:4]) for row in still), max((row[4] for row in still), default=0.0)
 
 
@@ -238,14 +243,14 @@ def _not_comparable(connection: Connection, route: str, release: str) -> dict[st
 
 def timeline(
     connection: Connection, route: str, rules: Rules, today: date, *, release: str | None = None
-) -> list[dict[str, Any]]:
+) -> list[dict[str, int]]:
     """By hour: how many pairs come to what, as they are judged now. An hour in which nothing was compared has no row.
 
     What legacy differs from itself in is a mismatch here, too.
     """
     release = release_or_current(connection, route, release)
     judging = _judge_of(connection, route, release, rules, today)
-    hours: dict[int, dict[str, Any]] = {}
+    hours: dict[int, dict[str, int]] = {}
     for hour, outcome, members, count in connection.execute(
         """SELECT hour, outcome, members, sum(count) FROM pairs WHERE route = ? AND release = ?
         GROUP BY 1, 2, 3 ORDER BY 1""",

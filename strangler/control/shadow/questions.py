@@ -1,15 +1,22 @@
-"""What reviewers ask, and the answers as plain data: the same for the admin listener and for a command by itself."""
+"""What reviewers ask, and the documents that answer it: the same for the admin listener and for a command by itself."""
 
 import time
 from datetime import date
 from sqlite3 import Connection
-from typing import Any
 
 from strangler.control.shadow import audits, reading
 from strangler.control.shadow.audits import AuditFilters
 from strangler.control.shadow.reading import Filters
 from strangler.control.shadow.states import Rules
 from strangler.core.compare import CompareRules, compile_rules
+from strangler.core.documents import (
+    InboxDocument,
+    ReleasesDocument,
+    ReportDocument,
+    RouteReport,
+    SignatureDocument,
+    VerdictDocument,
+)
 from strangler.core.plan import AGGREGATE
 from strangler.core.settings import GateSettings, RouteSettings, Settings
 
@@ -24,18 +31,18 @@ def rules_of(settings: Settings) -> dict[str, CompareRules]:
     return {route.name: compile_rules(route.compare) for route in settings.routes}
 
 
-def inbox(connection: Connection, settings: Settings, filters: Filters, today: date) -> dict[str, Any]:
-    """`{"signatures": […], "rules": {…}, "stops": {…}}`"""
-    return {
-        "signatures": reading.signatures(connection, rules_of(settings), filters, today),
-        "rules": reading.rule_reports(connection),
-        "stops": reading.stops(connection),
-    }
+def inbox(connection: Connection, settings: Settings, filters: Filters, today: date) -> InboxDocument:
+    """Return the signatures that are wanted, with the reports of all accept rules and the routes that are stopped."""
+    return InboxDocument(
+        signatures=reading.signatures(connection, rules_of(settings), filters, today),
+        rules=reading.rule_reports(connection),
+        stops=reading.stops(connection),
+    )
 
 
 def detail(
     connection: Connection, settings: Settings, name: str, today: date, release: str | None = None
-) -> dict[str, Any] | None:
+) -> SignatureDocument | None:
     """One signature with its samples; None if there is none of that id."""
     return reading.signature(connection, rules_of(settings), name, today, release)
 
@@ -47,7 +54,7 @@ def ready(
     today: date,
     release: str | None = None,
     gate: GateSettings | None = None,
-) -> dict[str, Any] | None:
+) -> VerdictDocument | None:
     """The verdict for a release of a route, the current one unless another is named; None if there is no such route.
 
     By the gate of the route, unless another is given. Raises UnknownReleaseError.
@@ -66,53 +73,53 @@ def _verdict(
     today: date,
     release: str | None,
     gate: GateSettings | None = None,
-) -> dict[str, Any]:
+) -> VerdictDocument:
     is_timed = route.shadow is not None and route.shadow.baseline.share > 0
     gate = gate if gate is not None else route.gate
     return reading.readiness(connection, route.name, rules, gate, today, release=release, is_timed=is_timed)
 
 
-def timeline(connection: Connection, settings: Settings, name: str, today: date) -> list[dict[str, Any]]:
+def timeline(connection: Connection, settings: Settings, name: str, today: date) -> list[dict[str, int]]:
     """Return the outcomes of a route's current release by hour; empty if there is no such route."""
     route = route_named(settings, name)
     return [] if route is None else reading.timeline(connection, name, {name: compile_rules(route.compare)}, today)
 
 
-def releases(connection: Connection, settings: Settings, name: str | None) -> dict[str, Any] | None:
-    """`{"releases": […]}` of one route or of all that routes.yaml has; None if there is no such route."""
+def releases(connection: Connection, settings: Settings, name: str | None) -> ReleasesDocument | None:
+    """The releases of one route or of all that routes.yaml has; None if there is no such route."""
     names = {route.name for route in settings.routes}
     if name is not None and name not in names:
         return None
-    return {"releases": [one for one in reading.releases(connection, name) if one["route"] in names]}
+    return ReleasesDocument([one for one in reading.releases(connection, name) if one.route in names])
 
 
-def report(connection: Connection, settings: Settings, today: date, release: str | None = None) -> dict[str, Any]:
+def report(connection: Connection, settings: Settings, today: date, release: str | None = None) -> ReportDocument:
     """All that the report shows, route by route, those with shadows first. Of a release that is named only the routes
     that have it. Raises UnknownReleaseError."""
     rules, reports = rules_of(settings), reading.rule_reports(connection)
     rows = reading.signatures(connection, rules, Filters(release=release), today)
     routes = sorted(settings.routes, key=lambda route: (route.shadow is None, route.name))
     if release is not None:
-        having = {one["route"] for one in reading.releases(connection) if one["name"] == release}
+        having = {one.route for one in reading.releases(connection) if one.name == release}
         routes = [route for route in routes if route.name in having]
-    return {
-        "at": time.time(),
-        "routes": [
-            {
-                "name": route.name,
-                "candidate": route.candidate or AGGREGATE,
-                "percent": route.split.percent,
-                "shadow_percent": route.shadow.percent if route.shadow else 0.0,
-                "readiness": _verdict(connection, route, rules, today, release),
-                "timeline": reading.timeline(connection, route.name, rules, today, release=release),
-                "latencies": reading.latencies(connection, route.name, release),
-                "signatures": [row for row in rows if row["route"] == route.name][:_TOP],
-                "rules": reports.get(route.name),
-            }
+    return ReportDocument(
+        at=time.time(),
+        routes=[
+            RouteReport(
+                name=route.name,
+                candidate=route.candidate or AGGREGATE,
+                percent=route.split.percent,
+                shadow_percent=route.shadow.percent if route.shadow else 0.0,
+                readiness=_verdict(connection, route, rules, today, release),
+                timeline=reading.timeline(connection, route.name, rules, today, release=release),
+                latencies=reading.latencies(connection, route.name, release),
+                signatures=[row for row in rows if row.route == route.name][:_TOP],
+                rules=reports.get(route.name),
+            )
             for route in routes
         ],
-        "audit": audits.entries(connection, AuditFilters(limit=_AUDITED)),
-    }
+        audit=audits.entries(connection, AuditFilters(limit=_AUDITED)),
+    )
 
 
 def route_named(settings: Settings, name: str) -> RouteSettings | None:

@@ -5,12 +5,12 @@ All answers are plain data. The store is opened read-only, beside the one thread
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -18,13 +18,12 @@ from strangler.control.shadow.judging import latencies as latencies
 from strangler.control.shadow.judging import matches as matches
 from strangler.control.shadow.judging import readiness as readiness
 from strangler.control.shadow.judging import timeline as timeline
-from strangler.control.shadow.releases import Release, as_data, load_releases, seen_between
+from strangler.control.shadow.releases import Release, load_releases, release_rows, seen_between
 from strangler.control.shadow.schema import is_earlier, read_as_earlier
 from strangler.control.shadow.states import (
     CLOSED,
-    Row,
+    JudgedSignature,
     Rules,
-    as_shown,
     current_rows,
     named_rows,
     noise_keys,
@@ -38,6 +37,7 @@ from strangler.control.shadow.states import proposal as proposal
 from strangler.control.store import Store
 from strangler.core.compare import Severity
 from strangler.core.compare import path_steps as path_steps
+from strangler.core.documents import ReleaseRow, RuleReport, SampleDocument, SignatureDocument, SignatureRow
 from strangler.core.releases import UNNAMED
 from strangler.state.database import corruption_text, is_corrupt, look_over
 from strangler.state.files import STORE
@@ -113,12 +113,12 @@ class Filters:
     since: float | None = None
     release: str | None = None  # of the candidate; None: the current one
 
-    def take(self, row: Mapping[str, Any]) -> bool:
+    def take(self, row: SignatureRow) -> bool:
         return (
-            self.route in (None, row["route"])
-            and self.severity in (None, row["severity"])
-            and self.state in (None, row["state"])
-            and (self.since is None or row["last_seen"] >= self.since)
+            self.route in (None, row.route)
+            and self.severity in (None, row.severity)
+            and self.state in (None, row.state)
+            and (self.since is None or row.last_seen >= self.since)
         )
 
 
@@ -130,7 +130,7 @@ def check_release(connection: sqlite3.Connection, route: str | None, release: st
     """Raise UnknownReleaseError if no route, or not this one, has a release of this name."""
     if release is None:
         return
-    problem = release_problem([one["name"] for one in releases(connection, route)], route, release)
+    problem = release_problem([one.name for one in releases(connection, route)], route, release)
     if problem is not None:
         raise UnknownReleaseError(problem)
 
@@ -145,14 +145,14 @@ def release_problem(known: Iterable[str], route: str | None, release: str) -> st
     return f"{missing} {release!r}; " + (f"known are {some}" if names else "none is known yet")
 
 
-def signatures(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[dict[str, Any]]:
+def signatures(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[SignatureRow]:
     """The inbox of the current releases, or of the one that is asked for: gravest first, then most frequent."""
     check_release(connection, filters.route, filters.release)
-    rows = [row for row in _wanted(connection, rules, filters, today) if filters.take(row)]
-    return [as_shown(row) for row in _told(connection, rows)]
+    found = _wanted(connection, rules, filters, today)
+    return _in_order(connection, [one.row for one in found if filters.take(one.row)])
 
 
-def _wanted(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[Row]:
+def _wanted(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[JudgedSignature]:
     if filters.route is not None:
         release = release_or_current(connection, filters.route, filters.release)
         return rows_of(connection, rules, today, filters.route, release)
@@ -161,56 +161,61 @@ def _wanted(connection: sqlite3.Connection, rules: Rules, filters: Filters, toda
     return current_rows(connection, rules, today)
 
 
-def _told(connection: sqlite3.Connection, rows: list[Row]) -> list[Row]:
+def _in_order(connection: sqlite3.Connection, rows: list[SignatureRow]) -> list[SignatureRow]:
     """The rows in order, each with its share of the pairs of its endpoint, and whether it is noise."""
-    of = {(row["route"], row["release"]) for row in rows}
+    of = {(row.route, row.release or UNNAMED) for row in rows}
     pairs = {key: pairs_by_endpoint(connection, *key) for key in of}
     noisy = {key: noise_keys(connection, *key) for key in of}
-    for row in rows:
-        key = row["route"], row["release"]
-        compared = pairs[key][row["endpoint"]]
-        row["share"] = min(1.0, row["count"] / compared) if compared else None
-        row["is_noise"] = (row["in"], row["path"], row["kind"]) in noisy[key]
-    return sorted(rows, key=lambda row: (_closedness(row), Severity(row["severity"]).rank, -row["count"], row["id"]))
+
+    def counted(row: SignatureRow) -> SignatureRow:
+        key = row.route, row.release or UNNAMED
+        compared = pairs[key][row.endpoint]
+        share = min(1.0, row.count / compared) if compared else None
+        is_noise = (row.in_, row.path, row.kind) in noisy[key]
+        return msgspec.structs.replace(row, share=share, is_noise=is_noise)
+
+    found = [counted(row) for row in rows]
+    return sorted(found, key=lambda row: (_closedness(row), Severity(row.severity).rank, -row.count, row.id))
 
 
-def _closedness(row: Mapping[str, Any]) -> bool:
-    return row["state"] in CLOSED or row["is_noise"]
+def _closedness(row: SignatureRow) -> bool:
+    return row.state in CLOSED or row.is_noise
 
 
 def signature(
     connection: sqlite3.Connection, rules: Rules, name: str, today: date, release: str | None = None
-) -> dict[str, Any] | None:
+) -> SignatureDocument | None:
     """One signature, found by the start of its id, with its samples, newest first; None if none or several match.
 
     Of the releases that have shown it, the one that is asked for, else the current one, else the last.
     """
     found = rows_by_id(connection, rules, today, name) if name else []
-    if len({row["id"] for row in found}) != 1:
+    if len({one.row.id for one in found}) != 1:
         return None
-    (row,) = _told(connection, [_chosen(connection, found, release)])
+    (row,) = _in_order(connection, [_chosen(connection, [one.row for one in found], release)])
     samples = connection.execute(
         """SELECT content FROM samples JOIN sample_links ON sample = samples.id
         WHERE signature = ? AND release = ? ORDER BY samples.at DESC""",
-        (row["id"], row["release"]),
+        (row.id, row.release or UNNAMED),
     )
-    return as_shown(row) | {"samples": [msgspec.json.decode(sample[0]) for sample in samples]}
+    kept = [msgspec.json.decode(sample[0], type=SampleDocument) for sample in samples]
+    return SignatureDocument(**msgspec.structs.asdict(row), samples=kept)
 
 
-def _chosen(connection: sqlite3.Connection, found: list[Row], release: str | None) -> Row:
+def _chosen(connection: sqlite3.Connection, found: list[SignatureRow], release: str | None) -> SignatureRow:
     """Raises UnknownReleaseError if the difference was not seen in the release that is asked for."""
-    by_release = {row["release"]: row for row in found}
+    by_release = {row.release or UNNAMED: row for row in found}
     if release is not None and release not in by_release:
-        check_release(connection, found[0]["route"], release)
-        raise UnknownReleaseError(f"{found[0]['id']} was not seen in release {release!r}")
-    wanted = release_or_current(connection, found[0]["route"], release)
-    return by_release.get(wanted) or max(found, key=lambda row: row["last_seen"])
+        check_release(connection, found[0].route, release)
+        raise UnknownReleaseError(f"{found[0].id} was not seen in release {release!r}")
+    wanted = release_or_current(connection, found[0].route, release)
+    return by_release.get(wanted) or max(found, key=lambda row: row.last_seen)
 
 
 # What the report shows beside that
 
 
-def releases(connection: sqlite3.Connection, route: str | None = None) -> list[dict[str, Any]]:
+def releases(connection: sqlite3.Connection, route: str | None = None) -> list[ReleaseRow]:
     """The releases of a route, or of all, with what was compared of each; by route, the one seen last first."""
     pairs = {
         (of, name): count
@@ -227,13 +232,13 @@ def releases(connection: sqlite3.Connection, route: str | None = None) -> list[d
         first, last = seen_between(connection, of, name)
         known.append(Release(of, name, first, last, is_current=of not in current and name == UNNAMED))
     known.sort(key=lambda one: (one.route, bool(one.era), not one.is_current, -one.last_seen, one.name))
-    return as_data(known, pairs)
+    return release_rows(known, pairs)
 
 
-def rule_reports(connection: sqlite3.Connection) -> dict[str, Any]:
+def rule_reports(connection: sqlite3.Connection) -> dict[str, RuleReport]:
     """By route, what its accept rules have done."""
     return {
-        route: msgspec.json.decode(content)
+        route: msgspec.json.decode(content, type=RuleReport)
         for route, content in connection.execute("SELECT route, content FROM rule_uses")
     }
 

@@ -3,12 +3,13 @@
 By header, a response names its own release. Else a person names it: `strangler release`, or the deploy pipeline.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import Final
 
 from strangler.core.compare import Answer
+from strangler.core.documents import ReleaseRow
 from strangler.core.releases import UNNAMED, ReleaseState
 from strangler.core.settings import RouteSettings
 
@@ -338,17 +339,17 @@ def name_release(connection: Connection, route: str, name: str, now: float) -> s
     return former
 
 
-def as_data(releases: Iterable[Release], pairs: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
-    """Return releases as plain data, `pairs` being the comparable pairs by route and name."""
+def release_rows(releases: Iterable[Release], pairs: Mapping[tuple[str, str], int]) -> list[ReleaseRow]:
+    """Return releases as the API has them, `pairs` being the comparable pairs by route and name."""
     return [
-        {
-            "route": one.route,
-            "name": one.name,
-            "first_seen": one.first_seen,
-            "last_seen": one.last_seen,
-            "is_current": bool(one.is_current),
-            "is_set_aside": bool(one.era),
-            "pairs": pairs.get((one.route, one.name), 0),
-        }
+        ReleaseRow(
+            route=one.route,
+            name=one.name,
+            first_seen=one.first_seen,
+            last_seen=one.last_seen,
+            is_current=bool(one.is_current),
+            is_set_aside=bool(one.era),
+            pairs=pairs.get((one.route, one.name), 0),
+        )
         for one in releases
     ]

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Protocol
 
-import msgspec
 from aiohttp import web
 
 from strangler.config.edit import unknown_route
@@ -13,6 +12,7 @@ from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.reading import NoEvidenceError
 from strangler.control.shadow.releases import name_problem, set_aside_problem
 from strangler.control.store import Store, StoreError
+from strangler.core.documents import ReleaseNamedDocument, ReleaseRequest, ResetDocument, ResetRequest
 from strangler.core.settings import Settings
 
 
@@ -34,18 +34,6 @@ class Control(Protocol):
     @property
     def slow(self) -> Slowness: ...
     async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None: ...
-
-
-class _Named(msgspec.Struct, forbid_unknown_fields=True):
-    route: str
-    name: str
-    who: str = ""
-    why: str = ""
-
-
-class _Reset(msgspec.Struct, forbid_unknown_fields=True):
-    why: str
-    who: str = ""
 
 
 class ReleasesApi:
@@ -76,7 +64,7 @@ class ReleasesApi:
 
     async def name(self, request: web.Request) -> web.Response:
         """`{"route": "orders", "name": "v1.4.2", "who": "ci", "why": "deployed"}`"""
-        said = await read_body(request, _Named)
+        said = await read_body(request, ReleaseRequest)
         if isinstance(said, web.Response):
             return said
         state = self._of(request)
@@ -94,11 +82,11 @@ class ReleasesApi:
         if is_new:
             detail = f"{former or '(unnamed)'} to {said.name}"
             await state.audit(named(request, said.who), "release", said.route, said.why, detail)
-        return json_answer({"route": said.route, "release": said.name, "former": former or None, "changed": is_new})
+        return json_answer(ReleaseNamedDocument(said.route, said.name, former or None, is_new))
 
     async def reset(self, request: web.Request) -> web.Response:
         """`{"who": "ana", "why": "the candidate was another one"}`: set all evidence of the route aside."""
-        said = await read_body(request, _Reset)
+        said = await read_body(request, ResetRequest)
         if isinstance(said, web.Response):
             return said
         state, route = self._of(request), request.match_info["route"]
@@ -114,7 +102,7 @@ class ReleasesApi:
         state.slow.forget(route)
         if names:
             await state.audit(named(request, said.who), "evidence reset", route, said.why, ", ".join(names))
-        return json_answer({"route": route, "set_aside": names})
+        return json_answer(ResetDocument(route, names))
 
 
 def _missing(settings: Settings, route: str) -> web.Response | None:

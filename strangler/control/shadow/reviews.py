@@ -8,7 +8,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from strangler.config.edit import EditError
 from strangler.config.edit_accept import add_accepts
@@ -22,6 +22,7 @@ from strangler.core.compare import Kind, Where, parse_pattern
 from strangler.core.compare.compile import read_value
 from strangler.core.compare.jsonpath import Pattern
 from strangler.core.compare.places import covers_place, rule_for_place
+from strangler.core.documents import SignatureRow
 from strangler.core.settings import AcceptRule, Settings
 
 OPEN_STATES: Final = frozenset({"new", "known", "regressed"})
@@ -74,41 +75,53 @@ def mark(connection: Connection, names: Iterable[str], review: Review, who: str,
         if row is None or _is_marked(row, review):
             continue
         if set_state(connection, name, review.state, now, owner=review.owner, why=review.why, until=review.until):
-            write_audit(connection, now, who, review.state, row["route"], review.why or "", described(row))
+            write_audit(connection, now, who, review.state, row.route, review.why or "", described(row))
             changed[name] = None
     return Marked(tuple(changed), tuple(name for name in wanted if name not in changed))
 
 
-_KEPT = ("id", "route", "endpoint", "in", "path", "kind", "state", "owner", "why", "until")
+class _Marking(NamedTuple):
+    """A signature as far as marking it is concerned."""
+
+    id: str
+    route: str
+    endpoint: str
+    in_: str
+    path: str | None
+    kind: str
+    state: str
+    owner: str | None
+    why: str | None
+    until: str | None
 
 
-def _row(connection: Connection, name: str) -> dict[str, Any] | None:
+def _row(connection: Connection, name: str) -> _Marking | None:
     found = connection.execute(
         "SELECT id, route, endpoint, place, path, kind, state, owner, why, until FROM signatures WHERE id = ?", (name,)
     ).fetchone()
-    return None if found is None else dict(zip(_KEPT, found, strict=True))
+    return None if found is None else _Marking(*found)
 
 
-def _is_marked(row: Mapping[str, Any], review: Review) -> bool:
+def _is_marked(row: _Marking, review: Review) -> bool:
     """True if the review says nothing that the row does not. To accept is to write a rule, which is always news."""
-    if review.state == "accepted" or row["state"] != review.state:
+    if review.state == "accepted" or row.state != review.state:
         return False
-    said = {"owner": review.owner, "why": review.why, "until": review.until}
-    return all(value is None or row[key] == value for key, value in said.items())
+    pairs = ((review.owner, row.owner), (review.why, row.why), (review.until, row.until))
+    return all(value is None or value == known for value, known in pairs)
 
 
-def described(row: Mapping[str, Any]) -> str:
+def described(row: _Marking) -> str:
     """`9f2c… GET /api/orders/{} body $.price type`, for the audit."""
-    return " ".join(filter(None, (row["id"], row["endpoint"], row["in"], row["path"], row["kind"])))
+    return " ".join(filter(None, (row.id, row.endpoint, row.in_, row.path, row.kind)))
 
 
 # Rules
 
 
-def cannot_accept(row: Mapping[str, Any]) -> str | None:
+def cannot_accept(row: SignatureRow) -> str | None:
     """Return why no rule can accept a signature; None if one can."""
-    place, path = row["in"], row["path"]
-    if place == Where.STATUS and max(row["legacy"] or 0, row["candidate"] or 0) >= 500:
+    place, path = row.in_, row.path
+    if place == Where.STATUS and max(row.legacy or 0, row.candidate or 0) >= 500:
         return "a 5xx is a failure, which no client can agree to; mend it"
     if path and _HIDDEN.search(path):
         return f"{path} holds a value that is not kept, so that no rule can name it; write a rule by hand"
@@ -117,14 +130,14 @@ def cannot_accept(row: Mapping[str, Any]) -> str | None:
     if place == Where.HEADER and not path:
         return "the header has no name; write a rule by hand"
     try:
-        endpoint(written_endpoint(row["endpoint"]))
+        endpoint(written_endpoint(row.endpoint))
     except ValueError:
-        return f"'{row['endpoint']}' is no single endpoint; write a rule by hand, for the whole route"
+        return f"'{row.endpoint}' is no single endpoint; write a rule by hand, for the whole route"
     return None
 
 
 def accept_rule(
-    row: Mapping[str, Any], owner: str | None, until: str | None, why: str, *, values: bool = False
+    row: SignatureRow, owner: str | None, until: str | None, why: str, *, values: bool = False
 ) -> AcceptRule:
     """Return the rule that accepts a signature on its endpoint. Raises ReviewError.
 
@@ -137,18 +150,19 @@ def accept_rule(
         last = None if until is None else day(until)
     except ValueError as error:
         raise ReviewError(f"until: {error}") from None
-    if row["in"] == Where.STATUS:
-        pair = (row["legacy"], row["candidate"])
-        return AcceptRule(status=pair, endpoint=row["endpoint"], owner=owner, until=last, why=why)
-    key, value = ("header", row["path"]) if row["in"] == Where.HEADER else rule_for_place(row["path"], row["kind"])
+    if row.in_ == Where.STATUS:
+        pair = (row.legacy, row.candidate)
+        return AcceptRule(status=pair, endpoint=row.endpoint, owner=owner, until=last, why=why)
+    path = row.path or ""
+    key, value = ("header", path) if row.in_ == Where.HEADER else rule_for_place(path, row.kind)
     is_json = key == "path" and value.startswith("$")
-    both = [_value_text(row[arm], is_json) for arm in ("legacy", "candidate")] if values else [None, None]
+    both = [_value_text(value, is_json) for value in (row.legacy, row.candidate)] if values else [None, None]
     return AcceptRule(
         path=value if key == "path" else None,
         css=value if key == "css" else None,
         header=value if key == "header" else None,
-        endpoint=row["endpoint"],
-        kind=row["kind"],
+        endpoint=row.endpoint,
+        kind=row.kind,
         from_=both[0],
         to=both[1],
         owner=owner,
@@ -164,19 +178,19 @@ def _is_place(path: str | None) -> bool:
     return path_steps(path) is not None if path.startswith("$") else True
 
 
-def cannot_accept_values(row: Mapping[str, Any]) -> str | None:
+def cannot_accept_values(row: SignatureRow) -> str | None:
     """Return why no rule can name the pair of values of a signature; None if one can."""
-    if row["in"] == Where.STATUS:
+    if row.in_ == Where.STATUS:
         return None
-    if row["kind"] not in _HAVE_TWO_VALUES:
-        return f"a difference of kind '{row['kind']}' is no pair of values; accept it without --values"
-    for value in (row["legacy"], row["candidate"]):
+    if row.kind not in _HAVE_TWO_VALUES:
+        return f"a difference of kind '{row.kind}' is no pair of values; accept it without --values"
+    for value in (row.legacy, row.candidate):
         texts = list(_texts(value))
         if any(_HIDDEN.search(text) for text in texts):
             return "the values are redacted or hashed, so that no rule can name them; write from and to by hand"
         if any(_CUT.search(text) for text in texts) or _is_opaque(value):
             return "the values are not kept whole, so that no rule can name them; write from and to by hand"
-        if row["in"] != Where.BODY or not row["path"].startswith("$"):
+        if row.in_ != Where.BODY or not (row.path or "").startswith("$"):
             if not (isinstance(value, str) and _is_plain(value)):
                 return "the values are no plain texts, so that no rule can name them; accept it without --values"
             continue
@@ -262,13 +276,13 @@ class AcceptPlan:
     """The way to accept some signatures: rules to write, and what becomes of each row."""
 
     rules: tuple[tuple[str, AcceptRule], ...] = ()  # route and rule
-    accepted: tuple[Mapping[str, Any], ...] = ()  # rows that the new rules accept
-    already: tuple[Mapping[str, Any], ...] = ()  # rows that a rule in the file accepts
-    refused: tuple[tuple[Mapping[str, Any], str], ...] = ()  # rows that cannot be accepted, and why
+    accepted: tuple[SignatureRow, ...] = ()  # rows that the new rules accept
+    already: tuple[SignatureRow, ...] = ()  # rows that a rule in the file accepts
+    refused: tuple[tuple[SignatureRow, str], ...] = ()  # rows that cannot be accepted, and why
 
 
 def plan_accepts(
-    rows: Iterable[Mapping[str, Any]],
+    rows: Iterable[SignatureRow],
     settings: Settings,
     said: Review,
     today: date,
@@ -278,29 +292,29 @@ def plan_accepts(
     """Return the rules that accept the rows, without those that are there. Raises ReviewError for a bad `until`."""
     there: dict[str, list[AcceptRule]] = {route.name: list(route.compare.accept) for route in settings.routes}
     before = {name: len(rules) for name, rules in there.items()}
-    accepted: list[Mapping[str, Any]] = []
-    already: list[Mapping[str, Any]] = []
-    refused: list[tuple[Mapping[str, Any], str]] = []
+    accepted: list[SignatureRow] = []
+    already: list[SignatureRow] = []
+    refused: list[tuple[SignatureRow, str]] = []
     for row in sorted(rows, key=_widest_first):
         reason = cannot_accept(row) or (cannot_accept_values(row) if values else None)
-        if reason is None and row["route"] not in there:
-            reason = f"routes.yaml has no route '{row['route']}'"
+        if reason is None and row.route not in there:
+            reason = f"routes.yaml has no route '{row.route}'"
         if reason is not None:
             refused.append((row, reason))
             continue
         rule = accept_rule(row, said.owner, said.until, said.why or "", values=values)
-        rules = there[row["route"]]
+        rules = there[row.route]
         found = next((at for at, one in enumerate(rules) if covers(one, rule, today)), None)
         if found is None:
             rules.append(rule)
-        (already if found is not None and found < before[row["route"]] else accepted).append(row)
+        (already if found is not None and found < before[row.route] else accepted).append(row)
     new = tuple((name, rule) for name, rules in there.items() for rule in rules[before[name] :])
     return AcceptPlan(new, tuple(accepted), tuple(already), tuple(refused))
 
 
-def _widest_first(row: Mapping[str, Any]) -> tuple[int, str, str]:
+def _widest_first(row: SignatureRow) -> tuple[int, str, str]:
     """A rule for a node makes one for a node below it needless."""
-    return len(row["path"] or ""), row["route"], row["id"]
+    return len(row.path or ""), row.route, row.id
 
 
 def write_rules(path: Path, environ: Mapping[str, str], rules: Sequence[tuple[str, AcceptRule]]) -> None:

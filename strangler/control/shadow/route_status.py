@@ -1,28 +1,29 @@
 """What is to be said of the shadows of a route at the moment."""
 
-from typing import Any
-
 from strangler.control.shadow.counters import COMPARISONS, OUTCOMES
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.totals import Key, TotalsState
+from strangler.core.documents import ShadowComparisons, ShadowStatus
 
 
-def route_status(table: ShadowRouteTable, totals: TotalsState, name: str) -> dict[str, Any] | None:
+def route_status(table: ShadowRouteTable, totals: TotalsState, name: str) -> ShadowStatus | None:
     """Return the status of the shadows of a route; None if it has none."""
     route = table.routes.get(name)
     if route is None:
         return None
-    return {
-        "percent": route.shadow.percent,
-        "of": route.shadow.of,
-        "stopped": route.stopped,
-        "open": route.open,
-        "breakers": {
+    return ShadowStatus(
+        percent=route.shadow.percent,
+        of=route.shadow.of,
+        stopped=route.stopped,
+        open=route.open,
+        breakers={
             upstream: table.upstreams[upstream].breaker.state.value
             for upstream in sorted(frozenset().union(*map(route.asked_of, route.other_arms())))
         },
-        "comparisons": {outcome: int(totals.counter(COMPARISONS, name, outcome)) for outcome in OUTCOMES},
-    }
+        comparisons=ShadowComparisons(
+            **{outcome: int(totals.counter(COMPARISONS, name, outcome)) for outcome in OUTCOMES}
+        ),
+    )
 
 
 def stopped_gauges(table: ShadowRouteTable) -> dict[Key, float]:

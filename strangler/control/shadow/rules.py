@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import date
 from sqlite3 import Connection
-from typing import Any
 
 import msgspec
 
 from strangler.control.shadow.route import ShadowRoute
+from strangler.core.documents import RuleReport, RuleUse
 from strangler.core.settings import AcceptRule
 from strangler.wire.times import utc_day
 
@@ -15,23 +15,23 @@ DEAD_AFTER = 1000
 """Comparisons after which a rule that never matched is called dead."""
 
 
-def rule_report(route: ShadowRoute) -> dict[str, Any]:
-    """`{"comparisons": …, "rules": [{"rule": …, "uses": …, "is_dead": …, "is_expired": …}]}`"""
+def rule_report(route: ShadowRoute) -> RuleReport:
+    """Return what the accept rules of a route have done so far."""
     dead = route.uses.dead(DEAD_AFTER)
     today = utc_day()
     rules = route.settings.compare.accept
-    return {
-        "comparisons": route.uses.comparisons,
-        "rules": [
-            {
-                "rule": rule_text(rule),
-                "uses": route.uses.uses[index],
-                "is_dead": index in dead,
-                "is_expired": rule.until is not None and today > date.fromisoformat(rule.until),
-            }
+    return RuleReport(
+        comparisons=route.uses.comparisons,
+        rules=[
+            RuleUse(
+                rule=rule_text(rule),
+                uses=route.uses.uses[index],
+                is_dead=index in dead,
+                is_expired=rule.until is not None and today > date.fromisoformat(rule.until),
+            )
             for index, rule in enumerate(rules)
         ],
-    }
+    )
 
 
 def rule_text(rule: AcceptRule) -> str:
@@ -45,7 +45,7 @@ def rule_text(rule: AcceptRule) -> str:
     return f"{name} ({more})" if more else name
 
 
-def store_rules(connection: Connection, reports: Mapping[str, Any]) -> None:
+def store_rules(connection: Connection, reports: Mapping[str, RuleReport]) -> None:
     """Keep the reports of some routes."""
     connection.executemany(
         "INSERT OR REPLACE INTO rule_uses VALUES (?, ?)",

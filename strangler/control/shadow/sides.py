@@ -3,13 +3,14 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import zip_longest
-from typing import Any
+from typing import Literal
 
 from strangler.control.shadow.json_rows import Row, json_rows, loose_lines, ndjson_rows, parse
 from strangler.core.compare import Kind
+from strangler.core.documents import ComparedDifference, KeptBody, KeptPair, KeptResponse, SignatureRow
 
 __all__ = ["CONTEXT", "MAX_LINES", "Row", "sides", "told_value"]
 
@@ -22,37 +23,35 @@ _JSON_KINDS = frozenset({"json", "form"})
 _BETWEEN_TAGS = re.compile(r">\s*(?=<)")
 _LACKS = {"legacy": Kind.EXTRA, "candidate": Kind.MISSING}
 
-Body = Mapping[str, Any]
 
-
-def told_value(difference: Mapping[str, Any], arm: str) -> str:
+def told_value(difference: SignatureRow | ComparedDifference, arm: Literal["legacy", "candidate"]) -> str:
     """What one arm has at the place of a difference, as JSON; `(nothing)` if it lacks the place, which is not null."""
-    if difference["kind"] == _LACKS[arm]:
+    if difference.kind == _LACKS[arm]:
         return "(nothing)"
-    return json.dumps(difference[arm], ensure_ascii=False)
+    return json.dumps(getattr(difference, arm), ensure_ascii=False)
 
 
-def sides(answers: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
+def sides(answers: KeptPair) -> tuple[list[Row], list[Row]]:
     """The rows of status and headers, and those of the bodies, long stretches alike folded."""
-    legacy, candidate = answers["legacy"], answers["candidate"]
-    body = list(_bounded(_folded(_body_rows(legacy["body"], candidate["body"]))))
-    return [_status_row(legacy, candidate), *_header_rows(legacy["headers"], candidate["headers"])], body
+    legacy, candidate = answers.legacy, answers.candidate
+    body = list(_bounded(_folded(_body_rows(legacy.body, candidate.body))))
+    return [_status_row(legacy, candidate), *_header_rows(legacy.headers, candidate.headers)], body
 
 
 # Status and headers
 
 
-def _status_row(legacy: Mapping[str, Any], candidate: Mapping[str, Any]) -> Row:
+def _status_row(legacy: KeptResponse, candidate: KeptResponse) -> Row:
     left, right = _status(legacy), _status(candidate)
     return Row(left, "" if left == right else "≠", right)
 
 
-def _status(answer: Mapping[str, Any]) -> str:
-    fault = f" ({answer['fault']})" if answer["fault"] else ""
-    return f"{answer['status'] or 'no answer'}{fault}"
+def _status(answer: KeptResponse) -> str:
+    fault = f" ({answer.fault})" if answer.fault else ""
+    return f"{answer.status or 'no answer'}{fault}"
 
 
-def _header_rows(legacy: Sequence[Sequence[str]], candidate: Sequence[Sequence[str]]) -> Iterator[Row]:
+def _header_rows(legacy: Sequence[tuple[str, str]], candidate: Sequence[tuple[str, str]]) -> Iterator[Row]:
     """Fields by name, whatever its case; those of one name in their order."""
     left, right = _by_name(legacy), _by_name(candidate)
     for name in sorted({*left, *right}):
@@ -60,7 +59,7 @@ def _header_rows(legacy: Sequence[Sequence[str]], candidate: Sequence[Sequence[s
             yield _header_row(one, other)
 
 
-def _by_name(headers: Iterable[Sequence[str]]) -> dict[str, list[tuple[str, str]]]:
+def _by_name(headers: Iterable[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for name, value in headers:
         if name.lower() not in _OF_THE_CONNECTION:
@@ -78,39 +77,44 @@ def _header_row(one: tuple[str, str] | None, other: tuple[str, str] | None) -> R
 # Bodies
 
 
-def _body_rows(legacy: Body | None, candidate: Body | None) -> Iterator[Row]:
+def _body_rows(legacy: KeptBody | None, candidate: KeptBody | None) -> Iterator[Row]:
     """By structure where both sides have the same, else line by line."""
-    if legacy is not None and candidate is not None and legacy["kind"] == candidate["kind"]:
+    if legacy is not None and candidate is not None and legacy.kind == candidate.kind:
         try:
-            if legacy["kind"] in _JSON_KINDS:
-                return json_rows(parse(legacy["text"]), parse(candidate["text"]))
-            if legacy["kind"] == "ndjson":
-                return ndjson_rows(*([parse(line) for line in one["text"].splitlines()] for one in (legacy, candidate)))
+            if legacy.kind in _JSON_KINDS:
+                return json_rows(parse(_text(legacy)), parse(_text(candidate)))
+            if legacy.kind == "ndjson":
+                return ndjson_rows(*([parse(line) for line in _text(one).splitlines()] for one in (legacy, candidate)))
         except ValueError:  # cut
             pass
     return _line_rows(_body_lines(legacy), _body_lines(candidate))
 
 
-def _body_lines(body: Body | None) -> list[str]:
+def _text(body: KeptBody) -> str:
+    """The text of a body; empty for one that is kept by its hash."""
+    return body.text or ""
+
+
+def _body_lines(body: KeptBody | None) -> list[str]:
     """A body as lines; one line about a body that was not kept."""
     if body is None:
         return []
-    if body["kind"] == "opaque":
-        return [f"{body['length']:,} bytes, hash {body['hash']}"]
+    if body.kind == "opaque":
+        return [f"{body.length or 0:,} bytes, hash {body.hash}"]
     lines = _laid_out(body)
     left_out = [f"… {len(lines) - MAX_LINES} more lines"] if len(lines) > MAX_LINES else []
-    return lines[:MAX_LINES] + left_out + ([f"… cut from {body['cut_from']} characters"] if "cut_from" in body else [])
+    return lines[:MAX_LINES] + left_out + ([f"… cut from {body.cut_from} characters"] if body.cut_from else [])
 
 
-def _laid_out(body: Body) -> list[str]:
+def _laid_out(body: KeptBody) -> list[str]:
     """A stored body in lines, as a person reads it."""
-    text: str = body["text"]
-    if body["kind"] in _JSON_KINDS:
+    text = _text(body)
+    if body.kind in _JSON_KINDS:
         try:
             return json.dumps(json.loads(text), indent=2, ensure_ascii=False).splitlines()
         except (ValueError, RecursionError):
             return loose_lines(text)
-    if body["kind"] in ("html", "xml"):
+    if body.kind in ("html", "xml"):
         return _BETWEEN_TAGS.sub(">\n", text).splitlines()
     return text.splitlines()
 

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from sqlite3 import Connection
 from typing import Any, Final
@@ -11,27 +12,33 @@ import msgspec
 from strangler.control.shadow.releases import current_release
 from strangler.core.compare import Acceptance, CompareRules, Kind, NoiseCount, Where, acceptance, propose
 from strangler.core.compare.noise import NoiseKey
+from strangler.core.documents import SignatureRow
 
 CLOSED: Final = frozenset({"accepted", "fixed"})
 
 Rules = Mapping[str, CompareRules]
 """The rules in force by route: they say which differences are accepted now."""
 
-Row = dict[str, Any]
-
 LAST: Final = "\U0010ffff"
 """Sorts behind whatever may follow the start of a text, so that an index finds those that begin so."""
 
-_COLUMNS: Final = (
-    "id", "route", "release", "endpoint", "in", "path", "kind", "severity", "count", "accepted", "first_seen",
-    "last_seen", "state", "state_since", "owner", "why", "until", "legacy", "candidate",
-)  # fmt: skip
 _ROWS: Final = """
-SELECT s.id, s.route, g.release, s.endpoint, s.place, s.path, s.kind, s.severity, g.count, g.accepted, g.first_seen,
-    g.last_seen, CASE WHEN g.state != '' THEN g.state ELSE s.state END, s.state_since, s.owner, s.why, s.until,
-    g.legacy, g.candidate
+SELECT s.id, s.route, nullif(g.release, ''), s.endpoint, s.place, s.path, s.kind, s.severity, g.count, g.accepted,
+    g.first_seen, g.last_seen, CASE WHEN g.state != '' THEN g.state ELSE s.state END, s.state_since, s.owner, s.why,
+    s.until, g.legacy, g.candidate
 FROM sightings g JOIN signatures s ON s.id = g.signature
 """
+"""The columns of a `SignatureRow` in its order, as far as the store knows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSignature:
+    """A row of the inbox with what only judging needs."""
+
+    row: SignatureRow
+    acceptance: Acceptance
+    reviewed: str
+    """The state that reviewers have given it, whatever the rules in force say."""
 
 
 def release_or_current(connection: Connection, route: str, release: str | None) -> str:
@@ -39,13 +46,13 @@ def release_or_current(connection: Connection, route: str, release: str | None) 
     return current_release(connection, route) if release is None else release
 
 
-def rows_of(connection: Connection, rules: Rules, today: date, route: str, release: str) -> list[Row]:
+def rows_of(connection: Connection, rules: Rules, today: date, route: str, release: str) -> list[JudgedSignature]:
     """All signatures of one release of a route."""
     found = connection.execute(f"{_ROWS} WHERE g.route = ? AND g.release = ?", (route, release))
     return _judged_rows(found, rules, today)
 
 
-def current_rows(connection: Connection, rules: Rules, today: date) -> list[Row]:
+def current_rows(connection: Connection, rules: Rules, today: date) -> list[JudgedSignature]:
     """All signatures of the current releases of all routes."""
     found = connection.execute(
         f"""WITH now AS (
@@ -56,59 +63,54 @@ def current_rows(connection: Connection, rules: Rules, today: date) -> list[Row]
     return _judged_rows(found, rules, today)
 
 
-def named_rows(connection: Connection, rules: Rules, today: date, release: str) -> list[Row]:
+def named_rows(connection: Connection, rules: Rules, today: date, release: str) -> list[JudgedSignature]:
     """All signatures of the releases of this name, whatever the route."""
     return _judged_rows(connection.execute(f"{_ROWS} WHERE g.release = ?", (release,)), rules, today)
 
 
-def rows_by_id(connection: Connection, rules: Rules, today: date, start: str) -> list[Row]:
+def rows_by_id(connection: Connection, rules: Rules, today: date, start: str) -> list[JudgedSignature]:
     """The signatures whose id begins so, of every release that has shown them."""
     found = connection.execute(f"{_ROWS} WHERE g.signature >= ? AND g.signature < ?", (start, start + LAST))
     return _judged_rows(found, rules, today)
 
 
-def _judged_rows(found: Iterable[tuple[Any, ...]], rules: Rules, today: date) -> list[Row]:
-    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in found]
-    for row in rows:
-        row["legacy"] = msgspec.json.decode(row["legacy"])
-        row["candidate"] = msgspec.json.decode(row["candidate"])
-        of_route = rules.get(row["route"])
-        row["acceptance"] = Acceptance.NONE if of_route is None else accepted_now(of_route, row, today)
-        row["said"] = row["state"]
-        row["state"] = _state(row, has_rules=of_route is not None)
-    return rows
+def _judged_rows(found: Iterable[tuple[Any, ...]], rules: Rules, today: date) -> list[JudgedSignature]:
+    return [_judged(row, rules, today) for row in found]
 
 
-def accepted_now(rules: CompareRules, row: Mapping[str, Any], today: date) -> Acceptance:
+def _judged(found: tuple[Any, ...], rules: Rules, today: date) -> JudgedSignature:
+    *known, legacy, candidate = found
+    values = (*known, msgspec.json.decode(legacy), msgspec.json.decode(candidate), None, False)
+    row = SignatureRow(*values)
+    of_route = rules.get(row.route)
+    accepted = Acceptance.NONE if of_route is None else accepted_now(of_route, row, today)
+    state = _state(row, accepted, has_rules=of_route is not None)
+    return JudgedSignature(msgspec.structs.replace(row, state=state), accepted, row.state)
+
+
+def accepted_now(rules: CompareRules, row: SignatureRow, today: date) -> Acceptance:
     """Return how much of a signature the rules of its route accept."""
     return acceptance(
         rules,
-        row["endpoint"],
-        Where(row["in"]),
-        row["path"],
-        Kind(row["kind"]),
-        legacy=row["legacy"],
-        candidate=row["candidate"],
+        row.endpoint,
+        Where(row.in_),
+        row.path,
+        Kind(row.kind),
+        legacy=row.legacy,
+        candidate=row.candidate,
         today=today,
     )
 
 
-def _state(row: Row, *, has_rules: bool) -> str:
+def _state(row: SignatureRow, accepted: Acceptance, *, has_rules: bool) -> str:
     """Return the state under the rules in force. What depends on values stays what it was judged then."""
-    if row["acceptance"] is Acceptance.ALL:
+    if accepted is Acceptance.ALL:
         return "accepted"
-    if row["acceptance"] is Acceptance.SOME and row["accepted"] == row["count"]:
+    if accepted is Acceptance.SOME and row.accepted == row.count:
         return "accepted"
-    if row["said"] == "accepted" and has_rules:
+    if row.state == "accepted" and has_rules:
         return "new"  # its rule is gone, or over
-    state: str = row["said"]
-    return state
-
-
-def as_shown(row: Row) -> Row:
-    """A row without what only judging needs."""
-    shown = {key: value for key, value in row.items() if key not in {"acceptance", "said"}}
-    return shown | {"release": row["release"] or None}
+    return row.state
 
 
 # Noise

@@ -52,7 +52,7 @@ class Events:
         """Type, subject and data of all events."""
         await self.publisher.write()
         found = await self.store.call(partial(outbox.read, after=0, since=0.0, most=100))
-        return [(entry["event"]["type"], entry["event"]["subject"], entry["event"]["data"]) for entry in found]
+        return [(entry.event.type, entry.event.subject, entry.event.data) for entry in found]
 
 
 def made(store: Store, first: Settings | None = None, run: str = RUN) -> Events:

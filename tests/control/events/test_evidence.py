@@ -47,7 +47,7 @@ class StoredEvidence:
 
     async def told(self) -> list[tuple[str, Any]]:
         found = await self.store.call(partial(outbox.read, after=0, since=0.0, most=100))
-        return [(entry["event"]["type"], entry["event"]["data"]) for entry in found]
+        return [(entry.event.type, entry.event.data) for entry in found]
 
 
 def shadowed(gate: GateSettings = GATE) -> Settings:

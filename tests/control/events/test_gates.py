@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,7 +44,7 @@ class Watched:
         """As if the proxy had started anew with what is in force."""
         self.watch = GateWatch(self.state.store, self.state.events.publisher, self.settings)
 
-    async def adopt(self, percent: float, **changes: Any) -> list[dict[str, Any]]:
+    async def adopt(self, percent: float, **changes: Any) -> list[Mapping[str, Any]]:
         """New settings; what is told of them."""
         self.change(percent, **changes)
         self.watch.adopt(in_force(self.settings))
@@ -55,15 +55,15 @@ class Watched:
         route = replace(route, split=replace(route.split, percent=percent), **changes)
         self.settings = replace(self.settings, routes=(route,))
 
-    async def look(self) -> list[dict[str, Any]]:
+    async def look(self) -> list[Mapping[str, Any]]:
         before = len(await self.events())
         await self.watch.look()
         return (await self.events())[before:]
 
-    async def events(self) -> list[dict[str, Any]]:
+    async def events(self) -> list[Mapping[str, Any]]:
         await self.state.events.publisher.write()
         found = await self.state.read_events(0, 0.0, 1000)
-        return [one["event"]["data"] for one in found if one["event"]["type"] == Kind.GATE_PASSED_BY]
+        return [one.event.data for one in found if one.event.type == Kind.GATE_PASSED_BY]
 
     async def agree(self, count: int) -> None:
         """So many pairs match."""
@@ -85,7 +85,7 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
 async def test_a_raise_is_told_with_its_verdict(watched: Watched) -> None:
     (told,) = await watched.adopt(25)
     assert (told["route"], told["from"], told["to"], told["verdict"]) == ("orders", 5, 25, "not enough evidence")
-    assert watched.watch.passed_by["orders"]["to"] == 25
+    assert watched.watch.passed_by["orders"].to == 25
     assert await watched.look() == []
 
 
@@ -118,7 +118,7 @@ async def test_a_start_with_another_file_is_told_and_one_with_the_same_is_not(wa
     assert [one["to"] for one in await watched.look()] == [25]
     watched.begin()
     assert await watched.look() == []
-    assert watched.watch.passed_by["orders"]["to"] == 25, "it is known over a restart"
+    assert watched.watch.passed_by["orders"].to == 25, "it is known over a restart"
 
 
 async def test_only_a_forced_shift_to_this_percent_since_the_last_change_counts(watched: Watched) -> None:

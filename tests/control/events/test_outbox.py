@@ -84,7 +84,7 @@ def test_a_dead_letter_is_kept_with_its_reason(database: sqlite3.Connection) -> 
     standing = outbox.standings(database)["webhook"]
     assert (standing.backlog, standing.delivered, standing.dead, standing.last_dead) == (1, 0, 1, "answered 400")
     (letter,) = outbox.dead_letters(database, 10)
-    assert (letter["sink"], letter["reason"], letter["event"]["data"]) == ("webhook", "answered 400", {"number": 1})
+    assert (letter.sink, letter.reason, letter.event.data) == ("webhook", "answered 400", {"number": 1})
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_is_let_go_of_unsent_counts_as_lost(
     outbox.prune(database, NOW, max_kept)
     standing = outbox.standings(database)["webhook"]
     assert (standing.backlog, standing.lost) == (len(left), 5 - len(left))
-    kept = [entry["event"]["data"]["number"] for entry in outbox.read(database, 0, 0.0, 10)]
+    kept = [entry.event.data["number"] for entry in outbox.read(database, 0, 0.0, 10)]
     assert kept == left
 
 

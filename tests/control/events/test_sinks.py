@@ -47,10 +47,10 @@ async def test_events_go_to_the_sink_that_is_in_force_and_stay_for_it_until_then
         assert await publisher.write()
         publisher.publish(Kind.KILL_SWITCH, "kill_switch", {"on": True})
         assert await publisher.write()
-        assert sinks.status()["webhook"]["backlog"] == 1
+        assert sinks.status()["webhook"].backlog == 1
         sinks.adopt(of_webhook(receiver.port))
         async with asyncio.timeout(5):
-            while sinks.status()["webhook"]["backlog"]:  # noqa: ASYNC110 - a delivery has no event for this
+            while sinks.status()["webhook"].backlog:  # noqa: ASYNC110 - a delivery has no event for this
                 await asyncio.sleep(0.01)
         assert len(receiver.requests) == 1
         sinks.adopt(of_webhook(None))
@@ -64,7 +64,7 @@ async def test_a_sink_without_a_usable_secret_is_named_and_not_served(store: Sto
     assert sinks.names == ["webhook"], "what happens is kept for it"
     assert sinks.problem is not None
     sinks.on_standings({"webhook": Standing(1, 0, 0, 0, None)})
-    assert sinks.status()["webhook"]["problem"] == sinks.problem
+    assert sinks.status()["webhook"].problem == sinks.problem
     sinks.adopt(of_webhook(None))
     assert sinks.problem is None
     await sinks.close()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -45,9 +46,9 @@ def compare(state: ControlApp, ratio: float, at: float, count: int = MIN_PAIRS, 
 async def events(state: ControlApp) -> list[tuple[str, Any]]:
     await state.events.publisher.write()
     return [
-        (entry["event"]["type"], entry["event"]["data"])
+        (entry.event.type, entry.event.data)
         for entry in await state.read_events(0, 0.0, 100)
-        if entry["event"]["type"].startswith("candidate.")
+        if entry.event.type.startswith("candidate.")
     ]
 
 
@@ -73,7 +74,7 @@ async def test_it_is_told_everywhere_and_taken_back(folder: Path) -> None:
             "candidate_ms": 70.0,
             "pairs": MIN_PAIRS,
         }
-        assert state.status()["slow"] == {"orders": [data]}
+        assert msgspec.to_builtins(state.status().slow) == {"orders": [data]}
         assert (await state.numbers()).gauges["strangler_candidate_slow", ("orders",)] == 1.0
         words = f"{endpoint} takes 3.5 times as long as at legacy (70 ms, 20 ms)"
         async with TestClient(TestServer(application(state), host="127.0.0.1")) as client:
@@ -84,7 +85,7 @@ async def test_it_is_told_everywhere_and_taken_back(folder: Path) -> None:
         compare(state, 1.0, now + 60, 500)
         await state.slow.look(now + 60)
         assert [kind for kind, _ in await events(state)] == ["candidate.slow", "candidate.slow_over"]
-        assert state.status()["slow"] == {}
+        assert state.status().slow == {}
         assert (await state.numbers()).gauges["strangler_candidate_slow", ("orders",)] == 0.0
 
 
@@ -96,7 +97,7 @@ async def test_a_restart_does_not_tell_it_anew(folder: Path) -> None:
         assert len(await events(state)) == 1
     async with control_of(folder, {}) as state:
         await state.slow.restore()
-        assert list(state.status()["slow"]) == ["orders"]
+        assert list(state.status().slow) == ["orders"]
         compare(state, 3.5, now + 60)
         await state.slow.look(now + 60)
         assert len(await events(state)) == 1

@@ -8,6 +8,7 @@ from strangler.control.shadow.digest import Pair, digest
 from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.shadow.findings import Finding, Noisy, Seen
 from strangler.core.compare import NO_RULES, Answer, CompareRules, Comparison, Redactor, compare
+from strangler.core.documents import SignatureRow
 from strangler.wire.messages import Captured, CapturedAnswer
 from strangler.wire.times import utc_day
 
@@ -83,3 +84,39 @@ def accepted(*differences: Seen, at: float = NOON, endpoint: str = "GET /api/ord
 
 def noisy(path: str = "$.at", kind: str = "value", shape: str = "timestamp") -> Noisy:
     return Noisy("body", path, kind, shape)
+
+
+def sample(request_id: str = "r-1") -> bytes:
+    """A sample as the store keeps it, of a pair that differs."""
+    lines = captured(request_id=request_id.encode())
+    made = finding_of(json_answer({"price": 1}), json_answer({"price": "1"}), lines).sample
+    assert made is not None
+    return made
+
+
+def signature_row(**more: Any) -> SignatureRow:
+    """A row of the inbox."""
+    given: dict[str, Any] = {
+        "id": "a" * 16,
+        "route": "orders",
+        "release": None,
+        "endpoint": "GET /api/orders/{}",
+        "in_": "body",
+        "path": "$.price",
+        "kind": "value",
+        "severity": "breaking",
+        "count": 1,
+        "accepted": 0,
+        "first_seen": NOON,
+        "last_seen": NOON,
+        "state": "new",
+        "state_since": NOON,
+        "owner": None,
+        "why": None,
+        "until": None,
+        "legacy": 1,
+        "candidate": 2,
+        "share": None,
+        "is_noise": False,
+    }
+    return SignatureRow(**(given | more))

@@ -14,6 +14,7 @@ from strangler.control.shadow.figures import FiguresState
 from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.releases import name_release
 from strangler.control.store import Store
+from strangler.core.documents import MatchFigures
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
 from strangler.wire.times import utc_day
 from tests.control.control import in_force
@@ -42,7 +43,7 @@ class Told:
     async def matches(self, name: str = "orders") -> tuple[int, int] | None:
         await self.figures.look()
         found = self.figures.of(name)
-        return None if found is None else (found["matches"], found["pairs"])
+        return None if found is None else (found.matches, found.pairs)
 
 
 @pytest.fixture
@@ -64,8 +65,8 @@ async def test_it_is_the_figure_of_the_verdict(told: Told) -> None:
     assert await told.matches() == (2, 3)
     gate = told.settings.routes[0].gate
     found = await told.store.call(lambda one: reading.readiness(one, "orders", {}, gate, utc_day()))
-    assert (found["matches"], found["pairs"]) == (2, 3)
-    assert told.figures.of("orders") == {"release": None, "pairs": 3, "matches": 2, "share": found["match_share"]}
+    assert (found.matches, found.pairs) == (2, 3)
+    assert told.figures.of("orders") == MatchFigures(None, 3, 2, found.match_share)
 
 
 async def test_it_follows_what_is_marked_accepted_named_and_set_aside(told: Told) -> None:
@@ -79,10 +80,10 @@ async def test_it_follows_what_is_marked_accepted_named_and_set_aside(told: Told
     await told.keep(match(release="2"))
     await told.store.call(lambda one: name_release(one, "orders", "2", NOON))
     assert await told.matches() == (1, 1)
-    assert told.figures.of("orders") == {"release": "2", "pairs": 1, "matches": 1, "share": 1.0}
+    assert told.figures.of("orders") == MatchFigures("2", 1, 1, 1.0)
     await told.store.call(lambda one: retention.set_aside(one, "orders", NOON))
     assert await told.matches() == (0, 0)
-    assert told.figures.of("orders") == {"release": "2", "pairs": 0, "matches": 0, "share": None}
+    assert told.figures.of("orders") == MatchFigures("2", 0, 0, None)
 
 
 async def test_a_release_that_is_named_is_judged_before_its_first_pair(told: Told) -> None:

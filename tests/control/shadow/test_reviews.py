@@ -11,7 +11,9 @@ from strangler.config.load import parse
 from strangler.control.shadow.hints import order_hints
 from strangler.control.shadow.reviews import Review, ReviewError, accept_rule, covers, plan_accepts
 from strangler.core.compare import endpoint_shape
+from strangler.core.documents import SignatureRow
 from strangler.core.settings import AcceptRule, CompareSettings
+from tests.control.shadow.pairs import signature_row
 from tests.factories import route, settings
 
 TODAY = date(2026, 11, 30)
@@ -23,26 +25,15 @@ routes:
 """
 
 
-_STATUS: dict[str, Any] = {"in": "status"}
-_HEADER: dict[str, Any] = {"in": "header"}
+_STATUS: dict[str, Any] = {"in_": "status"}
+_HEADER: dict[str, Any] = {"in_": "header"}
 
 
-def row(path: str | None = "$.price", kind: str = "value", **more: Any) -> dict[str, Any]:
-    made = {
-        "id": "a" * 16,
-        "route": "orders",
-        "endpoint": "GET /api/orders/{}",
-        "in": "body",
-        "path": path,
-        "kind": kind,
-        "legacy": 1,
-        "candidate": 2,
-        "state": "new",
-    }
-    return made | more
+def row(path: str | None = "$.price", kind: str = "value", **more: Any) -> SignatureRow:
+    return signature_row(path=path, kind=kind, **more)
 
 
-def rule(found: dict[str, Any], *, values: bool = False) -> AcceptRule:
+def rule(found: SignatureRow, *, values: bool = False) -> AcceptRule:
     return accept_rule(found, None, None, "agreed", values=values)
 
 
@@ -80,7 +71,7 @@ ENDPOINT = "GET /api/orders/{}"
         ),
     ],
 )
-def test_a_rule_is_for_the_place_and_the_endpoint(found: dict[str, Any], expected: AcceptRule) -> None:
+def test_a_rule_is_for_the_place_and_the_endpoint(found: SignatureRow, expected: AcceptRule) -> None:
     assert rule(found) == expected
     assert parse(add_accepts(Files("f", YAML), [("orders", expected)], {}).after.text, "f", {}).problems == ()
 
@@ -118,7 +109,7 @@ def test_a_rule_counts_on_the_endpoint_that_it_was_made_for(path: bytes, written
     ],
     ids=["5xx", "folded", "cut", "a redacted key", "a hashed key", "many endpoints", "an endpoint that is too deep"],
 )
-def test_what_no_rule_can_say_is_refused_with_a_reason(found: dict[str, Any], reason: str) -> None:
+def test_what_no_rule_can_say_is_refused_with_a_reason(found: SignatureRow, reason: str) -> None:
     with pytest.raises(ReviewError, match=reason):
         rule(found)
 
@@ -170,7 +161,7 @@ def test_a_pair_of_values_means_just_these(legacy: Any, candidate: Any, expected
         "empty header",
     ],
 )
-def test_values_that_are_not_known_cannot_be_accepted(found: dict[str, Any], reason: str) -> None:
+def test_values_that_are_not_known_cannot_be_accepted(found: SignatureRow, reason: str) -> None:
     with pytest.raises(ReviewError, match=reason):
         rule(found, values=True)
 
@@ -216,7 +207,7 @@ def test_so_it_does_in_pages_xml_headers_and_statuses(there: AcceptRule, wanted:
     assert covers(there, wanted, TODAY) is is_covered
 
 
-def planned(*rows: dict[str, Any], accept: tuple[AcceptRule, ...] = ()) -> Any:
+def planned(*rows: SignatureRow, accept: tuple[AcceptRule, ...] = ()) -> Any:
     one = route("orders", compare=CompareSettings((), accept, (), (), "decimal"))
     return plan_accepts(rows, settings([one]), Review("accepted", why="agreed"), TODAY)
 
@@ -224,7 +215,7 @@ def planned(*rows: dict[str, Any], accept: tuple[AcceptRule, ...] = ()) -> Any:
 def test_two_rows_that_need_one_rule_write_one() -> None:
     plan = planned(row(id="1", severity="risky"), row(id="2", severity="breaking"), row("$.price.net", id="3"))
     assert [name for name, _ in plan.rules] == ["orders"]
-    assert {one["id"] for one in plan.accepted} == {"1", "2", "3"}
+    assert {one.id for one in plan.accepted} == {"1", "2", "3"}
 
 
 def test_what_is_there_and_what_cannot_be_is_told_apart() -> None:
@@ -234,8 +225,8 @@ def test_what_is_there_and_what_cannot_be_is_told_apart() -> None:
         accept=(AcceptRule(path="$.note"),),
     )  # fmt: skip
     assert [made.path for _, made in plan.rules] == ["$.price"]
-    assert [one["id"] for one in plan.already] == ["2"]
-    assert [(one["id"], "5xx" in why or "no route" in why) for one, why in plan.refused] == [("3", True), ("4", True)]
+    assert [one.id for one in plan.already] == ["2"]
+    assert [(one.id, "5xx" in why or "no route" in why) for one, why in plan.refused] == [("3", True), ("4", True)]
 
 
 def test_another_order_is_a_hint_once_for_an_endpoint() -> None:

@@ -84,7 +84,7 @@ async def test_captures_in_hand_are_bounded_and_their_room_comes_back(
     assert rig.count("strangler_shadow_dropped_total", "orders", "memory") == 3
     status = route_status(rig.parts.table, rig.links.state.totals, "orders")
     assert status is not None
-    assert status["open"] == 2
+    assert status.open == 2
     rig.parts.runner.adopt(
         in_force(settings(routes=[replace(ORDERS, shadow=shadow(percent=1))]))
     )  # given up before anything was done

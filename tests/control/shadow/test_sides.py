@@ -7,21 +7,25 @@ from typing import Any
 import pytest
 
 from strangler.control.shadow.sides import CONTEXT, MAX_LINES, Row, sides
+from strangler.core.documents import KeptBody, KeptPair, KeptRequest, KeptResponse
 
 
-def answer(body: Any = None, kind: str = "json", headers: Any = (), status: int = 200, **more: Any) -> dict[str, Any]:
-    stored = (
-        None if body is None else {"kind": kind, "text": body if isinstance(body, str) else json.dumps(body)} | more
-    )
-    return {"status": status, "fault": None, "duration_ms": 1.0, "headers": headers, "body": stored}
+def answer(body: Any = None, kind: str = "json", headers: Any = (), status: int = 200, **more: Any) -> KeptResponse:
+    text = body if isinstance(body, str) else json.dumps(body)
+    kept = None if body is None else KeptBody(kind, text=text, **more)
+    return KeptResponse(status, None, 1.0, 0, [(name, value) for name, value in headers], kept)
+
+
+def pair(legacy: KeptResponse, candidate: KeptResponse) -> KeptPair:
+    return KeptPair(KeptRequest("GET", "/", [], None), legacy, candidate)
 
 
 def head(legacy: Any, candidate: Any) -> list[tuple[str, str, str]]:
-    return told(sides({"legacy": answer(headers=legacy), "candidate": answer(headers=candidate)})[0])[1:]
+    return told(sides(pair(answer(headers=legacy), answer(headers=candidate)))[0])[1:]
 
 
-def body(legacy: dict[str, Any], candidate: dict[str, Any]) -> list[Row]:
-    return sides({"legacy": legacy, "candidate": candidate})[1]
+def body(legacy: KeptResponse, candidate: KeptResponse) -> list[Row]:
+    return sides(pair(legacy, candidate))[1]
 
 
 def told(rows: list[Row]) -> list[tuple[str, str, str]]:
@@ -57,7 +61,7 @@ class TestHeaders:
         assert head([["Content-Length", "3"]], [["Transfer-Encoding", "chunked"]]) == []
 
     def test_the_status_is_marked_where_it_differs(self) -> None:
-        rows, _ = sides({"legacy": answer(status=200), "candidate": answer(status=404)})
+        rows, _ = sides(pair(answer(status=200), answer(status=404)))
         assert told(rows) == [("200", "≠", "404")]
 
 
@@ -149,9 +153,8 @@ class TestOtherBodies:
         assert marked(body(answer({"a": 1}), answer("<p>sorry</p>", "html")))[0] == ("{", "≠", "<p>sorry</p>")
 
     def test_what_was_not_kept_is_told_by_hash_and_length(self) -> None:
-        one: dict[str, Any] = {"status": 200, "fault": None, "duration_ms": None, "headers": [], "body": None}
-        left = one | {"body": {"kind": "opaque", "hash": "01234567", "length": 3}}
-        right = one | {"body": {"kind": "opaque", "hash": "89abcdef", "length": 1234}}
+        left = KeptResponse(200, None, None, 0, [], KeptBody("opaque", hash="01234567", length=3))
+        right = KeptResponse(200, None, None, 0, [], KeptBody("opaque", hash="89abcdef", length=1234))
         assert marked(body(left, left)) == []
         assert marked(body(left, right)) == [("3 bytes, hash 01234567", "≠", "1,234 bytes, hash 89abcdef")]
 

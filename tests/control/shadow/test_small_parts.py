@@ -12,6 +12,7 @@ from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.outgoing import origin_form, outgoing
 from strangler.control.shadow.sides import told_value
 from strangler.control.shadow.ulid import ulid
+from strangler.core.documents import ComparedDifference
 from strangler.core.rewrite import Rewrite
 from strangler.core.settings import HeaderEdits, Url
 from strangler.state.files import JOURNAL, MAX_OLD_JOURNALS
@@ -143,6 +144,6 @@ def _url(path: str = "") -> Url:
     ],
 )
 def test_what_an_arm_lacks_does_not_look_like_null(kind: str, legacy: str, candidate: str) -> None:
-    difference = {"kind": kind, "legacy": None, "candidate": None}
+    difference = ComparedDifference("body", "$.price", kind, "breaking", None, None)
     assert told_value(difference, "legacy") == legacy
     assert told_value(difference, "candidate") == candidate

@@ -18,7 +18,7 @@ from strangler.control.shadow.reading import Filters
 from strangler.control.shadow.schema import SCHEMA, is_earlier, prepare, upgrade
 from strangler.control.store import Store
 from strangler.core.settings import GateSettings
-from tests.control.shadow.pairs import NOON, match
+from tests.control.shadow.pairs import NOON, match, sample
 from tests.factories import route, settings
 
 EARLIER: Final = """
@@ -89,7 +89,7 @@ def write_earlier(connection: sqlite3.Connection) -> None:
             (_B, "$.note", 1, NOON, NOON, "fixed", NOON + 60),
         ],
     )
-    connection.execute("INSERT INTO samples VALUES ('s', 'orders', ?, 7, '{\"n\":1}')", (NOON,))
+    connection.execute("INSERT INTO samples VALUES ('s', 'orders', ?, 7, ?)", (NOON, sample()))
     connection.execute("INSERT INTO sample_links VALUES (?, 's', ?)", (_A, NOON))
     connection.execute("INSERT INTO noise VALUES ('orders', 'body', '$.at', 'value', 'timestamp', 3)")
     connection.execute("INSERT INTO baselines VALUES ('orders', 3)")
@@ -118,33 +118,34 @@ def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.
 
 def test_its_evidence_is_that_of_the_unnamed_release(earlier: sqlite3.Connection) -> None:
     found = reading.readiness(earlier, "orders", {}, GATE, TODAY)
-    assert (found["release"], found["pairs"], found["matches"], found["set_aside"]) == (None, 5, 3, 1)
-    assert found["endpoints"] == {_ENDPOINT: 5, "POST /api/orders": 0}
-    assert found["not_comparable"] == {"lag": 4}
-    assert found["latency"]["median"]["value"] == 2.0
-    assert found["age_s"] == 7200 - 60
-    rows = {row["id"]: row for row in reading.signatures(earlier, {}, Filters(), TODAY)}
-    assert {name: (row["count"], row["state"], row["owner"]) for name, row in rows.items()} == {
+    assert (found.release, found.pairs, found.matches, found.set_aside) == (None, 5, 3, 1)
+    assert found.endpoints == {_ENDPOINT: 5, "POST /api/orders": 0}
+    assert found.not_comparable == {"lag": 4}
+    assert found.latency is not None
+    assert found.latency.median.value == 2.0
+    assert found.age_s == 7200 - 60
+    rows = {row.id: row for row in reading.signatures(earlier, {}, Filters(), TODAY)}
+    assert {name: (row.count, row.state, row.owner) for name, row in rows.items()} == {
         _A: (2, "known", "ana"),
         _B: (1, "fixed", "ana"),
     }
-    assert (rows[_A]["first_seen"], rows[_A]["last_seen"], rows[_A]["legacy"]) == (NOON, NOON + 9, 1)
+    assert (rows[_A].first_seen, rows[_A].last_seen, rows[_A].legacy) == (NOON, NOON + 9, 1)
     signature = reading.signature(earlier, {}, _A, TODAY)
     assert signature is not None
-    assert signature["samples"] == [{"n": 1}]
+    assert [one.comparison.request_id for one in signature.samples] == ["r-1"]
     noisiest = reading.noise_counts(earlier, "orders")[0]
     assert (noisiest.noise, noisiest.noise_pairs) == (3, 3)
-    assert [line["who"] for line in entries(earlier, AuditFilters())] == ["ana"]
+    assert [line.who for line in entries(earlier, AuditFilters())] == ["ana"]
     assert reading.stops(earlier) == {"orders": "why"}
     assert [row["at"] for row in reading.timeline(earlier, "orders", {}, TODAY)] == [NOON, NOON + 7200]
     (release,) = reading.releases(earlier)
-    assert (release["name"], release["is_current"], release["pairs"]) == ("", True, 6)
+    assert (release.name, release.is_current, release.pairs) == ("", True, 6)
 
 
 def test_what_it_calls_fixed_waits_for_proof(earlier: sqlite3.Connection) -> None:
-    (claim,) = reading.readiness(earlier, "orders", {}, GATE, TODAY)["claims"]
-    assert (claim["signature"], claim["endpoint"], claim["pairs"]) == (_B, _ENDPOINT, 1)
-    assert claim["needed"] >= 30
+    (claim,) = reading.readiness(earlier, "orders", {}, GATE, TODAY).claims
+    assert (claim.signature, claim.endpoint, claim.pairs) == (_B, _ENDPOINT, 1)
+    assert claim.needed >= 30
 
 
 def test_it_is_done_once_and_goes_on(tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_it_is_done_once_and_goes_on(tmp_path: Path) -> None:
         index = IndexState()
         index.load(connection)
         store_findings(connection, index, [match(at=NOON + 8000)], NOON + 8000)
-        assert reading.readiness(connection, "orders", {}, GATE, TODAY)["pairs"] == 6
+        assert reading.readiness(connection, "orders", {}, GATE, TODAY).pairs == 6
 
 
 def test_nothing_is_done_by_halves(tmp_path: Path) -> None:
@@ -183,12 +184,12 @@ async def test_a_store_is_upgraded_when_it_is_opened(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "strangler.db")) as connection, connection:
         write_earlier(connection)
     store = Store(tmp_path / "strangler.db", SCHEMA, upgrade)
-    assert await store.call(lambda one: reading.readiness(one, "orders", {}, GATE, TODAY)["pairs"]) == 5
+    assert await store.call(lambda one: reading.readiness(one, "orders", {}, GATE, TODAY).pairs) == 5
     figures = FiguresState(store, settings(routes=[route("orders")]))
     await figures.look()
     found = figures.of("orders")
     assert found is not None
-    assert found["pairs"] == 5, "it is judged without waiting for the next pair"
+    assert found.pairs == 5, "it is judged without waiting for the next pair"
     await store.close()
     with reading.reader(tmp_path) as again:
         assert not is_earlier(again)
