@@ -14,22 +14,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-HOT_PATH = {
-    "core": (
-        "admission", "breaker", "bulkhead", "decide", "endpoints", "framing", "head", "headers", "match", "path",
-        "plan", "result", "retry", "routes", "snapshot", "split", "upstream_edits", "window",
-    ),
-    "wire": (
-        "asker", "body", "body_readers", "chunked", "client_connection", "client_lifecycle", "client_states",
-        "closing", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port", "request", "request_heads",
-        "response", "story", "transitions", "upstream_connection", "upstream_states",
-    ),
-    "worker": (
-        "access_log", "aggregate", "arms", "attempt", "call", "caller_fences", "capture", "captured", "context",
-        "deliver", "handler", "heads", "outcome", "policies", "request_head", "request_metrics", "retries",
-        "telemetry", "trace", "upstreams",
-    ),
-}  # fmt: skip
+MARK = "# Compiled with mypyc"
 
 ASKED = os.environ.get("STRANGLER_COMPILE", "")
 
@@ -47,11 +32,16 @@ def is_wanted() -> bool:
     return sys.implementation.name == "cpython" and has_compiler()
 
 
+def is_hot(file: Path) -> bool:
+    """Whether the first line of a module says that it is compiled."""
+    return file.read_text(encoding="utf-8").startswith(MARK)
+
+
 def extensions() -> list[Extension]:
     """The hot path as C extensions, made only when a wheel is built: an editable install runs the source."""
     if not is_wanted() or "bdist_wheel" not in sys.argv:
         return []
-    files = [f"strangler/{package}/{name}.py" for package, names in HOT_PATH.items() for name in names]
+    files = [str(file) for file in sorted(Path("strangler").rglob("*.py")) if is_hot(file)]
     flags = ["--ignore-missing-imports", "--follow-imports=silent", "--config-file="]
     try:
         from mypyc.build import mypycify

@@ -19,14 +19,14 @@ from rich.table import Table
 
 import strangler.worker.call
 from strangler.config.load import parse
+from strangler.core.http.trust import TrustedProxies
+from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
-from strangler.core.snapshot import Snapshot
-from strangler.core.trust import TrustedProxies
-from strangler.wire.client_connection import ClientConnection
-from strangler.wire.logs import LogWriter
-from strangler.wire.numbers import Numbers
-from strangler.wire.port import ClientPort
-from strangler.wire.upstream_connection import UpstreamConnection
+from strangler.http1.client_connection import ClientConnection
+from strangler.http1.port import ClientPort
+from strangler.http1.upstream_connection import UpstreamConnection
+from strangler.ipc.numbers import Numbers
+from strangler.logs import LogWriter
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
 from strangler.worker.capture import Captures

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from strangler.core import settings as s
-from strangler.core.head import RequestHead
+from strangler.core.http.head import RequestHead
 
 _SAFE = ("GET", "HEAD")
 _FAULTS = ("connect", "timeout", "open", "full", 502, 503, 504)

@@ -11,11 +11,11 @@ from strangler.cli._config import failed
 from strangler.cli._evidence import Evidence
 from strangler.cli._inbox import SHORT_ID, where
 from strangler.cli._terminal import plain
-from strangler.control.shadow.evidence import STATES
-from strangler.control.shadow.reading import Filters
-from strangler.control.shadow.reviews import OPEN_STATES
 from strangler.core.compare import Severity
 from strangler.core.documents import SignatureRow
+from strangler.evidence.reading import Filters
+from strangler.evidence.reviews import OPEN_STATES
+from strangler.evidence.writing import STATES
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

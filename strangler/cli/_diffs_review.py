@@ -19,10 +19,10 @@ from strangler.cli._times import Day
 from strangler.cli._who import who
 from strangler.config.edit import Edit
 from strangler.config.edit_accept import add_accepts
-from strangler.config.files import Files
-from strangler.control.shadow.reviews import AcceptPlan, Review, ReviewError, plan_accepts
+from strangler.config.source_files import Files
 from strangler.core.documents import SignatureRow
-from strangler.wire.times import utc_day
+from strangler.evidence.reviews import AcceptPlan, Review, ReviewError, plan_accepts
+from strangler.times import utc_day
 
 
 @click.command()

@@ -12,9 +12,9 @@ from strangler.cli._evidence import Evidence, known_release
 from strangler.cli._json import json_text
 from strangler.cli._side_by_side import side_by_side
 from strangler.cli._terminal import console as terminal
-from strangler.control.shadow.reading import path_steps
-from strangler.control.shadow.sides import told_value
 from strangler.core.documents import ComparedDifference, KeptPair, SampleDocument, SignatureDocument
+from strangler.evidence.reading import path_steps
+from strangler.evidence.sides import told_value
 
 _WIDEST = 160
 """Columns that two answers side by side take at most."""

@@ -10,8 +10,8 @@ import click
 
 from strangler.cli._config import failed, only_a_file
 from strangler.config.edit import Edit, EditError
-from strangler.config.files import Files, PartlyWrittenError, read_files, write_files
 from strangler.config.replace import ChangedMeanwhileError, NotWrittenError
+from strangler.config.source_files import Files, PartlyWrittenError, read_files, write_files
 
 
 def read_texts(config: Path) -> Files:

@@ -15,13 +15,6 @@ import msgspec
 
 from strangler.cli._admin import Admin, find_admin
 from strangler.cli._config import failed, settings_of
-from strangler.control.shadow import audits, questions, reading
-from strangler.control.shadow.audits import AuditFilters, write_audit
-from strangler.control.shadow.reading import Filters, NoEvidenceError
-from strangler.control.shadow.releases import name_release, set_aside_names, set_aside_problem
-from strangler.control.shadow.retention import set_aside
-from strangler.control.shadow.reviews import Marked, Review, mark
-from strangler.control.shadow.schema import prepare
 from strangler.core.documents import (
     AuditDocument,
     AuditEntry,
@@ -41,9 +34,16 @@ from strangler.core.documents import (
     VerdictDocument,
 )
 from strangler.core.settings import GateSettings, Settings
+from strangler.evidence import audits, queries, reading
+from strangler.evidence.audits import AuditFilters, write_audit
+from strangler.evidence.reading import Filters, NoEvidenceError
+from strangler.evidence.retention import set_aside
+from strangler.evidence.reviews import Marked, Review, mark
+from strangler.evidence.stored_releases import name_release, set_aside_names, set_aside_problem
+from strangler.evidence.tables import prepare
 from strangler.state.files import STORE
 from strangler.state.running import read_running
-from strangler.wire.times import utc_day
+from strangler.times import utc_day
 
 _T = TypeVar("_T")
 
@@ -167,22 +167,22 @@ class _Stored:
     settings: Settings
 
     def inbox(self, filters: Filters) -> InboxDocument:
-        return self._read(lambda one: questions.inbox(one, self.settings, filters, utc_day()))
+        return self._read(lambda one: queries.inbox(one, self.settings, filters, utc_day()))
 
     def detail(self, name: str, release: str | None = None) -> SignatureDocument | None:
-        return self._read(lambda one: questions.detail(one, self.settings, name, utc_day(), release))
+        return self._read(lambda one: queries.detail(one, self.settings, name, utc_day(), release))
 
     def ready(self, route: str, release: str | None = None) -> VerdictDocument | None:
-        return self._read(lambda one: questions.ready(one, self.settings, route, utc_day(), release))
+        return self._read(lambda one: queries.ready(one, self.settings, route, utc_day(), release))
 
     def proposal(self, route: str) -> str | None:
         return self._read(lambda one: reading.proposal(one, route))
 
     def report(self, release: str | None = None) -> ReportDocument:
-        return self._read(lambda one: questions.report(one, self.settings, utc_day(), release))
+        return self._read(lambda one: queries.report(one, self.settings, utc_day(), release))
 
     def releases(self, route: str | None) -> list[ReleaseRow]:
-        found = self._read(lambda one: questions.releases(one, self.settings, route))
+        found = self._read(lambda one: queries.releases(one, self.settings, route))
         return [] if found is None else found.releases
 
     def name_release(self, route: str, name: str, who: str, why: str) -> ReleaseNamedDocument:
@@ -209,7 +209,7 @@ class _Stored:
         return ResetDocument(route, self._write(work))
 
     def ready_under(self, route: str, gate: GateSettings) -> VerdictDocument | None:
-        return self._read(lambda one: questions.ready(one, self.settings, route, utc_day(), gate=gate))
+        return self._read(lambda one: queries.ready(one, self.settings, route, utc_day(), gate=gate))
 
     def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
         marked = self._write(lambda one: mark(one, names, review, who, time.time()))

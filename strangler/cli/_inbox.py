@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from rich.markup import escape
 from rich.table import Table
 
-from strangler.control.shadow.sides import told_value
 from strangler.core.documents import ComparedDifference, SignatureRow
+from strangler.evidence.sides import told_value
 
 SEVERITY_STYLES = {"breaking": "bold red", "risky": "yellow", "additive": "cyan", "value": "blue"}
 STATE_STYLES = {"new": "bold", "regressed": "bold red", "known": "", "accepted": "dim", "fixed": "dim"}

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from html import escape
 
 from strangler.cli import _inbox
-from strangler.control.shadow.sides import told_value
 from strangler.core.documents import (
     AuditEntry,
     ReportDocument,
@@ -15,7 +14,8 @@ from strangler.core.documents import (
     SignatureRow,
     VerdictDocument,
 )
-from strangler.core.readiness import Latency, cut_percent
+from strangler.core.gate import Latency, cut_percent
+from strangler.evidence.sides import told_value
 
 Pictures = Callable[[RouteReport], Iterable[tuple[str, str]]]
 """Of a route: captions and SVG."""

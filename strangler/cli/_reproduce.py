@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from strangler.core.documents import KeptPair, SignatureRow
-from strangler.core.rewrite import Rewrite, rewrite_target
+from strangler.core.routing.rewrite import Rewrite, rewrite_target
 from strangler.core.settings import RouteSettings, Settings
 
 _OURS = frozenset(

@@ -3,8 +3,8 @@
 from rich.table import Table
 from rich.text import Text
 
-from strangler.control.shadow.sides import Row, sides
 from strangler.core.documents import KeptPair, KeptResponse
+from strangler.evidence.sides import Row, sides
 
 
 def side_by_side(sample: KeptPair) -> Table:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from strangler.control.shadow.stops import stopped_text
 from strangler.core.documents import (
     MatchFigures,
     PassedGate,
@@ -17,8 +16,9 @@ from strangler.core.documents import (
     UpstreamStatus,
     WorkerStatus,
 )
-from strangler.core.readiness import cut_percent
+from strangler.core.gate import cut_percent
 from strangler.core.slowness import slow_text
+from strangler.evidence.stops import stopped_text
 
 _BREAKER_STYLES = {"closed": "green", "half_open": "yellow", "open": "bold red", "disabled": "dim"}
 

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from strangler.core.documents import ShortVerdict, VerdictDocument
-from strangler.core.readiness import cut_percent
+from strangler.core.gate import cut_percent
 
 NOTHING_COMPARED = "nothing was compared yet"
 _SOME = 5

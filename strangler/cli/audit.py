@@ -15,9 +15,9 @@ from strangler.cli._json import json_text
 from strangler.cli._tables import table
 from strangler.cli._terminal import console as terminal
 from strangler.cli._times import Since
-from strangler.control.shadow.audits import DEFAULT_LIMIT, MAX_LIMIT, AuditFilters
 from strangler.core.documents import AuditDocument, AuditEntry
 from strangler.core.plain import plain_line
+from strangler.evidence.audits import DEFAULT_LIMIT, MAX_LIMIT, AuditFilters
 
 _COLUMNS = ("when, UTC", "who", "what", "route", "why", "detail")
 

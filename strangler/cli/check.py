@@ -17,8 +17,8 @@ from strangler.cli._terminal import plain
 from strangler.config.load import STANDARD_INPUT, STANDARD_INPUT_NAME, Loaded, load
 from strangler.config.problem import Problem
 from strangler.config.quantities import duration_text
-from strangler.core.extra_requests import ExtraRequests, extra_requests
 from strangler.core.settings import Settings, TimeoutSettings
+from strangler.core.shadowing.extra_requests import ExtraRequests, extra_requests
 
 
 @click.command()

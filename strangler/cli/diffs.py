@@ -19,11 +19,11 @@ from strangler.cli._tables import stopped
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
 from strangler.cli._times import Since
-from strangler.control.shadow.evidence import STATES
-from strangler.control.shadow.hints import order_hints
-from strangler.control.shadow.reading import Filters
 from strangler.core.compare import Severity
 from strangler.core.documents import InboxDocument, SignatureRow
+from strangler.evidence.hints import order_hints
+from strangler.evidence.reading import Filters
+from strangler.evidence.writing import STATES
 
 _FOLLOW_EVERY_S = 1.0
 _MOST_ROWS = 200

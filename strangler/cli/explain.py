@@ -9,11 +9,11 @@ from strangler.cli._config import config_option, settings_of
 from strangler.cli._json import json_text
 from strangler.config.quantities import duration_text
 from strangler.core.documents import ExplainedPart, ExplainedTimeout, Explanation
-from strangler.core.explain import explain
-from strangler.core.plan import Reason
-from strangler.core.snapshot import Snapshot
+from strangler.core.routing.arm import Reason
+from strangler.core.routing.explain import explain
+from strangler.core.routing.snapshot import Snapshot
+from strangler.http1.described import DescriptionError, described_head
 from strangler.state import kill_switch
-from strangler.wire.described import DescriptionError, described_head
 
 
 class _Header(click.ParamType[tuple[str, str]]):

@@ -11,7 +11,7 @@ from strangler.cli._evidence import find_evidence, known_release, release_option
 from strangler.cli._json import json_text
 from strangler.cli._terminal import console as terminal
 from strangler.core.documents import VerdictDocument
-from strangler.core.readiness import Latency, cut_percent
+from strangler.core.gate import Latency, cut_percent
 
 _STYLES = {"ready": "bold green", "not ready": "bold red", "not enough evidence": "bold yellow"}
 _SOME = 12

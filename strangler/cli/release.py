@@ -15,8 +15,8 @@ from strangler.cli._json import json_text
 from strangler.cli._tables import table
 from strangler.cli._terminal import console as terminal
 from strangler.cli._who import who
-from strangler.control.shadow.releases import name_problem
 from strangler.core.documents import ReleaseNamedDocument, ReleaseRow, ReleasesDocument
+from strangler.evidence.stored_releases import name_problem
 
 
 @click.command()

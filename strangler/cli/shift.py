@@ -17,10 +17,10 @@ from strangler.cli._terminal import plain
 from strangler.cli._verdict import Verdict, as_data, short, verdict_of
 from strangler.cli._who import who
 from strangler.config.edit import Edit, has_gate, route_names, set_percent
-from strangler.config.files import read_files
 from strangler.config.problem import Problem
 from strangler.config.quantities import percent as read_percent
-from strangler.control.shadow.audits import FORCED, shift_text
+from strangler.config.source_files import read_files
+from strangler.evidence.audits import FORCED, shift_text
 
 
 class _Percent(click.ParamType[float]):

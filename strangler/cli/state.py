@@ -10,13 +10,13 @@ import click
 
 from strangler.cli._config import config_option, settings_of
 from strangler.cli._who import who
-from strangler.control.shadow.audits import write_audit
-from strangler.control.shadow.schema import prepare
+from strangler.evidence.audits import write_audit
+from strangler.evidence.tables import prepare
 from strangler.state.backup import BackupError
 from strangler.state.backup import backup as write_backup
 from strangler.state.restore import Replaced
 from strangler.state.restore import restore as restore_backup
-from strangler.wire.times import utc_now
+from strangler.times import utc_now
 
 _state_option = click.option(
     "--state",

@@ -11,7 +11,7 @@ from strangler.config.problem import Problem
 from strangler.config.schema_routes import Route
 from strangler.config.schema_upstreams import Upstream
 from strangler.config.section import keys_of
-from strangler.core.plan import LEGACY
+from strangler.core.routing.arm import LEGACY
 
 OF_TWO_ARMS = ("split", "shadow", "gate", "compare", "rewrite", "timeouts", "fallback", "release", "fold")
 """What has no meaning with `candidate: legacy`."""

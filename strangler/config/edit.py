@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from strangler.config import reader
 from strangler.config.defaults import with_defaults
 from strangler.config.document import Document, Items, Node, Scalar, Table
-from strangler.config.files import Files
 from strangler.config.load import Loaded
 from strangler.config.scalars import did_you_mean
+from strangler.config.source_files import Files
 from strangler.core.settings import RouteSettings, Settings
 
 

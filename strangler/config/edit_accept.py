@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from strangler.config.document import Document, Items, Node, Scalar, Table
 from strangler.config.edit import Edit, EditError, add_key, fill, line_ending, route_table, shared
-from strangler.config.files import Files
 from strangler.config.scalars import written_endpoint
+from strangler.config.source_files import Files
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
 
 

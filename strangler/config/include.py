@@ -12,7 +12,7 @@ from typing import Final, Literal
 from strangler.config import reader
 from strangler.config.document import Document, Items, Node, Scalar, Table, place_of
 from strangler.config.problem import Problem
-from strangler.core.plan import LEGACY
+from strangler.core.routing.arm import LEGACY
 
 KEYS: Final = ("version", "owner", "upstreams", "routes")
 """What a file may hold that is included."""

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from strangler.core.path import has_one_reading, is_well_encoded
+from strangler.core.routing.path import has_one_reading, is_well_encoded
 
 Complaint = tuple[str, str]
 

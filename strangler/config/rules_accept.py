@@ -7,9 +7,9 @@ from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext
 from strangler.config.schema_compare import Accept
 from strangler.config.schema_routes import Route
-from strangler.core.compare.accept import is_xml_path
-from strangler.core.compare.compile import read_value
-from strangler.core.compare.templates import can_meet
+from strangler.core.compare.accept_rules.accept import is_xml_path
+from strangler.core.compare.accept_rules.compile import read_value
+from strangler.core.compare.model.templates import can_meet
 
 
 def check_accept(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:

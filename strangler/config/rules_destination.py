@@ -8,8 +8,8 @@ from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext, sorted_text
 from strangler.config.schema_routes import Route
-from strangler.core.aggregate import METHODS as AGGREGATED
-from strangler.core.plan import LEGACY
+from strangler.core.routing.aggregate import METHODS as AGGREGATED
+from strangler.core.routing.arm import LEGACY
 
 
 def check_destination(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:

@@ -5,7 +5,7 @@ from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext
 from strangler.config.schema_routes import Route
-from strangler.core.plan import LEGACY
+from strangler.core.routing.arm import LEGACY
 
 
 def check_path(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:

@@ -5,7 +5,7 @@ from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext
 from strangler.config.scalars import SAFE_METHODS
 from strangler.config.schema_routes import Route
-from strangler.core.plan import LEGACY
+from strangler.core.routing.arm import LEGACY
 
 
 def check_shadow(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:

@@ -9,8 +9,8 @@ from strangler.config.notes import Notes, Severity
 from strangler.config.schema import File
 from strangler.config.schema_upstreams import Upstream
 from strangler.config.urls import is_any, is_loopback
-from strangler.core.headers import HOP_BY_HOP
-from strangler.core.plan import AGGREGATE
+from strangler.core.http.headers import HOP_BY_HOP
+from strangler.core.routing.arm import AGGREGATE
 from strangler.core.settings import Address, Url
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")

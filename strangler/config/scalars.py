@@ -9,10 +9,10 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
-from strangler.core.compare.css import parse_css
-from strangler.core.compare.jsonpath import parse_pattern
-from strangler.core.compare.templates import parse_endpoint_path, parse_template, write_endpoint_path
-from strangler.core.compare.xmlpath import parse_xml_path
+from strangler.core.compare.accept_rules.css import parse_css
+from strangler.core.compare.accept_rules.jsonpath import parse_pattern
+from strangler.core.compare.accept_rules.xmlpath import parse_xml_path
+from strangler.core.compare.model.templates import parse_endpoint_path, parse_template, write_endpoint_path
 from strangler.core.fault import Fault
 
 

@@ -10,7 +10,7 @@ from strangler.config.leaf import Unwritten
 from strangler.config.schema_compare import Compare, Gate, Release
 from strangler.config.section import REQUIRED, Section, key
 from strangler.config.types import LIST, OR_SHARE, Switchable, whole, word
-from strangler.core.aggregate import METHODS as AGGREGATED
+from strangler.core.routing.aggregate import METHODS as AGGREGATED
 
 _OfUpstream = Annotated[t.MaybeLonger, Unwritten("the upstream's")]
 

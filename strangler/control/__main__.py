@@ -11,6 +11,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
+from strangler import logs
 from strangler.control.admin import application
 from strangler.control.app import ControlApp, Launch, build_app
 from strangler.control.entrance import bounded
@@ -19,10 +20,9 @@ from strangler.control.links import WorkerLinks
 from strangler.control.reload import InForce
 from strangler.control.supervisor_end import SupervisorEnd, SupervisorSender
 from strangler.core.settings import Settings
-from strangler.wire import logs
-from strangler.wire.messages import StandsBy, Started, decode_settings, encode_frame
-from strangler.wire.start import ControlStart, read_file
-from strangler.wire.times import utc_now
+from strangler.ipc.messages import StandsBy, Started, decode_settings, encode_frame
+from strangler.ipc.start import ControlStart, read_file
+from strangler.times import utc_now
 
 SHUTDOWN_S = 1.0  # for answers of the admin listener that are under way
 

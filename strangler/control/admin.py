@@ -16,11 +16,11 @@ from strangler.control.exposition import expose
 from strangler.control.shadow.api import ShadowApi
 from strangler.control.shadow.releases_api import ReleasesApi
 from strangler.control.status import kill_switch_status
-from strangler.control.store import StoreError
 from strangler.control.visitor import visitor_of
 from strangler.core.documents import EventsDocument, ExplainRequest, KillSwitchRequest
-from strangler.core.explain import explain
-from strangler.wire.described import DescriptionError, described_head
+from strangler.core.routing.explain import explain
+from strangler.http1.described import DescriptionError, described_head
+from strangler.state.store import StoreError
 
 MAX_BODY_BYTES = 64 * 1024
 

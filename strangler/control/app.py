@@ -13,8 +13,8 @@ import structlog
 
 from strangler.control import status
 from strangler.control.events import gates, outbox
-from strangler.control.events.assembly import EventParts, assemble_events
-from strangler.control.events.evidence import EvidenceEvents
+from strangler.control.events.event_assembly import EventParts, assemble_events
+from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import Numbers
 from strangler.control.health import HealthChecks
@@ -31,17 +31,17 @@ from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, asse
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
 from strangler.control.shadow.route_status import route_status
-from strangler.control.shadow.schema import SCHEMA, upgrade
-from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.control.totals_saver import TotalsSaver
 from strangler.control.tracing import TracingState
 from strangler.core.documents import GatesStatus, ReadyDocument, StatusDocument, StoredEvent
+from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
-from strangler.core.snapshot import Snapshot
+from strangler.evidence.tables import SCHEMA, upgrade
 from strangler.state import kill_switch
 from strangler.state.files import STORE
 from strangler.state.kill_switch import KillSwitchState
+from strangler.state.store import Store
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from strangler.control.totals import Key, Vector
-from strangler.wire.numbers import BOUNDS_S, FAMILIES, Family
+from strangler.ipc.numbers import BOUNDS_S, FAMILIES, Family
 
 _OWN = {
     "strangler_config_last_reload_successful": "1 if routes.yaml is in force as it stands, 0 if it was rejected.",

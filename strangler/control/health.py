@@ -15,11 +15,11 @@ from yarl import URL
 
 from strangler.control.reload import InForce
 from strangler.control.shared import SharedState
-from strangler.core.endpoints import EndpointKey, HealthState
+from strangler.core.resilience.endpoints import EndpointKey, HealthState
 from strangler.core.settings import HealthSettings, TlsSettings, UpstreamSettings, Url
-from strangler.wire.messages import EndpointHealth
-from strangler.wire.names import Names
-from strangler.wire.pool import tls_context
+from strangler.http1.pool import tls_context
+from strangler.ipc.messages import EndpointHealth
+from strangler.sockets.names import Names
 
 FIRST_CHECK_WITHIN_S = 1.0
 """Checks begin at a moment by chance within this, or within the interval if that is shorter."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from strangler.control.totals import Key, TotalsState, Vector
-from strangler.core.plan import Arm
-from strangler.wire.numbers import BOUNDS_S
+from strangler.core.routing.arm import Arm
+from strangler.ipc.numbers import BOUNDS_S
 
 RATE_S = 10
 """A live rate is the mean of so many seconds."""

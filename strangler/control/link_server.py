@@ -8,7 +8,7 @@ import structlog
 
 from strangler.control.links import WorkerConnection, WorkerLinks, WorkerState
 from strangler.control.own_metrics import OwnMetrics
-from strangler.wire.messages import (
+from strangler.ipc.messages import (
     BreakerChanged,
     BreakerOpened,
     Bye,

@@ -10,18 +10,9 @@ import structlog
 from strangler.control.reload import InForce
 from strangler.control.shared import SharedState
 from strangler.control.totals import TotalsState
+from strangler.ipc.frames import FrameProtocol
+from strangler.ipc.messages import FrameError, Hello, KillSwitch, Push, ShadowRoom, ShadowRooms, Shared, ToControl
 from strangler.state.kill_switch import KillSwitchState
-from strangler.wire.frames import FrameProtocol
-from strangler.wire.messages import (
-    FrameError,
-    Hello,
-    KillSwitch,
-    Push,
-    ShadowRoom,
-    ShadowRooms,
-    Shared,
-    ToControl,
-)
 
 log = structlog.get_logger()
 

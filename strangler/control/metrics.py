@@ -13,9 +13,9 @@ from strangler.control.reload import InForce, ReloadState
 from strangler.control.shadow.route_status import stopped_gauges
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shown import ShownState
-from strangler.control.store import Store
 from strangler.control.totals import Key
 from strangler.core.settings import Settings
+from strangler.state.store import Store
 
 _V = TypeVar("_V")
 

@@ -8,13 +8,13 @@ from typing import Protocol
 import structlog
 
 from strangler.control.links import LinksState
-from strangler.control.shadow.audits import write_audit
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.stop_switch import StopSwitch
-from strangler.control.store import Store, StoreError
+from strangler.evidence.audits import write_audit
 from strangler.state import kill_switch
 from strangler.state.kill_switch import KillSwitchState
-from strangler.wire.times import utc_now
+from strangler.state.store import Store, StoreError
+from strangler.times import utc_now
 
 AUDIT_WAIT_S = 1.0
 

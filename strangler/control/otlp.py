@@ -21,8 +21,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from strangler import __version__
-from strangler.control.shadow.findings import Finding
-from strangler.wire.messages import AttemptSpan, Spans
+from strangler.evidence.findings import Finding
+from strangler.ipc.messages import AttemptSpan, Spans
 
 TIMEOUT_S: Final = 10.0
 EVERY_S: Final = 1.0

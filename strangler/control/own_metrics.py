@@ -3,7 +3,7 @@
 import asyncio
 
 from strangler.control.totals import TotalsState
-from strangler.wire.numbers import Counter, Gauge, Numbers
+from strangler.ipc.numbers import Counter, Gauge, Numbers
 
 REPORT_EVERY_S = 0.05
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from strangler.wire.messages import ProcessInfo
+from strangler.ipc.messages import ProcessInfo
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from strangler.control.links import LinksState
 from strangler.control.processes import ProcessesState
 from strangler.control.reload import ReloadState
 from strangler.core.documents import ReadyChecks, ReadyDocument
-from strangler.core.plan import LEGACY
+from strangler.core.routing.arm import LEGACY
 from strangler.core.settings import Settings, Url
 
 CACHE_S = 1.0

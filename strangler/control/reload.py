@@ -21,8 +21,8 @@ from strangler.config.reader import MAX_BYTES
 from strangler.control.content import Content, Contents, is_cut, read_contents, stamps
 from strangler.control.watching import Change, changes
 from strangler.core.settings import Settings
-from strangler.wire.messages import decode_settings, encode_settings
-from strangler.wire.times import utc_now
+from strangler.ipc.messages import decode_settings, encode_settings
+from strangler.times import utc_now
 
 POLL_EVERY_S = 0.8  # for what the system does not tell: network file systems, a file mounted by itself
 SETTLE_S = 0.05  # the content must stay the same this long: an editor writes in pieces

@@ -7,10 +7,10 @@ fence of fixed size, a line for each endpoint that was ever found unwell.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from strangler.core.endpoints import EndpointKey
-from strangler.core.fence import Fence
+from strangler.core.resilience.endpoints import EndpointKey
+from strangler.core.resilience.fence import Fence
 from strangler.core.settings import UpstreamSettings, Url
-from strangler.wire.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared, fence_messages
+from strangler.ipc.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared, fence_messages
 
 
 @dataclass(slots=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from strangler.control.totals import Key
-from strangler.core.plan import AGGREGATE
+from strangler.core.routing.arm import AGGREGATE
 from strangler.core.settings import Settings
-from strangler.wire.numbers import FAMILIES
+from strangler.ipc.numbers import FAMILIES
 
 LINGER_S = 300.0
 """How long the counters of what has left are still shown: the last of them are to be scraped, too."""

@@ -31,10 +31,10 @@ from strangler.core.documents import (
     UpstreamStatus,
     WorkerStatus,
 )
-from strangler.core.plan import Arm
+from strangler.core.routing.arm import Arm
 from strangler.core.settings import MatchSettings, RouteSettings, UpstreamSettings, Url
+from strangler.ipc.messages import ProcessInfo
 from strangler.state.kill_switch import KillSwitchState
-from strangler.wire.messages import ProcessInfo
 
 _BREAKER_STATES = ("closed", "half_open", "open")
 _ENDPOINT_STATES = ("in_use", "put_aside", "unhealthy")

@@ -8,8 +8,8 @@ import structlog
 from strangler.control.link_server import LinkServer
 from strangler.control.processes import ProcessesState
 from strangler.control.reload import InForce
-from strangler.wire.frames import FrameProtocol
-from strangler.wire.messages import (
+from strangler.ipc.frames import FrameProtocol
+from strangler.ipc.messages import (
     Adopt,
     Draining,
     DrainSeen,

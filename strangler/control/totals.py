@@ -7,8 +7,8 @@ reported last. A histogram is a vector like a counter: its buckets, and its sum 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from strangler.wire.messages import Labels, Report
-from strangler.wire.numbers import BOUNDS_S, FAMILIES
+from strangler.ipc.messages import Labels, Report
+from strangler.ipc.numbers import BOUNDS_S, FAMILIES
 
 Key = tuple[str, Labels]
 Vector = tuple[float, ...]

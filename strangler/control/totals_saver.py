@@ -3,8 +3,9 @@
 import asyncio
 from contextlib import suppress
 
-from strangler.control.store import Store, StoreError, load_numbers, save_numbers
+from strangler.control.stored_metrics import load_numbers, save_numbers
 from strangler.control.totals import TotalsState
+from strangler.state.store import Store, StoreError
 
 SAVE_EVERY_S = 1.0
 

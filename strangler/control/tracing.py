@@ -14,10 +14,10 @@ import msgspec
 import structlog
 
 from strangler.control.reload import InForce
-from strangler.control.shadow.findings import Finding
 from strangler.core.documents import TracingStatus
 from strangler.core.settings import MatchSettings, Settings
-from strangler.wire.messages import Captured, Spans
+from strangler.evidence.findings import Finding
+from strangler.ipc.messages import Captured, Spans
 
 if TYPE_CHECKING:
     from strangler.control.otlp import Outlet

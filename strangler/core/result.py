@@ -1,3 +1,4 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """What one attempt at an upstream came to."""
 
 from strangler.core.fault import Fault

@@ -4,8 +4,8 @@ import os
 
 import structlog
 
-from strangler.wire.messages import Adopt
-from strangler.wire.start import unnamed_file
+from strangler.ipc.messages import Adopt
+from strangler.ipc.start import unnamed_file
 
 log = structlog.get_logger()
 

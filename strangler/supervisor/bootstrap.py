@@ -6,15 +6,15 @@ from pathlib import Path
 
 import structlog
 
+from strangler import logs
+from strangler.ipc.messages import Outline, decode_outline
+from strangler.ipc.start import StartError, SupervisorStart, read_file
+from strangler.sockets.listen import InheritedState, ListenError, activated
 from strangler.state.folder import hold
 from strangler.state.lock import FolderError
 from strangler.supervisor.loop import Supervisor
 from strangler.supervisor.sockets import REBIND_S, open_sockets
 from strangler.supervisor.spawner import Commands
-from strangler.wire import logs
-from strangler.wire.listen import InheritedState, ListenError, activated
-from strangler.wire.messages import Outline, decode_outline
-from strangler.wire.start import StartError, SupervisorStart, read_file
 
 log = structlog.get_logger()
 

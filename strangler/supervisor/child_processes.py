@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import structlog
 
+from strangler.ipc.messages import ProcessInfo
+from strangler.ipc.process import how_it_ended
 from strangler.supervisor.control_process import ControlProcess
 from strangler.supervisor.phase import LifecycleState, Phase
 from strangler.supervisor.places import PlaceState
 from strangler.supervisor.predecessor import Predecessor
 from strangler.supervisor.spawner import Spawner
 from strangler.supervisor.workers import Workers
-from strangler.wire.messages import ProcessInfo
-from strangler.wire.process import how_it_ended
 
 log = structlog.get_logger()
 

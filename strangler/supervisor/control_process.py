@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import structlog
 
+from strangler.ipc.channel import Channel
+from strangler.ipc.messages import FrameError, FromSupervisor, ToSupervisor
 from strangler.supervisor.phase import LifecycleState, Phase
 from strangler.supervisor.places import PlaceState
-from strangler.wire.channel import Channel
-from strangler.wire.messages import FrameError, FromSupervisor, ToSupervisor
 
 log = structlog.get_logger()
 

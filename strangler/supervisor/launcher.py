@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from strangler import __version__
+from strangler.ipc.start import SupervisorStart
 from strangler.supervisor.adopted_settings import AdoptedSettings
 from strangler.supervisor.origin import Origin, OriginLink
 from strangler.supervisor.peer import pair
@@ -10,7 +11,6 @@ from strangler.supervisor.service_manager import ServiceManager
 from strangler.supervisor.sockets import Sockets
 from strangler.supervisor.spawner import RunInfo
 from strangler.supervisor.successor import Successor
-from strangler.wire.start import SupervisorStart
 
 
 class SuccessorLauncher:

@@ -9,6 +9,19 @@ from pathlib import Path
 
 import structlog
 
+from strangler.ipc.messages import (
+    Adopt,
+    DrainSeen,
+    Outline,
+    Processes,
+    ProcessInfo,
+    Reload,
+    StandsBy,
+    Started,
+    ToSupervisor,
+)
+from strangler.ipc.process import signals
+from strangler.ipc.start import SupervisorStart
 from strangler.state.folder import FolderState
 from strangler.supervisor.adopted_settings import AdoptedSettings
 from strangler.supervisor.announcement import Announcement
@@ -28,19 +41,6 @@ from strangler.supervisor.spawner import Commands, RunInfo, Spawner
 from strangler.supervisor.takeover import Takeover
 from strangler.supervisor.worker_pipes import WorkerPipes
 from strangler.supervisor.workers import Workers
-from strangler.wire.messages import (
-    Adopt,
-    DrainSeen,
-    Outline,
-    Processes,
-    ProcessInfo,
-    Reload,
-    StandsBy,
-    Started,
-    ToSupervisor,
-)
-from strangler.wire.process import signals
-from strangler.wire.start import SupervisorStart
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from strangler.wire.messages import ProcessInfo
+from strangler.ipc.messages import ProcessInfo
 
 FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 30.0

@@ -5,10 +5,10 @@ import selectors
 from collections.abc import Callable
 
 from strangler import __version__
+from strangler.ipc.messages import ProcessInfo
+from strangler.ipc.start import SupervisorStart
 from strangler.supervisor.peer import Message, Peer
 from strangler.supervisor.phase import LifecycleState, Phase
-from strangler.wire.messages import ProcessInfo
-from strangler.wire.start import SupervisorStart
 
 LAST_WORDS_S = 5.0  # for what workers of the supervisor before us have sent to control as they ended
 

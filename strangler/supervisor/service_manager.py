@@ -1,6 +1,6 @@
 """The service manager that has started the proxy: it hears what happens, and watches that the proxy is alive."""
 
-from strangler.wire.notify import Notifier
+from strangler.supervisor.notify import Notifier
 
 
 class ServiceManager:

@@ -6,14 +6,14 @@ from contextlib import suppress
 
 import structlog
 
+from strangler.ipc.messages import Draining
+from strangler.sockets.accept import stop_handshakes
+from strangler.sockets.listen import close_all
 from strangler.supervisor.adopted_settings import AdoptedSettings
 from strangler.supervisor.child_processes import ChildProcesses
 from strangler.supervisor.phase import LifecycleState, Phase
 from strangler.supervisor.places import PlaceState, kill_late
 from strangler.supervisor.sockets import Sockets
-from strangler.wire.accept import stop_handshakes
-from strangler.wire.listen import close_all
-from strangler.wire.messages import Draining
 
 ANNOUNCE_S = 1.0  # control has this long to make readiness fail
 LAST_S = 0.2  # in YIELDING: for those who were connecting to an address that is given up

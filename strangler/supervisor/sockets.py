@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strangler.core.settings import Address
+from strangler.ipc.messages import Outline
+from strangler.ipc.start import ListenerGroup
+from strangler.sockets.listen import InheritedState, ListenError, close_all, listen_at, listen_locally, where
 from strangler.state.running import Running
-from strangler.wire.listen import InheritedState, ListenError, close_all, listen_at, listen_locally, where
-from strangler.wire.messages import Outline
-from strangler.wire.start import ListenerGroup
 
 REBIND_S = 5.0  # the workers of a killed supervisor have this long to give up the port
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from strangler.ipc.process import make_nicer, spawn
+from strangler.ipc.start import ControlStart, WorkerStart
 from strangler.state import kill_switch
 from strangler.supervisor.adopted_settings import AdoptedSettings
 from strangler.supervisor.places import PlaceState
 from strangler.supervisor.sockets import Sockets
 from strangler.supervisor.worker_pipes import WorkerPipes
-from strangler.wire.process import make_nicer, spawn
-from strangler.wire.start import ControlStart, WorkerStart
 
 CONTROL_NICENESS = 10  # beyond ours: a worker goes first, and leaves control a tenth of a core that both want
 

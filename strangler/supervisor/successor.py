@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
 
+from strangler.ipc.process import how_it_ended
+from strangler.ipc.start import SupervisorStart, read_file, unnamed_file
+from strangler.supervisor.notify import without_watched_pid
 from strangler.supervisor.peer import pair
-from strangler.wire.notify import without_watched_pid
-from strangler.wire.process import how_it_ended
-from strangler.wire.start import SupervisorStart, read_file, unnamed_file
 
 MAX_START_S = 60.0
 """From the start of the new program until it serves: 10,000 routes take it 5 s, on a machine with a free core."""

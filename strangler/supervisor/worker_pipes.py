@@ -2,8 +2,8 @@
 
 import os
 
-from strangler.wire.accept import ConnectionCounts, empty_page
-from strangler.wire.start import unnamed_file
+from strangler.ipc.start import unnamed_file
+from strangler.sockets.accept import ConnectionCounts, empty_page
 
 
 class WorkerPipes:

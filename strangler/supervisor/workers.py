@@ -4,9 +4,9 @@ import signal
 
 import structlog
 
+from strangler.ipc.messages import ProcessInfo
 from strangler.supervisor.places import PlaceState
 from strangler.supervisor.worker_pipes import WorkerPipes
-from strangler.wire.messages import ProcessInfo
 
 log = structlog.get_logger()
 

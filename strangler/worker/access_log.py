@@ -1,3 +1,4 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The access log: one line for a request, of which the parts that repeat are kept."""
 
 import re
@@ -9,9 +10,9 @@ from random import random
 import msgspec
 import structlog
 
-from strangler.core.masked import AT, PERCENT, without_addresses
+from strangler.core.privacy.masked import AT, PERCENT, without_addresses
 from strangler.core.settings import LogSettings
-from strangler.wire.logs import LogWriter, resolved_format
+from strangler.logs import LogWriter, resolved_format
 from strangler.worker.call import Call
 
 _plain = re.compile(rb"[ !#-\[\]-~]*").fullmatch

@@ -1,3 +1,4 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """A request that several services serve together: one task for each part, and the client's task that waits for them.
 
     client's task ──┬─▶ part's task: admit, connect, send, retry, read whole ──┐
@@ -12,7 +13,10 @@ are given up.
 import asyncio
 import math
 
-from strangler.core.aggregate import (
+from strangler.clock import now
+from strangler.core.fault import Fault
+from strangler.core.result import Result
+from strangler.core.routing.aggregate import (
     FIELDS_FOR_PARTS,
     MAX_PART_BYTES,
     NOT_FOR_PARTS,
@@ -27,21 +31,18 @@ from strangler.core.aggregate import (
     told,
     unusable,
 )
-from strangler.core.fault import Fault
-from strangler.core.plan import CANDIDATE_ARM
-from strangler.core.result import Result
-from strangler.wire.asker import Asker
-from strangler.wire.clock import now
-from strangler.wire.parse import Section
-from strangler.wire.response import Answer
-from strangler.wire.sink import Sink
-from strangler.wire.story import Story
+from strangler.core.routing.arm import CANDIDATE_ARM
+from strangler.http1.asker import Asker
+from strangler.http1.parse import Section
+from strangler.http1.response import Answer
+from strangler.http1.story import Story
 from strangler.worker.attempt import Attempt
 from strangler.worker.call import Call
 from strangler.worker.context import WorkerContext
 from strangler.worker.outcome import Failed, JoinedResponse, failed_by, failed_part
 from strangler.worker.request_metrics import RequestMetrics
 from strangler.worker.retries import retry_after, try_upstream
+from strangler.worker.sink import Sink
 
 
 async def try_parts(call: Call, context: WorkerContext) -> JoinedResponse | Failed:
@@ -96,11 +97,13 @@ def _join(call: Call, parts: "list[PartAsker]") -> JoinedResponse | Failed:
 class PartAsker(Asker):
     """Plays the client's role for one part: its attempts wake its task, and its deadline is theirs."""
 
-    __slots__ = ("_context", "_timer", "_whole", "call", "outcome", "part")
+    __slots__ = ("_context", "_timer", "_whole", "call", "outcome", "part", "port")
 
     def __init__(self, whole: Call, context: WorkerContext, part: Part, section: Section) -> None:
         client = whole.client
         self.port = client.port
+        self.loop = client.loop
+        self.outbox = client.outbox
         self.forwarded = client.forwarded
         self.deadline = math.inf
         self.story = Story(self._crash)
@@ -124,7 +127,7 @@ class PartAsker(Asker):
         """Begin with the attempts, up to the first wait."""
         self.port.active.add(self)
         if self.part.timeout_s is not None:
-            self._timer = self.port.loop.call_later(self.part.timeout_s, self._end_by, Fault.TIMEOUT)
+            self._timer = self.loop.call_later(self.part.timeout_s, self._end_by, Fault.TIMEOUT)
         self.story.begin(self._run())
 
     def give_up(self) -> None:
@@ -173,7 +176,7 @@ class PartAsker(Asker):
         if attempt.body is None:
             return read_part(answer.status, headers, attempt.payload, duration_s)
         # not at once: the body that overflows is just being read
-        sink = Sink(MAX_PART_BYTES, lambda: self.port.loop.call_soon(self.story.wake))
+        sink = Sink(MAX_PART_BYTES, lambda: self.loop.call_soon(self.story.wake))
         attempt.body.attach(sink, b"", chunked=False)
         while not attempt.is_done and attempt.fault is None and call.fault is None and not sink.is_over:
             await self.story

@@ -1,8 +1,9 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The attempts at one arm of a route, whether one upstream serves it or several together."""
 
 from collections.abc import Awaitable
 
-from strangler.core.plan import LEGACY, LEGACY_ARM, Arm
+from strangler.core.routing.arm import LEGACY, LEGACY_ARM, Arm
 from strangler.worker.aggregate import try_parts
 from strangler.worker.attempt import Attempt
 from strangler.worker.call import Call

@@ -1,23 +1,24 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """One attempt at one upstream, up to the head of its response: admit, connect, send, wait."""
 
 from random import random
 
-from strangler.core.admission import Permit, Refusal
-from strangler.core.breaker import CLOSED
-from strangler.core.bulkhead import Ticket, TicketState
-from strangler.core.endpoints import EndpointState
+from strangler.clock import now
 from strangler.core.fault import Fault
-from strangler.core.framing import Kind
-from strangler.core.methods import IDEMPOTENT
-from strangler.core.plan import CANDIDATE_ARM, Arm
+from strangler.core.http.framing import Kind
+from strangler.core.http.methods import IDEMPOTENT
+from strangler.core.resilience.admission import Permit, Refusal
+from strangler.core.resilience.breaker import CLOSED
+from strangler.core.resilience.bulkhead import Ticket, TicketState
+from strangler.core.resilience.endpoints import EndpointState
 from strangler.core.result import Result
-from strangler.core.rewrite import Rewrite
+from strangler.core.routing.arm import CANDIDATE_ARM, Arm
+from strangler.core.routing.rewrite import Rewrite
 from strangler.core.settings import Url
-from strangler.wire.clock import now
-from strangler.wire.exchange import Exchange
-from strangler.wire.pool import Pool
-from strangler.wire.story import Alarm
-from strangler.wire.upstream_connection import UpstreamConnection
+from strangler.http1.exchange import Exchange
+from strangler.http1.pool import Pool
+from strangler.http1.story import Alarm
+from strangler.http1.upstream_connection import UpstreamConnection
 from strangler.worker.call import Call
 from strangler.worker.policies import Policies
 from strangler.worker.request_head import request_head
@@ -256,7 +257,7 @@ async def _wait_for_turn(call: Call, upstream: Upstream, ticket: Ticket) -> Perm
     """Wait in the bulkhead's queue, for as long as its `wait` allows and the client stays."""
     admission = upstream.admission
     story = call.asker.story
-    loop = call.asker.port.loop
+    loop = call.asker.loop
     ticket.on_turn = lambda: loop.call_soon(story.wake)  # not at once: who is refused hands it on to the next
     alarm = Alarm(loop, story, admission.wait_s)
     while ticket.state is TicketState.WAITING and call.fault is None and not alarm.has_rung:

@@ -1,14 +1,15 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """One request while it is served: all that logs, metrics, spans and captures need of it afterwards."""
 
-from strangler.core.fallback import NoFallback
 from strangler.core.fault import Fault
-from strangler.core.plan import Plan
+from strangler.core.resilience.fallback import NoFallback
+from strangler.core.resilience.retry import NoRetry
 from strangler.core.result import Result
-from strangler.core.retry import NoRetry
-from strangler.core.snapshot import Snapshot
-from strangler.wire.asker import Asker
-from strangler.wire.client_connection import ClientConnection
-from strangler.wire.request import Request
+from strangler.core.routing.plan import Plan
+from strangler.core.routing.snapshot import Snapshot
+from strangler.http1.asker import Asker
+from strangler.http1.client_connection import ClientConnection
+from strangler.http1.request import Request
 from strangler.worker.capture import NO_CAPTURE, Capture
 from strangler.worker.trace import Trace
 

@@ -1,11 +1,12 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The write fences of callers as one worker knows them, and those that the other workers have to learn of."""
 
 from collections.abc import Iterable, Iterator
 
-from strangler.core.fence import Fence, FenceMark
-from strangler.core.routes import Route
-from strangler.core.split import Split
-from strangler.wire.clock import now
+from strangler.clock import now
+from strangler.core.resilience.fence import Fence, FenceMark
+from strangler.core.routing.route import Route
+from strangler.core.routing.split import Split
 from strangler.worker.call import Call
 
 _MAX_NEW_MARKS = 50_000

@@ -1,3 +1,4 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """Copies for shadows: a request and the response that its client got, kept while they stream.
 
 Nothing here is waited for. Control says how many captures of a route it can use (`ShadowRooms`); without room a request
@@ -8,12 +9,12 @@ at once, is dropped and counted. A request without a shadow has `NO_CAPTURE`, wh
 import time
 
 from strangler.core.result import Result
-from strangler.core.routes import Route
-from strangler.wire.body import Body
-from strangler.wire.messages import Captured, ShadowRoom
-from strangler.wire.numbers import Counter, Numbers
-from strangler.wire.request import Request
-from strangler.wire.response import Answer
+from strangler.core.routing.route import Route
+from strangler.http1.body import Body
+from strangler.http1.request import Request
+from strangler.http1.response import Answer
+from strangler.ipc.messages import Captured, ShadowRoom
+from strangler.ipc.numbers import Counter, Numbers
 from strangler.worker.control_link import NO_LINK, ControlLink
 
 MAX_BODY_BYTES = 16 * 1024 * 1024

@@ -1,8 +1,9 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The messages for control that are made of captures, once the client has its response or a problem in its place."""
 
-from strangler.core.aggregate import Joined
 from strangler.core.result import Result
-from strangler.wire.messages import CandidateFailed, Captured, CapturedAnswer
+from strangler.core.routing.aggregate import Joined
+from strangler.ipc.messages import CandidateFailed, Captured, CapturedAnswer
 from strangler.worker.attempt import Attempt
 from strangler.worker.call import Call
 from strangler.worker.request_head import passing_lines

@@ -1,8 +1,9 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The parts of a worker that all of its requests share."""
 
 import asyncio
 
-from strangler.core.snapshot import Snapshot
+from strangler.core.routing.snapshot import Snapshot
 from strangler.worker.access_log import AccessLog
 from strangler.worker.capture import Captures
 from strangler.worker.control_link import NO_LINK, ControlLink

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from strangler.wire.messages import ToControl
+from strangler.ipc.messages import ToControl
 
 
 class ControlLink(Protocol):

@@ -1,13 +1,14 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The last step of a request: its client gets a response as it comes, one that is whole, or a problem."""
 
+from strangler.clock import now
 from strangler.core.fault import Fault
-from strangler.core.framing import Kind
-from strangler.core.methods import SAFE
-from strangler.core.plan import CANDIDATE_ARM
-from strangler.core.problem import Problem, fill_page, problem_of, render, wants_page
-from strangler.core.routes import Route
-from strangler.wire.clock import now
-from strangler.wire.tunnel import Tunnel
+from strangler.core.http.framing import Kind
+from strangler.core.http.methods import SAFE
+from strangler.core.http.problem import Problem, fill_page, problem_of, render, wants_page
+from strangler.core.routing.arm import CANDIDATE_ARM
+from strangler.core.routing.route import Route
+from strangler.http1.tunnel import Tunnel
 from strangler.worker.arms import Outcome
 from strangler.worker.attempt import Attempt
 from strangler.worker.call import Call

@@ -1,8 +1,8 @@
 """The gauges of a worker's upstreams."""
 
-from strangler.core.breaker import OPEN
-from strangler.wire.clock import now
-from strangler.wire.numbers import Numbers
+from strangler.clock import now
+from strangler.core.resilience.breaker import OPEN
+from strangler.ipc.numbers import Numbers
 from strangler.worker.upstreams import Upstream, Upstreams
 
 _STATE_FIGURES = {"closed": 0, "half_open": 1, "open": 2}

@@ -1,3 +1,4 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """One request, top to bottom.
 
     client ──head──▶ plan ──▶ try the arm: admit, send, wait for the response's head
@@ -6,15 +7,16 @@
                                                     ▼
     client ◀── head and body, or a problem ──── deliver ──▶ telemetry
 
-The decisions of each step are made in `strangler.core`; the bytes are moved by `strangler.wire`.
+The decisions of each step are made in `strangler.core`; the bytes are moved by `strangler.http1`.
 """
 
 from random import random
 
-from strangler.core.fallback import NoFallback
-from strangler.core.plan import CANDIDATE_ARM, LEGACY_ARM, UNPLANNED
-from strangler.wire.client_connection import ClientConnection
-from strangler.wire.clock import now
+from strangler.clock import now
+from strangler.core.resilience.fallback import NoFallback
+from strangler.core.routing.arm import CANDIDATE_ARM, LEGACY_ARM
+from strangler.core.routing.plan import UNPLANNED
+from strangler.http1.client_connection import ClientConnection
 from strangler.worker.arms import Outcome, try_arm
 from strangler.worker.call import Call
 from strangler.worker.context import WorkerContext

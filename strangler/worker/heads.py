@@ -1,17 +1,18 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The heads of responses as clients get them (DESIGN section 6)."""
 
 import time
 from email.utils import formatdate
 
-from strangler.core.aggregate import Joined
-from strangler.core.cookies import public_cookie
-from strangler.core.head import RawHeaders
-from strangler.core.plan import Arm
-from strangler.core.rewrite import cookie_path_back, rewrite_back
-from strangler.core.routes import Route
+from strangler.core.http.cookies import public_cookie
+from strangler.core.http.head import RawHeaders
+from strangler.core.routing.aggregate import Joined
+from strangler.core.routing.arm import Arm
+from strangler.core.routing.rewrite import cookie_path_back, rewrite_back
+from strangler.core.routing.route import Route
 from strangler.core.settings import Url
-from strangler.wire.parse import host_of
-from strangler.wire.response import Answer
+from strangler.http1.parse import host_of
+from strangler.http1.response import Answer
 
 _LOCATIONS = frozenset({b"location", b"content-location"})
 

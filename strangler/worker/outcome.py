@@ -1,9 +1,10 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The outcomes of trying an arm, beside an `Attempt` whose response head has come."""
 
-from strangler.core.aggregate import Joined, PartFailure
 from strangler.core.fault import Fault
-from strangler.core.problem import Problem, problem_of
+from strangler.core.http.problem import Problem, problem_of
 from strangler.core.result import Result
+from strangler.core.routing.aggregate import Joined, PartFailure
 
 
 class JoinedResponse:

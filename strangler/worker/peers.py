@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from strangler.core.breaker import BreakerOpening
-from strangler.core.endpoints import EndpointKey
-from strangler.wire.clock import now
-from strangler.wire.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared, fence_messages
+from strangler.clock import now
+from strangler.core.resilience.breaker import BreakerOpening
+from strangler.core.resilience.endpoints import EndpointKey
+from strangler.ipc.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared, fence_messages
 from strangler.worker.control_link import ControlLink
 from strangler.worker.policies import Policies
 from strangler.worker.upstreams import Upstreams

@@ -1,16 +1,17 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The rules of the settings in force: the plan of a request, its timeouts, its fallback, its caller's write fence."""
 
 import time
 
-from strangler.core.cookies import cookies_set
-from strangler.core.fallback import FallbackRules, NoFallback
-from strangler.core.fence import is_fencing
-from strangler.core.plan import CANDIDATE_ARM, Arm
+from strangler.core.http.cookies import cookies_set
+from strangler.core.resilience.fallback import FallbackRules, NoFallback
+from strangler.core.resilience.fence import is_fencing
 from strangler.core.result import Result
-from strangler.core.routes import Route
-from strangler.core.snapshot import Snapshot
-from strangler.wire.exchange import Clocks
-from strangler.wire.response import Answer
+from strangler.core.routing.arm import CANDIDATE_ARM, Arm
+from strangler.core.routing.route import Route
+from strangler.core.routing.snapshot import Snapshot
+from strangler.http1.exchange import Clocks
+from strangler.http1.response import Answer
 from strangler.worker.call import Call
 from strangler.worker.caller_fences import CallerFences
 

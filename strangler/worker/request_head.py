@@ -1,8 +1,9 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The head of a request to an upstream (DESIGN section 6), and the lines that it and a capture share."""
 
-from strangler.core.rewrite import Rewrite, rewrite_target
+from strangler.core.http.upstream_edits import UpstreamEdits, forwarded_prefix
+from strangler.core.routing.rewrite import Rewrite, rewrite_target
 from strangler.core.settings import Url
-from strangler.core.upstream_edits import UpstreamEdits, forwarded_prefix
 from strangler.worker.call import Call
 
 _VIA_11 = b"Via: 1.1 strangler\r\n"

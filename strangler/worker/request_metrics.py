@@ -1,8 +1,9 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The counters and histograms of requests. Cells are kept, so that counting a request costs 0.5 µs."""
 
 from strangler.core.fault import Fault
 from strangler.core.result import Result
-from strangler.wire.numbers import Counter, Histogram, Numbers
+from strangler.ipc.numbers import Counter, Histogram, Numbers
 from strangler.worker.call import Call
 
 _CLASSES = ("gone", "1xx", "2xx", "3xx", "4xx", "5xx")

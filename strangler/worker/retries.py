@@ -1,14 +1,15 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """All attempts at one upstream: the first, and those that its rules and its budget allow after it."""
 
 import time
 from random import random
 
-from strangler.core.endpoints import EndpointState
+from strangler.clock import now
 from strangler.core.fault import Fault
-from strangler.core.plan import Arm
-from strangler.core.retry import NoRetry, Retry, RetryRules, parse_retry_after
-from strangler.wire.clock import now
-from strangler.wire.story import Alarm
+from strangler.core.resilience.endpoints import EndpointState
+from strangler.core.resilience.retry import NoRetry, Retry, RetryRules, parse_retry_after
+from strangler.core.routing.arm import Arm
+from strangler.http1.story import Alarm
 from strangler.worker.attempt import Attempt, make_attempt
 from strangler.worker.call import Call
 from strangler.worker.outcome import Failed, failed_by
@@ -85,7 +86,7 @@ def retry_after(attempt: Attempt) -> float | None:
 
 async def _pause(call: Call, seconds: float) -> bool:
     """Wait before a retry; False if the client left meanwhile."""
-    alarm = Alarm(call.asker.port.loop, call.asker.story, seconds)
+    alarm = Alarm(call.asker.loop, call.asker.story, seconds)
     while not alarm.has_rung and call.fault is None:
         await call.asker.story
     alarm.cancel()

@@ -4,7 +4,7 @@ import random
 import time
 
 from strangler.core.result import Result
-from strangler.wire.messages import AttemptSpan
+from strangler.ipc.messages import AttemptSpan
 
 MAX_ATTEMPTS = 64
 MAX_STATE_BYTES = 512

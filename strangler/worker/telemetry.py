@@ -1,9 +1,10 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The end of a request in metrics, access log and spans."""
 
+from strangler.clock import now
 from strangler.core.fault import Fault
-from strangler.core.masked import without_addresses
-from strangler.wire.clock import now
-from strangler.wire.messages import Spans
+from strangler.core.privacy.masked import without_addresses
+from strangler.ipc.messages import Spans
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
 from strangler.worker.control_link import ControlLink

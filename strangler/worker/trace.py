@@ -1,9 +1,10 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The ids of a request: X-Request-Id and W3C Trace Context, as received or made here."""
 
 import os
 
-from strangler.core.headers import is_valid_traceparent
-from strangler.wire.parse import Section
+from strangler.core.http.headers import is_valid_traceparent
+from strangler.http1.parse import Section
 from strangler.worker.spans import SpanNotes
 
 _INVALID_TRACE = frozenset({b"traceparent", b"tracestate"})

@@ -2,10 +2,10 @@
 
 import structlog
 
-from strangler.core.breaker import OPEN, BreakerChanged, BreakerOpening
-from strangler.core.endpoints import EndpointChanged
-from strangler.wire.messages import BreakerChanged as BreakerChangedMessage
-from strangler.wire.messages import BreakerOpened
+from strangler.core.resilience.breaker import OPEN, BreakerChanged, BreakerOpening
+from strangler.core.resilience.endpoints import EndpointChanged
+from strangler.ipc.messages import BreakerChanged as BreakerChangedMessage
+from strangler.ipc.messages import BreakerOpened
 from strangler.worker.control_link import ControlLink
 from strangler.worker.policies import Policies
 

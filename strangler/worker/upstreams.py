@@ -1,18 +1,19 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The upstreams as a worker knows them: what survives a reload (breaker, slots, connections) and what is made anew."""
 
 import asyncio
 from collections.abc import Iterator
 
-from strangler.core.admission import Admission
-from strangler.core.breaker import BreakerChanged, BreakerOpening
-from strangler.core.endpoints import EndpointChanged, EndpointKey, Endpoints, EndpointState
+from strangler.clock import now
+from strangler.core.http.upstream_edits import UpstreamEdits
+from strangler.core.resilience.admission import Admission
+from strangler.core.resilience.breaker import BreakerChanged, BreakerOpening
+from strangler.core.resilience.endpoints import EndpointChanged, EndpointKey, Endpoints, EndpointState
+from strangler.core.resilience.share import Share
 from strangler.core.settings import Settings, UpstreamSettings
-from strangler.core.share import Share
-from strangler.core.upstream_edits import UpstreamEdits
-from strangler.wire.clock import now
-from strangler.wire.exchange import Clocks
-from strangler.wire.names import Names
-from strangler.wire.pool import Pool
+from strangler.http1.exchange import Clocks
+from strangler.http1.pool import Pool
+from strangler.sockets.names import Names
 from strangler.worker.upstream_events import UpstreamEvents
 
 

@@ -14,13 +14,13 @@ from click.testing import CliRunner, Result
 
 from strangler.cli import main
 from strangler.config.load import load
-from strangler.control.shadow.evidence import SCHEMA, store_findings
-from strangler.control.shadow.evidence_index import IndexState
-from strangler.control.shadow.findings import Finding
 from strangler.core.compare import compare
-from strangler.core.compare.rules import NO_RULES
-from strangler.wire.times import utc_day as today
-from tests.control.shadow.pairs import captured, finding_of, json_answer, match
+from strangler.core.compare.accept_rules.rules import NO_RULES
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.evidence.writing import SCHEMA, store_findings
+from strangler.times import utc_day as today
+from tests.evidence.pairs import captured, finding_of, json_answer, match
 
 ROUTES = """\
 version: 1

@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from strangler.cli import main
-from strangler.core.explain import explain
-from strangler.core.plan import Reason
+from strangler.core.routing.arm import Reason
+from strangler.core.routing.explain import explain
+from strangler.core.routing.snapshot import Snapshot
+from strangler.core.routing.split import bucket
 from strangler.core.settings import AggregatePart, RouteSettings
-from strangler.core.snapshot import Snapshot
-from strangler.core.split import bucket
+from strangler.http1.described import described_head
 from strangler.state import kill_switch
 from strangler.state.kill_switch import KillSwitchState
-from strangler.wire.described import described_head
 from tests.factories import head, route, settings, shadow
 
 ROUTES = """

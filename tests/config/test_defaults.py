@@ -7,8 +7,8 @@ import pytest
 
 from strangler.config.edit import has_gate, set_percent
 from strangler.config.edit_accept import add_accepts
-from strangler.config.files import Files
 from strangler.config.load import Loaded, parse
+from strangler.config.source_files import Files
 from strangler.core.settings import RouteSettings, Settings
 
 FILE = """\

@@ -9,7 +9,7 @@ import pytest
 
 from strangler.config.load import load, parse
 from strangler.core import settings as s
-from strangler.core.snapshot import Snapshot
+from strangler.core.routing.snapshot import Snapshot
 from tests.config.files import TODAY, TOP, problems, read, route
 from tests.factories import head
 

@@ -9,7 +9,7 @@ from strangler.control.app import ControlApp, Launch, build_app
 from strangler.control.reload import InForce
 from strangler.control.totals import Key, Vector
 from strangler.core.settings import Settings
-from strangler.wire.messages import HistogramCell, Report, ValueCell, encode_settings
+from strangler.ipc.messages import HistogramCell, Report, ValueCell, encode_settings
 
 
 def in_force(settings: Settings, generation: int = 1) -> InForce:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from strangler.control.app import ControlApp
+from strangler.ipc.messages import BreakerChanged, Hello
 from strangler.state import kill_switch
-from strangler.wire.messages import BreakerChanged, Hello
 from tests.control.control import control_of, take
-from tests.control.shadow.pairs import match
+from tests.evidence.pairs import match
 
 ROUTES = """\
 version: 1

@@ -24,12 +24,12 @@ from strangler.control.dashboard.layout import HEADERS
 from strangler.control.dashboard.live import MAX_STREAMS
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, SessionsState
 from strangler.control.dashboard.view import match_chart
-from strangler.control.shadow.evidence import set_state, store_findings
-from strangler.control.shadow.evidence_index import IndexState
-from strangler.control.shadow.findings import Finding
-from strangler.control.shadow.releases import name_release
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.evidence.stored_releases import name_release
+from strangler.evidence.writing import set_state, store_findings
 from tests.control.control import control_of, take
-from tests.control.shadow.pairs import captured, finding_of, json_answer, match
+from tests.evidence.pairs import captured, finding_of, json_answer, match
 
 TOKEN = "a-long-s3cret"
 EVIL = "<script>alert(1)</script>"

@@ -24,18 +24,18 @@ from strangler.control.api_reference.operations import OPERATIONS
 from strangler.control.app import ControlApp
 from strangler.control.events.event import Kind
 from strangler.control.events.gates import load_rollouts, store_rollouts
-from strangler.control.shadow.audits import write_audit
-from strangler.control.shadow.evidence import set_state, store_findings
-from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.shadow.rules import store_rules
 from strangler.core.compare import NO_RULES, compare
 from strangler.core.documents import PassedGate, ProblemDocument, RuleReport, RuleUse
 from strangler.core.rollout import rollouts_of
 from strangler.core.slowness import Slowness
-from strangler.wire.messages import ProcessInfo
-from strangler.wire.times import utc_day
+from strangler.evidence.audits import write_audit
+from strangler.evidence.index import IndexState
+from strangler.evidence.writing import set_state, store_findings
+from strangler.ipc.messages import ProcessInfo
+from strangler.times import utc_day
 from tests.control.control import control_of, take
-from tests.control.shadow.pairs import NOON, captured, finding_of, json_answer, match, mismatch, seen
+from tests.evidence.pairs import NOON, captured, finding_of, json_answer, match, mismatch, seen
 
 GOLDEN = Path(__file__).with_name("documents.json")
 ROUTES = """\

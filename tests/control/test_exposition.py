@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from strangler.control.exposition import Numbers, expose
 from strangler.control.totals import Key, Vector
-from strangler.wire.numbers import BOUNDS_S, FAMILIES
+from strangler.ipc.numbers import BOUNDS_S, FAMILIES
 
 OWN = {
     "strangler_config_last_reload_successful": 1.0,

@@ -9,11 +9,11 @@ import pytest
 from strangler.control.health import HealthChecks
 from strangler.control.shared import SharedState
 from strangler.core.settings import HealthSettings, UpstreamSettings
-from strangler.wire.messages import EndpointHealth
+from strangler.ipc.messages import EndpointHealth
 from tests.control.control import in_force
 from tests.factories import settings as make_settings
 from tests.factories import upstream
-from tests.wire.scripted import Connection, Script, ScriptedUpstream, answering, hang, refused_port, send
+from tests.http1.scripted import Connection, Script, ScriptedUpstream, answering, hang, refused_port, send
 
 HEALTH = HealthSettings(path="/healthz?deep=1", interval_s=0.02, timeout_s=0.1, fall=2, rise=2)
 

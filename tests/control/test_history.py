@@ -4,7 +4,7 @@ import pytest
 
 from strangler.control.history import RATE_S, HistoryState, Recent, counts, quantile_s
 from strangler.control.totals import Key, Vector
-from strangler.wire.numbers import BOUNDS_S
+from strangler.ipc.numbers import BOUNDS_S
 
 
 def times(**by_bound: int) -> Vector:

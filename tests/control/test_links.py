@@ -12,9 +12,8 @@ from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.totals import TotalsState
-from strangler.core.fence import FenceMark
-from strangler.state.kill_switch import OFF, KillSwitchState
-from strangler.wire.messages import (
+from strangler.core.resilience.fence import FenceMark
+from strangler.ipc.messages import (
     BreakerChanged,
     BreakerOpened,
     Bye,
@@ -33,7 +32,8 @@ from strangler.wire.messages import (
     ValueCell,
     encode_frame,
 )
-from tests.control.shadow.pairs import captured
+from strangler.state.kill_switch import OFF, KillSwitchState
+from tests.evidence.pairs import captured
 from tests.factories import upstream
 
 ATTEMPTS = "strangler_attempts_total"

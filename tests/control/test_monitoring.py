@@ -15,8 +15,8 @@ import yaml
 
 from strangler.control.exposition import Numbers, expose
 from strangler.core.compare import Outcome
-from strangler.core.plan import Arm
-from strangler.wire.numbers import FAMILIES
+from strangler.core.routing.arm import Arm
+from strangler.ipc.numbers import FAMILIES
 from tests.needs import require
 
 DOCS = Path(__file__).parents[2] / "docs"

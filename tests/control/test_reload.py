@@ -16,7 +16,7 @@ from strangler.control import reload
 from strangler.control.reload import DOUBT_S, InForce, ReloadState, needs_restart
 from strangler.control.watching import Change, changes
 from strangler.core.settings import Address, Settings
-from strangler.wire.messages import encode_settings
+from strangler.ipc.messages import encode_settings
 
 ROUTES = """\
 version: 1

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from strangler.control.shared import SharedState
-from strangler.core.fence import FenceMark
+from strangler.core.resilience.fence import FenceMark
 from strangler.core.settings import HealthSettings, TlsSettings, UpstreamSettings
-from strangler.wire.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared
+from strangler.ipc.messages import BreakerOpened, EndpointHealth, FenceMarks, Shared
 from tests.factories import breaker, upstream, url
 
 HEALTH = HealthSettings(path="/healthz", interval_s=10.0, timeout_s=1.0, fall=3, rise=1)

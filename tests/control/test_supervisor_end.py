@@ -13,8 +13,7 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.supervisor_end import SupervisorEnd, SupervisorSender
 from strangler.control.totals import TotalsState
-from strangler.state.kill_switch import OFF
-from strangler.wire.messages import (
+from strangler.ipc.messages import (
     Adopt,
     BreakerChanged,
     Captured,
@@ -31,6 +30,7 @@ from strangler.wire.messages import (
     ToSupervisor,
     encode_frame,
 )
+from strangler.state.kill_switch import OFF
 from tests.control.control import in_force
 from tests.factories import settings
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from strangler.control.totals import RETIRED, Batch, Row, TotalsState
-from strangler.wire.messages import HistogramCell, Report, ValueCell
-from strangler.wire.numbers import BOUNDS_S
+from strangler.ipc.messages import HistogramCell, Report, ValueCell
+from strangler.ipc.numbers import BOUNDS_S
 
 ATTEMPTS = "strangler_attempts_total"
 LABELS = ("legacy", "2xx")

@@ -17,9 +17,9 @@ from selenium.webdriver.common.by import By
 
 from strangler.demo.children import free_ports
 from tests.e2e.browsing import TOKEN, Shop, Window, shop, until
+from tests.http1.proxies import NGINX_TOP
+from tests.http1.proxies import running as running_process
 from tests.needs import require
-from tests.wire.proxies import NGINX_TOP
-from tests.wire.proxies import running as running_process
 
 PREFIX = "/ops/strangler"
 NGINX = (

@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import ClientSession
 
-from tests.control.shadow.test_upgrade import write_earlier
 from tests.e2e import commands
 from tests.e2e.shadowing import Answer, Stage, says, stage
+from tests.evidence.test_upgrade import write_earlier
 
 LEGACY = {"id": 7, "price": 19.99}
 CANDIDATE = {"id": 7, "price": "19.99"}

@@ -141,8 +141,8 @@ async def test_a_program_that_dies_at_once_is_started_ever_more_rarely(start: St
         "from pathlib import Path\n"
         "from strangler.config.load import load\n"
         "from strangler.supervisor import Commands, run\n"
-        "from strangler.wire.messages import encode_settings\n"
-        "from strangler.wire.start import unnamed_file\n"
+        "from strangler.ipc.messages import encode_settings\n"
+        "from strangler.ipc.start import unnamed_file\n"
         "settings = unnamed_file(encode_settings(load(Path('routes.yaml'), os.environ).settings))\n"
         "sys.exit(run(Path('routes.yaml'), settings, Commands(worker=(sys.executable, '-c', 'raise SystemExit(3)'))))\n"
     )

@@ -21,9 +21,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from strangler.demo.children import free_ports
+from tests.http1 import proxies
+from tests.http1.proxies import strangler
 from tests.needs import require
-from tests.wire import proxies
-from tests.wire.proxies import strangler
 
 _CONFIG = """
 version: 1

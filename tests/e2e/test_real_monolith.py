@@ -26,7 +26,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.e2e.browsing import find_chromium
 from tests.e2e.monolith import PASSWORD, USER, Monolith, monolith
-from tests.wire import proxies
+from tests.http1 import proxies
 
 _ROUTES = """
 version: 1

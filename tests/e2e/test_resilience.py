@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.serving import Proxy
-from tests.wire.scripted import Script, ScriptedUpstream, answering, in_turn, read_request, send
+from tests.http1.scripted import Script, ScriptedUpstream, answering, in_turn, read_request, send
 
 ROUTES = """\
 version: 1

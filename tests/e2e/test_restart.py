@@ -193,7 +193,7 @@ async def test_a_broken_file_leaves_the_old_program_and_the_reason_is_said(start
     assert await restart(proxy) != proxy.pid
 
 
-@pytest.mark.parametrize("module", ["strangler.cli.serve", "strangler.worker.process", "strangler.control.admin"])
+@pytest.mark.parametrize("module", ["strangler.cli.serve", "strangler.worker.main", "strangler.control.admin"])
 async def test_a_program_that_cannot_be_imported_leaves_the_old_one(
     start: StartProxy, tmp_path: Path, module: str
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from strangler.control.entrance import MAX_CONNECTIONS
 from strangler.demo.children import free_ports
-from strangler.wire.parse import MAX_PASSES
+from strangler.http1.parse import MAX_PASSES
 from tests.e2e.serving import LegacyState, Proxy, legacy
 
 TOKEN = "s3cret-token-of-the-test"

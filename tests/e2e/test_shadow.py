@@ -14,7 +14,7 @@ from yarl import URL
 from strangler.cli._tables import notices
 from strangler.core.documents import StatusDocument
 from tests.e2e.shadowing import Stage, arm, kill_control, says, stage
-from tests.wire.scripted import ScriptedUpstream, drip, hang, in_turn, read_request, refused_port, reset
+from tests.http1.scripted import ScriptedUpstream, drip, hang, in_turn, read_request, refused_port, reset
 
 ORDER = {"id": 7, "price": "19.99"}
 OTHER = {"id": 7, "price": 19.99}

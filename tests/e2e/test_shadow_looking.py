@@ -10,8 +10,8 @@ from aiohttp import ClientSession, web
 
 from tests.e2e.commands import run
 from tests.e2e.shadowing import Answer, Stage, kill_control, says, stage
-from tests.wire.raw import OK
-from tests.wire.scripted import ScriptedUpstream, answering, send
+from tests.http1.raw import OK
+from tests.http1.scripted import ScriptedUpstream, answering, send
 
 ORDER = {"id": 7, "price": "19.99"}
 OTHER = {"id": 7, "price": 19.99}

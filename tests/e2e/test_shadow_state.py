@@ -19,7 +19,7 @@ from strangler.cli._tables import notices
 from strangler.core.documents import StatusDocument
 from tests.e2e.commands import run
 from tests.e2e.shadowing import Stage, kill_control, says, stage
-from tests.wire.scripted import ScriptedUpstream, hang, in_turn, read_request
+from tests.http1.scripted import ScriptedUpstream, hang, in_turn, read_request
 
 ORDER = {"id": 7, "price": "19.99"}
 OTHER = {"id": 7, "price": 19.99}

@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.wire.proxies import Proxy, strangler
-from tests.wire.raw import Client, crlf, get
-from tests.wire.scripted import Connection, ScriptedUpstream
+from tests.http1.proxies import Proxy, strangler
+from tests.http1.raw import Client, crlf, get
+from tests.http1.scripted import Connection, ScriptedUpstream
 
 _CONFIG = """
 version: 1

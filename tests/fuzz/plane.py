@@ -9,8 +9,8 @@ from typing import Any
 import uvloop
 
 from tests.factories import settings, upstream
-from tests.wire.raw import Client
-from tests.wire.scripted import Script, ScriptedUpstream
+from tests.http1.raw import Client
+from tests.http1.scripted import Script, ScriptedUpstream
 from tests.worker.plane import RunningPlane, at, timeouts
 
 END_S = 5.0

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.wire.response import parse_answer
+from strangler.http1.response import parse_answer
 from tests.fuzz.bytes import damaged, pieces
 from tests.fuzz.effort import examples
 from tests.fuzz.plane import Plane, plane
-from tests.wire.messages import MalformedError, Message, read_responses
-from tests.wire.scripted import Connection, PeerLeftError
+from tests.http1.scripted import Connection, PeerLeftError
+from tests.http1.strict_reader import MalformedError, Message, read_responses
 
 _GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 _ANSWERS = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.wire.chunked import ChunkedDecoder, ChunkedError, chunk, last_chunk
+from strangler.http1.chunked import ChunkedDecoder, ChunkedError, chunk, last_chunk
 from tests.fuzz.bytes import damaged, pieces
 from tests.fuzz.effort import examples
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strangler.core.compare import Answer, CompareRules, Outcome, conditions_of
-from strangler.core.compare.compile import compile_rules
+from strangler.core.compare.accept_rules.compile import compile_rules
 from strangler.core.compare.engine import compare
 from tests.core.compare.answers import settings as rules_of
 from tests.fuzz.effort import examples

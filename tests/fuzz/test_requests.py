@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.core.headers import ForwardedFields
-from strangler.core.problem import Problem
-from strangler.core.trust import TrustedProxies
-from strangler.wire.request import Request, parse_request
+from strangler.core.http.headers import ForwardedFields
+from strangler.core.http.problem import Problem
+from strangler.core.http.trust import TrustedProxies
+from strangler.http1.request import Request, parse_request
 from tests.fuzz.bytes import REQUESTS, pieces
 from tests.fuzz.effort import examples
 from tests.fuzz.plane import Plane, plane
 from tests.fuzz.strict import read_stream
-from tests.wire.messages import read_requests
-from tests.wire.scripted import answering, send
+from tests.http1.scripted import answering, send
+from tests.http1.strict_reader import read_requests
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")

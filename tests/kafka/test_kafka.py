@@ -16,8 +16,8 @@ from strangler.control.events import outbox
 from strangler.control.events.delivery import Delivery
 from strangler.control.events.event import Kind, event
 from strangler.control.events.kafka import MAX_COMPARISONS, Kafka, KafkaComparisons
-from strangler.control.store import Store
 from strangler.core.settings import KafkaSettings
+from strangler.state.store import Store
 from tests.e2e.serving import Proxy, legacy
 from tests.e2e.shadowing import says, stage
 from tests.kafka.broker import Broker, require_jars

@@ -14,10 +14,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from strangler.control.shadow.audits import AuditFilters, entries, write_audit
-from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
-from strangler.control.shadow.schema import prepare
+from strangler.evidence.audits import AuditFilters, entries, write_audit
+from strangler.evidence.journal import Journal
+from strangler.evidence.tables import prepare
 from strangler.state import kill_switch
 from strangler.state.backup import Backup, BackupError
 from strangler.state.backup import backup as write_backup

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from strangler.core.settings import Address
+from strangler.ipc.start import unnamed_file
+from strangler.sockets.listen import close_all, listen_at, listen_locally
 from strangler.supervisor.adopted_settings import AdoptedSettings
 from strangler.supervisor.child_processes import ChildProcesses
 from strangler.supervisor.control_process import ControlProcess
@@ -17,8 +19,6 @@ from strangler.supervisor.sockets import Sockets
 from strangler.supervisor.spawner import Commands, RunInfo, Spawner
 from strangler.supervisor.worker_pipes import WorkerPipes
 from strangler.supervisor.workers import Workers
-from strangler.wire.listen import close_all, listen_at, listen_locally
-from strangler.wire.start import unnamed_file
 
 DRAIN_S = 10.0
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from strangler import __version__
+from strangler.ipc.messages import ProcessInfo
+from strangler.ipc.start import SupervisorStart
 from strangler.supervisor.peer import pair
 from strangler.supervisor.phase import LifecycleState, Phase
 from strangler.supervisor.predecessor import LAST_WORDS_S, Predecessor
-from strangler.wire.messages import ProcessInfo
-from strangler.wire.start import SupervisorStart
 
 NOW = 100.0
 

@@ -3,9 +3,9 @@
 import signal
 import socket
 
+from strangler.ipc.messages import Draining, FrameReader
 from strangler.supervisor.phase import Phase
 from strangler.supervisor.shutdown import ANNOUNCE_S, GRACE_S
-from strangler.wire.messages import Draining, FrameReader
 from tests.supervisor.stage import DRAIN_S, Stage
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from strangler.ipc.start import SupervisorStart
 from strangler.supervisor.successor import Step, Successor
-from strangler.wire.start import SupervisorStart
 
 StartSuccessor = Callable[[str], Successor]
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from strangler.ipc.process import has_ended
 from strangler.supervisor.worker_pipes import WorkerPipes
 from strangler.supervisor.workers import Workers
-from strangler.wire.process import has_ended
 
 
 @pytest.fixture

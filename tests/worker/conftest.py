@@ -9,7 +9,7 @@ import uvloop
 
 from strangler.core.settings import Settings
 from strangler.worker.control_link import NO_LINK, ControlLink
-from tests.wire.scripted import ScriptedUpstream, answering, send
+from tests.http1.scripted import ScriptedUpstream, answering, send
 from tests.worker.plane import RunningPlane, response
 
 Serve = Callable[..., Awaitable[RunningPlane]]

@@ -5,7 +5,7 @@
         assert answer.status == 200
         line = await running.line()                # the access line of that request
 
-It is put together as `strangler.worker.process` does it, with quicker ticks and without a link to control. `stop`
+It is put together as `strangler.worker.main` does it, with quicker ticks and without a link to control. `stop`
 holds what must hold after every test: nothing crashed, and every slot, place, trial and connection was given back.
 """
 
@@ -21,14 +21,14 @@ from typing import Any, Self, cast
 import structlog
 from structlog.testing import capture_logs
 
+from strangler.clock import now
 from strangler.core import settings as s
-from strangler.core.snapshot import Snapshot
-from strangler.core.trust import TrustedProxies
-from strangler.wire.client_connection import ClientConnection
-from strangler.wire.clock import now
-from strangler.wire.logs import LogWriter
-from strangler.wire.numbers import Numbers
-from strangler.wire.port import ClientPort
+from strangler.core.http.trust import TrustedProxies
+from strangler.core.routing.snapshot import Snapshot
+from strangler.http1.client_connection import ClientConnection
+from strangler.http1.port import ClientPort
+from strangler.ipc.numbers import Numbers
+from strangler.logs import LogWriter
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
 from strangler.worker.capture import Captures
@@ -38,9 +38,10 @@ from strangler.worker.gauges import UpstreamGauges
 from strangler.worker.handler import serve
 from strangler.worker.request_metrics import RequestMetrics
 from tests.factories import route, settings, upstream
-from tests.wire.messages import Message, read_responses
-from tests.wire.raw import Client
-from tests.wire.scripted import ScriptedUpstream
+from tests.http1.raw import Client
+from tests.http1.scripted import ScriptedUpstream
+from tests.http1.strict_reader import Message, read_responses
+from tests.open_connections import open_connections
 
 TICK_S = 0.01
 TIMEOUT_S = 15.0
@@ -183,7 +184,7 @@ class RunningPlane:
             self.access_log.flush()
 
     def adopt(self, settings: s.Settings, generation: int = 2) -> None:
-        """What `strangler.worker.process` does with a push."""
+        """What `strangler.worker.main` does with a push."""
         settings = replace(settings, log=self.settings.log)
         self.context.adopt(Snapshot(settings, generation))
         self.port.limits = settings.limits
@@ -253,7 +254,7 @@ class RunningPlane:
     def unwritten(self) -> int:
         """Bytes that wait in the process for a client or an upstream to read."""
         total = 0
-        for connection in self.port.connections:
+        for connection in open_connections(self.port):
             total += connection.transport.get_write_buffer_size()
             exchange = connection.request.exchange if connection.request is not None else None
             if exchange is not None and exchange.connection is not None:

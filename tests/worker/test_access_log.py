@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from strangler.core.settings import AccessSettings, LogSettings, Settings
-from tests.wire.scripted import ScriptedUpstream, answering, in_turn, pause, read_request, refused_port, reset, send
+from tests.http1.scripted import ScriptedUpstream, answering, in_turn, pause, read_request, refused_port, reset, send
 from tests.worker.conftest import Serve
 from tests.worker.plane import request, response, two_arms
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from strangler.core.aggregate import MAX_PART_BYTES
+from strangler.core.routing.aggregate import MAX_PART_BYTES
 from strangler.core.settings import AggregatePart, BulkheadSettings, Settings
 from tests.factories import breaker, route, settings, upstream
-from tests.wire.messages import read_requests
-from tests.wire.scripted import (
+from tests.http1.scripted import (
     ScriptedUpstream,
     answering,
     close,
@@ -24,6 +23,7 @@ from tests.wire.scripted import (
     reset,
     send,
 )
+from tests.http1.strict_reader import read_requests
 from tests.worker.conftest import Serve
 from tests.worker.plane import RunningPlane, at, fallback, request, response, retry, timeouts
 

@@ -2,12 +2,12 @@
 
 import gc
 
-from strangler.core.framing import Framing, Kind
+from strangler.core.http.framing import Framing, Kind
 from strangler.core.result import Result
-from strangler.wire.body import Body
-from strangler.wire.messages import Captured, CapturedAnswer, ShadowRoom
-from strangler.wire.numbers import Numbers
-from strangler.wire.response import Answer, parse_answer
+from strangler.http1.body import Body
+from strangler.http1.response import Answer, parse_answer
+from strangler.ipc.messages import Captured, CapturedAnswer, ShadowRoom
+from strangler.ipc.numbers import Numbers
 from strangler.worker.capture import NO_CAPTURE, Capture, Captures
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from strangler.core import settings as s
 from strangler.core.documents import Explanation
-from strangler.core.explain import explain
-from strangler.core.snapshot import Snapshot
-from strangler.wire.described import DescriptionError, described_head
+from strangler.core.routing.explain import explain
+from strangler.core.routing.snapshot import Snapshot
+from strangler.http1.described import DescriptionError, described_head
 from tests.factories import route, settings, shadow, upstream
-from tests.wire.scripted import ScriptedUpstream
+from tests.http1.scripted import ScriptedUpstream
 from tests.worker.plane import RunningPlane, at, timeouts
 
 PEER = "127.0.0.1"

@@ -9,14 +9,14 @@ from collections import Counter
 import pytest
 
 from strangler.core.settings import BulkheadSettings
-from strangler.wire.body import Body
-from strangler.wire.client_connection import ClientConnection
-from strangler.wire.exchange import Exchange
-from strangler.wire.request import Request
-from strangler.wire.tunnel import Tunnel
-from strangler.wire.upstream_connection import UpstreamConnection
+from strangler.http1.body import Body
+from strangler.http1.client_connection import ClientConnection
+from strangler.http1.exchange import Exchange
+from strangler.http1.request import Request
+from strangler.http1.tunnel import Tunnel
+from strangler.http1.upstream_connection import UpstreamConnection
 from tests.factories import breaker, upstream
-from tests.wire.scripted import Connection, ScriptedUpstream
+from tests.http1.scripted import Connection, ScriptedUpstream
 from tests.worker.conftest import Serve
 from tests.worker.plane import RunningPlane, at, fallback, request, response, retry, timeouts, two_arms
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from strangler.core.aggregate import part_failed, part_unusable
 from strangler.core.fault import Fault
-from strangler.core.problem import problem_of
+from strangler.core.http.problem import problem_of
 from strangler.core.result import Result
+from strangler.core.routing.aggregate import part_failed, part_unusable
 from strangler.worker.outcome import failed_by, failed_part
 
 SOUND = {Fault.CONNECT, Fault.RESET, Fault.TIMEOUT, Fault.BAD_RESPONSE, Fault.OPEN, Fault.FULL}

@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from strangler.core.breaker import BreakerChanged, BreakerOpening, BreakerState
-from strangler.core.fence import FenceMark
-from strangler.core.snapshot import Snapshot
-from strangler.wire.clock import now
-from strangler.wire.messages import BreakerOpened, FenceMarks
+from strangler.clock import now
+from strangler.core.resilience.breaker import BreakerChanged, BreakerOpening, BreakerState
+from strangler.core.resilience.fence import FenceMark
+from strangler.core.routing.snapshot import Snapshot
+from strangler.ipc.messages import BreakerOpened, FenceMarks
 from strangler.worker.caller_fences import _MAX_NEW_MARKS, CallerFences
 from strangler.worker.control_link import NO_LINK
 from strangler.worker.policies import Policies
 from strangler.worker.upstream_events import UpstreamEvents
 from tests.factories import route, settings
-from tests.wire.scripted import ScriptedUpstream
+from tests.http1.scripted import ScriptedUpstream
 from tests.worker.conftest import Serve
 from tests.worker.plane import fallback, request, two_arms
 

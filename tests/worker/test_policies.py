@@ -5,16 +5,16 @@ from typing import cast
 
 import pytest
 
-from strangler.core.headers import ForwardedFields
-from strangler.core.plan import Arm
-from strangler.core.problem import Problem
+from strangler.core.http.headers import ForwardedFields
+from strangler.core.http.problem import Problem
+from strangler.core.http.trust import TrustedProxies
 from strangler.core.result import Result
-from strangler.core.snapshot import Snapshot
-from strangler.core.trust import TrustedProxies
-from strangler.wire.body import Body
-from strangler.wire.client_connection import ClientConnection
-from strangler.wire.exchange import Clocks
-from strangler.wire.request import parse_request
+from strangler.core.routing.arm import Arm
+from strangler.core.routing.snapshot import Snapshot
+from strangler.http1.body import Body
+from strangler.http1.client_connection import ClientConnection
+from strangler.http1.exchange import Clocks
+from strangler.http1.request import parse_request
 from strangler.worker.call import Call
 from strangler.worker.policies import Policies
 from tests.factories import route, settings

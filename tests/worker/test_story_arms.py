@@ -7,7 +7,7 @@ import pytest
 
 from strangler.core.settings import HeaderEdits, UpstreamSettings
 from tests.factories import upstream
-from tests.wire.scripted import ScriptedUpstream, answering, in_turn, read_request, reset, send
+from tests.http1.scripted import ScriptedUpstream, answering, in_turn, read_request, reset, send
 from tests.worker.conftest import Serve
 from tests.worker.plane import at, request, response, two_arms
 

@@ -6,7 +6,7 @@ import pytest
 
 from strangler.core.settings import BulkheadSettings, ErrorSettings
 from tests.factories import breaker
-from tests.wire.scripted import (
+from tests.http1.scripted import (
     Connection,
     Script,
     ScriptedUpstream,

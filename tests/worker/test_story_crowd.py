@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from tests.wire.scripted import ScriptedUpstream, answering, in_turn, read_request, send
+from tests.http1.scripted import ScriptedUpstream, answering, in_turn, read_request, send
 from tests.worker.conftest import Serve
 from tests.worker.plane import RunningPlane, Visitor, request, response, two_arms
 

@@ -10,8 +10,7 @@ import pytest
 
 from strangler.core.settings import BulkheadSettings, Settings, StickySource
 from tests.factories import breaker, split, upstream
-from tests.wire.messages import Message
-from tests.wire.scripted import (
+from tests.http1.scripted import (
     ScriptedUpstream,
     answering,
     hang,
@@ -22,6 +21,7 @@ from tests.wire.scripted import (
     reset,
     send,
 )
+from tests.http1.strict_reader import Message
 from tests.worker.conftest import Serve
 from tests.worker.plane import (
     RunningPlane,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.wire.scripted import ScriptedUpstream, in_turn, pause, read_request, send
+from tests.http1.scripted import ScriptedUpstream, in_turn, pause, read_request, send
 from tests.worker.conftest import Serve
 from tests.worker.plane import request, response, two_arms
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from strangler.core.endpoints import EndpointKey
+from strangler.core.resilience.endpoints import EndpointKey
 from strangler.core.settings import HealthSettings, UpstreamSettings
-from strangler.wire.messages import EndpointHealth
-from strangler.wire.names import REFRESH_EVERY_S
+from strangler.ipc.messages import EndpointHealth
+from strangler.sockets.names import REFRESH_EVERY_S
 from tests.factories import upstream
-from tests.wire.scripted import ScriptedUpstream, answering, send
+from tests.http1.scripted import ScriptedUpstream, answering, send
 from tests.worker.conftest import Serve
 from tests.worker.plane import at, request, response, retry, two_arms
 

@@ -7,7 +7,7 @@ import pytest
 
 from strangler.core.settings import BulkheadSettings, HeaderEdits, Settings
 from tests.factories import breaker, route, settings, upstream
-from tests.wire.scripted import Connection, ScriptedUpstream, answering, hang, in_turn, read_request, reset, send
+from tests.http1.scripted import Connection, ScriptedUpstream, answering, hang, in_turn, read_request, reset, send
 from tests.worker.conftest import Serve
 from tests.worker.plane import at, fallback, request, response, retry, timeouts, two_arms
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.factories import upstream
-from tests.wire.scripted import (
+from tests.http1.scripted import (
     Connection,
     Script,
     ScriptedUpstream,

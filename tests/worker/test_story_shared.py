@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from strangler.core.fence import FenceMark
+from strangler.clock import now
+from strangler.core.resilience.fence import FenceMark
 from strangler.core.settings import BulkheadSettings
-from strangler.wire.clock import now
-from strangler.wire.messages import BreakerOpened, EndpointHealth, FenceMarks
+from strangler.ipc.messages import BreakerOpened, EndpointHealth, FenceMarks
 from tests.factories import breaker, upstream
-from tests.wire.scripted import (
+from tests.http1.scripted import (
     ScriptedUpstream,
     Step,
     answering,

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from strangler.core.settings import BulkheadSettings
-from tests.wire.messages import read_responses
-from tests.wire.scripted import (
+from tests.http1.scripted import (
     Connection,
     Script,
     ScriptedUpstream,
@@ -20,6 +19,7 @@ from tests.wire.scripted import (
     read_request,
     send,
 )
+from tests.http1.strict_reader import read_responses
 from tests.worker.conftest import Serve
 from tests.worker.plane import RunningPlane, request, response, two_arms
 

@@ -8,7 +8,7 @@ import pytest
 
 from strangler.core.settings import TimeoutSettings
 from tests.factories import breaker
-from tests.wire.scripted import (
+from tests.http1.scripted import (
     Script,
     ScriptedUpstream,
     answering,

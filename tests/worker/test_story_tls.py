@@ -13,10 +13,10 @@ import trustme
 
 from strangler.core.fault import Fault
 from strangler.core.settings import TlsSettings, UpstreamSettings, Url
-from strangler.wire.pool import Pool
-from strangler.wire.upstream_connection import UpstreamConnection
+from strangler.http1.pool import Pool
+from strangler.http1.upstream_connection import UpstreamConnection
 from tests.factories import breaker, upstream
-from tests.wire.scripted import ScriptedUpstream, hang, in_turn, send
+from tests.http1.scripted import ScriptedUpstream, hang, in_turn, send
 from tests.worker.conftest import Serve
 from tests.worker.plane import at, request, response, timeouts, two_arms
 

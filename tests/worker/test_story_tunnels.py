@@ -5,8 +5,9 @@ import socket
 
 import pytest
 
-from strangler.wire.clock import now
-from tests.wire.scripted import Connection, ScriptedUpstream, in_turn, pause, read_request, read_until, send
+from strangler.clock import now
+from tests.http1.scripted import Connection, ScriptedUpstream, in_turn, pause, read_request, read_until, send
+from tests.open_connections import open_connections
 from tests.worker.conftest import Serve
 from tests.worker.plane import RunningPlane, Visitor, request, timeouts, two_arms
 
@@ -76,8 +77,8 @@ async def test_what_the_client_says_behind_the_upstreams_end_arrives_whole(
     running = await serve(two_arms(legacy, candidate))
     sock = await running.deaf_client()
     await running.loop.sock_sendall(sock, UPGRADE)
-    await running.until(lambda: any(c._tunnel for c in running.port.connections))
-    (connection,) = running.port.connections
+    await running.until(lambda: any(c._tunnel for c in open_connections(running.port)))
+    (connection,) = open_connections(running.port)
     tunnel = connection._tunnel
     assert tunnel is not None
     sent = 0
@@ -102,7 +103,7 @@ async def test_a_peer_that_vanishes_is_found_by_keep_alive(
     candidate.script = in_turn(read_request(), send(SWITCH))
     running = await serve(two_arms(legacy, candidate))
     await upgraded(running)
-    (connection,) = running.port.connections
+    (connection,) = open_connections(running.port)
     tunnel = connection._tunnel
     assert tunnel is not None
     for transport in (connection.transport, tunnel.upstream.transport):
@@ -137,7 +138,7 @@ async def test_a_tunnel_stops_for_a_side_that_does_not_read(
         await candidate.wait_for_connection()
         upload = asyncio.ensure_future(running.loop.sock_sendall(sock, bytes(30_000_000)))
     await asyncio.sleep(0.3)
-    (connection,) = running.port.connections
+    (connection,) = open_connections(running.port)
     tunnel = connection._tunnel
     assert tunnel is not None
     waiting = connection.transport.get_write_buffer_size() + tunnel.upstream.transport.get_write_buffer_size()
@@ -161,5 +162,5 @@ async def test_a_client_that_does_not_read_the_last_words_is_closed_in_the_end(
     await running.loop.sock_sendall(sock, UPGRADE)
     await running.until(lambda: candidate.connections and candidate.connections[0].is_closed)
     await asyncio.sleep(0.1)
-    (connection,) = running.port.connections
+    (connection,) = open_connections(running.port)
     assert connection.deadline < now() + 60, "nobody would ever close it"

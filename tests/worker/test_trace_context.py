@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from strangler.core.settings import FallbackSettings, TracingSettings
-from strangler.wire.messages import Spans
-from tests.wire.scripted import ScriptedUpstream, answering, send
+from strangler.ipc.messages import Spans
+from tests.http1.scripted import ScriptedUpstream, answering, send
 from tests.worker.conftest import Serve
 from tests.worker.plane import RunningPlane, request, response, two_arms
 

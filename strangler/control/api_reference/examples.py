@@ -3,7 +3,7 @@
 from msgspec import UNSET
 
 from strangler.core import documents as d
-from strangler.core.readiness import Interval, Latency
+from strangler.core.gate import Interval, Latency
 from strangler.core.rollout import RouteRollout
 from strangler.core.settings import GateSettings
 

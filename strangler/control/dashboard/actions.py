@@ -10,21 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from strangler.config.load import load
-from strangler.control.dashboard.evidence import EvidenceState
+from strangler.control.dashboard.cached_queries import EvidenceState
 from strangler.control.dashboard.pages import Control
 from strangler.control.shadow.api import MAX_TEXT, log_marked, resume_problem
-from strangler.control.shadow.reviews import (
-    MAX_MARKED,
-    AcceptPlan,
-    Review,
-    ReviewError,
-    mark,
-    plan_accepts,
-    write_rules,
-)
-from strangler.control.store import StoreError
 from strangler.core.documents import SignatureRow
-from strangler.wire.times import utc_day
+from strangler.evidence.reviews import MAX_MARKED, AcceptPlan, Review, ReviewError, mark, plan_accepts, write_rules
+from strangler.state.store import StoreError
+from strangler.times import utc_day
 
 _STATES: Final = ("known", "fixed", "accepted")
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from yarl import URL
 
 from strangler.control.dashboard.actions import resume, review, turn
-from strangler.control.dashboard.evidence import EvidenceState, chosen_open
+from strangler.control.dashboard.cached_queries import EvidenceState, chosen_open
 from strangler.control.dashboard.layout import MAX_REFUSALS_LENGTH
 from strangler.control.dashboard.pages import FILTERS
 from strangler.control.dashboard.visit import Visit, form_text, read_form

@@ -10,22 +10,22 @@ from typing import Any, Protocol
 from yarl import URL
 
 from strangler.control.dashboard import source, view
-from strangler.control.dashboard.evidence import EvidenceState, chosen, chosen_open
+from strangler.control.dashboard.cached_queries import EvidenceState, chosen, chosen_open
 from strangler.control.history import HistoryState
 from strangler.control.reload import ReloadState, read_text
-from strangler.control.shadow.audits import AuditFilters
-from strangler.control.shadow.evidence import STATES
-from strangler.control.shadow.hints import order_hints
-from strangler.control.shadow.reviews import cannot_accept
-from strangler.control.shadow.sides import sides
-from strangler.control.store import Store
 from strangler.core.compare import Severity
 from strangler.core.documents import StatusDocument
-from strangler.core.explain import explain
+from strangler.core.routing.explain import explain
+from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
-from strangler.core.snapshot import Snapshot
+from strangler.evidence.audits import AuditFilters
+from strangler.evidence.hints import order_hints
+from strangler.evidence.reviews import cannot_accept
+from strangler.evidence.sides import sides
+from strangler.evidence.writing import STATES
+from strangler.http1.described import DescriptionError, described_head
 from strangler.state.kill_switch import KillSwitchState
-from strangler.wire.described import DescriptionError, described_head
+from strangler.state.store import Store
 
 MAX_SIGNATURES = 300
 """Rows on one page."""

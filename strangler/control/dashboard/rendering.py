@@ -5,11 +5,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from strangler.config.quantities import duration_text
-from strangler.control.shadow.sides import told_value
-from strangler.control.shadow.stops import stopped_text
 from strangler.core.documents import ComparedDifference, SignatureRow
+from strangler.core.gate import cut_percent
 from strangler.core.plain import plain_line
-from strangler.core.readiness import cut_percent
+from strangler.evidence.sides import told_value
+from strangler.evidence.stops import stopped_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment

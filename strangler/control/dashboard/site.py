@@ -10,7 +10,7 @@ from aiohttp import web
 from strangler.control.answers import VISITOR
 from strangler.control.dashboard.actions import ActionError
 from strangler.control.dashboard.auth import Auth, set_cookie
-from strangler.control.dashboard.evidence import EvidenceState
+from strangler.control.dashboard.cached_queries import EvidenceState
 from strangler.control.dashboard.forms import Forms
 from strangler.control.dashboard.layout import HEADERS, Layout, ignored_prefix_text
 from strangler.control.dashboard.live import LiveStreams

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from strangler.core.compare.secrets import is_secret_name
+from strangler.core.privacy.secrets import is_secret_name
 
 _ASSIGNED = re.compile(r"""([\w-]+)(["']?\s*:\s+)(?![{\[])("[^"]*"|'[^']*'|[^\s,}\]#]+)""")
 _HIDDEN = "••••"

@@ -10,12 +10,12 @@ from markupsafe import Markup
 
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.history import HistoryState, Point, Recent
-from strangler.control.shadow.reviews import OPEN_STATES
-from strangler.control.shadow.stops import stopped_text
 from strangler.core.documents import PassedGate, SignatureRow, StatusDocument
-from strangler.core.plan import Arm
+from strangler.core.routing.arm import Arm
 from strangler.core.settings import RouteSettings, Settings
 from strangler.core.slowness import slow_text
+from strangler.evidence.reviews import OPEN_STATES
+from strangler.evidence.stops import stopped_text
 
 MAX_ROWS = 200
 """Routes on one page; a search finds the others."""

@@ -6,10 +6,10 @@ from strangler.control.events import outbox
 from strangler.control.events.event import Kind
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
-from strangler.control.store import Store
 from strangler.core.settings import RouteSettings, Settings
+from strangler.ipc.messages import BreakerChanged
 from strangler.state.kill_switch import KillSwitchState
-from strangler.wire.messages import BreakerChanged
+from strangler.state.store import Store
 
 
 class ChangeEvents:

@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from strangler.control.events import outbox
 from strangler.control.events.outbox import Standing, Stored
-from strangler.control.store import Store, StoreError
+from strangler.state.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 5.0
 """Without a hint that there is something new; after a store that failed, for one."""

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from strangler.control.shadow.ulid import ulid
 from strangler.core.documents import EventDocument
-from strangler.wire.times import rfc3339
+from strangler.evidence.ulid import ulid
+from strangler.times import rfc3339
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 

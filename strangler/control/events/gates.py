@@ -19,16 +19,16 @@ import structlog
 from strangler.control.events.event import Event, Kind, event
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
-from strangler.control.shadow import questions
-from strangler.control.shadow.audits import has_forced
-from strangler.control.shadow.reading import CorruptEvidenceError, NoEvidenceError, ask
-from strangler.control.store import Store, StoreError
 from strangler.core.documents import PassedGate, VerdictDocument
-from strangler.core.readiness import Verdict
+from strangler.core.gate import Verdict
 from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
 from strangler.core.settings import GateSettings, Settings
+from strangler.evidence import queries
+from strangler.evidence.audits import has_forced
+from strangler.evidence.reading import CorruptEvidenceError, NoEvidenceError, ask
 from strangler.state.database import read_meta, write_meta
-from strangler.wire.times import utc_day
+from strangler.state.store import Store, StoreError
+from strangler.times import utc_day
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rollouts (
@@ -141,7 +141,7 @@ class GateWatch:
 
     async def _verdict(self, settings: Settings, name: str, gate: GateSettings | None = None) -> VerdictDocument | None:
         """By the gate of the route, unless another is given; None if there is no such route."""
-        return await ask(self._store, lambda one: questions.ready(one, settings, name, utc_day(), gate=gate))
+        return await ask(self._store, lambda one: queries.ready(one, settings, name, utc_day(), gate=gate))
 
     def _keep(
         self,

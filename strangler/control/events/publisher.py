@@ -13,7 +13,7 @@ from strangler.control.events.event import Event, Kind, event
 from strangler.control.events.outbox import Standing
 from strangler.control.events.sinks import EventSinks
 from strangler.control.own_metrics import OwnMetrics
-from strangler.control.store import Store, StoreError
+from strangler.state.store import Store, StoreError
 
 MAX_UNWRITTEN: Final = 1000
 """Events that wait for a store which does not write at the moment; the oldest go first, and are in the log anyway."""

@@ -12,9 +12,9 @@ from strangler.control.events.outbox import Standing
 from strangler.control.events.webhook import SecretError, Webhook, webhook_secret
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
-from strangler.control.store import Store
 from strangler.core.documents import SinkStatus
 from strangler.core.settings import EventSettings
+from strangler.state.store import Store
 
 log = structlog.get_logger()
 

@@ -12,13 +12,13 @@ import structlog
 from strangler.control.events.event import Kind
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
-from strangler.control.shadow.findings import Finding
-from strangler.control.store import Store, StoreError
 from strangler.control.totals import Key
 from strangler.core.documents import SlowEndpoint
 from strangler.core.settings import Settings
 from strangler.core.slowness import Slowness, SlownessChange, SlownessState
+from strangler.evidence.findings import Finding
 from strangler.state.database import read_meta, write_meta
+from strangler.state.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 60.0
 MAX_TOLD: Final = 20

@@ -12,12 +12,6 @@ from aiohttp import web
 
 from strangler.config.edit import unknown_route
 from strangler.control.answers import json_answer, named, problem, read_body
-from strangler.control.shadow import audits, questions, reading
-from strangler.control.shadow.audits import AuditFilters, write_audit
-from strangler.control.shadow.evidence import STATES
-from strangler.control.shadow.reading import Filters, NoEvidenceError, UnknownReleaseError
-from strangler.control.shadow.reviews import MAX_MARKED, Marked, Review, mark
-from strangler.control.store import Store, StoreError
 from strangler.core.compare import Severity
 from strangler.core.documents import MAX_TEXT as MAX_TEXT
 from strangler.core.documents import (
@@ -33,7 +27,13 @@ from strangler.core.documents import (
 )
 from strangler.core.rollout import rollouts_of
 from strangler.core.settings import GateSettings, Settings
-from strangler.wire.times import utc_day
+from strangler.evidence import audits, queries, reading
+from strangler.evidence.audits import AuditFilters, write_audit
+from strangler.evidence.reading import Filters, NoEvidenceError, UnknownReleaseError
+from strangler.evidence.reviews import MAX_MARKED, Marked, Review, mark
+from strangler.evidence.writing import STATES
+from strangler.state.store import Store, StoreError
+from strangler.times import utc_day
 
 MAX_BULK_BYTES = 1024 * 1024
 """Most bytes of a body that names many signatures."""
@@ -89,13 +89,11 @@ class ShadowApi:
         filters = _filters(request)
         if isinstance(filters, str):
             return problem(400, filters)
-        return await self._read(request, lambda one, settings: questions.inbox(one, settings, filters, utc_day()))
+        return await self._read(request, lambda one, settings: queries.inbox(one, settings, filters, utc_day()))
 
     async def detail(self, request: web.Request) -> web.Response:
         name, release = request.match_info["id"], request.query.get("release")
-        return await self._read(
-            request, lambda one, settings: questions.detail(one, settings, name, utc_day(), release)
-        )
+        return await self._read(request, lambda one, settings: queries.detail(one, settings, name, utc_day(), release))
 
     async def ready(self, request: web.Request) -> web.Response:
         """`?release=v1.4.2`: of that release; else of the current one. `?gate={"min_pairs":3000,…}`: judged by another
@@ -106,7 +104,7 @@ class ShadowApi:
         except msgspec.DecodeError as error:
             return problem(400, f"gate: {error}")
         return await self._read(
-            request, lambda one, settings: questions.ready(one, settings, name, utc_day(), release, gate)
+            request, lambda one, settings: queries.ready(one, settings, name, utc_day(), release, gate)
         )
 
     async def rollout(self, request: web.Request) -> web.Response:
@@ -119,7 +117,7 @@ class ShadowApi:
 
     async def report(self, request: web.Request) -> web.Response:
         release = request.query.get("release")
-        return await self._read(request, lambda one, settings: questions.report(one, settings, utc_day(), release))
+        return await self._read(request, lambda one, settings: queries.report(one, settings, utc_day(), release))
 
     async def review(self, request: web.Request) -> web.Response:
         """`{"state": "known", "owner": "ana", "who": "ana"}`"""
@@ -207,7 +205,7 @@ class ShadowApi:
 
 def resume_problem(settings: Settings, name: str) -> str | None:
     """Return why the shadows of a route of that name cannot be resumed, with the way out; None if they may be."""
-    route = questions.route_named(settings, name)
+    route = queries.route_named(settings, name)
     if route is None:
         return unknown_route(name[:_MAX_NAME], [one.name for one in settings.routes])
     if route.shadow is None or not route.shadow.percent:

@@ -10,16 +10,16 @@ from strangler.control.shadow.digest import endpoint_of
 from strangler.control.shadow.dry_runs import Permit
 from strangler.control.shadow.outgoing import lines_of, outgoing, question
 from strangler.control.shadow.parts import ask_parts
-from strangler.control.shadow.releases import ReleasesState, named_in
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.core.compare import Answer
-from strangler.core.dry_runs import Basis, Place
 from strangler.core.fault import Fault
-from strangler.core.methods import SAFE
-from strangler.core.plan import LEGACY, Arm
+from strangler.core.http.methods import SAFE
+from strangler.core.routing.arm import LEGACY, Arm
 from strangler.core.settings import Url
-from strangler.wire.messages import CandidateFailed, Captured, CapturedAnswer
+from strangler.core.shadowing.dry_runs import Basis, Place
+from strangler.evidence.stored_releases import ReleasesState, named_in
+from strangler.ipc.messages import CandidateFailed, Captured, CapturedAnswer
 
 
 @dataclass(frozen=True, slots=True)

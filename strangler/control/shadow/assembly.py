@@ -7,17 +7,17 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.shadow.counters import ShadowCounters
 from strangler.control.shadow.credits import CaptureCredits
 from strangler.control.shadow.evidence_actions import EvidenceActions
-from strangler.control.shadow.evidence_index import IndexState
 from strangler.control.shadow.held_captures import HeldCaptures
 from strangler.control.shadow.listener import EvidenceListener
-from strangler.control.shadow.releases import Changed, ReleasesState
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.runner import ShadowRunner, ShadowSpans
 from strangler.control.shadow.stop_switch import StopSwitch
 from strangler.control.shadow.stopping import ShadowStops
 from strangler.control.shadow.writer import FindingWriter
-from strangler.control.store import Store
 from strangler.core.settings import Settings
+from strangler.evidence.index import IndexState
+from strangler.evidence.stored_releases import Changed, ReleasesState
+from strangler.state.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,16 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from strangler.control.events.event import Event
-from strangler.control.shadow.evidence import store_findings
-from strangler.control.shadow.evidence_index import IndexState
-from strangler.control.shadow.findings import Finding
-from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.listener import EvidenceListener
-from strangler.control.shadow.releases import Release, save_releases
-from strangler.control.shadow.retention import drop_evidence, prune, set_aside
 from strangler.control.shadow.rules import store_rules
-from strangler.control.shadow.stops import Stop, StopChange, store_changes, store_stop
 from strangler.core.documents import RuleReport
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.evidence.journal import Journal
+from strangler.evidence.retention import drop_evidence, prune, set_aside
+from strangler.evidence.stops import Stop, StopChange, store_changes, store_stop
+from strangler.evidence.stored_releases import Release, save_releases
+from strangler.evidence.writing import store_findings
 from strangler.state.database import look_over
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from strangler.control.shadow.arms import ArmResponse, CapturedArms
 from strangler.control.shadow.outgoing import lines_of
 from strangler.core.compare import Comparison, compare, conditions_of
-from strangler.wire.times import utc_day
+from strangler.times import utc_day
 
 Times = tuple[float, float]
 """Seconds that legacy and the candidate took."""

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from strangler.control.shadow.arms import ArmResponse, CapturedArms
 from strangler.control.shadow.comparing import ComparedPair, Comparer, Times
 from strangler.control.shadow.digest import Pair, digest
-from strangler.control.shadow.evidence_index import IndexState
-from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.outgoing import lines_of
 from strangler.control.shadow.recheck import Recheck
 from strangler.core.compare import NO_RULES, Answer, Comparison, Outcome, Reason, compare, conditions_of, not_comparable
-from strangler.core.credentials import has_credentials
 from strangler.core.fault import Fault
-from strangler.core.plan import Arm
-from strangler.wire.times import utc_day
+from strangler.core.privacy.request_credentials import has_credentials
+from strangler.core.routing.arm import Arm
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.times import utc_day
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from strangler.control.shadow.listener import EvidenceListener
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.writer import FindingWriter
-from strangler.wire.messages import ShadowRoom
+from strangler.ipc.messages import ShadowRoom
 
 
 class CaptureCredits:

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import UNSET
 
-from strangler.control.shadow.evidence_index import IndexState
-from strangler.control.shadow.findings import Finding, Noisy, Seen
 from strangler.control.shadow.outgoing import lines_of, path_of
-from strangler.control.shadow.ulid import ulid
 from strangler.core.compare import (
     Answer,
     Comparison,
@@ -23,12 +20,15 @@ from strangler.core.compare import (
     signature,
     signature_path,
 )
-from strangler.core.compare.plain_json import Shown, printable
-from strangler.core.compare.shapes import shape_of
-from strangler.core.compare.templates import Template
+from strangler.core.compare.model.shapes import shape_of
+from strangler.core.compare.model.templates import Template
+from strangler.core.compare.redaction.plain_json import Shown, printable
 from strangler.core.documents import ComparedDifference, ComparedSide, ComparisonLine
-from strangler.wire.messages import Captured
-from strangler.wire.times import rfc3339
+from strangler.evidence.findings import Finding, Noisy, Seen
+from strangler.evidence.index import IndexState
+from strangler.evidence.ulid import ulid
+from strangler.ipc.messages import Captured
+from strangler.times import rfc3339
 
 _MAX_ID = 200
 _MAX_SAMPLE = 256 * 1024

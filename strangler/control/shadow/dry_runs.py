@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from strangler.core.compare import Answer
-from strangler.core.dry_runs import Basis, DryRunState, Place, Step, Verdict
 from strangler.core.fault import Fault
+from strangler.core.shadowing.dry_runs import Basis, DryRunState, Place, Step, Verdict
 
 HANDLED = b"x-strangler-shadow-handled"
 NOTHING_SENT = Answer(0, fault=Fault.OPEN)

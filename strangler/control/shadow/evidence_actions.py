@@ -3,11 +3,11 @@
 import time
 
 from strangler.control.shadow.held_captures import HeldCaptures
-from strangler.control.shadow.releases import ReleasesState
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.runner import ShadowRunner
 from strangler.control.shadow.writer import FindingWriter
-from strangler.control.store import StoreError
+from strangler.evidence.stored_releases import ReleasesState
+from strangler.state.store import StoreError
 
 
 class EvidenceActions:

@@ -14,13 +14,13 @@ from typing import Final
 import structlog
 
 from strangler.control.reload import InForce
-from strangler.control.shadow import reading
-from strangler.control.shadow.judging import Matches
-from strangler.control.store import Store
 from strangler.core.compare import compile_rules
 from strangler.core.documents import MatchFigures
 from strangler.core.settings import Settings
-from strangler.wire.times import utc_day
+from strangler.evidence import reading
+from strangler.evidence.judging import Matches
+from strangler.state.store import Store
+from strangler.times import utc_day
 
 LOOK_EVERY_S: Final = 1.0
 BUDGET_S: Final = 0.2

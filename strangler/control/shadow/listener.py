@@ -5,8 +5,8 @@ from sqlite3 import Connection
 from typing import Protocol
 
 from strangler.control.events.event import Event
-from strangler.control.shadow.findings import Finding
-from strangler.control.shadow.stops import StopChange
+from strangler.evidence.findings import Finding
+from strangler.evidence.stops import StopChange
 
 
 class EvidenceListener(Protocol):

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from strangler.core.head import RawHeaders
-from strangler.core.rewrite import Rewrite, rewrite_target
+from strangler.core.http.head import RawHeaders
+from strangler.core.http.upstream_edits import UpstreamEdits, forwarded_prefix
+from strangler.core.routing.rewrite import Rewrite, rewrite_target
 from strangler.core.settings import UpstreamSettings, Url
-from strangler.core.upstream_edits import UpstreamEdits, forwarded_prefix
-from strangler.wire.messages import Captured
+from strangler.ipc.messages import Captured
 
 MARK = b"X-Strangler-Shadow"
 DRY_RUN = b"dry-run"

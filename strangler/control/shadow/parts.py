@@ -7,7 +7,10 @@ import msgspec
 
 from strangler.control.shadow.outgoing import is_absolute, lines_of, origin_form, outgoing
 from strangler.control.shadow.sending import ShadowUpstream
-from strangler.core.aggregate import (
+from strangler.core.compare import Answer
+from strangler.core.fault import Fault
+from strangler.core.http.head import RawHeaders
+from strangler.core.routing.aggregate import (
     FIELDS_FOR_PARTS,
     MAX_PART_BYTES,
     NOT_FOR_PARTS,
@@ -20,10 +23,7 @@ from strangler.core.aggregate import (
     part_unusable,
     read_part,
 )
-from strangler.core.compare import Answer
-from strangler.core.fault import Fault
-from strangler.core.head import RawHeaders
-from strangler.wire.messages import Captured
+from strangler.ipc.messages import Captured
 
 _FIRST_OF_OURS = b"x-forwarded-for"
 """The field with which a worker begins its own: from a client it passes only there."""

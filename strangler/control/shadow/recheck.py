@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from strangler.control.shadow.arms import CapturedArms
 from strangler.control.shadow.comparing import ComparedPair, Comparer
 from strangler.core.compare import Outcome, Reason, second_look
-from strangler.core.looks import Key, Look, LooksState, found_again
-from strangler.core.plan import Arm
+from strangler.core.routing.arm import Arm
+from strangler.core.shadowing.recheck import Key, Look, LooksState, found_again
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from aiohttp import web
 
 from strangler.config.edit import unknown_route
 from strangler.control.answers import json_answer, named, problem, read_body
-from strangler.control.shadow import questions, reading
 from strangler.control.shadow.evidence_actions import EvidenceActions
-from strangler.control.shadow.reading import NoEvidenceError
-from strangler.control.shadow.releases import name_problem, set_aside_problem
-from strangler.control.store import Store, StoreError
 from strangler.core.documents import ReleaseNamedDocument, ReleaseRequest, ResetDocument, ResetRequest
 from strangler.core.settings import Settings
+from strangler.evidence import queries, reading
+from strangler.evidence.reading import NoEvidenceError
+from strangler.evidence.stored_releases import name_problem, set_aside_problem
+from strangler.state.store import Store, StoreError
 
 
 class Slowness(Protocol):
@@ -57,7 +57,7 @@ class ReleasesApi:
             return missing
         settings = state.settings
         try:
-            found = await reading.ask(state.store, lambda one: questions.releases(one, settings, route))
+            found = await reading.ask(state.store, lambda one: queries.releases(one, settings, route))
         except NoEvidenceError as error:
             return problem(503, str(error))
         return json_answer(found)

@@ -12,19 +12,19 @@ import msgspec
 from strangler.control.shadow.dry_runs import DryRuns
 from strangler.control.shadow.outgoing import path_of
 from strangler.control.shadow.sending import ShadowUpstream
-from strangler.core.aggregate import Part
 from strangler.core.compare import CompareRules, Redactor, RuleUseState, compile_rules
-from strangler.core.compare.rules import EndpointRules
-from strangler.core.compare.templates import Template, route_templates
-from strangler.core.cookies import public_cookie
-from strangler.core.looks import MAX_LOOKS, LooksState
-from strangler.core.methods import SAFE
-from strangler.core.plan import LEGACY, Arm
-from strangler.core.rewrite import Rewrite, cookie_path_back, rewrite_back
-from strangler.core.routes import Route
+from strangler.core.compare.accept_rules.rules import EndpointRules
+from strangler.core.compare.model.templates import Template, route_templates
+from strangler.core.http.cookies import public_cookie
+from strangler.core.http.methods import SAFE
+from strangler.core.routing.aggregate import Part
+from strangler.core.routing.arm import LEGACY, Arm
+from strangler.core.routing.rewrite import Rewrite, cookie_path_back, rewrite_back
+from strangler.core.routing.route import Route
 from strangler.core.settings import RouteSettings, Settings, ShadowSettings, Url
-from strangler.wire.messages import Captured
-from strangler.wire.parse import host_of
+from strangler.core.shadowing.recheck import MAX_LOOKS, LooksState
+from strangler.http1.parse import host_of
+from strangler.ipc.messages import Captured
 
 OPEN_PER_PLACE = 4
 """Shadows that only wait for their second look, for each one that may be in flight."""

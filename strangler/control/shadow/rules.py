@@ -9,7 +9,7 @@ import msgspec
 from strangler.control.shadow.route import ShadowRoute
 from strangler.core.documents import RuleReport, RuleUse
 from strangler.core.settings import AcceptRule
-from strangler.wire.times import utc_day
+from strangler.times import utc_day
 
 DEAD_AFTER = 1000
 """Comparisons after which a rule that never matched is called dead."""

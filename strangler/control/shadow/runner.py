@@ -13,18 +13,18 @@ from strangler.control.shadow.arms import CapturedArms
 from strangler.control.shadow.comparison import ShadowComparison
 from strangler.control.shadow.counters import ShadowCounters
 from strangler.control.shadow.credits import CaptureCredits
-from strangler.control.shadow.evidence_index import IndexState
-from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.held_captures import HeldCaptures
 from strangler.control.shadow.key import redaction_key
-from strangler.control.shadow.releases import ReleasesState
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.writer import FindingWriter
-from strangler.control.store import StoreError
 from strangler.core.settings import Settings
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.evidence.stored_releases import ReleasesState
+from strangler.ipc.messages import Captured
 from strangler.state.kill_switch import KillSwitchState
-from strangler.wire.messages import Captured
+from strangler.state.store import StoreError
 
 CREDITS_EVERY_S = 0.05
 

@@ -11,18 +11,18 @@ import time
 from collections.abc import Callable
 
 from strangler.control.shadow.outgoing import Outgoing
-from strangler.core.breaker import Breaker
 from strangler.core.compare import Answer
-from strangler.core.endpoints import EndpointKey, Endpoints
 from strangler.core.fault import Fault
-from strangler.core.framing import Kind
+from strangler.core.http.framing import Kind
+from strangler.core.resilience.breaker import Breaker
+from strangler.core.resilience.endpoints import EndpointKey, Endpoints
 from strangler.core.result import Result
 from strangler.core.settings import BreakerSettings, UpstreamSettings, Url
-from strangler.wire.chunked import ChunkedDecoder, ChunkedError
-from strangler.wire.names import Names
-from strangler.wire.pool import tls_context
-from strangler.wire.response import Answer as Head
-from strangler.wire.response import mend_line_ends, parse_answer
+from strangler.http1.chunked import ChunkedDecoder, ChunkedError
+from strangler.http1.pool import tls_context
+from strangler.http1.response import Answer as Head
+from strangler.http1.response import mend_line_ends, parse_answer
+from strangler.sockets.names import Names
 
 BREAKER = BreakerSettings(
     failure_rate=0.5,

@@ -7,16 +7,16 @@ from functools import partial
 
 from strangler.control.shadow.batch import Batch, BatchWriter
 from strangler.control.shadow.counters import ShadowCounters
-from strangler.control.shadow.evidence_index import IndexState
-from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.listener import EvidenceListener
 from strangler.control.shadow.pending import PendingFindings
-from strangler.control.shadow.releases import ReleasesState, load_releases
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.rules import rule_report
 from strangler.control.shadow.stopping import ShadowStops
-from strangler.control.shadow.stops import load_stops
-from strangler.control.store import Store, StoreError
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.evidence.stops import load_stops
+from strangler.evidence.stored_releases import ReleasesState, load_releases
+from strangler.state.store import Store, StoreError
 
 STORE_EVERY_S = 0.5
 PRUNE_EVERY_S = 600.0

@@ -5,20 +5,20 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import date
 
-from strangler.core.compare.align import Alignment, Gap, align
-from strangler.core.compare.common_ends import common_length
-from strangler.core.compare.forms import parse_form
-from strangler.core.compare.found import FoundState
-from strangler.core.compare.ids import DigestState
-from strangler.core.compare.markup_bodies import MarkupBody, compare_markup, is_markup
-from strangler.core.compare.media import Body, MediaType, body_of, parse_media_type, text_of
+from strangler.core.compare.accept_rules.found import FoundState
+from strangler.core.compare.accept_rules.paths import PathState, root_path
+from strangler.core.compare.accept_rules.rules import NO_RULES, CompareRules
+from strangler.core.compare.json.ids import DigestState
+from strangler.core.compare.json.trees import compare_trees
+from strangler.core.compare.markup.markup_bodies import MarkupBody, compare_markup, is_markup
+from strangler.core.compare.model.align import Alignment, Gap, align
+from strangler.core.compare.model.common_ends import common_length
+from strangler.core.compare.model.forms import parse_form
+from strangler.core.compare.model.media import Body, MediaType, body_of, parse_media_type, text_of
+from strangler.core.compare.model.text import compare_text, normal_lines
+from strangler.core.compare.model.tree import Json, ParseFailure, parse_json, parse_ndjson
+from strangler.core.compare.model.values import Answer, Kind, Node, Opaque, Reason, Value
 from strangler.core.compare.multipart import MAX_NESTED, Part, split_parts
-from strangler.core.compare.paths import PathState, root_path
-from strangler.core.compare.rules import NO_RULES, CompareRules
-from strangler.core.compare.text import compare_text, normal_lines
-from strangler.core.compare.tree import Json, ParseFailure, parse_json, parse_ndjson
-from strangler.core.compare.trees import compare_trees
-from strangler.core.compare.values import Answer, Kind, Node, Opaque, Reason, Value
 
 _JSON_FAMILY = (Body.JSON, Body.NDJSON)
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[ \t\r\n\0]*[\[{]")

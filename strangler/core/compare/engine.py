@@ -3,16 +3,16 @@
 from datetime import date
 
 from strangler.core.collector import collector_paused
+from strangler.core.compare.accept_rules.found import FoundState
+from strangler.core.compare.accept_rules.rules import CompareRules
 from strangler.core.compare.bodies import compare_bodies, content_of
 from strangler.core.compare.codings import undo_codings
-from strangler.core.compare.conditions import NO_CONDITIONS, RequestConditions, Standing, has_ranges, standing_of
-from strangler.core.compare.found import FoundState
-from strangler.core.compare.headers import CONTENT_RANGE, Rewrite, compare_headers
-from strangler.core.compare.media import parse_media_type
-from strangler.core.compare.rules import CompareRules
-from strangler.core.compare.values import Answer, Comparison, Outcome, Reason, not_comparable
+from strangler.core.compare.compared_headers import CONTENT_RANGE, Rewrite, compare_headers
+from strangler.core.compare.model.conditions import NO_CONDITIONS, RequestConditions, Standing, has_ranges, standing_of
+from strangler.core.compare.model.media import parse_media_type
+from strangler.core.compare.model.values import Answer, Comparison, Outcome, Reason, not_comparable
 from strangler.core.fault import Fault
-from strangler.core.headers import STREAM_TYPES
+from strangler.core.http.headers import STREAM_TYPES
 
 _HANDLED = b"x-strangler-shadow-handled"
 

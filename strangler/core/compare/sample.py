@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 from strangler.core.compare.bodies import Content, content_of, parse_content
 from strangler.core.compare.codings import undo_codings
-from strangler.core.compare.forms import parse_form
-from strangler.core.compare.media import Body
-from strangler.core.compare.plain_json import Shown, printable
-from strangler.core.compare.redact import Redactor
-from strangler.core.compare.tree import Json, write_json
-from strangler.core.compare.values import Answer, Reason
-from strangler.core.head import RawHeaders
+from strangler.core.compare.model.forms import parse_form
+from strangler.core.compare.model.media import Body
+from strangler.core.compare.model.tree import Json, write_json
+from strangler.core.compare.model.values import Answer, Reason
+from strangler.core.compare.redaction.plain_json import Shown, printable
+from strangler.core.compare.redaction.redact import Redactor
+from strangler.core.http.head import RawHeaders
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from strangler.core.documents.signatures import RuleReport, SignatureRow
-from strangler.core.readiness import Latency
+from strangler.core.gate import Latency
 from strangler.core.rollout import RouteRollout
 from strangler.core.settings import GateSettings
 

@@ -17,11 +17,11 @@ from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.sinks import EventSinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
-from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.core.settings import Settings
+from strangler.ipc.messages import BreakerChanged
 from strangler.state.kill_switch import KillSwitchState
-from strangler.wire.messages import BreakerChanged
+from strangler.state.store import Store
 from tests.factories import route, settings
 
 RUN = "run-1"

@@ -13,13 +13,13 @@ import pytest
 from strangler.control.app import ControlApp
 from strangler.control.events.event import Kind
 from strangler.control.events.gates import GateWatch
-from strangler.control.shadow.audits import FORCED, shift_text, write_audit
-from strangler.control.shadow.evidence import store_findings
-from strangler.control.shadow.evidence_index import IndexState
-from strangler.control.store import StoreError
 from strangler.core.settings import GateSettings, Settings
+from strangler.evidence.audits import FORCED, shift_text, write_audit
+from strangler.evidence.index import IndexState
+from strangler.evidence.writing import store_findings
+from strangler.state.store import StoreError
 from tests.control.control import control_of, in_force
-from tests.control.shadow.pairs import match
+from tests.evidence.pairs import match
 
 ROUTES = """\
 version: 1

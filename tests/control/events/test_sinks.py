@@ -16,12 +16,12 @@ from strangler.control.events.sinks import EventSinks
 from strangler.control.events.webhook import VARIABLE
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
-from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.core.settings import EventSettings, KafkaSettings
+from strangler.state.store import Store
 from tests.control.control import in_force
 from tests.factories import settings
-from tests.wire.scripted import ScriptedUpstream, answering, refused_port, send
+from tests.http1.scripted import ScriptedUpstream, answering, refused_port, send
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 

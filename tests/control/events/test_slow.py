@@ -12,10 +12,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from strangler.cli._tables import notices
 from strangler.control.admin import application
 from strangler.control.app import ControlApp
-from strangler.control.events.evidence import EvidenceEvents
+from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.core.slowness import MIN_PAIRS, WINDOW_S
 from tests.control.control import control_of
-from tests.control.shadow.pairs import match
+from tests.evidence.pairs import match
 
 ROUTES = """\
 version: 1

@@ -20,7 +20,7 @@ from strangler.control.events import outbox
 from strangler.control.events.delivery import Delivery, Done, Patience
 from strangler.control.events.event import Kind, event
 from strangler.control.events.webhook import VARIABLE, SecretError, Webhook, signature, webhook_secret
-from strangler.control.store import Store
+from strangler.state.store import Store
 from tests.served import served
 
 SECRET = b"0123456789abcdef01234567"

@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 
 from strangler.control.events.comparisons import ComparisonTopic
 from strangler.control.events.event import Event
-from strangler.control.events.evidence import EvidenceEvents
 from strangler.control.events.publisher import EventPublisher
+from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.sinks import EventSinks
 from strangler.control.events.slow import SlowWatch
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
-from strangler.control.shadow.findings import Finding
-from strangler.control.shadow.stops import StopChange
-from strangler.control.store import Store
 from strangler.control.totals import TotalsState
 from strangler.control.tracing import TracingState
 from strangler.core.settings import Settings
+from strangler.evidence.findings import Finding
+from strangler.evidence.stops import StopChange
 from strangler.state.kill_switch import OFF
+from strangler.state.store import Store
 
 
 @dataclass(slots=True)

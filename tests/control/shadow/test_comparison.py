@@ -12,15 +12,15 @@ import pytest
 
 from strangler.control.shadow.arms import CapturedArms
 from strangler.control.shadow.comparison import ShadowComparison
-from strangler.control.shadow.evidence_index import IndexState
-from strangler.control.shadow.findings import Finding
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.sending import ShadowUpstream
 from strangler.core.settings import BaselineSettings
-from strangler.wire.messages import CandidateFailed, Captured, CapturedAnswer
-from tests.control.shadow.pairs import KEY, captured
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.ipc.messages import CandidateFailed, Captured, CapturedAnswer
+from tests.evidence.pairs import KEY, captured
 from tests.factories import route, shadow, upstream
-from tests.wire.scripted import Connection, ScriptedUpstream
+from tests.http1.scripted import Connection, ScriptedUpstream
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
 NINE, TEN = {"price": 9}, {"price": 10}

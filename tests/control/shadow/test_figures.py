@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from strangler.control.shadow import figures, reading, retention
-from strangler.control.shadow.evidence import SCHEMA, set_state, store_findings
-from strangler.control.shadow.evidence_index import IndexState
+from strangler.control.shadow import figures
 from strangler.control.shadow.figures import FiguresState
-from strangler.control.shadow.findings import Finding
-from strangler.control.shadow.releases import name_release
-from strangler.control.store import Store
 from strangler.core.documents import MatchFigures
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
-from strangler.wire.times import utc_day
+from strangler.evidence import reading, retention
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.evidence.stored_releases import name_release
+from strangler.evidence.writing import SCHEMA, set_state, store_findings
+from strangler.state.store import Store
+from strangler.times import utc_day
 from tests.control.control import in_force
-from tests.control.shadow.pairs import NOON, match, mismatch, seen
+from tests.evidence.pairs import NOON, match, mismatch, seen
 from tests.factories import route, settings
 
 PRICE = seen("a" * 16, "$.price", "type", "breaking")

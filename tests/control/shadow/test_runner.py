@@ -11,16 +11,16 @@ import pytest
 
 from strangler.control.events import outbox
 from strangler.control.shadow import held_captures, pending
-from strangler.control.shadow.evidence import SCHEMA
-from strangler.control.shadow.releases import current_release
 from strangler.control.shadow.route_status import route_status, stopped_gauges
-from strangler.control.store import Store, StoreError
 from strangler.core.compare import Answer
 from strangler.core.settings import EvidenceSettings, RouteSettings
+from strangler.evidence.stored_releases import current_release
+from strangler.evidence.writing import SCHEMA
 from strangler.state.kill_switch import OFF, KillSwitchState
+from strangler.state.store import Store, StoreError
 from tests.control.control import in_force
-from tests.control.shadow.pairs import captured, match, mismatch
 from tests.control.shadow.rig import Rig, begun
+from tests.evidence.pairs import captured, match, mismatch
 from tests.factories import route, settings, shadow
 
 ORDERS: RouteSettings = replace(route("orders"), shadow=shadow())

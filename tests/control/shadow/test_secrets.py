@@ -10,11 +10,11 @@ from urllib.parse import quote_from_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strangler.control.shadow.evidence import SCHEMA, store_findings
-from strangler.control.shadow.evidence_index import IndexState
-from strangler.control.shadow.journal import Journal
 from strangler.core.compare import Redactor
-from tests.control.shadow.pairs import KEY, NOON, captured, finding_of, json_answer
+from strangler.evidence.index import IndexState
+from strangler.evidence.journal import Journal
+from strangler.evidence.writing import SCHEMA, store_findings
+from tests.evidence.pairs import KEY, NOON, captured, finding_of, json_answer
 
 SECRET = "zq9-planted-Xk"  # no word of ours holds it
 CARD = "4111111111111111"

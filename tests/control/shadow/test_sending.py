@@ -13,7 +13,7 @@ from strangler.core.compare import Answer
 from strangler.core.fault import Fault
 from strangler.core.settings import Url
 from tests.factories import upstream
-from tests.wire.scripted import (
+from tests.http1.scripted import (
     ScriptedUpstream,
     Step,
     answering,

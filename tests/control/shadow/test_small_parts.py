@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.outgoing import origin_form, outgoing
-from strangler.control.shadow.sides import told_value
-from strangler.control.shadow.ulid import ulid
 from strangler.core.documents import ComparedDifference
-from strangler.core.rewrite import Rewrite
+from strangler.core.routing.rewrite import Rewrite
 from strangler.core.settings import HeaderEdits, Url
+from strangler.evidence.journal import Journal
+from strangler.evidence.sides import told_value
+from strangler.evidence.ulid import ulid
 from strangler.state.files import JOURNAL, MAX_OLD_JOURNALS
-from tests.control.shadow.pairs import NOON, captured
+from tests.evidence.pairs import NOON, captured
 from tests.factories import upstream
 
 

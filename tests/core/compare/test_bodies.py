@@ -3,7 +3,7 @@
 import pytest
 
 from strangler.core.compare import Outcome, Reason
-from strangler.core.compare.values import Excerpt, Opaque
+from strangler.core.compare.model.values import Excerpt, Opaque
 from tests.core.compare.answers import Found, answer, body, compared, found
 
 FORM = "application/x-www-form-urlencoded"

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from strangler.core.compare import Comparison, Outcome
-from strangler.core.compare.found import MAX_PLACES, MAX_WORK
+from strangler.core.compare.accept_rules.found import MAX_PLACES, MAX_WORK
+from strangler.core.compare.json.pairing import MAX_SORTED
+from strangler.core.compare.json.trees import MAX_ALIGNED, MAX_CONTAINERS
 from strangler.core.compare.multipart import MAX_PARTS
-from strangler.core.compare.pairing import MAX_SORTED
-from strangler.core.compare.trees import MAX_ALIGNED, MAX_CONTAINERS
 from strangler.core.settings import CompareSettings
 from tests.core.compare.answers import accept, answer, compared, settings, trees
 

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.core.compare import Answer, Comparison, Kind, Outcome, Severity, conditions_of, parse_pattern
-from strangler.core.compare.align import align
+from strangler.core.compare.accept_rules.jsonpath import write_path
 from strangler.core.compare.codings import undo_codings
-from strangler.core.compare.common_ends import common_ends
-from strangler.core.compare.jsonpath import write_path
-from strangler.core.compare.numbers import canonical
-from strangler.core.compare.tree import Json, parse_json, parse_ndjson, write_json
+from strangler.core.compare.model.align import align
+from strangler.core.compare.model.common_ends import common_ends
+from strangler.core.compare.model.numbers import canonical
+from strangler.core.compare.model.tree import Json, parse_json, parse_ndjson, write_json
 from tests.core.compare.answers import answer, compared, trees
 from tests.core.compare.answers import settings as rules_of
 from tests.core.compare.multiparts import field, multipart

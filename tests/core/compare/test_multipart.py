@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from strangler.core.compare import Answer, Outcome
-from strangler.core.compare.media import parse_media_type
+from strangler.core.compare.model.media import parse_media_type
 from strangler.core.compare.multipart import MAX_PARTS, split_parts
 from tests.core.compare.answers import Found, accept, answer, body, compared, found, settings
 from tests.core.compare.multiparts import field, multipart, part
