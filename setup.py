@@ -16,7 +16,7 @@ from setuptools.command.build_ext import build_ext
 
 MARK = "# Compiled with mypyc"
 
-ASKED = os.environ.get("STRANGLER_COMPILE", "")
+COMPILE = os.environ.get("STRANGLER_COMPILE", "")
 
 
 def has_compiler() -> bool:
@@ -27,8 +27,8 @@ def has_compiler() -> bool:
 
 
 def is_wanted() -> bool:
-    if ASKED in ("0", "1"):
-        return ASKED == "1"
+    if COMPILE in ("0", "1"):
+        return COMPILE == "1"
     return sys.implementation.name == "cpython" and has_compiler()
 
 
@@ -48,7 +48,7 @@ def extensions() -> list[Extension]:
 
         return list(mypycify([*flags, *files], group_name="strangler", debug_level="0"))
     except (ImportError, SystemExit) as error:  # the second is how mypyc says no
-        if ASKED == "1":
+        if COMPILE == "1":
             raise
         print(f"The hot path is left in Python: mypyc cannot translate it ({error})", file=sys.stderr)
         return []
@@ -61,7 +61,7 @@ class BuildHotPath(build_ext):
         try:
             super().run()
         except Exception as error:  # compilers fail in many ways
-            if ASKED == "1":
+            if COMPILE == "1":
                 raise
             print(f"The hot path is left in Python: {error}", file=sys.stderr)
             for output in self.get_outputs():

@@ -162,7 +162,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def _plain(_: Any, __: str, event: _Event) -> _Event:
-    """What came from elsewhere must not steer the terminal: control characters are written as escapes."""
+    """Return a text that cannot steer the terminal: control characters are written as escapes."""
     return {key: _CONTROL.sub(_escape, value) if isinstance(value, str) else value for key, value in event.items()}
 
 
@@ -181,7 +181,7 @@ def _console() -> structlog.typing.Processor:
 
 
 class _LineLogger:
-    """What structlog hands finished lines to: one method for each level."""
+    """The receiver of structlog's finished lines: one method for each level."""
 
     def __init__(self, writer: LogWriter) -> None:
         self.msg = writer.write

@@ -184,7 +184,7 @@ def settings(
         trusted_proxies=(),
         ambiguous_paths="legacy",
         limits=s.LimitSettings(32 * 1024, 10.0, 75.0, None, 256 * 1024, 10000, 30.0),
-        upstreams={one.name: one for one in upstreams},
+        upstreams={each_upstream.name: each_upstream for each_upstream in upstreams},
         routes=tuple(routes),
     )
     return replace(made, **changes)

@@ -159,7 +159,8 @@ def room(module: str) -> str:
 
 IMPORTS = {name: set(imports(name, ast.parse(file.read_text()))) for name, file in MODULES.items()}
 OWN = {
-    name: {one for one in found if one in MODULES and one not in (name, "strangler")} for name, found in IMPORTS.items()
+    name: {item for item in found if item in MODULES and item not in (name, "strangler")}
+    for name, found in IMPORTS.items()
 }
 ROOMS = sorted({room(name) for name in MODULES} - {"strangler"})
 
@@ -168,14 +169,14 @@ def arrows() -> dict[str, set[str]]:
     """Return the rooms that each room imports."""
     found: dict[str, set[str]] = defaultdict(set)
     for name, others in OWN.items():
-        found[room(name)] |= {room(one) for one in others} - {room(name)}
+        found[room(name)] |= {room(other) for other in others} - {room(name)}
     return found
 
 
 def in_a_circle(graph: Mapping[str, set[str]]) -> set[str]:
     """Return the names that import themselves over others, and those between two such circles."""
     left = set(graph)
-    while ends := {one for one in left if not graph[one] & left or not any(one in graph[other] for other in left)}:
+    while ends := {item for item in left if not graph[item] & left or not any(item in graph[other] for other in left)}:
         left -= ends
     return left
 
@@ -188,7 +189,7 @@ def test_every_room_is_in_the_table() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_imports_what_its_room_may(name: str) -> None:
     allowed = MAY_IMPORT.get(room(name), set()) | {room(name)}
-    assert not {one for one in OWN[name] if room(one) not in allowed}
+    assert not {item for item in OWN[name] if room(item) not in allowed}
 
 
 def test_nothing_is_allowed_that_no_module_needs() -> None:
@@ -229,7 +230,7 @@ def test_what_serves_commands_imports_no_control(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room(name).startswith("core")])
 def test_core_is_pure(name: str) -> None:
-    assert not {one for one in IMPORTS[name] if one.split(".")[0] in IMPURE}
+    assert not {item for item in IMPORTS[name] if item.split(".")[0] in IMPURE}
 
 
 def test_sibling_packages_use_no_module_name_twice() -> None:

@@ -34,9 +34,15 @@ def test_all_marked_modules_are_compiled_or_none(name: str) -> None:
 @pytest.mark.parametrize("name", HOT)
 def test_a_compiled_class_has_no_interpreted_base(name: str) -> None:
     module = import_module(name)
-    classes = [one for _, one in inspect.getmembers(module, inspect.isclass) if one.__module__ == name]
-    for one in classes:
-        if issubclass(one, Enum | tuple | BaseException | dict):  # these stay interpreted as they are
+    classes = [item for _, item in inspect.getmembers(module, inspect.isclass) if item.__module__ == name]
+    for each_class in classes:
+        if issubclass(each_class, Enum | tuple | BaseException | dict):  # these stay interpreted as they are
             continue
-        bases = [base for base in one.__mro__[1:] if base.__module__.split(".")[0] not in ("builtins", "typing", "abc")]
-        assert {base.__module__ for base in bases} <= set(HOT), f"{one.__qualname__} has a base that is not compiled"
+        bases = [
+            base
+            for base in each_class.__mro__[1:]
+            if base.__module__.split(".")[0] not in ("builtins", "typing", "abc")
+        ]
+        assert {base.__module__ for base in bases} <= set(HOT), (
+            f"{each_class.__qualname__} has a base that is not compiled"
+        )

@@ -22,7 +22,7 @@ from strangler.logs import LogWriter, chunks
 
 
 def written(tmp_path: Path, level: Literal["info", "debug"], form: Literal["json", "console", "combined"]) -> list[str]:
-    """What a few calls put into a file."""
+    """Return what a few calls write into a file."""
     path = tmp_path / "log"
     before = structlog.get_config(), logging.root.handlers[:], logging.root.level
     with path.open("wb") as file:

@@ -19,7 +19,7 @@ from strangler.evidence.writing import STATES
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-MAX_TOLD = 20
+MAX_LISTED = 20
 """Rows that are named one by one; of more their number is said."""
 
 
@@ -58,7 +58,9 @@ def choice_options(command: _F) -> _F:
         click.option("--all", "is_all", is_flag=True, help="All that are open."),
         click.option("--noise", "is_noise", is_flag=True, help="All in which legacy differs from itself."),
         click.option("--state", type=click.Choice(STATES), help="All of this state; without it those that are open."),
-        click.option("--severity", type=click.Choice([str(one) for one in Severity]), help="All of this severity."),
+        click.option(
+            "--severity", type=click.Choice([str(severity) for severity in Severity]), help="All of this severity."
+        ),
         click.option("--endpoint", help="All of this endpoint, as the inbox names it: 'GET /api/orders/{}'."),
         click.option("--route", help="All of this route."),
         click.argument("names", metavar="[ID]...", nargs=-1),
@@ -105,12 +107,12 @@ def confirm(choice: Choice, is_sure: bool, what: str) -> None:
         raise SystemExit(1)
 
 
-def tell_rows(rows: Sequence[SignatureRow], say: Callable[[SignatureRow], str], *, err: bool = False) -> None:
+def print_rows(rows: Sequence[SignatureRow], say: Callable[[SignatureRow], str], *, err: bool = False) -> None:
     """A line a row, and how many more there are."""
-    for row in rows[:MAX_TOLD]:
+    for row in rows[:MAX_LISTED]:
         click.echo(plain(say(row)), err=err)
-    if len(rows) > MAX_TOLD:
-        click.echo(f"… and {len(rows) - MAX_TOLD:,} more", err=err)
+    if len(rows) > MAX_LISTED:
+        click.echo(f"… and {len(rows) - MAX_LISTED:,} more", err=err)
 
 
 def named(row: SignatureRow) -> str:

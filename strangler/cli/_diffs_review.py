@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from strangler.cli import _inbox
-from strangler.cli._choice import Choice, choice_options, chosen, confirm, tell_rows
+from strangler.cli._acting_user import acting_user
+from strangler.cli._choice import Choice, choice_options, chosen, confirm, print_rows
 from strangler.cli._choice import named as named_row
 from strangler.cli._config import failed, route_of, settings_of
 from strangler.cli._diffs_where import config_of, evidence_of, where_options
@@ -16,7 +17,6 @@ from strangler.cli._editing import diff_of, edited, read_texts, write_texts
 from strangler.cli._evidence import Evidence
 from strangler.cli._terminal import plain
 from strangler.cli._times import Day
-from strangler.cli._who import who
 from strangler.config.edit import Edit
 from strangler.config.edit_accept import add_accepts
 from strangler.config.source_files import Files
@@ -62,14 +62,14 @@ def accept(
     texts, review = read_texts(file), Review("accepted", owner, why, until)
     plan = _plan(file, texts, rows, review, values)
     edit = edited(file, lambda: add_accepts(texts, plan.rules, os.environ)) if plan.rules else None
-    _tell_plan(file, plan, edit, is_single=len(choice.names) == 1)
+    _print_plan(file, plan, edit, is_single=len(choice.names) == 1)
     if edit is not None and not dry_run:
         confirm(
             choice, is_sure, f"write {_count(len(plan.rules), 'rule')} for {_count(len(plan.accepted), 'difference')}"
         )
         write_texts(file, edit)
         _note_accepted(evidence, file, plan, review)
-        tell_rows(plan.accepted, lambda row: f"{file}: route '{row.route}' accepts {_named_place(row)} from now on")
+        print_rows(plan.accepted, lambda row: f"{file}: route '{row.route}' accepts {_named_place(row)} from now on")
     if plan.refused and choice.names:
         raise SystemExit(1)
 
@@ -84,7 +84,7 @@ def _plan(file: Path, texts: Files, rows: Sequence[SignatureRow], review: Review
         raise failed(f"nothing was changed: {error}") from None
 
 
-def _tell_plan(file: Path, plan: AcceptPlan, edit: Edit | None, is_single: bool) -> None:
+def _print_plan(file: Path, plan: AcceptPlan, edit: Edit | None, is_single: bool) -> None:
     """The change, and what is not in it and why."""
     if not (plan.accepted or plan.already or plan.refused):
         click.echo("no such differences")
@@ -92,18 +92,20 @@ def _tell_plan(file: Path, plan: AcceptPlan, edit: Edit | None, is_single: bool)
         raise failed(f"{plain(plan.refused[0][1])}; see `strangler diffs known`")
     if edit is not None:
         click.echo(plain(diff_of(edit)), nl=False)
-    tell_rows(plan.already, lambda row: f"skipped {named_row(row)}: a rule accepts it already", err=True)
+    print_rows(plan.already, lambda row: f"skipped {named_row(row)}: a rule accepts it already", err=True)
     reasons = {row.id: reason for row, reason in plan.refused}
     refused = [row for row, _ in plan.refused]
-    tell_rows(refused, lambda row: f"skipped {named_row(row)}: {reasons[row.id]}", err=True)
+    print_rows(refused, lambda row: f"skipped {named_row(row)}: {reasons[row.id]}", err=True)
 
 
 def _note_accepted(evidence: Evidence, file: Path, plan: AcceptPlan, review: Review) -> None:
     try:
-        evidence.mark([row.id for row in plan.accepted], review, who())
+        evidence.mark([row.id for row in plan.accepted], review, acting_user())
     except click.ClickException as error:
-        said = f"the rules are in {file} and count, but owner, reason and audit are not noted: {error.format_message()}"
-        raise click.ClickException(said) from None
+        warning = (
+            f"the rules are in {file} and count, but owner, reason and audit are not noted: {error.format_message()}"
+        )
+        raise click.ClickException(warning) from None
 
 
 def _named_place(row: SignatureRow) -> str:
@@ -166,16 +168,16 @@ def _mark(evidence: Evidence, choice: Choice, review: Review, is_sure: bool, dry
         return
     if not dry_run:
         confirm(choice, is_sure, f"note {_count(len(rows), 'difference')} as {review.state}")
-        marked = evidence.mark([row.id for row in rows], review, who())
+        marked = evidence.mark([row.id for row in rows], review, acting_user())
         unchanged = set(marked.unchanged)
-        tell_rows(
+        print_rows(
             [row for row in rows if row.id in unchanged],
             lambda row: f"skipped {named_row(row)}: it is {review.state} already",
             err=True,
         )
         rows = [row for row in rows if row.id not in unchanged]
     would = " (nothing was changed: --dry-run)" if dry_run else ""
-    tell_rows(
+    print_rows(
         rows,
         lambda row: f"{row.id}: {review.state} (route '{row.route}', {_inbox.where(row)} {row.kind}){would}",
     )

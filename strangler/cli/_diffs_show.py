@@ -14,7 +14,7 @@ from strangler.cli._side_by_side import side_by_side
 from strangler.cli._terminal import console as terminal
 from strangler.core.documents import ComparedDifference, KeptPair, SampleDocument, SignatureDocument
 from strangler.evidence.reading import path_steps
-from strangler.evidence.sides import told_value
+from strangler.evidence.side_by_side import value_text
 
 _WIDEST = 160
 """Columns that two answers side by side take at most."""
@@ -64,9 +64,9 @@ def show(
     _tell(row, samples[number - 1], number, forms)
 
 
-def _forms(row: SignatureDocument, answers: KeptPair, config: Path) -> dict[str, str]:
+def _forms(row: SignatureDocument, responses: KeptPair, config: Path) -> dict[str, str]:
     settings = settings_of(config)
-    request = _reproduce.request_of(answers, route_of(config, settings, row.route), settings)
+    request = _reproduce.request_of(responses, route_of(config, settings, row.route), settings)
     commands = [_reproduce.curl(request, url) for url in (request.legacy, request.candidate)]
     return {
         "curl": "\n".join(commands) + "\n",
@@ -90,13 +90,13 @@ def _tell(row: SignatureDocument, sample: SampleDocument, number: int, forms: di
     for name, value in (("owner", row.owner), ("why", row.why), ("until", row.until)):
         if value:
             console.print(f"{name}: {escape(value)}")
-    comparison, answers = sample.comparison, sample.answers
+    comparison, responses = sample.comparison, sample.answers
     console.print(f"\nsample {number} of {len(row.samples)}: {comparison.time}  request {comparison.request_id}")
-    console.print(f"{answers.request.method} {escape(answers.request.target)}\n", soft_wrap=True)
+    console.print(f"{responses.request.method} {escape(responses.request.target)}\n", soft_wrap=True)
     for difference in comparison.differences:
         console.print(_difference(difference), soft_wrap=True)
     console.print()
-    console.print(side_by_side(answers), width=min(console.width, _WIDEST))
+    console.print(side_by_side(responses), width=min(console.width, _WIDEST))
     console.print("\n[bold]Ask again[/] (--as curl, hurl or pytest prints one of them alone)\n")
     for name, text in forms.items():
         console.print(f"[dim]# {name}[/]")
@@ -104,7 +104,7 @@ def _tell(row: SignatureDocument, sample: SampleDocument, number: int, forms: di
 
 
 def _difference(difference: ComparedDifference) -> str:
-    values = told_value(difference, "legacy"), told_value(difference, "candidate")
+    values = value_text(difference, "legacy"), value_text(difference, "candidate")
     where = escape(_inbox.where(difference))
     style = _inbox.SEVERITY_STYLES[difference.severity]
     name = f"[{style}]{difference.severity:<8}[/]"

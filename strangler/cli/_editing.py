@@ -26,7 +26,7 @@ def read_texts(config: Path) -> Files:
 
 
 def edited(config: Path, edit: Callable[[], Edit]) -> Edit:
-    """What `edit` makes of the texts. Ends the program with its message if that is nothing."""
+    """Return what `edit` makes of the texts, or end the program with its message."""
     try:
         return edit()
     except EditError as error:

@@ -57,12 +57,12 @@ class Evidence(Protocol):
     def proposal(self, route: str) -> str | None: ...
     def report(self, release: str | None = None) -> ReportDocument: ...
     def releases(self, route: str | None) -> list[ReleaseRow]: ...
-    def name_release(self, route: str, name: str, who: str, why: str) -> ReleaseNamedDocument: ...
-    def reset(self, route: str, who: str, why: str) -> ResetDocument: ...
+    def name_release(self, route: str, name: str, actor: str, why: str) -> ReleaseNamedDocument: ...
+    def reset(self, route: str, actor: str, why: str) -> ResetDocument: ...
     def ready_under(self, route: str, gate: GateSettings) -> VerdictDocument | None: ...
-    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked: ...
+    def mark(self, names: Sequence[str], review: Review, actor: str) -> Marked: ...
     def audited(self, filters: AuditFilters) -> list[AuditEntry]: ...
-    def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None: ...
+    def audit(self, what: str, route: str, why: str, actor: str, detail: str) -> None: ...
 
 
 def find_evidence(config: Path, admin_url: str | None, settings: Settings | None = None) -> Evidence:
@@ -83,7 +83,7 @@ def known_release(evidence: Evidence, route: str | None, release: str | None) ->
     """End the program if a release is asked for that is not known, and say which are."""
     if release is None:
         return
-    problem = reading.release_problem((one.name for one in evidence.releases(route)), route, release)
+    problem = reading.release_problem((connection.name for connection in evidence.releases(route)), route, release)
     if problem is not None:
         raise failed(problem)
 
@@ -129,8 +129,8 @@ class _Live:
         query = urlencode({"gate": msgspec.json.encode(gate)})
         return self.admin.find(f"{_route(route)}/readiness?{query}", VerdictDocument)
 
-    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
-        body = {"ids": list(names), "who": who} | asdict(review)
+    def mark(self, names: Sequence[str], review: Review, actor: str) -> Marked:
+        body = {"ids": list(names), "who": actor} | asdict(review)
         done = self.admin.ask("POST", "/api/diffs", ReviewedDocument, body)
         return Marked(tuple(done.changed), tuple(done.unchanged))
 
@@ -141,14 +141,14 @@ class _Live:
         query = "" if route is None else f"?{urlencode({'route': route})}"
         return self.admin.ask("GET", f"/api/releases{query}", ReleasesDocument).releases
 
-    def name_release(self, route: str, name: str, who: str, why: str) -> ReleaseNamedDocument:
-        return self.admin.ask("POST", "/api/releases", ReleaseNamedDocument, ReleaseRequest(route, name, who, why))
+    def name_release(self, route: str, name: str, actor: str, why: str) -> ReleaseNamedDocument:
+        return self.admin.ask("POST", "/api/releases", ReleaseNamedDocument, ReleaseRequest(route, name, actor, why))
 
-    def reset(self, route: str, who: str, why: str) -> ResetDocument:
-        return self.admin.ask("POST", f"{_route(route)}/reset", ResetDocument, ResetRequest(why, who))
+    def reset(self, route: str, actor: str, why: str) -> ResetDocument:
+        return self.admin.ask("POST", f"{_route(route)}/reset", ResetDocument, ResetRequest(why, actor))
 
-    def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
-        self.admin.ask("POST", "/api/audit", DoneDocument, AuditRequest(what, route, why, who, detail))
+    def audit(self, what: str, route: str, why: str, actor: str, detail: str) -> None:
+        self.admin.ask("POST", "/api/audit", DoneDocument, AuditRequest(what, route, why, actor, detail))
 
 
 def _route(name: str) -> str:
@@ -167,52 +167,52 @@ class _Stored:
     settings: Settings
 
     def inbox(self, filters: Filters) -> InboxDocument:
-        return self._read(lambda one: queries.inbox(one, self.settings, filters, utc_day()))
+        return self._read(lambda connection: queries.inbox(connection, self.settings, filters, utc_day()))
 
     def detail(self, name: str, release: str | None = None) -> SignatureDocument | None:
-        return self._read(lambda one: queries.detail(one, self.settings, name, utc_day(), release))
+        return self._read(lambda connection: queries.detail(connection, self.settings, name, utc_day(), release))
 
     def ready(self, route: str, release: str | None = None) -> VerdictDocument | None:
-        return self._read(lambda one: queries.ready(one, self.settings, route, utc_day(), release))
+        return self._read(lambda connection: queries.ready(connection, self.settings, route, utc_day(), release))
 
     def proposal(self, route: str) -> str | None:
-        return self._read(lambda one: reading.proposal(one, route))
+        return self._read(lambda connection: reading.proposal(connection, route))
 
     def report(self, release: str | None = None) -> ReportDocument:
-        return self._read(lambda one: queries.report(one, self.settings, utc_day(), release))
+        return self._read(lambda connection: queries.report(connection, self.settings, utc_day(), release))
 
     def releases(self, route: str | None) -> list[ReleaseRow]:
-        found = self._read(lambda one: queries.releases(one, self.settings, route))
+        found = self._read(lambda connection: queries.releases(connection, self.settings, route))
         return [] if found is None else found.releases
 
-    def name_release(self, route: str, name: str, who: str, why: str) -> ReleaseNamedDocument:
+    def name_release(self, route: str, name: str, actor: str, why: str) -> ReleaseNamedDocument:
         def work(connection: sqlite3.Connection) -> str:
             now = time.time()
             if name in set_aside_names(connection, route):
                 raise failed(set_aside_problem(name))
             former = name_release(connection, route, name, now)
             if former != name:
-                write_audit(connection, now, who, "release", route, why, f"{former or '(unnamed)'} to {name}")
+                write_audit(connection, now, actor, "release", route, why, f"{former or '(unnamed)'} to {name}")
             return former
 
         former = self._write(work)
         return ReleaseNamedDocument(route, name, former or None, former != name)
 
-    def reset(self, route: str, who: str, why: str) -> ResetDocument:
+    def reset(self, route: str, actor: str, why: str) -> ResetDocument:
         def work(connection: sqlite3.Connection) -> list[str]:
             now = time.time()
             names = set_aside(connection, route, now)
             if names:
-                write_audit(connection, now, who, "evidence reset", route, why, ", ".join(names))
+                write_audit(connection, now, actor, "evidence reset", route, why, ", ".join(names))
             return names
 
         return ResetDocument(route, self._write(work))
 
     def ready_under(self, route: str, gate: GateSettings) -> VerdictDocument | None:
-        return self._read(lambda one: queries.ready(one, self.settings, route, utc_day(), gate=gate))
+        return self._read(lambda connection: queries.ready(connection, self.settings, route, utc_day(), gate=gate))
 
-    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
-        marked = self._write(lambda one: mark(one, names, review, who, time.time()))
+    def mark(self, names: Sequence[str], review: Review, actor: str) -> Marked:
+        marked = self._write(lambda connection: mark(connection, names, review, actor, time.time()))
         if marked.unknown:
             raise click.ClickException(f"no difference has the id {marked.unknown[0]}; nothing was changed")
         return marked
@@ -220,10 +220,10 @@ class _Stored:
     def audited(self, filters: AuditFilters) -> list[AuditEntry]:
         if not (self.folder / STORE).exists():  # nothing has run here, and so nothing was changed
             return []
-        return self._read(lambda one: audits.entries(one, filters))
+        return self._read(lambda connection: audits.entries(connection, filters))
 
-    def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
-        self._write(lambda one: write_audit(one, time.time(), who, what, route, why, detail))
+    def audit(self, what: str, route: str, why: str, actor: str, detail: str) -> None:
+        self._write(lambda connection: write_audit(connection, time.time(), actor, what, route, why, detail))
 
     def _read(self, ask: Callable[[sqlite3.Connection], _T]) -> _T:
         try:

@@ -33,10 +33,10 @@ class JudgedRaise:
 
     def lines(self) -> list[str]:
         rise = self.rise
-        said = "allowed" if self.is_allowed else "NOT allowed: its gate is not met"
+        outcome = "allowed" if self.is_allowed else "NOT allowed: its gate is not met"
         if rise.gate is None:
-            said = "it has no gate"
-        head = f"route '{rise.route}': {rise.from_percent:g} % to {rise.to_percent:g} %: {said}"
+            outcome = "it has no gate"
+        head = f"route '{rise.route}': {rise.from_percent:g} % to {rise.to_percent:g} %: {outcome}"
         return [head, *(f"  {line}" for line in short(self.found, self.unknown))]
 
     def document(self) -> RiseDocument:
@@ -63,15 +63,15 @@ class Gates:
 
     @property
     def is_allowed(self) -> bool:
-        return all(one.is_allowed for one in self.judged)
+        return all(judged_raise.is_allowed for judged_raise in self.judged)
 
     def lines(self) -> list[str]:
         if not self.judged:
             return [f"against {self.against}: no percent rises"]
-        return [line for one in self.judged for line in one.lines()]
+        return [line for judged_raise in self.judged for line in judged_raise.lines()]
 
     def document(self) -> GateCheck:
-        return GateCheck(self.against, self.is_allowed, [one.document() for one in self.judged])
+        return GateCheck(self.against, self.is_allowed, [judged_raise.document() for judged_raise in self.judged])
 
 
 def judge_gates(config: Path, settings: Settings, against: Path | None, admin: str | None) -> Gates:
@@ -91,7 +91,9 @@ def _in_force(
     if against is not None:
         loaded = load(against, os.environ)
         if loaded.settings is None:
-            problems = [str(replace(one, way_out=_OTHER) if not one.line else one) for one in loaded.problems]
+            problems = [
+                str(replace(problem, way_out=_OTHER) if not problem.line else problem) for problem in loaded.problems
+            ]
             raise failed("\n".join([*problems, f"{against}: what was in force cannot be told from it"]))
         return rollouts_of(loaded.settings), str(against), loaded.settings
     try:

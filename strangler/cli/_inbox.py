@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from strangler.core.documents import ComparedDifference, SignatureRow
-from strangler.evidence.sides import told_value
+from strangler.evidence.side_by_side import value_text
 
 SEVERITY_STYLES = {"breaking": "bold red", "risky": "yellow", "additive": "cyan", "value": "blue"}
 STATE_STYLES = {"new": "bold", "regressed": "bold red", "known": "", "accepted": "dim", "fixed": "dim"}
@@ -84,9 +84,9 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%m-%d %H:%M:%S")
 
 
-def news(row: SignatureRow, before: int) -> str:
+def follow_line(row: SignatureRow, before: int) -> str:
     """One line for `--follow`: how often it was seen since the last line, and an example."""
-    values = f"{_short(told_value(row, 'legacy'))} → {_short(told_value(row, 'candidate'))}"
+    values = f"{_short(value_text(row, 'legacy'))} → {_short(value_text(row, 'candidate'))}"
     return (
         f"{moment(row.last_seen)}  +{row.count - before:<4} {row.id[:SHORT_ID]}  {row.severity:<8} "
         f"{row.state:<9} {row.route}  {row.endpoint}  {where(row)} {row.kind}  {values}"

@@ -15,10 +15,10 @@ from strangler.core.documents import (
     VerdictDocument,
 )
 from strangler.core.gate import Latency, cut_percent
-from strangler.evidence.sides import told_value
+from strangler.evidence.side_by_side import value_text
 
 Pictures = Callable[[RouteReport], Iterable[tuple[str, str]]]
-"""Of a route: captions and SVG."""
+"""Captions and SVG of a route."""
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #111827; --dim: #6b7280; --line: #e5e7eb; --paper: #ffffff; --soft: #f9fafb;
@@ -166,7 +166,7 @@ def _signature(row: SignatureRow) -> str:
         f"<tr><td class={row.severity}>{row.severity}</td><td>{row.state}{noise}</td>"
         f"<td><code>{escape(row.endpoint)}</code></td>"
         f"<td><code>{escape(_inbox.where(row))}</code> <span class=dim>{row.kind}</span></td>"
-        f"<td>{_value(told_value(row, 'legacy'))}</td><td>{_value(told_value(row, 'candidate'))}</td>"
+        f"<td>{_value(value_text(row, 'legacy'))}</td><td>{_value(value_text(row, 'candidate'))}</td>"
         f"<td class=number>{row.count:,}</td><td class=number>{_inbox.share(row.share)}</td>"
         f"<td>{escape(row.owner or '')}</td></tr>"
     )
@@ -196,8 +196,8 @@ def _rules(report: RuleReport | None) -> str:
 def _use(rule: RuleUse, comparisons: int) -> str:
     if rule.is_expired:
         return "<span class=risky>expired</span>, no longer counts"
-    told = f"accepted something in {rule.uses:,} of {comparisons:,} comparisons"
-    return f"{told} <span class=risky>(dead)</span>" if rule.is_dead else told
+    text = f"accepted something in {rule.uses:,} of {comparisons:,} comparisons"
+    return f"{text} <span class=risky>(dead)</span>" if rule.is_dead else text
 
 
 def _audit(lines: Iterable[AuditEntry]) -> str:

@@ -18,7 +18,7 @@ _OURS = frozenset(
         "x-strangler-shadow",
     }
 )  # fmt: skip
-"""What the client library or the proxy writes."""
+"""Fields that the client library or the proxy writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,18 @@ class Request:
 
 
 def request_of(sample: KeptPair, route: RouteSettings, settings: Settings) -> Request:
-    """What was asked, for the upstreams as routes.yaml names them."""
-    asked = sample.request
-    target = asked.target.encode()
+    """Return the sampled request, for the upstreams as routes.yaml names them."""
+    request = sample.request
+    target = request.target.encode()
     target = re.sub(rb"^https?://[^/?]*", b"", target) or b"/"
     rewrite = None
     if route.rewrite_prefix is not None:
         rewrite = Rewrite.between(route.match.prefix or "/", route.rewrite_prefix)
-    headers = [(name, value) for name, value in asked.headers if name.lower() not in _OURS]
-    host = next((value for name, value in asked.headers if name.lower() == "host"), None)
-    body = asked.body
+    headers = [(name, value) for name, value in request.headers if name.lower() not in _OURS]
+    host = next((value for name, value in request.headers if name.lower() == "host"), None)
+    body = request.body
     return Request(
-        method=asked.method,
+        method=request.method,
         legacy=_url(settings, "legacy", target, None),
         candidate=_url(settings, route.candidate or "legacy", target, rewrite),
         host=host,

@@ -4,7 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from strangler.core.documents import KeptPair, KeptResponse
-from strangler.evidence.sides import Row, sides
+from strangler.evidence.side_by_side import Row, sides
 
 
 def side_by_side(sample: KeptPair) -> Table:
@@ -20,5 +20,5 @@ def side_by_side(sample: KeptPair) -> Table:
     return made
 
 
-def _took(answer: KeptResponse) -> str:
-    return "" if answer.duration_ms is None else f"  {answer.duration_ms:.1f} ms"
+def _took(response: KeptResponse) -> str:
+    return "" if response.duration_ms is None else f"  {response.duration_ms:.1f} ms"

@@ -18,7 +18,7 @@ from strangler.core.documents import (
 )
 from strangler.core.gate import cut_percent
 from strangler.core.slowness import slow_text
-from strangler.evidence.stops import stopped_text
+from strangler.evidence.stopped_routes import stopped_text
 
 _BREAKER_STYLES = {"closed": "green", "half_open": "yellow", "open": "bold red", "disabled": "dim"}
 
@@ -38,8 +38,8 @@ def notices(status: StatusDocument) -> list[str]:
     if config.needs_restart:
         lines.append(f"[yellow]needs a restart[/] to take effect: {', '.join(config.needs_restart)}")
     lines += [f"[bold red]{part}[/]: {escape(problem)}" for part, problem in status.problems.items()]
-    lines += [_passed_by(one) for one in status.gates.passed_by.values()]
-    lines += [_slow(one) for found in status.slow.values() for one in found]
+    lines += [_passed_by(item) for item in status.gates.passed_by.values()]
+    lines += [_slow(item) for found in status.slow.values() for item in found]
     lines += [line for route in status.routes for line in _shadow(route)]
     lines += [line for name, sink in status.events.sinks.items() for line in _sink(name, sink)]
     return [*lines, _processes(status)]
@@ -53,13 +53,13 @@ def _passed_by(passed: PassedGate) -> str:
     )
 
 
-def _slow(one: SlowEndpoint) -> str:
+def _slow(slowness: SlowEndpoint) -> str:
     """An endpoint that its candidate answers much slower than legacy."""
-    return f"[yellow]route '{escape(one.route)}'[/]: {escape(slow_text(one))}"
+    return f"[yellow]route '{escape(slowness.route)}'[/]: {escape(slow_text(slowness))}"
 
 
 def _shadow(route: RouteStatus) -> list[str]:
-    """What keeps the shadows of a route back, if anything does."""
+    """Return the line about what holds the shadows of a route back, if anything does."""
     shadow = route.shadow
     if shadow is None:
         return []
@@ -76,7 +76,7 @@ def stopped(route: str, why: str) -> str:
 
 
 def _sink(name: str, sink: SinkStatus) -> list[str]:
-    """What keeps events from one of their sinks, or was refused there."""
+    """Return the line about what keeps events from a sink, or was refused there."""
     lines = []
     if sink.problem is not None:
         lines.append(f"[yellow]{sink.backlog} events wait for {name}[/]: {escape(sink.problem)}")

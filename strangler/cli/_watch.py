@@ -21,11 +21,11 @@ from strangler.core.documents import RecentFigures, RouteStatus, StatusDocument
 
 _ERRORS_ARE_BAD = 0.01
 _OTHER_LINES = 6
-"""Of the screen: blank lines and the heads of tables."""
+"""Lines of the screen that are taken: blank ones and the heads of tables."""
 
 
 class _Screen:
-    """What was seen last, and since when nothing was."""
+    """The last status that was read, and since when none could be."""
 
     def __init__(self, find: Callable[[], Admin]) -> None:
         self._find = find
@@ -66,7 +66,7 @@ class _Screen:
 
 
 def watch(console: Console, find: Callable[[], Admin], interval_s: float, *, as_json: bool) -> None:
-    """Until Ctrl-C or SIGTERM. On a terminal in place; else one report after the other."""
+    """Print the report again and again until Ctrl-C or SIGTERM: in place on a terminal, else one after the other."""
     screen = _Screen(find)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the terminal is given back as it was
     with suppress(KeyboardInterrupt):
@@ -94,14 +94,14 @@ def _print_on(console: Console, screen: _Screen, interval_s: float, *, as_json: 
 def _live_routes(status: StatusDocument, room: int) -> list[RenderableType]:
     """Routes as they do now. If there are more than the screen takes, those with most requests."""
     routes = status.routes
-    shown = routes if len(routes) <= room else sorted(routes, key=_rate, reverse=True)[:room]
+    visible = routes if len(routes) <= room else sorted(routes, key=_rate, reverse=True)[:room]
     made = table("route", "candidate", "percent>", "share>", *_ARM_COLUMNS, *_ARM_COLUMNS)
     for column, arm in ((4, "legacy"), (7, "candidate")):
         made.columns[column].header = f"{arm}\nreq/s"
-    for route in shown:
+    for route in visible:
         _add(made, route)
     made.add_row("[dim]no route[/]", "", "", "", *_figures(status.unrouted.recent.legacy))
-    more = [Text(f"{len(routes) - len(shown)} more with fewer requests")] if len(shown) < len(routes) else []
+    more = [Text(f"{len(routes) - len(visible)} more with fewer requests")] if len(visible) < len(routes) else []
     return [made, *more]
 
 

@@ -60,7 +60,7 @@ def command(
 def _table(entries: Iterable[AuditEntry]) -> Table:
     made = table(*_COLUMNS)
     made.columns[0].no_wrap = True
-    for one in entries:
-        when = datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        made.add_row(when, *(escape(plain_line(getattr(one, name))) for name in _COLUMNS[1:]))
+    for entry in entries:
+        when = datetime.fromtimestamp(entry.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        made.add_row(when, *(escape(plain_line(getattr(entry, name))) for name in _COLUMNS[1:]))
     return made

@@ -62,7 +62,7 @@ def command(
         data = _as_data(config, loaded) | ({} if gates is None else {"gate": msgspec.to_builtins(gates.document())})
         click.echo(json.dumps(data, ensure_ascii=False, indent=2))
     else:
-        _tell(config, loaded)
+        _print_problems(config, loaded)
         for line in [] if gates is None else gates.lines():
             click.echo(plain(line))
     if loaded.settings is None:
@@ -71,7 +71,7 @@ def command(
         raise SystemExit(1)
 
 
-def _tell(config: Path, loaded: Loaded) -> None:
+def _print_problems(config: Path, loaded: Loaded) -> None:
     for problem in sorted((*loaded.problems, *loaded.warnings), key=partial(_order, config)):
         click.echo(str(problem), err=True)
     click.echo(f"{config}: {_summary(loaded)}", err=loaded.settings is None)
@@ -112,11 +112,14 @@ def _within(timeouts: TimeoutSettings) -> str:
 
 
 def _timeouts(settings: Settings) -> dict[str, dict[str, dict[str, object]]]:
-    def told(timeouts: TimeoutSettings) -> dict[str, object]:
+    def timeouts_data(timeouts: TimeoutSettings) -> dict[str, object]:
         return {"response_s": timeouts.response_s, "source": timeouts.sources[1]}
 
-    own = {route.name: told(route.timeouts) for route in settings.routes if route.timeouts is not None}
-    return {"upstreams": {name: told(one.timeouts) for name, one in settings.upstreams.items()}, "routes": own}
+    own = {route.name: timeouts_data(route.timeouts) for route in settings.routes if route.timeouts is not None}
+    return {
+        "upstreams": {name: timeouts_data(upstream.timeouts) for name, upstream in settings.upstreams.items()},
+        "routes": own,
+    }
 
 
 def extra_text(extra: ExtraRequests) -> str:

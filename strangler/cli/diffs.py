@@ -106,7 +106,7 @@ def _knows(route: str | None, config: Path) -> None:
 
 
 def _notes(found: InboxDocument) -> list[str]:
-    """What else a reviewer should know."""
+    """Return what else a reviewer should know."""
     notes = [stopped(name, why) for name, why in found.stops.items()]
     for name, report in found.rules.items():
         for rule in report.rules:
@@ -126,7 +126,7 @@ def _follow(rows: Callable[[], list[SignatureRow]], as_json: bool) -> None:
             for row in rows():
                 before = counts.get(row.id, 0)
                 if row.count != before:
-                    click.echo(json_text(row) if as_json else plain(_inbox.news(row, before)))
+                    click.echo(json_text(row) if as_json else plain(_inbox.follow_line(row, before)))
                 counts[row.id] = row.count
     except KeyboardInterrupt:
         return

@@ -78,8 +78,8 @@ def _page(proxy: Admin, after: int, since: float) -> list[StoredEvent]:
 def _line(event: EventDocument) -> str:
     """`2026-11-23T08:00:00.123Z  route.shifted  orders  from=25 to=50`"""
     style = _STYLES.get(event.type, "bold")
-    told = " ".join(f"{key}={_text(value)}" for key, value in event.data.items() if value not in ([], None))
-    return f"[dim]{event.time}[/]  [{style}]{event.type}[/]  {escape(event.subject)}  {escape(told)}"
+    fields = " ".join(f"{key}={_text(value)}" for key, value in event.data.items() if value not in ([], None))
+    return f"[dim]{event.time}[/]  [{style}]{event.type}[/]  {escape(event.subject)}  {escape(fields)}"
 
 
 def _text(value: Any) -> str:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
+from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option, failed, route_of, settings_of
 from strangler.cli._evidence import find_evidence
 from strangler.cli._json import json_text
-from strangler.cli._who import who
 
 
 @click.group()
@@ -35,7 +35,7 @@ def reset(route: str, why: str, config: Path, admin: str | None, as_json: bool) 
     route_of(config, settings, route)
     if not why.strip():
         raise failed("--why is empty; say why: it is written down")
-    done = find_evidence(config, admin, settings).reset(route, who(), why)
+    done = find_evidence(config, admin, settings).reset(route, acting_user(), why)
     if as_json:
         click.echo(json_text(done))
         return

@@ -49,24 +49,24 @@ def lines(found: VerdictDocument) -> list[str]:
     """The verdict, its reasons, and the figures; with rich's markup."""
     verdict = found.verdict
     release = f" release {escape(found.release)}" if found.release else ""
-    told = [f"[bold]{escape(found.route)}[/]{release}: [{_STYLES[verdict]}]{verdict}[/]"]
-    told += [f"  - {escape(reason)}" for reason in found.reasons]
-    told += [f"  [dim]note: {escape(note)}[/]" for note in found.notes]
-    told += ["", *_figures(found)]
+    output = [f"[bold]{escape(found.route)}[/]{release}: [{_STYLES[verdict]}]{verdict}[/]"]
+    output += [f"  - {escape(reason)}" for reason in found.reasons]
+    output += [f"  [dim]note: {escape(note)}[/]" for note in found.notes]
+    output += ["", *_figures(found)]
     if found.noise_only:
-        told.append(
+        output.append(
             f"{found.noise_only:,} pairs differ only where legacy differs from itself:"
             f" see `strangler diffs propose {escape(found.route)}`"
         )
     if found.set_aside:
-        told.append(f"{found.set_aside:,} pairs differed only in what is fixed by now; they do not count")
+        output.append(f"{found.set_aside:,} pairs differed only in what is fixed by now; they do not count")
     thin = found.thin_endpoints
     if thin:
         more = f" and {len(thin) - _SOME} more" if len(thin) > _SOME else ""
-        told.append("endpoints with few pairs:")
-        told += [f"  {escape(name)} ({found.endpoints[name]})" for name in thin[:_SOME]]
-        told += [f" {more}"] if more else []
-    return told
+        output.append("endpoints with few pairs:")
+        output += [f"  {escape(name)} ({found.endpoints[name]})" for name in thin[:_SOME]]
+        output += [f" {more}"] if more else []
+    return output
 
 
 def _figures(found: VerdictDocument) -> list[str]:
@@ -80,9 +80,9 @@ def _figures(found: VerdictDocument) -> list[str]:
         ("time, candidate / legacy", _latency(found.latency), f"at most {gate.max_latency_ratio:.2f}"),
         ("observed", _age(found.age_s), _age(gate.min_age_s)),
     ]
-    told = [f"{name:<25} {value}  [dim](gate: {wanted})[/]" for name, value, wanted in rows]
+    rows_text = [f"{name:<25} {value}  [dim](gate: {wanted})[/]" for name, value, wanted in rows]
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in found.not_comparable.items())
-    return [*told, f"{'not comparable':<25} {reasons}"] if reasons else told
+    return [*rows_text, f"{'not comparable':<25} {reasons}"] if reasons else rows_text
 
 
 def _cut(share: float) -> str:
@@ -93,7 +93,7 @@ def _latency(latency: Latency | None) -> str:
     if latency is None:
         return "-"
     figures = (("median", latency.median), ("p95", latency.p95))
-    return ", ".join(f"{name} {one.value:.2f} ({one.low:.2f} to {one.high:.2f})" for name, one in figures)
+    return ", ".join(f"{name} {ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})" for name, ratio in figures)
 
 
 def _age(seconds: float) -> str:

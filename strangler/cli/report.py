@@ -42,8 +42,8 @@ def command(output: Path, config: Path, admin: str | None, release: str | None) 
                 _charts.outcomes_over_time(route.timeline, route.name),
             )
         if route.latencies:
-            told = f"Time to answer, {len(route.latencies):,} requests asked of both arms"
-            yield told, _charts.latency_of_both(route.latencies, route.name)
+            title = f"Time to answer, {len(route.latencies):,} requests asked of both arms"
+            yield title, _charts.latency_of_both(route.latencies, route.name)
 
     evidence = find_evidence(config, admin)
     known_release(evidence, None, release)

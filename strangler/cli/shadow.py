@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 import click
 
+from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import admin_option, find_admin
 from strangler.cli._config import config_option, route_of, settings_of
-from strangler.cli._who import who
 from strangler.core.documents import DoneDocument, ResumeRequest
 
 
@@ -32,6 +32,6 @@ def resume(route: str, why: str, config: Path, admin: str | None) -> None:
     """
     route_of(config, settings_of(config), route)
     find_admin(config, admin).ask(
-        "POST", f"/api/shadows/{quote(route, safe='')}/resume", DoneDocument, ResumeRequest(who(), why)
+        "POST", f"/api/shadows/{quote(route, safe='')}/resume", DoneDocument, ResumeRequest(acting_user(), why)
     )
     click.echo(f"shadowing of route '{route}' goes on")

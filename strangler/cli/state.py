@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from strangler.cli._acting_user import acting_user
 from strangler.cli._config import config_option, settings_of
-from strangler.cli._who import who
 from strangler.evidence.audits import write_audit
 from strangler.evidence.tables import prepare
 from strangler.state.backup import BackupError
@@ -81,8 +81,8 @@ def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None
     if as_json:
         click.echo(json.dumps({"folder": str(folder), **asdict(done)}))
         return
-    for one in done.files:
-        click.echo(_told(one))
+    for replaced in done.files:
+        click.echo(_file_line(replaced))
     if done.was_killed or done.is_killed:
         words = {True: "on", False: "off"}
         click.echo(f"kill switch: it was {words[done.was_killed]} and is {words[done.is_killed]}")
@@ -92,19 +92,19 @@ def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None
 def _note_restore(store: sqlite3.Connection, detail: str) -> None:
     """Bring the restored store to this version's tables, and note in its audit that it was put back."""
     prepare(store)
-    write_audit(store, time.time(), who(), "state restore", "", "", detail)
+    write_audit(store, time.time(), acting_user(), "state restore", "", "", detail)
 
 
 def _folder(config: Path, state: Path | None) -> Path:
     return Path(settings_of(config).state) if state is None else state
 
 
-def _told(one: Replaced) -> str:
-    if one.before is None:
-        return f"{one.name}: {_size(one.after or 0)}; there was none"
-    if one.after is None:
-        return f"{one.name}: removed ({_size(one.before)}); the backup has none"
-    return f"{one.name}: {_size(one.after)} in place of {_size(one.before)}"
+def _file_line(replaced: Replaced) -> str:
+    if replaced.before is None:
+        return f"{replaced.name}: {_size(replaced.after or 0)}; there was none"
+    if replaced.after is None:
+        return f"{replaced.name}: removed ({_size(replaced.before)}); the backup has none"
+    return f"{replaced.name}: {_size(replaced.after)} in place of {_size(replaced.before)}"
 
 
 def _size(size: int) -> str:

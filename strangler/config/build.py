@@ -194,20 +194,21 @@ def _timeouts(
     written, upstream = route.timeouts, _upstream_of(route)
     if written is None or upstream is None:
         return None
-    said, usual = written.model_fields_set, upstreams[upstream].timeouts
+    written_keys, usual = written.model_fields_set, upstreams[upstream].timeouts
     return settings.TimeoutSettings(
-        connect_s=written.connect if "connect" in said else usual.connect_s,
-        response_s=written.response if "response" in said else usual.response_s,
-        idle_s=written.idle if "idle" in said else usual.idle_s,
+        connect_s=written.connect if "connect" in written_keys else usual.connect_s,
+        response_s=written.response if "response" in written_keys else usual.response_s,
+        idle_s=written.idle if "idle" in written_keys else usual.idle_s,
         sources=_sources(written, "route", usual.sources),
     )
 
 
 def _sources(written: section.Section, source: settings.TimeoutSource, others: _Sources) -> _Sources:
     """Where connect, response and idle stand: in this section, or where the others stand."""
-    said = written.model_fields_set
+    written_keys = written.model_fields_set
     connect, response, idle = (
-        source if name in said else other for name, other in zip(("connect", "response", "idle"), others, strict=True)
+        source if name in written_keys else other
+        for name, other in zip(("connect", "response", "idle"), others, strict=True)
     )
     return connect, response, idle
 
@@ -268,7 +269,7 @@ def _gate(gate: schema_compare.Gate) -> settings.GateSettings:
 
 
 def _shared(section: _S, build: Callable[[_S], _M]) -> _M:
-    """What `build` makes of a section of a route. Of 10,000 routes nearly all write nothing of it: one value for all of
+    """Return what `build` makes of a section of a route. Nearly all of 10,000 routes leave it out: one value for all of
     them saves 0.1 s."""
     return build(section) if section.model_fields_set else _usual(type(section), build)
 

@@ -76,7 +76,7 @@ def inner_model(annotation: object) -> type[BaseModel] | None:
 
 
 def kind(field: FieldInfo) -> str:
-    """What the reference calls the type of a key."""
+    """Return the name of a key's type in the reference."""
     named = _named(field.metadata)
     if named:
         return named

@@ -1,4 +1,4 @@
-"""What is wrong with a path that routes.yaml names. Each function yields complaints: what is wrong, and the way out."""
+"""Checks of the paths that routes.yaml names. Each function yields complaints: what is wrong, and the way out."""
 
 import re
 from collections import Counter

@@ -24,9 +24,9 @@ def check(file: File, notes: Notes) -> None:
         loc: Loc = ("upstreams", name)
         for rule in _RULES:
             rule(upstream, loc, notes)
-        _is_not_the_proxy(file, upstream, loc, notes)
-    _are_told_apart(file, notes)
-    _are_used(file, notes)
+        _check_not_itself(file, upstream, loc, notes)
+    _check_distinct(file, notes)
+    _check_used(file, notes)
 
 
 def is_name(text: str) -> bool:
@@ -34,7 +34,7 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def _has_a_name(upstream: Upstream, loc: Loc, notes: Notes) -> None:
+def _check_name(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     name = str(loc[1])
     if not is_name(name):
         notes.error(
@@ -46,7 +46,7 @@ def _has_a_name(upstream: Upstream, loc: Loc, notes: Notes) -> None:
         )
 
 
-def _has_urls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
+def _check_has_urls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     if upstream.url is not None and upstream.urls:
         notes.error((*loc, "urls"), "url and urls are both there", "keep one of them", key=True)
     missing = upstream.url is None and not upstream.urls
@@ -55,11 +55,11 @@ def _has_urls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
 
 
 def _urls(upstream: Upstream, loc: Loc) -> list[tuple[Loc, Url]]:
-    one = [((*loc, "url"), upstream.url)] if upstream.url is not None else []
-    return [*one, *(((*loc, "urls", index), url) for index, url in enumerate(upstream.urls))]
+    single = [((*loc, "url"), upstream.url)] if upstream.url is not None else []
+    return [*single, *(((*loc, "urls", index), url) for index, url in enumerate(upstream.urls))]
 
 
-def _urls_are_plain(upstream: Upstream, loc: Loc, notes: Notes) -> None:
+def _check_urls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     seen: set[Url] = set()
     for place, url in _urls(upstream, loc):
         if url.path:
@@ -70,7 +70,7 @@ def _urls_are_plain(upstream: Upstream, loc: Loc, notes: Notes) -> None:
         seen.add(url)
 
 
-def _tls_is_used(upstream: Upstream, loc: Loc, notes: Notes) -> None:
+def _check_tls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     if not upstream.tls.verify:
         notes.warning(
             (*loc, "tls", "verify"),
@@ -84,7 +84,7 @@ def _tls_is_used(upstream: Upstream, loc: Loc, notes: Notes) -> None:
         )
 
 
-def _times_are_in_order(upstream: Upstream, loc: Loc, notes: Notes) -> None:
+def _check_times(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     for section, short, long, severity, way_out in _IN_ORDER:
         part = getattr(upstream, section)
         if part is not None and getattr(part, short) > getattr(part, long):
@@ -100,7 +100,7 @@ _IN_ORDER: tuple[tuple[str, str, str, Severity, str], ...] = (
 )
 
 
-def _breaker_can_open(upstream: Upstream, loc: Loc, notes: Notes) -> None:
+def _check_breaker(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     breaker = upstream.breaker
     if breaker is None or notes.is_lost((*loc, "breaker")):
         return
@@ -129,7 +129,7 @@ def _header_edits(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     edits, seen = upstream.headers, set()
     for name, _ in edits.set:
         place: Loc = (*loc, "headers", "set", name)
-        _may_be_edited(name, place, notes)
+        _check_edit(name, place, notes)
         if name.lower() in seen:
             notes.error(
                 place, f"headers.set has '{name}' twice", "names differ in more than their case; keep one", key=True
@@ -137,12 +137,12 @@ def _header_edits(upstream: Upstream, loc: Loc, notes: Notes) -> None:
         seen.add(name.lower())
     for index, name in enumerate(edits.remove):
         place = (*loc, "headers", "remove", index)
-        _may_be_edited(name, place, notes)
+        _check_edit(name, place, notes)
         if name.lower() in seen:
             notes.error(place, f"headers.set and headers.remove both have '{name}'", "keep one of them")
 
 
-def _may_be_edited(name: str, place: Loc, notes: Notes) -> None:
+def _check_edit(name: str, place: Loc, notes: Notes) -> None:
     key = "headers.set" if "set" in place else "headers.remove"
     if name.lower() in _FRAMING:
         notes.error(
@@ -155,7 +155,7 @@ def _may_be_edited(name: str, place: Loc, notes: Notes) -> None:
         notes.error(place, f"{key} has '{name}'", "write `host: upstream` or `host: preserve` instead", key=True)
 
 
-def _is_not_the_proxy(file: File, upstream: Upstream, loc: Loc, notes: Notes) -> None:
+def _check_not_itself(file: File, upstream: Upstream, loc: Loc, notes: Notes) -> None:
     for place, url in _urls(upstream, loc):
         for listener, at in (("listen", file.listen), ("admin.listen", file.admin.listen)):
             here = Address(url.host, url.port)
@@ -166,7 +166,7 @@ def _is_not_the_proxy(file: File, upstream: Upstream, loc: Loc, notes: Notes) ->
                 )
 
 
-def _are_told_apart(file: File, notes: Notes) -> None:
+def _check_distinct(file: File, notes: Notes) -> None:
     first: dict[Url, str] = {}
     for name, upstream in file.upstreams.by_name.items():
         for place, url in _urls(upstream, ("upstreams", name)):
@@ -177,7 +177,7 @@ def _are_told_apart(file: File, notes: Notes) -> None:
                 )
 
 
-def _are_used(file: File, notes: Notes) -> None:
+def _check_used(file: File, notes: Notes) -> None:
     used = {"legacy"} | {route.candidate for route in file.routes} | {route.passthrough for route in file.routes}
     used |= {part.upstream for route in file.routes for part in (route.aggregate or {}).values()}
     used |= {route.shadow.to for route in file.routes if route.shadow is not None}
@@ -191,12 +191,12 @@ def _are_used(file: File, notes: Notes) -> None:
 
 
 _RULES: tuple[Callable[[Upstream, Loc, Notes], None], ...] = (
-    _has_a_name,
-    _has_urls,
-    _urls_are_plain,
-    _tls_is_used,
-    _times_are_in_order,
-    _breaker_can_open,
+    _check_name,
+    _check_has_urls,
+    _check_urls,
+    _check_tls,
+    _check_times,
+    _check_breaker,
     _health_path,
     _header_edits,
 )

@@ -14,7 +14,7 @@ from aiohttp import web
 from strangler import logs
 from strangler.control.admin import application
 from strangler.control.app import ControlApp, Launch, build_app
-from strangler.control.entrance import bounded
+from strangler.control.connection_cap import bounded
 from strangler.control.link_server import LinkServer
 from strangler.control.links import WorkerLinks
 from strangler.control.reload import InForce

@@ -8,18 +8,18 @@ import structlog
 from aiohttp import web
 
 from strangler.control import guard
-from strangler.control.answers import VISITOR, json_answer, named, problem, read_body
 from strangler.control.app import ControlApp
+from strangler.control.connection_cap import nameless
 from strangler.control.dashboard.site import Dashboard, is_page
-from strangler.control.entrance import nameless
 from strangler.control.exposition import expose
+from strangler.control.responses import VISITOR, json_response, named, problem, read_body
 from strangler.control.shadow.api import ShadowApi
 from strangler.control.shadow.releases_api import ReleasesApi
 from strangler.control.status import kill_switch_status
 from strangler.control.visitor import visitor_of
 from strangler.core.documents import EventsDocument, ExplainRequest, KillSwitchRequest
 from strangler.core.routing.explain import explain
-from strangler.http1.described import DescriptionError, described_head
+from strangler.http1.request_text import DescriptionError, described_head
 from strangler.state.store import StoreError
 
 MAX_BODY_BYTES = 64 * 1024
@@ -86,12 +86,12 @@ async def _readyz(request: web.Request) -> web.Response:
     readiness = await request.app[_STATE].readiness()
     if not guard.has_token(_token(request), request.headers):
         readiness = msgspec.structs.replace(readiness, problems=msgspec.UNSET)
-    return json_answer(readiness, status=200 if readiness.ready else 503)
+    return json_response(readiness, status=200 if readiness.ready else 503)
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    numbers = await request.app[_STATE].numbers()
-    text, content_type = await asyncio.to_thread(expose, numbers, request.headers.get("Accept", ""))
+    exposed = await request.app[_STATE].numbers()
+    text, content_type = await asyncio.to_thread(expose, exposed, request.headers.get("Accept", ""))
     return web.Response(body=text, headers={"Content-Type": content_type})
 
 
@@ -102,7 +102,7 @@ async def _openapi(request: web.Request) -> web.Response:
 
 
 async def _status(request: web.Request) -> web.Response:
-    return json_answer(request.app[_STATE].status())
+    return json_response(request.app[_STATE].status())
 
 
 async def _explain_query(request: web.Request) -> web.Response:
@@ -110,7 +110,7 @@ async def _explain_query(request: web.Request) -> web.Response:
     query = request.query
     if "url" not in query:
         return problem(400, "the query needs url, and may have method, header and client")
-    pairs = [(name, value) for name, _, value in (one.partition(":") for one in query.getall("header", []))]
+    pairs = [(name, value) for name, _, value in (item.partition(":") for item in query.getall("header", []))]
     described = ExplainRequest(query.get("method", "GET"), query["url"], pairs, query.get("client", "127.0.0.1"))
     return await _explain(request, described)
 
@@ -128,7 +128,7 @@ async def _explain(request: web.Request, described: ExplainRequest) -> web.Respo
         head = described_head(snapshot.settings, described.method, described.url, described.headers, described.client)
     except DescriptionError as error:
         return problem(400, str(error))
-    return json_answer(explain(snapshot, head, state.kill_switch.on))
+    return json_response(explain(snapshot, head, state.kill_switch.on))
 
 
 MAX_EVENTS = 1000
@@ -145,11 +145,11 @@ async def _events(request: web.Request) -> web.Response:
         return problem(400, f"after, since and limit must be numbers: {error}")
     except StoreError as error:
         return problem(503, f"the store: {error}")
-    return json_answer(EventsDocument(found))
+    return json_response(EventsDocument(found))
 
 
 async def _kill_switch(request: web.Request) -> web.Response:
-    return json_answer(kill_switch_status(request.app[_STATE].kill_switch))
+    return json_response(kill_switch_status(request.app[_STATE].kill_switch))
 
 
 async def _turn_kill_switch(request: web.Request) -> web.Response:
@@ -161,4 +161,4 @@ async def _turn_kill_switch(request: web.Request) -> web.Response:
         state = await request.app[_STATE].turn_kill_switch(turn.on, turn.reason, named(request, turn.who))
     except OSError as error:
         return problem(507, f"the kill switch cannot be written to the state folder: {error.strerror}")
-    return json_answer(kill_switch_status(state))
+    return json_response(kill_switch_status(state))

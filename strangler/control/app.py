@@ -16,12 +16,12 @@ from strangler.control.events import gates, outbox
 from strangler.control.events.event_assembly import EventParts, assemble_events
 from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
-from strangler.control.exposition import Numbers
+from strangler.control.exposition import ExposedMetrics
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
 from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
-from strangler.control.metrics import MetricsFilter, MetricsSource
+from strangler.control.metrics_source import MetricsFilter, MetricsSource
 from strangler.control.operator_actions import Operator
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
@@ -171,7 +171,7 @@ class ControlApp:
         """Return what `/readyz` says."""
         return await self.ready.check()
 
-    async def numbers(self) -> Numbers:
+    async def numbers(self) -> ExposedMetrics:
         """Return all metrics, at this moment."""
         return await self.metrics.collect()
 
@@ -211,14 +211,14 @@ class ControlApp:
             self._snapshot = await asyncio.to_thread(Snapshot, in_force.settings, in_force.generation)
         return self._snapshot
 
-    async def turn_kill_switch(self, on: bool, reason: str, who: str) -> KillSwitchState:
-        return await self.operator.turn_kill_switch(on, reason, who)
+    async def turn_kill_switch(self, on: bool, reason: str, actor: str) -> KillSwitchState:
+        return await self.operator.turn_kill_switch(on, reason, actor)
 
-    async def resume_shadows(self, route: str, who: str, why: str) -> bool:
-        return await self.operator.resume_shadows(route, who, why)
+    async def resume_shadows(self, route: str, actor: str, why: str) -> bool:
+        return await self.operator.resume_shadows(route, actor, why)
 
-    async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None:
-        await self.operator.audit(who, what, route, why, detail)
+    async def audit(self, actor: str, what: str, route: str, why: str, detail: str) -> None:
+        await self.operator.audit(actor, what, route, why, detail)
 
 
 def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequence[Follower] = ()) -> ControlApp:
@@ -232,7 +232,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     shadow = _build_shadow(launch, base, events)
     server = LinkServer(workers, own, LinkListeners(shadow.runner, events.changes, base.tracing))
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
-    checks = HealthChecks(links.shared, workers.tell)
+    checks = HealthChecks(links.shared, workers.broadcast)
     inner: list[Follower] = [workers, checks, shadow.runner, *events.followers, figures, base.tracing, only]
     reload = ReloadState(
         launch.config,

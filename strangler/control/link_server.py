@@ -108,9 +108,9 @@ class LinkServer:
                 pass
 
     def _share(self, connection: WorkerConnection, message: Shared) -> None:
-        news = self._state.shared.learn(message, time.monotonic())
-        if news is not None:
-            self._links.tell(news, but=connection)
+        events = self._state.shared.learn(message, time.monotonic())
+        if events is not None:
+            self._links.broadcast(events, but=connection)
 
     def _take(self, worker: WorkerState, captured: Captured) -> None:
         is_low = worker.use(captured.route)

@@ -8,10 +8,10 @@ from typing import Protocol
 import structlog
 
 from strangler.control.reload import InForce
-from strangler.control.shared import SharedState
+from strangler.control.shared_facts import SharedState
 from strangler.control.totals import TotalsState
 from strangler.ipc.frames import FrameProtocol
-from strangler.ipc.messages import FrameError, Hello, KillSwitch, Push, ShadowRoom, ShadowRooms, Shared, ToControl
+from strangler.ipc.messages import CaptureGrant, CaptureGrants, FrameError, Hello, KillSwitch, Push, Shared, ToControl
 from strangler.state.kill_switch import KillSwitchState
 
 log = structlog.get_logger()
@@ -24,14 +24,14 @@ class WorkerState:
     hello: Hello
     generation: int
     heard: float  # on the monotonic clock
-    rooms: dict[str, ShadowRoom] = field(default_factory=dict)  # by route: what it was told last
+    grants: dict[str, CaptureGrant] = field(default_factory=dict)  # by route: what it was told last
     used: dict[str, int] = field(default_factory=dict)  # by route: captures that came since
 
     def use(self, route: str) -> bool:
         """Count a capture that has come. True if the worker has used half of what it may."""
         self.used[route] = used = self.used.get(route, 0) + 1
-        told = self.rooms.get(route)
-        return told is None or 2 * used >= told.room
+        grant = self.grants.get(route)
+        return grant is None or 2 * used >= grant.captures
 
 
 @dataclass(slots=True)
@@ -85,16 +85,16 @@ class WorkerLinks:
         for connection in self._connections:
             connection.send_kill_switch()
 
-    def tell(self, message: Shared, but: "WorkerConnection | None" = None) -> None:
+    def broadcast(self, message: Shared, but: "WorkerConnection | None" = None) -> None:
         """Tell all workers, except for the one that said it."""
         for connection in self._connections:
             if connection is not but:
-                connection.tell(message)
+                connection.publish(message)
 
-    def grant(self, rooms: Iterable[ShadowRoom]) -> None:
+    def grant(self, grants: Iterable[CaptureGrant]) -> None:
         """Say how many captures can be used, each worker's part. A worker is told what it does not know yet."""
         for connection in self._connections:
-            connection.grant(rooms)
+            connection.grant(grants)
 
     def add(self, connection: "WorkerConnection", hello: Hello) -> None:
         """Let a worker in, and tell it all that it does not know."""
@@ -103,7 +103,7 @@ class WorkerLinks:
         connection.send_kill_switch()
         if hello.generation != self.state.generation:
             connection.push()
-        connection.tell_everything()
+        connection.publish_all()
 
     def remove(self, connection: "WorkerConnection", hello: Hello) -> None:
         """Forget a worker whose connection has ended."""
@@ -155,7 +155,7 @@ class WorkerConnection(FrameProtocol[ToControl]):
         if self._owes_settings:
             self.push()
         if self._owes_everything:
-            self.tell_everything()
+            self.publish_all()
 
     def push(self) -> None:
         """Send the settings in force, now or as soon as the worker reads."""
@@ -163,28 +163,30 @@ class WorkerConnection(FrameProtocol[ToControl]):
         if not self._is_full:
             self.send(Push(self._state.generation, self._state.settings))
 
-    def tell(self, message: Shared) -> None:
+    def publish(self, message: Shared) -> None:
         """Send what a worker is to know, or all of that later."""
         self._owes_everything |= self._is_full
         if not self._owes_everything:
             self.send(message)
 
-    def tell_everything(self) -> None:
+    def publish_all(self) -> None:
         """Send all that is shared, now or as soon as the worker reads."""
         self._owes_everything = self._is_full
         if not self._is_full:
             for message in self._state.shared.everything(time.monotonic()):
                 self.send(message)
 
-    def grant(self, rooms: Iterable[ShadowRoom]) -> None:
+    def grant(self, grants: Iterable[CaptureGrant]) -> None:
         """Send what differs from what the worker knows. One that reads slowly makes do with what it has."""
         worker = self._state.workers.get(self._hello.instance) if self._hello is not None else None
         if worker is None or self._is_full:
             return
-        news = [room for room in rooms if worker.rooms.get(room.route) != room or worker.used.pop(room.route, 0)]
-        if news:
-            worker.rooms.update((room.route, room) for room in news)
-            self.send(ShadowRooms(news))
+        changes = [
+            grant for grant in grants if worker.grants.get(grant.route) != grant or worker.used.pop(grant.route, 0)
+        ]
+        if changes:
+            worker.grants.update((grant.route, grant) for grant in changes)
+            self.send(CaptureGrants(changes))
 
     def send_kill_switch(self) -> None:
         """Send how the kill switch stands."""

@@ -44,7 +44,7 @@ class Operator:
         self._switch = switch
         self._listeners = listeners
 
-    async def turn_kill_switch(self, on: bool, reason: str, who: str) -> KillSwitchState:
+    async def turn_kill_switch(self, on: bool, reason: str, actor: str) -> KillSwitchState:
         """Write it down, then tell all workers, then the audit: a store that cannot be written costs the audit, never
         the switch. One that stands so already stays as it is. Raises OSError; nothing has changed then."""
         before = self._links.kill_switch
@@ -55,24 +55,24 @@ class Operator:
         for listener in self._listeners:
             listener.turned(state)
         log.warning("kill_switch.on" if on else "kill_switch.off", reason=reason)
-        await self.audit(who, "kill-switch", "", reason, "on" if on else "off")
+        await self.audit(actor, "kill-switch", "", reason, "on" if on else "off")
         return state
 
-    async def resume_shadows(self, name: str, who: str, why: str) -> bool:
+    async def resume_shadows(self, name: str, actor: str, why: str) -> bool:
         """Start the shadows of a route again that have stopped by themselves. False if they have not."""
         route = self._table.routes.get(name)
         stopped = route.stopped if route is not None else None
-        if stopped is None or not self._switch.resume(name, f"{who}: {why}" if why else who):
+        if stopped is None or not self._switch.resume(name, f"{actor}: {why}" if why else actor):
             return False
-        await self.audit(who, "shadow resume", name, why, stopped)
+        await self.audit(actor, "shadow resume", name, why, stopped)
         return True
 
-    async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None:
+    async def audit(self, actor: str, what: str, route: str, why: str, detail: str) -> None:
         """Note what a person did: in the log always, in the store if it can be written."""
-        log.info("audit", who=who, what=what, route=route, why=why, detail=detail)
+        log.info("audit", who=actor, what=what, route=route, why=why, detail=detail)
         now = time.time()
         writing = asyncio.ensure_future(
-            self._store.call(lambda connection: write_audit(connection, now, who, what, route, why, detail))
+            self._store.call(lambda connection: write_audit(connection, now, actor, what, route, why, detail))
         )
         await asyncio.wait([writing], timeout=AUDIT_WAIT_S)  # a disk that hangs does not hold up who acts
         writing.add_done_callback(_take_failure)

@@ -3,7 +3,7 @@
 import asyncio
 
 from strangler.control.totals import TotalsState
-from strangler.ipc.numbers import Counter, Gauge, Numbers
+from strangler.ipc.metrics import Counter, Gauge, Metrics
 
 REPORT_EVERY_S = 0.05
 
@@ -15,7 +15,7 @@ class OwnMetrics:
         self.instance = instance
         """The name of this process in the totals; no other process ever has it."""
         self._totals = totals
-        self._numbers = Numbers()
+        self._numbers = Metrics()
 
     def counter(self, name: str, *labels: str) -> Counter:
         """Return the counter of that name and labels. Raises like `Numbers.counter`."""

@@ -22,23 +22,23 @@ PATIENCE_S = 0.3
 class LegacyProbe:
     """Whether legacy takes a TCP connection; asked once a second at most, however many ask us."""
 
-    _asked: float = float("-inf")
-    _answer: bool = False
+    _probed_at: float = float("-inf")
+    _result: bool = False
     _asking: asyncio.Task[None] | None = None
 
     async def is_reachable(self, settings: Settings, patience_s: float = PATIENCE_S) -> bool:
         """True if any URL of legacy does; what was known before, if that is not known in time."""
-        if self._asking is None and time.monotonic() - self._asked >= CACHE_S:
+        if self._asking is None and time.monotonic() - self._probed_at >= CACHE_S:
             self._asking = asyncio.create_task(self._ask(settings))
         if self._asking is not None:
             await asyncio.wait({self._asking}, timeout=patience_s)
-        return self._answer
+        return self._result
 
     async def _ask(self, settings: Settings) -> None:
         try:
-            self._answer = await _any_connects(settings.upstreams[LEGACY].urls)
+            self._result = await _any_connects(settings.upstreams[LEGACY].urls)
         finally:
-            self._asked, self._asking = time.monotonic(), None
+            self._probed_at, self._asking = time.monotonic(), None
 
     async def close(self) -> None:
         """End a question that is under way."""

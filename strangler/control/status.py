@@ -1,4 +1,4 @@
-"""What `strangler status` and `/api/status` say."""
+"""The document that `strangler status` and `/api/status` show."""
 
 import time
 from collections.abc import Callable, Mapping

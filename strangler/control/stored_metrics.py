@@ -11,7 +11,7 @@ from strangler.state.database import (
 )
 
 
-def load_numbers(connection: sqlite3.Connection, run: str) -> list[Row]:
+def load_metrics(connection: sqlite3.Connection, run: str) -> list[Row]:
     """The numbers stored in this run of the supervisor; those of an earlier run go, for counters begin anew then."""
     _begin_run(connection, run)
     rows = connection.execute("SELECT instance, name, labels, vector FROM numbers")
@@ -25,7 +25,7 @@ def load_numbers(connection: sqlite3.Connection, run: str) -> list[Row]:
     ]
 
 
-def save_numbers(connection: sqlite3.Connection, run: str, batch: Batch) -> bool:
+def save_metrics(connection: sqlite3.Connection, run: str, batch: Batch) -> bool:
     """Store a batch; False if the store had nothing of this run yet, so that a batch is not enough."""
     is_known = not _begin_run(connection, run)
     connection.executemany("DELETE FROM numbers WHERE instance = ?", [(instance,) for instance in batch.gone])

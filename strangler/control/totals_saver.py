@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from strangler.control.stored_metrics import load_numbers, save_numbers
+from strangler.control.stored_metrics import load_metrics, save_metrics
 from strangler.control.totals import TotalsState
 from strangler.state.store import Store, StoreError
 
@@ -21,7 +21,7 @@ class TotalsSaver:
     async def restore(self) -> None:
         """Go on with what an earlier control of this run had stored."""
         with suppress(StoreError):  # told by the store itself
-            self._totals.restore(await self._store.call(lambda connection: load_numbers(connection, self._run)))
+            self._totals.restore(await self._store.call(lambda connection: load_metrics(connection, self._run)))
 
     async def save(self) -> None:
         """Store what was counted since the last time. A store with a problem is tried in any case."""
@@ -30,7 +30,7 @@ class TotalsSaver:
         if not batch.rows and not batch.gone and is_well:
             return
         try:
-            is_whole = await self._store.call(lambda connection: save_numbers(connection, self._run, batch))
+            is_whole = await self._store.call(lambda connection: save_metrics(connection, self._run, batch))
         except StoreError:
             self._totals.not_saved(batch)
             return

@@ -18,7 +18,7 @@ _P95 = 0.95
 MIN_ENDPOINT_PAIRS = 30
 _MANY_LAGS = 5
 _MANY_LAGS_SHARE = 0.01
-MAX_CLAIMS_TOLD = 12
+MAX_CLAIMS_LISTED = 12
 """Claims without proof that are named one by one."""
 
 
@@ -47,7 +47,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of one route. `matches` counts accepted pairs too; only comparable pairs count at all."""
+    """The evidence of one route. `matches` counts accepted pairs too; only comparable pairs count at all."""
 
     pairs: int
     matches: int
@@ -171,7 +171,7 @@ def judge(evidence: Evidence, gate: GateSettings) -> Readiness:
 
 
 Check = tuple[list[str], list[str], int]
-"""What speaks against, what is not known yet, and the further pairs that would tell."""
+"""The reasons against, the open questions, and the further pairs that would settle them."""
 
 
 def _match(evidence: Evidence, gate: GateSettings) -> Check:
@@ -181,13 +181,13 @@ def _match(evidence: Evidence, gate: GateSettings) -> Check:
     wanted = _pairs_wanted(share, gate.min_match)
     if high < gate.min_match or (evidence.pairs >= gate.min_pairs and wanted is None):
         mismatches = evidence.pairs - evidence.matches
-        said = f"{mismatches} of {evidence.pairs} pairs differ: {share:.3%} match, {gate.min_match:.3%} are asked for"
-        return [said], [], 0
+        text = f"{mismatches} of {evidence.pairs} pairs differ: {share:.3%} match, {gate.min_match:.3%} are asked for"
+        return [text], [], 0
     needed = max(gate.min_pairs, wanted or 0) - evidence.pairs
     if needed <= 0:
         return [], [], 0
-    shown = f"; {low:.3%} shown so far, {gate.min_match:.3%} asked for" if low < gate.min_match < 1 else ""
-    return [], [f"{needed} more pairs are needed, {evidence.pairs} were compared{shown}"], needed
+    so_far = f"; {low:.3%} shown so far, {gate.min_match:.3%} asked for" if low < gate.min_match < 1 else ""
+    return [], [f"{needed} more pairs are needed, {evidence.pairs} were compared{so_far}"], needed
 
 
 def _pairs_wanted(share: float, min_match: float) -> int | None:
@@ -209,14 +209,16 @@ def _breaking(evidence: Evidence, gate: GateSettings) -> Check:
 def _claims(evidence: Evidence) -> Check:
     """Tell which marks of a fix still wait for new pairs that show it, whatever other endpoints show."""
     open_claims = sorted((claim for claim in evidence.claims if claim.lacking), key=lambda claim: -claim.lacking)
-    told = [
+    reasons = [
         f"{claim.endpoint}: {claim.signature[:8]} is marked as fixed; {claim.lacking} more pairs without it are"
         f" needed, {claim.pairs} of {claim.needed} were compared since"
-        for claim in open_claims[:MAX_CLAIMS_TOLD]
+        for claim in open_claims[:MAX_CLAIMS_LISTED]
     ]
-    if len(open_claims) > MAX_CLAIMS_TOLD:
-        told.append(f"{len(open_claims) - MAX_CLAIMS_TOLD} more differences are marked as fixed without proof so far")
-    return [], told, max((claim.lacking for claim in open_claims), default=0)
+    if len(open_claims) > MAX_CLAIMS_LISTED:
+        reasons.append(
+            f"{len(open_claims) - MAX_CLAIMS_LISTED} more differences are marked as fixed without proof so far"
+        )
+    return [], reasons, max((claim.lacking for claim in open_claims), default=0)
 
 
 def _cannot_be_timed(evidence: Evidence) -> bool:
@@ -256,19 +258,19 @@ def _latency(evidence: Evidence, gate: GateSettings) -> Check:
         possible = f"; {evidence.timeable} of {evidence.pairs} could have been" if evidence.timeable else ""
         return [], [f"no request was timed at both arms{possible}"], 1
     median, limit = evidence.latency.median, gate.max_latency_ratio
-    said = f"{median.value:.2f} times legacy's ({median.low:.2f} to {median.high:.2f}), {limit:.2f} is allowed"
+    text = f"{median.value:.2f} times legacy's ({median.low:.2f} to {median.high:.2f}), {limit:.2f} is allowed"
     if median.low > limit:
-        return [f"the candidate's median time is {said}"], [], 0
+        return [f"the candidate's median time is {text}"], [], 0
     if median.high <= limit:
         return [], [], 0
     return (
         [],
-        [f"the candidate's median time is not sure enough: {said}"],
-        _pairs_to_tell(evidence.pairs, median, limit),
+        [f"the candidate's median time is not sure enough: {text}"],
+        _pairs_needed(evidence.pairs, median, limit),
     )
 
 
-def _pairs_to_tell(pairs: int, estimate: Interval, limit: float) -> int:
+def _pairs_needed(pairs: int, estimate: Interval, limit: float) -> int:
     """An interval shrinks with the root of the number of pairs; at most a hundredfold is promised."""
     half, room = (estimate.high - estimate.low) / 2, abs(limit - estimate.value)
     times = min(100.0, (half / room) ** 2) if room else 100.0

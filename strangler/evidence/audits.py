@@ -41,9 +41,9 @@ def entries(connection: Connection, filters: AuditFilters) -> list[AuditEntry]:
     return [AuditEntry(*row) for row in rows]
 
 
-def write_audit(connection: Connection, now: float, who: str, what: str, route: str, why: str, detail: str) -> None:
+def write_audit(connection: Connection, now: float, actor: str, what: str, route: str, why: str, detail: str) -> None:
     """Note one action that has changed something, at `now` in Unix time."""
-    texts = tuple(_audit_text(text) for text in (who, what, route, why, detail))
+    texts = tuple(_audit_text(text) for text in (actor, what, route, why, detail))
     connection.execute("INSERT INTO audit (at, who, what, route, why, detail) VALUES (?, ?, ?, ?, ?, ?)", (now, *texts))
     connection.execute(
         """

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 _PART_BYTES = 500
-"""Of a finding, and of each difference in it, beside its texts."""
+"""The size of a finding, and of each difference in it, beside its texts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class StoredDifference:
     """One difference of a comparison, in the form in which it may be kept. `legacy` and `candidate` are JSON."""
 
     id: str
@@ -39,13 +39,13 @@ class Finding:
     endpoint: str  # `GET /api/orders/{}`
     outcome: str
     reason: str
-    differences: tuple[Seen, ...] = ()
+    differences: tuple[StoredDifference, ...] = ()
     line: bytes | None = field(default=None, repr=False)  # of shadow-diffs.jsonl
     sample: bytes | None = field(default=None, repr=False)
     latency: tuple[float, float] | None = None  # seconds of legacy and of the candidate
     baseline: tuple[Noisy, ...] | None = None  # None: legacy was not asked twice
     release: str = ""  # of the candidate that was compared; empty: unnamed
-    accepted: tuple[Seen, ...] = ()  # differences that a rule accepted
+    accepted: tuple[StoredDifference, ...] = ()  # differences that a rule accepted
     is_timeable: bool = False  # both arms could have been timed for this request: see `shadow.baseline`
     is_partial: bool = False  # more may differ than is told: the comparison was cut, or found too much
 
@@ -53,6 +53,9 @@ class Finding:
     def size(self) -> int:
         """About so many bytes of memory."""
         differences = (*self.differences, *self.accepted)
-        texts = (len(one.legacy) + len(one.candidate) + len(one.path or "") for one in differences)
+        texts = (
+            len(difference.legacy) + len(difference.candidate) + len(difference.path or "")
+            for difference in differences
+        )
         parts = len(differences) + len(self.baseline or ())
         return len(self.line or b"") + len(self.sample or b"") + sum(texts) + _PART_BYTES * (1 + parts)

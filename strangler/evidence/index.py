@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Final
 
 from strangler.core.compare import Where
-from strangler.evidence.findings import Finding, Seen
+from strangler.evidence.findings import Finding, StoredDifference
 from strangler.evidence.stored_claims import FOLDED
 
 SAMPLES: Final = 20
@@ -19,7 +19,7 @@ MAX_SAMPLE_COUNTS: Final = 50_000
 """Signatures and releases whose samples are counted in memory; of one that is forgotten, one is taken too often."""
 
 _MAX_SIGNATURES = 2000
-"""Of one route; what is found beyond is counted under one name for each severity."""
+"""The limit of one route; what is found beyond is counted under one name for each severity."""
 _MAX_SETS = 5000
 _MAX_ENDPOINTS = 1000
 _MAX_NOISE = 2000
@@ -30,8 +30,8 @@ class Kept:
     """A finding as it is counted: folded where its route has too many of a kind."""
 
     endpoint: str
-    differences: tuple[Seen, ...]
-    accepted: tuple[Seen, ...]
+    differences: tuple[StoredDifference, ...]
+    accepted: tuple[StoredDifference, ...]
     members: str
     """The id of the set of differences that the pair is counted under."""
     ids: tuple[str, ...]
@@ -50,7 +50,7 @@ class Kept:
 
 
 class IndexState:
-    """What is in the store, as far as one must know to keep it bounded. Written by the store's thread only."""
+    """The parts of the store that must be known to keep it bounded. Written by the store's thread only."""
 
     def __init__(self) -> None:
         self._samples: dict[tuple[str, str], tuple[int, float]] = {}
@@ -121,12 +121,12 @@ class IndexState:
             sets.add(members)
         return Kept(endpoint, (*differences.values(),), (*accepted.values(),), members, ids, accepted_ids)
 
-    def _known(self, route: str, differences: Iterable[Seen]) -> dict[str, Seen]:
+    def _known(self, route: str, differences: Iterable[StoredDifference]) -> dict[str, StoredDifference]:
         signatures = self._signatures.setdefault(route, set())
-        found: dict[str, Seen] = {}
+        found: dict[str, StoredDifference] = {}
         for seen in differences:
-            one = seen if _is_among(signatures, seen.id, _MAX_SIGNATURES) else _folded(route, seen)
-            found.setdefault(one.id, one)
+            stored_difference = seen if _is_among(signatures, seen.id, _MAX_SIGNATURES) else _folded(route, seen)
+            found.setdefault(stored_difference.id, stored_difference)
         return found
 
     def takes_noise(self, route: str) -> bool:
@@ -134,18 +134,18 @@ class IndexState:
         return self._noise[route] <= _MAX_NOISE
 
 
-def _is_among(known: set[str], one: str, most: int) -> bool:
-    if one in known:
+def _is_among(known: set[str], signature: str, most: int) -> bool:
+    if signature in known:
         return True
     if len(known) >= most:
         return False
-    known.add(one)
+    known.add(signature)
     return True
 
 
-def _folded(route: str, seen: Seen) -> Seen:
+def _folded(route: str, seen: StoredDifference) -> StoredDifference:
     name = blake2b(f"{route}\0{seen.severity}\0{FOLDED}".encode(), digest_size=8).hexdigest()
-    return Seen(name, seen.place, FOLDED, seen.kind, seen.severity, seen.legacy, seen.candidate)
+    return StoredDifference(name, seen.place, FOLDED, seen.kind, seen.severity, seen.legacy, seen.candidate)
 
 
 def set_id(signatures: Iterable[str], accepted: Iterable[str] = ()) -> str:

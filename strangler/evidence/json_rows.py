@@ -77,41 +77,41 @@ def json_rows(legacy: Any, candidate: Any) -> Iterator[Row]:
 
 def ndjson_rows(legacy: Sequence[Any], candidate: Sequence[Any]) -> Iterator[Row]:
     """The rows of documents that follow each other: one that is alike is one line."""
-    for one, other in _aligned(legacy, candidate):
-        if one == other:
-            yield Row(compact(one), "", compact(other))
+    for left, right in _aligned(legacy, candidate):
+        if left == right:
+            yield Row(compact(left), "", compact(right))
         else:
-            yield from _pair(one, other, 0, ("", ""), ("", ""))
+            yield from _pair(left, right, 0, ("", ""), ("", ""))
 
 
 _Two: TypeAlias = tuple[str, str]
 """The texts before, or behind, a value on both sides: `"key": ` and a comma."""
 
 
-def _pair(one: Any, other: Any, level: int, names: _Two, commas: _Two) -> Iterator[Row]:
-    if one is _ABSENT or other is _ABSENT:
-        yield from _single(one, other, level, names, commas)
+def _pair(first: Any, second: Any, level: int, names: _Two, commas: _Two) -> Iterator[Row]:
+    if first is _ABSENT or second is _ABSENT:
+        yield from _single(first, second, level, names, commas)
         return
-    is_alike = one == other
+    is_alike = first == second
     if is_alike or level >= MAX_DEPTH:
         mark: Mark = "" if is_alike else "≠"
-        lines = (_lines(one, level, names[0], commas[0]), _lines(other, level, names[1], commas[1]))
+        lines = (_lines(first, level, names[0], commas[0]), _lines(second, level, names[1], commas[1]))
         yield from (Row(left, mark, right) for left, right in zip_longest(*lines, fillvalue=""))
-    elif isinstance(one, dict) and isinstance(other, dict):
-        yield from _braced("{}", _members(one, other), level, names, commas)
-    elif isinstance(one, list) and isinstance(other, list):
-        yield from _braced("[]", [("", *pair) for pair in _aligned(one, other)], level, names, commas)
+    elif isinstance(first, dict) and isinstance(second, dict):
+        yield from _braced("{}", _members(first, second), level, names, commas)
+    elif isinstance(first, list) and isinstance(second, list):
+        yield from _braced("[]", [("", *pair) for pair in _aligned(first, second)], level, names, commas)
     else:
-        lines = (_lines(one, level, names[0], commas[0]), _lines(other, level, names[1], commas[1]))
+        lines = (_lines(first, level, names[0], commas[0]), _lines(second, level, names[1], commas[1]))
         for left, right in zip_longest(*lines, fillvalue=""):
             yield Row(left, "≠" if left and right else "-" if left else "+", right)
 
 
-def _single(one: Any, other: Any, level: int, names: _Two, commas: _Two) -> Iterator[Row]:
-    if other is _ABSENT:
-        yield from (Row(line, "-", "") for line in _lines(one, level, names[0], commas[0]))
+def _single(left: Any, right: Any, level: int, names: _Two, commas: _Two) -> Iterator[Row]:
+    if right is _ABSENT:
+        yield from (Row(line, "-", "") for line in _lines(left, level, names[0], commas[0]))
     else:
-        yield from (Row("", "+", line) for line in _lines(other, level, names[1], commas[1]))
+        yield from (Row("", "+", line) for line in _lines(right, level, names[1], commas[1]))
 
 
 def _braced(
@@ -121,36 +121,36 @@ def _braced(
     indent = _INDENT * level
     yield Row(f"{indent}{names[0]}{braces[0]}", "", f"{indent}{names[1]}{braces[0]}")
     lasts = [max((at for at, entry in enumerate(entries) if entry[side] is not _ABSENT), default=-1) for side in (1, 2)]
-    for at, (name, one, other) in enumerate(entries):
+    for at, (name, left, right) in enumerate(entries):
         after = ("" if at >= lasts[0] else ",", "" if at >= lasts[1] else ",")
-        yield from _pair(one, other, level + 1, (name, name), after)
+        yield from _pair(left, right, level + 1, (name, name), after)
     yield Row(f"{indent}{braces[1]}{commas[0]}", "", f"{indent}{braces[1]}{commas[1]}")
 
 
-def _members(one: dict[str, Any], other: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+def _members(left: dict[str, Any], right: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """By key: those of legacy in its order, then what only the candidate has."""
-    keys = [*one, *(key for key in other if key not in one)]
-    return [(f"{_quoted(key)}: ", one.get(key, _ABSENT), other.get(key, _ABSENT)) for key in keys]
+    keys = [*left, *(key for key in right if key not in left)]
+    return [(f"{_quoted(key)}: ", left.get(key, _ABSENT), right.get(key, _ABSENT)) for key in keys]
 
 
-def _aligned(one: Sequence[Any], other: Sequence[Any]) -> list[tuple[Any, Any]]:
+def _aligned(sequence: Sequence[Any], other: Sequence[Any]) -> list[tuple[Any, Any]]:
     """Elements that belong together: those that are alike at both ends, then by what they hold."""
-    left, right = list(map(_canonical, one)), list(map(_canonical, other))
+    left, right = list(map(_canonical, sequence)), list(map(_canonical, other))
     shortest = min(len(left), len(right))
     start = next((at for at in range(shortest) if left[at] != right[at]), shortest)
     end = next((at for at in range(shortest - start) if left[-1 - at] != right[-1 - at]), shortest - start)
     middle = slice(start, len(left) - end), slice(start, len(right) - end)
-    pairs = list(zip(one[:start], other[:start], strict=True))
-    pairs += _middle(one[middle[0]], other[middle[1]], left[middle[0]], right[middle[1]])
-    return pairs + list(zip(one[len(left) - end :], other[len(right) - end :], strict=True))
+    pairs = list(zip(sequence[:start], other[:start], strict=True))
+    pairs += _middle(sequence[middle[0]], other[middle[1]], left[middle[0]], right[middle[1]])
+    return pairs + list(zip(sequence[len(left) - end :], other[len(right) - end :], strict=True))
 
 
-def _middle(one: Sequence[Any], other: Sequence[Any], left: list[str], right: list[str]) -> list[tuple[Any, Any]]:
+def _middle(sequence: Sequence[Any], other: Sequence[Any], left: list[str], right: list[str]) -> list[tuple[Any, Any]]:
     if max(len(left), len(right)) > _MAX_ALIGNED:
-        return list(zip_longest(one, other, fillvalue=_ABSENT))
+        return list(zip_longest(sequence, other, fillvalue=_ABSENT))
     pairs: list[tuple[Any, Any]] = []
     for _, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-        pairs += zip_longest(one[a:b], other[c:d], fillvalue=_ABSENT)
+        pairs += zip_longest(sequence[a:b], other[c:d], fillvalue=_ABSENT)
     return pairs
 
 
@@ -171,7 +171,7 @@ def _written(node: Any, *, is_sorted: bool) -> str:
         items = sorted(node.items()) if is_sorted else node.items()
         return "{" + ", ".join(f"{_quoted(k)}: {_written(v, is_sorted=is_sorted)}" for k, v in items) + "}"
     if isinstance(node, list):
-        return "[" + ", ".join(_written(one, is_sorted=is_sorted) for one in node) + "]"
+        return "[" + ", ".join(_written(item, is_sorted=is_sorted) for item in node) + "]"
     return _scalar(node)
 
 

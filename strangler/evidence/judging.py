@@ -58,9 +58,9 @@ class _Judge:
         differed, accepted = self.members.get(members, _NO_MEMBERS)
         if not differed and not accepted:
             return outcome
-        still_open = [one for one in differed if not self._is_accepted(one, was_accepted=False)]
-        still_open += [one for one in accepted if not self._is_accepted(one, was_accepted=True)]
-        unfixed = [one for one in still_open if not self._is_fixed(one)]
+        still_open = [difference for difference in differed if not self._is_accepted(difference, was_accepted=False)]
+        still_open += [difference for difference in accepted if not self._is_accepted(difference, was_accepted=True)]
+        unfixed = [difference for difference in still_open if not self._is_fixed(difference)]
         if unfixed:
             return "noise" if self.noise.issuperset(unfixed) else "mismatch"
         return "set_aside" if still_open else "accepted"
@@ -98,9 +98,13 @@ class _Judged:
 
 
 def _judge_of(connection: Connection, route: str, release: str, rules: Rules, today: date) -> _Judge:
-    known = {one.row.id: one for one in rows_of(connection, rules, today, route, release)}
+    known = {difference.row.id: difference for difference in rows_of(connection, rules, today, route, release)}
     noisy = noise_keys(connection, route, release)
-    noise = {name for name, one in known.items() if (one.row.in_, one.row.path, one.row.kind) in noisy}
+    noise = {
+        name
+        for name, difference in known.items()
+        if (difference.row.in_, difference.row.path, difference.row.kind) in noisy
+    }
     return _Judge(known, noise, _members(connection, route))
 
 
@@ -186,9 +190,11 @@ def _evidence(
     connection: Connection, route: str, release: str, judging: _Judge, judged: _Judged, *, lags: int, is_timed: bool
 ) -> Evidence:
     breaking = [
-        one.row
-        for one in judging.rows.values()
-        if one.row.severity == Severity.BREAKING and one.row.state not in CLOSED and one.row.id not in judging.noise
+        difference.row
+        for difference in judging.rows.values()
+        if difference.row.severity == Severity.BREAKING
+        and difference.row.state not in CLOSED
+        and difference.row.id not in judging.noise
     ]
     first, last, timeable = _observed(connection, route, release)
     times = connection.execute(

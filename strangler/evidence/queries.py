@@ -1,4 +1,4 @@
-"""What reviewers ask, and the documents that answer it: the same for the admin listener and for a command by itself."""
+"""Questions of reviewers, and the documents that answer them, for the admin listener and for commands alike."""
 
 import time
 from datetime import date
@@ -90,7 +90,7 @@ def releases(connection: Connection, settings: Settings, name: str | None) -> Re
     names = {route.name for route in settings.routes}
     if name is not None and name not in names:
         return None
-    return ReleasesDocument([one for one in reading.releases(connection, name) if one.route in names])
+    return ReleasesDocument([release for release in reading.releases(connection, name) if release.route in names])
 
 
 def report(connection: Connection, settings: Settings, today: date, release: str | None = None) -> ReportDocument:
@@ -100,7 +100,7 @@ def report(connection: Connection, settings: Settings, today: date, release: str
     rows = reading.signatures(connection, rules, Filters(release=release), today)
     routes = sorted(settings.routes, key=lambda route: (route.shadow is None, route.name))
     if release is not None:
-        having = {one.route for one in reading.releases(connection) if one.name == release}
+        having = {release_row.route for release_row in reading.releases(connection) if release_row.name == release}
         routes = [route for route in routes if route.name in having]
     return ReportDocument(
         at=time.time(),

@@ -105,7 +105,7 @@ def _read(folder: Path, work: Callable[[sqlite3.Connection], _T]) -> _T:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What of the inbox is wanted; None: all. `since`: Unix time of the last sighting."""
+    """The filters of the inbox; None: all. `since`: Unix time of the last sighting."""
 
     route: str | None = None
     severity: str | None = None
@@ -130,7 +130,7 @@ def check_release(connection: sqlite3.Connection, route: str | None, release: st
     """Raise UnknownReleaseError if no route, or not this one, has a release of this name."""
     if release is None:
         return
-    problem = release_problem([one.name for one in releases(connection, route)], route, release)
+    problem = release_problem([release_row.name for release_row in releases(connection, route)], route, release)
     if problem is not None:
         raise UnknownReleaseError(problem)
 
@@ -149,7 +149,7 @@ def signatures(connection: sqlite3.Connection, rules: Rules, filters: Filters, t
     """The inbox of the current releases, or of the one that is asked for: gravest first, then most frequent."""
     check_release(connection, filters.route, filters.release)
     found = _wanted(connection, rules, filters, today)
-    return _in_order(connection, [one.row for one in found if filters.take(one.row)])
+    return _in_order(connection, [row.row for row in found if filters.take(row.row)])
 
 
 def _wanted(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[JudgedSignature]:
@@ -190,9 +190,9 @@ def signature(
     Of the releases that have shown it, the one that is asked for, else the current one, else the last.
     """
     found = rows_by_id(connection, rules, today, name) if name else []
-    if len({one.row.id for one in found}) != 1:
+    if len({judged_signature.row.id for judged_signature in found}) != 1:
         return None
-    (row,) = _in_order(connection, [_chosen(connection, [one.row for one in found], release)])
+    (row,) = _in_order(connection, [_chosen(connection, [judged_signature.row for judged_signature in found], release)])
     samples = connection.execute(
         """SELECT content FROM samples JOIN sample_links ON sample = samples.id
         WHERE signature = ? AND release = ? ORDER BY samples.at DESC""",
@@ -226,12 +226,12 @@ def releases(connection: sqlite3.Connection, route: str | None = None) -> list[R
         )
     }
     known = load_releases(connection, route)
-    named = {(one.route, one.name) for one in known}
-    current = {one.route for one in known if one.is_current}
+    named = {(row.route, row.name) for row in known}
+    current = {row.route for row in known if row.is_current}
     for of, name in sorted(pairs.keys() - named):  # an unnamed release has no row of its own
         first, last = seen_between(connection, of, name)
         known.append(Release(of, name, first, last, is_current=of not in current and name == UNNAMED))
-    known.sort(key=lambda one: (one.route, bool(one.era), not one.is_current, -one.last_seen, one.name))
+    known.sort(key=lambda row: (row.route, bool(row.era), not row.is_current, -row.last_seen, row.name))
     return release_rows(known, pairs)
 
 

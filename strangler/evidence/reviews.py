@@ -63,7 +63,7 @@ class Marked:
     unknown: tuple[str, ...] = ()
 
 
-def mark(connection: Connection, names: Iterable[str], review: Review, who: str, now: float) -> Marked:
+def mark(connection: Connection, names: Iterable[str], review: Review, actor: str, now: float) -> Marked:
     """Mark signatures, all or none, and note each change in the audit; one that is marked so already has none."""
     wanted = tuple(dict.fromkeys(names))
     rows = {name: _row(connection, name) for name in wanted}
@@ -75,7 +75,7 @@ def mark(connection: Connection, names: Iterable[str], review: Review, who: str,
         if row is None or _is_marked(row, review):
             continue
         if set_state(connection, name, review.state, now, owner=review.owner, why=review.why, until=review.until):
-            write_audit(connection, now, who, review.state, row.route, review.why or "", described(row))
+            write_audit(connection, now, actor, review.state, row.route, review.why or "", described(row))
             changed[name] = None
     return Marked(tuple(changed), tuple(name for name in wanted if name not in changed))
 
@@ -203,12 +203,12 @@ def _texts(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
+        for item in value:
+            yield from _texts(item)
     elif isinstance(value, dict):
-        for key, one in value.items():
+        for key, item in value.items():
             yield key
-            yield from _texts(one)
+            yield from _texts(item)
 
 
 def _is_opaque(value: Any) -> bool:
@@ -284,7 +284,7 @@ class AcceptPlan:
 def plan_accepts(
     rows: Iterable[SignatureRow],
     settings: Settings,
-    said: Review,
+    review: Review,
     today: date,
     *,
     values: bool = False,
@@ -302,9 +302,9 @@ def plan_accepts(
         if reason is not None:
             refused.append((row, reason))
             continue
-        rule = accept_rule(row, said.owner, said.until, said.why or "", values=values)
+        rule = accept_rule(row, review.owner, review.until, review.why or "", values=values)
         rules = there[row.route]
-        found = next((at for at, one in enumerate(rules) if covers(one, rule, today)), None)
+        found = next((at for at, existing in enumerate(rules) if covers(existing, rule, today)), None)
         if found is None:
             rules.append(rule)
         (already if found is not None and found < before[row.route] else accepted).append(row)

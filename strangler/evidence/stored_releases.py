@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Final
 
-from strangler.core.compare import Answer
+from strangler.core.compare import Response
 from strangler.core.documents import ReleaseRow
 from strangler.core.releases import UNNAMED, ReleaseState
 from strangler.core.settings import RouteSettings
@@ -59,7 +59,7 @@ def name_in_header(raw: bytes) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)[:MAX_NAME].strip()
 
 
-def named_in(settings: RouteSettings, response: Answer) -> str:
+def named_in(settings: RouteSettings, response: Response) -> str:
     """Return the release that a response of a route's candidate names by its header; empty if it names none."""
     if settings.release_header is None:
         return UNNAMED
@@ -126,16 +126,16 @@ class ReleasesState:
             return UNNAMED
         return known.state.current if when >= known.state.since else known.former
 
-    def see(self, settings: RouteSettings, response: Answer, asked_at: float, now: float) -> str:
+    def see(self, settings: RouteSettings, response: Response, requested_at: float, now: float) -> str:
         """Return the release that a response of the candidate belongs to, and take note of one that it names.
 
-        `asked_at` is the Unix time at which the candidate was asked; `now` that of the response.
+        `requested_at` is the Unix time at which the candidate was asked; `now` that of the response.
         """
         if settings.release_header is None:
-            return self._named(settings.name, asked_at, now)
+            return self._named(settings.name, requested_at, now)
         name = named_in(settings, response)
         if not name:
-            return self.at(settings.name, asked_at)
+            return self.at(settings.name, requested_at)
         known = self._of(settings.name)
         name = self._admitted(settings.name, known, name, now)
         known.first_seen.setdefault(name, now)
@@ -145,9 +145,9 @@ class ReleasesState:
         self._touch(settings.name, known, name)
         return name
 
-    def _named(self, route: str, asked_at: float, now: float) -> str:
+    def _named(self, route: str, requested_at: float, now: float) -> str:
         """The release that a person has named, which was seen once more."""
-        name = self.at(route, asked_at)
+        name = self.at(route, requested_at)
         if name != UNNAMED:
             known = self._of(route)
             known.state.last_seen[name] = now
@@ -343,13 +343,13 @@ def release_rows(releases: Iterable[Release], pairs: Mapping[tuple[str, str], in
     """Return releases as the API has them, `pairs` being the comparable pairs by route and name."""
     return [
         ReleaseRow(
-            route=one.route,
-            name=one.name,
-            first_seen=one.first_seen,
-            last_seen=one.last_seen,
-            is_current=bool(one.is_current),
-            is_set_aside=bool(one.era),
-            pairs=pairs.get((one.route, one.name), 0),
+            route=release.route,
+            name=release.name,
+            first_seen=release.first_seen,
+            last_seen=release.last_seen,
+            is_current=bool(release.is_current),
+            is_set_aside=bool(release.era),
+            pairs=pairs.get((release.route, release.name), 0),
         )
-        for one in releases
+        for release in releases
     ]

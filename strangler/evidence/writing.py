@@ -1,4 +1,4 @@
-"""What comparisons have shown, in SQLite: exact counts for ever, samples as examples. All that is written is redacted.
+"""Evidence of comparisons, in SQLite: exact counts for ever, samples as examples. All that is written is redacted.
 
 The tables are told of in `schema`.
 """
@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from strangler.core.compare import Outcome
-from strangler.evidence.findings import Finding, Seen
+from strangler.evidence.findings import Finding, StoredDifference
 from strangler.evidence.index import SAMPLES, IndexState, Kept
 from strangler.evidence.stored_claims import ClaimCounts, close_claims, open_claims
 from strangler.evidence.tables import SCHEMA as SCHEMA  # where others look for it
@@ -80,7 +80,7 @@ def _json(ids: Iterable[str]) -> str:
 class _Sighting:
     """One signature as a batch has shown it."""
 
-    seen: Seen
+    seen: StoredDifference
     endpoint: str
     first: float
     last: float
@@ -137,19 +137,28 @@ class _Sightings:
             first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),
             legacy = excluded.legacy, candidate = excluded.candidate""",
             [
-                (*key, one.count, one.accepted, one.first, one.last, one.seen.legacy, one.seen.candidate)
-                for key, one in self._found.items()
+                (
+                    *key,
+                    sighting.count,
+                    sighting.accepted,
+                    sighting.first,
+                    sighting.last,
+                    sighting.seen.legacy,
+                    sighting.seen.candidate,
+                )
+                for key, sighting in self._found.items()
             ],
         )
         connection.executemany(
             _SEEN,
             [
                 (
-                    seen.id, route, one.endpoint, seen.place, seen.path, seen.kind, seen.severity, one.first, one.last,
-                    one.last_open, one.count, now, seen.legacy, seen.candidate,
+                    seen.id, route, sighting.endpoint, seen.place, seen.path, seen.kind, seen.severity,
+                    sighting.first, sighting.last,
+                    sighting.last_open, sighting.count, now, seen.legacy, seen.candidate,
                 )
-                for (route, _, _), one in self._found.items()
-                for seen in (one.seen,)
+                for (route, _, _), sighting in self._found.items()
+                for seen in (sighting.seen,)
             ],
         )  # fmt: skip
 

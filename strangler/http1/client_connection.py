@@ -14,12 +14,12 @@ from strangler.core.http.problem import HEADER_TIMEOUT, Problem
 from strangler.http1 import client_states as states
 from strangler.http1.body import Body
 from strangler.http1.body_readers import BodyReader
+from strangler.http1.callback_task import CallbackTask
 from strangler.http1.client_lifecycle import ClientLifecycle
-from strangler.http1.port import ClientPort
 from strangler.http1.request import Request, parse_request, unreadable
 from strangler.http1.request_heads import read_head
-from strangler.http1.response import Answer
-from strangler.http1.story import Story
+from strangler.http1.response import ResponseHead
+from strangler.http1.server_state import ServerState
 from strangler.http1.tunnel import Tunnel
 
 _AHEAD_BYTES = 64 * 1024
@@ -39,9 +39,9 @@ class ClientConnection(ClientLifecycle):
 
     __slots__ = ("_ahead", "_inflow", "_reader", "_tunnel", "request")
 
-    def __init__(self, port: ClientPort) -> None:
-        super().__init__(port)
-        self.story = Story(self._crash)
+    def __init__(self, server: ServerState) -> None:
+        super().__init__(server)
+        self.task = CallbackTask(self._crash)
         self.request: Request | None = None
         self._ahead = bytearray()  # a head that is not complete, or what came before its turn
         self._reader: BodyReader | None = None
@@ -55,49 +55,49 @@ class ClientConnection(ClientLifecycle):
         while self.request is None:
             if self._state is states.CLOSING or self._state is states.CLOSED:
                 return None
-            await self.story
+            await self.task
         return self.request
 
-    def begin_answer(self, head: bytes, body: Body | None, *, chunked: bool) -> None:
+    def begin_response(self, head: bytes, body: Body | None, *, chunked: bool) -> None:
         """Write a response's head, or all of it; a body follows as it comes in."""
         if self.request is None or self._state is states.CLOSED:
             return
-        self.request.is_answered = True
+        self.request.has_response = True
         if body is None:
-            self.port.outbox.put(self.transport, head)
+            self.server.write_batch.put(self.transport, head)
         else:
-            self.port.outbox.flush()
+            self.server.write_batch.flush()
             self._inflow = body
             body.attach(self.transport, head, chunked=chunked)
             if self._is_full:
                 body.pause()
 
-    def pass_interim(self, answer: Answer) -> None:
+    def pass_interim(self, response: ResponseHead) -> None:
         """Pass a 1xx on, unless the client does not understand it or does not read."""
         request = self.request
-        if request is None or not request.takes_interim(answer.status) or self.is_closed or self._is_full:
+        if request is None or not request.takes_interim(response.status) or self.is_closed or self._is_full:
             return
-        self.port.outbox.flush()
-        self.transport.write(answer.head(b"\r\n"))
+        self.server.write_batch.flush()
+        self.transport.write(response.head(b"\r\n"))
 
-    def write_problem(self, answer: bytes) -> None:
+    def write_problem(self, response: bytes) -> None:
         """Write a response of our own."""
-        self.begin_answer(answer, None, chunked=False)
+        self.begin_response(response, None, chunked=False)
 
     def end_request(self, *, keep: bool) -> None:
         """End a request whose response is complete. `keep`: the connection may serve another request."""
         self.request = None
         self._inflow = None
-        port = self.port
-        port.active.discard(self)
+        server = self.server
+        server.active.discard(self)
         state = self._state
         if state is states.CLOSED:
             return
-        if not keep or state is not states.RESPONSE or port.is_draining:
+        if not keep or state is not states.RESPONSE or server.is_draining:
             self._end(linger=state is not states.RESPONSE or bool(self._ahead))
             return
         self._state = states.AFTER_RESPONSE
-        limit = port.limits.idle_timeout_s
+        limit = server.limits.idle_timeout_s
         self.deadline = inf if limit is None else now() + limit
         if self._is_full:
             self.pause_reading()  # the next request waits until this response is read
@@ -123,13 +123,13 @@ class ClientConnection(ClientLifecycle):
     def start_tunnel(self, head: bytes, tunnel: Tunnel) -> None:
         """Write the 101, and from then on join the bytes of both sides."""
         if self.request is not None:
-            self.request.is_answered = True
+            self.request.has_response = True
         self._tunnel = tunnel
         self._move(states.SWITCHED)
         if self._is_full:
             tunnel.upstream.pause_reading()
         self.deadline = inf
-        self.port.outbox.flush()
+        self.server.write_batch.flush()
         tunnel.begin(head, bytes(self._ahead))
         self._ahead.clear()
         self.resume_reading()
@@ -149,9 +149,9 @@ class ClientConnection(ClientLifecycle):
         """Hand the story a request that it can only refuse; the connection is not read from any more."""
         self._move(states.FAILED)
         self._ahead.clear()
-        self.request = unreadable(self.port.request_type, refusal, self.peer_ip)
-        self.port.active.add(self)
-        self.story.wake()
+        self.request = unreadable(self.server.request_type, refusal, self.peer_ip)
+        self.server.active.add(self)
+        self.task.wake()
 
     def give_way(self) -> None:
         """End at once: another client has a better claim to the place of this idle connection."""
@@ -170,20 +170,20 @@ class ClientConnection(ClientLifecycle):
             self._fail_request(Fault.CLIENT_TIMEOUT)
         elif request.exchange is not None:  # else the next attempt is not sent yet: it has clocks of its own
             request.exchange.fault = Fault.TIMEOUT
-            self.story.wake()
+            self.task.wake()
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._begin(transport)
-        port = self.port
-        has_room = port.enter(self, self._client)
-        self._limit(port.limits.header_timeout_s)
-        self.story.begin(port.serve(self))
-        if port.is_draining:
+        server = self.server
+        has_room = server.enter(self, self._client)
+        self._limit(server.limits.header_timeout_s)
+        self.task.begin(server.serve(self))
+        if server.is_draining:
             self.go_away()
         if not has_room:
-            port.turn_away(self)
+            server.turn_away(self)
 
     def data_received(self, data: bytes) -> None:
         state = self._state
@@ -208,13 +208,13 @@ class ClientConnection(ClientLifecycle):
     def connection_lost(self, exc: Exception | None) -> None:
         self._move(states.LOST)
         tunnel, self._tunnel, self._reader = self._tunnel, None, None  # cycles, which a worker hardly ever collects
-        self.port.leave(self, self._client)
+        self.server.leave(self, self._client)
         if tunnel is not None:
             tunnel.client_lost()
         elif self.request is not None:
             self._fail_request(Fault.CLIENT_GONE)
         else:
-            self.story.wake()
+            self.task.wake()
 
     def pause_writing(self) -> None:
         self._is_full = True
@@ -249,34 +249,34 @@ class ClientConnection(ClientLifecycle):
     def _receive_head(self, data: bytes) -> None:
         ahead = self._ahead
         is_first = not ahead
-        found = read_head(ahead, data, self.port.limits.header_bytes)
+        found = read_head(ahead, data, self.server.limits.header_bytes)
         if isinstance(found, Problem):
             self.refuse(found)
         elif found is not None:
             self._begin_request(found[0], found[1])
         elif ahead and is_first:
-            self._limit(self.port.limits.header_timeout_s)
+            self._limit(self.server.limits.header_timeout_s)
 
     def _begin_request(self, raw: bytes, rest: bytes) -> None:
-        if self.forwarded.trusted is not self.port.trusted:
+        if self.forwarded.trusted is not self.server.trusted:
             self._follow_trust()
-        request = parse_request(raw, self.forwarded, self.port.request_type)
+        request = parse_request(raw, self.forwarded, self.server.request_type)
         if isinstance(request, Problem):
             self.refuse(request)
             return
         self.deadline = inf
-        if request.section.framing.kind is _NO_BODY:
+        if request.request_headers.framing.kind is _NO_BODY:
             self._state = states.AFTER_REQUEST
         else:
             self._begin_body(request)
         self.request = request
-        self.port.active.add(self)
+        self.server.active.add(self)
         if rest:
             self.data_received(rest)
-        self.story.wake()
+        self.task.wake()
 
     def _begin_body(self, request: Request) -> None:
-        self._reader = reader = request.begin_body(self, self.port.limits.request_body_bytes)
+        self._reader = reader = request.begin_body(self, self.server.limits.request_body_bytes)
         if reader is not None:
             self._move(states.UPLOAD)
         else:
@@ -287,7 +287,7 @@ class ClientConnection(ClientLifecycle):
         assert request is not None
         assert reader is not None
         exchange = request.exchange
-        self._limit(self.port.limits.idle_timeout_s if exchange is None else exchange.clocks.idle_s)
+        self._limit(self.server.limits.idle_timeout_s if exchange is None else exchange.clocks.idle_s)
         rest = reader.feed(data)
         if rest is None:
             return
@@ -303,7 +303,7 @@ class ClientConnection(ClientLifecycle):
         exchange = request.exchange
         if exchange is None:
             self.deadline = inf
-        elif exchange.answer is None:
+        elif exchange.response is None:
             self._limit(exchange.clocks.response_s)
         if rest:
             self.data_received(rest)
@@ -316,36 +316,36 @@ class ClientConnection(ClientLifecycle):
             self._move(states.FAILED)
             if request.fault is None or fault is Fault.CLIENT_GONE:
                 request.fault = fault
-        self.story.wake()
+        self.task.wake()
 
     def _leave_request(self) -> None:
         self.request = None
         self._inflow = None
         self._reader = None
-        self.port.active.discard(self)
+        self.server.active.discard(self)
         self._move(states.ENDED)
 
     def _expire_without_request(self) -> None:
         if self._state is states.CLOSING:
             self._expire_close()
         elif self._is_full:
-            self.port.on_limit("slow_reader")
+            self.server.on_limit("slow_reader")
             self.transport.abort()
         elif self._ahead:
             self.refuse(HEADER_TIMEOUT)
         else:
-            if not self.port.is_draining:
-                self.port.on_limit("idle_timeout")
+            if not self.server.is_draining:
+                self.server.on_limit("idle_timeout")
             self._end(linger=False)
 
     def _end(self, *, linger: bool) -> None:
         self._leave_request()
         self._ahead.clear()
         self._close(linger=linger)
-        self.story.wake()
+        self.task.wake()
 
     def _crash(self, crash: Exception) -> None:
-        self.port.on_crash(crash)
+        self.server.on_crash(crash)
         if self.request is not None and self.request.exchange is not None:
             self.request.exchange.settle()
         self.cut()

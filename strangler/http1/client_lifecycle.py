@@ -8,23 +8,23 @@ from typing import cast
 from strangler.clock import now
 from strangler.core.http.addresses import canonical
 from strangler.core.http.headers import ForwardedFields
-from strangler.core.resilience.crowd import client_key
-from strangler.http1.asker import ClientSide
+from strangler.core.resilience.connection_limit import client_key
 from strangler.http1.client_states import CLOSED, HEAD, TRANSITIONS, ClientEvent, ClientState
 from strangler.http1.closing import FLUSH_S, Closing, reset_when_sent
-from strangler.http1.port import ClientPort
+from strangler.http1.downstream import ClientSide
+from strangler.http1.server_state import ServerState
 from strangler.http1.transitions import next_state
 
 
 class ClientLifecycle(ClientSide):
     """The base of `ClientConnection`, below its requests. States and their table: `client_states.py`."""
 
-    __slots__ = ("_client", "_closing", "_is_full", "_is_reading", "_state", "peer_ip", "port")
+    __slots__ = ("_client", "_closing", "_is_full", "_is_reading", "_state", "peer_ip", "server")
 
-    def __init__(self, port: ClientPort) -> None:
-        self.port = port
-        self.loop = port.loop
-        self.outbox = port.outbox
+    def __init__(self, server: ServerState) -> None:
+        self.server = server
+        self.loop = server.loop
+        self.write_batch = server.write_batch
         self.deadline = inf
         self.peer_ip = b""
         self._client = b""  # what counts as one client where connections are counted
@@ -62,8 +62,8 @@ class ClientLifecycle(ClientSide):
 
     def _follow_trust(self) -> None:
         """Take the word of those whom the settings trust now: a connection may outlive the settings it began with."""
-        port = self.port
-        self.forwarded = ForwardedFields(self.peer_ip.decode(), port.scheme, port.trusted)
+        server = self.server
+        self.forwarded = ForwardedFields(self.peer_ip.decode(), server.scheme, server.trusted)
 
     def _move(self, event: ClientEvent) -> None:
         self._state = next_state(TRANSITIONS, self._state, event)
@@ -76,7 +76,7 @@ class ClientLifecycle(ClientSide):
         """Close, after what was written has left. `linger`: the client may still be sending; hear it out."""
         if self._state is CLOSED:
             return
-        self.port.outbox.flush()
+        self.server.write_batch.flush()
         if linger:
             self.resume_reading()
         self._closing = Closing(self.transport, linger=linger)
@@ -91,8 +91,8 @@ class ClientLifecycle(ClientSide):
     def _reset(self) -> None:
         """Break the connection, once what was written has left."""
         if self._state is not CLOSED:
-            self.port.outbox.flush()
-            reset_when_sent(self.port.loop, self, now() + FLUSH_S)
+            self.server.write_batch.flush()
+            reset_when_sent(self.server.loop, self, now() + FLUSH_S)
 
     def _expire_close(self) -> None:
         """End a connection whose last bytes have had their time; a client that reads on, slowly, has some more."""

@@ -5,9 +5,9 @@ import math
 
 from strangler.core.fault import Fault
 from strangler.core.settings import TimeoutSettings
-from strangler.http1.asker import Asker
 from strangler.http1.body import Body
-from strangler.http1.response import Answer
+from strangler.http1.downstream import Downstream
+from strangler.http1.response import ResponseHead
 from strangler.http1.tunnel import UpstreamSide
 
 
@@ -29,10 +29,9 @@ class Clocks:
 
 
 class Exchange:
-    """Filled in by the upstream's connection; the client's story wakes to look at `answer`, `fault`, `is_done`."""
+    """Filled in by the upstream's connection; the client's story wakes to look at `response`, `fault`, `is_done`."""
 
     __slots__ = (
-        "answer",
         "body",
         "client",
         "clocks",
@@ -43,9 +42,10 @@ class Exchange:
         "is_head",
         "may_upgrade",
         "payload",
+        "response",
     )
 
-    def begin(self, client: Asker, *, is_head: bool, may_upgrade: bool) -> None:
+    def begin(self, client: Downstream, *, is_head: bool, may_upgrade: bool) -> None:
         """Take the place of `__init__`, so that a subclass need not go through `super`: 0.2 µs."""
         self.client = client
         self.is_head = is_head
@@ -53,7 +53,7 @@ class Exchange:
         self.connection: UpstreamSide | None = None
         self.has_bytes = False
         """True once any byte came back."""
-        self.answer: Answer | None = None
+        self.response: ResponseHead | None = None
         self.body: Body | None = None
         """The answer's body, if it has one that did not come whole with the head."""
         self.payload = b""

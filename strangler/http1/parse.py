@@ -61,7 +61,7 @@ class FieldCollector:
             fields[key] += (b"; " if key == b"cookie" else b", ") + value
 
 
-class Section:
+class RequestHeaders:
     """The version and header section of a request, found valid. Shared by all requests with the same bytes."""
 
     __slots__ = (
@@ -95,32 +95,32 @@ class Section:
     """Fields that the Connection field names."""
 
     @classmethod
-    def unread(cls) -> "Section":
+    def unread(cls) -> "RequestHeaders":
         """Return the section of a request that could not be read: nothing is known, and its connection is to end."""
-        section = cls()
-        section._lines = {}
-        section.headers = []
-        section.fields = {}
-        section.framing = NO_BODY
-        section.is_chunked = section.is_http10 = section.keep_alive = section.has_upgrade = False
-        section.host = section.host_value = b""
-        section.named = frozenset()
-        return section
+        headers = cls()
+        headers._lines = {}
+        headers.headers = []
+        headers.fields = {}
+        headers.framing = NO_BODY
+        headers.is_chunked = headers.is_http10 = headers.keep_alive = headers.has_upgrade = False
+        headers.host = headers.host_value = b""
+        headers.named = frozenset()
+        return headers
 
-    def bodyless(self, dropped: frozenset[bytes], added: RawHeaders) -> "Section":
+    def bodyless(self, dropped: frozenset[bytes], added: RawHeaders) -> "RequestHeaders":
         """Return the section of a request of our own for the same client: without a body, and with other fields."""
-        section = Section()
-        section._lines = {}
-        section.headers = [field for field in self.headers if field[0].lower() not in dropped] + added
-        section.fields = self.fields
-        section.framing = NO_BODY
-        section.is_chunked = section.has_upgrade = False
-        section.is_http10 = self.is_http10
-        section.keep_alive = True
-        section.host = self.host
-        section.host_value = self.host_value
-        section.named = self.named
-        return section
+        headers = RequestHeaders()
+        headers._lines = {}
+        headers.headers = [field for field in self.headers if field[0].lower() not in dropped] + added
+        headers.fields = self.fields
+        headers.framing = NO_BODY
+        headers.is_chunked = headers.has_upgrade = False
+        headers.is_http10 = self.is_http10
+        headers.keep_alive = True
+        headers.host = self.host
+        headers.host_value = self.host_value
+        headers.named = self.named
+        return headers
 
     def lines(self, dropped: frozenset[bytes]) -> bytes:
         """Return the fields but for those in `dropped` or named by Connection, as lines in the order received."""
@@ -140,12 +140,12 @@ _MEMO_FIELDS = 64
 """A section of more fields is not remembered: hundreds of tiny ones take far more memory than their bytes. Nor is one
 with an upgrade: its key is new each time (RFC 6455 section 4.1), and would only take the place of what comes again."""
 
-_sections: Memo[Section] = Memo(entries=1024, longest_bytes=4096)
+_sections: Memo[RequestHeaders] = Memo(entries=1024, longest_bytes=4096)
 _methods: set[bytes] = set()
 """Methods that llhttp has accepted; there are 47 of them."""
 
 
-def parse_section(raw: bytes) -> Section | Problem:
+def parse_request_headers(raw: bytes) -> RequestHeaders | Problem:
     """Return what a version and the header section mean. `raw`: from `HTTP/1.1` to the empty line."""
     known = _sections.get(raw)
     if known is not None:
@@ -163,13 +163,13 @@ def parse_section(raw: bytes) -> Section | Problem:
         return problem.BAD_FRAMING if framing else problem.BAD_HEADER
     if len(found.headers) > MAX_FIELDS:
         return problem.HEADER_TOO_LARGE
-    section = _read_section(found, is_http10=version == b"HTTP/1.0")
-    if isinstance(section, Section) and len(section.headers) <= _MEMO_FIELDS and not section.has_upgrade:
-        _sections.put(raw, section)
-    return section
+    headers = _read_section(found, is_http10=version == b"HTTP/1.0")
+    if isinstance(headers, RequestHeaders) and len(headers.headers) <= _MEMO_FIELDS and not headers.has_upgrade:
+        _sections.put(raw, headers)
+    return headers
 
 
-def _read_section(found: FieldCollector, *, is_http10: bool) -> Section | Problem:
+def _read_section(found: FieldCollector, *, is_http10: bool) -> RequestHeaders | Problem:
     fields = found.fields
     framing = request_framing(fields, is_http10=is_http10)
     if isinstance(framing, Problem):
@@ -181,38 +181,38 @@ def _read_section(found: FieldCollector, *, is_http10: bool) -> Section | Proble
     host = fields.get(b"host")
     if found.is_host_repeated or (host is None and not is_http10):
         return problem.BAD_HOST
-    section = Section()
-    section._lines = {}
-    section.headers = found.headers
-    section.fields = fields
-    section.framing = framing
-    section.is_chunked = framing.kind is Kind.CHUNKED
-    section.is_http10 = is_http10
-    section.host_value = host or b""
-    section.host = b""
+    headers = RequestHeaders()
+    headers._lines = {}
+    headers.headers = found.headers
+    headers.fields = fields
+    headers.framing = framing
+    headers.is_chunked = framing.kind is Kind.CHUNKED
+    headers.is_http10 = is_http10
+    headers.host_value = host or b""
+    headers.host = b""
     if host is not None:
         name = host_of(host)
         if name is None:
             return problem.BAD_HOST
-        section.host = name
-    _read_connection(section)
-    return section
+        headers.host = name
+    _read_connection(headers)
+    return headers
 
 
-def _read_connection(section: Section) -> None:
-    fields = section.fields
+def _read_connection(headers: RequestHeaders) -> None:
+    fields = headers.fields
     connection = fields.get(b"connection")
-    section.named = named_by_connection(fields)
-    section.has_upgrade = False
+    headers.named = named_by_connection(fields)
+    headers.has_upgrade = False
     if connection is None:
-        section.keep_alive = not section.is_http10
+        headers.keep_alive = not headers.is_http10
         return
-    stays = not section.is_http10 or names_token(connection, b"keep-alive")
-    section.keep_alive = stays and not names_token(connection, b"close")
-    if b"upgrade" in fields and names_token(connection, b"upgrade") and not section.is_http10:
+    stays = not headers.is_http10 or names_token(connection, b"keep-alive")
+    headers.keep_alive = stays and not names_token(connection, b"close")
+    if b"upgrade" in fields and names_token(connection, b"upgrade") and not headers.is_http10:
         # a body behind the head could be read as the new protocol: then the upgrade is not offered
-        is_bodyless = not section.is_chunked and not section.framing.length
-        section.has_upgrade = is_bodyless and not _carries_http(fields[b"upgrade"])
+        is_bodyless = not headers.is_chunked and not headers.framing.length
+        headers.has_upgrade = is_bodyless and not _carries_http(fields[b"upgrade"])
 
 
 def _carries_http(upgrade: bytes) -> bool:

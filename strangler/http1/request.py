@@ -10,16 +10,16 @@ from strangler.core.http.problem import BAD_REQUEST_LINE, BODY_TOO_LARGE, Proble
 from strangler.http1.body import Body, Source
 from strangler.http1.body_readers import BodyReader, body_reader
 from strangler.http1.exchange import Exchange
-from strangler.http1.parse import Section, check_method, host_of, parse_section, parse_target
+from strangler.http1.parse import RequestHeaders, check_method, host_of, parse_request_headers, parse_target
 
-_NOTHING = Section.unread()
+_NOTHING = RequestHeaders.unread()
 _CLIENT_PROTOCOL = Fault.CLIENT_PROTOCOL
 
 
 class Request(RequestHead):
     """A request's head, with its section, its body and its state. Written by its connection and its story."""
 
-    __slots__ = ("body", "exchange", "fault", "host_value", "is_absolute", "is_answered", "refusal", "section")
+    __slots__ = ("body", "exchange", "fault", "has_response", "host_value", "is_absolute", "refusal", "request_headers")
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Request(RequestHead):
         query: bytes | None,
         host: bytes,
         client_ip: bytes,
-        section: Section,
+        headers: RequestHeaders,
         host_value: bytes,
         is_absolute: bool,
         refusal: Problem | None,
@@ -39,18 +39,18 @@ class Request(RequestHead):
         self.path = path
         self.query = query
         self.host = host
-        self.fields = section.fields
+        self.fields = headers.fields
         self.client_ip = client_ip
-        self.section = section
+        self.request_headers = headers
         self.host_value = host_value
         self.is_absolute = is_absolute
         self.refusal = refusal
         self.body = None
         self.exchange = None
         self.fault = None
-        self.is_answered = False
+        self.has_response = False
 
-    section: Section
+    request_headers: RequestHeaders
     host_value: bytes
     """As the Host field of the forwarded request says it; empty: an HTTP/1.0 request without."""
     is_absolute: bool
@@ -62,7 +62,7 @@ class Request(RequestHead):
     """The attempt under way."""
     fault: Fault | None
     """The client's mistake, or that it left."""
-    is_answered: bool
+    has_response: bool
     """True once a byte of an answer has been written."""
 
     def begin_body(self, source: Source, limit: int | None) -> BodyReader | None:
@@ -70,30 +70,30 @@ class Request(RequestHead):
 
         It is refused if it is longer than `limit` bytes.
         """
-        framing = self.section.framing
+        framing = self.request_headers.framing
         if limit is not None and framing.length > limit:
             self.refusal = BODY_TOO_LARGE
             return None
         self.body = body = Body(source, keep=True)
-        if framing.length or self.section.is_chunked:
+        if framing.length or self.request_headers.is_chunked:
             return body_reader(framing, body, _CLIENT_PROTOCOL, limit)
         body.finish()
         return None
 
     def takes_interim(self, status: int) -> bool:
         """RFC 9110 section 15.2: a 100 is only for a client that waits for it, and no 1xx is for HTTP/1.0."""
-        return not self.section.is_http10 and (status != 100 or b"expect" in self.fields)
+        return not self.request_headers.is_http10 and (status != 100 or b"expect" in self.fields)
 
     @property
     def is_waiting_for_client(self) -> bool:
         """True while the client is the side that is waited for: it is slow to send, or to read."""
         body, exchange = self.body, self.exchange
-        if exchange is not None and exchange.answer is not None:
+        if exchange is not None and exchange.response is not None:
             return exchange.body is not None and exchange.body.is_paused
         if body is None or body.is_finished or body.is_paused:
             return False
-        is_told = exchange is not None and exchange.has_bytes  # 100, for one that waits for it
-        return is_told or body.received_bytes > 0 or b"expect" not in self.fields
+        is_reported = exchange is not None and exchange.has_bytes  # 100, for one that waits for it
+        return is_reported or body.received_bytes > 0 or b"expect" not in self.fields
 
 
 _R = TypeVar("_R", bound=Request)
@@ -113,21 +113,21 @@ def parse_request(raw: bytes, forwarded: ForwardedFields, kind: type[_R]) -> _R 
     if len(words) != 3:
         return BAD_REQUEST_LINE
     method, target, _ = words
-    section = parse_section(raw[len(method) + len(target) + 2 :])
-    if isinstance(section, Problem):
-        return section
+    headers = parse_request_headers(raw[len(method) + len(target) + 2 :])
+    if isinstance(headers, Problem):
+        return headers
     parsed = parse_target(target, method)
     refusal = check_method(method)
     if refusal is not None:
         return refusal
     if isinstance(parsed, Problem):
         return parsed
-    host, host_value = section.host, section.host_value
+    host, host_value = headers.host, headers.host_value
     path, query, authority = parsed
     if authority is not None:
         named = host_of(authority)
         if named is None:
             return BAD_REQUEST_LINE
         host, host_value = named, authority
-    client_ip = forwarded.client_ip(section.fields)
-    return kind(method, target, path, query, host, client_ip, section, host_value, authority is not None, None)
+    client_ip = forwarded.client_ip(headers.fields)
+    return kind(method, target, path, query, host, client_ip, headers, host_value, authority is not None, None)

@@ -7,7 +7,7 @@ import re
 
 import httptools
 
-from strangler.core.http.framing import Framing, Kind, answer_framing
+from strangler.core.http.framing import Framing, Kind, response_framing
 from strangler.core.http.head import RawHeaders
 from strangler.core.http.headers import HOP_BY_HOP, STREAM_TYPES, header_lines, named_by_connection, names_token
 from strangler.http1.memo import Memo
@@ -31,7 +31,7 @@ _DROPPED_LINES = re.compile(
 _DROPPED_NAMES = HOP_BY_HOP | {b"x-strangler-arm"}
 
 
-class Answer:
+class ResponseHead:
     """The head of a response, found fit to be passed on. Shared by all responses with the same bytes."""
 
     __slots__ = (
@@ -101,7 +101,7 @@ class Answer:
         return _fields_of(self.raw)
 
 
-_answers: Memo[Answer] = Memo(entries=256, longest_bytes=2048)
+_responses: Memo[ResponseHead] = Memo(entries=256, longest_bytes=2048)
 
 
 def mend_line_ends(data: bytes) -> bytes | None:
@@ -123,10 +123,10 @@ def mend_line_ends(data: bytes) -> bytes | None:
     return b"\r\n".join(head.replace(b"\r\n", b"\n").split(b"\n")) + data[end:]
 
 
-def parse_answer(raw: bytes, *, answers_head: bool) -> Answer | None:
+def parse_response(raw: bytes, *, is_head_response: bool) -> ResponseHead | None:
     """Return what one head, status line to empty line, means; None if it is not to be passed on: no HTTP, ambiguous."""
-    if not answers_head:
-        known = _answers.get(raw)
+    if not is_head_response:
+        known = _responses.get(raw)
         if known is not None:
             return known
     is_http10 = raw.startswith(b"HTTP/1.0 ")
@@ -144,27 +144,27 @@ def parse_answer(raw: bytes, *, answers_head: bool) -> Answer | None:
     if len(fields) < len(noted):
         fields = _join(noted)
     status = int(status_text)
-    framing = answer_framing(status, fields, is_http10=is_http10, answers_head=answers_head)
+    framing = response_framing(status, fields, is_http10=is_http10, is_head_response=is_head_response)
     if framing is None or not 100 <= status <= 599:
         return None
-    answer = Answer()
-    answer.raw = raw
-    answer.status = status
-    answer.fields = fields
-    answer.framing = framing
-    answer._heads = {}
-    answer._has_stream_type = answer._sets_cookies = None
+    response = ResponseHead()
+    response.raw = raw
+    response.status = status
+    response.fields = fields
+    response.framing = framing
+    response._heads = {}
+    response._has_stream_type = response._sets_cookies = None
     line_end = raw.find(b"\r\n")
-    answer.status_line = b"HTTP/1.1 %d%b" % (status, raw[12:line_end] or b" ")
-    answer._lines = _passing_lines(raw, line_end, status, fields)
+    response.status_line = b"HTTP/1.1 %d%b" % (status, raw[12:line_end] or b" ")
+    response._lines = _passing_lines(raw, line_end, status, fields)
     connection = fields.get(b"connection")
     stays = not is_http10 or names_token(connection, b"keep-alive")
-    answer.keep_alive = stays and not names_token(connection, b"close")
+    response.keep_alive = stays and not names_token(connection, b"close")
     keeps = fields.get(b"keep-alive")
-    answer.keep_s = math.inf if keeps is None else _usable_s(keeps)
-    if not answers_head:
-        _answers.put(raw, answer)
-    return answer
+    response.keep_s = math.inf if keeps is None else _usable_s(keeps)
+    if not is_head_response:
+        _responses.put(raw, response)
+    return response
 
 
 def _usable_s(keep_alive: bytes) -> float:

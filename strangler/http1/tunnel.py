@@ -4,7 +4,7 @@
 import asyncio
 import socket
 
-from strangler.http1.asker import ClientSide
+from strangler.http1.downstream import ClientSide
 from strangler.http1.websocket import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameBoundary
 
 _FLUSH_S = 10.0
@@ -136,7 +136,7 @@ class Tunnel:
     def end(self) -> None:
         if not self.is_over:
             self.is_over = True
-            self.client.story.wake()
+            self.client.task.wake()
 
 
 def _keep_alive(transport: asyncio.Transport) -> None:

@@ -15,7 +15,7 @@ from strangler.http1 import upstream_states as states
 from strangler.http1.body import Body
 from strangler.http1.body_readers import BodyReader, body_reader
 from strangler.http1.exchange import Exchange
-from strangler.http1.response import Answer, mend_line_ends, parse_answer
+from strangler.http1.response import ResponseHead, mend_line_ends, parse_response
 from strangler.http1.transitions import next_state
 from strangler.http1.tunnel import Tunnel, UpstreamSide
 
@@ -87,7 +87,7 @@ class UpstreamConnection(UpstreamSide):
         self._request_body = body
         whole = head if body is None else body.whole(self.transport, head, chunked=chunked)
         if whole is not None:
-            exchange.client.outbox.put(self.transport, whole)
+            exchange.client.write_batch.put(self.transport, whole)
         elif body is not None:
             body.attach(self.transport, head, chunked=chunked)
 
@@ -142,10 +142,10 @@ class UpstreamConnection(UpstreamSide):
         exchange = self.exchange
         if exchange is None:
             self._pool.forget(self)  # at once: a request that comes in this turn of the loop must not take it
-        elif exchange.answer is not None:
-            framing = exchange.answer.framing
+        elif exchange.response is not None:
+            framing = exchange.response.framing
             if framing.kind is Kind.CLOSE and exchange.body is not None:
-                self._end_answer(is_reusable=False)
+                self._end_response(is_reusable=False)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -182,10 +182,10 @@ class UpstreamConnection(UpstreamSide):
             self._ahead = b""
         while True:
             end = data.find(b"\r\n\r\n")
-            answer = None
+            response = None
             if 0 <= end <= self._pool.max_head_bytes:
-                answer = parse_answer(data[: end + 4], answers_head=exchange.is_head)
-            if answer is None:
+                response = parse_response(data[: end + 4], is_head_response=exchange.is_head)
+            if response is None:
                 mended = mend_line_ends(data)
                 if mended is not None:
                     data = mended
@@ -193,17 +193,17 @@ class UpstreamConnection(UpstreamSide):
                 self._await_rest_of_head(data, is_broken=end >= 0)
                 return
             data = data[end + 4 :]
-            if answer.status >= 200 or answer.status == 101:
+            if response.status >= 200 or response.status == 101:
                 break
-            exchange.client.pass_interim(answer)
+            exchange.client.pass_interim(response)
             if self._request_body is not None and not self._request_body.is_finished:
                 exchange.client.deadline = now() + exchange.clocks.idle_s
             if not data:
                 return
-        if answer.status == 101:
-            self._switch(exchange, answer, data)
+        if response.status == 101:
+            self._switch(exchange, response, data)
         else:
-            self._begin_answer(exchange, answer, data)
+            self._begin_response(exchange, response, data)
 
     def _await_rest_of_head(self, data: bytes, *, is_broken: bool) -> None:
         is_http = data.startswith(b"HTTP/1.") or b"HTTP/1.".startswith(data)
@@ -212,24 +212,24 @@ class UpstreamConnection(UpstreamSide):
         else:
             self._ahead = data
 
-    def _switch(self, exchange: Exchange, answer: Answer, glued: bytes) -> None:
+    def _switch(self, exchange: Exchange, response: ResponseHead, glued: bytes) -> None:
         if not exchange.may_upgrade:
             self._fail(_BAD_RESPONSE)
             return
         self._move(states.UPGRADED)
         self._ahead = glued
-        exchange.answer = answer
-        exchange.client.story.wake()
+        exchange.response = response
+        exchange.client.task.wake()
 
-    def _begin_answer(self, exchange: Exchange, answer: Answer, rest: bytes) -> None:
-        framing = answer.framing
-        exchange.answer = answer
+    def _begin_response(self, exchange: Exchange, response: ResponseHead, rest: bytes) -> None:
+        framing = response.framing
+        exchange.response = response
         if framing.kind is _NO_BODY:
-            self._end_answer(is_reusable=not rest)
+            self._end_response(is_reusable=not rest)
             return
         if framing.kind is _LENGTH and framing.length <= len(rest):
             exchange.payload = rest[: framing.length]
-            self._end_answer(is_reusable=framing.length == len(rest))
+            self._end_response(is_reusable=framing.length == len(rest))
             return
         self._move(states.RESPONSE)
         exchange.body = body = Body(self)
@@ -239,7 +239,7 @@ class UpstreamConnection(UpstreamSide):
         else:
             exchange.client.deadline = now() + exchange.clocks.idle_s
         if self.exchange is not None:  # else the end of the response has woken the story
-            exchange.client.story.wake()
+            exchange.client.task.wake()
 
     def _receive_body(self, data: bytes) -> None:
         exchange, reader = self.exchange, self._reader
@@ -252,13 +252,13 @@ class UpstreamConnection(UpstreamSide):
         if isinstance(rest, Fault):
             self._fail(rest)
         else:
-            self._end_answer(is_reusable=not rest)
+            self._end_response(is_reusable=not rest)
 
-    def _end_answer(self, *, is_reusable: bool) -> None:
+    def _end_response(self, *, is_reusable: bool) -> None:
         """The answer is complete: the connection goes back to the pool before the story goes on."""
         exchange = self.exchange
         assert exchange is not None
-        assert exchange.answer is not None
+        assert exchange.response is not None
         request_body = self._request_body
         is_sent = (request_body is None or request_body.is_finished) and not self._is_full
         if self._state is states.HEAD:
@@ -266,14 +266,14 @@ class UpstreamConnection(UpstreamSide):
         else:
             self._move(states.COMPLETE)
         self._leave_exchange()
-        if is_reusable and is_sent and exchange.answer.keep_alive:
-            self._pool.give_back(self, exchange.answer.keep_s)
+        if is_reusable and is_sent and exchange.response.keep_alive:
+            self._pool.give_back(self, exchange.response.keep_s)
         else:
             self.close()
         if exchange.body is not None:
             exchange.body.finish()
         exchange.is_done = True
-        exchange.client.story.wake()
+        exchange.client.task.wake()
 
     def _fail(self, fault: Fault) -> None:
         exchange = self.exchange
@@ -281,7 +281,7 @@ class UpstreamConnection(UpstreamSide):
         self._leave_exchange()
         self.close()
         exchange.fault = fault
-        exchange.client.story.wake()
+        exchange.client.task.wake()
 
     def _leave_exchange(self) -> None:
         if self._request_body is not None:

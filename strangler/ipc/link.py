@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from strangler.ipc.frames import FrameProtocol
 from strangler.ipc.messages import Bye, Hello, ToControl, ToWorker
-from strangler.ipc.numbers import Numbers
+from strangler.ipc.metrics import Metrics
 
 REPORT_EVERY_S = 0.25
 HEARTBEAT_EVERY_S = 1.0
@@ -32,7 +32,7 @@ class WorkerLink:
         self,
         path: str,
         hello: Callable[[], Hello],
-        numbers: Numbers,
+        metrics: Metrics,
         receive: Callable[[ToWorker], None],
         max_buffered_bytes: int = MAX_BUFFERED_BYTES,
         knowledge: Callable[[], Iterable[ToControl]] = tuple,
@@ -41,11 +41,11 @@ class WorkerLink:
         self._path = path
         self._knowledge = knowledge
         self._hello = hello
-        self._numbers = numbers
+        self._numbers = metrics
         self._receive = receive
         self._lost = lost
         self._max_buffered_bytes = max_buffered_bytes
-        self._dropped = numbers.counter("strangler_link_dropped_total")
+        self._dropped = metrics.counter("strangler_link_dropped_total")
         self._connection: _Connection | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""What the processes tell each other, and how it is put into bytes.
+"""The messages between our own processes, and their encoding.
 
 A frame is four bytes of length, most significant first, and a msgpack body. Bodies are tagged arrays: short,
 and a body that is not one of the expected messages is refused whole.
@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from strangler.core.resilience.fence import FenceMark
+from strangler.core.resilience.write_fence import FenceMark
 from strangler.core.settings import Address, AdminSettings, LimitSettings, LogSettings, Settings, Url
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -70,8 +70,8 @@ class BreakerChanged(_Message, frozen=True):
     reason: str
 
 
-class CapturedAnswer(msgspec.Struct, array_like=True, frozen=True):
-    """What the client got. `head` is that of the upstream, as received; empty if no answer came (`fault`)."""
+class CapturedResponse(msgspec.Struct, array_like=True, frozen=True):
+    """The response that the client got. `head` is the upstream's, as received; empty if none came (`fault`)."""
 
     status: int
     head: bytes
@@ -84,7 +84,7 @@ class CapturedAnswer(msgspec.Struct, array_like=True, frozen=True):
 
 
 class CandidateFailed(msgspec.Struct, array_like=True, frozen=True):
-    """What the candidate did before legacy answered in its place. Exactly one of `fault` and `status` is set."""
+    """The candidate's failure, where legacy answered in its place. Exactly one of `fault` and `status` is set."""
 
     fault: str | None
     status: int | None
@@ -107,7 +107,7 @@ class Captured(_Message, frozen=True):
     arm: str  # who answered
     upstream: str
     url: str  # the one of the upstream's that answered; empty if none did
-    answer: CapturedAnswer
+    response: CapturedResponse
     failed: CandidateFailed | None
     is_from_trusted: bool = False  # the client is a trusted proxy, whose X-Forwarded-* are its own
 
@@ -167,11 +167,11 @@ class FenceMarks(_Message, frozen=True):
 
 
 MOST_MARKS = 1000
-"""In one message."""
+"""The limit of one message."""
 
 
 class EndpointHealth(_Message, frozen=True):
-    """What the active checks say of an endpoint. Control tells all workers; a worker tells a control that is new."""
+    """The health of an endpoint by active checks. Control sends it to workers; a worker sends it to a new control."""
 
     upstream: str
     url: Url
@@ -204,23 +204,23 @@ class KillSwitch(_Message, frozen=True):
     reason: str
 
 
-class ShadowRoom(msgspec.Struct, array_like=True, frozen=True):
+class CaptureGrant(msgspec.Struct, array_like=True, frozen=True):
     route: str
-    room: int  # how many more captures of the route control takes from this worker; replaces what it said before
+    captures: int  # how many more captures of the route control takes from this worker; replaces what it said before
     reason: str  # why none, if there is no room: the label of `strangler_shadow_dropped_total`
 
 
-class ShadowRooms(_Message, frozen=True):
+class CaptureGrants(_Message, frozen=True):
     """Whose captures are wanted. A route that was never named has no room, and what is not wanted costs nothing."""
 
-    rooms: list[ShadowRoom]
+    grants: list[CaptureGrant]
 
 
 Shared = BreakerOpened | FenceMarks | EndpointHealth
-"""What every worker is to know, whoever found it out."""
+"""The facts that all workers share, whoever found them."""
 
 ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Spans | Shared
-ToWorker = Push | KillSwitch | ShadowRooms | Shared
+ToWorker = Push | KillSwitch | CaptureGrants | Shared
 
 
 class Adopt(_Message, frozen=True):
@@ -275,7 +275,7 @@ Message = ToControl | ToWorker | ToSupervisor | FromSupervisor
 
 
 class Outline(msgspec.Struct, frozen=True):
-    """What the supervisor has to know of the settings; routes and upstreams are passed over, and cost no memory."""
+    """The outline of the settings for the supervisor; routes and upstreams are skipped, and cost no memory."""
 
     listen: Address
     admin: AdminSettings

@@ -1,4 +1,4 @@
-"""What a child process is started with: a small JSON in one environment variable and inherited descriptors.
+"""The start of a child process: a small JSON in one environment variable and inherited descriptors.
 
 The settings travel through an inherited file without a name: neither environment nor command line carries them
 (they may hold secrets), and a worker starts even while control is down.

@@ -1,4 +1,4 @@
-"""Who accepts: all workers listen at one socket, and each takes its fair share of what waits there.
+"""Accepting connections: all workers listen at one socket, and each takes its fair share of what waits there.
 
 Left alone, the worker that wakes first takes all that waits: 64 connections that come together end at one worker. So
 each tells in a shared page how many it has, and takes of those that wait as many as bring all workers to one level.
@@ -44,7 +44,7 @@ class ConnectionCounts:
         self._page = mmap.mmap(descriptor, (PLACES + 1) * _WIDTH)
         self._places = memoryview(self._page).cast("I")
 
-    def tell(self, index: int, connections: int | None) -> None:
+    def publish(self, index: int, connections: int | None) -> None:
         """Say how many connections worker `index` has; None: it accepts no more."""
         self._places[index] = 0 if connections is None else connections + 1
 
@@ -75,7 +75,7 @@ class ConnectionCounts:
 
 
 def empty_page() -> bytes:
-    """What the shared file holds at first."""
+    """Return the first content of the shared file."""
     return bytes((PLACES + 1) * _WIDTH)
 
 
@@ -117,7 +117,7 @@ class Acceptor:
 
     def start(self, listeners: Sequence[socket.socket]) -> None:
         self._listeners = list(listeners)
-        self.tell()
+        self.publish()
         for listener in self._listeners:
             listener.setblocking(False)
             self._loop.add_reader(listener, self._on_waiting, listener)
@@ -131,7 +131,7 @@ class Acceptor:
             self._loop.remove_reader(listener)
             listener.close()
         self._listeners.clear()
-        self._counts.tell(self._index, None)
+        self._counts.publish(self._index, None)
 
     async def settle(self) -> None:
         """Wait until each connection that was accepted has its protocol: whoever ends before would reset it."""
@@ -153,10 +153,10 @@ class Acceptor:
             self._take(listener, waiting_at(listener))
         self.stop()
 
-    def tell(self) -> None:
+    def publish(self) -> None:
         """Say in the page how many connections there are. To be called now and then: connections end, too."""
         if self._listeners:
-            self._counts.tell(self._index, self._held)
+            self._counts.publish(self._index, self._held)
 
     @property
     def _held(self) -> int:
@@ -166,7 +166,7 @@ class Acceptor:
         waiting = waiting_at(listener)
         if not waiting:
             return
-        self.tell()  # others may look at this very moment, and some of ours have ended since the last time
+        self.publish()  # others may look at this very moment, and some of ours have ended since the last time
         share = self._share(waiting)
         if share:
             self._in_vain = 0
@@ -183,9 +183,9 @@ class Acceptor:
     def _rest(self, listener: socket.socket, seconds: float) -> None:
         if listener not in self._resting:
             self._loop.remove_reader(listener)
-            self._resting[listener] = self._loop.call_later(seconds, self._look_again, listener)
+            self._resting[listener] = self._loop.call_later(seconds, self._recheck, listener)
 
-    def _look_again(self, listener: socket.socket) -> None:
+    def _recheck(self, listener: socket.socket) -> None:
         del self._resting[listener]
         waiting = waiting_at(listener)
         if not waiting or self._share(waiting):
@@ -210,7 +210,7 @@ class Acceptor:
                 break
             accepted.setblocking(False)
             self._begin(self._loop.connect_accepted_socket(self._make, accepted))
-        self.tell()
+        self.publish()
 
     def _begin(self, beginning: Coroutine[object, object, object]) -> None:
         task = self._loop.create_task(beginning)
@@ -231,11 +231,11 @@ def waiting_at(listener: socket.socket) -> int:
         found = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BACKLOG.stop)
     except OSError:  # forbidden: not a reason to accept nothing
         return 1
-    return told_waiting(found)
+    return waiting_connections(found)
 
 
-def told_waiting(found: bytes) -> int:
-    """What the first 32 bytes of struct tcp_info say; fewer, or no backlog: a system that does not tell (gVisor)."""
+def waiting_connections(found: bytes) -> int:
+    """Return the backlog in the first 32 bytes of struct tcp_info; None where the system has none (gVisor)."""
     if not any(found[_BACKLOG]):
         return 1
     return int.from_bytes(found[_UNACKED], sys.byteorder)

@@ -133,10 +133,12 @@ def _copy_of_store(folder: Path, drafts: Path) -> Path:
     copy, path = drafts / STORE, folder / STORE
     if path.exists():
         with (
-            closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=10.0)) as one,
+            closing(
+                sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=10.0)
+            ) as connection,
             closing(sqlite3.connect(copy)) as other,
         ):
-            one.backup(other)
+            connection.backup(other)
             other.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
     return copy
 

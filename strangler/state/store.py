@@ -53,7 +53,7 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What tells one file, and one content of it, from another."""
+    """The identity of a file and of its content."""
 
     inode: tuple[int, int]
     size: int
@@ -135,14 +135,14 @@ class Store:
                 empty_log(self._connection)
             self.log_bytes = self._measured_log()
         if (self.log_bytes > MAX_LOG_BYTES) is (self.log_problem is None):
-            self._tell_log()
+            self._log_recovery()
 
     def _measured_log(self) -> int:
         with suppress(OSError):
             return os.stat(f"{self._path}-wal").st_size
         return 0
 
-    def _tell_log(self) -> None:
+    def _log_recovery(self) -> None:
         if self.log_problem is not None:
             self.log_problem = None
             log.info("store.log_bounded", bytes=self.log_bytes)
@@ -156,7 +156,9 @@ class Store:
     def _try_to_write(self) -> None:
         """A full disk can still be read: the problem is over once something can be written."""
         try:
-            self._transact(lambda one: one.execute("INSERT OR REPLACE INTO meta VALUES ('tried', ?)", (time.time(),)))
+            self._transact(
+                lambda connection: connection.execute("INSERT OR REPLACE INTO meta VALUES ('tried', ?)", (time.time(),))
+            )
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
             return

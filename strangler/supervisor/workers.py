@@ -46,7 +46,7 @@ class Workers:
     def on_death(self, place: PlaceState) -> None:
         """Count the connections of a dead worker no more: the others are not to hold back for it."""
         if not place.has_successor:
-            self.pipes.counts.tell(place.index, None)
+            self.pipes.counts.publish(place.index, None)
 
     def remove(self, place: PlaceState) -> None:
         """Forget a place, if it is a worker's."""

@@ -19,7 +19,7 @@ _plain = re.compile(rb"[ !#-\[\]-~]*").fullmatch
 _MOST_ENDS = 4096
 
 _ESCAPED = re.compile(rb"[^ !#-\[\]-~]")
-"""What may not stand between the quotes of a combined line: all but printable ASCII, and `"` and `\\`."""
+"""The bytes that may not stand between the quotes of a combined line: all but printable ASCII, `"` and `\\`."""
 
 
 class AccessLog:
@@ -125,7 +125,7 @@ class AccessLog:
             line = b"%b %b HTTP/1.%d" % (
                 call.method,
                 without_addresses(call.target),
-                0 if call.section.is_http10 else 1,
+                0 if call.request_headers.is_http10 else 1,
             )
         return b'%b - - [%b] "%b" %d %b "%b" "%b"\n' % (
             call.client_ip or b"-",
@@ -139,7 +139,7 @@ class AccessLog:
 
     def _middle(self, call: Call, route: str, key: tuple[object, ...]) -> bytes:
         """The part of a line that says where the request went and why: the same for most requests of a route."""
-        told: dict[str, object] = {
+        fields: dict[str, object] = {
             "route": route or None,
             "arm": call.arm or None,
             "reason": call.plan.reason,
@@ -148,8 +148,8 @@ class AccessLog:
             "fault": call.end,
             "attempts": call.attempts,
         }
-        told |= _detours(call)
-        middle = msgspec.json.encode(told)[1:-1]
+        fields |= _detours(call)
+        middle = msgspec.json.encode(fields)[1:-1]
         if len(self._middles) < _MOST_ENDS:
             self._middles[key] = middle
         return middle
@@ -197,17 +197,17 @@ def _printable(raw: bytes) -> str:
 
 
 def _detours(call: Call) -> dict[str, object]:
-    """What few requests have: how they came to their answer when the first attempt was none."""
-    told: dict[str, object] = {}
+    """Return the rare fields: how a request came to its response when the first attempt gave none."""
+    fields: dict[str, object] = {}
     if call.no_retry is not None:
-        told["no_retry"] = call.no_retry.value
+        fields["no_retry"] = call.no_retry.value
     if call.is_fallback:
-        told["fallback"] = True
+        fields["fallback"] = True
     if call.no_fallback is not None:
-        told["no_fallback"] = call.no_fallback.value
+        fields["no_fallback"] = call.no_fallback.value
     if call.failed_parts is not None:
-        told["failed_parts"] = call.failed_parts
-    return told
+        fields["failed_parts"] = call.failed_parts
+    return fields
 
 
 def _fields(call: Call, route: str, duration_s: float) -> dict[str, object]:

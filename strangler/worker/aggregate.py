@@ -22,20 +22,20 @@ from strangler.core.routing.aggregate import (
     NOT_FOR_PARTS,
     Joined,
     Part,
-    PartAnswer,
     PartFailure,
+    PartResponse,
+    failure_item,
     join,
     part_failed,
     part_unusable,
     read_part,
-    told,
     unusable,
 )
 from strangler.core.routing.arm import CANDIDATE_ARM
-from strangler.http1.asker import Asker
-from strangler.http1.parse import Section
-from strangler.http1.response import Answer
-from strangler.http1.story import Story
+from strangler.http1.callback_task import CallbackTask
+from strangler.http1.downstream import Downstream
+from strangler.http1.parse import RequestHeaders
+from strangler.http1.response import ResponseHead
 from strangler.worker.attempt import Attempt
 from strangler.worker.call import Call
 from strangler.worker.context import WorkerContext
@@ -48,14 +48,14 @@ from strangler.worker.sink import Sink
 async def try_parts(call: Call, context: WorkerContext) -> JoinedResponse | Failed:
     """Send the requests for all parts at once. Return the whole, or the failure of a required part or of the client."""
     plan = call.plan
-    section = call.section.bodyless(NOT_FOR_PARTS, FIELDS_FOR_PARTS)
-    parts = [PartAsker(call, context, part, section) for part in plan.parts]
+    headers = call.request_headers.bodyless(NOT_FOR_PARTS, FIELDS_FOR_PARTS)
+    parts = [PartDownstream(call, context, part, headers) for part in plan.parts]
     call.upstream = plan.upstream
     try:
         for part in parts:
             part.begin()
         while call.fault is None and not _is_decided(parts):
-            await call.client.story
+            await call.client.task
     finally:
         for part in parts:
             part.give_up()
@@ -68,25 +68,25 @@ async def try_parts(call: Call, context: WorkerContext) -> JoinedResponse | Fail
     return outcome
 
 
-def _is_decided(parts: "list[PartAsker]") -> bool:
+def _is_decided(parts: "list[PartDownstream]") -> bool:
     """True if all have an outcome, or one has failed that cannot be done without."""
     return all(part.outcome is not None for part in parts) or any(map(_is_fatal, parts))
 
 
-def _is_fatal(asker: "PartAsker") -> bool:
-    return asker.part.is_required and asker.failure is not None
+def _is_fatal(downstream: "PartDownstream") -> bool:
+    return downstream.part.is_required and downstream.failure is not None
 
 
-def _count_failures(metrics: RequestMetrics, route: str, parts: "list[PartAsker]") -> None:
+def _count_failures(metrics: RequestMetrics, route: str, parts: "list[PartDownstream]") -> None:
     for part in parts:
         if part.failure is not None:
             metrics.count_failed_part(route, part.part.name, part.failure.reason)
 
 
-def _join(call: Call, parts: "list[PartAsker]") -> JoinedResponse | Failed:
+def _join(call: Call, parts: "list[PartDownstream]") -> JoinedResponse | Failed:
     for part in filter(_is_fatal, parts):
         assert part.failure is not None
-        call.failed_parts = told(part.part, part.failure).decode()
+        call.failed_parts = failure_item(part.part, part.failure).decode()
         return failed_part(part.failure)
     joined = join([part.part for part in parts], [part.outcome for part in parts if part.outcome is not None])
     assert isinstance(joined, Joined)
@@ -94,23 +94,23 @@ def _join(call: Call, parts: "list[PartAsker]") -> JoinedResponse | Failed:
     return JoinedResponse(joined, now() - call.started)
 
 
-class PartAsker(Asker):
+class PartDownstream(Downstream):
     """Plays the client's role for one part: its attempts wake its task, and its deadline is theirs."""
 
-    __slots__ = ("_context", "_timer", "_whole", "call", "outcome", "part", "port")
+    __slots__ = ("_context", "_timer", "_whole", "call", "outcome", "part", "server")
 
-    def __init__(self, whole: Call, context: WorkerContext, part: Part, section: Section) -> None:
+    def __init__(self, whole: Call, context: WorkerContext, part: Part, headers: RequestHeaders) -> None:
         client = whole.client
-        self.port = client.port
+        self.server = client.server
         self.loop = client.loop
-        self.outbox = client.outbox
+        self.write_batch = client.write_batch
         self.forwarded = client.forwarded
         self.deadline = math.inf
-        self.story = Story(self._crash)
+        self.task = CallbackTask(self._crash)
         self.part = part
-        self.call = _call_of(whole, part, section)
-        self.call.asker = self
-        self.outcome: PartAnswer | PartFailure | None = None
+        self.call = _call_of(whole, part, headers)
+        self.call.downstream = self
+        self.outcome: PartResponse | PartFailure | None = None
         """Set once, at the end."""
         self._context = context
         self._whole = whole
@@ -125,10 +125,10 @@ class PartAsker(Asker):
 
     def begin(self) -> None:
         """Begin with the attempts, up to the first wait."""
-        self.port.active.add(self)
+        self.server.active.add(self)
         if self.part.timeout_s is not None:
             self._timer = self.loop.call_later(self.part.timeout_s, self._end_by, Fault.TIMEOUT)
-        self.story.begin(self._run())
+        self.task.begin(self._run())
 
     def give_up(self) -> None:
         """End it at once, since nobody waits for it any more."""
@@ -139,20 +139,20 @@ class PartAsker(Asker):
         self.deadline = math.inf
         if self.call.exchange is not None:  # else the next attempt is not sent yet: it has clocks of its own
             self.call.exchange.fault = Fault.TIMEOUT
-            self.story.wake()
+            self.task.wake()
 
-    def pass_interim(self, answer: Answer) -> None:
+    def pass_interim(self, response: ResponseHead) -> None:
         """A 1xx of one part says nothing about the whole."""
 
     def _end_by(self, fault: Fault) -> None:
         if self.outcome is None and self.call.fault is None:
             self.call.fault = fault
-            self.story.wake()
+            self.task.wake()
 
     async def _run(self) -> None:
         self._end(await self._ask())
 
-    async def _ask(self) -> PartAnswer | PartFailure:
+    async def _ask(self) -> PartResponse | PartFailure:
         context, upstream = self._context, self._context.upstreams[self.part.upstream]
         outcome = await try_upstream(self.call, upstream, CANDIDATE_ARM, context.policies, context.metrics)
         if isinstance(outcome, Failed):
@@ -163,49 +163,49 @@ class PartAsker(Asker):
         finally:
             outcome.settle()
 
-    async def _read(self, attempt: Attempt) -> PartAnswer | PartFailure:
+    async def _read(self, attempt: Attempt) -> PartResponse | PartFailure:
         """Read the response whole, if its head says that it can be joined."""
-        call, answer, duration_s = self.call, attempt.answer, attempt.result.duration_s
-        assert answer is not None
-        headers = answer.headers()
-        failure = unusable(answer.status, headers, duration_s)
+        call, response, duration_s = self.call, attempt.response, attempt.result.duration_s
+        assert response is not None
+        headers = response.headers()
+        failure = unusable(response.status, headers, duration_s)
         if failure is not None:
             return failure._replace(retry_after_s=retry_after(attempt))
-        if len(attempt.payload) > MAX_PART_BYTES or answer.framing.length > MAX_PART_BYTES:
+        if len(attempt.payload) > MAX_PART_BYTES or response.framing.length > MAX_PART_BYTES:
             return part_unusable("too_large", duration_s)
         if attempt.body is None:
-            return read_part(answer.status, headers, attempt.payload, duration_s)
+            return read_part(response.status, headers, attempt.payload, duration_s)
         # not at once: the body that overflows is just being read
-        sink = Sink(MAX_PART_BYTES, lambda: self.loop.call_soon(self.story.wake))
+        sink = Sink(MAX_PART_BYTES, lambda: self.loop.call_soon(self.task.wake))
         attempt.body.attach(sink, b"", chunked=False)
         while not attempt.is_done and attempt.fault is None and call.fault is None and not sink.is_over:
-            await self.story
+            await self.task
         if sink.is_over:
             return part_unusable("too_large", duration_s)
         if not attempt.is_done:
             attempt.fault = fault = call.fault or attempt.fault or Fault.RESET
             return part_failed(fault, duration_s)
-        return read_part(answer.status, headers, sink.content(), duration_s)
+        return read_part(response.status, headers, sink.content(), duration_s)
 
-    def _end(self, outcome: PartAnswer | PartFailure) -> None:
-        self.port.active.discard(self)
+    def _end(self, outcome: PartResponse | PartFailure) -> None:
+        self.server.active.discard(self)
         if self._timer is not None:
             self._timer.cancel()
         self.outcome = outcome
-        self._whole.client.story.wake()
+        self._whole.client.task.wake()
 
     def _crash(self, crash: Exception) -> None:
-        self.port.on_crash(crash)
+        self.server.on_crash(crash)
         self._end(part_unusable("crash", 0.0))
 
 
-def _call_of(whole: Call, part: Part, section: Section) -> Call:
+def _call_of(whole: Call, part: Part, headers: RequestHeaders) -> Call:
     """Return the request for one part: the client's, with another target and without a body."""
     target = part.target(whole.path, whole.query)
     path, mark, query = target.partition(b"?")
     host, host_value, is_absolute = whole.host, whole.host_value, whole.is_absolute
     call = Call(
-        b"GET", target, path, query if mark else None, host, whole.client_ip, section, host_value, is_absolute, None
+        b"GET", target, path, query if mark else None, host, whole.client_ip, headers, host_value, is_absolute, None
     )
     call.begin(whole.client, whole.snapshot, whole.plan, now())
     call.trace = whole.trace

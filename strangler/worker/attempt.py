@@ -15,9 +15,9 @@ from strangler.core.result import Result
 from strangler.core.routing.arm import CANDIDATE_ARM, Arm
 from strangler.core.routing.rewrite import Rewrite
 from strangler.core.settings import Url
+from strangler.http1.callback_task import Timer
 from strangler.http1.exchange import Exchange
 from strangler.http1.pool import Pool
-from strangler.http1.story import Alarm
 from strangler.http1.upstream_connection import UpstreamConnection
 from strangler.worker.call import Call
 from strangler.worker.policies import Policies
@@ -38,7 +38,7 @@ class Attempt(Exchange):
     """The result at the response's head."""
 
     def __init__(self, call: Call, upstream: Upstream) -> None:
-        self.begin(call.asker, is_head=call.method == b"HEAD", may_upgrade=call.section.has_upgrade)
+        self.begin(call.downstream, is_head=call.method == b"HEAD", may_upgrade=call.request_headers.has_upgrade)
         self.upstream = upstream
         self.permit: Permit | None = None
         self.retry_after_s: float | None = None
@@ -79,18 +79,18 @@ class Attempt(Exchange):
             return False
         if self.upstream.admission.breaker.state is CLOSED:
             return True
-        answer = self.answer
-        if answer is None or answer.framing.kind is not Kind.LENGTH:
+        response = self.response
+        if response is None or response.framing.kind is not Kind.LENGTH:
             return False
-        return answer.framing.length <= _SHORT_BYTES
+        return response.framing.length <= _SHORT_BYTES
 
     def try_go_on(self) -> bool:
         """Let the body, or the tunnel, behind the head go on. What has no end leaves the requests in flight, and the
         breaker and the endpoint learn of it by its head. False if the upstream has as many of those as may be."""
-        permit, answer = self.permit, self.answer
-        if permit is None or answer is None or self.is_done:
+        permit, response = self.permit, self.response
+        if permit is None or response is None or self.is_done:
             return True
-        if answer.status != 101 and not answer.is_stream:
+        if response.status != 101 and not response.is_stream:
             permit.begin_body(now())
             return True
         if not permit.become_stream():
@@ -106,7 +106,7 @@ class Attempt(Exchange):
         if self.permit is None:
             return
         if not self._is_reported:
-            if self.answer is not None:
+            if self.response is not None:
                 self.report(self.result.with_fault(self.fault), now())
             else:
                 self.upstream.endpoints.give_back(self.endpoint)
@@ -149,8 +149,8 @@ async def make_attempt(
         attempt.settle()
         raise
     at = now()
-    answer = attempt.answer
-    attempt.result = result = Result(fault, None if answer is None else answer.status, at - started)
+    response = attempt.response
+    attempt.result = result = Result(fault, None if response is None else response.status, at - started)
     if not attempt.is_to_be_continued:
         attempt.report(result, at)
     return attempt
@@ -158,7 +158,7 @@ async def make_attempt(
 
 async def _exchange_heads(call: Call, attempt: Attempt, arm: Arm) -> Fault | None:
     """Send the request, on an idle connection if there is one, and wait for the answer's head."""
-    story = call.asker.story
+    task = call.downstream.task
     rewrite = call.plan.route.rewrite if call.plan.route is not None and arm is CANDIDATE_ARM else None
     once = call.method not in IDEMPOTENT
     pool = attempt.upstream.pool(attempt.endpoint)
@@ -180,9 +180,9 @@ async def _exchange_heads(call: Call, attempt: Attempt, arm: Arm) -> Fault | Non
                 return connected
             connection = connected
         _send(call, attempt, connection, pool.url, rewrite)
-        while attempt.answer is None and attempt.fault is None and call.fault is None:
-            await story
-        if attempt.answer is not None:
+        while attempt.response is None and attempt.fault is None and call.fault is None:
+            await task
+        if attempt.response is not None:
             return None
         if is_new or not _may_send_again(call, attempt) or not call.try_rewind():
             return call.fault or attempt.fault
@@ -217,26 +217,26 @@ def _send(call: Call, attempt: Attempt, connection: UpstreamConnection, url: Url
     head = request_head(call, attempt.upstream.edits, url, rewrite, attempt.span_id)
     body = call.body
     is_sent = body is None or body.is_finished
-    call.asker.deadline = now() + (clocks.response_s if is_sent else clocks.idle_s)
-    connection.send(attempt, head, body, chunked=call.section.is_chunked)
+    call.downstream.deadline = now() + (clocks.response_s if is_sent else clocks.idle_s)
+    connection.send(attempt, head, body, chunked=call.request_headers.is_chunked)
 
 
 async def _connect(call: Call, attempt: Attempt, pool: Pool) -> UpstreamConnection | Fault:
     """A new connection, or the fault. If the client leaves meanwhile, the connection goes to the pool."""
     arrived: list[UpstreamConnection | Fault] = []
-    story = call.asker.story
+    task = call.downstream.task
     is_waiting = True
 
     def done(outcome: UpstreamConnection | Fault) -> None:
         if is_waiting:
             arrived.append(outcome)
-            story.wake()
+            task.wake()
         elif isinstance(outcome, UpstreamConnection):
             pool.give_back(outcome)
 
     pool.connect(_connect_s(attempt), done)
     while not arrived and call.fault is None:
-        await story
+        await task
     is_waiting = False
     if call.fault is None:
         return arrived[0]
@@ -256,13 +256,13 @@ def _connect_s(attempt: Attempt) -> float | None:
 async def _wait_for_turn(call: Call, upstream: Upstream, ticket: Ticket) -> Permit | Refusal:
     """Wait in the bulkhead's queue, for as long as its `wait` allows and the client stays."""
     admission = upstream.admission
-    story = call.asker.story
-    loop = call.asker.loop
-    ticket.on_turn = lambda: loop.call_soon(story.wake)  # not at once: who is refused hands it on to the next
-    alarm = Alarm(loop, story, admission.wait_s)
-    while ticket.state is TicketState.WAITING and call.fault is None and not alarm.has_rung:
-        await story
-    alarm.cancel()
+    task = call.downstream.task
+    loop = call.downstream.loop
+    ticket.on_turn = lambda: loop.call_soon(task.wake)  # not at once: who is refused hands it on to the next
+    timer = Timer(loop, task, admission.wait_s)
+    while ticket.state is TicketState.WAITING and call.fault is None and not timer.has_expired:
+        await task
+    timer.cancel()
     if ticket.state is TicketState.GRANTED and call.fault is None:
         return admission.resume(ticket, now())
     admission.give_up(ticket)

@@ -7,8 +7,8 @@ from strangler.core.resilience.retry import NoRetry
 from strangler.core.result import Result
 from strangler.core.routing.plan import Plan
 from strangler.core.routing.snapshot import Snapshot
-from strangler.http1.asker import Asker
 from strangler.http1.client_connection import ClientConnection
+from strangler.http1.downstream import Downstream
 from strangler.http1.request import Request
 from strangler.worker.capture import NO_CAPTURE, Capture
 from strangler.worker.trace import Trace
@@ -19,10 +19,10 @@ class Call(Request):
 
     __slots__ = (
         "arm",
-        "asker",
         "attempts",
         "capture",
         "client",
+        "downstream",
         "end",
         "failed_parts",
         "is_fallback",
@@ -39,7 +39,7 @@ class Call(Request):
     )
 
     client: ClientConnection
-    asker: Asker
+    downstream: Downstream
     """The party that its attempts are made for: the client, or one part of an aggregate."""
     snapshot: Snapshot
     """The one that the request began with; a reload does not change it."""
@@ -51,7 +51,7 @@ class Call(Request):
     upstream: str
     attempts: int
     results: list[Result]
-    """Of all attempts at the upstream that is being tried."""
+    """The number of attempts at the upstream that is being tried."""
     is_fallback: bool
     no_fallback: NoFallback | None
     no_retry: NoRetry | None
@@ -60,18 +60,18 @@ class Call(Request):
     end: Fault | str | None
     """The fault that it ended with, as the log tells it."""
     failed_parts: str | None
-    """Of an aggregate: the optional parts that are null, or the required one that failed, each with its reason."""
+    """The failed parts of an aggregate: optional ones that are null, or the required one, each with its reason."""
     sent_bytes: int
     capture: Capture
     """The copy for a shadow, if the request gets one; else `NO_CAPTURE`."""
 
     def begin(self, client: ClientConnection, snapshot: Snapshot, plan: Plan, started: float) -> None:
         """Begin to serve the request."""
-        self.client = self.asker = client
+        self.client = self.downstream = client
         self.snapshot = snapshot
         self.plan = plan
         self.started = started
-        self.trace = Trace(self.section, snapshot.sampled_below)
+        self.trace = Trace(self.request_headers, snapshot.sampled_below)
         self.arm = self.upstream = ""
         self.attempts = self.status = self.sent_bytes = 0
         self.results = []

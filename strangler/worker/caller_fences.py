@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Iterator
 
 from strangler.clock import now
-from strangler.core.resilience.fence import Fence, FenceMark
+from strangler.core.resilience.write_fence import FenceMark, WriteFence
 from strangler.core.routing.route import Route
 from strangler.core.routing.split import Split
 from strangler.worker.call import Call
@@ -17,7 +17,7 @@ class CallerFences:
     """Knows which callers wrote to the candidate lately."""
 
     def __init__(self) -> None:
-        self._fence = Fence()
+        self._fence = WriteFence()
         self._new_marks: list[FenceMark] = []
         self.has_marks = False
         """True if a caller is fenced, or was until a short while ago."""

@@ -1,8 +1,8 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """Copies for shadows: a request and the response that its client got, kept while they stream.
 
-Nothing here is waited for. Control says how many captures of a route it can use (`ShadowRooms`); without room a request
-that would get a shadow costs a lookup and a count, and without control there is no room. What is too large, or too much
+Nothing here is waited for. Control says how many captures of a route it can use (`CaptureGrants`); without room a
+request that would get a shadow costs a lookup and a count, and without control there is no room. What is too large, or too much
 at once, is dropped and counted. A request without a shadow has `NO_CAPTURE`, which keeps nothing.
 """
 
@@ -12,16 +12,16 @@ from strangler.core.result import Result
 from strangler.core.routing.route import Route
 from strangler.http1.body import Body
 from strangler.http1.request import Request
-from strangler.http1.response import Answer
-from strangler.ipc.messages import Captured, ShadowRoom
-from strangler.ipc.numbers import Counter, Numbers
+from strangler.http1.response import ResponseHead
+from strangler.ipc.messages import Captured, CaptureGrant
+from strangler.ipc.metrics import Counter, Metrics
 from strangler.worker.control_link import NO_LINK, ControlLink
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
-"""Of one body, whatever `max_body` says: beyond it nothing is compared anyway, and a frame has its limit."""
+"""The limit of one body, whatever `max_body` says: beyond it nothing is compared, and a frame has its limit."""
 
 MAX_HELD_BYTES = 32 * 1024 * 1024
-"""Of all captures of a worker that are under way."""
+"""The limit of all captures of a worker that are under way."""
 
 _BATCH = 8
 """Captures that are told at once: a write to the link, and waking control, cost more than making one."""
@@ -32,7 +32,7 @@ _AWAY = "link"
 _SHADOW = b"x-strangler-shadow"
 
 
-class Room:
+class CaptureCredit:
     """How many more captures of a route control takes, and where those beyond are counted."""
 
     __slots__ = ("dropped", "left", "route")
@@ -46,26 +46,26 @@ class Room:
 class Captures:
     """All captures of a worker: how many are wanted, how many bytes they hold, and what becomes of them."""
 
-    def __init__(self, numbers: Numbers, link: ControlLink = NO_LINK, max_held_bytes: int = MAX_HELD_BYTES) -> None:
+    def __init__(self, metrics: Metrics, link: ControlLink = NO_LINK, max_held_bytes: int = MAX_HELD_BYTES) -> None:
         self.held_bytes = 0
         self._link = link
         self.max_held_bytes = max_held_bytes
-        self._numbers = numbers
-        self._rooms: dict[str, Room] = {}
-        self._finished: list[tuple[Room, Captured]] = []
-        """What control is to be told next."""
+        self._numbers = metrics
+        self._credits: dict[str, CaptureCredit] = {}
+        self._finished: list[tuple[CaptureCredit, Captured]] = []
+        """The captures to send to control next."""
         self._finished_bytes = 0
 
-    def set_rooms(self, rooms: list[ShadowRoom]) -> None:
-        """What control says now."""
-        for told in rooms:
-            room = self.room(told.route)
-            room.left = told.room
-            room.dropped = self._dropped(told.route, told.reason)
+    def set_credits(self, grants: list[CaptureGrant]) -> None:
+        """Adopt the credits that control grants now."""
+        for grant in grants:
+            credit = self.credit(grant.route)
+            credit.left = grant.captures
+            credit.dropped = self._dropped(grant.route, grant.reason)
 
-    def close_rooms(self) -> None:
+    def close_credits(self) -> None:
         """Control is gone. What was begun gives its place back to a room that nobody asks any more."""
-        self._rooms = {}
+        self._credits = {}
 
     def begin(self, route: Route | None, request: Request, *, is_from_trusted: bool) -> "Capture":
         """Keep a copy of what comes, for a request whose plan says that it gets a shadow: if there is room for it.
@@ -74,43 +74,43 @@ class Captures:
         """
         if route is None:
             return NO_CAPTURE
-        room = self._rooms.get(route.name) or self.room(route.name)
-        if room.left <= 0:  # under load this is how most end: 0.3 µs
-            room.dropped.inc()
+        credit = self._credits.get(route.name) or self.credit(route.name)
+        if credit.left <= 0:  # under load this is how most end: 0.3 µs
+            credit.dropped.inc()
             return NO_CAPTURE
         if route.settings.shadow is None or (is_from_trusted and _SHADOW in request.fields):
             return NO_CAPTURE  # a shadow of another proxy's: its response is compared there
-        room.left -= 1
-        capture = Capture(self, room, min(route.settings.shadow.max_body_bytes, MAX_BODY_BYTES))
+        credit.left -= 1
+        capture = Capture(self, credit, min(route.settings.shadow.max_body_bytes, MAX_BODY_BYTES))
         if request.body is not None:
             request.body.observe(capture.copy_request())
         return capture
 
-    def offer(self, room: Room, message: Captured) -> None:
+    def offer(self, credit: CaptureCredit, message: Captured) -> None:
         """A capture is finished: tell control soon, at once if it may wait for just this one."""
-        self._finished.append((room, message))
-        self._finished_bytes += len(message.body) + len(message.answer.body)
-        if room.left <= 0 or len(self._finished) >= _BATCH or self._finished_bytes >= _BATCH_BYTES:
+        self._finished.append((credit, message))
+        self._finished_bytes += len(message.body) + len(message.response.body)
+        if credit.left <= 0 or len(self._finished) >= _BATCH or self._finished_bytes >= _BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Hand what is finished to the link, as far as that has room; called many times a second."""
         finished, self._finished, self._finished_bytes = self._finished, [], 0
-        for room, message in finished:
+        for credit, message in finished:
             if not self._link.offer(message):
-                self.give_up(room, _AWAY)
+                self.give_up(credit, _AWAY)
 
-    def give_up(self, room: Room, reason: str) -> None:
+    def give_up(self, credit: CaptureCredit, reason: str) -> None:
         """Control will not hear of one: its place is free again."""
-        room.left += 1
-        self._dropped(room.route, reason).inc()
+        credit.left += 1
+        self._dropped(credit.route, reason).inc()
 
-    def room(self, route: str) -> Room:
-        """What is known of a route; nothing is wanted before control says so."""
-        room = self._rooms.get(route)
-        if room is None:
-            room = self._rooms[route] = Room(route, self._dropped(route, _AWAY))
-        return room
+    def credit(self, route: str) -> CaptureCredit:
+        """Return the credit of a route; none before control grants some."""
+        credit = self._credits.get(route)
+        if credit is None:
+            credit = self._credits[route] = CaptureCredit(route, self._dropped(route, _AWAY))
+        return credit
 
     def _dropped(self, route: str, reason: str) -> Counter:
         return self._numbers.counter("strangler_shadow_dropped_total", route, reason)
@@ -144,28 +144,37 @@ class Copy:
 
 
 _NO_BODY = Copy(None)
-"""Of all requests and answers without a body. Nothing is ever fed to it."""
+"""The body of all requests and responses without one. Nothing is ever fed to it."""
 
 
 class Capture:
     """The copy of one request and of its response. Owned by its `Call`."""
 
     __slots__ = (
-        "_captures", "_held_bytes", "_room", "answer", "at", "failed", "is_forgotten", "is_over", "is_streaming",
-        "max_bytes", "request",
+        "_captures",
+        "_credit",
+        "_held_bytes",
+        "at",
+        "failed",
+        "is_forgotten",
+        "is_over",
+        "is_streaming",
+        "max_bytes",
+        "request",
+        "response",
     )  # fmt: skip
 
-    def __init__(self, captures: Captures, room: Room, max_bytes: int) -> None:
+    def __init__(self, captures: Captures, credit: CaptureCredit, max_bytes: int) -> None:
         self._captures = captures
-        self._room = room
+        self._credit = credit
         self.at = time.time()
         self._held_bytes = 0
         self.max_bytes = max_bytes
         self.request = _NO_BODY
-        self.answer = _NO_BODY
+        self.response = _NO_BODY
         self.is_streaming = False
         self.failed: Result | None = None
-        """What the candidate did, if legacy answered in its place."""
+        """The candidate's failure, if legacy answered in its place."""
         self.is_forgotten = False
         """Its bytes are gone, and none is kept any more."""
         self.is_over = False
@@ -176,20 +185,20 @@ class Capture:
         self.request = copy = Copy(self)
         return copy
 
-    def copy_answer(self) -> Copy:
+    def copy_response(self) -> Copy:
         """For the body of the answer."""
-        self.answer = copy = Copy(self)
+        self.response = copy = Copy(self)
         return copy
 
-    def watch(self, answer: Answer, payload: bytes, body: Body | None) -> None:
+    def watch(self, response: ResponseHead, payload: bytes, body: Body | None) -> None:
         """The head of the answer that the client gets has come: keep what follows, unless it is a stream."""
-        if answer.status == 101 or answer.has_stream_type:
+        if response.status == 101 or response.has_stream_type:
             self.is_streaming = True
             self.forget()
         elif body is not None:
-            body.observe(self.copy_answer())
+            body.observe(self.copy_response())
         elif payload:
-            self.copy_answer().feed(payload)
+            self.copy_response().feed(payload)
 
     def note_failure(self, result: Result) -> None:
         """Note what the candidate came to, before legacy responds in its place."""
@@ -198,7 +207,7 @@ class Capture:
     def finish(self, message: Captured) -> None:
         """End the capture and hand `message`, which was made of it, to control."""
         self._end()
-        self._captures.offer(self._room, message)
+        self._captures.offer(self._credit, message)
 
     def abandon(self) -> None:
         """End a capture that was not finished: its client did not get a whole response."""
@@ -221,23 +230,23 @@ class Capture:
         """Let go of all bytes, and keep none from now on."""
         self.is_forgotten = True
         self.request.parts.clear()
-        self.answer.parts.clear()
+        self.response.parts.clear()
         self._captures.held_bytes -= self._held_bytes
         self._held_bytes = 0
 
     def _end(self) -> None:
         self.is_over = True
         self.forget()
-        self.request.capture = self.answer.capture = None
+        self.request.capture = self.response.capture = None
 
     def _give_up(self, reason: str) -> None:
         self._end()
-        self._captures.give_up(self._room, reason)
+        self._captures.give_up(self._credit, reason)
 
     @property
     def route(self) -> str:
         """The name of the route that the request belongs to."""
-        return self._room.route
+        return self._credit.route
 
 
 class _NoCapture(Capture):
@@ -248,7 +257,7 @@ class _NoCapture(Capture):
     def __init__(self) -> None:
         self.is_over = True
 
-    def watch(self, answer: Answer, payload: bytes, body: Body | None) -> None:
+    def watch(self, response: ResponseHead, payload: bytes, body: Body | None) -> None:
         pass
 
     def note_failure(self, result: Result) -> None:

@@ -3,7 +3,7 @@
 
 from strangler.core.result import Result
 from strangler.core.routing.aggregate import Joined
-from strangler.ipc.messages import CandidateFailed, Captured, CapturedAnswer
+from strangler.ipc.messages import CandidateFailed, Captured, CapturedResponse
 from strangler.worker.attempt import Attempt
 from strangler.worker.call import Call
 from strangler.worker.request_head import passing_lines
@@ -14,10 +14,10 @@ def finish_streamed(call: Call, attempt: Attempt) -> None:
     capture = call.capture
     if capture.is_over:
         return
-    answer, copy = attempt.answer, capture.answer
-    made = CapturedAnswer(  # by position: by name it takes twice as long
-        0 if answer is None else answer.status,
-        b"" if answer is None else answer.raw,
+    response, copy = attempt.response, capture.response
+    made = CapturedResponse(  # by position: by name it takes twice as long
+        0 if response is None else response.status,
+        b"" if response is None else response.raw,
         copy.content(),
         None,
         attempt.result.duration_s,
@@ -32,11 +32,11 @@ def finish_joined(call: Call, joined: Joined, duration_s: float) -> None:
     """Finish the capture of a request whose client has the response that several parts gave together."""
     if call.capture.is_over:
         return
-    copy = call.capture.copy_answer()
+    copy = call.capture.copy_response()
     if call.method != b"HEAD":
         copy.feed(joined.body)
     head = b"".join([b"%b: %b\r\n" % field for field in joined.fields])
-    answer = CapturedAnswer(
+    response = CapturedResponse(
         status=200,
         head=b"HTTP/1.1 200 OK\r\n%b\r\n" % head,
         body=copy.content(),
@@ -47,16 +47,16 @@ def finish_joined(call: Call, joined: Joined, duration_s: float) -> None:
         is_streaming=False,
     )
     if not call.capture.is_over:  # else it was too much for this worker
-        _finish(call, "", answer)
+        _finish(call, "", response)
 
 
 def finish_failed(call: Call, result: Result) -> None:
     """Finish the capture of a request to which no response came: its client got a problem of the proxy's own."""
     if not call.capture.is_over and result.fault is not None:
-        _finish(call, "", CapturedAnswer(0, b"", b"", result.fault.value, result.duration_s, 0, False, False))
+        _finish(call, "", CapturedResponse(0, b"", b"", result.fault.value, result.duration_s, 0, False, False))
 
 
-def _finish(call: Call, url: str, answer: CapturedAnswer) -> None:
+def _finish(call: Call, url: str, response: CapturedResponse) -> None:
     capture = call.capture
     failed, forwarded = capture.failed, call.client.forwarded
     message = Captured(
@@ -73,7 +73,7 @@ def _finish(call: Call, url: str, answer: CapturedAnswer) -> None:
         arm=call.arm,
         upstream=call.upstream,
         url=url,
-        answer=answer,
+        response=response,
         failed=None if failed is None else _failure(failed),
         is_from_trusted=forwarded.is_trusted,
     )

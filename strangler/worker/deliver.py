@@ -13,7 +13,7 @@ from strangler.worker.arms import Outcome
 from strangler.worker.attempt import Attempt
 from strangler.worker.call import Call
 from strangler.worker.captured import finish_failed, finish_joined, finish_streamed
-from strangler.worker.heads import Locations, answer_head, http_date, joined_head, switch_head
+from strangler.worker.heads import Locations, http_date, joined_head, response_head, switch_head
 from strangler.worker.outcome import Failed, JoinedResponse
 from strangler.worker.policies import Policies
 
@@ -23,31 +23,31 @@ async def deliver(call: Call, outcome: Outcome, policies: Policies) -> None:
     if not isinstance(outcome, Attempt):
         _write_whole(call, outcome, policies)
         return
-    client, answer, body = call.client, outcome.answer, outcome.body
-    assert answer is not None
-    call.status = answer.status
+    client, response, body = call.client, outcome.response, outcome.body
+    assert response is not None
+    call.status = response.status
     if call.method not in SAFE or policies.fences.has_marks:
-        policies.note_response(call, outcome.result, answer)
-    if (body is not None or answer.status == 101) and not outcome.try_go_on():
+        policies.note_response(call, outcome.result, response)
+    if (body is not None or response.status == 101) and not outcome.try_go_on():
         refuse(call, problem_of(Fault.FULL, 1.0), keep=False)
         return
-    call.capture.watch(answer, outcome.payload, body)
+    call.capture.watch(response, outcome.payload, body)
     arm = call.arm if policies.exposes_arm else None
-    if answer.status == 101:
-        await _tunnel(call, outcome, switch_head(answer, arm))
+    if response.status == 101:
+        await _tunnel(call, outcome, switch_head(response, arm))
         return
-    is_sized = body is None or answer.framing.kind is Kind.LENGTH
-    is_http10 = call.section.is_http10
+    is_sized = body is None or response.framing.kind is Kind.LENGTH
+    is_http10 = call.request_headers.is_http10
     chunked = not is_sized and not is_http10
     keep = (is_sized or chunked) and keeps_alive(call)
     if call.body is not None:
         call.body.release()
     route = call.plan.route
     locations = None if route is None or not route.is_moved else _locations(call, outcome, route)
-    head = answer_head(answer, arm, locations, chunked=chunked, is_http10=is_http10, keep=keep)
-    client.begin_answer(head + outcome.payload, body, chunked=chunked)
+    head = response_head(response, arm, locations, chunked=chunked, is_http10=is_http10, keep=keep)
+    client.begin_response(head + outcome.payload, body, chunked=chunked)
     while not outcome.is_done and outcome.fault is None and call.fault is None:
-        await client.story
+        await client.task
     call.sent_bytes = len(outcome.payload) if body is None else body.received_bytes
     if outcome.is_done and call.fault is None:
         client.end_request(keep=keep)
@@ -60,7 +60,7 @@ async def deliver(call: Call, outcome: Outcome, policies: Policies) -> None:
 def keeps_alive(call: Call) -> bool:
     """True if the client's connection may serve another request: it wants to, this one is read, and we do not drain."""
     is_read = call.body is None or call.body.is_finished  # else the response has overtaken its upload
-    return is_read and call.section.keep_alive and not call.client.port.is_draining
+    return is_read and call.request_headers.keep_alive and not call.client.server.is_draining
 
 
 def refuse(call: Call, problem: Problem, *, keep: bool) -> None:
@@ -100,12 +100,12 @@ def _write_failure(call: Call, failed: Failed) -> None:
 
 
 def _write_joined(call: Call, response: JoinedResponse, policies: Policies) -> None:
-    client, joined, is_http10 = call.client, response.joined, call.section.is_http10
+    client, joined, is_http10 = call.client, response.joined, call.request_headers.is_http10
     call.status = 200
     keep = keeps_alive(call)
     head = joined_head(joined, call.arm if policies.exposes_arm else None, is_http10=is_http10, keep=keep)
     body = b"" if call.method == b"HEAD" else joined.body
-    client.begin_answer(head + body, None, chunked=False)
+    client.begin_response(head + body, None, chunked=False)
     call.sent_bytes = len(body)
     client.end_request(keep=keep)
     finish_joined(call, joined, now() - call.started)
@@ -130,7 +130,7 @@ async def _tunnel(call: Call, attempt: Attempt, head: bytes) -> None:
     tunnel = Tunnel(client, connection, is_websocket=is_websocket)
     client.start_tunnel(head, tunnel)
     while not tunnel.is_over:
-        await client.story
+        await client.task
     call.sent_bytes = tunnel.sent_bytes
     client.end_tunnel()
     finish_streamed(call, attempt)

@@ -2,7 +2,7 @@
 
 from strangler.clock import now
 from strangler.core.resilience.breaker import OPEN
-from strangler.ipc.numbers import Numbers
+from strangler.ipc.metrics import Metrics
 from strangler.worker.upstreams import Upstream, Upstreams
 
 _STATE_FIGURES = {"closed": 0, "half_open": 1, "open": 2}
@@ -11,8 +11,8 @@ _STATE_FIGURES = {"closed": 0, "half_open": 1, "open": 2}
 class UpstreamGauges:
     """Measures what is in flight, and the states of breakers and endpoints."""
 
-    def __init__(self, numbers: Numbers, upstreams: Upstreams) -> None:
-        self._numbers = numbers
+    def __init__(self, metrics: Metrics, upstreams: Upstreams) -> None:
+        self._numbers = metrics
         self._upstreams = upstreams
         self._measured: set[tuple[str, str]] = set()
 

@@ -12,7 +12,7 @@ from strangler.core.routing.rewrite import cookie_path_back, rewrite_back
 from strangler.core.routing.route import Route
 from strangler.core.settings import Url
 from strangler.http1.parse import host_of
-from strangler.http1.response import Answer
+from strangler.http1.response import ResponseHead
 
 _LOCATIONS = frozenset({b"location", b"content-location"})
 
@@ -58,14 +58,20 @@ _ENDINGS = _endings()
 """By arm (None: not told), chunked, HTTP/1.0, keep."""
 
 
-def answer_head(
-    answer: Answer, arm: str | None, locations: "Locations | None", *, chunked: bool, is_http10: bool, keep: bool
+def response_head(
+    response: ResponseHead,
+    arm: str | None,
+    locations: "Locations | None",
+    *,
+    chunked: bool,
+    is_http10: bool,
+    keep: bool,
 ) -> bytes:
     """The head for the client: as received, minus hop-by-hop fields, plus the arm (unless it is hidden: None)."""
     ending = _ENDINGS[arm, chunked, is_http10, keep]
-    if locations is None or not locations.concern(answer):
-        return answer.head(ending)
-    return answer.head_of(locations.rewritten(answer.headers()), ending)
+    if locations is None or not locations.concern(response):
+        return response.head(ending)
+    return response.head_of(locations.rewritten(response.headers()), ending)
 
 
 def joined_head(joined: Joined, arm: str | None, *, is_http10: bool, keep: bool) -> bytes:
@@ -74,11 +80,11 @@ def joined_head(joined: Joined, arm: str | None, *, is_http10: bool, keep: bool)
     return b"HTTP/1.1 200 OK\r\nDate: %b\r\n%b%b" % (http_date(), lines, _ENDINGS[arm, False, is_http10, keep])
 
 
-def switch_head(answer: Answer, arm: str | None) -> bytes:
+def switch_head(response: ResponseHead, arm: str | None) -> bytes:
     """A 101 for the client (RFC 9110 section 7.8): its Upgrade belongs to it, and goes along."""
     arm_line = b"" if arm is None else b"X-Strangler-Arm: %b\r\n" % arm.encode()
-    upgrade = answer.fields.get(b"upgrade", b"")
-    return answer.head(b"Connection: Upgrade\r\nUpgrade: %b\r\n%b\r\n" % (upgrade, arm_line))
+    upgrade = response.fields.get(b"upgrade", b"")
+    return response.head(b"Connection: Upgrade\r\nUpgrade: %b\r\n%b\r\n" % (upgrade, arm_line))
 
 
 class Locations:
@@ -94,8 +100,8 @@ class Locations:
         self._request_path = request_path
         self._own = own
 
-    def concern(self, answer: Answer) -> bool:
-        return not _LOCATIONS.isdisjoint(answer.fields) or answer.sets_cookies
+    def concern(self, response: ResponseHead) -> bool:
+        return not _LOCATIONS.isdisjoint(response.fields) or response.sets_cookies
 
     def rewritten(self, headers: RawHeaders) -> RawHeaders:
         return [(name, self._rewritten(name.lower(), value)) for name, value in headers]

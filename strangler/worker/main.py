@@ -17,23 +17,23 @@ import uvloop
 from strangler import logs
 from strangler.core.http.trust import TrustedProxies
 from strangler.core.routing.snapshot import Snapshot
-from strangler.http1.asker import Asker
 from strangler.http1.client_connection import LAST_REQUEST_S, ClientConnection
-from strangler.http1.port import ClientPort
+from strangler.http1.downstream import Downstream
+from strangler.http1.server_state import ServerState
 from strangler.ipc.link import WorkerLink
 from strangler.ipc.messages import (
     BreakerOpened,
+    CaptureGrants,
     EndpointHealth,
     FenceMarks,
     Hello,
     KillSwitch,
     LoadedGeneration,
     Push,
-    ShadowRooms,
     ToWorker,
     decode_settings,
 )
-from strangler.ipc.numbers import Numbers
+from strangler.ipc.metrics import Metrics
 from strangler.ipc.process import has_ended, raise_file_limit
 from strangler.ipc.start import StartError, WorkerStart
 from strangler.logs import LogWriter
@@ -76,14 +76,14 @@ class Worker:
         self._process = f"worker-{start.index}"
         logs.configure(settings.log, self._process, writer)
         self._log = structlog.get_logger()
-        self._numbers = Numbers()
+        self._numbers = Metrics()
         self._link = WorkerLink(
             start.link_path,
             self._hello,
             self._numbers,
             self._receive,
             knowledge=lambda: self._peers.knowledge(),
-            lost=lambda: self._captures.close_rooms(),
+            lost=lambda: self._captures.close_credits(),
         )
         self._access_log = AccessLog(writer, self._process, os.getpid())
         self._captures = Captures(self._numbers, self._link)
@@ -95,7 +95,7 @@ class Worker:
         self._policies, self._peers, self._upstreams = context.policies, context.peers, context.upstreams
         self._policies.is_killed = start.killed
         self._gauges = UpstreamGauges(self._numbers, self._upstreams)
-        self._port = ClientPort(
+        self._server = ServerState(
             loop,
             settings.limits,
             Call,
@@ -105,8 +105,8 @@ class Worker:
             metrics.count_refused,
         )
         self._counts = ConnectionCounts(start.counts_fd)
-        self._acceptor = Acceptor(loop, start.index, self._counts, lambda: len(self._port.connections), self._accept)
-        self._has_told_ignored: TrustedProxies | None = None
+        self._acceptor = Acceptor(loop, start.index, self._counts, lambda: len(self._server.connections), self._accept)
+        self._has_warned_ignored: TrustedProxies | None = None
         self._stop = asyncio.Event()
         self._pushed: Push | None = None
         self._has_push = asyncio.Event()
@@ -139,11 +139,11 @@ class Worker:
         await self._upstreams.names.close()
 
     def _accept(self) -> asyncio.Protocol:
-        return cast(asyncio.Protocol, ClientConnection(self._port))
+        return cast(asyncio.Protocol, ClientConnection(self._server))
 
     def _check_file_limit(self) -> None:
         """Each client's connection needs a descriptor, and so does the one to an upstream that serves it."""
-        allowed, wanted = raise_file_limit(), self._port.limits.connections
+        allowed, wanted = raise_file_limit(), self._server.limits.connections
         if allowed < wanted * 9 // 8 + _OTHER_FILES:
             self._log.warning(
                 "worker.few_files", allowed=allowed, connections=wanted, way_out="raise `ulimit -n`, or lower the limit"
@@ -155,20 +155,20 @@ class Worker:
         self._loop.remove_reader(self._start.lifeline_fd)
         with contextlib.suppress(OSError):  # there may be no supervisor any more
             os.write(self._start.leaving_fd, f"{self._start.instance}\n".encode())
-        self._port.drain()
+        self._server.drain()
         if has_ended(self._start.lifeline_fd) and not self._counts.is_shared:
             await self._acceptor.finish()
         else:
             self._acceptor.stop()
         await self._acceptor.settle()
-        await self._empties(self._port.connections, min(until, self._loop.time() + LAST_REQUEST_S + _IDLE_TICK_S))
-        if not await self._empties(self._port.active, until):
-            self._log.warning("worker.drain_expired", requests=len(self._port.active))
-        await self._empties(self._port.connections, self._loop.time() + _GOODBYE_S)
-        self._port.abort()
+        await self._empties(self._server.connections, min(until, self._loop.time() + LAST_REQUEST_S + _IDLE_TICK_S))
+        if not await self._empties(self._server.active, until):
+            self._log.warning("worker.drain_expired", requests=len(self._server.active))
+        await self._empties(self._server.connections, self._loop.time() + _GOODBYE_S)
+        self._server.abort()
         await asyncio.sleep(0)
 
-    async def _empties(self, connections: Collection[Asker], until: float) -> bool:
+    async def _empties(self, connections: Collection[Downstream], until: float) -> bool:
         """Wait until no connection is left in the set; False if the time was not enough."""
         while connections and self._loop.time() < until:  # noqa: ASYNC110 - an event would burden the hot path
             await asyncio.sleep(0.02)
@@ -177,8 +177,8 @@ class Worker:
     async def _tick_active(self) -> None:
         while True:
             await asyncio.sleep(_ACTIVE_TICK_S)
-            self._acceptor.tell()
-            self._port.sweep_active(self._loop.time())
+            self._acceptor.publish()
+            self._server.sweep_active(self._loop.time())
             self._access_log.flush()
             self._peers.share_marks()
             self._captures.flush()
@@ -189,20 +189,20 @@ class Worker:
         while True:
             await asyncio.sleep(_IDLE_TICK_S / 4)
             self._gauges.measure()
-            connections.set(len(self._port.connections))
-            self._tell_ignored_peer()
+            connections.set(len(self._server.connections))
+            self._warn_ignored_peer()
             if self._writer.dropped > dropped.value:
                 dropped.inc(self._writer.dropped - dropped.value)
             now = self._loop.time()
-            self._port.sweep_all(now)
+            self._server.sweep_all(now)
             self._upstreams.sweep(now)
 
-    def _tell_ignored_peer(self) -> None:
+    def _warn_ignored_peer(self) -> None:
         """Once in a generation: whoever is not believed may be the load balancer in front of us."""
-        trusted = self._port.trusted
-        if not trusted.ignored.peer or self._has_told_ignored is trusted:
+        trusted = self._server.trusted
+        if not trusted.ignored.peer or self._has_warned_ignored is trusted:
             return
-        self._has_told_ignored = trusted
+        self._has_warned_ignored = trusted
         peer, field = trusted.ignored.peer, trusted.ignored.field
         self._log.warning(
             "client.forwarded_ignored",
@@ -221,8 +221,8 @@ class Worker:
         elif isinstance(message, Push):
             self._pushed = message
             self._has_push.set()
-        elif isinstance(message, ShadowRooms):
-            self._captures.set_rooms(message.rooms)
+        elif isinstance(message, CaptureGrants):
+            self._captures.set_credits(message.grants)
         elif isinstance(message, BreakerOpened | FenceMarks | EndpointHealth):
             self._peers.learn(message)
 
@@ -240,8 +240,8 @@ class Worker:
     def _load(self, snapshot: Snapshot) -> None:
         settings = snapshot.settings
         self._context.adopt(snapshot)
-        self._port.limits = settings.limits
-        self._port.trusted = TrustedProxies(settings.trusted_proxies)
+        self._server.limits = settings.limits
+        self._server.trusted = TrustedProxies(settings.trusted_proxies)
         logs.configure(settings.log, self._process, self._writer)
         self._link.offer(LoadedGeneration(snapshot.generation))
 

@@ -5,13 +5,13 @@ import time
 
 from strangler.core.http.cookies import cookies_set
 from strangler.core.resilience.fallback import FallbackRules, NoFallback
-from strangler.core.resilience.fence import is_fencing
+from strangler.core.resilience.write_fence import is_fencing
 from strangler.core.result import Result
 from strangler.core.routing.arm import CANDIDATE_ARM, Arm
 from strangler.core.routing.route import Route
 from strangler.core.routing.snapshot import Snapshot
 from strangler.http1.exchange import Clocks
-from strangler.http1.response import Answer
+from strangler.http1.response import ResponseHead
 from strangler.worker.call import Call
 from strangler.worker.caller_fences import CallerFences
 
@@ -56,18 +56,18 @@ class Policies:
         return self.fallback_rules(call.plan.route).why_not(
             call.method,
             call.results,
-            is_answer_started=call.is_answered,
+            is_response_started=call.has_response,
             is_body_resendable=call.is_resendable,
             is_fenced=self.fences.is_fenced(call),
         )
 
-    def note_response(self, call: Call, result: Result, answer: Answer) -> None:
+    def note_response(self, call: Call, result: Result, response: ResponseHead) -> None:
         """Keep the write fences up to date, now that the head of a response is about to be passed on."""
         is_write = call.arm == CANDIDATE_ARM and is_fencing(call.method, result)
         splits = self.snapshot.cookie_splits
         if not is_write and not (splits and self.fences.has_marks):
             return
-        cookies = cookies_set(answer.headers(), time.time()) if answer.sets_cookies else {}
+        cookies = cookies_set(response.headers(), time.time()) if response.sets_cookies else {}
         route = call.plan.route
         if is_write and route is not None:
             self.fences.fence_writer(call, route, cookies, self.fallback_rules(route).fence_s)

@@ -17,7 +17,7 @@ def request_head(call: Call, edits: UpstreamEdits, url: Url, rewrite: Rewrite | 
 
     `span_id` is that of the attempt, which the upstream sees as its parent if the request is sampled.
     """
-    section, trace, forwarded = call.section, call.trace, call.asker.forwarded
+    headers, trace, forwarded = call.request_headers, call.trace, call.downstream.forwarded
     dropped = edits.dropped_from_trusted if forwarded.is_trusted else edits.dropped
     first = b""
     host = edits.new_host(call.host_value, url, call.is_absolute)
@@ -28,15 +28,15 @@ def request_head(call: Call, edits: UpstreamEdits, url: Url, rewrite: Rewrite | 
     if rewrite is not None:
         prefix = rewrite.forwarded_prefix(call.path)
         if prefix:
-            received = section.fields.get(b"x-forwarded-prefix")
+            received = headers.fields.get(b"x-forwarded-prefix")
             if received is not None:
                 dropped |= _PREFIX  # only then: a set that is made anew costs 0.4 µs
             value = forwarded_prefix(prefix, received, is_trusted=forwarded.is_trusted)
             added = b"X-Forwarded-Prefix: %b\r\n%b" % (value, added)
     last = b"\r\n"
-    if section.has_upgrade:
-        last = b"Connection: Upgrade\r\nUpgrade: %b\r\n\r\n" % section.fields[b"upgrade"]
-    elif section.is_chunked:
+    if headers.has_upgrade:
+        last = b"Connection: Upgrade\r\nUpgrade: %b\r\n\r\n" % headers.fields[b"upgrade"]
+    elif headers.is_chunked:
         last = b"Transfer-Encoding: chunked\r\n\r\n"
     target = call.target
     if rewrite is not None or url.path:
@@ -53,12 +53,12 @@ def request_head(call: Call, edits: UpstreamEdits, url: Url, rewrite: Rewrite | 
 
 def passing_lines(call: Call, dropped: frozenset[bytes], added: bytes) -> bytes:
     """Return the header section as every upstream gets it: the client's fields, Forwarded and Via, and then `added`."""
-    section = call.section
+    headers = call.request_headers
     if call.trace.dropped:
         dropped |= call.trace.dropped
     return b"%b%b%b%b" % (
-        section.lines(dropped),
-        call.asker.forwarded.lines(section.fields, call.host_value),
-        _VIA_10 if section.is_http10 else _VIA_11,
+        headers.lines(dropped),
+        call.downstream.forwarded.lines(headers.fields, call.host_value),
+        _VIA_10 if headers.is_http10 else _VIA_11,
         added,
     )

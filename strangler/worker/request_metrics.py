@@ -3,7 +3,7 @@
 
 from strangler.core.fault import Fault
 from strangler.core.result import Result
-from strangler.ipc.numbers import Counter, Histogram, Numbers
+from strangler.ipc.metrics import Counter, Histogram, Metrics
 from strangler.worker.call import Call
 
 _CLASSES = ("gone", "1xx", "2xx", "3xx", "4xx", "5xx")
@@ -15,18 +15,18 @@ class _Meter:
 
     __slots__ = ("by_class", "duration")
 
-    def __init__(self, numbers: Numbers, route: str, arm: str, upstream: str) -> None:
+    def __init__(self, metrics: Metrics, route: str, arm: str, upstream: str) -> None:
         self.by_class: list[Counter] = [
-            numbers.counter("strangler_requests_total", route, arm, upstream, code_class) for code_class in _CLASSES
+            metrics.counter("strangler_requests_total", route, arm, upstream, code_class) for code_class in _CLASSES
         ]
-        self.duration: Histogram = numbers.histogram("strangler_request_duration_seconds", route, arm)
+        self.duration: Histogram = metrics.histogram("strangler_request_duration_seconds", route, arm)
 
 
 class RequestMetrics:
     """Counts requests, attempts, and how requests came to their end."""
 
-    def __init__(self, numbers: Numbers) -> None:
-        self._numbers = numbers
+    def __init__(self, metrics: Metrics) -> None:
+        self._numbers = metrics
         self._meters: dict[tuple[str, str, str], _Meter] = {}
         self._attempts: dict[tuple[str, Fault | int | None], Counter] = {}
 

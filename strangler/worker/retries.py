@@ -9,7 +9,7 @@ from strangler.core.fault import Fault
 from strangler.core.resilience.endpoints import EndpointState
 from strangler.core.resilience.retry import NoRetry, Retry, RetryRules, parse_retry_after
 from strangler.core.routing.arm import Arm
-from strangler.http1.story import Alarm
+from strangler.http1.callback_task import Timer
 from strangler.worker.attempt import Attempt, make_attempt
 from strangler.worker.call import Call
 from strangler.worker.outcome import Failed, failed_by
@@ -69,7 +69,7 @@ def _decide(call: Call, attempt: Attempt, rules: RetryRules, deadline: float | N
         attempt.upstream.admission.budget,
         call.method,
         call.results,
-        is_answer_started=call.is_answered,
+        is_response_started=call.has_response,
         is_body_resendable=call.is_resendable,
         retry_after_s=retry_after(attempt),
         deadline=deadline,
@@ -80,14 +80,14 @@ def _decide(call: Call, attempt: Attempt, rules: RetryRules, deadline: float | N
 
 def retry_after(attempt: Attempt) -> float | None:
     """Return how many seconds the response asks to wait, if it does."""
-    value = attempt.answer.fields.get(b"retry-after") if attempt.answer is not None else None
+    value = attempt.response.fields.get(b"retry-after") if attempt.response is not None else None
     return None if value is None else parse_retry_after(value, time.time())
 
 
 async def _pause(call: Call, seconds: float) -> bool:
     """Wait before a retry; False if the client left meanwhile."""
-    alarm = Alarm(call.asker.loop, call.asker.story, seconds)
-    while not alarm.has_rung and call.fault is None:
-        await call.asker.story
-    alarm.cancel()
+    timer = Timer(call.downstream.loop, call.downstream.task, seconds)
+    while not timer.has_expired and call.fault is None:
+        await call.downstream.task
+    timer.cancel()
     return call.fault is None

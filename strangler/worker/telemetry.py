@@ -51,7 +51,7 @@ def _spans(call: Call, notes: SpanNotes, route: str, duration_s: float) -> Spans
         path=without_addresses(call.path)[:MAX_TARGET_BYTES],
         host=call.host_value[:256],
         client=call.client_ip,
-        version=b"1.0" if call.section.is_http10 else b"1.1",
+        version=b"1.0" if call.request_headers.is_http10 else b"1.1",
         request_id=call.trace.request_id[:256],
         route=route,
         arm=call.arm,

@@ -4,7 +4,7 @@
 import os
 
 from strangler.core.http.headers import is_valid_traceparent
-from strangler.http1.parse import Section
+from strangler.http1.parse import RequestHeaders
 from strangler.worker.spans import SpanNotes
 
 _INVALID_TRACE = frozenset({b"traceparent", b"tracestate"})
@@ -51,10 +51,10 @@ class Trace:
 
     __slots__ = ("_id_line", "dropped", "lines", "notes", "request_id", "traceparent")
 
-    def __init__(self, section: Section, sampled_below: bytes | None = None) -> None:
+    def __init__(self, headers: RequestHeaders, sampled_below: bytes | None = None) -> None:
         """`sampled_below`: which traces that begin here have spans, as `Snapshot` has it. A trace that began elsewhere
         has them if its flags say so."""
-        fields = section.fields
+        fields = headers.fields
         ids = _ids.draw()
         request_id = fields.get(b"x-request-id")
         traceparent = fields.get(b"traceparent")
@@ -72,12 +72,12 @@ class Trace:
             return
         self.dropped = _NOTHING
         self.lines = b""
-        if not request_id or b"x-request-id" in section.named:
+        if not request_id or b"x-request-id" in headers.named:
             self.dropped = _REQUEST_ID
             request_id = ids[:32]
             self.lines = b"X-Request-Id: %b\r\n" % request_id
         self._id_line = self.lines
-        is_own = traceparent is None or b"traceparent" in section.named or not is_valid_traceparent(traceparent)
+        is_own = traceparent is None or b"traceparent" in headers.named or not is_valid_traceparent(traceparent)
         if traceparent is None or is_own:
             self.dropped |= _INVALID_TRACE  # W3C Trace Context section 3.2.1: tracestate goes with its traceparent
             traceparent = b"00-%b-%b-00" % (ids[32:64], ids[64:])

@@ -9,11 +9,11 @@ from strangler.core.http.upstream_edits import UpstreamEdits
 from strangler.core.resilience.admission import Admission
 from strangler.core.resilience.breaker import BreakerChanged, BreakerOpening
 from strangler.core.resilience.endpoints import EndpointChanged, EndpointKey, Endpoints, EndpointState
-from strangler.core.resilience.share import Share
+from strangler.core.resilience.worker_share import WorkerShare
 from strangler.core.settings import Settings, UpstreamSettings
 from strangler.http1.exchange import Clocks
 from strangler.http1.pool import Pool
-from strangler.sockets.names import Names
+from strangler.sockets.dns import HostNames
 from strangler.worker.upstream_events import UpstreamEvents
 
 
@@ -40,8 +40,8 @@ class Upstream:
         loop: asyncio.AbstractEventLoop,
         settings: UpstreamSettings,
         max_head_bytes: int,
-        names: Names,
-        share: Share,
+        names: HostNames,
+        worker_share: WorkerShare,
         events: UpstreamEvents,
     ) -> None:
         self._loop = loop
@@ -51,8 +51,8 @@ class Upstream:
         self._pools: dict[EndpointState, Pool] = {}
         self._is_retired = False
         self.unhealthy: dict[EndpointKey, str] = {}
-        """What control's checks found unwell, and why; kept for addresses that DNS tells us of later, too."""
-        self.admission = Admission(share.of_upstream(settings), share.workers)
+        """The endpoints that checks found unhealthy, and why; kept for addresses that DNS names later, too."""
+        self.admission = Admission(worker_share.of_upstream(settings), worker_share.workers)
         self.settings = settings
         self.endpoints = Endpoints(self._keys())
         self._apply(settings)
@@ -65,10 +65,10 @@ class Upstream:
         self.clocks = Clocks(settings.timeouts)
         self.edits = UpstreamEdits(settings)
 
-    def adopt(self, settings: UpstreamSettings, max_head_bytes: int, share: Share, at: float) -> None:
+    def adopt(self, settings: UpstreamSettings, max_head_bytes: int, worker_share: WorkerShare, at: float) -> None:
         """Take over new settings; what they leave as it was keeps its state and its connections."""
         before = self.settings
-        change = self.admission.adopt(share.of_upstream(settings), at, share.workers)
+        change = self.admission.adopt(worker_share.of_upstream(settings), at, worker_share.workers)
         self._apply(settings)
         if before.tls != settings.tls:
             self.close()
@@ -93,7 +93,7 @@ class Upstream:
             self.endpoints.set_health(state.key, reason is None, reason or "no longer checked", at)
 
     def set_health(self, key: EndpointKey, is_healthy: bool, reason: str) -> None:
-        """What control's checks say of an endpoint, whether or not it is known here."""
+        """Record the health of an endpoint by control's checks, whether or not it is known here."""
         if is_healthy:
             self.unhealthy.pop(key, None)
         else:
@@ -167,7 +167,7 @@ class Upstreams:
         self._events = events
         self._index = index
         self._by_name: dict[str, Upstream] = {}
-        self.names = Names(loop, self._find_endpoints)
+        self.names = HostNames(loop, self._find_endpoints)
 
     def __getitem__(self, name: str) -> Upstream:
         return self._by_name[name]
@@ -182,15 +182,15 @@ class Upstreams:
         """Take over new settings. A request under way keeps the upstream that it has."""
         at = now()
         wanted, max_head_bytes = settings.upstreams, settings.limits.response_header_bytes
-        share = Share(self._index, settings.workers)
+        worker_share = WorkerShare(self._index, settings.workers)
         for name in [name for name in self._by_name if name not in wanted]:
             self._by_name.pop(name).retire()
         for name, upstream in wanted.items():
             known = self._by_name.get(name)
             if known is not None:
-                known.adopt(upstream, max_head_bytes, share, at)
+                known.adopt(upstream, max_head_bytes, worker_share, at)
                 continue
-            self._by_name[name] = Upstream(self._loop, upstream, max_head_bytes, self.names, share, self._events)
+            self._by_name[name] = Upstream(self._loop, upstream, max_head_bytes, self.names, worker_share, self._events)
         self.names.watch(url.host for upstream in wanted.values() for url in upstream.urls)
 
     def sweep(self, at: float) -> None:

@@ -107,7 +107,7 @@ def listener(status: int, body: bytes) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *told: object) -> None:
+        def log_message(self, *expected: object) -> None:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Listener) as server:
@@ -130,22 +130,23 @@ def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(
 
 
 @pytest.mark.parametrize(
-    ("token", "told"), [("", "its token is missing"), ("x", "its token is another"), ("x\n", "its token is another")]
+    ("token", "expected"),
+    [("", "its token is missing"), ("x", "its token is another"), ("x\n", "its token is another")],
 )
 def test_a_refused_token_is_told_with_where_to_write_it(
-    run: Run, monkeypatch: pytest.MonkeyPatch, token: str, told: str
+    run: Run, monkeypatch: pytest.MonkeyPatch, token: str, expected: str
 ) -> None:
     monkeypatch.setenv("STRANGLER_TOKEN", token)
     with listener(401, b'{"detail":"this needs a header"}') as url:
         result = run(f"status --admin {url}")
     assert result.exit_code == 1
-    assert told in result.stderr
+    assert expected in result.stderr
     assert "admin.token" in result.stderr
     assert "STRANGLER_TOKEN" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "expected"),
     [
         pytest.param(200, b'{"version":"9"}', "sends what this version does not read", id="another document"),
         pytest.param(200, b"<html>", "no proxy answers", id="no JSON"),
@@ -153,11 +154,11 @@ def test_a_refused_token_is_told_with_where_to_write_it(
         pytest.param(503, b'{"status":503,"detail":"the store is away"}', "refuses: the store is away", id="a refusal"),
     ],
 )
-def test_what_is_no_document_of_ours_is_told_in_one_line(run: Run, status: int, body: bytes, told: str) -> None:
+def test_what_is_no_document_of_ours_is_told_in_one_line(run: Run, status: int, body: bytes, expected: str) -> None:
     with listener(status, body) as url:
         result = run(f"status --admin {url}")
     assert result.exit_code == 1
-    assert told in result.stderr
+    assert expected in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 

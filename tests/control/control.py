@@ -19,7 +19,7 @@ def in_force(settings: Settings, generation: int = 1) -> InForce:
 
 @asynccontextmanager
 async def control_of(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[ControlApp]:
-    """Of the routes.yaml in a folder, which is right; its watching is up to the caller."""
+    """Return the control of a folder's routes.yaml, which is right; watching it is up to the caller."""
     file, state_folder = folder / "routes.yaml", folder / "state"
     state_folder.mkdir(exist_ok=True)
     settings = load(file, environ).settings

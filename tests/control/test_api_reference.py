@@ -25,8 +25,8 @@ upstreams: {legacy: {url: "http://127.0.0.1:1"}}
 _DOCS = Path(__file__).parents[2] / "docs"
 
 
-def named(one: Operation) -> str:
-    return f"{one.method} {one.path}"
+def named(operation: Operation) -> str:
+    return f"{operation.method} {operation.path}"
 
 
 def test_the_docs_are_fresh() -> None:
@@ -40,31 +40,31 @@ def test_it_is_openapi() -> None:
 
 
 def test_every_operation_has_a_name_of_its_own() -> None:
-    assert len({operation_id(one) for one in OPERATIONS}) == len(OPERATIONS)
+    assert len({operation_id(operation) for operation in OPERATIONS}) == len(OPERATIONS)
 
 
-@pytest.mark.parametrize("one", OPERATIONS, ids=named)
-def test_each_example_fits_its_schema(one: Operation) -> None:
+@pytest.mark.parametrize("this_operation", OPERATIONS, ids=named)
+def test_each_example_fits_its_schema(this_operation: Operation) -> None:
     document: Any = json.loads(json.dumps(openapi()))
-    operation = document["paths"][one.path][one.method.lower()]
+    operation = document["paths"][this_operation.path][this_operation.method.lower()]
     contents = [operation["responses"]["200"]["content"], operation.get("requestBody", {}).get("content", {})]
     for content in contents:
-        shown = content.get("application/json", {})
-        if "example" in shown:
-            schema = {**shown["schema"], "components": document["components"]}
-            Draft202012Validator(schema).validate(shown["example"])
-    if isinstance(one.example, msgspec.Struct):
-        assert type(one.example) is one.response
+        visible = content.get("application/json", {})
+        if "example" in visible:
+            schema = {**visible["schema"], "components": document["components"]}
+            Draft202012Validator(schema).validate(visible["example"])
+    if isinstance(this_operation.example, msgspec.Struct):
+        assert type(this_operation.example) is this_operation.response
 
 
-@pytest.mark.parametrize("one", OPERATIONS, ids=named)
-def test_a_call_names_its_path_and_parameters_that_there_are(one: Operation) -> None:
-    path, _, query = one.call.partition("?")
-    steps, template = path.split("/"), one.path.split("/")
+@pytest.mark.parametrize("operation", OPERATIONS, ids=named)
+def test_a_call_names_its_path_and_parameters_that_there_are(operation: Operation) -> None:
+    path, _, query = operation.call.partition("?")
+    steps, template = path.split("/"), operation.path.split("/")
     if path:
         assert len(steps) == len(template)
         assert all(step == word or word.startswith("{") for step, word in zip(steps, template, strict=True))
-    assert {pair.partition("=")[0] for pair in query.split("&") if pair} <= {each.name for each in one.query}
+    assert {pair.partition("=")[0] for pair in query.split("&") if pair} <= {each.name for each in operation.query}
 
 
 async def test_it_has_every_operation_of_the_listener(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ async def test_it_has_every_operation_of_the_listener(tmp_path: Path) -> None:
             for route in application(state).router.routes()
             if route.resource is not None and not (route.name or "").startswith("page:") and route.method != "HEAD"
         }
-    assert served == {(one.method, one.path) for one in OPERATIONS}
+    assert served == {(operation.method, operation.path) for operation in OPERATIONS}
 
 
 @pytest.mark.parametrize(("token", "headers", "status"), [

@@ -69,7 +69,7 @@ async def test_every_part_follows_new_settings(folder: Path) -> None:
         assert app.links.settings != before, "workers get them"
         assert list(table.routes) == ["sales"], "shadows are those of the new routes"
         assert list(app.slow.gauges()) == [("strangler_candidate_slow", ("sales",))]
-        assert [one.name for one in app.status().routes] == ["sales"]
+        assert [route.name for route in app.status().routes] == ["sales"]
         assert {"routes.reloaded", "route.shifted"} <= set(await kinds(app))
 
 
@@ -89,7 +89,9 @@ async def test_the_kill_switch_is_on_disk_with_the_workers_and_an_event(folder: 
         assert kill_switch.read(app.launch.folder) == app.links.kill_switch == state
         assert await app.turn_kill_switch(True, "", "ana") == state, "it stands so already"
         assert await kinds(app) == ["kill_switch"]
-        rows = await app.store.call(lambda one: one.execute("SELECT who, what, detail FROM audit").fetchall())
+        rows = await app.store.call(
+            lambda connection: connection.execute("SELECT who, what, detail FROM audit").fetchall()
+        )
         assert rows == [("ana", "kill-switch", "on")]
     async with control_of(folder, {}) as app:
         assert app.kill_switch == state
@@ -113,7 +115,7 @@ async def test_what_was_counted_and_found_is_there_after_a_restart(folder: Path)
         name, labels = REQUESTS
         assert app.links.totals.counter(name, *labels) == 7
         assert app.links.totals.counter("strangler_shadow_comparisons_total", "orders", "match") == 1
-        rows = await app.store.call(lambda one: one.execute("SELECT sum(count) FROM pairs").fetchone())
+        rows = await app.store.call(lambda connection: connection.execute("SELECT sum(count) FROM pairs").fetchone())
         assert rows == (1,)
 
 

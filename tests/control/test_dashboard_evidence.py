@@ -1,4 +1,4 @@
-"""What the dashboard keeps of what it read."""
+"""The dashboard's cache of queries."""
 
 from pathlib import Path
 

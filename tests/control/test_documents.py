@@ -35,7 +35,7 @@ from strangler.evidence.writing import set_state, store_findings
 from strangler.ipc.messages import ProcessInfo
 from strangler.times import utc_day
 from tests.control.control import control_of, take
-from tests.evidence.pairs import NOON, captured, finding_of, json_answer, match, mismatch, seen
+from tests.evidence.pairs import NOON, captured, finding_of, json_response, match, mismatch, seen
 
 GOLDEN = Path(__file__).with_name("documents.json")
 ROUTES = """\
@@ -120,9 +120,9 @@ STORED = [command for command in COMMANDS if not command.startswith(("status", "
 def masked(value: Any, key: str = "") -> Any:
     """A document without what is another in each run; the type of such a value stays."""
     if isinstance(value, dict):
-        return {name: masked(one, name) for name, one in value.items()}
+        return {name: masked(item, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [masked(one, key) for one in value]
+        return [masked(item, key) for item in value]
     if value is not None and (key in VOLATILE or (isinstance(value, str) and ULID.fullmatch(value))):
         return f"<{type(value).__name__}>"
     if isinstance(value, str):
@@ -152,13 +152,13 @@ class Admin:
     price: str
 
     async def get(self, path: str) -> str:
-        answer = await self.client.get(path.replace("PRICE", self.price))
-        return await answer.text()
+        response = await self.client.get(path.replace("PRICE", self.price))
+        return await response.text()
 
     async def post(self, path: str, body: Any) -> str:
         written = json.dumps(body).replace("PRICE", self.price)
-        answer = await self.client.post(path.replace("PRICE", self.price), json=json.loads(written))
-        return await answer.text()
+        response = await self.client.post(path.replace("PRICE", self.price), json=json.loads(written))
+        return await response.text()
 
     async def run(self, command: str, *more: str) -> str:
         words = [word.replace("PRICE", self.price) for word in command.split()]
@@ -183,10 +183,12 @@ async def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 async def _fill(state: ControlApp) -> str:
     """Give the state a bit of everything. Return the id of the difference that has a sample."""
-    baseline = compare(json_answer(LEGACY), json_answer(LEGACY | {"at": "2026-11-23T12:00:02Z"}), NO_RULES, utc_day())
+    baseline = compare(
+        json_response(LEGACY), json_response(LEGACY | {"at": "2026-11-23T12:00:02Z"}), NO_RULES, utc_day()
+    )
     lines = b"Host: shop\r\nX-User-Id: 7\r\nAuthorization: Bearer secret\r\n"
     sampled = finding_of(
-        json_answer(LEGACY), json_answer(CANDIDATE), captured(b"/api/orders/7?x=1", lines), baseline=baseline
+        json_response(LEGACY), json_response(CANDIDATE), captured(b"/api/orders/7?x=1", lines), baseline=baseline
     )
     times = [match(at=NOON + at, latency=(0.010 + at / 1e5, 0.012)) for at in range(12)]
     later = mismatch(seen("b" * 16, kind="missing", severity="risky"), at=NOON + 3600, endpoint="POST /api/orders")
@@ -226,7 +228,9 @@ async def test_what_the_api_sends_is_all_in_the_documents(admin: Admin, path: st
     """Each key of a response is a field of its struct, in the same order."""
     text = await admin.get(path)
     template = re.sub(r"/diffs/\w+", "/diffs/{id}", re.sub(r"/routes/\w+", "/routes/{route}", path.partition("?")[0]))
-    (kind,) = (one.response for one in OPERATIONS if (one.method, one.path) == ("GET", template))
+    (kind,) = (
+        operation.response for operation in OPERATIONS if (operation.method, operation.path) == ("GET", template)
+    )
     assert not isinstance(kind, str)
     is_refused = path in ("/api/diffs/none", "/api/diffs?severity=x")
     found = msgspec.json.decode(text, type=ProblemDocument if is_refused else kind)

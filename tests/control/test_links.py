@@ -12,12 +12,13 @@ from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.totals import TotalsState
-from strangler.core.resilience.fence import FenceMark
+from strangler.core.resilience.write_fence import FenceMark
 from strangler.ipc.messages import (
     BreakerChanged,
     BreakerOpened,
     Bye,
     Captured,
+    CaptureGrant,
     FenceMarks,
     FrameReader,
     Hello,
@@ -25,7 +26,6 @@ from strangler.ipc.messages import (
     LoadedGeneration,
     Push,
     Report,
-    ShadowRoom,
     Spans,
     ToControl,
     ToWorker,
@@ -166,7 +166,7 @@ async def test_a_worker_that_does_not_read_gets_only_the_newest_settings_later(r
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         pytest.param(encode_frame(hello("of a killed supervisor")), id="an unknown instance"),
         pytest.param(encode_frame(attempts(1)), id="no hello"),
@@ -174,9 +174,9 @@ async def test_a_worker_that_does_not_read_gets_only_the_newest_settings_later(r
         pytest.param(encode_frame(hello("a")) + b"\x00\x00\x00\x02\xc1\xc1", id="garbage after a hello"),
     ],
 )
-async def test_who_does_not_belong_is_shown_out(rig: Rig, said: bytes) -> None:
+async def test_who_does_not_belong_is_shown_out(rig: Rig, message: bytes) -> None:
     worker = await rig.connect()
-    worker.writer.write(said)
+    worker.writer.write(message)
     assert await worker.is_closed()
     await until(lambda: not rig.state.workers)
     assert rig.state.totals.values() == {}
@@ -207,7 +207,7 @@ async def test_a_worker_that_only_lost_its_connection_is_not_retired(rig: Rig) -
 async def test_a_capture_goes_to_its_listener_and_more_credit_is_granted_when_half_is_used(rig: Rig) -> None:
     worker = await rig.connect(hello("a"))
     await until(lambda: rig.state.workers)
-    rig.links.grant([ShadowRoom("orders", 4, "full")])
+    rig.links.grant([CaptureGrant("orders", 4, "full")])
     for _ in range(3):
         worker.say(captured())
     await until(lambda: len(rig.heard) >= 6)
@@ -266,13 +266,13 @@ async def test_a_worker_that_does_not_read_is_told_all_that_holds_once_it_reads_
     rig.links.publish(2, bytes(30_000_000))
     await asyncio.sleep(0)
     for number in range(2000):
-        news = rig.state.shared.learn(marks(number), time.monotonic())
-        assert news is not None
-        rig.links.tell(news)
+        changes = rig.state.shared.learn(marks(number), time.monotonic())
+        assert changes is not None
+        rig.links.broadcast(changes)
 
     def known() -> set[bytes]:
-        told = [message for message in deaf.heard if isinstance(message, FenceMarks)]
-        return {mark.digest for message in told for mark in message.marks}
+        marks_heard = [message for message in deaf.heard if isinstance(message, FenceMarks)]
+        return {mark.digest for message in marks_heard for mark in message.marks}
 
     async with asyncio.timeout(5):
         while len(known()) < 2000:

@@ -223,7 +223,9 @@ async def has_never_half_of_it(path: Path, places: list[str], write: Write, chan
         await write(path, cut_at(THREE_ROUTES.replace("/api/carts", "/api/cart"), places))
         await until(lambda: len(adopted) > 1)
         await asyncio.sleep(0.3)
-    assert [[route.name for route in one.settings.routes] for one in adopted] == [["orders", "carts", "users"]] * 2
+    assert [[route.name for route in in_force.settings.routes] for in_force in adopted] == [
+        ["orders", "carts", "users"]
+    ] * 2
     assert state.in_force.problems == ()
 
 
@@ -404,7 +406,7 @@ class TestIncludedFiles:
                     file.flush()
                     await asyncio.sleep(0.2)
             await until(lambda: percents(adopted) == {"orders": 0, "invoices": 40})
-        assert all("invoices" in {route.name for route in one.settings.routes} for one in adopted)
+        assert all("invoices" in {route.name for route in in_force.settings.routes} for in_force in adopted)
 
     async def test_other_patterns_are_followed_from_the_next_edit_on(self, path: Path, team: Path) -> None:
         adopted: list[InForce] = []

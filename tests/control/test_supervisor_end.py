@@ -105,10 +105,10 @@ async def test_settings_that_are_adopted_are_sent(talk: Talk) -> None:
     assert await talk.hears() == [Adopt(7, new.encoded, new.settings.workers, limits.drain_s)]
 
 
-@pytest.mark.parametrize("said", [b"", b"\xff" * 100], ids=["it is gone", "garbage"])
-async def test_the_end_of_the_supervisor_is_the_end_of_control(talk: Talk, said: bytes) -> None:
-    if said:
-        await asyncio.get_running_loop().sock_sendall(talk.other, said)
+@pytest.mark.parametrize("text", [b"", b"\xff" * 100], ids=["it is gone", "garbage"])
+async def test_the_end_of_the_supervisor_is_the_end_of_control(talk: Talk, text: bytes) -> None:
+    if text:
+        await asyncio.get_running_loop().sock_sendall(talk.other, text)
     else:
         talk.other.shutdown(socket.SHUT_RDWR)
     async with asyncio.timeout(5):

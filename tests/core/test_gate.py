@@ -151,7 +151,7 @@ VERDICTS: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_verdict(change: dict[str, Any], verdict: str, reason: str) -> None:
     readiness = judge(replace(GOOD, **change), GATE)
     assert readiness.verdict == verdict
-    assert any(reason in said for said in readiness.reasons)
+    assert any(reason in text for text in readiness.reasons)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_verdict(change: dict[str, Any], verdict: str, reason: str) -> None:
 def test_times_that_cannot_be_taken_are_left_out_and_said(change: dict[str, Any], note: str) -> None:
     readiness = judge(replace(GOOD, latency=None, **change), GATE)
     assert readiness.verdict is Verdict.READY
-    assert [note in said for said in readiness.notes] == [True]
+    assert [note in text for text in readiness.notes] == [True]
 
 
 @pytest.mark.parametrize("change", [{}, {"timeable": 0}, {"is_timed": False}], ids=repr)
@@ -230,9 +230,9 @@ def test_endpoints_with_too_few_pairs_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pairs", "lags", "is_told"),
+    ("pairs", "lags", "is_reported"),
     [(1000, 0, False), (1000, 4, False), (1000, 9, False), (1000, 11, True), (0, 5, True), (400, 5, True)],
 )
-def test_many_lags_are_told_since_a_fault_by_chance_looks_like_one(pairs: int, lags: int, is_told: bool) -> None:
+def test_many_lags_are_told_since_a_fault_by_chance_looks_like_one(pairs: int, lags: int, is_reported: bool) -> None:
     notes = judge(replace(GOOD, pairs=pairs, matches=pairs, lags=lags), GATE).notes
-    assert any(f"{lags} pairs differed at first and not when asked again" in note for note in notes) is is_told
+    assert any(f"{lags} pairs differed at first and not when asked again" in note for note in notes) is is_reported

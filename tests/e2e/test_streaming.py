@@ -26,7 +26,7 @@ _PIECE = b"0123456789abcdef" * 16384
 _MAX_GROWTH_BYTES = 20_000_000
 _STALL_S = 0.5
 _KERNEL_BYTES = 24_000_000
-"""What the sockets' buffers on loopback take before the sender must wait: up to 6 MB each way, four sockets."""
+"""The bytes that sockets on loopback buffer before the sender must wait: up to 6 MB each way, four sockets."""
 
 Framing = Callable[[bytes], bytes]
 

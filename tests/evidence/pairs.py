@@ -5,19 +5,19 @@ from typing import Any
 import msgspec
 
 from strangler.control.shadow.digest import Pair, digest
-from strangler.core.compare import NO_RULES, Answer, CompareRules, Comparison, Redactor, compare
+from strangler.core.compare import NO_RULES, CompareRules, Comparison, Redactor, Response, compare
 from strangler.core.documents import SignatureRow
-from strangler.evidence.findings import Finding, Noisy, Seen
+from strangler.evidence.findings import Finding, Noisy, StoredDifference
 from strangler.evidence.index import IndexState
-from strangler.ipc.messages import Captured, CapturedAnswer
+from strangler.ipc.messages import Captured, CapturedResponse
 from strangler.times import utc_day
 
 KEY = b"k" * 32
 NOON = 1_795_435_200.0  # 2026-11-23 12:00 UTC
 
 
-def json_answer(value: Any, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
-    return Answer(
+def json_response(value: Any, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Response:
+    return Response(
         status, [(b"Content-Type", b"application/json"), *headers], msgspec.json.encode(value), duration_s=0.01
     )
 
@@ -44,15 +44,15 @@ def captured(
         "arm": arm,
         "upstream": arm if arm == "legacy" else "orders",
         "url": "http://127.0.0.1:8000",
-        "answer": CapturedAnswer(200, b"", b"", None, 0.01, 0, False, False),
+        "response": CapturedResponse(200, b"", b"", None, 0.01, 0, False, False),
         "failed": None,
     }
     return Captured(**(given | more))
 
 
 def finding_of(
-    legacy: Answer,
-    candidate: Answer,
+    legacy: Response,
+    candidate: Response,
     request: Captured | None = None,
     index: IndexState | None = None,
     redactor: Redactor | None = None,
@@ -66,11 +66,15 @@ def finding_of(
     return digest(pair, comparison, baseline, None, redactor or Redactor.of(KEY, []), index or IndexState())
 
 
-def seen(name: str = "a" * 16, path: str | None = "$.price", kind: str = "type", severity: str = "breaking") -> Seen:
-    return Seen(name, "body", path, kind, severity, "1", "2")
+def seen(
+    name: str = "a" * 16, path: str | None = "$.price", kind: str = "type", severity: str = "breaking"
+) -> StoredDifference:
+    return StoredDifference(name, "body", path, kind, severity, "1", "2")
 
 
-def mismatch(*differences: Seen, at: float = NOON, endpoint: str = "GET /api/orders/{}", **more: Any) -> Finding:
+def mismatch(
+    *differences: StoredDifference, at: float = NOON, endpoint: str = "GET /api/orders/{}", **more: Any
+) -> Finding:
     return Finding("01", at, "orders", endpoint, "mismatch", "", differences or (seen(),), **more)
 
 
@@ -78,7 +82,9 @@ def match(at: float = NOON, endpoint: str = "GET /api/orders/{}", **more: Any) -
     return Finding("01", at, "orders", endpoint, "match", "", **more)
 
 
-def accepted(*differences: Seen, at: float = NOON, endpoint: str = "GET /api/orders/{}", **more: Any) -> Finding:
+def accepted(
+    *differences: StoredDifference, at: float = NOON, endpoint: str = "GET /api/orders/{}", **more: Any
+) -> Finding:
     return Finding("01", at, "orders", endpoint, "accepted", "", accepted=differences, **more)
 
 
@@ -89,7 +95,7 @@ def noisy(path: str = "$.at", kind: str = "value", shape: str = "timestamp") -> 
 def sample(request_id: str = "r-1") -> bytes:
     """A sample as the store keeps it, of a pair that differs."""
     lines = captured(request_id=request_id.encode())
-    made = finding_of(json_answer({"price": 1}), json_answer({"price": "1"}), lines).sample
+    made = finding_of(json_response({"price": 1}), json_response({"price": "1"}), lines).sample
     assert made is not None
     return made
 

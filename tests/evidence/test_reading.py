@@ -1,4 +1,4 @@
-"""What reviewers are told: pairs are judged by what is accepted and fixed now."""
+"""The view of reviewers: pairs are judged by what is accepted and fixed now."""
 
 import os
 import sqlite3
@@ -18,7 +18,7 @@ from strangler.core.documents import ReleaseRow
 from strangler.core.settings import AcceptRule, CompareSettings, GateSettings, UnorderedRule
 from strangler.evidence import index, reading, retention
 from strangler.evidence.audits import AuditFilters, entries, write_audit
-from strangler.evidence.findings import Finding, Seen
+from strangler.evidence.findings import Finding, StoredDifference
 from strangler.evidence.index import IndexState
 from strangler.evidence.reading import Filters, NoEvidenceError
 from strangler.evidence.retention import prune, set_aside
@@ -30,7 +30,7 @@ TODAY = date(2026, 11, 23)
 GATE = GateSettings(min_pairs=10, min_match=0.9, max_breaking=0, max_latency_ratio=1.1, min_age_s=0)
 PRICE = seen("a" * 16, "$.items[*].price", "type", "breaking")
 TAGS = seen("b" * 16, "$.tags", "order", "risky")
-STATUS = Seen("e" * 16, "status", None, "value", "breaking", "200", "503")
+STATUS = StoredDifference("e" * 16, "status", None, "value", "breaking", "200", "503")
 AT = seen("c" * 16, "$.at", "value", "value")
 
 
@@ -122,7 +122,7 @@ class TestInbox:
         store(connection, mismatch(PRICE, TAGS, sample=sample("1")))
         found = reading.signature(connection, rules(), "aaa", TODAY)
         assert found is not None
-        assert [one.comparison.request_id for one in found.samples] == ["1"]
+        assert [sample_document.comparison.request_id for sample_document in found.samples] == ["1"]
         assert reading.signature(connection, rules(), "", TODAY) is None
         assert reading.signature(connection, rules(), "f", TODAY) is None
 
@@ -225,8 +225,8 @@ def test_a_store_whose_folder_is_closed_is_said(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(EACCES, os.strerror(EACCES), str(self))
 
     monkeypatch.setattr(Path, "stat", closed)  # root may open any folder
-    told = pytest.raises(NoEvidenceError, match=r"strangler\.db cannot be read: Permission denied")
-    with told, reading.reader(tmp_path):
+    raised = pytest.raises(NoEvidenceError, match=r"strangler\.db cannot be read: Permission denied")
+    with raised, reading.reader(tmp_path):
         pass
 
 
@@ -240,13 +240,13 @@ def test_a_value_that_is_damaged_in_a_page_that_is_whole_is_said(tmp_path: Path,
         made.executescript(SCHEMA)
         store(made, mismatch(AT))
         made.execute(damage)
-    told = pytest.raises(NoEvidenceError, match=r"strangler\.db cannot be read: a value in it is damaged")
-    with told, reading.reader(tmp_path, looks_over=True) as connection:
+    raised = pytest.raises(NoEvidenceError, match=r"strangler\.db cannot be read: a value in it is damaged")
+    with raised, reading.reader(tmp_path, looks_over=True) as connection:
         reading.signatures(connection, rules(), Filters(), TODAY)
 
 
 class TestAcceptedThen:
-    """What a rule accepted is counted on, and judged by the rules in force."""
+    """Accepted pairs are counted on, and judged by the rules in force."""
 
     @pytest.mark.parametrize(
         ("accepting", "matches", "state"),
@@ -308,13 +308,13 @@ class TestAcceptedThen:
 
 
 class TestClaims:
-    """What is marked as fixed waits for new pairs of its endpoint."""
+    """A difference that is marked as fixed waits for new pairs of its endpoint."""
 
     def mark(self, connection: sqlite3.Connection, name: str = PRICE.id, state: str = "fixed", at: float = 100) -> None:
         assert set_state(connection, name, state, NOON + at)
 
     def claims(self, connection: sqlite3.Connection, of: Any = None) -> list[tuple[str, int, int]]:
-        return [(one.endpoint, one.needed, one.pairs) for one in ready(connection, of).claims]
+        return [(claim.endpoint, claim.needed, claim.pairs) for claim in ready(connection, of).claims]
 
     def test_from_the_mark_on_pairs_of_its_endpoint_are_counted(self, connection: sqlite3.Connection) -> None:
         store(connection, *(mismatch(PRICE) for _ in range(60)), *(match(endpoint="GET /b") for _ in range(60)))
@@ -474,7 +474,7 @@ class TestReleases:
         for release, name in ((None, "2"), ("1", "1")):
             found = reading.signature(connection, rules(), PRICE.id, TODAY, release)
             assert found is not None
-            assert [one.comparison.request_id for one in found.samples] == [name]
+            assert [sample_document.comparison.request_id for sample_document in found.samples] == [name]
         assert len(reading.timeline(connection, "orders", rules(), TODAY, release="1")) == 1
         assert reading.latencies(connection, "orders", "1") == [(NOON, 1.0, 2.0)]
 
@@ -488,9 +488,9 @@ class TestReleases:
     @pytest.mark.parametrize("filters", [Filters("orders", release="9"), Filters(release="9")], ids=["route", "all"])
     def test_one_that_is_not_known_is_said(self, connection: sqlite3.Connection, filters: Filters) -> None:
         store(connection, match(release="1"), match())
-        with pytest.raises(NoEvidenceError, match=r"has no release '9'|no route has a release '9'") as told:
+        with pytest.raises(NoEvidenceError, match=r"has no release '9'|no route has a release '9'") as raised:
             reading.signatures(connection, rules(), filters, TODAY)
-        assert "known are '' (unnamed), '1'" in str(told.value)
+        assert "known are '' (unnamed), '1'" in str(raised.value)
 
     def test_to_set_aside_is_to_begin_anew(self, connection: sqlite3.Connection) -> None:
         name_release(connection, "orders", "1", NOON)
@@ -528,8 +528,8 @@ class TestReleases:
     ) -> None:
         store(connection, replace(match(), outcome="not_comparable", reason="timeout"))
         set_aside(connection, "orders", NOON + 10)
-        (one,) = reading.releases(connection, "orders")
-        assert (one.is_set_aside, one.first_seen, one.last_seen) == (True, NOON, NOON)
+        (release_row,) = reading.releases(connection, "orders")
+        assert (release_row.is_set_aside, release_row.first_seen, release_row.last_seen) == (True, NOON, NOON)
 
     def test_nothing_is_set_aside_of_nothing_or_of_another_route(self, connection: sqlite3.Connection) -> None:
         store(connection, match())
@@ -545,7 +545,7 @@ class TestReleases:
             name_release(connection, "orders", str(number), at)
             store(connection, mismatch(names, at=at, release=str(number), sample=b"{}"))
         prune(connection, NOON + 300)
-        assert {one.name for one in reading.releases(connection)} == {"1", "2"}
+        assert {release.name for release in reading.releases(connection)} == {"1", "2"}
         assert {row[0] for row in connection.execute("SELECT id FROM signatures")} == {TAGS.id, AT.id}
         for table in ("pairs", "sightings", "observed"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (2,)

@@ -208,14 +208,14 @@ def test_so_it_does_in_pages_xml_headers_and_statuses(there: AcceptRule, wanted:
 
 
 def planned(*rows: SignatureRow, accept: tuple[AcceptRule, ...] = ()) -> Any:
-    one = route("orders", compare=CompareSettings((), accept, (), (), "decimal"))
-    return plan_accepts(rows, settings([one]), Review("accepted", why="agreed"), TODAY)
+    this_route = route("orders", compare=CompareSettings((), accept, (), (), "decimal"))
+    return plan_accepts(rows, settings([this_route]), Review("accepted", why="agreed"), TODAY)
 
 
 def test_two_rows_that_need_one_rule_write_one() -> None:
     plan = planned(row(id="1", severity="risky"), row(id="2", severity="breaking"), row("$.price.net", id="3"))
     assert [name for name, _ in plan.rules] == ["orders"]
-    assert {one.id for one in plan.accepted} == {"1", "2", "3"}
+    assert {item.id for item in plan.accepted} == {"1", "2", "3"}
 
 
 def test_what_is_there_and_what_cannot_be_is_told_apart() -> None:
@@ -225,8 +225,8 @@ def test_what_is_there_and_what_cannot_be_is_told_apart() -> None:
         accept=(AcceptRule(path="$.note"),),
     )  # fmt: skip
     assert [made.path for _, made in plan.rules] == ["$.price"]
-    assert [one.id for one in plan.already] == ["2"]
-    assert [(one.id, "5xx" in why or "no route" in why) for one, why in plan.refused] == [("3", True), ("4", True)]
+    assert [item.id for item in plan.already] == ["2"]
+    assert [(item.id, "5xx" in why or "no route" in why) for item, why in plan.refused] == [("3", True), ("4", True)]
 
 
 def test_another_order_is_a_hint_once_for_an_endpoint() -> None:

@@ -21,7 +21,7 @@ from strangler.evidence.stored_releases import (
     save_releases,
 )
 from strangler.evidence.writing import SCHEMA
-from tests.evidence.pairs import NOON, json_answer
+from tests.evidence.pairs import NOON, json_response
 from tests.factories import route
 
 NAMED = route("orders")
@@ -29,7 +29,7 @@ BY_HEADER = replace(NAMED, release_header="x-release")
 
 
 def of(name: str | None) -> object:
-    return json_answer({}, headers=() if name is None else ((b"X-Release", name.encode()),))
+    return json_response({}, headers=() if name is None else ((b"X-Release", name.encode()),))
 
 
 def see(state: ReleasesState, name: str | None, at: float = NOON, by: object = BY_HEADER) -> str:
@@ -69,17 +69,17 @@ def test_a_release_that_a_person_has_named_is_seen_with_each_response() -> None:
     state = ReleasesState()
     state.name("orders", "1", NOON)
     see(state, None, NOON + 50, NAMED)
-    assert [(one.first_seen, one.last_seen) for one in state.unsaved()[0]] == [(NOON, NOON + 50)]
+    assert [(release.first_seen, release.last_seen) for release in state.unsaved()[0]] == [(NOON, NOON + 50)]
 
 
 def test_a_change_is_told_once() -> None:
-    told: list[tuple[str, str, str, float]] = []
-    state = ReleasesState(lambda *change: told.append(change))
+    changes: list[tuple[str, str, str, float]] = []
+    state = ReleasesState(lambda *change: changes.append(change))
     state.name("orders", "1", NOON)
     state.name("orders", "1", NOON + 1)
     for at in range(2, 100):
         see(state, "2", NOON + at)
-    assert [change[:3] for change in told] == [("orders", "", "1"), ("orders", "1", "2")]
+    assert [change[:3] for change in changes] == [("orders", "", "1"), ("orders", "1", "2")]
 
 
 def test_a_header_that_differs_with_each_response_is_folded() -> None:
@@ -158,7 +158,10 @@ def test_what_could_not_be_stored_is_stored_the_next_time() -> None:
 def test_a_name_is_given_without_a_proxy_too(connection: sqlite3.Connection) -> None:
     assert name_release(connection, "orders", "1", NOON) == ""
     assert name_release(connection, "orders", "2", NOON + 10) == "1"
-    assert [(one.name, one.is_current) for one in load_releases(connection, "orders")] == [("2", True), ("1", False)]
+    assert [(load_release.name, load_release.is_current) for load_release in load_releases(connection, "orders")] == [
+        ("2", True),
+        ("1", False),
+    ]
     state = ReleasesState()
     state.restore(load_releases(connection))
     assert state.current("orders") == "2"

@@ -132,7 +132,7 @@ def test_its_evidence_is_that_of_the_unnamed_release(earlier: sqlite3.Connection
     assert (rows[_A].first_seen, rows[_A].last_seen, rows[_A].legacy) == (NOON, NOON + 9, 1)
     signature = reading.signature(earlier, {}, _A, TODAY)
     assert signature is not None
-    assert [one.comparison.request_id for one in signature.samples] == ["r-1"]
+    assert [sample_document.comparison.request_id for sample_document in signature.samples] == ["r-1"]
     noisiest = reading.noise_counts(earlier, "orders")[0]
     assert (noisiest.noise, noisiest.noise_pairs) == (3, 3)
     assert [line.who for line in entries(earlier, AuditFilters())] == ["ana"]
@@ -173,7 +173,7 @@ def test_nothing_is_done_by_halves(tmp_path: Path) -> None:
         assert is_earlier(connection)
 
 
-@pytest.mark.parametrize("make", [lambda one: None, lambda one: one.executescript(SCHEMA)], ids=["none", "this one"])
+@pytest.mark.parametrize("make", [lambda item: None, lambda item: item.executescript(SCHEMA)], ids=["none", "this one"])
 def test_only_a_store_of_the_version_before_is_upgraded(make: Callable[[sqlite3.Connection], Any]) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         make(connection)
@@ -184,7 +184,7 @@ async def test_a_store_is_upgraded_when_it_is_opened(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "strangler.db")) as connection, connection:
         write_earlier(connection)
     store = Store(tmp_path / "strangler.db", SCHEMA, upgrade)
-    assert await store.call(lambda one: reading.readiness(one, "orders", {}, GATE, TODAY).pairs) == 5
+    assert await store.call(lambda connection: reading.readiness(connection, "orders", {}, GATE, TODAY).pairs) == 5
     figures = FiguresState(store, settings(routes=[route("orders")]))
     await figures.look()
     found = figures.of("orders")

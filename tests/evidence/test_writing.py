@@ -1,4 +1,4 @@
-"""What is kept: exact counts, bounded samples, states that follow what is seen."""
+"""The stored evidence: exact counts, bounded samples, states that follow what is seen."""
 
 import gc
 import sqlite3
@@ -30,7 +30,7 @@ class Kept:
     def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
         return self.connection.execute(query, values).fetchall()
 
-    def one(self, query: str, *values: object) -> object:
+    def store_one(self, query: str, *values: object) -> object:
         return self.rows(query, *values)[0][0]
 
 
@@ -44,20 +44,20 @@ def kept() -> Iterator[Kept]:
 def test_counts_add_up_over_batches(kept: Kept) -> None:
     kept.store(match(), match(), mismatch())
     kept.store(match(at=NOON + 60), mismatch(at=NOON + 60))
-    assert kept.one("SELECT sum(count) FROM pairs WHERE outcome = 'match'") == 3
-    assert kept.one("SELECT count FROM signatures") == 2
+    assert kept.store_one("SELECT sum(count) FROM pairs WHERE outcome = 'match'") == 3
+    assert kept.store_one("SELECT count FROM signatures") == 2
     assert kept.rows("SELECT first_seen, last_seen FROM signatures") == [(NOON, NOON + 60)]
 
 
 def test_hours_and_reasons_have_rows_of_their_own(kept: Kept) -> None:
     lag = Finding("01", NOON, "orders", "GET /", "not_comparable", "lag")
     kept.store(match(), match(at=NOON + 3600), lag, replace(lag, reason="timeout"))
-    assert kept.one("SELECT count(*) FROM pairs") == 4
+    assert kept.store_one("SELECT count(*) FROM pairs") == 4
 
 
 def test_a_pair_is_counted_under_the_set_of_its_differences(kept: Kept) -> None:
-    one, other = seen("a" * 16), seen("b" * 16, "$.tags", "order", "risky")
-    kept.store(mismatch(one, other), mismatch(other, one), mismatch(one))
+    stored_difference, other = seen("a" * 16), seen("b" * 16, "$.tags", "order", "risky")
+    kept.store(mismatch(stored_difference, other), mismatch(other, stored_difference), mismatch(stored_difference))
     assert sorted(kept.rows("SELECT count FROM pairs")) == [(1,), (2,)]
     assert sorted(kept.rows("SELECT ids FROM member_sets")) == [
         ('["aaaaaaaaaaaaaaaa","bbbbbbbbbbbbbbbb"]',),
@@ -69,8 +69,8 @@ class TestSamples:
     def test_a_signature_has_twenty_at_most(self, kept: Kept) -> None:
         for number in range(30):
             kept.store(replace(mismatch(at=NOON + number, sample=b"{}"), id=f"{number:02}"))
-        assert kept.one("SELECT count(*) FROM sample_links") == 20
-        assert kept.one("SELECT count FROM signatures") == 30
+        assert kept.store_one("SELECT count(*) FROM sample_links") == 20
+        assert kept.store_one("SELECT count FROM signatures") == 30
 
     def test_after_a_while_a_new_one_takes_the_place_of_the_oldest(self, kept: Kept) -> None:
         for number in range(20):
@@ -83,8 +83,8 @@ class TestSamples:
 
     def test_one_sample_serves_all_its_differences(self, kept: Kept) -> None:
         kept.store(mismatch(seen("a" * 16), seen("b" * 16), sample=b"{}"))
-        assert kept.one("SELECT count(*) FROM samples") == 1
-        assert kept.one("SELECT count(*) FROM sample_links") == 2
+        assert kept.store_one("SELECT count(*) FROM samples") == 1
+        assert kept.store_one("SELECT count(*) FROM sample_links") == 2
 
     def test_an_index_that_was_loaded_goes_on_as_before(self, kept: Kept) -> None:
         kept.store(*(replace(mismatch(at=NOON, sample=b"{}"), id=f"{number:02}") for number in range(20)))
@@ -97,10 +97,10 @@ class TestSamples:
             kept.store(replace(mismatch(at=NOON + number, sample=b"x" * 100), id=f"{number:02}"))
         prune(kept.connection, NOON + 10, max_sample_bytes=250)
         assert [row[0] for row in kept.rows("SELECT id FROM samples ORDER BY id")] == ["02", "03"]
-        assert kept.one("SELECT count(*) FROM sample_links") == 2
+        assert kept.store_one("SELECT count(*) FROM sample_links") == 2
         prune(kept.connection, NOON + retention.KEPT_S + 60)
         assert kept.rows("SELECT id FROM samples") == []
-        assert kept.one("SELECT count FROM signatures") == 4
+        assert kept.store_one("SELECT count FROM signatures") == 4
 
 
 class TestStates:
@@ -121,7 +121,7 @@ class TestStates:
         kept.store(mismatch())
         assert set_state(kept.connection, "a" * 16, state, NOON + 10)
         kept.store(mismatch(at=NOON + 10 + seen_after_s), now=NOON + 1000)
-        assert kept.one("SELECT state FROM signatures") == then
+        assert kept.store_one("SELECT state FROM signatures") == then
 
     def test_one_that_came_back_is_told_once(self, kept: Kept) -> None:
         kept.store(mismatch())
@@ -133,7 +133,7 @@ class TestStates:
         kept.store(mismatch())
         set_state(kept.connection, "a" * 16, "known", NOON, owner="ana")
         set_state(kept.connection, "a" * 16, "fixed", NOON)
-        assert kept.one("SELECT owner FROM signatures") == "ana"
+        assert kept.store_one("SELECT owner FROM signatures") == "ana"
 
     def test_there_must_be_such_a_signature(self, kept: Kept) -> None:
         assert not set_state(kept.connection, "nothing", "known", NOON)
@@ -145,22 +145,22 @@ class TestBounds:
     def test_too_many_signatures_are_counted_under_one_name(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(index, "_MAX_SIGNATURES", 10)
         kept.store(*(mismatch(seen(f"{number:016}", f"$.k{number}")) for number in range(50)))
-        assert kept.one("SELECT count(*) FROM signatures") == 11
-        assert kept.one("SELECT sum(count) FROM signatures") == 50
-        assert kept.one("SELECT count FROM signatures WHERE path = '…'") == 40
+        assert kept.store_one("SELECT count(*) FROM signatures") == 11
+        assert kept.store_one("SELECT sum(count) FROM signatures") == 50
+        assert kept.store_one("SELECT count FROM signatures WHERE path = '…'") == 40
 
     def test_too_many_endpoints_are_counted_under_one_name(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(index, "_MAX_ENDPOINTS", 3)
         kept.store(*(match(endpoint=f"GET /page/{number}x") for number in range(10)))
-        assert kept.one("SELECT count FROM pairs WHERE endpoint = 'GET …'") == 7
+        assert kept.store_one("SELECT count FROM pairs WHERE endpoint = 'GET …'") == 7
 
     def test_too_many_sets_are_counted_by_their_gravest_difference(
         self, kept: Kept, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(index, "_MAX_SETS", 2)
         kept.store(*(mismatch(seen("a" * 16), seen(f"{number:016}")) for number in range(6)))
-        assert kept.one("SELECT sum(count) FROM pairs") == 6
-        assert kept.one("SELECT count(*) FROM member_sets") == 3
+        assert kept.store_one("SELECT sum(count) FROM pairs") == 6
+        assert kept.store_one("SELECT count(*) FROM member_sets") == 3
 
     def test_of_too_many_places_of_noise_the_first_are_kept(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(index, "_MAX_NOISE", 3)
@@ -210,5 +210,5 @@ class TestBounds:
 
 def test_noise_is_counted_by_place_and_kind(kept: Kept) -> None:
     kept.store(match(baseline=(noisy(),)), match(baseline=()), mismatch(baseline=(noisy(), noisy("$.n", shape=""))))
-    assert kept.one("SELECT pairs FROM baselines") == 3
+    assert kept.store_one("SELECT pairs FROM baselines") == 3
     assert sorted(kept.rows("SELECT path, count FROM noise")) == [("$.at", 2), ("$.n", 1)]

@@ -29,7 +29,7 @@ def _request(*fields: bytes, line: bytes = b"POST /@@ HTTP/1.1", body: bytes = b
     lines = [line, *([host] if host else []), *fields]
     if b"@@" not in line + body:
         lines.append(b"X-Case: @@")
-    return b"".join(one + b"\r\n" for one in lines) + b"\r\n" + body
+    return b"".join(each_line + b"\r\n" for each_line in lines) + b"\r\n" + body
 
 
 def _get(*fields: bytes, line: bytes = b"GET /@@ HTTP/1.1", host: bytes = b"Host: a") -> bytes:
@@ -41,14 +41,14 @@ _CHUNKS = b"5\r\nhello\r\n0\r\n\r\n"
 _CL, _TE = b"Content-Length: 5", b"Transfer-Encoding: chunked"
 
 
-def _shown(value: bytes) -> str:
+def _printable(value: bytes) -> str:
     """For an id: one line of ASCII that can stand in a table's cell."""
     long = f"... ({len(value)} bytes)" if len(value) > 60 else ""
     return repr(value[: 28 if long else 60])[2:-1].replace("|", "\\x7c").replace("`", "\\x60") + long
 
 
 _LENGTHS = [
-    Bytes(f"Content-Length: {_shown(value)}", _request(b"Content-Length:" + value, body=b"hello"))
+    Bytes(f"Content-Length: {_printable(value)}", _request(b"Content-Length:" + value, body=b"hello"))
     for value in (
         b" 5", b"5", b"\t5", b" 5 ", b" 05", b" 0000000005", b" +5", b" -5", b" 5.0", b" 5e0", b" 0x5", b" 5,5",
         b" 5, 5",
@@ -58,7 +58,7 @@ _LENGTHS = [
 ]  # fmt: skip
 
 _CODINGS = [
-    Bytes(f"Transfer-Encoding: {_shown(value)}", _request(b"Transfer-Encoding:" + value, body=_CHUNKS))
+    Bytes(f"Transfer-Encoding: {_printable(value)}", _request(b"Transfer-Encoding:" + value, body=_CHUNKS))
     for value in (
         b" chunked", b"chunked", b" Chunked", b" CHUNKED", b"\tchunked", b" chunked ", b" chunked\t", b" \x0bchunked",
         b" \x0cchunked", b" chunked\x00", b" xchunked", b" chunkedx", b' "chunked"', b" 'chunked'", b" chunked;q=1",
@@ -69,7 +69,7 @@ _CODINGS = [
 ]  # fmt: skip
 
 _NAMES = [
-    Bytes(f"field line {_shown(line)}", _request(line, body=body))
+    Bytes(f"field line {_printable(line)}", _request(line, body=body))
     for line, body in (
         (b"Transfer-Encoding : chunked", _CHUNKS),
         (b"Transfer-Encoding\t: chunked", _CHUNKS),
@@ -133,7 +133,7 @@ _BOTH = [
 ]
 
 _BODIES = [
-    Bytes(f"chunks {_shown(body)}", _request(_TE, body=body))
+    Bytes(f"chunks {_printable(body)}", _request(_TE, body=body))
     for body in (
         b"0\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n", b"05\r\nhello\r\n0\r\n\r\n",
         b"000000000000005\r\nhello\r\n0\r\n\r\n",
@@ -164,7 +164,7 @@ _BODIES = [
 ]  # fmt: skip
 
 _LINES = [
-    Bytes(f"request line {_shown(line)}", _get(line=line))
+    Bytes(f"request line {_printable(line)}", _get(line=line))
     for line in (
         b"GET  /@@ HTTP/1.1", b"GET /@@  HTTP/1.1", b" GET /@@ HTTP/1.1", b"GET /@@ HTTP/1.1 ", b"GET\t/@@\tHTTP/1.1",
         b"GET /@@\tHTTP/1.1", b"GET /@@ a HTTP/1.1", b"GET /@@", b"GET /@@ ", b"/@@ HTTP/1.1", b"GET",
@@ -194,7 +194,7 @@ _LINES = [
 ]  # fmt: skip
 
 _ABSOLUTE = [
-    Bytes(f"absolute target {_shown(target)}", _get(line=b"GET " + target + b" HTTP/1.1"))
+    Bytes(f"absolute target {_printable(target)}", _get(line=b"GET " + target + b" HTTP/1.1"))
     for target in (
         b"http://a/@@", b"http://b/@@", b"HTTP://a/@@", b"https://a/@@", b"http://a:80/@@", b"http://a:0/@@",
         b"http://a:99999/@@",
@@ -209,7 +209,7 @@ _ABSOLUTE = [
 ]  # fmt: skip
 
 _HOSTS = [
-    Bytes(f"host {_shown(lines)}", _get(host=lines))
+    Bytes(f"host {_printable(lines)}", _get(host=lines))
     for lines in (
         b"", b"Host:", b"Host: a\r\nHost: a", b"Host: a\r\nHost: b", b"Host: a\r\nhost: b", b"Host : a",
         b"Host: a b", b"Host: a,b",
@@ -229,7 +229,7 @@ _WEBSOCKET = (
 )  # fmt: skip
 
 _HOP = [
-    Bytes(f"hop {_shown(b', '.join(lines))}", _get(*lines))
+    Bytes(f"hop {_printable(b', '.join(lines))}", _get(*lines))
     for lines in (
         (b"Connection: X-A", b"X-A: b"), (b"Connection: Host",), (b"Connection: Content-Length",),
         (b"Connection: X-Forwarded-For",),

@@ -9,7 +9,7 @@ from tests.http1.raw import Case
 _REFUSED = "refuses it: 400"
 _PASSED = "passes it on"
 _ORIGIN_FORM = "passes it on in origin form"
-_ANSWERS_EXPECT = "answers Expect itself and does not pass it on"
+_RESPONSES_EXPECT = "answers Expect itself and does not pass it on"
 _NO_1XX = "drops 1xx"
 _NO_TRAILERS = "drops trailers"
 _NO_CR = "takes the CR away and passes it on"
@@ -57,7 +57,7 @@ REQUESTS = {
             "chunked and in other letters",
             "a final answer instead of 100",
         ),
-        _ANSWERS_EXPECT,
+        _RESPONSES_EXPECT,
     ),
     "an unknown expectation": _PASSED,
     "trailers": _NO_TRAILERS,

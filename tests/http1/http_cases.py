@@ -133,7 +133,7 @@ def _source(text: str) -> str:
 
 def _outcome(case: Case, is_response: bool) -> str:
     """Return what this proxy does, in a few words."""
-    statuses = [refusal.status for refusal in case.answers if isinstance(refusal, Refusal)]
+    statuses = [refusal.status for refusal in case.responses if isinstance(refusal, Refusal)]
     own = ", ".join(map(str, statuses))
     if is_response:
         return own or ("passed on as far as it came" if case.end == "cut" else "passed on")
@@ -142,7 +142,7 @@ def _outcome(case: Case, is_response: bool) -> str:
         return f"{own}{ends}"
     way = _passage(case)
     if own:
-        return f"the first passed on, then {own}{ends}" if len(case.answers) > len(statuses) else f"{way}, then {own}"
+        return f"the first passed on, then {own}{ends}" if len(case.responses) > len(statuses) else f"{way}, then {own}"
     return f"{way}{ends}"
 
 

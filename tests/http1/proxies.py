@@ -87,7 +87,7 @@ def running(name: str, command: list[str], port: int, folder: Path) -> Iterator[
     with output.open("wb") as sink:
         process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        _wait_until_it_answers(name, process, port, output)
+        _wait_until_it_responds(name, process, port, output)
         yield Proxy(name, port, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
@@ -98,7 +98,7 @@ def running(name: str, command: list[str], port: int, folder: Path) -> Iterator[
             process.wait()
 
 
-def _wait_until_it_answers(name: str, process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
+def _wait_until_it_responds(name: str, process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
     """Till a malformed request is refused: a worker is up then, and no upstream was needed."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:

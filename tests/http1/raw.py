@@ -27,7 +27,7 @@ CASE_TIMEOUT_S = 6.0
 PROBE_TARGET = b"/wire-probe"
 PROBE = b"GET /wire-probe HTTP/1.1\r\nHost: probe\r\n\r\n"
 PROBE_BODY = b"the probe's answer"
-_PROBE_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n" + PROBE_BODY
+_PROBE_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n" + PROBE_BODY
 
 ADDED_TO_REQUESTS: dict[bytes, bytes] = {
     b"x-forwarded-for": rb"127\.0\.0\.1",
@@ -58,7 +58,7 @@ class Client:
         self.end: End = "open"
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._reader = self._loop.create_task(self._read())
 
     @classmethod
@@ -78,7 +78,7 @@ class Client:
             else:
                 self.received += data
                 self.end = self.end if data else "eof"
-            self._news.set()
+            self._changed.set()
 
     async def send(self, data: bytes, delivery: Delivery = "whole") -> None:
         step = 1 if delivery == "byte by byte" else len(data) or 1
@@ -94,8 +94,8 @@ class Client:
         while not holds():
             if self.end != "open":
                 return False
-            self._news.clear()
-            await self._news.wait()
+            self._changed.clear()
+            await self._changed.wait()
         return True
 
     def half_close(self) -> None:
@@ -155,8 +155,8 @@ class Case:
     upstream: tuple[Script, ...] = ()
     reaches: tuple[bytes, ...] = ()
     """The requests that the upstream must get; empty: none."""
-    answers: tuple[bytes | Refusal, ...] = ()
-    """What the client must get, 1xx included."""
+    responses: tuple[bytes | Refusal, ...] = ()
+    """The messages that the client must get, 1xx included."""
     end: Ending = "open"
     """open: the connection serves a further request; closed: ended behind the last answer; cut: ended within it."""
     upstream_ends: bool = False
@@ -190,7 +190,7 @@ def get(target: bytes = b"/", *fields: bytes, method: bytes = b"GET", version: b
 OK = crlf(b"HTTP/1.1 200 OK", b"Content-Length: 2", body=b"ok")
 
 
-def answer(data: bytes, *then: Step) -> Script:
+def respond(data: bytes, *then: Step) -> Script:
     """Read the request whole, send `data`, then take the further steps."""
     return in_turn(read_request(), send(data), *then)
 
@@ -199,9 +199,9 @@ def passed(id: str, rfc: str, request: bytes, differs: dict[str, str] | None = N
     """A request that must reach the upstream as it was sent, and be answered."""
     values: dict[str, object] = {
         "client": request,
-        "upstream": (answer(OK),),
+        "upstream": (respond(OK),),
         "reaches": (request,),
-        "answers": (OK,),
+        "responses": (OK,),
         "differs": differs or {},
     }
     return Case(id, rfc, **(values | changes))  # type: ignore[arg-type]
@@ -212,9 +212,9 @@ def returned(id: str, rfc: str, response: bytes, differs: dict[str, str] | None 
     request = changes.pop("client", get())
     values: dict[str, object] = {
         "client": request,
-        "upstream": (answer(response),),
+        "upstream": (respond(response),),
         "reaches": (request,),
-        "answers": (response,),
+        "responses": (response,),
         "differs": differs or {},
     }
     return Case(id, rfc, **(values | changes))  # type: ignore[arg-type]
@@ -231,8 +231,8 @@ def refused(
     """A request that must be refused, reach no upstream, and end the connection."""
     values: dict[str, object] = {
         "client": request,
-        "upstream": (answer(OK),),
-        "answers": (Refusal(status),),
+        "upstream": (respond(OK),),
+        "responses": (Refusal(status),),
         "end": "closed",
         "differs": differs or {},
     }
@@ -244,9 +244,9 @@ def distrusted(id: str, rfc: str, response: bytes, differs: dict[str, str] | Non
     request = changes.pop("client", get())
     values: dict[str, object] = {
         "client": request,
-        "upstream": (answer(response),),
+        "upstream": (respond(response),),
         "reaches": (request,),
-        "answers": (Refusal(502, "bad_response"),),
+        "responses": (Refusal(502, "bad_response"),),
         "upstream_ends": True,
         "differs": differs or {},
     }
@@ -280,7 +280,7 @@ class Playlist:
             if _is_probe((await connection.read_head()).split(b" ", 2)[1]):
                 await connection.read_request()
                 connection.requests.pop()
-                await connection.send(_PROBE_ANSWER)
+                await connection.send(_PROBE_RESPONSE)
                 continue
             await (self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0])(connection)
             if connection.taken == taken:
@@ -292,17 +292,17 @@ async def run(
 ) -> None:
     """Play `case` and compare; raises AssertionError with both sides shown. `probe`: a target that `upstream` gets."""
     await upstream.renew()
-    upstream.script = Playlist(case.upstream or (answer(OK),))
+    upstream.script = Playlist(case.upstream or (respond(OK),))
     upstream.drips = delivery == "byte by byte"
     client = await Client.connect(proxy.port)
     try:
         async with asyncio.timeout(CASE_TIMEOUT_S):
             await _play(case, client, delivery)
-            answers = await _collect(case, client)
+            responses = await _collect(case, client)
             await _check_end(case, client, probe)
             if case.upstream_ends:
                 await _check_upstream_ended(upstream)
-        _check_answers(case, proxy, answers)
+        _check_responses(case, proxy, responses)
         _check_reached(case, proxy, upstream)
     except TimeoutError:
         raise AssertionError(_report("no end in time", client, upstream)) from None
@@ -327,14 +327,14 @@ def _methods(case: Case) -> list[bytes]:
 async def _collect(case: Case, client: Client) -> list[Message]:
     """The client's answers, once there are as many whole ones as expected or the connection has ended."""
 
-    def answers() -> list[Message]:
+    def responses() -> list[Message]:
         return read_responses(bytes(client.received), _methods(case), client.end != "open")
 
     def is_enough() -> bool:
-        return case.end == "open" and len([a for a in answers() if a.is_complete]) >= len(case.answers)
+        return case.end == "open" and len([a for a in responses() if a.is_complete]) >= len(case.responses)
 
     await client.wait_for(is_enough)
-    return answers()
+    return responses()
 
 
 async def _check_end(case: Case, client: Client, probe: bytes) -> None:
@@ -354,31 +354,31 @@ async def _check_upstream_ended(upstream: ScriptedUpstream) -> None:
     assert connection.ended.is_set(), "the upstream connection was kept"
 
 
-def _check_answers(case: Case, proxy: Proxy, actual: list[Message]) -> None:
-    expected_bytes = [a for a in case.answers if isinstance(a, bytes)]
+def _check_responses(case: Case, proxy: Proxy, actual: list[Message]) -> None:
+    expected_bytes = [a for a in case.responses if isinstance(a, bytes)]
     parsed = read_responses(b"".join(expected_bytes), _methods(case), True)
-    assert len(actual) == len(case.answers), f"{len(actual)} answers instead of {len(case.answers)}"
-    for got, wanted in zip(actual, case.answers, strict=True):
+    assert len(actual) == len(case.responses), f"{len(actual)} answers instead of {len(case.responses)}"
+    for got, wanted in zip(actual, case.responses, strict=True):
         is_last = got is actual[-1]
         if isinstance(wanted, Refusal):
             _check_refusal(got, wanted, proxy)
             continue
         should_end = not (is_last and case.end == "cut")
-        _check_answer(got, parsed.pop(0), proxy, case)
+        _check_response(got, parsed.pop(0), proxy, case)
         assert got.is_complete == should_end, "cut short" if should_end else "a body cut short came as a complete one"
     if proxy.is_ours and actual:
         _check_connection(case, actual[-1])
 
 
 def _check_connection(case: Case, last: Message) -> None:
-    """What the client is told of its connection is what becomes of it (RFC 9112 sections 9.3 and 9.6)."""
-    said = {token.strip().lower() for value in last.values(b"connection") for token in value.split(b",")}
+    """Check that the connection ends, or stays, as the client was told (RFC 9112 sections 9.3 and 9.6)."""
+    tokens = {token.strip().lower() for value in last.values(b"connection") for token in value.split(b",")}
     if case.end == "closed":
-        assert b"close" in said, "closed without Connection: close"
+        assert b"close" in tokens, "closed without Connection: close"
     if case.end == "open":
-        assert b"close" not in said, "Connection: close, and then it stays open"
+        assert b"close" not in tokens, "Connection: close, and then it stays open"
         is_old = b" HTTP/1.0\r\n" in case.sent
-        assert (b"keep-alive" in said) >= is_old, "kept for an HTTP/1.0 client that is not told"
+        assert (b"keep-alive" in tokens) >= is_old, "kept for an HTTP/1.0 client that is not told"
 
 
 def _check_refusal(got: Message, wanted: Refusal, proxy: Proxy) -> None:
@@ -396,7 +396,7 @@ def _check_refusal(got: Message, wanted: Refusal, proxy: Proxy) -> None:
     assert _NEVER_ECHOED not in everything, "something of the request is echoed"
 
 
-def _check_answer(got: Message, wanted: Message, proxy: Proxy, case: Case) -> None:
+def _check_response(got: Message, wanted: Message, proxy: Proxy, case: Case) -> None:
     if not proxy.is_ours:
         assert got.start.split(b" ")[1] == wanted.start.split(b" ")[1]
         assert _meaning(got) == _meaning(wanted)
@@ -441,8 +441,8 @@ def _check_request(got: Message, wanted: Message, proxy: Proxy, case: Case) -> N
 def _check_added(got: Message, wanted: Message, patterns: dict[bytes, bytes]) -> None:
     """The proxy's own fields: as `wanted` has them, else by pattern."""
     for name, pattern in patterns.items():
-        said = wanted.values(name)
-        shape = re.escape(b", ".join(said)) if said else pattern
+        values = wanted.values(name)
+        shape = re.escape(b", ".join(values)) if values else pattern
         value = b", ".join(got.values(name))
         assert re.fullmatch(shape, value), f"{name.decode()}: {value!r} is not {shape!r}"
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.http1.proxies import Proxy
-from tests.http1.raw import OK, Client, Playlist, answer
+from tests.http1.raw import OK, Client, Playlist, respond
 from tests.http1.scripted import Script, ScriptedUpstream
 from tests.http1.strict_reader import read_requests
 
@@ -17,7 +17,7 @@ async def client_of(proxy: Proxy, upstream: ScriptedUpstream, *scripts: Script) 
     """A fresh client, and an upstream that plays these scripts, the last one again and again."""
     await upstream.renew()
     upstream.drips = False
-    upstream.script = Playlist(scripts or (answer(OK),))
+    upstream.script = Playlist(scripts or (respond(OK),))
     async with another_client(proxy) as client:
         yield client
 

@@ -12,7 +12,7 @@ _MARK = re.compile(rb"zz(\d{4})zz")
 _LENGTH = re.compile(rb"\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r", re.IGNORECASE)
 _SIZE = re.compile(rb"\s*([0-9A-Fa-f]+)[^\n]*\n")
 _LAST = re.compile(rb"\s*0+[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _AFTERWARDS_S = 0.03
 """How long a connection is still read from, once it is answered: what comes then was not part of the request."""
 
@@ -48,20 +48,20 @@ class Recorder:
         return [bytes(c.raw) for c in self.connections if c.raw and _MARK.search(c.raw) is None]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        one = Forwarded()
-        self.connections.append(one)
+        forwarded = Forwarded()
+        self.connections.append(forwarded)
         with contextlib.suppress(OSError):
-            while not _is_whole(one.raw):
+            while not _is_whole(forwarded.raw):
                 data = await reader.read(65536)
                 if not data:
                     return writer.close()
-                one.raw += data
-            one.is_whole = True
-            writer.write(_ANSWER)
+                forwarded.raw += data
+            forwarded.is_whole = True
+            writer.write(_RESPONSE)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_AFTERWARDS_S):
                     while data := await reader.read(65536):
-                        one.raw += data
+                        forwarded.raw += data
         return writer.close()
 
 
@@ -86,7 +86,7 @@ def _ends_in_chunks(body: bytes) -> bool:
 async def play(case: Bytes, number: int, port: int, quiet_s: float) -> bytes:
     """Send the case; return what came back, once the connection has ended or nothing came for `quiet_s`."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    answered = b""
+    responded = b""
     with contextlib.suppress(OSError, TimeoutError):
         writer.write(case.marked(number))
         while True:
@@ -94,20 +94,20 @@ async def play(case: Bytes, number: int, port: int, quiet_s: float) -> bytes:
                 data = await reader.read(65536)
             if not data:
                 break
-            answered += data
+            responded += data
     writer.close()
     with contextlib.suppress(OSError):
         await writer.wait_closed()
-    return answered
+    return responded
 
 
 async def play_all(cases: dict[int, Bytes], port: int, quiet_s: float, at_once: int) -> dict[int, bytes]:
     """Many cases, each on a connection of its own; number to what came back."""
     places = asyncio.Semaphore(at_once)
 
-    async def one(number: int, case: Bytes) -> bytes:
+    async def item(number: int, case: Bytes) -> bytes:
         async with places:
             return await play(case, number, port, quiet_s)
 
-    answers = await asyncio.gather(*(one(number, case) for number, case in cases.items()))
-    return dict(zip(cases, answers, strict=True))
+    responses = await asyncio.gather(*(item(number, case) for number, case in cases.items()))
+    return dict(zip(cases, responses, strict=True))

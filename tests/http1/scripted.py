@@ -62,7 +62,7 @@ class Connection:
     taken: int = 0
     """How many bytes of `received` belong to requests already handed out."""
     _is_closed: bool = False
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def read_some(self, limit: int = _READ_BYTES) -> bytes:
         """Up to `limit` bytes; empty once the peer ended its side, see `end`."""
@@ -78,7 +78,7 @@ class Connection:
             self.end = "eof"
             self.ended.set()
         self.received += data
-        self._news.set()
+        self._changed.set()
         return data
 
     async def read_until(self, pattern: bytes, start: int | None = None) -> int:
@@ -118,8 +118,8 @@ class Connection:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while pattern not in self.received:
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
         return pattern in self.received
 
     async def read_end(self) -> End:
@@ -182,7 +182,7 @@ class ScriptedUpstream:
     """A listener on 127.0.0.1. `script` may be replaced any time; it counts for connections accepted from then on."""
 
     def __init__(self, script: Script | None = None, port: int = 0) -> None:
-        self.script: Script = script or answering(send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+        self.script: Script = script or responding(send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
         self.connections: list[Connection] = []
         self.requests: list[Request] = []
         """Whole requests that scripts have read, on any connection, in order."""
@@ -283,7 +283,7 @@ def in_turn(*steps: Step) -> Script:
     return script
 
 
-def answering(*steps: Step) -> Script:
+def responding(*steps: Step) -> Script:
     """A script that reads each request whole, then takes `steps`, again and again on one connection."""
 
     async def script(connection: Connection) -> None:

@@ -57,16 +57,16 @@ def read_requests(data: bytes) -> list[Message]:
 
 def read_responses(data: bytes, methods: list[bytes], ended: bool) -> list[Message]:
     """All responses in `data` to requests with these methods; `ended`: the connection was closed behind them."""
-    messages, at, asked = [], 0, list(methods)
+    messages, at, methods_left = [], 0, list(methods)
     while at < len(data):
-        method = asked[0] if asked else b"GET"
+        method = methods_left[0] if methods_left else b"GET"
         message, end = _read_message(data, at, partial(_response_framing, method), ended)
         messages.append(message)
         if end is None:
             break
         at = end
-        if asked and (message.status >= 200 or message.status == 101):
-            asked.pop(0)
+        if methods_left and (message.status >= 200 or message.status == 101):
+            methods_left.pop(0)
     return messages
 
 

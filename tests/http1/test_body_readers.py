@@ -68,7 +68,7 @@ def test_broken_chunks_are_the_fault_of_the_side_that_sends_them() -> None:
 
 @pytest.mark.parametrize(("limit", "outcome"), [(5, Fault.TOO_LARGE), (6, None)])
 def test_chunks_are_limited_in_all(limit: int, outcome: Fault | None) -> None:
-    """What is too much is not passed on."""
+    """A surplus is not passed on."""
     data, found, _ = fed(CHUNKED, [b"3\r\nabc\r\n", b"3\r\ndef\r\n"], limit)
     assert (data, found) == (b"abc" if outcome else b"abcdef", outcome)
 

@@ -12,8 +12,8 @@ from strangler.clock import now
 from strangler.core.http.trust import TrustedProxies
 from strangler.core.settings import LimitSettings
 from strangler.http1.client_connection import ClientConnection
-from strangler.http1.port import ClientPort
 from strangler.http1.request import Request
+from strangler.http1.server_state import ServerState
 from tests.http1.raw import Client
 from tests.open_connections import open_connections
 
@@ -25,14 +25,14 @@ Answerer = Callable[[ClientConnection, Request], Awaitable[None]]
 
 
 class Listening:
-    """A port whose story answers by `answer`, and what it has seen."""
+    """A port whose story answers by `response`, and what it has seen."""
 
-    def __init__(self, answer: Answerer, limits: LimitSettings) -> None:
+    def __init__(self, response: Answerer, limits: LimitSettings) -> None:
         self.requests: list[Request] = []
         self.crashes: list[Exception] = []
         self.limited: list[str] = []
-        self._answer = answer
-        self.port = ClientPort(
+        self._respond = response
+        self.port = ServerState(
             asyncio.get_running_loop(),
             limits,
             Request,
@@ -49,26 +49,26 @@ class Listening:
                 client.write_problem(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % request.refusal.status)
                 client.end_request(keep=False)
             else:
-                await self._answer(client, request)
+                await self._respond(client, request)
 
     def accept(self) -> asyncio.Protocol:
         return cast(asyncio.Protocol, ClientConnection(self.port))
 
 
 async def at_once(client: ClientConnection, _: Request) -> None:
-    client.begin_answer(OK, None, chunked=False)
+    client.begin_response(OK, None, chunked=False)
     client.end_request(keep=True)
 
 
 async def never(client: ClientConnection, request: Request) -> None:
     while request.fault is None:
-        await client.story
+        await client.task
     client.cut()
 
 
 @asynccontextmanager
-async def listening(answer: Answerer = at_once, **limits: Any) -> AsyncIterator[tuple[Listening, Client]]:
-    made = Listening(answer, replace(LIMITS, **limits))
+async def listening(response: Answerer = at_once, **limits: Any) -> AsyncIterator[tuple[Listening, Client]]:
+    made = Listening(response, replace(LIMITS, **limits))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(made.accept, "127.0.0.1", 0)
     client = await Client.connect(server.sockets[0].getsockname()[1])
@@ -113,13 +113,13 @@ async def test_requests_that_waited_are_read_on_in_order() -> None:
 
     def go_on(client: ClientConnection) -> None:
         goes_on.set()
-        client.story.wake()
+        client.task.wake()
 
     async def hold_the_first(client: ClientConnection, request: Request) -> None:
         if request.target == b"/0":
             asyncio.get_running_loop().call_later(0.05, go_on, client)
             while not goes_on.is_set():
-                await client.story
+                await client.task
         await at_once(client, request)
 
     async with listening(hold_the_first) as (there, client):
@@ -189,7 +189,7 @@ async def test_an_answer_before_the_body_is_read_is_not_lost_to_a_reset() -> Non
     """The client still sends: it is heard out for a while, so that it can read why it was refused."""
 
     async def refuse(client: ClientConnection, _: Request) -> None:
-        client.begin_answer(OK, None, chunked=False)
+        client.begin_response(OK, None, chunked=False)
         client.end_request(keep=True)
 
     async with listening(refuse) as (_, client):
@@ -201,7 +201,7 @@ async def test_an_answer_before_the_body_is_read_is_not_lost_to_a_reset() -> Non
 
 async def test_a_cut_is_seen_as_one() -> None:
     async def cut(client: ClientConnection, _: Request) -> None:
-        client.begin_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", None, chunked=False)
+        client.begin_response(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", None, chunked=False)
         client.cut()
 
     async with listening(cut) as (_, client):

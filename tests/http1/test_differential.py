@@ -38,7 +38,7 @@ class Outcome:
     """By proxy: the requests that reached its upstream whole; and what ours answered."""
 
     forwarded: dict[str, list[Forwarded]]
-    answered: bytes
+    responded: bytes
 
     @property
     def is_ours_alone(self) -> bool:
@@ -90,9 +90,9 @@ async def _outcomes(
     """Play these cases of the corpus at all proxies; `first` is added to their numbers."""
     cases = {first + number: CORPUS[number] for number in numbers}
     played = await asyncio.gather(*(play_all(cases, port, quiet_s, _AT_ONCE) for port in ports.values()))
-    answered = dict(zip(ports, played, strict=True))["strangler"]
+    responded = dict(zip(ports, played, strict=True))["strangler"]
     return {
-        case.id: Outcome({name: recorders[name].of(number) for name in ports}, answered[number])
+        case.id: Outcome({name: recorders[name].of(number) for name in ports}, responded[number])
         for number, case in cases.items()
     }
 
@@ -121,8 +121,8 @@ async def test_what_all_three_refuse_is_refused(outcomes: Outcomes) -> None:
 
 async def test_what_is_forwarded_is_one_request_to_a_strict_reader(outcomes: Outcomes) -> None:
     for name, outcome in outcomes.items():
-        for one in outcome.forwarded["strangler"]:
-            (request,) = read_requests(bytes(one.raw))
+        for forwarded in outcome.forwarded["strangler"]:
+            (request,) = read_requests(bytes(forwarded.raw))
             assert request.is_complete, name
             assert re.fullmatch(rb"[A-Z-]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.1", request.start), name
             assert len(request.values(b"host")) == 1, name
@@ -130,8 +130,8 @@ async def test_what_is_forwarded_is_one_request_to_a_strict_reader(outcomes: Out
 
 async def test_each_request_that_went_on_has_its_answer(outcomes: Outcomes) -> None:
     for name, outcome in outcomes.items():
-        answers = read_responses(outcome.answered, [], True)
-        served = [answer for answer in answers if answer.start == b"HTTP/1.1 200 OK"]
+        responses = read_responses(outcome.responded, [], True)
+        served = [response for response in responses if response.start == b"HTTP/1.1 200 OK"]
         assert len(served) == len(outcome.forwarded["strangler"]), name
 
 

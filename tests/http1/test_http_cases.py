@@ -19,8 +19,8 @@ def test_the_page_is_fresh() -> None:
 
 @pytest.mark.parametrize(("cases", "envoy"), envoy_cases.TABLES, ids=["requests", "responses", "framing"])
 def test_every_compared_case_is_on_the_page_with_what_envoy_does(cases: list[Case], envoy: dict[str, str]) -> None:
-    shown = [case.id for table in TABLES if table.envoy is envoy for case in table.cases]
-    assert sorted(shown) == sorted(case.id for case in cases)
+    visible = [case.id for table in TABLES if table.envoy is envoy for case in table.cases]
+    assert sorted(visible) == sorted(case.id for case in cases)
     assert envoy.keys() <= {case.id for case in cases}
 
 

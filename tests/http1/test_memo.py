@@ -1,4 +1,4 @@
-"""What is remembered is bounded, and what was never put in is never found."""
+"""The memo is bounded, and never finds what was never put in."""
 
 from hypothesis import given
 from hypothesis import strategies as st

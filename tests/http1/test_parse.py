@@ -13,7 +13,7 @@ from strangler.core.http.problem import Problem
 from strangler.core.http.trust import TrustedProxies
 from strangler.http1 import parse, response
 from strangler.http1.request import Request, parse_request
-from strangler.http1.response import Answer, parse_answer
+from strangler.http1.response import ResponseHead, parse_response
 
 FORWARDED = ForwardedFields("192.0.2.1", b"http", TrustedProxies(()))
 
@@ -31,18 +31,18 @@ def request(raw: bytes) -> Request | Problem:
     return parse_request(raw, FORWARDED, Request)
 
 
-def meaning(found: Request | Problem | Answer | None) -> Any:
+def meaning(found: Request | Problem | ResponseHead | None) -> Any:
     """All that a head was found to mean, as something that can be compared."""
-    if isinstance(found, Answer):
-        told = ("raw", "status", "status_line", "fields", "framing", "keep_alive")
-        return [getattr(found, name) for name in told], found.head(b"X: y\r\n\r\n"), found.headers()
+    if isinstance(found, ResponseHead):
+        reported = ("raw", "status", "status_line", "fields", "framing", "keep_alive")
+        return [getattr(found, name) for name in reported], found.head(b"X: y\r\n\r\n"), found.headers()
     if found is None or isinstance(found, Problem):
         return found
-    section = found.section
+    headers = found.request_headers
     own = ("method", "target", "path", "query", "host", "fields", "host_value", "is_absolute", "client_ip")
     names = ("headers", "framing", "is_chunked", "is_http10", "keep_alive", "has_upgrade", "named")
-    lines = section.lines(frozenset({b"connection", b"accept"}))
-    return [getattr(found, name) for name in own], [getattr(section, name) for name in names], lines
+    lines = headers.lines(frozenset({b"connection", b"accept"}))
+    return [getattr(found, name) for name in own], [getattr(headers, name) for name in names], lines
 
 
 HOST = b"Host: a"
@@ -109,7 +109,7 @@ def test_a_handshake_is_not_remembered_for_its_key_is_new_each_time() -> None:
         first, second = request(raw), request(raw)
         assert isinstance(first, Request)
         assert isinstance(second, Request)
-        assert (first.section is second.section) is is_remembered
+        assert (first.request_headers is second.request_headers) is is_remembered
 
 
 @pytest.mark.parametrize(("raw", "expected"), [pytest.param(*case[1:], id=case[0]) for case in REQUESTS])
@@ -120,7 +120,13 @@ def test_what_a_request_means(raw: bytes, expected: Any) -> None:
             assert found == expected
         else:
             assert isinstance(found, Request)
-            assert (found.path, found.query, found.host, found.section.framing, found.section.keep_alive) == expected
+            assert (
+                found.path,
+                found.query,
+                found.host,
+                found.request_headers.framing,
+                found.request_headers.keep_alive,
+            ) == expected
 
 
 @pytest.mark.parametrize(
@@ -139,7 +145,7 @@ def test_what_a_request_means(raw: bytes, expected: Any) -> None:
 def test_which_upgrades_are_offered_to_an_upstream(fields: list[bytes], is_offered: bool) -> None:
     found = request(crlf(b"GET / HTTP/1.1", HOST, *fields))
     assert isinstance(found, Request)
-    assert found.section.has_upgrade is is_offered
+    assert found.request_headers.has_upgrade is is_offered
 
 
 # Remembering
@@ -165,25 +171,25 @@ def test_a_request_means_the_same_remembered_or_not(method: bytes, target: bytes
 def test_an_answer_means_the_same_remembered_or_not(status: int, fields: list[bytes], is_head: bool) -> None:
     raw = crlf(b"HTTP/1.1 %d X" % status, *fields)
     forget()
-    fresh = meaning(parse_answer(raw, answers_head=is_head))
-    assert meaning(parse_answer(raw, answers_head=is_head)) == fresh
-    parse_answer(raw, answers_head=not is_head)
-    assert meaning(parse_answer(raw, answers_head=is_head)) == fresh
+    fresh = meaning(parse_response(raw, is_head_response=is_head))
+    assert meaning(parse_response(raw, is_head_response=is_head)) == fresh
+    parse_response(raw, is_head_response=not is_head)
+    assert meaning(parse_response(raw, is_head_response=is_head)) == fresh
 
 
 @settings(max_examples=300)
 @given(_fields, st.integers(0, 10_000), st.integers(1, 255), st.booleans())
 def test_a_head_with_one_byte_changed_is_never_taken_for_the_one_remembered(
-    fields: list[bytes], place: int, change: int, is_answer: bool
+    fields: list[bytes], place: int, change: int, is_response: bool
 ) -> None:
-    raw = crlf(OK if is_answer else b"GET /a HTTP/1.1", HOST, *fields)
+    raw = crlf(OK if is_response else b"GET /a HTTP/1.1", HOST, *fields)
     at = place % (len(raw) - 4)
     other = raw[:at] + bytes([raw[at] ^ change]) + raw[at + 1 :]
     if b"\r\n\r\n" in other[:-4] or not other.endswith(b"\r\n\r\n"):
         return  # the connection would cut it there
 
     def read(head: bytes) -> Any:
-        return meaning(parse_answer(head, answers_head=False) if is_answer else request(head))
+        return meaning(parse_response(head, is_head_response=False) if is_response else request(head))
 
     forget()
     fresh = read(other)

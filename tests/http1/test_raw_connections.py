@@ -1,4 +1,4 @@
-"""What is not one request and one answer: clients that leave, bytes that nobody asked for, limits, our own answers."""
+"""Cases beyond one request and one response: clients that leave, stray bytes, limits, the proxy's own responses."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.http1.proxies import Proxy
-from tests.http1.raw import OK, PROBE, PROBE_BODY, Case, answer, crlf, get, passed, refused, run
+from tests.http1.raw import OK, PROBE, PROBE_BODY, Case, crlf, get, passed, refused, respond, run
 from tests.http1.raw_steps import another_client, client_of, ended, heads, until
 from tests.http1.scripted import (
     Script,
@@ -39,7 +39,7 @@ async def test_a_client_that_leaves_ends_the_upstream_request(
         "in the answer": in_turn(read_request(), send(begun)),
         "in the upload": in_turn(read_head()),
     }[moment]
-    async with client_of(ours, raw_upstream, script, answer(OK)) as client:
+    async with client_of(ours, raw_upstream, script, respond(OK)) as client:
         await client.send(uploading if moment == "in the upload" else get())
         connection = await raw_upstream.wait_for_connection()
         if moment == "in the answer":
@@ -101,7 +101,7 @@ _SURPLUS: dict[str, bytes] = {
 @pytest.mark.parametrize("surplus", _SURPLUS.values(), ids=_SURPLUS.keys())
 async def test_bytes_behind_an_answer_reach_nobody(surplus: bytes, ours: Proxy, raw_upstream: ScriptedUpstream) -> None:
     """RFC 9112 section 6.3: they are dropped with their connection."""
-    async with client_of(ours, raw_upstream, answer(surplus), answer(OK)) as client:
+    async with client_of(ours, raw_upstream, respond(surplus), respond(OK)) as client:
         await client.send(get(b"/1"))
         await client.wait_for(lambda: b"\r\n\r\n" in client.received)
         connection = await raw_upstream.wait_for_connection()
@@ -114,7 +114,7 @@ async def test_bytes_behind_an_answer_reach_nobody(surplus: bytes, ours: Proxy, 
 
 async def test_a_body_behind_head_reaches_nobody(ours: Proxy, raw_upstream: ScriptedUpstream) -> None:
     """RFC 9110 section 9.3.2."""
-    async with client_of(ours, raw_upstream, answer(_PUSHED), answer(OK)) as client:
+    async with client_of(ours, raw_upstream, respond(_PUSHED), respond(OK)) as client:
         await client.send(get(method=b"HEAD"))
         await client.wait_for(lambda: b"\r\n\r\n" in client.received)
         await client.send(PROBE)
@@ -126,7 +126,7 @@ async def test_bytes_on_an_idle_connection_never_answer_the_next_request(
     ours: Proxy, raw_upstream: ScriptedUpstream
 ) -> None:
     """An upstream that pushes a whole answer on a pooled connection: the next client must not get it."""
-    async with client_of(ours, raw_upstream, answer(OK, pause(0.02), send(_PUSHED)), answer(OK)) as client:
+    async with client_of(ours, raw_upstream, respond(OK, pause(0.02), send(_PUSHED)), respond(OK)) as client:
         await client.send(get(b"/1"))
         await until(client, b"ok")
         await asyncio.wait_for(raw_upstream.connections[0].ended.wait(), 1.5)
@@ -170,7 +170,7 @@ async def test_a_connection_closed_as_we_wrote_is_retried_for_idempotent_methods
 ) -> None:
     """RFC 9110 section 9.2.2, RFC 9112 section 9.3.1: the race with an upstream that closes an idle connection."""
     closes_on_second = in_turn(read_request(), reset())
-    async with client_of(ours, raw_upstream, answer(OK), closes_on_second, answer(OK)) as client:
+    async with client_of(ours, raw_upstream, respond(OK), closes_on_second, respond(OK)) as client:
         await client.send(get(b"/first"))
         await until(client, b"ok")
         await client.send(crlf(method + b" /second HTTP/1.1", b"Host: a", b"Content-Length: 2", body=b"hi"))
@@ -182,7 +182,7 @@ async def test_a_connection_closed_as_we_wrote_is_retried_for_idempotent_methods
 
 async def test_an_answer_that_began_is_never_asked_for_again(ours: Proxy, raw_upstream: ScriptedUpstream) -> None:
     begun = in_turn(read_request(), send(b"HTTP/1.1 200 OK\r\nContent-"), reset())
-    async with client_of(ours, raw_upstream, answer(OK), begun) as client:
+    async with client_of(ours, raw_upstream, respond(OK), begun) as client:
         await client.send(get(b"/first"))
         await until(client, b"ok")
         await client.send(crlf(b"POST /second HTTP/1.1", b"Host: a", b"Content-Length: 2", body=b"hi"))
@@ -263,7 +263,7 @@ async def test_a_head_over_the_limit_from_an_upstream_is_502(
     ours_limited: Proxy, raw_upstream: ScriptedUpstream
 ) -> None:
     big = crlf(b"HTTP/1.1 200 OK", b"X: " + b"a" * 9000, b"Content-Length: 0")
-    async with client_of(ours_limited, raw_upstream, answer(big)) as client:
+    async with client_of(ours_limited, raw_upstream, respond(big)) as client:
         await client.send(get())
         await until(client, b"502")
         await asyncio.wait_for(raw_upstream.connections[0].ended.wait(), 1.5)
@@ -289,14 +289,14 @@ async def test_faults_of_the_upstream_are_problem_answers(
             crlf(b"POST /ECHO HTTP/1.1", b"Host: echo-host", b"X-Request-Id: my-id-1", b"Content-Length: 0")
         )
         await client.wait_for(lambda: client.received.endswith(b"}"))
-        answered = read_responses(bytes(client.received), [b"POST"], False)[0]
-        problem = json.loads(answered.body)
-        assert answered.status == problem["status"] == status
+        responded = read_responses(bytes(client.received), [b"POST"], False)[0]
+        problem = json.loads(responded.body)
+        assert responded.status == problem["status"] == status
         assert problem["fault"] == fault
         assert problem["request_id"] == "my-id-1"
-        assert answered.values(b"content-type") == [b"application/problem+json"]
-        assert b"ECHO" not in answered.body
-        assert b"echo-host" not in answered.body
+        assert responded.values(b"content-type") == [b"application/problem+json"]
+        assert b"ECHO" not in responded.body
+        assert b"echo-host" not in responded.body
         await client.send(PROBE)
         await until(client, PROBE_BODY)
 

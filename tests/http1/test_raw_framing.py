@@ -3,7 +3,7 @@
 import pytest
 
 from tests.http1.proxies import Proxy
-from tests.http1.raw import OK, Case, Delivery, Refusal, answer, crlf, deliveries, get, passed, refused, run
+from tests.http1.raw import OK, Case, Delivery, Refusal, crlf, deliveries, get, passed, refused, respond, run
 from tests.http1.scripted import ScriptedUpstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -248,7 +248,7 @@ BEHIND = [
         "a malformed request behind a good one",
         "9112 9.3.2",
         _BEFORE + b"GET /ECHO b HTTP/1.1\r\nHost: a\r\n\r\n" + _SMUGGLED,
-        (answer(OK),),
+        (respond(OK),),
         (_BEFORE,),
         (OK, Refusal(400)),
         end="closed",
@@ -257,7 +257,7 @@ BEHIND = [
         "a request behind one with doubtful framing",
         "9112 9.3.2",
         _BEFORE + _post(_CL, _TE, body=b"0\r\n\r\n") + _SMUGGLED,
-        (answer(OK),),
+        (respond(OK),),
         (_BEFORE,),
         (OK, Refusal(400)),
         end="closed",
@@ -267,7 +267,7 @@ BEHIND = [
         "a request behind bad chunks",
         "9112 9.3.2",
         _BEFORE + _post(_TE, body=b"zz\r\n") + _SMUGGLED,
-        (answer(OK),),
+        (respond(OK),),
         (_BEFORE,),
         (OK, Refusal(400)),
         end="closed",

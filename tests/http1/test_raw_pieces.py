@@ -20,7 +20,7 @@ _SPLIT_REQUEST = crlf(
     b"POST /split?x=%2F HTTP/1.1", b"Host: a", b"X-A: caf\xe9", b"Transfer-Encoding: chunked",
     body=b"5;x=y\r\nhello\r\n1\r\n \r\n5\r\nworld\r\n0\r\n\r\n",
 )  # fmt: skip
-_SPLIT_ANSWER = crlf(b"HTTP/1.1 103 Early Hints", b"Link: </a>") + crlf(
+_SPLIT_RESPONSE = crlf(b"HTTP/1.1 103 Early Hints", b"Link: </a>") + crlf(
     b"HTTP/1.1 200 Fine", b"Set-Cookie: a=1", b"Set-Cookie: b=2", b"Transfer-Encoding: chunked",
     body=b"3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n",
 )  # fmt: skip
@@ -46,20 +46,20 @@ def _in_pieces(pieces: list[bytes]) -> Script:
 
 @_HYPOTHESIS
 @given(
-    asked=st.lists(st.integers(0, 10_000), max_size=8),
-    answered=st.lists(st.integers(0, 10_000), max_size=8),
+    requests=st.lists(st.integers(0, 10_000), max_size=8),
+    responded=st.lists(st.integers(0, 10_000), max_size=8),
     pipelined=st.booleans(),
 )
 async def test_any_segmentation_gives_the_same_messages(
-    asked: list[int], answered: list[int], pipelined: bool, ours: Proxy, raw_upstream: ScriptedUpstream
+    requests: list[int], responded: list[int], pipelined: bool, ours: Proxy, raw_upstream: ScriptedUpstream
 ) -> None:
-    async with client_of(ours, raw_upstream, _in_pieces(_pieces(_SPLIT_ANSWER, answered))) as client:
+    async with client_of(ours, raw_upstream, _in_pieces(_pieces(_SPLIT_RESPONSE, responded))) as client:
         data = _SPLIT_REQUEST * (2 if pipelined else 1)
-        for piece in _pieces(data, asked):
+        for piece in _pieces(data, requests):
             await client.send(piece)
             await asyncio.sleep(0.0005)
         await client.wait_for(lambda: client.received.count(b"\r\n0\r\n\r\n") == (2 if pipelined else 1))
-    want = read_responses(_SPLIT_ANSWER, [b"POST"], False)
+    want = read_responses(_SPLIT_RESPONSE, [b"POST"], False)
     got = read_responses(bytes(client.received), [b"POST", b"POST"], False)
     assert [(a.start, a.body) for a in got] == [(a.start, a.body) for a in want] * (2 if pipelined else 1)
     reached = [m for c in raw_upstream.connections for m in read_requests(bytes(c.received))]
@@ -116,7 +116,7 @@ def _edited(request: bytes, edits: list[tuple[str, int, bytes]]) -> bytes:
     return request
 
 
-async def _answer_anything(connection: Connection) -> None:
+async def _respond_to_anything(connection: Connection) -> None:
     """Answer each head, whatever it is, and leave the judgement of what came to the test."""
     while True:
         head = await connection.read_head()
@@ -131,7 +131,7 @@ async def test_whatever_reaches_the_upstream_is_well_formed(
 ) -> None:
     """A sound request with a few odd bytes in it: refused, or passed on as what a strict reader takes for a request."""
     await raw_upstream.renew()
-    raw_upstream.drips, raw_upstream.script = False, _answer_anything
+    raw_upstream.drips, raw_upstream.script = False, _respond_to_anything
     async with another_client(ours) as client:
         await client.send(_edited(request, edits))
         with suppress(TimeoutError):  # a request that is left incomplete gets no answer

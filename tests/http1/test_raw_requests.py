@@ -1,9 +1,9 @@
-"""What a client sends reaches the upstream as it was sent: method, target, fields, body, connection."""
+"""Requests reach the upstream as they were sent: method, target, fields, body, connection."""
 
 import pytest
 
 from tests.http1.proxies import Proxy
-from tests.http1.raw import OK, Case, Delivery, answer, crlf, deliveries, get, passed, refused, rest, run, until
+from tests.http1.raw import OK, Case, Delivery, crlf, deliveries, get, passed, refused, respond, rest, run, until
 from tests.http1.scripted import ScriptedUpstream, in_turn, pause, read_head, read_request, read_until, send
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -23,8 +23,8 @@ METHODS = [
         "method HEAD",
         "9110 9.3.2",
         get(method=b"HEAD"),
-        upstream=(answer(crlf(b"HTTP/1.1 200 OK", b"Content-Length: 2")),),
-        answers=(crlf(b"HTTP/1.1 200 OK", b"Content-Length: 2"),),
+        upstream=(respond(crlf(b"HTTP/1.1 200 OK", b"Content-Length: 2")),),
+        responses=(crlf(b"HTTP/1.1 200 OK", b"Content-Length: 2"),),
     ),
     *(
         refused(
@@ -385,7 +385,7 @@ EXPECT = [
         client=(_EXPECTING, until(b"100 Continue"), b"body"),
         upstream=(in_turn(read_head(), send(_CONTINUE), read_request(), send(OK)),),
         reaches=(_EXPECTING + b"body",),
-        answers=(_CONTINUE, OK),
+        responses=(_CONTINUE, OK),
     ),
     passed(
         "a client that does not wait",
@@ -395,7 +395,7 @@ EXPECT = [
         client=_EXPECTING + b"body",
         upstream=(in_turn(read_head(), send(_CONTINUE), read_request(), send(OK)),),
         reaches=(_EXPECTING + b"body",),
-        answers=(_CONTINUE, OK),
+        responses=(_CONTINUE, OK),
     ),
     passed(
         "an upstream that sends no 100",
@@ -425,7 +425,7 @@ EXPECT = [
                 body=b"1\r\nx\r\n0\r\n\r\n",
             ),
         ),
-        answers=(_CONTINUE, OK),
+        responses=(_CONTINUE, OK),
     ),
     passed(
         "a final answer instead of 100",
@@ -435,7 +435,7 @@ EXPECT = [
         client=_EXPECTING,
         upstream=(in_turn(read_head(), send(_FORBIDDEN)),),
         reaches=(_EXPECTING,),
-        answers=(_FORBIDDEN,),
+        responses=(_FORBIDDEN,),
         end="closed",
         upstream_ends=True,
     ),
@@ -450,7 +450,7 @@ EXPECT = [
 
 _OLD = b"HTTP/1.0"
 _OLD_DIFFERS = {"haproxy": "passes 1.0 on as 1.0"}
-_ANSWERED_BY_LENGTH = crlf(b"HTTP/1.1 200 OK", b"Content-Length: 2", body=b"ok")
+_RESPONSE_BY_LENGTH = crlf(b"HTTP/1.1 200 OK", b"Content-Length: 2", body=b"ok")
 
 OLD_CLIENTS = [
     passed(
@@ -488,9 +488,9 @@ OLD_CLIENTS = [
         added={b"via": rb"1\.[01] strangler"},
         end="closed",
         upstream=(
-            answer(crlf(b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")),
+            respond(crlf(b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")),
         ),
-        answers=(crlf(b"HTTP/1.1 200 OK", body=b"abcde"),),
+        responses=(crlf(b"HTTP/1.1 200 OK", body=b"abcde"),),
     ),
     passed(
         "HTTP/1.0 keep-alive cannot be kept for a body without a length",
@@ -500,8 +500,8 @@ OLD_CLIENTS = [
         reaches=(get(),),
         added={b"via": rb"1\.[01] strangler"},
         end="closed",
-        upstream=(answer(crlf(b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n0\r\n\r\n")),),
-        answers=(crlf(b"HTTP/1.1 200 OK", body=b"abc"),),
+        upstream=(respond(crlf(b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n0\r\n\r\n")),),
+        responses=(crlf(b"HTTP/1.1 200 OK", body=b"abc"),),
     ),
     passed(
         "HTTP/1.0 gets no 1xx",
@@ -511,7 +511,7 @@ OLD_CLIENTS = [
         reaches=(get(),),
         added={b"via": rb"1\.[01] strangler"},
         end="closed",
-        upstream=(answer(crlf(b"HTTP/1.1 103 Early Hints", b"Link: </a>") + OK),),
+        upstream=(respond(crlf(b"HTTP/1.1 103 Early Hints", b"Link: </a>") + OK),),
     ),
 ]
 
@@ -524,14 +524,14 @@ def _numbered(number: int, method: bytes = b"GET") -> tuple[bytes, bytes]:
 _PAIRS = [_numbered(i) for i in range(5)]
 _POSTED = _post(b"Content-Length: 5", body=b"first")
 _CHUNKED = _post(b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n0\r\n\r\n")
-_HEAD_ANSWER = crlf(b"HTTP/1.1 200 OK", b"Content-Length: 99")
+_HEAD_RESPONSE = crlf(b"HTTP/1.1 200 OK", b"Content-Length: 99")
 
 PIPELINING = [
     Case(
         "five requests at once",
         "9112 9.3.2",
         b"".join(q for q, _ in _PAIRS),
-        tuple(answer(a) for _, a in _PAIRS),
+        tuple(respond(a) for _, a in _PAIRS),
         tuple(q for q, _ in _PAIRS),
         tuple(a for _, a in _PAIRS),
     ),
@@ -539,7 +539,7 @@ PIPELINING = [
         "answers keep their order",
         "9112 9.3.2",
         b"".join(q for q, _ in _PAIRS[:2]),
-        (in_turn(read_request(), pause(0.05), send(_PAIRS[0][1])), answer(_PAIRS[1][1])),
+        (in_turn(read_request(), pause(0.05), send(_PAIRS[0][1])), respond(_PAIRS[1][1])),
         tuple(q for q, _ in _PAIRS[:2]),
         tuple(a for _, a in _PAIRS[:2]),
     ),
@@ -547,7 +547,7 @@ PIPELINING = [
         "bodies between them",
         "9112 9.3.2",
         _POSTED + _CHUNKED + get(),
-        (answer(OK),),
+        (respond(OK),),
         (_POSTED, _CHUNKED, get()),
         (OK, OK, OK),
     ),
@@ -555,20 +555,20 @@ PIPELINING = [
         "HEAD between them",
         "9112 9.3.2",
         get(b"/1", method=b"HEAD") + get(b"/2"),
-        (answer(_HEAD_ANSWER), answer(OK)),
+        (respond(_HEAD_RESPONSE), respond(OK)),
         (get(b"/1", method=b"HEAD"), get(b"/2")),
-        (_HEAD_ANSWER, OK),
+        (_HEAD_RESPONSE, OK),
     ),
     Case(
         "nothing is read behind close",
         "9112 9.6",
         get(b"/1", b"Connection: close") + get(b"/2"),
-        (answer(OK),),
+        (respond(OK),),
         (get(b"/1"),),
         (OK,),
         end="closed",
     ),
-    Case("empty lines between them", "9112 2.2", _POSTED + b"\r\n" + get(), (answer(OK),), (_POSTED, get()), (OK, OK)),
+    Case("empty lines between them", "9112 2.2", _POSTED + b"\r\n" + get(), (respond(OK),), (_POSTED, get()), (OK, OK)),
 ]
 
 EARLY = [

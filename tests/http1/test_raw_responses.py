@@ -1,10 +1,10 @@
-"""What the upstream answers reaches the client as it was sent; what it may not answer becomes 502, and is never joined
+"""Responses reach the client as they were sent; what an upstream may not send becomes 502, and is never joined
 to another client's answer."""
 
 import pytest
 
 from tests.http1.proxies import Proxy
-from tests.http1.raw import OK, Case, Delivery, Refusal, answer, crlf, deliveries, distrusted, get, returned, run
+from tests.http1.raw import OK, Case, Delivery, Refusal, crlf, deliveries, distrusted, get, respond, returned, run
 from tests.http1.scripted import ScriptedUpstream, close, drip, half_close, in_turn, pause, read_request, reset
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -53,7 +53,7 @@ STATUSES = [
     ),
     returned("own reason phrase", "9112 4", _status(b"200 Everything is  fine, (really)!")),
     returned("empty reason phrase", "9112 4", _status(b"200 ")),
-    returned("no space behind the status", "9112 4", _status(b"200"), answers=(_status(b"200 "),)),
+    returned("no space behind the status", "9112 4", _status(b"200"), responses=(_status(b"200 "),)),
     returned("reason phrase with obs-text", "9112 4", _status(b"200 tr\xe8s bien \xc3\xa9")),
 ]
 
@@ -64,33 +64,33 @@ LINE_ENDS = [
         "bare LF ends every line",
         "9112 2.2",
         _BARE + b"\r\n\r\nhello",
-        answers=(_BARE.replace(b"\n", b"\r\n") + b"\r\n\r\nhello",),
+        responses=(_BARE.replace(b"\n", b"\r\n") + b"\r\n\r\nhello",),
     ),
     returned(
         "bare LF behind a status line that ends in CRLF",
         "9112 2.2",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\n\nhello",
-        answers=(crlf(b"HTTP/1.1 200 OK", b"Content-Length: 5", body=b"hello"),),
+        responses=(crlf(b"HTTP/1.1 200 OK", b"Content-Length: 5", body=b"hello"),),
     ),
     returned(
         "an empty line that ends in CRLF behind bare LF",
         "9112 2.2",
         b"HTTP/1.1 200 OK\nContent-Length: 5\n\r\nhello",
-        answers=(crlf(b"HTTP/1.1 200 OK", b"Content-Length: 5", body=b"hello"),),
+        responses=(crlf(b"HTTP/1.1 200 OK", b"Content-Length: 5", body=b"hello"),),
     ),
     returned(
         "bare LF, until the connection closes",
         "9112 2.2",
         b"HTTP/1.0 200 OK\nContent-Type: text/plain\n\nfrom a CGI\r\n\r\nprogram",
-        upstream=(answer(b"HTTP/1.0 200 OK\nContent-Type: text/plain\n\nfrom a CGI\r\n\r\nprogram", close()),),
-        answers=(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nfrom a CGI\r\n\r\nprogram",),
+        upstream=(respond(b"HTTP/1.0 200 OK\nContent-Type: text/plain\n\nfrom a CGI\r\n\r\nprogram", close()),),
+        responses=(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nfrom a CGI\r\n\r\nprogram",),
         differs={"haproxy": "answers in HTTP/1.0 and closes"},
     ),
     returned(
         "an interim response with bare LF",
         "9112 2.2",
         b"HTTP/1.1 103 Early Hints\nLink: </a>\n\n" + crlf(b"HTTP/1.1 200 OK", b"Content-Length: 2", body=b"ok"),
-        answers=(
+        responses=(
             crlf(b"HTTP/1.1 103 Early Hints", b"Link: </a>"),
             crlf(b"HTTP/1.1 200 OK", b"Content-Length: 2", body=b"ok"),
         ),
@@ -158,20 +158,20 @@ FIELDS = [
         "9110 7.6.1",
         _status(b"200 OK", b"X-A: 1", b"Connection: x-a, keep-alive", b"Keep-Alive: timeout=5", b"X-B: 2"),
         {"nginx": "passes fields named in Connection", "haproxy": "passes fields named in Connection"},
-        answers=(_status(b"200 OK", b"X-B: 2"),),
+        responses=(_status(b"200 OK", b"X-B: 2"),),
     ),
     returned(
         "Connection: close ends only the upstream's connection",
         "9112 9.6",
         _status(b"200 OK", b"Connection: close"),
-        answers=(_status(b"200 OK"),),
+        responses=(_status(b"200 OK"),),
         upstream_ends=True,
     ),
     returned(
         "an X-Strangler-Arm of the upstream's is replaced",
         "DESIGN 6",
         _status(b"200 OK", b"X-Strangler-Arm: forged"),
-        answers=(_status(b"200 OK"),),
+        responses=(_status(b"200 OK"),),
     ),
 ]
 
@@ -182,7 +182,7 @@ def _chunked(body: bytes, *fields: bytes) -> bytes:
 
 _UNTIL_CLOSE = crlf(b"HTTP/1.1 200 OK", b"X: 1", body=b"until the end")
 _RECHUNKED = _chunked(b"d\r\nuntil the end\r\n0\r\n\r\n", b"X: 1")
-_OLD_ANSWER = crlf(b"HTTP/1.0 200 OK", b"X: 1", body=b"until the end")
+_OLD_RESPONSE = crlf(b"HTTP/1.0 200 OK", b"X: 1", body=b"until the end")
 _HINTS = crlf(b"HTTP/1.1 103 Early Hints", b"Link: </a.css>; rel=preload", b"Link: </b.js>")
 _ENDS_TOO = {"haproxy": "ends the client's connection as well, lawfully"}
 _NGINX_1XX = {"nginx": "drops 1xx"}
@@ -197,7 +197,7 @@ BODIES = [
         "chunked in other letters",
         "9112 7",
         crlf(b"HTTP/1.1 200 OK", b"transfer-encoding: CHUNKED", body=b"3\r\nabc\r\n0\r\n\r\n"),
-        answers=(_chunked(b"3\r\nabc\r\n0\r\n\r\n"),),
+        responses=(_chunked(b"3\r\nabc\r\n0\r\n\r\n"),),
     ),
     returned(
         "trailers",
@@ -209,8 +209,8 @@ BODIES = [
         "body ended by close",
         "9112 6.3, 8",
         _UNTIL_CLOSE,
-        upstream=(answer(_UNTIL_CLOSE, half_close()),),
-        answers=(_RECHUNKED,),
+        upstream=(respond(_UNTIL_CLOSE, half_close()),),
+        responses=(_RECHUNKED,),
         upstream_ends=True,
         differs=_ENDS_TOO,
     ),
@@ -218,33 +218,33 @@ BODIES = [
         "body ended by close, Connection: close said",
         "9112 6.3, 8",
         _UNTIL_CLOSE,
-        upstream=(answer(_UNTIL_CLOSE.replace(b"X: 1", b"X: 1\r\nConnection: close"), close()),),
-        answers=(_RECHUNKED,),
+        upstream=(respond(_UNTIL_CLOSE.replace(b"X: 1", b"X: 1\r\nConnection: close"), close()),),
+        responses=(_RECHUNKED,),
         differs=_ENDS_TOO,
     ),
     returned(
         "HTTP/1.0 upstream, body ended by close",
         "9112 6.3, 8",
-        _OLD_ANSWER,
-        upstream=(answer(_OLD_ANSWER, close()),),
-        answers=(_RECHUNKED,),
+        _OLD_RESPONSE,
+        upstream=(respond(_OLD_RESPONSE, close()),),
+        responses=(_RECHUNKED,),
         differs={"haproxy": "passes the version on"},
     ),
     returned(
         "HTTP/1.0 upstream with a length",
         "9112 9.3",
-        _OLD_ANSWER,
-        upstream=(answer(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", close()),),
-        answers=(OK,),
+        _OLD_RESPONSE,
+        upstream=(respond(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", close()),),
+        responses=(OK,),
     ),
-    returned("103, then the answer", "9110 15.2", _HINTS + OK, _NGINX_1XX, answers=(_HINTS, OK)),
+    returned("103, then the answer", "9110 15.2", _HINTS + OK, _NGINX_1XX, responses=(_HINTS, OK)),
     returned(
         "several 1xx",
         "9110 15.2",
         b"",
         _NGINX_1XX,
-        upstream=(answer(crlf(b"HTTP/1.1 102 Processing") + _HINTS + _HINTS + OK),),
-        answers=(crlf(b"HTTP/1.1 102 Processing"), _HINTS, _HINTS, OK),
+        upstream=(respond(crlf(b"HTTP/1.1 102 Processing") + _HINTS + _HINTS + OK),),
+        responses=(crlf(b"HTTP/1.1 102 Processing"), _HINTS, _HINTS, OK),
     ),
     returned(
         "103 before a chunked answer to HEAD",
@@ -252,8 +252,8 @@ BODIES = [
         b"",
         _NGINX_1XX,
         client=_HEAD,
-        upstream=(answer(_HINTS + crlf(b"HTTP/1.1 200 OK", b"Content-Length: 9")),),
-        answers=(_HINTS, crlf(b"HTTP/1.1 200 OK", b"Content-Length: 9")),
+        upstream=(respond(_HINTS + crlf(b"HTTP/1.1 200 OK", b"Content-Length: 9")),),
+        responses=(_HINTS, crlf(b"HTTP/1.1 200 OK", b"Content-Length: 9")),
     ),
     returned("dripping", "9112 2.2", OK, upstream=(in_turn(read_request(), drip(_HINTS[:0] + OK)),)),
 ]
@@ -267,8 +267,8 @@ def _cut(
         "9112 8",
         response,
         differs,
-        upstream=(answer(response, *then),),  # type: ignore[arg-type]
-        answers=(whole or response,),
+        upstream=(respond(response, *then),),  # type: ignore[arg-type]
+        responses=(whole or response,),
         end="cut",
     )
 
@@ -380,7 +380,7 @@ UNTRUSTED = [
         "9110 15.2.2",
         _HINTS + crlf(b"HTTP/1.1 101 Switching Protocols", b"Upgrade: x", b"Connection: Upgrade"),
         _NL,
-        answers=(_HINTS, Refusal(502, "bad_response")),
+        responses=(_HINTS, Refusal(502, "bad_response")),
     ),
 ]
 

@@ -31,7 +31,7 @@ routes:
 
 
 _PREFIX = {b"x-forwarded-prefix": rb"/api/orders"}
-"""What stands for the candidate's prefix in the client's paths."""
+"""The prefix of the client's paths that stands for the candidate's."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -80,7 +80,7 @@ def _located(name: bytes, sent: bytes, seen: bytes) -> Case:
         response(sent),
         client=get(b"/api/orders/7"),
         reaches=(get(b"/v2/o/7"),),
-        answers=(response(seen),),
+        responses=(response(seen),),
     )
     return replace(case, arm=b"candidate", added=_PREFIX)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.http1.proxies import Proxy
-from tests.http1.raw import OK, PROBE, PROBE_BODY, answer, crlf, get, passed, returned, run
+from tests.http1.raw import OK, PROBE, PROBE_BODY, crlf, get, passed, respond, returned, run
 from tests.http1.raw_steps import client_of, ended, until
 from tests.http1.scripted import Connection, Script, ScriptedUpstream, in_turn, read_request, send
 from tests.http1.strict_reader import read_requests, read_responses
@@ -65,11 +65,11 @@ async def test_an_upgrade_becomes_a_tunnel(ours: Proxy, raw_upstream: ScriptedUp
     assert seen.values(b"upgrade") == [b"websocket"]
     assert [v.lower() for v in seen.values(b"connection")] == [b"upgrade"]
     assert seen.values(b"sec-websocket-extensions") == [b"permessage-deflate"]
-    answered = read_responses(bytes(client.received), [b"GET"], False)[0]
-    assert answered.status == 101
-    assert answered.values(b"sec-websocket-protocol") == [b"b"]
-    assert answered.values(b"upgrade") == [b"websocket"]
-    assert [v.lower() for v in answered.values(b"connection")] == [b"upgrade"]
+    responded = read_responses(bytes(client.received), [b"GET"], False)[0]
+    assert responded.status == 101
+    assert responded.values(b"sec-websocket-protocol") == [b"b"]
+    assert responded.values(b"upgrade") == [b"websocket"]
+    assert [v.lower() for v in responded.values(b"connection")] == [b"upgrade"]
 
 
 @pytest.mark.parametrize("delivery", ["whole", "byte by byte"])
@@ -136,7 +136,7 @@ async def test_a_reset_tunnel_ends_the_other_side(ours: Proxy, raw_upstream: Scr
 
 async def test_a_refused_upgrade_is_an_ordinary_answer(ours: Proxy, raw_upstream: ScriptedUpstream) -> None:
     """RFC 9110 section 7.8: the server may ignore Upgrade; the connection stays HTTP."""
-    async with client_of(ours, raw_upstream, answer(OK)) as client:
+    async with client_of(ours, raw_upstream, respond(OK)) as client:
         await client.send(_UPGRADE)
         await until(client, b"ok")
         await client.send(PROBE)
@@ -148,7 +148,7 @@ async def test_http_is_not_tunnelled_past_the_routing(ours: Proxy, raw_upstream:
     request = get(
         b"/", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"
     )
-    async with client_of(ours, raw_upstream, answer(OK)) as client:
+    async with client_of(ours, raw_upstream, respond(OK)) as client:
         await client.send(request)
         await until(client, b"ok")
     seen = read_requests(bytes(raw_upstream.connections[0].received))[0]
@@ -185,13 +185,13 @@ async def test_events_arrive_one_by_one(framing: str, ours: Proxy, raw_upstream:
             await until(client, b"data: %d\n\n" % number)
             gate.set()
         await client.wait_for(lambda: client.received.endswith(b"\r\n0\r\n\r\n"))
-    answered = read_responses(bytes(client.received), [b"GET"], client.end != "open")[0]
-    assert answered.body == b"data: 0\n\ndata: 1\n\ndata: 2\n\ndata: 3\n\n"
-    assert answered.is_complete
+    responded = read_responses(bytes(client.received), [b"GET"], client.end != "open")[0]
+    assert responded.body == b"data: 0\n\ndata: 1\n\ndata: 2\n\ndata: 3\n\n"
+    assert responded.is_complete
 
 
 async def test_an_upload_arrives_while_it_runs(ours: Proxy, raw_upstream: ScriptedUpstream) -> None:
-    async with client_of(ours, raw_upstream, answer(OK)) as client:
+    async with client_of(ours, raw_upstream, respond(OK)) as client:
         await client.send(crlf(b"POST / HTTP/1.1", b"Host: a", b"Transfer-Encoding: chunked", body=b"5\r\nfirst\r\n"))
         connection = await raw_upstream.wait_for_connection()
         assert await connection.has_received(b"first")

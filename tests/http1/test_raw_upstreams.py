@@ -15,7 +15,7 @@ import trustme
 
 from tests.http1 import proxies
 from tests.http1.proxies import Proxy
-from tests.http1.raw import OK, Client, answer, crlf, get
+from tests.http1.raw import OK, Client, crlf, get, respond
 from tests.http1.scripted import (
     Script,
     ScriptedUpstream,
@@ -176,8 +176,8 @@ async def _ask(proxy: Proxy, request: bytes, method: bytes = b"GET") -> Message:
 
 
 def _whole(client: Client, method: bytes) -> bool:
-    answers = read_responses(bytes(client.received), [method], False)
-    return bool(answers) and answers[0].is_complete
+    responses = read_responses(bytes(client.received), [method], False)
+    return bool(responses) and responses[0].is_complete
 
 
 def _fault(message: Message) -> tuple[int, str]:
@@ -185,8 +185,8 @@ def _fault(message: Message) -> tuple[int, str]:
 
 
 async def test_an_https_upstream_is_verified_against_its_own_ca_and_told_its_name(proxy: Proxy) -> None:
-    answered = await _ask(proxy, get(b"/own-ca"))
-    assert (answered.status, answered.body) == (200, b"localhost")
+    responded = await _ask(proxy, get(b"/own-ca"))
+    assert (responded.status, responded.body) == (200, b"localhost")
 
 
 async def test_verification_can_be_switched_off(proxy: Proxy) -> None:
@@ -252,7 +252,7 @@ async def test_no_answer_in_time_is_504(method: bytes, proxy: Proxy, raw_upstrea
 async def test_the_response_clock_starts_when_the_request_is_sent(proxy: Proxy, raw_upstream: ScriptedUpstream) -> None:
     """An upload that takes longer than `response`, but keeps moving, is not ended."""
     async with _asking(
-        proxy, raw_upstream, answer(OK), crlf(b"POST / HTTP/1.1", b"Host: a", b"Content-Length: 6")
+        proxy, raw_upstream, respond(OK), crlf(b"POST / HTTP/1.1", b"Host: a", b"Content-Length: 6")
     ) as client:
         for _ in range(6):
             await asyncio.sleep(_RESPONSE_S / 3)
@@ -274,9 +274,9 @@ async def test_an_answer_that_stalls_is_cut_short(proxy: Proxy, raw_upstream: Sc
     async with _asking(proxy, raw_upstream, in_turn(read_request(), send(_BEGUN)), get()) as client:
         await client.wait_for(lambda: False)
         took = time.monotonic() - begin
-    [answered] = read_responses(bytes(client.received), [b"GET"], True)
-    assert not answered.is_complete
-    assert answered.body == b"begun"
+    [responded] = read_responses(bytes(client.received), [b"GET"], True)
+    assert not responded.is_complete
+    assert responded.body == b"begun"
     assert _IDLE_S <= took < _IDLE_S + _LATE_S
 
 
@@ -312,7 +312,7 @@ async def test_a_client_that_does_not_read_is_left(proxy: Proxy, raw_upstream: S
     size = 30_000_000
     big = crlf(b"HTTP/1.1 200 OK", b"Content-Length: %d" % size, body=b"x" * size)
     await raw_upstream.renew()
-    raw_upstream.drips, raw_upstream.script = False, answer(big)
+    raw_upstream.drips, raw_upstream.script = False, respond(big)
     _, writer = await asyncio.open_connection("127.0.0.1", proxy.port, limit=1024)
     writer.write(get())
     connection = await raw_upstream.wait_for_connection()

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from strangler.core.http.framing import Framing, Kind
-from strangler.http1.response import parse_answer
+from strangler.http1.response import parse_response
 from tests.http1.test_parse import OK, crlf, forget
 
-ANSWERS: list[tuple[str, bytes, bool, Any]] = [
+RESPONSES: list[tuple[str, bytes, bool, Any]] = [
     ("a length", crlf(OK, b"Content-Length: 5"), False, (200, Framing(Kind.LENGTH, 5), True)),
     ("chunked", crlf(OK, b"Transfer-Encoding: chunked"), False, (200, Framing(Kind.CHUNKED), True)),
     ("until close", crlf(OK), False, (200, Framing(Kind.CLOSE), True)),
@@ -44,10 +44,10 @@ ANSWERS: list[tuple[str, bytes, bool, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("raw", "is_head", "expected"), [pytest.param(*case[1:], id=case[0]) for case in ANSWERS])
+@pytest.mark.parametrize(("raw", "is_head", "expected"), [pytest.param(*case[1:], id=case[0]) for case in RESPONSES])
 def test_what_an_answer_means(raw: bytes, is_head: bool, expected: Any) -> None:
     forget()
-    for found in (parse_answer(raw, answers_head=is_head), parse_answer(raw, answers_head=is_head)):
+    for found in (parse_response(raw, is_head_response=is_head), parse_response(raw, is_head_response=is_head)):
         if expected is None:
             assert found is None
         else:
@@ -58,7 +58,7 @@ def test_what_an_answer_means(raw: bytes, is_head: bool, expected: Any) -> None:
 def test_an_answer_to_head_is_not_taken_for_one_with_a_body() -> None:
     raw = crlf(OK, b"Content-Length: 5")
     for is_head in (False, True, False, True):
-        found = parse_answer(raw, answers_head=is_head)
+        found = parse_response(raw, is_head_response=is_head)
         assert found is not None
         assert found.framing.kind is (Kind.NONE if is_head else Kind.LENGTH)
 
@@ -67,7 +67,7 @@ def test_fields_of_one_hop_and_those_named_by_connection_do_not_pass() -> None:
     raw = crlf(
         OK, b"connection: x-own, close", b"X-Own: 1", b"KEEP-ALIVE: timeout=5", b"X-Strangler-Arm: forged", b"A: b"
     )
-    found = parse_answer(raw, answers_head=False)
+    found = parse_response(raw, is_head_response=False)
     assert found is not None
     assert found.head(b"\r\n") == crlf(OK, b"A: b")
 
@@ -87,6 +87,6 @@ def test_fields_of_one_hop_and_those_named_by_connection_do_not_pass() -> None:
     ],
 )
 def test_how_long_an_upstream_keeps_a_connection(field: bytes, seconds: float) -> None:
-    answer = parse_answer(b"HTTP/1.1 204 No Content\r\n%b\r\n" % field, answers_head=False)
-    assert answer is not None
-    assert answer.keep_s == seconds
+    response = parse_response(b"HTTP/1.1 204 No Content\r\n%b\r\n" % field, is_head_response=False)
+    assert response is not None
+    assert response.keep_s == seconds

@@ -60,12 +60,12 @@ def test_an_upstream_connection_can_end_in_every_state(state: UpstreamState) -> 
 
 
 @pytest.mark.parametrize(
-    "shown",
+    "visible",
     [
         pytest.param(diagram(client_states.TRANSITIONS, ClientState.HEAD), id="client"),
         pytest.param(diagram(upstream_states.TRANSITIONS, UpstreamState.IDLE), id="upstream"),
     ],
 )
-def test_the_diagrams_in_the_docs_are_the_tables(shown: str) -> None:
+def test_the_diagrams_in_the_docs_are_the_tables(visible: str) -> None:
     page = Path(__file__).parents[2] / "docs" / "connections.md"
-    assert f"```mermaid\n{shown}\n```\n" in page.read_text()
+    assert f"```mermaid\n{visible}\n```\n" in page.read_text()

@@ -9,8 +9,8 @@ from strangler.core.http.trust import TrustedProxies
 from strangler.core.settings import TimeoutSettings
 from strangler.http1.client_connection import ClientConnection
 from strangler.http1.exchange import Clocks, Exchange
-from strangler.http1.port import ClientPort
 from strangler.http1.request import Request
+from strangler.http1.server_state import ServerState
 from strangler.http1.upstream_connection import UpstreamConnection
 from tests.http1.scripted import Connection, ScriptedUpstream
 from tests.http1.test_client_connection import LIMITS
@@ -25,12 +25,12 @@ def exchange() -> tuple[Exchange, asyncio.Event]:
 
     async def wait(client: ClientConnection) -> None:
         while True:
-            await client.story
+            await client.task
             is_woken.set()
 
-    port = ClientPort(asyncio.get_running_loop(), LIMITS, Request, wait, TrustedProxies(()), _raise)
-    client = ClientConnection(port)
-    client.story.begin(wait(client))
+    server = ServerState(asyncio.get_running_loop(), LIMITS, Request, wait, TrustedProxies(()), _raise)
+    client = ClientConnection(server)
+    client.task.begin(wait(client))
     begun = Exchange()
     begun.begin(client, is_head=False, may_upgrade=False)
     begun.clocks = Clocks(TimeoutSettings(1.0, 1.0, 1.0))
@@ -41,7 +41,7 @@ def _raise(crash: Exception) -> None:
     raise crash
 
 
-async def answer(connection: Connection) -> None:
+async def response(connection: Connection) -> None:
     while not connection.is_closed:
         got = await connection.read_request()
         how = got.target.removeprefix(b"/")
@@ -58,7 +58,7 @@ async def answer(connection: Connection) -> None:
 
 @pytest.mark.parametrize(("how", "is_kept"), [("length", True), ("chunked", True), ("more", False)])
 async def test_a_connection_is_kept_if_nothing_is_behind_the_response(how: str, is_kept: bool) -> None:
-    async with ScriptedUpstream(answer) as upstream:
+    async with ScriptedUpstream(response) as upstream:
         pool = made(upstream.port)
         connection = await connected(pool)
         pool.give_back(connection)

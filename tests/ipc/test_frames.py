@@ -46,7 +46,7 @@ class Listening(FrameProtocol[FromSupervisor]):
 class Ends:
     """A connection: the end that is tested, and the raw socket at the other one."""
 
-    one: Listening
+    end: Listening
     other: socket.socket
 
     async def say(self, data: bytes) -> None:
@@ -58,17 +58,17 @@ class Ends:
 
     async def lost(self) -> None:
         async with asyncio.timeout(5):
-            await self.one.lost.wait()
+            await self.end.lost.wait()
 
 
 @pytest.fixture
 async def ends() -> AsyncIterator[Ends]:
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    one = Listening()
-    await asyncio.get_running_loop().connect_accepted_socket(lambda: one, ours)
-    yield Ends(one, theirs)
-    one.abort()
+    frame = Listening()
+    await asyncio.get_running_loop().connect_accepted_socket(lambda: frame, ours)
+    yield Ends(frame, theirs)
+    frame.abort()
     theirs.close()
 
 
@@ -77,34 +77,34 @@ async def test_messages_come_in_order_however_they_are_cut(ends: Ends) -> None:
         await ends.say(bytes([byte]))
     ends.other.shutdown(socket.SHUT_WR)
     await ends.lost()
-    assert ends.one.heard == [Reload(), Draining()]
+    assert ends.end.heard == [Reload(), Draining()]
 
 
 async def test_garbage_is_told_and_cuts_the_connection(ends: Ends) -> None:
     await ends.say(b"\xff" * 100)
     await ends.lost()
-    assert (len(ends.one.garbage), ends.one.heard) == (1, [])
+    assert (len(ends.end.garbage), ends.end.heard) == (1, [])
     assert await ends.read() == b""
 
 
 async def test_nothing_is_taken_in_after_the_connection_was_cut(ends: Ends) -> None:
-    ends.one.most = 1
+    ends.end.most = 1
     await ends.say(encode_frame(Reload()) + encode_frame(Draining()))
     await ends.lost()
-    assert ends.one.heard == [Reload()]
+    assert ends.end.heard == [Reload()]
 
 
 async def test_what_is_sent_is_a_frame_and_finish_lets_it_leave(ends: Ends) -> None:
-    ends.one.send(Started())
-    ends.one.finish()
+    ends.end.send(Started())
+    ends.end.finish()
     frames: FrameReader[ToSupervisor] = FrameReader(ToSupervisor)
     assert frames.feed(await ends.read()) == [Started()]
     assert await ends.read() == b""
 
 
 async def test_what_is_sent_to_a_lost_connection_is_dropped(ends: Ends) -> None:
-    assert ends.one.has_room(1)
+    assert ends.end.has_room(1)
     ends.other.close()
     await ends.lost()
-    ends.one.send(Started())
-    assert not ends.one.has_room(1 << 20)
+    ends.end.send(Started())
+    assert not ends.end.has_room(1 << 20)

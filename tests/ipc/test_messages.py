@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from strangler.core.resilience.fence import FenceMark
+from strangler.core.resilience.write_fence import FenceMark
 from strangler.core.settings import Address, Settings, Url
 from strangler.ipc.messages import (
     MAX_FRAME_BYTES,

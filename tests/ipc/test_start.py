@@ -1,4 +1,4 @@
-"""What a child is told: it arrives, and a program started by hand says so."""
+"""The start data of a child: it arrives, and a program started by hand says so."""
 
 import os
 

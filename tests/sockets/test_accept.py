@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strangler.ipc.start import unnamed_file
-from strangler.sockets.accept import Acceptor, ConnectionCounts, empty_page, fair_share, told_waiting, waiting_at
+from strangler.sockets.accept import Acceptor, ConnectionCounts, empty_page, fair_share, waiting_at, waiting_connections
 
 counts = st.integers(0, 50)
 
@@ -109,7 +109,7 @@ async def test_a_worker_that_is_busy_gets_its_share_all_the_same() -> None:
     """The one has all its time for accepting, the other looks only every 5 ms, as under load."""
     async with _workers(2) as (listener, workers):
         workers[0].acceptor.start([listener.dup()])
-        workers[1].counts.tell(1, 0)
+        workers[1].counts.publish(1, 0)
         with _connect(listener, 64):
             async with asyncio.timeout(1):
                 while workers[0].connections < 32:  # noqa: ASYNC110 - nothing tells
@@ -134,7 +134,7 @@ async def test_a_worker_that_comes_later_gets_the_next_ones() -> None:
 async def test_a_worker_that_hangs_keeps_nobody_waiting() -> None:
     """Worker 1 says that it has no connection, and accepts none."""
     async with _workers(2) as (listener, workers):
-        workers[1].counts.tell(1, 0)
+        workers[1].counts.publish(1, 0)
         workers[0].acceptor.start([listener.dup()])
         with _connect(listener, 300):
             async with asyncio.timeout(1):
@@ -143,11 +143,11 @@ async def test_a_worker_that_hangs_keeps_nobody_waiting() -> None:
 
 async def test_nobody_holds_back_for_a_worker_that_is_gone() -> None:
     async with _workers(1) as (_, [worker]):
-        worker.counts.tell(0, 9)
-        worker.counts.tell(7, 511)
+        worker.counts.publish(0, 9)
+        worker.counts.publish(7, 511)
         assert worker.counts.others(0) == [511]
         assert worker.counts.others(7) == [9]
-        worker.counts.tell(7, None)
+        worker.counts.publish(7, None)
         assert worker.counts.others(0) == []
 
 
@@ -183,7 +183,7 @@ async def test_at_the_end_all_that_wait_are_accepted_and_whoever_comes_later_is_
     async with _workers(2) as (listener, workers):
         address = listener.getsockname()
         workers[0].acceptor.start([listener.dup()])
-        workers[1].counts.tell(1, 0)  # half is for this one, which takes none
+        workers[1].counts.publish(1, 0)  # half is for this one, which takes none
         with _connect(listener, 40) as clients:
             listener.close()
             started = time.monotonic()
@@ -238,4 +238,4 @@ def test_linux_tells_how_many_wait(host: str) -> None:
     "found", [pytest.param(bytes(32), id="all zero"), pytest.param(bytes(8), id="short"), pytest.param(b"", id="none")]
 )
 def test_where_the_system_does_not_tell_one_is_said_to_wait(found: bytes) -> None:
-    assert told_waiting(found) == 1
+    assert waiting_connections(found) == 1

@@ -35,33 +35,33 @@ def backup(folder: Path, target: Path) -> Backup:
     return write_backup(folder, target, "2026-11-23T09:00:00.000Z")
 
 
-def restore(folder: Path, source: Path, who: str) -> Restored:
+def restore(folder: Path, source: Path, actor: str) -> Restored:
     """Restore the folder, and note in the store who did it, as the command does."""
 
     def note(store: sqlite3.Connection, detail: str) -> None:
         prepare(store)
-        write_audit(store, time.time(), who, "state restore", "", "", detail)
+        write_audit(store, time.time(), actor, "state restore", "", "", detail)
 
     return restore_backup(folder, source, note)
 
 
-def filled(folder: Path, who: str = "ana") -> Path:
+def filled(folder: Path, actor: str = "ana") -> Path:
     """A state folder with one of everything."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    with closing(sqlite3.connect(folder / STORE)) as one, one:
-        one.execute("PRAGMA journal_mode = WAL")
-        prepare(one)
-        write_audit(one, time.time(), who, "test", "", "", "")
+    with closing(sqlite3.connect(folder / STORE)) as connection, connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        prepare(connection)
+        write_audit(connection, time.time(), actor, "test", "", "", "")
     redaction_key(folder)
     kill_switch.write(folder, ON)
-    Journal(folder).append([b'{"who":"%b"}\n' % who.encode()])
+    Journal(folder).append([b'{"who":"%b"}\n' % actor.encode()])
     return folder
 
 
-def said_by(folder: Path) -> list[str]:
+def audited_by(folder: Path) -> list[str]:
     """Return the names in the audit of a folder's store, the latest last."""
-    with closing(sqlite3.connect(folder / STORE)) as one:
-        return [row.who for row in reversed(entries(one, AuditFilters()))]
+    with closing(sqlite3.connect(folder / STORE)) as connection:
+        return [row.who for row in reversed(entries(connection, AuditFilters()))]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -82,13 +82,13 @@ def test_what_is_restored_is_what_was_backed_up(tmp_path: Path) -> None:
     (other / f"{JOURNAL}.1").write_bytes(b"{}\n")
     kill_switch.write(other, kill_switch.OFF)
     restored = restore(other, file, "bob")
-    assert said_by(other) == ["ana", "bob"]
+    assert audited_by(other) == ["ana", "bob"]
     assert redaction_key(other) == key
     assert kill_switch.read(other) == ON
     assert (other / JOURNAL).read_bytes() == b'{"who":"ana"}\n'
     assert not (other / f"{JOURNAL}.1").exists()
     assert (restored.was_killed, restored.is_killed) == (False, True)
-    assert {one.name: one.after for one in restored.files}[f"{JOURNAL}.1"] is None
+    assert {replaced.name: replaced.after for replaced in restored.files}[f"{JOURNAL}.1"] is None
     assert all(path.stat().st_mode & 0o077 == 0 for path in other.iterdir())
     assert {path.name for path in other.iterdir()} == {"lock", *done.files}
 
@@ -96,21 +96,21 @@ def test_what_is_restored_is_what_was_backed_up(tmp_path: Path) -> None:
 def test_a_folder_that_was_not_there_is_made(tmp_path: Path) -> None:
     backup(filled(tmp_path / "state"), tmp_path / "b")
     restored = restore(tmp_path / "new" / "state", tmp_path / "b", "bob")
-    assert {one.before for one in restored.files} == {None}
-    assert said_by(tmp_path / "new" / "state") == ["ana", "bob"]
+    assert {file.before for file in restored.files} == {None}
+    assert audited_by(tmp_path / "new" / "state") == ["ana", "bob"]
 
 
 def test_a_log_of_the_former_store_does_not_meet_the_new_one(tmp_path: Path) -> None:
     backup(filled(tmp_path / "state"), tmp_path / "b")
     other = filled(tmp_path / "other", "eve")
-    with closing(sqlite3.connect(other / STORE)) as one:  # a proxy that was killed leaves its log
-        write_audit(one, time.time(), "mallory", "test", "", "", "")
-        one.commit()
+    with closing(sqlite3.connect(other / STORE)) as connection:  # a proxy that was killed leaves its log
+        write_audit(connection, time.time(), "mallory", "test", "", "", "")
+        connection.commit()
         kept = {name: (other / name).read_bytes() for name in (f"{STORE}-wal", f"{STORE}-shm")}
     for name, data in kept.items():
         (other / name).write_bytes(data)
     restore(other, tmp_path / "b", "bob")
-    assert said_by(other) == ["ana", "bob"]
+    assert audited_by(other) == ["ana", "bob"]
 
 
 def test_a_copy_is_of_one_moment_while_others_write(tmp_path: Path) -> None:
@@ -119,12 +119,12 @@ def test_a_copy_is_of_one_moment_while_others_write(tmp_path: Path) -> None:
 
     def write() -> None:
         number = 0
-        with closing(sqlite3.connect(folder / STORE)) as one:
+        with closing(sqlite3.connect(folder / STORE)) as connection:
             while not over.is_set():
                 number += 1
-                with one:
-                    write_audit(one, time.time(), f"first {number}", "test", "", "", "x" * 500)
-                    write_audit(one, time.time(), f"second {number}", "test", "", "", "x" * 500)
+                with connection:
+                    write_audit(connection, time.time(), f"first {number}", "test", "", "", "x" * 500)
+                    write_audit(connection, time.time(), f"second {number}", "test", "", "", "x" * 500)
                 Journal(folder).append([b'{"number":%d}\n' % number])
 
     writer = threading.Thread(target=write)
@@ -133,7 +133,7 @@ def test_a_copy_is_of_one_moment_while_others_write(tmp_path: Path) -> None:
         for number in range(5):
             backup(folder, tmp_path / "b")
             restore(tmp_path / str(number), tmp_path / "b", "bob")
-            rows = said_by(tmp_path / str(number))[1:-1]
+            rows = audited_by(tmp_path / str(number))[1:-1]
             assert len(rows) % 2 == 0
             lines = (tmp_path / str(number) / JOURNAL).read_bytes()
             assert lines.endswith(b"}\n")
@@ -200,13 +200,15 @@ BROKEN: list[tuple[str, Callable[[bytes], bytes], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "told"), [pytest.param(*one[1:], id=one[0]) for one in BROKEN])
-def test_a_file_that_is_not_whole_changes_nothing(tmp_path: Path, change: Callable[[bytes], bytes], told: str) -> None:
+@pytest.mark.parametrize(("change", "expected"), [pytest.param(*item[1:], id=item[0]) for item in BROKEN])
+def test_a_file_that_is_not_whole_changes_nothing(
+    tmp_path: Path, change: Callable[[bytes], bytes], expected: str
+) -> None:
     folder, file = filled(tmp_path / "state"), tmp_path / "b"
     backup(folder, file)
     file.write_bytes(change(file.read_bytes()))
     before = content(folder)
-    with pytest.raises(BackupError, match=told):
+    with pytest.raises(BackupError, match=expected):
         restore(folder, file, "bob")
     assert content(folder) == before
 
@@ -246,7 +248,7 @@ def test_a_restore_that_is_killed_once_it_was_decided_is_carried_out_by_the_next
     for name in names[:done]:
         (ready / name).replace(other / name)
     with hold(other):
-        assert said_by(other) == ["ana", "bob"]
+        assert audited_by(other) == ["ana", "bob"]
         assert content(other) == content(tmp_path / "wanted")
 
 
@@ -274,16 +276,16 @@ def test_a_file_that_is_no_backup_is_not_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "expected"),
     [
         pytest.param(lambda folder: None, "there is no state folder", id="no folder"),
         pytest.param(lambda folder: folder.mkdir(), "is empty: no proxy has run on it yet", id="an empty one"),
         pytest.param(lambda folder: folder.write_text(""), "there is no state folder", id="a file"),
     ],
 )
-def test_nothing_to_keep_is_told(tmp_path: Path, make: Callable[[Path], object], told: str) -> None:
+def test_nothing_to_keep_is_told(tmp_path: Path, make: Callable[[Path], object], expected: str) -> None:
     make(tmp_path / "state")
-    with pytest.raises(BackupError, match=told):
+    with pytest.raises(BackupError, match=expected):
         backup(tmp_path / "state", tmp_path / "b")
     assert not (tmp_path / "b").exists()
     with pytest.raises(BackupError, match="there is no file"):

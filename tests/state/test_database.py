@@ -60,7 +60,9 @@ def test_a_whole_database_passes(database: sqlite3.Connection, is_thorough: bool
 
 
 def test_an_upgrade_runs_before_the_tables_are_made(tmp_path: Path) -> None:
-    with closing(connect(tmp_path / "new.db", META_SCHEMA, lambda one: one.execute(META_SCHEMA))) as connection:
+    with closing(
+        connect(tmp_path / "new.db", META_SCHEMA, lambda connection: connection.execute(META_SCHEMA))
+    ) as connection:
         assert read_meta(connection, "run") is None
 
 

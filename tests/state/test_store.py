@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from strangler.control.stored_metrics import load_numbers, save_numbers
+from strangler.control.stored_metrics import load_metrics, save_metrics
 from strangler.control.totals import RETIRED, Batch, Row
 from strangler.evidence.reading import CorruptEvidenceError, ask
 from strangler.state import store as stores
@@ -31,11 +31,11 @@ async def store(path: Path) -> AsyncIterator[Store]:
 
 
 async def save(store: Store, rows: list[Row], gone: frozenset[str] = frozenset(), run: str = "run") -> bool:
-    return await store.call(lambda connection: save_numbers(connection, run, Batch(rows, gone)))
+    return await store.call(lambda connection: save_metrics(connection, run, Batch(rows, gone)))
 
 
 async def load(store: Store, run: str = "run") -> list[Row]:
-    return await store.call(lambda connection: load_numbers(connection, run))
+    return await store.call(lambda connection: load_metrics(connection, run))
 
 
 async def test_what_is_saved_is_there_for_the_next_control(store: Store, path: Path) -> None:
@@ -221,7 +221,7 @@ async def test_a_reader_that_stays_lets_the_log_grow_which_is_told_once_until_it
     monkeypatch.setattr(stores, "MAX_LOG_BYTES", 512 << 10)
     rows = [Row("a", (f"strangler_{number}", ("x" * 900,)), (1.0,)) for number in range(300)]
     await save(store, ROWS)
-    with closing(sqlite3.connect(path, isolation_level=None)) as reader, capture_logs() as told:
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader, capture_logs() as logs:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM numbers").fetchone()
         for _ in range(5):
@@ -232,7 +232,7 @@ async def test_a_reader_that_stays_lets_the_log_grow_which_is_told_once_until_it
         reader.execute("COMMIT")
         await save(store, rows)
     assert (store.log_bytes, store.log_problem) == (0, None)
-    assert [line["event"] for line in told] == ["store.log_large", "store.log_bounded"]
+    assert [line["event"] for line in logs] == ["store.log_large", "store.log_bounded"]
 
 
 async def test_without_readers_the_log_stays_small(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def test_systemd_hears_once_that_workers_and_admin_serve(stage: Stage, systemd: 
     made.serves_admin = True
     made.advance()
     assert made.next_look(stage.now) == stage.now + LOOK_EVERY_S
-    stage.pipes.counts.tell(0, 0)
+    stage.pipes.counts.publish(0, 0)
     for _ in range(2):
         made.advance()
     assert systemd.recv(100) == b"READY=1"
@@ -53,7 +53,7 @@ def test_a_proxy_that_ends_before_it_was_ready_says_nothing(stage: Stage, system
     made = announcement(stage)
     made.serves_admin = True
     stage.life.enter(Phase.ANNOUNCING)
-    stage.pipes.counts.tell(0, 0)
+    stage.pipes.counts.publish(0, 0)
     made.advance()
     with pytest.raises(BlockingIOError):
         systemd.recv(100)

@@ -25,7 +25,7 @@ def test_a_phase_follows_another_only_if_the_table_says_so(before: Phase, after:
 
 def test_every_phase_leads_to_the_end() -> None:
     reached = {Phase.ENDED}
-    while before := {one for one, other in ALLOWED if other in reached} - reached:
+    while before := {phase for phase, other in ALLOWED if other in reached} - reached:
         reached |= before
     assert reached == set(Phase)
 

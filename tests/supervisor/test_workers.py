@@ -48,15 +48,15 @@ def test_one_that_drains_is_followed_at_once(workers: Workers) -> None:
 
 
 def test_all_accept_once_each_has_said_so(workers: Workers, pipes: WorkerPipes) -> None:
-    pipes.counts.tell(0, 0)
+    pipes.counts.publish(0, 0)
     assert not workers.all_accept
-    pipes.counts.tell(1, 3)
+    pipes.counts.publish(1, 3)
     assert workers.all_accept
 
 
 def test_a_dead_worker_accepts_no_more_unless_another_follows_it(workers: Workers, pipes: WorkerPipes) -> None:
     for index in range(2):
-        pipes.counts.tell(index, 0)
+        pipes.counts.publish(index, 0)
     workers.places[1].has_successor = True
     workers.on_death(workers.places[1])
     assert workers.all_accept

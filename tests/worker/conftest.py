@@ -9,7 +9,7 @@ import uvloop
 
 from strangler.core.settings import Settings
 from strangler.worker.control_link import NO_LINK, ControlLink
-from tests.http1.scripted import ScriptedUpstream, answering, send
+from tests.http1.scripted import ScriptedUpstream, responding, send
 from tests.worker.plane import RunningPlane, response
 
 Serve = Callable[..., Awaitable[RunningPlane]]
@@ -22,14 +22,14 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 @pytest_asyncio.fixture
 async def legacy() -> AsyncIterator[ScriptedUpstream]:
     """Answers every request with `legacy`, until a test tells it otherwise."""
-    async with ScriptedUpstream(answering(send(response(200, b"legacy")))) as upstream:
+    async with ScriptedUpstream(responding(send(response(200, b"legacy")))) as upstream:
         yield upstream
 
 
 @pytest_asyncio.fixture
 async def candidate() -> AsyncIterator[ScriptedUpstream]:
     """Answers every request with `candidate`, until a test tells it otherwise."""
-    async with ScriptedUpstream(answering(send(response(200, b"candidate")))) as upstream:
+    async with ScriptedUpstream(responding(send(response(200, b"candidate")))) as upstream:
         yield upstream
 
 

@@ -26,8 +26,8 @@ from strangler.core import settings as s
 from strangler.core.http.trust import TrustedProxies
 from strangler.core.routing.snapshot import Snapshot
 from strangler.http1.client_connection import ClientConnection
-from strangler.http1.port import ClientPort
-from strangler.ipc.numbers import Numbers
+from strangler.http1.server_state import ServerState
+from strangler.ipc.metrics import Metrics
 from strangler.logs import LogWriter
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
@@ -71,15 +71,15 @@ class Visitor(Client):
     async def ask(self, request: bytes) -> Message:
         """Send a request and wait for its whole answer, 1xx left out; AssertionError if it is cut short."""
         await self.send(request)
-        return await self.answer(request.split(b" ", 1)[0])
+        return await self.response(request.split(b" ", 1)[0])
 
-    async def answer(self, method: bytes = b"GET") -> Message:
+    async def response(self, method: bytes = b"GET") -> Message:
         """The next whole answer."""
-        message = await self.answer_or_cut(method)
+        message = await self.response_or_cut(method)
         assert message.is_complete, f"cut short ({self.end}): {bytes(self.received)!r}"
         return message
 
-    async def answer_or_cut(self, method: bytes = b"GET") -> Message:
+    async def response_or_cut(self, method: bytes = b"GET") -> Message:
         """The next answer, whole or as far as it came before the connection ended."""
         async with asyncio.timeout(TIMEOUT_S):
             await self.wait_for(lambda: self._next(method) is not None)
@@ -128,7 +128,7 @@ class RunningPlane:
         self.crashes: list[Exception] = []
         self.may_crash = False
         """True for a test that makes the plane crash on purpose."""
-        self.numbers = Numbers()
+        self.numbers = Metrics()
         self._send_buffer = send_buffer
         self._link = link
         self._lines = CollectedLines()
@@ -147,7 +147,7 @@ class RunningPlane:
         self.context = WorkerContext(self.loop, snapshot, metrics, self.access_log, captures, self._link)
         self.policies, self.peers, self.upstreams = self.context.policies, self.context.peers, self.context.upstreams
         self.gauges = UpstreamGauges(self.numbers, self.upstreams)
-        self.port = ClientPort(
+        self.port = ServerState(
             self.loop,
             self.settings.limits,
             Call,
@@ -184,7 +184,7 @@ class RunningPlane:
             self.access_log.flush()
 
     def adopt(self, settings: s.Settings, generation: int = 2) -> None:
-        """What `strangler.worker.main` does with a push."""
+        """Adopt a push as `strangler.worker.main` does."""
         settings = replace(settings, log=self.settings.log)
         self.context.adopt(Snapshot(settings, generation))
         self.port.limits = settings.limits
@@ -206,15 +206,15 @@ class RunningPlane:
         assert self.held() == {}
 
     def held(self) -> dict[str, int]:
-        """What is in use and would have to be given back; empty when no request is under way."""
+        """Return what is in use and has to be given back; empty when no request is under way."""
         found = {"requests": len(self.port.active)}
-        for one in self.upstreams:
-            name, admission = one.settings.name, one.admission
+        for each_upstream in self.upstreams:
+            name, admission = each_upstream.settings.name, each_upstream.admission
             found[f"{name}: slots"] = admission.bulkhead.in_flight
             found[f"{name}: streams"] = admission.bulkhead.streams
             found[f"{name}: waiting"] = admission.bulkhead.waiting
             found[f"{name}: trials"] = admission.breaker.in_trial
-            found[f"{name}: places"] = sum(state.in_flight for state in one.endpoints.states)
+            found[f"{name}: places"] = sum(state.in_flight for state in each_upstream.endpoints.states)
         return {what: count for what, count in found.items() if count}
 
     async def quiet(self) -> None:
@@ -264,9 +264,9 @@ class RunningPlane:
     async def ask(self, request: bytes) -> Message:
         """One request on a connection of its own; its whole answer."""
         client = await self.client()
-        answer = await client.ask(request)
+        reply = await client.ask(request)
         await client.close()
-        return answer
+        return reply
 
     # What was told
 
@@ -290,7 +290,7 @@ class RunningPlane:
         report = next(self.numbers.report_all())
         return {tuple(cell.labels): cell.value for cell in report.counters if cell.name == name}
 
-    def told(self, event: str) -> list[Any]:
+    def logged(self, event: str) -> list[Any]:
         """The log events with that name."""
         return [entry for entry in self.events if entry["event"] == event]
 
@@ -336,14 +336,14 @@ def two_arms(
     `retry`, `timeouts`, `breaker`, `bulkhead` are the candidate's and, where legacy is alone, legacy's;
     `general` are fields of the settings, and `changes` the route's.
     """
-    said: dict[str, Any] = {"retry": retry, "breaker": breaker, "bulkhead": bulkhead}
+    extra: dict[str, Any] = {"retry": retry, "breaker": breaker, "bulkhead": bulkhead}
     if timeouts is not None:
-        said["timeouts"] = timeouts
+        extra["timeouts"] = timeouts
     made = settings(
         routes=[route("orders", prefix="/api", **changes)],
         upstreams=[
             legacy if isinstance(legacy, s.UpstreamSettings) else upstream("legacy", at(legacy)),
-            candidate if isinstance(candidate, s.UpstreamSettings) else upstream("orders", at(candidate), **said),
+            candidate if isinstance(candidate, s.UpstreamSettings) else upstream("orders", at(candidate), **extra),
         ],
         **(general or {}),
     )

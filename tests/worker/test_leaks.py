@@ -1,4 +1,4 @@
-"""What is left behind: after thousands of requests nothing, during a long body little."""
+"""Leaks: nothing is left after thousands of requests, and little is held during a long body."""
 
 import asyncio
 import gc
@@ -68,7 +68,7 @@ async def ask_oddly(running: RunningPlane, chance: random.Random) -> None:
         client.reset()
     else:
         await client.send(request(f"{side}/{how}", method=method, body=body))
-        await client.answer_or_cut(method.encode())
+        await client.response_or_cut(method.encode())
     await client.close()
     running._clients.remove(client)
 
@@ -128,7 +128,7 @@ async def end_early(running: RunningPlane, way: str) -> None:
         await client.send(request("/api/stall", "Content-Length: 100000", method="PUT") + bytes(10))
     else:
         await client.send(request(f"/api/{way}"))
-        await client.answer_or_cut(b"GET")
+        await client.response_or_cut(b"GET")
     await asyncio.sleep(0.01)
     client.reset()
     await client.close()
@@ -217,6 +217,6 @@ async def test_a_long_upload_to_a_slow_upstream_takes_little_memory(
         for _ in range(LONG_MB):
             await client.send(piece)
         async with asyncio.timeout(10):
-            answer = await client.answer(b"PUT")
-    assert answer.body == b"%d" % size
+            reply = await client.response(b"PUT")
+    assert reply.body == b"%d" % size
     assert growth.peak_mb < MOST_ADDED_MB

@@ -6,7 +6,7 @@ import pytest
 
 from strangler.clock import now
 from strangler.core.resilience.breaker import BreakerChanged, BreakerOpening, BreakerState
-from strangler.core.resilience.fence import FenceMark
+from strangler.core.resilience.write_fence import FenceMark
 from strangler.core.routing.snapshot import Snapshot
 from strangler.ipc.messages import BreakerOpened, FenceMarks
 from strangler.worker.caller_fences import _MAX_NEW_MARKS, CallerFences
@@ -54,7 +54,7 @@ def test_marks_of_other_workers_are_known_and_not_sent_on() -> None:
     assert not fences.has_marks
     fences.merge([mark(1)])
     assert fences.has_marks
-    assert [one.digest for one in fences.marks()] == [b"%08d" % 1]
+    assert [each_mark.digest for each_mark in fences.marks()] == [b"%08d" % 1]
     assert fences.take_new_marks() == []
 
 
@@ -102,7 +102,7 @@ def test_control_hears_of_a_change_and_the_workers_of_an_opening(
     link = Link()
     events = UpstreamEvents(Policies(Snapshot(settings([route("orders")]), 7)), link)
     events.send_breaker(BreakerChanged("orders", BreakerState.HALF_OPEN, after, "why", 1.0), opening)
-    openings = [one for one in link.messages if isinstance(one, BreakerOpened)]
+    openings = [message for message in link.messages if isinstance(message, BreakerOpened)]
     assert openings == ([BreakerOpened("orders", 7, 60.0, 1, "why")] if has_opening else [])
     assert len(link.messages) == 1 + has_opening
 

@@ -25,8 +25,8 @@ def openapi_text() -> bytes:
 def openapi() -> Json:
     """The document."""
     paths: dict[str, dict[str, Json]] = {}
-    for one in OPERATIONS:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -53,33 +53,36 @@ def openapi() -> Json:
 
 def schemas() -> Json:
     """The JSON Schemas of all documents, by name."""
-    types = {type_ for one in OPERATIONS for type_ in _types(one)} | {ProblemDocument}
-    _, found = msgspec.json.schema_components(sorted(types, key=lambda one: one.__name__), ref_template=_REFERENCE)
+    types = {type_ for operation in OPERATIONS for type_ in _types(operation)} | {ProblemDocument}
+    _, found = msgspec.json.schema_components(sorted(types, key=lambda item: item.__name__), ref_template=_REFERENCE)
     return dict(sorted(found.items()))
 
 
-def _types(one: Operation) -> list[type[msgspec.Struct]]:
-    found = [] if isinstance(one.response, str) else [one.response]
-    return found if one.body is None else [*found, type(one.body)]
+def _types(operation: Operation) -> list[type[msgspec.Struct]]:
+    found = [] if isinstance(operation.response, str) else [operation.response]
+    return found if operation.body is None else [*found, type(operation.body)]
 
 
-def _operation(one: Operation) -> Json:
-    found: dict[str, Any] = {"summary": one.summary, "operationId": operation_id(one)}
-    if one.is_open:
+def _operation(operation: Operation) -> Json:
+    found: dict[str, Any] = {"summary": operation.summary, "operationId": operation_id(operation)}
+    if operation.is_open:
         found["security"] = []
-    parameters = [_path_parameter(name) for name in one.names] + [_parameter(each) for each in one.query]
+    parameters = [_path_parameter(name) for name in operation.names] + [_parameter(each) for each in operation.query]
     if parameters:
         found["parameters"] = parameters
-    if one.body is not None:
-        found["requestBody"] = {"required": True, "content": {"application/json": _content(type(one.body), one.body)}}
-    return found | {"responses": _responses(one)}
+    if operation.body is not None:
+        found["requestBody"] = {
+            "required": True,
+            "content": {"application/json": _content(type(operation.body), operation.body)},
+        }
+    return found | {"responses": _responses(operation)}
 
 
-def operation_id(one: Operation) -> str:
+def operation_id(operation: Operation) -> str:
     """`get_routes_readiness`: the method, and the words of the path."""
-    words = [part for part in one.path.split("/") if part and part != "api"]
+    words = [part for part in operation.path.split("/") if part and part != "api"]
     names = [part.strip("{}").removesuffix(".json").replace("-", "_") for part in words]
-    return "_".join([one.method.lower(), *names])
+    return "_".join([operation.method.lower(), *names])
 
 
 def _path_parameter(name: str) -> Json:
@@ -92,40 +95,42 @@ def _path_parameter(name: str) -> Json:
     }
 
 
-def _parameter(one: Parameter) -> Json:
-    schema: Json = {"type": one.type}
+def _parameter(parameter: Parameter) -> Json:
+    schema: Json = {"type": parameter.type}
     return {
-        "name": one.name,
+        "name": parameter.name,
         "in": "query",
-        "required": one.is_required,
-        "description": one.meaning,
-        "schema": {"type": "array", "items": schema} if one.is_repeatable else schema,
+        "required": parameter.is_required,
+        "description": parameter.meaning,
+        "schema": {"type": "array", "items": schema} if parameter.is_repeatable else schema,
     }
 
 
-def _responses(one: Operation) -> Json:
-    if isinstance(one.response, str):
-        content: Json = {one.response: {"example": one.example}}
-        if one.response == "application/json":
-            content = {one.response: {"schema": {"type": "object"}}}
+def _responses(operation: Operation) -> Json:
+    if isinstance(operation.response, str):
+        content: Json = {operation.response: {"example": operation.example}}
+        if operation.response == "application/json":
+            content = {operation.response: {"schema": {"type": "object"}}}
     else:
-        content = {"application/json": _content(one.response, one.example)}
-    found: dict[str, Json] = {"200": {"description": "It is done." if one.body else "The answer.", "content": content}}
-    if one.unready is not None:
-        found["503"] = {"description": "It is not ready.", "content": {"application/json": _content(one.unready)}}
-    for status, meaning in sorted(errors_of(one).items()):
+        content = {"application/json": _content(operation.response, operation.example)}
+    found: dict[str, Json] = {
+        "200": {"description": "It is done." if operation.body else "The answer.", "content": content}
+    }
+    if operation.unready is not None:
+        found["503"] = {"description": "It is not ready.", "content": {"application/json": _content(operation.unready)}}
+    for status, meaning in sorted(errors_of(operation).items()):
         found[str(status)] = {"description": meaning, "content": {_PROBLEM: _content(ProblemDocument)}}
     return found
 
 
-def errors_of(one: Operation) -> Mapping[int, str]:
+def errors_of(operation: Operation) -> Mapping[int, str]:
     """All refusals of an operation, by status, with those that any operation of its kind may have."""
-    if one.is_open:
-        return one.errors
+    if operation.is_open:
+        return operation.errors
     common = {401: "The token is missing or another.", 403: "The request comes from a page of another site."}
-    if one.body is not None:
+    if operation.body is not None:
         common |= {413: "The body is too large.", 415: "The body is not sent as `application/json`."}
-    return common | dict(one.errors)
+    return common | dict(operation.errors)
 
 
 def _content(type_: type[msgspec.Struct], example: object = None) -> Json:

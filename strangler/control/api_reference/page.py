@@ -23,10 +23,10 @@ def filled(page: str) -> str:
 
 def _lines() -> Iterator[str]:
     yield "## Operations\n\n| operation | |\n|---|---|\n"
-    for one in OPERATIONS:
-        yield f"| [`{one.method} {one.path}`](#{_anchor(one)}) | {one.summary} |\n"
-    for one in OPERATIONS:
-        yield "\n" + _operation(one)
+    for operation in OPERATIONS:
+        yield f"| [`{operation.method} {operation.path}`](#{_anchor(operation)}) | {operation.summary} |\n"
+    for operation in OPERATIONS:
+        yield "\n" + _operation(operation)
     yield "\n## Documents\n\nA field that is optional may be absent. Later versions may have further fields.\n"
     for name, schema in schemas().items():
         yield f"\n### {name}\n\n{schema.get('description', '')}\n\n" + _table(
@@ -34,32 +34,32 @@ def _lines() -> Iterator[str]:
         )
 
 
-def _anchor(one: Operation) -> str:
+def _anchor(operation: Operation) -> str:
     """The anchor that GitHub gives the heading."""
-    kept = "".join(char for char in f"{one.method} {one.path}".lower() if char.isalnum() or char in " -_")
+    kept = "".join(char for char in f"{operation.method} {operation.path}".lower() if char.isalnum() or char in " -_")
     return kept.replace(" ", "-")
 
 
-def _operation(one: Operation) -> str:
-    parts = [f"### {one.method} {one.path}\n", one.summary + "\n"]
-    rows = [(f"`{name}`", "path", "string", PATH_PARAMETERS[name]) for name in one.names]
+def _operation(operation: Operation) -> str:
+    parts = [f"### {operation.method} {operation.path}\n", operation.summary + "\n"]
+    rows = [(f"`{name}`", "path", "string", PATH_PARAMETERS[name]) for name in operation.names]
     rows += [
         (f"`{each.name}`" + ("" if each.is_required else " (optional)"), "query", each.type, each.meaning)
-        for each in one.query
+        for each in operation.query
     ]
     if rows:
         parts.append(_table(("parameter", "in", "type", "meaning"), rows))
-    if one.body is not None:
-        parts.append(f"Body: {_link(type(one.body).__name__)}.\n")
-    answer = f"`{one.response}`" if isinstance(one.response, str) else _link(one.response.__name__)
-    also = "; the same with status 503 if it is not ready" if one.unready is not None else ""
-    parts.append(f"Response: {answer}{also}.\n")
-    refusals = "; ".join(f"{status}: {_clause(meaning)}" for status, meaning in sorted(one.errors.items()))
+    if operation.body is not None:
+        parts.append(f"Body: {_link(type(operation.body).__name__)}.\n")
+    response = f"`{operation.response}`" if isinstance(operation.response, str) else _link(operation.response.__name__)
+    also = "; the same with status 503 if it is not ready" if operation.unready is not None else ""
+    parts.append(f"Response: {response}{also}.\n")
+    refusals = "; ".join(f"{status}: {_clause(meaning)}" for status, meaning in sorted(operation.errors.items()))
     if refusals:
         parts.append(f"Refusals: {refusals}.\n")
-    parts.append(f"```\n{_call(one)}\n```\n")
-    if isinstance(one.example, msgspec.Struct):
-        parts.append(f"```json\n{_json(one.example)}\n```\n")
+    parts.append(f"```\n{_call(operation)}\n```\n")
+    if isinstance(operation.example, msgspec.Struct):
+        parts.append(f"```json\n{_json(operation.example)}\n```\n")
     return "\n".join(parts)
 
 
@@ -67,17 +67,17 @@ def _clause(sentence: str) -> str:
     return sentence[0].lower() + sentence[1:].removesuffix(".")
 
 
-def _call(one: Operation) -> str:
-    path = one.call if one.call.startswith("/") else one.path + one.call
+def _call(operation: Operation) -> str:
+    path = operation.call if operation.call.startswith("/") else operation.path + operation.call
     url = f"'http://127.0.0.1:8081{path}'"
-    if one.body is None:
+    if operation.body is None:
         return f"curl -s {url}"
-    body = msgspec.json.encode(_without_defaults(one.body)).decode()
+    body = msgspec.json.encode(_without_defaults(operation.body)).decode()
     return f"curl -s {url} \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
 
 
 def _without_defaults(body: msgspec.Struct) -> Mapping[str, object]:
-    defaults = {one.encode_name: one.default for one in msgspec.structs.fields(body)}
+    defaults = {field.encode_name: field.default for field in msgspec.structs.fields(body)}
     values: Mapping[str, object] = msgspec.to_builtins(body)
     return {name: value for name, value in values.items() if value != defaults[name]}
 
@@ -118,7 +118,7 @@ def _type(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "anyOf" in schema:
-        return " or ".join(_type(one) for one in schema["anyOf"])
+        return " or ".join(_type(item) for item in schema["anyOf"])
     if schema.get("type") == "array":
         return _array(schema)
     if schema.get("type") == "object":
@@ -129,7 +129,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 def _array(schema: Mapping[str, Any]) -> str:
     if "prefixItems" in schema:
-        return f"[{', '.join(_type(one) for one in schema['prefixItems'])}]"
+        return f"[{', '.join(_type(prefixItem) for prefixItem in schema['prefixItems'])}]"
     return f"list of {_type(schema['items'])}"
 
 

@@ -38,33 +38,33 @@ class Done:
     refused: tuple[str, ...]  # why some cannot be accepted
 
 
-async def turn(state: Control, on: bool, reason: str, who: str) -> None:
+async def turn(state: Control, on: bool, reason: str, actor: str) -> None:
     """Turn the kill switch, which needs a reason to be turned on."""
     if on and not reason:
         raise ActionError(400, "Say why: the reason is shown to everybody while the switch is on.")
     try:
-        await state.turn_kill_switch(on, reason[:MAX_TEXT], who)
+        await state.turn_kill_switch(on, reason[:MAX_TEXT], actor)
     except OSError as error:
         raise ActionError(507, f"The state folder cannot be written: {error.strerror}.") from error
 
 
-async def resume(state: Control, route: str, why: str, who: str) -> None:
+async def resume(state: Control, route: str, why: str, actor: str) -> None:
     """Start the shadows of a route again that have stopped by themselves."""
     refused = resume_problem(state.settings, route)
     if refused is not None:
         raise ActionError(404, f"Nothing was changed: {refused}.")
-    if not await state.resume_shadows(route, who, why[:MAX_TEXT]):
+    if not await state.resume_shadows(route, actor, why[:MAX_TEXT]):
         raise ActionError(409, f"Nothing was changed: shadowing of route '{route}' is not stopped.")
 
 
 async def review(
-    state: Control, evidence: EvidenceState, names: Sequence[str], said: Mapping[str, str], who: str
+    state: Control, evidence: EvidenceState, names: Sequence[str], form: Mapping[str, str], actor: str
 ) -> Done:
     """Review the differences of these ids, all of them or none. To accept writes rules into routes.yaml, in one edit.
 
-    `said`: state, owner, why, until; empty where nothing was said.
+    `form`: state, owner, why, until; empty where nothing was said.
     """
-    found = _review(said)
+    found = _review(form)
     wanted = dict.fromkeys(names)
     if not wanted:
         raise ActionError(400, "Choose at least one difference.")
@@ -74,9 +74,9 @@ async def review(
     rows = await _rows(state, evidence, wanted)
     try:
         if found.state != "accepted":
-            return await _mark(state, rows, found, who)
+            return await _mark(state, rows, found, actor)
         plan = await _accept(state, rows, found)
-        done = await _mark(state, plan.accepted, found, who)
+        done = await _mark(state, plan.accepted, found, actor)
         return Done(done.changed, len(plan.already), tuple(dict.fromkeys(reason for _, reason in plan.refused)))
     finally:
         evidence.forget()
@@ -93,25 +93,25 @@ async def _rows(state: Control, evidence: EvidenceState, wanted: Collection[str]
     return rows
 
 
-def _review(said: Mapping[str, str]) -> Review:
-    word = said["state"]
+def _review(form: Mapping[str, str]) -> Review:
+    word = form["state"]
     if word not in _STATES:
         raise ActionError(400, f"A difference can be {', '.join(_STATES)}.")
-    owner, why, until = (said[key][:MAX_TEXT] or None for key in ("owner", "why", "until"))
+    owner, why, until = (form[key][:MAX_TEXT] or None for key in ("owner", "why", "until"))
     if word == "accepted" and why is None:
         raise ActionError(400, "Say why it is allowed: the reason is kept in routes.yaml.")
     return Review(word, owner, why, until)
 
 
-async def _mark(state: Control, rows: Sequence[SignatureRow], found: Review, who: str) -> Done:
+async def _mark(state: Control, rows: Sequence[SignatureRow], found: Review, actor: str) -> Done:
     names = [row.id for row in rows]
     try:
-        marked = await state.store.call(lambda one: mark(one, names, found, who, time.time()))
+        marked = await state.store.call(lambda connection: mark(connection, names, found, actor, time.time()))
     except StoreError as error:
         raise ActionError(507, f"The store cannot be written: {error}.") from error
     if marked.unknown:
         raise ActionError(404, "There is no such difference. Nothing was changed.")
-    log_marked(found, marked, who)
+    log_marked(found, marked, actor)
     return Done(len(marked.changed), len(marked.unchanged), ())
 
 

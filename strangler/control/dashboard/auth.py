@@ -12,12 +12,12 @@ from aiohttp import web
 from yarl import URL
 
 from strangler.control import guard
-from strangler.control.answers import VISITOR
 from strangler.control.dashboard.actions import ActionError
 from strangler.control.dashboard.layout import Layout
 from strangler.control.dashboard.pages import Content, Control
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, SessionsState, is_cookie, new_cookie
 from strangler.control.dashboard.visit import Visit, form_text, local_url, read_form
+from strangler.control.responses import VISITOR
 from strangler.control.visitor import PREFIX_FIELD
 
 _WRONG_TOKEN_S = 0.5  # what each guess costs

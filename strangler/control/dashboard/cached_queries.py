@@ -1,4 +1,4 @@
-"""What shadows have shown, for pages that are drawn every second: read at most once in a while, however many look."""
+"""Evidence for pages that are drawn every second: read at most once in a while, however many browsers watch."""
 
 import asyncio
 import time
@@ -34,51 +34,51 @@ class EvidenceState:
     async def inbox(self, store: Store, settings: Settings) -> list[SignatureRow]:
         """All signatures, gravest first; none if nothing was ever compared, or the store is corrupt."""
 
-        def ask(one: Connection) -> list[SignatureRow]:
-            return reading.signatures(one, queries.rules_of(settings), Filters(), utc_day())
+        def ask(connection: Connection) -> list[SignatureRow]:
+            return reading.signatures(connection, queries.rules_of(settings), Filters(), utc_day())
 
-        return await self._answer("inbox", "", INBOX_S, store, settings, ask) or []
+        return await self._cached("inbox", "", INBOX_S, store, settings, ask) or []
 
     async def readiness(self, store: Store, settings: Settings, route: str) -> VerdictDocument | None:
         """The verdict for a route; None if nothing was ever compared, or the store is corrupt."""
 
-        def ask(one: Connection) -> VerdictDocument | None:
-            return queries.ready(one, settings, route, utc_day())
+        def ask(connection: Connection) -> VerdictDocument | None:
+            return queries.ready(connection, settings, route, utc_day())
 
-        return await self._answer("ready", route, READY_S, store, settings, ask)
+        return await self._cached("ready", route, READY_S, store, settings, ask)
 
     async def timeline(self, store: Store, settings: Settings, route: str) -> list[dict[str, int]]:
         """The outcomes of a route's pairs by hour, as they are judged now; empty if nothing was ever compared."""
 
-        def ask(one: Connection) -> list[dict[str, int]]:
-            return queries.timeline(one, settings, route, utc_day())
+        def ask(connection: Connection) -> list[dict[str, int]]:
+            return queries.timeline(connection, settings, route, utc_day())
 
-        return await self._answer("timeline", route, READY_S, store, settings, ask) or []
+        return await self._cached("timeline", route, READY_S, store, settings, ask) or []
 
     async def signature(self, store: Store, settings: Settings, name: str) -> SignatureDocument | None:
         """One signature with its samples, by its whole id; not kept."""
 
-        def ask(one: Connection) -> SignatureDocument | None:
-            return queries.detail(one, settings, name, utc_day())
+        def ask(connection: Connection) -> SignatureDocument | None:
+            return queries.detail(connection, settings, name, utc_day())
 
         found = await _read(store, ask)
         return found if found is not None and found.id == name else None
 
     async def audit(self, store: Store, filters: AuditFilters) -> list[AuditEntry] | None:
         """The audit, newest first; None if it cannot be read."""
-        return await _read(store, lambda one: audits.entries(one, filters))
+        return await _read(store, lambda connection: audits.entries(connection, filters))
 
     def forget(self) -> None:
         """Something was changed: ask anew."""
         self._kept.clear()
 
-    async def _answer(
+    async def _cached(
         self, what: str, of: str, for_s: float, store: Store, settings: Settings, ask: Callable[[Connection], _T]
     ) -> _T | None:
         async with self._one_at_a_time:
-            at, under, answer = self._kept.get((what, of), (float("-inf"), None, None))
+            at, under, response = self._kept.get((what, of), (float("-inf"), None, None))
             if under is settings and time.monotonic() - at < for_s:
-                kept: _T | None = answer
+                kept: _T | None = response
                 return kept
             while len(self._kept) >= _MOST:
                 del self._kept[next(iter(self._kept))]

@@ -1,4 +1,4 @@
-"""What each page shows. A page is a template and what it needs; the same is drawn again for whoever watches it."""
+"""The content of each page: a template and its values. The same page is drawn again for whoever watches it."""
 
 import asyncio
 import time
@@ -21,9 +21,9 @@ from strangler.core.settings import Settings
 from strangler.evidence.audits import AuditFilters
 from strangler.evidence.hints import order_hints
 from strangler.evidence.reviews import cannot_accept
-from strangler.evidence.sides import sides
+from strangler.evidence.side_by_side import sides
 from strangler.evidence.writing import STATES
-from strangler.http1.described import DescriptionError, described_head
+from strangler.http1.request_text import DescriptionError, described_head
 from strangler.state.kill_switch import KillSwitchState
 from strangler.state.store import Store
 
@@ -37,7 +37,7 @@ FILTERS = ("route", "endpoint", "severity", "state", "noise")
 
 
 class Control(Protocol):
-    """What is needed of the state of control."""
+    """The part of the state of control that is needed here."""
 
     history: HistoryState
     reload: ReloadState
@@ -51,9 +51,9 @@ class Control(Protocol):
     def kill_switch(self) -> KillSwitchState: ...
     def status(self) -> StatusDocument: ...
     async def snapshot(self) -> Snapshot: ...
-    async def turn_kill_switch(self, on: bool, reason: str, who: str) -> KillSwitchState: ...
-    async def resume_shadows(self, route: str, who: str, why: str) -> bool: ...
-    async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None: ...
+    async def turn_kill_switch(self, on: bool, reason: str, actor: str) -> KillSwitchState: ...
+    async def resume_shadows(self, route: str, actor: str, why: str) -> bool: ...
+    async def audit(self, actor: str, what: str, route: str, why: str, detail: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Pages:
         self._evidence = evidence
 
     async def content(self, state: Control, url: URL) -> Content | None:
-        """Of a path of ours with its query; None if there is no such page."""
+        """Return the content of the page at a path with its query; None if there is no such page."""
         match url.parts:
             case ("/", ""):
                 return await self._overview(state, url.query)
@@ -182,27 +182,27 @@ def page_url(by: Mapping[str, str], page: int) -> str:
 
 
 def _number(text: str | None) -> int:
-    """Of a sample: 1 is the newest."""
+    """Return the number of a sample: 1 is the newest."""
     return max(1, int(text[:6])) if text and text.isascii() and text.isdigit() else 1
 
 
 async def _explain(state: Control, query: Mapping[str, str]) -> Content:
-    asked = {
+    fields = {
         "method": query.get("method") or "GET",
         "url": query.get("url", ""),
         "headers": query.get("headers", ""),
         "client": query.get("client") or "127.0.0.1",
     }
-    answer = wrong = None
-    if asked["url"]:
-        pairs = [line.partition(":")[::2] for line in asked["headers"].splitlines() if line.strip()]
+    response = wrong = None
+    if fields["url"]:
+        pairs = [line.partition(":")[::2] for line in fields["headers"].splitlines() if line.strip()]
         try:
             snapshot = await state.snapshot()
-            head = described_head(snapshot.settings, asked["method"], asked["url"], pairs, asked["client"])
-            answer = explain(snapshot, head, state.kill_switch.on)
+            head = described_head(snapshot.settings, fields["method"], fields["url"], pairs, fields["client"])
+            response = explain(snapshot, head, state.kill_switch.on)
         except DescriptionError as error:
             wrong = str(error)
-    return Content("Explain", "explain.html", {"asked": asked, "answer": answer, "wrong": wrong})
+    return Content("Explain", "explain.html", {"asked": fields, "answer": response, "wrong": wrong})
 
 
 def _heading(title: str, path: Path, state: Control) -> str:

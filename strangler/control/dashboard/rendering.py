@@ -8,8 +8,8 @@ from strangler.config.quantities import duration_text
 from strangler.core.documents import ComparedDifference, SignatureRow
 from strangler.core.gate import cut_percent
 from strangler.core.plain import plain_line
-from strangler.evidence.sides import told_value
-from strangler.evidence.stops import stopped_text
+from strangler.evidence.side_by_side import value_text
+from strangler.evidence.stopped_routes import stopped_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +38,7 @@ def environment() -> "Environment":
         "moment": moment,
         "seconds": lambda value: "none" if value is None else duration_text(value),
         "place": place,
-        "told": told_value,
+        "told": value_text,
         "plain": plain_line,
         "stopped": stopped_text,
     }

@@ -7,7 +7,6 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from strangler.control.answers import VISITOR
 from strangler.control.dashboard.actions import ActionError
 from strangler.control.dashboard.auth import Auth, set_cookie
 from strangler.control.dashboard.cached_queries import EvidenceState
@@ -17,6 +16,7 @@ from strangler.control.dashboard.live import LiveStreams
 from strangler.control.dashboard.pages import Control, Pages
 from strangler.control.dashboard.sessions import COOKIE, SessionsState
 from strangler.control.dashboard.visit import Handler, Visit
+from strangler.control.responses import VISITOR
 from strangler.control.visitor import PREFIX_FIELD, Visitor
 
 _NAME: Final = "page:"

@@ -1,4 +1,4 @@
-"""What the pages show, as values: from the status that the API tells, the course of traffic, and the inbox."""
+"""The values that the pages show: made from the status of the API, the course of traffic, and the inbox."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,16 +15,16 @@ from strangler.core.routing.arm import Arm
 from strangler.core.settings import RouteSettings, Settings
 from strangler.core.slowness import slow_text
 from strangler.evidence.reviews import OPEN_STATES
-from strangler.evidence.stops import stopped_text
+from strangler.evidence.stopped_routes import stopped_text
 
 MAX_ROWS = 200
 """Routes on one page; a search finds the others."""
 
 SHORT_S = 300
-"""What a chart by the second spans; its points stand for five seconds."""
+"""The span of a chart by the second; its points stand for five seconds."""
 
 _LONG_S = {900: 1, 3600: 1, 6 * 3600: 2, 86400: 5}
-"""What charts by the minute may span, and the minutes that a point stands for."""
+"""The spans of charts by the minute, and the minutes that a point stands for."""
 
 _HOUR_S, _DAY_S = 3600, 86400
 
@@ -32,7 +32,7 @@ _GRAVITY = {"open": 3, "half_open": 2, "closed": 1, "disabled": 0}
 
 
 class Watched(Protocol):
-    """What is needed of the state of control."""
+    """The part of the state of control that is needed here."""
 
     history: HistoryState
 
@@ -82,7 +82,7 @@ class RouteView:
 
 @dataclass(frozen=True, slots=True)
 class ShareView:
-    """In percent, how much the candidates serve of all traffic but that of passthrough routes; None of none."""
+    """The percentage of traffic that candidates serve, passthrough routes left out; None without traffic."""
 
     now: float | None
     since_start: float | None
@@ -116,14 +116,14 @@ def overview(state: Watched, now: float, rows: Sequence[SignatureRow], search: s
 
 
 def route_view(state: Watched, name: str, now: float, rows: Sequence[SignatureRow]) -> RouteView | None:
-    """Of the route of that name; None if there is none."""
+    """Return the row of the named route, or None."""
     status = state.status()
     only = msgspec.structs.replace(status, routes=[route for route in status.routes if route.name == name])
     return next(iter(route_views(state, only, now, rows)), None)
 
 
 def route_views(state: Watched, status: StatusDocument, now: float, rows: Sequence[SignatureRow]) -> list[RouteView]:
-    """In the order of routes.yaml."""
+    """Return the rows of all routes, in the order of routes.yaml."""
     upstreams = {upstream.name: upstream for upstream in status.upstreams}
     still_open = [row for row in rows if row.state in OPEN_STATES and not row.is_noise]
     opened = Counter(row.route for row in still_open)
@@ -133,7 +133,7 @@ def route_views(state: Watched, status: StatusDocument, now: float, rows: Sequen
     views = []
     for found in status.routes:
         route = by_name[found.name]
-        worst = max((upstreams[name] for name in _upstream_names(route)), key=lambda one: _GRAVITY[one.breaker])
+        worst = max((upstreams[name] for name in _upstream_names(route)), key=lambda slot: _GRAVITY[slot.breaker])
         bulkhead = state.settings.upstreams[worst.name].bulkhead
         recent = {arm: state.history.recent(now, route.name, arm.value) for arm in Arm}
         views.append(
@@ -180,8 +180,8 @@ def _share(state: Watched, now: float, status: StatusDocument) -> ShareView:
     for name in passthroughs(state.settings):
         rates[Arm.CANDIDATE] -= state.history.recent(now, name, Arm.CANDIDATE.value).rate
     moving = [route.requests for route in status.routes if not route.passthrough]
-    legacy = sum(one.legacy for one in moving) + status.unrouted.requests.legacy
-    candidate = sum(one.candidate for one in moving)
+    legacy = sum(totals.legacy for totals in moving) + status.unrouted.requests.legacy
+    candidate = sum(totals.candidate for totals in moving)
     return ShareView(
         _percent(rates[Arm.CANDIDATE], rates[Arm.LEGACY]), _percent(candidate, legacy), sum(rates.values())
     )
@@ -192,7 +192,7 @@ def _percent(part: float, rest: float) -> float | None:
 
 
 def _alarms(status: StatusDocument) -> list[str]:
-    """What is wrong, gravest first; the kill switch and routes.yaml have places of their own."""
+    """Return what is wrong, gravest first; the kill switch and routes.yaml have places of their own."""
     alarms = [f"{part}: {problem}" for part, problem in status.problems.items()]
     silent = [worker for worker in status.workers if not worker.is_connected]
     if not status.workers or silent:
@@ -201,7 +201,7 @@ def _alarms(status: StatusDocument) -> list[str]:
         alarms.append("draining: no new connections are taken")
     if status.config.needs_restart:
         alarms.append(f"needs a restart to take effect: {', '.join(status.config.needs_restart)}")
-    alarms += [passed_text(one) for one in status.gates.passed_by.values()]
+    alarms += [passed_text(passed) for passed in status.gates.passed_by.values()]
     alarms += [f"route '{name}': {slow_text(found[0])}{_more(len(found) - 1)}" for name, found in status.slow.items()]
     alarms += [
         stopped_text(route.name, route.shadow.stopped)
@@ -258,20 +258,20 @@ def share_charts(history: HistoryState, now: float, apart: Sequence[str] = ()) -
 
 
 def route_charts(history: HistoryState, now: float, route: str, span_s: int) -> list[tuple[str, Markup]]:
-    """Of one route: requests, errors and times of both arms, and the candidate's share."""
+    """Return the charts of a route: requests, errors and times of both arms, and the candidate's share."""
     legacy, candidate = _grouped(history, now, route, span_s)
     slot_s = _slots(span_s) * (1 if span_s == SHORT_S else 60)
 
     def both(of: Callable[[Point], float | None]) -> dict[str, list[tuple[float, float | None]]]:
         return {
-            Arm.LEGACY.value: [(one.age_s, of(one)) for one in legacy],
-            Arm.CANDIDATE.value: [(one.age_s, of(one)) for one in candidate],
+            Arm.LEGACY.value: [(slot.age_s, of(slot)) for slot in legacy],
+            Arm.CANDIDATE.value: [(slot.age_s, of(slot)) for slot in candidate],
         }
 
     charts = (
-        ("requests per second", both(lambda one: one.requests / slot_s), _rate_text, None),
+        ("requests per second", both(lambda slot: slot.requests / slot_s), _rate_text, None),
         ("answered with 5xx", both(_error_percent), _percent_text, None),
-        ("95th percentile", both(lambda one: None if one.p95_s is None else 1000 * one.p95_s), _ms_text, None),
+        ("95th percentile", both(lambda slot: None if slot.p95_s is None else 1000 * slot.p95_s), _ms_text, None),
         ("share served by the candidate", {"candidate": _shares(legacy, candidate)}, _percent_text, 100.0),
     )
     return [
@@ -302,12 +302,12 @@ def _match_percent(row: Mapping[str, int]) -> float | None:
 
 
 def _grouped(history: HistoryState, now: float, route: str | None, span_s: int) -> tuple[list[Point], list[Point]]:
-    """Of legacy and of the candidate, as far back as the history reaches."""
+    """Return the points of legacy and of the candidate, as far back as the history reaches."""
     take = history.seconds if span_s == SHORT_S else history.minutes
     most = min(float(span_s), history.age_s(now) + 1)
 
     def points(arm: Arm) -> list[Point]:
-        return _groups([one for one in take(now, route, arm.value) if one.age_s <= most], _slots(span_s))
+        return _groups([slot for slot in take(now, route, arm.value) if slot.age_s <= most], _slots(span_s))
 
     return points(Arm.LEGACY), points(Arm.CANDIDATE)
 
@@ -317,16 +317,16 @@ def _slots(span_s: int) -> int:
 
 
 def _groups(points: Sequence[Point], size: int) -> list[Point]:
-    """Of so many points one, its time the worst of them; aligned at the newest."""
+    """Merge each group of so many points into one, its time the worst of them; aligned at the newest."""
     found = []
     for end in range(len(points), 0, -size):
         part = points[max(0, end - size) : end]
-        times = [one.p95_s for one in part if one.p95_s is not None]
+        times = [slot.p95_s for slot in part if slot.p95_s is not None]
         found.append(
             Point(
                 part[-1].age_s,
-                sum(one.requests for one in part),
-                sum(one.errors for one in part),
+                sum(slot.requests for slot in part),
+                sum(slot.errors for slot in part),
                 max(times, default=None),
             )
         )
@@ -337,10 +337,10 @@ def _shares(
     legacy: Sequence[Point], candidate: Sequence[Point], left_out: Sequence[Sequence[Point]] = ()
 ) -> list[tuple[float, float | None]]:
     """The candidate's share at each age, in percent, without what is `left_out` of it."""
-    requests = {one.age_s: one.requests for one in legacy}
-    served = {one.age_s: one.requests for one in candidate}
-    for one in (point for points in left_out for point in points):
-        served[one.age_s] = max(0, served.get(one.age_s, 0) - one.requests)
+    requests = {slot.age_s: slot.requests for slot in legacy}
+    served = {slot.age_s: slot.requests for slot in candidate}
+    for each_point in (point for points in left_out for point in points):
+        served[each_point.age_s] = max(0, served.get(each_point.age_s, 0) - each_point.requests)
     ages = sorted({*requests, *served}, reverse=True)
     return [(age, _percent(served.get(age, 0), requests.get(age, 0))) for age in ages]
 

@@ -75,7 +75,7 @@ class Delivery:
         self.problem: str | None = None
         """Why the event at the head of the queue was not delivered so far."""
         self._store = store
-        self._tell = tell
+        self._log_problem = tell
         self._hint = asyncio.Event()
 
     def hint(self) -> None:
@@ -83,7 +83,7 @@ class Delivery:
         self._hint.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             self._hint.clear()
             try:
@@ -137,4 +137,4 @@ class Delivery:
             outbox.settle(connection, name, done, what.dead, now)
             return outbox.standings(connection)
 
-        self._tell(await self._store.call(work))
+        self._log_problem(await self._store.call(work))

@@ -17,7 +17,7 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 
 
 class Kind(StrEnum):
-    """What may happen. The subject is a route, an upstream (breakers), or `routes.yaml`, `kill_switch`, `store`."""
+    """The kinds of events. The subject is a route, an upstream (breakers), or `routes.yaml`, `kill_switch`, `store`."""
 
     ROUTE_SHIFTED = "route.shifted"
     ROUTES_RELOADED = "routes.reloaded"
@@ -62,18 +62,18 @@ def source_of_this_host() -> str:
     return f"//{socket.gethostname()}/strangler"
 
 
-def encode(one: Event, source: str) -> bytes:
+def encode(this_event: Event, source: str) -> bytes:
     """The event as CloudEvents JSON; `partitionkey` is that of the partitioning extension."""
     return msgspec.json.encode(
         EventDocument(
             specversion="1.0",
-            id=one.id,
+            id=this_event.id,
             source=source,
-            type=one.kind.value,
-            subject=one.subject,
-            time=rfc3339(one.at),
+            type=this_event.kind.value,
+            subject=this_event.subject,
+            time=rfc3339(this_event.at),
             datacontenttype="application/json",
-            partitionkey=one.subject,
-            data=one.data,
+            partitionkey=this_event.subject,
+            data=this_event.data,
         )
     )

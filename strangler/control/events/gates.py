@@ -115,18 +115,18 @@ class GateWatch:
         while self._steps:
             await self._judge_step(self._steps[0])
             self._steps.popleft()
-        await self._look_again()
+        await self._recheck()
 
     async def _judge_step(self, settings: Settings) -> None:
         before = await self._store.call(load_rollouts)
         after, found = await asyncio.to_thread(_risen, before, settings)  # 10,000 routes take a moment
         judged = [await self._judged(settings, rise, rise.gate) for rise in found if rise.gate is not None]
-        unmet = [one for one in judged if one.verdict != Verdict.READY]
-        news, self.passed_by = await self._store.call(partial(self._keep, after=after, found=found, unmet=unmet))
-        self._publisher.on_stored(news)
-        for one in news:
-            told = {key: value for key, value in one.data.items() if key != "route"}
-            log.warning("gate.passed_by", route=one.subject, **told)
+        unmet = [raised for raised in judged if raised.verdict != Verdict.READY]
+        events, self.passed_by = await self._store.call(partial(self._keep, after=after, found=found, unmet=unmet))
+        self._publisher.on_stored(events)
+        for each_event in events:
+            data = {key: value for key, value in each_event.data.items() if key != "route"}
+            log.warning("gate.passed_by", route=each_event.subject, **data)
 
     async def _judged(self, settings: Settings, rise: Raise, gate: GateSettings) -> _Judged:
         try:
@@ -141,7 +141,9 @@ class GateWatch:
 
     async def _verdict(self, settings: Settings, name: str, gate: GateSettings | None = None) -> VerdictDocument | None:
         """By the gate of the route, unless another is given; None if there is no such route."""
-        return await ask(self._store, lambda one: queries.ready(one, settings, name, utc_day(), gate=gate))
+        return await ask(
+            self._store, lambda connection: queries.ready(connection, settings, name, utc_day(), gate=gate)
+        )
 
     def _keep(
         self,
@@ -152,22 +154,22 @@ class GateWatch:
     ) -> tuple[list[Event], dict[str, PassedGate]]:
         """Store, in one transaction, what is in force now and the events of what was raised past its gate."""
         before, now = load_rollouts(connection), time.time()
-        told = [one for one in unmet if not _is_forced(connection, one.rise, before)]
-        news = [_passed_event(one, now) for one in told]
-        fresh = {one.rise.route: _passed_gate(one, now) for one in told}
-        over = {rise.route for rise in found} | {name for name, one in after.items() if _is_lower(before, name, one)}
-        passed = {name: one for name, one in before.passed.items() if name in after and name not in over} | fresh
+        passed_by = [item for item in unmet if not _is_forced(connection, item.rise, before)]
+        events = [_passed_event(item, now) for item in passed_by]
+        fresh = {item.rise.route: _passed_gate(item, now) for item in passed_by}
+        over = {rise.route for rise in found} | {name for name, item in after.items() if _is_lower(before, name, item)}
+        passed = {name: item for name, item in before.passed.items() if name in after and name not in over} | fresh
         store_rollouts(connection, before, after, passed, now)
-        self._publisher.insert(connection, news)
-        return news, passed
+        self._publisher.insert(connection, events)
+        return events, passed
 
-    async def _look_again(self) -> None:
+    async def _recheck(self) -> None:
         """Take back what has come to be true: a gate that is met by now."""
         for name in list(self.passed_by):
             found = await self._verdict(self._settings, name)
             if found is not None and found.verdict == Verdict.READY:
                 await self._store.call(partial(_take_back, route=name))
-                self.passed_by = {key: one for key, one in self.passed_by.items() if key != name}
+                self.passed_by = {key: passed_gate for key, passed_gate in self.passed_by.items() if key != name}
 
 
 def _risen(before: Stored, settings: Settings) -> tuple[dict[str, RouteRollout], list[Raise]]:
@@ -226,18 +228,18 @@ def _is_lower(before: Stored, name: str, now: RouteRollout) -> bool:
     return was is not None and now.percent < was.percent
 
 
-def _passed_gate(one: _Judged, now: float) -> PassedGate:
-    rise = one.rise
-    return PassedGate(rise.route, rise.from_percent, rise.to_percent, one.verdict, list(one.reasons), now)
+def _passed_gate(judged: _Judged, now: float) -> PassedGate:
+    rise = judged.rise
+    return PassedGate(rise.route, rise.from_percent, rise.to_percent, judged.verdict, list(judged.reasons), now)
 
 
-def _passed_event(one: _Judged, now: float) -> Event:
-    rise = one.rise
+def _passed_event(raised: _Judged, now: float) -> Event:
+    rise = raised.rise
     data = {
         "route": rise.route,
         "from": rise.from_percent,
         "to": rise.to_percent,
-        "verdict": one.verdict,
-        "reasons": list(one.reasons),
+        "verdict": raised.verdict,
+        "reasons": list(raised.reasons),
     }
     return event(Kind.GATE_PASSED_BY, rise.route, data, now)

@@ -64,7 +64,7 @@ def insert(connection: sqlite3.Connection, events: Iterable[Event], run: str, so
     """Keep events; one that is there already is left as it is."""
     connection.executemany(
         "INSERT OR IGNORE INTO events (id, at, run, type, subject, body) VALUES (?, ?, ?, ?, ?, ?)",
-        [(one.id, one.at, run, one.kind.value, one.subject, encode(one, source)) for one in events],
+        [(event.id, event.at, run, event.kind.value, event.subject, encode(event, source)) for event in events],
     )
 
 
@@ -104,7 +104,7 @@ def settle(
     )
     connection.executemany(
         "INSERT OR REPLACE INTO event_dead VALUES (?, ?, ?, ?, ?)",
-        [(sink, one.seq, now, dead[one.seq], one.body) for one in done if one.seq in dead],
+        [(sink, delivery.seq, now, dead[delivery.seq], delivery.body) for delivery in done if delivery.seq in dead],
     )
     connection.execute(
         """
@@ -162,7 +162,7 @@ def read(connection: sqlite3.Connection, after: int, since: float, most: int) ->
 
 
 def dead_letters(connection: sqlite3.Connection, most: int) -> list[DeadLetter]:
-    """What sinks refused for good, the last first."""
+    """The events that sinks refused for good, the last first."""
     rows = connection.execute(
         "SELECT sink, seq, died, reason, body FROM event_dead ORDER BY died DESC, seq DESC LIMIT ?", (most,)
     )

@@ -57,9 +57,9 @@ class EventPublisher:
 
     def publish(self, kind: Kind, subject: str, data: Mapping[str, Any]) -> None:
         """Log what has happened, keep it, and have it sent."""
-        one = event(kind, subject, data)
-        self._log(one)
-        self._wait([*self._unwritten, one])
+        this_event = event(kind, subject, data)
+        self._log(this_event)
+        self._wait([*self._unwritten, this_event])
         self._hint.set()
 
     def insert(self, connection: Connection, events: Sequence[Event]) -> None:
@@ -69,16 +69,22 @@ class EventPublisher:
 
     def on_stored(self, events: Sequence[Event]) -> None:
         """Log and count events that `insert` has kept, and have them sent."""
-        for one in events:
-            self._log(one)
+        for each_event in events:
+            self._log(each_event)
         if events:
             self._sinks.hint()
 
-    def _log(self, one: Event) -> None:
-        if one.kind not in _HAVE_A_LINE:
-            write = getattr(log, _LEVELS.get(one.kind, "info"))
-            write("event", type=one.kind.value, subject=one.subject, id=one.id, data=dict(one.data))
-        self._own.counter("strangler_events_total", one.kind.value).inc()
+    def _log(self, this_event: Event) -> None:
+        if this_event.kind not in _HAVE_A_LINE:
+            write = getattr(log, _LEVELS.get(this_event.kind, "info"))
+            write(
+                "event",
+                type=this_event.kind.value,
+                subject=this_event.subject,
+                id=this_event.id,
+                data=dict(this_event.data),
+            )
+        self._own.counter("strangler_events_total", this_event.kind.value).inc()
 
     def _wait(self, unwritten: list[Event]) -> None:
         """Keep the newest of them until the store writes."""

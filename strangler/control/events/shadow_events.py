@@ -1,4 +1,4 @@
-"""What shadows show, as events: new and returning differences, every comparison, and a route that is ready."""
+"""Events about shadows: new and returning differences, every comparison, and a route that is ready."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ from strangler.core.settings import Settings
 from strangler.evidence import queries
 from strangler.evidence.findings import Finding
 from strangler.evidence.reading import NoEvidenceError, ask
-from strangler.evidence.stops import StopChange
+from strangler.evidence.stopped_routes import StopChange
 from strangler.state.database import read_meta, write_meta
 from strangler.state.store import Store, StoreError
 from strangler.times import utc_day
@@ -111,7 +111,7 @@ def _signature_event(
 
 
 def comparison_of(finding: Finding) -> Mapping[str, Any]:
-    """What the topic of comparisons gets: `id` is that of shadow-diffs.jsonl."""
+    """Return the record for the topic of comparisons: `id` is that of shadow-diffs.jsonl."""
     return {
         "id": finding.id,
         "route": finding.route,
@@ -150,7 +150,7 @@ class ReadyWatch:
         self._settings = in_force.settings
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             await asyncio.sleep(self._every_s)
             try:
@@ -164,8 +164,8 @@ class ReadyWatch:
         names = [route.name for route in settings.routes if route.shadow is not None]
         verdicts = [await self._verdict(settings, name) for name in names]
         ready = {found.route: found for found in verdicts if found and found.verdict == Verdict.READY}
-        news = await self._store.call(partial(self._keep, ready=ready))
-        self._publisher.on_stored(news)
+        events = await self._store.call(partial(self._keep, ready=ready))
+        self._publisher.on_stored(events)
 
     async def _verdict(self, settings: Settings, name: str) -> VerdictDocument | None:
         return await ask(self._store, lambda connection: queries.ready(connection, settings, name, utc_day()))
@@ -174,11 +174,11 @@ class ReadyWatch:
         kept = read_meta(connection, _META)
         before = set() if kept is None else set(msgspec.json.decode(kept, type=list[str]))
         now = time.time()
-        news = [_ready_event(ready[name], now) for name in sorted(ready.keys() - before)]
+        events = [_ready_event(ready[name], now) for name in sorted(ready.keys() - before)]
         if ready.keys() != before:
             write_meta(connection, _META, msgspec.json.encode(sorted(ready)).decode())
-        self._publisher.insert(connection, news)
-        return news
+        self._publisher.insert(connection, events)
+        return events
 
 
 def _ready_event(found: VerdictDocument, now: float) -> Event:

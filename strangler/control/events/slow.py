@@ -21,7 +21,7 @@ from strangler.state.database import read_meta, write_meta
 from strangler.state.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 60.0
-MAX_TOLD: Final = 20
+MAX_LISTED: Final = 20
 """Endpoints of a route that the status names, the slowest first."""
 
 _META: Final = "slow_endpoints"
@@ -70,7 +70,9 @@ class SlowWatch:
         timed = frozenset(route.name for route in self._settings.routes if route.shadow is not None)
         changes = self._state.keep_only(timed) + self._state.judge(now)
         for change in changes:
-            self._publisher.publish(Kind.CANDIDATE_SLOW if change.is_slow else Kind.CANDIDATE_SLOW_OVER, *_told(change))
+            self._publisher.publish(
+                Kind.CANDIDATE_SLOW if change.is_slow else Kind.CANDIDATE_SLOW_OVER, *_event_data(change)
+            )
         if not changes:
             return
         slow = list(self._state.slow.values())
@@ -82,10 +84,10 @@ class SlowWatch:
     def status(self) -> dict[str, list[SlowEndpoint]]:
         """By route, the slowest endpoint first."""
         found: dict[str, list[SlowEndpoint]] = {}
-        for one in sorted(self._state.slow.values(), key=lambda one: -one.ratio):
-            of_route = found.setdefault(one.route, [])
-            if len(of_route) < MAX_TOLD:
-                of_route.append(_slow_endpoint(one))
+        for slowness in sorted(self._state.slow.values(), key=lambda slowness: -slowness.ratio):
+            of_route = found.setdefault(slowness.route, [])
+            if len(of_route) < MAX_LISTED:
+                of_route.append(_slow_endpoint(slowness))
         return found
 
     def gauges(self) -> dict[Key, float]:
@@ -96,7 +98,7 @@ class SlowWatch:
         return {("strangler_candidate_slow", (route,)): float(count) for route, count in counts.items()}
 
 
-def _told(change: SlownessChange) -> tuple[str, Mapping[str, Any]]:
+def _event_data(change: SlownessChange) -> tuple[str, Mapping[str, Any]]:
     if change.found is not None:
         return change.route, msgspec.to_builtins(_slow_endpoint(change.found))
     return change.route, {
@@ -109,14 +111,14 @@ def _told(change: SlownessChange) -> tuple[str, Mapping[str, Any]]:
     }
 
 
-def _slow_endpoint(one: Slowness) -> SlowEndpoint:
+def _slow_endpoint(slowness: Slowness) -> SlowEndpoint:
     return SlowEndpoint(
-        route=one.route,
-        endpoint=one.endpoint,
-        ratio=round(one.ratio, 2),
-        legacy_ms=round(one.legacy_s * 1000, 3),
-        candidate_ms=round(one.candidate_s * 1000, 3),
-        pairs=one.pairs,
+        route=slowness.route,
+        endpoint=slowness.endpoint,
+        ratio=round(slowness.ratio, 2),
+        legacy_ms=round(slowness.legacy_s * 1000, 3),
+        candidate_ms=round(slowness.candidate_s * 1000, 3),
+        pairs=slowness.pairs,
     )
 
 

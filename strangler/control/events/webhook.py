@@ -75,22 +75,22 @@ class Webhook:
         self._session: ClientSession | None = None
 
     async def deliver(self, events: Sequence[Stored]) -> Done:
-        one = events[0]
-        status = await self._post(one)
+        event = events[0]
+        status = await self._post(event)
         if 200 <= status < 300:
             return Done(1)
         if 400 <= status < 500 and status not in _TRANSIENT:
-            return Done(1, {one.seq: f"answered {status}"})
+            return Done(1, {event.seq: f"answered {status}"})
         raise SinkError(f"answered {status}")
 
-    async def _post(self, one: Stored) -> int:
+    async def _post(self, event: Stored) -> int:
         timestamp = int(time.time())
         headers = {
             "Content-Type": CONTENT_TYPE,
             "User-Agent": "strangler-webhook",
-            "webhook-id": one.id,
+            "webhook-id": event.id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": signature(self._secret, one.id, timestamp, one.body),
+            "webhook-signature": signature(self._secret, event.id, timestamp, event.body),
         }
         if self._session is None:
             self._session = ClientSession(
@@ -99,8 +99,10 @@ class Webhook:
                 timeout=ClientTimeout(total=TIMEOUT_S),
             )
         try:
-            async with self._session.post(self._url, data=one.body, headers=headers, allow_redirects=False) as answer:
-                return answer.status
+            async with self._session.post(
+                self._url, data=event.body, headers=headers, allow_redirects=False
+            ) as response:
+                return response.status
         except TimeoutError as error:
             raise SinkError(f"no answer within {TIMEOUT_S:g} s") from error
         except (ClientError, OSError) as error:

@@ -6,27 +6,27 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from strangler.control.shadow.aggregate import ask_parts
+from strangler.control.shadow.client import ShadowUpstream
 from strangler.control.shadow.digest import endpoint_of
 from strangler.control.shadow.dry_runs import Permit
-from strangler.control.shadow.outgoing import lines_of, outgoing, question
-from strangler.control.shadow.parts import ask_parts
+from strangler.control.shadow.request import lines_of, outgoing, question
 from strangler.control.shadow.route import ShadowRoute
-from strangler.control.shadow.sending import ShadowUpstream
-from strangler.core.compare import Answer
+from strangler.core.compare import Response
 from strangler.core.fault import Fault
 from strangler.core.http.methods import SAFE
 from strangler.core.routing.arm import LEGACY, Arm
 from strangler.core.settings import Url
 from strangler.core.shadowing.dry_runs import Basis, Place
 from strangler.evidence.stored_releases import ReleasesState, named_in
-from strangler.ipc.messages import CandidateFailed, Captured, CapturedAnswer
+from strangler.ipc.messages import CandidateFailed, Captured, CapturedResponse
 
 
 @dataclass(frozen=True, slots=True)
 class ArmResponse:
     """The response of an arm, and the URL that gave it (None: nothing was asked, or several)."""
 
-    answer: Answer
+    response: Response
     url: Url | None
     release: str = ""
     """The candidate's, if it is the one that responded."""
@@ -61,28 +61,28 @@ class CapturedArms:
 
     def served(self) -> ArmResponse:
         """Return the response that the client got."""
-        answer = _answer_of(self.captured.answer)
+        response = _response_of(self.captured.response)
         if self.captured.arm == Arm.LEGACY:
-            return ArmResponse(answer, self.served_url)
-        return self.of_candidate(answer, self.served_url, self.captured.at)
+            return ArmResponse(response, self.served_url)
+        return self.of_candidate(response, self.served_url, self.captured.at)
 
     def failed(self, failure: CandidateFailed) -> ArmResponse:
         """Return the failure of the candidate before legacy responded in its place."""
         return self.of_candidate(_failed(failure), None, self.captured.at)
 
-    def of_candidate(self, answer: Answer, url: Url | None, asked_at: float) -> ArmResponse:
+    def of_candidate(self, response: Response, url: Url | None, requested_at: float) -> ArmResponse:
         """Return a response of the candidate with its release, and take note of the release that it names.
 
         That is its release, else the one that was current when the candidate was asked.
         """
-        release = self.releases.see(self.route.settings, answer, asked_at, time.time())
-        if self._named(answer) is not None:
+        release = self.releases.see(self.route.settings, response, requested_at, time.time())
+        if self._named(response) is not None:
             self.route.dry_runs.state.see(release)
-        return ArmResponse(answer, url, release)
+        return ArmResponse(response, url, release)
 
-    def _named(self, answer: Answer) -> str | None:
+    def _named(self, response: Response) -> str | None:
         """Return the release that a response of the candidate names by its header, if there is one."""
-        return named_in(self.route.settings, answer) or None
+        return named_in(self.route.settings, response) or None
 
     # 2. What they respond when they are asked
 
@@ -96,8 +96,8 @@ class CapturedArms:
         """Ask legacy and the candidate at the same time; which one is first is left to chance."""
         arms = [Arm.LEGACY, Arm.CANDIDATE]
         random.shuffle(arms)
-        answers = dict(zip(arms, await asyncio.gather(*map(self.ask, arms)), strict=True))
-        return answers[Arm.LEGACY], answers[Arm.CANDIDATE]
+        responses = dict(zip(arms, await asyncio.gather(*map(self.ask, arms)), strict=True))
+        return responses[Arm.LEGACY], responses[Arm.CANDIDATE]
 
     async def ask(self, arm: Arm) -> ArmResponse:
         """Send the request to one arm."""
@@ -112,22 +112,24 @@ class CapturedArms:
     async def _ask_candidate(self) -> ArmResponse:
         route, captured, shadow = self.route, self.captured, self.route.shadow
         async with route.sending:
-            asked_at = time.time()
+            requested_at = time.time()
             if route.parts:
-                answer = await ask_parts(captured, route.parts, self.upstreams, shadow.timeout_s, shadow.max_body_bytes)
-                return self.of_candidate(answer, None, asked_at)
+                response = await ask_parts(
+                    captured, route.parts, self.upstreams, shadow.timeout_s, shadow.max_body_bytes
+                )
+                return self.of_candidate(response, None, requested_at)
             upstream = self.upstreams[route.upstream_of(Arm.CANDIDATE, captured.method)]
             url = upstream.pick()
             if route.is_dry_run(captured.method):
-                answer = await self._ask_dry_run(upstream, url)
+                response = await self._ask_dry_run(upstream, url)
             else:
                 request = outgoing(captured, upstream.settings, url, route.rewrite, is_dry_run=False)
-                answer = await upstream.ask(request, shadow.timeout_s, shadow.max_body_bytes)
+                response = await upstream.ask(request, shadow.timeout_s, shadow.max_body_bytes)
             if route.is_sandboxed(captured.method):  # a copy may have another release, which says nothing
-                return ArmResponse(answer, url, self.releases.at(route.name, asked_at))
-            return self.of_candidate(answer, url, asked_at)
+                return ArmResponse(response, url, self.releases.at(route.name, requested_at))
+            return self.of_candidate(response, url, requested_at)
 
-    async def _ask_dry_run(self, upstream: ShadowUpstream, url: Url) -> Answer:
+    async def _ask_dry_run(self, upstream: ShadowUpstream, url: Url) -> Response:
         """Send a write as a dry run, but not before the candidate has said that it knows them."""
         route, captured, shadow = self.route, self.captured, self.route.shadow
         runs, place = route.dry_runs, Place(self.endpoint, str(url))
@@ -135,10 +137,10 @@ class CapturedArms:
         def basis() -> Basis:
             return Basis(self.releases.current(route.name), upstream.failures)
 
-        async def ask() -> Answer:
+        async def ask() -> Response:
             asking = question(captured, upstream.settings, url, route.rewrite)
             response = await upstream.ask(asking, shadow.timeout_s, shadow.max_body_bytes)
-            return self.of_candidate(response, url, time.time()).answer
+            return self.of_candidate(response, url, time.time()).response
 
         permit = await runs.admit(place, basis, ask, self._named)
         if not isinstance(permit, Permit):
@@ -147,13 +149,13 @@ class CapturedArms:
             return permit
         request = outgoing(captured, upstream.settings, url, route.rewrite, is_dry_run=True)
         may_send = lambda: runs.is_open(place, basis())  # noqa: E731
-        answer: Answer | None = None
+        reply: Response | None = None
         try:
-            answer = await upstream.ask(request, shadow.timeout_s, shadow.max_body_bytes, may_send)
+            reply = await upstream.ask(request, shadow.timeout_s, shadow.max_body_bytes, may_send)
         finally:
-            if not runs.judge(place, permit, answer):
+            if not runs.judge(place, permit, reply):
                 self.halt(route, _unhandled(self.endpoint, route.name))
-        return answer
+        return reply
 
 
 _WAY_OUT = "let it confirm dry runs, then `strangler shadow resume {}`"
@@ -174,8 +176,8 @@ def _unhandled(endpoint: str, route: str) -> str:
     )
 
 
-def _answer_of(captured: CapturedAnswer) -> Answer:
-    return Answer(
+def _response_of(captured: CapturedResponse) -> Response:
+    return Response(
         status=captured.status,
         headers=list(lines_of(captured.head.partition(b"\r\n")[2])),
         body=captured.body,
@@ -186,6 +188,6 @@ def _answer_of(captured: CapturedAnswer) -> Answer:
     )
 
 
-def _failed(failed: CandidateFailed) -> Answer:
+def _failed(failed: CandidateFailed) -> Response:
     fault = None if failed.fault is None else Fault(failed.fault)
-    return Answer(failed.status or 0, fault=fault, duration_s=failed.duration_s)
+    return Response(failed.status or 0, fault=fault, duration_s=failed.duration_s)

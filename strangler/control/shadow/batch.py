@@ -14,7 +14,7 @@ from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
 from strangler.evidence.journal import Journal
 from strangler.evidence.retention import drop_evidence, prune, set_aside
-from strangler.evidence.stops import Stop, StopChange, store_changes, store_stop
+from strangler.evidence.stopped_routes import Stop, StopChange, store_changes, store_stop
 from strangler.evidence.stored_releases import Release, save_releases
 from strangler.evidence.writing import store_findings
 from strangler.state.database import look_over
@@ -87,6 +87,10 @@ class BatchWriter:
         self._indexed = connection
 
     def _append_lines(self, findings: list[Finding]) -> None:
-        lines = {one.id: one.line for one in findings if one.line is not None and one.id not in self._journaled}
+        lines = {
+            finding.id: finding.line
+            for finding in findings
+            if finding.line is not None and finding.id not in self._journaled
+        }
         self._journal.append(lines.values())
         self._journaled |= lines.keys()

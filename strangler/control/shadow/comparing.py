@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from strangler.control.shadow.arms import ArmResponse, CapturedArms
-from strangler.control.shadow.outgoing import lines_of
+from strangler.control.shadow.request import lines_of
 from strangler.core.compare import Comparison, compare, conditions_of
 from strangler.times import utc_day
 
@@ -39,8 +39,8 @@ class Comparer:
 
         def work() -> Comparison:
             return compare(
-                legacy.answer,
-                candidate.answer,
+                legacy.response,
+                candidate.response,
                 route.endpoint_rules.of(self.arms.endpoint),
                 utc_day(),
                 request=conditions_of(lines_of(captured.lines)),

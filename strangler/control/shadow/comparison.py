@@ -1,4 +1,4 @@
-"""What is asked of the arms for one capture, and what comes of it.
+"""The requests to the arms for one capture, and the comparison of their responses.
 
 captured pair ──▶ ask the other arm ──▶ compare ──┬─ match ───────────────────────────────▶ finding
                                                   ├─ mismatch ──▶ recheck: that arm again ──▶ finding
@@ -13,9 +13,18 @@ from dataclasses import dataclass, field, replace
 from strangler.control.shadow.arms import ArmResponse, CapturedArms
 from strangler.control.shadow.comparing import ComparedPair, Comparer, Times
 from strangler.control.shadow.digest import Pair, digest
-from strangler.control.shadow.outgoing import lines_of
 from strangler.control.shadow.recheck import Recheck
-from strangler.core.compare import NO_RULES, Answer, Comparison, Outcome, Reason, compare, conditions_of, not_comparable
+from strangler.control.shadow.request import lines_of
+from strangler.core.compare import (
+    NO_RULES,
+    Comparison,
+    Outcome,
+    Reason,
+    Response,
+    compare,
+    conditions_of,
+    not_comparable,
+)
 from strangler.core.fault import Fault
 from strangler.core.privacy.request_credentials import has_credentials
 from strangler.core.routing.arm import Arm
@@ -65,20 +74,20 @@ class ShadowComparison:
 
     def _settled(self, served: ArmResponse) -> ComparedPair | None:
         """Return a pair that is known without asking anyone; None if the other arm has to be asked."""
-        captured, answer = self.arms.captured, served.answer
+        captured, response = self.arms.captured, served.response
         if captured.failed is not None:
             failed = self.arms.failed(captured.failed)
-            return ComparedPair(served, failed, self._after_fallback(answer, failed.answer))
-        reason = self._why_not(answer)
+            return ComparedPair(served, failed, self._after_fallback(response, failed.response))
+        reason = self._why_not(response)
         if reason is None:
             return None
-        nobody = ArmResponse(Answer(0), None)
+        nobody = ArmResponse(Response(0), None)
         if captured.arm == Arm.LEGACY:
-            candidate = self.arms.of_candidate(nobody.answer, None, captured.at)
+            candidate = self.arms.of_candidate(nobody.response, None, captured.at)
             return ComparedPair(served, candidate, not_comparable(reason))
         return ComparedPair(nobody, served, not_comparable(reason))
 
-    def _why_not(self, served: Answer) -> Reason | None:
+    def _why_not(self, served: Response) -> Reason | None:
         """Return why the response that the client got cannot be compared with any other."""
         captured = self.arms.captured
         if captured.arm == Arm.LEGACY and (served.fault is not None or served.status >= 500):
@@ -92,7 +101,7 @@ class ShadowComparison:
         is_whole = not served.is_too_large and captured.is_body_complete
         return None if is_whole else Reason.TOO_LARGE
 
-    def _after_fallback(self, legacy: Answer, failed: Answer) -> Comparison:
+    def _after_fallback(self, legacy: Response, failed: Response) -> Comparison:
         """Compare legacy's status with the failure of the candidate that it had stood in for.
 
         The candidate is not asked again: a 5xx is evidence as it is, and one that did not respond has enough to do.
@@ -115,12 +124,12 @@ class ShadowComparison:
         client's response cannot be set beside them: it asks faster, and asks first.
         """
         route = self.arms.route
-        is_wanted = self.is_timeable and route.stopped is None and legacy.answer.fault is None
+        is_wanted = self.is_timeable and route.stopped is None and legacy.response.fault is None
         # the draw is no secret
         if not is_wanted or random.random() >= route.shadow.baseline.share:  # noqa: S311
             return None, None
         again, candidate = await self.arms.ask_both()
-        comparison = await self._comparer.compare(legacy, ArmResponse(again.answer, None), is_baseline=True)
+        comparison = await self._comparer.compare(legacy, ArmResponse(again.response, None), is_baseline=True)
         return comparison, _times(again, candidate)
 
     # 3. What is kept
@@ -130,19 +139,19 @@ class ShadowComparison:
         if comparison.outcome is not Outcome.NOT_COMPARABLE:
             in_force = route.endpoint_rules.of(self.arms.endpoint).indices
             route.uses.record(comparison.rules_used, in_force)
-        told, index = self._told(pair), self.index
+        this_pair, index = self._pair_of(pair), self.index
         finding = await asyncio.get_running_loop().run_in_executor(
             self.threads,
             lambda: digest(
-                told, comparison, pair.baseline, pair.times, route.redactor, index, release, route.templates
+                this_pair, comparison, pair.baseline, pair.times, route.redactor, index, release, route.templates
             ),
         )
         return replace(finding, is_timeable=self.is_timeable)
 
-    def _told(self, pair: ComparedPair) -> Pair:
-        captured, size = self.arms.captured, self.arms.captured.answer.size
+    def _pair_of(self, pair: ComparedPair) -> Pair:
+        captured, size = self.arms.captured, self.arms.captured.response.size
         by_legacy = captured.arm == Arm.LEGACY
-        legacy, candidate = pair.legacy.answer, pair.candidate.answer
+        legacy, candidate = pair.legacy.response, pair.candidate.response
         return Pair(
             captured=captured,
             legacy=legacy,
@@ -155,7 +164,12 @@ class ShadowComparison:
 
 def _times(legacy: ArmResponse, candidate: ArmResponse) -> Times | None:
     """Return the seconds of both; None unless both responded."""
-    one, other = legacy.answer, candidate.answer
-    if one.fault is not None or other.fault is not None or one.duration_s is None or other.duration_s is None:
+    response_head, other = legacy.response, candidate.response
+    if (
+        response_head.fault is not None
+        or other.fault is not None
+        or response_head.duration_s is None
+        or other.duration_s is None
+    ):
         return None
-    return one.duration_s, other.duration_s
+    return response_head.duration_s, other.duration_s

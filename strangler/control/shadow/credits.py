@@ -9,7 +9,7 @@ from strangler.control.shadow.listener import EvidenceListener
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.writer import FindingWriter
-from strangler.ipc.messages import ShadowRoom
+from strangler.ipc.messages import CaptureGrant
 
 
 class CaptureCredits:
@@ -70,12 +70,12 @@ class CaptureCredits:
 
     def _grant(self, names: Iterable[str]) -> None:
         count = max(1, len(self._links.state.workers))
-        rooms = []
+        grants = []
         for name in names:
             if name in self._table.routes:
                 credit, reason = self.credit(self._table.routes[name])
-                rooms.append(ShadowRoom(name, ceil(credit / count), reason))
-        self._links.grant(rooms)
+                grants.append(CaptureGrant(name, ceil(credit / count), reason))
+        self._links.grant(grants)
 
     def _why_none(self) -> str | None:
         """Return what keeps all routes from having shadows at the moment."""

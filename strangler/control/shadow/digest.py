@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import UNSET
 
-from strangler.control.shadow.outgoing import lines_of, path_of
+from strangler.control.shadow.request import lines_of, path_of
 from strangler.core.compare import (
-    Answer,
     Comparison,
+    KeptDifference,
     Outcome,
     Redactor,
+    Response,
     Sample,
-    ShownDifference,
     endpoint_shape,
     redact_differences,
     redact_sample,
@@ -22,9 +22,9 @@ from strangler.core.compare import (
 )
 from strangler.core.compare.model.shapes import shape_of
 from strangler.core.compare.model.templates import Template
-from strangler.core.compare.redaction.plain_json import Shown, printable
+from strangler.core.compare.redaction.plain_json import KeptValue, printable
 from strangler.core.documents import ComparedDifference, ComparedSide, ComparisonLine
-from strangler.evidence.findings import Finding, Noisy, Seen
+from strangler.evidence.findings import Finding, Noisy, StoredDifference
 from strangler.evidence.index import IndexState
 from strangler.evidence.ulid import ulid
 from strangler.ipc.messages import Captured
@@ -41,8 +41,8 @@ class Pair:
     """The two answers to one request, and who gave them."""
 
     captured: Captured
-    legacy: Answer
-    candidate: Answer
+    legacy: Response
+    candidate: Response
     candidate_upstream: str
     legacy_bytes: int | None = None  # of a body that was not kept
     candidate_bytes: int | None = None
@@ -64,19 +64,19 @@ def digest(
     release: str = "",
     templates: Sequence[Template] = (),
 ) -> Finding:
-    """What is kept. For a thread: a body of 256 KiB takes tens of milliseconds."""
+    """Return what is kept of a comparison. To be run in a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
     endpoint = endpoint_of(captured, redactor, templates)
     redactor = redactor.within(endpoint)
-    shown = redact_differences(comparison.differences, redactor)
-    seen = tuple(_seen(captured.route, endpoint, difference) for difference in shown)
+    kept = redact_differences(comparison.differences, redactor)
+    seen = tuple(_seen(captured.route, endpoint, difference) for difference in kept)
     accepted = redact_differences(comparison.accepted_differences, redactor)
     name = ulid(captured.at)
     line = sample = None
     if comparison.outcome is not Outcome.MATCH:
-        line = _line(name, pair, comparison, shown, seen, redactor, release)
-    if seen and index.wants_sample((one.id for one in seen), captured.at, release):
-        sample = _sample(pair, shown, redactor, line or b"{}")
+        line = _line(name, pair, comparison, kept, seen, redactor, release)
+    if seen and index.wants_sample((difference.id for difference in seen), captured.at, release):
+        sample = _sample(pair, kept, redactor, line or b"{}")
     return Finding(
         id=name,
         at=captured.at,
@@ -95,17 +95,17 @@ def digest(
     )
 
 
-def _seen(route: str, endpoint: str, shown: ShownDifference) -> Seen:
+def _seen(route: str, endpoint: str, difference: KeptDifference) -> StoredDifference:
     method, _, shape = endpoint.partition(" ")
-    path = signature_path(shown.in_, shown.path, shown.legacy, shown.candidate)
-    return Seen(
-        id=signature(route, method, shape, shown.in_, path, shown.kind, shown.severity),
-        place=shown.in_.value,
-        path=shown.path,
-        kind=shown.kind.value,
-        severity=shown.severity.value,
-        legacy=msgspec.json.encode(shown.legacy).decode(),
-        candidate=msgspec.json.encode(shown.candidate).decode(),
+    path = signature_path(difference.in_, difference.path, difference.legacy, difference.candidate)
+    return StoredDifference(
+        id=signature(route, method, shape, difference.in_, path, difference.kind, difference.severity),
+        place=difference.in_.value,
+        path=difference.path,
+        kind=difference.kind.value,
+        severity=difference.severity.value,
+        legacy=msgspec.json.encode(difference.legacy).decode(),
+        candidate=msgspec.json.encode(difference.candidate).decode(),
     )
 
 
@@ -114,8 +114,15 @@ def _noise(baseline: Comparison, redactor: Redactor) -> tuple[Noisy, ...] | None
     if baseline.outcome is Outcome.NOT_COMPARABLE:
         return None
     return tuple(
-        Noisy(shown.in_.value, shown.path or "", shown.kind.value, shape_of(raw.legacy, raw.candidate) or "")
-        for raw, shown in zip(baseline.differences, redact_differences(baseline.differences, redactor), strict=True)
+        Noisy(
+            difference.in_.value,
+            difference.path or "",
+            difference.kind.value,
+            shape_of(raw.legacy, raw.candidate) or "",
+        )
+        for raw, difference in zip(
+            baseline.differences, redact_differences(baseline.differences, redactor), strict=True
+        )
     )
 
 
@@ -123,8 +130,8 @@ def _line(
     name: str,
     pair: Pair,
     comparison: Comparison,
-    shown: Iterable[ShownDifference],
-    seen: tuple[Seen, ...],
+    differences: Iterable[KeptDifference],
+    seen: tuple[StoredDifference, ...],
     redactor: Redactor,
     release: str,
 ) -> bytes:
@@ -147,30 +154,30 @@ def _line(
         signature=seen[0].id if seen else None,
         legacy=_side("legacy", pair.legacy, pair.legacy_bytes),
         candidate=_side(pair.candidate_upstream, pair.candidate, pair.candidate_bytes),
-        differences=[_difference(one) for one in shown],
+        differences=[_difference(difference) for difference in differences],
         accepted=comparison.accepted,
         cut=True if comparison.is_cut else UNSET,
     )
     return msgspec.json.encode(line) + b"\n"
 
 
-def _difference(shown: ShownDifference) -> ComparedDifference:
+def _difference(kept: KeptDifference) -> ComparedDifference:
     return ComparedDifference(
-        in_=shown.in_.value,
-        path=shown.path,
-        kind=shown.kind.value,
-        severity=shown.severity.value,
-        legacy=shown.legacy,
-        candidate=shown.candidate,
+        in_=kept.in_.value,
+        path=kept.path,
+        kind=kept.kind.value,
+        severity=kept.severity.value,
+        legacy=kept.legacy,
+        candidate=kept.candidate,
     )
 
 
-def _side(upstream: str, answer: Answer, size: int | None) -> ComparedSide:
+def _side(upstream: str, response: Response, size: int | None) -> ComparedSide:
     return ComparedSide(
         upstream=upstream,
-        status=answer.status or None,
-        duration_ms=None if answer.duration_s is None else round(answer.duration_s * 1000, 3),
-        bytes=len(answer.body) if size is None else size,
+        status=response.status or None,
+        duration_ms=None if response.duration_s is None else round(response.duration_s * 1000, 3),
+        bytes=len(response.body) if size is None else size,
     )
 
 
@@ -178,7 +185,7 @@ def _identifier(raw: bytes, redactor: Redactor) -> str:
     return printable(redactor.text(raw[:_MAX_ID].decode("utf-8", "backslashreplace")))
 
 
-def _sample(pair: Pair, shown: Iterable[ShownDifference], redactor: Redactor, line: bytes) -> bytes:
+def _sample(pair: Pair, differences: Iterable[KeptDifference], redactor: Redactor, line: bytes) -> bytes:
     captured = pair.captured
     sample = redact_sample(
         Sample(
@@ -198,7 +205,7 @@ def _sample(pair: Pair, shown: Iterable[ShownDifference], redactor: Redactor, li
     return b'{"comparison":%b,"answers":%b}' % (line.rstrip(b"\n"), content)
 
 
-def _cut(part: Shown) -> Shown:
+def _cut(part: KeptValue) -> KeptValue:
     """A part of a sample with its body cut."""
     if not isinstance(part, dict) or not isinstance(part.get("body"), dict):
         return part

@@ -1,4 +1,4 @@
-"""What a person does with the evidence of a route: name the release it is of, or set it aside."""
+"""Actions on the evidence of a route: name the release that it belongs to, or set it aside."""
 
 import time
 
@@ -47,7 +47,7 @@ class EvidenceActions:
 
         Raises StoreError; nothing has changed then, but for what was under way.
         """
-        self._held.abandon("reset", lambda one: one.name == route)
+        self._held.abandon("reset", lambda shadow_route: shadow_route.name == route)
         try:
             names = await self._writer.set_aside(route)
         finally:

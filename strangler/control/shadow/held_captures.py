@@ -9,7 +9,7 @@ from strangler.control.shadow.counters import ShadowCounters
 from strangler.control.shadow.route import ShadowRoute
 
 MAX_HELD_BYTES = 64 * 1024 * 1024
-"""Of all captures in hand."""
+"""The bytes of all captures in hand."""
 
 
 @dataclass(frozen=True, slots=True)

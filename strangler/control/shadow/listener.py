@@ -6,7 +6,7 @@ from typing import Protocol
 
 from strangler.control.events.event import Event
 from strangler.evidence.findings import Finding
-from strangler.evidence.stops import StopChange
+from strangler.evidence.stopped_routes import StopChange
 
 
 class EvidenceListener(Protocol):

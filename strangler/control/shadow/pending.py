@@ -42,13 +42,13 @@ class PendingFindings:
     def let_go(self, findings: Sequence[Finding]) -> None:
         """Make room: these are stored, or dropped."""
         self._count -= len(findings)
-        self._bytes -= sum(one.size for one in findings)
+        self._bytes -= sum(finding.size for finding in findings)
 
     def drop(self, route: str, before: float) -> None:
         """Drop those of a route whose requests came before a Unix time: its evidence was set aside."""
         waiting = self.take()
-        dropped = [one for one in waiting if one.route == route and one.at < before]
-        self._waiting = [one for one in waiting if not (one.route == route and one.at < before)]
+        dropped = [finding for finding in waiting if finding.route == route and finding.at < before]
+        self._waiting = [finding for finding in waiting if not (finding.route == route and finding.at < before)]
         self.let_go(dropped)
         for _ in dropped:
             self._counters.count_dropped(route, "reset")

@@ -9,7 +9,7 @@ from strangler.control.shadow.arms import CapturedArms
 from strangler.control.shadow.comparing import ComparedPair, Comparer
 from strangler.core.compare import Outcome, Reason, second_look
 from strangler.core.routing.arm import Arm
-from strangler.core.shadowing.recheck import Key, Look, LooksState, found_again
+from strangler.core.shadowing.recheck import Key, PendingRecheck, RecheckState, found_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +21,20 @@ class Recheck:
 
     async def run(self, pair: ComparedPair) -> ComparedPair:
         """Return what counts of a mismatch: what is left of it, or that the arm had only lagged behind."""
-        looks = self.arms.route.looks[self.arms.shadowed]
-        look = looks.begin(
+        rechecks = self.arms.route.looks[self.arms.shadowed]
+        recheck = rechecks.begin(
             pair.candidate.release,
             self.arms.endpoint,
             pair.comparison.differences,
             random.random(),  # noqa: S311 - no secret
         )
-        if not look.is_wanted:
-            await self._await_others(looks, look)
-            return replace(pair, comparison=looks.judged(look, pair.comparison))
-        again = await self._ask(pair, looks, look)
-        return replace(pair, comparison=looks.judged(look, pair.comparison)) if again is None else again
+        if not recheck.is_wanted:
+            await self._await_others(rechecks, recheck)
+            return replace(pair, comparison=rechecks.judged(recheck, pair.comparison))
+        again = await self._ask(pair, rechecks, recheck)
+        return replace(pair, comparison=rechecks.judged(recheck, pair.comparison)) if again is None else again
 
-    async def _ask(self, pair: ComparedPair, looks: LooksState, look: Look) -> ComparedPair | None:
+    async def _ask(self, pair: ComparedPair, rechecks: RecheckState, recheck: PendingRecheck) -> ComparedPair | None:
         """Ask again after a pause, and note what was found; None if that tells nothing of the first time."""
         route = self.arms.route
         found: frozenset[Key] | None = None
@@ -42,12 +42,12 @@ class Recheck:
             await asyncio.sleep(route.shadow.recheck_s)
             again = await self._compare_again(pair)
             if again is not None and again.comparison.outcome is not Outcome.NOT_COMPARABLE:
-                found = found_again(look, pair.comparison, again.comparison)
+                found = found_again(recheck, pair.comparison, again.comparison)
             elif again is not None and again.comparison.reason is Reason.LAG:
                 found = frozenset()
         finally:
-            looks.end(look, found)
-            route.end_look()
+            rechecks.end(recheck, found)
+            route.end_recheck()
         return again
 
     async def _compare_again(self, pair: ComparedPair) -> ComparedPair | None:
@@ -65,10 +65,10 @@ class Recheck:
             legacy, candidate = pair.legacy, pair.candidate
         return replace(pair, legacy=legacy, candidate=candidate, comparison=both)
 
-    async def _await_others(self, looks: LooksState, look: Look) -> None:
+    async def _await_others(self, rechecks: RecheckState, recheck: PendingRecheck) -> None:
         """Wait for the rechecks under way to tell of these differences, but no longer than one takes."""
         shadow = self.arms.route.shadow
         with suppress(TimeoutError):
             async with asyncio.timeout(shadow.recheck_s + shadow.timeout_s):
-                while not looks.is_settled(look):
-                    await self.arms.route.look_ended.wait()
+                while not rechecks.is_settled(recheck):
+                    await self.arms.route.recheck_ended.wait()

@@ -1,4 +1,4 @@
-"""What is to be said of the shadows of a route at the moment."""
+"""The state of a route's shadows at the moment."""
 
 from strangler.control.shadow.counters import COMPARISONS, OUTCOMES
 from strangler.control.shadow.route_table import ShadowRouteTable
@@ -18,7 +18,7 @@ def route_status(table: ShadowRouteTable, totals: TotalsState, name: str) -> Sha
         open=route.open,
         breakers={
             upstream: table.upstreams[upstream].breaker.state.value
-            for upstream in sorted(frozenset().union(*map(route.asked_of, route.other_arms())))
+            for upstream in sorted(frozenset().union(*map(route.upstreams_of, route.other_arms())))
         },
         comparisons=ShadowComparisons(
             **{outcome: int(totals.counter(COMPARISONS, name, outcome)) for outcome in OUTCOMES}

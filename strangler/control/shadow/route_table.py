@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection
 
+from strangler.control.shadow.client import ShadowUpstream
 from strangler.control.shadow.route import ShadowRoute, url_named
-from strangler.control.shadow.sending import ShadowUpstream
 from strangler.control.shadow.stopping import ShadowStops
 from strangler.core.settings import RouteSettings, Settings, Url
 
@@ -27,7 +27,7 @@ class ShadowRouteTable:
         if self.key is None:
             return []
         replaced = self._adopt_upstreams(settings)
-        made = [self._route(one, self.key, settings) for one in settings.routes]
+        made = [self._route(each_route, self.key, settings) for each_route in settings.routes]
         self.routes = {route.name: route for route in made if route is not None}
         for route in self.routes.values():
             route.stopped = self._stops.why(route)
@@ -35,7 +35,9 @@ class ShadowRouteTable:
         return replaced
 
     def _adopt_upstreams(self, settings: Settings) -> list[str]:
-        replaced = [name for name, one in self.upstreams.items() if settings.upstreams.get(name) != one.settings]
+        replaced = [
+            name for name, upstream in self.upstreams.items() if settings.upstreams.get(name) != upstream.settings
+        ]
         self._replaced += [self.upstreams.pop(name) for name in replaced]
         for name, wanted in settings.upstreams.items():
             if name not in self.upstreams:

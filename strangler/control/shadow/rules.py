@@ -1,4 +1,4 @@
-"""What accept rules have done since they are in force, for reviewers: which are dead, and which have expired."""
+"""The use of accept rules since they are in force, for reviewers: which are dead, and which have expired."""
 
 from collections.abc import Mapping
 from datetime import date

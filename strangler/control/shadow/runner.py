@@ -119,7 +119,7 @@ class ShadowRunner:
         if credit <= 0:
             self._counters.count_dropped(route.name, reason)
             return
-        size = len(captured.body) + len(captured.answer.body)
+        size = len(captured.body) + len(captured.response.body)
         self._held.begin(route, size, self._run(captured, route))
 
     async def _run(self, captured: Captured, route: ShadowRoute) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import structlog
 
 from strangler.control.shadow.route import ShadowRoute
-from strangler.evidence.stops import Stop, StopChange, stopped_text
+from strangler.evidence.stopped_routes import Stop, StopChange, stopped_text
 
 MAX_CHANGES = 1000
 """Stops, and ends of stops, that wait for a store which does not write at the moment."""

@@ -14,7 +14,7 @@ from strangler.control.shadow.rules import rule_report
 from strangler.control.shadow.stopping import ShadowStops
 from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
-from strangler.evidence.stops import load_stops
+from strangler.evidence.stopped_routes import load_stops
 from strangler.evidence.stored_releases import ReleasesState, load_releases
 from strangler.state.store import Store, StoreError
 

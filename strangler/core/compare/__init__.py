@@ -17,30 +17,31 @@ from strangler.core.compare.model.signature import (
     status_key,
 )
 from strangler.core.compare.model.values import (
-    Answer,
     Comparison,
     Difference,
     Kind,
     Outcome,
     Reason,
+    Response,
     Severity,
     Where,
     not_comparable,
 )
-from strangler.core.compare.redaction.plain_json import Shown
+from strangler.core.compare.redaction.plain_json import KeptValue
 from strangler.core.compare.redaction.redact import Redactor
-from strangler.core.compare.redaction.redact_difference import ShownDifference, redact_difference, redact_differences
+from strangler.core.compare.redaction.redact_difference import KeptDifference, redact_difference, redact_differences
 from strangler.core.compare.sample import Sample, redact_sample
 
 __all__ = [
     "NO_CONDITIONS",
     "NO_RULES",
     "Acceptance",
-    "Answer",
     "CompareRules",
     "Comparison",
     "Difference",
     "EndpointRules",
+    "KeptDifference",
+    "KeptValue",
     "Kind",
     "NoiseCount",
     "Outcome",
@@ -48,11 +49,10 @@ __all__ = [
     "Reason",
     "Redactor",
     "RequestConditions",
+    "Response",
     "RuleUseState",
     "Sample",
     "Severity",
-    "Shown",
-    "ShownDifference",
     "Where",
     "acceptance",
     "compare",

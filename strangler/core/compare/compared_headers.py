@@ -5,7 +5,7 @@ from collections.abc import Callable
 from strangler.core.compare.accept_rules.found import FoundState
 from strangler.core.compare.model.conditions import normal_range
 from strangler.core.compare.model.media import Body, MediaType, body_of, parse_media_type
-from strangler.core.compare.model.values import Answer, Kind, Severity
+from strangler.core.compare.model.values import Kind, Response, Severity
 
 Rewrite = Callable[[bytes], bytes]
 """A Location, or a Set-Cookie, of the candidate as the client would get it."""
@@ -19,8 +19,8 @@ _CASELESS_ATTRIBUTES = ("samesite", "domain", "priority")
 
 def compare_headers(
     names: tuple[str, ...],
-    legacy: Answer,
-    candidate: Answer,
+    legacy: Response,
+    candidate: Response,
     found: FoundState,
     rewrite_back: Rewrite,
     cookie_back: Rewrite,
@@ -49,7 +49,7 @@ def _joined(values: list[bytes]) -> str:
 
 
 def _normal(name: str, values: list[bytes]) -> object:
-    """What counts of a field's values."""
+    """Return what counts of a field's values."""
     if name == CONTENT_RANGE:
         return [normal_range(value) for value in values]
     if name != "content-type":

@@ -30,7 +30,7 @@ class ExplainedPart(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True):
-    """What would happen to a request."""
+    """The way that a request would take."""
 
     route: str | None
     owner: Annotated[str | None, Meta(description="Who answers for the route.")]

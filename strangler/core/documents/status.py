@@ -232,7 +232,7 @@ class SlowEndpoint(Struct, frozen=True):
 
 
 class StatusDocument(Struct, frozen=True):
-    """What a running proxy does now."""
+    """The state of a running proxy."""
 
     version: str
     listen: str

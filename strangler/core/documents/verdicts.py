@@ -80,7 +80,7 @@ class GateCheck(Struct, frozen=True):
 
 
 class RolloutDocument(Struct, frozen=True):
-    """What is in effect, by route."""
+    """The settings in effect, by route."""
 
     routes: dict[str, RouteRollout]
 

@@ -41,7 +41,9 @@ def request_framing(fields: dict[bytes, bytes], *, is_http10: bool) -> Framing |
     return problem.BAD_FRAMING if size is None else Framing(Kind.LENGTH, size)
 
 
-def answer_framing(status: int, fields: dict[bytes, bytes], *, is_http10: bool, answers_head: bool) -> Framing | None:
+def response_framing(
+    status: int, fields: dict[bytes, bytes], *, is_http10: bool, is_head_response: bool
+) -> Framing | None:
     """The body of an answer; None if its length is ambiguous and the answer must not be passed on."""
     coding = fields.get(b"transfer-encoding")
     length = fields.get(b"content-length")
@@ -50,7 +52,7 @@ def answer_framing(status: int, fields: dict[bytes, bytes], *, is_http10: bool, 
     size = None if length is None else _parse_length(length)
     if length is not None and size is None:
         return None
-    if answers_head or status in (204, 304) or status < 200:
+    if is_head_response or status in (204, 304) or status < 200:
         return NO_BODY
     if coding is not None:
         return CHUNKED

@@ -118,7 +118,7 @@ class ForwardedFields:
 
 
 DROPPED_TRUSTED = HOP_BY_HOP | _FORWARDED
-"""What is not passed on of a trusted peer's request: hop-by-hop fields, and those that are extended."""
+"""The fields of a trusted peer's request that are not passed on: hop-by-hop fields, and those that are extended."""
 
 DROPPED = DROPPED_TRUSTED | {b"x-strangler-shadow"}
 """The same for any other peer, who has no business with shadows."""

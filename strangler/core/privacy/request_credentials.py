@@ -29,9 +29,11 @@ def _is_secret(name: bytes) -> bool:
 
 def _has_secret_parameter(target: bytes) -> bool:
     path, _, query = target.partition(b"?")
-    parameters = [one for segment in path.split(b"/") for one in segment.split(b";")[1:] if b"=" in one]
+    parameters = [
+        parameter for segment in path.split(b"/") for parameter in segment.split(b";")[1:] if b"=" in parameter
+    ]
     parameters += query.replace(b";", b"&").split(b"&")
-    names = [one.partition(b"=")[0].decode("utf-8", "replace") for one in parameters if one]
+    names = [parameter.partition(b"=")[0].decode("utf-8", "replace") for parameter in parameters if parameter]
     return any(name.lower() in _PARAMETERS or is_secret_name(name) for name in names)
 
 

@@ -38,11 +38,11 @@ type."""
 class Permit:
     """Leave for one attempt, and its slot in the bulkhead. Given back by leaving `with`, or by `release`."""
 
-    __slots__ = ("_admission", "_asked", "_is_released", "_is_reported", "_is_stream")
+    __slots__ = ("_admission", "_breaker_permit", "_is_released", "_is_reported", "_is_stream")
 
-    def __init__(self, admission: "Admission", asked: BreakerPermit) -> None:
+    def __init__(self, admission: "Admission", breaker_permit: BreakerPermit) -> None:
         self._admission = admission
-        self._asked = asked
+        self._breaker_permit = breaker_permit
         self._is_stream = False
         self._is_reported = False
         self._is_released = False
@@ -50,7 +50,7 @@ class Permit:
     @property
     def change(self) -> BreakerChanged | None:
         """The change of the breaker that admission brought about: open to half_open."""
-        return self._asked.change
+        return self._breaker_permit.change
 
     def report(self, result: Result, now: float, draw: Callable[[], float]) -> BreakerChanged | None:
         """Tell the breaker what the attempt came to; only the first report counts. The slot stays taken.
@@ -60,7 +60,7 @@ class Permit:
         if self._is_reported:
             return None
         self._is_reported = True
-        return self._admission.breaker.report(self._asked, result, now, draw)
+        return self._admission.breaker.report(self._breaker_permit, result, now, draw)
 
     def begin_body(self, now: float) -> None:
         """Take note that the response's head is there and its body still comes."""
@@ -85,7 +85,7 @@ class Permit:
         self._is_released = True
         admission = self._admission
         if not self._is_reported:
-            admission.breaker.give_back(self._asked)
+            admission.breaker.give_back(self._breaker_permit)
         if self._is_stream:
             admission.bulkhead.leave_stream()
             return
@@ -101,9 +101,9 @@ class Permit:
 
 
 class Admission:
-    """What survives a reload of one upstream: breaker, bulkhead, retry budget.
+    """The state of one upstream that survives a reload: breaker, bulkhead, retry budget.
 
-    `settings` are those of this worker (`strangler.core.resilience.share`); the retry budget's floor is divided here.
+    `settings` are those of this worker (`core.resilience.worker_share`); the retry budget's floor is divided here.
     """
 
     __slots__ = ("_settings", "_workers", "bodies", "breaker", "budget", "bulkhead", "retry")
@@ -177,10 +177,10 @@ class Admission:
         return change
 
     def _ask_breaker(self, now: float) -> Permit | Refusal:
-        asked = self.breaker.try_acquire(now)
-        if asked is not None:
+        breaker_permit = self.breaker.try_acquire(now)
+        if breaker_permit is not None:
             self.budget.add_attempt(now)
-            return Permit(self, asked)
+            return Permit(self, breaker_permit)
         self.leave()
         return Refusal(Fault.OPEN, self.breaker.retry_after_s(now))
 

@@ -41,10 +41,10 @@ class BreakerState(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What moves a breaker; the texts label the arrows of the diagram."""
+    """The triggers that move a breaker; the texts label the arrows of the diagram."""
 
     TRIPPED = "too many failures"
-    TOLD = "opened in another worker"
+    REPORTED = "opened in another worker"
     COOLED_DOWN = "cooldown over"
     TRIALS_PASSED = "trials succeeded"
     TRIAL_FAILED = "a trial failed"
@@ -56,15 +56,15 @@ CLOSED, OPEN, HALF_OPEN = BreakerState
 
 TRANSITIONS: dict[tuple[BreakerState, Trigger], BreakerState] = {
     (CLOSED, Trigger.TRIPPED): OPEN,
-    (CLOSED, Trigger.TOLD): OPEN,
+    (CLOSED, Trigger.REPORTED): OPEN,
     (CLOSED, Trigger.REPLACED): CLOSED,
     (OPEN, Trigger.COOLED_DOWN): HALF_OPEN,
-    (OPEN, Trigger.TOLD): OPEN,
+    (OPEN, Trigger.REPORTED): OPEN,
     (OPEN, Trigger.REPLACED): CLOSED,
     (HALF_OPEN, Trigger.TRIALS_PASSED): CLOSED,
     (HALF_OPEN, Trigger.TRIAL_FAILED): OPEN,
     (HALF_OPEN, Trigger.TRIALS_LOST): HALF_OPEN,
-    (HALF_OPEN, Trigger.TOLD): OPEN,
+    (HALF_OPEN, Trigger.REPORTED): OPEN,
     (HALF_OPEN, Trigger.REPLACED): CLOSED,
 }
 
@@ -90,7 +90,7 @@ class BreakerChanged(NamedTuple):
     before: BreakerState
     after: BreakerState
     reason: str
-    """In words, with the numbers: `12 of 20 requests failed in 30 s, the last: 503`."""
+    """The reason in words, with the numbers: `12 of 20 requests failed in 30 s, the last: 503`."""
     at: float
     """Monotonic seconds."""
 
@@ -104,7 +104,7 @@ class BreakerPermit(NamedTuple):
 
 
 class BreakerOpening(NamedTuple):
-    """What the other workers are told of an open breaker: plain data."""
+    """The open state of a breaker as other workers learn it: plain data."""
 
     until: float
     """Monotonic seconds."""
@@ -249,7 +249,7 @@ class Breaker:
             self.in_trial -= 1
 
     def _failure(self, result: Result) -> str | None:
-        """What to call the failure, or None for a success."""
+        """Return the name of the failure, or None for a success."""
         if result.cause in self._counts:
             return str(result.cause)
         if result.duration_s > self._slow_s:
@@ -317,7 +317,7 @@ class Breaker:
     # 4. Other workers, and reloads.
 
     def export(self) -> BreakerOpening | None:
-        """What the other workers are to know; None unless it is open."""
+        """Return the state for the other workers; None unless the breaker is open."""
         return BreakerOpening(self._until, self._streak, self._why_open) if self.state is OPEN else None
 
     def force_open(self, opening: BreakerOpening, now: float) -> BreakerChanged | None:
@@ -329,7 +329,7 @@ class Breaker:
             return None
         self._until = opening.until
         self._why_open = opening.reason
-        return self._move(Trigger.TOLD, f"in another worker: {opening.reason}", now)
+        return self._move(Trigger.REPORTED, f"in another worker: {opening.reason}", now)
 
     def adopt(self, settings: BreakerSettings | None, now: float) -> BreakerChanged | None:
         """Start over with new settings: closed, nothing counted. Returns the change if it was not closed."""

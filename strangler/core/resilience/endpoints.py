@@ -52,7 +52,7 @@ def is_good(result: Result) -> bool:
 
 
 class EndpointKey(NamedTuple):
-    """What makes an endpoint: the URL, and the address to connect to (one of those its host name has)."""
+    """The key of an endpoint: the URL, and the address to connect to (one of those its host name has)."""
 
     url: Url
     address: str
@@ -67,7 +67,7 @@ class EndpointChanged(NamedTuple):
     endpoint: EndpointKey
     is_usable: bool
     reason: str
-    """In words, with the numbers: `5 failures in a row, the last: connect; put aside for 10 s`."""
+    """The reason in words, with the numbers: `5 failures in a row, the last: connect; put aside for 10 s`."""
     at: float
     """Monotonic seconds."""
 

@@ -13,7 +13,7 @@ class NoFallback(StrEnum):
 
     OFF = "off"
     NOT_LISTED = "not_listed"
-    ANSWER_STARTED = "answer_started"
+    RESPONSE_STARTED = "answer_started"
     METHOD = "method"
     BODY = "body"
     FENCE = "fence"
@@ -34,7 +34,7 @@ class FallbackRules:
         method: bytes,
         results: Sequence[Result],
         *,
-        is_answer_started: bool,
+        is_response_started: bool,
         is_body_resendable: bool,
         is_fenced: bool,
     ) -> NoFallback | None:
@@ -50,8 +50,8 @@ class FallbackRules:
             return NoFallback.OFF
         if results[-1].cause not in self.when:
             return NoFallback.NOT_LISTED
-        if is_answer_started:
-            return NoFallback.ANSWER_STARTED
+        if is_response_started:
+            return NoFallback.RESPONSE_STARTED
         if method not in SAFE and not all(result.is_unsent for result in results):
             return NoFallback.METHOD
         if not is_body_resendable:

@@ -32,7 +32,7 @@ class NoRetry(StrEnum):
     OFF = "off"
     NOT_LISTED = "not_listed"
     ATTEMPTS = "attempts"
-    ANSWER_STARTED = "answer_started"
+    RESPONSE_STARTED = "answer_started"
     METHOD = "method"
     BODY = "body"
     DEADLINE = "deadline"
@@ -91,7 +91,7 @@ class RetryRules:
         method: bytes,
         results: Sequence[Result],
         *,
-        is_answer_started: bool,
+        is_response_started: bool,
         is_body_resendable: bool,
         retry_after_s: float | None,
         deadline: float | None,
@@ -111,8 +111,8 @@ class RetryRules:
             return NoRetry.NOT_LISTED
         if len(results) >= settings.attempts:
             return NoRetry.ATTEMPTS
-        if is_answer_started:
-            return NoRetry.ANSWER_STARTED
+        if is_response_started:
+            return NoRetry.RESPONSE_STARTED
         if method not in IDEMPOTENT and not all(result.is_unsent for result in results):
             return NoRetry.METHOD
         if not is_body_resendable:

@@ -20,10 +20,10 @@ from strangler.core.result import Result
 from strangler.core.settings import AggregatePart, MatchSettings
 
 METHODS = ("GET", "HEAD")
-"""What an aggregate answers; any other method on its path is legacy's."""
+"""The methods that an aggregate serves; any other method on its path is legacy's."""
 
 MAX_PART_BYTES = 4 * 1024 * 1024
-"""Of one part's answer."""
+"""The limit of one part's response."""
 
 NOT_FOR_PARTS = frozenset(
     {
@@ -67,13 +67,13 @@ class Part:
 
         A `{name}` is filled with the bytes that the path has there, still encoded.
         """
-        said = path.split(b"/")
-        target = b"/".join([said[each] if isinstance(each, int) else each for each in self._path])
+        segments = path.split(b"/")
+        target = b"/".join([segments[each] if isinstance(each, int) else each for each in self._path])
         queries = [each for each in (self._query, query) if each is not None]
         return b"%b?%b" % (target, b"&".join(queries)) if queries else target
 
 
-class PartAnswer(NamedTuple):
+class PartResponse(NamedTuple):
     """A part's answer that can be joined."""
 
     body: bytes
@@ -119,7 +119,7 @@ def part_unusable(reason: str, duration_s: float) -> PartFailure:
 
 
 def unusable(status: int, headers: RawHeaders, duration_s: float) -> PartFailure | None:
-    """What is wrong with an answer, as far as its head tells: only JSON of a 2xx can be joined."""
+    """Return what is wrong with a response, as far as its head tells: only JSON of a 2xx can be joined."""
     if not 200 <= status <= 299:
         kept = status if status in (503, 504) else 502
         return PartFailure(str(status), Result(None, kept, duration_s))
@@ -131,7 +131,7 @@ def unusable(status: int, headers: RawHeaders, duration_s: float) -> PartFailure
     return None
 
 
-def read_part(status: int, headers: RawHeaders, body: bytes, duration_s: float) -> PartAnswer | PartFailure:
+def read_part(status: int, headers: RawHeaders, body: bytes, duration_s: float) -> PartResponse | PartFailure:
     """A part's answer, if it is one JSON text (RFC 8259) of an answer that succeeded."""
     failure = unusable(status, headers, duration_s)
     if failure is not None:
@@ -142,33 +142,33 @@ def read_part(status: int, headers: RawHeaders, body: bytes, duration_s: float) 
         msgspec.json.decode(text, type=msgspec.Raw)
     except (ValueError, msgspec.DecodeError, RecursionError):
         return part_unusable("not_json", duration_s)
-    return PartAnswer(text, headers)
+    return PartResponse(text, headers)
 
 
-def join(parts: Sequence[Part], answers: Sequence[PartAnswer | PartFailure]) -> Joined | tuple[Part, PartFailure]:
+def join(parts: Sequence[Part], responses: Sequence[PartResponse | PartFailure]) -> Joined | tuple[Part, PartFailure]:
     """The whole, in the order in which the parts are written; or the first required part that failed."""
     pieces, missing, given = [], [], []
-    for part, answer in zip(parts, answers, strict=True):
-        if isinstance(answer, PartAnswer):
-            pieces.append(part.key + answer.body)
-            given.append(answer.headers)
+    for part, response in zip(parts, responses, strict=True):
+        if isinstance(response, PartResponse):
+            pieces.append(part.key + response.body)
+            given.append(response.headers)
         elif part.is_required:
-            return part, answer
+            return part, response
         else:
             pieces.append(part.key + b"null")
-            missing.append(told(part, answer))
+            missing.append(failure_item(part, response))
     partial = b", ".join(missing)
     body = b"{%b}" % b",".join(pieces)
     return Joined(_fields(given, partial, len(body)), body, partial)
 
 
-def told(part: Part, failure: PartFailure) -> bytes:
+def failure_item(part: Part, failure: PartFailure) -> bytes:
     """`payment;reason=timeout`: an item of a list as RFC 9651 writes it."""
     return b"%b;reason=%b" % (part.label, failure.reason.encode())
 
 
 def _fields(given: list[RawHeaders], partial: bytes, size: int) -> RawHeaders:
-    """What the parts say of caching holds for the whole if they all say the same of it; else it is not stored.
+    """Return the fields of the whole. Caching fields hold if all parts agree on them; else the whole is not stored.
 
     A charset is told as they all tell it. Cookies are the client's, whichever part sets them.
     """

@@ -11,7 +11,7 @@ from strangler.core.settings import StickySource
 
 
 def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False) -> Explanation:
-    """What `snapshot.plan` decides for the request, and why. Where chance decides, the likelier arm is shown."""
+    """Return what `snapshot.plan` decides for the request, and why. Where chance decides, the likelier arm is given."""
     plan = snapshot.plan(head, _likelier, killed)
     is_refused = plan.refusal is not None
     percent = _shadow_percent(plan, head)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from urllib.parse import unquote_to_bytes
 
 Segments = list[bytes]
-"""What stands between the slashes after the first one: `/a/b/` is `[b"a", b"b", b""]`, `/` is `[b""]`."""
+"""The parts of a path between the slashes after the first one: `/a/b/` is `[b"a", b"b", b""]`, `/` is `[b""]`."""
 
 
 class Oddity(StrEnum):

@@ -35,7 +35,7 @@ class Plan:
     parts: tuple[Part, ...]
     """The parts of an aggregate, if that serves the request; else one upstream does, and this is empty."""
     refusal: Problem | None
-    """What the worker answers instead of forwarding."""
+    """The response of the worker itself, instead of forwarding."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ _LOOKS_LIKE_A_HOST = (b"/", b"\\")
 """After the first slash: `//x` is read as a host and not as a path (RFC 3986 section 4.2), by browsers `/\\x` too."""
 
 _NOT_QUOTED = "/%{}!$&'()*+,;=:@~"
-"""What stays as routes.yaml writes it; other letters go out percent-encoded, as UTF-8 (RFC 3986 section 2.5)."""
+"""The characters that stay as written; others go out percent-encoded, as UTF-8 (RFC 3986 section 2.5)."""
 
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
@@ -162,7 +162,7 @@ def _cut(path: bytes, count: int) -> tuple[tuple[bytes, ...], bytes]:
 
 
 def _captures(pattern: tuple[bytes, ...], head: tuple[bytes, ...]) -> dict[bytes, bytes] | None:
-    """What the names in a pattern stand for, or None if the segments do not match it."""
+    """Return the segments that the names in a pattern stand for, or None if they do not match it."""
     if len(head) != len(pattern):
         return None
     found: dict[bytes, bytes] = {}

@@ -14,7 +14,7 @@ from strangler.core.settings import RouteSettings
 
 
 class ShadowShare:
-    """Of which requests a copy goes to the other arm: by the arm that serves them, the methods."""
+    """The requests of which a copy goes to the other arm: by the arm that serves them, the methods."""
 
     __slots__ = ("of_candidate", "of_legacy", "percent")
 

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""Who goes to the candidate: a share of the callers, the same ones each time.
+"""The split of callers: a share of them goes to the candidate, the same ones each time.
 
 A caller's bucket is a keyed hash of the split's group and the sticky key, and the candidate takes the buckets below
 the percent. So a rising percent only adds callers, every replica decides alike, and routes of one group move a caller

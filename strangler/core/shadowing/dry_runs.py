@@ -77,7 +77,7 @@ class _Permission:
 @dataclass(slots=True)
 class _Question:
     basis: Basis
-    asked: float
+    requested_at: float
     seen: set[str]
     """Releases that responses have named since; at most `_MANY`."""
 
@@ -121,7 +121,7 @@ class DryRunState:
             return
         if len(self._permissions) >= MAX_PLACES:
             del self._permissions[next(iter(self._permissions))]
-        self._permissions[place] = _Permission(question.basis, named, question.asked + HOLDS_S)
+        self._permissions[place] = _Permission(question.basis, named, question.requested_at + HOLDS_S)
 
     def begin_trial(self, place: Place) -> None:
         """Note that the first write for `place` goes out now."""
@@ -139,9 +139,9 @@ class DryRunState:
     def see(self, release: str) -> None:
         """Note that a response of the candidate named its release: what another one allowed holds no longer."""
         self._permissions = {
-            place: one
-            for place, one in self._permissions.items()
-            if release == (one.basis.release if one.named is None else one.named)
+            place: permission
+            for place, permission in self._permissions.items()
+            if release == (permission.basis.release if permission.named is None else permission.named)
         }
         for question in self._questions.values():
             if len(question.seen) < _MANY:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from strangler.core.settings import RouteSettings, ShadowSettings
-from strangler.core.shadowing.recheck import MAX_LOOKS
+from strangler.core.shadowing.recheck import MAX_RECHECKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def extra_requests(route: RouteSettings) -> ExtraRequests | None:
         legacy_percent=_rounded(baseline + (shadow.percent if shadow.of != "legacy" else 0.0)),
         baseline_percent=_rounded(baseline),
         with_credentials=shadow.baseline.credentials,
-        looks=MAX_LOOKS if shadow.recheck_s else 0,
+        looks=MAX_RECHECKS if shadow.recheck_s else 0,
         looks_at=_looks_at(shadow) if shadow.recheck_s else (),
         asks_before_writes=shadow.writes == "dry_run",
         sandbox=shadow.to if shadow.writes == "sandbox" else None,

@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 from strangler.core.compare.model.values import Comparison, Difference, Outcome, Reason, Severity, Where, not_comparable
 
-MAX_LOOKS = 30
+MAX_RECHECKS = 30
 """Looks at one difference of one release, at both arms together, before they are left to chance."""
 
 ONE_IN = 100
@@ -48,13 +48,13 @@ class _Count:
     begun: int = 0
     open: int = 0
     """The number of these whose response is awaited."""
-    told: int = 0
+    ended: int = 0
     confirmed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One second look, or the decision that there is none. Give it back by `LooksState.end`."""
+class PendingRecheck:
+    """One second look, or the decision that there is none. Give it back by `RecheckState.end`."""
 
     release: str
     keys: tuple[Key, ...]
@@ -62,44 +62,44 @@ class Look:
 
 
 @dataclass(slots=True)
-class LooksState:
+class RecheckState:
     """The looks of one route at one arm."""
 
-    limit: int = MAX_LOOKS
+    limit: int = MAX_RECHECKS
     _counts: dict[str, dict[Key, _Count]] = field(default_factory=dict)
 
-    def begin(self, release: str, endpoint: str, differences: Iterable[Difference], draw: float) -> Look:
+    def begin(self, release: str, endpoint: str, differences: Iterable[Difference], draw: float) -> PendingRecheck:
         """Decide about a pair that differs, and note a look that is to be made. `draw` is chance, from 0 to 1."""
         counts = self._counts_of(release)
-        keys = tuple(_known(counts, key_of(endpoint, one), one.severity) for one in differences)
+        keys = tuple(_known(counts, key_of(endpoint, difference), difference.severity) for difference in differences)
         concerned = [counts.setdefault(key, _Count()) for key in dict.fromkeys(keys)]
         is_wanted = any(count.begun < self.limit for count in concerned) or draw * ONE_IN < 1
         if is_wanted:
             for count in concerned:
                 count.begun += 1
                 count.open += 1
-        return Look(release, keys, is_wanted)
+        return PendingRecheck(release, keys, is_wanted)
 
-    def end(self, look: Look, found_again: Collection[Key] | None) -> None:
+    def end(self, recheck: PendingRecheck, found_again: Collection[Key] | None) -> None:
         """Note which differences a look that was made has found again; None if it could not be had."""
-        for key in dict.fromkeys(look.keys):
-            count = self._of(look.release, key)
+        for key in dict.fromkeys(recheck.keys):
+            count = self._of(recheck.release, key)
             count.open = max(0, count.open - 1)
             if found_again is not None:
-                count.told += 1
+                count.ended += 1
                 count.confirmed += key in found_again
 
-    def is_settled(self, look: Look) -> bool:
+    def is_settled(self, recheck: PendingRecheck) -> bool:
         """True once no look that is under way could change what is told of these differences by much."""
-        counts = [self._of(look.release, key) for key in look.keys]
-        return all(not count.open or count.told >= self.limit for count in counts)
+        counts = [self._of(recheck.release, key) for key in recheck.keys]
+        return all(not count.open or count.ended >= self.limit for count in counts)
 
-    def judged(self, look: Look, first: Comparison) -> Comparison:
+    def judged(self, recheck: PendingRecheck, first: Comparison) -> Comparison:
         """Return what a pair counts as that nobody looks at again, by what the looks so far have told."""
         kept = tuple(
             difference
-            for key, difference in zip(look.keys, first.differences, strict=True)
-            if self._is_real(look.release, key)
+            for key, difference in zip(recheck.keys, first.differences, strict=True)
+            if self._is_real(recheck.release, key)
         )
         if not kept:
             return not_comparable(Reason.LAG)
@@ -107,7 +107,7 @@ class LooksState:
 
     def _is_real(self, release: str, key: Key) -> bool:
         count = self._of(release, key)
-        return count.confirmed >= MIN_CONFIRMED * count.told
+        return count.confirmed >= MIN_CONFIRMED * count.ended
 
     def _counts_of(self, release: str) -> dict[Key, _Count]:
         counts = self._counts.get(release)
@@ -127,9 +127,9 @@ def _known(counts: Collection[Key], key: Key, severity: Severity) -> Key:
     return key if key in counts or len(counts) < MAX_DIFFERENCES else severity.value.encode()
 
 
-def found_again(look: Look, first: Comparison, both: Comparison) -> frozenset[Key]:
+def found_again(recheck: PendingRecheck, first: Comparison, both: Comparison) -> frozenset[Key]:
     """Return the keys of the first look's differences that are still there in `both`, the outcome of the two looks."""
     shared = {difference.key for difference in both.differences}
     return frozenset(
-        key for key, difference in zip(look.keys, first.differences, strict=True) if difference.key in shared
+        key for key, difference in zip(recheck.keys, first.differences, strict=True) if difference.key in shared
     )

@@ -1,4 +1,4 @@
-"""What becomes an event, and what does not."""
+"""The changes that become events, and those that do not."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -91,12 +91,12 @@ async def test_a_reload_tells_which_routes_it_changes(store: Store) -> None:
 
 
 def turn(state: Events, *after: str) -> None:
-    for one in after:
-        state.changes.breaker_changed(BreakerChanged("orders", "", one, "why"))
+    for item in after:
+        state.changes.breaker_changed(BreakerChanged("orders", "", item, "why"))
 
 
 @pytest.mark.parametrize(
-    ("turns", "told"),
+    ("turns", "reported"),
     [
         pytest.param(["open", "open"], ["breaker.opened"], id="two workers open"),
         pytest.param(["open", "half_open", "open"], ["breaker.opened"], id="a trial fails"),
@@ -107,10 +107,10 @@ def turn(state: Events, *after: str) -> None:
         ),
     ],
 )
-async def test_the_workers_breakers_are_told_of_as_one(store: Store, turns: list[str], told: list[str]) -> None:
+async def test_the_workers_breakers_are_told_of_as_one(store: Store, turns: list[str], reported: list[str]) -> None:
     state = made(store)
     turn(state, *turns)
-    assert [kind for kind, _, _ in await state.all()] == told
+    assert [kind for kind, _, _ in await state.all()] == reported
 
 
 async def test_an_upstream_that_was_taken_out_while_open_opens_as_a_new_one(store: Store) -> None:
@@ -146,9 +146,9 @@ async def test_a_new_run_begins_with_closed_breakers(store: Store) -> None:
 
 async def test_events_of_a_transaction_are_there_if_the_rest_of_it_is(store: Store) -> None:
     state = made(store)
-    one = event(Kind.SIGNATURE_NEW, "orders", {"signature": "9f2c"})
-    await store.call(lambda connection: state.publisher.insert(connection, [one]))
-    state.publisher.on_stored([one])
+    this_event = event(Kind.SIGNATURE_NEW, "orders", {"signature": "9f2c"})
+    await store.call(lambda connection: state.publisher.insert(connection, [this_event]))
+    state.publisher.on_stored([this_event])
     assert await state.all() == [("signature.new", "orders", {"signature": "9f2c"})]
 
 

@@ -63,28 +63,28 @@ class Watched:
     async def events(self) -> list[Mapping[str, Any]]:
         await self.state.events.publisher.write()
         found = await self.state.read_events(0, 0.0, 1000)
-        return [one.event.data for one in found if one.event.type == Kind.GATE_PASSED_BY]
+        return [stored_event.event.data for stored_event in found if stored_event.event.type == Kind.GATE_PASSED_BY]
 
     async def agree(self, count: int) -> None:
         """So many pairs match."""
         now = time.time()
         findings = [match(at=now, latency=(0.01, 0.0101)) for _ in range(count)]
-        await self.state.store.call(lambda one: store_findings(one, IndexState(), findings, now))
+        await self.state.store.call(lambda connection: store_findings(connection, IndexState(), findings, now))
 
 
 @pytest.fixture
 async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
-    """What is in force has been noted once."""
+    """A watch that has noted once what is in force."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
     async with control_of(tmp_path, {}) as state:
-        one = Watched(state, state.settings, GateWatch(state.store, state.events.publisher, state.settings))
-        assert await one.look() == [], "the first start knows of nothing that came before"
-        yield one
+        this_watched = Watched(state, state.settings, GateWatch(state.store, state.events.publisher, state.settings))
+        assert await this_watched.look() == [], "the first start knows of nothing that came before"
+        yield this_watched
 
 
 async def test_a_raise_is_told_with_its_verdict(watched: Watched) -> None:
-    (told,) = await watched.adopt(25)
-    assert (told["route"], told["from"], told["to"], told["verdict"]) == ("orders", 5, 25, "not enough evidence")
+    (event,) = await watched.adopt(25)
+    assert (event["route"], event["from"], event["to"], event["verdict"]) == ("orders", 5, 25, "not enough evidence")
     assert watched.watch.passed_by["orders"].to == 25
     assert await watched.look() == []
 
@@ -100,14 +100,14 @@ async def test_each_of_several_steps_is_judged(watched: Watched) -> None:
     for percent in (25, 5, 50, 1):
         watched.change(percent)
         watched.watch.adopt(in_force(watched.settings))
-    assert [(one["from"], one["to"]) for one in await watched.look()] == [(5, 25), (5, 50)]
+    assert [(mapping["from"], mapping["to"]) for mapping in await watched.look()] == [(5, 25), (5, 50)]
     assert watched.watch.passed_by == {}
 
 
 async def test_a_loosened_gate_does_not_help(watched: Watched) -> None:
     await watched.agree(5)
-    (told,) = await watched.adopt(25, gate=GateSettings(1, 0.1, 9, 9.0, 0.0))
-    assert "more pairs are needed" in told["reasons"][0]
+    (event,) = await watched.adopt(25, gate=GateSettings(1, 0.1, 9, 9.0, 0.0))
+    assert "more pairs are needed" in event["reasons"][0]
 
 
 async def test_a_start_with_another_file_is_told_and_one_with_the_same_is_not(watched: Watched) -> None:
@@ -115,7 +115,7 @@ async def test_a_start_with_another_file_is_told_and_one_with_the_same_is_not(wa
     assert await watched.look() == []
     watched.change(25)
     watched.begin()
-    assert [one["to"] for one in await watched.look()] == [25]
+    assert [mapping["to"] for mapping in await watched.look()] == [25]
     watched.begin()
     assert await watched.look() == []
     assert watched.watch.passed_by["orders"].to == 25, "it is known over a restart"
@@ -125,16 +125,16 @@ async def test_only_a_forced_shift_to_this_percent_since_the_last_change_counts(
     async def force(percent: float) -> None:
         detail = f"{shift_text(5, percent)}; the gate said: not ready"
         await watched.state.store.call(
-            lambda one: write_audit(one, time.time(), "ana", FORCED, "orders", "why", detail)
+            lambda connection: write_audit(connection, time.time(), "ana", FORCED, "orders", "why", detail)
         )
 
     await force(25)
     assert await watched.adopt(25) == []
     assert await watched.adopt(5) == []
-    assert [one["to"] for one in await watched.adopt(25)] == [25], "the former entry is used up"
+    assert [mapping["to"] for mapping in await watched.adopt(25)] == [25], "the former entry is used up"
     await watched.adopt(5)
     await force(30)
-    assert [one["to"] for one in await watched.adopt(50)] == [50]
+    assert [mapping["to"] for mapping in await watched.adopt(50)] == [50]
 
 
 async def test_a_gate_that_is_met_later_is_no_alarm_any_more(watched: Watched) -> None:
@@ -148,8 +148,8 @@ async def test_a_gate_that_is_met_later_is_no_alarm_any_more(watched: Watched) -
 
 
 async def test_another_candidate_counts_from_0(watched: Watched) -> None:
-    (told,) = await watched.adopt(5, candidate="legacy")
-    assert (told["from"], told["to"]) == (0, 5)
+    (event,) = await watched.adopt(5, candidate="legacy")
+    assert (event["from"], event["to"]) == (0, 5)
 
 
 async def test_while_the_store_cannot_be_written_the_step_waits(watched: Watched) -> None:
@@ -160,4 +160,4 @@ async def test_while_the_store_cannot_be_written_the_step_waits(watched: Watched
         with pytest.raises(StoreError):
             await watched.watch.look()
         other.execute("ROLLBACK")
-    assert [one["to"] for one in await watched.look()] == [25]
+    assert [mapping["to"] for mapping in await watched.look()] == [25]

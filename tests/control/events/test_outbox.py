@@ -1,4 +1,4 @@
-"""What the outbox keeps, and what it lets go of."""
+"""The rows that the outbox keeps, and those that it drops."""
 
 import sqlite3
 import time
@@ -49,7 +49,7 @@ def test_a_sink_begins_with_what_happens_once_it_is_there(database: sqlite3.Conn
     outbox.register(database, ["webhook"])
     insert(database, shifted(2), shifted(3))
     found = outbox.pending(database, "webhook", 10)
-    assert [msgspec.json.decode(one.body)["data"]["number"] for one in found] == [2, 3]
+    assert [msgspec.json.decode(stored.body)["data"]["number"] for stored in found] == [2, 3]
 
 
 def test_a_sink_that_is_gone_is_forgotten_and_begins_anew(database: sqlite3.Connection) -> None:
@@ -61,9 +61,9 @@ def test_a_sink_that_is_gone_is_forgotten_and_begins_anew(database: sqlite3.Conn
 
 
 def test_the_same_event_twice_is_kept_once(database: sqlite3.Connection) -> None:
-    one = shifted()
-    insert(database, one)
-    insert(database, one)
+    this_event = shifted()
+    insert(database, this_event)
+    insert(database, this_event)
     assert len(outbox.read(database, 0, 0.0, 10)) == 1
 
 

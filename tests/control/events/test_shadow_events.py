@@ -1,4 +1,4 @@
-"""What shadows show, as events."""
+"""Events about shadows."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ class StoredEvidence:
 
         self.evidence.on_stored(await self.store.call(work))
 
-    async def told(self) -> list[tuple[str, Any]]:
+    async def emitted(self) -> list[tuple[str, Any]]:
         found = await self.store.call(partial(outbox.read, after=0, since=0.0, most=100))
         return [(entry.event.type, entry.event.data) for entry in found]
 
@@ -66,40 +66,40 @@ async def stored(tmp_path: Path) -> AsyncIterator[StoredEvidence]:
 
 
 async def test_a_signature_is_told_of_when_it_is_new_and_not_again(stored: StoredEvidence) -> None:
-    one = seen("a" * 16)
-    await stored.keep(mismatch(one), mismatch(one), now=NOON)
-    await stored.keep(mismatch(one), match(), now=NOON + 1)
-    ((kind, data),) = await stored.told()
+    stored_difference = seen("a" * 16)
+    await stored.keep(mismatch(stored_difference), mismatch(stored_difference), now=NOON)
+    await stored.keep(mismatch(stored_difference), match(), now=NOON + 1)
+    ((kind, data),) = await stored.emitted()
     assert kind == "signature.new"
-    assert (data["signature"], data["route"], data["path"]) == ("a" * 16, "orders", one.path)
+    assert (data["signature"], data["route"], data["path"]) == ("a" * 16, "orders", stored_difference.path)
 
 
 async def test_a_signature_that_comes_back_is_told_of(stored: StoredEvidence) -> None:
-    one = seen("a" * 16)
-    await stored.keep(mismatch(one), now=NOON)
+    stored_difference = seen("a" * 16)
+    await stored.keep(mismatch(stored_difference), now=NOON)
     await stored.store.call(partial(set_state, signature="a" * 16, state="fixed", now=NOON + 5))
-    await stored.keep(mismatch(one, at=NOON + 60), now=NOON + 61)
-    assert [kind for kind, _ in await stored.told()] == ["signature.new", "signature.regressed"]
+    await stored.keep(mismatch(stored_difference, at=NOON + 60), now=NOON + 61)
+    assert [kind for kind, _ in await stored.emitted()] == ["signature.new", "signature.regressed"]
 
 
 async def test_a_route_is_told_to_be_ready_once_and_anew_after_it_was_not(stored: StoredEvidence) -> None:
     watch = ReadyWatch(stored.store, stored.publisher, shadowed(), 60.0)
     await stored.keep(match(), now=NOON)
     await watch.look()
-    assert await stored.told() == []
+    assert await stored.emitted() == []
     await stored.keep(*(match(at=NOON + number, latency=(0.010, 0.009)) for number in range(20)), now=NOON + 1)
     await watch.look()
     await ReadyWatch(stored.store, stored.publisher, shadowed(), 60.0).look()
-    ((kind, data),) = await stored.told()
+    ((kind, data),) = await stored.emitted()
     assert (kind, data["route"], data["pairs"]) == ("route.ready", "orders", 21)
     watch.adopt(in_force(shadowed(replace(GATE, min_pairs=1000))))
     await watch.look()
     watch.adopt(in_force(shadowed()))
     await watch.look()
-    assert [kind for kind, _ in await stored.told()] == ["route.ready", "route.ready"]
+    assert [kind for kind, _ in await stored.emitted()] == ["route.ready", "route.ready"]
 
 
 def test_a_comparison_tells_what_was_kept_of_it() -> None:
-    told = comparison_of(replace(mismatch(seen("a" * 16)), latency=(0.010, 0.008)))
-    assert (told["outcome"], told["latency_ms"]) == ("mismatch", {"legacy": 10.0, "candidate": 8.0})
-    assert [difference["signature"] for difference in told["differences"]] == ["a" * 16]
+    data = comparison_of(replace(mismatch(seen("a" * 16)), latency=(0.010, 0.008)))
+    assert (data["outcome"], data["latency_ms"]) == ("mismatch", {"legacy": 10.0, "candidate": 8.0})
+    assert [difference["signature"] for difference in data["differences"]] == ["a" * 16]

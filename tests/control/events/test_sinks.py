@@ -21,7 +21,7 @@ from strangler.core.settings import EventSettings, KafkaSettings
 from strangler.state.store import Store
 from tests.control.control import in_force
 from tests.factories import settings
-from tests.http1.scripted import ScriptedUpstream, answering, refused_port, send
+from tests.http1.scripted import ScriptedUpstream, refused_port, responding, send
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -42,7 +42,7 @@ async def test_events_go_to_the_sink_that_is_in_force_and_stay_for_it_until_then
     own = OwnMetrics(TotalsState(), "own")
     sinks = EventSinks(store, {}, own)
     publisher = EventPublisher(store, sinks, own, "run", "//host/strangler")
-    async with ScriptedUpstream(answering(send(OK))) as receiver, refused_port() as nobody:
+    async with ScriptedUpstream(responding(send(OK))) as receiver, refused_port() as nobody:
         sinks.adopt(of_webhook(nobody))
         assert await publisher.write()
         publisher.publish(Kind.KILL_SWITCH, "kill_switch", {"on": True})

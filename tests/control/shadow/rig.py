@@ -17,7 +17,7 @@ from strangler.control.totals import TotalsState
 from strangler.control.tracing import TracingState
 from strangler.core.settings import Settings
 from strangler.evidence.findings import Finding
-from strangler.evidence.stops import StopChange
+from strangler.evidence.stopped_routes import StopChange
 from strangler.state.kill_switch import OFF
 from strangler.state.store import Store
 
@@ -39,7 +39,7 @@ class RecordingListener:
         return self.events.insert_stops(connection, changes, now)
 
     def on_stored(self, events: Sequence[Event]) -> None:
-        self.stored += [(one.kind.value, one.subject) for one in events]
+        self.stored += [(event.kind.value, event.subject) for event in events]
 
     def publish_comparison(self, finding: Finding) -> None: ...
 
@@ -63,7 +63,7 @@ class Rig:
     own: OwnMetrics
 
     def count(self, name: str, *labels: str) -> float:
-        """What was counted so far."""
+        """Return the counts so far."""
         self.own.report()
         return self.links.state.totals.counter(name, *labels)
 

@@ -12,7 +12,7 @@ import pytest
 from strangler.control.events import outbox
 from strangler.control.shadow import held_captures, pending
 from strangler.control.shadow.route_status import route_status, stopped_gauges
-from strangler.core.compare import Answer
+from strangler.core.compare import Response
 from strangler.core.settings import EvidenceSettings, RouteSettings
 from strangler.evidence.stored_releases import current_release
 from strangler.evidence.writing import SCHEMA
@@ -70,7 +70,7 @@ async def test_there_is_room_again_for_what_waits_once_all_is_stored(
         for _ in range(3):
             rig.parts.writer.add(match())
         await rig.parts.runner.store()
-    assert await store.call(lambda one: one.execute("SELECT sum(count) FROM pairs").fetchone()) == (9,)
+    assert await store.call(lambda connection: connection.execute("SELECT sum(count) FROM pairs").fetchone()) == (9,)
     await rig.parts.runner.close()
 
 
@@ -110,7 +110,7 @@ async def test_lines_are_written_once_however_often_the_batch_is_tried(store: St
     assert (rig.parts.writer.problem is not None, journal.read_bytes()) == (True, b"{}\n")
     await rig.parts.runner.store()
     assert (rig.parts.writer.problem, journal.read_bytes()) == (None, b"{}\n")
-    assert await store.call(lambda one: one.execute("SELECT sum(count) FROM pairs").fetchone()) == (1,)
+    assert await store.call(lambda connection: connection.execute("SELECT sum(count) FROM pairs").fetchone()) == (1,)
     await rig.parts.runner.close()
 
 
@@ -123,7 +123,9 @@ async def test_what_was_asked_before_a_reset_does_not_count_after_it(store: Stor
     rig.parts.writer.add(match(at=before))
     rig.parts.writer.add(match(at=time.time()))
     await rig.parts.runner.store()
-    rows = await store.call(lambda one: one.execute("SELECT release, count FROM pairs ORDER BY release").fetchall())
+    rows = await store.call(
+        lambda connection: connection.execute("SELECT release, count FROM pairs ORDER BY release").fetchall()
+    )
     assert rows == [("", 1), (name, 1)]
     assert rig.count("strangler_shadow_dropped_total", "orders", "reset") == 1
     await rig.parts.runner.close()
@@ -148,7 +150,7 @@ async def test_a_release_that_is_named_is_stored_and_told(store: Store) -> None:
     rig = await begun(store, IN_FORCE)
     assert await rig.parts.evidence.name_release("orders", "1") == ("", True)
     assert await rig.parts.evidence.name_release("orders", "1") == ("1", False)
-    assert await store.call(lambda one: current_release(one, "orders")) == "1"
+    assert await store.call(lambda connection: current_release(connection, "orders")) == "1"
     await rig.parts.runner.close()
     assert rig.listener.releases == [("", "1")]
     again = await begun(store, IN_FORCE)
@@ -163,7 +165,7 @@ async def test_a_release_is_named_while_responses_go_on_to_name_it(
     call = store.call
 
     async def call_while_one_comes(work: Callable[[sqlite3.Connection], object]) -> object:
-        rig.parts.releases.see(ORDERS, Answer(200), time.time(), time.time())
+        rig.parts.releases.see(ORDERS, Response(200), time.time(), time.time())
         return await call(work)
 
     monkeypatch.setattr(store, "call", call_while_one_comes)
@@ -173,7 +175,7 @@ async def test_a_release_is_named_while_responses_go_on_to_name_it(
 
 async def test_a_release_that_cannot_be_stored_is_named_all_the_same(store: Store) -> None:
     rig = await begun(store, IN_FORCE)
-    await store.call(lambda one: one.execute("PRAGMA query_only = ON").close())
+    await store.call(lambda connection: connection.execute("PRAGMA query_only = ON").close())
     with pytest.raises(StoreError):
         await rig.parts.evidence.name_release("orders", "1")
     assert rig.parts.releases.current("orders") == "1"
@@ -212,7 +214,7 @@ class TestStops:
         await third.parts.runner.close()
 
     @pytest.mark.parametrize(
-        ("run", "routes", "told", "gauges"),
+        ("run", "routes", "reported", "gauges"),
         [
             pytest.param("another", [ORDERS], ["shadow.started"], 1, id="the proxy starts anew"),
             pytest.param("run", [replace(ORDERS, shadow=shadow(50))], ["shadow.started"], 1, id="its shadow changes"),
@@ -221,16 +223,16 @@ class TestStops:
         ],
     )
     async def test_it_ends_when_what_it_is_about_changes(
-        self, store: Store, run: str, routes: list[RouteSettings], told: list[str], gauges: int
+        self, store: Store, run: str, routes: list[RouteSettings], reported: list[str], gauges: int
     ) -> None:
         rig = await begun(store, IN_FORCE)
         self._stop(rig)
         await rig.parts.runner.close()
         again = await begun(store, settings(routes=routes), run)
         await again.parts.runner.store()
-        assert [kind for kind, _ in again.listener.stored] == told
+        assert [kind for kind, _ in again.listener.stored] == reported
         assert self._gauges(again) == [0.0] * gauges
-        assert await store.call(lambda one: one.execute("SELECT count(*) FROM stops").fetchone()) == (0,)
+        assert await store.call(lambda connection: connection.execute("SELECT count(*) FROM stops").fetchone()) == (0,)
         await again.parts.runner.close()
 
     async def test_it_waits_for_a_store_that_does_not_write(self, store: Store) -> None:

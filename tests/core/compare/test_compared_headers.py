@@ -2,14 +2,14 @@
 
 import pytest
 
-from strangler.core.compare import Answer, Outcome
-from tests.core.compare.answers import Found, compared, found, settings
+from strangler.core.compare import Outcome, Response
+from tests.core.compare.responses import Found, compared, found, settings
 
 Fields = list[tuple[str, str]]
 
 
-def headers(fields: Fields) -> Answer:
-    return Answer(200, [(name.encode(), value.encode()) for name, value in fields])
+def headers(fields: Fields) -> Response:
+    return Response(200, [(name.encode(), value.encode()) for name, value in fields])
 
 
 def header(name: str, kind: str, severity: str) -> Found:
@@ -141,8 +141,8 @@ def test_values_of_cookies_are_not_even_shown() -> None:
 
 
 def test_a_candidates_cookie_is_compared_as_its_client_gets_it() -> None:
-    legacy = Answer(200, [(b"Set-Cookie", b"sid=1; Path=/api/orders")])
-    candidate = Answer(200, [(b"Set-Cookie", b"sid=2; Path=/v2/orders")])
+    legacy = Response(200, [(b"Set-Cookie", b"sid=1; Path=/api/orders")])
+    candidate = Response(200, [(b"Set-Cookie", b"sid=2; Path=/v2/orders")])
     rules = settings(headers=("set-cookie",))
 
     def moved(cookie: bytes) -> bytes:

@@ -7,7 +7,7 @@ from strangler.core.http.trust import TrustedProxies
 
 
 @pytest.mark.parametrize(
-    ("text", "one"),
+    ("text", "item"),
     [
         ("192.0.2.7", "192.0.2.7"),
         ("::ffff:192.0.2.7", "192.0.2.7"),
@@ -19,8 +19,8 @@ from strangler.core.http.trust import TrustedProxies
         ("::ffff:192.0.2.700", "::ffff:192.0.2.700"),
     ],
 )
-def test_an_address_has_one_form(text: str, one: str) -> None:
-    assert canonical(text) == one
+def test_an_address_has_one_form(text: str, item: str) -> None:
+    assert canonical(text) == item
 
 
 @pytest.mark.parametrize("text", ["", "unknown", "_hidden", "1", "192.0.2", "fe80::1%eth0", "192.0.2.7:80"])

@@ -42,7 +42,7 @@ def test_a_page_says_what_it_is_of_and_echoes_nothing_as_markup() -> None:
 
 
 def test_a_page_is_sent_as_html() -> None:
-    answer = render(GONE, "x", b"now", close=True, bodyless=False, page=b"<p>sorry")
-    head, _, body = answer.partition(b"\r\n\r\n")
+    response = render(GONE, "x", b"now", close=True, bodyless=False, page=b"<p>sorry")
+    head, _, body = response.partition(b"\r\n\r\n")
     assert b"Content-Type: text/html; charset=utf-8\r\nContent-Length: 8\r\n" in head
     assert body == b"<p>sorry"

@@ -1,4 +1,4 @@
-"""What an upstream's settings change in a request, whoever sends it."""
+"""The changes that an upstream's settings make in a request, whoever sends it."""
 
 import pytest
 

@@ -447,7 +447,7 @@ def test_workers_agree_whatever_they_hear_in_whatever_order(
 ) -> None:
     """Facts come late, twice, in any order. No fact is made by hearing one, none opens a breaker twice."""
     workers = [Breaker("orders", replace(ROW_ONLY, consecutive=2, trials=1)) for _ in range(3)]
-    said: list[BreakerOpening] = []
+    openings: list[BreakerOpening] = []
     own_ends: set[float] = set()
     heard_ends: list[list[float]] = [[], [], []]
     now = 0.0
@@ -455,17 +455,17 @@ def test_workers_agree_whatever_they_hear_in_whatever_order(
         now += quarter_seconds / 4
         worker = workers[index]
         if action == "hear":
-            if said:
-                opening = said[which % len(said)]
+            if openings:
+                opening = openings[which % len(openings)]
                 if worker.force_open(opening, now) is not None:
                     heard_ends[index].append(opening.until)
         elif (permit := worker.try_acquire(now)) is not None:
             change = worker.report(permit, ERROR if action == "fail" else OK, now, no_jitter)
             if change is not None and change.after is OPEN:
                 own_ends.add(now + worker.retry_after_s(now))
-        said += exports(workers)
+        openings += exports(workers)
 
-    assert {opening.until for opening in said} <= own_ends
+    assert {opening.until for opening in openings} <= own_ends
     for ends in heard_ends:
         assert all(earlier < later for earlier, later in pairwise(ends))
     latest = exports(workers) * 2

@@ -132,7 +132,7 @@ class NoSlotIsLostOrDoubled(RuleBasedStateMachine):
         self.granted: list[Ticket] = []
 
     def expect(self, woken: Ticket | None) -> None:
-        """What the model says of a slot that has just come free."""
+        """Check a slot that has just come free against the model."""
         fits = self.inside + len(self.granted) < self.limit
         assert woken is (self.queue[0] if self.queue and fits else None)
         if woken is not None:

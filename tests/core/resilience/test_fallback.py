@@ -36,7 +36,7 @@ def why_not(
     resendable: bool = True,
     fenced: bool = False,
 ) -> NoFallback | None:
-    return rules.why_not(method, results, is_answer_started=started, is_body_resendable=resendable, is_fenced=fenced)
+    return rules.why_not(method, results, is_response_started=started, is_body_resendable=resendable, is_fenced=fenced)
 
 
 def name(value: object) -> str:
@@ -87,7 +87,7 @@ def test_what_is_not_listed_does_not_fall_back(result: Result) -> None:
 
 
 def test_once_a_byte_is_out_the_client_gets_no_second_answer() -> None:
-    assert why_not(b"GET", Result(Fault.RESET, 200, 0.1), started=True) is NoFallback.ANSWER_STARTED
+    assert why_not(b"GET", Result(Fault.RESET, 200, 0.1), started=True) is NoFallback.RESPONSE_STARTED
 
 
 def test_a_body_that_is_gone_cannot_be_sent_to_legacy() -> None:

@@ -19,7 +19,7 @@ BUSY = Result(None, 503, 0.01)
 
 
 class Circumstances(TypedDict, total=False):
-    is_answer_started: bool
+    is_response_started: bool
     is_body_resendable: bool
     retry_after_s: float | None
     deadline: float | None
@@ -35,7 +35,7 @@ def decide(
 ) -> Retry | NoRetry:
     """At 100.0, half of the bound as backoff, everything in favour of a retry unless it is said."""
     circumstances: Circumstances = {
-        "is_answer_started": False,
+        "is_response_started": False,
         "is_body_resendable": True,
         "retry_after_s": None,
         "deadline": None,
@@ -78,7 +78,7 @@ def test_any_other_method_only_if_no_attempt_can_have_reached_the_upstream(
         pytest.param([Result(None, 200, 1.0)], {}, NoRetry.NOT_LISTED, id="success"),
         pytest.param([Result(Fault.CLIENT_GONE, None, 1.0)], {}, NoRetry.NOT_LISTED, id="client gone"),
         pytest.param([CONNECT] * 3, {}, NoRetry.ATTEMPTS, id="attempts used up, the first included"),
-        pytest.param([RESET], {"is_answer_started": True}, NoRetry.ANSWER_STARTED, id="first byte is out"),
+        pytest.param([RESET], {"is_response_started": True}, NoRetry.RESPONSE_STARTED, id="first byte is out"),
         pytest.param([CONNECT], {"is_body_resendable": False}, NoRetry.BODY, id="body is gone"),
         pytest.param([CONNECT], {"deadline": 100.01}, NoRetry.DEADLINE, id="backoff ends after the deadline"),
         pytest.param([BUSY], {"deadline": 105.0, "retry_after_s": 6.0}, NoRetry.DEADLINE, id="Retry-After too long"),
@@ -94,7 +94,7 @@ def test_switched_off_there_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked_s", "deadline", "after_s"),
+    ("requested_s", "deadline", "after_s"),
     [
         pytest.param(3.0, 105.0, 3.0, id="honoured"),
         pytest.param(5.0, 105.0, 5.0, id="up to the deadline"),
@@ -102,8 +102,8 @@ def test_switched_off_there_is_none() -> None:
         pytest.param(0.2, None, 0.2, id="without a deadline up to max_backoff"),
     ],
 )
-def test_retry_after_is_honoured(asked_s: float, deadline: float | None, after_s: float) -> None:
-    assert decide(b"GET", BUSY, retry_after_s=asked_s, deadline=deadline) == Retry(after_s)
+def test_retry_after_is_honoured(requested_s: float, deadline: float | None, after_s: float) -> None:
+    assert decide(b"GET", BUSY, retry_after_s=requested_s, deadline=deadline) == Retry(after_s)
 
 
 # Backoff.
@@ -204,7 +204,7 @@ def test_an_outage_multiplies_the_load_by_no_more_than_the_share() -> None:
                 budget,
                 b"GET",
                 results,
-                is_answer_started=False,
+                is_response_started=False,
                 is_body_resendable=True,
                 retry_after_s=None,
                 deadline=None,

@@ -7,7 +7,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from strangler.core.fault import Fault
-from strangler.core.routing.aggregate import Joined, Part, PartAnswer, PartFailure, join, part_failed, read_part, told
+from strangler.core.routing.aggregate import (
+    Joined,
+    Part,
+    PartFailure,
+    PartResponse,
+    failure_item,
+    join,
+    part_failed,
+    read_part,
+)
 from strangler.core.settings import AggregatePart, MatchSettings
 
 JSON = [(b"Content-Type", b"application/json")]
@@ -28,8 +37,8 @@ _VALUES = st.recursive(
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), _VALUES, min_size=1, max_size=4))
 def test_the_whole_holds_each_part_under_its_name(values: dict[str, object]) -> None:
     parts = [part(name) for name in values]
-    answers = [read_part(200, JSON, json.dumps(value).encode(), 0.1) for value in values.values()]
-    whole = join(parts, answers)
+    responses = [read_part(200, JSON, json.dumps(value).encode(), 0.1) for value in values.values()]
+    whole = join(parts, responses)
     assert isinstance(whole, Joined)
     assert list(json.loads(whole.body).items()) == list(values.items())
 
@@ -62,16 +71,16 @@ _FRAGMENTS = [
 @example(b"1//")
 @example(b"NaN")
 def test_no_answer_reaches_beyond_its_field(body: bytes) -> None:
-    answer = read_part(200, JSON, body, 0.1)
-    other = PartAnswer(b"true", JSON)
-    if isinstance(answer, PartAnswer):
-        whole = join([part("a"), part("b")], [answer, other])
+    response = read_part(200, JSON, body, 0.1)
+    other = PartResponse(b"true", JSON)
+    if isinstance(response, PartResponse):
+        whole = join([part("a"), part("b")], [response, other])
         assert isinstance(whole, Joined)
         pairs = json.loads(whole.body, object_pairs_hook=list)
         assert [name for name, _ in pairs] == ["a", "b"]
         assert pairs[1] == ("b", True)
     else:
-        assert answer.reason == "not_json"
+        assert response.reason == "not_json"
 
 
 TARGETS = {
@@ -90,8 +99,8 @@ TARGETS = {
 
 @pytest.mark.parametrize("case", TARGETS.values(), ids=TARGETS)
 def test_the_target_of_a_part(case: tuple[str, str, bytes, bytes | None, bytes]) -> None:
-    path, match, asked, query, target = case
-    assert part(path=path, match=match).target(asked, query) == target
+    path, match, request_path, query, target = case
+    assert part(path=path, match=match).target(request_path, query) == target
 
 
 def test_the_first_required_part_that_failed_is_told() -> None:
@@ -105,4 +114,6 @@ def test_the_first_required_part_that_failed_is_told() -> None:
 
 
 def test_a_name_cannot_end_the_header_that_tells_it() -> None:
-    assert told(part('a b"\r\nX: é'), part_failed(Fault.OPEN, 0.0)) == b"a%20b%22%0D%0AX%3A%20%C3%A9;reason=open"
+    assert (
+        failure_item(part('a b"\r\nX: é'), part_failed(Fault.OPEN, 0.0)) == b"a%20b%22%0D%0AX%3A%20%C3%A9;reason=open"
+    )

@@ -37,8 +37,10 @@ def drawing(*numbers: float) -> Callable[[], float]:
     return iter(numbers).__next__
 
 
-def decide(one: RouteSettings, request: RequestHead, draw: Callable[[], float] = no_draw, killed: bool = False) -> Plan:
-    return snapshot(one).plan(request, draw, killed)
+def decide(
+    this_route: RouteSettings, request: RequestHead, draw: Callable[[], float] = no_draw, killed: bool = False
+) -> Plan:
+    return snapshot(this_route).plan(request, draw, killed)
 
 
 # ── the order of the rules ───────────────────────────────────────────────────────────────────────────────────────────
@@ -93,11 +95,11 @@ ORDER = [
 ]
 
 
-@pytest.mark.parametrize(("one", "headers", "killed", "arm", "reason"), ORDER)
+@pytest.mark.parametrize(("this_route", "headers", "killed", "arm", "reason"), ORDER)
 def test_rules_are_asked_in_order(
-    one: RouteSettings, headers: dict[str, str], killed: bool, arm: Arm, reason: Reason
+    this_route: RouteSettings, headers: dict[str, str], killed: bool, arm: Arm, reason: Reason
 ) -> None:
-    plan = decide(one, head("/r", headers=headers), killed=killed)
+    plan = decide(this_route, head("/r", headers=headers), killed=killed)
     assert plan.route is not None
     assert (plan.route.name, plan.arm, plan.reason) == ("r", arm, reason)
     assert plan.upstream == ("orders" if arm is Arm.CANDIDATE else "legacy")
@@ -180,8 +182,10 @@ def test_none_and_all_are_exact_and_leave_nothing_to_chance(percent: float, arm:
 
 @given(st.integers(0, 10000), st.integers(0, 10000), st.text(max_size=8), st.text(max_size=8))
 @hypothesis_settings(max_examples=100)
-def test_a_rising_percent_never_takes_a_caller_from_the_candidate(one: int, other: int, name: str, group: str) -> None:
-    low, high = sorted((one, other))
+def test_a_rising_percent_never_takes_a_caller_from_the_candidate(
+    number: int, other: int, name: str, group: str
+) -> None:
+    low, high = sorted((number, other))
     request = head("/r", headers={"X-User-Id": name or "-"})
     if decide(route("r", percent=low / 100, group=group), request).arm is Arm.CANDIDATE:
         assert decide(route("r", percent=high / 100, group=group), request).arm is Arm.CANDIDATE
@@ -228,9 +232,9 @@ SHADOWS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "request_head", "draws", "is_shadowed"), SHADOWS)
-def test_shadow(one: RouteSettings, request_head: RequestHead, draws: list[float], is_shadowed: bool) -> None:
-    assert decide(one, request_head, drawing(*draws)).shadow is is_shadowed
+@pytest.mark.parametrize(("this_route", "request_head", "draws", "is_shadowed"), SHADOWS)
+def test_shadow(this_route: RouteSettings, request_head: RequestHead, draws: list[float], is_shadowed: bool) -> None:
+    assert decide(this_route, request_head, drawing(*draws)).shadow is is_shadowed
 
 
 def test_a_shadowed_plan_differs_in_nothing_else() -> None:
@@ -316,9 +320,11 @@ READ_IN_WAYS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "target", "expected"), READ_IN_WAYS)
-def test_readings_that_lead_to_different_routes_go_to_legacy(one: RouteSettings, target: str, expected: str) -> None:
-    plan = decide(one, head(target))
+@pytest.mark.parametrize(("this_route", "target", "expected"), READ_IN_WAYS)
+def test_readings_that_lead_to_different_routes_go_to_legacy(
+    this_route: RouteSettings, target: str, expected: str
+) -> None:
+    plan = decide(this_route, head(target))
     wanted = {
         SAME: (Arm.CANDIDATE, Reason.PERCENT),
         DIFFERS: (Arm.LEGACY, Reason.AMBIGUOUS_PATH),
@@ -535,7 +541,7 @@ def test_the_candidate_is_reached_only_if_every_server_reads_its_prefix(seed: in
     for _ in range(1500):
         path = nasty_path(rng)
         plan = made.plan(head(path), no_draw)
-        all_readings = [is_orders(one) for server in SERVERS for one in server(path.encode())]
+        all_readings = [is_orders(item) for server in SERVERS for item in server(path.encode())]
         if plan.arm is Arm.CANDIDATE:
             reached += 1
             assert all(all_readings), path
@@ -561,7 +567,7 @@ def test_a_rewritten_path_stays_under_the_candidates_prefix_for_every_server(see
         assert plan.route.rewrite is not None
         sent = plan.route.rewrite.path(path.encode())
         for server in SERVERS:
-            assert all(one[:2] == [b"v2", b"sales"] for one in server(sent)), path
+            assert all(item[:2] == [b"v2", b"sales"] for item in server(sent)), path
     assert reached > 50
 
 
@@ -570,7 +576,7 @@ def test_a_rewritten_path_stays_under_the_candidates_prefix_for_every_server(see
 def test_short_paths_of_the_worst_letters_are_no_way_in(rest: str, is_below: bool) -> None:
     path = ("/api/orders/" if is_below else "/") + rest
     if decide(ORDERS, head(path)).arm is Arm.CANDIDATE:
-        assert all(is_orders(one) for server in SERVERS for one in server(path.encode()))
+        assert all(is_orders(item) for server in SERVERS for item in server(path.encode()))
 
 
 @hypothesis_settings(max_examples=300, deadline=None)

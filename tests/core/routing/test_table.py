@@ -18,13 +18,13 @@ from tests.factories import head, route
 
 
 def table(*routes: RouteSettings) -> RoutingTable:
-    return RoutingTable([Route(one, index) for index, one in enumerate(routes)])
+    return RoutingTable([Route(each_route, index) for index, each_route in enumerate(routes)])
 
 
 def found(routes: Sequence[RouteSettings], request: RequestHead) -> str | None:
-    answer = table(*routes).lookup(request)
-    assert answer is None or isinstance(answer, Route)
-    return answer.name if answer else None
+    response = table(*routes).lookup(request)
+    assert response is None or isinstance(response, Route)
+    return response.name if response else None
 
 
 PATHS = [
@@ -65,9 +65,9 @@ PATHS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "target", "matches"), PATHS)
-def test_path(one: RouteSettings, target: str, matches: bool) -> None:
-    assert found([one], head(target)) == ("r" if matches else None)
+@pytest.mark.parametrize(("this_route", "target", "matches"), PATHS)
+def test_path(this_route: RouteSettings, target: str, matches: bool) -> None:
+    assert found([this_route], head(target)) == ("r" if matches else None)
 
 
 HOSTS = [
@@ -117,9 +117,9 @@ CONDITIONS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "request_head", "matches"), CONDITIONS)
-def test_conditions(one: RouteSettings, request_head: RequestHead, matches: bool) -> None:
-    assert found([one], request_head) == ("r" if matches else None)
+@pytest.mark.parametrize(("this_route", "request_head", "matches"), CONDITIONS)
+def test_conditions(this_route: RouteSettings, request_head: RequestHead, matches: bool) -> None:
+    assert found([this_route], request_head) == ("r" if matches else None)
 
 
 def test_query_of_nothing_is_one_empty_name() -> None:
@@ -203,12 +203,16 @@ HOST_NAMES = [None, "shop.example", "*.example", "*.shop.example"]
 
 
 def naive_lookup(routes: Sequence[RouteSettings], request: RequestHead) -> str | None:
-    matching = [(naive_rank(one, index), one.name) for index, one in enumerate(routes) if naive_match(one, request)]
+    matching = [
+        (naive_rank(each_route, index), each_route.name)
+        for index, each_route in enumerate(routes)
+        if naive_match(each_route, request)
+    ]
     return min(matching)[1] if matching else None
 
 
-def naive_rank(one: RouteSettings, index: int) -> tuple[object, ...]:
-    match = one.match
+def naive_rank(this_route: RouteSettings, index: int) -> tuple[object, ...]:
+    match = this_route.match
     host = (2, 0) if match.host is None else (1, -len(match.host)) if match.host.startswith("*") else (0, 0)
     segments = (match.path or (match.prefix or "").rstrip("/")).split("/")[1:]
     names = tuple(segment == "{n}" for segment in segments)
@@ -216,8 +220,8 @@ def naive_rank(one: RouteSettings, index: int) -> tuple[object, ...]:
     return (host, match.path is None, -len(segments), names, *rest)
 
 
-def naive_match(one: RouteSettings, request: RequestHead) -> bool:
-    match = one.match
+def naive_match(this_route: RouteSettings, request: RequestHead) -> bool:
+    match = this_route.match
     host = request.host.decode()
     if match.host is not None and not (host.endswith(match.host[1:]) if match.host[0] == "*" else host == match.host):
         return False
@@ -260,20 +264,20 @@ a_head = st.builds(
 @hypothesis_settings(max_examples=200, deadline=None)
 @given(st.lists(a_route, max_size=12), st.lists(a_head, min_size=1, max_size=8))
 def test_lookup_equals_a_naive_scan(routes: list[RouteSettings], heads: list[RequestHead]) -> None:
-    named = [dataclasses.replace(one, name=f"r{index}") for index, one in enumerate(routes)]
+    named = [dataclasses.replace(each_route, name=f"r{index}") for index, each_route in enumerate(routes)]
     made = table(*named)
     for request in heads:
-        answer = made.lookup(request)
-        assert (answer.name if isinstance(answer, Route) else None) == naive_lookup(named, request)
+        response = made.lookup(request)
+        assert (response.name if isinstance(response, Route) else None) == naive_lookup(named, request)
 
 
 def test_ten_thousand_routes_cost_what_one_costs() -> None:
     wanted = route("orders", prefix="/api/orders")
     many = [route(f"r{index}", prefix=f"/api/service-{index}/x{index % 7}") for index in range(10_000)]
     request = head("/api/orders/7")
-    one, all_of_them = table(wanted), table(wanted, *many)
+    routing_table, all_of_them = table(wanted), table(wanted, *many)
     # Taken in turns, the best of many: a busy machine slows both. Measured: 1.00; the bound leaves room for noise.
-    times = [(_cost(one, request), _cost(all_of_them, request)) for _ in range(25)]
+    times = [(_cost(routing_table, request), _cost(all_of_them, request)) for _ in range(25)]
     assert min(many for _, many in times) <= 1.25 * min(single for single, _ in times)
 
 

@@ -1,4 +1,4 @@
-"""What a comparison has found so far: one site per in, path and kind, accept rules applied to each value."""
+"""The findings of a comparison so far: one entry per in, path and kind, accept rules applied to each value."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -28,7 +28,7 @@ MAX_PLACES = 2000
 _GRAVEST = {kind: body_severity(kind) for kind in Kind}
 
 
-class Site:
+class PathDifferences:
     """All differences of one kind at one folded path."""
 
     __slots__ = ("accepted", "candidate", "count", "example", "legacy", "rules", "severity")
@@ -52,7 +52,7 @@ class Site:
 class BodyPath(Protocol):
     """A place in a body: `paths.PathState` of JSON, `markup_places.MarkupPlace` of HTML and XML."""
 
-    sites: dict[Kind, Site]
+    sites: dict[Kind, PathDifferences]
 
     @property
     def text(self) -> str:
@@ -75,9 +75,9 @@ class FoundState:
     def __init__(self, rules: CompareRules, today: date) -> None:
         self._rules = rules
         self._today = today
-        self._status: Site | None = None
-        self._headers: list[tuple[str, Kind, Site]] = []
-        self._body: list[tuple[BodyPath, Kind, Site]] = []
+        self._status: PathDifferences | None = None
+        self._headers: list[tuple[str, Kind, PathDifferences]] = []
+        self._body: list[tuple[BodyPath, Kind, PathDifferences]] = []
         self.has_mismatch = False
         """A difference in the bodies that nobody accepted."""
         self.is_cut = False
@@ -89,7 +89,7 @@ class FoundState:
         """A 5xx of the candidate is a failure: no rule accepts it."""
         is_failure = candidate >= 500
         rules = [] if is_failure else [rule for rule in self._rules.accept if rule.status == (legacy, candidate)]
-        self._status = Site(rules)
+        self._status = PathDifferences(rules)
         severity = status_severity(legacy, candidate)
         if not self._is_accepted(self._status, severity, legacy, candidate):
             self._status.add(severity, legacy, candidate)
@@ -103,26 +103,33 @@ class FoundState:
         severity: Severity | None = None,
     ) -> None:
         """`severity`: another one than the table of severities has for a header and this kind."""
-        site = Site([rule for rule in self._rules.accept if rule.header == name and rule.is_about(kind)])
-        self._headers.append((name, kind, site))
+        differences = PathDifferences(
+            [rule for rule in self._rules.accept if rule.header == name and rule.is_about(kind)]
+        )
+        self._headers.append((name, kind, differences))
         severity = severity or SEVERITIES[Where.HEADER, kind]
-        if not self._is_accepted(site, severity, legacy, candidate):
-            site.add(severity, legacy, candidate)
+        if not self._is_accepted(differences, severity, legacy, candidate):
+            differences.add(severity, legacy, candidate)
 
     def body(self, path: BodyPath, kind: Kind, legacy: Value, candidate: Value) -> None:
-        site = path.sites.get(kind)
-        if site is not None and site.count and not site.rules and site.severity is _GRAVEST[kind]:
-            site.count += 1  # nothing more to learn here; saves 30 ms where 90,000 elements changed
+        differences = path.sites.get(kind)
+        if (
+            differences is not None
+            and differences.count
+            and not differences.rules
+            and differences.severity is _GRAVEST[kind]
+        ):
+            differences.count += 1  # nothing more to learn here; saves 30 ms where 90,000 elements changed
             return
-        if site is None:
+        if differences is None:
             rules = [rule for rule in path.accepts if rule.is_about(kind)] if path.accepts else []
-            site = path.sites[kind] = Site(rules)
-            self._body.append((path, kind, site))
+            differences = path.sites[kind] = PathDifferences(rules)
+            self._body.append((path, kind, differences))
         severity = body_severity(kind, legacy_is_null=legacy is None)
-        if site.rules and self._is_accepted(site, severity, legacy, candidate):
+        if differences.rules and self._is_accepted(differences, severity, legacy, candidate):
             return
         self.has_mismatch = True
-        site.add(severity, legacy, candidate)
+        differences.add(severity, legacy, candidate)
 
     def more(self, path: BodyPath, kind: Kind, count: int) -> None:
         """So many more of a kind that was just told by `body`, where no rule is in force."""
@@ -145,26 +152,26 @@ class FoundState:
     def added(self, path: BodyPath, candidate: Node) -> None:
         self.body(path, Kind.EXTRA, None, candidate)
 
-    def _is_accepted(self, site: Site, severity: Severity, legacy: Value, candidate: Value) -> bool:
+    def _is_accepted(self, differences: PathDifferences, severity: Severity, legacy: Value, candidate: Value) -> bool:
         """Every rule that allows it counts as used: one that another overlaps is not dead."""
-        allowing = [rule for rule in site.rules if rule.allows(legacy, candidate)]
+        allowing = [rule for rule in differences.rules if rule.allows(legacy, candidate)]
         expired = {rule.index for rule in allowing if rule.is_expired(self._today)}
         self._expired |= expired
         if len(expired) == len(allowing):
             return False
         self._used.update(rule.index for rule in allowing if rule.index not in expired)
-        if not site.accepted or severity.rank < site.example[0].rank:
-            site.example = severity, legacy, candidate
-        site.accepted += 1
+        if not differences.accepted or severity.rank < differences.example[0].rank:
+            differences.example = severity, legacy, candidate
+        differences.accepted += 1
         return True
 
     def comparison(self) -> Comparison:
         places = list(self._places())
-        differing = sorted((place for place in places if place.site.count), key=_reading_order)
+        differing = sorted((place for place in places if place.found.count), key=_reading_order)
         accepted = sorted((place for place in places if _is_accepted_whole(place)), key=_example_order)
         return Comparison(
             outcome=_outcome(bool(differing), len(accepted)),
-            severity=differing[0].site.severity if differing else None,
+            severity=differing[0].found.severity if differing else None,
             differences=tuple(map(_difference, differing[:MAX_DIFFERENCES])),
             accepted=len(accepted),
             accepted_differences=tuple(map(_accepted_difference, accepted[:MAX_DIFFERENCES])),
@@ -174,52 +181,69 @@ class FoundState:
             is_cut=self.is_cut,
         )
 
-    def _places(self) -> Iterable["_Differing"]:
+    def _places(self) -> Iterable["_FoundDifference"]:
         if self._status is not None:
-            yield _Differing(Where.STATUS, None, (), Kind.VALUE, self._status)
-        for name, kind, site in self._headers:
-            yield _Differing(Where.HEADER, name, (), kind, site)
+            yield _FoundDifference(Where.STATUS, None, (), Kind.VALUE, self._status)
+        for name, kind, differences in self._headers:
+            yield _FoundDifference(Where.HEADER, name, (), kind, differences)
         yield from self._body_places()
 
-    def _body_places(self) -> Iterable["_Differing"]:
+    def _body_places(self) -> Iterable["_FoundDifference"]:
         """Places that are written alike are one: elements of one place in a page may be covered by other rules."""
-        places: dict[tuple[str, Kind], _Differing] = {}
-        for path, kind, site in self._body:
-            place = _Differing(Where.BODY, path.text, path.steps, kind, site, path.is_secret)
+        places: dict[tuple[str, Kind], _FoundDifference] = {}
+        for path, kind, differences in self._body:
+            place = _FoundDifference(Where.BODY, path.text, path.steps, kind, differences, path.is_secret)
             known = places.get((place.path or "", kind))
             places[place.path or "", kind] = place if known is None else _together(known, place)
         return places.values()
 
 
-class _Differing(NamedTuple):
+class _FoundDifference(NamedTuple):
     in_: Where
     path: str | None
     steps: Steps
     kind: Kind
-    site: Site
+    found: PathDifferences
     is_secret: bool = False
 
 
-def _together(one: _Differing, other: _Differing) -> _Differing:
+def _together(left: _FoundDifference, right: _FoundDifference) -> _FoundDifference:
     """The two as one, with the example of the graver one."""
-    if other.site.count and (not one.site.count or other.site.severity.rank < one.site.severity.rank):
-        one, other = other, one
-    site = Site([])
-    site.severity, site.legacy, site.candidate = one.site.severity, one.site.legacy, one.site.candidate
-    site.count, site.accepted = one.site.count + other.site.count, one.site.accepted + other.site.accepted
-    site.example = one.site.example if one.site.accepted else other.site.example
-    return one._replace(site=site)
+    if right.found.count and (not left.found.count or right.found.severity.rank < left.found.severity.rank):
+        left, right = right, left
+    differences = PathDifferences([])
+    differences.severity, differences.legacy, differences.candidate = (
+        left.found.severity,
+        left.found.legacy,
+        left.found.candidate,
+    )
+    differences.count, differences.accepted = (
+        left.found.count + right.found.count,
+        left.found.accepted + right.found.accepted,
+    )
+    differences.example = left.found.example if left.found.accepted else right.found.example
+    return left._replace(found=differences)
 
 
-def _difference(differing: _Differing) -> Difference:
-    in_, path, steps, kind, site, is_secret = differing
-    return Difference(in_, path, kind, site.severity, site.legacy, site.candidate, steps, site.count, is_secret)
+def _difference(differing: _FoundDifference) -> Difference:
+    in_, path, steps, kind, differences, is_secret = differing
+    return Difference(
+        in_,
+        path,
+        kind,
+        differences.severity,
+        differences.legacy,
+        differences.candidate,
+        steps,
+        differences.count,
+        is_secret,
+    )
 
 
-def _accepted_difference(differing: _Differing) -> Difference:
-    in_, path, steps, kind, site, is_secret = differing
-    severity, legacy, candidate = site.example
-    return Difference(in_, path, kind, severity, legacy, candidate, steps, site.accepted, is_secret)
+def _accepted_difference(differing: _FoundDifference) -> Difference:
+    in_, path, steps, kind, differences, is_secret = differing
+    severity, legacy, candidate = differences.example
+    return Difference(in_, path, kind, severity, legacy, candidate, steps, differences.accepted, is_secret)
 
 
 def _outcome(is_different: bool, accepted: int) -> Outcome:
@@ -228,19 +252,19 @@ def _outcome(is_different: bool, accepted: int) -> Outcome:
     return Outcome.ACCEPTED if accepted else Outcome.MATCH
 
 
-def _is_accepted_whole(place: _Differing) -> bool:
+def _is_accepted_whole(place: _FoundDifference) -> bool:
     """Nothing that differs in this way is left open: else the place counts as a difference, and once."""
-    return bool(place.site.accepted) and not place.site.count
+    return bool(place.found.accepted) and not place.found.count
 
 
 _PLACES = {where: place for place, where in enumerate(Where)}
 
 
-def _reading_order(differing: _Differing) -> tuple[int, int, str, str]:
+def _reading_order(differing: _FoundDifference) -> tuple[int, int, str, str]:
     """Gravest first, then status, headers, body; never the order in which an object happened to list its keys."""
-    return differing.site.severity.rank, _PLACES[differing.in_], differing.path or "", differing.kind
+    return differing.found.severity.rank, _PLACES[differing.in_], differing.path or "", differing.kind
 
 
-def _example_order(differing: _Differing) -> tuple[int, int, str, str]:
+def _example_order(differing: _FoundDifference) -> tuple[int, int, str, str]:
     """The same order among differences that are accepted."""
-    return differing.site.example[0].rank, _PLACES[differing.in_], differing.path or "", differing.kind
+    return differing.found.example[0].rank, _PLACES[differing.in_], differing.path or "", differing.kind

@@ -1,7 +1,7 @@
 """The folded paths of one comparison as a tree of nodes, so that each path meets the rules once, not once a value."""
 
 from strangler.core.compare.accept_rules.accept import Accept
-from strangler.core.compare.accept_rules.found import Site
+from strangler.core.compare.accept_rules.found import PathDifferences
 from strangler.core.compare.accept_rules.jsonpath import write_path
 from strangler.core.compare.accept_rules.rules import CompareRules
 from strangler.core.compare.accept_rules.scopes import Scope, root_scope
@@ -24,7 +24,7 @@ class PathState:
         self.is_secret = is_secret
         self.scope = scope
         self.accepts: tuple[Accept, ...] = scope.accepts
-        self.sites: dict[Kind, Site] = {}
+        self.sites: dict[Kind, PathDifferences] = {}
         """Differences found here, filled by FoundState."""
 
     def child(self, step: Step) -> "PathState":

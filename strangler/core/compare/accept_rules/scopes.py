@@ -15,7 +15,7 @@ _Masks = tuple[int, ...]
 
 
 class Scope:
-    """What the rules say at one place, and the way to what they say below. Made when it is first asked for."""
+    """The rules at one place, and the way to those below. Made on first use."""
 
     __slots__ = ("_below", "_masks", "_patterns", "accepts", "hides_values", "is_alive", "unordered")
 

@@ -37,7 +37,7 @@ class TreeIds:
         self._of: dict[int, int] = {}
 
     def of(self, node: Node, *, is_bounded: bool = False) -> Id:
-        """Of one node."""
+        """Return the id of one node."""
         if not isinstance(node, (list, dict)):
             return node
         if id(node) not in self._of:
@@ -45,7 +45,7 @@ class TreeIds:
         return self._of[id(node)]
 
     def elements(self, array: list[Node], *, is_bounded: bool = False) -> tuple[Id, ...]:
-        """Of each element of a list."""
+        """Return the ids of the elements of a list."""
         of = self._of
         self._give(array, is_bounded)
         return tuple([of.get(id(value), value) for value in array])  # type: ignore[arg-type]

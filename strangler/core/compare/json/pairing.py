@@ -235,9 +235,9 @@ def _shared_fields(left: Node, right: Node) -> list[_Field]:
     names = sorted(left.keys() & right.keys())
     fields: list[_Field] = [(name,) for name in names]
     for name in names[:_MAX_NAMES]:
-        one, other = left[name], right[name]
-        if isinstance(one, dict) and isinstance(other, dict):
-            fields += [(name, inner) for inner in one.keys() & other.keys() if is_likely_identity(inner)]
+        left_node, other = left[name], right[name]
+        if isinstance(left_node, dict) and isinstance(other, dict):
+            fields += [(name, inner) for inner in left_node.keys() & other.keys() if is_likely_identity(inner)]
     return sorted(fields, key=lambda field: (_unlikeliness(field), field))[:_MAX_NAMES]
 
 

@@ -33,7 +33,7 @@ _WORK_OF_OBJECTS, _WORK_OF_ARRAYS, _WORK_OF_REPEATED = 4, 15, 4
 _PLAIN_DEPTH = 4
 """Down to here containers are compared as Python does it, which is fast and looks at all that is below each time."""
 
-_SHOWN_OF_ORDER = 5
+_MAX_ORDER_ITEMS = 5
 
 _Waiting = tuple[Node, Node, PathState, int]
 """Two containers that may differ, their path, and how deep they are."""
@@ -151,7 +151,7 @@ class _Walk:
         self._found.is_cut = self._found.is_cut or change.is_cut
         otherwise = self._sorted_otherwise(legacy, candidate, at, below, change) if rule is None else None
         if otherwise is not None:
-            self._tell_order(legacy, candidate, at, otherwise)
+            self._add_order(legacy, candidate, at, otherwise)
             partners = [*change.alike, *otherwise.pairs]
             self._elements([(legacy[i], candidate[j]) for i, j in partners], below, depth, waiting)
             return
@@ -187,7 +187,7 @@ class _Walk:
             return otherwise if 2 * unlike > len(legacy) else None
         return otherwise
 
-    def _tell_order(self, legacy: list[Node], candidate: list[Node], at: PathState, otherwise: SortedOtherwise) -> None:
+    def _add_order(self, legacy: list[Node], candidate: list[Node], at: PathState, otherwise: SortedOtherwise) -> None:
         """Report one `order`, and what differs whichever elements belong together."""
         self._found.body(at, Kind.ORDER, *self._first_disorder(legacy, candidate))
         pairs = otherwise.pairs
@@ -281,7 +281,7 @@ class _Walk:
         """Return a few elements of both sides from the first one on that stands elsewhere."""
         pairs = zip(self._equal.elements(legacy), self._equal.elements(candidate), strict=False)
         start = next((at for at, (a, b) in enumerate(pairs) if a != b), 0)
-        return legacy[start : start + _SHOWN_OF_ORDER], candidate[start : start + _SHOWN_OF_ORDER]
+        return legacy[start : start + _MAX_ORDER_ITEMS], candidate[start : start + _MAX_ORDER_ITEMS]
 
 
 def _member(at: PathState, key: Step, *objects: Node) -> PathState:

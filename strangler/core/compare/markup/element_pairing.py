@@ -54,7 +54,7 @@ def _simple_change(left: list[Element], right: list[Element]) -> ChildChange | N
     if len(set(names)) < len(names) or names != [element.name for element in right]:
         return None
     pairs = zip(left, right, strict=True)
-    if all(_group(one) == _group(other) or _have_in_common(one, other) for one, other in pairs):
+    if all(_group(element) == _group(other) or _have_in_common(element, other) for element, other in pairs):
         return ChildChange(False, [(at, at) for at in range(len(left))], [], [])
     return None
 
@@ -177,11 +177,11 @@ def _grouped(
     return [(group, both) for group, both in groups.items() if both[0] and both[1]]
 
 
-def _have_in_common(one: Element, other: Element) -> bool:
+def _have_in_common(left: Element, right: Element) -> bool:
     """A class, or that one has none; a text, or a child."""
-    classes = [set(element.attributes.get("class", "").split()) for element in (one, other)]
+    classes = [set(element.attributes.get("class", "").split()) for element in (left, right)]
     if not classes[0] or not classes[1] or classes[0] & classes[1]:
         return True
-    if one.own_text.strip() and one.own_text == other.own_text:
+    if left.own_text.strip() and left.own_text == right.own_text:
         return True
-    return not {child.alike for child in one.elements}.isdisjoint([child.alike for child in other.elements])
+    return not {child.alike for child in left.elements}.isdisjoint([child.alike for child in right.elements])

@@ -45,7 +45,7 @@ class Element:
         return "".join([child for child in self.children if type(child) is str])
 
     @property
-    def shown_text(self) -> str:
+    def visible_text(self) -> str:
         """`own_text` with the texts around an element kept apart: a secret in one could else not be recognised."""
         pieces: list[str] = []
         for child in self.children:

@@ -42,7 +42,7 @@ def _compare_xml(legacy: MarkupBody, candidate: MarkupBody, rules: CompareRules,
     if left is not None and right is not None:
         compare_xml(left, right, rules, found)
         return
-    values = _shown(legacy, left is not None), _shown(candidate, right is not None)
+    values = _body_value(legacy, left is not None), _body_value(candidate, right is not None)
     kind = Kind.VALUE if left is None and right is None else Kind.TYPE
     found.body(root_path(rules), kind, *values)
 
@@ -58,7 +58,7 @@ def _compare_html(legacy: MarkupBody, candidate: MarkupBody, rules: CompareRules
     if all(has_tags):
         return compare_html(legacy.text, candidate.text, rules, found)
     if any(has_tags):
-        found.body(root_path(rules), Kind.TYPE, _shown(legacy, True), _shown(candidate, True))
+        found.body(root_path(rules), Kind.TYPE, _body_value(legacy, True), _body_value(candidate, True))
         return None
     values = compare_text(legacy.text, candidate.text)
     if values is not None:
@@ -66,7 +66,7 @@ def _compare_html(legacy: MarkupBody, candidate: MarkupBody, rules: CompareRules
     return None
 
 
-def _shown(side: MarkupBody, has_parsed: bool) -> Value:
+def _body_value(side: MarkupBody, has_parsed: bool) -> Value:
     """Return the body as it is shown: one that cannot be read cannot be searched for secrets either."""
     if not has_parsed or side.text is None:
         return Opaque(side.data)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from strangler.core.compare.accept_rules.accept import Accept
-from strangler.core.compare.accept_rules.found import Site
+from strangler.core.compare.accept_rules.found import PathDifferences
 from strangler.core.compare.accept_rules.places import below, is_stable_name, step_of, write_place
 from strangler.core.compare.accept_rules.xmlpath import write_xml_path
 from strangler.core.compare.markup.elements import Element, attribute_key, local_name
@@ -26,7 +26,7 @@ class MarkupPlace:
     text: str
     steps: Steps
     accepts: tuple[Accept, ...]
-    sites: dict[Kind, Site] = field(default_factory=dict)
+    sites: dict[Kind, PathDifferences] = field(default_factory=dict)
     is_secret: bool = False
     """The steps tell it."""
 
@@ -82,10 +82,10 @@ class XmlWriting:
 
 def _names(element: Element) -> Chain:
     values = (element.attributes.get(name) for name in NAMING_ATTRIBUTES)
-    return tuple(value if is_stable_name(value) else _UNSTABLE for value in values if value and _tells(value))
+    return tuple(value if is_stable_name(value) else _UNSTABLE for value in values if value and _is_telling(value))
 
 
-def _tells(value: str) -> bool:
+def _is_telling(value: str) -> bool:
     return is_stable_name(value) or is_secret_name(value)
 
 

@@ -15,8 +15,8 @@ _WORK_OF_ELEMENT = 8
 
 _MAX_TEXT = 300
 """Characters of a text that is told as a whole."""
-_SHOWN_OF_ELEMENT = 2000
-_SHOWN_OF_ORDER = 5
+_MAX_ELEMENT_CHARS = 2000
+_MAX_ORDER_ITEMS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class _Walk:
         if (change.removed or change.inserted) and left.split() == right.split():
             return  # a space beside an element that came or went
         rules = together(pair.accepts, pair.legacy.text_accepts, pair.candidate.text_accepts)
-        values = _texts(pair.legacy.shown_text, pair.candidate.shown_text)
+        values = _texts(pair.legacy.visible_text, pair.candidate.visible_text)
         self._found.body(self._places.at(pair.chain, pair.words, rules), Kind.VALUE, *values)
 
     def _children(self, pair: _Waiting, change: ChildChange) -> list[_Waiting]:
@@ -105,10 +105,10 @@ class _Walk:
             self._found.body(place, Kind.ORDER, *_disorder(pair))
         for i in change.removed:
             if not self._found.is_enough(self._work):
-                self._found.body(self._place_of_child(pair, left[i], i), Kind.MISSING, _shown(left[i]), None)
+                self._found.body(self._place_of_child(pair, left[i], i), Kind.MISSING, _element_value(left[i]), None)
         for j in change.inserted:
             if not self._found.is_enough(self._work):
-                self._found.body(self._place_of_child(pair, right[j], j), Kind.EXTRA, None, _shown(right[j]))
+                self._found.body(self._place_of_child(pair, right[j], j), Kind.EXTRA, None, _element_value(right[j]))
         return [
             self._below(pair, left[i], right[j], i if i == j else None)
             for i, j in change.pairs
@@ -151,8 +151,8 @@ def _texts(left: str, right: str) -> tuple[Value, Value]:
     return Excerpt(left, at), Excerpt(right, at)
 
 
-def _shown(element: Element) -> Value:
-    return Excerpt(write_markup(element, _SHOWN_OF_ELEMENT), 0, is_markup=True)
+def _element_value(element: Element) -> Value:
+    return Excerpt(write_markup(element, _MAX_ELEMENT_CHARS), 0, is_markup=True)
 
 
 def _disorder(pair: _Waiting) -> tuple[Value, Value]:
@@ -160,12 +160,12 @@ def _disorder(pair: _Waiting) -> tuple[Value, Value]:
     sides = pair.legacy.children, pair.candidate.children
     keys = ([child if isinstance(child, str) else child.alike for child in side] for side in sides)
     start = common_length(*keys)
-    left, right = (_excerpt_of(side[start : start + _SHOWN_OF_ORDER]) for side in sides)
+    left, right = (_excerpt_of(side[start : start + _MAX_ORDER_ITEMS]) for side in sides)
     return left, right
 
 
 def _excerpt_of(children: list[Child]) -> Value:
     some = Element("", {})
     some.children = children
-    written = write_markup(some, _SHOWN_OF_ELEMENT).removeprefix("<>").removesuffix("</>")
+    written = write_markup(some, _MAX_ELEMENT_CHARS).removeprefix("<>").removesuffix("</>")
     return Excerpt(written, 0, is_markup=True)

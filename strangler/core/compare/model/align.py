@@ -37,7 +37,7 @@ class Alignment:
     alike: Pairs
     """Places of equal elements, left and right; empty unless they were asked for."""
     gaps: list[Gap]
-    """What has no equal on the other side, first gap first; empty ones left out."""
+    """The elements without an equal on the other side, first gap first; empty gaps left out."""
 
 
 def align(left: Sequence[Hashable], right: Sequence[Hashable], *, wants_alike: bool = False) -> Alignment:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from strangler.core.compare.model.values import Answer
+from strangler.core.compare.model.values import Response
 
 _TAG = re.compile(rb"\s*(?:([Ww]/)?\"([^\"]*)\"|([^,\s]+))\s*")
 _ANY = b"*"
@@ -66,12 +66,12 @@ class Standing(Enum):
     """The statuses differ, and what else differs follows from that."""
 
 
-def standing_of(legacy: Answer, candidate: Answer, request: RequestConditions) -> Standing:
+def standing_of(legacy: Response, candidate: Response, request: RequestConditions) -> Standing:
     """Judge two responses of which none is a 5xx. Swapping the sides changes nothing."""
     statuses = {legacy.status, candidate.status}
     if _NOT_MODIFIED in statuses and (request.none_match or request.modified_since):
         return _of_not_modified(legacy, candidate, request)
-    full = next((one for one in (legacy, candidate) if one.status in _OK), None)
+    full = next((response for response in (legacy, candidate) if response.status in _OK), None)
     if _FAILED in statuses and full is not None and _has_precondition(request):
         return Standing.CONDITIONAL
     if request.if_range and request.ranges and statuses in ({200, _PARTIAL}, {200, _UNSATISFIABLE}):
@@ -80,12 +80,12 @@ def standing_of(legacy: Answer, candidate: Answer, request: RequestConditions) -
     return Standing.STATUS_ALONE if statuses == {200, _PARTIAL} else Standing.ORDINARY
 
 
-def has_ranges(legacy: Answer, candidate: Answer) -> bool:
+def has_ranges(legacy: Response, candidate: Response) -> bool:
     """True for two responses that both say by Content-Range which part they are, or how long the whole is."""
     return legacy.status == candidate.status and legacy.status in _OF_RANGES
 
 
-def _of_not_modified(legacy: Answer, candidate: Answer, request: RequestConditions) -> Standing:
+def _of_not_modified(legacy: Response, candidate: Response, request: RequestConditions) -> Standing:
     if legacy.status == candidate.status:
         return Standing.MATCH
     other = candidate if legacy.status == _NOT_MODIFIED else legacy
@@ -119,29 +119,29 @@ def _tags(values: Sequence[bytes]) -> list[tuple[bool, bytes]]:
     return tags
 
 
-def _is_matched(asked: Sequence[bytes], answer: Answer) -> bool:
+def _is_matched(requested: Sequence[bytes], response: Response) -> bool:
     """True if a response carries one of the tags that were asked for, by weak comparison; `*` is any response."""
-    if _ANY in asked:
+    if _ANY in requested:
         return True
-    carried = {text for _, text in _tags(answer.field_values(b"etag"))}
-    return any(text in carried for _, text in _tags(asked))
+    carried = {text for _, text in _tags(response.field_values(b"etag"))}
+    return any(text in carried for _, text in _tags(requested))
 
 
-def _is_same_range(asked: Sequence[bytes], answer: Answer) -> bool:
+def _is_same_range(requested: Sequence[bytes], response: Response) -> bool:
     """True if a response carries the validator of If-Range: a strong tag, or exactly the date (section 13.1.5)."""
-    date = _time_of(asked[0])
+    date = _time_of(requested[0])
     if date is not None:
-        return any(_time_of(value) == date for value in answer.field_values(b"last-modified"))
-    strong = {text for is_weak, text in _tags(asked) if not is_weak}
-    return any(not is_weak and text in strong for is_weak, text in _tags(answer.field_values(b"etag")))
+        return any(_time_of(value) == date for value in response.field_values(b"last-modified"))
+    strong = {text for is_weak, text in _tags(requested) if not is_weak}
+    return any(not is_weak and text in strong for is_weak, text in _tags(response.field_values(b"etag")))
 
 
 # Dates (section 5.6.7)
 
 
-def _is_unmodified(asked: Sequence[bytes], carried: Sequence[bytes]) -> bool:
+def _is_unmodified(etags: Sequence[bytes], carried: Sequence[bytes]) -> bool:
     """True if a Last-Modified is not later than a date asked for; what is no date is compared as text."""
-    for since in asked:
+    for since in etags:
         limit = _time_of(since)
         for modified in carried:
             time = _time_of(modified)

@@ -1,4 +1,4 @@
-"""What kind of body a media type announces, and its text."""
+"""The kind of body that a media type announces, and its text."""
 
 import codecs
 import re

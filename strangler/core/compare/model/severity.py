@@ -17,13 +17,13 @@ SEVERITIES: dict[tuple[Where, Kind], Severity] = {
 
 
 def status_severity(legacy: int, candidate: int) -> Severity:
-    """Of a status that differs: a client branches on the class first (RFC 9110 section 15)."""
+    """Return the severity of a status that differs: a client branches on the class first (RFC 9110 section 15)."""
     same_class = legacy // 100 == candidate // 100
     return SEVERITIES[Where.STATUS, Kind.VALUE] if same_class else Severity.BREAKING
 
 
 def body_severity(kind: Kind, *, legacy_is_null: bool = False) -> Severity:
-    """Of a difference in a body. A client that coped with null may cope with a value; never the other way round."""
+    """The severity of a difference in a body. A client that copes with null may cope with a value, not vice versa."""
     if kind is Kind.TYPE and legacy_is_null:
         return Severity.RISKY
     return SEVERITIES[Where.BODY, kind]

@@ -20,7 +20,7 @@ _DECIMAL = re.compile(r"-?\d+\.\d+")
 
 
 def shape_of(legacy: Value, candidate: Value) -> str | None:
-    """What both sides of a difference look like, in a word for a reader; None if it is nothing known.
+    """Return the shape of both sides of a difference, in a word for a reader; None if it is not a known one.
 
     A counter is a whole number that moved by little, whichever way.
     """

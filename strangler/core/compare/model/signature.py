@@ -37,7 +37,9 @@ def endpoint_shape(path: bytes, templates: Sequence[Template] = ()) -> str:
     segments = path.partition(b"?")[0].split(b"/")
     if templates:
         decoded = list(map(_plain_segment, segments[1:]))
-        template = next((one for one in templates if one.covers(decoded)), None)
+        template = next(
+            (candidate_template for candidate_template in templates if candidate_template.covers(decoded)), None
+        )
         if template is not None:
             return _by_template(template, segments)
     return _shape(segments)

@@ -11,7 +11,7 @@ _HOLE = re.compile(r"\{\w*\}")
 _NAMED_FILE = re.compile(r"\{\w*\}(\.[A-Za-z][A-Za-z0-9]{1,5})")
 _FOLDED_FILE = re.compile(r"\{\}\.[A-Za-z][A-Za-z0-9]{1,5}")
 _MEANINGFUL = re.compile(r"[%?#{}\s]")
-"""What a path of `parse_endpoint_path` does not hold as itself."""
+"""The characters that a path of `parse_endpoint_path` does not hold as themselves."""
 MAX_SEGMENTS = 16
 
 

@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 
 class Severity(StrEnum):
-    """What a difference means to a client that knew legacy, gravest first."""
+    """The meaning of a difference to a client that knew legacy, gravest first."""
 
     BREAKING = "breaking"
     RISKY = "risky"
@@ -73,8 +73,8 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one arm answered. With a fault there may be no answer at all: status 0, no headers, no body."""
+class Response:
+    """The response of one arm. With a fault there may be none at all: status 0, no headers, no body."""
 
     status: int
     headers: RawHeaders = field(default_factory=list)
@@ -146,7 +146,7 @@ class Comparison:
     severity: Severity | None = None
     """The highest of `differences`; None unless the outcome is `mismatch`."""
     differences: tuple[Difference, ...] = ()
-    """What is not accepted, gravest first; at most `MAX_DIFFERENCES`."""
+    """The differences that are not accepted, gravest first; at most `MAX_DIFFERENCES`."""
     accepted: int = 0
     """Number of differences that are accepted, counted as `differences` are: by in, path and kind."""
     omitted: int = 0

@@ -6,7 +6,7 @@ from strangler.core.compare.model.numbers import plain_value
 from strangler.core.compare.model.tree import write_start
 from strangler.core.compare.model.values import Node
 
-Shown: TypeAlias = "bool | int | float | str | list[Shown] | dict[str, Shown] | None"
+KeptValue: TypeAlias = "bool | int | float | str | list[KeptValue] | dict[str, KeptValue] | None"
 """One side of a difference as it is kept: plain JSON, bounded, without secrets."""
 
 _MAX_LENGTH = 300
@@ -18,7 +18,7 @@ def bounded_text(text: str) -> str:
     return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}… ({len(text)} characters)"
 
 
-def plain_json(node: Node) -> Shown:
+def plain_json(node: Node) -> KeptValue:
     """Return a redacted node as plain JSON; one that is too long as the start of its text."""
     if isinstance(node, bytes):
         value = plain_value(node)
@@ -31,7 +31,7 @@ def plain_json(node: Node) -> Shown:
     return start[:_MAX_LENGTH] + "…" if len(start) > _MAX_LENGTH else _plain_short(node)
 
 
-def _plain_short(node: Node) -> Shown:
+def _plain_short(node: Node) -> KeptValue:
     """Return a node whose text is short, and whose nesting is shallow for that reason."""
     if isinstance(node, dict):
         return {printable(key): _plain_short(value) for key, value in node.items()}

@@ -20,7 +20,7 @@ from strangler.core.compare.model.values import Node, Step, Steps
 from strangler.core.compare.redaction.nested import redact_nested
 from strangler.core.compare.redaction.nested_markup import redact_markup
 from strangler.core.compare.redaction.nesting import Nesting
-from strangler.core.compare.redaction.plain_json import Shown
+from strangler.core.compare.redaction.plain_json import KeptValue
 from strangler.core.compare.redaction.redact_url import is_action, names_next, redact_url
 from strangler.core.privacy.secrets import MARK, VALUE_MEMBERS, card_spans, holds_named_secret, is_secret_name
 
@@ -139,7 +139,7 @@ class Redactor:
             is_named = names_next(segment)
         return "/".join(segments)
 
-    def opaque(self, data: bytes) -> dict[str, Shown]:
+    def opaque(self, data: bytes) -> dict[str, KeptValue]:
         return {"hash": self.hashed(data), "length": len(data)}
 
     # headers

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from strangler.core.compare.accept_rules.jsonpath import write_path
 from strangler.core.compare.model.common_ends import common_length
 from strangler.core.compare.model.values import Difference, Excerpt, Kind, Node, Opaque, Severity, Steps, Value, Where
-from strangler.core.compare.redaction.plain_json import Shown, bounded_text, plain_json
+from strangler.core.compare.redaction.plain_json import KeptValue, bounded_text, plain_json
 from strangler.core.compare.redaction.redact import Redactor
 from strangler.core.privacy.secrets import is_secret_name
 
@@ -16,18 +16,18 @@ _BEFORE, _AFTER = 60, 140
 
 
 @dataclass(frozen=True, slots=True)
-class ShownDifference:
+class KeptDifference:
     """A difference as it is kept; `as_json` is the form of DESIGN section 6."""
 
     in_: Where
     path: str | None
     kind: Kind
     severity: Severity
-    legacy: Shown
-    candidate: Shown
+    legacy: KeptValue
+    candidate: KeptValue
     count: int = 1
 
-    def as_json(self) -> dict[str, Shown]:
+    def as_json(self) -> dict[str, KeptValue]:
         return {
             "in": self.in_.value,
             "path": self.path,
@@ -38,7 +38,7 @@ class ShownDifference:
         }
 
 
-def redact_difference(difference: Difference, redactor: Redactor) -> ShownDifference:
+def redact_difference(difference: Difference, redactor: Redactor) -> KeptDifference:
     """Return the form to keep. The path ends where a redacted node begins, so that its inside is not shown either."""
     reach = _reach(redactor, difference.steps) if difference.in_ is Where.BODY else None
     steps = tuple(None if step is None else redactor.label(step) for step in difference.steps[:reach])
@@ -52,10 +52,10 @@ def redact_difference(difference: Difference, redactor: Redactor) -> ShownDiffer
         legacy = _side(redactor, difference.legacy, difference, is_secret)
         candidate = _side(redactor, difference.candidate, difference, is_secret)
     kind, severity, count = difference.kind, difference.severity, difference.count
-    return ShownDifference(difference.in_, _cut(redactor, path), kind, severity, legacy, candidate, count)
+    return KeptDifference(difference.in_, _cut(redactor, path), kind, severity, legacy, candidate, count)
 
 
-def redact_differences(differences: Iterable[Difference], redactor: Redactor) -> tuple[ShownDifference, ...]:
+def redact_differences(differences: Iterable[Difference], redactor: Redactor) -> tuple[KeptDifference, ...]:
     """Return the form to keep of each difference."""
     return tuple(redact_difference(difference, redactor) for difference in differences)
 
@@ -67,7 +67,7 @@ def _reach(redactor: Redactor, steps: Steps) -> int | None:
     return min((reach for reach in reaches if reach is not None), default=None)
 
 
-def _side(redactor: Redactor, value: Value, difference: Difference, is_secret: bool) -> Shown:
+def _side(redactor: Redactor, value: Value, difference: Difference, is_secret: bool) -> KeptValue:
     if value is None or difference.in_ is Where.STATUS:
         return value if isinstance(value, int) else None
     if difference.in_ is Where.HEADER:
@@ -90,7 +90,7 @@ def _header_side(redactor: Redactor, name: str, value: str) -> str:
     return redactor.value(value if redactor.hides_values else redactor.cookie_attributes(value))
 
 
-def _excerpts(redactor: Redactor, legacy: Excerpt, candidate: Excerpt) -> tuple[Shown, Shown]:
+def _excerpts(redactor: Redactor, legacy: Excerpt, candidate: Excerpt) -> tuple[KeptValue, KeptValue]:
     """Return both sides around their first change.
 
     Secrets are looked for in the whole texts: one that is cut at both ends could not be recognised. Where a text was

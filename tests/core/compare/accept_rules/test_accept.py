@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from strangler.core.compare import (
-    Answer,
     Comparison,
     EndpointRules,
     Outcome,
+    Response,
     RuleUseState,
     compare,
     compile_rules,
@@ -18,7 +18,7 @@ from strangler.core.compare import (
     second_look,
 )
 from strangler.core.settings import AcceptRule
-from tests.core.compare.answers import TODAY, accept, answer, body, compared, found, settings, trees
+from tests.core.compare.responses import TODAY, accept, body, compared, found, response, settings, trees
 
 NESTED = {"meta": {"at": 1, "by": {"name": "x"}}, "items": [{"at": 1, "v": 1}, {"at": 2, "v": 2}]}
 COVERED: dict[str, tuple[AcceptRule, Any, Any]] = {
@@ -93,7 +93,7 @@ def test_rule_does_not_cover(rule: AcceptRule, legacy: Any, candidate: Any) -> N
 )
 def test_tolerance_of_huge_numbers_is_exact_and_bounded(legacy: bytes, candidate: bytes, is_within: bool) -> None:
     rules = settings(accept("$", rel="0.0001"))
-    assert (compared(answer(legacy), answer(candidate), rules).outcome is Outcome.ACCEPTED) == is_within
+    assert (compared(response(legacy), response(candidate), rules).outcome is Outcome.ACCEPTED) == is_within
 
 
 def test_rest_is_told_beside_what_is_accepted() -> None:
@@ -110,9 +110,9 @@ def test_one_element_beyond_a_tolerance_is_told() -> None:
 
 def test_header_rule() -> None:
     rules = settings(accept(header="Cache-Control", kind="value"), headers=("cache-control",))
-    legacy = answer({}, cache_control="a")
-    assert compared(legacy, answer({}, cache_control="b"), rules).outcome is Outcome.ACCEPTED
-    assert compared(legacy, answer({}), rules).outcome is Outcome.MISMATCH
+    legacy = response({}, cache_control="a")
+    assert compared(legacy, response({}, cache_control="b"), rules).outcome is Outcome.ACCEPTED
+    assert compared(legacy, response({}), rules).outcome is Outcome.MISMATCH
 
 
 def test_expired_rule_that_would_have_matched_is_reported() -> None:
@@ -125,7 +125,7 @@ def test_expired_rule_that_would_have_matched_is_reported() -> None:
 
 def test_today_is_an_argument() -> None:
     rules = compile_rules(settings(accept("$", until="2026-01-31")))
-    pair = answer([1]), answer([2])
+    pair = response([1]), response([2])
     assert compare(*pair, rules, date(2026, 1, 31)).outcome is Outcome.ACCEPTED
     assert compare(*pair, rules, date(2026, 2, 1)).outcome is Outcome.MISMATCH
 
@@ -222,17 +222,19 @@ def test_a_pair_of_values_hides_no_other_in_the_same_place() -> None:
 
 def test_a_pair_of_values_of_a_header() -> None:
     rules = settings(accept(header="Vary", from_="Cookie", to="Cookie, Accept"), headers=("vary",))
-    legacy, agreed = answer({}, vary="Cookie"), answer({}, vary="Cookie, Accept")
+    legacy, agreed = response({}, vary="Cookie"), response({}, vary="Cookie, Accept")
     assert compared(legacy, agreed, rules).outcome is Outcome.ACCEPTED
     assert compared(agreed, legacy, rules).outcome is Outcome.MISMATCH
-    assert compared(legacy, answer({}, vary="*"), rules).outcome is Outcome.MISMATCH
-    assert compared(legacy, answer({}), rules).outcome is Outcome.MISMATCH
+    assert compared(legacy, response({}, vary="*"), rules).outcome is Outcome.MISMATCH
+    assert compared(legacy, response({}), rules).outcome is Outcome.MISMATCH
 
 
 def test_a_pair_of_texts() -> None:
     rules = settings(accept("$", from_="pong", to="PONG"))
-    assert compared(answer(b"pong", "text/plain"), answer(b"PONG", "text/plain"), rules).outcome is Outcome.ACCEPTED
-    assert compared(answer(b"pong", "text/plain"), answer(b"pong!", "text/plain"), rules).outcome is Outcome.MISMATCH
+    assert compared(response(b"pong", "text/plain"), response(b"PONG", "text/plain"), rules).outcome is Outcome.ACCEPTED
+    assert (
+        compared(response(b"pong", "text/plain"), response(b"pong!", "text/plain"), rules).outcome is Outcome.MISMATCH
+    )
 
 
 def test_in_typed_rules_a_pair_may_be_one_of_types() -> None:
@@ -243,13 +245,13 @@ def test_in_typed_rules_a_pair_may_be_one_of_types() -> None:
 
 def test_a_pair_of_statuses_is_accepted_and_no_other() -> None:
     rules = settings(accept(status=(302, 303)), headers=("location",))
-    legacy = answer(b"", None, 302, location="/a")
-    agreed = compared(legacy, answer(b"", None, 303, location="/a"), rules)
+    legacy = response(b"", None, 302, location="/a")
+    agreed = compared(legacy, response(b"", None, 303, location="/a"), rules)
     assert (agreed.outcome, agreed.rules_used) == (Outcome.ACCEPTED, frozenset({0}))
     for status in (301, 307, 200, 404):
-        assert compared(legacy, answer(b"", None, status, location="/a"), rules).outcome is Outcome.MISMATCH
-    assert compared(answer(b"", None, 303), answer(b"", None, 302), rules).outcome is Outcome.MISMATCH
-    beside = compared(legacy, answer(b"", None, 303, location="/b"), rules)
+        assert compared(legacy, response(b"", None, status, location="/a"), rules).outcome is Outcome.MISMATCH
+    assert compared(response(b"", None, 303), response(b"", None, 302), rules).outcome is Outcome.MISMATCH
+    beside = compared(legacy, response(b"", None, 303, location="/b"), rules)
     assert (found(beside), beside.accepted) == ({("header", "location", "value", "risky")}, 1)
 
 
@@ -261,20 +263,20 @@ ENDPOINTS = [
 ]
 
 
-def at(endpoint: str, legacy: Answer, candidate: Answer) -> Comparison:
+def at(endpoint: str, legacy: Response, candidate: Response) -> Comparison:
     rules = EndpointRules(compile_rules(settings(*ENDPOINTS, headers=("etag",))))
     return compare(legacy, candidate, rules.of(endpoint), TODAY)
 
 
 def test_a_rule_of_an_endpoint_counts_there_alone() -> None:
-    pair = answer({"id": 1, "at": 1}), answer({"id": 2, "at": 2})
+    pair = response({"id": 1, "at": 1}), response({"id": 2, "at": 2})
     assert at("POST /x", *pair).rules_used == {0, 3}
     elsewhere = at("GET /x/{}", *pair)
     assert (found(elsewhere), elsewhere.rules_used) == ({body("$.id", "value", "value")}, frozenset({3}))
-    moved = answer(b"", None, 302), answer(b"", None, 303)
+    moved = response(b"", None, 302), response(b"", None, 303)
     assert at("POST /x", *moved).rules_used == {2}
     assert at("GET /x/{}", *moved).outcome is Outcome.MISMATCH
-    tags = answer({}, etag="1"), answer({}, etag="2")
+    tags = response({}, etag="1"), response({}, etag="2")
     assert at("GET /x/{}", *tags).rules_used == {1}
     assert at("PUT /x/{}", *tags).outcome is Outcome.MISMATCH
 
@@ -293,9 +295,9 @@ def test_a_rule_is_dead_only_where_it_is_in_force() -> None:
 
 def test_what_is_accepted_goes_on_being_told() -> None:
     rules = settings(accept("$.a"), accept("$.n[*]", abs="1"), accept(header="etag"), headers=("etag",))
-    comparison = compared(answer({"a": 1, "n": [1, 5]}, etag="1"), answer({"a": "x", "n": [2, 6]}, etag="2"), rules)
-    told = [(d.in_, d.path, d.kind, d.severity, d.count) for d in comparison.accepted_differences]
-    assert told == [
+    comparison = compared(response({"a": 1, "n": [1, 5]}, etag="1"), response({"a": "x", "n": [2, 6]}, etag="2"), rules)
+    accepted = [(d.in_, d.path, d.kind, d.severity, d.count) for d in comparison.accepted_differences]
+    assert accepted == [
         ("body", "$.a", "type", "breaking", 1),
         ("header", "etag", "value", "risky", 1),
         ("body", "$.n[*]", "value", "value", 2),
@@ -315,8 +317,8 @@ def test_a_place_of_which_a_part_is_accepted_is_open_and_counted_once() -> None:
 
 def test_the_gravest_of_what_is_accepted_is_the_one_shown() -> None:
     comparison = trees({"a": [None, 1]}, {"a": [2, "x"]}, settings(accept("$.a")))
-    (told,) = comparison.accepted_differences
-    assert (told.severity, told.legacy, told.candidate, told.count) == ("breaking", b"1", "x", 2)
+    (accepted,) = comparison.accepted_differences
+    assert (accepted.severity, accepted.legacy, accepted.candidate, accepted.count) == ("breaking", b"1", "x", 2)
 
 
 def test_the_accepted_are_bounded_too() -> None:

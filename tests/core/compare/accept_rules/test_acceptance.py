@@ -1,4 +1,4 @@
-"""What the rules in force say of a difference that was found earlier."""
+"""The verdict of the rules in force on a difference that was found earlier."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from strangler.core.compare import Acceptance, Kind, Where, acceptance, compile_rules
 from strangler.core.settings import AcceptRule
-from tests.core.compare.answers import TODAY, accept, settings
+from tests.core.compare.responses import TODAY, accept, settings
 
 ENDPOINT = "GET /api/orders/{}"
 PRICE = (Where.BODY, "$.items[*].price", Kind.TYPE)
@@ -54,7 +54,9 @@ CASES: dict[str, tuple[AcceptRule, tuple[Where, str | None, Kind], str]] = {
 }
 
 
-def asked(rule: AcceptRule, of: tuple[Where, str | None, Kind], legacy: Any = 302, candidate: Any = 303) -> Acceptance:
+def acceptance_of(
+    rule: AcceptRule, of: tuple[Where, str | None, Kind], legacy: Any = 302, candidate: Any = 303
+) -> Acceptance:
     rules = compile_rules(settings(rule))
     return acceptance(rules, ENDPOINT, *of, legacy=legacy, candidate=candidate, today=TODAY)
 
@@ -63,12 +65,12 @@ def asked(rule: AcceptRule, of: tuple[Where, str | None, Kind], legacy: Any = 30
 def test_how_much_of_a_difference_is_accepted(
     rule: AcceptRule, of: tuple[Where, str | None, Kind], expected: str
 ) -> None:
-    assert asked(rule, of) is Acceptance[expected]
+    assert acceptance_of(rule, of) is Acceptance[expected]
 
 
 def test_a_server_error_is_never_accepted() -> None:
-    assert asked(accept(status=(200, 503)), STATUS, 200, 503) is Acceptance.NONE
-    assert asked(accept(status=(200, 404)), STATUS, 200, 404) is Acceptance.ALL
+    assert acceptance_of(accept(status=(200, 503)), STATUS, 200, 503) is Acceptance.NONE
+    assert acceptance_of(accept(status=(200, 404)), STATUS, 200, 404) is Acceptance.ALL
 
 
 def test_a_rule_for_all_counts_more_than_one_for_some() -> None:

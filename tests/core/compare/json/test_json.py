@@ -10,7 +10,7 @@ from strangler.core.compare import Outcome, Reason
 from strangler.core.compare.model.numbers import plain_value
 from strangler.core.compare.model.tree import Json, parse_json, write_json
 from strangler.core.compare.model.values import Excerpt
-from tests.core.compare.answers import Found, accept, answer, body, compared, found, settings, trees
+from tests.core.compare.responses import Found, accept, body, compared, found, response, settings, trees
 
 EQUAL = {
     "key order and whitespace": (b'{"a": 1, "b": [1, 2]}', b'{"b":[1,2],\n"a":1}'),
@@ -39,7 +39,7 @@ EQUAL = {
 
 @pytest.mark.parametrize(("legacy", "candidate"), EQUAL.values(), ids=EQUAL)
 def test_equal_documents_match(legacy: bytes, candidate: bytes) -> None:
-    assert compared(answer(legacy), answer(candidate)).outcome is Outcome.MATCH
+    assert compared(response(legacy), response(candidate)).outcome is Outcome.MATCH
 
 
 ALL: dict[str, tuple[bytes, bytes, Found]] = {
@@ -119,7 +119,7 @@ ALL: dict[str, tuple[bytes, bytes, Found]] = {
 
 @pytest.mark.parametrize(("legacy", "candidate", "expected"), ALL.values(), ids=ALL)
 def test_differences_of_documents(legacy: bytes, candidate: bytes, expected: Found) -> None:
-    comparison = compared(answer(legacy), answer(candidate))
+    comparison = compared(response(legacy), response(candidate))
     assert found(comparison) == expected
     assert comparison.outcome is Outcome.MISMATCH
 
@@ -253,7 +253,7 @@ NDJSON: dict[str, tuple[bytes, bytes, Found]] = {
 @pytest.mark.parametrize(("legacy", "candidate", "expected"), NDJSON.values(), ids=NDJSON)
 def test_ndjson_is_an_array_of_documents(legacy: bytes, candidate: bytes, expected: Found) -> None:
     media = "application/x-ndjson"
-    assert found(compared(answer(legacy, media), answer(candidate, media))) == expected
+    assert found(compared(response(legacy, media), response(candidate, media))) == expected
 
 
 MEDIA = ["application/problem+json", "application/vnd.shop.v2+json; charset=utf-8", "TEXT/JSON", "application/hal+json"]
@@ -261,7 +261,7 @@ MEDIA = ["application/problem+json", "application/vnd.shop.v2+json; charset=utf-
 
 @pytest.mark.parametrize("media", MEDIA)
 def test_json_is_known_by_its_media_type(media: str) -> None:
-    comparison = compared(answer(b'{"a": 1.0}', media), answer(b'{"a":1}'))
+    comparison = compared(response(b'{"a": 1.0}', media), response(b'{"a":1}'))
     assert comparison.outcome is Outcome.MATCH
 
 
@@ -271,11 +271,11 @@ OTHER_NAMES = ["text/plain", "text/html", "text/xml", "application/octet-stream"
 @pytest.mark.parametrize("media", OTHER_NAMES)
 def test_json_is_json_whatever_it_is_called(media: str | None) -> None:
     """On one side, or on both: the name is a difference of the header, if it is listed."""
-    one, same, other = answer(b'[{"a":1}]'), answer(b'[{"a": 1.0}]', media), answer(b'[{"a":2}]', media)
-    named = answer(b'[{"a":2}]')
-    for legacy, candidate in ((one, same), (same, one), (other, named), (named, other)):
+    response_head, same, other = response(b'[{"a":1}]'), response(b'[{"a": 1.0}]', media), response(b'[{"a":2}]', media)
+    named = response(b'[{"a":2}]')
+    for legacy, candidate in ((response_head, same), (same, response_head), (other, named), (named, other)):
         assert compared(legacy, candidate).outcome is Outcome.MATCH
-    for legacy, candidate in ((one, other), (other, one), (same, other), (other, same)):
+    for legacy, candidate in ((response_head, other), (other, response_head), (same, other), (other, same)):
         assert found(compared(legacy, candidate)) == {body("$[*].a", "value", "value")}
 
 
@@ -284,23 +284,23 @@ BY_MARK = ['{"a":1}'.encode(name) for name in ("utf-8-sig", "utf-16", "utf-32")]
 
 @pytest.mark.parametrize("data", BY_MARK, ids=["UTF-8", "UTF-16", "UTF-32"])
 def test_json_under_another_name_is_known_behind_a_byte_order_mark(data: bytes) -> None:
-    assert compared(answer(data, "text/plain"), answer(b'{"a": 1}')).outcome is Outcome.MATCH
+    assert compared(response(data, "text/plain"), response(b'{"a": 1}')).outcome is Outcome.MATCH
 
 
 @pytest.mark.parametrize("media", OTHER_NAMES)
 def test_the_same_bytes_are_the_same_body_whatever_they_are_called(media: str | None) -> None:
     rules = settings(headers=("content-type",))
     for data in (b"[1]", b"5", b"{", b"\xff\xfe", b"<p>"):
-        assert compared(answer(data), answer(data, media)).outcome is Outcome.MATCH
-        told = {(d.in_, d.path) for d in compared(answer(data), answer(data, media), rules).differences}
-        assert told == {("header", "content-type")}
+        assert compared(response(data), response(data, media)).outcome is Outcome.MATCH
+        reported = {(d.in_, d.path) for d in compared(response(data), response(data, media), rules).differences}
+        assert reported == {("header", "content-type")}
 
 
 @pytest.mark.parametrize("charset", ["utf8mb4", "binary", "x-unknown", ""])
 def test_json_whose_charset_is_none_is_json(charset: str) -> None:
-    named = answer('{"a":"é"}'.encode(), f"application/json; charset={charset}")
-    assert compared(named, answer('{"a": "é"}'.encode())).outcome is Outcome.MATCH
-    assert found(compared(named, answer(b'{"a": "e"}'))) == {body("$.a", "value", "value")}
+    named = response('{"a":"é"}'.encode(), f"application/json; charset={charset}")
+    assert compared(named, response('{"a": "é"}'.encode())).outcome is Outcome.MATCH
+    assert found(compared(named, response(b'{"a": "e"}'))) == {body("$.a", "value", "value")}
 
 
 ONE_SIDE: dict[str, tuple[bytes, str | None, bytes, str | None]] = {
@@ -317,11 +317,11 @@ ONE_SIDE: dict[str, tuple[bytes, str | None, bytes, str | None]] = {
 }
 
 
-@pytest.mark.parametrize(("one", "media", "other", "other_media"), ONE_SIDE.values(), ids=ONE_SIDE)
+@pytest.mark.parametrize(("left", "media", "right", "other_media"), ONE_SIDE.values(), ids=ONE_SIDE)
 def test_json_on_one_side_only_is_breaking(
-    one: bytes, media: str | None, other: bytes, other_media: str | None
+    left: bytes, media: str | None, right: bytes, other_media: str | None
 ) -> None:
-    pair = answer(one, media), answer(other, other_media)
+    pair = response(left, media), response(right, other_media)
     assert found(compared(*pair)) == {body("$", "type", "breaking")}
     assert found(compared(*pair[::-1])) == {body("$", "type", "breaking")}
 
@@ -336,14 +336,14 @@ TEXTS: dict[str, tuple[bytes, bytes]] = {
 
 @pytest.mark.parametrize(("legacy", "candidate"), TEXTS.values(), ids=TEXTS)
 def test_text_that_only_begins_like_json_is_text(legacy: bytes, candidate: bytes) -> None:
-    (difference,) = compared(answer(legacy, "text/plain"), answer(candidate, "text/plain")).differences
+    (difference,) = compared(response(legacy, "text/plain"), response(candidate, "text/plain")).differences
     assert (difference.kind, type(difference.legacy)) == ("value", Excerpt)
 
 
 def test_documents_called_lines_are_compared_as_the_one_that_both_are() -> None:
     lines, documents = "application/x-ndjson", "application/json"
-    assert compared(answer(b"[1, 2]", documents), answer(b"[1,2]", lines)).outcome is Outcome.MATCH
-    comparison = compared(answer(b'{"a":1}\n{"a":2}', documents), answer(b'{"a":1}\n{"a":3}', lines))
+    assert compared(response(b"[1, 2]", documents), response(b"[1,2]", lines)).outcome is Outcome.MATCH
+    comparison = compared(response(b'{"a":1}\n{"a":2}', documents), response(b'{"a":1}\n{"a":3}', lines))
     assert found(comparison) == {body("$[*].a", "value", "value")}
 
 
@@ -371,14 +371,16 @@ AS_TYPED = replace(settings(), numbers="typed")
 
 @pytest.mark.parametrize(("legacy", "candidate", "expected"), TYPED.values(), ids=TYPED)
 def test_typed_numbers_differ_by_type(legacy: bytes, candidate: bytes, expected: Found) -> None:
-    assert found(compared(answer(legacy), answer(candidate), AS_TYPED)) == expected
-    decimal = compared(answer(legacy), answer(candidate))
+    assert found(compared(response(legacy), response(candidate), AS_TYPED)) == expected
+    decimal = compared(response(legacy), response(candidate))
     assert {d for d in found(decimal) if d[2] == "type"} == set()
 
 
 def test_typed_lines_and_keys() -> None:
     media = "application/x-ndjson"
-    assert found(compared(answer(b"5", media), answer(b"5.0", media), AS_TYPED)) == {body("$[*]", "type", "breaking")}
+    assert found(compared(response(b"5", media), response(b"5.0", media), AS_TYPED)) == {
+        body("$[*]", "type", "breaking")
+    }
     by_id = replace(settings(unordered={"$": "id"}), numbers="typed")
     comparison = trees([{"id": 1}, {"id": 2}], [{"id": 2.0}, {"id": 1.0}], by_id)
     assert found(comparison) == {body("$[*].id", "type", "breaking")}
@@ -392,11 +394,11 @@ def test_typed_numbers_within_a_tolerance_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "shown"), [(b"5.0", 5.0), (b"1.5", 1.5), (b"NaN", "NaN"), (b"-Infinity", "-Infinity")]
+    ("number", "expected"), [(b"5.0", 5.0), (b"1.5", 1.5), (b"NaN", "NaN"), (b"-Infinity", "-Infinity")]
 )
-def test_typed_numbers_and_those_that_are_none_are_shown_as_json(number: bytes, shown: Any) -> None:
-    assert plain_value(number) == shown
-    assert type(plain_value(number)) is type(shown)
+def test_typed_numbers_and_those_that_are_none_are_shown_as_json(number: bytes, expected: Any) -> None:
+    assert plain_value(number) == expected
+    assert type(plain_value(number)) is type(expected)
 
 
 def test_what_is_no_number_is_written_as_text() -> None:
@@ -410,7 +412,7 @@ def deep(depth: int, leaf: bytes) -> bytes:
 
 
 def test_nesting_is_compared_as_deep_as_the_parser_goes() -> None:
-    comparison = compared(answer(deep(700, b"1")), answer(deep(700, b"2")))
+    comparison = compared(response(deep(700, b"1")), response(deep(700, b"2")))
     assert [(d.kind, d.path) for d in comparison.differences] == [("value", "$" + "[*]" * 700)]
 
 
@@ -419,8 +421,8 @@ def test_nesting_is_compared_as_deep_as_the_parser_goes() -> None:
 )
 def test_nesting_beyond_the_parser_cannot_be_compared(body: bytes) -> None:
     for legacy, candidate in ((body, b"1"), (b"1", body), (body, b" " + body)):
-        assert compared(answer(legacy), answer(candidate)).reason is Reason.DECODE
-    assert compared(answer(body), answer(body)).outcome is Outcome.MATCH, "the same bytes are the same body"
+        assert compared(response(legacy), response(candidate)).reason is Reason.DECODE
+    assert compared(response(body), response(body)).outcome is Outcome.MATCH, "the same bytes are the same body"
 
 
 def test_differences_come_gravest_first_and_bounded() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from strangler.core.compare import Outcome
 from strangler.core.settings import CompareSettings
-from tests.core.compare.answers import Found, accept, answer, body, compared, found, settings, trees
+from tests.core.compare.responses import Found, accept, body, compared, found, response, settings, trees
 
 GOODS: list[dict[str, Any]] = [
     {"sku": f"p{n:03}", "name": name, "price": price, "currency": "EUR", "stock": {"left": price * 7 % 5}}
@@ -88,9 +88,9 @@ def test_it_is_found_at_any_depth_and_in_lines() -> None:
             legacy, candidate = {step: [legacy]}, {step: [candidate]}
         (difference,) = trees(legacy, candidate).differences
         assert (difference.kind, difference.count) == ("order", 1)
-    lines = tuple(b"\n".join(answer(row).body for row in anonymous(by)["items"]) for by in ("price", "name"))
+    lines = tuple(b"\n".join(response(row).body for row in anonymous(by)["items"]) for by in ("price", "name"))
     media = "application/x-ndjson"
-    assert found(compared(answer(lines[0], media), answer(lines[1], media))) == {body("$", "order", "risky")}
+    assert found(compared(response(lines[0], media), response(lines[1], media))) == {body("$", "order", "risky")}
 
 
 def test_of_an_identity_that_half_share_partners_are_compared() -> None:
@@ -110,11 +110,11 @@ def test_of_an_identity_that_few_share_partners_are_compared() -> None:
         if row["sku"] in shared:
             row["price"] = -1
     comparison = trees(legacy, candidate)
-    told = {(d.path, d.kind.value): (d.count, d.legacy) for d in comparison.differences}
+    reported = {(d.path, d.kind.value): (d.count, d.legacy) for d in comparison.differences}
     spare = 5 - len(shared)
-    assert told["$.items", "length"] == (1, f"5 elements, {spare} of them only here")
-    assert told["$.items[*].price", "value"][0] == len(shared)
-    assert set(told) == {("$.items", "order"), ("$.items", "length"), ("$.items[*].price", "value")}
+    assert reported["$.items", "length"] == (1, f"5 elements, {spare} of them only here")
+    assert reported["$.items[*].price", "value"][0] == len(shared)
+    assert set(reported) == {("$.items", "order"), ("$.items", "length"), ("$.items[*].price", "value")}
 
 
 MOVED: dict[str, list[Any]] = {

@@ -11,18 +11,18 @@ from strangler.core.compare.accept_rules.css import parse_css
 from strangler.core.compare.markup.html_tree import parse_html
 from strangler.core.compare.model.values import Excerpt
 from strangler.core.settings import AcceptRule
-from tests.core.compare.answers import accept, answer, compared
-from tests.core.compare.answers import settings as rules_of
+from tests.core.compare.responses import accept, compared, response
+from tests.core.compare.responses import settings as rules_of
 
 HTML = "text/html"
-Told = set[tuple[str | None, str]]
+Found = set[tuple[str | None, str]]
 
 
 def pages(legacy: str, candidate: str, *rules: AcceptRule) -> Comparison:
-    return compared(answer(legacy.encode(), HTML), answer(candidate.encode(), HTML), rules_of(*rules))
+    return compared(response(legacy.encode(), HTML), response(candidate.encode(), HTML), rules_of(*rules))
 
 
-def told(comparison: Comparison) -> Told:
+def places_of(comparison: Comparison) -> Found:
     return {(difference.path, difference.kind.value) for difference in comparison.differences}
 
 
@@ -86,7 +86,7 @@ SHOP = """<!DOCTYPE html><html lang=en><head><title>Shirt</title><meta name=desc
 </main><footer>Terms</footer></body></html>"""
 ROW = "<li class=item><a href=/2>Two</a> <span class=stock>5</span></li>"
 
-CHANGES: dict[str, tuple[list[tuple[str, str]], Told]] = {
+CHANGES: dict[str, tuple[list[tuple[str, str]], Found]] = {
     "text": ([("19.90", "19.95")], {("main > .price", "value")}),
     "text of the head": ([("<title>Shirt", "<title>Skirt")], {("head > title", "value")}),
     "meta": ([("Cotton", "Wool")], {('head > meta[name="description"]::attr(content)', "value")}),
@@ -132,15 +132,15 @@ CHANGES: dict[str, tuple[list[tuple[str, str]], Told]] = {
 
 
 @pytest.mark.parametrize(("changes", "expected"), CHANGES.values(), ids=CHANGES)
-def test_a_change_has_one_place_and_no_others(changes: list[tuple[str, str]], expected: Told) -> None:
+def test_a_change_has_one_place_and_no_others(changes: list[tuple[str, str]], expected: Found) -> None:
     page = SHOP
     for old, new in changes:
         assert old in page
         page = page.replace(old, new)
-    assert told(pages(SHOP, page)) == expected
+    assert places_of(pages(SHOP, page)) == expected
 
 
-OTHER: dict[str, tuple[str, str, Told]] = {
+OTHER: dict[str, tuple[str, str, Found]] = {
     "a space that is seen": ("<b>a</b> <i>b</i>", "<b>a</b><i>b</i>", {("body", "value")}),
     "a space around a picture": ("<p>a <img src=x>", "<p>a<img src=x>", {("p", "value")}),
     "a space that does not break": ("<p>a&nbsp;b", "<p>a b", {("p", "value")}),
@@ -176,8 +176,8 @@ OTHER: dict[str, tuple[str, str, Told]] = {
 
 
 @pytest.mark.parametrize(("legacy", "candidate", "expected"), OTHER.values(), ids=OTHER)
-def test_pages_that_look_different_do_not_match(legacy: str, candidate: str, expected: Told) -> None:
-    assert told(pages(legacy, candidate)) == expected
+def test_pages_that_look_different_do_not_match(legacy: str, candidate: str, expected: Found) -> None:
+    assert places_of(pages(legacy, candidate)) == expected
 
 
 TOKENS = {
@@ -211,10 +211,10 @@ TOKENS = {
 
 @pytest.mark.parametrize("page", TOKENS.values(), ids=TOKENS)
 def test_a_token_of_either_side_is_no_difference_but_a_lost_one_is(page: str) -> None:
-    one, other = page.format("aZ3kQ9wXy7Lm2Pq8"), page.format("bT5nR1vUc4Jh6Sd0")
-    assert pages(one, other).outcome is Outcome.MATCH
-    assert pages(one, page.format("''")).outcome is Outcome.MISMATCH
-    assert pages(one, re.sub(r"<(?!/)[^>]*\{.*?\}.*", "", page) or "x").outcome is Outcome.MISMATCH
+    left, right = page.format("aZ3kQ9wXy7Lm2Pq8"), page.format("bT5nR1vUc4Jh6Sd0")
+    assert pages(left, right).outcome is Outcome.MATCH
+    assert pages(left, page.format("''")).outcome is Outcome.MISMATCH
+    assert pages(left, re.sub(r"<(?!/)[^>]*\{.*?\}.*", "", page) or "x").outcome is Outcome.MISMATCH
 
 
 def test_a_token_in_base64_is_known_again_in_a_url() -> None:
@@ -236,18 +236,18 @@ NO_TOKENS = {
 
 @pytest.mark.parametrize(("page", "place"), NO_TOKENS.values(), ids=NO_TOKENS)
 def test_other_values_differ(page: str, place: str) -> None:
-    assert told(pages(page.format("aZ3kQ9wXy7Lm2Pq8"), page.format("bT5nR1vUc4Jh6Sd0"))) == {(place, "value")}
+    assert places_of(pages(page.format("aZ3kQ9wXy7Lm2Pq8"), page.format("bT5nR1vUc4Jh6Sd0"))) == {(place, "value")}
 
 
 def test_a_word_in_a_token_field_is_not_looked_for_elsewhere() -> None:
     page = "<input type=hidden name=form_token value={0}><h1>{0}</h1>"
-    assert told(pages(page.format("checkout"), page.format("register"))) == {("h1", "value")}
+    assert places_of(pages(page.format("checkout"), page.format("register"))) == {("h1", "value")}
 
 
 def test_a_token_does_not_hide_what_else_changed_in_a_script() -> None:
     page = "<input type=hidden name=csrf value={0}><script>send('{0}', {1})</script>"
     found = pages(page.format("aZ3kQ9wXy7Lm2Pq8", 1), page.format("bT5nR1vUc4Jh6Sd0", 2))
-    assert told(found) == {("head > script", "value")} or told(found) == {("script", "value")}
+    assert places_of(found) == {("head > script", "value")} or places_of(found) == {("script", "value")}
 
 
 PRICE = ("19.90", "19.95")
@@ -315,7 +315,7 @@ def test_what_a_rule_accepts_does_not_disturb_which_rows_belong_together() -> No
     rows = [f"<li><a href=/{n}>Item {n}</a><span class=views>{n}</span></li>" for n in range(20)]
     other = [re.sub(r"views>(\d+)", r"views>9\1", row) for row in rows]
     comparison = pages(f"<ul>{''.join(rows)}</ul>", f"<ul><li>new</li>{''.join(other)}</ul>", accept(css=".views"))
-    assert told(comparison) == {("ul > li", "extra")}
+    assert places_of(comparison) == {("ul > li", "extra")}
     assert comparison.accepted == 1
 
 
@@ -374,8 +374,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("page", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_pages_end_soon(page: str) -> None:
-    for one, other in ((page, f"{page}<p>y"), (f"<q>{page}", f"<q> {page}<p>y")):
-        comparison = pages(one, other)
+    for left, right in ((page, f"{page}<p>y"), (f"<q>{page}", f"<q> {page}<p>y")):
+        comparison = pages(left, right)
         is_too_much = comparison.outcome is Outcome.NOT_COMPARABLE
         assert comparison.reason is (Reason.DECODE if is_too_much else None)
     assert pages(page, page).outcome is Outcome.MATCH
@@ -387,8 +387,8 @@ def test_nesting_that_the_parser_takes_is_compared() -> None:
 
 
 def test_where_very_much_differs_the_search_is_cut() -> None:
-    one, other = ("".join(f"<p>{word}{at}</p>" for at in range(20_000)) for word in ("a", "b"))
-    comparison = pages(one, other)
+    left, right = ("".join(f"<p>{word}{at}</p>" for at in range(20_000)) for word in ("a", "b"))
+    comparison = pages(left, right)
     assert comparison.outcome is Outcome.MISMATCH
     assert comparison.is_cut
 
@@ -425,8 +425,8 @@ def test_a_page_matches_itself_however_its_blocks_are_spaced(page: str) -> None:
 
 @settings(deadline=None, max_examples=400)
 @given(TREES, TREES)
-def test_swapping_the_sides_mirrors_the_differences(one: str, other: str) -> None:
-    forth, back = pages(one, other), pages(other, one)
+def test_swapping_the_sides_mirrors_the_differences(left: str, right: str) -> None:
+    forth, back = pages(left, right), pages(right, left)
     assert forth.outcome is back.outcome
     assert {(d.path, d.kind.value, d.count) for d in forth.differences} == {
         (d.path, MIRRORED.get(d.kind.value, d.kind.value), d.count) for d in back.differences
@@ -435,10 +435,10 @@ def test_swapping_the_sides_mirrors_the_differences(one: str, other: str) -> Non
 
 @settings(deadline=None, max_examples=200)
 @given(TREES, TREES)
-def test_every_place_is_a_selector_and_its_rule_accepts_it(one: str, other: str) -> None:
-    """What is accepted says no longer which elements belong together, so that there may be another difference then."""
-    comparison, rules = pages(one, other), list[AcceptRule]()
+def test_every_place_is_a_selector_and_its_rule_accepts_it(left: str, right: str) -> None:
+    """An accepted attribute no longer pairs elements, so that there may be another difference then."""
+    comparison, rules = pages(left, right), list[AcceptRule]()
     for _ in range(4):
         rules += [accept(css=difference.path) for difference in comparison.differences]
-        comparison = pages(one, other, *rules)
+        comparison = pages(left, right, *rules)
     assert comparison.outcome is (Outcome.ACCEPTED if rules else Outcome.MATCH)

@@ -10,19 +10,19 @@ from strangler.core.compare import Comparison, Outcome, Redactor, redact_differe
 from strangler.core.compare.accept_rules.places import covers_place
 from strangler.core.compare.model.values import Excerpt, Opaque
 from strangler.core.settings import AcceptRule
-from tests.core.compare.answers import accept, answer, compared
-from tests.core.compare.answers import settings as rules_of
+from tests.core.compare.responses import accept, compared, response
+from tests.core.compare.responses import settings as rules_of
 
 XML = "application/xml"
-Told = set[tuple[str | None, str]]
+Found = set[tuple[str | None, str]]
 
 
 def documents(legacy: str | bytes, candidate: str | bytes, *rules: AcceptRule, media: str = XML) -> Comparison:
-    left, right = (answer(side.encode() if isinstance(side, str) else side, media) for side in (legacy, candidate))
+    left, right = (response(side.encode() if isinstance(side, str) else side, media) for side in (legacy, candidate))
     return compared(left, right, rules_of(*rules))
 
 
-def told(comparison: Comparison) -> Told:
+def places_of(comparison: Comparison) -> Found:
     return {(difference.path, difference.kind.value) for difference in comparison.differences}
 
 
@@ -67,7 +67,7 @@ FEED = """<?xml version="1.0"?>
 </feed>"""
 ENTRY = '<entry id="2"><title>Two</title><price currency="EUR">5.00</price></entry>'
 
-CHANGES: dict[str, tuple[list[tuple[str, str]], Told]] = {
+CHANGES: dict[str, tuple[list[tuple[str, str]], Found]] = {
     "text": ([("News", "Old")], {("/feed/title", "value")}),
     "text of one in a list": ([("Two", "II")], {("/feed/entry/title", "value")}),
     "attribute": ([('version="1"', 'version="2"')], {("/feed/@version", "value")}),
@@ -97,34 +97,34 @@ CHANGES: dict[str, tuple[list[tuple[str, str]], Told]] = {
 
 
 @pytest.mark.parametrize(("changes", "expected"), CHANGES.values(), ids=CHANGES)
-def test_a_change_has_one_place_and_no_others(changes: list[tuple[str, str]], expected: Told) -> None:
+def test_a_change_has_one_place_and_no_others(changes: list[tuple[str, str]], expected: Found) -> None:
     document = FEED
     for old, new in changes:
         assert old in document
         document = document.replace(old, new)
-    assert told(documents(FEED, document)) == expected
+    assert places_of(documents(FEED, document)) == expected
 
 
 def test_a_namespace_of_an_attribute_counts() -> None:
     found = documents('<r xmlns:x="u" x:a="1"/>', '<r xmlns:x="v" x:a="1"/>')
-    assert told(found) == {("/r/@a", "missing"), ("/r/@a", "extra")}
+    assert places_of(found) == {("/r/@a", "missing"), ("/r/@a", "extra")}
 
 
 def test_attributes_that_are_sets_in_html_are_texts_in_xml() -> None:
-    assert told(documents("<r class='a b'/>", "<r class='b a'/>")) == {("/r/@class", "value")}
-    assert told(documents("<r style='a: b'/>", "<r style='a:b'/>")) == {("/r/@style", "value")}
+    assert places_of(documents("<r class='a b'/>", "<r class='b a'/>")) == {("/r/@class", "value")}
+    assert places_of(documents("<r style='a: b'/>", "<r style='a:b'/>")) == {("/r/@style", "value")}
 
 
 def test_whitespace_is_kept_where_the_document_says_so() -> None:
-    one, other = '<r xml:space="preserve"> <a/></r>', '<r xml:space="preserve"><a/></r>'
-    assert told(documents(one, other)) == {("/r", "value")}
+    left, right = '<r xml:space="preserve"> <a/></r>', '<r xml:space="preserve"><a/></r>'
+    assert places_of(documents(left, right)) == {("/r", "value")}
     default = '<r xml:space="preserve"><a xml:space="default">{}<b/></a></r>'
     assert documents(default.format(" "), default.format("")).outcome is Outcome.MATCH
 
 
 @pytest.mark.parametrize("media", ["text/xml", "application/soap+xml", "image/svg+xml", "application/xhtml+xml"])
 def test_whatever_is_called_xml_is_compared_as_xml(media: str) -> None:
-    assert told(documents("<r><a x='1'/></r>", "<r><a x='2'/></r>", media=media)) == {("/r/a/@x", "value")}
+    assert places_of(documents("<r><a x='1'/></r>", "<r><a x='2'/></r>", media=media)) == {("/r/a/@x", "value")}
 
 
 ACCEPTED = {
@@ -168,14 +168,14 @@ NOT_ACCEPTED = {
 
 @pytest.mark.parametrize("rule", NOT_ACCEPTED.values(), ids=NOT_ACCEPTED)
 def test_a_rule_accepts_nothing_else(rule: AcceptRule) -> None:
-    assert told(documents(FEED, FEED.replace("News", "Old"), rule)) == {("/feed/title", "value")}
+    assert places_of(documents(FEED, FEED.replace("News", "Old"), rule)) == {("/feed/title", "value")}
 
 
 def test_what_a_rule_accepts_does_not_disturb_which_entries_belong_together() -> None:
     entries = [f"<e><n>Entry {n}</n><at>{n}</at></e>" for n in range(20)]
-    other = [entry.replace("<at>", "<at>9") for entry in entries]
-    one, two = f"<r>{''.join(entries)}</r>", f"<r><e><n>new</n></e>{''.join(other)}</r>"
-    assert told(documents(one, two, accept("/r/e/at"))) == {("/r/e", "extra")}
+    right = [entry.replace("<at>", "<at>9") for entry in entries]
+    left, two = f"<r>{''.join(entries)}</r>", f"<r><e><n>new</n></e>{''.join(right)}</r>"
+    assert places_of(documents(left, two, accept("/r/e/at"))) == {("/r/e", "extra")}
 
 
 UNREADABLE = {
@@ -232,11 +232,11 @@ CALLED = {
 
 @pytest.mark.parametrize(("media", "legacy", "other", "candidate", "expected"), CALLED.values(), ids=CALLED)
 def test_what_is_called_otherwise_is_compared_as_what_it_is(
-    media: str, legacy: str, other: str, candidate: str, expected: Told
+    media: str, legacy: str, other: str, candidate: str, expected: Found
 ) -> None:
-    sides = answer(legacy.encode(), media), answer(candidate.encode(), other)
-    assert told(compared(*sides)) == expected
-    assert told(compared(*sides[::-1])) == expected
+    sides = response(legacy.encode(), media), response(candidate.encode(), other)
+    assert places_of(compared(*sides)) == expected
+    assert places_of(compared(*sides[::-1])) == expected
 
 
 def kept(comparison: Comparison) -> list[dict[str, Any]]:
@@ -306,8 +306,8 @@ def test_a_document_matches_itself_under_another_prefix(document: str) -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(TREES, TREES)
-def test_swapping_the_sides_mirrors_the_differences(one: str, other: str) -> None:
-    forth, back = documents(one, other), documents(other, one)
+def test_swapping_the_sides_mirrors_the_differences(left: str, right: str) -> None:
+    forth, back = documents(left, right), documents(right, left)
     assert forth.outcome is back.outcome
     assert {(d.path, d.kind.value, d.count) for d in forth.differences} == {
         (d.path, MIRRORED.get(d.kind.value, d.kind.value), d.count) for d in back.differences
@@ -316,11 +316,11 @@ def test_swapping_the_sides_mirrors_the_differences(one: str, other: str) -> Non
 
 @settings(deadline=None, max_examples=200)
 @given(TREES, TREES)
-def test_every_place_is_a_path_and_its_rule_accepts_it(one: str, other: str) -> None:
-    """What is accepted says no longer which elements belong together, so that there may be another difference then."""
-    comparison, rules = documents(one, other), list[AcceptRule]()
+def test_every_place_is_a_path_and_its_rule_accepts_it(left: str, right: str) -> None:
+    """An accepted attribute no longer pairs elements, so that there may be another difference then."""
+    comparison, rules = documents(left, right), list[AcceptRule]()
     for _ in range(4):
         rules += [accept(difference.path) for difference in comparison.differences]
-        comparison = documents(one, other, *rules)
+        comparison = documents(left, right, *rules)
     assert all(covers_place(rule.path or "", rule.path or "") for rule in rules)
     assert comparison.outcome is (Outcome.ACCEPTED if rules else Outcome.MATCH)

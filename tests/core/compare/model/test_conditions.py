@@ -2,8 +2,8 @@
 
 import pytest
 
-from strangler.core.compare import Answer, Comparison, Outcome, conditions_of
-from tests.core.compare.answers import Found, answer, compared, found, settings
+from strangler.core.compare import Comparison, Outcome, Response, conditions_of
+from tests.core.compare.responses import Found, compared, found, response, settings
 
 Lines = list[tuple[str, str]]
 NOTHING: Lines = []
@@ -11,15 +11,15 @@ BODY = b'{"id": 7}'
 RISKY, BREAKING = ("status", None, "value", "risky"), ("status", None, "value", "breaking")
 
 
-def ok(status: int = 200, **headers: str) -> Answer:
-    return answer(BODY, status=status, **headers)
+def ok(status: int = 200, **headers: str) -> Response:
+    return response(BODY, status=status, **headers)
 
 
-def at(status: int, **headers: str) -> Answer:
-    return answer(b"", None, status, **headers)
+def at(status: int, **headers: str) -> Response:
+    return response(b"", None, status, **headers)
 
 
-def judged(request: Lines, legacy: Answer, candidate: Answer, headers: tuple[str, ...] = ()) -> Comparison:
+def judged(request: Lines, legacy: Response, candidate: Response, headers: tuple[str, ...] = ()) -> Comparison:
     lines = [(name.encode(), value.encode()) for name, value in request]
     return compared(legacy, candidate, settings(headers=headers), request=conditions_of(lines))
 
@@ -31,7 +31,7 @@ def named(comparison: Comparison) -> str:
 TAG: Lines = [("If-None-Match", '"a"')]
 SINCE: Lines = [("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")]
 BOTH: Lines = [*TAG, *SINCE]
-CASES: dict[str, tuple[Lines, Answer, Answer, str]] = {
+CASES: dict[str, tuple[Lines, Response, Response, str]] = {
     "both 304": (TAG, at(304, etag='"a"'), at(304, etag='"b"'), "match"),
     "304, by date": (SINCE, at(304), at(304), "match"),
     "another tag": (TAG, at(304), ok(etag='"b"'), "conditional"),
@@ -104,13 +104,13 @@ CASES: dict[str, tuple[Lines, Answer, Answer, str]] = {
     "a write where something else was": (TAG, at(412), ok(204), "conditional"),
     "412 that nobody asked for": (NOTHING, at(412), ok(), "mismatch"),
     "412 and 404": ([("If-Match", '"a"')], at(412), at(404), "mismatch"),
-    "200 and 200 are compared": (BOTH, ok(), answer({"id": 8}), "mismatch"),
+    "200 and 200 are compared": (BOTH, ok(), response({"id": 8}), "mismatch"),
 }
 
 
 @pytest.mark.parametrize(("request_lines", "legacy", "candidate", "expected"), CASES.values(), ids=CASES)
 def test_a_validator_means_something_to_its_maker_only(
-    request_lines: Lines, legacy: Answer, candidate: Answer, expected: str
+    request_lines: Lines, legacy: Response, candidate: Response, expected: str
 ) -> None:
     assert named(judged(request_lines, legacy, candidate)) == expected
     assert named(judged(request_lines, candidate, legacy)) == expected
@@ -125,22 +125,22 @@ def test_what_ignored_its_own_tag_differs_in_its_status_alone() -> None:
 @pytest.mark.parametrize(
     "full",
     [
-        Answer(200, [], b"x", is_too_large=True),
-        Answer(200, is_streaming=True),
-        answer(b"x", content_encoding="gzip"),
+        Response(200, [], b"x", is_too_large=True),
+        Response(200, is_streaming=True),
+        response(b"x", content_encoding="gzip"),
     ],
     ids=["too large", "a stream", "coding"],
 )
-def test_a_body_that_cannot_be_compared_changes_nothing_of_that(full: Answer) -> None:
+def test_a_body_that_cannot_be_compared_changes_nothing_of_that(full: Response) -> None:
     assert named(judged(TAG, at(304), full)) == "conditional"
-    assert found(judged([("Range", "bytes=0-1")], full, Answer(206, [], b"x"))) == {RISKY}
+    assert found(judged([("Range", "bytes=0-1")], full, Response(206, [], b"x"))) == {RISKY}
 
 
 PART = "bytes 0-99/200"
 RANGE: Lines = [("Range", "bytes=0-99")]
 IF_RANGE: Lines = [*RANGE, ("If-Range", '"a"')]
 OTHER: Found = {("header", "content-range", "value", "risky")}
-RANGES: dict[str, tuple[Lines, Answer, Answer, Found | str]] = {
+RANGES: dict[str, tuple[Lines, Response, Response, Found | str]] = {
     "the same part": (RANGE, ok(206, content_range=PART), ok(206, content_range=PART), set()),
     "spelling": (RANGE, ok(206, content_range=PART), ok(206, content_range=" Bytes=000 -  99 / 200"), set()),
     "another total": (RANGE, ok(206, content_range=PART), ok(206, content_range="bytes 0-99/300"), OTHER),
@@ -160,8 +160,8 @@ RANGES: dict[str, tuple[Lines, Answer, Answer, Found | str]] = {
         OTHER,
     ),
     "of a 200 it does not count": (RANGE, ok(200, content_range=PART), ok(200, content_range="x"), set()),
-    "a part and the whole": (RANGE, ok(206, content_range=PART), answer({"other": 1}), {RISKY}),
-    "a part and no such part": (RANGE, answer(b"", None, 206), at(416), {BREAKING}),
+    "a part and the whole": (RANGE, ok(206, content_range=PART), response({"other": 1}), {RISKY}),
+    "a part and no such part": (RANGE, response(b"", None, 206), at(416), {BREAKING}),
     "If-Range": (IF_RANGE, ok(206, content_range=PART), ok(200, etag='"b"'), "conditional"),
     "If-Range, no tag": (IF_RANGE, ok(206), ok(200), "conditional"),
     "If-Range, the very tag": (IF_RANGE, ok(206), ok(200, etag='"a"'), {RISKY}),
@@ -185,14 +185,16 @@ RANGES: dict[str, tuple[Lines, Answer, Answer, Found | str]] = {
 }
 
 
-@pytest.mark.parametrize(("request_lines", "one", "other", "expected"), RANGES.values(), ids=RANGES)
-def test_parts_are_compared_as_parts(request_lines: Lines, one: Answer, other: Answer, expected: Found | str) -> None:
-    comparison = judged(request_lines, one, other)
+@pytest.mark.parametrize(("request_lines", "response_head", "other", "expected"), RANGES.values(), ids=RANGES)
+def test_parts_are_compared_as_parts(
+    request_lines: Lines, response_head: Response, other: Response, expected: Found | str
+) -> None:
+    comparison = judged(request_lines, response_head, other)
     if isinstance(expected, str):
-        assert named(comparison) == named(judged(request_lines, other, one)) == expected
+        assert named(comparison) == named(judged(request_lines, other, response_head)) == expected
     else:
         assert found(comparison) == expected
-        assert (judged(request_lines, other, one).outcome is Outcome.MATCH) is (not expected)
+        assert (judged(request_lines, other, response_head).outcome is Outcome.MATCH) is (not expected)
 
 
 def test_a_listed_content_range_is_told_once() -> None:

@@ -9,7 +9,7 @@ from strangler.core.compare import NoiseCount, propose
 from strangler.core.compare.model.noise import NoiseKey
 from strangler.core.compare.model.shapes import shape_of
 from strangler.core.compare.model.values import Kind, Where
-from tests.core.compare.answers import trees
+from tests.core.compare.responses import trees
 
 
 def count(raw: int, raw_pairs: int, noise: int, noise_pairs: int) -> NoiseCount:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from strangler.core.compare import (
-    Answer,
     Kind,
+    Response,
     Severity,
     Where,
     comparison_signature,
@@ -14,7 +14,7 @@ from strangler.core.compare import (
     signature,
     status_key,
 )
-from tests.core.compare.answers import answer, compared, trees
+from tests.core.compare.responses import compared, response, trees
 
 SHAPES = {
     "/": "/",
@@ -73,20 +73,20 @@ def test_a_status_is_known_by_its_pair_and_a_failure_by_being_one(legacy: int, c
     assert status_key(legacy, candidate) == key
 
 
-def signature_of(legacy: Answer, candidate: Answer) -> str | None:
+def signature_of(legacy: Response, candidate: Response) -> str | None:
     return comparison_signature("r", "GET", "/x", compared(legacy, candidate))
 
 
 def test_each_pair_of_statuses_is_a_signature_and_all_failures_are_one() -> None:
     pairs = [(200, 302), (200, 404), (302, 303), (302, 307), (404, 200)]
-    assert len({signature_of(Answer(one), Answer(other)) for one, other in pairs}) == len(pairs)
+    assert len({signature_of(Response(number), Response(other)) for number, other in pairs}) == len(pairs)
     failures = {
-        signature_of(Answer(legacy), failure)
+        signature_of(Response(legacy), failure)
         for legacy in (200, 204, 302, 404)
-        for failure in (Answer(500), answer({"e": 1}, status=503), Answer(504, is_too_large=True))
+        for failure in (Response(500), response({"e": 1}, status=503), Response(504, is_too_large=True))
     }
     assert len(failures) == 1
-    assert signature_of(Answer(200), Answer(404)) not in failures
+    assert signature_of(Response(200), Response(404)) not in failures
 
 
 def test_comparison_has_the_signature_of_its_gravest_difference() -> None:

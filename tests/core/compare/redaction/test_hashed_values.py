@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.core.compare import Redactor, Sample, redact_difference, redact_differences, redact_sample
-from strangler.evidence.sides import sides
-from tests.core.compare.answers import answer, compared
-from tests.core.compare.answers import settings as rules_of
+from strangler.evidence.side_by_side import sides
+from tests.core.compare.responses import compared, response
+from tests.core.compare.responses import settings as rules_of
 
 REDACTOR = Redactor.of(b"key", ["$..x"], "hashed")
 
@@ -26,12 +26,12 @@ SCALARS = {
 
 @pytest.mark.parametrize(("value", "kept"), SCALARS.values(), ids=SCALARS)
 def test_a_value_is_its_type_length_and_hash(value: Any, kept: Any) -> None:
-    (difference,) = compared(answer({"a": value}), answer({"a": "other"})).differences
+    (difference,) = compared(response({"a": value}), response({"a": "other"})).differences
     assert redact_difference(difference, REDACTOR).as_json()["legacy"] == kept
 
 
 def test_secrets_are_marked_as_ever_and_equal_values_stay_equal() -> None:
-    (difference,) = compared(answer({"token": "s3"}), answer({"token": "other"})).differences
+    (difference,) = compared(response({"token": "s3"}), response({"token": "other"})).differences
     assert redact_difference(difference, REDACTOR).legacy == REDACTOR.mark("s3")
     kept = sample_of({"a": "Anna", "b": ["Anna"]}, {}, "application/json")["legacy"]["body"]["text"]
     assert kept.count(REDACTOR.hashed("Anna")) == 2
@@ -49,7 +49,7 @@ def test_keys_that_are_words_stay_and_others_are_values() -> None:
 
 
 def sample_of(legacy: Any, candidate: Any, media: str) -> Any:
-    left, right = (answer(body, media, cache_control="no-store", etag='"Anna"') for body in (legacy, candidate))
+    left, right = (response(body, media, cache_control="no-store", etag='"Anna"') for body in (legacy, candidate))
     fields = [(b"User-Agent", b"Anna/1"), (b"Accept", b"text/html"), (b"Cookie", b"theme=Anna")]
     target = b"/api/users/7/orders;v=Anna?page=Anna&Anna+S=1#Anna"
     return redact_sample(Sample(b"GET", target, fields, left, right, b'{"name": "Anna"}'), REDACTOR)
@@ -72,7 +72,7 @@ def test_nothing_is_in_clear_and_both_sides_still_show_where_they_differ(
 ) -> None:
     sample = sample_of(legacy, candidate, media)
     rules = rules_of(headers=("etag",))
-    comparison = compared(answer(legacy, media, etag="Anna"), answer(candidate, media, etag="Anna B"), rules)
+    comparison = compared(response(legacy, media, etag="Anna"), response(candidate, media, etag="Anna B"), rules)
     kept = [difference.as_json() for difference in redact_differences(comparison.differences, REDACTOR)]
     assert "Anna" not in json.dumps([sample, kept])
     assert sample["request"]["target"].startswith("/api/users/redacted:")
@@ -104,7 +104,7 @@ def test_of_a_path_the_words_of_the_endpoints_shape_stay() -> None:
     )
 )
 def test_no_scalar_of_any_tree_is_in_clear(tree: Any) -> None:
-    (difference,) = compared(answer({"a": tree}), answer({"a": "other"})).differences
+    (difference,) = compared(response({"a": tree}), response({"a": "other"})).differences
     kept = json.dumps(
         [redact_difference(difference, REDACTOR).as_json(), sample_of({"a": tree}, {}, "application/json")]
     )

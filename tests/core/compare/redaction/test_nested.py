@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.core.compare import Redactor, Sample, redact_differences, redact_sample
-from tests.core.compare.answers import answer, compared
-from tests.core.compare.answers import settings as rules_of
+from tests.core.compare.responses import compared, response
+from tests.core.compare.responses import settings as rules_of
 
 REDACTOR = Redactor.of(b"key", [])
 SECRET = st.text("abcdefghijkXYZ0123456789_-.~", min_size=4, max_size=24).map("S3C{}".format)
@@ -97,7 +97,7 @@ def encodings(secret: str) -> set[str]:
 
 def everything(text: str, other: str, media: str) -> str:
     """All that is kept of two responses: the sample, and the differences."""
-    left, right = answer(text.encode(), media), answer(other.encode(), media)
+    left, right = response(text.encode(), media), response(other.encode(), media)
     fields = [(b"X-Note", text.replace("\n", " ").encode())]
     sample = Sample(b"POST", b"/p?q=" + quote(text).encode(), fields, left, right, left.body)
     comparison = compared(left, right, rules_of(headers=("x-note",)))
@@ -256,11 +256,11 @@ BODIES_THAT_DO_NOT_PARSE = {
 
 @pytest.mark.parametrize(("text", "media"), BODIES_THAT_DO_NOT_PARSE.values(), ids=BODIES_THAT_DO_NOT_PARSE)
 def test_what_does_not_parse_as_what_it_is_called_is_hash_and_length(text: str, media: str) -> None:
-    side = answer(text.encode(), media)
-    kept = redact_sample(Sample(b"GET", b"/", [], side, answer(b"x", media)), REDACTOR)
+    side = response(text.encode(), media)
+    kept = redact_sample(Sample(b"GET", b"/", [], side, response(b"x", media)), REDACTOR)
     data = text.encode()
     assert kept["legacy"]["body"] == {"kind": "opaque", "hash": REDACTOR.hashed(data), "length": len(data)}  # type: ignore[index,call-overload]
-    differences = redact_differences(compared(side, answer(b"x", media)).differences, REDACTOR)
+    differences = redact_differences(compared(side, response(b"x", media)).differences, REDACTOR)
     assert "s3" not in json.dumps([difference.as_json() for difference in differences])
 
 

@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.core.compare import (
-    Answer,
     PatternError,
     Redactor,
+    Response,
     Sample,
     redact_difference,
     redact_differences,
     redact_sample,
 )
 from strangler.core.privacy.secrets import card_spans, is_card_number, is_secret_name
-from tests.core.compare.answers import answer, compared, trees
-from tests.core.compare.answers import settings as rules_of
+from tests.core.compare.responses import compared, response, trees
+from tests.core.compare.responses import settings as rules_of
 
 REDACTOR = Redactor.of(b"key", ["$..email", "header:X-Tenant"])
 NAMES = [
@@ -71,12 +71,12 @@ def test_check_digit() -> None:
     assert list(card_spans("4111111111111111")) == [(0, 16)]
 
 
-def shown(legacy: Any, candidate: Any) -> list[dict[str, Any]]:
+def kept_values(legacy: Any, candidate: Any) -> list[dict[str, Any]]:
     return [redact_difference(difference, REDACTOR).as_json() for difference in trees(legacy, candidate).differences]
 
 
 def test_difference_has_the_form_of_the_design() -> None:
-    assert shown({"items": [{"price": "19.99"}]}, {"items": [{"price": 19.99}]}) == [
+    assert kept_values({"items": [{"price": "19.99"}]}, {"items": [{"price": 19.99}]}) == [
         {
             "in": "body",
             "path": "$.items[*].price",
@@ -106,14 +106,14 @@ VALUES: dict[str, tuple[bytes, Any]] = {
 
 @pytest.mark.parametrize(("legacy", "expected"), VALUES.values(), ids=VALUES)
 def test_values_are_plain_json_and_bounded(legacy: bytes, expected: Any) -> None:
-    (difference,) = compared(answer(b'{"a":' + legacy + b"}"), answer(b'{"a":"other"}')).differences
+    (difference,) = compared(response(b'{"a":' + legacy + b"}"), response(b'{"a":"other"}')).differences
     kept = redact_difference(difference, REDACTOR).as_json()
     assert kept["legacy"] == expected
     json.dumps(kept).encode()
 
 
 def test_value_under_a_secret_name_is_a_keyed_hash() -> None:
-    (difference,) = shown({"token": "s3cr3t"}, {"token": "other"})
+    (difference,) = kept_values({"token": "s3cr3t"}, {"token": "other"})
     assert difference["legacy"] == f"redacted:{REDACTOR.hashed('s3cr3t')}"
     assert len(REDACTOR.hashed("s3cr3t")) == 8
     assert Redactor.of(b"another key", []).hashed("s3cr3t") != REDACTOR.hashed("s3cr3t")
@@ -121,7 +121,7 @@ def test_value_under_a_secret_name_is_a_keyed_hash() -> None:
 
 @pytest.mark.parametrize("page", ["<r><password>{}</password></r>", "<Token>{}</Token>", "<secret><b>{}</b></secret>"])
 def test_an_element_with_a_secret_name_is_told_as_a_hash_in_a_page_too(page: str) -> None:
-    legacy, candidate = (answer(page.format(word).encode(), "text/html") for word in ("s3cr3t", "0ther"))
+    legacy, candidate = (response(page.format(word).encode(), "text/html") for word in ("s3cr3t", "0ther"))
     (kept,) = redact_differences(compared(legacy, candidate).differences, REDACTOR)
     assert (kept.legacy, kept.candidate) == (REDACTOR.mark("s3cr3t"), REDACTOR.mark("0ther"))
 
@@ -135,12 +135,12 @@ def test_all_before_an_end_tag_with_a_secret_name_is_hidden_though_marks_before_
 
 
 def test_a_secret_in_the_path_of_a_cookie_is_not_kept() -> None:
-    legacy = answer({}, set_cookie="a=b; Path=/token/s3cr3t; Secure")
-    candidate = answer({}, set_cookie="a=b; Path=/token/0ther; Secure")
+    legacy = response({}, set_cookie="a=b; Path=/token/s3cr3t; Secure")
+    candidate = response({}, set_cookie="a=b; Path=/token/0ther; Secure")
     comparison = compared(legacy, candidate, rules_of(headers=("set-cookie",)))
-    told = [one.as_json() for one in redact_differences(comparison.differences, REDACTOR)]
-    kept = json.dumps([told, redact_sample(Sample(b"GET", b"/", [], legacy, candidate), REDACTOR)])
-    assert told
+    written = [kept_difference.as_json() for kept_difference in redact_differences(comparison.differences, REDACTOR)]
+    kept = json.dumps([written, redact_sample(Sample(b"GET", b"/", [], legacy, candidate), REDACTOR)])
+    assert written
     assert "s3cr3t" not in kept
     assert "0ther" not in kept
     assert "Secure" in kept
@@ -159,17 +159,17 @@ NAMED = {
 @pytest.mark.parametrize("other", ["0ther", None])
 def test_a_member_that_another_one_names_as_a_secret_is_one(made: Any, other: str | None) -> None:
     legacy, candidate = {"a": 1, "b": made("s3cr3t")}, {"a": 2, "b": None if other is None else made(other)}
-    told = json.dumps(shown(legacy, candidate))
-    sample = Sample(b"GET", b"/", [], answer(legacy), answer(candidate))
+    written = json.dumps(kept_values(legacy, candidate))
+    sample = Sample(b"GET", b"/", [], response(legacy), response(candidate))
     kept = json.dumps(redact_sample(sample, REDACTOR))
-    for text in (told, kept):
+    for text in (written, kept):
         assert "redacted:" in text
         assert "s3cr3t" not in text
         assert "0ther" not in text
 
 
 def test_other_named_members_are_kept() -> None:
-    (difference,) = shown([{"name": "city", "value": "Bonn"}], [{"name": "city", "value": "Berlin"}])
+    (difference,) = kept_values([{"name": "city", "value": "Bonn"}], [{"name": "city", "value": "Berlin"}])
     assert (difference["path"], difference["legacy"], difference["candidate"]) == ("$[*].value", "Bonn", "Berlin")
 
 
@@ -177,9 +177,9 @@ def test_a_list_of_named_members_hides_those_alone_that_are_secrets() -> None:
     legacy, candidate = (
         [{"name": "city", "value": "Bonn"}, {"name": "token", "value": word}] for word in ("s3cr3t", "0ther")
     )
-    (difference,) = shown(legacy, candidate)
+    (difference,) = kept_values(legacy, candidate)
     assert (difference["path"], difference["legacy"]) == ("$[*].value", REDACTOR.mark("s3cr3t"))
-    body = redact_sample(Sample(b"GET", b"/", [], answer(legacy), answer(candidate)), REDACTOR)["legacy"]
+    body = redact_sample(Sample(b"GET", b"/", [], response(legacy), response(candidate)), REDACTOR)["legacy"]
     assert "Bonn" in json.dumps(body)
 
 
@@ -188,30 +188,30 @@ def test_equal_secrets_stay_equal_wherever_they_stand() -> None:
         b"GET",
         b"/x?access_token=s3cr3t",
         [(b"X-Api-Key", b"s3cr3t")],
-        answer({"token": "s3cr3t"}),
-        answer(b"<input name=token value='s3cr3t'>", "text/html"),
+        response({"token": "s3cr3t"}),
+        response(b"<input name=token value='s3cr3t'>", "text/html"),
     )
     kept = json.dumps(redact_sample(sample, REDACTOR))
     assert kept.count(REDACTOR.mark("s3cr3t")) == 4
 
 
 def test_redacted_object_goes_as_a_whole() -> None:
-    (difference,) = shown({"tokens": {"k1": {"x": 1}}}, {"tokens": {"k1": {"x": 2}}})
+    (difference,) = kept_values({"tokens": {"k1": {"x": 1}}}, {"tokens": {"k1": {"x": 2}}})
     assert difference["path"] == "$.tokens"
     assert str(difference["legacy"]).startswith("redacted:")
-    (missing,) = shown({"a": {"secret": [1, {"b": 2}], "c": 3}}, {})
+    (missing,) = kept_values({"a": {"secret": [1, {"b": 2}], "c": 3}}, {})
     assert missing["legacy"] == {"secret": REDACTOR.mark('[1,{"b":2}]'), "c": 3}
 
 
 def test_hash_of_an_object_does_not_hang_on_key_order() -> None:
     texts = b'{"a":1,"secret":{"x":1,"y":2}}', b'{"secret":{"y":2,"x":1.0},"a":2}'
-    left, right = (redact_sample(Sample(b"GET", b"/", [], answer(text), answer(text)), REDACTOR) for text in texts)
+    left, right = (redact_sample(Sample(b"GET", b"/", [], response(text), response(text)), REDACTOR) for text in texts)
     marks = [json.loads(side["legacy"]["body"]["text"])["secret"] for side in (left, right)]  # type: ignore[index,call-overload,arg-type]
     assert marks[0] == marks[1]
 
 
 def test_rules_of_the_route_cover_a_node_and_all_below_it() -> None:
-    (difference,) = shown({"user": {"email": {"work": "a@b.c"}}}, {"user": {"email": {"work": "d@e.f"}}})
+    (difference,) = kept_values({"user": {"email": {"work": "a@b.c"}}}, {"user": {"email": {"work": "d@e.f"}}})
     assert difference["path"] == "$.user.email"
     assert "@" not in json.dumps(difference)
 
@@ -223,7 +223,7 @@ def test_rule_that_cannot_be_read_is_refused(rule: str) -> None:
 
 
 def test_card_numbers_in_keys_and_numbers() -> None:
-    (difference,) = shown({"4111111111111111": 4111111111111111}, {"4111111111111111": 1})
+    (difference,) = kept_values({"4111111111111111": 4111111111111111}, {"4111111111111111": 1})
     assert "4111" not in json.dumps(difference)
 
 
@@ -232,7 +232,7 @@ def test_text_is_cut_after_it_is_redacted() -> None:
     legacy, candidate = f"token={secret} tail {secret}a", f"token={secret} tail {secret}b"
     legacy, candidate = legacy.replace(" tail ", " password="), candidate.replace(" tail ", " password=")
     (difference,) = compared(
-        answer(legacy.encode(), "text/plain"), answer(candidate.encode(), "text/plain")
+        response(legacy.encode(), "text/plain"), response(candidate.encode(), "text/plain")
     ).differences
     kept = redact_difference(difference, REDACTOR)
     assert "A1A1" not in f"{kept.legacy}{kept.candidate}"
@@ -241,17 +241,17 @@ def test_text_is_cut_after_it_is_redacted() -> None:
 def test_excerpts_are_short() -> None:
     legacy, candidate = "a" * 5000 + "x" + "b" * 5000, "a" * 5000 + "y" + "b" * 5000
     (difference,) = compared(
-        answer(legacy.encode(), "text/plain"), answer(candidate.encode(), "text/plain")
+        response(legacy.encode(), "text/plain"), response(candidate.encode(), "text/plain")
     ).differences
     assert redact_difference(difference, REDACTOR).legacy == "…" + "a" * 60 + "x" + "b" * 139 + "…"
 
 
 def test_what_cannot_be_parsed_is_hash_and_length() -> None:
     broken = b'{"password": "s3cr3t"'
-    (difference,) = compared(answer({"a": 1}), answer(broken)).differences
+    (difference,) = compared(response({"a": 1}), response(broken)).differences
     assert redact_difference(difference, REDACTOR).candidate == {"hash": REDACTOR.hashed(broken), "length": len(broken)}
     kept = redact_sample(
-        Sample(b"GET", b"/", [], answer(broken), Answer(200, [], b"part", is_too_large=True)), REDACTOR
+        Sample(b"GET", b"/", [], response(broken), Response(200, [], b"part", is_too_large=True)), REDACTOR
     )
     assert kept["legacy"]["body"] == {"kind": "opaque", "hash": REDACTOR.hashed(broken), "length": len(broken)}  # type: ignore[index,call-overload]
     assert kept["candidate"]["body"]["kind"] == "opaque"  # type: ignore[index,call-overload]
@@ -281,8 +281,8 @@ def test_names_of_cookies_stay() -> None:
 
 def test_difference_of_a_header_is_redacted() -> None:
     rules = rules_of(headers=("x-auth-token", "location"))
-    legacy = answer(x_auth_token="s3cr3t", location="/a?password=s3cr3t")
-    comparison = compared(legacy, answer(location="/b"), rules)
+    legacy = response(x_auth_token="s3cr3t", location="/a?password=s3cr3t")
+    comparison = compared(legacy, response(location="/b"), rules)
     assert "s3cr3t" not in json.dumps([redact_difference(d, REDACTOR).as_json() for d in comparison.differences])
 
 
@@ -316,8 +316,8 @@ def test_planted_secrets_never_reach_what_is_kept(secret: str, name: str, word: 
         (f"<r><f name='{name}'>{secret}</f><f a='1' {name.replace(' ', '-')}='{secret}'/></r>", "text/xml"),
     ]
     for text, media in texts:
-        body = answer(text.encode(), media, location=f"/x?{quote(name)}={secret}")
-        other_body = answer(text.replace(secret, secret + "z").encode(), media)
+        body = response(text.encode(), media, location=f"/x?{quote(name)}={secret}")
+        other_body = response(text.replace(secret, secret + "z").encode(), media)
         fields = [
             (b"Authorization", secret.encode()),
             (b"Cookie", f"a={secret}".encode()),
@@ -335,7 +335,7 @@ def test_planted_secrets_never_reach_what_is_kept(secret: str, name: str, word: 
 @given(CARD, WORD, WORD)
 def test_planted_card_numbers_never_reach_what_is_kept(card: str, before: str, behind: str) -> None:
     text = f"{before} {card} {behind}"
-    body, other = answer({"a": [text], text: 1}), answer({"a": ["x"]})
+    body, other = response({"a": [text], text: 1}), response({"a": ["x"]})
     kept = [difference.as_json() for difference in redact_differences(compared(body, other).differences, REDACTOR)]
     sample = Sample(b"GET", f"/cards/{quote(card)}?n={quote_plus(card)}".encode(), [(b"x", card.encode())], body, other)
     everything = json.dumps([kept, redact_sample(sample, REDACTOR)])
