@@ -2,8 +2,8 @@
 """Copies for shadows: a request and the response that its client got, kept while they stream.
 
 Nothing here is waited for. Control says how many captures of a route it can use (`CaptureGrants`); without room a
-request that would get a shadow costs a lookup and a count, and without control there is no room. What is too large, or too much
-at once, is dropped and counted. A request without a shadow has `NO_CAPTURE`, which keeps nothing.
+request that would get a shadow costs a lookup and a count, and without control there is no room. What is too large, or
+too much at once, is dropped and counted. A request without a shadow has `NO_CAPTURE`, which keeps nothing.
 """
 
 import time

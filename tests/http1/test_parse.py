@@ -24,7 +24,7 @@ def crlf(*lines: bytes) -> bytes:
 
 def forget() -> None:
     parse._sections._known.clear()
-    response._answers._known.clear()
+    response._responses._known.clear()
 
 
 def request(raw: bytes) -> Request | Problem:
