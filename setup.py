@@ -14,21 +14,9 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-HOT_PATH = {
-    "core": (
-        "admission", "breaker", "bulkhead", "decide", "endpoints", "framing", "head", "headers", "match", "path",
-        "plan", "result", "retry", "routes", "snapshot", "split", "window",
-    ),
-    "wire": (
-        "asker", "body", "chunked", "client", "exchange", "memo", "numbers", "outbox", "parse", "pool", "port",
-        "request", "story", "upstream",
-    ),
-    "worker": (
-        "aggregate", "attempt", "call", "capture", "handler", "heads", "plane", "record", "retries", "upstreams",
-    ),
-}  # fmt: skip
+MARK = "# Compiled with mypyc"
 
-ASKED = os.environ.get("STRANGLER_COMPILE", "")
+COMPILE = os.environ.get("STRANGLER_COMPILE", "")
 
 
 def has_compiler() -> bool:
@@ -39,23 +27,28 @@ def has_compiler() -> bool:
 
 
 def is_wanted() -> bool:
-    if ASKED in ("0", "1"):
-        return ASKED == "1"
+    if COMPILE in ("0", "1"):
+        return COMPILE == "1"
     return sys.implementation.name == "cpython" and has_compiler()
+
+
+def is_hot(file: Path) -> bool:
+    """Whether the first line of a module says that it is compiled."""
+    return file.read_text(encoding="utf-8").startswith(MARK)
 
 
 def extensions() -> list[Extension]:
     """The hot path as C extensions, made only when a wheel is built: an editable install runs the source."""
     if not is_wanted() or "bdist_wheel" not in sys.argv:
         return []
-    files = [f"strangler/{package}/{name}.py" for package, names in HOT_PATH.items() for name in names]
+    files = [str(file) for file in sorted(Path("strangler").rglob("*.py")) if is_hot(file)]
     flags = ["--ignore-missing-imports", "--follow-imports=silent", "--config-file="]
     try:
         from mypyc.build import mypycify
 
         return list(mypycify([*flags, *files], group_name="strangler", debug_level="0"))
     except (ImportError, SystemExit) as error:  # the second is how mypyc says no
-        if ASKED == "1":
+        if COMPILE == "1":
             raise
         print(f"The hot path is left in Python: mypyc cannot translate it ({error})", file=sys.stderr)
         return []
@@ -68,7 +61,7 @@ class BuildHotPath(build_ext):
         try:
             super().run()
         except Exception as error:  # compilers fail in many ways
-            if ASKED == "1":
+            if COMPILE == "1":
                 raise
             print(f"The hot path is left in Python: {error}", file=sys.stderr)
             for output in self.get_outputs():

@@ -1,4 +1,4 @@
-"""What metrics, access line and trace context cost a request: `python -m benchmarks.costs`.
+"""The cost of metrics, access line and trace context per request: `python -m benchmarks.costs`.
 
 A worker's data plane in this process, on transports that do nothing: a keep-alive client, an idle connection to the
 upstream, a small GET. Each part is taken out alone, then all three. The rounds of all variants alternate, and the
@@ -19,17 +19,20 @@ from rich.table import Table
 
 import strangler.worker.call
 from strangler.config.load import parse
+from strangler.core.http.trust import TrustedProxies
+from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
-from strangler.core.trust import TrustedProxies
-from strangler.wire.client import ClientConnection
-from strangler.wire.logs import LogWriter
-from strangler.wire.numbers import Numbers
-from strangler.wire.port import ClientPort
-from strangler.wire.upstream import UpstreamConnection
+from strangler.http1.client_connection import ClientConnection
+from strangler.http1.server_state import ServerState
+from strangler.http1.upstream_connection import UpstreamConnection
+from strangler.ipc.metrics import Metrics
+from strangler.logs import LogWriter
+from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
+from strangler.worker.capture import Captures
+from strangler.worker.context import WorkerContext
 from strangler.worker.handler import serve
-from strangler.worker.plane import Plane
-from strangler.worker.record import Record
+from strangler.worker.request_metrics import RequestMetrics
 
 _ROUTES = """\
 version: 1
@@ -49,7 +52,7 @@ _REQUEST = (
     b"Cookie: sid=5f0c9a1e\r\nX-User-Id: 4711\r\n\r\n"
 )
 _BODY = b'{"id":7,"state":"shipped"}'
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
 _TICK = 100
 """Requests between two ticks, which hand the lines on and report the numbers: 50 ms at 2,000 requests a second."""
 
@@ -81,20 +84,19 @@ class _Wire(asyncio.Transport):
         return ("127.0.0.1", 50000) if name == "peername" else default
 
 
-class _Uncounted(Record):
-    """Writes lines and counts nothing."""
+class _Uncounted(RequestMetrics):
+    """Counts nothing."""
 
-    def write(self, call: Call, now: float) -> None:
-        if self._is_on:
-            self._lines.append(self._line(call, call.plan.route.name if call.plan.route else "", now - call.started))
+    def count_request(self, *_: object) -> None:
+        pass
 
-    def attempted(self, *_: object) -> None:
+    def count_attempt(self, *_: object) -> None:
         pass
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What is switched on."""
+    """The parts that are switched on."""
 
     name: str
     metrics: bool = True
@@ -118,48 +120,49 @@ class Bench:
         if not variant.access:
             settings = replace(settings, log=replace(settings.log, access=None))
         loop = cast(asyncio.AbstractEventLoop, _Loop())
-        self.numbers = Numbers()
+        self.numbers = Metrics()
         self._is_traced = variant.trace
-        self.record = (Record if variant.metrics else _Uncounted)(self.numbers, writer, "worker-0", os.getpid())
-        plane = Plane(loop, settings, 1, self.numbers, self.record)
-        self._port = ClientPort(
-            loop, settings.limits, Call, lambda client: serve(client, plane), TrustedProxies(()), _raise
+        self.access_log = AccessLog(writer, "worker-0", os.getpid())
+        metrics = (RequestMetrics if variant.metrics else _Uncounted)(self.numbers)
+        context = WorkerContext(loop, Snapshot(settings, 1), metrics, self.access_log, Captures(self.numbers))
+        self._port = ServerState(
+            loop, settings.limits, Call, lambda client: serve(client, context), TrustedProxies(()), _raise
         )
-        upstream = plane.upstreams["orders"]
+        upstream = context.upstreams["orders"]
         pool = upstream.pool(upstream.endpoints.states[0])
         self._upstream = UpstreamConnection(pool)
-        self._asked = _Wire()
-        self._upstream.connection_made(self._asked)
+        self._read = _Wire()
+        self._upstream.connection_made(self._read)
         pool.give_back(self._upstream)
         self._client = ClientConnection(self._port)
-        self._told = _Wire()
-        self._client.connection_made(self._told)
+        self._written = _Wire()
+        self._client.connection_made(self._written)
 
     def run(self, count: int) -> float:
         """CPU µs a request."""
-        client, upstream, outbox = self._client, self._upstream, self._port.outbox
+        client, upstream, write_batch = self._client, self._upstream, self._port.write_batch
         with _fixed_trace() if not self._is_traced else _as_it_is():
             self._exchange()
-            asked, told = self._asked.writes, self._told.writes
+            read, written = self._read.writes, self._written.writes
             begun = time.process_time()
             for number in range(count):
                 client.data_received(_REQUEST)
-                outbox.flush()
-                upstream.data_received(_ANSWER)
-                outbox.flush()
+                write_batch.flush()
+                upstream.data_received(_RESPONSE)
+                write_batch.flush()
                 if not number % _TICK:
-                    self.record.flush()
+                    self.access_log.flush()
                     self.numbers.report()
             spent_s = time.process_time() - begun
-        assert (self._asked.writes - asked, self._told.writes - told) == (count, count)
+        assert (self._read.writes - read, self._written.writes - written) == (count, count)
         return spent_s / count * 1e6
 
     def _exchange(self) -> None:
         """One request outside of the measurement."""
         self._client.data_received(_REQUEST)
-        self._port.outbox.flush()
-        self._upstream.data_received(_ANSWER)
-        self._port.outbox.flush()
+        self._port.write_batch.flush()
+        self._upstream.data_received(_RESPONSE)
+        self._port.write_batch.flush()
 
 
 def _raise(crash: Exception) -> None:

@@ -1,4 +1,4 @@
-"""What clients see while things go wrong: `python -m benchmarks.faults`.
+"""The view of clients while things go wrong: `python -m benchmarks.faults`.
 
 A constant load of reads and writes runs through two workers while one fault after the other is injected and taken away
 again. The proxy has core 0; the clients and both upstreams share core 1. A write carries its own X-Request-Id, and the
@@ -157,7 +157,7 @@ FAULTS: dict[str, Fault] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of one fault. p99s are in seconds: before, during and after it."""
+    """The effect of one fault. p99s are in seconds: before, during and after it."""
 
     fault: str
     requests: int
@@ -193,7 +193,7 @@ async def inject(stage: Stage, name: str, rate: float, seconds: float) -> Row:
         errors["read"] + errors["legacy"],
         errors["write"],
         sum(count > 1 for count in ran.values()),
-        len(load.answered - ran.keys()),
+        len(load.responded - ran.keys()),
         _p99s(load.samples, ("read", "write"), seconds),
         _p99s(load.samples, ("legacy",), seconds),
     )

@@ -39,13 +39,13 @@ class LoadState:
     port: int
     rate: float
     samples: list[Sample] = field(default_factory=list)
-    answered: set[str] = field(default_factory=set)
+    responded: set[str] = field(default_factory=set)
     """Ids of the writes that were answered with 2xx."""
     _idle: list[Line] = field(default_factory=list)
     _count: int = 0
 
     async def run(self, seconds: float) -> None:
-        """Until the time is over and every request has ended."""
+        """Run until the time is over and every request has ended."""
         draw = random.Random(7)
         begun, due = time.perf_counter(), 0.0
         async with asyncio.TaskGroup() as group:
@@ -65,7 +65,7 @@ class LoadState:
             async with asyncio.timeout(CLIENT_TIMEOUT_S):
                 status = await self._exchange(kind, name)
         if kind == "write" and status is not None and status < 300:
-            self.answered.add(name)
+            self.responded.add(name)
         self.samples.append(Sample(kind, due, time.perf_counter() - begun - due, status))
 
     async def _exchange(self, kind: str, name: str) -> int:

@@ -12,7 +12,7 @@ _DRIP_S = 0.01
 
 
 class Mode(Enum):
-    """What it does with a request that it has read whole."""
+    """The action on a request that was read whole."""
 
     WELL = "answers"
     HANGS = "does not answer"
@@ -54,12 +54,12 @@ class FaultyUpstream:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         with suppress(OSError, EOFError, RuntimeError, asyncio.CancelledError):  # RuntimeError: uvloop, of a closed one
-            while await self._answer(reader, writer):
+            while await self._respond(reader, writer):
                 pass
         self._writers.discard(writer)
         writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Read one request and do as the mode says; True if the connection may serve another."""
         head = await reader.readuntil(b"\r\n\r\n")
         await reader.readexactly(int(_field(head, b"content-length") or 0))

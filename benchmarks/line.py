@@ -6,7 +6,7 @@ import struct
 from contextlib import suppress
 
 FAILURES = (OSError, EOFError, ValueError, asyncio.LimitOverrunError, TimeoutError)
-"""What may be raised when the other end is gone, or does not speak HTTP."""
+"""The errors when the other end is gone, or does not speak HTTP."""
 
 
 class Line:

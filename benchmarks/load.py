@@ -43,7 +43,7 @@ WORKLOADS = (
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came back. Latencies are in seconds."""
+    """The result of a load. Latencies are in seconds."""
 
     requests: int
     seconds: float
@@ -74,12 +74,12 @@ def write_script(workload: Workload, folder: Path) -> Path:
 
 
 def read_result(printed: str) -> Load:
-    """What wrk with such a script printed."""
+    """Return the result that wrk printed with such a script."""
     line = re.search(r"^RESULT (.*)$", printed, re.MULTILINE)
     if line is None:
         raise RuntimeError(f"wrk printed no result:\n{printed}")
-    said = json.loads(line[1])
-    return Load(said["requests"], said["us"] / 1e6, said["errors"], said["p50"] / 1e6, said["p99"] / 1e6)
+    result = json.loads(line[1])
+    return Load(result["requests"], result["us"] / 1e6, result["errors"], result["p50"] / 1e6, result["p99"] / 1e6)
 
 
 def _script(workload: Workload) -> str:

@@ -129,7 +129,7 @@ def run(plan: Plan, behind: Upstream, folder: Path, console: Console) -> list[Ce
     """All cells of the plan, one after the other."""
     cells = []
     for workload in plan.workloads:
-        port = behind.uploads_port if workload.is_upload else behind.answers_port
+        port = behind.uploads_port if workload.is_upload else behind.responds_port
         if plan.with_direct:
             cells.append(measure_direct(port, workload, plan.seconds, folder))
         for proxy in plan.proxies:
@@ -140,7 +140,7 @@ def run(plan: Plan, behind: Upstream, folder: Path, console: Console) -> list[Ce
         cells = _with_half_load(cells, plan, behind, folder, console)
     for proxy in plan.proxies if plan.idle else ():
         console.log(f"{plan.idle:,} idle connections: {proxy.label}")
-        with _started(proxy, behind.answers_port, folder) as (pid, listens):
+        with _started(proxy, behind.responds_port, folder) as (pid, listens):
             cells.append(measure_idle(proxy.name, pid, listens, plan.idle))
     return cells
 
@@ -158,11 +158,11 @@ def _with_half_load(cells: list[Cell], plan: Plan, behind: Upstream, folder: Pat
         if (best.get(proxy.name) or 0) < rate:
             continue  # it cannot do that much at all
         console.log(f"{rate:,.0f} requests a second, paced: {proxy.label}")
-        with _started(proxy, behind.answers_port, folder) as (_, listens):
+        with _started(proxy, behind.responds_port, folder) as (_, listens):
             load.paced(workload, listens, WARM_UP_S, rate)
             found[proxy.name] = _median(workload, listens, plan.seconds, rate)
     if plan.with_direct:
-        found["direct"] = _median(workload, behind.answers_port, plan.seconds, rate)
+        found["direct"] = _median(workload, behind.responds_port, plan.seconds, rate)
     return [_paced(cell, rate, found.get(cell.proxy)) if cell.workload == "get" else cell for cell in cells]
 
 

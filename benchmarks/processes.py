@@ -18,7 +18,7 @@ START_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process and its children have used up to now."""
+    """Return what a process and its children have used up to now."""
 
     cpu_s_by_pid: dict[int, float]
     rss_bytes: int
@@ -82,7 +82,7 @@ def _rollup(pid: int) -> dict[str, int]:
 
 @contextlib.contextmanager
 def running(command: Sequence[str], cpu: int | str, output: Path, *, port: int | None = None) -> Iterator[int]:
-    """Run `command` with all its threads on core `cpu` (or cores: "0,1"); yields its pid once `port` accepts.
+    """Run `command` with all its threads on core `cpu` (or cores: "0,1"); yields its pid once `server` accepts.
 
     Ended whatever happens.
     """
@@ -105,13 +105,13 @@ def running(command: Sequence[str], cpu: int | str, output: Path, *, port: int |
 def _wait_for(process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
-        if _answers(port):
+        if _responds(port):
             return
         time.sleep(0.05)
     raise RuntimeError(f"{process.args!r} does not answer on {port}:\n{output.read_text(errors='replace')[-3000:]}")
 
 
-def _answers(port: int) -> bool:
+def _responds(port: int) -> bool:
     """True if a request is answered: a listening socket alone may belong to a parent whose workers still start."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as sock:
         sock.settimeout(2)
@@ -141,8 +141,8 @@ def ended_by_signals(*numbers: signal.Signals) -> Iterator[None]:
     """
 
     def end(number: int, _: object) -> None:
-        for one in numbers:
-            signal.signal(one, signal.SIG_IGN)
+        for signals in numbers:
+            signal.signal(signals, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
     before = {number: signal.signal(number, end) for number in numbers}

@@ -19,7 +19,7 @@ from benchmarks.processes import free_port
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """How a proxy is started: `port` is where it listens."""
+    """How a proxy is started: `server` is where it listens."""
 
     command: tuple[str, ...]
     port: int
@@ -248,5 +248,5 @@ def ours(installed: Path) -> tuple[Proxy, ...]:
 
 def is_compiled(installed: Path) -> bool:
     """Whether that environment has strangler with a compiled hot path."""
-    asked = [str(installed), "-P", "-c", "import strangler; print(strangler.is_compiled())"]
-    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() == "True"
+    command = [str(installed), "-P", "-c", "import strangler; print(strangler.is_compiled())"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == "True"

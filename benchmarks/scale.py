@@ -48,9 +48,9 @@ class Run:
     seconds: float
     worker_cpu_s: tuple[float, ...]
     other_cpu_s: float
-    """Of supervisor and control."""
+    """The memory of supervisor and control."""
     load_cpu_s: float
-    """Of wrk and the upstream."""
+    """The CPU time of wrk and the upstream."""
     connections: tuple[int, ...]
     errors: int
 
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def load_share(self) -> float:
-        """Of wrk and the upstream in all CPU time that was used here."""
+        """The share of wrk and the upstream in all CPU time that was used here."""
         return self.load_cpu_s / (self.load_cpu_s + self.other_cpu_s + sum(self.worker_cpu_s))
 
     @property
@@ -185,13 +185,13 @@ def _print_runs(runs: list[Run], console: Console) -> None:
             str(run.errors),
         )
     console.print(table)
-    one, two = ([run for run in runs if run.workers == workers] for workers in (1, 2))
+    item, two = ([run for run in runs if run.workers == workers] for workers in (1, 2))
     console.print(
-        f"2 workers / 1, of the medians: {_ratio(two, one, lambda run: run.full_rate):.2f} with a core for each worker"
+        f"2 workers / 1, of the medians: {_ratio(two, item, lambda run: run.full_rate):.2f} with a core for each worker"
     )
-    console.print(f"  {_ratio(two, one, lambda run: run.rate):.2f} as measured, the load on the same two cores")
-    console.print(f"  {_ratio(two, one, lambda run: run.cpu_us):.2f} the CPU time of a request")
-    shares = " and ".join(f"{statistics.median(run.load_share for run in of):.0%}" for of in (one, two))
+    console.print(f"  {_ratio(two, item, lambda run: run.rate):.2f} as measured, the load on the same two cores")
+    console.print(f"  {_ratio(two, item, lambda run: run.cpu_us):.2f} the CPU time of a request")
+    shares = " and ".join(f"{statistics.median(run.load_share for run in of):.0%}" for of in (item, two))
     console.print(f"share of wrk and the upstream in all CPU time: {shares}")
 
 
@@ -243,10 +243,10 @@ def main(seconds: int, runs: int, idle: int) -> None:
         folder = Path(name)
         folder.chmod(0o755)
         with upstream(folder, CORES) as behind:
-            found = [_measure(count, behind.answers_port, seconds, folder) for _ in range(runs) for count in (1, 2)]
+            found = [_measure(count, behind.responds_port, seconds, folder) for _ in range(runs) for count in (1, 2)]
             _print_runs(sorted(found, key=lambda run: run.workers), console)
             if idle:
-                _print_idle(idle, behind.answers_port, folder, console)
+                _print_idle(idle, behind.responds_port, folder, console)
 
 
 if __name__ == "__main__":

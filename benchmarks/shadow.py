@@ -1,4 +1,4 @@
-"""What shadows cost the client and the worker: `python -m benchmarks.shadow`, about 100 s on two cores.
+"""The cost of shadows for client and worker: `python -m benchmarks.shadow`, about 100 s on two cores.
 
 The promise: with every request shadowed, a candidate that hangs and control killed, p50, p99 and the worker's CPU time
 stay within 10 % of the same run without shadows: of one in which control is killed too, where it is.
@@ -71,11 +71,11 @@ class Variant:
 PLAIN = Variant("without shadows", "/plain/7", is_plain=True)
 HANGING = Variant("100 %, the candidate hangs", "/hanging/7")
 TENTH = Variant("10 %, the candidate answers", "/tenth/7", is_promised=False)
-ANSWERING = Variant("100 %, the candidate answers", "/answering/7", is_promised=False)
+RESPONDING = Variant("100 %, the candidate answers", "/answering/7", is_promised=False)
 AGAIN = Variant("without shadows, once more", "/plain/7", is_plain=True)
 PLAIN_KILLED = Variant("without shadows, control killed", "/plain/7", kills_control=True, is_plain=True)
 KILLED = Variant("100 %, it hangs, control killed", "/hanging/7", kills_control=True)
-VARIANTS = (PLAIN, HANGING, TENTH, ANSWERING, AGAIN, PLAIN_KILLED, KILLED)
+VARIANTS = (PLAIN, HANGING, TENTH, RESPONDING, AGAIN, PLAIN_KILLED, KILLED)
 _KILLING = len([variant for variant in VARIANTS if variant.kills_control])
 
 
@@ -180,9 +180,9 @@ def measure(rounds: int, seconds: float, rate: float) -> dict[Variant, list[Run]
         folder = Path(made)
         with upstream(folder, 1) as behind:
             for number in range(rounds):
-                with proxy(folder / f"proxy-{number}", behind.answers_port, hanging) as one:
+                with proxy(folder / f"proxy-{number}", behind.responds_port, hanging) as this_proxy:
                     for variant in _in_turn(number):
-                        found[variant].append(_run(one, variant, seconds, rate))
+                        found[variant].append(_run(this_proxy, variant, seconds, rate))
     return found
 
 
@@ -200,9 +200,13 @@ def figures(runs: list[Run]) -> tuple[float, ...]:
 
 def ratios(found: dict[Variant, list[Run]], variant: Variant) -> tuple[float, ...]:
     """The same, divided by those of all runs without shadows in which control was treated alike."""
-    plain = [one for one in found if one.is_plain and one.kills_control is variant.kills_control]
-    base = figures([run for one in plain for run in found[one]])
-    return tuple(one / other for one, other in zip(figures(found[variant]), base, strict=True))
+    plain = [
+        each_variant
+        for each_variant in found
+        if each_variant.is_plain and each_variant.kills_control is variant.kills_control
+    ]
+    base = figures([run for each_variant in plain for run in found[each_variant]])
+    return tuple(number / other for number, other in zip(figures(found[variant]), base, strict=True))
 
 
 def table(found: dict[Variant, list[Run]]) -> Table:
@@ -229,9 +233,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=2.5, help="of each run")
     parser.add_argument("--rate", type=float, default=500.0, help="requests a second")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with ended_by_signals(signal.SIGTERM, signal.SIGINT):
-        found = measure(asked.rounds, asked.seconds, asked.rate)
+        found = measure(arguments.rounds, arguments.seconds, arguments.rate)
     Console(highlight=False, width=120).print(table(found))
     raise SystemExit(0 if is_kept(found) else 1)
 

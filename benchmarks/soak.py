@@ -31,7 +31,7 @@ from benchmarks.processes import free_port
 from benchmarks.soak_load import REMEMBER_S, Load, Upstream
 
 REPORT_S = 0.75
-"""What a worker counted in its last 0.25 s dies with it; the rest is for a machine that is slow."""
+"""The counts of a worker's last 0.25 s die with it; the rest is for a machine that is slow."""
 
 SETTLE_S = 4.0  # after the load: control's view of the workers is at most about a second old
 WARM_UP = 0.25  # share of the run that is left out of slopes
@@ -71,7 +71,7 @@ class Sample:
 
 @dataclass(slots=True)
 class SoakState:
-    """What the run has done and seen so far."""
+    """The state of the run so far."""
 
     begun: float = field(default_factory=time.monotonic)
     samples: list[Sample] = field(default_factory=list)
@@ -166,8 +166,8 @@ class Soak:
 
     async def _ask(self, path: str) -> str:
         url = f"http://127.0.0.1:{self._ports['admin']}{path}"
-        async with ClientSession(raise_for_status=True) as session, session.get(url) as answer:
-            return await answer.text()
+        async with ClientSession(raise_for_status=True) as session, session.get(url) as response:
+            return await response.text()
 
     async def _metrics(self) -> dict[str, float]:
         """Sums over all labels, by name of the sample."""
@@ -273,7 +273,7 @@ class Soak:
         return (
             f"{self.state.elapsed_s:6.0f} {'  '.join(cells)} {metrics['strangler_connections']:5.0f} "
             f"{metrics['strangler_in_flight']:6.0f} {load.under_way:5} {self.state.edits:5} {self.state.kills:5} "
-            f"{load.sent.total():8} {load.answered.total():8} {load.left:5} {in_killed:5} {others:5}"
+            f"{load.sent.total():8} {load.responded.total():8} {load.left:5} {in_killed:5} {others:5}"
         )
 
     # What it came to
@@ -281,7 +281,7 @@ class Soak:
     def _verdicts(self, metrics: dict[str, float]) -> list[tuple[bool, str]]:
         load = self._load.state
         losses = [loss for loss in load.lost if loss.port not in self.state.killed_ports]
-        ended = load.answered.total() + load.left
+        ended = load.responded.total() + load.left
         in_killed = len(load.lost) - len(losses)
         counted = int(metrics["strangler_requests_total"])
         low, high = ended - self.state.unreported, ended + in_killed
@@ -303,7 +303,10 @@ class Soak:
                 f"{self.state.edits} edits, generation {metrics['strangler_config_generation']:.0f}; "
                 f"the candidate left {self.state.candidate_exits} times",
             ),
-            (not load.answered["5xx"], f"answers {dict(sorted(load.answered.items()))}; failures: {self._failures()}"),
+            (
+                not load.responded["5xx"],
+                f"answers {dict(sorted(load.responded.items()))}; failures: {self._failures()}",
+            ),
         ]  # fmt: skip
 
     def _failures(self) -> dict[str, int]:
@@ -311,9 +314,9 @@ class Soak:
         found: Counter[str] = Counter()
         for line in (self._folder / "log").read_text().splitlines():
             with contextlib.suppress(ValueError):
-                told = json.loads(line)
-                if told.get("event") == "request" and (told["status"] or 0) >= 500:
-                    found[" ".join(str(told.get(key)) for key in ("method", "status", "fault", "no_fallback"))] += 1
+                reported = json.loads(line)
+                if reported.get("event") == "request" and (reported["status"] or 0) >= 500:
+                    found[" ".join(str(reported.get(key)) for key in ("method", "status", "fault", "no_fallback"))] += 1
         return dict(found)
 
     def _is_flat(self, name: str, what: str) -> tuple[bool, str]:
@@ -331,7 +334,7 @@ class Soak:
 
 
 def slope(points: list[tuple[float, float]]) -> float:
-    """Of the line with the least squares; 0 for one point."""
+    """Return the slope of the line with the least squares; 0 for one point."""
     mean_x = sum(x for x, _ in points) / len(points)
     mean_y = sum(y for _, y in points) / len(points)
     spread = sum((x - mean_x) ** 2 for x, _ in points)

@@ -1,4 +1,4 @@
-"""What the soak sends, and the upstreams that answer it: each request is counted, none is sent twice.
+"""The load of the soak, and its upstreams: each request is counted, none is sent twice.
 
 Kinds of clients: GET on a kept connection, POST of 10 KB, an upload in chunks, server-sent events, a websocket, one
 that sends and reads slowly, and one that leaves in the middle of its answer.
@@ -30,7 +30,7 @@ _BIG = os.urandom(200_000)
 
 
 class Upstream:
-    """Answers on `port`. Away, it refuses connections, and ends those it has after their answer, as in a deployment."""
+    """Answers on `server`. Away, it refuses connections, and ends those it has after their response."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -39,7 +39,7 @@ class Upstream:
         self._site: web.TCPSite | None = None
 
     async def start(self) -> None:
-        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=1)
+        self._runner = web.ServerRunner(web.Server(self._respond, access_log=None), shutdown_timeout=1)
         await self._runner.setup()
         await self.come()
 
@@ -58,11 +58,11 @@ class Upstream:
         assert self._runner is not None
         await self._runner.cleanup()
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = await self._begin(request)
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = await self._begin(request)
         if self._is_away:
-            answer.force_close()
-        return answer
+            response.force_close()
+        return response
 
     async def _begin(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path == "/api/events":
@@ -80,13 +80,13 @@ class Upstream:
 
 
 async def _stream(request: web.BaseRequest) -> web.StreamResponse:
-    answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await answer.prepare(request)
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
     with suppress(ConnectionError):  # some clients leave
         for number in range(_LINES):
-            await answer.write(b"data: %d\n\n" % number)
+            await response.write(b"data: %d\n\n" % number)
             await asyncio.sleep(_PAUSE_S)
-    return answer
+    return response
 
 
 async def _echo(request: web.BaseRequest) -> web.StreamResponse:
@@ -104,7 +104,7 @@ async def _echo(request: web.BaseRequest) -> web.StreamResponse:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A request whose answer did not come, or not whole. `port` is the client's; 0: it did not get a connection."""
+    """A request whose answer did not come, or not whole. `server` is the client's; 0: it did not get a connection."""
 
     kind: str
     port: int
@@ -116,7 +116,7 @@ class LoadState:
     """Counts by kind, and by class of status ("2xx"). Every request that ended was answered, left, or lost."""
 
     sent: Counter[str] = field(default_factory=Counter)
-    answered: Counter[str] = field(default_factory=Counter)
+    responded: Counter[str] = field(default_factory=Counter)
     left: int = 0
     lost: list[Loss] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -127,7 +127,7 @@ class LoadState:
 
     @property
     def under_way(self) -> int:
-        return self.sent.total() - self.answered.total() - self.left - len(self.lost)
+        return self.sent.total() - self.responded.total() - self.left - len(self.lost)
 
     def end(self, port: int) -> None:
         now = time.monotonic()
@@ -141,14 +141,14 @@ _Story = Callable[["Load", Line], Coroutine[None, None, int]]
 
 
 class Load:
-    """All clients of one run, at a proxy that listens on `port`."""
+    """All clients of one run, at a proxy that listens on `server`."""
 
     def __init__(self, port: int) -> None:
         self.state = LoadState()
         self._port = port
 
     async def run(self, scale: float) -> None:
-        """Until `state.stop` is set, and what was under way by then has ended. Waits between requests are / `scale`."""
+        """Send until `state.stop` is set, and requests under way have ended. Waits between requests are / `scale`."""
         plan: list[tuple[str, _Story, int, float]] = [
             ("get", _get, 6, 0.1),
             ("post", _post, 4, 0.2),
@@ -200,7 +200,7 @@ class Load:
             self.state.left += 1
             line.close(reset=random.random() < 0.5)
             return None
-        self.state.answered[f"{status // 100}xx"] += 1
+        self.state.responded[f"{status // 100}xx"] += 1
         return line
 
     async def _websockets(self, pause_s: float) -> None:
@@ -224,7 +224,7 @@ class Load:
             self.state.lost.append(Loss("websocket", port, f"{error!r} after {len(heard)} echoes"))
             return
         self.state.end(port)
-        self.state.answered["1xx"] += 1
+        self.state.responded["1xx"] += 1
 
     def expect(self, is_right: bool, what: str) -> None:
         if not is_right:

@@ -24,12 +24,12 @@ def _application(upstream: str) -> web.Application:
         body = request.content.iter_any() if request.can_read_body else None
         url = upstream + request.raw_path
         client: ClientSession = request.app["session"]
-        async with client.request(request.method, url, headers=headers, data=body, allow_redirects=False) as answer:
-            passed = [(k, v) for k, v in answer.headers.items() if k.lower() not in _HOP_BY_HOP]
-            response = web.StreamResponse(status=answer.status, reason=answer.reason)
+        async with client.request(request.method, url, headers=headers, data=body, allow_redirects=False) as reply:
+            passed = [(k, v) for k, v in reply.headers.items() if k.lower() not in _HOP_BY_HOP]
+            response = web.StreamResponse(status=reply.status, reason=reply.reason)
             response.headers.extend(passed)
             await response.prepare(request)
-            async for data in answer.content.iter_any():
+            async for data in reply.content.iter_any():
                 await response.write(data)
             await response.write_eof()
             return response

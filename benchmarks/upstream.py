@@ -1,4 +1,4 @@
-"""What stands behind the proxies: fast and cheap, so that the proxy is what is measured.
+"""The upstream behind the proxies: fast and cheap, so that the proxy is what is measured.
 
 nginx answers GETs from memory and files; HAProxy takes uploads, because it reads a body whole before it answers.
 """
@@ -20,7 +20,7 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    answers_port: int
+    responds_port: int
     uploads_port: int
 
 
@@ -41,7 +41,7 @@ def upstream(folder: Path, cpu: int | str) -> Iterator[Upstream]:
           client_body_temp_path {folder}/d; proxy_temp_path {folder}/e;
           fastcgi_temp_path {folder}/a; uwsgi_temp_path {folder}/b; scgi_temp_path {folder}/c;
           server {{
-            listen 127.0.0.1:{ports.answers_port} backlog=4096;
+            listen 127.0.0.1:{ports.responds_port} backlog=4096;
             root {folder}/files;
             location = /api/orders/megabyte {{ alias {folder}/files/megabyte; }}
             location / {{ default_type application/json; return 200 '{_JSON}'; }}
@@ -68,10 +68,10 @@ frontend uploads
   http-request return status 200 content-type application/json string {{\\"stored\\":true}}
 """
     )
-    answers = [which("nginx") or "nginx", "-c", str(folder / "answers.conf"), "-e", str(folder / "error.log")]
+    responses = [which("nginx") or "nginx", "-c", str(folder / "answers.conf"), "-e", str(folder / "error.log")]
     uploads = [which("haproxy") or "haproxy", "-db", "-f", str(folder / "uploads.cfg")]
     with (
-        running(answers, cpu, folder / "answers.txt", port=ports.answers_port),
+        running(responses, cpu, folder / "answers.txt", port=ports.responds_port),
         running(uploads, cpu, folder / "uploads.txt", port=ports.uploads_port),
     ):
         yield ports

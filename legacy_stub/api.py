@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from legacy_stub.answers import json_answer, json_body, json_error
 from legacy_stub.conditional import Version, conditional
+from legacy_stub.responses import json_body, json_error, json_response
 from legacy_stub.sessions import remember, session_of
 from legacy_stub.shop import Session, Shop, UnknownSku
 
@@ -17,11 +17,11 @@ class UserApi:
 
     async def list(self, request: web.Request) -> web.Response:
         users = self._shop.users()
-        return conditional(request, json_answer({"items": users}), Version(users))
+        return conditional(request, json_response({"items": users}), Version(users))
 
     async def get(self, request: web.Request) -> web.Response:
         user = self._shop.user(int(request.match_info["id"]))
-        return conditional(request, json_answer(user), Version(user)) if user else json_error(404, "no such user")
+        return conditional(request, json_response(user), Version(user)) if user else json_error(404, "no such user")
 
 
 class CartApi:
@@ -56,9 +56,9 @@ class CartApi:
     async def empty(self, request: web.Request) -> web.Response:
         session = self._session(request)
         self._shop.empty_cart(session.sid)
-        answer = web.Response(status=204)
-        remember(answer, session)
-        return answer
+        response = web.Response(status=204)
+        remember(response, session)
+        return response
 
     def _session(self, request: web.Request) -> Session:
         return session_of(request) or self._shop.open_session()
@@ -66,6 +66,6 @@ class CartApi:
     def _cart(self, session: Session, status: int = 200) -> web.Response:
         lines = self._shop.cart(session.sid)
         total = round(sum(line["price"] for line in lines), 2)
-        answer = json_answer({"lines": lines, "total": total}, status)
-        remember(answer, session)
-        return answer
+        response = json_response({"lines": lines, "total": total}, status)
+        remember(response, session)
+        return response

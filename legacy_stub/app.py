@@ -5,7 +5,7 @@ from typing import Literal
 
 from aiohttp import web
 
-from legacy_stub import answers
+from legacy_stub import responses
 from legacy_stub.api import CartApi, UserApi
 from legacy_stub.build import BUILD, Build, name_release, rewrite
 from legacy_stub.drifts import NAMES, drifted
@@ -63,7 +63,7 @@ def candidate_app(part: Part, shop: Shop, faults: FaultState, build: Build = CAN
 
 def _app(shop: Shop, faults: FaultState, build: Build) -> web.Application:
     """Whatever goes wrong is a visit, too; dry runs lie inside of all that waits."""
-    inwards = [answers.gzip, sessions(shop), faults.middleware(), dry_runs(shop), answers.errors]
+    inwards = [responses.gzip, sessions(shop), faults.middleware(), dry_runs(shop), responses.errors]
     app = web.Application(middlewares=inwards)
     app[BUILD] = build
     app.on_response_prepare.append(name_release)
@@ -72,7 +72,7 @@ def _app(shop: Shop, faults: FaultState, build: Build) -> web.Application:
 
 
 async def _healthz(_: web.Request) -> web.Response:
-    return answers.json_answer({"status": "ok"})
+    return responses.json_response({"status": "ok"})
 
 
 def _as_it_is(order: Json) -> Json:

@@ -38,8 +38,8 @@ def rewrite(release: str | None, drifts: frozenset[str], *, knows_shadows: bool)
     return Build("candidate", built, release, drifts, is_rewrite=True, knows_shadows=knows_shadows)
 
 
-async def name_release(request: web.Request, answer: web.StreamResponse) -> None:
+async def name_release(request: web.Request, response: web.StreamResponse) -> None:
     """Put the release into the head of every response, whatever its status (a signal of aiohttp)."""
     release = request.app[BUILD].release
     if release is not None:
-        answer.headers["X-Release"] = release
+        response.headers["X-Release"] = release

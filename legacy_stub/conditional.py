@@ -29,24 +29,24 @@ class Version:
         return ETag(value=made.hexdigest()[:16], is_weak=not self.is_strong)
 
 
-def conditional(request: web.Request, answer: web.Response, version: Version) -> web.Response:
+def conditional(request: web.Request, response: web.Response, version: Version) -> web.Response:
     """Return the response that the conditions of the request call for: itself, 304, 412, 206 or 416.
 
     They are looked at in the order of RFC 9110 section 13.2.2. The validators are in each of them.
     """
     tag = version.tag(request.app[BUILD].salt)
     if not _is_as_expected(request, version, tag):
-        answer = web.Response(status=412)
+        response = web.Response(status=412)
     elif _is_known(request, version, tag):
-        answer = web.Response(status=304)
+        response = web.Response(status=304)
     elif version.is_strong and _wants_part(request, version, tag):
-        answer = _part(request, answer)
-    answer.etag = tag
-    answer.last_modified = version.modified
-    answer.headers["Cache-Control"] = "private, no-cache"
+        response = _part(request, response)
+    response.etag = tag
+    response.last_modified = version.modified
+    response.headers["Cache-Control"] = "private, no-cache"
     if version.is_strong:
-        answer.headers["Accept-Ranges"] = "bytes"
-    return answer
+        response.headers["Accept-Ranges"] = "bytes"
+    return response
 
 
 def _is_as_expected(request: web.Request, version: Version, tag: ETag) -> bool:
@@ -75,15 +75,18 @@ def _wants_part(request: web.Request, version: Version, tag: ETag) -> bool:
     return version.modified is not None and wanted == format_datetime(version.modified.astimezone(UTC), usegmt=True)
 
 
-def _part(request: web.Request, answer: web.Response) -> web.Response:
+def _part(request: web.Request, response: web.Response) -> web.Response:
     """Return 206 with the part of the body that Range asks for, or 416. A Range of another kind is ignored."""
-    body = answer.body if isinstance(answer.body, bytes) else b""
+    body = response.body if isinstance(response.body, bytes) else b""
     try:
-        asked = request.http_range
+        requested = request.http_range
     except ValueError:
-        return answer
-    start, end, _ = asked.indices(len(body))
+        return response
+    start, end, _ = requested.indices(len(body))
     if start >= end:
         return web.Response(status=416, headers={"Content-Range": f"bytes */{len(body)}"})
-    headers = {"Content-Type": answer.headers["Content-Type"], "Content-Range": f"bytes {start}-{end - 1}/{len(body)}"}
+    headers = {
+        "Content-Type": response.headers["Content-Type"],
+        "Content-Range": f"bytes {start}-{end - 1}/{len(body)}",
+    }
     return web.Response(status=206, body=body[start:end], headers=headers)

@@ -3,8 +3,8 @@
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from legacy_stub.answers import Handler
 from legacy_stub.build import BUILD, SHADOW_MARK
+from legacy_stub.responses import Handler
 from legacy_stub.shop import Shop
 
 _HANDLED = {"X-Strangler-Shadow-Handled": "1"}
@@ -24,9 +24,9 @@ def dry_runs(shop: Shop) -> Middleware:
             return await _promise(request, handler)
         await request.read()  # nothing waits for the client in the rehearsal
         with shop.rehearsal():
-            answer = await handler(request)
-        answer.headers.update(_HANDLED)
-        return answer
+            response = await handler(request)
+        response.headers.update(_HANDLED)
+        return response
 
     return rehearse
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from legacy_stub.answers import Handler, json_answer, json_body, json_error
+from legacy_stub.responses import Handler, json_body, json_error, json_response
 
 _SPARED = ("/faults", "/healthz")
 
 
 @dataclass(slots=True)
 class FaultState:
-    """What is wrong at the moment. `PUT /faults` with any of the two fields changes it."""
+    """The faults at the moment. `PUT /faults` with any of the two fields changes them."""
 
     latency_ms: float = 0.0
     error_percent: float = 0.0
@@ -35,7 +35,7 @@ class FaultState:
         return trouble
 
     async def get(self, request: web.Request) -> web.Response:
-        return json_answer({"latency_ms": self.latency_ms, "error_percent": self.error_percent})
+        return json_response({"latency_ms": self.latency_ms, "error_percent": self.error_percent})
 
     async def put(self, request: web.Request) -> web.Response:
         wanted = await json_body(request)

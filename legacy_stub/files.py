@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from aiohttp import BodyPartReader, web
 
-from legacy_stub.answers import json_answer
+from legacy_stub.responses import json_response
 from legacy_stub.shop import Shop
 
 _CHUNK_BYTES = 64 * 1024
@@ -60,7 +60,7 @@ class Files:
             await asyncio.to_thread(sink.close)
         self._shop.add_file(file_id, name, content_type, size)
         file = {"id": file_id, "name": name, "content_type": content_type, "bytes": size}
-        return json_answer(file, 201, {"Location": f"/files/{file_id}"})
+        return json_response(file, 201, {"Location": f"/files/{file_id}"})
 
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""What the shop says by itself: server-sent events and a websocket."""
+"""The live channels of the shop: server-sent events and a websocket."""
 
 import asyncio
 from collections.abc import Iterator
@@ -47,24 +47,24 @@ class Live:
             limit = int(request.query["limit"]) if "limit" in request.query else None
         except ValueError:
             raise web.HTTPBadRequest(reason="limit is a number") from None
-        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         with self._board.listening() as notices:
-            await answer.prepare(request)
+            await response.prepare(request)
             sent = 0
             while sent != limit:
                 event, text = await _next_event(notices)
                 if text is None:
                     break
                 sent += 1
-                await answer.write(f"id: {sent}\nevent: {event}\ndata: {text}\n\n".encode())
-        return answer
+                await response.write(f"id: {sent}\nevent: {event}\ndata: {text}\n\n".encode())
+        return response
 
     async def websocket(self, request: web.Request) -> web.WebSocketResponse:
         """Echoes what it gets, and says notices in between."""
         socket = web.WebSocketResponse(heartbeat=30)
         await socket.prepare(request)
         with self._board.listening() as notices:
-            telling = asyncio.create_task(_tell(socket, notices))
+            telling = asyncio.create_task(_publish(socket, notices))
             try:
                 await _echo(socket)
             finally:
@@ -80,7 +80,7 @@ async def _next_event(notices: Notices) -> tuple[str, str | None]:
         return "tick", "the shop is open"
 
 
-async def _tell(socket: web.WebSocketResponse, notices: Notices) -> None:
+async def _publish(socket: web.WebSocketResponse, notices: Notices) -> None:
     with suppress(ConnectionError):
         while (notice := await notices.get()) is not None:
             await socket.send_str(f"notice: {notice}")

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from aiohttp import MultipartWriter, web
 
-from legacy_stub.answers import json_answer, json_body, json_error, timestamp
 from legacy_stub.conditional import Version, conditional
 from legacy_stub.live import NoticeBoard
+from legacy_stub.responses import json_body, json_error, json_response, timestamp
 from legacy_stub.seed import STATUSES
 from legacy_stub.shop import Json, OrderFilter, Shop, UnknownSku
 
@@ -19,7 +19,7 @@ class OrderApi:
     def __init__(self, shop: Shop, board: NoticeBoard, tell: Callable[[Json], Json]) -> None:
         self._shop = shop
         self._board = board
-        self._tell = tell
+        self._publish = tell
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -33,20 +33,20 @@ class OrderApi:
 
     async def list(self, request: web.Request) -> web.Response:
         """Takes `?status=shipped&user_id=7&page=2&per_page=10`."""
-        asked = _filter_of(request)
-        orders, total = self._shop.orders(asked)
-        told = {
-            "items": [self._tell(order) for order in orders],
-            "page": asked.page,
-            "per_page": asked.per_page,
+        order_filter = _filter_of(request)
+        orders, total = self._shop.orders(order_filter)
+        page = {
+            "items": [self._publish(order) for order in orders],
+            "page": order_filter.page,
+            "per_page": order_filter.per_page,
             "total": total,
         }
-        return conditional(request, json_answer({**told, "generated_at": timestamp()}), Version(told))
+        return conditional(request, json_response({**page, "generated_at": timestamp()}), Version(page))
 
     async def get(self, request: web.Request) -> web.Response:
         number = _number_of(request)
-        answer = self._answer(number)
-        return conditional(request, answer, Version(self._shop.order(number))) if answer.status == 200 else answer
+        response = self._response(number)
+        return conditional(request, response, Version(self._shop.order(number))) if response.status == 200 else response
 
     async def place(self, request: web.Request) -> web.Response:
         """Takes `{"user_id": 7, "lines": [{"sku": "MUG-01", "quantity": 2}], "gift_note": "…"}`."""
@@ -60,9 +60,9 @@ class OrderApi:
         except (KeyError, TypeError, ValueError, AttributeError):
             return json_error(422, "an order needs user_id and lines of sku and quantity")
         self._board.post(f"order {number} placed")
-        answer = self._answer(number, 201)
-        answer.headers["Location"] = f"/api/orders/{number}"
-        return answer
+        response = self._response(number, 201)
+        response.headers["Location"] = f"/api/orders/{number}"
+        return response
 
     async def change(self, request: web.Request) -> web.Response:
         """Takes `{"status": "paid", "gift_note": null}`."""
@@ -72,7 +72,7 @@ class OrderApi:
             return json_error(422, f"status must be one of {', '.join(STATUSES)}")
         if self._shop.change_order(number, status, order.get("gift_note")):
             self._board.post(f"order {number} {status}")
-        return self._answer(number)
+        return self._response(number)
 
     async def delete(self, request: web.Request) -> web.Response:
         if not self._shop.delete_order(_number_of(request)):
@@ -80,7 +80,7 @@ class OrderApi:
         return web.Response(status=204)
 
     async def papers(self, request: web.Request) -> web.Response:
-        """What is printed for the parcel, as multipart/mixed: a packing list for machines, a slip for people."""
+        """Return the parcel's papers as multipart/mixed: a packing list for machines, a slip for people."""
         order = self._shop.order(_number_of(request))
         if order is None:
             return json_error(404, "no such order")
@@ -91,11 +91,11 @@ class OrderApi:
         papers.append(f"Order {order['id']}\r\n{slip}")
         return web.Response(body=papers, headers={"Content-Type": papers.content_type})
 
-    def _answer(self, number: int, status: int = 200) -> web.Response:
+    def _response(self, number: int, status: int = 200) -> web.Response:
         order = self._shop.order(number)
         if order is None:
             return json_error(404, "no such order")
-        return json_answer({**self._tell(order), "generated_at": timestamp()}, status)
+        return json_response({**self._publish(order), "generated_at": timestamp()}, status)
 
 
 def _number_of(request: web.Request) -> int:
@@ -103,7 +103,7 @@ def _number_of(request: web.Request) -> int:
 
 
 def _filter_of(request: web.Request) -> OrderFilter:
-    """What the query asks for. Raises 400."""
+    """Return the filter of a query. Raises 400."""
     query = request.query
     try:
         user_id = int(query["user_id"]) if "user_id" in query else None

@@ -5,7 +5,7 @@ import html
 from aiohttp import web
 
 from legacy_stub import seed
-from legacy_stub.answers import page
+from legacy_stub.responses import page
 from legacy_stub.sessions import csrf_token, forget, is_token_of, remember, session_of
 from legacy_stub.shop import OrderFilter, Session, Shop
 
@@ -65,14 +65,14 @@ class Pages:
         user_id = self._shop.user_id_of(str(form.get("email")))
         if user_id is None or form.get("password") != seed.PASSWORD:
             return self._form(session, "<p>Unknown e-mail or wrong password.</p>", 401)
-        answer = web.Response(status=302, headers={"Location": "/account"})
-        remember(answer, self._shop.open_session(user_id, former=session))
-        return answer
+        response = web.Response(status=302, headers={"Location": "/account"})
+        remember(response, self._shop.open_session(user_id, former=session))
+        return response
 
     async def logout(self, request: web.Request) -> web.Response:
-        answer = web.Response(status=302, headers={"Location": "/"})
-        forget(answer)
-        return answer
+        response = web.Response(status=302, headers={"Location": "/"})
+        forget(response)
+        return response
 
     async def account(self, request: web.Request) -> web.Response:
         session = _visitor(request)

@@ -7,10 +7,10 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from legacy_stub.answers import page
 from legacy_stub.build import BUILD, Build
 from legacy_stub.conditional import Version, conditional
 from legacy_stub.drifts import CENTS_LOST, SEE_OTHER
+from legacy_stub.responses import page
 from legacy_stub.sessions import csrf_token, is_token_of, session_of
 from legacy_stub.shop import Json, Session, Shop
 
@@ -72,16 +72,16 @@ class Products:
             f'<td class="price">{item["cents"] / 100:.2f} €</td></tr>'
             for item in products
         )
-        answer = page("Products", f"<table>\n{rows}\n</table>", token=_token_for(session_of(request)))
-        return conditional(request, answer, Version(products, request.app[BUILD].built))
+        response = page("Products", f"<table>\n{rows}\n</table>", token=_token_for(session_of(request)))
+        return conditional(request, response, Version(products, request.app[BUILD].built))
 
     async def get(self, request: web.Request) -> web.Response:
         """A product's page. Its version is the product's: token and nonce make no new one."""
         product, build, token = self._product(request), request.app[BUILD], _token_for(session_of(request))
         form = _REWRITTEN_FORM if build.is_rewrite else _FORM
         body = form.format(price=_price(product, build), sku=product["sku"], token=token)
-        answer = page(product["name"], body, token=token)
-        return conditional(request, answer, Version(product, build.built))
+        response = page(product["name"], body, token=token)
+        return conditional(request, response, Version(product, build.built))
 
     async def put_in_cart(self, request: web.Request) -> web.Response:
         """Redirect to the cart; 403 without a token of the visitor's own session, 422 for an odd quantity."""
@@ -100,8 +100,8 @@ class Products:
         products, text = self._shop.products(), io.StringIO()
         rows = ((item["sku"], item["name"], f"{item['cents'] / 100:.2f}") for item in products)
         csv.writer(text).writerows([("sku", "name", "price"), *rows])
-        answer = web.Response(text=text.getvalue(), content_type="text/csv")
-        return conditional(request, answer, Version(products, request.app[BUILD].built, is_strong=True))
+        response = web.Response(text=text.getvalue(), content_type="text/csv")
+        return conditional(request, response, Version(products, request.app[BUILD].built, is_strong=True))
 
     async def feed(self, request: web.Request) -> web.Response:
         """All products as an Atom feed, with prices in a namespace of their own."""
@@ -111,8 +111,8 @@ class Products:
             entry.format(sku=item["sku"], name=escape(item["name"]), price=f"{item['cents'] / 100:.2f}")
             for item in products
         )
-        answer = web.Response(text=feed.format(entries=entries), content_type="application/atom+xml")
-        return conditional(request, answer, Version(products, build.built))
+        response = web.Response(text=feed.format(entries=entries), content_type="application/atom+xml")
+        return conditional(request, response, Version(products, build.built))
 
     def _product(self, request: web.Request) -> Json:
         """Return the product that the path names. Raises 404."""

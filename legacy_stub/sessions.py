@@ -6,8 +6,8 @@ import secrets
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from legacy_stub.answers import Handler, json_answer
 from legacy_stub.build import BUILD
+from legacy_stub.responses import Handler, json_response
 from legacy_stub.shop import Session, Shop, new_session
 
 _COOKIE = "sid"
@@ -36,10 +36,10 @@ def sessions(shop: Shop) -> Middleware:
             session = new_session() if is_shadow else shop.open_session()
         if session is not None:
             request[_SESSION] = session
-        answer = await handler(request)
-        if is_new and session and not answer.prepared and _COOKIE not in answer.cookies:
-            remember(answer, session)
-        return answer
+        response = await handler(request)
+        if is_new and session and not response.prepared and _COOKIE not in response.cookies:
+            remember(response, session)
+        return response
 
     return remember_visit
 
@@ -48,13 +48,13 @@ def session_of(request: web.Request) -> Session | None:
     return request.get(_SESSION)
 
 
-def remember(answer: web.StreamResponse, session: Session) -> None:
+def remember(response: web.StreamResponse, session: Session) -> None:
     """Set the session's cookie."""
-    answer.set_cookie(_COOKIE, session.sid, httponly=True, samesite="Lax")
+    response.set_cookie(_COOKIE, session.sid, httponly=True, samesite="Lax")
 
 
-def forget(answer: web.StreamResponse) -> None:
-    answer.del_cookie(_COOKIE)
+def forget(response: web.StreamResponse) -> None:
+    response.del_cookie(_COOKIE)
 
 
 def csrf_token(session: Session) -> str:
@@ -84,4 +84,4 @@ class Visits:
 
     async def get(self, request: web.Request) -> web.Response:
         session = self._shop.session(request.cookies.get(_COOKIE))
-        return json_answer({"visits": session.visits if session else 0}, headers={"Cache-Control": "no-store"})
+        return json_response({"visits": session.visits if session else 0}, headers={"Cache-Control": "no-store"})

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from strangler.core import settings as s
-from strangler.core.head import RequestHead
+from strangler.core.http.head import RequestHead
 
 _SAFE = ("GET", "HEAD")
 _FAULTS = ("connect", "timeout", "open", "full", 502, 503, 504)
@@ -184,7 +184,7 @@ def settings(
         trusted_proxies=(),
         ambiguous_paths="legacy",
         limits=s.LimitSettings(32 * 1024, 10.0, 75.0, None, 256 * 1024, 10000, 30.0),
-        upstreams={one.name: one for one in upstreams},
+        upstreams={each_upstream.name: each_upstream for each_upstream in upstreams},
         routes=tuple(routes),
     )
     return replace(made, **changes)

@@ -1,4 +1,4 @@
-"""What the system has to bring: where it does not, a test is skipped, and in CI, which installs it, the test fails."""
+"""Requirements of tests on the system: without them a test is skipped, and fails in CI, which installs them."""
 
 import os
 

@@ -8,9 +8,9 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def served(answer: Callable[[Any], Awaitable[web.StreamResponse]]) -> AsyncIterator[int]:
-    """The port of this machine at which `answer` gets each request."""
-    runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0)
+async def served(response: Callable[[Any], Awaitable[web.StreamResponse]]) -> AsyncIterator[int]:
+    """The port of this machine at which `response` gets each request."""
+    runner = web.ServerRunner(web.Server(response), shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port: int = runner.addresses[0][1]

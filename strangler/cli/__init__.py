@@ -37,7 +37,7 @@ _VERSION = f"%(prog)s %(version)s (hot path {_HOT_PATH}), Python {platform.pytho
 
 
 _CANNOT_BE_WRITTEN = frozenset({EFBIG, EIO, ENOSPC})
-"""What standard output may answer. (A pipe that was closed is click's matter: no word, exit code 1.)"""
+"""The errors of standard output. (A pipe that was closed is click's matter: no word, exit code 1.)"""
 
 
 class _LazyGroup(click.Group):

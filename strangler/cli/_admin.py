@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -13,7 +13,11 @@ import msgspec
 from strangler.cli._config import BAD_INPUT
 from strangler.config.load import load
 from strangler.config.scalars import bearer_token
-from strangler.control.folder import is_known, read_running
+from strangler.core.documents import ProblemDocument
+from strangler.state.folder import is_known
+from strangler.state.running import read_running
+
+_Document = TypeVar("_Document")
 
 TIMEOUT_S = 5.0
 TOKEN_VARIABLE = "STRANGLER_TOKEN"  # noqa: S105 - the name of a variable
@@ -59,46 +63,66 @@ class Admin:
     url: str
     token: str | None
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The decoded answer. Raises click.ClickException if there is none, or it is a refusal."""
+    def ask(self, method: str, path: str, kind: type[_Document], body: object = None) -> _Document:
+        """The document that the proxy sends. Raises click.ClickException if it sends none, or a refusal."""
         status, content = self._exchange(method, path, body)
         if status >= 400:
             raise self._refused(status, content)
-        return content
+        return self._decoded(content, kind)
 
-    def look(self, path: str) -> tuple[int, Any]:
-        """Status and decoded answer of a GET; 404 is an answer, too. Raises like `ask` for any other refusal."""
+    def find(self, path: str, kind: type[_Document]) -> _Document | None:
+        """The document of a GET; None if there is none of that name. Raises like `ask` for any other refusal."""
         status, content = self._exchange("GET", path, None)
-        if status >= 400 and status != 404:
+        if status == 404:
+            self._decoded(content, dict)  # what is no JSON comes from somebody else
+            return None
+        if status >= 400:
             raise self._refused(status, content)
-        return status, content
+        return self._decoded(content, kind)
 
-    def _exchange(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+    def _exchange(self, method: str, path: str, body: object) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         payload = None
         if body is not None:
             payload = msgspec.json.encode(body)
             headers["Content-Type"] = "application/json"
-        scheme, _, authority = self.url.partition("://")
-        connection = (HTTPSConnection if scheme == "https" else HTTPConnection)(authority, timeout=TIMEOUT_S)
+        is_https = self.url.startswith("https:")
+        connection = (HTTPSConnection if is_https else HTTPConnection)(self._authority, timeout=TIMEOUT_S)
         try:
             connection.request(method, path, payload, headers)
-            answer = connection.getresponse()
-            return answer.status, msgspec.json.decode(answer.read())
-        except (OSError, HTTPException, msgspec.DecodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise click.ClickException(
-                f"no proxy answers at {authority} ({reason}); is `strangler serve` running?"
-            ) from error
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, HTTPException) as error:
+            raise self._absent(error) from error
         finally:
             connection.close()
 
-    def _refused(self, status: int, content: Any) -> click.ClickException:
+    def _decoded(self, content: bytes, kind: type[_Document]) -> _Document:
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.ValidationError as error:
+            raise click.ClickException(
+                f"the proxy at {self._authority} sends what this version does not read ({error});"
+                " use the version of the proxy, or restart it as this one"
+            ) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._absent(error) from error
+
+    @property
+    def _authority(self) -> str:
+        return self.url.partition("://")[2]
+
+    def _absent(self, error: Exception) -> click.ClickException:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return click.ClickException(f"no proxy answers at {self._authority} ({reason}); is `strangler serve` running?")
+
+    def _refused(self, status: int, content: bytes) -> click.ClickException:
         if status == 401:
+            self._decoded(content, dict)
             detail = f"its token is {'another' if self.token else 'missing'}; " + _WAY_TO_THE_TOKEN
         else:
-            detail = content["detail"]
-        return click.ClickException(f"the proxy at {self.url.partition('://')[2]} refuses: {detail}")
+            detail = self._decoded(content, ProblemDocument).detail
+        return click.ClickException(f"the proxy at {self._authority} refuses: {detail}")
 
 
 def _token_of_environment() -> str | None:

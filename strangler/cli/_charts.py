@@ -1,7 +1,7 @@
 """The report's pictures, as SVG text. Needs matplotlib: `pip install 'strangler[report]'`."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -34,7 +34,7 @@ _STYLE: Any = {
 }
 
 
-def outcomes_over_time(timeline: Sequence[dict[str, Any]], name: str) -> str:
+def outcomes_over_time(timeline: Sequence[Mapping[str, int]], name: str) -> str:
     """Stacked bars, one an hour (days where hours were added up): what pairs came to."""
     with rc_context(_STYLE):
         figure, axes = _figure()

@@ -1,7 +1,7 @@
 """Which differences an action is about: ids, or filters, or all that are open."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,15 +11,15 @@ from strangler.cli._config import failed
 from strangler.cli._evidence import Evidence
 from strangler.cli._inbox import SHORT_ID, where
 from strangler.cli._terminal import plain
-from strangler.control.shadow.evidence import STATES
-from strangler.control.shadow.reading import Filters
-from strangler.control.shadow.reviews import OPEN_STATES
 from strangler.core.compare import Severity
+from strangler.core.documents import SignatureRow
+from strangler.evidence.reading import Filters
+from strangler.evidence.reviews import OPEN_STATES
+from strangler.evidence.writing import STATES
 
-Row = Mapping[str, Any]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-MAX_TOLD = 20
+MAX_LISTED = 20
 """Rows that are named one by one; of more their number is said."""
 
 
@@ -44,11 +44,11 @@ class Choice:
         """The filters among these that the inbox itself knows."""
         return Filters(self.route, self.severity, self.state)
 
-    def takes(self, row: Row) -> bool:
+    def takes(self, row: SignatureRow) -> bool:
         """True for a row that the filters choose; without a state only those that still count."""
-        if self.state is None and row["state"] not in OPEN_STATES:
+        if self.state is None and row.state not in OPEN_STATES:
             return False
-        return self.endpoint in (None, row["endpoint"]) and (not self.is_noise or row["is_noise"])
+        return self.endpoint in (None, row.endpoint) and (not self.is_noise or row.is_noise)
 
 
 def choice_options(command: _F) -> _F:
@@ -58,7 +58,9 @@ def choice_options(command: _F) -> _F:
         click.option("--all", "is_all", is_flag=True, help="All that are open."),
         click.option("--noise", "is_noise", is_flag=True, help="All in which legacy differs from itself."),
         click.option("--state", type=click.Choice(STATES), help="All of this state; without it those that are open."),
-        click.option("--severity", type=click.Choice([str(one) for one in Severity]), help="All of this severity."),
+        click.option(
+            "--severity", type=click.Choice([str(severity) for severity in Severity]), help="All of this severity."
+        ),
         click.option("--endpoint", help="All of this endpoint, as the inbox names it: 'GET /api/orders/{}'."),
         click.option("--route", help="All of this route."),
         click.argument("names", metavar="[ID]...", nargs=-1),
@@ -67,11 +69,11 @@ def choice_options(command: _F) -> _F:
     return command
 
 
-def chosen(evidence: Evidence, choice: Choice) -> list[Row]:
+def chosen(evidence: Evidence, choice: Choice) -> list[SignatureRow]:
     """The rows that are meant. Ends the program if that is not clear: then nothing is done at all."""
 
-    def inbox(filters: Filters) -> list[Row]:
-        return list(evidence.inbox(filters)["signatures"])
+    def inbox(filters: Filters) -> list[SignatureRow]:
+        return list(evidence.inbox(filters).signatures)
 
     if choice.names and choice.has_filters:
         raise failed("name ids or filters, not both")
@@ -81,12 +83,12 @@ def chosen(evidence: Evidence, choice: Choice) -> list[Row]:
         return [row for row in inbox(choice.filters) if choice.takes(row)]
     rows = inbox(Filters())
     found = [_named(evidence, rows, name) for name in choice.names]
-    return list({row["id"]: row for row in found}.values())
+    return list({row.id: row for row in found}.values())
 
 
-def _named(evidence: Evidence, rows: Iterable[Row], name: str) -> Row:
+def _named(evidence: Evidence, rows: Iterable[SignatureRow], name: str) -> SignatureRow:
     """The one whose id begins so, of the current release, or of an earlier one."""
-    found = [row for row in rows if row["id"].startswith(name)]
+    found = [row for row in rows if row.id.startswith(name)]
     earlier = evidence.detail(name) if name and not found else None
     found += [] if earlier is None else [earlier]
     if len(found) != 1:
@@ -105,14 +107,14 @@ def confirm(choice: Choice, is_sure: bool, what: str) -> None:
         raise SystemExit(1)
 
 
-def tell_rows(rows: Sequence[Row], say: Callable[[Row], str], *, err: bool = False) -> None:
+def print_rows(rows: Sequence[SignatureRow], say: Callable[[SignatureRow], str], *, err: bool = False) -> None:
     """A line a row, and how many more there are."""
-    for row in rows[:MAX_TOLD]:
+    for row in rows[:MAX_LISTED]:
         click.echo(plain(say(row)), err=err)
-    if len(rows) > MAX_TOLD:
-        click.echo(f"… and {len(rows) - MAX_TOLD:,} more", err=err)
+    if len(rows) > MAX_LISTED:
+        click.echo(f"… and {len(rows) - MAX_LISTED:,} more", err=err)
 
 
-def named(row: Row) -> str:
+def named(row: SignatureRow) -> str:
     """`9f2c1a77 GET /api/orders/{} $.price type`"""
-    return f"{row['id'][:SHORT_ID]} {row['endpoint']} {where(row)} {row['kind']}"
+    return f"{row.id[:SHORT_ID]} {row.endpoint} {where(row)} {row.kind}"

@@ -21,7 +21,7 @@ config_option = click.option(
 
 
 def failed(message: str) -> SystemExit:
-    """What to raise: the message is told, and the exit code says bad input."""
+    """Return the error to raise: its message is printed, and the exit code says bad input."""
     click.echo(message, err=True)
     return SystemExit(BAD_INPUT)
 
@@ -33,7 +33,7 @@ def only_a_file(config: Path) -> None:
 
 
 def settings_of(config: Path) -> Settings:
-    """Of a file that must be right. Ends the program with all of its problems."""
+    """Return the settings of a file that must be right; end the program with all its problems otherwise."""
     from strangler.config.load import load
 
     loaded = load(config, os.environ)

@@ -10,8 +10,8 @@ import click
 
 from strangler.cli._config import failed, only_a_file
 from strangler.config.edit import Edit, EditError
-from strangler.config.files import Files, PartlyWrittenError, read_files, write_files
 from strangler.config.replace import ChangedMeanwhileError, NotWrittenError
+from strangler.config.source_files import Files, PartlyWrittenError, read_files, write_files
 
 
 def read_texts(config: Path) -> Files:
@@ -26,7 +26,7 @@ def read_texts(config: Path) -> Files:
 
 
 def edited(config: Path, edit: Callable[[], Edit]) -> Edit:
-    """What `edit` makes of the texts. Ends the program with its message if that is nothing."""
+    """Return what `edit` makes of the texts, or end the program with its message."""
     try:
         return edit()
     except EditError as error:

@@ -3,11 +3,11 @@
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import click
@@ -15,35 +15,54 @@ import msgspec
 
 from strangler.cli._admin import Admin, find_admin
 from strangler.cli._config import failed, settings_of
-from strangler.control.folder import read_running
-from strangler.control.restoring import STORE
-from strangler.control.shadow import audits, questions, reading
-from strangler.control.shadow.audits import AuditFilters, write_audit
-from strangler.control.shadow.reading import Filters, NoEvidenceError
-from strangler.control.shadow.releases import name_release, set_aside_names, set_aside_problem
-from strangler.control.shadow.retention import set_aside
-from strangler.control.shadow.reviews import Marked, Review, mark
-from strangler.control.shadow.schema import prepare
+from strangler.core.documents import (
+    AuditDocument,
+    AuditEntry,
+    AuditRequest,
+    DoneDocument,
+    InboxDocument,
+    ProposalDocument,
+    ReleaseNamedDocument,
+    ReleaseRequest,
+    ReleaseRow,
+    ReleasesDocument,
+    ReportDocument,
+    ResetDocument,
+    ResetRequest,
+    ReviewedDocument,
+    SignatureDocument,
+    VerdictDocument,
+)
 from strangler.core.settings import GateSettings, Settings
+from strangler.evidence import audits, queries, reading
+from strangler.evidence.audits import AuditFilters, write_audit
+from strangler.evidence.reading import Filters, NoEvidenceError
+from strangler.evidence.retention import set_aside
+from strangler.evidence.reviews import Marked, Review, mark
+from strangler.evidence.stored_releases import name_release, set_aside_names, set_aside_problem
+from strangler.evidence.tables import prepare
+from strangler.state.files import STORE
+from strangler.state.running import read_running
+from strangler.times import utc_day
 
 _T = TypeVar("_T")
 
 
 class Evidence(Protocol):
-    """What can be asked and said. All answers are plain data, None for what is not there."""
+    """The evidence as commands read and write it. What is not there is None."""
 
-    def inbox(self, filters: Filters) -> dict[str, Any]: ...
-    def detail(self, name: str, release: str | None = None) -> dict[str, Any] | None: ...
-    def ready(self, route: str, release: str | None = None) -> dict[str, Any] | None: ...
+    def inbox(self, filters: Filters) -> InboxDocument: ...
+    def detail(self, name: str, release: str | None = None) -> SignatureDocument | None: ...
+    def ready(self, route: str, release: str | None = None) -> VerdictDocument | None: ...
     def proposal(self, route: str) -> str | None: ...
-    def report(self, release: str | None = None) -> dict[str, Any]: ...
-    def releases(self, route: str | None) -> list[dict[str, Any]]: ...
-    def name_release(self, route: str, name: str, who: str, why: str) -> dict[str, Any]: ...
-    def reset(self, route: str, who: str, why: str) -> dict[str, Any]: ...
-    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None: ...
-    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked: ...
-    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]: ...
-    def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None: ...
+    def report(self, release: str | None = None) -> ReportDocument: ...
+    def releases(self, route: str | None) -> list[ReleaseRow]: ...
+    def name_release(self, route: str, name: str, actor: str, why: str) -> ReleaseNamedDocument: ...
+    def reset(self, route: str, actor: str, why: str) -> ResetDocument: ...
+    def ready_under(self, route: str, gate: GateSettings) -> VerdictDocument | None: ...
+    def mark(self, names: Sequence[str], review: Review, actor: str) -> Marked: ...
+    def audited(self, filters: AuditFilters) -> list[AuditEntry]: ...
+    def audit(self, what: str, route: str, why: str, actor: str, detail: str) -> None: ...
 
 
 def find_evidence(config: Path, admin_url: str | None, settings: Settings | None = None) -> Evidence:
@@ -64,7 +83,7 @@ def known_release(evidence: Evidence, route: str | None, release: str | None) ->
     """End the program if a release is asked for that is not known, and say which are."""
     if release is None:
         return
-    problem = reading.release_problem((one["name"] for one in evidence.releases(route)), route, release)
+    problem = reading.release_problem((connection.name for connection in evidence.releases(route)), route, release)
     if problem is not None:
         raise failed(problem)
 
@@ -90,65 +109,54 @@ class _Live:
 
     admin: Admin
 
-    def inbox(self, filters: Filters) -> dict[str, Any]:
-        named = {"route": filters.route, "severity": filters.severity, "state": filters.state, "since": filters.since}
-        named |= {"release": filters.release}
-        query = urlencode({name: value for name, value in named.items() if value is not None})
-        found: dict[str, Any] = self.admin.ask("GET", f"/api/diffs?{query}")
-        return found
+    def inbox(self, filters: Filters) -> InboxDocument:
+        return self.admin.ask("GET", f"/api/diffs?{_query(asdict(filters))}", InboxDocument)
 
-    def detail(self, name: str, release: str | None = None) -> dict[str, Any] | None:
-        return self._found(f"/api/diffs/{quote(name, safe='')}{_of(release)}")
+    def detail(self, name: str, release: str | None = None) -> SignatureDocument | None:
+        return self.admin.find(f"/api/diffs/{quote(name, safe='')}{_of(release)}", SignatureDocument)
 
-    def ready(self, route: str, release: str | None = None) -> dict[str, Any] | None:
-        return self._found(f"/api/routes/{quote(route, safe='')}/readiness{_of(release)}")
+    def ready(self, route: str, release: str | None = None) -> VerdictDocument | None:
+        return self.admin.find(f"{_route(route)}/readiness{_of(release)}", VerdictDocument)
 
     def proposal(self, route: str) -> str | None:
-        found = self._found(f"/api/routes/{quote(route, safe='')}/proposal")
-        return None if found is None else found["patch"]
+        found = self.admin.find(f"{_route(route)}/proposal", ProposalDocument)
+        return None if found is None else found.patch
 
-    def report(self, release: str | None = None) -> dict[str, Any]:
-        found: dict[str, Any] = self.admin.ask("GET", f"/api/report{_of(release)}")
-        return found
+    def report(self, release: str | None = None) -> ReportDocument:
+        return self.admin.ask("GET", f"/api/report{_of(release)}", ReportDocument)
 
-    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
+    def ready_under(self, route: str, gate: GateSettings) -> VerdictDocument | None:
         query = urlencode({"gate": msgspec.json.encode(gate)})
-        return self._found(f"/api/routes/{quote(route, safe='')}/readiness?{query}")
+        return self.admin.find(f"{_route(route)}/readiness?{query}", VerdictDocument)
 
-    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
-        found = self.admin.ask("POST", "/api/diffs", {"ids": list(names), "who": who} | asdict(review))
-        return Marked(tuple(found["changed"]), tuple(found["unchanged"]))
+    def mark(self, names: Sequence[str], review: Review, actor: str) -> Marked:
+        body = {"ids": list(names), "who": actor} | asdict(review)
+        done = self.admin.ask("POST", "/api/diffs", ReviewedDocument, body)
+        return Marked(tuple(done.changed), tuple(done.unchanged))
 
-    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]:
-        query = urlencode({name: value for name, value in asdict(filters).items() if value is not None})
-        found: list[dict[str, Any]] = self.admin.ask("GET", f"/api/audit?{query}")["entries"]
-        return found
+    def audited(self, filters: AuditFilters) -> list[AuditEntry]:
+        return self.admin.ask("GET", f"/api/audit?{_query(asdict(filters))}", AuditDocument).entries
 
-    def releases(self, route: str | None) -> list[dict[str, Any]]:
+    def releases(self, route: str | None) -> list[ReleaseRow]:
         query = "" if route is None else f"?{urlencode({'route': route})}"
-        found: list[dict[str, Any]] = self.admin.ask("GET", f"/api/releases{query}")["releases"]
-        return found
+        return self.admin.ask("GET", f"/api/releases{query}", ReleasesDocument).releases
 
-    def name_release(self, route: str, name: str, who: str, why: str) -> dict[str, Any]:
-        said = {"route": route, "name": name, "who": who, "why": why}
-        done: dict[str, Any] = self.admin.ask("POST", "/api/releases", said)
-        return done
+    def name_release(self, route: str, name: str, actor: str, why: str) -> ReleaseNamedDocument:
+        return self.admin.ask("POST", "/api/releases", ReleaseNamedDocument, ReleaseRequest(route, name, actor, why))
 
-    def reset(self, route: str, who: str, why: str) -> dict[str, Any]:
-        said = {"who": who, "why": why}
-        done: dict[str, Any] = self.admin.ask("POST", f"/api/routes/{quote(route, safe='')}/reset", said)
-        return done
+    def reset(self, route: str, actor: str, why: str) -> ResetDocument:
+        return self.admin.ask("POST", f"{_route(route)}/reset", ResetDocument, ResetRequest(why, actor))
 
-    def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
-        said = {"what": what, "route": route, "why": why, "who": who, "detail": detail}
-        self.admin.ask("POST", "/api/audit", said)
+    def audit(self, what: str, route: str, why: str, actor: str, detail: str) -> None:
+        self.admin.ask("POST", "/api/audit", DoneDocument, AuditRequest(what, route, why, actor, detail))
 
-    def _found(self, path: str) -> dict[str, Any] | None:
-        status, content = self.admin.look(path)
-        if status == 404:
-            return None
-        found: dict[str, Any] = content
-        return found
+
+def _route(name: str) -> str:
+    return f"/api/routes/{quote(name, safe='')}"
+
+
+def _query(filters: Mapping[str, object]) -> str:
+    return urlencode({name: value for name, value in filters.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,64 +166,64 @@ class _Stored:
     folder: Path
     settings: Settings
 
-    def inbox(self, filters: Filters) -> dict[str, Any]:
-        return self._read(lambda one: questions.inbox(one, self.settings, filters, reading.utc_day()))
+    def inbox(self, filters: Filters) -> InboxDocument:
+        return self._read(lambda connection: queries.inbox(connection, self.settings, filters, utc_day()))
 
-    def detail(self, name: str, release: str | None = None) -> dict[str, Any] | None:
-        return self._read(lambda one: questions.detail(one, self.settings, name, reading.utc_day(), release))
+    def detail(self, name: str, release: str | None = None) -> SignatureDocument | None:
+        return self._read(lambda connection: queries.detail(connection, self.settings, name, utc_day(), release))
 
-    def ready(self, route: str, release: str | None = None) -> dict[str, Any] | None:
-        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day(), release))
+    def ready(self, route: str, release: str | None = None) -> VerdictDocument | None:
+        return self._read(lambda connection: queries.ready(connection, self.settings, route, utc_day(), release))
 
     def proposal(self, route: str) -> str | None:
-        return self._read(lambda one: reading.proposal(one, route))
+        return self._read(lambda connection: reading.proposal(connection, route))
 
-    def report(self, release: str | None = None) -> dict[str, Any]:
-        return self._read(lambda one: questions.report(one, self.settings, reading.utc_day(), release))
+    def report(self, release: str | None = None) -> ReportDocument:
+        return self._read(lambda connection: queries.report(connection, self.settings, utc_day(), release))
 
-    def releases(self, route: str | None) -> list[dict[str, Any]]:
-        found = self._read(lambda one: questions.releases(one, self.settings, route))
-        return [] if found is None else list(found["releases"])
+    def releases(self, route: str | None) -> list[ReleaseRow]:
+        found = self._read(lambda connection: queries.releases(connection, self.settings, route))
+        return [] if found is None else found.releases
 
-    def name_release(self, route: str, name: str, who: str, why: str) -> dict[str, Any]:
+    def name_release(self, route: str, name: str, actor: str, why: str) -> ReleaseNamedDocument:
         def work(connection: sqlite3.Connection) -> str:
             now = time.time()
             if name in set_aside_names(connection, route):
                 raise failed(set_aside_problem(name))
             former = name_release(connection, route, name, now)
             if former != name:
-                write_audit(connection, now, who, "release", route, why, f"{former or '(unnamed)'} to {name}")
+                write_audit(connection, now, actor, "release", route, why, f"{former or '(unnamed)'} to {name}")
             return former
 
         former = self._write(work)
-        return {"route": route, "release": name, "former": former or None, "changed": former != name}
+        return ReleaseNamedDocument(route, name, former or None, former != name)
 
-    def reset(self, route: str, who: str, why: str) -> dict[str, Any]:
+    def reset(self, route: str, actor: str, why: str) -> ResetDocument:
         def work(connection: sqlite3.Connection) -> list[str]:
             now = time.time()
             names = set_aside(connection, route, now)
             if names:
-                write_audit(connection, now, who, "evidence reset", route, why, ", ".join(names))
+                write_audit(connection, now, actor, "evidence reset", route, why, ", ".join(names))
             return names
 
-        return {"route": route, "set_aside": self._write(work)}
+        return ResetDocument(route, self._write(work))
 
-    def ready_under(self, route: str, gate: GateSettings) -> dict[str, Any] | None:
-        return self._read(lambda one: questions.ready(one, self.settings, route, reading.utc_day(), gate=gate))
+    def ready_under(self, route: str, gate: GateSettings) -> VerdictDocument | None:
+        return self._read(lambda connection: queries.ready(connection, self.settings, route, utc_day(), gate=gate))
 
-    def mark(self, names: Sequence[str], review: Review, who: str) -> Marked:
-        marked = self._write(lambda one: mark(one, names, review, who, time.time()))
+    def mark(self, names: Sequence[str], review: Review, actor: str) -> Marked:
+        marked = self._write(lambda connection: mark(connection, names, review, actor, time.time()))
         if marked.unknown:
             raise click.ClickException(f"no difference has the id {marked.unknown[0]}; nothing was changed")
         return marked
 
-    def audited(self, filters: AuditFilters) -> list[dict[str, Any]]:
+    def audited(self, filters: AuditFilters) -> list[AuditEntry]:
         if not (self.folder / STORE).exists():  # nothing has run here, and so nothing was changed
             return []
-        return self._read(lambda one: audits.entries(one, filters))
+        return self._read(lambda connection: audits.entries(connection, filters))
 
-    def audit(self, what: str, route: str, why: str, who: str, detail: str) -> None:
-        self._write(lambda one: write_audit(one, time.time(), who, what, route, why, detail))
+    def audit(self, what: str, route: str, why: str, actor: str, detail: str) -> None:
+        self._write(lambda connection: write_audit(connection, time.time(), actor, what, route, why, detail))
 
     def _read(self, ask: Callable[[sqlite3.Connection], _T]) -> _T:
         try:

@@ -3,16 +3,15 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
-import msgspec
 
 from strangler.cli._admin import find_admin
 from strangler.cli._config import failed
 from strangler.cli._evidence import Evidence, find_evidence
-from strangler.cli._verdict import Verdict, as_data, short, verdict_of
+from strangler.cli._verdict import Verdict, short, short_verdict, verdict_of
 from strangler.config.load import load
+from strangler.core.documents import GateCheck, RiseDocument, RolloutDocument
 from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
 from strangler.core.settings import Settings
 
@@ -30,25 +29,29 @@ class JudgedRaise:
 
     @property
     def is_allowed(self) -> bool:
-        return self.rise.gate is None or (self.found is not None and self.found["verdict"] == "ready")
+        return self.rise.gate is None or (self.found is not None and self.found.verdict == "ready")
 
     def lines(self) -> list[str]:
         rise = self.rise
-        said = "allowed" if self.is_allowed else "NOT allowed: its gate is not met"
+        outcome = "allowed" if self.is_allowed else "NOT allowed: its gate is not met"
         if rise.gate is None:
-            said = "it has no gate"
-        head = f"route '{rise.route}': {rise.from_percent:g} % to {rise.to_percent:g} %: {said}"
+            outcome = "it has no gate"
+        head = f"route '{rise.route}': {rise.from_percent:g} % to {rise.to_percent:g} %: {outcome}"
         return [head, *(f"  {line}" for line in short(self.found, self.unknown))]
 
-    def as_data(self) -> dict[str, Any]:
-        rise = self.rise
-        return {
-            "route": rise.route,
-            "from": rise.from_percent,
-            "to": rise.to_percent,
-            "gated": rise.gate is not None,
-            "allowed": self.is_allowed,
-        } | as_data(self.found, self.unknown)
+    def document(self) -> RiseDocument:
+        rise, verdict = self.rise, short_verdict(self.found, self.unknown)
+        return RiseDocument(
+            route=rise.route,
+            from_=rise.from_percent,
+            to=rise.to_percent,
+            gated=rise.gate is not None,
+            allowed=self.is_allowed,
+            verdict=verdict.verdict,
+            reasons=verdict.reasons,
+            pairs=verdict.pairs,
+            match_share=verdict.match_share,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +63,15 @@ class Gates:
 
     @property
     def is_allowed(self) -> bool:
-        return all(one.is_allowed for one in self.judged)
+        return all(judged_raise.is_allowed for judged_raise in self.judged)
 
     def lines(self) -> list[str]:
         if not self.judged:
             return [f"against {self.against}: no percent rises"]
-        return [line for one in self.judged for line in one.lines()]
+        return [line for judged_raise in self.judged for line in judged_raise.lines()]
 
-    def as_data(self) -> dict[str, Any]:
-        return {
-            "against": self.against,
-            "ok": self.is_allowed,
-            "raises": [one.as_data() for one in self.judged],
-        }
+    def document(self) -> GateCheck:
+        return GateCheck(self.against, self.is_allowed, [judged_raise.document() for judged_raise in self.judged])
 
 
 def judge_gates(config: Path, settings: Settings, against: Path | None, admin: str | None) -> Gates:
@@ -92,15 +91,17 @@ def _in_force(
     if against is not None:
         loaded = load(against, os.environ)
         if loaded.settings is None:
-            problems = [str(replace(one, way_out=_OTHER) if not one.line else one) for one in loaded.problems]
+            problems = [
+                str(replace(problem, way_out=_OTHER) if not problem.line else problem) for problem in loaded.problems
+            ]
             raise failed("\n".join([*problems, f"{against}: what was in force cannot be told from it"]))
         return rollouts_of(loaded.settings), str(against), loaded.settings
     try:
         proxy = find_admin(config, admin)
-        told = proxy.ask("GET", "/api/rollout")
+        in_force = proxy.ask("GET", "/api/rollout", RolloutDocument)
     except click.ClickException as error:
         raise click.ClickException(f"{error.format_message()}; {_WAY_OUT}") from None
-    return msgspec.convert(told["routes"], dict[str, RouteRollout]), f"the proxy at {proxy.url}", None
+    return in_force.routes, f"the proxy at {proxy.url}", None
 
 
 def _evidence(config: Path, admin: str | None, settings: Settings) -> Evidence | str:

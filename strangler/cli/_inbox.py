@@ -1,13 +1,13 @@
 """The inbox as a table: one row a signature."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from strangler.control.shadow.sides import told_value
+from strangler.core.documents import ComparedDifference, SignatureRow
+from strangler.evidence.side_by_side import value_text
 
 SEVERITY_STYLES = {"breaking": "bold red", "risky": "yellow", "additive": "cyan", "value": "blue"}
 STATE_STYLES = {"new": "bold", "regressed": "bold red", "known": "", "accepted": "dim", "fixed": "dim"}
@@ -16,7 +16,7 @@ _ROOM_FOR_ALL = 130
 """Columns of a terminal."""
 
 
-def table(rows: Iterable[Mapping[str, Any]], width: int) -> Table:
+def table(rows: Iterable[SignatureRow], width: int) -> Table:
     """Gravest first, as they come. On a narrow terminal a row has its place below its endpoint, and no times."""
     is_narrow = width < _ROOM_FOR_ALL
     made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
@@ -34,43 +34,43 @@ def table(rows: Iterable[Mapping[str, Any]], width: int) -> Table:
     return made
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells(row: SignatureRow) -> tuple[str, ...]:
     return (
         *_named(row),
-        escape(row["endpoint"]),
+        escape(row.endpoint),
         escape(where(row)),
-        row["kind"],
+        row.kind,
         *_figures(row),
-        moment(row["first_seen"]),
-        moment(row["last_seen"]),
-        escape(row["owner"] or ""),
+        moment(row.first_seen),
+        moment(row.last_seen),
+        escape(row.owner or ""),
     )
 
 
-def _few_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return (*_named(row), f"{escape(row['endpoint'])}\n{escape(where(row))} {row['kind']}", *_figures(row))
+def _few_cells(row: SignatureRow) -> tuple[str, ...]:
+    return (*_named(row), f"{escape(row.endpoint)}\n{escape(where(row))} {row.kind}", *_figures(row))
 
 
-def _named(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    severity, state = row["severity"], row["state"]
+def _named(row: SignatureRow) -> tuple[str, str, str, str]:
+    severity, state = row.severity, row.state
     style = STATE_STYLES.get(state, "")
     return (
-        row["id"][:SHORT_ID],
+        row.id[:SHORT_ID],
         f"[{SEVERITY_STYLES[severity]}]{severity}[/]",
-        (f"[{style}]{state}[/]" if style else state) + (" [dim](noise)[/]" if row["is_noise"] else ""),
-        escape(row["route"]),
+        (f"[{style}]{state}[/]" if style else state) + (" [dim](noise)[/]" if row.is_noise else ""),
+        escape(row.route),
     )
 
 
-def _figures(row: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{row['count']:,}", share(row["share"])
+def _figures(row: SignatureRow) -> tuple[str, str]:
+    return f"{row.count:,}", share(row.share)
 
 
-def where(row: Mapping[str, Any]) -> str:
+def where(row: SignatureRow | ComparedDifference) -> str:
     """`$.items[*].price`, `header location`, `status`"""
-    if row["in"] == "status":
+    if row.in_ == "status":
         return "status"
-    return f"header {row['path']}" if row["in"] == "header" else str(row["path"])
+    return f"header {row.path}" if row.in_ == "header" else str(row.path)
 
 
 def share(value: float | None) -> str:
@@ -84,12 +84,12 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%m-%d %H:%M:%S")
 
 
-def news(row: Mapping[str, Any], before: int) -> str:
+def follow_line(row: SignatureRow, before: int) -> str:
     """One line for `--follow`: how often it was seen since the last line, and an example."""
-    values = f"{_short(told_value(row, 'legacy'))} → {_short(told_value(row, 'candidate'))}"
+    values = f"{_short(value_text(row, 'legacy'))} → {_short(value_text(row, 'candidate'))}"
     return (
-        f"{moment(row['last_seen'])}  +{row['count'] - before:<4} {row['id'][:SHORT_ID]}  {row['severity']:<8} "
-        f"{row['state']:<9} {row['route']}  {row['endpoint']}  {where(row)} {row['kind']}  {values}"
+        f"{moment(row.last_seen)}  +{row.count - before:<4} {row.id[:SHORT_ID]}  {row.severity:<8} "
+        f"{row.state:<9} {row.route}  {row.endpoint}  {where(row)} {row.kind}  {values}"
     )
 
 

@@ -3,14 +3,22 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
-from typing import Any
 
 from strangler.cli import _inbox
-from strangler.control.shadow.sides import told_value
-from strangler.core.readiness import cut_percent
+from strangler.core.documents import (
+    AuditEntry,
+    ReportDocument,
+    RouteReport,
+    RuleReport,
+    RuleUse,
+    SignatureRow,
+    VerdictDocument,
+)
+from strangler.core.gate import Latency, cut_percent
+from strangler.evidence.side_by_side import value_text
 
-Pictures = Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]]
-"""Of a route: captions and SVG."""
+Pictures = Callable[[RouteReport], Iterable[tuple[str, str]]]
+"""Captions and SVG of a route."""
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #111827; --dim: #6b7280; --line: #e5e7eb; --paper: #ffffff; --soft: #f9fafb;
@@ -41,15 +49,15 @@ svg text { font-family: system-ui, sans-serif; }
 """
 
 
-def page(report: Mapping[str, Any], pictures: Pictures) -> str:
+def page(report: ReportDocument, pictures: Pictures) -> str:
     """The whole page. Everything that came from outside is escaped."""
-    at = datetime.fromtimestamp(report["at"], UTC).strftime("%Y-%m-%d %H:%M UTC")
-    routes = report["routes"]
+    at = datetime.fromtimestamp(report.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    routes = report.routes
     parts = [
         f"<h1>Is the candidate ready?</h1><p class=dim>Written by strangler on {at}.</p>",
         _summary(routes),
         *(_route(route, pictures) for route in routes),
-        _audit(report["audit"]),
+        _audit(report.audit),
         _WORDS,
     ]
     return (
@@ -70,13 +78,13 @@ by legacy's for the same request, both asked alike; with its 95 % interval (boot
 stand as <code>redacted:…</code>, equal ones alike.</p></footer>"""
 
 
-def _summary(routes: Iterable[Mapping[str, Any]]) -> str:
+def _summary(routes: Iterable[RouteReport]) -> str:
     rows = "".join(
-        f"<tr><td><a href='#{escape(route['name'])}'>{escape(route['name'])}</a></td><td>{_verdict(route)}</td>"
-        f"<td class=number>{route['percent']:g} %</td><td class=number>{route['readiness']['pairs']:,}</td>"
-        f"<td class=number>{_percent(route['readiness']['match_share'])}</td>"
-        f"<td class=number>{route['readiness']['breaking_open']:,}</td>"
-        f"<td class=number>{_ratio(route['readiness']['latency'])}</td></tr>"
+        f"<tr><td><a href='#{escape(route.name)}'>{escape(route.name)}</a></td><td>{_verdict(route)}</td>"
+        f"<td class=number>{route.percent:g} %</td><td class=number>{route.readiness.pairs:,}</td>"
+        f"<td class=number>{_percent(route.readiness.match_share)}</td>"
+        f"<td class=number>{route.readiness.breaking_open:,}</td>"
+        f"<td class=number>{_ratio(route.readiness.latency)}</td></tr>"
         for route in routes
     )
     return (
@@ -86,46 +94,46 @@ def _summary(routes: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
-def _verdict(route: Mapping[str, Any]) -> str:
-    verdict = route["readiness"]["verdict"]
+def _verdict(route: RouteReport) -> str:
+    verdict = route.readiness.verdict
     return f"<span class='verdict {verdict.replace(' ', '-')}'>{verdict}</span>"
 
 
-def _route(route: Mapping[str, Any], pictures: Pictures) -> str:
-    found = route["readiness"]
-    name = escape(route["name"])
-    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in found["reasons"])
-    reasons += "".join(f"<li class=dim>{escape(note)}</li>" for note in found["notes"])
-    release = f" release {escape(found['release'])}," if found["release"] else ""
+def _route(route: RouteReport, pictures: Pictures) -> str:
+    found = route.readiness
+    name = escape(route.name)
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in found.reasons)
+    reasons += "".join(f"<li class=dim>{escape(note)}</li>" for note in found.notes)
+    release = f" release {escape(found.release)}," if found.release else ""
     drawn = "".join(f"<figure>{svg}<figcaption>{escape(text)}</figcaption></figure>" for text, svg in pictures(route))
     return "\n".join(
         [
             f"<section><h2 id='{name}'>{name}: {_verdict(route)}</h2>",
-            f"<p class=dim>candidate {escape(route['candidate'])},{release} {route['percent']:g} % of callers;"
-            f" {route['shadow_percent']:g} % of requests get a shadow</p>",
+            f"<p class=dim>candidate {escape(route.candidate)},{release} {route.percent:g} % of callers;"
+            f" {route.shadow_percent:g} % of requests get a shadow</p>",
             f"<ul>{reasons}</ul>" if reasons else "",
             _figures(found),
             f"<div class=pictures>{drawn}</div>" if drawn else "",
-            _signatures(route["signatures"]),
+            _signatures(route.signatures),
             _endpoints(found),
-            _rules(route["rules"]),
+            _rules(route.rules),
             "</section>",
         ]
     )
 
 
-def _figures(found: Mapping[str, Any]) -> str:
-    gate = found["gate"]
-    not_comparable = sum(found["not_comparable"].values())
+def _figures(found: VerdictDocument) -> str:
+    gate = found.gate
+    not_comparable = sum(found.not_comparable.values())
     cells = [
-        ("pairs", f"{found['pairs']:,}", f"{gate['min_pairs']:,} asked for"),
-        ("match", _percent(found["match_share"]), f"{_percent(gate['min_match'])} asked for"),
-        ("match, lower bound", _percent(found["match_low"]), "with 95 % confidence"),
-        ("breaking, open", f"{found['breaking_open']:,}", f"{gate['max_breaking']:,} allowed"),
-        ("time ratio, median", _ratio(found["latency"]), f"{gate['max_latency_ratio']:g} allowed"),
-        ("observed", f"{found['age_s'] / 3600:.1f} h", f"{gate['min_age_s'] / 3600:g} h asked for"),
-        ("set aside", f"{found['set_aside']:,}", "differed only in what is fixed by now"),
-        ("not comparable", f"{not_comparable:,}", _reasons(found["not_comparable"])),
+        ("pairs", f"{found.pairs:,}", f"{gate.min_pairs:,} asked for"),
+        ("match", _percent(found.match_share), f"{_percent(gate.min_match)} asked for"),
+        ("match, lower bound", _percent(found.match_low), "with 95 % confidence"),
+        ("breaking, open", f"{found.breaking_open:,}", f"{gate.max_breaking:,} allowed"),
+        ("time ratio, median", _ratio(found.latency), f"{gate.max_latency_ratio:g} allowed"),
+        ("observed", f"{found.age_s / 3600:.1f} h", f"{gate.min_age_s / 3600:g} h asked for"),
+        ("set aside", f"{found.set_aside:,}", "differed only in what is fixed by now"),
+        ("not comparable", f"{not_comparable:,}", _reasons(found.not_comparable)),
     ]
     return (
         "<div class=figures>"
@@ -141,7 +149,7 @@ def _reasons(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in counts.items())
 
 
-def _signatures(rows: Iterable[Mapping[str, Any]]) -> str:
+def _signatures(rows: Iterable[SignatureRow]) -> str:
     made = "".join(_signature(row) for row in rows)
     if not made:
         return "<p class=dim>No differences were found.</p>"
@@ -152,15 +160,15 @@ def _signatures(rows: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
-def _signature(row: Mapping[str, Any]) -> str:
-    noise = " <span class=dim>noise</span>" if row["is_noise"] else ""
+def _signature(row: SignatureRow) -> str:
+    noise = " <span class=dim>noise</span>" if row.is_noise else ""
     return (
-        f"<tr><td class={row['severity']}>{row['severity']}</td><td>{row['state']}{noise}</td>"
-        f"<td><code>{escape(row['endpoint'])}</code></td>"
-        f"<td><code>{escape(_inbox.where(row))}</code> <span class=dim>{row['kind']}</span></td>"
-        f"<td>{_value(told_value(row, 'legacy'))}</td><td>{_value(told_value(row, 'candidate'))}</td>"
-        f"<td class=number>{row['count']:,}</td><td class=number>{_inbox.share(row['share'])}</td>"
-        f"<td>{escape(row['owner'] or '')}</td></tr>"
+        f"<tr><td class={row.severity}>{row.severity}</td><td>{row.state}{noise}</td>"
+        f"<td><code>{escape(row.endpoint)}</code></td>"
+        f"<td><code>{escape(_inbox.where(row))}</code> <span class=dim>{row.kind}</span></td>"
+        f"<td>{_value(value_text(row, 'legacy'))}</td><td>{_value(value_text(row, 'candidate'))}</td>"
+        f"<td class=number>{row.count:,}</td><td class=number>{_inbox.share(row.share)}</td>"
+        f"<td>{escape(row.owner or '')}</td></tr>"
     )
 
 
@@ -168,34 +176,34 @@ def _value(text: str) -> str:
     return f"<code>{escape(text if len(text) <= 120 else text[:119] + '…')}</code>"
 
 
-def _endpoints(found: Mapping[str, Any]) -> str:
-    thin = found["thin_endpoints"]
+def _endpoints(found: VerdictDocument) -> str:
+    thin = found.thin_endpoints
     if not thin:
         return ""
-    names = ", ".join(f"<code>{escape(name)}</code> ({found['endpoints'][name]})" for name in thin[:20])
+    names = ", ".join(f"<code>{escape(name)}</code> ({found.endpoints[name]})" for name in thin[:20])
     return f"<h3>Endpoints with few pairs</h3><p>{names}{' …' if len(thin) > 20 else ''}</p>"
 
 
-def _rules(report: Mapping[str, Any] | None) -> str:
-    if report is None or not report["rules"]:
+def _rules(report: RuleReport | None) -> str:
+    if report is None or not report.rules:
         return ""
     items = "".join(
-        f"<li><code>{escape(rule['rule'])}</code>: {_use(rule, report['comparisons'])}</li>" for rule in report["rules"]
+        f"<li><code>{escape(rule.rule)}</code>: {_use(rule, report.comparisons)}</li>" for rule in report.rules
     )
     return f"<h3>Accept rules</h3><ul>{items}</ul>"
 
 
-def _use(rule: Mapping[str, Any], comparisons: int) -> str:
-    if rule["is_expired"]:
+def _use(rule: RuleUse, comparisons: int) -> str:
+    if rule.is_expired:
         return "<span class=risky>expired</span>, no longer counts"
-    told = f"accepted something in {rule['uses']:,} of {comparisons:,} comparisons"
-    return f"{told} <span class=risky>(dead)</span>" if rule["is_dead"] else told
+    text = f"accepted something in {rule.uses:,} of {comparisons:,} comparisons"
+    return f"{text} <span class=risky>(dead)</span>" if rule.is_dead else text
 
 
-def _audit(lines: Iterable[Mapping[str, Any]]) -> str:
+def _audit(lines: Iterable[AuditEntry]) -> str:
     rows = "".join(
-        f"<tr><td>{_inbox.moment(line['at'])}</td><td>{escape(line['who'])}</td><td>{escape(line['what'])}</td>"
-        f"<td>{escape(line['route'])}</td><td>{escape(line['detail'])}</td><td>{escape(line['why'])}</td></tr>"
+        f"<tr><td>{_inbox.moment(line.at)}</td><td>{escape(line.who)}</td><td>{escape(line.what)}</td>"
+        f"<td>{escape(line.route)}</td><td>{escape(line.detail)}</td><td>{escape(line.why)}</td></tr>"
         for line in lines
     )
     if not rows:
@@ -210,8 +218,8 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{cut_percent(value):.3f} %"
 
 
-def _ratio(latency: Mapping[str, Any] | None) -> str:
+def _ratio(latency: Latency | None) -> str:
     if latency is None:
         return "-"
-    median = latency["median"]
-    return f"{median['value']:.2f} ({median['low']:.2f}–{median['high']:.2f})"
+    median = latency.median
+    return f"{median.value:.2f} ({median.low:.2f}–{median.high:.2f})"

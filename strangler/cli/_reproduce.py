@@ -3,11 +3,12 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from strangler.core.rewrite import Rewrite, rewrite_target
+from msgspec import UNSET
+
+from strangler.core.documents import KeptPair, SignatureRow
+from strangler.core.routing.rewrite import Rewrite, rewrite_target
 from strangler.core.settings import RouteSettings, Settings
 
 _OURS = frozenset(
@@ -17,7 +18,7 @@ _OURS = frozenset(
         "x-strangler-shadow",
     }
 )  # fmt: skip
-"""What the client library or the proxy writes."""
+"""Fields that the client library or the proxy writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +33,24 @@ class Request:
     body: str | None
 
 
-def request_of(sample: Mapping[str, Any], route: RouteSettings, settings: Settings) -> Request:
-    """What was asked, for the upstreams as routes.yaml names them."""
-    asked = sample["request"]
-    target = str(asked["target"]).encode()
+def request_of(sample: KeptPair, route: RouteSettings, settings: Settings) -> Request:
+    """Return the sampled request, for the upstreams as routes.yaml names them."""
+    request = sample.request
+    target = request.target.encode()
     target = re.sub(rb"^https?://[^/?]*", b"", target) or b"/"
     rewrite = None
     if route.rewrite_prefix is not None:
         rewrite = Rewrite.between(route.match.prefix or "/", route.rewrite_prefix)
-    headers = [(name, value) for name, value in asked["headers"] if name.lower() not in _OURS]
-    host = next((value for name, value in asked["headers"] if name.lower() == "host"), None)
-    body = asked["body"]
+    headers = [(name, value) for name, value in request.headers if name.lower() not in _OURS]
+    host = next((value for name, value in request.headers if name.lower() == "host"), None)
+    body = request.body
     return Request(
-        method=asked["method"],
+        method=request.method,
         legacy=_url(settings, "legacy", target, None),
         candidate=_url(settings, route.candidate or "legacy", target, rewrite),
         host=host,
         headers=tuple(headers),
-        body=None if body is None else body.get("text"),
+        body=None if body is None or body.text is UNSET else body.text,
     )
 
 
@@ -129,12 +130,12 @@ def find(node, path):
 '''
 
 
-def pytest_file(request: Request, row: Mapping[str, Any], steps: tuple[str | None, ...]) -> str:
+def pytest_file(request: Request, row: SignatureRow, steps: tuple[str | None, ...]) -> str:
     """A test that fails while the difference is there. It needs nothing but Python."""
     left, right, helpers = _compared(row, steps)
     headers = dict(_fields(request))
     return _PYTEST.format(
-        title=f"{row['endpoint']}: {row['path'] or 'status'} ({row['kind']}, {row['severity']}).",
+        title=f"{row.endpoint}: {row.path or 'status'} ({row.kind}, {row.severity}).",
         headers=json.dumps(headers, indent=4, ensure_ascii=False) if headers else "{}",
         body=None if request.body is None else repr(request.body.encode()),
         method=request.method,
@@ -146,11 +147,11 @@ def pytest_file(request: Request, row: Mapping[str, Any], steps: tuple[str | Non
     )
 
 
-def _compared(row: Mapping[str, Any], steps: tuple[str | None, ...]) -> tuple[str, str, str]:
-    if row["in"] == "status":
+def _compared(row: SignatureRow, steps: tuple[str | None, ...]) -> tuple[str, str, str]:
+    if row.in_ == "status":
         return "legacy.status", "candidate.status", ""
-    if row["in"] == "header":
-        return f"legacy.getheader({row['path']!r})", f"candidate.getheader({row['path']!r})", ""
+    if row.in_ == "header":
+        return f"legacy.getheader({row.path!r})", f"candidate.getheader({row.path!r})", ""
     if not steps:
         return "legacy_body", "candidate_body", ""
     return (

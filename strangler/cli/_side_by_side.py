@@ -1,20 +1,18 @@
 """Two answers side by side on a terminal, with what differs marked."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich.table import Table
 from rich.text import Text
 
-from strangler.control.shadow.sides import Row, sides
+from strangler.core.documents import KeptPair, KeptResponse
+from strangler.evidence.side_by_side import Row, sides
 
 
-def side_by_side(sample: Mapping[str, Any]) -> Table:
+def side_by_side(sample: KeptPair) -> Table:
     """Status, headers and body of both answers."""
     made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0), expand=True)
-    made.add_column(f"legacy{_took(sample['legacy'])}", ratio=1, overflow="fold")
+    made.add_column(f"legacy{_took(sample.legacy)}", ratio=1, overflow="fold")
     made.add_column("", width=1)
-    made.add_column(f"candidate{_took(sample['candidate'])}", ratio=1, overflow="fold")
+    made.add_column(f"candidate{_took(sample.candidate)}", ratio=1, overflow="fold")
     head, body = sides(sample)
     for row in (*head, Row("", "", ""), *body):
         left, right = ("red", "green") if row.mark else ("dim", "dim")
@@ -22,5 +20,5 @@ def side_by_side(sample: Mapping[str, Any]) -> Table:
     return made
 
 
-def _took(answer: Mapping[str, Any]) -> str:
-    return "" if answer["duration_ms"] is None else f"  {answer['duration_ms']:.1f} ms"
+def _took(response: KeptResponse) -> str:
+    return "" if response.duration_ms is None else f"  {response.duration_ms:.1f} ms"

@@ -1,64 +1,72 @@
 """The tables of `strangler status`."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from rich.markup import escape
 from rich.table import Table
 
-from strangler.control.shadow.stops import stopped_text
-from strangler.core.readiness import cut_percent
+from strangler.core.documents import (
+    MatchFigures,
+    PassedGate,
+    RouteStatus,
+    SinkStatus,
+    SlowEndpoint,
+    StatusDocument,
+    UnroutedStatus,
+    UpstreamStatus,
+    WorkerStatus,
+)
+from strangler.core.gate import cut_percent
 from strangler.core.slowness import slow_text
-
-Status = dict[str, Any]
-"""As `/api/status` tells it."""
+from strangler.evidence.stopped_routes import stopped_text
 
 _BREAKER_STYLES = {"closed": "green", "half_open": "yellow", "open": "bold red", "disabled": "dim"}
 
 
-def notices(status: Status) -> list[str]:
+def notices(status: StatusDocument) -> list[str]:
     """Lines of markup. First what is wrong, if anything is, then what runs."""
-    switch, config = status["kill_switch"], status["config"]
+    switch, config = status.kill_switch, status.config
     lines = []
-    if switch["on"]:
-        reason = f": {escape(switch['reason'])}" if switch["reason"] else ""
-        lines.append(f"[bold red]kill switch ON[/] since {switch['since']}{reason}")
-    if status["is_draining"]:
+    if switch.on:
+        reason = f": {escape(switch.reason)}" if switch.reason else ""
+        lines.append(f"[bold red]kill switch ON[/] since {switch.since}{reason}")
+    if status.is_draining:
         lines.append("[bold yellow]draining[/]: no new connections are taken")
-    if config["problems"]:
-        lines.append(f"[bold red]routes.yaml is rejected[/]; generation {config['generation']} stays in force:")
-        lines += [f"  {escape(problem)}" for problem in config["problems"]]
-    if config["needs_restart"]:
-        lines.append(f"[yellow]needs a restart[/] to take effect: {', '.join(config['needs_restart'])}")
-    lines += [f"[bold red]{part}[/]: {escape(problem)}" for part, problem in status["problems"].items()]
-    lines += [_passed_by(one) for one in status.get("gates", {}).get("passed_by", {}).values()]
-    lines += [_slow(one) for found in status.get("slow", {}).values() for one in found]
-    lines += [line for route in status["routes"] for line in _shadow(route)]
-    lines += [line for name, sink in status["events"]["sinks"].items() for line in _sink(name, sink)]
+    if config.problems:
+        lines.append(f"[bold red]routes.yaml is rejected[/]; generation {config.generation} stays in force:")
+        lines += [f"  {escape(problem)}" for problem in config.problems]
+    if config.needs_restart:
+        lines.append(f"[yellow]needs a restart[/] to take effect: {', '.join(config.needs_restart)}")
+    lines += [f"[bold red]{part}[/]: {escape(problem)}" for part, problem in status.problems.items()]
+    lines += [_passed_by(item) for item in status.gates.passed_by.values()]
+    lines += [_slow(item) for found in status.slow.values() for item in found]
+    lines += [line for route in status.routes for line in _shadow(route)]
+    lines += [line for name, sink in status.events.sinks.items() for line in _sink(name, sink)]
     return [*lines, _processes(status)]
 
 
-def _passed_by(passed: dict[str, Any]) -> str:
+def _passed_by(passed: PassedGate) -> str:
     """A route whose percent was raised past its gate by an edit of routes.yaml."""
     return (
-        f"[bold red]route '{escape(passed['route'])}' was raised past its gate[/], from {passed['from']:g} %"
-        f" to {passed['to']:g} %: {escape(passed['verdict'])}; see `strangler ready {escape(passed['route'])}`"
+        f"[bold red]route '{escape(passed.route)}' was raised past its gate[/], from {passed.from_:g} %"
+        f" to {passed.to:g} %: {escape(passed.verdict)}; see `strangler ready {escape(passed.route)}`"
     )
 
 
-def _slow(one: dict[str, Any]) -> str:
+def _slow(slowness: SlowEndpoint) -> str:
     """An endpoint that its candidate answers much slower than legacy."""
-    return f"[yellow]route '{escape(one['route'])}'[/]: {escape(slow_text(one))}"
+    return f"[yellow]route '{escape(slowness.route)}'[/]: {escape(slow_text(slowness))}"
 
 
-def _shadow(route: dict[str, Any]) -> list[str]:
-    """What keeps the shadows of a route back, if anything does."""
-    shadow = route["shadow"]
+def _shadow(route: RouteStatus) -> list[str]:
+    """Return the line about what holds the shadows of a route back, if anything does."""
+    shadow = route.shadow
     if shadow is None:
         return []
-    if shadow["stopped"] is not None:
-        return [stopped(route["name"], shadow["stopped"])]
-    about = f"shadows of route '{escape(route['name'])}'"
-    away = [name for name, state in shadow["breakers"].items() if state != "closed"]
+    if shadow.stopped is not None:
+        return [stopped(route.name, shadow.stopped)]
+    about = f"shadows of route '{escape(route.name)}'"
+    away = [name for name, state in shadow.breakers.items() if state != "closed"]
     return [f"[yellow]{about}[/]: {escape(', '.join(away))} does not answer them"] if away else []
 
 
@@ -67,97 +75,97 @@ def stopped(route: str, why: str) -> str:
     return f"[bold red]{escape(stopped_text(route, why))}[/]"
 
 
-def _sink(name: str, sink: dict[str, Any]) -> list[str]:
-    """What keeps events from one of their sinks, or was refused there."""
+def _sink(name: str, sink: SinkStatus) -> list[str]:
+    """Return the line about what keeps events from a sink, or was refused there."""
     lines = []
-    if sink["problem"] is not None:
-        lines.append(f"[yellow]{sink['backlog']} events wait for {name}[/]: {escape(sink['problem'])}")
-    if sink["dead"]:
+    if sink.problem is not None:
+        lines.append(f"[yellow]{sink.backlog} events wait for {name}[/]: {escape(sink.problem)}")
+    if sink.dead:
         lines.append(
-            f"[bold red]{sink['dead']} events were refused by {name}[/], the last: {escape(sink['last_dead'])}"
+            f"[bold red]{sink.dead} events were refused by {name}[/], the last: {escape(sink.last_dead or '')}"
         )
-    if sink["lost"]:
-        lines.append(f"[bold red]{sink['lost']} events never reached {name}[/]: too many or too old while it was away")
+    if sink.lost:
+        lines.append(f"[bold red]{sink.lost} events never reached {name}[/]: too many or too old while it was away")
     return lines
 
 
-def _processes(status: dict[str, Any]) -> str:
-    pid = status["pid"]
-    workers = ", ".join(_worker(worker, status["config"]["generation"]) for worker in status["workers"])
+def _processes(status: StatusDocument) -> str:
+    pid = status.pid
+    workers = ", ".join(_worker(worker, status.config.generation) for worker in status.workers)
     return (
-        f"listening at {status['listen']}, generation {status['config']['generation']}"
-        f" since {status['config']['since']}\n"
-        f"supervisor {pid.get('supervisor')}, control {pid.get('control')}, workers: {workers or 'none'}"
+        f"listening at {status.listen}, generation {status.config.generation}"
+        f" since {status.config.since}\n"
+        f"supervisor {pid.supervisor or None}, control {pid.control or None}, workers: {workers or 'none'}"
     )
 
 
-def _worker(worker: dict[str, Any], generation: int) -> str:
+def _worker(worker: WorkerStatus, generation: int) -> str:
     notes = []
-    if not worker["is_connected"]:
+    if not worker.is_connected:
         notes.append("starting")
-    elif worker["generation"] != generation:
-        notes.append(f"still at generation {worker['generation']}")
-    if worker["restarts"]:
-        notes.append(f"restarted {worker['restarts']} times")
-    return f"{worker['pid']} ({', '.join(notes)})" if notes else str(worker["pid"])
+    elif worker.generation != generation:
+        notes.append(f"still at generation {worker.generation}")
+    if worker.restarts:
+        notes.append(f"restarted {worker.restarts} times")
+    return f"{worker.pid} ({', '.join(notes)})" if notes else str(worker.pid)
 
 
-def routes(routes: list[dict[str, Any]], unrouted: dict[str, Any]) -> Table:
+def routes(routes: Sequence[RouteStatus], unrouted: UnroutedStatus) -> Table:
     """The routes, how many requests each arm has served, and how many pairs match as they are judged now.
 
     Without pairs there is no column for them, and without owners none for those: a terminal has 80 columns.
     """
-    is_owned = any(route["owner"] is not None for route in routes)
-    is_judged = any(route["judged"] is not None for route in routes)
+    is_owned = any(route.owner is not None for route in routes)
+    is_judged = any(route.judged is not None for route in routes)
     of_pairs = ("pairs>", "matching>") if is_judged else ()
     of_owner = ("owner",) if is_owned else ()
     made = table("route", *of_owner, "match", "candidate", "percent>", "legacy>", "candidate>", *of_pairs)
     for route in routes:
-        counts = route["requests"]
+        counts = route.requests
         made.add_row(
-            escape(route["name"]),
-            *((escape(route["owner"] or ""),) if is_owned else ()),
-            escape(route["match"]),
+            escape(route.name),
+            *((escape(route.owner or ""),) if is_owned else ()),
+            escape(route.match),
             candidate(route),
             percent(route),
-            f"{counts['legacy']:,}",
-            f"{counts['candidate']:,}",
-            *(_judged(route["judged"]) if is_judged else ()),
+            f"{counts.legacy:,}",
+            f"{counts.candidate:,}",
+            *(_judged(route.judged) if is_judged else ()),
         )
-    made.add_row("[dim]no route[/]", *[""] * len(of_owner), "", "", "", f"{unrouted['requests']['legacy']:,}", "")
+    made.add_row("[dim]no route[/]", *[""] * len(of_owner), "", "", "", f"{unrouted.requests.legacy:,}", "")
     return made
 
 
-def _judged(judged: dict[str, Any] | None) -> tuple[str, str]:
+def _judged(judged: MatchFigures | None) -> tuple[str, str]:
     """Pairs that count, and the share of them that match: cut, never rounded up."""
     if judged is None:
         return "", ""
-    share = judged["share"]
-    return f"{judged['pairs']:,}", "-" if share is None else f"{cut_percent(share):g}%"
+    share = judged.share
+    return f"{judged.pairs:,}", "-" if share is None else f"{cut_percent(share):g}%"
 
 
-def upstreams(upstreams: list[dict[str, Any]]) -> Table:
+def upstreams(upstreams: Sequence[UpstreamStatus]) -> Table:
     """How they are: breakers, endpoints, requests in flight."""
     made = table("upstream", "URLs", "breaker", "in flight>")
     for upstream in upstreams:
-        breaker = upstream["breaker"]
+        breaker = upstream.breaker
         text = f"[{_BREAKER_STYLES[breaker]}]{breaker}[/]"
-        if upstream["breaker_reason"]:
-            text += f": {escape(upstream['breaker_reason'])}"
-        made.add_row(escape(upstream["name"]), _endpoints(upstream["endpoints"]), text, _in_flight(upstream))
+        if upstream.breaker_reason:
+            text += f": {escape(upstream.breaker_reason)}"
+        made.add_row(escape(upstream.name), _endpoints(upstream.endpoints), text, _in_flight(upstream))
     return made
 
 
-def percent(route: dict[str, Any]) -> str:
+def percent(route: RouteStatus) -> str:
     """Its split, or why it has none."""
-    if not route["enabled"]:
+    if not route.enabled:
         return "[yellow]disabled[/]"
-    return "[dim]passthrough[/]" if route["passthrough"] else f"{route['percent']:g}%"
+    return "[dim]passthrough[/]" if route.passthrough else f"{route.percent:g}%"
 
 
-def candidate(route: dict[str, Any]) -> str:
+def candidate(route: RouteStatus) -> str:
     """Its upstream, or those of an aggregate's parts."""
-    return escape(route["candidate"] or " + ".join(dict.fromkeys(route["parts"])))
+    return escape(route.candidate or " + ".join(dict.fromkeys(route.parts or ())))
 
 
 def _endpoints(states: dict[str, str]) -> str:
@@ -165,9 +173,9 @@ def _endpoints(states: dict[str, str]) -> str:
     return " ".join(f"{escape(url)}{notes[state]}" for url, state in states.items())
 
 
-def _in_flight(upstream: dict[str, Any]) -> str:
-    waiting = f" + {upstream['waiting']} waiting" if upstream["waiting"] else ""
-    return f"{upstream['in_flight']}{waiting}"
+def _in_flight(upstream: UpstreamStatus) -> str:
+    waiting = f" + {upstream.waiting} waiting" if upstream.waiting else ""
+    return f"{upstream.in_flight}{waiting}"
 
 
 def table(*columns: str) -> Table:

@@ -1,4 +1,4 @@
-"""What came from traffic must not steer the terminal of who reads it."""
+"""Escaping for terminals: text that came from traffic must not steer the reader's terminal."""
 
 import os
 from collections.abc import Iterable

@@ -5,7 +5,8 @@ from datetime import date
 
 import click
 
-from strangler.config.scalars import day, duration
+from strangler.config.quantities import duration
+from strangler.config.scalars import day
 
 
 class Duration(click.ParamType[float]):

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -16,20 +15,22 @@ from rich.table import Table
 from rich.text import Text
 
 from strangler.cli._admin import Admin
-from strangler.cli._tables import Status, candidate, notices, percent, table, upstreams
+from strangler.cli._json import json_text
+from strangler.cli._tables import candidate, notices, percent, table, upstreams
+from strangler.core.documents import RecentFigures, RouteStatus, StatusDocument
 
 _ERRORS_ARE_BAD = 0.01
 _OTHER_LINES = 6
-"""Of the screen: blank lines and the heads of tables."""
+"""Lines of the screen that are taken: blank ones and the heads of tables."""
 
 
 class _Screen:
-    """What was seen last, and since when nothing was."""
+    """The last status that was read, and since when none could be."""
 
     def __init__(self, find: Callable[[], Admin]) -> None:
         self._find = find
         self._admin: Admin | None = None
-        self.status: Status | None = None
+        self.status: StatusDocument | None = None
         self.away: str | None = None
         """Why nothing is seen."""
         self._seen = datetime.now()
@@ -38,7 +39,7 @@ class _Screen:
         """Ask once. A proxy that is away is looked for anew: it may come back at another address."""
         try:
             self._admin = self._admin or self._find()
-            self.status = self._admin.ask("GET", "/api/status")
+            self.status = self._admin.ask("GET", "/api/status", StatusDocument)
         except click.ClickException as error:
             self.away = error.message
             self._admin = None
@@ -53,7 +54,7 @@ class _Screen:
         head = [Text.from_markup(line) for line in notices(self.status)]
         if self.away is not None:
             head = [self._absence()]
-        lower = upstreams(self.status["upstreams"])
+        lower = upstreams(self.status.upstreams)
         room = height - sum(line.plain.count("\n") + 1 for line in head) - lower.row_count - _OTHER_LINES
         return Group(*head, Text(), *_live_routes(self.status, max(3, room)), Text(), lower, Text(), clock)
 
@@ -65,7 +66,7 @@ class _Screen:
 
 
 def watch(console: Console, find: Callable[[], Admin], interval_s: float, *, as_json: bool) -> None:
-    """Until Ctrl-C or SIGTERM. On a terminal in place; else one report after the other."""
+    """Print the report again and again until Ctrl-C or SIGTERM: in place on a terminal, else one after the other."""
     screen = _Screen(find)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the terminal is given back as it was
     with suppress(KeyboardInterrupt):
@@ -84,49 +85,49 @@ def _print_on(console: Console, screen: _Screen, interval_s: float, *, as_json: 
         if not as_json:
             console.print(screen.drawn(console.height))
         elif screen.away is None:
-            click.echo(json.dumps(screen.status, ensure_ascii=False))
+            click.echo(json_text(screen.status))
         else:
             click.echo(json.dumps({"away": screen.away}, ensure_ascii=False))
         time.sleep(interval_s)
 
 
-def _live_routes(status: Status, room: int) -> list[RenderableType]:
+def _live_routes(status: StatusDocument, room: int) -> list[RenderableType]:
     """Routes as they do now. If there are more than the screen takes, those with most requests."""
-    routes = status["routes"]
-    shown = routes if len(routes) <= room else sorted(routes, key=_rate, reverse=True)[:room]
+    routes = status.routes
+    visible = routes if len(routes) <= room else sorted(routes, key=_rate, reverse=True)[:room]
     made = table("route", "candidate", "percent>", "share>", *_ARM_COLUMNS, *_ARM_COLUMNS)
     for column, arm in ((4, "legacy"), (7, "candidate")):
         made.columns[column].header = f"{arm}\nreq/s"
-    for route in shown:
+    for route in visible:
         _add(made, route)
-    made.add_row("[dim]no route[/]", "", "", "", *_figures(status["unrouted"]["recent"]["legacy"]))
-    more = [Text(f"{len(routes) - len(shown)} more with fewer requests")] if len(shown) < len(routes) else []
+    made.add_row("[dim]no route[/]", "", "", "", *_figures(status.unrouted.recent.legacy))
+    more = [Text(f"{len(routes) - len(visible)} more with fewer requests")] if len(visible) < len(routes) else []
     return [made, *more]
 
 
 _ARM_COLUMNS = ("req/s>", "5xx>", "p95>")
 
 
-def _rate(route: dict[str, Any]) -> float:
-    return sum(float(recent["rate"]) for recent in route["recent"].values())
+def _rate(route: RouteStatus) -> float:
+    return route.recent.legacy.rate + route.recent.candidate.rate
 
 
-def _add(made: Table, route: dict[str, Any]) -> None:
-    recent, total = route["recent"], _rate(route)
+def _add(made: Table, route: RouteStatus) -> None:
+    recent, total = route.recent, _rate(route)
     made.add_row(
-        escape(route["name"]),
+        escape(route.name),
         candidate(route),
         percent(route),
-        f"{100 * recent['candidate']['rate'] / total:.1f}%" if total else "[dim]-[/]",
-        *_figures(recent["legacy"]),
-        *_figures(recent["candidate"]),
+        f"{100 * recent.candidate.rate / total:.1f}%" if total else "[dim]-[/]",
+        *_figures(recent.legacy),
+        *_figures(recent.candidate),
     )
 
 
-def _figures(recent: dict[str, Any]) -> tuple[str, str, str]:
+def _figures(recent: RecentFigures) -> tuple[str, str, str]:
     """Requests a second; share of 5xx and 95th percentile of the last minute."""
-    errors, p95_ms = recent["errors"], recent["p95_ms"]
+    errors, p95_ms = recent.errors, recent.p95_ms
     share = "[dim]-[/]" if errors is None else f"{100 * errors:.1f}%"
     if errors is not None and errors >= _ERRORS_ARE_BAD:
         share = f"[bold red]{share}[/]"
-    return f"{recent['rate']:,.1f}", share, "[dim]-[/]" if p95_ms is None else f"{p95_ms:,.0f} ms"
+    return f"{recent.rate:,.1f}", share, "[dim]-[/]" if p95_ms is None else f"{p95_ms:,.0f} ms"

@@ -1,9 +1,8 @@
 """`strangler audit`: what was changed, by whom, when and why."""
 
-import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.markup import escape
@@ -12,11 +11,13 @@ from rich.table import Table
 from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option
 from strangler.cli._evidence import find_evidence
+from strangler.cli._json import json_text
 from strangler.cli._tables import table
 from strangler.cli._terminal import console as terminal
 from strangler.cli._times import Since
-from strangler.control.shadow.audits import DEFAULT_LIMIT, MAX_LIMIT, AuditFilters
+from strangler.core.documents import AuditDocument, AuditEntry
 from strangler.core.plain import plain_line
+from strangler.evidence.audits import DEFAULT_LIMIT, MAX_LIMIT, AuditFilters
 
 _COLUMNS = ("when, UTC", "who", "what", "route", "why", "detail")
 
@@ -45,7 +46,7 @@ def command(
     """
     found = find_evidence(config, admin).audited(AuditFilters(route, since, who, limit))
     if as_json:
-        click.echo(json.dumps({"entries": found}, ensure_ascii=False))
+        click.echo(json_text(AuditDocument(found)))
         return
     console = terminal()
     if not found:
@@ -56,10 +57,10 @@ def command(
         console.print(f"[dim]the newest {limit:,}; --limit shows more[/]")
 
 
-def _table(entries: list[dict[str, Any]]) -> Table:
+def _table(entries: Iterable[AuditEntry]) -> Table:
     made = table(*_COLUMNS)
     made.columns[0].no_wrap = True
-    for one in entries:
-        when = datetime.fromtimestamp(one["at"], UTC).strftime("%Y-%m-%d %H:%M:%S")
-        made.add_row(when, *(escape(plain_line(one[name])) for name in _COLUMNS[1:]))
+    for entry in entries:
+        when = datetime.fromtimestamp(entry.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        made.add_row(when, *(escape(plain_line(getattr(entry, name))) for name in _COLUMNS[1:]))
     return made

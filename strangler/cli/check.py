@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+import msgspec
 from click.core import ParameterSource
 
 from strangler.cli._admin import admin_option
@@ -15,9 +16,9 @@ from strangler.cli._gates import judge_gates
 from strangler.cli._terminal import plain
 from strangler.config.load import STANDARD_INPUT, STANDARD_INPUT_NAME, Loaded, load
 from strangler.config.problem import Problem
-from strangler.config.scalars import duration_text
-from strangler.core.extra_requests import ExtraRequests, extra_requests
+from strangler.config.quantities import duration_text
 from strangler.core.settings import Settings, TimeoutSettings
+from strangler.core.shadowing.extra_requests import ExtraRequests, extra_requests
 
 
 @click.command()
@@ -58,10 +59,10 @@ def command(
     gates = None if loaded.settings is None or not is_gated else judge_gates(config, loaded.settings, against, admin)
     config = Path(STANDARD_INPUT_NAME) if str(config) == STANDARD_INPUT else config
     if as_json:
-        data = _as_data(config, loaded) | ({} if gates is None else {"gate": gates.as_data()})
+        data = _as_data(config, loaded) | ({} if gates is None else {"gate": msgspec.to_builtins(gates.document())})
         click.echo(json.dumps(data, ensure_ascii=False, indent=2))
     else:
-        _tell(config, loaded)
+        _print_problems(config, loaded)
         for line in [] if gates is None else gates.lines():
             click.echo(plain(line))
     if loaded.settings is None:
@@ -70,7 +71,7 @@ def command(
         raise SystemExit(1)
 
 
-def _tell(config: Path, loaded: Loaded) -> None:
+def _print_problems(config: Path, loaded: Loaded) -> None:
     for problem in sorted((*loaded.problems, *loaded.warnings), key=partial(_order, config)):
         click.echo(str(problem), err=True)
     click.echo(f"{config}: {_summary(loaded)}", err=loaded.settings is None)
@@ -111,11 +112,14 @@ def _within(timeouts: TimeoutSettings) -> str:
 
 
 def _timeouts(settings: Settings) -> dict[str, dict[str, dict[str, object]]]:
-    def told(timeouts: TimeoutSettings) -> dict[str, object]:
+    def timeouts_data(timeouts: TimeoutSettings) -> dict[str, object]:
         return {"response_s": timeouts.response_s, "source": timeouts.sources[1]}
 
-    own = {route.name: told(route.timeouts) for route in settings.routes if route.timeouts is not None}
-    return {"upstreams": {name: told(one.timeouts) for name, one in settings.upstreams.items()}, "routes": own}
+    own = {route.name: timeouts_data(route.timeouts) for route in settings.routes if route.timeouts is not None}
+    return {
+        "upstreams": {name: timeouts_data(upstream.timeouts) for name, upstream in settings.upstreams.items()},
+        "routes": own,
+    }
 
 
 def extra_text(extra: ExtraRequests) -> str:

@@ -9,7 +9,7 @@ import click
 
 from strangler.cli._times import Duration
 from strangler.demo.children import ChildDiedError
-from strangler.demo.stage import Asked, perform
+from strangler.demo.stage import DemoOptions, perform
 
 
 @click.command()
@@ -20,9 +20,9 @@ def command(duration_s: float | None, keep: bool) -> None:
 
     A second service is the candidate for the shop's orders. What to try is printed; no routes.yaml is needed.
     """
-    asked = Asked(strangler=_as_typed(), duration_s=duration_s, keep=keep)
+    options = DemoOptions(strangler=_as_typed(), duration_s=duration_s, keep=keep)
     try:
-        asyncio.run(perform(asked, say=click.echo))
+        asyncio.run(perform(options, say=click.echo))
     except ChildDiedError as error:
         raise click.ClickException(str(error)) from None
 

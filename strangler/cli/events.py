@@ -11,8 +11,10 @@ from rich.markup import escape
 
 from strangler.cli._admin import Admin, admin_option, find_admin
 from strangler.cli._config import config_option
+from strangler.cli._json import json_text
 from strangler.cli._terminal import console as terminal
 from strangler.cli._times import Since
+from strangler.core.documents import EventDocument, EventsDocument, StoredEvent
 
 _FOLLOW_EVERY_S = 0.5
 _PAGE = 500
@@ -57,11 +59,11 @@ def _show(proxy: Admin, since: float, *, follow: bool, as_json: bool) -> None:
     while True:
         found = _page(proxy, after, since)
         for entry in found:
-            after = entry["seq"]
+            after = entry.seq
             if as_json:
-                click.echo(json.dumps(entry["event"], ensure_ascii=False))
+                click.echo(json_text(entry.event))
             else:
-                console.print(_line(entry["event"]), soft_wrap=True)
+                console.print(_line(entry.event), soft_wrap=True)
         if found:
             continue
         if not follow:
@@ -69,16 +71,15 @@ def _show(proxy: Admin, since: float, *, follow: bool, as_json: bool) -> None:
         time.sleep(_FOLLOW_EVERY_S)
 
 
-def _page(proxy: Admin, after: int, since: float) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = proxy.ask("GET", f"/api/events?after={after}&since={since}&limit={_PAGE}")["events"]
-    return found
+def _page(proxy: Admin, after: int, since: float) -> list[StoredEvent]:
+    return proxy.ask("GET", f"/api/events?after={after}&since={since}&limit={_PAGE}", EventsDocument).events
 
 
-def _line(event: dict[str, Any]) -> str:
+def _line(event: EventDocument) -> str:
     """`2026-11-23T08:00:00.123Z  route.shifted  orders  from=25 to=50`"""
-    style = _STYLES.get(event["type"], "bold")
-    told = " ".join(f"{key}={_text(value)}" for key, value in event["data"].items() if value not in ([], None))
-    return f"[dim]{event['time']}[/]  [{style}]{event['type']}[/]  {escape(event['subject'])}  {escape(told)}"
+    style = _STYLES.get(event.type, "bold")
+    fields = " ".join(f"{key}={_text(value)}" for key, value in event.data.items() if value not in ([], None))
+    return f"[dim]{event.time}[/]  [{style}]{event.type}[/]  {escape(event.subject)}  {escape(fields)}"
 
 
 def _text(value: Any) -> str:

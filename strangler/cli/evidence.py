@@ -1,14 +1,14 @@
 """`strangler evidence`: what was compared so far, as a whole."""
 
-import json
 from pathlib import Path
 
 import click
 
+from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option, failed, route_of, settings_of
 from strangler.cli._evidence import find_evidence
-from strangler.cli._who import who
+from strangler.cli._json import json_text
 
 
 @click.group()
@@ -35,13 +35,13 @@ def reset(route: str, why: str, config: Path, admin: str | None, as_json: bool) 
     route_of(config, settings, route)
     if not why.strip():
         raise failed("--why is empty; say why: it is written down")
-    done = find_evidence(config, admin, settings).reset(route, who(), why)
+    done = find_evidence(config, admin, settings).reset(route, acting_user(), why)
     if as_json:
-        click.echo(json.dumps(done, ensure_ascii=False))
+        click.echo(json_text(done))
         return
-    if not done["set_aside"]:
+    if not done.set_aside:
         click.echo(f"route '{route}': nothing was compared so far, so nothing was set aside")
         return
     click.echo(f"route '{route}' begins anew; what was compared so far is readable with --release:")
-    for name in done["set_aside"]:
+    for name in done.set_aside:
         click.echo(f"  {name}")

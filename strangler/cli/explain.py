@@ -1,18 +1,19 @@
 """`strangler explain`: where would this request go, and why? Offline: routes.yaml and the kill switch are read."""
 
-import json
 from ipaddress import ip_address
 from pathlib import Path
 
 import click
 
 from strangler.cli._config import config_option, settings_of
-from strangler.config.scalars import duration_text
-from strangler.control import kill_switch
-from strangler.core.explain import ExplainedPart, ExplainedTimeout, Explanation, explain
-from strangler.core.plan import Reason
-from strangler.core.snapshot import Snapshot
-from strangler.wire.described import DescriptionError, described_head
+from strangler.cli._json import json_text
+from strangler.config.quantities import duration_text
+from strangler.core.documents import ExplainedPart, ExplainedTimeout, Explanation
+from strangler.core.routing.arm import Reason
+from strangler.core.routing.explain import explain
+from strangler.core.routing.snapshot import Snapshot
+from strangler.http1.request_text import DescriptionError, described_head
+from strangler.state import kill_switch
 
 
 class _Header(click.ParamType[tuple[str, str]]):
@@ -73,8 +74,8 @@ def command(
         head = described_head(settings, method, url, headers, client_ip)
     except DescriptionError as error:
         raise click.UsageError(str(error)) from None
-    answer = explain(Snapshot(settings, 0), head, _is_killed(Path(settings.state)))
-    click.echo(json.dumps(answer, ensure_ascii=False) if as_json else _lines(answer))
+    response = explain(Snapshot(settings, 0), head, _is_killed(Path(settings.state)))
+    click.echo(json_text(response) if as_json else _lines(response))
 
 
 def _is_killed(folder: Path) -> bool:
@@ -89,47 +90,47 @@ def _is_killed(folder: Path) -> bool:
     return False
 
 
-def _lines(answer: Explanation) -> str:
-    shown = {
-        "route": answer["route"] or "none",
-        **({} if answer["owner"] is None else {"owner": answer["owner"]}),
-        "arm": _arm(answer),
-        "upstream": answer["upstream"] or "none",
-        "path": answer["path"] or "none",
+def _lines(response: Explanation) -> str:
+    values = {
+        "route": response.route or "none",
+        **({} if response.owner is None else {"owner": response.owner}),
+        "arm": _arm(response),
+        "upstream": response.upstream or "none",
+        "path": response.path or "none",
         **{
-            f"part {part['name']}": f"{part['upstream']} {part['path']}{'' if part['required'] else ' (optional)'}"
+            f"part {part.name}": f"{part.upstream} {part.path}{'' if part.required else ' (optional)'}"
             f", {_part_timeouts(part)}"
-            for part in answer["parts"] or ()
+            for part in response.parts or ()
         },
-        **({} if answer["timeouts"] is None else {"timeouts": _timeouts(answer["timeouts"])}),
-        "bucket": answer["bucket"] if answer["bucket"] is not None else "none",
-        "shadow": _shadow(answer),
-        "reason": answer["detail"],
+        **({} if response.timeouts is None else {"timeouts": _timeouts(response.timeouts)}),
+        "bucket": response.bucket if response.bucket is not None else "none",
+        "shadow": _shadow(response),
+        "reason": response.detail,
     }
-    width = max(8, *map(len, shown))
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in shown.items())
+    width = max(8, *map(len, values))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in values.items())
 
 
-def _arm(answer: Explanation) -> str:
-    arm = answer["arm"] or "none"
-    return f"{arm} (the likelier one)" if answer["reason"] == Reason.CHANCE else arm
+def _arm(response: Explanation) -> str:
+    arm = response.arm or "none"
+    return f"{arm} (the likelier one)" if response.reason == Reason.CHANCE else arm
 
 
 def _part_timeouts(part: ExplainedPart) -> str:
-    own = "" if part["timeout_s"] is None else f"in all {duration_text(part['timeout_s'])}, "
-    return own + _timeouts(part["timeouts"])
+    own = "" if part.timeout_s is None else f"in all {duration_text(part.timeout_s)}, "
+    return own + _timeouts(part.timeouts)
 
 
 def _timeouts(timeouts: dict[str, ExplainedTimeout]) -> str:
     """`connect 2s (default), response 5s (route), idle none (upstream)`"""
     return ", ".join(
-        f"{name} {'none' if one['seconds'] is None else duration_text(one['seconds'])} ({one['source']})"
-        for name, one in timeouts.items()
+        f"{name} {'none' if timeout.seconds is None else duration_text(timeout.seconds)} ({timeout.source})"
+        for name, timeout in timeouts.items()
     )
 
 
-def _shadow(answer: Explanation) -> str:
-    if not answer["shadow"]:
+def _shadow(response: Explanation) -> str:
+    if not response.shadow:
         return "no"
-    percent = answer["shadow_percent"]
+    percent = response.shadow_percent
     return "yes" if percent == 100 else f"{percent:g}% of such requests"

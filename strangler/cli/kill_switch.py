@@ -5,9 +5,10 @@ from typing import Literal
 
 import click
 
+from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import admin_option, find_admin
 from strangler.cli._config import config_option
-from strangler.cli._who import who
+from strangler.core.documents import KillSwitchRequest, KillSwitchStatus
 
 
 @click.command()
@@ -22,6 +23,6 @@ def command(turn: Literal["on", "off"], reason: str, config: Path, admin: str | 
     included.
     """
     state = find_admin(config, admin).ask(
-        "POST", "/api/kill-switch", {"on": turn == "on", "reason": reason, "who": who()}
+        "POST", "/api/kill-switch", KillSwitchStatus, KillSwitchRequest(turn == "on", reason, acting_user())
     )
-    click.echo("kill switch on: all traffic goes to legacy" if state["on"] else "kill switch off: the routes decide")
+    click.echo("kill switch on: all traffic goes to legacy" if state.on else "kill switch off: the routes decide")

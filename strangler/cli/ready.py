@@ -1,8 +1,6 @@
 """`strangler ready`: is a route ready to be cut over, and if not, why?"""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.markup import escape
@@ -10,8 +8,10 @@ from rich.markup import escape
 from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option, failed, route_of, settings_of
 from strangler.cli._evidence import find_evidence, known_release, release_option
+from strangler.cli._json import json_text
 from strangler.cli._terminal import console as terminal
-from strangler.core.readiness import cut_percent
+from strangler.core.documents import VerdictDocument
+from strangler.core.gate import Latency, cut_percent
 
 _STYLES = {"ready": "bold green", "not ready": "bold red", "not enough evidence": "bold yellow"}
 _SOME = 12
@@ -37,63 +37,63 @@ def command(route: str, config: Path, admin: str | None, release: str | None, as
     if found is None:
         raise failed(f"the running proxy has no route '{route}' yet; see `strangler status`")
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json_text(found))
     else:
         console = terminal()
         for line in lines(found):
             console.print(line, soft_wrap=True)
-    raise SystemExit(0 if found["verdict"] == "ready" else 1)
+    raise SystemExit(0 if found.verdict == "ready" else 1)
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(found: VerdictDocument) -> list[str]:
     """The verdict, its reasons, and the figures; with rich's markup."""
-    verdict = found["verdict"]
-    release = f" release {escape(found['release'])}" if found["release"] else ""
-    told = [f"[bold]{escape(found['route'])}[/]{release}: [{_STYLES[verdict]}]{verdict}[/]"]
-    told += [f"  - {escape(reason)}" for reason in found["reasons"]]
-    told += [f"  [dim]note: {escape(note)}[/]" for note in found["notes"]]
-    told += ["", *_figures(found)]
-    if found["noise_only"]:
-        told.append(
-            f"{found['noise_only']:,} pairs differ only where legacy differs from itself:"
-            f" see `strangler diffs propose {escape(found['route'])}`"
+    verdict = found.verdict
+    release = f" release {escape(found.release)}" if found.release else ""
+    output = [f"[bold]{escape(found.route)}[/]{release}: [{_STYLES[verdict]}]{verdict}[/]"]
+    output += [f"  - {escape(reason)}" for reason in found.reasons]
+    output += [f"  [dim]note: {escape(note)}[/]" for note in found.notes]
+    output += ["", *_figures(found)]
+    if found.noise_only:
+        output.append(
+            f"{found.noise_only:,} pairs differ only where legacy differs from itself:"
+            f" see `strangler diffs propose {escape(found.route)}`"
         )
-    if found["set_aside"]:
-        told.append(f"{found['set_aside']:,} pairs differed only in what is fixed by now; they do not count")
-    thin = found["thin_endpoints"]
+    if found.set_aside:
+        output.append(f"{found.set_aside:,} pairs differed only in what is fixed by now; they do not count")
+    thin = found.thin_endpoints
     if thin:
         more = f" and {len(thin) - _SOME} more" if len(thin) > _SOME else ""
-        told.append("endpoints with few pairs:")
-        told += [f"  {escape(name)} ({found['endpoints'][name]})" for name in thin[:_SOME]]
-        told += [f" {more}"] if more else []
-    return told
+        output.append("endpoints with few pairs:")
+        output += [f"  {escape(name)} ({found.endpoints[name]})" for name in thin[:_SOME]]
+        output += [f" {more}"] if more else []
+    return output
 
 
-def _figures(found: dict[str, Any]) -> list[str]:
-    gate = found["gate"]
-    share = found["match_share"]
-    match = "-" if share is None else f"{_cut(share)}, at least {_cut(found['match_low'])} with 95 % confidence"
+def _figures(found: VerdictDocument) -> list[str]:
+    gate = found.gate
+    share = found.match_share
+    match = "-" if share is None else f"{_cut(share)}, at least {_cut(found.match_low or 0.0)} with 95 % confidence"
     rows = [
-        ("pairs", f"{found['pairs']:,}", f"{gate['min_pairs']:,}"),
-        ("match", match, f"{gate['min_match']:.3%}"),
-        ("breaking, open", f"{found['breaking_open']:,}", f"at most {gate['max_breaking']:,}"),
-        ("time, candidate / legacy", _latency(found["latency"]), f"at most {gate['max_latency_ratio']:.2f}"),
-        ("observed", _age(found["age_s"]), _age(gate["min_age_s"])),
+        ("pairs", f"{found.pairs:,}", f"{gate.min_pairs:,}"),
+        ("match", match, f"{gate.min_match:.3%}"),
+        ("breaking, open", f"{found.breaking_open:,}", f"at most {gate.max_breaking:,}"),
+        ("time, candidate / legacy", _latency(found.latency), f"at most {gate.max_latency_ratio:.2f}"),
+        ("observed", _age(found.age_s), _age(gate.min_age_s)),
     ]
-    told = [f"{name:<25} {value}  [dim](gate: {wanted})[/]" for name, value, wanted in rows]
-    reasons = ", ".join(f"{reason} {count:,}" for reason, count in found["not_comparable"].items())
-    return [*told, f"{'not comparable':<25} {reasons}"] if reasons else told
+    rows_text = [f"{name:<25} {value}  [dim](gate: {wanted})[/]" for name, value, wanted in rows]
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in found.not_comparable.items())
+    return [*rows_text, f"{'not comparable':<25} {reasons}"] if reasons else rows_text
 
 
 def _cut(share: float) -> str:
     return f"{cut_percent(share):.3f}%"
 
 
-def _latency(latency: dict[str, Any] | None) -> str:
+def _latency(latency: Latency | None) -> str:
     if latency is None:
         return "-"
-    told = (f"{name} {one['value']:.2f} ({one['low']:.2f} to {one['high']:.2f})" for name, one in latency.items())
-    return ", ".join(told)
+    figures = (("median", latency.median), ("p95", latency.p95))
+    return ", ".join(f"{name} {ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})" for name, ratio in figures)
 
 
 def _age(seconds: float) -> str:

@@ -1,22 +1,22 @@
 """`strangler release`: which release of a candidate pairs belong to."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
 from strangler.cli import _inbox
+from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option, failed, route_of, settings_of
 from strangler.cli._evidence import find_evidence
+from strangler.cli._json import json_text
 from strangler.cli._tables import table
 from strangler.cli._terminal import console as terminal
-from strangler.cli._who import who
-from strangler.control.shadow.releases import name_problem
+from strangler.core.documents import ReleaseNamedDocument, ReleaseRow, ReleasesDocument
+from strangler.evidence.stored_releases import name_problem
 
 
 @click.command()
@@ -45,36 +45,36 @@ def command(route: str | None, name: str | None, why: str, config: Path, admin: 
         wrong = name_problem(name)
         if wrong is not None:
             raise failed(f"NAME: {wrong}")
-        done = evidence.name_release(route, name, who(), why)
-        click.echo(json.dumps(done, ensure_ascii=False) if as_json else _told(done))
+        done = evidence.name_release(route, name, acting_user(), why)
+        click.echo(json_text(done) if as_json else _summary(done))
         return
     found = evidence.releases(route)
     if as_json:
-        click.echo(json.dumps({"releases": found}, ensure_ascii=False))
+        click.echo(json_text(ReleasesDocument(found)))
     elif found:
         terminal().print(_table(found))
     else:
         click.echo("no release is known yet: nothing was compared, and nobody has named one")
 
 
-def _told(done: Mapping[str, Any]) -> str:
-    route, release = done["route"], done["release"]
-    if not done["changed"]:
+def _summary(done: ReleaseNamedDocument) -> str:
+    route, release = done.route, done.release
+    if not done.changed:
         return f"route '{route}' has release {release} already"
-    former = done["former"]
+    former = done.former
     return f"route '{route}' has release {release} from now on; it was {former or 'unnamed'}"
 
 
-def _table(found: Iterable[Mapping[str, Any]]) -> Table:
+def _table(found: Iterable[ReleaseRow]) -> Table:
     made = table("route", "release", "first seen (UTC)", "last seen", "pairs>", "")
-    for one in found:
-        note = "current" if one["is_current"] else "set aside" if one["is_set_aside"] else ""
+    for release in found:
+        note = "current" if release.is_current else "set aside" if release.is_set_aside else ""
         made.add_row(
-            escape(one["route"]),
-            escape(one["name"]) or "[dim](unnamed)[/]",
-            _inbox.moment(one["first_seen"]),
-            _inbox.moment(one["last_seen"]),
-            f"{one['pairs']:,}",
-            f"[bold]{note}[/]" if one["is_current"] else f"[dim]{note}[/]",
+            escape(release.route),
+            escape(release.name) or "[dim](unnamed)[/]",
+            _inbox.moment(release.first_seen),
+            _inbox.moment(release.last_seen),
+            f"{release.pairs:,}",
+            f"[bold]{note}[/]" if release.is_current else f"[dim]{note}[/]",
         )
     return made

@@ -1,8 +1,7 @@
 """`strangler report`: one page that says, route by route, whether the candidate is ready."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -11,6 +10,7 @@ from strangler.cli._config import config_option
 from strangler.cli._evidence import find_evidence, known_release, release_option
 from strangler.cli._page import page
 from strangler.config.replace import put_content
+from strangler.core.documents import RouteReport
 
 _MISSING = "the pictures need matplotlib; install it with: pip install 'strangler[report]'"
 
@@ -35,15 +35,15 @@ def command(output: Path, config: Path, admin: str | None, release: str | None) 
             raise
         raise click.ClickException(_MISSING) from None
 
-    def pictures(route: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        if route["timeline"]:
+    def pictures(route: RouteReport) -> Iterable[tuple[str, str]]:
+        if route.timeline:
             yield (
                 "What pairs come to as judged now, over time (UTC)",
-                _charts.outcomes_over_time(route["timeline"], route["name"]),
+                _charts.outcomes_over_time(route.timeline, route.name),
             )
-        if route["latencies"]:
-            told = f"Time to answer, {len(route['latencies']):,} requests asked of both arms"
-            yield told, _charts.latency_of_both(route["latencies"], route["name"])
+        if route.latencies:
+            title = f"Time to answer, {len(route.latencies):,} requests asked of both arms"
+            yield title, _charts.latency_of_both(route.latencies, route.name)
 
     evidence = find_evidence(config, admin)
     known_release(evidence, None, release)

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from strangler.cli._config import config_option
-from strangler.control.folder import Running, is_held, read_restart, read_running
+from strangler.state.lock import is_held
+from strangler.state.running import Running, read_restart, read_running
 
 MAX_WAIT_S = 90.0
 """Above the time that the running proxy gives to the new one."""

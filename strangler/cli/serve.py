@@ -11,9 +11,9 @@ from typing import NoReturn
 import click
 
 from strangler.cli._config import BAD_INPUT, config_option, only_a_file, settings_of
-from strangler.wire.messages import encode_settings
-from strangler.wire.process import how_it_ended
-from strangler.wire.start import unnamed_file, write_file
+from strangler.ipc.messages import encode_settings
+from strangler.ipc.process import how_it_ended
+from strangler.ipc.start import unnamed_file, write_file
 
 
 @click.command()

@@ -5,9 +5,10 @@ from urllib.parse import quote
 
 import click
 
+from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import admin_option, find_admin
 from strangler.cli._config import config_option, route_of, settings_of
-from strangler.cli._who import who
+from strangler.core.documents import DoneDocument, ResumeRequest
 
 
 @click.group()
@@ -30,5 +31,7 @@ def resume(route: str, why: str, config: Path, admin: str | None) -> None:
     strangler shadow resume orders --why "it confirms dry runs since 1.4.2"
     """
     route_of(config, settings_of(config), route)
-    find_admin(config, admin).ask("POST", f"/api/shadows/{quote(route, safe='')}/resume", {"who": who(), "why": why})
+    find_admin(config, admin).ask(
+        "POST", f"/api/shadows/{quote(route, safe='')}/resume", DoneDocument, ResumeRequest(acting_user(), why)
+    )
     click.echo(f"shadowing of route '{route}' goes on")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from strangler.cli import ready
+from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import admin_option
 from strangler.cli._config import config_option, failed
 from strangler.cli._editing import diff_of, edited, read_texts, write_texts
@@ -15,12 +16,11 @@ from strangler.cli._evidence import Evidence, find_evidence
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
 from strangler.cli._verdict import Verdict, as_data, short, verdict_of
-from strangler.cli._who import who
 from strangler.config.edit import Edit, has_gate, route_names, set_percent
-from strangler.config.files import read_files
 from strangler.config.problem import Problem
-from strangler.config.scalars import percent as read_percent
-from strangler.control.shadow.audits import FORCED, shift_text
+from strangler.config.quantities import percent as read_percent
+from strangler.config.source_files import read_files
+from strangler.evidence.audits import FORCED, shift_text
 
 
 class _Percent(click.ParamType[float]):
@@ -87,7 +87,7 @@ def command(
         data = _as_data(config, route, percent, edit, dry_run, warnings) | {"verdict": as_data(*verdict)}
         click.echo(json.dumps(data, ensure_ascii=False, indent=2))
         return
-    _tell(config, route, percent, edit, dry_run)
+    _print_shift(config, route, percent, edit, dry_run)
     for line in short(*verdict):
         click.echo(plain(line))
     for warning in warnings:
@@ -124,13 +124,13 @@ def _passes_gate(evidence: _Lazy, route: str, percent: float, edit: Edit, force:
     if force and not why:
         raise failed("--force needs --why: it is written down")
     found, unknown = evidence.verdict(route)
-    if found is not None and found["verdict"] == "ready":
+    if found is not None and found.verdict == "ready":
         return False
     if force:
         return True
     if found is not None:
         console = terminal(stderr=True)
-        for line in ready.lines(dict(found)):
+        for line in ready.lines(found):
             console.print(line, soft_wrap=True)
     else:
         click.echo(unknown, err=True)
@@ -145,24 +145,24 @@ def _note(evidence: _Lazy, route: str, percent: float, edit: Edit, why: str, is_
     text = shift_text(edit.old_percent, percent)
     if is_forced:
         found, _ = evidence.verdict(route)
-        text += f"; the gate said: {'unknown' if found is None else found['verdict']}"
+        text += f"; the gate said: {'unknown' if found is None else found.verdict}"
     try:
-        evidence.get().audit(FORCED if is_forced else "shift", route, why, who(), text)
+        evidence.get().audit(FORCED if is_forced else "shift", route, why, acting_user(), text)
     except click.ClickException as error:
-        said = f"route '{route}' is shifted, but the audit cannot be written: {plain(error.format_message())}"
-        click.echo(said, err=True)
+        warning = f"route '{route}' is shifted, but the audit cannot be written: {plain(error.format_message())}"
+        click.echo(warning, err=True)
         if is_forced:
             raise SystemExit(1) from None
 
 
-def _tell(config: Path, route: str, percent: float, edit: Edit, dry_run: bool) -> None:
+def _print_shift(config: Path, route: str, percent: float, edit: Edit, dry_run: bool) -> None:
     if not edit.changed:
         click.echo(f"{config}: route '{route}' is at {percent:g} % already")
         return
     click.echo(diff_of(edit), nl=False)
-    said = "would be shifted" if dry_run else "shifted"
+    state = "would be shifted" if dry_run else "shifted"
     was = "" if edit.old_percent is None else f" from {edit.old_percent:g} %"
-    click.echo(f"{edit.changed[0]}: route '{route}' {said}{was} to {percent:g} %")
+    click.echo(f"{edit.changed[0]}: route '{route}' {state}{was} to {percent:g} %")
 
 
 def _as_data(

@@ -1,15 +1,22 @@
 """`strangler state`: a backup of the state folder, and its way back."""
 
 import json
+import sqlite3
+import time
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from strangler.cli._acting_user import acting_user
 from strangler.cli._config import config_option, settings_of
-from strangler.cli._who import who
-from strangler.control import backup as backups
-from strangler.control.backup import BackupError, Replaced
+from strangler.evidence.audits import write_audit
+from strangler.evidence.tables import prepare
+from strangler.state.backup import BackupError
+from strangler.state.backup import backup as write_backup
+from strangler.state.restore import Replaced
+from strangler.state.restore import restore as restore_backup
+from strangler.times import utc_now
 
 _state_option = click.option(
     "--state",
@@ -42,7 +49,7 @@ def backup(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
     strangler state backup /backup/strangler.tar.gz
     """
     try:
-        done = backups.backup(_folder(config, state), file)
+        done = write_backup(_folder(config, state), file, utc_now())
     except BackupError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
@@ -68,30 +75,36 @@ def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None
     """
     folder = _folder(config, state)
     try:
-        done = backups.restore(folder, file, who())
+        done = restore_backup(folder, file, _note_restore)
     except BackupError as error:
         raise click.ClickException(f"nothing was restored: {error}") from None
     if as_json:
         click.echo(json.dumps({"folder": str(folder), **asdict(done)}))
         return
-    for one in done.files:
-        click.echo(_told(one))
+    for replaced in done.files:
+        click.echo(_file_line(replaced))
     if done.was_killed or done.is_killed:
         words = {True: "on", False: "off"}
         click.echo(f"kill switch: it was {words[done.was_killed]} and is {words[done.is_killed]}")
     click.echo(f"{folder} is as it was at {done.at} (strangler {done.version})")
 
 
+def _note_restore(store: sqlite3.Connection, detail: str) -> None:
+    """Bring the restored store to this version's tables, and note in its audit that it was put back."""
+    prepare(store)
+    write_audit(store, time.time(), acting_user(), "state restore", "", "", detail)
+
+
 def _folder(config: Path, state: Path | None) -> Path:
     return Path(settings_of(config).state) if state is None else state
 
 
-def _told(one: Replaced) -> str:
-    if one.before is None:
-        return f"{one.name}: {_size(one.after or 0)}; there was none"
-    if one.after is None:
-        return f"{one.name}: removed ({_size(one.before)}); the backup has none"
-    return f"{one.name}: {_size(one.after)} in place of {_size(one.before)}"
+def _file_line(replaced: Replaced) -> str:
+    if replaced.before is None:
+        return f"{replaced.name}: {_size(replaced.after or 0)}; there was none"
+    if replaced.after is None:
+        return f"{replaced.name}: removed ({_size(replaced.before)}); the backup has none"
+    return f"{replaced.name}: {_size(replaced.after)} in place of {_size(replaced.before)}"
 
 
 def _size(size: int) -> str:

@@ -1,6 +1,5 @@
 """`strangler status`: what the running proxy does now."""
 
-import json
 from pathlib import Path
 
 import click
@@ -8,9 +7,11 @@ import click
 from strangler.cli import _tables
 from strangler.cli._admin import admin_option, find_admin
 from strangler.cli._config import config_option
+from strangler.cli._json import json_text
 from strangler.cli._terminal import console as terminal
 from strangler.cli._times import Duration
 from strangler.cli._watch import watch
+from strangler.core.documents import StatusDocument
 
 
 @click.command()
@@ -24,16 +25,16 @@ def command(config: Path, admin: str | None, is_watching: bool, interval: float,
 
     Exit code 1 if no proxy runs. With --watch it may be away later: then that is shown until it is back.
     """
-    status = find_admin(config, admin).ask("GET", "/api/status")
+    status = find_admin(config, admin).ask("GET", "/api/status", StatusDocument)
     console = terminal()
     if is_watching:
         watch(console, lambda: find_admin(config, admin), interval, as_json=as_json)
     elif as_json:
-        click.echo(json.dumps(status, ensure_ascii=False))
+        click.echo(json_text(status))
     else:
         for line in _tables.notices(status):
             console.print(line, soft_wrap=True)
         console.print()
-        console.print(_tables.routes(status["routes"], status["unrouted"]))
+        console.print(_tables.routes(status.routes, status.unrouted))
         console.print()
-        console.print(_tables.upstreams(status["upstreams"]))
+        console.print(_tables.upstreams(status.upstreams))

@@ -6,17 +6,19 @@ The tree is completed before it is validated, so that all that reads a route see
 from collections.abc import Container, Iterable
 from dataclasses import replace
 
-from strangler.config.document import Document, Items, Node, Scalar, Table, place_of
+from strangler.config.document import Document, MappingNode, Node, Scalar, SequenceNode, place_of
 from strangler.config.problem import Problem
-from strangler.config.schema import Route, Upstream, keys_of
-from strangler.core.plan import LEGACY
+from strangler.config.schema_routes import Route
+from strangler.config.schema_upstreams import Upstream
+from strangler.config.section import keys_of
+from strangler.core.routing.arm import LEGACY
 
 OF_TWO_ARMS = ("split", "shadow", "gate", "compare", "rewrite", "timeouts", "fallback", "release", "fold")
-"""What has no meaning with `candidate: legacy`."""
+"""Keys without a meaning with `candidate: legacy`."""
 OF_A_MIGRATION = ("split", "shadow", "gate", "compare", "fallback", "release", "fold")
-"""What has no meaning with `passthrough`."""
+"""Keys without a meaning with `passthrough`."""
 OF_ONE_CANDIDATE = ("rewrite", "timeouts", "release")
-"""What has no meaning with `aggregate`."""
+"""Keys without a meaning with `aggregate`."""
 
 _ADDED_UP = frozenset({"accept", "unordered", "redact"})
 """Lists of `compare` to which the defaults are added; of other keys the nearest list counts."""
@@ -26,12 +28,12 @@ def with_defaults(document: Document) -> Document:
     """The document with all that its `defaults` say written out. What a route or an upstream says itself wins, key by
     key, at every depth."""
     defaults = document.node(("defaults",))
-    if document.root is None or not isinstance(defaults, Table):
+    if document.root is None or not isinstance(defaults, MappingNode):
         return document
     values = dict(document.root.values)
     of_upstreams, of_routes = defaults.values.get("upstreams"), defaults.values.get("routes")
     upstreams, routes = values.get("upstreams"), values.get("routes")
-    if isinstance(of_upstreams, Table) and isinstance(upstreams, Table):
+    if isinstance(of_upstreams, MappingNode) and isinstance(upstreams, MappingNode):
         values["upstreams"] = _with_values(
             upstreams,
             {
@@ -39,20 +41,20 @@ def with_defaults(document: Document) -> Document:
                 for name, node in upstreams.values.items()
             },
         )
-    if isinstance(of_routes, Table) and isinstance(routes, Items):
+    if isinstance(of_routes, MappingNode) and isinstance(routes, SequenceNode):
         items = [_completed(node, of_routes, _NULLABLE_OF_ROUTE, _left_out(node)) for node in routes.items]
-        values["routes"] = Items(routes.start, items, routes.flow, routes.end, routes.has_lost, routes.numbers)
+        values["routes"] = SequenceNode(routes.start, items, routes.flow, routes.end, routes.has_lost, routes.numbers)
     return replace(document, root=_with_values(document.root, values))
 
 
-def told_once(document: Document, problems: Iterable[Problem]) -> list[Problem]:
+def without_repeats(document: Document, problems: Iterable[Problem]) -> list[Problem]:
     """Without what is told again of each route that a wrong default is written into."""
     defaults = document.node(("defaults",))
-    if not isinstance(defaults, Table):
+    if not isinstance(defaults, MappingNode):
         return list(problems)
     first, last = place_of(defaults.start), place_of(defaults.end)
     alike: dict[tuple[str, int, int, str], list[Problem]] = {}
-    for problem in sorted(problems, key=lambda one: (one.order, one.where)):
+    for problem in sorted(problems, key=lambda problem: (problem.order, problem.where)):
         place = (problem.file, problem.line, problem.column)
         same = f"{problem.severity} {problem.way_out}" if first <= place < last else str(problem)
         alike.setdefault((*place, same), []).append(problem)
@@ -61,7 +63,7 @@ def told_once(document: Document, problems: Iterable[Problem]) -> list[Problem]:
 
 def _together(alike: list[Problem]) -> Problem:
     """The first, which is of `defaults` itself if that is wrong; else it says how many it is about."""
-    first, more = alike[0], len({one.where for one in alike}) - 1
+    first, more = alike[0], len({problem.where for problem in alike}) - 1
     return replace(first, where=f"{first.where} and {more} more") if first.where and more else first
 
 
@@ -75,8 +77,8 @@ _NULLABLE_OF_UPSTREAM = _nullable((name, field.default) for name, field in keys_
 
 
 def _left_out(route: Node) -> tuple[str, ...]:
-    """What defaults say in vain of such a route."""
-    if not isinstance(route, Table):
+    """Return the keys of defaults that have no effect on such a route."""
+    if not isinstance(route, MappingNode):
         return ()
     candidate = route.values.get("candidate")
     if isinstance(candidate, Scalar) and candidate.text == LEGACY:
@@ -86,9 +88,9 @@ def _left_out(route: Node) -> tuple[str, ...]:
     return OF_ONE_CANDIDATE if "aggregate" in route.values else ()
 
 
-def _completed(own: Node, defaults: Table, nullable: Container[str], left_out: Container[str] = ()) -> Node:
+def _completed(own: Node, defaults: MappingNode, nullable: Container[str], left_out: Container[str] = ()) -> Node:
     """A route or an upstream, with the defaults for what it does not say."""
-    if not isinstance(own, Table):
+    if not isinstance(own, MappingNode):
         return own
     made = _with_values(own, dict(own.values))
     for key, default in defaults.values.items():
@@ -97,20 +99,22 @@ def _completed(own: Node, defaults: Table, nullable: Container[str], left_out: C
     return made
 
 
-def _complete(made: Table, key: str, default: Node, defaults: Table, *, is_null_none: bool) -> None:
+def _complete(made: MappingNode, key: str, default: Node, defaults: MappingNode, *, is_null_none: bool) -> None:
     own = made.values.get(key)
     is_empty = isinstance(own, Scalar) and own.text is None and not own.is_broken
-    if own is None or (is_empty and isinstance(default, Table) and not is_null_none):
+    if own is None or (is_empty and isinstance(default, MappingNode) and not is_null_none):
         made.values[key] = default
         made.keys.setdefault(key, defaults.keys[key])
-    elif isinstance(own, Table) and isinstance(default, Table):
+    elif isinstance(own, MappingNode) and isinstance(default, MappingNode):
         inner = _with_values(own, dict(own.values))
         for name, node in default.values.items():
             _complete(inner, name, node, default, is_null_none=True)
         made.values[key] = inner
-    elif key in _ADDED_UP and isinstance(own, Items) and isinstance(default, Items):
-        made.values[key] = Items(own.start, [*own.items, *default.items], own.flow, own.end)
+    elif key in _ADDED_UP and isinstance(own, SequenceNode) and isinstance(default, SequenceNode):
+        made.values[key] = SequenceNode(own.start, [*own.items, *default.items], own.flow, own.end)
 
 
-def _with_values(table: Table, values: dict[str, Node]) -> Table:
-    return Table(table.start, values, dict(table.keys), table.merged, table.lost, table.flow, table.end)
+def _with_values(mapping: MappingNode, values: dict[str, Node]) -> MappingNode:
+    return MappingNode(
+        mapping.start, values, dict(mapping.keys), mapping.merged, mapping.lost, mapping.flow, mapping.end
+    )

@@ -7,18 +7,12 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from strangler.config.schema import (
-    File,
-    LegacyBreaker,
-    LegacyTimeouts,
-    RouteDefaults,
-    Section,
-    Upstream,
-    UpstreamDefaults,
-    Upstreams,
-    keys_of,
-)
-from strangler.config.types import Kind, Switchable, Unwritten
+from strangler.config.leaf import Kind, Unwritten
+from strangler.config.schema import File
+from strangler.config.schema_routes import RouteDefaults
+from strangler.config.schema_upstreams import LegacyBreaker, LegacyTimeouts, Upstream, UpstreamDefaults, Upstreams
+from strangler.config.section import Section, keys_of
+from strangler.config.types import Switchable
 from strangler.core.settings import Address
 
 T = TypeVar("T")
@@ -82,7 +76,7 @@ def inner_model(annotation: object) -> type[BaseModel] | None:
 
 
 def kind(field: FieldInfo) -> str:
-    """What the reference calls the type of a key."""
+    """Return the name of a key's type in the reference."""
     named = _named(field.metadata)
     if named:
         return named

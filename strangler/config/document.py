@@ -44,7 +44,7 @@ class Scalar:
 
 
 @dataclass(slots=True, eq=False)
-class Items:
+class SequenceNode:
     """A list."""
 
     start: Any
@@ -57,7 +57,7 @@ class Items:
 
 
 @dataclass(slots=True, eq=False)
-class Table:
+class MappingNode:
     """A mapping. `keys` holds the mark of each key; `merged` names those that a merge key brought in."""
 
     start: Any
@@ -70,16 +70,16 @@ class Table:
     end: Any = None
 
 
-Node = Scalar | Items | Table
+Node = Scalar | SequenceNode | MappingNode
 
 
 @dataclass(slots=True)
 class Document:
-    """What was read. `root` is None if there is no tree to speak of; then `problems` says why."""
+    """A file as it was read. `root` is None if no tree could be made of it; then `problems` says why."""
 
     name: str
     text: str
-    root: Table | None
+    root: MappingNode | None
     problems: list[Problem]
     aliased: set[int] = field(default_factory=set)
     """`id` of every node that is used in more than one place."""
@@ -90,9 +90,9 @@ class Document:
         """The node at a path, or None."""
         node: Node | None = self.root
         for step in loc:
-            if isinstance(node, Table) and isinstance(step, str):
+            if isinstance(node, MappingNode) and isinstance(step, str):
                 node = node.values.get(step)
-            elif isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
+            elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
                 node = node.items[step]
             else:
                 return None
@@ -105,12 +105,12 @@ class Document:
         node: Node | None = self.root
         steps: list[str | int] = []
         for step in loc:
-            if isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
+            if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
                 steps.append(node.numbers[step] if node.numbers else step)
                 node = node.items[step]
             else:
                 steps.append(step)
-                node = node.values.get(str(step)) if isinstance(node, Table) else None
+                node = node.values.get(str(step)) if isinstance(node, MappingNode) else None
         return tuple(steps)
 
     def place(self, loc: Loc, *, key: bool = False) -> tuple[str, int, int]:
@@ -120,15 +120,17 @@ class Document:
         best = (self.name, 1, 1)
         for depth, step in enumerate(loc):
             mark = None
-            if isinstance(node, Table) and isinstance(step, str):
+            if isinstance(node, MappingNode) and isinstance(step, str):
                 mark, node = node.keys.get(step), node.values.get(step)
-            elif isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
+            elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
                 node = node.items[step]
             else:
                 break
             if node is None:
                 break
-            wants_key = mark is not None and (isinstance(node, Table | Items) or (key and depth == len(loc) - 1))
+            wants_key = mark is not None and (
+                isinstance(node, MappingNode | SequenceNode) or (key and depth == len(loc) - 1)
+            )
             mark = mark if wants_key and mark is not None else node.start
             best = place_of(mark)
         return best
@@ -143,22 +145,24 @@ def plain(node: Node) -> Plain:
     """The bare values of a tree, for validation."""
     if type(node) is Scalar:
         return node.text
-    if type(node) is Table:
+    if type(node) is MappingNode:
         return {key: plain(value) for key, value in node.values.items()}
-    assert type(node) is Items
+    assert type(node) is SequenceNode
     return [plain(item) for item in node.items]
 
 
 def without(node: Node, cut: set[int]) -> Node:
     """A copy of the tree without the nodes whose `id` is in `cut`."""
-    if type(node) is Table:
+    if type(node) is MappingNode:
         kept = {key: without(value, cut) for key, value in node.values.items() if id(value) not in cut}
         lost = node.lost | (node.values.keys() - kept.keys())
-        return Table(node.start, kept, node.keys, node.merged, lost, node.flow, node.end)
-    if type(node) is Items:
+        return MappingNode(node.start, kept, node.keys, node.merged, lost, node.flow, node.end)
+    if type(node) is SequenceNode:
         numbers = [n for n, item in enumerate(node.items) if id(item) not in cut]
         items = [without(node.items[n], cut) for n in numbers]
         if node.numbers:
             numbers = [node.numbers[n] for n in numbers]
-        return Items(node.start, items, node.flow, node.end, node.has_lost or len(items) < len(node.items), numbers)
+        return SequenceNode(
+            node.start, items, node.flow, node.end, node.has_lost or len(items) < len(node.items), numbers
+        )
     return node

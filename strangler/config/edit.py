@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from strangler.config import reader
 from strangler.config.defaults import with_defaults
-from strangler.config.document import Document, Items, Node, Scalar, Table
-from strangler.config.files import Files
+from strangler.config.document import Document, MappingNode, Node, Scalar, SequenceNode
 from strangler.config.load import Loaded
 from strangler.config.scalars import did_you_mean
+from strangler.config.source_files import Files
 from strangler.core.settings import RouteSettings, Settings
 
 
@@ -41,12 +41,12 @@ class Edit:
 
 def set_percent(files: Files, route: str, percent: float, environ: Mapping[str, str]) -> Edit:
     """The texts with `split.percent` of a route changed, in the file that has the route. Raises EditError."""
-    read, table = route_table(files, route, environ)
+    read, mapping = route_table(files, route, environ)
     before = files.load(environ)
     old = None if before.settings is None else find_route(before.settings, route).split.percent
     if old == percent:
         return Edit(files, files, old, before)
-    after = files.with_text(read.name, _with_percent(read, table, route, f"{percent:g}"))
+    after = files.with_text(read.name, _with_percent(read, mapping, route, f"{percent:g}"))
     loaded = after.load(environ)
     if loaded.settings is None:
         raise EditError("nothing was changed, because the file would have problems", loaded)
@@ -58,12 +58,15 @@ def set_percent(files: Files, route: str, percent: float, environ: Mapping[str, 
 def has_gate(files: Files, route: str) -> bool:
     """True if the files have a `gate` for the route, be it an empty one: its author wants it kept."""
     main = reader.read(files.text, files.name, {})
-    if any("gate" in table.values for known, table in _tables(with_defaults(main)) if known == route):
+    if any("gate" in mapping.values for known, mapping in _tables(with_defaults(main)) if known == route):
         return True
     has_default = main.node(("defaults", "routes", "gate")) is not None
     included = (reader.read(text, name, {}) for name, text in files.included.items())
     return any(
-        has_default or "gate" in table.values for read in included for known, table in _tables(read) if known == route
+        has_default or "gate" in mapping.values
+        for read in included
+        for known, mapping in _tables(read)
+        if known == route
     )
 
 
@@ -73,14 +76,14 @@ def route_names(files: Files) -> list[str]:
     return [name for read in reads for name, _ in _tables(read) if name]
 
 
-def route_table(files: Files, name: str, environ: Mapping[str, str]) -> tuple[Document, Table]:
+def route_table(files: Files, name: str, environ: Mapping[str, str]) -> tuple[Document, MappingNode]:
     """Return the route of that name, and the document of the one file that has it. Raises EditError."""
     names = []
     for file, text in files.texts.items():
         read = reader.read(text, file, environ)
-        for known, table in _tables(read):
+        for known, mapping in _tables(read):
             if known == name:
-                return read, table
+                return read, mapping
             names.append(known)
     loaded = files.load(environ)
     if loaded.problems:
@@ -89,25 +92,25 @@ def route_table(files: Files, name: str, environ: Mapping[str, str]) -> tuple[Do
 
 
 def unknown_route(name: str, names: Sequence[str]) -> str:
-    """What to say of a name that no route of the file has."""
+    """Return the message about a name that no route of the file has."""
     way_out = did_you_mean(name, names) or (
         f"the file has {', '.join(names[:10])}" if names else "the file has no routes"
     )
     return f"unknown route '{name}'; {way_out}"
 
 
-def _tables(read: Document) -> list[tuple[str, Table]]:
+def _tables(read: Document) -> list[tuple[str, MappingNode]]:
     routes = read.root.values.get("routes") if read.root is not None else None
-    items = routes.items if isinstance(routes, Items) else []
-    return [(_name(item), item) for item in items if isinstance(item, Table)]
+    items = routes.items if isinstance(routes, SequenceNode) else []
+    return [(_name(item), item) for item in items if isinstance(item, MappingNode)]
 
 
-def _name(table: Table) -> str:
-    node = table.values.get("name")
+def _name(mapping: MappingNode) -> str:
+    node = mapping.values.get("name")
     return (node.text or "") if isinstance(node, Scalar) else ""
 
 
-def _with_percent(read: Document, route: Table, name: str, number: str) -> str:
+def _with_percent(read: Document, route: MappingNode, name: str, number: str) -> str:
     text, split = read.text, route.values.get("split")
     if shared(read, route) or "split" in route.merged or (split is not None and shared(read, split)):
         raise EditError(f"route '{name}': its split comes from an anchor that others use too; write it out first")
@@ -115,10 +118,10 @@ def _with_percent(read: Document, route: Table, name: str, number: str) -> str:
         return _add_split(text, route, number)
     if isinstance(split, Scalar):
         return fill(text, route, "split", split, f"{{percent: {number}}}")
-    percent = split.values.get("percent") if isinstance(split, Table) and "percent" not in split.merged else None
-    if isinstance(split, Table) and percent is None:
+    percent = split.values.get("percent") if isinstance(split, MappingNode) and "percent" not in split.merged else None
+    if isinstance(split, MappingNode) and percent is None:
         return add_key(text, split, f"percent: {number}")
-    if not isinstance(split, Table) or not isinstance(percent, Scalar):
+    if not isinstance(split, MappingNode) or not isinstance(percent, Scalar):
         raise EditError(f"route '{name}': split.percent is not a number; change it by hand")
     if "${" in percent.written:
         raise EditError(f"route '{name}': split.percent is {percent.written}, from the environment; set it there")
@@ -133,27 +136,27 @@ def shared(read: Document, node: Node) -> bool:
     return id(node) in read.aliased
 
 
-def fill(text: str, table: Table, key: str, value: Scalar, new: str) -> str:
+def fill(text: str, mapping: MappingNode, key: str, value: Scalar, new: str) -> str:
     """Put a value in another's place; where there is none yet, after the key's colon."""
     start, end = value.start.index, value.end.index
     if text[start:end].strip():
         return text[:start] + new + text[start:end][len(text[start:end].rstrip()) :] + text[end:]
-    colon = text.index(":", table.keys[key].index + len(key)) + 1
+    colon = text.index(":", mapping.keys[key].index + len(key)) + 1
     return f"{text[:colon]} {new}{text[colon:]}"
 
 
-def add_key(text: str, table: Table, entry: str) -> str:
+def add_key(text: str, mapping: MappingNode, entry: str) -> str:
     """Put an entry in front of the others of a mapping."""
-    start = table.start.index
-    if not table.flow:
-        return f"{text[:start]}{entry}{line_ending(text)}{' ' * table.start.column}{text[start:]}"
+    start = mapping.start.index
+    if not mapping.flow:
+        return f"{text[:start]}{entry}{line_ending(text)}{' ' * mapping.start.column}{text[start:]}"
     inside = start + 1
-    gap = " " if text[inside : inside + 1] == " " and table.values else ""
-    comma = ", " if table.values else ""
+    gap = " " if text[inside : inside + 1] == " " and mapping.values else ""
+    comma = ", " if mapping.values else ""
     return f"{text[:inside]}{gap}{entry}{comma}{text[inside + len(gap) :]}"
 
 
-def _add_split(text: str, route: Table, number: str) -> str:
+def _add_split(text: str, route: MappingNode, number: str) -> str:
     """Put a whole `split` after the candidate, or after the name."""
     key = "candidate" if "candidate" in route.values and "candidate" not in route.merged else "name"
     anchor = route.values.get(key)

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from strangler.config.document import Document, Items, Node, Scalar, Table
+from strangler.config.document import Document, MappingNode, Node, Scalar, SequenceNode
 from strangler.config.edit import Edit, EditError, add_key, fill, line_ending, route_table, shared
-from strangler.config.files import Files
 from strangler.config.scalars import written_endpoint
+from strangler.config.source_files import Files
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
 
 
@@ -22,16 +22,16 @@ def add_accepts(files: Files, rules: Sequence[tuple[str, AcceptRule]], environ: 
     after = files
     before = files.load(environ)
     for route, added in by_route.items():
-        read, table = route_table(after, route, environ)
+        read, mapping = route_table(after, route, environ)
         if before.settings is None:
             raise EditError("nothing was changed, because the file has problems", before)
-        after = after.with_text(read.name, _with_rules(read, table, route, list(map(rule_yaml, added))))
+        after = after.with_text(read.name, _with_rules(read, mapping, route, list(map(rule_yaml, added))))
     loaded = after.load(environ)
     if loaded.settings is None:
         raise EditError("nothing was changed, because the file would have problems", loaded)
     if before.settings is None or not _is_as_wanted(before.settings, loaded.settings, by_route):
-        said = "; ".join(f"route '{route}': add {rule_yaml(rule)}" for route, rule in rules[:_SOME])
-        raise EditError(f"the file is written in a way that cannot be edited; by hand: {said}")
+        summary = "; ".join(f"route '{route}': add {rule_yaml(rule)}" for route, rule in rules[:_SOME])
+        raise EditError(f"the file is written in a way that cannot be edited; by hand: {summary}")
     return Edit(files, after, None, loaded)
 
 
@@ -66,28 +66,28 @@ def _escaped(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
 
 
-def _with_rules(read: Document, route: Table, name: str, rules: list[str]) -> str:
+def _with_rules(read: Document, route: MappingNode, name: str, rules: list[str]) -> str:
     text, compare = read.text, route.values.get("compare")
-    accept = compare.values.get("accept") if isinstance(compare, Table) else None
-    merged = "compare" in route.merged or (isinstance(compare, Table) and "accept" in compare.merged)
+    accept = compare.values.get("accept") if isinstance(compare, MappingNode) else None
+    merged = "compare" in route.merged or (isinstance(compare, MappingNode) and "accept" in compare.merged)
     if merged or any(node is not None and shared(read, node) for node in (route, compare, accept)):
         raise EditError(f"route '{name}': its compare comes from an anchor that others use too; write it out first")
     if compare is None:
         return _add_compare(text, route, rules)
     if isinstance(compare, Scalar):
         return fill(text, route, "compare", compare, f"{{accept: [{', '.join(rules)}]}}")
-    if not isinstance(compare, Table):
+    if not isinstance(compare, MappingNode):
         raise EditError(f"route '{name}': compare is not a mapping; change it by hand")
     if accept is None:
         return _add_list(text, compare, rules)
     if isinstance(accept, Scalar):
         return fill(text, compare, "accept", accept, f"[{', '.join(rules)}]")
-    if not isinstance(accept, Items):
+    if not isinstance(accept, SequenceNode):
         raise EditError(f"route '{name}': compare.accept is not a list; change it by hand")
     return _add_items(text, accept, rules)
 
 
-def _add_compare(text: str, route: Table, rules: list[str]) -> str:
+def _add_compare(text: str, route: MappingNode, rules: list[str]) -> str:
     if route.flow:
         return add_key(text, route, f"compare: {{accept: [{', '.join(rules)}]}}")
     indent, line = " " * route.start.column, line_ending(text)
@@ -95,7 +95,7 @@ def _add_compare(text: str, route: Table, rules: list[str]) -> str:
     return _put_line(text, _line_end(text, _last(route)), added)
 
 
-def _add_list(text: str, compare: Table, rules: list[str]) -> str:
+def _add_list(text: str, compare: MappingNode, rules: list[str]) -> str:
     if compare.flow:
         return add_key(text, compare, f"accept: [{', '.join(rules)}]")
     indent, line = " " * compare.start.column, line_ending(text)
@@ -103,7 +103,7 @@ def _add_list(text: str, compare: Table, rules: list[str]) -> str:
     return _put_line(text, _line_end(text, _last(compare)), added)
 
 
-def _add_items(text: str, accept: Items, rules: list[str]) -> str:
+def _add_items(text: str, accept: SequenceNode, rules: list[str]) -> str:
     """Behind the last one, so that a comment above the first stays with it."""
     if not accept.flow:
         indent, line = " " * accept.start.column, line_ending(text)
@@ -125,7 +125,7 @@ def _last(node: Node) -> int:
     if isinstance(node, Scalar) or (node.flow and node.end is not None):
         end: int = node.end.index
         return end
-    inner = node.items if isinstance(node, Items) else list(node.values.values())
+    inner = node.items if isinstance(node, SequenceNode) else list(node.values.values())
     return max((_last(child) for child in inner), default=node.start.index)
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from strangler.config import reader
-from strangler.config.document import Document, Items, Node, Scalar, Table, place_of
+from strangler.config.document import Document, MappingNode, Node, Scalar, SequenceNode, place_of
 from strangler.config.problem import Problem
-from strangler.core.plan import LEGACY
+from strangler.core.routing.arm import LEGACY
 
 KEYS: Final = ("version", "owner", "upstreams", "routes")
-"""What a file may hold that is included."""
+"""The keys of a file that is included."""
 MAX_FILES: Final = 1000
 
 Contents = Mapping[Path, bytes | OSError]
@@ -35,7 +35,7 @@ class Joined:
 def patterns_of(read: Document) -> tuple[str, ...]:
     """Return the patterns of `include`, as far as they are texts."""
     listed = read.node(("include",))
-    items = listed.items if isinstance(listed, Items) else []
+    items = listed.items if isinstance(listed, SequenceNode) else []
     return tuple(item.text for item in items if isinstance(item, Scalar) and item.text)
 
 
@@ -73,7 +73,7 @@ def join(main: Document, path: Path | None, environ: Mapping[str, str], contents
     for what is on disk, for the files that it names.
     """
     listed = main.node(("include",))
-    if main.root is None or not isinstance(listed, Items) or not listed.items:
+    if main.root is None or not isinstance(listed, SequenceNode) or not listed.items:
         return Joined(main)
     if path is None:
         where = _Notes(main.name)
@@ -106,13 +106,13 @@ class _Joining:
         self._notes = _Notes(main.name)
         self._aliased = set(main.aliased)
 
-    def join(self, listed: Items) -> Joined:
+    def join(self, listed: SequenceNode) -> Joined:
         assert self._main.root is not None
         root = self._main.root
         routes, upstreams = root.values.get("routes"), root.values.get("upstreams")
         # What is no list or mapping in routes.yaml itself is told later; the files are looked over all the same.
-        all_routes = _copied_items(routes) if isinstance(routes, Items) else Items(listed.start)
-        all_upstreams = _copied_table(upstreams) if isinstance(upstreams, Table) else Table(listed.start)
+        all_routes = _copied_items(routes) if isinstance(routes, SequenceNode) else SequenceNode(listed.start)
+        all_upstreams = _copied_table(upstreams) if isinstance(upstreams, MappingNode) else MappingNode(listed.start)
         paths = self._paths(listed)
         for path in paths:
             read = self._read(path)
@@ -121,14 +121,14 @@ class _Joining:
                 self._add(read.root, all_routes, all_upstreams)
         values, keys = dict(root.values), dict(root.keys)
         for name, node, made in (("routes", routes, all_routes), ("upstreams", upstreams, all_upstreams)):
-            if node is None or isinstance(node, Items | Table):
+            if node is None or isinstance(node, SequenceNode | MappingNode):
                 values[name] = made
                 keys.setdefault(name, keys["include"])
         whole = replace(root, values=values, keys=keys)
         joined = replace(self._main, root=whole, aliased=self._aliased, is_whole=False)
         return Joined(joined, paths, self._notes.found)
 
-    def _paths(self, listed: Items) -> tuple[Path, ...]:
+    def _paths(self, listed: SequenceNode) -> tuple[Path, ...]:
         found: dict[Path, None] = {}
         for item in listed.items:
             if not isinstance(item, Scalar) or not item.text:
@@ -158,7 +158,7 @@ class _Joining:
         self._notes.found += read.problems
         return read
 
-    def _add(self, root: Table, routes: Items, upstreams: Table) -> None:
+    def _add(self, root: MappingNode, routes: SequenceNode, upstreams: MappingNode) -> None:
         for key in root.values:
             if key not in KEYS:
                 way_out = f"an included file has {', '.join(KEYS[1:])}; all else belongs in routes.yaml"
@@ -169,10 +169,10 @@ class _Joining:
         self._add_upstreams(root.values.get("upstreams"), upstreams)
         self._add_routes(root, root.values.get("routes"), routes)
 
-    def _add_upstreams(self, added: Node | None, upstreams: Table) -> None:
+    def _add_upstreams(self, added: Node | None, upstreams: MappingNode) -> None:
         if added is None or (isinstance(added, Scalar) and added.text is None):
             return
-        if not isinstance(added, Table):
+        if not isinstance(added, MappingNode):
             self._notes.add(added, "upstreams is not a mapping", "write `NAME: {url: …}`")
             return
         for name, node in added.values.items():
@@ -186,21 +186,21 @@ class _Joining:
             else:
                 upstreams.values[name], upstreams.keys[name] = node, mark
 
-    def _add_routes(self, root: Table, added: Node | None, routes: Items) -> None:
+    def _add_routes(self, root: MappingNode, added: Node | None, routes: SequenceNode) -> None:
         owner = self._owner(root)
         if added is None or (isinstance(added, Scalar) and added.text is None):
             return
-        if not isinstance(added, Items):
+        if not isinstance(added, SequenceNode):
             self._notes.add(added, "routes is not a list", "write each route on a line that starts with -")
             return
         for number, item in enumerate(added.items):
-            if isinstance(item, Table) and owner is not None and "owner" not in item.values:
+            if isinstance(item, MappingNode) and owner is not None and "owner" not in item.values:
                 item = _copied_table(item)
                 item.values["owner"], item.keys["owner"] = owner, root.keys["owner"]
             routes.items.append(item)
             routes.numbers.append(number)
 
-    def _owner(self, root: Table) -> Scalar | None:
+    def _owner(self, root: MappingNode) -> Scalar | None:
         owner = root.values.get("owner")
         if owner is None or (isinstance(owner, Scalar) and (owner.text or owner.is_broken)):
             return owner if isinstance(owner, Scalar) and not owner.is_broken else None
@@ -215,12 +215,12 @@ def _matching(path: Path, pattern: str) -> list[Path]:
     except (OSError, ValueError):  # a NUL in the pattern
         return []
     found = [folder / name for name in names]
-    return [one for one in found if one.is_file() and not _is_same(one, path)]
+    return [each_path for each_path in found if each_path.is_file() and not _is_same(each_path, path)]
 
 
-def _is_same(one: Path, other: Path) -> bool:
+def _is_same(path: Path, other: Path) -> bool:
     try:
-        return one.samefile(other)
+        return path.samefile(other)
     except OSError:
         return False
 
@@ -233,10 +233,10 @@ def _content(path: Path) -> bytes | OSError:
         return error
 
 
-def _copied_items(node: Items) -> Items:
+def _copied_items(node: SequenceNode) -> SequenceNode:
     numbers = list(node.numbers) if node.numbers else list(range(len(node.items)))
     return replace(node, items=list(node.items), numbers=numbers)
 
 
-def _copied_table(node: Table) -> Table:
+def _copied_table(node: MappingNode) -> MappingNode:
     return replace(node, values=dict(node.values), keys=dict(node.keys))

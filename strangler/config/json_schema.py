@@ -7,9 +7,11 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from strangler.config.describe import NOT_A_VALUE, default_value, inner_model
+from strangler.config.leaf import VARIABLE
 from strangler.config.reader import EXTENSION
-from strangler.config.schema import File, Upstream, Upstreams, keys_of
-from strangler.config.types import VARIABLE
+from strangler.config.schema import File
+from strangler.config.schema_upstreams import Upstream, Upstreams
+from strangler.config.section import keys_of
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EXTENSION_MEANING = "Anything: the proxy takes no notice of it. For anchors, and for what other programs read."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from strangler.config import include, mounts, reader, rules
 from strangler.config.build import build
-from strangler.config.defaults import told_once, with_defaults
+from strangler.config.defaults import with_defaults, without_repeats
 from strangler.config.document import Document
 from strangler.config.page import read_page
 from strangler.config.problem import Problem
@@ -26,7 +26,7 @@ STANDARD_INPUT_NAME = "<stdin>"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What came of a file. `settings` is None if there are problems; warnings do no harm."""
+    """The result of loading a file. `settings` is None if there are problems; warnings do no harm."""
 
     settings: Settings | None
     problems: tuple[Problem, ...]
@@ -116,7 +116,7 @@ def _ordered(read: Document, problems: list[Problem]) -> tuple[Problem, ...]:
     def order(problem: Problem) -> tuple[bool, str, tuple[bool, int, int, str]]:
         return problem.file != read.name, problem.file, problem.order
 
-    return tuple(sorted(set(told_once(read, problems)), key=order))
+    return tuple(sorted(set(without_repeats(read, problems)), key=order))
 
 
 def _with_page(loaded: Loaded, read: Document, folder: Path) -> Loaded:

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Literal
 
-from strangler.config.document import Document, Items, Loc, Node, Scalar, Table
+from strangler.config.document import Document, Loc, MappingNode, Node, Scalar, SequenceNode
 from strangler.config.patterns import Complaint
 from strangler.config.problem import Problem
-from strangler.config.validate import dotted, shown, where
+from strangler.config.validate import dotted, quoted_value, where
 
 Severity = Literal["error", "warning"]
 
@@ -29,7 +29,7 @@ class Notes:
 
     def value(self, loc: Loc, way_out: str, severity: Severity = "error") -> None:
         """`split.percent is 120; …`"""
-        self._note(loc, f"{dotted(self._document, loc)} {shown(self._document, loc)}", way_out, False, severity)
+        self._note(loc, f"{dotted(self._document, loc)} {quoted_value(self._document, loc)}", way_out, False, severity)
 
     def complaints(self, loc: Loc, complaints: Iterable[Complaint], severity: Severity = "error") -> None:
         """Complaints that go on after the dotted key."""
@@ -48,7 +48,7 @@ class Notes:
     def is_written(self, loc: Loc) -> bool:
         """True if the file gives the key a value, even one that is wrong or misspelt (that is noted already)."""
         parent = self._document.node(loc[:-1])
-        if not isinstance(parent, Table):
+        if not isinstance(parent, MappingNode):
             return False
         node = parent.values.get(str(loc[-1]))
         has_value = node is not None and not (isinstance(node, Scalar) and node.text is None and not node.is_broken)
@@ -57,7 +57,7 @@ class Notes:
     def is_lost(self, loc: Loc) -> bool:
         """True if what the file says there is wrong, which is noted already."""
         parent = self._document.node(loc[:-1])
-        return (isinstance(parent, Table) and loc[-1] in parent.lost) or _is_broken(self._document.node(loc))
+        return (isinstance(parent, MappingNode) and loc[-1] in parent.lost) or _is_broken(self._document.node(loc))
 
     def has_lost(self, loc: Loc) -> bool:
         """True if any part of what the file says there is wrong: then nothing can be said about what it lacks."""
@@ -73,7 +73,7 @@ class Notes:
     def names(self, loc: Loc) -> set[str]:
         """The keys of a mapping, with those whose values are wrong."""
         node = self._document.node(loc)
-        return set(node.values) | node.lost if isinstance(node, Table) else set()
+        return set(node.values) | node.lost if isinstance(node, MappingNode) else set()
 
     def line(self, loc: Loc) -> str:
         """Return where a key stands: `line 12`, or `line 12 of teams/a.yaml` if that is not routes.yaml itself."""
@@ -89,6 +89,6 @@ def _is_broken(node: Node | None) -> bool:
 def _has_lost(node: Node | None) -> bool:
     if _is_broken(node):
         return True
-    if isinstance(node, Table):
+    if isinstance(node, MappingNode):
         return bool(node.lost) or any(map(_has_lost, node.values.values()))
-    return isinstance(node, Items) and (node.has_lost or any(map(_has_lost, node.items)))
+    return isinstance(node, SequenceNode) and (node.has_lost or any(map(_has_lost, node.items)))

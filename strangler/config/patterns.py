@@ -1,10 +1,10 @@
-"""What is wrong with a path that routes.yaml names. Each function yields complaints: what is wrong, and the way out."""
+"""Checks of the paths that routes.yaml names. Each function yields complaints: what is wrong, and the way out."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator
 
-from strangler.core.path import has_one_reading, is_well_encoded
+from strangler.core.routing.path import has_one_reading, is_well_encoded
 
 Complaint = tuple[str, str]
 

@@ -6,7 +6,7 @@ from typing import Literal
 _LONGEST = 300
 
 
-def shown(text: str) -> str:
+def quotable(text: str) -> str:
     """Text as a message shows it, on one line: a value may be a megabyte long, or hold line ends and escape codes."""
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     return text if text.isprintable() else "".join(map(_escaped, text))
@@ -34,8 +34,8 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         kind = ["warning"] if self.severity == "warning" else []
-        where = [shown(self.where)] if self.where else []
-        what = "; ".join(shown(part) for part in (self.what, self.way_out) if part)
+        where = [quotable(self.where)] if self.where else []
+        what = "; ".join(quotable(part) for part in (self.what, self.way_out) if part)
         return ": ".join([place, *kind, *where, what])
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from strangler.config.document import Document, Items, Node, Scalar, Table
+from strangler.config.document import Document, MappingNode, Node, Scalar, SequenceNode
 from strangler.config.problem import Problem
 from strangler.config.syntax_errors import MAX_DEPTH, explained
 from strangler.config.variables import expand
@@ -36,7 +36,7 @@ def read(data: bytes | str, name: str, environ: Mapping[str, str], *, keys: str 
 EXTENSION = "x-"
 
 
-def _without_extensions(root: Table) -> Table:
+def _without_extensions(root: MappingNode) -> MappingNode:
     """The top without its `x-…` keys: they mean nothing here, and hold anchors, or what other programs read."""
     for key in [key for key in root.values if key.startswith(EXTENSION)]:
         del root.values[key]
@@ -132,13 +132,13 @@ class _Reader:
             self._problems.append(
                 Problem(self._name, 1, 1, "", f"this is not YAML ({error})", "see https://yaml.org/spec/1.2.2")
             )
-        if root is not None and not isinstance(root, Table) and not self._problems:
+        if root is not None and not isinstance(root, MappingNode) and not self._problems:
             self._note(
                 root.start,
                 "the file is not a mapping",
                 f"write {self._keys} at the left edge",
             )
-        top = _without_extensions(root) if isinstance(root, Table) else None
+        top = _without_extensions(root) if isinstance(root, MappingNode) else None
         return Document(self._name, self._text, top, self._problems, self._aliased)
 
     def _document(self, events: Iterator[Any]) -> Node | None:
@@ -239,8 +239,8 @@ class _Reader:
         if event.style in _QUOTES and event.end_mark.line > event.start_mark.line:
             self._open_quote = event
 
-    def _items(self, event: Any, events: Iterator[Any]) -> Items:
-        found = Items(event.start_mark, flow=bool(event.flow_style))
+    def _items(self, event: Any, events: Iterator[Any]) -> SequenceNode:
+        found = SequenceNode(event.start_mark, flow=bool(event.flow_style))
         for event in events:
             if type(event) is yaml.SequenceEndEvent:
                 found.end = event.end_mark
@@ -248,12 +248,12 @@ class _Reader:
             found.items.append(self._node(event, events))
         return found
 
-    def _table(self, event: Any, events: Iterator[Any]) -> Table:
-        table = Table(event.start_mark, flow=bool(event.flow_style))
+    def _table(self, event: Any, events: Iterator[Any]) -> MappingNode:
+        mapping = MappingNode(event.start_mark, flow=bool(event.flow_style))
         merges: list[tuple[Any, Node]] = []
         for event in events:
             if type(event) is yaml.MappingEndEvent:
-                table.end = event.end_mark
+                mapping.end = event.end_mark
                 break
             key, mark = self._key(event, events), event.start_mark
             value = self._node(next(events), events)
@@ -261,16 +261,16 @@ class _Reader:
                 continue
             if key == "<<" and event.implicit[0]:
                 merges.append((mark, value))
-            elif key in table.values:
+            elif key in mapping.values:
                 self._note(
-                    mark, f"the key '{key}' is already on line {table.keys[key].line + 1}", "take one of the two out"
+                    mark, f"the key '{key}' is already on line {mapping.keys[key].line + 1}", "take one of the two out"
                 )
             else:
-                table.values[key] = value
-                table.keys[key] = mark
+                mapping.values[key] = value
+                mapping.keys[key] = mark
         for mark, value in merges:
-            self._merge(table, mark, value)
-        return table
+            self._merge(mapping, mark, value)
+        return mapping
 
     def _key(self, event: Any, events: Iterator[Any]) -> str | None:
         if type(event) is yaml.ScalarEvent and event.tag is None and event.anchor is None:
@@ -282,18 +282,18 @@ class _Reader:
         self._note(event.start_mark, "a key must be a plain word", "write `key: value`")
         return None
 
-    def _merge(self, table: Table, mark: Any, value: Node) -> None:
+    def _merge(self, mapping: MappingNode, mark: Any, value: Node) -> None:
         """YAML 1.1's merge key: what the mapping itself says wins, then the first of several."""
-        sources = value.items if isinstance(value, Items) else [value]
+        sources = value.items if isinstance(value, SequenceNode) else [value]
         for source in sources:
-            if not isinstance(source, Table):
+            if not isinstance(source, MappingNode):
                 self._note(mark, "`<<` merges mappings only", "write `<<: *anchor` with the anchor of a mapping")
                 return
             for key, inner in source.values.items():
-                if key not in table.values:
-                    table.values[key] = inner
-                    table.keys[key] = source.keys[key]
-                    table.merged.add(key)
+                if key not in mapping.values:
+                    mapping.values[key] = inner
+                    mapping.keys[key] = source.keys[key]
+                    mapping.merged.add(key)
 
     def _note(self, mark: Any, what: str, way_out: str) -> None:
         self._problems.append(Problem(self._name, mark.line + 1, mark.column + 1, "", what, way_out))

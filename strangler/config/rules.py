@@ -6,15 +6,16 @@ Errors stop the file from being used; warnings are what its author would want to
 from collections.abc import Callable
 from datetime import date
 
-from strangler.config import rules_routes, rules_upstreams, schema, urls
+from strangler.config import rules_routes, rules_upstreams, urls
 from strangler.config.document import Document
 from strangler.config.notes import Notes
 from strangler.config.problem import Problem
+from strangler.config.schema import File
 
 MIN_HEADER_BYTES = 1 << 10
 
 
-def check(file: schema.File, document: Document, today: date) -> list[Problem]:
+def check(file: File, document: Document, today: date) -> list[Problem]:
     """Everything that the rules find, in no order. `today` decides which accept rules have expired."""
     notes = Notes(document)
     for rule in _RULES:
@@ -24,7 +25,7 @@ def check(file: schema.File, document: Document, today: date) -> list[Problem]:
     return notes.found
 
 
-def _admin_is_guarded(file: schema.File, notes: Notes) -> None:
+def _check_admin(file: File, notes: Notes) -> None:
     admin = file.admin
     if admin.token is None and not urls.is_loopback(admin.listen) and not notes.is_lost(("admin", "token")):
         notes.value(
@@ -33,7 +34,7 @@ def _admin_is_guarded(file: schema.File, notes: Notes) -> None:
         )
 
 
-def _listeners_differ(file: schema.File, notes: Notes) -> None:
+def _check_listeners(file: File, notes: Notes) -> None:
     listen, admin = file.listen, file.admin.listen
     same_host = urls.numeric(listen) == urls.numeric(admin) or urls.is_any(listen) or urls.is_any(admin)
     if listen.port and listen.port == admin.port and same_host:
@@ -41,13 +42,13 @@ def _listeners_differ(file: schema.File, notes: Notes) -> None:
         notes.error(loc, f"listen and admin.listen both take port {listen.port}", "give each a port of its own")
 
 
-def _limits_are_usable(file: schema.File, notes: Notes) -> None:
+def _check_limits(file: File, notes: Notes) -> None:
     for key in ("header_bytes", "response_header"):
         if getattr(file.limits, key) < MIN_HEADER_BYTES:
             notes.value(("limits", key), "no real header fits; it must be 1KiB at least")
 
 
-def _trust_is_narrow(file: schema.File, notes: Notes) -> None:
+def _check_trust(file: File, notes: Notes) -> None:
     listed: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
         (("trusted_proxies",), file.trusted_proxies),
         (("admin", "trusted_proxies"), file.admin.trusted_proxies),
@@ -60,7 +61,7 @@ def _trust_is_narrow(file: schema.File, notes: Notes) -> None:
                 )
 
 
-def _users_are_believed(file: schema.File, notes: Notes) -> None:
+def _check_users(file: File, notes: Notes) -> None:
     admin = file.admin
     if admin.users is not None and not admin.trusted_proxies and not notes.is_lost(("admin", "trusted_proxies")):
         notes.value(
@@ -71,10 +72,10 @@ def _users_are_believed(file: schema.File, notes: Notes) -> None:
         )
 
 
-_RULES: tuple[Callable[[schema.File, Notes], None], ...] = (
-    _admin_is_guarded,
-    _listeners_differ,
-    _limits_are_usable,
-    _trust_is_narrow,
-    _users_are_believed,
+_RULES: tuple[Callable[[File, Notes], None], ...] = (
+    _check_admin,
+    _check_listeners,
+    _check_limits,
+    _check_trust,
+    _check_users,
 )

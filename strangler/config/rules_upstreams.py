@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable
 
-from strangler.config import patterns, schema
+from strangler.config import patterns
 from strangler.config.document import Loc
 from strangler.config.notes import Notes, Severity
+from strangler.config.schema import File
+from strangler.config.schema_upstreams import Upstream
 from strangler.config.urls import is_any, is_loopback
-from strangler.core.headers import HOP_BY_HOP
-from strangler.core.plan import AGGREGATE
+from strangler.core.http.headers import HOP_BY_HOP
+from strangler.core.routing.arm import AGGREGATE
 from strangler.core.settings import Address, Url
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -16,15 +18,15 @@ _FRAMING = frozenset(name.decode() for name in HOP_BY_HOP) | {"content-length", 
 _SERVICE_PORTS = {"http": 80, "https": 443}
 
 
-def check(file: schema.File, notes: Notes) -> None:
+def check(file: File, notes: Notes) -> None:
     """Notes all that is wrong with the upstreams."""
     for name, upstream in file.upstreams.by_name.items():
         loc: Loc = ("upstreams", name)
         for rule in _RULES:
             rule(upstream, loc, notes)
-        _is_not_the_proxy(file, upstream, loc, notes)
-    _are_told_apart(file, notes)
-    _are_used(file, notes)
+        _check_not_itself(file, upstream, loc, notes)
+    _check_distinct(file, notes)
+    _check_used(file, notes)
 
 
 def is_name(text: str) -> bool:
@@ -32,7 +34,7 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def _has_a_name(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+def _check_name(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     name = str(loc[1])
     if not is_name(name):
         notes.error(
@@ -44,7 +46,7 @@ def _has_a_name(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
         )
 
 
-def _has_urls(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+def _check_has_urls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     if upstream.url is not None and upstream.urls:
         notes.error((*loc, "urls"), "url and urls are both there", "keep one of them", key=True)
     missing = upstream.url is None and not upstream.urls
@@ -52,12 +54,12 @@ def _has_urls(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
         notes.error(loc, "url is missing", "add `url: http://127.0.0.1:8001`", key=True)
 
 
-def _urls(upstream: schema.Upstream, loc: Loc) -> list[tuple[Loc, Url]]:
-    one = [((*loc, "url"), upstream.url)] if upstream.url is not None else []
-    return [*one, *(((*loc, "urls", index), url) for index, url in enumerate(upstream.urls))]
+def _urls(upstream: Upstream, loc: Loc) -> list[tuple[Loc, Url]]:
+    single = [((*loc, "url"), upstream.url)] if upstream.url is not None else []
+    return [*single, *(((*loc, "urls", index), url) for index, url in enumerate(upstream.urls))]
 
 
-def _urls_are_plain(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+def _check_urls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     seen: set[Url] = set()
     for place, url in _urls(upstream, loc):
         if url.path:
@@ -68,7 +70,7 @@ def _urls_are_plain(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
         seen.add(url)
 
 
-def _tls_is_used(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+def _check_tls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     if not upstream.tls.verify:
         notes.warning(
             (*loc, "tls", "verify"),
@@ -82,7 +84,7 @@ def _tls_is_used(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
         )
 
 
-def _times_are_in_order(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+def _check_times(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     for section, short, long, severity, way_out in _IN_ORDER:
         part = getattr(upstream, section)
         if part is not None and getattr(part, short) > getattr(part, long):
@@ -98,7 +100,7 @@ _IN_ORDER: tuple[tuple[str, str, str, Severity, str], ...] = (
 )
 
 
-def _breaker_can_open(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+def _check_breaker(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     breaker = upstream.breaker
     if breaker is None or notes.is_lost((*loc, "breaker")):
         return
@@ -118,16 +120,16 @@ def _breaker_can_open(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None
         )
 
 
-def _health_path(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+def _health_path(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     if upstream.health is not None:
         notes.complaints((*loc, "health", "path"), patterns.target(upstream.health.path, [], "a health check"))
 
 
-def _header_edits(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+def _header_edits(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     edits, seen = upstream.headers, set()
     for name, _ in edits.set:
         place: Loc = (*loc, "headers", "set", name)
-        _may_be_edited(name, place, notes)
+        _check_edit(name, place, notes)
         if name.lower() in seen:
             notes.error(
                 place, f"headers.set has '{name}' twice", "names differ in more than their case; keep one", key=True
@@ -135,12 +137,12 @@ def _header_edits(upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
         seen.add(name.lower())
     for index, name in enumerate(edits.remove):
         place = (*loc, "headers", "remove", index)
-        _may_be_edited(name, place, notes)
+        _check_edit(name, place, notes)
         if name.lower() in seen:
             notes.error(place, f"headers.set and headers.remove both have '{name}'", "keep one of them")
 
 
-def _may_be_edited(name: str, place: Loc, notes: Notes) -> None:
+def _check_edit(name: str, place: Loc, notes: Notes) -> None:
     key = "headers.set" if "set" in place else "headers.remove"
     if name.lower() in _FRAMING:
         notes.error(
@@ -153,7 +155,7 @@ def _may_be_edited(name: str, place: Loc, notes: Notes) -> None:
         notes.error(place, f"{key} has '{name}'", "write `host: upstream` or `host: preserve` instead", key=True)
 
 
-def _is_not_the_proxy(file: schema.File, upstream: schema.Upstream, loc: Loc, notes: Notes) -> None:
+def _check_not_itself(file: File, upstream: Upstream, loc: Loc, notes: Notes) -> None:
     for place, url in _urls(upstream, loc):
         for listener, at in (("listen", file.listen), ("admin.listen", file.admin.listen)):
             here = Address(url.host, url.port)
@@ -164,7 +166,7 @@ def _is_not_the_proxy(file: schema.File, upstream: schema.Upstream, loc: Loc, no
                 )
 
 
-def _are_told_apart(file: schema.File, notes: Notes) -> None:
+def _check_distinct(file: File, notes: Notes) -> None:
     first: dict[Url, str] = {}
     for name, upstream in file.upstreams.by_name.items():
         for place, url in _urls(upstream, ("upstreams", name)):
@@ -175,7 +177,7 @@ def _are_told_apart(file: schema.File, notes: Notes) -> None:
                 )
 
 
-def _are_used(file: schema.File, notes: Notes) -> None:
+def _check_used(file: File, notes: Notes) -> None:
     used = {"legacy"} | {route.candidate for route in file.routes} | {route.passthrough for route in file.routes}
     used |= {part.upstream for route in file.routes for part in (route.aggregate or {}).values()}
     used |= {route.shadow.to for route in file.routes if route.shadow is not None}
@@ -188,13 +190,13 @@ def _are_used(file: schema.File, notes: Notes) -> None:
             )
 
 
-_RULES: tuple[Callable[[schema.Upstream, Loc, Notes], None], ...] = (
-    _has_a_name,
-    _has_urls,
-    _urls_are_plain,
-    _tls_is_used,
-    _times_are_in_order,
-    _breaker_can_open,
+_RULES: tuple[Callable[[Upstream, Loc, Notes], None], ...] = (
+    _check_name,
+    _check_has_urls,
+    _check_urls,
+    _check_tls,
+    _check_times,
+    _check_breaker,
     _health_path,
     _header_edits,
 )

@@ -1,4 +1,4 @@
-"""How one written value is read. Every function takes the text of a scalar and raises ValueError with the way out.
+"""Readers of one written value. Every function takes the text of a scalar and raises ValueError with the way out.
 
 YAML's own idea of types is never used: `no`, `1_000`, `12:30` and `1.10` arrive here as they were written.
 """
@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
-from typing import Final, Literal
 
-from strangler.core.compare.css import parse_css
-from strangler.core.compare.jsonpath import parse_pattern
-from strangler.core.compare.templates import parse_endpoint_path, parse_template, write_endpoint_path
-from strangler.core.compare.xmlpath import parse_xml_path
+from strangler.core.compare.accept_rules.css import parse_css
+from strangler.core.compare.accept_rules.jsonpath import parse_pattern
+from strangler.core.compare.accept_rules.xmlpath import parse_xml_path
+from strangler.core.compare.model.templates import parse_endpoint_path, parse_template, write_endpoint_path
 from strangler.core.fault import Fault
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a text, for a long set."""
+    """Return the words of a text, for a long set."""
     return frozenset(text.split())
 
 
@@ -34,35 +33,14 @@ METHODS = words(
 )
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-INTEGER_PATTERN = r"^[0-9]+(_[0-9]+)*$"
-DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d)|0)$"
-SIZE_PATTERN = r"^[0-9]+(_[0-9]+)*(B|KiB|MiB|GiB|kB|KB|MB|GB)?$"
-PERCENT_PATTERN = r"^[0-9]+(\.[0-9]{1,2})?[ ]?%?$"
-DECIMAL_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
-NUMBER_PATTERN = (
-    r"^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$"  # `1e-05`: to YAML 1.1 a text, to those who write it a number
-)
 TOKEN_PATTERN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # noqa: S105  (RFC 9110 section 5.6.2, not a secret)
 
-_INTEGER = re.compile(INTEGER_PATTERN)
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-_SIZE = re.compile(r"([0-9]+(?:_[0-9]+)*)(B|KiB|MiB|GiB|kB|KB|MB|GB)?")
-_PERCENT = re.compile(r"(-?[0-9]+(?:\.[0-9]*)?) ?%?")
-_DECIMAL = re.compile(DECIMAL_PATTERN)
-_NUMBER = re.compile(NUMBER_PATTERN)
-_MAX_POWER = 999
 _TOKEN = re.compile(TOKEN_PATTERN)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_BYTES = {
-    "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9
-}  # fmt: skip
-_LONGEST_S = 366 * 86400.0
-_LARGEST = 1 << 50
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'orders'?`, or nothing if no known name is near."""
+    """Return `did you mean 'orders'?`, or nothing if no known name is near."""
     names = list(known)
     near = get_close_matches(word, names, n=1, cutoff=0.6) or get_close_matches(
         word.lower(), [n for n in names if n == n.lower()], n=1, cutoff=0.6
@@ -71,13 +49,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[object]) -> str:
-    """`a, b or c`."""
+    """Return `a, b or c`."""
     words = [str(name) for name in names]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def boolean(text: str) -> bool:
-    """`true`, `yes`, `on`, `false`, `no`, `off` in any case."""
+    """Read `true`, `yes`, `on`, `false`, `no` or `off`, in any case."""
     word = text.lower()
     if word in TRUE:
         return True
@@ -86,181 +64,15 @@ def boolean(text: str) -> bool:
     raise ValueError("write true or false")
 
 
-def integer(low: int, high: int) -> Callable[[str], int]:
-    """A whole number from `low` to `high`; `1_000` is 1000."""
-
-    def read(text: str) -> int:
-        limits = f"it must be a whole number from {low} to {high}"
-        text = _digits(text)
-        if _INTEGER.fullmatch(text) is None or len(text) > 20:
-            raise ValueError(limits)
-        if len(text) > 1 and text[0] == "0":
-            raise ValueError("a number with a leading zero can be read in two ways; leave the zero out")
-        value = int(text)
-        if not low <= value <= high:
-            raise ValueError(limits)
-        return value
-
-    return read
-
-
-def decimal_number(low: float, high: float) -> Callable[[str], float]:
-    """A number such as `1.1` or `11e-1`."""
-
-    def read(text: str) -> float:
-        value = float(text) if _NUMBER.fullmatch(text) and len(text) <= 20 else -1.0
-        if not low <= value <= high:
-            raise ValueError(f"it must be a number from {low:g} to {high:g}")
-        return value
-
-    return read
-
-
-def duration(text: str, *, zero: bool) -> float:
-    """Seconds, of `250ms`, `2s`, `1.5s`, `5m`, `24h`, `7d`; with `zero` also of `0`."""
-    found = _DURATION.fullmatch(text)
-    if found is None and text == "0":
-        seconds = 0.0
-    elif found is None or len(text) > 20:
-        raise ValueError(_duration_way_out(text))
-    else:
-        seconds = round(float(found[1]) * _SECONDS[found[2]], 6)
-    if seconds > _LONGEST_S:
-        raise ValueError("it must be a year at most; write none for no limit, where that is meant")
-    if seconds == 0 and not zero:
-        raise ValueError("it must be longer than nothing")
-    return seconds
-
-
-def _duration_way_out(text: str) -> str:
-    if re.fullmatch(r"[0-9]+(:[0-9]+)+", text):
-        return "a clock time can be read in two ways; write a duration with its unit, such as 750s"
-    if _DECIMAL.fullmatch(text):
-        return f"a duration needs a unit; write {text}s, {text}ms or {text}m"
-    if text.startswith("-"):
-        return "a duration cannot be negative"
-    meant = _spelt_out(text)
-    return f"write {meant}" if meant else "write a duration such as 250ms, 2s, 5m or 24h"
-
-
-_UNIT_WORDS = {
-    "ms": ("ms", "msec", "msecs", "milli", "millis", "millisecond", "milliseconds"),
-    "s": ("s", "sec", "secs", "second", "seconds"),
-    "m": ("m", "min", "mins", "minute", "minutes"),
-    "h": ("h", "hr", "hrs", "hour", "hours"),
-    "d": ("d", "day", "days"),
-}
-_UNITS = {word: unit for unit, spellings in _UNIT_WORDS.items() for word in spellings}
-_PIECE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([A-Za-z]+)(?:\s+|(?=[0-9])|$)")
-
-
-def _spelt_out(text: str) -> str:
-    """`1m30s` -> `90s`, `7 days` -> `7d`; empty for what is no duration in any writing."""
-    pieces, at = [], 0
-    while at < len(text):
-        found = _PIECE.match(text, at)
-        unit = _UNITS.get(found[2].lower()) if found else None
-        if found is None or unit is None:
-            return ""
-        pieces.append((found[1], unit))
-        at = found.end()
-    if len(pieces) == 1:
-        return "".join(pieces[0])
-    return duration_text(sum(float(number) * _SECONDS[unit] for number, unit in pieces)) if pieces else ""
-
-
-_SCIENTIFIC = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?[eE][+-]?[0-9]{1,2}")
-
-
-def _digits(text: str) -> str:
-    """A number in scientific notation in plain digits: `1e-6` -> `0.000001`; any other text as it is."""
-    return f"{Decimal(text):f}" if _SCIENTIFIC.fullmatch(text) else text
-
-
-def duration_text(seconds: float) -> str:
-    """`0.25` -> `250ms`, `300` -> `5m`: what `duration` reads as the same value, to the millisecond."""
-    unit = next((unit for unit in ("h", "m") if seconds > _SECONDS[unit] and seconds % _SECONDS[unit] == 0), "s")
-    if 0 < seconds < 1:
-        unit = "ms"
-    number = f"{seconds / _SECONDS[unit]:.3f}".rstrip("0").rstrip(".")
-    return f"{number}{unit}"
-
-
-def size(text: str) -> int:
-    """Bytes, of `64KiB`, `1MiB`, `500B`, `1MB` (10^6) or a bare number of bytes."""
-    found = _SIZE.fullmatch(text := _digits(text))
-    if found is None or len(text) > 20:
-        short = re.fullmatch(r"([0-9]+)\s*([kKmMgG])[iI]?[bB]?", text)
-        if short:
-            raise ValueError(f"write {short[1]}{short[2].upper()}iB")
-        raise ValueError("write a size such as 64KiB, 1MiB or a number of bytes")
-    value = int(found[1]) * _BYTES[found[2] or "B"]
-    if value > _LARGEST:
-        raise ValueError("it must be 1 PiB at most; write none for no limit, where that is meant")
-    return value
-
-
-def size_text(size: int) -> str:
-    """`65536` -> `64KiB`."""
-    unit = next((unit for unit in ("GiB", "MiB", "KiB") if size and size % _BYTES[unit] == 0), "B")
-    return f"{size // _BYTES[unit]}{unit}"
-
-
-def percent(text: str) -> float:
-    """0.0 to 100.0, of `25`, `25%` or `0.01%`; two decimals at most, since a bucket is 0.01 %."""
-    found = _PERCENT.fullmatch(text := _digits(text))
-    if found is None or len(text) > 30:
-        raise ValueError("write a percent such as 25, 25% or 0.5%")
-    value = Decimal(found[1])
-    if not 0 <= value <= 100:
-        raise ValueError("it must be 0 to 100")
-    if value != round(value, 2):
-        raise ValueError("it may have two decimals at most; 0.01 is the smallest step")
-    return float(value)
-
-
-def share(text: str) -> float:
-    """0.0 to 1.0, written as a percent. Below 1 the sign is needed: `0.5` could be half a percent or a half."""
-    text = _digits(text)
-    number = Decimal(text) if _DECIMAL.fullmatch(text) and len(text) <= 30 else Decimal(0)
-    if 0 < number < 1:
-        literally = f" or {float(number):g}%" if number == round(number, 2) else ""
-        raise ValueError(f"below 1 it can be read in two ways; write {float(number) * 100:g}%{literally}")
-    return round(percent(text) / 100, 4)
-
-
-def share_text(share: float) -> str:
-    """`0.999` -> `99.9%`."""
-    return f"{share * 100:g}%"
-
-
-def tolerance(text: str) -> str:
-    """Decimal text of an absolute difference that is allowed: compared exactly, so never a float. `1e-05` is one."""
-    if _NUMBER.fullmatch(text) is None or len(text) > 40:
-        raise ValueError("write a number such as 0.01")
-    return str(Decimal(text))
-
-
-def relative_tolerance(text: str) -> str:
-    """Decimal text of a share: `1%`, `0.01` and `1e-2` are all 0.01."""
-    number = text.removesuffix("%").rstrip()
-    value = Decimal(number) if _NUMBER.fullmatch(number) and len(text) <= 40 else None
-    if value is not None and text.endswith("%"):
-        value /= 100
-    if value is None or abs(value.adjusted()) > _MAX_POWER:
-        raise ValueError("write a share such as 0.01 or 1%")
-    return str(value)
-
-
 def rule_value(text: str) -> str:
-    """A value that an accept rule names: JSON, or a text that is none. An empty text is one, too."""
+    """Read a value that an accept rule names: JSON, or any other text, which may be empty."""
     if _CONTROL.search(text):
         raise ValueError("it cannot hold line ends or control characters; write them as JSON does, such as '\"a\\nb\"'")
     return text
 
 
 def day(text: str) -> str:
-    """An ISO date."""
+    """Read an ISO date."""
     try:
         return date.fromisoformat(text).isoformat() if len(text) == 10 else _no_day()
     except ValueError:
@@ -272,7 +84,7 @@ def _no_day() -> str:
 
 
 def choice(*words: str) -> Callable[[str], str]:
-    """One of the words."""
+    """Return a reader that takes one of the words."""
     known = frozenset(words)
 
     def read(text: str) -> str:
@@ -284,7 +96,7 @@ def choice(*words: str) -> Callable[[str], str]:
 
 
 def fault_or_status(faults: tuple[Fault, ...]) -> Callable[[str], str | int]:
-    """The name of a fault, or a status from 400 to 599."""
+    """Return a reader of the name of a fault, or of a status from 400 to 599."""
     names = tuple(str(fault) for fault in faults)
 
     def read(text: str) -> str | int:
@@ -301,14 +113,14 @@ def fault_or_status(faults: tuple[Fault, ...]) -> Callable[[str], str | int]:
 
 
 def status(text: str) -> int:
-    """A status that a response may have, from 100 to 599."""
+    """Read a status that a response may have, from 100 to 599."""
     if re.fullmatch("[1-5][0-9][0-9]", text) is None:
         raise ValueError("write two statuses, legacy's and the candidate's, such as [302, 303]")
     return int(text)
 
 
 def endpoint(text: str) -> str:
-    """`POST /api/orders/{id}` -> `POST /api/orders/{}`."""
+    """Return `POST /api/orders/{}` for `POST /api/orders/{id}`."""
     name, _, path = text.strip().partition(" ")
     return f"{method(name)} {parse_endpoint_path(path.strip())}"
 
@@ -320,12 +132,12 @@ def written_endpoint(name: str) -> str:
 
 
 def path_template(text: str) -> str:
-    """`/shops/{name}/{...}` -> `/shops/{}/{...}`."""
+    """Return `/shops/{}/{...}` for `/shops/{name}/{...}`."""
     return parse_template(text).text
 
 
 def method(text: str) -> str:
-    """A method in upper case, if the proxy lets it through."""
+    """Return a method in upper case, if the proxy lets it through."""
     word = text.upper()
     if word in METHODS:
         return word
@@ -335,14 +147,14 @@ def method(text: str) -> str:
 
 
 def header_name(text: str) -> str:
-    """A field name (RFC 9110 section 5.1), as written."""
+    """Read a field name (RFC 9110 section 5.1), as written."""
     if _TOKEN.fullmatch(text) is None:
         raise ValueError("a header's name has letters, digits and - only, such as X-User-Id")
     return text
 
 
 def header_value(text: str) -> str:
-    """A field value (RFC 9110 section 5.5): no control characters, no space around it."""
+    """Read a field value (RFC 9110 section 5.5): no control characters, no space around it."""
     if _CONTROL.search(text):
         raise ValueError("a header's value cannot hold line ends or control characters")
     if text != text.strip(" \t"):
@@ -353,7 +165,7 @@ def header_value(text: str) -> str:
 
 
 def bearer_token(text: str) -> str:
-    """A secret that goes into a header (RFC 6750 section 2.1). A line end behind it is not its own: files have one."""
+    """Read a secret that goes into a header (RFC 6750 section 2.1). A line end after it is left out."""
     token = text.rstrip("\r\n")
     if not token:
         raise ValueError("it is empty; write a text")
@@ -362,22 +174,8 @@ def bearer_token(text: str) -> str:
     return token
 
 
-AUTO: Final = "auto"
-MAX_WORKERS = 256
-
-
-def workers(text: str) -> int | Literal["auto"]:
-    """A number of processes, or `auto`."""
-    if text.lower() == AUTO:
-        return AUTO
-    try:
-        return integer(1, MAX_WORKERS)(text)
-    except ValueError as error:
-        raise ValueError(f"{error}, or auto") from None
-
-
 def line(text: str) -> str:
-    """Text on one line that is not empty."""
+    """Read a text on one line that is not empty."""
     if not text.strip():
         raise ValueError("it is empty; write a text")
     if _CONTROL.search(text):
@@ -386,7 +184,7 @@ def line(text: str) -> str:
 
 
 def json_path(text: str) -> str:
-    """A path of rules about answers, checked by what will read it."""
+    """Read a JSON path of a comparison rule, checked by the parser that will read it."""
     try:
         parse_pattern(text)
     except ValueError as error:
@@ -395,7 +193,7 @@ def json_path(text: str) -> str:
 
 
 def body_path(text: str) -> str:
-    """A path of an accept rule: into JSON (`$.total`), or into XML (`/feed/title`)."""
+    """Read a path of an accept rule: into JSON (`$.total`), or into XML (`/feed/title`)."""
     if text.startswith("$"):
         return json_path(text)
     if not text.startswith("/"):
@@ -408,7 +206,7 @@ def body_path(text: str) -> str:
 
 
 def selector(text: str) -> str:
-    """The `css` of an accept rule: `SELECTOR`, `SELECTOR::text` or `SELECTOR::attr(name)`."""
+    """Read the `css` of an accept rule: `SELECTOR`, `SELECTOR::text` or `SELECTOR::attr(name)`."""
     try:
         parse_css(text)
     except ValueError as error:
@@ -417,7 +215,7 @@ def selector(text: str) -> str:
 
 
 def redaction(text: str) -> str:
-    """`header:NAME` or a JSON path."""
+    """Read `header:NAME` or a JSON path."""
     kind, colon, name = text.partition(":")
     if kind == "header" and colon:
         return f"header:{header_name(name.strip()).lower()}"

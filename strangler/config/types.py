@@ -1,71 +1,19 @@
-"""The types of keys: how each is read, how it is called in the reference, and what JSON Schema says of it."""
+"""The types of keys: how each is read, the name that the reference has for it, and its JSON Schema."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
-from strangler.config import scalars, urls
+from strangler.config import quantities, scalars, urls
+from strangler.config.leaf import VARIABLE, Kind, Shape, leaf, unexpected
+from strangler.config.quantities import duration_text, share_text, size_text
 from strangler.core.fault import Fault
 from strangler.core.settings import Address, StickySource, Url
 
 Pairs = tuple[tuple[str, str], ...]
-Shape = dict[str, Any]
-"""A JSON Schema."""
-
-VARIABLE: Shape = {"type": "string", "pattern": r"\$\{"}
-"""A value with `${VAR}` in it: any key may have one."""
-
-
-def _as_it_is(value: Any) -> object:
-    return value
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """The name of a type in the reference of all keys, and how a value of it is written, as JSON."""
-
-    name: str
-    write: Callable[[Any], object] = _as_it_is
-
-
-@dataclass(frozen=True, slots=True)
-class Unwritten:
-    """What the reference says of a key whose default is not a value but what another key has."""
-
-    means: str
-
-
-def leaf(
-    read: Callable[[str], object],
-    kind: str,
-    expected: str,
-    *shapes: Shape,
-    nullable: bool = False,
-    write: Callable[[Any], object] = _as_it_is,
-) -> tuple[PlainValidator, WithJsonSchema, Kind]:
-    """What `Annotated` needs to read one scalar. `expected` is the way out for one who wrote no scalar at all."""
-
-    def validate(value: object) -> object:
-        if type(value) is str:
-            return read(value)
-        if nullable and value is None:
-            return None
-        raise unexpected(expected)
-
-    alternatives = [*shapes, *([{"type": "null"}] if nullable else [])]
-    if not any(shape.get("type") == "string" and "pattern" not in shape for shape in shapes):
-        alternatives.append(VARIABLE)
-    shape = alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
-    return PlainValidator(validate), WithJsonSchema(shape), Kind(kind, write)
-
-
-def unexpected(expected: str) -> PydanticCustomError:
-    """The error for a value of the wrong kind: nothing, a list, a mapping. `{}` stands for the key with its colon."""
-    return PydanticCustomError("kind", "{expected}", {"expected": expected})
 
 
 def _or_none(read: Callable[[str], object]) -> Callable[[str], object]:
@@ -81,19 +29,19 @@ def _or_empty(read: Callable[[str], object]) -> Callable[[str], object]:
 _TEXT: Shape = {"type": "string"}
 _NONE: Shape = {"enum": ["none"]}
 _ANY_SCALAR: Shape = {"type": ["string", "number", "boolean"]}
-_DURATION: Shape = {"type": "string", "pattern": scalars.DURATION_PATTERN}
+_DURATION: Shape = {"type": "string", "pattern": quantities.DURATION_PATTERN}
 _SIZE: tuple[Shape, ...] = (
-    {"type": "string", "pattern": scalars.SIZE_PATTERN},
+    {"type": "string", "pattern": quantities.SIZE_PATTERN},
     {"type": "integer", "minimum": 0},
 )
 _PERCENT: tuple[Shape, ...] = (
     {"type": "number", "minimum": 0, "maximum": 100},
-    {"type": "string", "pattern": scalars.PERCENT_PATTERN},
+    {"type": "string", "pattern": quantities.PERCENT_PATTERN},
 )
 _TOKEN: Shape = {"type": "string", "pattern": scalars.TOKEN_PATTERN}
 _WEB: Shape = {"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://"}
 _STICKY: Shape = {"type": "string", "pattern": "^(header:.+|cookie:.+|client_ip)$"}
-_EXPONENT: Shape = {"type": "string", "pattern": scalars.NUMBER_PATTERN}
+_EXPONENT: Shape = {"type": "string", "pattern": quantities.NUMBER_PATTERN}
 _SHARE: tuple[Shape, ...] = (
     {"type": "number", "minimum": 0},
     {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?[ ]?%?$"},
@@ -104,8 +52,8 @@ _WRITE_PERCENT = "write a percent such as 25 or 0.5%"
 _WRITE_TEXT = "write a text"
 _WRITE_URL = "write a URL such as http://127.0.0.1:8000"
 _WRITE_STICKY = "write header:NAME, cookie:NAME or client_ip"
-_any_duration = partial(scalars.duration, zero=True)
-_longer = partial(scalars.duration, zero=False)
+_any_duration = partial(quantities.duration, zero=True)
+_longer = partial(quantities.duration, zero=False)
 
 Text = Annotated[str, *leaf(scalars.line, "text", _WRITE_TEXT, _TEXT)]
 MaybeText = Annotated[str | None, *leaf(_or_empty(scalars.line), "text or null", _WRITE_TEXT, _TEXT, nullable=True)]
@@ -118,26 +66,30 @@ Bool = Annotated[
 ]
 Duration = Annotated[
     float,
-    *leaf(_any_duration, "duration", _WRITE_DURATION, _DURATION, {"enum": [0]}, write=scalars.duration_text),
+    *leaf(_any_duration, "duration", _WRITE_DURATION, _DURATION, {"enum": [0]}, write=duration_text),
 ]
-LongerDuration = Annotated[
-    float, *leaf(_longer, "duration above 0", _WRITE_DURATION, _DURATION, write=scalars.duration_text)
-]
+LongerDuration = Annotated[float, *leaf(_longer, "duration above 0", _WRITE_DURATION, _DURATION, write=duration_text)]
 MaybeLonger = Annotated[
     float | None,
     *leaf(
-        _or_none(_longer), "duration above 0, or `none`", _WRITE_DURATION, _DURATION, _NONE, write=scalars.duration_text
+        _or_none(_longer),
+        "duration above 0, or `none`",
+        _WRITE_DURATION,
+        _DURATION,
+        _NONE,
+        write=duration_text,
     ),
 ]
-Size = Annotated[int, *leaf(scalars.size, "size", _WRITE_SIZE, *_SIZE, write=scalars.size_text)]
+Size = Annotated[int, *leaf(quantities.size, "size", _WRITE_SIZE, *_SIZE, write=size_text)]
 MaybeSize = Annotated[
-    int | None, *leaf(_or_none(scalars.size), "size or `none`", _WRITE_SIZE, *_SIZE, _NONE, write=scalars.size_text)
+    int | None,
+    *leaf(_or_none(quantities.size), "size or `none`", _WRITE_SIZE, *_SIZE, _NONE, write=size_text),
 ]
-Percent = Annotated[float, *leaf(scalars.percent, "percent", _WRITE_PERCENT, *_PERCENT)]
-Share = Annotated[float, *leaf(scalars.share, "percent", _WRITE_PERCENT, *_PERCENT, write=scalars.share_text)]
+Percent = Annotated[float, *leaf(quantities.percent, "percent", _WRITE_PERCENT, *_PERCENT)]
+Share = Annotated[float, *leaf(quantities.share, "percent", _WRITE_PERCENT, *_PERCENT, write=share_text)]
 MaybeShare = Annotated[
     float | None,
-    *leaf(_or_none(scalars.share), "percent or `none`", _WRITE_PERCENT, *_PERCENT, _NONE, write=scalars.share_text),
+    *leaf(_or_none(quantities.share), "percent or `none`", _WRITE_PERCENT, *_PERCENT, _NONE, write=share_text),
 ]
 MaybeHost = Annotated[
     str | None,
@@ -146,11 +98,11 @@ MaybeHost = Annotated[
 Workers = Annotated[
     int | Literal["auto"],
     *leaf(
-        scalars.workers,
-        f"integer, 1 to {scalars.MAX_WORKERS}, or `auto`",
+        quantities.workers,
+        f"integer, 1 to {quantities.MAX_WORKERS}, or `auto`",
         "write a whole number, or auto",
-        {"type": "integer", "minimum": 1, "maximum": scalars.MAX_WORKERS},
-        {"enum": [scalars.AUTO]},
+        {"type": "integer", "minimum": 1, "maximum": quantities.MAX_WORKERS},
+        {"enum": [quantities.AUTO]},
     ),
 ]
 HeaderName = Annotated[str, *leaf(scalars.header_name, "header name", "write a header's name", _TOKEN)]
@@ -214,7 +166,7 @@ Redaction = Annotated[
 Tolerance = Annotated[
     str | None,
     *leaf(
-        scalars.tolerance,
+        quantities.tolerance,
         "number or null",
         "write a number such as 0.01",
         {"type": "number", "minimum": 0},
@@ -224,7 +176,7 @@ Tolerance = Annotated[
 ]
 RelativeTolerance = Annotated[
     str | None,
-    *leaf(scalars.relative_tolerance, "share or null", "write a share such as 0.01 or 1%", *_SHARE, nullable=True),
+    *leaf(quantities.relative_tolerance, "share or null", "write a share such as 0.01 or 1%", *_SHARE, nullable=True),
 ]
 Day = Annotated[
     str | None,
@@ -239,7 +191,7 @@ Day = Annotated[
 Ratio = Annotated[
     float,
     *leaf(
-        scalars.decimal_number(0.01, 1000),
+        quantities.decimal_number(0.01, 1000),
         "number, 0.01 to 1000",
         "write a number such as 1.1",
         {"type": "number", "minimum": 0.01, "maximum": 1000},
@@ -305,9 +257,9 @@ PathTemplate = Annotated[
 
 def whole(low: int, high: int, *, none: bool = False) -> tuple[PlainValidator, WithJsonSchema, Kind]:
     """A whole number from `low` to `high`; with `none` also `none`."""
-    read: Callable[[str], object] = scalars.integer(low, high)
+    read: Callable[[str], object] = quantities.integer(low, high)
     number: Shape = {"type": "integer", "minimum": low, "maximum": high}
-    underscores: Shape = {"type": "string", "pattern": scalars.INTEGER_PATTERN}
+    underscores: Shape = {"type": "string", "pattern": quantities.INTEGER_PATTERN}
     kind = f"integer, {low} to {high}{', or `none`' if none else ''}"
     shapes = [number, underscores, *([_NONE] if none else [])]
     return leaf(_or_none(read) if none else read, kind, f"write a whole number from {low} to {high}", *shapes)

@@ -14,12 +14,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from strangler.config.document import Document, Items, Loc, Scalar, Table, plain, without
+from strangler.config.document import Document, Loc, MappingNode, Scalar, SequenceNode, plain, without
 from strangler.config.problem import Problem
 from strangler.config.scalars import did_you_mean, is_decimal
-from strangler.config.schema import File, Upstream, Upstreams, keys_of
+from strangler.config.schema import File
+from strangler.config.schema_upstreams import Upstream, Upstreams
+from strangler.config.section import keys_of
 
-_SHOWN = 60
+_MAX_QUOTED_CHARS = 60
 _ROUNDS = 40
 _MOST = 10_000
 _STAND_INS: Mapping[Loc, str] = {
@@ -42,21 +44,23 @@ def validate(document: Document) -> tuple[File | None, Document, list[Problem]]:
             return File.model_validate(plain(document.root)), document, problems
         except ValidationError as error:
             details = error.errors(include_url=False)
-        news = [detail for detail in details if _is_news(document, detail)]
-        problems += [_problem(document, detail) for detail in news[:_MOST]]
-        if len(news) > _MOST:
-            problems.append(Problem(document.name, 0, 0, "", f"{len(news) - _MOST} more problems", "mend these first"))
+        reportable = [detail for detail in details if _is_reportable(document, detail)]
+        problems += [_problem(document, detail) for detail in reportable[:_MOST]]
+        if len(reportable) > _MOST:
+            problems.append(
+                Problem(document.name, 0, 0, "", f"{len(reportable) - _MOST} more problems", "mend these first")
+            )
         document = _cut(document, details)
     return None, document, problems
 
 
-def _is_news(document: Document, detail: ErrorDetails) -> bool:
+def _is_reportable(document: Document, detail: ErrorDetails) -> bool:
     loc = _loc(detail)
     node = document.node(loc)
     if isinstance(node, Scalar) and node.is_broken:
         return False
     parent = document.node(loc[:-1])
-    return not (detail["type"] == "missing" and isinstance(parent, Table) and loc[-1] in parent.lost)
+    return not (detail["type"] == "missing" and isinstance(parent, MappingNode) and loc[-1] in parent.lost)
 
 
 def _loc(detail: ErrorDetails) -> Loc:
@@ -73,7 +77,7 @@ def _cut(document: Document, details: list[ErrorDetails]) -> Document:
     if id(document.root) in cut:
         return replace(document, root=None)
     root = without(document.root, cut)
-    assert isinstance(root, Table)
+    assert isinstance(root, MappingNode)
     for loc in stand_ins:
         _stand_in(root, loc)
     return replace(document, root=root, is_whole=False)
@@ -85,29 +89,29 @@ def _smallest(document: Document, loc: Loc) -> Loc:
     return loc
 
 
-def _stand_in(root: Table, missing: Loc) -> None:
+def _stand_in(root: MappingNode, missing: Loc) -> None:
     for loc, text in _STAND_INS.items():
         if loc[: len(missing)] != missing:
             continue
-        table = root
+        mapping = root
         for step in loc[:-1]:
-            inner = table.values.setdefault(str(step), Table(root.start))
-            if not isinstance(inner, Table):
+            inner = mapping.values.setdefault(str(step), MappingNode(root.start))
+            if not isinstance(inner, MappingNode):
                 return
-            table = inner
+            mapping = inner
         mark = root.start
-        table.values[str(loc[-1])] = Scalar(text, yaml.ScalarEvent(None, None, (True, False), text, mark, mark))
+        mapping.values[str(loc[-1])] = Scalar(text, yaml.ScalarEvent(None, None, (True, False), text, mark, mark))
 
 
 def where(document: Document, loc: Loc) -> str:
-    """What a path is about: `route 'orders'`, `upstream 'legacy'`, or nothing for the rest of the file."""
+    """Return what a path is about: `route 'orders'`, `upstream 'legacy'`, or nothing for the rest of the file."""
     if len(loc) < 2 or loc[0] not in {"routes", "upstreams"}:
         return ""
     if loc[0] == "upstreams":
         return f"upstream '{loc[1]}'"
     name = document.node((*loc[:2], "name"))
     if isinstance(name, Scalar) and name.text:
-        return f"route '{name.text[:_SHOWN]}'"
+        return f"route '{name.text[:_MAX_QUOTED_CHARS]}'"
     return f"route {int(document.as_written(loc)[1]) + 1}"
 
 
@@ -119,20 +123,20 @@ def dotted(document: Document, loc: Loc) -> str:
     return text.removeprefix(".")
 
 
-def shown(document: Document, loc: Loc) -> str:
+def quoted_value(document: Document, loc: Loc) -> str:
     """A value as a message shows it: `is 120`, `is 'soon'`, `has no value`. Secrets are not shown."""
     node = document.node(loc)
-    if isinstance(node, Table):
+    if isinstance(node, MappingNode):
         return "is a mapping"
-    if isinstance(node, Items):
+    if isinstance(node, SequenceNode):
         return "is a list"
     if not isinstance(node, Scalar) or node.text is None:
         return "has no value"
     if "token" in loc or ("headers" in loc and "set" in loc):
         return "is not valid"
     text = re.sub(r"//[^/@]*@", "//…@", node.text)
-    text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    source = f" (from {node.written})" if "${" in node.written and len(node.written) <= _SHOWN else ""
+    text = text if len(text) <= _MAX_QUOTED_CHARS else f"{text[:_MAX_QUOTED_CHARS]}…"
+    source = f" (from {node.written})" if "${" in node.written and len(node.written) <= _MAX_QUOTED_CHARS else ""
     return f"is {text if is_decimal(text) else repr(text)}{source}"
 
 
@@ -150,18 +154,21 @@ def _problem(document: Document, detail: ErrorDetails) -> Problem:
 def _complaint(document: Document, loc: Loc, detail: ErrorDetails) -> tuple[str, str]:
     key, ctx = dotted(document, loc) or "the file", detail.get("ctx", {})
     if detail["loc"] != loc:
-        return f"{dotted(document, loc[:-1])} has the name {str(loc[-1])[:_SHOWN]!r}", str(
+        return f"{dotted(document, loc[:-1])} has the name {str(loc[-1])[:_MAX_QUOTED_CHARS]!r}", str(
             ctx.get("error", detail["msg"])
         )
     if detail["type"] == "value_error":
-        return f"{key} {shown(document, loc)}", str(ctx.get("error", detail["msg"]))
+        return f"{key} {quoted_value(document, loc)}", str(ctx.get("error", detail["msg"]))
     if detail["type"] == "kind":
-        return f"{key} {shown(document, loc)}", str(ctx.get("expected", "")).replace("`{}", f"`{loc[-1]}:")
+        return f"{key} {quoted_value(document, loc)}", str(ctx.get("expected", "")).replace("`{}", f"`{loc[-1]}:")
     field = _field(loc)
     example = f" such as {field.examples[0]}" if field is not None and field.examples else ""
     if detail["type"] in {"tuple_type", "list_type"}:
-        return f"{key} {shown(document, loc)}", f"write a list{example or ', each item on a line that starts with -'}"
-    return f"{key} {shown(document, loc)}", f"write a mapping{example if '{' in example else ' of its keys'}"
+        return (
+            f"{key} {quoted_value(document, loc)}",
+            f"write a list{example or ', each item on a line that starts with -'}",
+        )
+    return f"{key} {quoted_value(document, loc)}", f"write a mapping{example if '{' in example else ' of its keys'}"
 
 
 def _missing(document: Document, loc: Loc) -> Problem:
@@ -179,7 +186,7 @@ def _unknown(document: Document, loc: Loc) -> Problem:
     if not way_out:
         inside = dotted(document, loc[:-1])
         way_out = f"known {f'in {inside}' if inside else 'here'}: {', '.join(known)}"
-    return Problem(*place, where(document, loc), f"unknown key '{dotted(document, loc)[:_SHOWN]}'", way_out)
+    return Problem(*place, where(document, loc), f"unknown key '{dotted(document, loc)[:_MAX_QUOTED_CHARS]}'", way_out)
 
 
 def _elsewhere(section: type[BaseModel] | None, key: str) -> str:

@@ -8,28 +8,30 @@ import structlog
 from aiohttp import web
 
 from strangler.control import guard
-from strangler.control.answers import VISITOR, json_answer, named, problem, read_body
+from strangler.control.app import ControlApp
+from strangler.control.connection_cap import nameless
 from strangler.control.dashboard.site import Dashboard, is_page
-from strangler.control.entrance import nameless
 from strangler.control.exposition import expose
-from strangler.control.plane import ControlState
+from strangler.control.responses import VISITOR, json_response, named, problem, read_body
 from strangler.control.shadow.api import ShadowApi
 from strangler.control.shadow.releases_api import ReleasesApi
-from strangler.control.store import StoreError
+from strangler.control.status import kill_switch_status
 from strangler.control.visitor import visitor_of
-from strangler.core.explain import explain
-from strangler.wire.described import DescriptionError, described_head
+from strangler.core.documents import EventsDocument, ExplainRequest, KillSwitchRequest
+from strangler.core.routing.explain import explain
+from strangler.http1.request_text import DescriptionError, described_head
+from strangler.state.store import StoreError
 
 MAX_BODY_BYTES = 64 * 1024
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_STATE: web.AppKey[ControlState] = web.AppKey("state", ControlState)
+_STATE: web.AppKey[ControlApp] = web.AppKey("state", ControlApp)
 _DASHBOARD: web.AppKey[Dashboard] = web.AppKey("dashboard", Dashboard)
 
 log = structlog.get_logger()
 
 
-def application(state: ControlState) -> web.Application:
+def application(state: ControlApp) -> web.Application:
     """The aiohttp application on the admin sockets."""
     app = web.Application(middlewares=[_guarded], client_max_size=MAX_BODY_BYTES)
     app[_STATE] = state
@@ -39,6 +41,7 @@ def application(state: ControlState) -> web.Application:
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz),
             web.get("/metrics", _metrics),
+            web.get("/api/openapi.json", _openapi),
             web.get("/api/status", _status),
             web.get("/api/explain", _explain_query),
             web.post("/api/explain", _explain_body),
@@ -82,25 +85,24 @@ async def _readyz(request: web.Request) -> web.Response:
     """200 or 503. The texts of problems may quote routes.yaml: with a token set, only who has it sees them."""
     readiness = await request.app[_STATE].readiness()
     if not guard.has_token(_token(request), request.headers):
-        del readiness["problems"]
-    return json_answer(readiness, status=200 if readiness["ready"] else 503)
+        readiness = msgspec.structs.replace(readiness, problems=msgspec.UNSET)
+    return json_response(readiness, status=200 if readiness.ready else 503)
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    numbers = await request.app[_STATE].numbers()
-    text, content_type = await asyncio.to_thread(expose, numbers, request.headers.get("Accept", ""))
+    exposed = await request.app[_STATE].numbers()
+    text, content_type = await asyncio.to_thread(expose, exposed, request.headers.get("Accept", ""))
     return web.Response(body=text, headers={"Content-Type": content_type})
 
 
+async def _openapi(request: web.Request) -> web.Response:
+    from strangler.control.api_reference.openapi import openapi_text  # made for who asks for it
+
+    return web.Response(body=await asyncio.to_thread(openapi_text), content_type="application/json")
+
+
 async def _status(request: web.Request) -> web.Response:
-    return json_answer(request.app[_STATE].status())
-
-
-class _Description(msgspec.Struct, forbid_unknown_fields=True):
-    method: str
-    url: str
-    headers: list[tuple[str, str]] = []
-    client: str = "127.0.0.1"
+    return json_response(request.app[_STATE].status())
 
 
 async def _explain_query(request: web.Request) -> web.Response:
@@ -108,25 +110,25 @@ async def _explain_query(request: web.Request) -> web.Response:
     query = request.query
     if "url" not in query:
         return problem(400, "the query needs url, and may have method, header and client")
-    pairs = [header.partition(":")[::2] for header in query.getall("header", [])]
-    described = _Description(query.get("method", "GET"), query["url"], pairs, query.get("client", "127.0.0.1"))
+    pairs = [(name, value) for name, _, value in (item.partition(":") for item in query.getall("header", []))]
+    described = ExplainRequest(query.get("method", "GET"), query["url"], pairs, query.get("client", "127.0.0.1"))
     return await _explain(request, described)
 
 
 async def _explain_body(request: web.Request) -> web.Response:
     """`{"method": "GET", "url": "/api/orders/7", "headers": [["X-User-Id", "9"]]}`"""
-    described = await read_body(request, _Description)
+    described = await read_body(request, ExplainRequest)
     return described if isinstance(described, web.Response) else await _explain(request, described)
 
 
-async def _explain(request: web.Request, described: _Description) -> web.Response:
+async def _explain(request: web.Request, described: ExplainRequest) -> web.Response:
     state = request.app[_STATE]
     try:
         snapshot = await state.snapshot()
         head = described_head(snapshot.settings, described.method, described.url, described.headers, described.client)
     except DescriptionError as error:
         return problem(400, str(error))
-    return json_answer(explain(snapshot, head, state.kill_switch.on))
+    return json_response(explain(snapshot, head, state.kill_switch.on))
 
 
 MAX_EVENTS = 1000
@@ -138,31 +140,25 @@ async def _events(request: web.Request) -> web.Response:
     try:
         after, since = int(query.get("after", "0")), float(query.get("since", "0"))
         limit = min(max(int(query.get("limit", "100")), 1), MAX_EVENTS)
-        found = await request.app[_STATE].events.read(after, since, limit)
+        found = await request.app[_STATE].read_events(after, since, limit)
     except (ValueError, OverflowError) as error:
         return problem(400, f"after, since and limit must be numbers: {error}")
     except StoreError as error:
         return problem(503, f"the store: {error}")
-    return json_answer({"events": found})
-
-
-class _Turn(msgspec.Struct, forbid_unknown_fields=True):
-    on: bool
-    reason: str = ""
-    who: str = ""
+    return json_response(EventsDocument(found))
 
 
 async def _kill_switch(request: web.Request) -> web.Response:
-    return json_answer(request.app[_STATE].kill_switch)
+    return json_response(kill_switch_status(request.app[_STATE].kill_switch))
 
 
 async def _turn_kill_switch(request: web.Request) -> web.Response:
     """`{"on": true, "reason": "orders answers nonsense", "who": "ana"}`"""
-    turn = await read_body(request, _Turn)
+    turn = await read_body(request, KillSwitchRequest)
     if isinstance(turn, web.Response):
         return turn
     try:
         state = await request.app[_STATE].turn_kill_switch(turn.on, turn.reason, named(request, turn.who))
     except OSError as error:
         return problem(507, f"the kill switch cannot be written to the state folder: {error.strerror}")
-    return json_answer(state)
+    return json_response(kill_switch_status(state))

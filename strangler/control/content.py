@@ -70,12 +70,14 @@ def read_contents(
     """Read routes.yaml, and the files that its patterns match."""
     main = read_content(path, mounted, asks_for_writers=asks_for_writers)
     found = find_files(path, include)
-    return Contents(main, {one: read_content(one, None, asks_for_writers=asks_for_writers) for one in found})
+    return Contents(
+        main, {each_path: read_content(each_path, None, asks_for_writers=asks_for_writers) for each_path in found}
+    )
 
 
 def stamps(path: Path, include: tuple[str, ...]) -> tuple[object, ...]:
     """Return what differs if routes.yaml or an included file was replaced or written to, or one came or went."""
-    return tuple((one, stamp(one)) for one in (path, *find_files(path, include)))
+    return tuple((each_path, stamp(each_path)) for each_path in (path, *find_files(path, include)))
 
 
 def read_content(path: Path, mounted: str | None, *, asks_for_writers: bool = True) -> Content:

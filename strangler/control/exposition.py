@@ -15,7 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from strangler.control.totals import Key, Vector
-from strangler.wire.numbers import BOUNDS_S, FAMILIES, Family
+from strangler.ipc.metrics import BOUNDS_S, FAMILIES, Family
 
 _OWN = {
     "strangler_config_last_reload_successful": "1 if routes.yaml is in force as it stands, 0 if it was rejected.",
@@ -30,7 +30,7 @@ _BOUND_TEXTS = (*map(str, BOUNDS_S), "+Inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class ExposedMetrics:
     """All that is exposed, at one moment. `own`: control's gauges by name."""
 
     totals: Mapping[Key, Vector]
@@ -38,17 +38,17 @@ class Numbers:
     own: Mapping[str, float]
 
 
-def expose(numbers: Numbers, accept: str) -> tuple[bytes, str]:
+def expose(exposed: ExposedMetrics, accept: str) -> tuple[bytes, str]:
     """The text and its content type, in the format that the Accept header prefers."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(numbers))
+    registry.register(_Once(exposed))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
 
 class _Once(Collector):
-    def __init__(self, numbers: Numbers) -> None:
-        self._numbers = numbers
+    def __init__(self, exposed: ExposedMetrics) -> None:
+        self._numbers = exposed
 
     def collect(self) -> Iterable[Metric]:
         families = {name: _family(family) for name, family in FAMILIES.items()}

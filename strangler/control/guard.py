@@ -1,4 +1,4 @@
-"""Who may use the admin listener.
+"""Access to the admin listener.
 
 With a token: who has it. Without one only loopback is bound, so what is left to keep out is a page in the operator's
 browser: by a foreign name that resolves to 127.0.0.1 (DNS rebinding), or by a form sent from elsewhere.
@@ -13,7 +13,7 @@ PROBES = frozenset({"/healthz", "/readyz"})
 """Free for everyone: an orchestrator asks them."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_MAX_SHOWN = 100
+_MAX_TEXT_CHARS = 100
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -46,7 +46,7 @@ def foreign(
     if token is None and not is_loopback(host):
         return 403, (
             f"Without admin.token, only a loopback name may be asked for: localhost, 127.0.0.1 or [::1]; this request"
-            f" names '{_shown(host)}'. Set admin.token, or let the proxy in front write Host and tell the other name"
+            f" names '{_plain(host)}'. Set admin.token, or let the proxy in front write Host and tell the other name"
             " (nginx: `proxy_set_header Host localhost; proxy_set_header X-Forwarded-Host $http_host;`),"
             " with its address in admin.trusted_proxies."
         )
@@ -83,8 +83,8 @@ def _why_foreign(origin: str, host: str) -> str:
             " Origin; a proxy in front should leave our Referrer-Policy as it is."
         )
     return (
-        f"A page from elsewhere may not change anything here: the page's origin is '{_shown(origin)}', and the request"
-        f" names the host '{_shown(host)}'. If both are this dashboard, the proxy in front changes Host; let it keep it"
+        f"A page from elsewhere may not change anything here: the page's origin is '{_plain(origin)}', and the request"
+        f" names the host '{_plain(host)}'. If both are this dashboard, the proxy in front changes Host; let it keep it"
         f" (nginx: `proxy_set_header Host {_nginx_host(origin)};` Apache: `ProxyPreserveHost On`), or send"
         " X-Forwarded-Host, with its address in admin.trusted_proxies."
     )
@@ -98,8 +98,8 @@ def _nginx_host(origin: str) -> str:
         return "$host"
 
 
-def _shown(text: str) -> str:
-    return "".join(one if one.isprintable() else "?" for one in text[:_MAX_SHOWN])
+def _plain(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text[:_MAX_TEXT_CHARS])
 
 
 def is_loopback(host: str) -> bool:

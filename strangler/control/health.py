@@ -13,12 +13,13 @@ import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from yarl import URL
 
-from strangler.control.shared import SharedState
-from strangler.core.endpoints import EndpointKey, HealthState
+from strangler.control.reload import InForce
+from strangler.control.shared_facts import SharedState
+from strangler.core.resilience.endpoints import EndpointKey, HealthState
 from strangler.core.settings import HealthSettings, TlsSettings, UpstreamSettings, Url
-from strangler.wire.messages import EndpointHealth
-from strangler.wire.names import Names
-from strangler.wire.pool import tls_context
+from strangler.http1.pool import tls_context
+from strangler.ipc.messages import EndpointHealth
+from strangler.sockets.dns import HostNames
 
 FIRST_CHECK_WITHIN_S = 1.0
 """Checks begin at a moment by chance within this, or within the interval if that is shorter."""
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """What is checked the same way, from one end of this value to the other."""
+    """The settings of a check: as long as they are equal, checking goes on unchanged."""
 
     upstream: str
     url: Url
@@ -45,20 +46,20 @@ class HealthChecks:
 
     def __init__(self, shared: SharedState, tell: Callable[[EndpointHealth], None]) -> None:
         self._shared = shared
-        self._tell = tell
+        self._publish = tell
         self._tasks: dict[_Checked, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self._names = Names(asyncio.get_running_loop(), lambda _: None)
+        self._names = HostNames(asyncio.get_running_loop(), lambda _: None)
 
-    def adopt(self, upstreams: Mapping[str, UpstreamSettings]) -> None:
+    def adopt(self, in_force: InForce) -> None:
         """Check what these settings say, from now on."""
-        wanted = set(_all_checked(upstreams))
+        wanted = set(_all_checked(in_force.settings.upstreams))
         self._names.watch({checked.url.host for checked in wanted})
         for checked in self._tasks.keys() - wanted:
             self._end(self._tasks.pop(checked))
         for checked in wanted - self._tasks.keys():
             self._tasks[checked] = task = asyncio.create_task(self._watch(checked))
-            task.add_done_callback(_tell_crash)
+            task.add_done_callback(_log_crash)
 
     async def close(self) -> None:
         for task in self._tasks.values():
@@ -110,11 +111,11 @@ class HealthChecks:
         tell("health.changed", upstream=checked.upstream, endpoint=str(key), healthy=state.is_healthy, reason=reason)
         message = EndpointHealth(checked.upstream, key.url, key.address, state.is_healthy, reason)
         self._shared.set_health(message)
-        self._tell(message)
+        self._publish(message)
         return state
 
 
-def _tell_crash(task: asyncio.Task[None]) -> None:
+def _log_crash(task: asyncio.Task[None]) -> None:
     """A bug in the checks of one URL ends those, and is not kept quiet until the end."""
     if not task.cancelled() and (crash := task.exception()) is not None:
         log.error("health.crash", error=repr(crash), exc_info=crash)
@@ -154,8 +155,8 @@ async def _check(session: ClientSession, checked: _Checked, key: EndpointKey) ->
             timeout=ClientTimeout(total=health.timeout_s),
             ssl=_context(checked.tls) if is_https else True,
             server_hostname=url.server_name if is_https else None,
-        ) as answer:
-            return None if answer.status < 400 else f"status {answer.status} to Host: {headers['Host']}"
+        ) as response:
+            return None if response.status < 400 else f"status {response.status} to Host: {headers['Host']}"
     except TimeoutError:
         return f"no answer in {health.timeout_s:g} s"
     except (ClientError, OSError, ssl.SSLError, ValueError) as error:

@@ -1,17 +1,19 @@
-"""What happened lately: requests, errors and times by route and arm, second by second and minute by minute.
+"""The recent history: requests, errors and times by route and arm, second by second and minute by minute.
 
 Made from the totals, which only grow. It begins anew with control: the totals survive it, their course does not.
 """
 
+import asyncio
+import time
 from array import array
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from strangler.control.totals import Key, Vector
-from strangler.core.plan import Arm
-from strangler.wire.numbers import BOUNDS_S
+from strangler.control.totals import Key, TotalsState, Vector
+from strangler.core.routing.arm import Arm
+from strangler.ipc.metrics import BOUNDS_S
 
 RATE_S = 10
 """A live rate is the mean of so many seconds."""
@@ -21,6 +23,8 @@ RECENT_S = 60
 
 MAX_ROUTES = 1000
 """Routes with traffic of which a course is kept; all others are part of the sums only. 45 KB each."""
+
+OBSERVE_EVERY_S = 1.0
 
 _SECONDS, _MINUTES = 300, 1440
 _MARK_EVERY_S = 10
@@ -120,7 +124,7 @@ class _Ring:
         self._begin = begin
 
     def observe(self, now: float, count: Count) -> None:
-        """What was counted since the slot began belongs to it, once it is over. One that was slept through is empty."""
+        """Assign the counts since a slot began to it, once it is over. A slot that was slept through is empty."""
         slot = int(now // self.step_s)
         if slot <= self._slot:
             return
@@ -136,7 +140,7 @@ class _Ring:
         self._slot, self._begin = slot, count
 
     def requests(self, now: float, seconds: int) -> int:
-        """In the slots that ended within so many seconds. Of a ring of seconds."""
+        """Return the requests in the slots that ended within so many seconds; the ring must be one of seconds."""
         first = max(int(now) - seconds, self._slot - self._size + 1)
         return sum(self._requests[slot % self._size] for slot in range(first, self._slot))
 
@@ -191,7 +195,7 @@ class HistoryState:
         self._since = min(self._since, now)
 
     def _begun(self, key: RouteArm, now: float, count: Count) -> _Course | None:
-        """Of what appears later all is new; what is there at the beginning was counted under an earlier control."""
+        """Return the first totals of a key. Later keys count whole; those of the start belong to an earlier control."""
         route = key[0]
         if route is not None and route not in self._routes:
             if len(self._routes) >= self._max_routes:
@@ -224,3 +228,17 @@ class HistoryState:
         """The last day by the minute, oldest first; empty if there never was any traffic."""
         course = self._courses.get((route, arm))
         return course.minutes.points(now, _MINUTES) if course else []
+
+
+class HistorySampler:
+    """Adds the totals to the history, as time goes by."""
+
+    def __init__(self, history: HistoryState, totals: TotalsState) -> None:
+        self._history = history
+        self._totals = totals
+
+    async def run(self) -> None:
+        """Observe the totals every second until cancelled."""
+        while True:
+            self._history.observe(time.monotonic(), self._totals.values())
+            await asyncio.sleep(OBSERVE_EVERY_S)

@@ -21,8 +21,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from strangler import __version__
-from strangler.control.shadow.evidence import Finding
-from strangler.wire.messages import AttemptSpan, Spans
+from strangler.evidence.findings import Finding
+from strangler.ipc.messages import AttemptSpan, Spans
 
 TIMEOUT_S: Final = 10.0
 EVERY_S: Final = 1.0
@@ -54,7 +54,7 @@ class Outlet(SpanExporter):
             self._exporter.shutdown()  # it stops trying
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """In the processor's thread."""
+        """Export spans; called in the processor's thread."""
         result: SpanExportResult = self._exporter.export(spans)
         if result is SpanExportResult.SUCCESS:
             self.sent += len(spans)
@@ -67,7 +67,7 @@ class Outlet(SpanExporter):
 
 
 def request_spans(spans: Spans, template: str | None) -> list[ReadableSpan]:
-    """Of one request: the server span, and a client span for each attempt. `template`: `http.route`."""
+    """Return the spans of a request: the server span, and a client span for each attempt. `template`: `http.route`."""
     server = _context(int(spans.trace_id, 16), int(spans.span_id, 16), spans.state)
     parent = None
     if spans.parent_id:
@@ -142,7 +142,7 @@ def _client_span(spans: Spans, attempt: AttemptSpan, number: int, parent: SpanCo
 
 
 def shadow_span(ids: tuple[int, int], request_ids: tuple[int, int], started: float, finding: Finding) -> ReadableSpan:
-    """Of a shadow that was compared just now; linked to the request's. `ids`: of the trace and of the span."""
+    """Return the span of a shadow that was just compared; linked to the request's. `ids`: of the trace and the span."""
     attributes = {
         "strangler.route": finding.route,
         "strangler.outcome": finding.outcome,
@@ -210,7 +210,7 @@ def _method(raw: bytes) -> dict[str, Any]:
 
 
 def _server(authority: str, port: int) -> dict[str, Any]:
-    """`server.address` and `server.port` of `shop.example:8080`; what cannot be read is left out."""
+    """`server.address` and `server.server` of `shop.example:8080`; what cannot be read is left out."""
     try:
         parts = urlsplit(f"//{authority}")
         return {"server.address": parts.hostname, "server.port": (parts.port or port) if parts.hostname else None}

@@ -1,11 +1,15 @@
-"""Whether legacy can be reached: told by `/readyz` and a metric. Candidates never count: legacy answers for them."""
+"""Whether the proxy is ready, and whether legacy can be reached. Candidates never count: legacy answers for them."""
 
 import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from strangler.core.plan import LEGACY
+from strangler.control.links import LinksState
+from strangler.control.processes import ProcessesState
+from strangler.control.reload import ReloadState
+from strangler.core.documents import ReadyChecks, ReadyDocument
+from strangler.core.routing.arm import LEGACY
 from strangler.core.settings import Settings, Url
 
 CACHE_S = 1.0
@@ -18,29 +22,62 @@ PATIENCE_S = 0.3
 class LegacyProbe:
     """Whether legacy takes a TCP connection; asked once a second at most, however many ask us."""
 
-    _asked: float = float("-inf")
-    _answer: bool = False
+    _probed_at: float = float("-inf")
+    _result: bool = False
     _asking: asyncio.Task[None] | None = None
 
     async def is_reachable(self, settings: Settings, patience_s: float = PATIENCE_S) -> bool:
         """True if any URL of legacy does; what was known before, if that is not known in time."""
-        if self._asking is None and time.monotonic() - self._asked >= CACHE_S:
+        if self._asking is None and time.monotonic() - self._probed_at >= CACHE_S:
             self._asking = asyncio.create_task(self._ask(settings))
         if self._asking is not None:
             await asyncio.wait({self._asking}, timeout=patience_s)
-        return self._answer
+        return self._result
 
     async def _ask(self, settings: Settings) -> None:
         try:
-            self._answer = await _any_connects(settings.upstreams[LEGACY].urls)
+            self._result = await _any_connects(settings.upstreams[LEGACY].urls)
         finally:
-            self._asked, self._asking = time.monotonic(), None
+            self._probed_at, self._asking = time.monotonic(), None
 
     async def close(self) -> None:
         """End a question that is under way."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
+
+
+class Readiness:
+    """Checks whether the proxy is ready, for `/readyz`."""
+
+    def __init__(self, probe: LegacyProbe, links: LinksState, processes: ProcessesState, reload: ReloadState) -> None:
+        self._probe = probe
+        self._links = links
+        self._processes = processes
+        self._reload = reload
+
+    async def check(self) -> ReadyDocument:
+        """Return `ready`, the checks that make it, and the problems of the latest routes.yaml (which do not).
+
+        If legacy is down all replicas see that: were none ready, the routes that have moved would be lost, too. So that
+        is `degraded`, unless `admin.ready_needs_legacy`.
+        """
+        settings = self._reload.in_force.settings
+        needs_legacy = settings.admin.ready_needs_legacy
+        checks = ReadyChecks(
+            workers=bool(self._links.workers),
+            legacy=await self._probe.is_reachable(settings, CONNECT_S if needs_legacy else PATIENCE_S),
+            not_draining=not self._processes.is_draining,
+        )
+        in_force = self._reload.in_force
+        return ReadyDocument(
+            ready=checks.workers and checks.not_draining and (checks.legacy or not needs_legacy),
+            degraded=not checks.legacy,
+            checks=checks,
+            generation=in_force.generation,
+            is_rejected=bool(in_force.problems),
+            problems=list(in_force.problems),
+        )
 
 
 async def _any_connects(urls: tuple[Url, ...]) -> bool:

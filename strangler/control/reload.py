@@ -8,9 +8,10 @@ go, or the file ends earlier than before, it is looked at again after a pause.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -20,8 +21,8 @@ from strangler.config.reader import MAX_BYTES
 from strangler.control.content import Content, Contents, is_cut, read_contents, stamps
 from strangler.control.watching import Change, changes
 from strangler.core.settings import Settings
-from strangler.wire.logs import utc_now
-from strangler.wire.messages import decode_settings, encode_settings
+from strangler.ipc.messages import decode_settings, encode_settings
+from strangler.times import utc_now
 
 POLL_EVERY_S = 0.8  # for what the system does not tell: network file systems, a file mounted by itself
 SETTLE_S = 0.05  # the content must stay the same this long: an editor writes in pieces
@@ -30,7 +31,7 @@ ABSENT_S = 1.0  # the file may be gone this long: some editors remove it before 
 DOUBT_S = 1.0  # a file that may be half of one must stay the same this long
 MAX_OPEN_S = 10.0  # a file that somebody has open for writing must stay the same this long
 MAX_WRITE_S = 30.0  # after this long it is looked at all the same
-TELL_AFTER_S = 1.0  # waiting longer than this is told
+REPORT_AFTER_S = 1.0  # waiting longer than this is told
 
 log = structlog.get_logger()
 
@@ -48,8 +49,14 @@ class InForce:
     needs_restart: tuple[str, ...] = ()  # keys that the file has changed and that only a restart changes
 
 
+class Follower(Protocol):
+    """A part of the process that goes by the settings in force."""
+
+    def adopt(self, in_force: InForce) -> None: ...
+
+
 class ReloadState:
-    """Owns what is in force. `adopt` is called with each new one, before anything else can happen.
+    """Owns what is in force. The followers adopt each new one, in their order, before anything else can happen.
 
     `rejected` is called with each file that is bad.
 
@@ -63,7 +70,7 @@ class ReloadState:
         environ: Mapping[str, str],
         first: Settings,
         in_force: InForce,
-        adopt: Callable[[InForce], None],
+        followers: Sequence[Follower],
         changes: Callable[[Path, tuple[str, ...]], AsyncIterator[Change]] = changes,
         rejected: Callable[[InForce], None] = lambda _: None,
     ) -> None:
@@ -72,7 +79,7 @@ class ReloadState:
         self._path = path
         self._environ = environ
         self.first = first
-        self._adopt = adopt
+        self._followers = followers
         self._rejected = rejected
         self._hint = asyncio.Event()
         self._is_forced = True  # the first look is for problems and warnings, even if nothing changed
@@ -126,16 +133,16 @@ class ReloadState:
         content = await self._settled(SETTLE_S)
         if content.key == self._seen and not is_forced:
             return
-        is_asked = is_forced and not is_first
+        is_requested = is_forced and not is_first
         try:
-            content, found = await self._found(content, is_asked)
+            content, found = await self._found(content, is_requested)
         except Exception as error:  # a bug of ours must not make this process die again and again over one file
             self._seen = content.key
             log.exception("routes.load_failed")
             self._reject((f"{self._path}: cannot be loaded: {error!r}",))
             return
         self._seen = content.key
-        self._seen_files = {path: one.file for path, one in self._by_path(content).items()}
+        self._seen_files = {path: file_content.file for path, file_content in self._by_path(content).items()}
         self._follow(found.include)
         if found.encoded is None:
             self._reject(found.problems)
@@ -143,8 +150,8 @@ class ReloadState:
         settings = self.in_force.settings
         if found.encoded != self.in_force.encoded:
             settings = await asyncio.to_thread(decode_settings, found.encoded)
-        self._accept(found.encoded, settings, found.warnings, is_asked)
-        self.texts = {path: one.text for path, one in self._by_path(content).items()}
+        self._accept(found.encoded, settings, found.warnings, is_requested)
+        self.texts = {path: file_content.text for path, file_content in self._by_path(content).items()}
 
     def _by_path(self, contents: Contents) -> dict[Path, Content]:
         return {self._path: contents.main, **contents.included}
@@ -155,12 +162,12 @@ class ReloadState:
             self._include = include
             self._hint.set()
 
-    async def _found(self, content: Contents, is_asked: bool) -> tuple[Contents, "_Found"]:
+    async def _found(self, content: Contents, is_requested: bool) -> tuple[Contents, "_Found"]:
         """Load the content. What may be half of a file must stay the same for a while, unless somebody asked."""
         before = _Before(self.in_force.settings, self.texts, self._seen_files)
         deadline = time.monotonic() + MAX_WRITE_S
         found = await asyncio.to_thread(_load, self._path, content, self._environ, before)
-        while found.is_doubtful and not is_asked and not self._is_forced and time.monotonic() < deadline:
+        while found.is_doubtful and not is_requested and not self._is_forced and time.monotonic() < deadline:
             last, content = content, await self._settled(DOUBT_S)
             if content.key == last.key:
                 break
@@ -185,11 +192,12 @@ class ReloadState:
             warnings=warnings,
             needs_restart=needs_restart(self.first, settings),
         )
-        self._tell(before)
+        self._publish(before)
         if is_new:
-            self._adopt(self.in_force)
+            for follower in self._followers:
+                follower.adopt(self.in_force)
 
-    def _tell(self, before: InForce) -> None:
+    def _publish(self, before: InForce) -> None:
         now = self.in_force
         if now.generation != before.generation:
             log.info("routes.reloaded", generation=now.generation, routes=len(now.settings.routes))
@@ -205,7 +213,7 @@ class ReloadState:
         """The files once they have stayed the same this long and nobody writes to them."""
         content = await self._read()
         began = still_since = time.monotonic()
-        has_told = False
+        has_reported = False
         while True:
             await asyncio.sleep(SETTLE_S)
             before, content = content, await self._read()
@@ -217,8 +225,8 @@ class ReloadState:
                 return content
             if now - began >= (MAX_WRITE_S if is_open else MAX_SETTLE_S + still_s):
                 return content
-            if is_open and not has_told and now - began >= TELL_AFTER_S:
-                has_told = True
+            if is_open and not has_reported and now - began >= REPORT_AFTER_S:
+                has_reported = True
                 log.info("routes.waiting", reason="somebody has the file open for writing", most_s=MAX_WRITE_S)
 
     async def _read(self) -> Contents:
@@ -252,7 +260,7 @@ class ReloadState:
 
 
 def _patience_s(content: Contents, is_open: bool, still_s: float) -> float:
-    if not content.main.data or not all(one.data for one in content.included.values()):
+    if not content.main.data or not all(each_content.data for each_content in content.included.values()):
         return max(ABSENT_S, still_s)
     return MAX_OPEN_S if is_open else still_s
 
@@ -268,7 +276,7 @@ class _Before:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What came of a file, without anything that was read: settings share texts with the tree of values, and whoever
+    """The result of a file, without what was read: settings share texts with the tree of values, and whoever
     keeps them holds on to its memory, 90 MB with 10,000 routes."""
 
     encoded: bytes | None
@@ -285,7 +293,10 @@ def _load(path: Path, contents: Contents, environ: Mapping[str, str], before: _B
         return _Found(None, (str(replace(load.replaced_outside(replaced), severity="error")),), (), is_doubtful=False)
     if content.data is None:
         return _Found(None, tuple(map(str, load.unreadable(path, content.reason).problems)), (), is_doubtful=False)
-    known = {one: found.data if found.data is not None else OSError(found.reason) for one, found in included.items()}
+    known = {
+        included_path: found.data if found.data is not None else OSError(found.reason)
+        for included_path, found in included.items()
+    }
     loaded = load.parse(content.data, str(path), environ, path=path, contents=known)
     return _Found(
         None if loaded.settings is None else encode_settings(loaded.settings),
@@ -318,7 +329,7 @@ def needs_restart(first: Settings, now: Settings) -> tuple[str, ...]:
         "admin.listen": (first.admin.listen, now.admin.listen),
         "state": (first.state, now.state),
     }
-    return tuple(key for key, (one, other) in pairs.items() if one != other)
+    return tuple(key for key, (before, other) in pairs.items() if before != other)
 
 
 def read_text(path: Path) -> str | None:

@@ -1,18 +1,40 @@
-"""What `strangler status` and `/api/status` say, as plain data."""
+"""The document that `strangler status` and `/api/status` show."""
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+
+from msgspec import UNSET
 
 from strangler import __version__
 from strangler.control.history import Recent
-from strangler.control.kill_switch import KillSwitchState
 from strangler.control.links import LinksState
 from strangler.control.reload import InForce
 from strangler.control.totals import Key, Vector
-from strangler.core.plan import Arm
+from strangler.core.documents import (
+    ArmsRecent,
+    ArmsRequests,
+    ConfigStatus,
+    EventsStatus,
+    GatesStatus,
+    KillSwitchStatus,
+    LegacyRecent,
+    LegacyRequests,
+    MatchFigures,
+    ProcessIds,
+    RecentFigures,
+    RouteStatus,
+    ShadowStatus,
+    SlowEndpoint,
+    StatusDocument,
+    TracingStatus,
+    UnroutedStatus,
+    UpstreamStatus,
+    WorkerStatus,
+)
+from strangler.core.routing.arm import Arm
 from strangler.core.settings import MatchSettings, RouteSettings, UpstreamSettings, Url
-from strangler.wire.messages import ProcessInfo
+from strangler.ipc.messages import ProcessInfo
+from strangler.state.kill_switch import KillSwitchState
 
 _BREAKER_STATES = ("closed", "half_open", "open")
 _ENDPOINT_STATES = ("in_use", "put_aside", "unhealthy")
@@ -26,105 +48,125 @@ def status(
     is_draining: bool,
     listen: str,
     problems: Mapping[str, str | None],
-    shadow: Callable[[str], dict[str, Any] | None],
+    shadow: Callable[[str], ShadowStatus | None],
     recent: Callable[[str, str], Recent],
-    judged: Callable[[str], dict[str, Any] | None],
-) -> dict[str, Any]:
+    judged: Callable[[str], MatchFigures | None],
+    events: EventsStatus,
+    tracing: TracingStatus | None,
+    gates: GatesStatus,
+    slow: dict[str, list[SlowEndpoint]],
+) -> StatusDocument:
     """`problems`: what is wrong with parts of control, by part; None if nothing is. `shadow`: of a route by name.
     `recent`: how a route and arm do at the moment; the empty name is of what no route matched. `judged`: of a route by
     name, its pairs as they are judged now; `comparisons` of its shadow are as judged then."""
     totals, gauges = links.totals.values(), links.totals.gauges()
     counts = _counts(totals)
     settings = in_force.settings
-    return {
-        "version": __version__,
-        "listen": listen,
-        "is_draining": is_draining,
-        "pid": _pids(processes),
-        "workers": [_worker(process, links) for process in processes if process.role == "worker"],
-        "config": {
-            "generation": in_force.generation,
-            "since": in_force.since,
-            "problems": list(in_force.problems),
-            "warnings": list(in_force.warnings),
-            "needs_restart": list(in_force.needs_restart),
-        },
-        "kill_switch": {"on": kill_switch.on, "reason": kill_switch.reason, "since": kill_switch.since},
-        "problems": {part: problem for part, problem in problems.items() if problem is not None},
-        "upstreams": [_upstream(upstream, gauges, links.breaker_reasons) for upstream in settings.upstreams.values()],
-        "routes": [
-            _route(route, counts)
-            | {"recent": {arm.value: _recent(recent(route.name, arm.value)) for arm in Arm}}
-            | {"shadow": shadow(route.name), "judged": judged(route.name)}
-            for route in settings.routes
-        ],
-        "unrouted": {
-            "requests": {Arm.LEGACY.value: counts.get(("", Arm.LEGACY.value), 0)},
-            "recent": {Arm.LEGACY.value: _recent(recent("", Arm.LEGACY.value))},
-        },
-    }
+    return StatusDocument(
+        version=__version__,
+        listen=listen,
+        is_draining=is_draining,
+        pid=_pids(processes),
+        workers=[_worker(process, links) for process in processes if process.role == "worker"],
+        config=ConfigStatus(
+            generation=in_force.generation,
+            since=in_force.since,
+            problems=list(in_force.problems),
+            warnings=list(in_force.warnings),
+            needs_restart=list(in_force.needs_restart),
+        ),
+        kill_switch=kill_switch_status(kill_switch),
+        problems={part: problem for part, problem in problems.items() if problem is not None},
+        upstreams=[_upstream(upstream, gauges, links.breaker_reasons) for upstream in settings.upstreams.values()],
+        routes=[_route(route, counts, recent, shadow(route.name), judged(route.name)) for route in settings.routes],
+        unrouted=UnroutedStatus(
+            requests=LegacyRequests(counts.get(("", Arm.LEGACY.value), 0)),
+            recent=LegacyRecent(_recent(recent("", Arm.LEGACY.value))),
+        ),
+        events=events,
+        tracing=tracing,
+        gates=gates,
+        slow=slow,
+    )
 
 
-def _pids(processes: list[ProcessInfo]) -> dict[str, Any]:
-    pids: dict[str, Any] = {
-        process.role: process.pid for process in processes if process.role in ("supervisor", "control")
-    }
-    workers = [process.pid for process in processes if process.role == "worker"]
+def kill_switch_status(state: KillSwitchState) -> KillSwitchStatus:
+    """Return the kill switch as the API has it."""
+    return KillSwitchStatus(state.on, state.reason, state.since)
+
+
+def _pids(processes: list[ProcessInfo]) -> ProcessIds:
+    pids = {process.role: process.pid for process in processes}
     leaving = [process.pid for process in processes if process.role == "leaving"]
-    return pids | {"workers": workers} | ({"leaving": leaving} if leaving else {})
+    return ProcessIds(
+        supervisor=pids.get("supervisor", UNSET),
+        control=pids.get("control", UNSET),
+        workers=[process.pid for process in processes if process.role == "worker"],
+        leaving=leaving or UNSET,
+    )
 
 
-def _worker(process: ProcessInfo, links: LinksState) -> dict[str, Any]:
+def _worker(process: ProcessInfo, links: LinksState) -> WorkerStatus:
     worker = links.workers.get(process.instance)
-    return {
-        "index": process.index,
-        "pid": process.pid,
-        "restarts": process.restarts,
-        "is_connected": worker is not None,
-        "generation": worker.generation if worker else None,
-        "silent_s": round(time.monotonic() - worker.heard, 1) if worker else None,
-    }
+    return WorkerStatus(
+        index=process.index,
+        pid=process.pid,
+        restarts=process.restarts,
+        is_connected=worker is not None,
+        generation=worker.generation if worker else None,
+        silent_s=round(time.monotonic() - worker.heard, 1) if worker else None,
+    )
 
 
-def _upstream(upstream: UpstreamSettings, gauges: Mapping[Key, float], reasons: Mapping[str, str]) -> dict[str, Any]:
+def _upstream(upstream: UpstreamSettings, gauges: Mapping[Key, float], reasons: Mapping[str, str]) -> UpstreamStatus:
     state = int(gauges.get(("strangler_breaker_state", (upstream.name,)), 0))
-    return {
-        "name": upstream.name,
-        "urls": list(map(str, upstream.urls)),
-        "endpoints": {str(url): _ENDPOINT_STATES[_endpoint_figure(upstream, url, gauges)] for url in upstream.urls},
-        "breaker": _BREAKER_STATES[state] if upstream.breaker else "disabled",
-        "breaker_reason": reasons.get(upstream.name) if state else None,
-        "in_flight": int(gauges.get(("strangler_in_flight", (upstream.name,)), 0)),
-        "streams": int(gauges.get(("strangler_streams", (upstream.name,)), 0)),
-        "waiting": int(gauges.get(("strangler_waiting", (upstream.name,)), 0)),
-    }
+    return UpstreamStatus(
+        name=upstream.name,
+        urls=list(map(str, upstream.urls)),
+        endpoints={str(url): _ENDPOINT_STATES[_endpoint_figure(upstream, url, gauges)] for url in upstream.urls},
+        breaker=_BREAKER_STATES[state] if upstream.breaker else "disabled",
+        breaker_reason=reasons.get(upstream.name) if state else None,
+        in_flight=int(gauges.get(("strangler_in_flight", (upstream.name,)), 0)),
+        streams=int(gauges.get(("strangler_streams", (upstream.name,)), 0)),
+        waiting=int(gauges.get(("strangler_waiting", (upstream.name,)), 0)),
+    )
 
 
 def _endpoint_figure(upstream: UpstreamSettings, url: Url, gauges: Mapping[Key, float]) -> int:
     return int(gauges.get(("strangler_endpoint_state", (upstream.name, str(url))), 0))
 
 
-def _route(route: RouteSettings, counts: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    return {
-        "name": route.name,
-        "match": _match(route.match),
-        "candidate": route.candidate,
-        "parts": [part.upstream for part in route.aggregate] if route.aggregate is not None else None,
-        "owner": route.owner,
-        "passthrough": route.is_passthrough,
-        "enabled": route.enabled,
-        "percent": route.split.percent,
-        "requests": {arm.value: counts.get((route.name, arm.value), 0) for arm in Arm},
-    }
+def _route(
+    route: RouteSettings,
+    counts: Mapping[tuple[str, str], int],
+    recent: Callable[[str, str], Recent],
+    shadow: ShadowStatus | None,
+    judged: MatchFigures | None,
+) -> RouteStatus:
+    name, legacy, candidate = route.name, Arm.LEGACY.value, Arm.CANDIDATE.value
+    return RouteStatus(
+        name=name,
+        match=_match(route.match),
+        candidate=route.candidate,
+        parts=[part.upstream for part in route.aggregate] if route.aggregate is not None else None,
+        owner=route.owner,
+        passthrough=route.is_passthrough,
+        enabled=route.enabled,
+        percent=route.split.percent,
+        requests=ArmsRequests(counts.get((name, legacy), 0), counts.get((name, candidate), 0)),
+        recent=ArmsRecent(_recent(recent(name, legacy)), _recent(recent(name, candidate))),
+        shadow=shadow,
+        judged=judged,
+    )
 
 
-def _recent(recent: Recent) -> dict[str, Any]:
+def _recent(recent: Recent) -> RecentFigures:
     """Requests a second; of the last minute the share of 5xx, 0 to 1, and the 95th percentile of the time taken."""
-    return {
-        "rate": round(recent.rate, 2),
-        "errors": None if recent.error_share is None else round(recent.error_share, 5),
-        "p95_ms": None if recent.p95_s is None else round(recent.p95_s * 1000, 1),
-    }
+    return RecentFigures(
+        rate=round(recent.rate, 2),
+        errors=None if recent.error_share is None else round(recent.error_share, 5),
+        p95_ms=None if recent.p95_s is None else round(recent.p95_s * 1000, 1),
+    )
 
 
 def _match(match: MatchSettings) -> str:

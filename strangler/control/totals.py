@@ -7,8 +7,8 @@ reported last. A histogram is a vector like a counter: its buckets, and its sum 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from strangler.wire.messages import Labels, Report
-from strangler.wire.numbers import BOUNDS_S, FAMILIES
+from strangler.ipc.messages import Labels, Report
+from strangler.ipc.metrics import BOUNDS_S, FAMILIES
 
 Key = tuple[str, Labels]
 Vector = tuple[float, ...]
@@ -21,7 +21,7 @@ _LENGTHS = {"counter": 1, "histogram": len(BOUNDS_S) + 2}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one instance last reported for one key."""
+    """The last report of one instance for one key."""
 
     instance: str
     key: Key
@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What has to be stored: rows to replace, and instances all of whose rows go."""
+    """The changes to store: rows to replace, and instances all of whose rows go."""
 
     rows: list[Row]
     gone: frozenset[str]
@@ -101,7 +101,7 @@ class TotalsState:
         return self._totals.get((name, labels), (0.0,))[0]
 
     def unsaved(self) -> Batch:
-        """What changed since the last call."""
+        """Return what changed since the last call."""
         rows = [Row(instance, key, self._by_instance[instance][key]) for instance, key in self._unsaved]
         batch = Batch(rows, frozenset(self._gone))
         self._unsaved.clear()
@@ -143,5 +143,5 @@ def _goes_back(before: Vector, after: Vector) -> bool:
     return any(new < old for new, old in zip(after, before, strict=True))
 
 
-def _sum(one: Vector | None, other: Vector) -> Vector:
-    return other if one is None else tuple(map(float.__add__, map(float, one), map(float, other)))
+def _sum(left: Vector | None, right: Vector) -> Vector:
+    return right if left is None else tuple(map(float.__add__, map(float, left), map(float, right)))

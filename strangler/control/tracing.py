@@ -8,14 +8,16 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
-from strangler.control.shadow.evidence import Finding
+from strangler.control.reload import InForce
+from strangler.core.documents import TracingStatus
 from strangler.core.settings import MatchSettings, Settings
-from strangler.wire.messages import Captured, Spans
+from strangler.evidence.findings import Finding
+from strangler.ipc.messages import Captured, Spans
 
 if TYPE_CHECKING:
     from strangler.control.otlp import Outlet
@@ -44,10 +46,13 @@ class TracingState:
         self._url: str | None = None
         self._outlet: Outlet | None = None
         self._routes: dict[str, str] = {}
-        self.adopt(settings)
+        self._follow(settings)
 
-    def adopt(self, settings: Settings) -> None:
+    def adopt(self, in_force: InForce) -> None:
         """Send to what these settings name, from now on."""
+        self._follow(in_force.settings)
+
+    def _follow(self, settings: Settings) -> None:
         self._routes = {route.name: _template(route.match) for route in settings.routes}
         before, self._url = self._url, settings.tracing.otlp
         if before == self._url:
@@ -102,11 +107,11 @@ class TracingState:
         if self._outlet is not None:
             self._outlet.finish()
 
-    def status(self) -> dict[str, Any] | None:
+    def status(self) -> TracingStatus | None:
         """None if nothing is sent. Spans since this receiver was named."""
         if self._outlet is None:
             return None
-        return {"sent": self._outlet.sent, "failed": self._outlet.failed}
+        return TracingStatus(self._outlet.sent, self._outlet.failed)
 
 
 def _template(match: MatchSettings) -> str:

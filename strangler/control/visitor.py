@@ -11,9 +11,9 @@ from typing import Final
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from strangler.core.addresses import canonical
+from strangler.core.http.addresses import canonical
+from strangler.core.http.trust import TrustedProxies
 from strangler.core.settings import AdminSettings
-from strangler.core.trust import TrustedProxies
 
 MAX_PREFIX: Final = 200
 MAX_USER: Final = 60

@@ -1,4 +1,4 @@
-"""What can go wrong with one attempt, named once. Logs, metrics, breakers and problem answers all read it alike."""
+"""The faults of an attempt, named once. Logs, metrics, breakers and problem responses all read them alike."""
 
 from enum import StrEnum
 

@@ -1,4 +1,5 @@
-"""What one attempt at an upstream came to."""
+# Compiled with mypyc: see docs/hot-path.md.
+"""The result of one attempt at an upstream."""
 
 from strangler.core.fault import Fault
 
@@ -14,7 +15,7 @@ class Result:
     duration_s: float
     """From the start of the attempt to the response head, or the fault: a long download is no slow call."""
     cause: Fault | int | None
-    """What `when` and `counts` lists are asked about: the fault, else the status."""
+    """The key that `when` and `counts` lists are searched for: the fault, else the status."""
 
     def __init__(self, fault: Fault | None, status: int | None, duration_s: float) -> None:
         self.fault = fault

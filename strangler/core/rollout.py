@@ -62,14 +62,14 @@ def raises(before: Rollouts, after: Rollouts) -> list[Raise]:
     A route that is new counts from 0, and so does one that goes to another candidate. One that was only renamed keeps
     the gate of its former name.
     """
-    renamed = {one.match: one for name, one in before.items() if name not in after}
+    renamed = {route.match: route for name, route in before.items() if name not in after}
     found = []
     for name, now in after.items():
         was = before.get(name)
         start = was.percent if was is not None and was.target == now.target else 0.0
         if now.percent > start:
             former = was if was is not None else renamed.get(now.match)
-            gates = [one.gate for one in (former, now) if one is not None and one.gate is not None]
+            gates = [route.gate for route in (former, now) if route is not None and route.gate is not None]
             found.append(Raise(name, start, now.percent, _strictest(gates)))
     return found
 

@@ -1,4 +1,4 @@
-"""What routes.yaml says, as frozen values: units fixed, defaults filled in, nothing left to parse.
+"""The settings of routes.yaml as frozen values: units fixed, defaults filled in, nothing left to parse.
 
 `strangler.config` is the only maker of these; its schema is the one place that knows the defaults. They travel from
 control to the workers as they are, so every field is plain data. Durations are seconds, sizes are bytes. `None` is
@@ -11,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a listener binds. `port` 0 lets the system choose."""
+    """Where a listener binds. `server` 0 lets the system choose."""
 
     host: str
     port: int
@@ -92,7 +92,7 @@ class EventSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """What one client may ask of a worker."""
+    """The limits of what one client may ask of a worker."""
 
     header_bytes: int
     header_timeout_s: float | None
@@ -317,7 +317,7 @@ class RouteSettings:
     is_gated: bool = field(compare=False)
     """The file has a `gate`, be it an empty one: the way it is written, which changes no meaning."""
     owner: str | None = None
-    """Who answers for the route."""
+    """The owner of the route."""
     is_passthrough: bool = False
     """`candidate` is a service that was never legacy's part: it gets all, also while the kill switch is on."""
 

@@ -1,10 +1,12 @@
 """Which endpoints a candidate answers much slower than legacy, by pairs of times that were measured alike."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Final
+from typing import Final
+
+from strangler.core.documents import SlowEndpoint
 
 SLOW_RATIO: Final = 3.0
 """From this median ratio on, an endpoint is slow."""
@@ -13,7 +15,7 @@ WELL_RATIO: Final = 2.0
 MIN_PAIRS: Final = 20
 WINDOW_S: Final = 3600.0
 MAX_PAIRS: Final = 500
-"""Of an endpoint; the latest count."""
+"""The times of an endpoint that are kept; the latest count."""
 MAX_ENDPOINTS: Final = 2000
 MIN_TIME_S: Final = 1e-6
 
@@ -59,9 +61,9 @@ class SlownessState:
 
     def restore(self, slow: Iterable[Slowness], now: float) -> None:
         """Go on with what was slow before this process; for an hour, unless it is timed again."""
-        for one in slow:
-            self.slow[one.route, one.endpoint] = one
-            self._times[one.route, one.endpoint] = _Times(now)
+        for slowness in slow:
+            self.slow[slowness.route, slowness.endpoint] = slowness
+            self._times[slowness.route, slowness.endpoint] = _Times(now)
 
     def observe(self, route: str, endpoint: str, at: float, legacy_s: float, candidate_s: float) -> None:
         """Take a pair. A new endpoint takes the place of the one that is not slow and was not seen for longest."""
@@ -133,9 +135,9 @@ def _slowness(key: Endpoint, pairs: Iterable[tuple[float, float, float]]) -> Slo
     )
 
 
-def slow_text(one: Mapping[str, Any]) -> str:
+def slow_text(slowness: SlowEndpoint) -> str:
     """`GET /api/orders/{} takes 3.4 times as long as at legacy (210 ms, 62 ms)`"""
     return (
-        f"{one['endpoint']} takes {one['ratio']:.1f} times as long as at legacy"
-        f" ({one['candidate_ms']:.3g} ms, {one['legacy_ms']:.3g} ms)"
+        f"{slowness.endpoint} takes {slowness.ratio:.1f} times as long as at legacy"
+        f" ({slowness.candidate_ms:.3g} ms, {slowness.legacy_ms:.3g} ms)"
     )

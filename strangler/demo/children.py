@@ -93,8 +93,8 @@ async def _first_ok(url: str) -> None:
     async with ClientSession(timeout=ClientTimeout(total=2)) as session:
         while True:
             with suppress(ClientError, TimeoutError):
-                async with session.get(url) as answer:
-                    if answer.status == 200:
+                async with session.get(url) as response:
+                    if response.status == 200:
                         return
             await asyncio.sleep(_LOOK_AGAIN_S)
 

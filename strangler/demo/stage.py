@@ -40,8 +40,8 @@ or edit the routes and save. Ctrl-C stops everything{and_removes}.
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the user wants of the demo.
+class DemoOptions:
+    """The options of the demo.
 
     strangler: the command as the user can type it. duration_s: None means until a signal. keep: leave the
     folder with routes, state and logs behind.
@@ -72,7 +72,7 @@ class Stage:
         return _url(self.ports.admin)
 
 
-async def perform(asked: Asked, say: Say) -> None:
+async def perform(options: DemoOptions, say: Say) -> None:
     """Run the demo until its time is up or a signal comes. Raises ChildDiedError if a process dies first."""
     stopped = _stop_on_signals()
     stage = Stage(Path(tempfile.mkdtemp(prefix="strangler-demo.")), Ports(*free_ports(4)))
@@ -80,12 +80,12 @@ async def perform(asked: Asked, say: Say) -> None:
     try:
         await first_of(_set_up(stage, children), stopped.wait())
         if not stopped.is_set():
-            say(_guide(stage, asked))
-            await _play(stage, children, stopped, asked.duration_s, say)
+            say(_guide(stage, options))
+            await _play(stage, children, stopped, options.duration_s, say)
     finally:
         for name in await children.stop():
             say(f"{name} did not stop and was killed")
-        if asked.keep:
+        if options.keep:
             say(f"Kept: {stage.folder}")
         else:
             shutil.rmtree(stage.folder, ignore_errors=True)
@@ -111,15 +111,15 @@ async def _set_up(stage: Stage, children: ChildrenState) -> None:
     await children.start("proxy", *proxy, ready=f"{stage.admin}/readyz")
 
 
-def _guide(stage: Stage, asked: Asked) -> str:
+def _guide(stage: Stage, options: DemoOptions) -> str:
     return _GUIDE.format(
         visitors=traffic.VISITORS,
         proxy=stage.proxy,
         admin=stage.admin,
         routes=stage.routes,
         log=stage.folder / "proxy.log",
-        strangler=asked.strangler,
-        and_removes="" if asked.keep else " and removes the folder",
+        strangler=options.strangler,
+        and_removes="" if options.keep else " and removes the folder",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the visitors saw, summed up."""
+"""The counts of what the demo's visitors saw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _COLUMNS = "{time:>8}  {requests:>8}  {arms:<18}  {errors:>6}  {p50:>6}  {p95:>7
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenRequest:
     """One request as its visitor saw it.
 
     on_route: it was for the route that moves. arm: X-Strangler-Arm of the answer, None if there was none.
@@ -61,9 +61,9 @@ class TallyState:
         self.errors = 0
         self.visits_made = 0
         self.visits_counted = 0
-        self._seen: list[Seen] = []
+        self._seen: list[SeenRequest] = []
 
-    def record(self, seen: Seen) -> None:
+    def record(self, seen: SeenRequest) -> None:
         self.requests += 1
         self.errors += seen.failed
         self._seen.append(seen)
@@ -79,17 +79,17 @@ class TallyState:
         return f"Shadows changed {what}: {self.visits_counted} visits counted, {self.visits_made} made."
 
     def take(self) -> Summary:
-        """What was seen since the call before."""
+        """Return what was seen since the last call."""
         seen, self._seen = self._seen, []
         return summarise(seen)
 
 
-def summarise(seen: Sequence[Seen]) -> Summary:
-    on_route = [one.arm for one in seen if one.on_route and one.arm]
-    p50, p95 = _percentiles([one.duration_s * 1000 for one in seen if one.duration_s is not None])
+def summarise(seen: Sequence[SeenRequest]) -> Summary:
+    on_route = [visit.arm for visit in seen if visit.on_route and visit.arm]
+    p50, p95 = _percentiles([visit.duration_s * 1000 for visit in seen if visit.duration_s is not None])
     return Summary(
         requests=len(seen),
-        errors=sum(one.failed for one in seen),
+        errors=sum(visit.failed for visit in seen),
         candidate_share=on_route.count("candidate") / len(on_route) if on_route else None,
         p50_ms=p50,
         p95_ms=p95,

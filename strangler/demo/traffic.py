@@ -24,7 +24,7 @@ from aiohttp import (
     TCPConnector,
 )
 
-from strangler.demo.tally import Seen, TallyState
+from strangler.demo.tally import SeenRequest, TallyState
 
 VISITORS = 50
 _APPS = 10
@@ -225,7 +225,7 @@ class Visit:
                     await self._road.pause()
         except (ClientError, TimeoutError, TypeError):  # TypeError: a close frame instead of text
             failed = True
-        self._road.tally.record(Seen(on_route=False, arm=None, failed=failed, duration_s=None))
+        self._road.tally.record(SeenRequest(on_route=False, arm=None, failed=failed, duration_s=None))
 
     async def _browse(self, path: str) -> None:
         """Ask as a browser does that may have the page already (RFC 9111 section 4.3.1)."""
@@ -238,16 +238,16 @@ class Visit:
         begun = monotonic()
         got, arm, failed, visits = _Got(), None, True, None
         try:
-            async with self._session.request(method, path, **request) as answer:
-                got = _Got(answer.status, await answer.read(), answer.headers)
-                arm = answer.headers.get("X-Strangler-Arm")
-                failed = answer.status >= 400
-                visits = None if answer.status >= 500 else 1 + len(answer.history)
+            async with self._session.request(method, path, **request) as response:
+                got = _Got(response.status, await response.read(), response.headers)
+                arm = response.headers.get("X-Strangler-Arm")
+                failed = response.status >= 400
+                visits = None if response.status >= 500 else 1 + len(response.history)
         except (ClientError, TimeoutError):
             pass
         self._count(visits)
         duration_s = monotonic() - begun if timed else None
-        self._road.tally.record(Seen(path.startswith("/api/orders"), arm, failed, duration_s))
+        self._road.tally.record(SeenRequest(path.startswith("/api/orders"), arm, failed, duration_s))
         return got
 
     def _count(self, visits: int | None) -> None:

@@ -4,7 +4,8 @@ It reads no request, and routes.yaml never, so there is little that could end it
 (the last good settings, for workers that start later) control tells it.
 """
 
-from strangler.supervisor.loop import CONTROL_NICENESS, Commands, SupervisorError, run
+from strangler.supervisor.bootstrap import SupervisorError, run
 from strangler.supervisor.places import MAX_DELAY_S, restart_delay_s
+from strangler.supervisor.spawner import CONTROL_NICENESS, Commands
 
 __all__ = ["CONTROL_NICENESS", "MAX_DELAY_S", "Commands", "SupervisorError", "restart_delay_s", "run"]

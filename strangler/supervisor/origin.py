@@ -10,6 +10,7 @@ import selectors
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from strangler.supervisor.peer import Peer
@@ -29,10 +30,13 @@ class Origin:
         self._pid = pid
         self._status = 1  # of one that is killed
         self._has_ended = False
+        self.end_requests = 0
+        """How many signals that ask for the end have been passed on."""
 
     def pass_on(self, number: signal.Signals) -> None:
         """Send the signal to the supervisor that serves."""
         self._refresh()
+        self.end_requests += number in (signal.SIGTERM, signal.SIGINT)
         if number in _PASSED_ON and not self._has_ended:
             with suppress(OSError):
                 os.kill(self._pid, number)
@@ -41,7 +45,7 @@ class Origin:
         self._peer.close()
 
     def watch(self, wakeup: socket.socket) -> int:
-        """Pass signals on until the last successor has ended; its exit status."""
+        """Pass signals on until the last successor has ended; return its exit status."""
         with selectors.DefaultSelector() as selector:
             selector.register(wakeup, selectors.EVENT_READ)
             selector.register(self._peer.socket, selectors.EVENT_READ)
@@ -68,6 +72,32 @@ class Origin:
                     self._status = message.get("status", self._status)
         except EOFError:
             self._has_ended = True
+
+
+class OriginLink:
+    """A later supervisor's end of that talk; closed from the start where there is no such process."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._peer = None if descriptor is None else Peer.at(descriptor)
+
+    @property
+    def fd(self) -> int | None:
+        """The descriptor to leave to a successor; None if there is no such process."""
+        return self._peer.socket.fileno() if self._peer is not None and self._peer.is_open else None
+
+    def watch(self, selector: selectors.BaseSelector, on_closed: Callable[[], object]) -> None:
+        """Call `on_closed` when the process has gone, after which nobody would watch over us."""
+        if self._peer is not None:
+            self._peer.watch(selector, lambda message: None, on_closed)
+
+    def send(self, **message: int) -> None:
+        """Say our `pid`, or at the end our `status`."""
+        if self._peer is not None:
+            self._peer.send(**message)
+
+    def close(self) -> None:
+        if self._peer is not None:
+            self._peer.close()
 
 
 def _has_gone(pid: int) -> bool:

@@ -5,7 +5,9 @@ are passed over, and one that is missing has no meaning.
 """
 
 import os
+import selectors
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -23,11 +25,23 @@ class Peer:
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         self.socket = connection
+        self.is_open = True
         self._received = b""
+        self._selector: selectors.BaseSelector | None = None
 
     @classmethod
     def at(cls, descriptor: int) -> "Peer":
         return cls(socket.socket(fileno=descriptor))
+
+    def watch(
+        self,
+        selector: selectors.BaseSelector,
+        on_message: Callable[[Message], object],
+        on_closed: Callable[[], object],
+    ) -> None:
+        """Hand on each message as it comes, from the owner's loop, and the end of all messages, until `close`."""
+        self._selector = selector
+        selector.register(self.socket, selectors.EVENT_READ, lambda events: self._on_readable(on_message, on_closed))
 
     def send(self, **message: Any) -> None:
         """Send, if somebody still listens."""
@@ -35,7 +49,7 @@ class Peer:
             self.socket.sendall(msgspec.json.encode(message) + b"\n")
 
     def receive(self) -> list[Message]:
-        """The messages that have come by now. Raises EOFError if no more can come."""
+        """Return the messages that have come by now. Raises EOFError if no more can come."""
         try:
             data = self.socket.recv(65536)
         except BlockingIOError:
@@ -51,7 +65,23 @@ class Peer:
             raise EOFError(str(error)) from error
 
     def close(self) -> None:
+        """Close the end, once; nothing is handed on any more."""
+        if self.is_open and self._selector is not None:
+            self._selector.unregister(self.socket)
+        self.is_open = False
         self.socket.close()
+
+    def _on_readable(self, on_message: Callable[[Message], object], on_closed: Callable[[], object]) -> None:
+        if not self.is_open:  # closed by what happened in the same turn of the loop
+            return
+        try:
+            messages = self.receive()
+        except EOFError:
+            on_closed()
+            return
+        for message in messages:
+            if self.is_open:
+                on_message(message)
 
 
 def pair() -> tuple[Peer, socket.socket]:

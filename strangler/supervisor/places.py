@@ -4,14 +4,20 @@ import signal
 import subprocess
 from dataclasses import dataclass
 
-from strangler.wire.messages import ProcessInfo
+import structlog
+
+from strangler.ipc.messages import ProcessInfo
 
 FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 30.0
+QUIET_S = 60.0  # a process that lived this long did not crash in a loop
+
+log = structlog.get_logger()
 
 
 def restart_delay_s(failures: int) -> float:
-    """How long to wait before a process that died `failures` times in a row is started again: at first, not at all."""
+    """Return how long to wait before a process that died `failures` times in a row is started again: at first, not at
+    all."""
     if failures <= 1:
         return 0.0
     return min(FIRST_DELAY_S * 2.0 ** min(failures - 2, 16), MAX_DELAY_S)
@@ -33,11 +39,39 @@ class PlaceState:
     is_leaving: bool = False
     has_successor: bool = False
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether there was a process and it has ended."""
+        return self.process is not None and self.process.poll() is not None
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, if there is one."""
         if self.process is not None:
             self.process.send_signal(number)
 
-    def info(self, pid: int) -> ProcessInfo:
-        """What control is told of the process."""
-        return ProcessInfo(self.role, self.index, self.instance, pid, self.started, self.restarts)
+    def dismiss(self) -> None:
+        """Have the process end, and no other follow it."""
+        self.is_leaving, self.due = True, None
+        self.signal(signal.SIGTERM)
+
+    def schedule(self, now: float, how: str) -> None:
+        """Have the place filled again: at once the first time, ever later while its process keeps dying."""
+        self.failures = 1 if now - self.begun >= QUIET_S else self.failures + 1
+        self.restarts += 1
+        delay_s = restart_delay_s(self.failures)
+        self.due = now + delay_s
+        event = f"{self.role}.died" if self.failures == 1 else f"{self.role}.crash_loop"
+        log.error(event, index=self.index, how=how, deaths_in_a_row=self.failures, restart_in_s=delay_s)
+
+    def infos(self) -> list[ProcessInfo]:
+        """Return the facts that control needs about the process; none if there is no process."""
+        if self.process is None:
+            return []
+        return [ProcessInfo(self.role, self.index, self.instance, self.process.pid, self.started, self.restarts)]
+
+
+def kill_late(places: list[PlaceState]) -> None:
+    """Kill the processes that have not ended in time."""
+    for place in places:
+        log.error(f"{place.role}.killed", index=place.index, reason="it did not end in time")
+        place.signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What a supervisor listens at: made anew, or left to it by the one before or by the service manager."""
+"""The listening sockets of a supervisor: made anew, or left to it by the one before or by the service manager."""
 
 import os
 import socket
@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from strangler.control.folder import Running
 from strangler.core.settings import Address
-from strangler.wire.listen import InheritedState, ListenError, close_all, listen_at, listen_locally, where
-from strangler.wire.messages import Outline
-from strangler.wire.start import ListenerGroup
+from strangler.ipc.messages import Outline
+from strangler.ipc.start import ListenerGroup
+from strangler.sockets.listen import InheritedState, ListenError, close_all, listen_at, listen_locally, where
+from strangler.state.running import Running
 
 REBIND_S = 5.0  # the workers of a killed supervisor have this long to give up the port
 
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """All of them. `groups` says which descriptors serve which key, for a successor."""
+    """All listening sockets. `groups` says which descriptors serve which key, for a successor."""
 
     listen: list[socket.socket]
     admin: list[socket.socket]
@@ -30,6 +30,7 @@ class Sockets:
     is_activated: bool  # the service manager keeps sockets of `listen` open, whatever becomes of us
 
     def running(self, is_draining: bool = False) -> Running:
+        """Return the facts about this proxy that other commands need."""
         listen, admin = str(where(self.listen[0])), str(where(self.admin[0]))
         return Running(os.getpid(), listen, admin, is_draining, takes_restarts=True)
 

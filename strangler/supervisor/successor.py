@@ -1,6 +1,6 @@
 """The next supervisor, as the present one sees it: a new program that is started beside it, and may fail.
 
-    STARTING --ready--> CLEARING --our control has ended--> YIELDED --serving--> it serves, and we drain
+    STARTING --ready--> CLEARING --our control has ended--> YIELDED --serving--> SERVING, and we drain
 
 Until it says `serving`, whatever happens to it leaves the present one as it was.
 """
@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
 
+from strangler.ipc.process import how_it_ended
+from strangler.ipc.start import SupervisorStart, read_file, unnamed_file
+from strangler.supervisor.notify import without_watched_pid
 from strangler.supervisor.peer import pair
-from strangler.wire.notify import without_watched_pid
-from strangler.wire.process import how_it_ended
-from strangler.wire.start import SupervisorStart, read_file, unnamed_file
 
 MAX_START_S = 60.0
 """From the start of the new program until it serves: 10,000 routes take it 5 s, on a machine with a free core."""
@@ -31,6 +31,7 @@ class Step(Enum):
     STARTING = "starting"
     CLEARING = "clearing"
     YIELDED = "yielded"
+    SERVING = "serving"
 
 
 def program() -> list[str]:
@@ -72,6 +73,13 @@ class Successor:
         finally:
             channel.close()
             os.close(stderr_fd)
+
+    @property
+    def next_due(self) -> float:
+        """When it has taken too long for its present step, on the monotonic clock."""
+        if self.step is Step.SERVING:
+            return float("inf")
+        return min(self.deadline, self.clear_deadline) if self.step is Step.CLEARING else self.deadline
 
     @property
     def has_died(self) -> bool:

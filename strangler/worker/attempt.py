@@ -1,25 +1,27 @@
-"""One attempt at one upstream, up to the head of its answer: admit, connect, send, wait."""
+# Compiled with mypyc: see docs/hot-path.md.
+"""One attempt at one upstream, up to the head of its response: admit, connect, send, wait."""
 
 from random import random
 
-from strangler.core.admission import Permit, Refusal
-from strangler.core.breaker import CLOSED
-from strangler.core.bulkhead import Ticket, TicketState
-from strangler.core.endpoints import EndpointState
+from strangler.clock import now
 from strangler.core.fault import Fault
-from strangler.core.framing import Kind
-from strangler.core.methods import IDEMPOTENT
-from strangler.core.plan import CANDIDATE_ARM, Arm
+from strangler.core.http.framing import Kind
+from strangler.core.http.methods import IDEMPOTENT
+from strangler.core.resilience.admission import Permit, Refusal
+from strangler.core.resilience.breaker import CLOSED
+from strangler.core.resilience.bulkhead import Ticket, TicketState
+from strangler.core.resilience.endpoints import EndpointState
 from strangler.core.result import Result
-from strangler.core.routes import Route
-from strangler.wire.clock import now
-from strangler.wire.exchange import Exchange
-from strangler.wire.pool import Pool
-from strangler.wire.story import Alarm
-from strangler.wire.upstream import UpstreamConnection
+from strangler.core.routing.arm import CANDIDATE_ARM, Arm
+from strangler.core.routing.rewrite import Rewrite
+from strangler.core.settings import Url
+from strangler.http1.callback_task import Timer
+from strangler.http1.exchange import Exchange
+from strangler.http1.pool import Pool
+from strangler.http1.upstream_connection import UpstreamConnection
 from strangler.worker.call import Call
-from strangler.worker.heads import request_head, target_for
-from strangler.worker.plane import Plane
+from strangler.worker.policies import Policies
+from strangler.worker.request_head import request_head
 from strangler.worker.upstreams import Upstream
 
 _SHORT_BYTES = 64 * 1024
@@ -29,15 +31,14 @@ _SHORT_BYTES = 64 * 1024
 class Attempt(Exchange):
     """An exchange, and what it holds until it is settled: a slot in the bulkhead and a place at an endpoint."""
 
-    __slots__ = ("_is_reported", "_plane", "endpoint", "permit", "result", "retry_after_s", "span_id", "upstream")
+    __slots__ = ("_is_reported", "endpoint", "permit", "result", "retry_after_s", "span_id", "upstream")
 
     endpoint: EndpointState
     result: Result
-    """What it came to at the answer's head."""
+    """The result at the response's head."""
 
-    def __init__(self, call: Call, plane: Plane, upstream: Upstream) -> None:
-        self.begin(call.asker, is_head=call.method == b"HEAD", may_upgrade=call.section.has_upgrade)
-        self._plane = plane
+    def __init__(self, call: Call, upstream: Upstream) -> None:
+        self.begin(call.downstream, is_head=call.method == b"HEAD", may_upgrade=call.request_headers.has_upgrade)
         self.upstream = upstream
         self.permit: Permit | None = None
         self.retry_after_s: float | None = None
@@ -45,7 +46,12 @@ class Attempt(Exchange):
         self._is_reported = False
         notes = call.trace.notes
         self.span_id = b"" if notes is None else notes.next_id()
-        """Of a request that is sampled."""
+        """Empty if the request is not sampled."""
+
+    @property
+    def url(self) -> str:
+        """The URL of its endpoint; empty if it was not admitted."""
+        return "" if self.permit is None else str(self.endpoint.key.url)
 
     def report(self, result: Result, at: float) -> None:
         """Tell breaker and endpoint what came of it; the slot is kept until `settle`."""
@@ -56,12 +62,12 @@ class Attempt(Exchange):
         endpoints = self.upstream.endpoints
         moved = endpoints.report(self.endpoint, result, at)
         if moved is not None:
-            self._plane.endpoint_changed(self.upstream, moved)
+            self.upstream.publish_endpoint(moved)
         if endpoints.is_own_failure(self.endpoint, result, at):
             return
         change = self.permit.report(result, at, random)
         if change is not None:
-            self._plane.breaker_changed(change)
+            self.upstream.publish_breaker(change)
 
     @property
     def is_to_be_continued(self) -> bool:
@@ -73,18 +79,18 @@ class Attempt(Exchange):
             return False
         if self.upstream.admission.breaker.state is CLOSED:
             return True
-        answer = self.answer
-        if answer is None or answer.framing.kind is not Kind.LENGTH:
+        response = self.response
+        if response is None or response.framing.kind is not Kind.LENGTH:
             return False
-        return answer.framing.length <= _SHORT_BYTES
+        return response.framing.length <= _SHORT_BYTES
 
     def try_go_on(self) -> bool:
         """Let the body, or the tunnel, behind the head go on. What has no end leaves the requests in flight, and the
         breaker and the endpoint learn of it by its head. False if the upstream has as many of those as may be."""
-        permit, answer = self.permit, self.answer
-        if permit is None or answer is None or self.is_done:
+        permit, response = self.permit, self.response
+        if permit is None or response is None or self.is_done:
             return True
-        if answer.status != 101 and not answer.is_stream:
+        if response.status != 101 and not response.is_stream:
             permit.begin_body(now())
             return True
         if not permit.become_stream():
@@ -100,7 +106,7 @@ class Attempt(Exchange):
         if self.permit is None:
             return
         if not self._is_reported:
-            if self.answer is not None:
+            if self.response is not None:
                 self.report(self.result.with_fault(self.fault), now())
             else:
                 self.upstream.endpoints.give_back(self.endpoint)
@@ -110,18 +116,18 @@ class Attempt(Exchange):
 
 async def make_attempt(
     call: Call,
-    plane: Plane,
     upstream: Upstream,
     arm: Arm,
+    policies: Policies,
     deadline: float | None = None,
     avoid: EndpointState | None = None,
 ) -> Attempt:
-    """Try `upstream` once. Its result is that of the response head, or a fault.
+    """Try `upstream` once. The attempt's result is that of the response head, or a fault.
 
     `deadline`: when the head must be there, whatever `response` says. `avoid`: the endpoint that has just failed.
     """
     started = now()
-    attempt = Attempt(call, plane, upstream)
+    attempt = Attempt(call, upstream)
     call.attempts += 1
     admitted = upstream.admission.admit(started)
     if isinstance(admitted, Ticket):
@@ -132,28 +138,28 @@ async def make_attempt(
         return attempt
     attempt.permit = admitted
     if admitted.change is not None:
-        plane.breaker_changed(admitted.change)
+        upstream.publish_breaker(admitted.change)
     attempt.endpoint = upstream.endpoints.pick(started, random, avoid)
     try:
-        attempt.clocks = plane.clocks(upstream, call.plan.route, arm)
+        attempt.clocks = policies.clocks(upstream.clocks, call.plan.route, arm)
         if deadline is not None:
             attempt.clocks = attempt.clocks.within(deadline - now())
-        fault = await _exchange_heads(call, plane, attempt, arm)
+        fault = await _exchange_heads(call, attempt, arm)
     except BaseException:
         attempt.settle()
         raise
     at = now()
-    answer = attempt.answer
-    attempt.result = result = Result(fault, None if answer is None else answer.status, at - started)
+    response = attempt.response
+    attempt.result = result = Result(fault, None if response is None else response.status, at - started)
     if not attempt.is_to_be_continued:
         attempt.report(result, at)
     return attempt
 
 
-async def _exchange_heads(call: Call, plane: Plane, attempt: Attempt, arm: Arm) -> Fault | None:
+async def _exchange_heads(call: Call, attempt: Attempt, arm: Arm) -> Fault | None:
     """Send the request, on an idle connection if there is one, and wait for the answer's head."""
-    story = call.asker.story
-    route = call.plan.route
+    task = call.downstream.task
+    rewrite = call.plan.route.rewrite if call.plan.route is not None and arm is CANDIDATE_ARM else None
     once = call.method not in IDEMPOTENT
     pool = attempt.upstream.pool(attempt.endpoint)
     connection = pool.take(once=once)
@@ -165,27 +171,27 @@ async def _exchange_heads(call: Call, plane: Plane, attempt: Attempt, arm: Arm) 
             connected = await _connect(call, attempt, pool)
             if connected is Fault.CONNECT:
                 if was_sent:
-                    return Fault.RESET  # it may have run: that now nobody listens is no proof that nothing was sent
-                if _move_on(plane, attempt, tried):
+                    return Fault.RESET  # the first send may have been processed; a refused connect does not disprove it
+                if _try_sibling(attempt, tried):
                     pool = attempt.upstream.pool(attempt.endpoint)
                     connection = pool.take(once=once)
                     continue
             if isinstance(connected, Fault):
                 return connected
             connection = connected
-        _send(call, attempt, connection, pool, route, arm)
-        while attempt.answer is None and attempt.fault is None and call.fault is None:
-            await story
-        if attempt.answer is not None:
+        _send(call, attempt, connection, pool.url, rewrite)
+        while attempt.response is None and attempt.fault is None and call.fault is None:
+            await task
+        if attempt.response is not None:
             return None
-        if is_new or not _is_stale(call, attempt):
+        if is_new or not _may_send_again(call, attempt) or not call.try_rewind():
             return call.fault or attempt.fault
         connection = None  # it had been closed while it was idle: once more, on a new one
         was_sent = True
 
 
-def _move_on(plane: Plane, attempt: Attempt, tried: list[EndpointState]) -> bool:
-    """The endpoint cannot be reached, and nothing was sent. True if its name has another address to go to."""
+def _try_sibling(attempt: Attempt, tried: list[EndpointState]) -> bool:
+    """Go on to another address of the name, since this endpoint cannot be reached; False if there is none."""
     upstream, refusing, at = attempt.upstream, attempt.endpoint, now()
     upstream.hint(refusing)
     tried.append(refusing)
@@ -194,52 +200,43 @@ def _move_on(plane: Plane, attempt: Attempt, tried: list[EndpointState]) -> bool
         return False
     moved = upstream.endpoints.report(refusing, Result(Fault.CONNECT, None, 0.0), at)
     if moved is not None:
-        plane.endpoint_changed(upstream, moved)
+        upstream.publish_endpoint(moved)
     attempt.endpoint = following
     return True
 
 
-def _is_stale(call: Call, attempt: Attempt) -> bool:
-    """RFC 9110 section 9.2.2: an idempotent request may be sent again if its connection died without a byte."""
-    if attempt.fault is not Fault.RESET or attempt.has_bytes or call.method not in IDEMPOTENT:
-        return False
-    return call.body is None or call.body.rewind()
+def _may_send_again(call: Call, attempt: Attempt) -> bool:
+    """True for an idempotent request whose connection died without a byte (RFC 9110 section 9.2.2)."""
+    return attempt.fault is Fault.RESET and not attempt.has_bytes and call.method in IDEMPOTENT
 
 
-def _send(
-    call: Call, attempt: Attempt, connection: UpstreamConnection, pool: Pool, route: Route | None, arm: Arm
-) -> None:
+def _send(call: Call, attempt: Attempt, connection: UpstreamConnection, url: Url, rewrite: Rewrite | None) -> None:
     clocks = attempt.clocks
     attempt.fault = None
     call.exchange = attempt
-    rewrite = route.rewrite if route is not None and arm is CANDIDATE_ARM else None
-    target = target_for(pool.url, rewrite, call.target)
-    trace = call.trace
-    trace_lines = trace.lines if trace.notes is None else trace.lines_of(attempt.span_id)
-    prefix = b"" if rewrite is None else rewrite.forwarded_prefix(call.path)
-    head = request_head(call, target, call.asker.forwarded, trace, trace_lines, attempt.upstream, pool.url, prefix)
+    head = request_head(call, attempt.upstream.edits, url, rewrite, attempt.span_id)
     body = call.body
     is_sent = body is None or body.is_finished
-    call.asker.deadline = now() + (clocks.response_s if is_sent else clocks.idle_s)
-    connection.send(attempt, head, body, chunked=call.section.is_chunked)
+    call.downstream.deadline = now() + (clocks.response_s if is_sent else clocks.idle_s)
+    connection.send(attempt, head, body, chunked=call.request_headers.is_chunked)
 
 
 async def _connect(call: Call, attempt: Attempt, pool: Pool) -> UpstreamConnection | Fault:
     """A new connection, or the fault. If the client leaves meanwhile, the connection goes to the pool."""
     arrived: list[UpstreamConnection | Fault] = []
-    story = call.asker.story
+    task = call.downstream.task
     is_waiting = True
 
     def done(outcome: UpstreamConnection | Fault) -> None:
         if is_waiting:
             arrived.append(outcome)
-            story.wake()
+            task.wake()
         elif isinstance(outcome, UpstreamConnection):
             pool.give_back(outcome)
 
     pool.connect(_connect_s(attempt), done)
     while not arrived and call.fault is None:
-        await story
+        await task
     is_waiting = False
     if call.fault is None:
         return arrived[0]
@@ -259,13 +256,13 @@ def _connect_s(attempt: Attempt) -> float | None:
 async def _wait_for_turn(call: Call, upstream: Upstream, ticket: Ticket) -> Permit | Refusal:
     """Wait in the bulkhead's queue, for as long as its `wait` allows and the client stays."""
     admission = upstream.admission
-    story = call.asker.story
-    loop = call.asker.port.loop
-    ticket.on_turn = lambda: loop.call_soon(story.wake)  # not at once: who is refused hands it on to the next
-    alarm = Alarm(loop, story, admission.wait_s)
-    while ticket.state is TicketState.WAITING and call.fault is None and not alarm.has_rung:
-        await story
-    alarm.cancel()
+    task = call.downstream.task
+    loop = call.downstream.loop
+    ticket.on_turn = lambda: loop.call_soon(task.wake)  # not at once: who is refused hands it on to the next
+    timer = Timer(loop, task, admission.wait_s)
+    while ticket.state is TicketState.WAITING and call.fault is None and not timer.has_expired:
+        await task
+    timer.cancel()
     if ticket.state is TicketState.GRANTED and call.fault is None:
         return admission.resume(ticket, now())
     admission.give_up(ticket)

@@ -1,28 +1,28 @@
-"""What is known of one request while it is served, and what is told of it afterwards."""
+# Compiled with mypyc: see docs/hot-path.md.
+"""One request while it is served: all that logs, metrics, spans and captures need of it afterwards."""
 
-from strangler.core.fallback import NoFallback
 from strangler.core.fault import Fault
-from strangler.core.plan import Plan
-from strangler.core.problem import Problem
+from strangler.core.resilience.fallback import NoFallback
+from strangler.core.resilience.retry import NoRetry
 from strangler.core.result import Result
-from strangler.core.retry import NoRetry
-from strangler.core.snapshot import Snapshot
-from strangler.wire.asker import Asker
-from strangler.wire.client import ClientConnection
-from strangler.wire.request import Request
-from strangler.worker.capture import Capture
-from strangler.worker.heads import Trace
+from strangler.core.routing.plan import Plan
+from strangler.core.routing.snapshot import Snapshot
+from strangler.http1.client_connection import ClientConnection
+from strangler.http1.downstream import Downstream
+from strangler.http1.request import Request
+from strangler.worker.capture import NO_CAPTURE, Capture
+from strangler.worker.trace import Trace
 
 
 class Call(Request):
-    """A request, and its story as far as it got. Written by the story only; read by the record at the end."""
+    """A request, and how far it got. Only the code that serves it writes to it; telemetry reads it at the end."""
 
     __slots__ = (
         "arm",
-        "asker",
         "attempts",
         "capture",
         "client",
+        "downstream",
         "end",
         "failed_parts",
         "is_fallback",
@@ -39,19 +39,19 @@ class Call(Request):
     )
 
     client: ClientConnection
-    asker: Asker
-    """Whom its attempts are for: the client, unless the call is one part of an aggregate."""
+    downstream: Downstream
+    """The party that its attempts are made for: the client, or one part of an aggregate."""
     snapshot: Snapshot
     """The one that the request began with; a reload does not change it."""
     started: float  # monotonic seconds
     trace: Trace
     plan: Plan
     arm: str
-    """Who answered in the end: after a fallback, legacy. Empty until the request is planned."""
+    """The arm that responded in the end: after a fallback, legacy. Empty until the request is planned."""
     upstream: str
     attempts: int
     results: list[Result]
-    """Of all attempts at the upstream that is being tried."""
+    """The number of attempts at the upstream that is being tried."""
     is_fallback: bool
     no_fallback: NoFallback | None
     no_retry: NoRetry | None
@@ -60,30 +60,35 @@ class Call(Request):
     end: Fault | str | None
     """The fault that it ended with, as the log tells it."""
     failed_parts: str | None
-    """Of an aggregate: the optional parts that are null, or the required one that failed, each with its reason."""
+    """The failed parts of an aggregate: optional ones that are null, or the required one, each with its reason."""
     sent_bytes: int
-    capture: Capture | None
-    """The copy for a shadow, if the request gets one."""
+    capture: Capture
+    """The copy for a shadow, if the request gets one; else `NO_CAPTURE`."""
 
     def begin(self, client: ClientConnection, snapshot: Snapshot, plan: Plan, started: float) -> None:
-        """The story of this request begins."""
-        self.client = self.asker = client
+        """Begin to serve the request."""
+        self.client = self.downstream = client
         self.snapshot = snapshot
         self.plan = plan
         self.started = started
-        self.trace = Trace(self.section, snapshot.sampled_below)
+        self.trace = Trace(self.request_headers, snapshot.sampled_below)
         self.arm = self.upstream = ""
         self.attempts = self.status = self.sent_bytes = 0
         self.results = []
         self.is_fallback = False
         self.no_fallback = self.no_retry = self.end = self.failed_parts = None
-        self.capture = None
-
-    def refused(self, problem: Problem) -> None:
-        self.status = problem.status
-        self.end = problem.fault
+        self.capture = NO_CAPTURE
 
     @property
     def is_resendable(self) -> bool:
         """All of the request that has come could be sent again."""
         return self.body is None or self.body.is_resendable
+
+    def try_rewind(self) -> bool:
+        """Make the body ready to be sent from its first byte again; False if not all of it was kept."""
+        return self.body is None or self.body.rewind()
+
+    def try_start_over(self) -> bool:
+        """Make the request ready for another attempt; False if not all of its body was kept."""
+        self.exchange = None
+        return self.try_rewind()

@@ -1,36 +1,36 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The upstreams as a worker knows them: what survives a reload (breaker, slots, connections) and what is made anew."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from strangler.core.admission import Admission
-from strangler.core.breaker import BreakerChanged
-from strangler.core.endpoints import EndpointKey, Endpoints, EndpointState
-from strangler.core.headers import DROPPED, DROPPED_TRUSTED
-from strangler.core.settings import UpstreamSettings
-from strangler.core.share import WHOLE, Share
-from strangler.wire.clock import now
-from strangler.wire.exchange import Clocks
-from strangler.wire.names import Names
-from strangler.wire.pool import Pool
+from strangler.clock import now
+from strangler.core.http.upstream_edits import UpstreamEdits
+from strangler.core.resilience.admission import Admission
+from strangler.core.resilience.breaker import BreakerChanged, BreakerOpening
+from strangler.core.resilience.endpoints import EndpointChanged, EndpointKey, Endpoints, EndpointState
+from strangler.core.resilience.worker_share import WorkerShare
+from strangler.core.settings import Settings, UpstreamSettings
+from strangler.http1.exchange import Clocks
+from strangler.http1.pool import Pool
+from strangler.sockets.dns import HostNames
+from strangler.worker.upstream_events import UpstreamEvents
 
 
 class Upstream:
     """One named upstream. Its owner is `Upstreams`."""
 
     __slots__ = (
+        "_events",
         "_is_retired",
         "_loop",
         "_max_head_bytes",
         "_names",
         "_pools",
-        "added_lines",
         "admission",
         "clocks",
-        "dropped",
-        "dropped_from_trusted",
+        "edits",
         "endpoints",
-        "sends_own_host",
         "settings",
         "unhealthy",
     )
@@ -40,17 +40,19 @@ class Upstream:
         loop: asyncio.AbstractEventLoop,
         settings: UpstreamSettings,
         max_head_bytes: int,
-        names: Names,
-        share: Share,
+        names: HostNames,
+        worker_share: WorkerShare,
+        events: UpstreamEvents,
     ) -> None:
         self._loop = loop
+        self._events = events
         self._max_head_bytes = max_head_bytes
         self._names = names
         self._pools: dict[EndpointState, Pool] = {}
         self._is_retired = False
         self.unhealthy: dict[EndpointKey, str] = {}
-        """What control's checks found unwell, and why; kept for addresses that DNS tells us of later, too."""
-        self.admission = Admission(share.of_upstream(settings), share.workers)
+        """The endpoints that checks found unhealthy, and why; kept for addresses that DNS names later, too."""
+        self.admission = Admission(worker_share.of_upstream(settings), worker_share.workers)
         self.settings = settings
         self.endpoints = Endpoints(self._keys())
         self._apply(settings)
@@ -61,19 +63,12 @@ class Upstream:
     def _apply(self, settings: UpstreamSettings) -> None:
         self.settings = settings
         self.clocks = Clocks(settings.timeouts)
-        self.sends_own_host = settings.host == "upstream"
-        edits = settings.headers
-        self.added_lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in edits.set)
-        names = [*edits.remove, *(name for name, _ in edits.set)]
-        removed = frozenset(name.lower().encode() for name in names)
-        # Remembered sections keep these as keys: where nothing is removed, reloads leave no copies there.
-        self.dropped = DROPPED | removed if removed else DROPPED
-        self.dropped_from_trusted = DROPPED_TRUSTED | removed if removed else DROPPED_TRUSTED
+        self.edits = UpstreamEdits(settings)
 
-    def adopt(self, settings: UpstreamSettings, max_head_bytes: int, share: Share, at: float) -> BreakerChanged | None:
+    def adopt(self, settings: UpstreamSettings, max_head_bytes: int, worker_share: WorkerShare, at: float) -> None:
         """Take over new settings; what they leave as it was keeps its state and its connections."""
         before = self.settings
-        change = self.admission.adopt(share.of_upstream(settings), at, share.workers)
+        change = self.admission.adopt(worker_share.of_upstream(settings), at, worker_share.workers)
         self._apply(settings)
         if before.tls != settings.tls:
             self.close()
@@ -84,7 +79,8 @@ class Upstream:
             pool.max_head_bytes = max_head_bytes
             pool.keepalive_s = settings.keepalive_s
         self.find_endpoints()
-        return change
+        if change is not None:
+            self.publish_breaker(change)
 
     def find_endpoints(self) -> None:
         """The URLs or their addresses may have changed; endpoints that stay keep their state and their connections."""
@@ -97,7 +93,7 @@ class Upstream:
             self.endpoints.set_health(state.key, reason is None, reason or "no longer checked", at)
 
     def set_health(self, key: EndpointKey, is_healthy: bool, reason: str) -> None:
-        """What control's checks say of an endpoint, whether or not it is known here."""
+        """Record the health of an endpoint by control's checks, whether or not it is known here."""
         if is_healthy:
             self.unhealthy.pop(key, None)
         else:
@@ -117,8 +113,24 @@ class Upstream:
         return figures
 
     def hint(self, endpoint: EndpointState) -> None:
-        """It could not be connected to."""
+        """Report a failed connect, so that the host name is resolved again soon."""
         self._names.hint(endpoint.key.url.host)
+
+    def publish_breaker(self, change: BreakerChanged) -> None:
+        """Log a change of the breaker; send it to control, unless the settings have dropped the upstream."""
+        self._events.log_breaker(change)
+        if not self._is_retired:
+            self._events.send_breaker(change, self.admission.breaker.export())
+
+    def publish_endpoint(self, change: EndpointChanged) -> None:
+        """Log a change of an endpoint."""
+        self._events.log_endpoint(self.settings.name, change)
+
+    def follow_opening(self, opening: BreakerOpening, at: float) -> None:
+        """Open the breaker as another worker did."""
+        change = self.admission.breaker.force_open(opening, at)
+        if change is not None:
+            self._events.log_breaker(change)
 
     def pool(self, endpoint: EndpointState) -> Pool:
         """The connections to an endpoint; made when first asked for."""
@@ -142,18 +154,20 @@ class Upstream:
         self._pools.clear()
 
     def retire(self) -> None:
-        """It is gone from the settings; requests that still wait for it keep no connection."""
+        """Note that the settings dropped it; requests that still wait for it keep no connection."""
         self._is_retired = True
         self.close()
 
 
 class Upstreams:
-    """All upstreams of the settings in force."""
+    """All upstreams of the settings in force, as worker number `index` uses them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, events: UpstreamEvents, index: int = 0) -> None:
         self._loop = loop
+        self._events = events
+        self._index = index
         self._by_name: dict[str, Upstream] = {}
-        self.names = Names(loop, self._find_endpoints)
+        self.names = HostNames(loop, self._find_endpoints)
 
     def __getitem__(self, name: str) -> Upstream:
         return self._by_name[name]
@@ -164,23 +178,20 @@ class Upstreams:
     def get(self, name: str) -> Upstream | None:
         return self._by_name.get(name)
 
-    def adopt(
-        self, settings: Mapping[str, UpstreamSettings], max_head_bytes: int, at: float, share: Share = WHOLE
-    ) -> list[BreakerChanged]:
-        """Become what new settings say. A request under way keeps the upstream that it has."""
-        changes = []
-        for name in [name for name in self._by_name if name not in settings]:
+    def adopt(self, settings: Settings) -> None:
+        """Take over new settings. A request under way keeps the upstream that it has."""
+        at = now()
+        wanted, max_head_bytes = settings.upstreams, settings.limits.response_header_bytes
+        worker_share = WorkerShare(self._index, settings.workers)
+        for name in [name for name in self._by_name if name not in wanted]:
             self._by_name.pop(name).retire()
-        for name, upstream in settings.items():
+        for name, upstream in wanted.items():
             known = self._by_name.get(name)
-            if known is None:
-                self._by_name[name] = Upstream(self._loop, upstream, max_head_bytes, self.names, share)
+            if known is not None:
+                known.adopt(upstream, max_head_bytes, worker_share, at)
                 continue
-            change = known.adopt(upstream, max_head_bytes, share, at)
-            if change is not None:
-                changes.append(change)
-        self.names.watch(url.host for upstream in settings.values() for url in upstream.urls)
-        return changes
+            self._by_name[name] = Upstream(self._loop, upstream, max_head_bytes, self.names, worker_share, self._events)
+        self.names.watch(url.host for upstream in wanted.values() for url in upstream.urls)
 
     def sweep(self, at: float) -> None:
         self.names.sweep(at)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from benchmarks.load import Load
-from benchmarks.shadow import AGAIN, ANSWERING, HANGING, KILLED, PLAIN, PLAIN_KILLED, Run, Variant, is_kept, ratios
+from benchmarks.shadow import AGAIN, HANGING, KILLED, PLAIN, PLAIN_KILLED, RESPONDING, Run, Variant, is_kept, ratios
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -28,7 +28,7 @@ def run(p50_ms: float = 1.0, p99_ms: float = 2.0, cpu_us: float = 100.0, errors:
 
 
 def found(changed: Variant, *runs: Run) -> dict[Variant, list[Run]]:
-    return {variant: [run()] for variant in (PLAIN, HANGING, ANSWERING, AGAIN, PLAIN_KILLED, KILLED)} | {
+    return {variant: [run()] for variant in (PLAIN, HANGING, RESPONDING, AGAIN, PLAIN_KILLED, KILLED)} | {
         changed: list(runs)
     }
 
@@ -51,8 +51,8 @@ def test_with_control_killed_it_is_divided_by_the_same_without_shadows() -> None
         pytest.param(found(KILLED, run(p99_ms=2.3)), False, id="p99 beyond"),
         pytest.param(found(KILLED, run(cpu_us=112)), False, id="CPU beyond"),
         pytest.param(found(KILLED, run(), run(), run(p99_ms=50)), True, id="the median counts"),
-        pytest.param(found(ANSWERING, run(p99_ms=50)), True, id="not promised"),
-        pytest.param(found(ANSWERING, run(errors=1)), False, id="a request was lost"),
+        pytest.param(found(RESPONDING, run(p99_ms=50)), True, id="not promised"),
+        pytest.param(found(RESPONDING, run(errors=1)), False, id="a request was lost"),
     ],
 )
 def test_the_promise_is_a_tenth_and_no_lost_request(measured: dict[Variant, list[Run]], kept: bool) -> None:

@@ -98,20 +98,20 @@ def test_it_runs_as_a_program_on_the_file_of_this_folder(tmp_path: Path) -> None
 def test_it_reads_standard_input(words: list[str], tmp_path: Path) -> None:
     run = partial(_run, tmp_path, *words)
     assert run(text=TOP) == (0, f"<stdin>: ok: 2 upstreams, 1 route\n{RESPONSES}", "")
-    status, _, said = run(text=TOP + "workers: x\n")
-    assert (status, said.splitlines()[0]) == (
+    status, _, output = run(text=TOP + "workers: x\n")
+    assert (status, output.splitlines()[0]) == (
         2,
         "<stdin>:7:10: workers is 'x'; it must be a whole number from 1 to 256, or auto",
     )
 
 
 def test_other_commands_that_only_read_do_so_too_and_those_that_write_refuse_it(tmp_path: Path) -> None:
-    status, said, _ = _run(tmp_path, "explain", "GET", "/a", "-c", "-", text=TOP)
+    status, output, _ = _run(tmp_path, "explain", "GET", "/a", "-c", "-", text=TOP)
     assert status == 0
-    assert said.startswith("route     a\n")
+    assert output.startswith("route     a\n")
     for words in (["serve"], ["shift", "a", "5"]):
-        status, _, said = _run(tmp_path, *words, "-c", "-", text=TOP)
-        assert (status, said) == (
+        status, _, output = _run(tmp_path, *words, "-c", "-", text=TOP)
+        assert (status, output) == (
             2,
             "-: this command needs a file of its own, not standard input; name it with -c\n",
         )
@@ -153,7 +153,7 @@ SHADOWED = TOP.replace("orders}", "orders, shadow: {SHADOW}}")
 
 
 @pytest.mark.parametrize(
-    ("shadow", "told"),
+    ("shadow", "expected"),
     [
         pytest.param(
             "percent: 10",
@@ -181,10 +181,10 @@ SHADOWED = TOP.replace("orders}", "orders, shadow: {SHADOW}}")
         ),
     ],
 )
-def test_it_tells_what_shadows_ask_of_each_arm(tmp_path: Path, shadow: str, told: str) -> None:
+def test_it_tells_what_shadows_ask_of_each_arm(tmp_path: Path, shadow: str, expected: str) -> None:
     result = _check(tmp_path, SHADOWED.replace("SHADOW", shadow))
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[2:] == [f"route 'a': {told}"]
+    assert result.stdout.splitlines()[2:] == [f"route 'a': {expected}"]
 
 
 def test_json_tells_what_shadows_ask_of_each_arm(tmp_path: Path) -> None:

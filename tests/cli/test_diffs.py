@@ -14,11 +14,13 @@ from click.testing import CliRunner, Result
 
 from strangler.cli import main
 from strangler.config.load import load
-from strangler.control.shadow.evidence import SCHEMA, Finding, IndexState, store_findings
-from strangler.control.shadow.reading import utc_day as today
 from strangler.core.compare import compare
-from strangler.core.compare.rules import NO_RULES
-from tests.control.shadow.pairs import captured, finding_of, json_answer, match
+from strangler.core.compare.accept_rules.rules import NO_RULES
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.evidence.writing import SCHEMA, store_findings
+from strangler.times import utc_day as today
+from tests.evidence.pairs import captured, finding_of, json_response, match
 
 ROUTES = """\
 version: 1
@@ -58,14 +60,16 @@ def keep(*findings: Finding) -> None:
 
 def differing(**more: Any) -> Finding:
     now = time.time()
-    baseline = compare(json_answer(LEGACY), json_answer(LEGACY | {"at": "2026-11-23T12:00:02Z"}), NO_RULES, today())
+    baseline = compare(json_response(LEGACY), json_response(LEGACY | {"at": "2026-11-23T12:00:02Z"}), NO_RULES, today())
     lines = b"Host: shop\r\nX-User-Id: it's 7\r\nAuthorization: Bearer secret\r\nVia: 1.1 strangler\r\n"
     request = captured(b"/api/orders/7?x=1", lines, at=now, **more)
-    return finding_of(json_answer(LEGACY), json_answer(CANDIDATE), request, baseline=baseline)
+    return finding_of(json_response(LEGACY), json_response(CANDIDATE), request, baseline=baseline)
 
 
 def row(run: Run, path: str = "$.price") -> dict[str, Any]:
-    (found,) = [one for one in json.loads(run("diffs", "--json").output)["signatures"] if one["path"] == path]
+    (found,) = [
+        signature for signature in json.loads(run("diffs", "--json").output)["signatures"] if signature["path"] == path
+    ]
     return dict(found)
 
 
@@ -189,16 +193,24 @@ class TestReview:
         assert row(run)["state"] == "new"
 
     def test_of_a_status_the_pair_is_accepted(self, run: Run) -> None:
-        keep(finding_of(json_answer(LEGACY), json_answer(LEGACY, 404), captured(at=time.time())))
-        (found,) = [one for one in json.loads(run("diffs", "--json").output)["signatures"] if one["in"] == "status"]
+        keep(finding_of(json_response(LEGACY), json_response(LEGACY, 404), captured(at=time.time())))
+        (found,) = [
+            signature
+            for signature in json.loads(run("diffs", "--json").output)["signatures"]
+            if signature["in"] == "status"
+        ]
         assert run("diffs", "accept", found["id"], "--why", "agreed").exit_code == 0
         assert (
             '- {status: [200, 404], endpoint: "GET /api/orders/{}", why: "agreed"}' in Path("routes.yaml").read_text()
         )
 
     def test_a_5xx_cannot_be_accepted(self, run: Run) -> None:
-        keep(finding_of(json_answer(LEGACY), json_answer(LEGACY, 503), captured(at=time.time())))
-        (found,) = [one for one in json.loads(run("diffs", "--json").output)["signatures"] if one["in"] == "status"]
+        keep(finding_of(json_response(LEGACY), json_response(LEGACY, 503), captured(at=time.time())))
+        (found,) = [
+            signature
+            for signature in json.loads(run("diffs", "--json").output)["signatures"]
+            if signature["in"] == "status"
+        ]
         result = run("diffs", "accept", found["id"], "--why", "no")
         assert result.exit_code == 2
         assert "a 5xx is a failure" in result.output
@@ -320,7 +332,7 @@ class TestReport:
 
     def test_what_came_from_outside_is_escaped(self, run: Run) -> None:
         markup = {"<script>alert(1)</script>": "<img src=x onerror=alert(1)>"}
-        keep(finding_of(json_answer({}), json_answer(markup), captured(b"/api/<b>/", at=time.time())))
+        keep(finding_of(json_response({}), json_response(markup), captured(b"/api/<b>/", at=time.time())))
         run("report")
         page = Path("report.html").read_text()
         assert "<script>" not in page
@@ -335,7 +347,7 @@ class TestReport:
 
 
 def audited() -> list[tuple[str, str, str]]:
-    """Who, what and detail, oldest first."""
+    """Return who, what and detail of the audit, oldest first."""
     with closing(sqlite3.connect("state/strangler.db")) as connection:
         return connection.execute("SELECT who, what, detail FROM audit ORDER BY id").fetchall()
 
@@ -344,19 +356,19 @@ def several() -> None:
     """Two endpoints, each with a price that has another type and a clock; one has a 5xx, too."""
     now = time.time()
     for target in (b"/api/orders/7", b"/api/orders/7/lines"):
-        keep(finding_of(json_answer(LEGACY), json_answer(CANDIDATE), captured(target, at=now)))
-    keep(finding_of(json_answer(LEGACY), json_answer(LEGACY, 500), captured(b"/api/orders/7/lines", at=now)))
+        keep(finding_of(json_response(LEGACY), json_response(CANDIDATE), captured(target, at=now)))
+    keep(finding_of(json_response(LEGACY), json_response(LEGACY, 500), captured(b"/api/orders/7/lines", at=now)))
 
 
 def states(run: Run) -> list[tuple[str, str, str]]:
     rows = json.loads(run("diffs", "--json").output)["signatures"]
-    return sorted((one["endpoint"], one["path"] or "status", one["state"]) for one in rows)
+    return sorted((each_row["endpoint"], each_row["path"] or "status", each_row["state"]) for each_row in rows)
 
 
 class TestBulk:
     def test_several_ids_are_marked_at_once(self, run: Run) -> None:
         several()
-        names = [one["id"] for one in json.loads(run("diffs", "--json").output)["signatures"]]
+        names = [signature["id"] for signature in json.loads(run("diffs", "--json").output)["signatures"]]
         result = run("diffs", "known", *(name[:8] for name in names[:3]), "--owner", "ana")
         assert result.exit_code == 0
         assert result.output.count(": known (route 'orders'") == 3
@@ -387,7 +399,7 @@ class TestBulk:
             (("--state", "new"), 5),
             (("--state", "fixed"), 0),
         ],
-        ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
+        ids=lambda item: " ".join(item) if isinstance(item, tuple) else "",
     )
     def test_filters_choose(self, run: Run, filters: tuple[str, ...], count: int) -> None:
         several()
@@ -429,7 +441,7 @@ class TestBulk:
         several()
         run("diffs", "accept", "--endpoint", "GET /api/orders/{}", "--why", "agreed", "--yes")
         before, entries = Path("routes.yaml").read_text(), audited()
-        names = [one["id"] for one in _rows(run) if one["endpoint"] == "GET /api/orders/{}"]
+        names = [each_row["id"] for each_row in _rows(run) if each_row["endpoint"] == "GET /api/orders/{}"]
         result = run("diffs", "accept", *names, "--why", "again")
         assert result.exit_code == 0
         assert result.output.count("a rule accepts it already") == 2
@@ -449,8 +461,8 @@ class TestBulk:
     def test_a_dry_run_asks_nothing_and_changes_nothing(self, run: Run) -> None:
         several()
         before = states(run)
-        shown = run("diffs", "accept", "--all", "--why", "agreed", "--dry-run").output
-        assert shown.count('+        - {path: "$.') == 4
+        output = run("diffs", "accept", "--all", "--why", "agreed", "--dry-run").output
+        assert output.count('+        - {path: "$.') == 4
         assert run("diffs", "known", "--all", "--dry-run").exit_code == 0
         assert states(run) == before
         assert Path("routes.yaml").read_text() == ROUTES
@@ -473,7 +485,7 @@ class TestBulk:
 
     def test_another_order_is_a_hint(self, run: Run) -> None:
         left, right = {"items": [1, 2, 3]}, {"items": [3, 2, 1]}
-        keep(finding_of(json_answer(left), json_answer(right), captured(at=time.time())))
+        keep(finding_of(json_response(left), json_response(right), captured(at=time.time())))
         (hint,) = [line for line in run("diffs").output.splitlines() if line.startswith("hint")]
         assert "sorted otherwise?" in hint
         assert 'unordered: [{path: "$.items"}]' in hint
@@ -504,7 +516,7 @@ class TestVerdict:
         assert (verdict["verdict"], verdict["pairs"], verdict["match_share"]) == ("not enough evidence", 50, 1.0)
 
     def test_a_file_with_problems_does_not_pass_the_gate(self, run: Run) -> None:
-        """What was in force is not known then: the gate that the file has holds."""
+        """The gate of the file holds where the one that was in force is not known."""
         broken = ROUTES.replace("percent: 5", "percent: 500")
         Path("routes.yaml").write_text(broken)
         keep(*agreeing(50))
@@ -601,7 +613,7 @@ class TestAudit:
         monkeypatch.setenv("STRANGLER_USER", "pipeline 7")
         run("shift", "orders", "1", "--why", "night")
         entries = json.loads(run("audit", "--json").output)["entries"]
-        assert [(one["who"], one["what"], one["route"], one["why"]) for one in entries] == [
+        assert [(entry["who"], entry["what"], entry["route"], entry["why"]) for entry in entries] == [
             ("pipeline 7", "shift", "orders", "night"),
             ("ana", "known", "orders", "rounding"),
         ]
@@ -611,17 +623,17 @@ class TestAudit:
         assert "pipeline 7" in lines[1]
 
     def test_filters_are_kept_to(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        for who, percent in (("ana", "4"), ("ben", "3"), ("ana", "2")):
-            monkeypatch.setenv("STRANGLER_USER", who)
+        for actor, percent in (("ana", "4"), ("ben", "3"), ("ana", "2")):
+            monkeypatch.setenv("STRANGLER_USER", actor)
             run("shift", "orders", percent)
 
-        def told(*words: str) -> list[str]:
-            return [one["detail"] for one in json.loads(run("audit", "--json", *words).output)["entries"]]
+        def details(*words: str) -> list[str]:
+            return [entry["detail"] for entry in json.loads(run("audit", "--json", *words).output)["entries"]]
 
-        assert told("--who", "ana") == ["3 to 2 %", "5 to 4 %"]
-        assert told("--limit", "1") == ["3 to 2 %"]
-        assert told("--route", "other") == []
-        assert len(told("--since", "1h")) == 3
+        assert details("--who", "ana") == ["3 to 2 %", "5 to 4 %"]
+        assert details("--limit", "1") == ["3 to 2 %"]
+        assert details("--route", "other") == []
+        assert len(details("--since", "1h")) == 3
         assert run("audit", "--who", "eve").output == "no such entries\n"
 
     def test_before_anything_was_done_there_is_nothing(self, run: Run) -> None:

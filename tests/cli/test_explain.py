@@ -5,18 +5,19 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from strangler.cli import main
-from strangler.control import kill_switch
-from strangler.control.kill_switch import KillSwitchState
-from strangler.core.explain import explain
-from strangler.core.plan import Reason
+from strangler.core.routing.arm import Reason
+from strangler.core.routing.explain import explain
+from strangler.core.routing.snapshot import Snapshot
+from strangler.core.routing.split import bucket
 from strangler.core.settings import AggregatePart, RouteSettings
-from strangler.core.snapshot import Snapshot
-from strangler.core.split import bucket
-from strangler.wire.described import described_head
+from strangler.http1.request_text import described_head
+from strangler.state import kill_switch
+from strangler.state.kill_switch import KillSwitchState
 from tests.factories import head, route, settings, shadow
 
 ROUTES = """
@@ -53,7 +54,7 @@ def run(config: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["explain", "-c", str(config), *arguments])
 
 
-def answer(config: Path, *arguments: str) -> dict[str, Any]:
+def response(config: Path, *arguments: str) -> dict[str, Any]:
     result = run(config, "--json", *arguments)
     assert result.exit_code == 0, result.output
     data: dict[str, Any] = json.loads(result.output)
@@ -80,7 +81,7 @@ def test_the_text_names_route_arm_and_why(config: Path) -> None:
 def test_json_has_the_promised_keys(config: Path) -> None:
     name = next(str(n) for n in range(100) if bucket("orders", b"%d" % n) < 2500)
     at = bucket("orders", name.encode())
-    assert answer(config, "GET", "/api/orders/7?x=1", "-H", f"X-User-Id: {name}") == {
+    assert response(config, "GET", "/api/orders/7?x=1", "-H", f"X-User-Id: {name}") == {
         "route": "orders",
         "owner": None,
         "arm": "candidate",
@@ -103,8 +104,8 @@ def test_json_has_the_promised_keys(config: Path) -> None:
 def test_an_exception_from_a_route_stays_at_legacy_and_says_so(config: Path) -> None:
     exception = "  - {name: export, match: {prefix: /users/export}, candidate: legacy}\n"
     config.write_text(ROUTES.replace('path: "/users/{id}", host: users.example', "prefix: /users") + exception)
-    assert answer(config, "GET", "/users/7")["arm"] == "candidate"
-    found = answer(config, "GET", "/users/export/7")
+    assert response(config, "GET", "/users/7")["arm"] == "candidate"
+    found = response(config, "GET", "/users/export/7")
     assert (found["route"], found["arm"], found["upstream"], found["path"], found["shadow"]) == (
         "export", "legacy", "legacy", "/users/export/7", False
     )  # fmt: skip
@@ -115,48 +116,48 @@ def test_a_service_beside_the_monolith_is_named_and_the_kill_switch_leaves_it_al
     made = Snapshot(settings([route("chat", prefix="/chat", is_passthrough=True, fallback=None)]), 1)
     for killed in (False, True):
         found = explain(made, head("/chat/7"), killed=killed)
-        assert (found["arm"], found["upstream"]) == ("candidate", made.settings.routes[0].candidate)
-        assert found["detail"] == f"route 'chat' has passthrough: {found['upstream']}"
+        assert (found.arm, found.upstream) == ("candidate", made.settings.routes[0].candidate)
+        assert found.detail == f"route 'chat' has passthrough: {found.upstream}"
 
 
 def test_an_aggregate_s_parts_are_named() -> None:
     parts = (*PARTS, AggregatePart("payment", "payments", "/pay/{id}?x=1", False, None))
     made = settings([route("page", path="/pages/{id}", candidate=None, aggregate=parts)])
     found = explain(Snapshot(made, 1), head("/pages/%20a?lang=de"))
-    assert found["upstream"] == "aggregate"
+    assert found.upstream == "aggregate"
     usual = {
         name: {"seconds": seconds, "source": "default"}
         for name, seconds in (("connect", 2.0), ("response", 60.0), ("idle", 60.0))
     }
     more: dict[str, Any] = {"timeout_s": None, "timeouts": usual}
-    assert found["timeouts"] is None
-    assert found["parts"] == [
+    assert found.timeouts is None
+    assert msgspec.to_builtins(found.parts) == [
         {"name": "order", "upstream": "orders", "path": "/v2/orders/%20a", "required": True, **more},
         {"name": "payment", "upstream": "payments", "path": "/pay/%20a?x=1", "required": False, **more},
     ]
 
 
 def test_a_cookie_is_a_sticky_key_too(config: Path) -> None:
-    found = answer(config, "GET", "/api/orders", "-H", "Cookie: a=b; sid=xyz")
+    found = response(config, "GET", "/api/orders", "-H", "Cookie: a=b; sid=xyz")
     assert found["bucket"] == bucket("orders", b"xyz")
     assert "for cookie sid" in found["detail"]
 
 
 def test_the_clients_address_can_be_said(config: Path) -> None:
-    found = answer(config, "GET", "/visitors", "--client", "203.0.113.9")
+    found = response(config, "GET", "/visitors", "--client", "203.0.113.9")
     assert found["bucket"] == bucket("visitors", b"203.0.113.9")
     assert "the client's address" in found["detail"]
 
 
 def test_the_host_comes_from_the_url_or_a_header(config: Path) -> None:
-    assert answer(config, "GET", "https://users.example:8443/users/7")["route"] == "users"
-    assert answer(config, "GET", "/users/7", "-H", "Host: users.example")["route"] == "users"
-    assert answer(config, "GET", "/users/7")["route"] is None
+    assert response(config, "GET", "https://users.example:8443/users/7")["route"] == "users"
+    assert response(config, "GET", "/users/7", "-H", "Host: users.example")["route"] == "users"
+    assert response(config, "GET", "/users/7")["route"] is None
 
 
 def test_chance_is_said_with_its_share(config: Path) -> None:
     assert "arm       legacy (the likelier one)" in run(config, "GET", "/api/orders").output
-    found = answer(config, "GET", "/api/orders")
+    found = response(config, "GET", "/api/orders")
     assert (found["reason"], found["bucket"]) == ("chance", None)
     assert found["detail"] == (
         "none of header x-user-id, cookie sid is present: by chance, 25% of such requests go to the candidate"
@@ -231,31 +232,31 @@ WORDS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "headers", "words"), WORDS)
-def test_every_reason_has_words(one: RouteSettings, headers: dict[str, str], words: str) -> None:
-    assert explain(Snapshot(settings([one]), 1), head("/r", headers=headers))["detail"] == words
+@pytest.mark.parametrize(("this_route", "headers", "words"), WORDS)
+def test_every_reason_has_words(this_route: RouteSettings, headers: dict[str, str], words: str) -> None:
+    assert explain(Snapshot(settings([this_route]), 1), head("/r", headers=headers)).detail == words
 
 
 def test_the_kill_switch_has_words_and_no_shadow() -> None:
     found = explain(Snapshot(settings([route("r", shadow=shadow())]), 1), head("/r"), killed=True)
-    assert (found["reason"], found["shadow"]) == ("kill_switch", False)
-    assert found["detail"] == "the kill switch is on: every route goes to legacy"
+    assert (found.reason, found.shadow) == ("kill_switch", False)
+    assert found.detail == "the kill switch is on: every route goes to legacy"
 
 
 def test_an_ambiguous_path_has_words() -> None:
     made = Snapshot(settings([route("r")]), 1)
     found = explain(made, head("/r/../x"))
-    assert (found["arm"], found["reason"], found["path"]) == ("legacy", "ambiguous_path", "/r/../x")
-    assert found["detail"].endswith("ways that lead to different routes: legacy takes it, byte for byte")
-    assert "bad percent-encoding" in explain(made, head("/r/%zz"))["detail"]
+    assert (found.arm, found.reason, found.path) == ("legacy", "ambiguous_path", "/r/../x")
+    assert found.detail.endswith("ways that lead to different routes: legacy takes it, byte for byte")
+    assert "bad percent-encoding" in explain(made, head("/r/%zz")).detail
 
 
 def test_a_refused_request_goes_nowhere() -> None:
     made = Snapshot(settings([route("r")], ambiguous_paths="reject"), 1)
     for target in ("/r/../x", "/r/%00"):
         found = explain(made, head(target))
-        assert (found["arm"], found["upstream"], found["path"]) == (None, None, None)
-        assert found["detail"].endswith(": answered with 400")
+        assert (found.arm, found.upstream, found.path) == (None, None, None)
+        assert found.detail.endswith(": answered with 400")
 
 
 def test_explain_says_what_the_plan_says() -> None:
@@ -279,9 +280,9 @@ def test_explain_says_what_the_plan_says() -> None:
         request = head(target if target.startswith("/") else "/" + target, rng.choice(["GET", "PUT"]), headers)
         plan, found = made.plan(request, lambda: 0.5), explain(made, request)
         seen.add(plan.reason)
-        assert found["arm"] == plan.arm
-        assert (found["route"], found["upstream"]) == (plan.route and plan.route.name, plan.upstream)
-        assert (found["reason"], found["bucket"], found["shadow"]) == (plan.reason, plan.bucket, plan.shadow)
+        assert found.arm == plan.arm
+        assert (found.route, found.upstream) == (plan.route and plan.route.name, plan.upstream)
+        assert (found.reason, found.bucket, found.shadow) == (plan.reason, plan.bucket, plan.shadow)
     assert seen >= {Reason.NO_ROUTE, Reason.AMBIGUOUS_PATH, Reason.PERCENT, Reason.SPLIT_HEADER, Reason.OVERRIDE}
 
 
@@ -310,13 +311,13 @@ class TestWhatARequestGets:
         monkeypatch.chdir(tmp_path)
         folder = tmp_path / ".strangler"
         folder.mkdir()
-        assert answer(config, "GET", "/users/7", "-H", "Host: users.example")["arm"] == "candidate"
+        assert response(config, "GET", "/users/7", "-H", "Host: users.example")["arm"] == "candidate"
         for on, arm in ((True, "legacy"), (False, "candidate")):
             kill_switch.write(folder, KillSwitchState(on, "a test", "2026-11-23T08:00:00.000Z"))
-            found = answer(config, "GET", "/users/7", "-H", "Host: users.example")
+            found = response(config, "GET", "/users/7", "-H", "Host: users.example")
             assert (found["arm"], found["reason"] == "kill_switch") == (arm, on)
         (folder / "kill-switch.json").write_text("{")
-        assert answer(config, "GET", "/users/7", "-H", "Host: users.example")["reason"] == "kill_switch"
+        assert response(config, "GET", "/users/7", "-H", "Host: users.example")["reason"] == "kill_switch"
 
     @pytest.mark.parametrize(
         ("client", "forwarded", "caller"),
@@ -332,11 +333,11 @@ class TestWhatARequestGets:
         self, config: Path, client: str, forwarded: str, caller: str
     ) -> None:
         config.write_text(ROUTES + "trusted_proxies: [10.0.0.0/8]\n")
-        found = answer(config, "GET", "/visitors", "--client", client, "-H", f"X-Forwarded-For: {forwarded}")
+        found = response(config, "GET", "/visitors", "--client", client, "-H", f"X-Forwarded-For: {forwarded}")
         assert found["bucket"] == bucket("visitors", caller.encode())
 
     @pytest.mark.parametrize(
-        ("upstream", "of_route", "told"),
+        ("upstream", "of_route", "expected"),
         [
             ("", "", "connect 2s (default), response 10s (default), idle 60s (default)"),
             (", timeouts: {response: 30s}", "", "connect 2s (default), response 30s (upstream), idle 60s (default)"),
@@ -349,12 +350,12 @@ class TestWhatARequestGets:
         ],
     )
     def test_the_timeouts_that_hold_are_told_with_where_they_stand(
-        self, config: Path, upstream: str, of_route: str, told: str
+        self, config: Path, upstream: str, of_route: str, expected: str
     ) -> None:
         text = ROUTES.replace("8001}", f"8001{upstream}}}")
         config.write_text(text.replace("    split: {percent: 100}", f"    split: {{percent: 100}}\n    {of_route}"))
         result = run(config, "GET", "/users/7", "-H", "Host: users.example")
-        assert f"timeouts  {told}" in result.output
+        assert f"timeouts  {expected}" in result.output
 
     @pytest.mark.parametrize(
         ("limits", "arguments", "status"),
@@ -374,5 +375,5 @@ class TestWhatARequestGets:
         assert f"the proxy would answer {status}" in result.output
 
     def test_only_blanks_and_tabs_around_a_value_go(self, config: Path) -> None:
-        found = answer(config, "GET", "/api/orders", "-H", "X-User-Id: \u00a09")
+        found = response(config, "GET", "/api/orders", "-H", "X-User-Id: \u00a09")
         assert found["bucket"] == bucket("orders", "\u00a09".encode())

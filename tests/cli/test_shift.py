@@ -29,7 +29,7 @@ routes:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """In a folder of its own; the state folder is beside it."""
+    """The path of a file in a folder of its own; the state folder is beside it."""
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "shop" / "routes.yaml"
     file.parent.mkdir()
@@ -74,8 +74,8 @@ def test_the_percent_that_is_there_already_is_no_change(path: Path) -> None:
     before = path.stat().st_mtime_ns
     result = _shift(path, "orders", "5")
     assert result.exit_code == 0
-    said, verdict = result.stdout.splitlines()
-    assert said == f"{path}: route 'orders' is at 5 % already"
+    output, verdict = result.stdout.splitlines()
+    assert output == f"{path}: route 'orders' is at 5 % already"
     assert verdict.startswith("verdict: nothing has been compared yet")
     assert not Path(".strangler").exists()
     assert path.stat().st_mtime_ns == before

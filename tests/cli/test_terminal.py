@@ -1,4 +1,4 @@
-"""What commands print for people cannot steer their terminal, whatever came from traffic."""
+"""The output of commands cannot steer a terminal, whatever came from traffic."""
 
 import io
 

@@ -97,21 +97,20 @@ def test_an_address_that_is_none_is_bad_input(run: Run, url: str) -> None:
 
 
 @contextmanager
-def guarded() -> Iterator[str]:
-    """An admin listener whose token nobody has; its address."""
+def listener(status: int, body: bytes) -> Iterator[str]:
+    """An admin listener that always sends the same; its address."""
 
-    class Guarded(BaseHTTPRequestHandler):
+    class Listener(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = b'{"detail":"this needs a header"}'
-            self.send_response(401)
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *told: object) -> None:
+        def log_message(self, *expected: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Guarded) as server:
+    with HTTPServer(("127.0.0.1", 0), Listener) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -131,18 +130,36 @@ def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(
 
 
 @pytest.mark.parametrize(
-    ("token", "told"), [("", "its token is missing"), ("x", "its token is another"), ("x\n", "its token is another")]
+    ("token", "expected"),
+    [("", "its token is missing"), ("x", "its token is another"), ("x\n", "its token is another")],
 )
 def test_a_refused_token_is_told_with_where_to_write_it(
-    run: Run, monkeypatch: pytest.MonkeyPatch, token: str, told: str
+    run: Run, monkeypatch: pytest.MonkeyPatch, token: str, expected: str
 ) -> None:
     monkeypatch.setenv("STRANGLER_TOKEN", token)
-    with guarded() as url:
+    with listener(401, b'{"detail":"this needs a header"}') as url:
         result = run(f"status --admin {url}")
     assert result.exit_code == 1
-    assert told in result.stderr
+    assert expected in result.stderr
     assert "admin.token" in result.stderr
     assert "STRANGLER_TOKEN" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        pytest.param(200, b'{"version":"9"}', "sends what this version does not read", id="another document"),
+        pytest.param(200, b"<html>", "no proxy answers", id="no JSON"),
+        pytest.param(404, b"<html>", "no proxy answers", id="a refusal that is no JSON"),
+        pytest.param(503, b'{"status":503,"detail":"the store is away"}', "refuses: the store is away", id="a refusal"),
+    ],
+)
+def test_what_is_no_document_of_ours_is_told_in_one_line(run: Run, status: int, body: bytes, expected: str) -> None:
+    with listener(status, body) as url:
+        result = run(f"status --admin {url}")
+    assert result.exit_code == 1
+    assert expected in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["ready ordrs", "diffs propose ordrs", "shift ordrs 5"])

@@ -18,7 +18,7 @@ routes:
 
 
 def read(text: str | bytes, **environ: str) -> Loaded:
-    """What comes of a text, on a fixed day."""
+    """Return what loading a text gives, on a fixed day."""
     return parse(text, "f", environ, TODAY)
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from strangler.config.edit import has_gate, set_percent
 from strangler.config.edit_accept import add_accepts
-from strangler.config.files import Files
 from strangler.config.load import Loaded, parse
+from strangler.config.source_files import Files
 from strangler.core.settings import RouteSettings, Settings
 
 FILE = """\
@@ -82,7 +82,7 @@ def test_what_has_no_meaning_for_a_route_is_left_out(goes: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes", "told"),
+    ("was", "becomes", "expected"),
     [
         (
             "shadow: {percent: 5}",
@@ -99,10 +99,10 @@ def test_what_has_no_meaning_for_a_route_is_left_out(goes: str) -> None:
         ("keepalive: 4s}", "keepalive: soon}", "f:3:65: defaults.upstreams.keepalive is 'soon'"),
     ],
 )
-def test_a_wrong_one_is_told_once_at_its_place(was: str, becomes: str, told: str) -> None:
+def test_a_wrong_one_is_told_once_at_its_place(was: str, becomes: str, expected: str) -> None:
     many = "".join(f"  - {{name: r{n}, match: {{prefix: /r{n}}}, candidate: orders}}\n" for n in range(40))
     (problem,) = read(FILE.replace(was, becomes) + many).problems
-    assert str(problem).startswith(told)
+    assert str(problem).startswith(expected)
 
 
 def test_a_warning_of_one_is_told_once() -> None:

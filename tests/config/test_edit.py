@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.config.edit import Edit, EditError, set_percent
-from strangler.config.files import Files
+from strangler.config.source_files import Files
 from tests.config.files import TOP
 from tests.config.test_load import EVERYTHING, LITTLE
 

@@ -4,8 +4,8 @@ import pytest
 
 from strangler.config.edit import EditError
 from strangler.config.edit_accept import add_accepts, rule_yaml
-from strangler.config.files import Files
 from strangler.config.load import parse
+from strangler.config.source_files import Files
 from strangler.core.settings import AcceptRule
 
 HEAD = """\

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.config.edit import EditError, set_percent
-from strangler.config.files import Files
 from strangler.config.json_schema import json_schema
 from strangler.config.load import Loaded
-from strangler.core.snapshot import Snapshot
+from strangler.config.source_files import Files
+from strangler.core.routing.snapshot import Snapshot
 from tests.config.files import TOP, read
 from tests.config.test_load import EVERYTHING, LITTLE
 

@@ -8,9 +8,9 @@ import pytest
 
 from strangler.config.edit import EditError, set_percent
 from strangler.config.edit_accept import add_accepts
-from strangler.config.files import PartlyWrittenError, read_files, write_files
 from strangler.config.load import Loaded, load
 from strangler.config.replace import ChangedMeanwhileError
+from strangler.config.source_files import PartlyWrittenError, read_files, write_files
 from strangler.core.settings import AcceptRule
 
 MAIN = """\

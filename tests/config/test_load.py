@@ -9,7 +9,7 @@ import pytest
 
 from strangler.config.load import load, parse
 from strangler.core import settings as s
-from strangler.core.snapshot import Snapshot
+from strangler.core.routing.snapshot import Snapshot
 from tests.config.files import TODAY, TOP, problems, read, route
 from tests.factories import head
 
@@ -326,9 +326,9 @@ def test_a_problem_names_the_thing_and_the_way_out(text: str, line: str) -> None
 
 def test_secrets_are_never_shown() -> None:
     text = TOP.replace(':8001"', ':8001", headers: {set: {Authorization: "hush\\n"}}').replace("8001", "80x")
-    shown = problems(text.replace("//127", "//me:hush@127") + 'admin: {token: "hush hush"}')
-    assert len(shown) == 4
-    assert "hush" not in "".join(shown)
+    output = problems(text.replace("//127", "//me:hush@127") + 'admin: {token: "hush hush"}')
+    assert len(output) == 4
+    assert "hush" not in "".join(output)
 
 
 def test_a_message_is_one_line_that_a_terminal_can_show() -> None:

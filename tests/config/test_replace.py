@@ -30,7 +30,7 @@ mount --bind "$1" "$1"
 
 
 def _write(path: Path, mounts: str, before: str, after: str, user: str = "") -> tuple[str, str]:
-    """What is said, and what the file holds then, seen from inside."""
+    """Return the output, and the content of the file, seen from inside."""
     can = os.geteuid() == 0 and all(which(program) for program in ("unshare", "setpriv", "mount"))
     require("" if can else "root, who may make a mount namespace, and unshare, setpriv, mount")
     run = f'{user} "$2" -c "$5" "$1" "$3" "$4"; echo; cat "$1"'
@@ -42,8 +42,8 @@ def _write(path: Path, mounts: str, before: str, after: str, user: str = "") -> 
         text=True,
         check=True,
     )
-    said, _, content = found.stdout.partition("\n")
-    return said, content.removeprefix("\n")
+    output, _, content = found.stdout.partition("\n")
+    return output, content.removeprefix("\n")
 
 
 @pytest.mark.parametrize("after", ["a longer text than it was\n", "short", ""], ids=["longer", "shorter", "empty"])
@@ -59,16 +59,16 @@ def test_a_file_that_is_mounted_by_itself_is_written_in_place(tmp_path: Path, af
 def test_what_somebody_else_wrote_meanwhile_stays_there_too(tmp_path: Path) -> None:
     path = tmp_path / "routes.yaml"
     path.write_text("another text\n")
-    said, content = _write(path, _MOUNTED, "what was read\n", "new\n")
-    assert said.startswith("ChangedMeanwhileError")
+    output, content = _write(path, _MOUNTED, "what was read\n", "new\n")
+    assert output.startswith("ChangedMeanwhileError")
     assert content == "another text\n"
 
 
 def test_a_disk_that_is_full_half_way_leaves_the_old_text(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     before = "what it held\n"
-    said, content = _write(tmp_path / "folder" / "routes.yaml", _LITTLE_ROOM, before, "x" * 20_000)
-    assert said == ("NotWrittenError there is no room left on its file system (No space left on device); make some")
+    output, content = _write(tmp_path / "folder" / "routes.yaml", _LITTLE_ROOM, before, "x" * 20_000)
+    assert output == ("NotWrittenError there is no room left on its file system (No space left on device); make some")
     assert content == before
 
 
@@ -79,17 +79,17 @@ def test_rights_that_are_missing_are_told_with_the_user_unless_the_file_can_be_w
     path = tmp_path / "routes.yaml"
     path.write_text("old\n")
     path.chmod(mode)
-    said, content = _write(path, "", "old\n", "new\n", user="setpriv --bounding-set=-all --inh-caps=-all")
+    output, content = _write(path, "", "old\n", "new\n", user="setpriv --bounding-set=-all --inh-caps=-all")
     # root without a capability is a user like others; the file is its own, the folder is not
-    assert (said, content) == ("", "new\n")
+    assert (output, content) == ("", "new\n")
     os.chown(path, 1000, 1000)
     os.chown(tmp_path, 1000, 1000)
     tmp_path.chmod(0o755)
-    said, content = _write(path, "", "new\n", "newer\n", user="setpriv --bounding-set=-all --inh-caps=-all")
+    output, content = _write(path, "", "new\n", "newer\n", user="setpriv --bounding-set=-all --inh-caps=-all")
     if mode == 0o666:
-        assert (said, content) == ("", "newer\n")
+        assert (output, content) == ("", "newer\n")
     else:
-        assert said == (
+        assert output == (
             "NotWrittenError user 0 may not write it; change it where it comes from, or run this as a user who may"
         )
         assert content == "new\n"

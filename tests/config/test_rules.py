@@ -177,7 +177,7 @@ def test_an_upstream_that_is_wrong_is_still_known_to_routes() -> None:
 
 @pytest.mark.parametrize("word", ["open", "full", "client_gone", "client_timeout", "client_protocol", "too_large"])
 def test_a_breaker_counts_only_what_is_the_upstreams_fault(word: str) -> None:
-    """What the proxy itself refuses, and what a client does, would open a breaker of an upstream that is well."""
+    """If the proxy's refusals and clients' faults counted, they would open the breaker of a healthy upstream."""
     (problem,) = problems(TOP.replace('8001"', f'8001", breaker: {{counts: [{word}]}}'))
     assert f"breaker.counts[0] is '{word}'" in problem
 

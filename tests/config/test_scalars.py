@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.config import scalars, urls
+from strangler.config import quantities, scalars, urls
 from strangler.core.settings import Address, StickySource, Url
 
 
 def _duration(text: str) -> float:
-    return scalars.duration(text, zero=True)
+    return quantities.duration(text, zero=True)
 
 
 def _longer(text: str) -> float:
-    return scalars.duration(text, zero=False)
+    return quantities.duration(text, zero=False)
 
 
 _RIGHT: list[tuple[Callable[[str], object], str, object]] = [
@@ -27,44 +27,44 @@ _RIGHT: list[tuple[Callable[[str], object], str, object]] = [
     (_duration, "7d", 604800.0),
     (_duration, "0", 0.0),
     (_duration, "0s", 0.0),
-    (scalars.size, "64KiB", 65536),
-    (scalars.size, "1MB", 1_000_000),
-    (scalars.size, "65_536", 65536),
-    (scalars.size, "0", 0),
-    (scalars.percent, "25", 25.0),
-    (scalars.percent, "25%", 25.0),
-    (scalars.percent, "25 %", 25.0),
-    (scalars.percent, "0.01", 0.01),
-    (scalars.percent, "12.50", 12.5),
-    (scalars.percent, "100.00%", 100.0),
-    (scalars.share, "99.9%", 0.999),
-    (scalars.share, "0.5%", 0.005),
-    (scalars.share, "1", 0.01),
-    (scalars.share, "0", 0.0),
+    (quantities.size, "64KiB", 65536),
+    (quantities.size, "1MB", 1_000_000),
+    (quantities.size, "65_536", 65536),
+    (quantities.size, "0", 0),
+    (quantities.percent, "25", 25.0),
+    (quantities.percent, "25%", 25.0),
+    (quantities.percent, "25 %", 25.0),
+    (quantities.percent, "0.01", 0.01),
+    (quantities.percent, "12.50", 12.5),
+    (quantities.percent, "100.00%", 100.0),
+    (quantities.share, "99.9%", 0.999),
+    (quantities.share, "0.5%", 0.005),
+    (quantities.share, "1", 0.01),
+    (quantities.share, "0", 0.0),
     (scalars.boolean, "yes", True),
     (scalars.boolean, "Off", False),
-    (scalars.integer(0, 5000), "1_000", 1000),
-    (scalars.integer(0, 5000), "0", 0),
-    (scalars.tolerance, "0.010", "0.010"),
-    (scalars.tolerance, "1e-6", "0.000001"),
-    (scalars.relative_tolerance, "5e-3", "0.005"),
-    (scalars.relative_tolerance, "1e0%", "0.01"),
-    (scalars.decimal_number(0.01, 1000), "1.1e1", 11.0),
-    (scalars.integer(1, 10_000), "1e3", 1000),
-    (scalars.integer(1, 10_000), "1.5E+3", 1500),
-    (scalars.size, "1e6", 1_000_000),
-    (scalars.percent, "2.5e1", 25.0),
-    (scalars.percent, "5e-1", 0.5),
-    (scalars.share, "1e1", 0.1),
-    (scalars.relative_tolerance, "1%", "0.01"),
-    (scalars.relative_tolerance, "0.05", "0.05"),
-    (scalars.tolerance, "1e-05", "0.00001"),
-    (scalars.tolerance, "1E-9", "1E-9"),
-    (scalars.tolerance, "2.5e+3", "2.5E+3"),
-    (scalars.relative_tolerance, "1e-05", "0.00001"),
-    (scalars.relative_tolerance, "5e-1 %", "0.005"),
-    (scalars.decimal_number(0.01, 1000), "11e-1", 1.1),
-    (scalars.decimal_number(0.01, 1000), "1.5E+00", 1.5),
+    (quantities.integer(0, 5000), "1_000", 1000),
+    (quantities.integer(0, 5000), "0", 0),
+    (quantities.tolerance, "0.010", "0.010"),
+    (quantities.tolerance, "1e-6", "0.000001"),
+    (quantities.relative_tolerance, "5e-3", "0.005"),
+    (quantities.relative_tolerance, "1e0%", "0.01"),
+    (quantities.decimal_number(0.01, 1000), "1.1e1", 11.0),
+    (quantities.integer(1, 10_000), "1e3", 1000),
+    (quantities.integer(1, 10_000), "1.5E+3", 1500),
+    (quantities.size, "1e6", 1_000_000),
+    (quantities.percent, "2.5e1", 25.0),
+    (quantities.percent, "5e-1", 0.5),
+    (quantities.share, "1e1", 0.1),
+    (quantities.relative_tolerance, "1%", "0.01"),
+    (quantities.relative_tolerance, "0.05", "0.05"),
+    (quantities.tolerance, "1e-05", "0.00001"),
+    (quantities.tolerance, "1E-9", "1E-9"),
+    (quantities.tolerance, "2.5e+3", "2.5E+3"),
+    (quantities.relative_tolerance, "1e-05", "0.00001"),
+    (quantities.relative_tolerance, "5e-1 %", "0.005"),
+    (quantities.decimal_number(0.01, 1000), "11e-1", 1.1),
+    (quantities.decimal_number(0.01, 1000), "1.5E+00", 1.5),
     (scalars.rule_value, "", ""),
     (scalars.rule_value, "1e-05", "1e-05"),
     (scalars.day, "2027-01-31", "2027-01-31"),
@@ -99,18 +99,18 @@ _WRONG: list[tuple[Callable[[str], object], str, str]] = [
     (_duration, "9999d", "a year at most"),
     (_longer, "0", "longer than nothing"),
     (_longer, "0.0000001ms", "longer than nothing"),
-    (scalars.size, "64k", "write 64KiB"),
-    (scalars.size, "64 mb", "write 64MiB"),
-    (scalars.size, "-1", "write a size such as"),
-    (scalars.size, "9999999GiB", "1 PiB at most"),
-    (scalars.percent, "120", "it must be 0 to 100"),
-    (scalars.percent, "-1", "it must be 0 to 100"),
-    (scalars.percent, "0.001", "two decimals at most"),
-    (scalars.percent, "half", "write a percent such as"),
-    (scalars.percent, "1e3", "it must be 0 to 100"),
-    (scalars.percent, "1e-3", "it may have two decimals at most"),
-    (scalars.integer(1, 9), "1e-1", "it must be a whole number from 1 to 9"),
-    (scalars.integer(1, 9), "1e99", "it must be a whole number from 1 to 9"),
+    (quantities.size, "64k", "write 64KiB"),
+    (quantities.size, "64 mb", "write 64MiB"),
+    (quantities.size, "-1", "write a size such as"),
+    (quantities.size, "9999999GiB", "1 PiB at most"),
+    (quantities.percent, "120", "it must be 0 to 100"),
+    (quantities.percent, "-1", "it must be 0 to 100"),
+    (quantities.percent, "0.001", "two decimals at most"),
+    (quantities.percent, "half", "write a percent such as"),
+    (quantities.percent, "1e3", "it must be 0 to 100"),
+    (quantities.percent, "1e-3", "it may have two decimals at most"),
+    (quantities.integer(1, 9), "1e-1", "it must be a whole number from 1 to 9"),
+    (quantities.integer(1, 9), "1e99", "it must be a whole number from 1 to 9"),
     (_duration, "1m30s", "write 90s"),
     (_duration, "1h30m", "write 90m"),
     (_duration, "1h 30 min", "write 90m"),
@@ -124,21 +124,21 @@ _WRONG: list[tuple[Callable[[str], object], str, str]] = [
     (_duration, "250 ms", "write 250ms"),
     (_duration, "1s500ms", "write 1.5s"),
     (_duration, "1m and 3s", "write a duration such as"),
-    (scalars.share, "0.5", "two ways; write 50% or 0.5%"),
-    (scalars.share, "0.999", "two ways; write 99.9%"),
+    (quantities.share, "0.5", "two ways; write 50% or 0.5%"),
+    (quantities.share, "0.999", "two ways; write 99.9%"),
     (scalars.boolean, "1", "write true or false"),
-    (scalars.integer(1, 5), "6", "a whole number from 1 to 5"),
-    (scalars.integer(1, 5), "2.0", "a whole number from 1 to 5"),
-    (scalars.integer(1, 100), "010", "a leading zero can be read in two ways"),
-    (scalars.integer(1, 100), "١", "a whole number from 1 to 100"),
-    (scalars.tolerance, "-1", "write a number such as 0.01"),
-    (scalars.tolerance, "1e-9999", "write a number such as 0.01"),
-    (scalars.tolerance, "e5", "write a number such as 0.01"),
-    (scalars.tolerance, ".inf", "write a number such as 0.01"),
-    (scalars.relative_tolerance, "1e-999%", "write a share such as 0.01 or 1%"),
-    (scalars.relative_tolerance, "1e5e5", "write a share such as 0.01 or 1%"),
-    (scalars.decimal_number(0.01, 1000), "1e9", "it must be a number from 0.01 to 1000"),
-    (scalars.decimal_number(0.01, 1000), "1e-05", "it must be a number from 0.01 to 1000"),
+    (quantities.integer(1, 5), "6", "a whole number from 1 to 5"),
+    (quantities.integer(1, 5), "2.0", "a whole number from 1 to 5"),
+    (quantities.integer(1, 100), "010", "a leading zero can be read in two ways"),
+    (quantities.integer(1, 100), "١", "a whole number from 1 to 100"),
+    (quantities.tolerance, "-1", "write a number such as 0.01"),
+    (quantities.tolerance, "1e-9999", "write a number such as 0.01"),
+    (quantities.tolerance, "e5", "write a number such as 0.01"),
+    (quantities.tolerance, ".inf", "write a number such as 0.01"),
+    (quantities.relative_tolerance, "1e-999%", "write a share such as 0.01 or 1%"),
+    (quantities.relative_tolerance, "1e5e5", "write a share such as 0.01 or 1%"),
+    (quantities.decimal_number(0.01, 1000), "1e9", "it must be a number from 0.01 to 1000"),
+    (quantities.decimal_number(0.01, 1000), "1e-05", "it must be a number from 0.01 to 1000"),
     (scalars.rule_value, "a\nb", "write them as JSON does"),
     (scalars.day, "2027-02-30", "write a date as year-month-day"),
     (scalars.day, "20270131", "write a date as year-month-day"),
@@ -201,15 +201,15 @@ def test_what_cannot_be_meant_is_refused_with_the_way_out(
 
 @given(st.integers(0, 10**9))
 def test_a_duration_is_written_as_it_is_read(milliseconds: int) -> None:
-    assert round(_duration(scalars.duration_text(milliseconds / 1000)) * 1000) == milliseconds
+    assert round(_duration(quantities.duration_text(milliseconds / 1000)) * 1000) == milliseconds
 
 
 @given(st.integers(0, 1 << 40))
 def test_a_size_is_written_as_it_is_read(size: int) -> None:
-    assert scalars.size(scalars.size_text(size)) == size
+    assert quantities.size(quantities.size_text(size)) == size
 
 
 @given(st.integers(0, 10_000))
 def test_every_hundredth_of_a_percent_can_be_written(hundredths: int) -> None:
     text = f"{hundredths / 100:g}"
-    assert round(scalars.percent(text) * 100) == hundredths
+    assert round(quantities.percent(text) * 100) == hundredths

@@ -17,16 +17,19 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import LogCapture
 
 from strangler.control.admin import application
+from strangler.control.app import ControlApp
 from strangler.control.dashboard import source
 from strangler.control.dashboard.charts import Chart, svg
+from strangler.control.dashboard.layout import HEADERS
+from strangler.control.dashboard.live import MAX_STREAMS
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, SessionsState
-from strangler.control.dashboard.site import HEADERS, MAX_STREAMS
 from strangler.control.dashboard.view import match_chart
-from strangler.control.plane import ControlState
-from strangler.control.shadow.evidence import Finding, IndexState, set_state, store_findings
-from strangler.control.shadow.releases import name_release
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.evidence.stored_releases import name_release
+from strangler.evidence.writing import set_state, store_findings
 from tests.control.control import control_of, take
-from tests.control.shadow.pairs import captured, finding_of, json_answer, match
+from tests.evidence.pairs import captured, finding_of, json_response, match
 
 TOKEN = "a-long-s3cret"
 EVIL = "<script>alert(1)</script>"
@@ -53,16 +56,16 @@ class Browser:
     """Follows nothing by itself; keeps cookies."""
 
     client: TestClient[Any, Any]
-    state: ControlState
+    state: ControlApp
 
     async def get(self, path: str, **more: Any) -> ClientResponse:
-        answer: ClientResponse = await self.client.get(path, allow_redirects=False, **more)
-        return answer
+        response: ClientResponse = await self.client.get(path, allow_redirects=False, **more)
+        return response
 
     async def text(self, path: str, **more: Any) -> str:
-        answer = await self.get(path, **more)
-        text: str = await answer.text()
-        assert answer.status == 200, text
+        response = await self.get(path, **more)
+        text: str = await response.text()
+        assert response.status == 200, text
         return text
 
     async def until(self, condition: Callable[[], Any]) -> None:
@@ -76,11 +79,11 @@ class Browser:
             watching.cancel()
 
     async def post(self, path: str, form: Any, **more: Any) -> ClientResponse:
-        answer: ClientResponse = await self.client.post(path, data=form, allow_redirects=False, **more)
-        return answer
+        response: ClientResponse = await self.client.post(path, data=form, allow_redirects=False, **more)
+        return response
 
     async def mark(self, page: str = "/") -> str:
-        """What a form of a page carries."""
+        """Return the mark in a page's form."""
         found = re.search(r'name="mark" value="(\w+)"', await self.text(page))
         assert found is not None
         return found[1]
@@ -90,7 +93,7 @@ class Browser:
 
     async def keep(self, *findings: Finding) -> None:
         """Into the store."""
-        await self.state.store.call(lambda one: store_findings(one, IndexState(), findings, time.time()))
+        await self.state.store.call(lambda connection: store_findings(connection, IndexState(), findings, time.time()))
 
     async def signature(self) -> str:
         """The id of the only difference there is."""
@@ -129,149 +132,154 @@ class _Opened:
         return Browser(client, state)
 
     async def __aexit__(self, *error: object) -> None:
-        for one in reversed(self._ends):
-            await (one.close() if isinstance(one, TestClient) else one.__aexit__(None, None, None))
+        for end in reversed(self._ends):
+            await (end.close() if isinstance(end, TestClient) else end.__aexit__(None, None, None))
 
 
 def difference(legacy: Any = LEGACY, candidate: Any = CANDIDATE, **more: Any) -> Finding:
-    return finding_of(json_answer(legacy), json_answer(candidate), captured(**({"at": time.time()} | more)))
+    return finding_of(json_response(legacy), json_response(candidate), captured(**({"at": time.time()} | more)))
 
 
 PAGES = ["/", "/routes/orders", "/signatures", "/explain", "/explain?url=/api/orders/7", "/config"]
 
 
-class TestWhoMaySee:
+class TestAccess:
     @pytest.mark.parametrize("path", PAGES)
     async def test_without_a_token_every_page_is_open_on_loopback(self, browser: Open, path: str) -> None:
         assert (await (await browser()).get(path)).status == 200
 
     @pytest.mark.parametrize("path", [*PAGES, "/signatures/0123"])
     async def test_with_a_token_a_page_leads_to_the_login(self, browser: Open, path: str) -> None:
-        answer = await (await browser(TOKEN)).get(path)
-        assert answer.status == 303
-        assert answer.headers["Location"].startswith("/login?next=")
+        response = await (await browser(TOKEN)).get(path)
+        assert response.status == 303
+        assert response.headers["Location"].startswith("/login?next=")
 
     async def test_with_a_token_the_api_still_wants_a_bearer(self, browser: Open) -> None:
-        one = await browser(TOKEN)
-        await one.log_in()
+        this_browser = await browser(TOKEN)
+        await this_browser.log_in()
         for path in ("/api/status", "/metrics", "/nowhere"):
-            answer = await one.get(path)
-            assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
-        assert (await one.get("/api/status", headers={"Authorization": f"Bearer {TOKEN}"})).status == 200
+            response = await this_browser.get(path)
+            assert (response.status, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert (await this_browser.get("/api/status", headers={"Authorization": f"Bearer {TOKEN}"})).status == 200
 
     async def test_probes_are_free(self, browser: Open) -> None:
-        one = await browser(TOKEN)
-        assert (await one.get("/healthz")).status == 200
-        assert (await one.get("/readyz")).status == 503
+        this_browser = await browser(TOKEN)
+        assert (await this_browser.get("/healthz")).status == 200
+        assert (await this_browser.get("/readyz")).status == 503
 
     async def test_a_bearer_opens_pages_too(self, browser: Open) -> None:
         assert (await (await browser(TOKEN)).get("/", headers={"Authorization": f"Bearer {TOKEN}"})).status == 200
 
     async def test_the_token_opens_and_leads_on_to_what_was_asked_for(self, browser: Open) -> None:
-        one = await browser(TOKEN)
-        answer = await one.log_in(next="/routes/orders?span=long")
-        assert (answer.status, answer.headers["Location"]) == (303, "/routes/orders?span=long")
-        assert "25%" in await one.text("/routes/orders")
+        this_browser = await browser(TOKEN)
+        response = await this_browser.log_in(next="/routes/orders?span=long")
+        assert (response.status, response.headers["Location"]) == (303, "/routes/orders?span=long")
+        assert "25%" in await this_browser.text("/routes/orders")
 
     @pytest.mark.parametrize("wrong", ["", "a-long-s3cre", TOKEN + "x", "\udcff", "ü"])
     async def test_a_wrong_token_opens_nothing(self, browser: Open, wrong: str) -> None:
-        one = await browser(TOKEN)
-        answer = await one.log_in(wrong.encode("utf-8", "replace").decode())
-        assert answer.status == 403
-        assert (await one.get("/")).status == 303
+        this_browser = await browser(TOKEN)
+        response = await this_browser.log_in(wrong.encode("utf-8", "replace").decode())
+        assert response.status == 403
+        assert (await this_browser.get("/")).status == 303
 
     async def test_a_session_is_a_cookie_that_scripts_and_other_sites_do_not_get(self, browser: Open) -> None:
-        one = await browser(TOKEN)
-        before = (await one.get("/login")).cookies[COOKIE]
-        cookie = (await one.log_in()).cookies[COOKIE]
+        this_browser = await browser(TOKEN)
+        before = (await this_browser.get("/login")).cookies[COOKIE]
+        cookie = (await this_browser.log_in()).cookies[COOKIE]
         assert cookie.value != before.value, "a cookie from before the login must not become a session"
         assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
         assert not cookie["secure"]
 
     async def test_behind_https_the_cookie_is_secure(self, browser: Open) -> None:
-        answer = await (await browser()).get("/", headers={"X-Forwarded-Proto": "https"})
-        assert answer.cookies[COOKIE]["secure"]
+        response = await (await browser()).get("/", headers={"X-Forwarded-Proto": "https"})
+        assert response.cookies[COOKIE]["secure"]
 
     async def test_a_cookie_that_somebody_made_up_is_no_session(self, browser: Open) -> None:
-        one = await browser(TOKEN)
-        assert (await one.get("/", cookies={COOKIE: "x" * 32})).status == 303
+        this_browser = await browser(TOKEN)
+        assert (await this_browser.get("/", cookies={COOKIE: "x" * 32})).status == 303
 
     async def test_logging_out_ends_the_session_itself_not_only_the_cookie(self, browser: Open) -> None:
-        one = await browser(TOKEN)
-        cookie = (await one.log_in()).cookies[COOKIE].value
-        assert (await one.post("/logout", {"mark": await one.mark()})).status == 303
-        one.client.session.cookie_jar.clear()
-        assert (await one.get("/", cookies={COOKIE: cookie})).status == 303
+        this_browser = await browser(TOKEN)
+        cookie = (await this_browser.log_in()).cookies[COOKIE].value
+        assert (await this_browser.post("/logout", {"mark": await this_browser.mark()})).status == 303
+        this_browser.client.session.cookie_jar.clear()
+        assert (await this_browser.get("/", cookies={COOKIE: cookie})).status == 303
 
     @pytest.mark.parametrize(
         "target",
         ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "", "/a\r\nX-Evil: 1"],
     )  # fmt: skip
     async def test_the_login_leads_nowhere_else(self, browser: Open, target: str) -> None:
-        one = await browser(TOKEN)
-        assert (await one.log_in(next=target)).headers["Location"] == "/"
+        this_browser = await browser(TOKEN)
+        assert (await this_browser.log_in(next=target)).headers["Location"] == "/"
 
     async def test_a_foreign_name_that_leads_here_sees_nothing(self, browser: Open) -> None:
-        one = await browser()
+        this_browser = await browser()
         for path in ("/", "/live?of=/", "/login"):
-            assert (await one.get(path, headers={"Host": "rebound.example"})).status == 403
+            assert (await this_browser.get(path, headers={"Host": "rebound.example"})).status == 403
 
     async def test_logins_and_refusals_are_in_the_log(self, browser: Open) -> None:
-        one, seen = await browser(TOKEN), LogCapture()
+        this_browser, seen = await browser(TOKEN), LogCapture()
         structlog.configure(processors=[seen])
         try:
-            await one.log_in("wrong")
-            await one.log_in()
+            await this_browser.log_in("wrong")
+            await this_browser.log_in()
         finally:
             structlog.reset_defaults()
-        told = [(line["event"], line.get("what")) for line in seen.entries]
-        assert told == [("dashboard.login_refused", None), ("audit", "login")]
+        events = [(line["event"], line.get("what")) for line in seen.entries]
+        assert events == [("dashboard.login_refused", None), ("audit", "login")]
         assert TOKEN not in str(seen.entries)
 
 
 class TestActions:
     async def test_the_kill_switch_is_turned_and_audited(self, browser: Open) -> None:
-        one = await browser()
-        form = {"mark": await one.mark(), "on": "1", "reason": "orders answers nonsense"}
-        answer = await one.post("/actions/kill-switch", form)
-        assert (answer.status, answer.headers["Location"]) == (303, "/?said=killed")
-        assert (one.state.kill_switch.on, one.state.kill_switch.reason) == (True, "orders answers nonsense")
-        assert "orders answers nonsense" in await one.text("/")
-        await one.post("/actions/kill-switch", form | {"on": "0", "reason": ""})
-        assert not one.state.kill_switch.on
-        rows = await one.state.store.call(lambda db: db.execute("SELECT what, detail FROM audit").fetchall())
+        this_browser = await browser()
+        form = {"mark": await this_browser.mark(), "on": "1", "reason": "orders answers nonsense"}
+        response = await this_browser.post("/actions/kill-switch", form)
+        assert (response.status, response.headers["Location"]) == (303, "/?said=killed")
+        assert (this_browser.state.kill_switch.on, this_browser.state.kill_switch.reason) == (
+            True,
+            "orders answers nonsense",
+        )
+        assert "orders answers nonsense" in await this_browser.text("/")
+        await this_browser.post("/actions/kill-switch", form | {"on": "0", "reason": ""})
+        assert not this_browser.state.kill_switch.on
+        rows = await this_browser.state.store.call(lambda db: db.execute("SELECT what, detail FROM audit").fetchall())
         assert rows == [("kill-switch", "on"), ("kill-switch", "off")]
 
     async def test_it_is_not_turned_on_without_a_reason(self, browser: Open) -> None:
-        one = await browser()
-        answer = await one.post("/actions/kill-switch", {"mark": await one.mark(), "on": "1", "reason": " "})
-        assert (answer.status, one.state.kill_switch.on) == (400, False)
+        this_browser = await browser()
+        response = await this_browser.post(
+            "/actions/kill-switch", {"mark": await this_browser.mark(), "on": "1", "reason": " "}
+        )
+        assert (response.status, this_browser.state.kill_switch.on) == (400, False)
 
     async def test_shadowing_that_has_stopped_is_shown_and_resumed_and_audited(self, browser: Open) -> None:
-        one = await browser()
-        path, told = "/routes/orders", "shadowing of route &#39;orders&#39; is stopped: no &lt;header&gt;"
-        assert "Resume shadowing" not in await one.text(path)
-        form = {"mark": await one.mark(), "why": "it confirms now"}
-        assert (await one.post("/actions/shadows/orders", form)).status == 409, "there is nothing to resume"
-        desk = one.state.desk
-        desk._stop(desk._routes["orders"], "no <header>")
+        this_browser = await browser()
+        path, events = "/routes/orders", "shadowing of route &#39;orders&#39; is stopped: no &lt;header&gt;"
+        assert "Resume shadowing" not in await this_browser.text(path)
+        form = {"mark": await this_browser.mark(), "why": "it confirms now"}
+        assert (await this_browser.post("/actions/shadows/orders", form)).status == 409, "there is nothing to resume"
+        shadow = this_browser.state.shadow
+        shadow.switch.halt(shadow.table.routes["orders"], "no <header>")
         for page in ("/", path):
-            assert told in await one.text(page)
-        assert "Resume shadowing" in await one.text(path)
-        answer = await one.post("/actions/shadows/orders", form)
-        assert (answer.status, answer.headers["Location"]) == (303, "/routes/orders?said=resumed")
-        assert "is stopped" not in await one.text(path)
-        rows = await one.state.store.call(
+            assert events in await this_browser.text(page)
+        assert "Resume shadowing" in await this_browser.text(path)
+        response = await this_browser.post("/actions/shadows/orders", form)
+        assert (response.status, response.headers["Location"]) == (303, "/routes/orders?said=resumed")
+        assert "is stopped" not in await this_browser.text(path)
+        rows = await this_browser.state.store.call(
             lambda db: db.execute("SELECT what, route, why, detail FROM audit").fetchall()
         )
         assert rows == [("shadow resume", "orders", "it confirms now", "no <header>")]
 
     @pytest.mark.parametrize("name", ["ordrs", "plain"], ids=["no such route", "a route without shadows"])
     async def test_only_routes_with_shadows_are_resumed(self, browser: Open, name: str) -> None:
-        one = await browser(routes=ROUTES + "  - {name: plain, match: {prefix: /plain}, candidate: orders}\n")
-        answer = await one.post(f"/actions/shadows/{name}", {"mark": await one.mark()})
-        assert answer.status == 404
-        assert "Nothing was changed" in await answer.text()
+        this_browser = await browser(routes=ROUTES + "  - {name: plain, match: {prefix: /plain}, candidate: orders}\n")
+        response = await this_browser.post(f"/actions/shadows/{name}", {"mark": await this_browser.mark()})
+        assert response.status == 404
+        assert "Nothing was changed" in await response.text()
 
     @pytest.mark.parametrize(
         "path",
@@ -285,72 +293,86 @@ class TestActions:
     )
     @pytest.mark.parametrize("mark", ["", "0" * 64, "ü"])
     async def test_a_form_without_its_mark_does_nothing(self, browser: Open, path: str, mark: str) -> None:
-        one = await browser()
-        await one.text("/")
-        answer = await one.post(path, {"mark": mark, "on": "1", "reason": "x", "state": "known"})
-        assert (answer.status, one.state.kill_switch.on) == (403, False)
+        this_browser = await browser()
+        await this_browser.text("/")
+        response = await this_browser.post(path, {"mark": mark, "on": "1", "reason": "x", "state": "known"})
+        assert (response.status, this_browser.state.kill_switch.on) == (403, False)
 
     @pytest.mark.parametrize("charset", ["bogus", "utf-8"])
     async def test_a_form_that_cannot_be_read_is_refused(self, browser: Open, charset: str) -> None:
-        one = await browser()
+        this_browser = await browser()
         kind = f"application/x-www-form-urlencoded; charset={charset}"
-        answer = await one.client.post("/actions/kill-switch", data=b"mark=\xff", headers={"Content-Type": kind})
-        assert answer.status in (400, 403)
+        response = await this_browser.client.post(
+            "/actions/kill-switch", data=b"mark=\xff", headers={"Content-Type": kind}
+        )
+        assert response.status in (400, 403)
 
     async def test_a_cookie_of_that_name_from_another_application_is_replaced(self, browser: Open) -> None:
-        one = await browser()
-        one.client.session.cookie_jar.update_cookies({COOKIE: "theirs"}, one.client.make_url("/"))
+        this_browser = await browser()
+        this_browser.client.session.cookie_jar.update_cookies({COOKIE: "theirs"}, this_browser.client.make_url("/"))
         assert (
-            await one.post("/actions/kill-switch", {"mark": await one.mark(), "on": "1", "reason": "x"})
+            await this_browser.post(
+                "/actions/kill-switch", {"mark": await this_browser.mark(), "on": "1", "reason": "x"}
+            )
         ).status == 303
 
     async def test_a_mark_of_another_browser_does_nothing(self, browser: Open) -> None:
-        one = await browser()
-        mark = await one.mark()
-        one.client.session.cookie_jar.clear()
-        await one.text("/")
-        answer = await one.post("/actions/kill-switch", {"mark": mark, "on": "1", "reason": "x"})
-        assert (answer.status, one.state.kill_switch.on) == (403, False)
+        this_browser = await browser()
+        mark = await this_browser.mark()
+        this_browser.client.session.cookie_jar.clear()
+        await this_browser.text("/")
+        response = await this_browser.post("/actions/kill-switch", {"mark": mark, "on": "1", "reason": "x"})
+        assert (response.status, this_browser.state.kill_switch.on) == (403, False)
 
     async def test_a_page_from_elsewhere_does_nothing_even_with_the_mark(self, browser: Open) -> None:
-        one = await browser()
-        form = {"mark": await one.mark(), "on": "1", "reason": "x"}
-        answer = await one.post("/actions/kill-switch", form, headers={"Origin": "http://evil.example"})
-        assert (answer.status, one.state.kill_switch.on) == (403, False)
+        this_browser = await browser()
+        form = {"mark": await this_browser.mark(), "on": "1", "reason": "x"}
+        response = await this_browser.post("/actions/kill-switch", form, headers={"Origin": "http://evil.example"})
+        assert (response.status, this_browser.state.kill_switch.on) == (403, False)
 
     async def test_actions_need_the_session(self, browser: Open) -> None:
-        one = await browser(TOKEN)
-        form = {"mark": await one.mark("/login"), "on": "1", "reason": "x"}
-        assert (await one.post("/actions/kill-switch", form)).status == 401
-        await one.log_in()
-        assert (await one.post("/actions/kill-switch", form | {"mark": await one.mark()})).status == 303
-        assert one.state.kill_switch.on
+        this_browser = await browser(TOKEN)
+        form = {"mark": await this_browser.mark("/login"), "on": "1", "reason": "x"}
+        assert (await this_browser.post("/actions/kill-switch", form)).status == 401
+        await this_browser.log_in()
+        assert (
+            await this_browser.post("/actions/kill-switch", form | {"mark": await this_browser.mark()})
+        ).status == 303
+        assert this_browser.state.kill_switch.on
 
     async def test_a_get_changes_nothing(self, browser: Open) -> None:
-        one = await browser()
-        assert (await one.get("/actions/kill-switch?on=1&reason=x")).status == 405
+        this_browser = await browser()
+        assert (await this_browser.get("/actions/kill-switch?on=1&reason=x")).status == 405
 
     @pytest.mark.parametrize("state", ["known", "fixed"])
     async def test_a_difference_is_known_or_fixed(self, browser: Open, state: str) -> None:
-        one = await browser()
-        await one.keep(difference())
-        name = await one.signature()
-        form = {"mark": await one.mark(), "state": state, "why": "rounding", "owner": "ana", "until": ""}
-        answer = await one.post(f"/actions/signatures/{name}", form)
-        assert answer.headers["Location"] == f"/signatures/{name}?said={state}"
-        page = await one.text(f"/signatures/{name}")
+        this_browser = await browser()
+        await this_browser.keep(difference())
+        name = await this_browser.signature()
+        form = {"mark": await this_browser.mark(), "state": state, "why": "rounding", "owner": "ana", "until": ""}
+        response = await this_browser.post(f"/actions/signatures/{name}", form)
+        assert response.headers["Location"] == f"/signatures/{name}?said={state}"
+        page = await this_browser.text(f"/signatures/{name}")
         assert f">{state}</span>" in page
         assert "rounding" in page
-        rows = await one.state.store.call(lambda db: db.execute("SELECT what, route, why FROM audit").fetchall())
+        rows = await this_browser.state.store.call(
+            lambda db: db.execute("SELECT what, route, why FROM audit").fetchall()
+        )
         assert rows == [(state, "orders", "rounding")]
 
     async def test_to_accept_writes_a_rule_into_routes_yaml(self, browser: Open) -> None:
-        one = await browser()
-        await one.keep(difference())
-        name = await one.signature()
-        form = {"mark": await one.mark(), "state": "accepted", "why": "agreed", "owner": "ana", "until": "2099-01-31"}
-        assert (await one.post(f"/actions/signatures/{name}", form)).status == 303
-        text = one.state.reload.path.read_text()
+        this_browser = await browser()
+        await this_browser.keep(difference())
+        name = await this_browser.signature()
+        form = {
+            "mark": await this_browser.mark(),
+            "state": "accepted",
+            "why": "agreed",
+            "owner": "ana",
+            "until": "2099-01-31",
+        }
+        assert (await this_browser.post(f"/actions/signatures/{name}", form)).status == 303
+        text = this_browser.state.reload.path.read_text()
         rule = '{path: "$.price", endpoint: "GET /api/orders/{}", kind: type, owner: "ana", until: 2099-01-31'
         assert f'- {rule}, why: "agreed"}}' in text
         assert "# the first to move" in text
@@ -367,119 +389,125 @@ class TestActions:
     async def test_a_review_that_makes_no_sense_changes_nothing(
         self, browser: Open, form: dict[str, str], status: int
     ) -> None:
-        one = await browser()
-        await one.keep(difference())
-        name = await one.signature()
-        answer = await one.post(f"/actions/signatures/{name}", {"mark": await one.mark(), **form})
-        assert answer.status == status
-        assert one.state.reload.path.read_text() == ROUTES
-        assert ">new</span>" in await one.text(f"/signatures/{name}")
+        this_browser = await browser()
+        await this_browser.keep(difference())
+        name = await this_browser.signature()
+        response = await this_browser.post(f"/actions/signatures/{name}", {"mark": await this_browser.mark(), **form})
+        assert response.status == status
+        assert this_browser.state.reload.path.read_text() == ROUTES
+        assert ">new</span>" in await this_browser.text(f"/signatures/{name}")
 
     async def test_a_5xx_cannot_be_accepted(self, browser: Open) -> None:
-        one = await browser()
-        await one.keep(finding_of(json_answer({}), json_answer({}, 500), captured(at=time.time())))
-        name = await one.signature()
-        assert "a 5xx is a failure" in await one.text(f"/signatures/{name}")
-        form = {"mark": await one.mark(), "state": "accepted", "why": "x"}
-        assert (await one.post(f"/actions/signatures/{name}", form)).status == 409
+        this_browser = await browser()
+        await this_browser.keep(finding_of(json_response({}), json_response({}, 500), captured(at=time.time())))
+        name = await this_browser.signature()
+        assert "a 5xx is a failure" in await this_browser.text(f"/signatures/{name}")
+        form = {"mark": await this_browser.mark(), "state": "accepted", "why": "x"}
+        assert (await this_browser.post(f"/actions/signatures/{name}", form)).status == 409
 
     async def test_several_are_reviewed_by_one_form(self, browser: Open) -> None:
-        one = await browser()
-        await one.keep(difference({"a": 1, "b": 1, "c": 1}, {"a": "1", "b": "1", "c": "1"}))
-        names = sorted(set(re.findall(r'name="id" value="(\w+)"', await one.text("/signatures"))))
+        this_browser = await browser()
+        await this_browser.keep(difference({"a": 1, "b": 1, "c": 1}, {"a": "1", "b": "1", "c": "1"}))
+        names = sorted(set(re.findall(r'name="id" value="(\w+)"', await this_browser.text("/signatures"))))
         assert len(names) == 3
-        form = {"mark": await one.mark("/signatures"), "state": "known", "which": "ticked", "why": "rounding"}
-        answer = await one.post("/actions/signatures", [*form.items(), *(("id", name) for name in names[:2])])
-        assert answer.status == 303
-        page = await one.text(answer.headers["Location"])
+        form = {"mark": await this_browser.mark("/signatures"), "state": "known", "which": "ticked", "why": "rounding"}
+        response = await this_browser.post(
+            "/actions/signatures", [*form.items(), *(("id", name) for name in names[:2])]
+        )
+        assert response.status == 303
+        page = await this_browser.text(response.headers["Location"])
         assert "2 noted as known." in page
         assert page.count(">known</span>") == 2
-        rows = await one.state.store.call(lambda db: db.execute("SELECT who, what, why FROM audit").fetchall())
+        rows = await this_browser.state.store.call(lambda db: db.execute("SELECT who, what, why FROM audit").fetchall())
         assert rows == [("dashboard 127.0.0.1", "known", "rounding")] * 2
 
     async def test_all_that_filters_choose_are_accepted_in_one_edit(self, browser: Open) -> None:
-        one = await browser()
-        await one.keep(
+        this_browser = await browser()
+        await this_browser.keep(
             difference({"a": 1, "b": 1}, {"a": "1", "b": "1"}),
-            finding_of(json_answer({}), json_answer({}, 500), captured(at=time.time())),
+            finding_of(json_response({}), json_response({}, 500), captured(at=time.time())),
             difference({"z": 1}, {"z": 2}),
         )
-        page = await one.text("/signatures?severity=breaking")
+        page = await this_browser.text("/signatures?severity=breaking")
         assert "all 3 open ones" in page
-        form = {"mark": await one.mark("/signatures"), "state": "accepted", "which": "all", "why": "agreed"}
-        answer = await one.post("/actions/signatures", form | {"by_severity": "breaking"})
-        page = await one.text(answer.headers["Location"])
+        form = {"mark": await this_browser.mark("/signatures"), "state": "accepted", "which": "all", "why": "agreed"}
+        response = await this_browser.post("/actions/signatures", form | {"by_severity": "breaking"})
+        page = await this_browser.text(response.headers["Location"])
         assert "2 noted as accepted. 1 left as they were: a 5xx is a failure" in page
-        text = one.state.reload.path.read_text()
+        text = this_browser.state.reload.path.read_text()
         assert text.count("endpoint:") == 2
         assert "$.z" not in text
 
     async def test_a_form_with_one_unknown_id_does_nothing(self, browser: Open) -> None:
-        one = await browser()
-        await one.keep(difference())
-        form = [("mark", await one.mark("/signatures")), ("state", "known"), ("id", await one.signature())]
-        assert (await one.post("/actions/signatures", [*form, ("id", "0123")])).status == 404
-        assert (await one.post("/actions/signatures", form[:2])).status == 400
-        rows = await one.state.store.call(lambda db: db.execute("SELECT state FROM signatures").fetchall())
+        this_browser = await browser()
+        await this_browser.keep(difference())
+        form = [
+            ("mark", await this_browser.mark("/signatures")),
+            ("state", "known"),
+            ("id", await this_browser.signature()),
+        ]
+        assert (await this_browser.post("/actions/signatures", [*form, ("id", "0123")])).status == 404
+        assert (await this_browser.post("/actions/signatures", form[:2])).status == 400
+        rows = await this_browser.state.store.call(lambda db: db.execute("SELECT state FROM signatures").fetchall())
         assert rows == [("new",)]
 
     async def test_a_difference_of_an_earlier_release_is_reviewed_on_its_page(self, browser: Open) -> None:
-        one = await browser()
-        await one.keep(difference())
-        name = await one.signature()
-        await one.state.store.call(lambda db: name_release(db, "orders", "v2", time.time()))
-        form = {"mark": await one.mark(), "state": "known", "why": "seen in the former one"}
-        assert (await one.post(f"/actions/signatures/{name}", form)).status == 303
-        rows = await one.state.store.call(lambda db: db.execute("SELECT state FROM signatures").fetchall())
+        this_browser = await browser()
+        await this_browser.keep(difference())
+        name = await this_browser.signature()
+        await this_browser.state.store.call(lambda db: name_release(db, "orders", "v2", time.time()))
+        form = {"mark": await this_browser.mark(), "state": "known", "why": "seen in the former one"}
+        assert (await this_browser.post(f"/actions/signatures/{name}", form)).status == 303
+        rows = await this_browser.state.store.call(lambda db: db.execute("SELECT state FROM signatures").fetchall())
         assert rows == [("known",)]
 
     async def test_many_differences_have_pages(self, browser: Open) -> None:
-        one = await browser()
+        this_browser = await browser()
         many = {f"key{number:04}": number for number in range(450)}
         for start in range(0, 450, 50):
             part = dict(list(many.items())[start : start + 50])
-            await one.keep(difference(part, {key: str(value) for key, value in part.items()}))
-        first, second = await one.text("/signatures"), await one.text("/signatures?page=2")
+            await this_browser.keep(difference(part, {key: str(value) for key, value in part.items()}))
+        first, second = await this_browser.text("/signatures"), await this_browser.text("/signatures?page=2")
         assert (first.count('name="id"'), second.count('name="id"')) == (300, 150)
         assert "450 differences, page" in first
         assert "all 450 open ones" in second
-        assert (await one.text("/signatures?page=99")).count('name="id"') == 150
+        assert (await this_browser.text("/signatures?page=99")).count('name="id"') == 150
 
     async def test_the_list_is_narrowed_by_endpoint_and_noise(self, browser: Open) -> None:
-        one = await browser()
-        await one.keep(difference(), difference(target=b"/api/orders/7/lines"))
-        page = await one.text("/signatures?endpoint=GET+/api/orders/%7B%7D/lines")
+        this_browser = await browser()
+        await this_browser.keep(difference(), difference(target=b"/api/orders/7/lines"))
+        page = await this_browser.text("/signatures?endpoint=GET+/api/orders/%7B%7D/lines")
         assert page.count('name="id"') == 1
-        assert (await one.text("/signatures?noise=yes")).count('name="id"') == 0
-        assert (await one.text("/signatures?noise=no")).count('name="id"') == 2
+        assert (await this_browser.text("/signatures?noise=yes")).count('name="id"') == 0
+        assert (await this_browser.text("/signatures?noise=no")).count('name="id"') == 2
 
     async def test_another_order_is_a_hint(self, browser: Open) -> None:
-        one = await browser()
-        await one.keep(difference({"items": [1, 2, 3]}, {"items": [3, 2, 1]}))
-        assert "another order at $.items: sorted otherwise?" in unescape(await one.text("/signatures"))
+        this_browser = await browser()
+        await this_browser.keep(difference({"items": [1, 2, 3]}, {"items": [3, 2, 1]}))
+        assert "another order at $.items: sorted otherwise?" in unescape(await this_browser.text("/signatures"))
 
     async def test_the_audit_is_a_page_and_what_people_wrote_is_text(self, browser: Open) -> None:
-        one = await browser()
-        assert "Nothing was changed yet" in await one.text("/audit")
-        await one.state.audit(f"eve{EVIL}\x1b[2J", "shift", "orders", f"\u202e{EVIL}", "5 to 25 %")
-        page = await one.text("/audit")
+        this_browser = await browser()
+        assert "Nothing was changed yet" in await this_browser.text("/audit")
+        await this_browser.state.audit(f"eve{EVIL}\x1b[2J", "shift", "orders", f"\u202e{EVIL}", "5 to 25 %")
+        page = await this_browser.text("/audit")
         assert "<script>alert" not in page
         assert EVIL in unescape(page)
         assert not any(sign in page for sign in ("\x1b", "\u202e"))
-        assert "eve" not in await one.text("/audit?who=ana")
+        assert "eve" not in await this_browser.text("/audit?who=ana")
 
     async def test_what_is_not_there_cannot_be_reviewed(self, browser: Open) -> None:
-        one = await browser()
-        form = {"mark": await one.mark(), "state": "known"}
-        assert (await one.post("/actions/signatures/0123", form)).status == 404
+        this_browser = await browser()
+        form = {"mark": await this_browser.mark(), "state": "known"}
+        assert (await this_browser.post("/actions/signatures/0123", form)).status == 404
 
 
 class TestPages:
     async def test_the_overview_tells_what_workers_reported(self, browser: Open) -> None:
-        one = await browser()
-        one.state.history.observe(time.monotonic() - 1, {})
+        this_browser = await browser()
+        this_browser.state.history.observe(time.monotonic() - 1, {})
         take(
-            one.state,
+            this_browser.state,
             {
                 ("strangler_requests_total", ("orders", "legacy", "legacy", "2xx")): (1234,),
                 ("strangler_requests_total", ("orders", "candidate", "orders", "2xx")): (300,),
@@ -487,8 +515,8 @@ class TestPages:
                 ("strangler_requests_total", ("", "legacy", "legacy", "2xx")): (366,),
             },
         )
-        one.state.history.observe(time.monotonic(), one.state.links.totals.values())
-        page = await one.text("/")
+        this_browser.state.history.observe(time.monotonic(), this_browser.state.links.totals.values())
+        page = await this_browser.text("/")
         cells = dict(re.findall(r'data-cell="([\w-]+)">\s*(.*?)</', page, re.DOTALL))
         assert cells["candidate-requests"] == "400"
         assert re.search(r'data-cell="legacy-requests">1,234<', page)
@@ -498,44 +526,44 @@ class TestPages:
 
     async def test_a_service_beside_the_monolith_is_no_part_of_the_candidates_share(self, browser: Open) -> None:
         routes = ROUTES + "  - {name: chat, match: {prefix: /chat}, passthrough: orders}\n"
-        one = await browser(routes=routes)
-        one.state.history.observe(time.monotonic() - 1, {})
+        this_browser = await browser(routes=routes)
+        this_browser.state.history.observe(time.monotonic() - 1, {})
         take(
-            one.state,
+            this_browser.state,
             {
                 ("strangler_requests_total", ("orders", "legacy", "legacy", "2xx")): (300,),
                 ("strangler_requests_total", ("orders", "candidate", "orders", "2xx")): (100,),
                 ("strangler_requests_total", ("chat", "candidate", "orders", "2xx")): (5000,),
             },
         )
-        one.state.history.observe(time.monotonic(), one.state.links.totals.values())
-        page = await one.text("/")
+        this_browser.state.history.observe(time.monotonic(), this_browser.state.links.totals.values())
+        page = await this_browser.text("/")
         assert re.search(r'id="share-all">25%<', page)
         assert re.search(r'id="share-now">25%<', page)
         assert '<span class="dim">passthrough</span>' in page
-        assert "passes through: nobody moves it" in await one.text("/routes/chat")
+        assert "passes through: nobody moves it" in await this_browser.text("/routes/chat")
 
     async def test_problems_of_routes_yaml_are_told_at_their_lines(self, browser: Open) -> None:
-        one = await browser()
-        one.state.reload.path.write_text(ROUTES.replace("percent: 25", "percent: 250"))
-        await one.until(lambda: one.state.reload.in_force.problems)
-        assert "routes.yaml is rejected" in await one.text("/")
-        page = unescape(await one.text("/config"))
+        this_browser = await browser()
+        this_browser.state.reload.path.write_text(ROUTES.replace("percent: 25", "percent: 250"))
+        await this_browser.until(lambda: this_browser.state.reload.in_force.problems)
+        assert "routes.yaml is rejected" in await this_browser.text("/")
+        page = unescape(await this_browser.text("/config"))
         assert "split.percent is 250" in page
         assert re.search(r'class="line wrong"><span class="number">11</span>', page)
 
     async def test_the_file_in_force_is_shown_without_its_secrets(self, browser: Open) -> None:
-        one = await browser(routes=ROUTES.replace("${TOKEN:-}", TOKEN))
-        await one.log_in()
-        await one.until(lambda: one.state.reload.texts)
-        page = await one.text("/config")
+        this_browser = await browser(routes=ROUTES.replace("${TOKEN:-}", TOKEN))
+        await this_browser.log_in()
+        await this_browser.until(lambda: this_browser.state.reload.texts)
+        page = await this_browser.text("/config")
         assert "# the first to move" in page
         assert TOKEN not in page
         assert "hush" not in page
 
     async def test_explain_says_what_the_command_says(self, browser: Open) -> None:
-        one = await browser()
-        page = unescape(await one.text("/explain", params={"url": "/api/orders/7", "headers": "X-User-Id: 6"}))
+        this_browser = await browser()
+        page = unescape(await this_browser.text("/explain", params={"url": "/api/orders/7", "headers": "X-User-Id: 6"}))
         assert "bucket 4733 of 10000 for header x-user-id is not below 25% of group 'orders'" in page
         assert re.search(r'id="arm">legacy<', page)
 
@@ -544,20 +572,20 @@ class TestPages:
         assert "'api' is neither a path nor an http(s) URL" in page
 
     async def test_a_signature_shows_both_answers_side_by_side(self, browser: Open) -> None:
-        one = await browser()
-        await one.keep(difference(), match(at=time.time()))
-        page = unescape(await one.text(f"/signatures/{await one.signature()}"))
+        this_browser = await browser()
+        await this_browser.keep(difference(), match(at=time.time()))
+        page = unescape(await this_browser.text(f"/signatures/{await this_browser.signature()}"))
         (row,) = re.findall(r'<tr class="changed">(.*?)</tr>', page)
         assert '"price": 19.99' in row
         assert '"price": "19.99"' in row
         assert "50%" in page
 
     async def test_a_route_tells_its_readiness_and_draws_its_charts(self, browser: Open) -> None:
-        one = await browser()
-        await one.keep(difference(), match(at=time.time()))
-        take(one.state, {("strangler_requests_total", ("orders", "legacy", "legacy", "2xx")): (5,)})
-        one.state.history.observe(time.monotonic(), one.state.links.totals.values())
-        page = await one.text("/routes/orders")
+        this_browser = await browser()
+        await this_browser.keep(difference(), match(at=time.time()))
+        take(this_browser.state, {("strangler_requests_total", ("orders", "legacy", "legacy", "2xx")): (5,)})
+        this_browser.state.history.observe(time.monotonic(), this_browser.state.links.totals.values())
+        page = await this_browser.text("/routes/orders")
         assert 'id="verdict"' in page
         assert 'id="pairs">2<' in page
         assert page.count('<svg class="chart"') == 5
@@ -568,47 +596,49 @@ class TestPages:
 
     @pytest.mark.parametrize("sample", ["0", "-1", "x", "9" * 5000, "²"])
     async def test_a_sample_that_is_not_there_is_another_one(self, browser: Open, sample: str) -> None:
-        one = await browser()
-        await one.keep(difference())
-        assert "Sample 1 of 1" in await one.text(f"/signatures/{await one.signature()}?sample={sample}")
+        this_browser = await browser()
+        await this_browser.keep(difference())
+        assert "Sample 1 of 1" in await this_browser.text(
+            f"/signatures/{await this_browser.signature()}?sample={sample}"
+        )
 
     async def test_many_routes_are_found_by_name(self, browser: Open) -> None:
         more = "".join(f"  - {{name: r{n}, match: {{prefix: /r{n}}}, candidate: orders}}\n" for n in range(300))
-        one = await browser(routes=ROUTES + more)
-        page = await one.text("/")
+        this_browser = await browser(routes=ROUTES + more)
+        page = await this_browser.text("/")
         assert page.count("data-route=") == 201
         assert "101 more routes" in page
-        assert (await one.text("/?q=r299")).count("data-route=") == 2
+        assert (await this_browser.text("/?q=r299")).count("data-route=") == 2
 
 
 class TestHostileTraffic:
     @pytest.mark.parametrize("path", PAGES)
     async def test_every_page_forbids_scripts_but_our_own(self, browser: Open, path: str) -> None:
-        answer = await (await browser()).get(path)
-        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
-        text = await answer.text()
+        response = await (await browser()).get(path)
+        assert {name: response.headers[name] for name in HEADERS} == HEADERS
+        text = await response.text()
         assert not re.search(r"<script(?! src=)|\sstyle=|<style|\son\w+=|javascript:", text)
         assert "unsafe" not in HEADERS["Content-Security-Policy"]
 
     async def test_refusals_have_the_same_headers(self, browser: Open) -> None:
-        one = await browser(TOKEN)
+        this_browser = await browser(TOKEN)
         for path in ("/", "/login", "/static/dashboard.js", "/live?of=/", "/static/none"):
-            answer = await one.get(path)
-            assert answer.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"], path
+            response = await this_browser.get(path)
+            assert response.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"], path
 
     async def test_values_of_answers_are_text(self, browser: Open) -> None:
-        one = await browser()
+        this_browser = await browser()
         legacy, candidate = {"name": EVIL}, {"name": f'{EVIL}"><img src=x onerror=alert(1)>'}
         lines = f"Host: shop\r\nX-Evil: {EVIL}\r\n".encode()
-        await one.keep(
+        await this_browser.keep(
             finding_of(
-                json_answer(legacy, headers=((b"Content-Language", EVIL.encode()),)),
-                json_answer(candidate),
+                json_response(legacy, headers=((b"Content-Language", EVIL.encode()),)),
+                json_response(candidate),
                 captured(b"/api/orders/" + EVIL.encode(), lines, at=time.time()),
             )
         )
-        for path in ("/", "/signatures", "/routes/orders", f"/signatures/{await one.signature()}"):
-            text = await one.text(path)
+        for path in ("/", "/signatures", "/routes/orders", f"/signatures/{await this_browser.signature()}"):
+            text = await this_browser.text(path)
             assert "<script>" not in text
             assert "<img" not in text
         assert EVIL in unescape(text)
@@ -627,40 +657,40 @@ class TestHostileTraffic:
         assert "<script>" not in await (await (await browser()).get(path)).text()
 
     async def test_a_reason_for_the_kill_switch_is_text(self, browser: Open) -> None:
-        one = await browser()
-        await one.post("/actions/kill-switch", {"mark": await one.mark(), "on": "1", "reason": EVIL})
-        page = await one.text("/")
+        this_browser = await browser()
+        await this_browser.post("/actions/kill-switch", {"mark": await this_browser.mark(), "on": "1", "reason": EVIL})
+        page = await this_browser.text("/")
         assert "<script>" not in page
         assert EVIL in unescape(page)
 
 
 class TestLive:
     async def test_the_stream_sends_the_page_and_again_when_it_changes(self, browser: Open) -> None:
-        one = await browser()
-        async with one.client.get("/live", params={"of": "/"}) as stream:
+        this_browser = await browser()
+        async with this_browser.client.get("/live", params={"of": "/"}) as stream:
             assert stream.content_type == "text/event-stream"
             assert 'id="kill-switch">off<' in await _content(stream)
-            await one.state.turn_kill_switch(True, EVIL, "ana")
+            await this_browser.state.turn_kill_switch(True, EVIL, "ana")
             page = await _content(stream)
             while 'id="kill-switch">ON<' not in page:
                 page = await _content(stream)
             assert "<script>" not in page
 
     async def test_it_ends_with_the_session(self, browser: Open) -> None:
-        one = await browser(TOKEN)
-        await one.log_in()
-        async with one.client.get("/live", params={"of": "/"}) as stream:
+        this_browser = await browser(TOKEN)
+        await this_browser.log_in()
+        async with this_browser.client.get("/live", params={"of": "/"}) as stream:
             await _content(stream)
-            await one.post("/logout", {"mark": await one.mark()})
+            await this_browser.post("/logout", {"mark": await this_browser.mark()})
             async with asyncio.timeout(5):
                 assert b"event: leave" in await stream.content.read()
 
     async def test_it_ends_when_control_ends_and_holds_nothing_up(self, browser: Open) -> None:
-        one = await browser()
-        async with one.client.get("/live", params={"of": "/"}) as stream:
+        this_browser = await browser()
+        async with this_browser.client.get("/live", params={"of": "/"}) as stream:
             await _content(stream)
             async with asyncio.timeout(5):
-                await one.client.app.shutdown()
+                await this_browser.client.app.shutdown()
                 while await stream.content.readline():
                     pass
 
@@ -668,28 +698,28 @@ class TestLive:
         assert (await (await browser(TOKEN)).get("/live?of=/")).status == 401
 
     async def test_there_are_only_so_many(self, browser: Open) -> None:
-        one = await browser()
-        streams = [await one.get("/live?of=/config") for _ in range(MAX_STREAMS)]
-        assert (await one.get("/live?of=/")).status == 503
+        this_browser = await browser()
+        streams = [await this_browser.get("/live?of=/config") for _ in range(MAX_STREAMS)]
+        assert (await this_browser.get("/live?of=/")).status == 503
         for stream in streams:
             stream.close()
         async with asyncio.timeout(5):
-            while (answer := await one.get("/live?of=/")).status == 503:  # noqa: ASYNC110 - seen at the next write
+            while (response := await this_browser.get("/live?of=/")).status == 503:  # noqa: ASYNC110 - seen at the next write
                 await asyncio.sleep(0.05)
-        answer.close()
+        response.close()
 
     @pytest.mark.parametrize("of", ["/nowhere", "/api/status", "/explain", "/static/dashboard.js"])
     async def test_it_shows_no_page_but_ours(self, browser: Open, of: str) -> None:
-        one = await browser()
-        async with one.client.get("/live", params={"of": of}) as stream:
+        this_browser = await browser()
+        async with this_browser.client.get("/live", params={"of": of}) as stream:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await stream.content.readline()
 
     @pytest.mark.parametrize("of", ["http://[", "//evil.example/routes/orders", "x"])
     async def test_what_is_no_address_here_is_the_overview(self, browser: Open, of: str) -> None:
-        one = await browser()
-        async with one.client.get("/live", params={"of": of}) as stream:
+        this_browser = await browser()
+        async with this_browser.client.get("/live", params={"of": of}) as stream:
             assert "Served by candidates" in await _content(stream)
 
 
@@ -726,15 +756,15 @@ class TestSessions:
         assert all(sessions.holds(cookie, TOKEN) for cookie in cookies[1:])
 
     def test_a_mark_is_good_for_its_own_browser_and_process(self) -> None:
-        one, other = SessionsState(), SessionsState()
-        cookie = one.begin(TOKEN)
-        assert one.is_ours(cookie, one.mark(cookie))
-        assert not one.is_ours(one.begin(TOKEN), one.mark(cookie))
-        assert not other.is_ours(cookie, one.mark(cookie))
+        sessions, other = SessionsState(), SessionsState()
+        cookie = sessions.begin(TOKEN)
+        assert sessions.is_ours(cookie, sessions.mark(cookie))
+        assert not sessions.is_ours(sessions.begin(TOKEN), sessions.mark(cookie))
+        assert not other.is_ours(cookie, sessions.mark(cookie))
 
 
 @pytest.mark.parametrize(
-    ("line", "shown"),
+    ("line", "expected"),
     [
         pytest.param("admin: {token: hush}", "admin: {token: ••••}", id="a token"),
         pytest.param('  X-Api-Key: "a b" # c', "  X-Api-Key: •••• # c", id="a header"),
@@ -744,23 +774,23 @@ class TestSessions:
         pytest.param("percent: 25", "percent: 25", id="anything else"),
     ],
 )
-def test_secrets_of_routes_yaml_are_left_out(line: str, shown: str) -> None:
-    assert source.lines(line, (), "s3cret-token")[0].text == shown
+def test_secrets_of_routes_yaml_are_left_out(line: str, expected: str) -> None:
+    assert source.lines(line, (), "s3cret-token")[0].text == expected
 
 
 class TestMatch:
     """One number, as judged now; a gap where nothing was compared."""
 
     async def test_the_overview_shows_what_the_verdict_says(self, browser: Open) -> None:
-        one = await browser()
-        await one.keep(difference(), match(at=time.time()), match(at=time.time()))
-        await one.state.figures.look()
-        assert 'data-cell="match">66.666%' in await one.text("/")
-        assert 'id="match">66.666%' in await one.text("/routes/orders")
-        name = await one.signature()
-        await one.state.store.call(lambda connection: set_state(connection, name, "fixed", time.time()))
-        await one.state.figures.look()
-        assert 'data-cell="match">100%' in await one.text("/")
+        this_browser = await browser()
+        await this_browser.keep(difference(), match(at=time.time()), match(at=time.time()))
+        await this_browser.state.figures.look()
+        assert 'data-cell="match">66.666%' in await this_browser.text("/")
+        assert 'id="match">66.666%' in await this_browser.text("/routes/orders")
+        name = await this_browser.signature()
+        await this_browser.state.store.call(lambda connection: set_state(connection, name, "fixed", time.time()))
+        await this_browser.state.figures.look()
+        assert 'data-cell="match">100%' in await this_browser.text("/")
 
     def test_a_chart_has_gaps_and_no_line_through_them(self) -> None:
         points = [(5.0, 1.0), (4.0, 1.0), (3.0, None), (2.0, 1.0), (1.0, None), (0.0, None)]
@@ -773,7 +803,7 @@ class TestMatch:
         assert points_of[1][0] == points_of[1][1]  # a dot
 
     def test_the_match_of_an_hour_without_pairs_is_a_gap(self) -> None:
-        now = 1_795_435_200.0
+        now = 1_795_435_200
         timeline = [{"at": now - 7200, "match": 3, "mismatch": 1}, {"at": now, "not_comparable": 5, "match": 1}]
         chart = str(match_chart(timeline, now + 60, "orders"))
         assert len(re.findall('class="line reactive', chart)) == 2

@@ -1,10 +1,10 @@
-"""What the dashboard keeps of what it read."""
+"""The dashboard's cache of queries."""
 
 from pathlib import Path
 
-from strangler.control.dashboard.evidence import EvidenceState
-from strangler.control.shadow.evidence import SCHEMA
-from strangler.control.store import Store
+from strangler.control.dashboard.cached_queries import EvidenceState
+from strangler.evidence.writing import SCHEMA
+from strangler.state.store import Store
 from tests.factories import route, settings
 
 

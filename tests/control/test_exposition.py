@@ -1,11 +1,11 @@
-"""What Prometheus reads."""
+"""The exposition that Prometheus reads."""
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from strangler.control.exposition import Numbers, expose
+from strangler.control.exposition import ExposedMetrics, expose
 from strangler.control.totals import Key, Vector
-from strangler.wire.numbers import BOUNDS_S, FAMILIES
+from strangler.ipc.metrics import BOUNDS_S, FAMILIES
 
 OWN = {
     "strangler_config_last_reload_successful": 1.0,
@@ -20,7 +20,7 @@ TOTALS: dict[Key, Vector] = {
     ("strangler_requests_total", ("orders", "candidate", "orders", "2xx")): (7.0,),
     ("strangler_request_duration_seconds", ("orders", "candidate")): (1, 2, 0, 4, *[0] * (len(BOUNDS_S) - 4), 3, 1.25),
 }
-NUMBERS = Numbers(TOTALS, {("strangler_in_flight", ("orders",)): 5.0}, OWN)
+NUMBERS = ExposedMetrics(TOTALS, {("strangler_in_flight", ("orders",)): 5.0}, OWN)
 
 
 def samples(accept: str = "") -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -65,8 +65,8 @@ def test_every_metric_has_a_help_text_and_no_label_that_a_client_chooses() -> No
 
 def test_a_name_with_quotes_and_line_breaks_stays_one_label() -> None:
     name = 'a "quoted"\nroute\\'
-    numbers = Numbers({("strangler_fallbacks_total", (name, "connect")): (1.0,)}, {}, OWN)
-    text, _ = expose(numbers, "")
+    exposed = ExposedMetrics({("strangler_fallbacks_total", (name, "connect")): (1.0,)}, {}, OWN)
+    text, _ = expose(exposed, "")
     [sample] = [
         sample
         for family in parse_text(text.decode())

@@ -24,12 +24,12 @@ print(state.problem, state.status())
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "expected"),
     [
         pytest.param(KAFKA, "events.kafka needs the extra: pip install 'strangler[kafka]'", id="kafka"),
         pytest.param(OTEL, "tracing.otlp needs the extra: pip install 'strangler[otel]'", id="otel"),
     ],
 )
-def test_a_missing_extra_is_named(code: str, told: str) -> None:
+def test_a_missing_extra_is_named(code: str, expected: str) -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
-    assert ran.stdout.splitlines()[-1].startswith(told)
+    assert ran.stdout.splitlines()[-1].startswith(expected)

@@ -1,4 +1,4 @@
-"""Who may use the admin listener."""
+"""Access to the admin listener."""
 
 import pytest
 
@@ -68,7 +68,7 @@ def test_an_origin_is_that_of_the_host_or_not(host: str, origin: str, more: list
 
 
 @pytest.mark.parametrize(
-    ("token", "host", "origin", "told"),
+    ("token", "host", "origin", "expected"),
     [
         (TOKEN, "127.0.0.1:8081", "https://ops.example", "nginx: `proxy_set_header Host $host;`"),
         (TOKEN, "ops.example", "https://ops.example:8443", "nginx: `proxy_set_header Host $http_host;`"),
@@ -78,11 +78,11 @@ def test_an_origin_is_that_of_the_host_or_not(host: str, origin: str, more: list
     ],
 )
 def test_a_refusal_names_the_cause_and_the_line_that_mends_it(
-    token: str | None, host: str, origin: str, told: str
+    token: str | None, host: str, origin: str, expected: str
 ) -> None:
     refused = foreign(token, "POST", {"Host": host, "Origin": origin})
     assert refused is not None
-    assert told in refused[1]
+    assert expected in refused[1]
     assert host in refused[1] or origin == "null"
 
 

@@ -7,17 +7,19 @@ from dataclasses import replace
 import pytest
 
 from strangler.control.health import HealthChecks
-from strangler.control.shared import SharedState
+from strangler.control.shared_facts import SharedState
 from strangler.core.settings import HealthSettings, UpstreamSettings
-from strangler.wire.messages import EndpointHealth
+from strangler.ipc.messages import EndpointHealth
+from tests.control.control import in_force
+from tests.factories import settings as make_settings
 from tests.factories import upstream
-from tests.wire.scripted import Connection, Script, ScriptedUpstream, answering, hang, refused_port, send
+from tests.http1.scripted import Connection, Script, ScriptedUpstream, hang, refused_port, responding, send
 
 HEALTH = HealthSettings(path="/healthz?deep=1", interval_s=0.02, timeout_s=0.1, fall=2, rise=2)
 
 
-def answer(status: int) -> Script:
-    return answering(send(b"HTTP/1.1 %d -\r\nContent-Length: 0\r\n\r\n" % status))
+def respond(status: int) -> Script:
+    return responding(send(b"HTTP/1.1 %d -\r\nContent-Length: 0\r\n\r\n" % status))
 
 
 class Rig:
@@ -25,17 +27,17 @@ class Rig:
 
     def __init__(self) -> None:
         self.shared = SharedState()
-        self.told: asyncio.Queue[EndpointHealth] = asyncio.Queue()
-        self.checks = HealthChecks(self.shared, self.told.put_nowait)
+        self.published: asyncio.Queue[EndpointHealth] = asyncio.Queue()
+        self.checks = HealthChecks(self.shared, self.published.put_nowait)
 
     def adopt(self, *upstreams: UpstreamSettings) -> None:
-        by_name = {one.name: one for one in upstreams}
+        by_name = {each_upstream.name: each_upstream for each_upstream in upstreams}
         self.shared.adopt(by_name, 1)
-        self.checks.adopt(by_name)
+        self.checks.adopt(in_force(replace(make_settings(), upstreams=by_name)))
 
     async def next(self) -> EndpointHealth:
         async with asyncio.timeout(5):
-            return await self.told.get()
+            return await self.published.get()
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ async def rig() -> AsyncIterator[Rig]:
 
 @pytest.fixture
 async def orders() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream(answer(200)) as made:
+    async with ScriptedUpstream(respond(200)) as made:
         yield made
 
 
@@ -66,38 +68,38 @@ async def test_an_endpoint_that_fails_is_told_once_and_so_is_one_that_is_back(
 ) -> None:
     rig.adopt(checked(orders.port))
     await until_checked(orders, 3)
-    orders.script = answer(503)
-    said = await rig.next()
-    assert (said.upstream, said.address, said.is_healthy) == ("orders", "127.0.0.1", False)
-    assert said.reason == f"2 checks failed, the last: status 503 to Host: 127.0.0.1:{orders.port}"
+    orders.script = respond(503)
+    health = await rig.next()
+    assert (health.upstream, health.address, health.is_healthy) == ("orders", "127.0.0.1", False)
+    assert health.reason == f"2 checks failed, the last: status 503 to Host: 127.0.0.1:{orders.port}"
     await until_checked(orders, len(orders.requests) + 5)
-    orders.script = answer(204)
+    orders.script = respond(204)
     assert (await rig.next()).reason == "2 checks succeeded"
-    assert rig.told.empty()
+    assert rig.published.empty()
 
 
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        pytest.param(answer(404), "status 404", id="a status of 400 and above"),
-        pytest.param(answering(hang()), "no answer in 0.1 s", id="silence"),
-        pytest.param(answering(send(b"SSH-2.0-OpenSSH\r\n\r\n")), "", id="another protocol"),
+        pytest.param(respond(404), "status 404", id="a status of 400 and above"),
+        pytest.param(responding(hang()), "no answer in 0.1 s", id="silence"),
+        pytest.param(responding(send(b"SSH-2.0-OpenSSH\r\n\r\n")), "", id="another protocol"),
     ],
 )
 async def test_what_is_no_good_answer(rig: Rig, orders: ScriptedUpstream, script: Script, reason: str) -> None:
     orders.script = script
     rig.adopt(checked(orders.port))
-    said = await rig.next()
-    assert not said.is_healthy
-    assert reason in said.reason
+    health = await rig.next()
+    assert not health.is_healthy
+    assert reason in health.reason
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed(rig: Rig, orders: ScriptedUpstream) -> None:
-    orders.script = answering(send(b"HTTP/1.1 302 -\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"))
+    orders.script = responding(send(b"HTTP/1.1 302 -\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"))
     rig.adopt(checked(orders.port))
     await until_checked(orders, 5)
     assert {request.target for request in orders.requests} == {b"/base/healthz?deep=1"}
-    assert rig.told.empty()
+    assert rig.published.empty()
 
 
 async def test_a_check_looks_like_a_request_of_the_proxy(rig: Rig, orders: ScriptedUpstream) -> None:
@@ -136,7 +138,7 @@ async def test_nobody_listens(rig: Rig) -> None:
 
 
 async def test_each_address_of_a_name_is_checked(rig: Rig, orders: ScriptedUpstream) -> None:
-    orders.script = answer(500)
+    orders.script = respond(500)
     rig.adopt(checked(orders.port, host="localhost"))
     assert (await rig.next()).address in ("127.0.0.1", "::1")
     async with asyncio.timeout(5):
@@ -162,5 +164,5 @@ async def test_what_an_earlier_control_found_unwell_comes_back_by_good_checks(
     rig.adopt(settings)
     await until_checked(orders, 1)
     rig.shared.learn(EndpointHealth("orders", settings.urls[0], "127.0.0.1", False, "of old"), 0.0)
-    said = await rig.next()
-    assert (said.is_healthy, said.reason) == (True, "2 checks succeeded")
+    health = await rig.next()
+    assert (health.is_healthy, health.reason) == (True, "2 checks succeeded")

@@ -4,7 +4,7 @@ import pytest
 
 from strangler.control.history import RATE_S, HistoryState, Recent, counts, quantile_s
 from strangler.control.totals import Key, Vector
-from strangler.wire.numbers import BOUNDS_S
+from strangler.ipc.metrics import BOUNDS_S
 
 
 def times(**by_bound: int) -> Vector:
@@ -14,7 +14,7 @@ def times(**by_bound: int) -> Vector:
 
 
 def totals(legacy: int = 0, candidate: int = 0, errors: int = 0, unrouted: int = 0) -> dict[Key, Vector]:
-    """Of the route `orders`; errors are the candidate's, beside its good answers."""
+    """Return the totals of the route `orders`; errors are the candidate's, beside its good responses."""
     return {
         ("strangler_requests_total", ("orders", "legacy", "legacy", "2xx")): (legacy,),
         ("strangler_requests_total", ("orders", "candidate", "orders", "2xx")): (candidate,),

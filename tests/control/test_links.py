@@ -4,17 +4,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from strangler.control.kill_switch import OFF, KillSwitchState
-from strangler.control.links import LinksState
+from strangler.control.link_server import LinkListeners, LinkServer
+from strangler.control.links import LinksState, WorkerLinks
+from strangler.control.own_metrics import OwnMetrics
 from strangler.control.totals import TotalsState
-from strangler.core.fence import FenceMark
-from strangler.wire.messages import (
+from strangler.core.resilience.write_fence import FenceMark
+from strangler.ipc.messages import (
     BreakerChanged,
     BreakerOpened,
     Bye,
+    Captured,
+    CaptureGrant,
     FenceMarks,
     FrameReader,
     Hello,
@@ -22,11 +26,14 @@ from strangler.wire.messages import (
     LoadedGeneration,
     Push,
     Report,
+    Spans,
     ToControl,
     ToWorker,
     ValueCell,
     encode_frame,
 )
+from strangler.state.kill_switch import OFF, KillSwitchState
+from tests.evidence.pairs import captured
 from tests.factories import upstream
 
 ATTEMPTS = "strangler_attempts_total"
@@ -39,7 +46,7 @@ class ScriptedWorker:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
-        self._frames: FrameReader[ToWorker] = FrameReader(ToWorker)  # type: ignore[arg-type]
+        self._frames: FrameReader[ToWorker] = FrameReader(ToWorker)
         self.heard: list[ToWorker] = []
 
     def say(self, *messages: ToControl) -> None:
@@ -60,9 +67,22 @@ class ScriptedWorker:
 
 class Rig:
     def __init__(self, path: Path) -> None:
-        self.links = LinksState(TotalsState(), 1, b"settings 1", OFF)
+        self.state = LinksState(TotalsState(), 1, b"settings 1", OFF)
+        self.links = WorkerLinks(self.state)
+        self.heard: list[Any] = []
+        own = OwnMetrics(self.state.totals, "own")
+        self.server = LinkServer(self.links, own, LinkListeners(self, self, self))
         self._path = path
         self._workers: list[ScriptedWorker] = []
+
+    def take(self, message: Captured | Spans) -> None:
+        self.heard.append(message)
+
+    def grant_credits(self, *routes: str) -> None:
+        self.heard.append(routes)
+
+    def breaker_changed(self, change: BreakerChanged) -> None:
+        self.heard.append(change)
 
     async def connect(self, *messages: ToControl) -> ScriptedWorker:
         worker = ScriptedWorker(*await asyncio.open_unix_connection(self._path))
@@ -79,8 +99,8 @@ class Rig:
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     path = tmp_path / "link.sock"
     rig = Rig(path)
-    server = await asyncio.get_running_loop().create_unix_server(rig.links.accept, str(path))
-    rig.links.set_living(frozenset({"a", "b"}))
+    server = await asyncio.get_running_loop().create_unix_server(rig.server.accept, str(path))
+    rig.server.set_living(frozenset({"a", "b"}))
     yield rig
     rig.close()
     server.close()
@@ -104,8 +124,8 @@ async def until(condition: Callable[[], object]) -> None:
 
 async def test_a_worker_that_is_up_to_date_is_only_told_the_kill_switch(rig: Rig) -> None:
     worker = await rig.connect(hello("a"))
-    await until(lambda: rig.links.workers)
-    rig.links.turn(KillSwitchState(True, "later", "now"))
+    await until(lambda: rig.state.workers)
+    rig.links.turned(KillSwitchState(True, "later", "now"))
     assert await worker.hears(2) == [KillSwitch(False, ""), KillSwitch(True, "later")]
 
 
@@ -117,25 +137,25 @@ async def test_a_worker_that_is_behind_gets_the_settings_in_force(rig: Rig) -> N
 
 async def test_new_settings_go_to_every_worker_and_are_acknowledged(rig: Rig) -> None:
     workers = [await rig.connect(hello("a")), await rig.connect(hello("b"))]
-    await until(lambda: len(rig.links.workers) == 2)
+    await until(lambda: len(rig.state.workers) == 2)
     rig.links.publish(2, b"settings 2")
     for worker in workers:
         assert (await worker.hears(2))[1] == Push(2, b"settings 2")
     workers[0].say(LoadedGeneration(2))
-    await until(lambda: rig.links.workers["a"].generation == 2)
-    assert rig.links.workers["b"].generation == 1
+    await until(lambda: rig.state.workers["a"].generation == 2)
+    assert rig.state.workers["b"].generation == 1
 
 
 async def test_the_kill_switch_goes_to_every_worker(rig: Rig) -> None:
     worker = await rig.connect(hello("a"))
-    await until(lambda: rig.links.workers)
-    rig.links.turn(KillSwitchState(True, "why", "now"))
+    await until(lambda: rig.state.workers)
+    rig.links.turned(KillSwitchState(True, "why", "now"))
     assert await worker.hears(2) == [KillSwitch(False, ""), KillSwitch(True, "why")]
 
 
 async def test_a_worker_that_does_not_read_gets_only_the_newest_settings_later(rig: Rig) -> None:
     worker = await rig.connect(hello("a"))
-    await until(lambda: rig.links.workers)
+    await until(lambda: rig.state.workers)
     for generation in range(2, 102):
         rig.links.publish(generation, bytes(1_000_000))
         await asyncio.sleep(0)
@@ -146,7 +166,7 @@ async def test_a_worker_that_does_not_read_gets_only_the_newest_settings_later(r
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         pytest.param(encode_frame(hello("of a killed supervisor")), id="an unknown instance"),
         pytest.param(encode_frame(attempts(1)), id="no hello"),
@@ -154,39 +174,57 @@ async def test_a_worker_that_does_not_read_gets_only_the_newest_settings_later(r
         pytest.param(encode_frame(hello("a")) + b"\x00\x00\x00\x02\xc1\xc1", id="garbage after a hello"),
     ],
 )
-async def test_who_does_not_belong_is_shown_out(rig: Rig, said: bytes) -> None:
+async def test_who_does_not_belong_is_shown_out(rig: Rig, message: bytes) -> None:
     worker = await rig.connect()
-    worker.writer.write(said)
+    worker.writer.write(message)
     assert await worker.is_closed()
-    await until(lambda: not rig.links.workers)
-    assert rig.links.totals.values() == {}
+    await until(lambda: not rig.state.workers)
+    assert rig.state.totals.values() == {}
 
 
 async def test_the_numbers_of_a_worker_are_retired_when_it_is_dead_and_all_it_said_is_read(rig: Rig) -> None:
     worker = await rig.connect(hello("a"), attempts(3))
-    await until(lambda: rig.links.totals.values())
-    rig.links.set_living(frozenset({"b"}))
-    assert rig.links.totals.instances == {"a"}, "its connection may still hold what it said last"
+    await until(lambda: rig.state.totals.values())
+    rig.server.set_living(frozenset({"b"}))
+    assert rig.state.totals.instances == {"a"}, "its connection may still hold what it said last"
     worker.say(attempts(5), Bye())
     worker.writer.close()
-    await until(lambda: not rig.links.workers)
-    assert rig.links.totals.instances == frozenset()
-    assert rig.links.totals.counter(ATTEMPTS, *LABELS) == 5
+    await until(lambda: not rig.state.workers)
+    assert rig.state.totals.instances == frozenset()
+    assert rig.state.totals.counter(ATTEMPTS, *LABELS) == 5
 
 
 async def test_a_worker_that_only_lost_its_connection_is_not_retired(rig: Rig) -> None:
     worker = await rig.connect(hello("a"), attempts(3))
-    await until(lambda: rig.links.totals.values())
+    await until(lambda: rig.state.totals.values())
     worker.writer.close()
-    await until(lambda: not rig.links.workers)
+    await until(lambda: not rig.state.workers)
     await rig.connect(hello("a"), attempts(4))
-    await until(lambda: rig.links.totals.counter(ATTEMPTS, *LABELS) == 4)
-    assert rig.links.totals.instances == {"a"}
+    await until(lambda: rig.state.totals.counter(ATTEMPTS, *LABELS) == 4)
+    assert rig.state.totals.instances == {"a"}
+
+
+async def test_a_capture_goes_to_its_listener_and_more_credit_is_granted_when_half_is_used(rig: Rig) -> None:
+    worker = await rig.connect(hello("a"))
+    await until(lambda: rig.state.workers)
+    rig.links.grant([CaptureGrant("orders", 4, "full")])
+    for _ in range(3):
+        worker.say(captured())
+    await until(lambda: len(rig.heard) >= 6)
+    assert rig.heard == [(), captured(), captured(), ("orders",), captured(), ("orders",)]
+
+
+async def test_what_control_counts_itself_is_not_retired(rig: Rig) -> None:
+    own = OwnMetrics(rig.state.totals, "own")
+    own.counter(ATTEMPTS, *LABELS).inc()
+    own.report()
+    rig.server.set_living(frozenset())
+    assert rig.state.totals.instances == {"own"}
 
 
 async def test_why_a_breaker_changed_is_known(rig: Rig) -> None:
     await rig.connect(hello("a"), BreakerChanged("orders", "closed", "open", "5 in a row"))
-    await until(lambda: rig.links.breaker_reasons == {"orders": "5 in a row"})
+    await until(lambda: rig.state.breaker_reasons == {"orders": "5 in a row"})
 
 
 # What workers share
@@ -201,21 +239,21 @@ def marks(*callers: int) -> FenceMarks:
 
 
 async def test_what_one_worker_finds_out_the_others_are_told(rig: Rig) -> None:
-    rig.links.shared.adopt({"orders": upstream("orders")}, 1)
+    rig.state.shared.adopt({"orders": upstream("orders")}, 1)
     teller, listener = [await rig.connect(hello("a")), await rig.connect(hello("b"))]
-    await until(lambda: len(rig.links.workers) == 2)
+    await until(lambda: len(rig.state.workers) == 2)
     opening, mark = opened(time.monotonic() + 10), marks(1)
     teller.say(opening, mark)
     assert await listener.hears(3) == [KillSwitch(False, ""), opening, mark]
-    rig.links.turn(KillSwitchState(True, "last", "now"))
+    rig.links.turned(KillSwitchState(True, "last", "now"))
     assert await teller.hears(2) == [KillSwitch(False, ""), KillSwitch(True, "last")], "it knows already"
 
 
 async def test_a_worker_that_comes_late_is_told_all_that_holds(rig: Rig) -> None:
-    rig.links.shared.adopt({"orders": upstream("orders")}, 1)
+    rig.state.shared.adopt({"orders": upstream("orders")}, 1)
     opening, mark = opened(time.monotonic() + 10), marks(*range(3))
     await rig.connect(hello("a"), opening, mark)
-    await until(lambda: len(list(rig.links.shared.everything(time.monotonic()))) == 2)
+    await until(lambda: len(list(rig.state.shared.everything(time.monotonic()))) == 2)
     late = await rig.connect(hello("b"))
     assert await late.hears(3) == [KillSwitch(False, ""), opening, mark]
 
@@ -224,17 +262,17 @@ async def test_a_worker_that_does_not_read_is_told_all_that_holds_once_it_reads_
     """However much there was to tell meanwhile, control does not hoard it."""
     await rig.connect(hello("a"))
     deaf = await rig.connect(hello("b"))
-    await until(lambda: len(rig.links.workers) == 2)
+    await until(lambda: len(rig.state.workers) == 2)
     rig.links.publish(2, bytes(30_000_000))
     await asyncio.sleep(0)
     for number in range(2000):
-        news = rig.links.shared.learn(marks(number), time.monotonic())
-        assert news is not None
-        rig.links.tell(news)
+        changes = rig.state.shared.learn(marks(number), time.monotonic())
+        assert changes is not None
+        rig.links.broadcast(changes)
 
     def known() -> set[bytes]:
-        told = [message for message in deaf.heard if isinstance(message, FenceMarks)]
-        return {mark.digest for message in told for mark in message.marks}
+        marks_heard = [message for message in deaf.heard if isinstance(message, FenceMarks)]
+        return {mark.digest for message in marks_heard for mark in message.marks}
 
     async with asyncio.timeout(5):
         while len(known()) < 2000:

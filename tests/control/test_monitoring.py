@@ -13,10 +13,10 @@ import promql_parser
 import pytest
 import yaml
 
-from strangler.control.exposition import Numbers, expose
+from strangler.control.exposition import ExposedMetrics, expose
 from strangler.core.compare import Outcome
-from strangler.core.plan import Arm
-from strangler.wire.numbers import FAMILIES
+from strangler.core.routing.arm import Arm
+from strangler.ipc.metrics import FAMILIES
 from tests.needs import require
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -52,7 +52,7 @@ def samples() -> dict[str, set[str]]:
 
 
 def expressions() -> dict[str, str]:
-    """Of all rules and panels, variables of Grafana filled in."""
+    """Return the expressions of all rules and panels, variables of Grafana filled in."""
     found = {name: rule["expr"] for name, rule in ALERTS.items()}
     for panel in DASHBOARD["panels"]:
         for target in panel["targets"]:
@@ -69,9 +69,9 @@ def selectors(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Name and matchers of each selector."""
     found: list[promql_parser.Expr] = []
     promql_parser.walk(promql_parser.parse(text), lambda node: found.append(node))
-    for one in found:
-        if isinstance(one, promql_parser.VectorSelector):
-            yield one.name or "", [(matcher.name, matcher.value) for matcher in one.matchers.matchers]
+    for expr in found:
+        if isinstance(expr, promql_parser.VectorSelector):
+            yield expr.name or "", [(matcher.name, matcher.value) for matcher in expr.matchers.matchers]
 
 
 def grouped(text: str) -> set[str]:
@@ -80,7 +80,7 @@ def grouped(text: str) -> set[str]:
 
 
 def test_controls_own_metrics_are_those_that_are_exposed() -> None:
-    text, _ = expose(Numbers({}, {}, dict.fromkeys(OWN, 1.0)), "")
+    text, _ = expose(ExposedMetrics({}, {}, dict.fromkeys(OWN, 1.0)), "")
     families = set(re.findall(r"^# TYPE (\w+)", text.decode(), re.MULTILINE))
     assert families >= OWN
     assert families - OWN == set(FAMILIES)
@@ -139,7 +139,7 @@ def dropped(values: str) -> dict[str, str]:
     return series("strangler_shadow_dropped_total", values, route="orders", reason="full")
 
 
-def answered(code_class: str, values: str, arm: str = "candidate") -> dict[str, str]:
+def requests_series(code_class: str, values: str, arm: str = "candidate") -> dict[str, str]:
     return series("strangler_requests_total", values, route="orders", arm=arm, upstream=arm, code_class=code_class)
 
 
@@ -157,8 +157,8 @@ HEALTHY = [
     compared("match", "0+100x120"),
     compared("mismatch", "0x120"),
     dropped("0x120"),
-    answered("2xx", "0+100x120"),
-    answered("5xx", "0x120"),
+    requests_series("2xx", "0+100x120"),
+    requests_series("5xx", "0x120"),
 ]
 
 
@@ -206,8 +206,8 @@ CASES = [
          [series("strangler_shadow_stopped", "0x60 1x60", route="orders")]),
     Case("a slow candidate", "StranglerCandidateSlow", A | ORDERS,
          [series("strangler_candidate_slow", "0x60 2x60", route="orders")]),
-    Case("the candidate's errors", "StranglerCandidateErrors", ORDERS, [answered("5xx", "0+10x120")]),
-    Case("legacy's errors", "StranglerCandidateErrors", None, [answered("5xx", "0+10x120", arm="legacy")]),
+    Case("the candidate's errors", "StranglerCandidateErrors", ORDERS, [requests_series("5xx", "0+10x120")]),
+    Case("legacy's errors", "StranglerCandidateErrors", None, [requests_series("5xx", "0+10x120", arm="legacy")]),
 ]  # fmt: skip
 
 
@@ -238,7 +238,7 @@ def test_every_rule_has_a_case_in_which_it_fires() -> None:
 
 def _test_of(case: Case) -> dict[str, Any]:
     """The alert fires as it should, and no other one does."""
-    replaced = {one["series"] for one in case.changed}
+    replaced = {item["series"] for item in case.changed}
     fired = []
     if case.labels is not None:
         labels = {"alertname": case.alert, "severity": ALERTS[case.alert]["labels"]["severity"], **case.labels}
@@ -246,7 +246,7 @@ def _test_of(case: Case) -> dict[str, Any]:
     return {
         "name": case.name,
         "interval": "15s",
-        "input_series": [*(one for one in HEALTHY if one["series"] not in replaced), *case.changed],
+        "input_series": [*(item for item in HEALTHY if item["series"] not in replaced), *case.changed],
         "promql_expr_test": [{"expr": 'ALERTS{alertstate="firing"}', "eval_time": "29m", "exp_samples": fired}],
     }
 

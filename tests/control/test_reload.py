@@ -16,7 +16,7 @@ from strangler.control import reload
 from strangler.control.reload import DOUBT_S, InForce, ReloadState, needs_restart
 from strangler.control.watching import Change, changes
 from strangler.core.settings import Address, Settings
-from strangler.wire.messages import encode_settings
+from strangler.ipc.messages import encode_settings
 
 ROUTES = """\
 version: 1
@@ -51,6 +51,16 @@ async def broken(path: Path, include: tuple[str, ...]) -> AsyncIterator[Change]:
 Changes = Callable[[Path, tuple[str, ...]], AsyncIterator[Change]]
 
 
+class Adopting:
+    """A follower that keeps what it adopts."""
+
+    def __init__(self, adopted: list[InForce]) -> None:
+        self._adopted = adopted
+
+    def adopt(self, in_force: InForce) -> None:
+        self._adopted.append(in_force)
+
+
 @asynccontextmanager
 async def reloading(path: Path, adopted: list[InForce], changes: Changes = changes) -> AsyncIterator[ReloadState]:
     """Watching `path`, which is written first if it does not exist."""
@@ -58,7 +68,7 @@ async def reloading(path: Path, adopted: list[InForce], changes: Changes = chang
         path.write_text(routes(0))
     first = settings()
     in_force = InForce(first, encode_settings(first), 1, "then")
-    state = ReloadState(path, {}, first, in_force, adopted.append, changes)
+    state = ReloadState(path, {}, first, in_force, [Adopting(adopted)], changes)
     task = asyncio.create_task(state.run())
     try:
         yield state
@@ -213,7 +223,9 @@ async def has_never_half_of_it(path: Path, places: list[str], write: Write, chan
         await write(path, cut_at(THREE_ROUTES.replace("/api/carts", "/api/cart"), places))
         await until(lambda: len(adopted) > 1)
         await asyncio.sleep(0.3)
-    assert [[route.name for route in one.settings.routes] for one in adopted] == [["orders", "carts", "users"]] * 2
+    assert [[route.name for route in in_force.settings.routes] for in_force in adopted] == [
+        ["orders", "carts", "users"]
+    ] * 2
     assert state.in_force.problems == ()
 
 
@@ -394,7 +406,7 @@ class TestIncludedFiles:
                     file.flush()
                     await asyncio.sleep(0.2)
             await until(lambda: percents(adopted) == {"orders": 0, "invoices": 40})
-        assert all("invoices" in {route.name for route in one.settings.routes} for one in adopted)
+        assert all("invoices" in {route.name for route in in_force.settings.routes} for in_force in adopted)
 
     async def test_other_patterns_are_followed_from_the_next_edit_on(self, path: Path, team: Path) -> None:
         adopted: list[InForce] = []

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from strangler.control.totals import RETIRED, Batch, Row, TotalsState
-from strangler.wire.messages import HistogramCell, Report, ValueCell
-from strangler.wire.numbers import BOUNDS_S
+from strangler.ipc.messages import HistogramCell, Report, ValueCell
+from strangler.ipc.metrics import BOUNDS_S
 
 ATTEMPTS = "strangler_attempts_total"
 LABELS = ("legacy", "2xx")
@@ -52,11 +52,11 @@ def test_what_a_dead_worker_counted_stays() -> None:
 def test_histograms_add_up_bucket_by_bucket() -> None:
     totals = TotalsState()
     labels = ("orders", "legacy")
-    one, other = [0] * (len(BOUNDS_S) + 1), [0] * (len(BOUNDS_S) + 1)
-    one[2], other[2], other[3] = 4, 1, 2
+    left, right = [0] * (len(BOUNDS_S) + 1), [0] * (len(BOUNDS_S) + 1)
+    left[2], right[2], right[3] = 4, 1, 2
     name = "strangler_request_duration_seconds"
-    totals.take("a", Report([], [HistogramCell(name, labels, one, 0.5)], []))
-    totals.take("b", Report([], [HistogramCell(name, labels, other, 0.25)], []))
+    totals.take("a", Report([], [HistogramCell(name, labels, left, 0.5)], []))
+    totals.take("b", Report([], [HistogramCell(name, labels, right, 0.25)], []))
     vector = totals.values()[name, labels]
     assert (vector[2], vector[3], vector[-1]) == (5, 2, 0.75)
 

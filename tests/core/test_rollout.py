@@ -1,4 +1,4 @@
-"""What counts as raising a percent, and which gate holds then."""
+"""The changes that count as raising a percent, and the gate that holds then."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,8 +14,8 @@ LOOSE = GateSettings(1, 0.5, 9, 9.0, 0.0)
 
 
 def at(percent: float, gate: GateSettings | None = GATE, **more: Any) -> RouteSettings:
-    one = route("orders", percent=percent, is_gated=gate is not None, **more)
-    return one if gate is None else replace(one, gate=gate)
+    this_route = route("orders", percent=percent, is_gated=gate is not None, **more)
+    return this_route if gate is None else replace(this_route, gate=gate)
 
 
 def risen(before: list[RouteSettings], after: list[RouteSettings]) -> list[Raise]:
@@ -75,6 +75,6 @@ def test_what_gives_the_candidate_no_more_callers_is_no_raise(
 
 
 def test_each_field_of_the_stricter_gate_holds() -> None:
-    one, other = GateSettings(10, 0.9, 3, 2.0, 60.0), GateSettings(5, 0.99, 1, 3.0, 30.0)
-    (found,) = risen([at(5, one)], [at(6, other)])
+    gate, other = GateSettings(10, 0.9, 3, 2.0, 60.0), GateSettings(5, 0.99, 1, 3.0, 30.0)
+    (found,) = risen([at(5, gate)], [at(6, other)])
     assert found.gate == GateSettings(10, 0.99, 1, 2.0, 60.0)

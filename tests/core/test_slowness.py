@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from strangler.core.documents import SlowEndpoint
 from strangler.core.slowness import (
     MAX_ENDPOINTS,
     MAX_PAIRS,
@@ -34,12 +35,12 @@ def fed(
     return made
 
 
-def told(changes: list[SlownessChange]) -> list[tuple[str, bool]]:
+def changes_of(changes: list[SlownessChange]) -> list[tuple[str, bool]]:
     return [(change.endpoint, change.is_slow) for change in changes]
 
 
 @pytest.mark.parametrize(
-    ("ratio", "count", "is_told"),
+    ("ratio", "count", "is_reported"),
     [
         pytest.param(3.0, MIN_PAIRS, True, id="three times"),
         pytest.param(2.999, MIN_PAIRS, False, id="not quite"),
@@ -47,11 +48,11 @@ def told(changes: list[SlownessChange]) -> list[tuple[str, bool]]:
         pytest.param(0.5, MIN_PAIRS, False, id="quicker"),
     ],
 )
-def test_three_times_as_slow_over_enough_pairs_is_told_once(ratio: float, count: int, is_told: bool) -> None:
+def test_three_times_as_slow_over_enough_pairs_is_told_once(ratio: float, count: int, is_reported: bool) -> None:
     state = fed(ratio, count)
-    assert told(state.judge(NOW)) == ([(ONE[1], True)] if is_told else [])
+    assert changes_of(state.judge(NOW)) == ([(ONE[1], True)] if is_reported else [])
     assert state.judge(NOW + 60) == []
-    assert (ONE in state.slow) == is_told
+    assert (ONE in state.slow) == is_reported
 
 
 def test_it_is_over_below_twice_and_stays_in_between() -> None:
@@ -106,14 +107,14 @@ def test_another_release_is_judged_by_its_own_times() -> None:
     fed(1.0, MIN_PAIRS - 1, NOW + 60, state)
     assert state.judge(NOW + 60) == [], "it has to be shown well"
     fed(1.0, 1, NOW + 61, state)
-    assert told(state.judge(NOW + 61)) == [(ONE[1], False)]
+    assert changes_of(state.judge(NOW + 61)) == [(ONE[1], False)]
 
 
 def test_a_route_that_is_not_timed_any_more_is_let_go() -> None:
     state = fed(5.0)
     fed(5.0, state=state, key=("users", "GET /users"))
     state.judge(NOW)
-    assert told(state.keep_only(frozenset({"users"}))) == [(ONE[1], False)]
+    assert changes_of(state.keep_only(frozenset({"users"}))) == [(ONE[1], False)]
     assert set(state.slow) == {("users", "GET /users")}
 
 
@@ -138,7 +139,7 @@ def test_what_was_slow_before_a_restart_is_not_told_anew_and_ends_in_time() -> N
     assert state.judge(NOW + 120) == []
     other = SlownessState()
     other.restore([before], NOW)
-    assert told(other.judge(NOW + WINDOW_S + 1)) == [(ONE[1], False)]
+    assert changes_of(other.judge(NOW + WINDOW_S + 1)) == [(ONE[1], False)]
 
 
 def test_a_time_of_nothing_does_not_divide_by_it() -> None:
@@ -149,5 +150,5 @@ def test_a_time_of_nothing_does_not_divide_by_it() -> None:
 
 
 def test_the_words() -> None:
-    one = {"endpoint": "GET /x", "ratio": 3.41, "candidate_ms": 210.04, "legacy_ms": 61.6}
-    assert slow_text(one) == "GET /x takes 3.4 times as long as at legacy (210 ms, 61.6 ms)"
+    slow_endpoint = SlowEndpoint("x", "GET /x", ratio=3.41, legacy_ms=61.6, candidate_ms=210.04, pairs=20)
+    assert slow_text(slow_endpoint) == "GET /x takes 3.4 times as long as at legacy (210 ms, 61.6 ms)"

@@ -73,7 +73,7 @@ _T = TypeVar("_T")
 
 
 def until(condition: Callable[[], _T], within_s: float = 30.0) -> _T:
-    """What a condition gave once it holds."""
+    """Return what a condition gave once it holds."""
     ends = time.monotonic() + within_s
     while True:
         found = condition()
@@ -99,17 +99,17 @@ class Shop:
             for name, value in {"Host": "shop", **(headers or {})}.items():
                 connection.putheader(name, value)
             connection.endheaders()
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status
+            response = connection.getresponse()
+            response.read()
+            return response.status
         finally:
             connection.close()
 
     def ask(self, path: str) -> str:
-        """Of the API."""
+        """Ask the API."""
         request = Request(f"http://{self.admin}{path}", headers={"Authorization": f"Bearer {TOKEN}"})
-        with urlopen(request, timeout=10) as answer:
-            text: str = answer.read().decode()
+        with urlopen(request, timeout=10) as response:
+            text: str = response.read().decode()
         return text
 
     def metric(self, name: str, **labels: str) -> float:
@@ -121,7 +121,7 @@ class Shop:
         )
 
     def edit(self, change: Callable[[str], str]) -> None:
-        """Of routes.yaml, as editors do it."""
+        """Edit routes.yaml as editors do it."""
         file, draft = self.folder / "routes.yaml", self.folder / ".draft"
         draft.write_text(change(file.read_text()))
         draft.replace(file)
@@ -179,11 +179,11 @@ def _process(folder: Path, log: str, *arguments: str) -> Iterator[subprocess.Pop
 def _port_of(file: Path) -> int:
     """The first line of legacy_stub says where it listens."""
 
-    def said() -> int | None:
+    def port() -> int | None:
         line, end, _ = file.read_text().partition("\n")
         return int(line.rstrip("/").rpartition(":")[2]) if end else None
 
-    return until(said) or 0
+    return until(port) or 0
 
 
 @contextmanager
@@ -241,7 +241,7 @@ def chromium() -> Iterator[Chrome]:
 
 
 class Window:
-    """What a person sees and does."""
+    """A browser window: what a person sees and does."""
 
     def __init__(self, browser: Chrome, shop: Shop) -> None:
         self.browser = browser
@@ -281,12 +281,12 @@ class Window:
         return True
 
     def text(self, css: str) -> str:
-        """Of the element, also if the page is being drawn anew at the moment."""
+        """Return the text of the element, also if the page is being redrawn at the moment."""
         found: str | None = self.browser.execute_script("return document.querySelector(arguments[0])?.textContent", css)
         return " ".join((found or "").split())
 
     def cell(self, route: str, cell: str) -> str:
-        """Of a row of the overview."""
+        """Return a cell in a row of the overview."""
         return self.text(f'[data-route="{route}"] [data-cell="{cell}"]')
 
     def count(self, route: str, arm: str) -> int:
@@ -308,5 +308,5 @@ class Window:
         )
 
     def complaints(self) -> list[str]:
-        """Of the console since the last call: errors, and what the content security policy refused."""
+        """Return the console's complaints since the last call: errors, and what the content security policy refused."""
         return [entry["message"] for entry in self.browser.get_log("browser")]  # type: ignore[no-untyped-call]

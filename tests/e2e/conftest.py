@@ -1,4 +1,4 @@
-"""What tests of several files begin with."""
+"""Fixtures that tests of several files begin with."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

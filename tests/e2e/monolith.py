@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strangler.demo.children import free_ports
-from tests.wire import proxies
+from tests.http1 import proxies
 
 USER, PASSWORD = "ada", "correct horse"
 

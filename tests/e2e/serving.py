@@ -45,7 +45,7 @@ class LegacyState:
     port: int = 0
     started: asyncio.Event = field(default_factory=asyncio.Event)  # a slow request has come
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def response(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/ws":
             return await self._echo(request)
         if request.path == "/slow":
@@ -64,7 +64,7 @@ class LegacyState:
 @asynccontextmanager
 async def legacy() -> AsyncIterator[LegacyState]:
     state = LegacyState()
-    async with served(state.answer) as state.port:
+    async with served(state.response) as state.port:
         yield state
 
 
@@ -110,7 +110,7 @@ class Proxy:
         """Those that stand in the log by now: a line is written a moment after what it tells of."""
         return [line for line in self.log if line["event"] == event]
 
-    async def told(self, event: str) -> list[dict[str, Any]]:
+    async def wait_for_log(self, event: str) -> list[dict[str, Any]]:
         """The events of that name, once there is one."""
         found: list[dict[str, Any]] = await self.until(lambda: self.events(event))
         return found
@@ -180,10 +180,10 @@ class Proxy:
             sent["Authorization"] = f"Bearer {self.token}"
         async with (
             ClientSession() as client,
-            client.request(method, self.admin + path, json=body, headers=sent) as answer,
+            client.request(method, self.admin + path, json=body, headers=sent) as response,
         ):
-            text = await answer.text()
-            return answer.status, json.loads(text) if "json" in answer.content_type else text
+            text = await response.text()
+            return response.status, json.loads(text) if "json" in response.content_type else text
 
     async def status(self) -> dict[str, Any]:
         found: dict[str, Any] = (await self.ask("/api/status"))[1]
@@ -206,9 +206,9 @@ class Proxy:
         """One request on a connection of its own, no second try; the status."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n".encode())
-        answer = await reader.read()
+        response = await reader.read()
         writer.close()
-        return int(answer.split(b" ", 2)[1])
+        return int(response.split(b" ", 2)[1])
 
     def edit(self, text: str) -> None:
         """Replace routes.yaml as most editors do: write beside it, then rename."""
@@ -229,7 +229,7 @@ class Proxy:
 
 @dataclass(slots=True)
 class LoadState:
-    """What clients got that never stopped asking."""
+    """The results of clients that never stopped asking."""
 
     statuses: list[int] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)

@@ -31,7 +31,7 @@ upstreams:
 {route}    shadow: {{percent: 100{shadow}}}
 """
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(slots=True)
@@ -53,36 +53,36 @@ class Heard:
 
 @dataclass(slots=True)
 class Arm:
-    """An upstream; `answer` may be replaced at any time."""
+    """An upstream; `response` may be replaced at any time."""
 
-    answer: Answer
+    response: Respond
     port: int = 0
     heard: list[Heard] = field(default_factory=list)
 
     @property
     def shadows(self) -> list[Heard]:
-        return [one for one in self.heard if one.is_shadow]
+        return [heard for heard in self.heard if heard.is_shadow]
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         headers = [(name.decode(), value.decode()) for name, value in request.raw_headers]
         self.heard.append(Heard(request.method, request.raw_path, headers, await request.read()))
-        return await self.answer(request)
+        return await self.response(request)
 
 
 @asynccontextmanager
-async def arm(answer: Answer) -> AsyncIterator[Arm]:
-    state = Arm(answer)
+async def arm(response: Respond) -> AsyncIterator[Arm]:
+    state = Arm(response)
     async with served(state.serve) as state.port:
         yield state
 
 
-def says(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+def says(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Respond:
     """An arm that answers this JSON."""
 
-    async def answer(_: web.Request) -> web.StreamResponse:
+    async def response(_: web.Request) -> web.StreamResponse:
         return web.json_response(value, status=status, headers=headers)
 
-    return answer
+    return response
 
 
 @dataclass(slots=True)
@@ -132,8 +132,8 @@ class Stage:
 @asynccontextmanager
 async def stage(
     folder: Path,
-    legacy_says: Answer,
-    candidate_says: Answer,
+    legacy_says: Respond,
+    candidate_says: Respond,
     *,
     shadow: str = ", recheck: 0, baseline: 0",
     route: str = "",

@@ -17,9 +17,9 @@ from selenium.webdriver.common.by import By
 
 from strangler.demo.children import free_ports
 from tests.e2e.browsing import TOKEN, Shop, Window, shop, until
+from tests.http1.proxies import NGINX_TOP
+from tests.http1.proxies import running as running_process
 from tests.needs import require
-from tests.wire.proxies import NGINX_TOP
-from tests.wire.proxies import running as running_process
 
 PREFIX = "/ops/strangler"
 NGINX = (
@@ -129,8 +129,8 @@ def test_below_a_path_the_page_lives_and_its_forms_work(window: Window, direct: 
     assert window.run("location.pathname") == f"{PREFIX}/"
     window.find(".kill button").click()
     until(lambda: window.text("#kill-switch") == "off")
-    said = next(one for one in audited(direct) if one["why"] == "seen through nginx")
-    assert said["who"] == "ana (dashboard 203.0.113.7)"
+    entry = next(item for item in audited(direct) if item["why"] == "seen through nginx")
+    assert entry["who"] == "ana (dashboard 203.0.113.7)"
     assert json.loads(direct.ask("/api/audit?who=ana"))["entries"][0]["what"] == "kill-switch"
     assert direct.ask("/api/audit?who=an").count("seen through nginx") == 0
 
@@ -139,7 +139,7 @@ def test_below_a_path_one_logs_in_and_out_and_the_cookie_stays_there(
     browser: Chrome, window: Window, direct: Shop
 ) -> None:
     cookies = browser.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]
-    assert [(one["name"], one["path"]) for one in cookies] == [("strangler_session", PREFIX)]
+    assert [(cookie["name"], cookie["path"]) for cookie in cookies] == [("strangler_session", PREFIX)]
     window.find(".leave button").click()
     until(lambda: browser.title == "Log in · Strangler")
     window.open("/routes/orders?span=long")
@@ -199,12 +199,12 @@ def test_a_browser_that_leaves_is_no_error_in_the_log(direct: Shop) -> None:
     host, _, port = direct.admin.partition(":")
     request = f"GET /live?of=/ HTTP/1.1\r\nHost: {direct.admin}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
     for number in range(24):
-        with socket.create_connection((host, int(port)), 5) as one:
-            one.sendall(request)
+        with socket.create_connection((host, int(port)), 5) as item:
+            item.sendall(request)
             if number % 3:
-                one.recv(100 if number % 3 == 1 else 1 << 20)
+                item.recv(100 if number % 3 == 1 else 1 << 20)
             if number % 2:  # a reset, as of a browser that is killed
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                item.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         if number % 4 == 0:  # what is drawn anew goes to nobody
             direct.get("/api/orders/7", {"X-Strangler-Arm": "legacy"})
     before = direct.metric("strangler_requests_total", route="orders", arm="legacy")
@@ -218,8 +218,8 @@ def test_a_browser_that_leaves_is_no_error_in_the_log(direct: Shop) -> None:
 def test_no_response_names_the_program(direct: Shop, path: str) -> None:
     request = Request(f"http://{direct.admin}{path}", headers={"Authorization": f"Bearer {TOKEN}"})
     try:
-        with urlopen(request, timeout=10) as answer:
-            headers = answer.headers
+        with urlopen(request, timeout=10) as response:
+            headers = response.headers
     except HTTPError as error:
         headers = error.headers
     assert headers["Date"]
@@ -231,8 +231,8 @@ def test_no_response_names_the_program(direct: Shop, path: str) -> None:
 )
 def test_no_refusal_of_what_is_no_request_names_it(direct: Shop, raw: bytes) -> None:
     host, _, port = direct.admin.partition(":")
-    with socket.create_connection((host, int(port)), 5) as one:
-        one.sendall(raw + b"\r\n\r\n")
-        answer = b"".join(iter(lambda: one.recv(4096), b""))
-    assert answer.startswith(b"HTTP/1.")
-    assert b"server:" not in answer.lower()
+    with socket.create_connection((host, int(port)), 5) as item:
+        item.sendall(raw + b"\r\n\r\n")
+        response = b"".join(iter(lambda: item.recv(4096), b""))
+    assert response.startswith(b"HTTP/1.")
+    assert b"server:" not in response.lower()

@@ -15,7 +15,7 @@ from aiohttp import ClientSession, web
 
 from strangler.config.load import parse
 from tests.e2e.serving import Proxy
-from tests.e2e.shadowing import Answer, Arm, Stage, arm, says
+from tests.e2e.shadowing import Arm, Respond, Stage, arm, says
 
 ROUTES = """\
 version: 1
@@ -55,28 +55,28 @@ class Shop:
     async def get(self, path: str = "/api/order-pages/7?lang=de", **headers: str) -> tuple[int, Any, dict[str, str]]:
         async with (
             ClientSession() as client,
-            client.get(f"http://127.0.0.1:{self.proxy.port}{path}", headers=headers) as answer,
+            client.get(f"http://127.0.0.1:{self.proxy.port}{path}", headers=headers) as response,
         ):
-            return answer.status, await answer.json(content_type=None), dict(answer.headers)
+            return response.status, await response.json(content_type=None), dict(response.headers)
 
 
 @asynccontextmanager
 async def shop(
-    folder: Path, *, percent: int = 0, of: str = "any", legacy: Answer | None = None, orders: Answer | None = None,
-    payments: Answer | None = None,
+    folder: Path, *, percent: int = 0, of: str = "any", legacy: Respond | None = None, orders: Respond | None = None,
+    payments: Respond | None = None,
 ) -> AsyncIterator[Shop]:  # fmt: skip
     async with (
-        arm(legacy or says(WHOLE)) as one,
+        arm(legacy or says(WHOLE)) as this_arm,
         arm(orders or says(ORDER)) as two,
         arm(payments or says(PAYMENT)) as three,
     ):
-        proxy = Proxy(folder, one.port)
+        proxy = Proxy(folder, this_arm.port)
         proxy.file.write_text(
-            ROUTES.format(legacy=one.port, orders=two.port, payments=three.port, percent=percent, of=of)
+            ROUTES.format(legacy=this_arm.port, orders=two.port, payments=three.port, percent=percent, of=of)
         )
         try:
             await proxy.start()
-            yield Shop(Stage(proxy, one, two), three)
+            yield Shop(Stage(proxy, this_arm, two), three)
         finally:
             await proxy.stop()
 
@@ -100,14 +100,14 @@ def test_the_example_of_the_docs_is_accepted() -> None:
 
 
 async def test_it_is_served_and_told(tmp_path: Path) -> None:
-    async with shop(tmp_path, percent=100) as one:
+    async with shop(tmp_path, percent=100) as this_shop:
         assert json.loads(await _command(tmp_path, "check", "--json"))["problems"] == []
-        status, body, headers = await one.get()
+        status, body, headers = await this_shop.get()
         assert (status, body, headers["X-Strangler-Arm"]) == (200, WHOLE, "candidate")
-        assert [heard.target for heard in one.payments.heard] == ["/payments/7?lang=de"]
+        assert [heard.target for heard in this_shop.payments.heard] == ["/payments/7?lang=de"]
         labels = {"route": "order-page", "arm": "candidate", "upstream": "aggregate", "code_class": "2xx"}
-        await one.proxy.until(lambda: one.proxy.metric("strangler_requests_total", **labels))
-        (route,) = (await one.proxy.status())["routes"]
+        await this_shop.proxy.until(lambda: this_shop.proxy.metric("strangler_requests_total", **labels))
+        (route,) = (await this_shop.proxy.status())["routes"]
         assert (route["match"], route["parts"]) == ("GET,HEAD /api/order-pages/{id}", ["orders", "payments"])
         assert route["requests"] == {"legacy": 0, "candidate": 1}
         assert "orders + payments" in await _command(tmp_path, "status")
@@ -116,30 +116,35 @@ async def test_it_is_served_and_told(tmp_path: Path) -> None:
         assert "part payment  payments /payments/7 (optional)" in await _command(
             tmp_path, "explain", "GET", "/api/order-pages/7"
         )
-        (line,) = await one.proxy.until(lambda: one.proxy.events("request"))
+        (line,) = await this_shop.proxy.until(lambda: this_shop.proxy.events("request"))
         assert (line["upstream"], line["attempts"], line["status"]) == ("aggregate", 2, 200)
 
 
 @pytest.mark.parametrize("percent", [0, 100], ids=["legacy serves", "the aggregate serves"])
 async def test_it_is_compared_with_legacy_s_own_answer(tmp_path: Path, percent: int) -> None:
-    async with shop(tmp_path, percent=percent) as one:
-        assert (await one.get())[1] == WHOLE
-        await one.stage.compared(1, "match")
+    async with shop(tmp_path, percent=percent) as this_shop:
+        assert (await this_shop.get())[1] == WHOLE
+        await this_shop.stage.compared(1, "match")
         if percent:
-            (asked,) = [heard for heard in one.stage.legacy.shadows if heard.target == "/api/order-pages/7?lang=de"][:1]
+            (request,) = [
+                heard for heard in this_shop.stage.legacy.shadows if heard.target == "/api/order-pages/7?lang=de"
+            ][:1]
             return
-        for each, target in ((one.stage.candidate, "/v2/orders/7?lang=de"), (one.payments, "/payments/7?lang=de")):
-            (asked, *_) = each.shadows
-            assert (asked.method, asked.target, asked.body) == ("GET", target, b"")
-            assert asked.value("accept-encoding") == "identity"
-            assert asked.value("x-strangler-shadow") == "1"
+        for each, target in (
+            (this_shop.stage.candidate, "/v2/orders/7?lang=de"),
+            (this_shop.payments, "/payments/7?lang=de"),
+        ):
+            (request, *_) = each.shadows
+            assert (request.method, request.target, request.body) == ("GET", target, b"")
+            assert request.value("accept-encoding") == "identity"
+            assert request.value("x-strangler-shadow") == "1"
 
 
 @pytest.mark.parametrize("percent", [0, 100], ids=["legacy serves", "the aggregate serves"])
 async def test_a_difference_of_a_part_is_found_in_the_whole(tmp_path: Path, percent: int) -> None:
-    async with shop(tmp_path, percent=percent, orders=says({**ORDER, "total": 12.5})) as one:
-        await one.get()
-        line = await one.stage.line()
+    async with shop(tmp_path, percent=percent, orders=says({**ORDER, "total": 12.5})) as this_shop:
+        await this_shop.get()
+        line = await this_shop.stage.line()
         assert (line["route"], line["outcome"], line["candidate"]["upstream"]) == (
             "order-page", "mismatch", "aggregate",
         )  # fmt: skip
@@ -147,16 +152,16 @@ async def test_a_difference_of_a_part_is_found_in_the_whole(tmp_path: Path, perc
 
 
 async def test_an_optional_part_that_fails_is_a_difference(tmp_path: Path) -> None:
-    async with shop(tmp_path, payments=says({}, status=500)) as one:
-        await one.get()
-        line = await one.stage.line()
+    async with shop(tmp_path, payments=says({}, status=500)) as this_shop:
+        await this_shop.get()
+        line = await this_shop.stage.line()
         assert [(each["path"], each["kind"]) for each in line["differences"]] == [("$.payment", "type")]
 
 
 async def test_a_required_part_that_fails_is_a_mismatch_of_the_status(tmp_path: Path) -> None:
-    async with shop(tmp_path, orders=says({}, status=404)) as one:
-        await one.get()
-        line = await one.stage.line()
+    async with shop(tmp_path, orders=says({}, status=404)) as this_shop:
+        await this_shop.get()
+        line = await this_shop.stage.line()
         assert (line["severity"], line["candidate"]["status"]) == ("breaking", 502)
 
 
@@ -164,9 +169,11 @@ async def test_legacy_answers_while_a_required_part_is_ill(tmp_path: Path) -> No
     async def ill(_: web.Request) -> web.StreamResponse:
         return web.json_response({}, status=503)
 
-    async with shop(tmp_path, percent=100, orders=ill) as one:
+    async with shop(tmp_path, percent=100, orders=ill) as this_shop:
         for _ in range(4):
-            status, body, headers = await one.get()
+            status, body, headers = await this_shop.get()
             assert (status, body, headers["X-Strangler-Arm"]) == (200, WHOLE, "legacy")
-        assert len([heard for heard in one.stage.candidate.heard if not heard.is_shadow]) == 3  # then its breaker opens
-        assert await one.proxy.until(lambda: one.proxy.metric("strangler_fallbacks_total", fault="open"))
+        assert (
+            len([heard for heard in this_shop.stage.candidate.heard if not heard.is_shadow]) == 3
+        )  # then its breaker opens
+        assert await this_shop.proxy.until(lambda: this_shop.proxy.metric("strangler_fallbacks_total", fault="open"))

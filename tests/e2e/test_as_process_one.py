@@ -28,7 +28,7 @@ async def test_it_reaps_what_others_leave_behind_and_still_knows_its_own(proxy: 
     (worker,) = (await proxy.status())["pid"]["workers"]
     killed = await asyncio.create_subprocess_exec(*enter, f"kill -9 {worker}")
     await killed.wait()
-    assert (await proxy.told("worker.died"))[0]["how"] == "killed by SIGKILL"
+    assert (await proxy.wait_for_log("worker.died"))[0]["how"] == "killed by SIGKILL"
     await proxy.until(proxy.is_ready)
     supervisor.send_signal(signal.SIGTERM)
     assert await proxy.ended() == 0
@@ -37,7 +37,7 @@ async def test_it_reaps_what_others_leave_behind_and_still_knows_its_own(proxy: 
 async def test_sigusr1_harms_none_of_its_processes(proxy: Proxy) -> None:
     await proxy.start()
     pids = (await proxy.status())["pid"]
-    await proxy.told("control.ready")
+    await proxy.wait_for_log("control.ready")
     lines = len(proxy.log)
     for pid in (pids["supervisor"], pids["control"], *pids["workers"]):
         os.kill(pid, signal.SIGUSR1)
@@ -52,16 +52,16 @@ async def test_each_thing_that_happens_is_logged_once(proxy: Proxy) -> None:
     proxy.edit(proxy.routes(25))
     await proxy.until(lambda: proxy.has_generation(2))
     proxy.edit(proxy.routes("much"))
-    await proxy.told("routes.problem")
+    await proxy.wait_for_log("routes.problem")
     for on in (True, False):
         assert (await proxy.ask("/api/kill-switch", "POST", {"on": on, "reason": "a test"}))[0] == 200
-    await proxy.told("kill_switch.off")
+    await proxy.wait_for_log("kill_switch.off")
     pid = proxy.pid
     proxy.signal(signal.SIGTERM)
     assert await proxy.ended() == 0
-    told = [line for line in proxy.log if line["event"] != "request"]
-    assert [line["detail"] for line in told if line["event"] == "audit"] == ["on", "off"]
-    names = [line.get("type", line["event"]) for line in told if line["event"] != "audit"]
+    lines = [line for line in proxy.log if line["event"] != "request"]
+    assert [line["detail"] for line in lines if line["event"] == "audit"] == ["on", "off"]
+    names = [line.get("type", line["event"]) for line in lines if line["event"] != "audit"]
     assert len(names) == len(set(names)), f"of process {pid}: {sorted(names)}"
     assert {
         "supervisor.started", "control.started", "control.ready", "worker.started", "worker.ready", "routes.reloaded",

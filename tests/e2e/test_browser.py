@@ -215,7 +215,7 @@ def test_nothing_is_fetched_from_elsewhere(window: Window, running: Shop) -> Non
     window.open("/routes/orders")
     fetched: list[str] = window.run("performance.getEntriesByType('resource').map(one => one.name)")
     assert len(fetched) >= 2
-    assert [one for one in fetched if not one.startswith(f"http://{running.admin}/")] == []
+    assert [item for item in fetched if not item.startswith(f"http://{running.admin}/")] == []
 
 
 def test_it_comes_back_when_control_does(browser: Chrome, running: Shop) -> None:
@@ -223,7 +223,7 @@ def test_it_comes_back_when_control_does(browser: Chrome, running: Shop) -> None
     window.log_in()
     window.open("/")
     until(lambda: window.text("#live") == "live")
-    control = next(one for one in psutil.process_iter(["cmdline"]) if _is_control_of(one, running))
+    control = next(process for process in psutil.process_iter(["cmdline"]) if _is_control_of(process, running))
     control.send_signal(signal.SIGKILL)
     until(lambda: window.text("#live") != "live")
     until(lambda: browser.title == "Log in · Strangler", 15)

@@ -47,14 +47,14 @@ routes:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a client got. told_by: the arm that the body betrays, whatever the proxy's header says."""
+class Response:
+    """A response that a client got. told_by: the arm that the body betrays, whatever the proxy's header says."""
 
     user: int
     beta: bool
     status: int
     arm: str
-    told_by: str
+    arm_in_body: str
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class LoadState:
     """All that the clients sent and got, in order for each user."""
 
     sent: int = 0
-    answers: list[Answer] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
 
@@ -114,9 +114,9 @@ class Rig:
     async def _requests_by_arm(self) -> Counter[str]:
         async with (
             ClientSession() as client,
-            client.get(f"http://127.0.0.1:{self._admin}/metrics") as answer,
+            client.get(f"http://127.0.0.1:{self._admin}/metrics") as response,
         ):
-            text = await answer.text()
+            text = await response.text()
         counted: Counter[str] = Counter()
         for labels, value in re.findall(r"^strangler_requests_total\{(.*)\} (\S+)$", text, re.MULTILINE):
             if 'route="orders"' in labels:
@@ -167,7 +167,7 @@ async def _client(number: int, port: int, load: LoadState, stop: asyncio.Event) 
         load.sent += 1
         try:
             async with asyncio.timeout(10):
-                load.answers.append(await _ask(line, user, beta))
+                load.responses.append(await _ask(line, user, beta))
         except FAILURES as error:
             load.faults.append(f"client {number}, user {user}: {error!r}")
             break
@@ -177,53 +177,53 @@ async def _client(number: int, port: int, load: LoadState, stop: asyncio.Event) 
     await line.writer.wait_closed()
 
 
-async def _ask(line: Line, user: int, beta: bool) -> Answer:
+async def _ask(line: Line, user: int, beta: bool) -> Response:
     mark = "X-Beta: 1\r\n" if beta else ""
     await line.ask("GET", f"/api/orders/{user % 200 + 1}", f"X-User-Id: {user}\r\n{mark}")
     status, fields = await line.head()
     order = json.loads(await line.body(fields))
-    return Answer(user, beta, status, fields["x-strangler-arm"], "candidate" if "warehouse" in order else "legacy")
+    return Response(user, beta, status, fields["x-strangler-arm"], "candidate" if "warehouse" in order else "legacy")
 
 
-async def _settled(load: LoadState, holds: Callable[[list[Answer]], bool]) -> list[Answer]:
+async def _settled(load: LoadState, holds: Callable[[list[Response]], bool]) -> list[Response]:
     """The answers of one phase, from when every worker has the new routes: `holds` for a whole round of users."""
     a_round = CLIENTS * USERS_PER_CLIENT
     async with asyncio.timeout(20):
-        begun = len(load.answers)
-        while not holds(load.answers[begun:][-a_round:]) or len(load.answers) - begun < a_round:
+        begun = len(load.responses)
+        while not holds(load.responses[begun:][-a_round:]) or len(load.responses) - begun < a_round:
             await asyncio.sleep(0.1)
             assert load.faults == []
-    since = len(load.answers)
+    since = len(load.responses)
     await asyncio.sleep(PHASE_S)
-    return load.answers[since:]
+    return load.responses[since:]
 
 
-def _share(answers: Iterable[Answer]) -> float:
-    arms = [answer.arm for answer in answers if not answer.beta]
+def _share(responses: Iterable[Response]) -> float:
+    arms = [response.arm for response in responses if not response.beta]
     return arms.count("candidate") / len(arms)
 
 
-def _beta_only(answers: list[Answer]) -> bool:
-    return all((answer.arm == "candidate") == answer.beta for answer in answers)
+def _beta_only(responses: list[Response]) -> bool:
+    return all((response.arm == "candidate") == response.beta for response in responses)
 
 
-def _share_between(low: float, high: float) -> Callable[[list[Answer]], bool]:
-    return lambda answers: bool(answers) and low <= _share(answers) <= high
+def _share_between(low: float, high: float) -> Callable[[list[Response]], bool]:
+    return lambda responses: bool(responses) and low <= _share(responses) <= high
 
 
-def _all_by(arm: str) -> Callable[[list[Answer]], bool]:
-    return lambda answers: all(answer.arm == arm for answer in answers)
+def _all_by(arm: str) -> Callable[[list[Response]], bool]:
+    return lambda responses: all(response.arm == arm for response in responses)
 
 
-def _moves_back(answers: Iterable[Answer]) -> set[int]:
+def _moves_back(responses: Iterable[Response]) -> set[int]:
     """Users who had been at the candidate and were served by legacy later."""
     moved: set[int] = set()
     back: set[int] = set()
-    for answer in answers:
-        if answer.arm == "candidate":
-            moved.add(answer.user)
-        elif answer.user in moved:
-            back.add(answer.user)
+    for response in responses:
+        if response.arm == "candidate":
+            moved.add(response.user)
+        elif response.user in moved:
+            back.add(response.user)
     return back
 
 
@@ -233,33 +233,33 @@ async def test_a_cutover_loses_no_request_and_moves_no_caller_back(tmp_path: Pat
             nobody = await _settled(load, _all_by("legacy"))
             rig.save(percent="0", headers='{X-Beta: "1"}')
             testers = await _settled(load, _beta_only)
-            rises_from = len(load.answers)
+            rises_from = len(load.responses)
             rig.overwrite(percent="10", headers='{X-Beta: "1"}')
             ten = await _settled(load, _share_between(0.05, 0.16))
             rig.save(percent="120", headers='{X-Beta: "1"}')  # a mistake: it must change nothing
             await asyncio.sleep(1)
-            mistaken = load.answers[-CLIENTS * USERS_PER_CLIENT :]
+            mistaken = load.responses[-CLIENTS * USERS_PER_CLIENT :]
             rig.save(percent="50", headers='{X-Beta: "1"}')
             half = await _settled(load, _share_between(0.4, 0.6))
             rig.overwrite(percent="100")
             everybody = await _settled(load, _all_by("candidate"))
-            rises_to = len(load.answers)
+            rises_to = len(load.responses)
             rig.save(percent="0")
             rolled_back = await _settled(load, _all_by("legacy"))
         counted = await rig.requests_by_arm(total=load.sent)
 
     assert load.faults == []
-    assert load.sent == len(load.answers)
-    assert {answer.status for answer in load.answers} == {200}
-    assert all(answer.arm == answer.told_by for answer in load.answers)
-    assert counted == Counter(answer.arm for answer in load.answers)
+    assert load.sent == len(load.responses)
+    assert {response.status for response in load.responses} == {200}
+    assert all(response.arm == response.arm_in_body for response in load.responses)
+    assert counted == Counter(response.arm for response in load.responses)
 
     assert _all_by("legacy")(nobody)
     assert _beta_only(testers)
-    assert {answer.user for answer in testers if answer.beta}
+    assert {response.user for response in testers if response.beta}
     assert 0.05 <= _share(ten) <= 0.16
     assert _share(mistaken) == pytest.approx(_share(ten), abs=0.05)
     assert 0.4 <= _share(half) <= 0.6
     assert _all_by("candidate")(everybody)
     assert _all_by("legacy")(rolled_back)
-    assert _moves_back(load.answers[rises_from:rises_to]) == set()
+    assert _moves_back(load.responses[rises_from:rises_to]) == set()

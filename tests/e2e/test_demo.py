@@ -18,7 +18,7 @@ from strangler.demo import traffic
 from strangler.demo.children import ChildDiedError, ChildrenState, free_ports
 from strangler.demo.first import first_of
 from strangler.demo.routes import Ports, routes_yaml
-from strangler.demo.tally import Seen, Summary, TallyState, summarise
+from strangler.demo.tally import SeenRequest, Summary, TallyState, summarise
 from tests.served import served
 
 DEMO = (sys.executable, "-m", "strangler", "demo")
@@ -104,9 +104,9 @@ class TestOnScreen:
             assert "percent: 25" in text
             routes.write_text(text.replace("percent: 25", "percent: 100"))
             await screen.until(r"candidate 100%")
-            async with ClientSession() as client, client.get(f"{proxy}/api/orders/7") as answer:
-                assert answer.headers["X-Strangler-Arm"] == "candidate"
-                assert "warehouse" in await answer.json()
+            async with ClientSession() as client, client.get(f"{proxy}/api/orders/7") as response:
+                assert response.headers["X-Strangler-Arm"] == "candidate"
+                assert "warehouse" in await response.json()
 
     async def test_a_killed_demo_leaves_no_process_behind(self, tmp_path: Path) -> None:
         async with _demo(tmp_path) as screen:
@@ -216,9 +216,9 @@ class TestTraffic:
                         pass
                 async with client.request(
                     request.method, url, data=body, headers=headers, allow_redirects=False
-                ) as answer:
-                    kept = [(k, v) for k, v in answer.headers.items() if k not in ("Transfer-Encoding", "Connection")]
-                    return web.Response(status=answer.status, body=await answer.read(), headers=CIMultiDict(kept))
+                ) as response:
+                    kept = [(k, v) for k, v in response.headers.items() if k not in ("Transfer-Encoding", "Connection")]
+                    return web.Response(status=response.status, body=await response.read(), headers=CIMultiDict(kept))
 
         async with served(ask_twice) as port:
             tally = await self._visit(f"http://127.0.0.1:{port}", 4)
@@ -232,26 +232,26 @@ class TestTally:
         ("seen", "summary"),
         [
             ([], Summary(0, 0, None, None, None)),
-            ([Seen(False, "legacy", False, 0.25)], Summary(1, 0, None, 250, 250)),
+            ([SeenRequest(False, "legacy", False, 0.25)], Summary(1, 0, None, 250, 250)),
             (
-                [Seen(True, "legacy", False, 0.125), Seen(True, "candidate", True, 0.125)],
+                [SeenRequest(True, "legacy", False, 0.125), SeenRequest(True, "candidate", True, 0.125)],
                 Summary(2, 1, 0.5, 125, 125),
             ),
-            ([Seen(True, None, True, None)], Summary(1, 1, None, None, None)),
+            ([SeenRequest(True, None, True, None)], Summary(1, 1, None, None, None)),
         ],
         ids=["nothing", "off-route", "both-arms", "no-answer"],
     )
-    def test_summary(self, seen: list[Seen], summary: Summary) -> None:
+    def test_summary(self, seen: list[SeenRequest], summary: Summary) -> None:
         assert summarise(seen) == summary
 
     def test_percentiles(self) -> None:
-        summary = summarise([Seen(True, "legacy", False, ms / 1000) for ms in range(101)])
+        summary = summarise([SeenRequest(True, "legacy", False, ms / 1000) for ms in range(101)])
         assert summary.p50_ms == pytest.approx(50)
         assert summary.p95_ms == pytest.approx(95)
 
     def test_a_window_is_taken_once_and_totals_stay(self) -> None:
         tally = TallyState()
-        tally.record(Seen(True, "candidate", True, 0.1))
+        tally.record(SeenRequest(True, "candidate", True, 0.1))
         assert tally.take().candidate_share == 1
         assert tally.take().requests == 0
         assert (tally.requests, tally.errors) == (1, 1)

@@ -1,4 +1,4 @@
-"""What happens in a proxy is told as events: to the log, to the store, to `strangler events`, and to a webhook."""
+"""Everything that happens in a proxy is an event: in the log, in the store, in `strangler events`, and at a webhook."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ class HookState:
     port: int = 0
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
-    async def answer(self, request: web.BaseRequest) -> web.Response:
+    async def response(self, request: web.BaseRequest) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         if self.status == 200:
             self.got.append((headers, await request.read()))
@@ -44,7 +44,7 @@ class HookState:
 @pytest.fixture
 async def hook() -> AsyncIterator[HookState]:
     state = HookState()
-    async with served(state.answer) as state.port:
+    async with served(state.response) as state.port:
         yield state
 
 
@@ -69,13 +69,13 @@ class HookedProxy(Proxy):
         return super().routes(percent, workers) + f'events: {{webhook: "http://127.0.0.1:{self._hook_port}/"}}\n'
 
 
-async def told(proxy: Proxy) -> list[dict[str, Any]]:
-    """What `strangler events --json` prints."""
+async def printed_events(proxy: Proxy) -> list[dict[str, Any]]:
+    """Return the output of `strangler events --json`."""
     return [json.loads(line) for line in (await printed(proxy, "events", "--json")).splitlines()]
 
 
 async def printed(proxy: Proxy, *arguments: str) -> str:
-    """What a command prints."""
+    """Return the output of a command."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "strangler", *arguments,
         cwd=proxy.folder,
@@ -109,7 +109,7 @@ async def test_a_shift_is_told_everywhere(proxy: Proxy, hook: HookState) -> None
     (shift,) = await happened(proxy, "route.shifted")
     assert shift["subject"] == "orders"
     assert shift["data"] == {"route": "orders", "from": 0.0, "to": 25.0, "generation": 2}
-    assert [event["type"] for event in await told(proxy)] == ["routes.reloaded", "route.shifted"]
+    assert [event["type"] for event in await printed_events(proxy)] == ["routes.reloaded", "route.shifted"]
     (line,) = await proxy.until(lambda: [line for line in proxy.events("event") if line["type"] == "route.shifted"])
     assert (line["id"], line["data"]) == (shift["id"], shift["data"])
     await proxy.until(lambda: len(hook.got) == 2)

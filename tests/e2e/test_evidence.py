@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import ClientSession
 
-from tests.control.shadow.test_upgrade import write_earlier
 from tests.e2e import commands
-from tests.e2e.shadowing import Answer, Stage, says, stage
+from tests.e2e.shadowing import Respond, Stage, says, stage
+from tests.evidence.test_upgrade import write_earlier
 
 LEGACY = {"id": 7, "price": 19.99}
 CANDIDATE = {"id": 7, "price": "19.99"}
@@ -54,7 +54,7 @@ def _has_store(on: Stage) -> bool:
     return (on.state / "strangler.db").exists()
 
 
-def released(value: Any, name: str) -> Answer:
+def released(value: Any, name: str) -> Respond:
     return says(value, headers={"X-Release": name})
 
 
@@ -64,7 +64,7 @@ class TestFixes:
     async def test_it_is_not_ready_without_one_new_pair(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(LEGACY), says(CANDIDATE), shadow=ROOMY, route=GATE) as on:
             await ask(on, "/api/orders/lines", 12)
-            on.candidate.answer = says(LEGACY)
+            on.candidate.response = says(LEGACY)
             await ask(on, "/api/orders/totals", 40)
             (row,) = await inbox(on)
             code, output = await run(on, "diffs", "fixed", row["id"])
@@ -80,7 +80,7 @@ class TestFixes:
     async def test_new_pairs_of_its_endpoint_prove_it(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(LEGACY), says(CANDIDATE), shadow=ROOMY, route=GATE) as on:
             await ask(on, "/api/orders/lines", 12)
-            on.candidate.answer = says(LEGACY)
+            on.candidate.response = says(LEGACY)
             (row,) = await inbox(on)
             await run(on, "diffs", "fixed", row["id"])
             await ask(on, "/api/orders/totals", 40)
@@ -108,7 +108,7 @@ class TestReleases:
         async with stage(tmp_path, says(LEGACY), released(CANDIDATE, "1.0"), route=route) as on:
             await ask(on, "/api/orders/lines", 3)
             assert (await ready(on))["release"] == "1.0"
-            on.candidate.answer = released(LEGACY, "2.0")
+            on.candidate.response = released(LEGACY, "2.0")
             code, output = await run(on, "release", "orders", "2.0", "--why", "deployed")
             assert (code, output.strip()) == (0, "route 'orders' has release 2.0 from now on; it was 1.0")
             await ask(on, "/api/orders/lines", 12)
@@ -118,7 +118,9 @@ class TestReleases:
             assert await inbox(on) == []
             (row,) = await inbox(on, "--release", "1.0")
             assert (row["release"], row["count"]) == ("1.0", 3)
-            (event,) = [one for one in await _events(on, "release.changed") if one["data"]["to"] == "2.0"]
+            (event,) = [
+                each_event for each_event in await _events(on, "release.changed") if each_event["data"]["to"] == "2.0"
+            ]
             assert event["data"]["from"] == "1.0"
 
     async def test_by_command_with_and_without_a_proxy(self, tmp_path: Path) -> None:
@@ -132,15 +134,15 @@ class TestReleases:
             await on.proxy.start()
             await ask(on, "/api/orders/lines", 4)
             found = json.loads((await run(on, "release", "orders", "--json"))[1])["releases"]
-            assert [(one["name"], one["pairs"], one["is_current"]) for one in found] == [
+            assert [(item["name"], item["pairs"], item["is_current"]) for item in found] == [
                 ("two", 4, True),
                 ("one", 3, False),
                 ("", 2, False),
             ]
             assert (await ready(on))["pairs"] == 4
             assert (await ready(on, "--release", ""))["pairs"] == 2
-            said = on.rows("SELECT who, what, detail FROM audit ORDER BY id")
-            assert said == [("ana", "release", "(unnamed) to one"), ("ana", "release", "one to two")]
+            rows = on.rows("SELECT who, what, detail FROM audit ORDER BY id")
+            assert rows == [("ana", "release", "(unnamed) to one"), ("ana", "release", "one to two")]
 
     async def test_a_difference_that_was_fixed_and_comes_back_in_the_next_release_has_regressed(
         self, tmp_path: Path
@@ -151,10 +153,10 @@ class TestReleases:
             (row,) = await inbox(on)
             await run(on, "diffs", "fixed", row["id"])
             await run(on, "release", "orders", "two")
-            on.candidate.answer = says(LEGACY)
+            on.candidate.response = says(LEGACY)
             await ask(on, "/api/orders/lines", 10)
             assert (await ready(on))["claims"] == []
-            on.candidate.answer = says(CANDIDATE)
+            on.candidate.response = says(CANDIDATE)
             await ask(on, "/api/orders/lines", 1)
             (row,) = await inbox(on)
             assert (row["state"], row["count"]) == ("regressed", 1)
@@ -173,10 +175,10 @@ class TestReleases:
                 ("evidence", "reset", "orders"): "--why",
                 ("evidence", "reset", "orderz", "--why", "x"): "did you mean 'orders'?",
             }
-            for arguments, told in cases.items():
+            for arguments, message in cases.items():
                 code, output = await run(on, *arguments)
                 assert code == 2, (arguments, output)
-                assert told in output, (arguments, output)
+                assert message in output, (arguments, output)
             for body, status in (
                 ({"route": "orderz", "name": "x"}, 404),
                 ({"route": "orders", "name": ""}, 400),
@@ -210,8 +212,10 @@ async def test_reset_begins_anew_and_leaves_what_there_was_readable(tmp_path: Pa
         (row,) = await inbox(on)
         assert (row["state"], row["count"], row["owner"]) == ("new", 2, None)
         assert (await ready(on, "--release", name))["pairs"] == 3
-        ((who, what, why, detail),) = on.rows("SELECT who, what, why, detail FROM audit WHERE what = 'evidence reset'")
-        assert (who, what, why, detail) == ("ana", "evidence reset", "another database", name)
+        ((actor, what, why, detail),) = on.rows(
+            "SELECT who, what, why, detail FROM audit WHERE what = 'evidence reset'"
+        )
+        assert (actor, what, why, detail) == ("ana", "evidence reset", "another database", name)
 
 
 async def test_a_route_of_writes_becomes_ready_and_says_what_was_not_judged(tmp_path: Path) -> None:
@@ -256,7 +260,7 @@ async def test_accepted_differences_go_on_being_counted_and_differ_again_without
 async def test_one_number_for_match_everywhere(tmp_path: Path) -> None:
     async with stage(tmp_path, says(LEGACY), says(CANDIDATE), shadow=ROOMY, route=GATE) as on:
         await ask(on, "/api/orders/lines", 3)
-        on.candidate.answer = says(LEGACY)
+        on.candidate.response = says(LEGACY)
         await ask(on, "/api/orders/lines", 5)
         (row,) = await inbox(on)
         assert (await run(on, "diffs", "accept", row["id"], "--why", "agreed"))[0] == 0

@@ -51,8 +51,8 @@ class Contained(Proxy):
         process = await asyncio.create_subprocess_exec(
             *command, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=environ
         )
-        said, _ = await process.communicate()
-        return process.returncode or 0, said.decode()
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
 
     async def problems(self) -> list[str]:
         found: list[str] = (await self.status())["config"]["problems"]
@@ -88,7 +88,7 @@ async def test_a_mounted_file_that_is_replaced_outside_is_a_problem_that_is_told
     assert await proxy.problems() == [f"routes.yaml: {_REPLACED}"]
     assert await proxy.metric("strangler_config_last_reload_successful") == 0
     await asyncio.sleep(1.5)
-    assert len(await proxy.told("routes.problem")) == 1
+    assert len(await proxy.wait_for_log("routes.problem")) == 1
     proxy.signal(signal.SIGHUP)
     await proxy.until(lambda: len(proxy.events("routes.rejected")) == 2)
     assert proxy.events("routes.reloaded") == []
@@ -97,9 +97,9 @@ async def test_a_mounted_file_that_is_replaced_outside_is_a_problem_that_is_told
 async def test_commands_on_a_file_that_is_replaced_outside_say_so_and_change_nothing(proxy: Contained) -> None:
     await proxy.enter(_FILE)
     proxy.replace_outside(proxy.routes(50))
-    status, said = await proxy.run("check")
+    status, output = await proxy.run("check")
     assert status == 0
-    assert said.splitlines()[:2] == [
+    assert output.splitlines()[:2] == [
         f"routes.yaml: warning: {_REPLACED}",
         "routes.yaml: ok: 2 upstreams, 1 route, 1 warning",
     ]
@@ -109,9 +109,9 @@ async def test_commands_on_a_file_that_is_replaced_outside_say_so_and_change_not
 async def test_a_mounted_file_is_written_in_place(proxy: Contained) -> None:
     await proxy.enter(_FILE)
     inode = proxy.outside.stat().st_ino
-    status, said = await proxy.run("shift", "orders", "25")
+    status, output = await proxy.run("shift", "orders", "25")
     assert status == 0
-    assert "routes.yaml: route 'orders' shifted from 0 % to 25 %" in said.splitlines()
+    assert "routes.yaml: route 'orders' shifted from 0 % to 25 %" in output.splitlines()
     assert proxy.outside.read_text() == proxy.routes(25)
     await proxy.until(lambda: proxy.has_generation(2))
     proxy.outside.write_text(proxy.routes(5))  # an editor that writes in place
@@ -147,8 +147,8 @@ async def test_what_cannot_be_written_is_one_line_and_no_audit_entry(
     proxy.outside.write_text(proxy.routes().replace("candidate: orders", "candidate: orders\n    gate: {}"))
     await proxy.enter(mounts, f'exec "$2" -m strangler serve -c {file}')
     before = proxy.outside.read_text()
-    status, said = await proxy.run("shift", "orders", "25", "-c", file, "--force", "--why", "a test")
-    assert (status, said.splitlines()[-1]) == (
+    status, output = await proxy.run("shift", "orders", "25", "-c", file, "--force", "--why", "a test")
+    assert (status, output.splitlines()[-1]) == (
         2,
         f"{file}: nothing was changed: {cause}; change it where it comes from, or mount its folder without `ro`",
     )

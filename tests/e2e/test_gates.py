@@ -39,7 +39,7 @@ class Gated:
     async def passed(self) -> list[dict[str, Any]]:
         """The events, from the store."""
         _, found = await self.proxy.ask("/api/events?limit=1000")
-        return [one["event"]["data"] for one in found["events"] if one["event"]["type"] == "gate.passed_by"]
+        return [event["event"]["data"] for event in found["events"] if event["event"]["type"] == "gate.passed_by"]
 
     async def generation(self, number: int) -> None:
         async def is_there() -> bool:
@@ -68,10 +68,10 @@ async def upstream() -> AsyncIterator[LegacyState]:
 async def gated(tmp_path: Path, upstream: LegacyState) -> AsyncIterator[Gated]:
     """A running proxy whose route is at 5 % with a gate that nothing has met."""
     proxy = Proxy(tmp_path, upstream.port)
-    one = Gated(proxy)
-    one.write(5)
+    this_gated = Gated(proxy)
+    this_gated.write(5)
     await proxy.start()
-    yield one
+    yield this_gated
     await proxy.stop()
 
 
@@ -113,7 +113,7 @@ class TestPassedBy:
         await gated.judged(5)
         gated.write(25)
         await gated.generation(2)
-        (line,) = await gated.proxy.told("gate.passed_by")
+        (line,) = await gated.proxy.wait_for_log("gate.passed_by")
         assert line["level"] == "warning"
         assert (line["route"], line["from"], line["to"], line["verdict"]) == ("orders", 5, 25, "not enough evidence")
         (data,) = await gated.passed()
@@ -135,12 +135,12 @@ class TestPassedBy:
     async def test_a_gate_that_the_same_edit_takes_away_holds_nothing_back_and_is_told(self, gated: Gated) -> None:
         await gated.judged(5)
         gated.write(25, gate="")
-        assert (await gated.proxy.told("gate.passed_by"))[0]["to"] == 25
+        assert (await gated.proxy.wait_for_log("gate.passed_by"))[0]["to"] == 25
 
     async def test_a_new_route_above_0_is_told(self, gated: Gated) -> None:
         await gated.judged(5)
         gated.write(5, more=OTHER)
-        line = (await gated.proxy.told("gate.passed_by"))[0]
+        line = (await gated.proxy.wait_for_log("gate.passed_by"))[0]
         assert (line["route"], line["from"], line["to"]) == ("items", 0, 10)
 
     async def test_a_file_that_was_changed_while_the_proxy_was_down_is_told_at_the_start(self, gated: Gated) -> None:
@@ -148,7 +148,7 @@ class TestPassedBy:
         await gated.proxy.stop()
         gated.write(50)
         await gated.proxy.start()
-        line = (await gated.proxy.told("gate.passed_by"))[0]
+        line = (await gated.proxy.wait_for_log("gate.passed_by"))[0]
         assert (line["from"], line["to"]) == (5, 50)
 
     async def test_a_forced_shift_is_not_told_and_the_next_edit_is(self, gated: Gated) -> None:
@@ -158,7 +158,7 @@ class TestPassedBy:
         await gated.judged(25)
         assert await gated.passed() == []
         gated.write(30)
-        assert (await gated.proxy.told("gate.passed_by"))[0]["from"] == 25
+        assert (await gated.proxy.wait_for_log("gate.passed_by"))[0]["from"] == 25
         _, output = await gated.run("audit", "--json")
         (entry,) = json.loads(output)["entries"]
         assert (entry["who"], entry["what"], entry["why"]) == ("pipeline", "shift --force", "the old one burns")

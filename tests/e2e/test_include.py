@@ -44,42 +44,42 @@ async def _until_arm(proxy: Proxy, arm: str) -> None:
 
 
 async def test_the_whole_way_of_a_teams_route(proxy: Proxy, team: Path) -> None:
-    code, said = await run(proxy.folder, "check")
-    assert "routes.yaml: ok: 2 upstreams, 2 routes, 1 file included" in said
+    code, text = await run(proxy.folder, "check")
+    assert "routes.yaml: ok: 2 upstreams, 2 routes, 1 file included" in text
     main = proxy.file.read_text()
 
     await proxy.start()
     assert await _arm(proxy) == "legacy"
-    code, said = await run(proxy.folder, "explain", "GET", "/invoices/1")
+    code, text = await run(proxy.folder, "explain", "GET", "/invoices/1")
     assert code == 0
-    assert "owner     payments" in said
+    assert "owner     payments" in text
 
-    code, said = await run(proxy.folder, "shift", "invoices", "100")
-    assert code == 0, said
-    assert "teams/payments.yaml: route 'invoices' shifted from 0 % to 100 %" in said
+    code, text = await run(proxy.folder, "shift", "invoices", "100")
+    assert code == 0, text
+    assert "teams/payments.yaml: route 'invoices' shifted from 0 % to 100 %" in text
     assert team.read_text() == TEAM.format(percent=100)
     assert proxy.file.read_text() == main
     await _until_arm(proxy, "candidate")
 
     team.write_text(TEAM.format(percent=700))
-    code, said = await run(proxy.folder, "check")
-    assert (code, "teams/payments.yaml:7:22: route 'invoices': split.percent is 700" in said) == (2, True)
+    code, text = await run(proxy.folder, "check")
+    assert (code, "teams/payments.yaml:7:22: route 'invoices': split.percent is 700" in text) == (2, True)
     await proxy.until(lambda: proxy.events("routes.rejected"))
     assert await _arm(proxy) == "candidate"
 
-    code, said = await run(proxy.folder, "shift", "orders", "5")
+    code, text = await run(proxy.folder, "shift", "orders", "5")
     assert (code, proxy.file.read_text()) == (2, main)
-    assert "teams/payments.yaml:7:22" in said
+    assert "teams/payments.yaml:7:22" in text
     team.write_text(TEAM.format(percent=0))
     await _until_arm(proxy, "legacy")
 
-    code, said = await run(proxy.folder, "status", "--json")
-    assert {route["name"]: route["owner"] for route in json.loads(said)["routes"]} == {
+    code, text = await run(proxy.folder, "status", "--json")
+    assert {route["name"]: route["owner"] for route in json.loads(text)["routes"]} == {
         "orders": None,
         "invoices": "payments",
     }
-    _, said = await run(proxy.folder, "status")
-    assert "payments" in said
+    _, text = await run(proxy.folder, "status")
+    assert "payments" in text
     assert team.exists()
 
 

@@ -50,9 +50,9 @@ async def candidate() -> AsyncIterator[ShopClient]:
 
 
 async def _json(client: ShopClient, path: str) -> Json:
-    answer = await client.get(path)
-    assert answer.status == 200
-    data: Json = await answer.json()
+    response = await client.get(path)
+    assert response.status == 200
+    data: Json = await response.json()
     return data
 
 
@@ -72,13 +72,13 @@ class TestPages:
         ids=["home", "products", "login", "unknown"],
     )
     async def test_pages_are_html(self, legacy: ShopClient, path: str, status: int) -> None:
-        answer = await legacy.get(path)
-        assert (answer.status, answer.content_type) == (status, "text/html")
-        assert "<!doctype html>" in await answer.text()
+        response = await legacy.get(path)
+        assert (response.status, response.content_type) == (status, "text/html")
+        assert "<!doctype html>" in await response.text()
 
     async def test_old_address_redirects(self, legacy: ShopClient) -> None:
-        answer = await legacy.get("/catalogue", allow_redirects=False)
-        assert (answer.status, answer.headers["Location"]) == (302, "/products")
+        response = await legacy.get("/catalogue", allow_redirects=False)
+        assert (response.status, response.headers["Location"]) == (302, "/products")
 
     @pytest.mark.parametrize("token", ["", "guessed", "ü" * 8], ids=["none", "guessed", "not-ascii"])
     async def test_login_needs_the_token_of_its_form(self, legacy: ShopClient, token: str) -> None:
@@ -90,21 +90,21 @@ class TestPages:
         token = _token(await (await legacy.get("/login")).text())
         before = legacy.session.cookie_jar.filter_cookies(legacy.make_url("/"))["sid"].value
         form = {"csrf": token, "email": "user3@shop.example", "password": seed.PASSWORD}
-        answer = await legacy.post("/login", data=form, allow_redirects=False)
-        assert (answer.status, answer.headers["Location"]) == (302, "/account")
-        assert answer.cookies["sid"].value != before
+        response = await legacy.post("/login", data=form, allow_redirects=False)
+        assert (response.status, response.headers["Location"]) == (302, "/account")
+        assert response.cookies["sid"].value != before
         assert "orders." in await (await legacy.get("/account")).text()
 
     async def test_account_without_login_redirects_to_it(self, legacy: ShopClient) -> None:
-        answer = await legacy.get("/account", allow_redirects=False)
-        assert (answer.status, answer.headers["Location"]) == (302, "/login")
+        response = await legacy.get("/account", allow_redirects=False)
+        assert (response.status, response.headers["Location"]) == (302, "/login")
 
     async def test_a_token_is_masked_anew_each_time_and_both_hold(self, legacy: ShopClient) -> None:
         first, second = [_token(await (await legacy.get("/products/MUG-01")).text()) for _ in range(2)]
         assert first != second
         for token in (first, second):
-            answer = await legacy.post("/products/MUG-01/cart", data=_order(token), allow_redirects=False)
-            assert answer.status == 302
+            response = await legacy.post("/products/MUG-01/cart", data=_order(token), allow_redirects=False)
+            assert response.status == 302
 
     async def test_a_token_of_another_visitor_is_refused(self, legacy: ShopClient) -> None:
         token = _token(await (await legacy.get("/login")).text())
@@ -115,17 +115,17 @@ class TestPages:
     async def test_a_page_runs_the_script_of_its_own_nonce_alone(self, legacy: ShopClient) -> None:
         nonces = set()
         for _ in range(2):
-            answer = await legacy.get("/products/MUG-01")
-            nonce = answer.headers["Content-Security-Policy"].split("'nonce-")[1].split("'")[0]
-            assert f'<script nonce="{nonce}">' in await answer.text()
+            response = await legacy.get("/products/MUG-01")
+            nonce = response.headers["Content-Security-Policy"].split("'nonce-")[1].split("'")[0]
+            assert f'<script nonce="{nonce}">' in await response.text()
             nonces.add(nonce)
         assert len(nonces) == 2
 
     async def test_a_form_puts_a_product_into_the_visitors_cart(self, legacy: ShopClient) -> None:
         page = await (await legacy.get("/products/MUG-01")).text()
         assert '<main>\n<h1>Mug, speckled</h1>\n<p class="price">12.90 €</p>' in page
-        answer = await legacy.post("/products/MUG-01/cart", data=_order(_token(page), 3), allow_redirects=False)
-        assert (answer.status, answer.headers["Location"]) == (302, "/cart")
+        response = await legacy.post("/products/MUG-01/cart", data=_order(_token(page), 3), allow_redirects=False)
+        assert (response.status, response.headers["Location"]) == (302, "/cart")
         cart = await (await legacy.get("/cart")).text()
         assert '3 × MUG-01</td><td class="price">38.70 €' in cart
         assert '<p class="total">38.70 €</p>' in cart
@@ -138,8 +138,8 @@ class TestPages:
         self, legacy: ShopClient, sku: str, quantity: str, status: int
     ) -> None:
         token = _token(await (await legacy.get("/login")).text())
-        answer = await legacy.post(f"/products/{sku}/cart", data={"csrf": token, "quantity": quantity})
-        assert answer.status == status
+        response = await legacy.post(f"/products/{sku}/cart", data={"csrf": token, "quantity": quantity})
+        assert response.status == status
         assert (await _json(legacy, "/api/carts"))["lines"] == []
 
 
@@ -172,8 +172,8 @@ class TestVisits:
         assert await self._visits(legacy) == 3
 
     async def test_the_api_opens_no_session(self, legacy: ShopClient) -> None:
-        answer = await legacy.get("/api/orders/7")
-        assert "Set-Cookie" not in answer.headers
+        response = await legacy.get("/api/orders/7")
+        assert "Set-Cookie" not in response.headers
         assert await self._visits(legacy) == 0
 
     async def test_a_monolith_counts_shadows_like_any_request(self, legacy: ShopClient) -> None:
@@ -192,9 +192,9 @@ class TestApi:
 
     @pytest.mark.parametrize("query", ["page=0", "per_page=101", "user_id=x"])
     async def test_bad_paging_is_400_as_json(self, legacy: ShopClient, query: str) -> None:
-        answer = await legacy.get(f"/api/orders?{query}")
-        assert answer.status == 400
-        assert set(await answer.json()) == {"error"}
+        response = await legacy.get(f"/api/orders?{query}")
+        assert response.status == 400
+        assert set(await response.json()) == {"error"}
 
     async def test_an_order_lives_from_post_to_delete(self, legacy: ShopClient) -> None:
         order = {"user_id": 3, "lines": [{"sku": "MUG-01", "quantity": 2}], "gift_note": "hi"}
@@ -257,10 +257,10 @@ class TestFiles:
     CONTENT = bytes(range(256)) * 1000
 
     async def _upload(self, client: ShopClient, **request: Any) -> Json:
-        answer = await client.post("/api/files", **request)
-        assert answer.status == 201
-        file: Json = await answer.json()
-        assert answer.headers["Location"] == f"/files/{file['id']}"
+        response = await client.post("/api/files", **request)
+        assert response.status == 201
+        file: Json = await response.json()
+        assert response.headers["Location"] == f"/files/{file['id']}"
         return file
 
     async def test_a_form_upload_comes_back_whole(self, legacy: ShopClient) -> None:
@@ -268,16 +268,16 @@ class TestFiles:
         form.add_field("file", self.CONTENT, filename="tea ☕.bin", content_type="image/x-tea")
         file = await self._upload(legacy, data=form)
         assert (file["name"], file["bytes"]) == ("tea ☕.bin", len(self.CONTENT))
-        answer = await legacy.get(f"/files/{file['id']}")
-        assert answer.content_type == "image/x-tea"
-        assert await answer.read() == self.CONTENT
+        response = await legacy.get(f"/files/{file['id']}")
+        assert response.content_type == "image/x-tea"
+        assert await response.read() == self.CONTENT
 
     async def test_a_raw_upload_can_be_read_by_range(self, legacy: ShopClient) -> None:
         file = await self._upload(legacy, params={"name": "raw.bin"}, data=self.CONTENT)
-        answer = await legacy.get(f"/files/{file['id']}", headers={"Range": "bytes=1000-1099"})
-        assert answer.status == 206
-        assert answer.headers["Content-Range"] == f"bytes 1000-1099/{len(self.CONTENT)}"
-        assert await answer.read() == self.CONTENT[1000:1100]
+        response = await legacy.get(f"/files/{file['id']}", headers={"Range": "bytes=1000-1099"})
+        assert response.status == 206
+        assert response.headers["Content-Range"] == f"bytes 1000-1099/{len(self.CONTENT)}"
+        assert await response.read() == self.CONTENT[1000:1100]
 
     async def test_a_form_without_a_file_is_400(self, legacy: ShopClient) -> None:
         form = FormData({"name": "no file"}, default_to_multipart=True)
@@ -350,9 +350,9 @@ class TestConditions:
     async def test_conditions(self, legacy: ShopClient, conditions: dict[str, str], status: int) -> None:
         tag = (await legacy.get("/products/prices.csv")).headers["ETag"]
         headers = {name: value.replace("TAG", tag) for name, value in conditions.items()}
-        answer = await legacy.get("/products/prices.csv", headers=headers)
-        assert answer.status == status
-        assert (answer.headers["ETag"], answer.headers["Last-Modified"]) == (tag, self.BUILT)
+        response = await legacy.get("/products/prices.csv", headers=headers)
+        assert response.status == status
+        assert (response.headers["ETag"], response.headers["Last-Modified"]) == (tag, self.BUILT)
 
     async def test_a_weak_tag_never_holds_where_a_strong_one_is_needed(self, legacy: ShopClient) -> None:
         tag = (await legacy.get("/products")).headers["ETag"]
@@ -381,19 +381,19 @@ class TestConditions:
         whole = await legacy.get("/products/prices.csv")
         body, tag = await whole.read(), whole.headers["ETag"]
         sent = {name: value.replace("TAG", tag) for name, value in headers.items()}
-        answer = await legacy.get("/products/prices.csv", headers=sent)
+        response = await legacy.get("/products/prices.csv", headers=sent)
         start, end = range_of
-        assert (answer.status, await answer.read()) == (status, body[start:end])
+        assert (response.status, await response.read()) == (status, body[start:end])
         if status == 206:
             first, last, _ = slice(start, end).indices(len(body))
-            assert answer.headers["Content-Range"] == f"bytes {first}-{last - 1}/{len(body)}"
+            assert response.headers["Content-Range"] == f"bytes {first}-{last - 1}/{len(body)}"
         if status == 416:
-            assert answer.headers["Content-Range"] == f"bytes */{len(body)}"
+            assert response.headers["Content-Range"] == f"bytes */{len(body)}"
 
     async def test_what_has_a_strong_tag_is_not_compressed(self, legacy: ShopClient) -> None:
-        answer = await legacy.get("/products/prices.csv", headers={"Accept-Encoding": "gzip"})
-        assert answer.headers["ETag"].startswith('"')
-        assert "Content-Encoding" not in answer.headers
+        response = await legacy.get("/products/prices.csv", headers={"Accept-Encoding": "gzip"})
+        assert response.headers["ETag"].startswith('"')
+        assert "Content-Encoding" not in response.headers
 
 
 @pytest.fixture
@@ -418,23 +418,23 @@ class TestCandidateOfTheShop:
         self, both: tuple[ShopClient, ShopClient]
     ) -> None:
         for path in ("/products", "/products/MUG-01", "/products/prices.csv", "/feed.xml", "/api/orders/7"):
-            ours, theirs = [(await one.get(path)).headers["ETag"] for one in both]
+            ours, theirs = [(await test_client.get(path)).headers["ETag"] for test_client in both]
             assert ours != theirs
             crossed = [
-                await one.get(path, headers={"If-None-Match": tag})
-                for one, tag in zip(both, (theirs, ours), strict=True)
+                await test_client.get(path, headers={"If-None-Match": tag})
+                for test_client, tag in zip(both, (theirs, ours), strict=True)
             ]
-            assert [answer.status for answer in crossed] == [200, 200], path
+            assert [response.status for response in crossed] == [200, 200], path
 
     async def test_its_pages_are_written_in_another_way(self, both: tuple[ShopClient, ShopClient]) -> None:
         for path in ("/products/TEA-01", "/feed.xml"):
-            ours, theirs = [await (await one.get(path)).text() for one in both]
+            ours, theirs = [await (await test_client.get(path)).text() for test_client in both]
             assert ours != theirs
 
     async def test_its_feed_says_the_same_in_other_prefixes(self, both: tuple[ShopClient, ShopClient]) -> None:
         ours, theirs = [
-            [(node.tag, (node.text or "").strip(), node.attrib) for node in ET.fromstring(await answer.read()).iter()]
-            for answer in [await one.get("/feed.xml") for one in both]
+            [(node.tag, (node.text or "").strip(), node.attrib) for node in ET.fromstring(await response.read()).iter()]
+            for response in [await test_client.get("/feed.xml") for test_client in both]
         ]
         assert ours == theirs
         assert len(ours) > 40
@@ -444,8 +444,8 @@ class TestCandidateOfTheShop:
         page = await (await candidate.get("/products/MUG-01")).text()
         assert "12.9 €" in page
         form = _order(_token(page))
-        answer = await candidate.post("/products/MUG-01/cart", data=form, allow_redirects=False)
-        assert (answer.status, answer.headers["Location"]) == (303, "/cart")
+        response = await candidate.post("/products/MUG-01/cart", data=form, allow_redirects=False)
+        assert (response.status, response.headers["Location"]) == (303, "/cart")
 
     async def test_a_shadow_counts_no_visit_and_a_request_does(self, both: tuple[ShopClient, ShopClient]) -> None:
         legacy, candidate = both
@@ -459,8 +459,8 @@ class TestCandidateOfTheShop:
         self, both: tuple[ShopClient, ShopClient], tmp_path: Path
     ) -> None:
         _, candidate = both
-        answer = await candidate.get("/products/MUG-01", headers={"X-Strangler-Shadow": "1"})
-        assert _token(await answer.text())
+        response = await candidate.get("/products/MUG-01", headers={"X-Strangler-Shadow": "1"})
+        assert _token(await response.text())
         with closing(sqlite3.connect(tmp_path / "shop.db")) as database:
             assert database.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
 
@@ -474,8 +474,8 @@ class TestDryRuns:
     ) -> None:
         legacy, candidate = both
         form = _order(_token(await (await legacy.get("/products/MUG-01")).text()))
-        answer = await candidate.post("/products/MUG-01/cart", data=form, headers=DRY, allow_redirects=False)
-        assert (answer.status, answer.headers["X-Strangler-Shadow-Handled"]) == (303, "1")
+        response = await candidate.post("/products/MUG-01/cart", data=form, headers=DRY, allow_redirects=False)
+        assert (response.status, response.headers["X-Strangler-Shadow-Handled"]) == (303, "1")
         assert (await _json(legacy, "/api/carts"))["lines"] == []
 
     async def test_a_dry_run_of_an_order_places_none_and_holds_up_no_write(
@@ -494,9 +494,9 @@ class TestDryRuns:
     async def test_a_dry_run_that_is_refused_is_confirmed_too(
         self, both: tuple[ShopClient, ShopClient], order: Any
     ) -> None:
-        answer = await both[1].post("/api/orders", json=order, headers=DRY)
-        assert 400 <= answer.status < 500
-        assert answer.headers["X-Strangler-Shadow-Handled"] == "1"
+        response = await both[1].post("/api/orders", json=order, headers=DRY)
+        assert 400 <= response.status < 500
+        assert response.headers["X-Strangler-Shadow-Handled"] == "1"
 
     @pytest.mark.parametrize(
         ("path", "headers", "status"),
@@ -512,14 +512,14 @@ class TestDryRuns:
     async def test_it_promises_dry_runs_where_it_writes(
         self, both: tuple[ShopClient, ShopClient], path: str, headers: dict[str, str], status: int
     ) -> None:
-        answer = await both[1].options(path, headers=headers)
-        assert answer.status == status
-        assert answer.headers.get("X-Strangler-Shadow-Handled") == ("1" if status == 204 else None)
+        response = await both[1].options(path, headers=headers)
+        assert response.status == status
+        assert response.headers.get("X-Strangler-Shadow-Handled") == ("1" if status == 204 else None)
 
     async def test_legacy_promises_nothing(self, both: tuple[ShopClient, ShopClient]) -> None:
-        answer = await both[0].options("/api/orders", headers=DRY)
-        assert answer.status == 405
-        assert "X-Strangler-Shadow-Handled" not in answer.headers
+        response = await both[0].options("/api/orders", headers=DRY)
+        assert response.status == 405
+        assert "X-Strangler-Shadow-Handled" not in response.headers
 
     async def test_an_unaware_candidate_writes_and_confirms_nothing(self) -> None:
         shop = Shop()
@@ -621,8 +621,8 @@ class TestProcess:
         async with ClientSession() as client:
             order = {"user_id": 1, "lines": [{"sku": "MUG-01"}]}
             placed = await client.post(f"{legacy_url}/api/orders", json=order)
-            answer = await client.get(candidate_url + placed.headers["Location"])
-            assert (await answer.json())["price"] == "12.90"
+            response = await client.get(candidate_url + placed.headers["Location"])
+            assert (await response.json())["price"] == "12.90"
             socket = await client.ws_connect(f"{legacy_url}/ws")
             for process in (legacy, candidate):
                 process.send_signal(signal.SIGTERM)

@@ -66,9 +66,9 @@ class Site:
     async def ask(self, method: str, path: str, **request: Any) -> tuple[int, str]:
         """Send one request; status and text of its response."""
         self.expected += method in self.shadowed
-        async with self.visitor.request(method, path, allow_redirects=False, **request) as answer:
-            assert answer.headers["X-Strangler-Arm"] == "legacy"
-            return answer.status, await answer.text()
+        async with self.visitor.request(method, path, allow_redirects=False, **request) as response:
+            assert response.headers["X-Strangler-Arm"] == "legacy"
+            return response.status, await response.text()
 
     async def log_in(self) -> None:
         """Log in by the form of the admin, as a browser does."""
@@ -87,8 +87,8 @@ class Site:
 
     async def write_note(self, text: str) -> None:
         token = {cookie.key: cookie.value for cookie in self.visitor.cookie_jar}["csrftoken"]
-        status, said = await self.ask("POST", "/api/notes", json={"text": text}, headers={"X-CSRFToken": token})
-        assert status == 201, said
+        status, output = await self.ask("POST", "/api/notes", json={"text": text}, headers={"X-CSRFToken": token})
+        assert status == 201, output
 
     async def all_compared(self) -> None:
         await _all_compared(self.proxy, self.expected)
@@ -138,7 +138,7 @@ async def test_a_visitors_session_counts_what_the_visitor_did(django: Monolith, 
         assert counted == list(range(1, VIEWS + 1)), "not one request in between"
         await site.all_compared()
         assert await site.visits() == VIEWS + 1, "nor after all looks"
-        assert len([one for one in site.candidate.shadows if one.target == "/api/visits"]) >= VIEWS
+        assert len([shadow for shadow in site.candidate.shadows if shadow.target == "/api/visits"]) >= VIEWS
 
 
 async def test_a_page_after_each_look_counts_once(django: Monolith, tmp_path: Path) -> None:
@@ -175,9 +175,9 @@ async def test_a_write_arrives_once(django: Monolith, tmp_path: Path, writes: st
         await site.all_compared()
         notes = await asyncio.to_thread(django.notes)
         assert [note for note in notes if note.startswith(tmp_path.name)] == texts
-        written = [one for one in site.candidate.heard if one.method == "POST" and one.target == "/api/notes"]
+        written = [heard for heard in site.candidate.heard if heard.method == "POST" and heard.target == "/api/notes"]
         assert len(written) <= (len(texts) if writes else 0)
-        assert {one.value("X-Strangler-Shadow") for one in written} <= {"dry-run"}
+        assert {heard.value("X-Strangler-Shadow") for heard in written} <= {"dry-run"}
         assert bool(written) == bool(writes)
 
 
@@ -226,11 +226,11 @@ async def test_no_order_is_placed_at_a_candidate(tmp_path: Path, knows: bool) ->
 
 
 async def _orders_at(url: str) -> int:
-    async with ClientSession() as client, client.get(f"{url}/api/orders") as answer:
-        return int((await answer.json())["total"])
+    async with ClientSession() as client, client.get(f"{url}/api/orders") as response:
+        return int((await response.json())["total"])
 
 
 async def _place_order(client: ClientSession) -> None:
     order = {"user_id": 3, "lines": [{"sku": "MUG-01", "quantity": 2}]}
-    async with client.post("/api/orders", json=order) as answer:
-        assert answer.status == 201
+    async with client.post("/api/orders", json=order) as response:
+        assert response.status == 201

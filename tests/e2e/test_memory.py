@@ -1,4 +1,4 @@
-"""What the processes hold in memory, and what they do not."""
+"""The memory of the processes: what they hold, and what they do not."""
 
 import sys
 from pathlib import Path

@@ -61,7 +61,7 @@ async def test_a_killed_worker_is_replaced_and_no_connection_is_refused(start: S
     status = await proxy.status()
     assert status["pid"]["workers"] != [before]
     assert status["workers"][0]["restarts"] == 1
-    assert (await proxy.told("worker.died"))[0]["how"] == "killed by SIGKILL"
+    assert (await proxy.wait_for_log("worker.died"))[0]["how"] == "killed by SIGKILL"
 
 
 async def test_numbers_are_summed_over_workers_and_never_go_back_when_one_dies(start: StartProxy) -> None:
@@ -141,8 +141,8 @@ async def test_a_program_that_dies_at_once_is_started_ever_more_rarely(start: St
         "from pathlib import Path\n"
         "from strangler.config.load import load\n"
         "from strangler.supervisor import Commands, run\n"
-        "from strangler.wire.messages import encode_settings\n"
-        "from strangler.wire.start import unnamed_file\n"
+        "from strangler.ipc.messages import encode_settings\n"
+        "from strangler.ipc.start import unnamed_file\n"
         "settings = unnamed_file(encode_settings(load(Path('routes.yaml'), os.environ).settings))\n"
         "sys.exit(run(Path('routes.yaml'), settings, Commands(worker=(sys.executable, '-c', 'raise SystemExit(3)'))))\n"
     )
@@ -314,7 +314,7 @@ async def test_a_bad_file_changes_nothing_and_is_told_everywhere_until_it_is_goo
     assert "split.percent is 120" in problem
     assert problem.startswith("routes.yaml:")
     assert (await proxy.status())["config"]["problems"] == [problem]
-    assert [line["problem"] for line in await proxy.told("routes.problem")] == [problem]
+    assert [line["problem"] for line in await proxy.wait_for_log("routes.problem")] == [problem]
     assert await proxy.metric(successful) == 0
     assert await proxy.get() == 200
 
@@ -588,10 +588,10 @@ async def test_a_broken_store_is_told_and_stops_no_request(start: StartProxy, tm
     proxy = await start()
     assert await proxy.get() == 200
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return "store" in (await proxy.status())["problems"]
 
-    await proxy.until(is_told)
+    await proxy.until(is_reported)
     await proxy.until(lambda: has_counted(proxy, 1))
     (tmp_path / "state" / "strangler.db").rmdir()
     await proxy.until(lambda: proxy.events("store.recovered"))
@@ -668,11 +668,11 @@ async def test_a_proxy_in_front_that_is_not_trusted_is_told_once_in_a_generation
     async def ask_through_it() -> None:
         async with (
             ClientSession() as client,
-            client.get(f"http://127.0.0.1:{proxy.port}/", headers={"X-Forwarded-Proto": "https"}) as answer,
+            client.get(f"http://127.0.0.1:{proxy.port}/", headers={"X-Forwarded-Proto": "https"}) as response,
         ):
-            assert answer.status == 200
+            assert response.status == 200
 
-    async def are_told(count: int) -> None:
+    async def are_reported(count: int) -> None:
         for _ in range(3):
             await ask_through_it()
         await proxy.until(lambda: len(proxy.events("client.forwarded_ignored")) >= count)
@@ -680,14 +680,14 @@ async def test_a_proxy_in_front_that_is_not_trusted_is_told_once_in_a_generation
         assert len(proxy.events("client.forwarded_ignored")) == count
 
     proxy = await start()
-    await are_told(1)
+    await are_reported(1)
     (line,) = proxy.events("client.forwarded_ignored")
     assert (line["level"], line["peer"], line["field"]) == ("warning", "127.0.0.1", "X-Forwarded-Proto: https")
     assert "write `trusted_proxies: [127.0.0.1]` into routes.yaml" in line["remedy"]
     proxy.edit(proxy.routes() + "trusted_proxies: [127.0.0.1]\n")
     await proxy.until(lambda: proxy.has_generation(2))
-    await are_told(1)
+    await are_reported(1)
     proxy.edit(proxy.routes() + "trusted_proxies: [10.0.0.1]\n")
     await proxy.until(lambda: proxy.has_generation(3))
-    await are_told(2)
+    await are_reported(2)
     assert "write `trusted_proxies: [10.0.0.1, 127.0.0.1]`" in proxy.events("client.forwarded_ignored")[1]["remedy"]

@@ -1,4 +1,4 @@
-"""What the README shows is what happens: its YAML loads, its commands print what it says, its links lead somewhere."""
+"""The README is right: its YAML loads, its commands print what it shows, its links lead somewhere."""
 
 import os
 import re
@@ -59,7 +59,7 @@ def test_its_routes_load_without_a_problem(routes: Path) -> None:
 def test_its_sessions_print_what_it_shows(routes: Path) -> None:
     sessions = _sessions()
     assert len(sessions) >= 3
-    for command, shown in sessions:
+    for command, output in sessions:
         program, *arguments = shlex.split(command)
         assert program == "strangler"
         ran = subprocess.run(
@@ -71,12 +71,12 @@ def test_its_sessions_print_what_it_shows(routes: Path) -> None:
             timeout=30,
             check=False,
         )
-        assert ran.stdout.decode() == shown, command
+        assert ran.stdout.decode() == output, command
 
 
 def test_its_table_of_commands_is_complete() -> None:
-    told = re.findall(r"^\| `strangler (\w[\w-]*)", README, re.MULTILINE)
-    assert told == main.list_commands(main.make_context("strangler", ["serve"], resilient_parsing=True))
+    commands = re.findall(r"^\| `strangler (\w[\w-]*)", README, re.MULTILINE)
+    assert commands == main.list_commands(main.make_context("strangler", ["serve"], resilient_parsing=True))
 
 
 @pytest.mark.parametrize("name", re.findall(r"^\| `strangler (\w[\w-]*)", README, re.MULTILINE))

@@ -21,9 +21,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from strangler.demo.children import free_ports
+from tests.http1 import proxies
+from tests.http1.proxies import strangler
 from tests.needs import require
-from tests.wire import proxies
-from tests.wire.proxies import strangler
 
 _CONFIG = """
 version: 1
@@ -44,7 +44,7 @@ _NOT_COMPARED = _OF_ONE_HOP | {"date", "x-strangler-arm", "content-length"}
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Addresses:
     """Where the same application is asked directly, and where through the proxy."""
 
     direct: int
@@ -57,7 +57,7 @@ def _needs_curl() -> None:
 
 
 @pytest.fixture(scope="module")
-def httpbin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
+def httpbin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     (port,) = free_ports(1)
     folder = tmp_path_factory.mktemp("httpbin")
     command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "-k", "gthread", "--threads", "4"]
@@ -66,7 +66,7 @@ def httpbin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
         proxies.running("httpbin", command, port, folder),
         strangler(_CONFIG.format(upstream=port), tmp_path_factory.mktemp("strangler")) as proxy,
     ):
-        yield Answers(port, proxy.port)
+        yield Addresses(port, proxy.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Ask:
 
 _BIG = "@big"  # replaced by a file of 3 MB
 _SMALL = "@small"
-ASKED = [
+REQUESTS = [
     Ask("page", "/html"),
     Ask("json", "/json"),
     Ask("xml", "/xml"),
@@ -153,8 +153,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("ask", ASKED, ids=lambda ask: ask.id)
-def test_httpbin_answers_the_same_with_and_without_the_proxy(ask: Ask, httpbin: Answers, files: Path) -> None:
+@pytest.mark.parametrize("ask", REQUESTS, ids=lambda ask: ask.id)
+def test_httpbin_answers_the_same_with_and_without_the_proxy(ask: Ask, httpbin: Addresses, files: Path) -> None:
     direct = _curl(ask, httpbin.direct, files)
     proxied = _curl(ask, httpbin.proxied, files)
     assert proxied == direct
@@ -264,12 +264,12 @@ async def test_a_websocket_negotiates_the_same_with_and_without_the_proxy(
                 (k, v) for k, v in json.loads(await socket.recv()) if k not in _ADDED | {"host", "sec-websocket-key"}
             ]
             assert socket.response is not None
-            said = [
+            names = [
                 (k.lower(), v)
                 for k, v in socket.response.headers.raw_items()
                 if k.lower() not in ("date", "sec-websocket-accept", "x-strangler-arm")
             ]
-            return socket.subprotocol, [type(e).__name__ for e in socket.protocol.extensions], seen, said
+            return socket.subprotocol, [type(e).__name__ for e in socket.protocol.extensions], seen, names
 
     direct, proxied = await negotiate(sockets.direct), await negotiate(sockets.proxied)
     assert _sorted(proxied) == _sorted(direct)
@@ -326,7 +326,7 @@ async def test_a_client_that_vanishes_ends_the_websocket_upstream(sockets: Socke
     assert other.close_code == 1006
 
 
-def test_the_proxy_under_test_is_ours(httpbin: Answers) -> None:
+def test_the_proxy_under_test_is_ours(httpbin: Addresses) -> None:
     """The comparison would pass if both sides were asked directly: the arm tells that they were not."""
     done = subprocess.run(["curl", "-sI", f"http://127.0.0.1:{httpbin.proxied}/get"], capture_output=True, check=True)
     assert b"X-Strangler-Arm: legacy" in done.stdout

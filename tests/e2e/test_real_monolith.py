@@ -26,7 +26,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.e2e.browsing import find_chromium
 from tests.e2e.monolith import PASSWORD, USER, Monolith, monolith
-from tests.wire import proxies
+from tests.http1 import proxies
 
 _ROUTES = """
 version: 1
@@ -121,7 +121,7 @@ Fields = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     status: int
     reason: str
     fields: Fields
@@ -140,7 +140,7 @@ class Client:
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, fields: dict[str, str] | None = None, csrf: bool = True
-    ) -> Answer:
+    ) -> Response:
         sent = {"Host": "shop.example", **(fields or {})}
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -148,18 +148,18 @@ class Client:
             sent["X-CSRFToken"] = self.cookies["csrftoken"]
         self._connection.request(method, path, body, sent)
         got = self._connection.getresponse()
-        answer = Answer(got.status, got.reason, got.getheaders(), got.read())
-        for name, value in answer.fields:
+        response = Response(got.status, got.reason, got.getheaders(), got.read())
+        for name, value in response.fields:
             if name.lower() == "set-cookie":
                 cookie, _, rest = value.partition(";")[0].partition("=")
                 self.cookies[cookie] = rest
-        return answer
+        return response
 
     def log_in(self) -> None:
         self.ask("GET", "/admin/login/")
         form = urlencode({"username": USER, "password": PASSWORD, "next": "/admin/"}).encode()
-        answer = self.ask("POST", "/admin/login/", form, _FORM)
-        assert answer.status == 302, answer
+        response = self.ask("POST", "/admin/login/", form, _FORM)
+        assert response.status == 302, response
 
     def close(self) -> None:
         self._connection.close()
@@ -184,7 +184,7 @@ def _multipart(name: str, content: bytes) -> tuple[dict[str, str], bytes]:
 
 
 _UPLOAD = _multipart("caf\xe9 1.bin", bytes(range(256)) * 8000)
-_ASKED = [
+_REQUESTS = [
     Ask("front page", "GET", "/"),
     Ask("front page, gzip", "GET", "/", {"Accept-Encoding": "gzip"}),
     Ask("login page", "GET", "/admin/login/?next=/admin/"),
@@ -222,30 +222,30 @@ def pair(site: Site) -> Iterator[tuple[Client, Client]]:
     proxied.close()
 
 
-@pytest.mark.parametrize("ask", _ASKED, ids=lambda ask: ask.id)
+@pytest.mark.parametrize("ask", _REQUESTS, ids=lambda ask: ask.id)
 def test_the_application_answers_the_same_with_and_without_the_proxy(ask: Ask, pair: tuple[Client, Client]) -> None:
     direct, proxied = (client.ask(ask.method, ask.path, ask.body, dict(ask.fields), ask.csrf) for client in pair)
     assert proxied.field("x-strangler-arm") == "legacy"
     assert _comparable(proxied) == _comparable(direct)
 
 
-def _has_answers(load: "LoadState", count: int) -> bool:
-    return load.answers() > count
+def _has_responses(load: "LoadState", count: int) -> bool:
+    return load.responses() > count
 
 
-def _comparable(answer: Answer) -> tuple[int, str, Fields, bytes]:
+def _comparable(response: Response) -> tuple[int, str, Fields, bytes]:
     """Without what differs between any two answers: CSRF tokens, and the padding Django puts into gzip (BREACH);
     without a length in a 204, which RFC 9110 section 8.6 forbids, Django sends and the proxy takes away."""
-    is_packed = answer.field("content-encoding") == "gzip"
-    left_out = _NOT_COMPARED | ({"content-length"} if is_packed or answer.status == 204 else set())
+    is_packed = response.field("content-encoding") == "gzip"
+    left_out = _NOT_COMPARED | ({"content-length"} if is_packed or response.status == 204 else set())
     fields = [
         (name, re.sub(r"(csrftoken=)[^;]+|(expires=)[^;]+", r"\1\2", value) if name.lower() == "set-cookie" else value)
-        for name, value in answer.fields
+        for name, value in response.fields
         if name.lower() not in left_out
     ]
-    body = gzip.decompress(answer.body) if is_packed else answer.body
+    body = gzip.decompress(response.body) if is_packed else response.body
     token = rb'(name="csrfmiddlewaretoken" value=")[^"]+'
-    return answer.status, answer.reason, fields, re.sub(token, rb"\1", body)
+    return response.status, response.reason, fields, re.sub(token, rb"\1", body)
 
 
 # -- load that counts --------------------------------------------------------------------------------------------------
@@ -253,16 +253,16 @@ def _comparable(answer: Answer) -> tuple[int, str, Fields, bytes]:
 
 @dataclass(slots=True)
 class LoadState:
-    """What the clients of one site asked and got, each client in a thread and a session of its own."""
+    """The requests and responses of one site's clients, each in a thread and a session of its own."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
     arms: Counter[str] = field(default_factory=Counter)
     written: list[str] = field(default_factory=list)
-    asked: int = 0
+    requests: int = 0
     faults: list[str] = field(default_factory=list)
 
-    def answers(self) -> int:
+    def responses(self) -> int:
         with self.lock:
             return sum(self.arms.values())
 
@@ -283,22 +283,22 @@ def _ask_on(load: LoadState, port: int, number: int) -> None:
 
 def _take_turn(load: LoadState, client: Client, text: str, turn: int) -> None:
     """One read that counts in the session, one page of the admin, one write."""
-    asked: list[tuple[str, str, bytes | None, int]] = [
+    requests: list[tuple[str, str, bytes | None, int]] = [
         ("GET", "/api/visits", None, 200),
         ("GET", "/admin/shop/product/1/change/", None, 200),
         ("POST", "/api/notes", json.dumps({"text": text}).encode(), 201),
     ]
-    for method, path, body, expected in asked:
+    for method, path, body, expected in requests:
         with load.lock:
-            load.asked += 1
-        answer = client.ask(method, path, body, {"Content-Type": "application/json"} if body else None)
+            load.requests += 1
+        response = client.ask(method, path, body, {"Content-Type": "application/json"} if body else None)
         with load.lock:
-            load.arms[answer.field("x-strangler-arm") or "none"] += 1
-            if answer.status != expected:
-                load.faults.append(f"{method} {path}: {answer.status}")
-            if path == "/api/visits" and json.loads(answer.body) != {"user": USER, "visits": turn}:
-                load.faults.append(f"turn {turn}: {answer.body!r}")
-            if answer.status == 201:
+            load.arms[response.field("x-strangler-arm") or "none"] += 1
+            if response.status != expected:
+                load.faults.append(f"{method} {path}: {response.status}")
+            if path == "/api/visits" and json.loads(response.body) != {"user": USER, "visits": turn}:
+                load.faults.append(f"turn {turn}: {response.body!r}")
+            if response.status == 201:
                 load.written.append(text)
 
 
@@ -373,7 +373,7 @@ class Browser:
         assert "was changed successfully" in self.text
 
     def sha256(self, url: str) -> str:
-        """Of what the page gets from that address, by fetch."""
+        """Return the SHA-256 of what the page gets from that address, by fetch."""
         script = """
             const done = arguments[arguments.length - 1];
             fetch(arguments[0]).then(answer => answer.arrayBuffer())
@@ -395,7 +395,7 @@ class Browser:
         return found
 
     def complaints(self) -> list[str]:
-        """What the console shows of failed loads and scripts."""
+        """Return the console's messages about failed loads and scripts."""
         entries: list[dict[str, str]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
 
@@ -436,11 +436,11 @@ def test_a_browser_and_its_session_survive_a_cutover_under_load_and_its_rollback
     with _load_on(site) as load:
         for percent in (50, 100, 0):
             site.cut_over(percent)
-            followed = load.answers()
+            followed = load.responses()
             before = Counter(load.arms)
             browser.open(product)
             browser.rename(f"Teapot at {percent}")
-            _until(partial(_has_answers, load, followed + 12), "the load goes on", 20)
+            _until(partial(_has_responses, load, followed + 12), "the load goes on", 20)
             arrived = load.arms - before
             if percent == 100:
                 assert arrived["candidate"] >= 12 - _CLIENTS, "what was under way may still be legacy's"
@@ -462,7 +462,7 @@ def test_a_browser_and_its_session_survive_a_cutover_under_load_and_its_rollback
     assert browser.complaints() == []
 
     assert load.faults == []
-    assert load.answers() == load.asked
+    assert load.responses() == load.requests
     assert load.arms["candidate"] > 0
     assert load.arms["none"] == 0
     wrote = [text for text in site.application.notes() if "-" in text]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.serving import Proxy
-from tests.wire.scripted import Script, ScriptedUpstream, answering, in_turn, read_request, send
+from tests.http1.scripted import Script, ScriptedUpstream, in_turn, read_request, responding, send
 
 ROUTES = """\
 version: 1
@@ -41,13 +41,13 @@ routes:
 Start = Callable[..., Awaitable[Proxy]]
 
 
-def answer(status: int, body: bytes) -> Script:
-    return answering(send(b"HTTP/1.1 %d Told\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)))
+def respond(status: int, body: bytes) -> Script:
+    return responding(send(b"HTTP/1.1 %d Told\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)))
 
 
 @pytest.fixture
 async def legacy() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream(answer(200, b"legacy")) as made:
+    async with ScriptedUpstream(respond(200, b"legacy")) as made:
         yield made
 
 
@@ -145,7 +145,7 @@ def _process_of(proxy: Proxy, path: str) -> str | None:
     return next((line["process"] for line in proxy.events("request") if line["path"] == path), None)
 
 
-def told_at(line: dict[str, Any]) -> float:
+def logged_at(line: dict[str, Any]) -> float:
     return datetime.fromisoformat(line["time"]).timestamp()
 
 
@@ -164,36 +164,36 @@ async def test_a_candidate_dies_under_load_and_comes_back_and_no_client_sees_an_
     start: Start, connect: Connect, legacy: ScriptedUpstream
 ) -> None:
     """closed -> open (legacy answers) -> half open (trials) -> closed, with eight clients that never stop asking."""
-    candidate = ScriptedUpstream(answer(200, b"candidate"))
-    answers: list[tuple[int, bytes]] = []
+    candidate = ScriptedUpstream(respond(200, b"candidate"))
+    responses: list[tuple[int, bytes]] = []
     stop = asyncio.Event()
 
     async def ask(proxy: Proxy) -> None:
         visitor = await connect(proxy)
         while not stop.is_set():
-            answers.append(await visitor.ask())
+            responses.append(await visitor.ask())
             await asyncio.sleep(0.002)
 
     def recent(count: int = 40) -> set[tuple[int, bytes]]:
-        return set(answers[-count:])
+        return set(responses[-count:])
 
     await candidate.__aenter__()
     proxy = await start(candidate.port)
     async with asyncio.TaskGroup() as group:
         for _ in range(8):
             group.create_task(ask(proxy))
-        await proxy.until(lambda: len(answers) > 100)
+        await proxy.until(lambda: len(responses) > 100)
         assert recent(100) == {(200, b"candidate")}
         await candidate.__aexit__()
         await proxy.until(lambda: ("worker-0", "closed", "open") in changes(proxy))
         await proxy.until(lambda: recent() == {(200, b"legacy")})
         await proxy.until(lambda: breaker_is(proxy, "open"))
         await proxy.until(lambda: ("worker-0", "half_open", "open") in changes(proxy))
-        async with ScriptedUpstream(answer(200, b"candidate"), candidate.port):
+        async with ScriptedUpstream(respond(200, b"candidate"), candidate.port):
             await proxy.until(lambda: ("worker-0", "half_open", "closed") in changes(proxy))
             await proxy.until(lambda: recent() == {(200, b"candidate")})
             stop.set()
-    assert {status for status, _ in answers} == {200}
+    assert {status for status, _ in responses} == {200}
     assert await proxy.metric("strangler_fallbacks_total", fault="open") > 0
     reasons = [line["reason"] for line in proxy.events("breaker.changed")]
     assert "5 failures in a row, the last: " in reasons[0]
@@ -206,7 +206,7 @@ async def test_a_candidate_dies_under_load_and_comes_back_and_no_client_sees_an_
 async def test_an_opening_is_known_to_all_workers_within_a_second(
     start: Start, connect: Connect, legacy: ScriptedUpstream
 ) -> None:
-    async with ScriptedUpstream(answer(503, b"")) as candidate:
+    async with ScriptedUpstream(respond(503, b"")) as candidate:
         proxy = await start(candidate.port, workers=2, more="bulkhead: false")
         visitor = (await one_of_each_worker(proxy, connect))[0]
         for _ in range(5):
@@ -218,7 +218,7 @@ async def test_an_opening_is_known_to_all_workers_within_a_second(
         assert {first["process"], second["process"]} == {"worker-0", "worker-1"}
         assert first["reason"] == "5 failures in a row, the last: 503"
         assert second["reason"] == f"in another worker: {first['reason']}"
-        assert abs(told_at(second) - told_at(first)) < 1.0
+        assert abs(logged_at(second) - logged_at(first)) < 1.0
         await proxy.until(lambda: breaker_is(proxy, "open", "half_open"))
         assert (await proxy.status())["upstreams"][1]["breaker_reason"] == first["reason"]
 
@@ -226,14 +226,14 @@ async def test_an_opening_is_known_to_all_workers_within_a_second(
 async def test_a_worker_that_starts_late_is_told_of_openings_and_fences(
     start: Start, connect: Connect, legacy: ScriptedUpstream
 ) -> None:
-    async with ScriptedUpstream(answer(200, b"candidate")) as candidate:
+    async with ScriptedUpstream(respond(200, b"candidate")) as candidate:
         proxy = await start(candidate.port)
         proxy.edit(proxy.file.read_text().replace("cooldown: 500ms, max_cooldown: 500ms", "cooldown: 1m"))
         await proxy.until(lambda: proxy.has_generation(2))
         visitor = await connect(proxy)
         assert await visitor.ask("POST", body=b"an order") == (200, b"candidate")
         await candidate.renew()
-        candidate.script = answer(503, b"")
+        candidate.script = respond(503, b"")
         for _ in range(5):
             assert await visitor.ask(user="bob") == (200, b"legacy")
         await asyncio.sleep(0.2)  # a fence is told within 50 ms
@@ -253,16 +253,16 @@ def fenced_in(proxy: Proxy) -> set[str]:
 
 
 async def test_a_fence_is_shared(start: Start, connect: Connect, legacy: ScriptedUpstream) -> None:
-    async with ScriptedUpstream(answer(200, b"candidate")) as candidate:
+    async with ScriptedUpstream(respond(200, b"candidate")) as candidate:
         proxy = await start(candidate.port, workers=2)
-        one, other = await one_of_each_worker(proxy, connect)
-        assert await one.ask("POST", body=b"an order") == (200, b"candidate")
+        visitor, other = await one_of_each_worker(proxy, connect)
+        assert await visitor.ask("POST", body=b"an order") == (200, b"candidate")
         await candidate.renew()
-        candidate.script = answer(503, b"")
+        candidate.script = respond(503, b"")
         await asyncio.sleep(0.5)
         assert await other.ask(user="bob") == (200, b"legacy")
         assert await other.ask(user="ana") == (503, b"")
-        assert await one.ask(user="ana") == (503, b"")
+        assert await visitor.ask(user="ana") == (503, b"")
         await proxy.until(lambda: fenced_in(proxy) == {"worker-0", "worker-1"})
 
 
@@ -270,10 +270,10 @@ async def test_a_control_that_is_replaced_knows_what_the_workers_know(
     start: Start, connect: Connect, legacy: ScriptedUpstream
 ) -> None:
     """An opening, a fence and an endpoint that is unwell outlive the control that passed them on."""
-    async with ScriptedUpstream(answer(200, b"candidate")) as candidate:
+    async with ScriptedUpstream(respond(200, b"candidate")) as candidate:
         proxy = await start(candidate.port, workers=2)
-        one, _ = await one_of_each_worker(proxy, connect)
-        assert await one.ask("POST", body=b"an order") == (200, b"candidate")
+        this_visitor, _ = await one_of_each_worker(proxy, connect)
+        assert await this_visitor.ask("POST", body=b"an order") == (200, b"candidate")
         await asyncio.sleep(0.2)
         await kill(proxy, (await proxy.status())["pid"]["control"])
         await proxy.until(lambda: has_workers(proxy, 2))
@@ -281,7 +281,7 @@ async def test_a_control_that_is_replaced_knows_what_the_workers_know(
             await kill(proxy, pid)
             await proxy.until(lambda: has_workers(proxy, 2))
         await candidate.renew()
-        candidate.script = answer(503, b"")
+        candidate.script = respond(503, b"")
         for visitor in await one_of_each_worker(proxy, connect):
             assert (await visitor.ask(user="ana"))[0] == 503
             assert await visitor.ask(user="bob") == (200, b"legacy")
@@ -308,26 +308,28 @@ async def test_checks_take_an_endpoint_out_and_bring_it_back(
     start: Start, connect: Connect, legacy: ScriptedUpstream
 ) -> None:
     async with (
-        ScriptedUpstream(answer(200, b"one")) as one,
-        ScriptedUpstream(answer(200, b"two")) as two,
+        ScriptedUpstream(respond(200, b"one")) as upstream,
+        ScriptedUpstream(respond(200, b"two")) as two,
     ):
         health = "health: {path: /healthz, interval: 200ms, timeout: 10s, fall: 2, rise: 2}"
-        proxy = await start(one.port, two.port, workers=2, more=health)
+        proxy = await start(upstream.port, two.port, workers=2, more=health)
         visitors = await one_of_each_worker(proxy, connect)
 
         async def seen() -> set[bytes]:
             return {(await visitor.ask(user=str(user)))[1] for user in range(20) for visitor in visitors}
 
         assert await seen() == {b"one", b"two"}
-        two.script = answer(503, b"not well")
+        two.script = respond(503, b"not well")
 
         async def state(wanted: str) -> bool:
             endpoints = (await proxy.status())["upstreams"][1]["endpoints"]
-            return bool(endpoints == {f"http://127.0.0.1:{one.port}": "in_use", f"http://127.0.0.1:{two.port}": wanted})
+            return bool(
+                endpoints == {f"http://127.0.0.1:{upstream.port}": "in_use", f"http://127.0.0.1:{two.port}": wanted}
+            )
 
         await proxy.until(lambda: state("unhealthy"))
         assert await seen() == {b"one"}
-        (change,) = await proxy.told("health.changed")
+        (change,) = await proxy.wait_for_log("health.changed")
         assert (change["process"], change["healthy"], change["reason"]) == (
             "control",
             False,
@@ -337,7 +339,7 @@ async def test_checks_take_an_endpoint_out_and_bring_it_back(
         await kill(proxy, (await proxy.status())["pid"]["workers"][0])
         late = await one_of_each_worker(proxy, connect)
         assert {(await visitor.ask(user=str(user)))[1] for user in range(20) for visitor in late} == {b"one"}
-        two.script = answer(200, b"two")
+        two.script = respond(200, b"two")
         await proxy.until(lambda: state("in_use"))
 
 
@@ -347,7 +349,7 @@ async def test_checks_take_an_endpoint_out_and_bring_it_back(
 async def test_the_kill_switch_is_in_force_in_every_worker_within_a_second_and_is_loud_after_a_restart(
     start: Start, connect: Connect, legacy: ScriptedUpstream
 ) -> None:
-    async with ScriptedUpstream(answer(200, b"candidate")) as candidate:
+    async with ScriptedUpstream(respond(200, b"candidate")) as candidate:
         proxy = await start(candidate.port, workers=2)
         visitors = await one_of_each_worker(proxy, connect)
         proxy.edit("no: valid file")
@@ -358,7 +360,7 @@ async def test_the_kill_switch_is_in_force_in_every_worker_within_a_second_and_i
         for visitor in visitors:
             while await visitor.ask() != (200, b"legacy"):
                 assert time.monotonic() - begun < 1.0
-        (line,) = await proxy.told("kill_switch.on")
+        (line,) = await proxy.wait_for_log("kill_switch.on")
         assert (line["level"], line["reason"]) == ("warning", "orders answers nonsense")
         found = (await proxy.status())["kill_switch"]
         assert (found["on"], found["reason"]) == (True, "orders answers nonsense")
@@ -378,7 +380,7 @@ async def test_a_write_never_runs_on_both_sides(start: Start, connect: Connect, 
     """Posts while the candidate is killed and comes back, again and again: each id arrives once at most."""
     ids: list[str] = []
     statuses: dict[str, int] = {}
-    candidate = ScriptedUpstream(answer(200, b"candidate"))
+    candidate = ScriptedUpstream(respond(200, b"candidate"))
     seen: list[bytes] = []
     stop = asyncio.Event()
 
@@ -402,7 +404,7 @@ async def test_a_write_never_runs_on_both_sides(start: Start, connect: Connect, 
             await candidate.__aexit__()
             seen += [request.raw for request in candidate.requests]
             await asyncio.sleep(0.3)
-            candidate = ScriptedUpstream(answer(200, b"candidate"), candidate.port)
+            candidate = ScriptedUpstream(respond(200, b"candidate"), candidate.port)
             await candidate.__aenter__()
         stop.set()
     await candidate.__aexit__()
@@ -517,7 +519,7 @@ async def test_the_only_worker_has_a_successor_while_it_finishes_its_last_reques
     legacy.script = in_turn(read_request(), held, send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast"))
     slow = asyncio.create_task((await connect(proxy)).ask())
     await proxy.until(lambda: legacy.requests)
-    legacy.script = answer(200, b"legacy")
+    legacy.script = respond(200, b"legacy")
     os.kill(pid, signal.SIGTERM)
     await proxy.until(lambda: proxy.events("worker.leaving"))
     assert await (await connect(proxy)).ask() == (200, b"legacy")

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from aiohttp import ClientError, ClientSession, web
 
-from strangler.control.folder import read_restart
+from strangler.state.running import read_restart
 from tests.e2e.commands import run
 from tests.e2e.serving import LegacyState, Proxy, is_refused, legacy, load_on
 from tests.e2e.shadowing import Stage, says, stage
@@ -151,7 +151,7 @@ async def test_an_event_stream_goes_on_beside_the_new_program_until_drain_ends_i
             while await stream.content.readline():
                 pass
         assert 2.0 < loop.time() - served_at < 12.0
-    await proxy.told("worker.drain_expired")
+    await proxy.wait_for_log("worker.drain_expired")
 
 
 async def test_changed_addresses_are_served_and_the_former_ones_refused(start: StartProxy) -> None:
@@ -187,13 +187,13 @@ async def test_a_broken_file_leaves_the_old_program_and_the_reason_is_said(start
     assert status == 1
     assert "legacy" in output
     assert "goes on" in output
-    assert "legacy" in (await proxy.told("supervisor.restart_failed"))[0]["reason"]
+    assert "legacy" in (await proxy.wait_for_log("supervisor.restart_failed"))[0]["reason"]
     await goes_on(proxy, proxy.pid)
     proxy.edit(proxy.routes())
     assert await restart(proxy) != proxy.pid
 
 
-@pytest.mark.parametrize("module", ["strangler.cli.serve", "strangler.worker.process", "strangler.control.admin"])
+@pytest.mark.parametrize("module", ["strangler.cli.serve", "strangler.worker.main", "strangler.control.admin"])
 async def test_a_program_that_cannot_be_imported_leaves_the_old_one(
     start: StartProxy, tmp_path: Path, module: str
 ) -> None:
@@ -246,8 +246,8 @@ async def test_a_new_program_that_does_not_get_ready_in_time_leaves_the_old_one(
 ) -> None:
     (tmp_path / "run.py").write_text(
         "import os, sys, time\n"
-        "import strangler.supervisor.loop as loop\n"
-        "loop.MAX_START_S = 1.5\n"
+        "import strangler.supervisor.handover as handover\n"
+        "handover.MAX_START_S = 1.5\n"
         "if os.path.exists('hang'): time.sleep(60)\n"
         "from strangler.cli import main\n"
         "main()\n"
@@ -267,7 +267,7 @@ async def test_the_first_process_stays_and_stands_for_its_successors(start: Star
         pid = await restart(proxy)
     await proxy.until(lambda: len(proxy.events("supervisor.ended")) == 2)
     proxy.signal(signal.SIGHUP)
-    line = (await proxy.told("supervisor.reload_asked"))[0]
+    line = (await proxy.wait_for_log("supervisor.reload_asked"))[0]
     assert line["pid"] == pid
     proxy.signal(signal.SIGUSR1)
     proxy.signal(signal.SIGUSR2)
@@ -313,7 +313,7 @@ async def test_a_start_beside_a_draining_proxy_waits_and_says_so(start: StartPro
         first = proxy.pid
         proxy.signal(signal.SIGTERM)
         await proxy.start(ready=False)
-        (line,) = await proxy.told("supervisor.waits")
+        (line,) = await proxy.wait_for_log("supervisor.waits")
         assert line["holder"] == first
     await proxy.until(lambda: serving_pid_or_none(proxy) == proxy.pid)
     await proxy.until(proxy.is_ready)
@@ -384,15 +384,15 @@ async def test_as_process_one_it_stays_and_reaps(start: StartProxy) -> None:
     require("" if can else "root, who may make a pid namespace, and unshare")
     serve = (sys.executable, "-m", "strangler", "serve")
     proxy = await start(1, "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--mount", *serve)
-    (one,) = psutil.Process(proxy.pid).children()
+    (process,) = psutil.Process(proxy.pid).children()
     for _ in range(2):
         before = serving_pid(proxy)
-        one.send_signal(signal.SIGUSR2)
+        process.send_signal(signal.SIGUSR2)
         await proxy.until(partial(is_served_by_another, proxy, before))
     await proxy.until(lambda: len(proxy.events("supervisor.ended")) == 2)
-    await proxy.until(lambda: [child.status() for child in one.children()] == ["sleeping"])  # nothing dead is left
+    await proxy.until(lambda: [child.status() for child in process.children()] == ["sleeping"])  # nothing dead is left
     assert await proxy.get() == 200
-    one.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
     assert await proxy.ended() == 0
 
 

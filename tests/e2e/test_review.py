@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from tests.e2e import commands
-from tests.e2e.shadowing import Answer, Stage, says, stage
+from tests.e2e.shadowing import Respond, Stage, says, stage
 
 LEGACY = {"id": 7, "price": 19.99, "note": "tea"}
 CANDIDATE = {"id": 7, "price": "19.99", "note": "tea"}
@@ -62,8 +62,8 @@ async def test_the_reproductions_reproduce(tmp_path: Path) -> None:
             return file
 
         script = await asyncio.to_thread(written, "curl", "ask.sh")
-        asked = await asyncio.create_subprocess_exec("sh", str(script), stdout=asyncio.subprocess.PIPE)
-        output, _ = await asked.communicate()
+        process = await asyncio.create_subprocess_exec("sh", str(script), stdout=asyncio.subprocess.PIPE)
+        output, _ = await process.communicate()
         assert output.count(b"HTTP/1.1 200 OK") == 2
         assert b'"price": 19.99' in output
         assert b'"price": "19.99"' in output
@@ -73,7 +73,7 @@ async def test_the_reproductions_reproduce(tmp_path: Path) -> None:
         output, _ = await ran.communicate()
         assert ran.returncode == 1
         assert b"assert [19.99] == ['19.99']" in output
-        on.candidate.answer = says(LEGACY)
+        on.candidate.response = says(LEGACY)
         ran = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         await ran.communicate()
         assert ran.returncode == 0
@@ -162,7 +162,7 @@ async def test_a_pair_of_statuses_is_accepted_and_another_is_not(tmp_path: Path)
         await on.proxy.until(lambda: on.proxy.has_generation(2))
         await on.proxy.get("/api/orders/7")
         await on.compared(1, "accepted")
-        on.candidate.answer = says({}, 307)
+        on.candidate.response = says({}, 307)
         await on.proxy.get("/api/orders/7")
         await on.compared(2, "mismatch")
 
@@ -177,7 +177,7 @@ async def test_a_pair_of_values_is_accepted_and_another_is_not(tmp_path: Path) -
         await on.proxy.until(lambda: on.proxy.has_generation(2))
         await on.proxy.get("/api/orders/7")
         await on.compared(1, "accepted")
-        on.candidate.answer = says({"currency": "usd"})
+        on.candidate.response = says({"currency": "usd"})
         await on.proxy.get("/api/orders/7")
         await on.compared(2, "mismatch")
 
@@ -201,8 +201,8 @@ async def test_what_is_done_is_audited_with_a_name_whether_or_not_a_proxy_runs(
             ("kill-switch", "off"),
         ):
             await _run(on, *words)
-        told = [(one["who"], one["what"], one["route"], one["why"]) for one in await _audit(on)]
-        assert told == [
+        entries = [(item["who"], item["what"], item["route"], item["why"]) for item in await _audit(on)]
+        assert entries == [
             ("ana", "kill-switch", "", ""),
             ("ana", "kill-switch", "", "drill"),
             ("ana", "shift", "orders", "a first step"),
@@ -213,20 +213,20 @@ async def test_what_is_done_is_audited_with_a_name_whether_or_not_a_proxy_runs(
         ]
         assert (await _audit(on, "--route", "orders", "--limit", "1"))[0]["detail"] == "0 to 10 %"
         await on.proxy.stop()
-        assert len(await _audit(on)) == len(told)
+        assert len(await _audit(on)) == len(entries)
         monkeypatch.setitem(_ENVIRON, "STRANGLER_USER", "ben")
         assert (await _run(on, "shift", "orders", "5"))[0] == 0
         assert (await _audit(on, "--who", "ben"))[0]["detail"] == "10 to 5 %"
 
 
-def _page(price: str, stock: str) -> Answer:
+def _page(price: str, stock: str) -> Respond:
     """An arm that answers a page."""
 
-    async def answer(_: web.Request) -> web.StreamResponse:
+    async def response(_: web.Request) -> web.StreamResponse:
         text = f'<main><p class="price">{price}</p><p class="stock">{stock}</p></main>'
         return web.Response(text=text, content_type="text/html")
 
-    return answer
+    return response
 
 
 async def test_an_element_of_a_page_is_accepted_and_hides_no_other(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ async def test_an_element_of_a_page_is_accepted_and_hides_no_other(tmp_path: Pat
         await on.proxy.until(lambda: on.proxy.has_generation(2))
         await on.proxy.get("/api/orders/7")
         await on.compared(1, "accepted")
-        on.candidate.answer = _page("EUR 19.99", "0")
+        on.candidate.response = _page("EUR 19.99", "0")
         await on.proxy.get("/api/orders/7")
         await on.compared(2, "mismatch")
         assert sorted((row["path"], row["state"]) for row in await _inbox(on)) == [

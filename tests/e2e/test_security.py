@@ -1,4 +1,4 @@
-"""What somebody with bad intentions can try at the running proxy. docs/security.md names these tests."""
+"""Attacks on the running proxy. docs/security.md names these tests."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from strangler.control.entrance import MAX_CONNECTIONS
+from strangler.control.connection_cap import MAX_CONNECTIONS
 from strangler.demo.children import free_ports
-from strangler.wire.parse import MAX_PASSES
+from strangler.http1.parse import MAX_PASSES
 from tests.e2e.serving import LegacyState, Proxy, legacy
 
 TOKEN = "s3cret-token-of-the-test"
@@ -28,10 +28,10 @@ async def upstream() -> AsyncIterator[LegacyState]:
 async def proxy(tmp_path: Path, upstream: LegacyState) -> AsyncIterator[Proxy]:
     """With a token, and a state folder that everyone may look into."""
     (tmp_path / "state").mkdir(mode=0o755)
-    one = Proxy(tmp_path, upstream.port, token=TOKEN)
-    await one.start()
-    yield one
-    await one.stop()
+    this_proxy = Proxy(tmp_path, upstream.port, token=TOKEN)
+    await this_proxy.start()
+    yield this_proxy
+    await this_proxy.stop()
 
 
 async def test_no_secret_is_on_a_command_line_or_in_the_start_of_a_process(proxy: Proxy) -> None:
@@ -77,7 +77,7 @@ async def test_a_request_that_comes_round_again_and_again_is_ended(tmp_path: Pat
 
 
 async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-    """Joins a connection with one to `port`."""
+    """Joins a connection with one to `server`."""
     there, back = await asyncio.open_connection("127.0.0.1", port)
 
     async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -94,14 +94,14 @@ async def _has_counted(proxy: Proxy) -> bool:
 
 
 async def test_an_absolute_target_is_never_dialled(proxy: Proxy) -> None:
-    asked: list[bytes] = []
+    targets: list[bytes] = []
 
     async def inside(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.read(100))
+        targets.append(await reader.read(100))
         writer.close()
 
     server = await asyncio.start_server(inside, "127.0.0.1", 0)
     async with server:
         target = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/latest/meta-data"
         assert await proxy.get(target) == 200  # legacy's answer
-    assert asked == []
+    assert targets == []

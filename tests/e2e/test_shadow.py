@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
+from msgspec import convert
 from yarl import URL
 
 from strangler.cli._tables import notices
+from strangler.core.documents import StatusDocument
 from tests.e2e.shadowing import Stage, arm, kill_control, says, stage
-from tests.wire.scripted import ScriptedUpstream, drip, hang, in_turn, read_request, refused_port, reset
+from tests.http1.scripted import ScriptedUpstream, drip, hang, in_turn, read_request, refused_port, reset
 
 ORDER = {"id": 7, "price": "19.99"}
 OTHER = {"id": 7, "price": 19.99}
@@ -62,9 +64,9 @@ class TestPairs:
             url = URL(f"http://127.0.0.1:{on.proxy.port}/api/orders/7%2e5?b=%20&a", encoded=True)
             async with (
                 ClientSession(skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding"]) as client,
-                client.get(url, headers=headers) as answer,
+                client.get(url, headers=headers) as response,
             ):
-                assert answer.status == 200
+                assert response.status == 200
             await on.compared(1)
             (served,), (shadow,) = on.legacy.heard, on.candidate.heard
         assert not served.is_shadow
@@ -98,8 +100,8 @@ class TestPairs:
         ) as on:
             await on.proxy.get("/api/orders/7")
             line = await on.line()
-            assert [one.is_shadow for one in on.legacy.heard] == [True]
-            assert [one.is_shadow for one in on.candidate.heard] == [False]
+            assert [heard.is_shadow for heard in on.legacy.heard] == [True]
+            assert [heard.is_shadow for heard in on.candidate.heard] == [False]
         assert line["served_by"] == "candidate"
         assert line["differences"][0]["legacy"] == "19.99"
         assert line["candidate"]["upstream"] == "orders"
@@ -176,10 +178,10 @@ class TestNotComparable:
 
     async def test_event_streams_are_not_compared_and_not_asked_for_twice(self, tmp_path: Path) -> None:
         async def stream(request: web.Request) -> web.StreamResponse:
-            answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-            await answer.prepare(request)
-            await answer.write(b"data: 1\n\n")
-            return answer
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            await response.write(b"data: 1\n\n")
+            return response
 
         async with stage(tmp_path, stream, says(ORDER)) as on:
             await on.proxy.get("/api/orders/7")
@@ -188,25 +190,25 @@ class TestNotComparable:
             assert on.candidate.heard == []
 
     async def test_what_is_gone_at_the_second_look_was_a_lag(self, tmp_path: Path) -> None:
-        answers = [OTHER, ORDER, ORDER]
+        responses = [OTHER, ORDER, ORDER]
 
         async def late(_: web.Request) -> web.Response:
-            return web.json_response(answers.pop(0))
+            return web.json_response(responses.pop(0))
 
         async with stage(tmp_path, says(ORDER), late, shadow=", recheck: 100ms, baseline: 0") as on:
             await on.proxy.get("/api/orders/7")
             line = await on.line()
             assert (line["outcome"], line["reason"]) == ("not_comparable", "lag")
-            assert [one.is_shadow for one in on.legacy.heard] == [False], "legacy is never asked a second time"
-            assert [one.is_shadow for one in on.candidate.heard] == [True, True]
+            assert [heard.is_shadow for heard in on.legacy.heard] == [False], "legacy is never asked a second time"
+            assert [heard.is_shadow for heard in on.candidate.heard] == [True, True]
 
     async def test_what_both_looks_share_is_what_counts(self, tmp_path: Path) -> None:
         looks = [OTHER | {"at": 1}, OTHER]
 
-        async def answer(_: web.Request) -> web.Response:
+        async def response(_: web.Request) -> web.Response:
             return web.json_response(looks.pop(0))
 
-        async with stage(tmp_path, says(ORDER), answer, shadow=", recheck: 100ms, baseline: 0") as on:
+        async with stage(tmp_path, says(ORDER), response, shadow=", recheck: 100ms, baseline: 0") as on:
             await on.proxy.get("/api/orders/7")
             line = await on.line()
         assert [difference["path"] for difference in line["differences"]] == ["$.price"]
@@ -251,10 +253,11 @@ class TestAnArmThatFails:
                 await asyncio.sleep(0.1)
             await on.compared(6, "not_comparable")
             status = await on.proxy.status()
-            (upstream,) = [one for one in status["upstreams"] if one["name"] == "orders"]
+            (upstream,) = [each_upstream for each_upstream in status["upstreams"] if each_upstream["name"] == "orders"]
             assert status["routes"][0]["shadow"]["breakers"] == {"orders": "open"}
             assert upstream["breaker"] == "closed", "the breaker of requests is another one"
-            assert any("orders does not answer them" in line for line in notices(status))
+            lines = notices(convert(status, StatusDocument))
+            assert any("orders does not answer them" in line for line in lines)
 
     async def test_one_that_hangs_fills_the_places_and_the_rest_is_dropped(self, tmp_path: Path) -> None:
         async with (
@@ -285,7 +288,7 @@ class TestFallback:
             line = await on.line()
             assert len(on.candidate.heard) == 1
         assert (line["served_by"], line["outcome"]) == ("legacy", "mismatch")
-        assert [(one["legacy"], one["candidate"]) for one in line["differences"]] == [(200, 503)]
+        assert [(difference["legacy"], difference["candidate"]) for difference in line["differences"]] == [(200, 503)]
 
     async def test_one_that_did_not_answer_cannot_be_compared(self, tmp_path: Path) -> None:
         route = "    split: {percent: 100}\n"
@@ -304,19 +307,19 @@ class TestWrites:
     async def _post(self, on: Stage) -> int:
         async with (
             ClientSession() as client,
-            client.post(f"http://127.0.0.1:{on.proxy.port}/api/orders", json={"sku": "TEA"}) as answer,
+            client.post(f"http://127.0.0.1:{on.proxy.port}/api/orders", json={"sku": "TEA"}) as response,
         ):
-            return answer.status
+            return response.status
 
     async def test_a_dry_run_is_marked_and_carries_the_body(self, tmp_path: Path) -> None:
         candidate = says(ORDER, 201, {"X-Strangler-Shadow-Handled": "1"})
         async with stage(tmp_path, says(ORDER, 201), candidate, shadow=f"{self.METHODS}, writes: dry_run") as on:
             assert await self._post(on) == 201
             await on.compared(1, "match")
-            asked, shadow = on.candidate.heard
-        assert (asked.method, asked.target, asked.body) == ("OPTIONS", "/api/orders", b"")
-        assert asked.value("x-strangler-shadow") == "dry-run"
-        assert [name for name, _ in asked.headers if name.lower().startswith("content-")] == []
+            request, shadow = on.candidate.heard
+        assert (request.method, request.target, request.body) == ("OPTIONS", "/api/orders", b"")
+        assert request.value("x-strangler-shadow") == "dry-run"
+        assert [name for name, _ in request.headers if name.lower().startswith("content-")] == []
         assert (shadow.method, shadow.value("x-strangler-shadow")) == ("POST", "dry-run")
         assert json.loads(shadow.body) == {"sku": "TEA"}
 
@@ -327,12 +330,15 @@ class TestWrites:
             assert (line["outcome"], line["reason"]) == ("not_comparable", "not_handled")
             await self._post(on)
             await on.dropped("stopped")
-            assert [one.method for one in on.candidate.heard] == ["OPTIONS"]
+            assert [heard.method for heard in on.candidate.heard] == ["OPTIONS"]
             status = await on.proxy.status()
             assert "X-Strangler-Shadow-Handled" in status["routes"][0]["shadow"]["stopped"]
-            (told,) = await on.proxy.told("shadow.stopped")
-            assert told["message"].startswith("shadowing of route 'orders' is stopped: the candidate answered OPTIONS")
-            assert any("shadowing of route 'orders' is stopped" in line for line in notices(status))
+            (reported,) = await on.proxy.wait_for_log("shadow.stopped")
+            assert reported["message"].startswith(
+                "shadowing of route 'orders' is stopped: the candidate answered OPTIONS"
+            )
+            lines = notices(convert(status, StatusDocument))
+            assert any("shadowing of route 'orders' is stopped" in line for line in lines)
 
     async def test_a_stop_outlives_the_control_process(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(ORDER), says(ORDER), shadow=f"{self.METHODS}, writes: dry_run") as on:
@@ -352,8 +358,8 @@ class TestWrites:
                 await self._post(on)
                 await on.proxy.get("/api/orders/7")
                 await on.compared(2, "match")
-                assert [one.method for one in sandbox.heard] == ["POST"]
-                assert [one.method for one in on.candidate.heard] == ["GET"]
+                assert [heard.method for heard in sandbox.heard] == ["POST"]
+                assert [heard.method for heard in on.candidate.heard] == ["GET"]
 
     async def test_legacy_never_runs_a_write_that_the_candidate_ran(self, tmp_path: Path) -> None:
         shadow = f"{self.METHODS}, writes: dry_run, of: any"
@@ -361,17 +367,17 @@ class TestWrites:
             await self._post(on)
             await on.proxy.get("/api/orders/7")
             await on.compared(1)
-            assert [one.method for one in on.legacy.heard] == ["GET"]
+            assert [heard.method for heard in on.legacy.heard] == ["GET"]
 
 
 class TestTheClient:
     async def test_its_answer_is_the_same_bytes_with_and_without_shadows(self, tmp_path: Path) -> None:
         async def chunked(request: web.Request) -> web.StreamResponse:
-            answer = web.StreamResponse(headers={"Date": "Mon, 23 Nov 2026 08:00:00 GMT"})
-            await answer.prepare(request)
+            response = web.StreamResponse(headers={"Date": "Mon, 23 Nov 2026 08:00:00 GMT"})
+            await response.prepare(request)
             for part in range(50):
-                await answer.write(b"%d" % part * 1000)
-            return answer
+                await response.write(b"%d" % part * 1000)
+            return response
 
         seen = []
         for name, percent in (("with", ""), ("without", ", percent: 0")):
@@ -404,17 +410,17 @@ class TestTheClient:
 
 
 async def _has_workers(on: Stage, count: int) -> bool:
-    return [one["is_connected"] for one in (await on.proxy.status())["workers"]] == [True] * count
+    return [worker["is_connected"] for worker in (await on.proxy.status())["workers"]] == [True] * count
 
 
 def _dechunked(raw: bytes) -> list[bytes]:
     """Heads and bodies without chunk borders: these are as the network cut them. Ids differ from request to request."""
-    answers = []
+    responses = []
     for part in raw.split(b"HTTP/1.1 ")[1:]:
         head, _, body = part.partition(b"\r\n\r\n")
         content = b""
         while body:
             size, _, rest = body.partition(b"\r\n")
             content, body = content + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
-        answers.append(head + content)
-    return answers
+        responses.append(head + content)
+    return responses

@@ -1,4 +1,4 @@
-"""What real monoliths send, through a real proxy: validators, ranges, names, codings, parts and failures."""
+"""Responses of real monoliths, through a real proxy: validators, ranges, names, codings, parts and failures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ COMPARE = """\
 
 
 @dataclass(frozen=True)
-class Said:
+class Reply:
     status: int = 200
     body: bytes = b""
     media: str | None = JSON
@@ -39,89 +39,91 @@ class Said:
 class Case:
     """`outcome` may be a reason; the differences are in, path, kind, severity."""
 
-    legacy: Said
-    candidate: Said
+    legacy: Reply
+    candidate: Reply
     outcome: str
     differences: frozenset[tuple[str, str | None, str, str]] = frozenset()
-    asked: Mapping[str, str] = field(default_factory=dict)
+    request_headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def told(*differences: tuple[str, str | None, str, str]) -> frozenset[tuple[str, str | None, str, str]]:
+def expected(*differences: tuple[str, str | None, str, str]) -> frozenset[tuple[str, str | None, str, str]]:
     return frozenset(differences)
 
 
-def form(value: str, boundary: str) -> Said:
+def form(value: str, boundary: str) -> Reply:
     made = multipart(form_field("user", "ana"), form_field("meta", value, JSON), boundary=boundary)
-    return Said(body=made.body, media=f"multipart/form-data; boundary={boundary}")
+    return Reply(body=made.body, media=f"multipart/form-data; boundary={boundary}")
 
 
 TAG = {"If-None-Match": '"a1"'}
-PAGE = Said(body=b'{"a":1}', headers={"ETag": '"other"'})
+PAGE = Reply(body=b'{"a":1}', headers={"ETag": '"other"'})
 CASES: dict[str, Case] = {
-    "304 and another maker's tag": Case(Said(304), PAGE, "conditional", asked=TAG),
-    "another maker's tag and 304": Case(PAGE, Said(304), "conditional", asked=TAG),
-    "304 and its own tag": Case(Said(304), Said(body=b"{}", headers={"ETag": '"a1"'}), "mismatch", told(BREAKING), TAG),
-    "304 twice": Case(Said(304), Said(304), "match", asked=TAG),
-    "304 and a failure": Case(Said(304), Said(500, b"oops", "text/plain"), "mismatch", told(BREAKING), TAG),
+    "304 and another maker's tag": Case(Reply(304), PAGE, "conditional", request_headers=TAG),
+    "another maker's tag and 304": Case(PAGE, Reply(304), "conditional", request_headers=TAG),
+    "304 and its own tag": Case(
+        Reply(304), Reply(body=b"{}", headers={"ETag": '"a1"'}), "mismatch", expected(BREAKING), TAG
+    ),
+    "304 twice": Case(Reply(304), Reply(304), "match", request_headers=TAG),
+    "304 and a failure": Case(Reply(304), Reply(500, b"oops", "text/plain"), "mismatch", expected(BREAKING), TAG),
     "a part of another whole": Case(
-        Said(206, b"abc", "text/css", {"Content-Range": "bytes 0-2/9"}),
-        Said(206, b"abc", "text/css", {"Content-Range": "bytes 0-2/8"}),
+        Reply(206, b"abc", "text/css", {"Content-Range": "bytes 0-2/9"}),
+        Reply(206, b"abc", "text/css", {"Content-Range": "bytes 0-2/8"}),
         "mismatch",
-        told(("header", "content-range", "value", "risky")),
+        expected(("header", "content-range", "value", "risky")),
         {"Range": "bytes=0-2"},
     ),
     "a part and the whole": Case(
-        Said(206, b"abc", "text/css", {"Content-Range": "bytes 0-2/4"}),
-        Said(200, b"abcd", "text/css"),
+        Reply(206, b"abc", "text/css", {"Content-Range": "bytes 0-2/4"}),
+        Reply(200, b"abcd", "text/css"),
         "mismatch",
-        told(STATUS),
+        expected(STATUS),
         {"Range": "bytes=0-2"},
     ),
     "a part and the whole, resumed": Case(
-        Said(206, b"abc", "text/css", {"Content-Range": "bytes 0-2/4"}),
-        Said(200, b"abcd", "text/css"),
+        Reply(206, b"abc", "text/css", {"Content-Range": "bytes 0-2/4"}),
+        Reply(200, b"abcd", "text/css"),
         "conditional",
-        asked={"Range": "bytes=0-2", "If-Range": '"a1"'},
+        request_headers={"Range": "bytes=0-2", "If-Range": '"a1"'},
     ),
     "JSON called HTML": Case(
-        Said(body=b'{"a": 1}', media=HTML),
-        Said(body=b'{"a":1}'),
+        Reply(body=b'{"a": 1}', media=HTML),
+        Reply(body=b'{"a":1}'),
         "mismatch",
-        told(("header", "content-type", "value", "risky")),
+        expected(("header", "content-type", "value", "risky")),
     ),
     "a charset more": Case(
-        Said(body=b"[]"),
-        Said(body=b"[]", media="application/json; charset=utf-8"),
+        Reply(body=b"[]"),
+        Reply(body=b"[]", media="application/json; charset=utf-8"),
         "mismatch",
-        told(("header", "content-type", "value", "additive")),
+        expected(("header", "content-type", "value", "additive")),
     ),
     "NaN": Case(
-        Said(body=b'{"mean": NaN}'),
-        Said(body=b'{"mean": 1}'),
+        Reply(body=b'{"mean": NaN}'),
+        Reply(body=b'{"mean": 1}'),
         "mismatch",
-        told(("body", "$.mean", "type", "breaking")),
+        expected(("body", "$.mean", "type", "breaking")),
     ),
     "a coding that is none": Case(
-        Said(body=b'{"a": 1}', headers={"Content-Encoding": "utf-8"}), Said(body=b'{"a":1}'), "match"
+        Reply(body=b'{"a": 1}', headers={"Content-Encoding": "utf-8"}), Reply(body=b'{"a":1}'), "match"
     ),
     "another boundary": Case(form('{"v": 1}', "b1"), form('{"v":1.0}', "b2"), "match"),
     "a part changed": Case(
-        form('{"v": 1}', "b1"), form('{"v": 2}', "b2"), "mismatch", told(("body", "$.meta.v", "value", "value"))
+        form('{"v": 1}', "b1"), form('{"v": 2}', "b2"), "mismatch", expected(("body", "$.meta.v", "value", "value"))
     ),
     "a failure in a broken coding": Case(
-        Said(body=b"{}"),
-        Said(503, b"<h1>", HTML, {"Content-Encoding": "gzip", "Set-Cookie": "a=b"}),
+        Reply(body=b"{}"),
+        Reply(503, b"<h1>", HTML, {"Content-Encoding": "gzip", "Set-Cookie": "a=b"}),
         "mismatch",
-        told(BREAKING),
+        expected(BREAKING),
     ),
-    "an agreed status": Case(Said(302, media=None), Said(303, media=None), "accepted"),
-    "another status": Case(Said(302, media=None), Said(307, media=None), "mismatch", told(STATUS)),
-    "an agreed pair of values": Case(Said(body=b'{"currency":"EUR"}'), Said(body=b'{"currency":"eur"}'), "accepted"),
+    "an agreed status": Case(Reply(302, media=None), Reply(303, media=None), "accepted"),
+    "another status": Case(Reply(302, media=None), Reply(307, media=None), "mismatch", expected(STATUS)),
+    "an agreed pair of values": Case(Reply(body=b'{"currency":"EUR"}'), Reply(body=b'{"currency":"eur"}'), "accepted"),
     "another pair of values": Case(
-        Said(body=b'{"currency":"EUR"}'),
-        Said(body=b'{"currency":"usd"}'),
+        Reply(body=b'{"currency":"EUR"}'),
+        Reply(body=b'{"currency":"usd"}'),
         "mismatch",
-        told(("body", "$.currency", "value", "value")),
+        expected(("body", "$.currency", "value", "value")),
     ),
 }
 
@@ -130,11 +132,11 @@ def arm_of(side: str) -> Any:
     """An arm that answers the case whose number is in the path."""
     cases = list(CASES.values())
 
-    async def answer(request: web.Request) -> web.StreamResponse:
-        said: Said = getattr(cases[int(request.path.rpartition("/")[2])], side)
-        return said.response()
+    async def response(request: web.Request) -> web.StreamResponse:
+        reply: Reply = getattr(cases[int(request.path.rpartition("/")[2])], side)
+        return reply.response()
 
-    return answer
+    return response
 
 
 async def test_what_real_monoliths_send_is_judged_as_a_person_would(tmp_path: Path) -> None:
@@ -142,8 +144,8 @@ async def test_what_real_monoliths_send_is_judged_as_a_person_would(tmp_path: Pa
         async with ClientSession(skip_auto_headers=["Accept-Encoding"], auto_decompress=False) as client:
             for number, case in enumerate(CASES.values()):
                 url = f"http://127.0.0.1:{on.proxy.port}/api/orders/{number}"
-                async with client.get(url, headers=case.asked, allow_redirects=False) as answer:
-                    assert answer.status == case.legacy.status
+                async with client.get(url, headers=case.request_headers, allow_redirects=False) as response:
+                    assert response.status == case.legacy.status
                 await on.compared(number + 1)
         lines_wanted = [name for name, case in CASES.items() if case.outcome != "match"]
         await on.line(len(lines_wanted) - 1)
@@ -153,31 +155,34 @@ async def test_what_real_monoliths_send_is_judged_as_a_person_would(tmp_path: Pa
         if line is None:
             assert case.outcome == "match", name
             continue
-        found = frozenset((one["in"], one["path"], one["kind"], one["severity"]) for one in line["differences"])
+        found = frozenset(
+            (difference["in"], difference["path"], difference["kind"], difference["severity"])
+            for difference in line["differences"]
+        )
         assert (line["reason"] or line["outcome"], found) == (case.outcome, case.differences), name
 
 
 async def test_all_failures_of_an_endpoint_are_one_signature_and_pairs_of_statuses_are_several(tmp_path: Path) -> None:
-    said = [
-        Said(500, b"oops", "text/plain"),
-        Said(503, b"{}"),
-        Said(502, b"<p>", HTML),
-        Said(404),
-        Said(302),
-        Said(301),
+    reply = [
+        Reply(500, b"oops", "text/plain"),
+        Reply(503, b"{}"),
+        Reply(502, b"<p>", HTML),
+        Reply(404),
+        Reply(302),
+        Reply(301),
     ]
 
     async def candidate(request: web.Request) -> web.StreamResponse:
-        return said[int(request.path.rpartition("/")[2])].response()
+        return reply[int(request.path.rpartition("/")[2])].response()
 
     async def legacy(_: web.Request) -> web.StreamResponse:
-        return Said(body=b"{}").response()
+        return Reply(body=b"{}").response()
 
     async with stage(tmp_path, legacy, candidate) as on:
-        for number in range(len(said)):
+        for number in range(len(reply)):
             await on.proxy.get(f"/api/orders/{number}")
             await on.compared(number + 1)
-        await on.line(len(said) - 1)
+        await on.line(len(reply) - 1)
         names = [line["signature"] for line in sorted(on.lines, key=lambda line: str(line["path"]))]
     assert len(set(names[:3])) == 1
     assert len(set(names)) == 4
@@ -186,10 +191,10 @@ async def test_all_failures_of_an_endpoint_are_one_signature_and_pairs_of_status
 @pytest.mark.parametrize(("served_by", "split"), [("legacy", 0), ("candidate", 100)])
 async def test_a_failure_is_evidence_however_large_its_body_is(tmp_path: Path, served_by: str, split: int) -> None:
     async def legacy(_: web.Request) -> web.StreamResponse:
-        return Said(body=b"{}").response()
+        return Reply(body=b"{}").response()
 
     async def candidate(_: web.Request) -> web.StreamResponse:
-        return Said(503, b"x" * 5000, HTML).response()
+        return Reply(503, b"x" * 5000, HTML).response()
 
     route = f"    split: {{percent: {split}}}\n    fallback: false\n"
     shadow = ", of: any, max_body: 1KiB, recheck: 0, baseline: 0"
@@ -197,4 +202,6 @@ async def test_a_failure_is_evidence_however_large_its_body_is(tmp_path: Path, s
         await on.proxy.get("/api/orders/7")
         line = await on.line()
     assert (line["served_by"], line["outcome"], line["reason"]) == (served_by, "mismatch", None)
-    assert [(one["in"], one["legacy"], one["candidate"]) for one in line["differences"]] == [("status", 200, 503)]
+    assert [
+        (difference["in"], difference["legacy"], difference["candidate"]) for difference in line["differences"]
+    ] == [("status", 200, 503)]

@@ -9,9 +9,9 @@ import pytest
 from aiohttp import ClientSession, web
 
 from tests.e2e.commands import run
-from tests.e2e.shadowing import Answer, Stage, kill_control, says, stage
-from tests.wire.raw import OK
-from tests.wire.scripted import ScriptedUpstream, answering, send
+from tests.e2e.shadowing import Respond, Stage, kill_control, says, stage
+from tests.http1.raw import OK
+from tests.http1.scripted import ScriptedUpstream, responding, send
 
 ORDER = {"id": 7, "price": "19.99"}
 OTHER = {"id": 7, "price": 19.99}
@@ -22,11 +22,11 @@ async def get(on: Stage, count: int, path: str = "/api/orders/7", **headers: str
     """So many requests at once, each answered with 200."""
     async with ClientSession(cookies={}, headers=headers) as client:
 
-        async def one() -> int:
-            async with client.get(f"http://127.0.0.1:{on.proxy.port}{path}") as answer:
-                return answer.status
+        async def item() -> int:
+            async with client.get(f"http://127.0.0.1:{on.proxy.port}{path}") as response:
+                return response.status
 
-        assert set(await asyncio.gather(*(one() for _ in range(count)))) == {200}
+        assert set(await asyncio.gather(*(item() for _ in range(count)))) == {200}
 
 
 class VisitsState:
@@ -35,17 +35,17 @@ class VisitsState:
     def __init__(self) -> None:
         self.visits: Counter[str] = Counter()
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def response(self, request: web.Request) -> web.Response:
         session = request.cookies.get("sessionid", "")
         self.visits[session] += 1
         return web.json_response({"visits": self.visits[session]})
 
 
-class TestSecondLooks:
+class TestRechecks:
     async def test_a_visitors_counter_stays_exact(self, tmp_path: Path) -> None:
         visits = VisitsState()
         shadow = ", recheck: 50ms, baseline: 100%, in_flight: 128"
-        async with stage(tmp_path, visits.answer, says({"visits": "none"}), shadow=shadow) as on:
+        async with stage(tmp_path, visits.response, says({"visits": "none"}), shadow=shadow) as on:
             for _ in range(100):
                 await get(on, 1, Cookie="sessionid=ana")
             await on.compared(100, "mismatch")
@@ -78,8 +78,8 @@ class TestSecondLooks:
         async with stage(tmp_path, says(ORDER), says(OTHER), route=route, shadow=shadow) as on:
             await get(on, 1)
             assert (await on.line())["outcome"] == "mismatch"
-            assert [one.is_shadow for one in on.legacy.heard] == [True, True]
-            assert [one.is_shadow for one in on.candidate.heard] == [False]
+            assert [heard.is_shadow for heard in on.legacy.heard] == [True, True]
+            assert [heard.is_shadow for heard in on.candidate.heard] == [False]
 
     async def test_a_look_at_another_release_tells_nothing(self, tmp_path: Path) -> None:
         releases = ["1", "2"]
@@ -99,8 +99,8 @@ class TestSecondLooks:
             await get(on, 3)
             await on.proxy.until(lambda: len(on.candidate.heard) == 3)
             turn = {"on": True, "reason": "a test"}
-            async with ClientSession(on.proxy.admin) as client, client.post("/api/kill-switch", json=turn) as answer:
-                assert answer.status == 200
+            async with ClientSession(on.proxy.admin) as client, client.post("/api/kill-switch", json=turn) as response:
+                assert response.status == 200
             await on.dropped("killed", 3)
             assert len(on.candidate.heard) == 3
             assert on.lines == []
@@ -130,18 +130,18 @@ async def test_baselines_ask_for_requests_without_credentials(
 class Candidate:
     """A candidate that tells of each request, and confirms dry runs while it `knows` them."""
 
-    def __init__(self, knows: bool = True, release: str = "1", options: Answer | None = None) -> None:
+    def __init__(self, knows: bool = True, release: str = "1", options: Respond | None = None) -> None:
         self.knows = knows
         self.release = release
         self.options = options
         self.methods: list[str] = []
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
+        self.may_respond = asyncio.Event()
+        self.may_respond.set()
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def response(self, request: web.Request) -> web.StreamResponse:
         self.methods.append(request.method)
         if request.method == "OPTIONS":
-            await self.may_answer.wait()
+            await self.may_respond.wait()
             if self.options is not None:
                 return await self.options(request)
         headers = {"X-Release": self.release} | ({"X-Strangler-Shadow-Handled": "1"} if self.knows else {})
@@ -161,22 +161,22 @@ class TestDryRuns:
     async def _write(self, on: Stage, count: int = 1, path: str = "/api/orders", method: str = "POST") -> None:
         async with ClientSession() as client:
 
-            async def one() -> int:
+            async def item() -> int:
                 url = f"http://127.0.0.1:{on.proxy.port}{path}"
-                async with client.request(method, url, json={"sku": "TEA"}) as answer:
-                    return answer.status
+                async with client.request(method, url, json={"sku": "TEA"}) as response:
+                    return response.status
 
-            assert set(await asyncio.gather(*(one() for _ in range(count)))) == {200}
+            assert set(await asyncio.gather(*(item() for _ in range(count)))) == {200}
 
     async def _write_together(self, on: Stage, candidate: Candidate, count: int) -> None:
         """Writes of which none can be sent before the candidate has heard OPTIONS."""
-        candidate.may_answer.clear()
+        candidate.may_respond.clear()
         await self._write(on, count)
         await on.proxy.until(lambda: candidate.methods)
-        candidate.may_answer.set()
+        candidate.may_respond.set()
 
     def _stage(self, folder: Path, candidate: Candidate) -> Any:
-        return stage(folder, says(ORDER), candidate.answer, shadow=self.SHADOW, route=self.ROUTE)
+        return stage(folder, says(ORDER), candidate.response, shadow=self.SHADOW, route=self.ROUTE)
 
     async def _ended(self, on: Stage, count: int) -> None:
         """Wait for so many; those that reach control once the shadows have stopped are dropped."""
@@ -203,11 +203,11 @@ class TestDryRuns:
     async def test_of_fifty_at_once_all_reach_one_that_confirms_after_one_question(self, tmp_path: Path) -> None:
         candidate = Candidate()
         async with self._stage(tmp_path, candidate) as on:
-            candidate.may_answer.clear()
+            candidate.may_respond.clear()
             await self._write(on, 50)
             await on.proxy.until(lambda: candidate.methods)
             assert candidate.methods == ["OPTIONS"], "none goes out before it is answered"
-            candidate.may_answer.set()
+            candidate.may_respond.set()
             await on.compared(50, "match")
             assert candidate.methods == ["OPTIONS"] + 50 * ["POST"]
 
@@ -226,7 +226,7 @@ class TestDryRuns:
         candidate = Candidate()
 
         async def lost(request: web.Request) -> web.StreamResponse:
-            response = await candidate.answer(request)
+            response = await candidate.response(request)
             return response if request.method == "OPTIONS" else await reset(request)
 
         async with stage(tmp_path, says(ORDER), lost, shadow=self.SHADOW, route=self.ROUTE) as on:
@@ -235,7 +235,7 @@ class TestDryRuns:
             # one write for each time of asking: who reaches control after the first was lost asks anew
             assert candidate.methods == ["OPTIONS", "POST"] * (len(candidate.methods) // 2)
             assert len(candidate.methods) < 20
-            on.candidate.answer = candidate.answer
+            on.candidate.response = candidate.response
             await self._write(on)
             await on.compared(1, "match")
 
@@ -276,10 +276,10 @@ class TestDryRuns:
         async with self._stage(tmp_path, candidate) as on:
             await self._write(on)
             await on.compared(1, "match")
-            on.candidate.answer = reset
+            on.candidate.response = reset
             await get(on, 1)
             await on.compared(1, "not_comparable")
-            on.candidate.answer = candidate.answer
+            on.candidate.response = candidate.response
             await self._write(on)
             await on.compared(2, "match")
             assert candidate.methods == ["OPTIONS", "POST", "OPTIONS", "POST"]
@@ -291,10 +291,10 @@ class TestDryRuns:
         async with self._stage(tmp_path, candidate) as on:
             await self._write(on)
             assert (await on.line())["reason"] == "unavailable"
-            candidate.options, candidate.may_answer = None, asyncio.Event()
+            candidate.options, candidate.may_respond = None, asyncio.Event()
             await self._write(on)
             assert (await on.line(1))["reason"] == "timeout"
-            candidate.may_answer.set()
+            candidate.may_respond.set()
             await self._write(on)
             await on.compared(1, "match")
             assert candidate.methods == ["OPTIONS", "OPTIONS", "OPTIONS", "POST"]
@@ -306,29 +306,29 @@ class TestAStop:
     SHADOW = ", methods: [GET, POST], writes: dry_run, recheck: 0, baseline: 0"
 
     async def _post(self, on: Stage) -> None:
-        async with ClientSession() as client, client.post(f"http://127.0.0.1:{on.proxy.port}/api/orders") as answer:
-            assert answer.status == 200
+        async with ClientSession() as client, client.post(f"http://127.0.0.1:{on.proxy.port}/api/orders") as response:
+            assert response.status == 200
 
     def _events(self, on: Stage) -> list[tuple[str, str]]:
-        told = [(line["type"], line["subject"]) for line in on.proxy.events("event")]
-        return [one for one in told if one[0] in ("shadow.stopped", "shadow.started")]
+        events = [(line["type"], line["subject"]) for line in on.proxy.events("event")]
+        return [item for item in events if item[0] in ("shadow.stopped", "shadow.started")]
 
     async def test_it_is_told_and_somebody_resumes(self, tmp_path: Path) -> None:
         candidate = Candidate(knows=False)
-        async with stage(tmp_path, says(ORDER), candidate.answer, shadow=self.SHADOW) as on:
+        async with stage(tmp_path, says(ORDER), candidate.response, shadow=self.SHADOW) as on:
             assert await on.proxy.metric("strangler_shadow_stopped", route="orders") == 0
-            code, said = await run(on.proxy.folder, "shadow", "resume", "orders")
-            assert (code, "shadowing of route 'orders' is not stopped" in said) == (1, True), said
+            code, output = await run(on.proxy.folder, "shadow", "resume", "orders")
+            assert (code, "shadowing of route 'orders' is not stopped" in output) == (1, True), output
             await self._post(on)
             await on.proxy.until(lambda: on.rows("SELECT route FROM stops") == [("orders",)])
-            await self._is_told(on)
+            await self._is_reported(on)
             await kill_control(on)
-            await self._is_told(on)
+            await self._is_reported(on)
             candidate.knows = True
-            code, said = await run(
+            code, output = await run(
                 on.proxy.folder, "shadow", "resume", "orders", "--why", "it confirms now", STRANGLER_USER="ana"
             )
-            assert (code, said) == (0, "shadowing of route 'orders' goes on\n")
+            assert (code, output) == (0, "shadowing of route 'orders' goes on\n")
             await on.proxy.until(lambda: on.rows("SELECT route FROM stops") == [])
             await on.proxy.until(
                 lambda: self._events(on)[-1] == ("shadow.started", "orders")
@@ -343,25 +343,25 @@ class TestAStop:
         await self._post(on)
         return "POST" in candidate.methods
 
-    async def _is_told(self, on: Stage) -> None:
-        said = "shadowing of route 'orders' is stopped: the candidate answered OPTIONS /api/orders"
+    async def _is_reported(self, on: Stage) -> None:
+        output = "shadowing of route 'orders' is stopped: the candidate answered OPTIONS /api/orders"
         assert await on.proxy.metric("strangler_shadow_stopped", route="orders") == 1
         await on.proxy.until(lambda: self._events(on))
         assert self._events(on) == [("shadow.stopped", "orders")], "once, whichever control process runs"
         assert on.rows("SELECT subject FROM events WHERE type = 'shadow.stopped'") == [("orders",)]
         for command in ("status", "diffs"):
             code, text = await run(on.proxy.folder, command, COLUMNS="400")
-            assert (code, said in text) == (0, True), text
+            assert (code, output in text) == (0, True), text
         async with ClientSession(on.proxy.admin) as client:
             for page in ("/", "/routes/orders"):
-                async with client.get(page) as answer:
-                    text = await answer.text()
+                async with client.get(page) as response:
+                    text = await response.text()
                     assert "shadowing of route &#39;orders&#39; is stopped" in text
         assert 'action="/actions/shadows/orders"' in text
 
     async def test_a_new_shadow_in_routes_yaml_ends_it(self, tmp_path: Path) -> None:
         candidate = Candidate(knows=False)
-        async with stage(tmp_path, says(ORDER), candidate.answer, shadow=self.SHADOW) as on:
+        async with stage(tmp_path, says(ORDER), candidate.response, shadow=self.SHADOW) as on:
             await self._post(on)
             await on.proxy.until(lambda: on.rows("SELECT route FROM stops") == [("orders",)])
             on.proxy.edit(on.proxy.file.read_text().replace("baseline: 0}", "baseline: 0, in_flight: 8}"))
@@ -372,16 +372,16 @@ class TestAStop:
 
     async def test_a_slip_of_the_pen_and_a_proxy_that_does_not_run_are_said(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(ORDER), says(ORDER), start=False) as on:
-            code, said = await run(on.proxy.folder, "shadow", "resume", "ordrs")
-            assert (code, "did you mean 'orders'?" in said) == (2, True), said
-            code, said = await run(on.proxy.folder, "shadow", "resume", "orders")
-            assert (code, "no proxy runs" in said) == (1, True), said
+            code, output = await run(on.proxy.folder, "shadow", "resume", "ordrs")
+            assert (code, "did you mean 'orders'?" in output) == (2, True), output
+            code, output = await run(on.proxy.folder, "shadow", "resume", "orders")
+            assert (code, "no proxy runs" in output) == (1, True), output
             await on.proxy.start()
             async with ClientSession(on.proxy.admin) as client:
                 for route, status, text in (("ordrs", 404, "did you mean 'orders'?"), ("orders", 409, "not stopped")):
                     body = {"who": "ana", "why": ""}
-                    async with client.post(f"/api/shadows/{route}/resume", json=body) as answer:
-                        assert (answer.status, text in (await answer.json())["detail"]) == (status, True)
+                    async with client.post(f"/api/shadows/{route}/resume", json=body) as response:
+                        assert (response.status, text in (await response.json())["detail"]) == (status, True)
 
 
 HEAD = (
@@ -422,13 +422,13 @@ def plain(raw: bytes) -> bytes:
 
 
 class TestBytes:
-    """What a live request reaches, its shadow reaches: the same bytes, but for what docs/shadow.md names."""
+    """A shadow reaches what its live request reaches: the same bytes, but for what docs/shadow.md names."""
 
     SHADOW = ", methods: [GET, POST], writes: sandbox, to: orders, recheck: 0, baseline: 0"
 
     @pytest.mark.parametrize("raw", RAW)
     async def test_a_shadow_is_the_live_request_and_its_marks(self, tmp_path: Path, raw: bytes) -> None:
-        script = answering(send(OK))
+        script = responding(send(OK))
         async with (
             ScriptedUpstream(script) as legacy,
             ScriptedUpstream(script) as candidate,
@@ -462,8 +462,8 @@ class TestBytes:
             "    shadow: {percent: 100, recheck: 0, baseline: 0}\n    split: {percent: PERCENT}\n"
         )
         async with (
-            ScriptedUpstream(answering(send(body))) as part,
-            ScriptedUpstream(answering(send(OK))) as legacy,
+            ScriptedUpstream(responding(send(body))) as part,
+            ScriptedUpstream(responding(send(OK))) as legacy,
             stage(tmp_path, says({"order": {}}), says({}), candidate_port=part.port, start=False) as on,
         ):
             text = on.proxy.file.read_text().replace(f"127.0.0.1:{on.legacy.port}", f"127.0.0.1:{legacy.port}") + more

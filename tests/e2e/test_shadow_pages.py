@@ -6,7 +6,7 @@ from secrets import token_urlsafe
 
 from aiohttp import web
 
-from tests.e2e.shadowing import Answer, stage
+from tests.e2e.shadowing import Respond, stage
 
 PAGE = """<!DOCTYPE html><html><head><meta name="csrf-token" content="{token}"><title>Shirt</title></head><body>
 <main><h1>Shirt</h1><p class="price">{price}</p>
@@ -15,22 +15,22 @@ PAGE = """<!DOCTYPE html><html><head><meta name="csrf-token" content="{token}"><
 </main><footer>Visitor {visitor}</footer><script nonce="{nonce}">send("{token}")</script></body></html>"""
 
 
-def sells(price: str, start: int = 1) -> Answer:
+def sells(price: str, start: int = 1) -> Respond:
     """An arm whose page has its own tokens each time, and counts its visitors."""
     visitors = count(start)
 
-    async def answer(_: web.Request) -> web.StreamResponse:
+    async def response(_: web.Request) -> web.StreamResponse:
         page = PAGE.format(token=token_urlsafe(24), nonce=token_urlsafe(12), price=price, visitor=next(visitors))
         return web.Response(text=page, content_type="text/html")
 
-    return answer
+    return response
 
 
-def feeds(text: str) -> Answer:
-    async def answer(_: web.Request) -> web.StreamResponse:
+def feeds(text: str) -> Respond:
+    async def response(_: web.Request) -> web.StreamResponse:
         return web.Response(text=text, content_type="application/atom+xml")
 
-    return answer
+    return response
 
 
 async def test_tokens_of_each_arm_are_a_match(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ async def test_a_rule_for_the_counter_does_not_hide_the_price(tmp_path: Path) ->
     async with stage(tmp_path, sells("19.90"), sells("19.90", start=8), route=route) as on:
         await on.proxy.get("/api/orders/7")
         await on.compared(1, "accepted")
-        on.candidate.answer = sells("19.95", start=9)
+        on.candidate.response = sells("19.95", start=9)
         await on.proxy.get("/api/orders/7")
         await on.compared(1, "mismatch")
         line = await on.line(1)
@@ -71,7 +71,7 @@ async def test_a_feed_is_compared_by_namespace_and_accepted_by_path(tmp_path: Pa
     async with stage(tmp_path, feeds(legacy), feeds(candidate), route=route) as on:
         await on.proxy.get("/api/orders/7")
         await on.compared(1, "accepted")
-        on.candidate.answer = feeds(candidate.replace("</a:feed>", ""))
+        on.candidate.response = feeds(candidate.replace("</a:feed>", ""))
         await on.proxy.get("/api/orders/7")
         await on.compared(1, "mismatch")
         line = await on.line(1)

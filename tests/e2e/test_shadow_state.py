@@ -10,14 +10,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 from aiohttp import ClientSession
 
 from strangler.cli._tables import notices
+from strangler.core.documents import StatusDocument
 from tests.e2e.commands import run
 from tests.e2e.shadowing import Stage, kill_control, says, stage
-from tests.wire.scripted import ScriptedUpstream, hang, in_turn, read_request
+from tests.http1.scripted import ScriptedUpstream, hang, in_turn, read_request
 
 ORDER = {"id": 7, "price": "19.99"}
 OTHER = {"id": 7, "price": 19.99}
@@ -116,7 +118,7 @@ class TestTheStateFolder:
                 await on.dropped("store")
                 status = await on.proxy.status()
                 assert any(word in status["problems"]["store"] for word in ("full", "No space", "disk I/O"))
-                assert any("nothing is compared" in line for line in notices(status))
+                assert any("nothing is compared" in line for line in notices(msgspec.convert(status, StatusDocument)))
                 assert await on.proxy.metric("strangler_store_working") == 0
                 await asyncio.sleep(1.2)  # it tries again meanwhile, and must not write a line each time
                 (disk / "ballast").unlink()
@@ -124,7 +126,7 @@ class TestTheStateFolder:
                 await on.line(1)
                 assert len(on.lines) == 2, "what was compared meanwhile is not lost, and is there once"
                 assert on.rows("SELECT sum(count) FROM pairs") == [(2,)]
-                await on.proxy.until(lambda: _told(on, "shadow.resumed"))
+                await on.proxy.until(lambda: _has_event(on, "shadow.resumed"))
                 assert _kinds(on) == ["shadow.halted", "shadow.resumed"]
 
     async def test_a_corrupt_store_stops_shadows_until_it_is_moved_away(self, tmp_path: Path) -> None:
@@ -135,16 +137,16 @@ class TestTheStateFolder:
             await on.proxy.start()
             assert await on.proxy.get("/api/orders/7") == 200
             await on.dropped("store")
-            await self._is_said_to_be_corrupt(on)
+            await self._is_reported_corrupt(on)
             assert store.read_bytes() == b"this is no database\n" * 1000
             await kill_control(on, meanwhile=lambda: on.proxy.get("/api/orders/7"))
-            await self._is_said_to_be_corrupt(on)
+            await self._is_reported_corrupt(on)
 
             store.rename(tmp_path / "elsewhere")
             await on.proxy.until(lambda: _is_well(on))
             assert await on.proxy.metric("strangler_store_working") == 1
             await on.proxy.until(lambda: _is_shadowed(on))
-            await on.proxy.until(lambda: _told(on, "shadow.resumed"))
+            await on.proxy.until(lambda: _has_event(on, "shadow.resumed"))
 
     async def test_a_store_that_is_found_corrupt_in_use_stops_shadows(self, tmp_path: Path) -> None:
         async with stage(tmp_path, says(ORDER), says(OTHER)) as on:
@@ -157,7 +159,7 @@ class TestTheStateFolder:
                 file.write(b"\xff" * (store.stat().st_size - 4096))
             code, text = await run(on.proxy.folder, "ready", "orders")
             assert (code, "is corrupt" in text) == (1, True), text
-            await self._is_said_to_be_corrupt(on)
+            await self._is_reported_corrupt(on)
             assert await on.proxy.get("/api/orders/7") == 200
             await on.dropped("store")
             for found in on.state.glob("strangler.db*"):
@@ -165,21 +167,21 @@ class TestTheStateFolder:
             await on.proxy.until(lambda: _is_well(on))
             await on.proxy.until(lambda: _is_shadowed(on))
 
-    async def _is_said_to_be_corrupt(self, on: Stage) -> None:
-        """In `strangler status`, at the admin listener, on the dashboard, in the log, as an event, as a metric."""
+    async def _is_reported_corrupt(self, on: Stage) -> None:
+        """The corruption stands in status, at the admin listener, on the dashboard, in the log, event and metric."""
         await on.proxy.until(lambda: _problem(on))
         status = await on.proxy.status()
         assert "mv " in status["problems"]["store"]
-        assert any("is corrupt" in line for line in notices(status))
+        assert any("is corrupt" in line for line in notices(msgspec.convert(status, StatusDocument)))
         assert await on.proxy.metric("strangler_store_working") == 0
-        await on.proxy.told("store.corrupt")
+        await on.proxy.wait_for_log("store.corrupt")
         await on.proxy.until(lambda: "shadow.halted" in _kinds(on))
         async with ClientSession(on.proxy.admin) as client:
             async with client.get("/") as page:
                 assert "is corrupt" in await page.text()
             for path in ("/api/diffs", "/api/routes/orders/readiness", "/api/report"):
-                async with client.get(path) as answer:
-                    assert (answer.status, "is corrupt" in await answer.text()) == (503, True)
+                async with client.get(path) as response:
+                    assert (response.status, "is corrupt" in await response.text()) == (503, True)
 
 
 @contextmanager
@@ -211,7 +213,7 @@ def _kinds(on: Stage) -> list[str]:
     return [kind for kind in kinds if kind in ("shadow.halted", "shadow.resumed")]
 
 
-async def _told(on: Stage, kind: str) -> bool:
+async def _has_event(on: Stage, kind: str) -> bool:
     """Whether the store has such an event."""
     return kind in [row[0] for row in on.rows("SELECT type FROM events")]
 
@@ -236,11 +238,11 @@ class TestSecrets:
     async def test_none_of_a_real_exchange_reaches_the_state_folder_or_the_log(self, tmp_path: Path) -> None:
         planted = ("sesame-token", "sesame-cookie", "sesame-bearer", "sesame-body", "sesame-set", "5500005555555559")
 
-        def answer(price: object) -> Any:
+        def response(price: object) -> Any:
             value = {"password": planted[3], "card": planted[5], "nested": [{"apiKey": planted[0]}], "price": price}
             return says(value, headers={"Set-Cookie": f"sid={planted[4]}; Path=/"})
 
-        async with stage(tmp_path, answer("1"), answer(1), shadow=", recheck: 100ms, baseline: 100%") as on:
+        async with stage(tmp_path, response("1"), response(1), shadow=", recheck: 100ms, baseline: 100%") as on:
             headers = {"Authorization": f"Bearer {planted[2]}", "Cookie": f"sid={planted[1]}"}
             url = f"http://127.0.0.1:{on.proxy.port}/api/orders/7?token={planted[0]}&card={planted[5]}"
             async with ClientSession(headers=headers) as client, client.get(url) as got:
@@ -256,12 +258,12 @@ class TestSecrets:
     async def test_nor_does_personal_data_or_what_is_nested_in_other_formats(self, tmp_path: Path) -> None:
         planted = ("mia@mail.example", "DE89370400440532013000", "+49 30 901820", "sesame-nested", "sesame-cdata")
 
-        def answer(price: object) -> Any:
+        def response(price: object) -> Any:
             nested = json.dumps({"html": f"<input name='token' value='{planted[3]}'>", "note": f"{planted[2]}"})
             xml = f"<r><![CDATA[<token>{planted[4]}</token>]]></r>"
             return says({"by": {planted[0]: 1}, "iban": planted[1], "j": nested, "x": xml, "price": price})
 
-        async with stage(tmp_path, answer("1"), answer(1)) as on:
+        async with stage(tmp_path, response("1"), response(1)) as on:
             assert await on.proxy.get("/api/orders/mia%40mail.example/7?to=mia@mail.example") == 200
             await on.line()
             await on.proxy.stop()
@@ -275,23 +277,23 @@ class TestSecrets:
     async def test_with_hashed_values_no_value_does(self, tmp_path: Path) -> None:
         planted = ("a plain word", "Anna", "19.75", "an-agent", "page-two", "a-tag")
 
-        def answer(price: object) -> Any:
+        def response(price: object) -> Any:
             value = {"name": planted[1], "text": planted[0], "total": 19.75, "price": price}
             return says(value, headers={"ETag": f'"{planted[5]}"'})
 
-        async with stage(tmp_path, answer("1"), answer(1), more="evidence: {values: hashed}\n") as on:
+        async with stage(tmp_path, response("1"), response(1), more="evidence: {values: hashed}\n") as on:
             url = f"http://127.0.0.1:{on.proxy.port}/api/orders/7?page={planted[4]}"
             async with ClientSession(headers={"User-Agent": planted[3]}) as client, client.get(url) as got:
                 assert got.status == 200
             await on.line()
             (name,) = {row[0] for row in on.rows("SELECT id FROM signatures")}
-            shown = await on.proxy.ask(f"/api/diffs/{name}")
+            detail = await on.proxy.ask(f"/api/diffs/{name}")
             await on.proxy.stop()
             kept = b"".join(path.read_bytes() for path in on.state.rglob("*") if path.is_file())
         assert b"$.price" in kept
         assert [word for word in planted if word.encode() in kept] == []
-        assert "string(4) " in json.dumps(shown)
-        assert [word for word in planted if word in json.dumps(shown)] == []
+        assert "string(4) " in json.dumps(detail)
+        assert [word for word in planted if word in json.dumps(detail)] == []
 
 
 class TestWhatIsUnderWay:

@@ -66,7 +66,7 @@ async def test_a_backup_of_a_running_proxy_makes_another_what_that_one_was(start
     again = await start("second")
     assert (await again.status())["kill_switch"]["reason"] == "before the move"
     status, output, _ = await strangler(again.folder, "audit", "--json")
-    whys = [one["why"] for one in json.loads(output)["entries"]]
+    whys = [entry["why"] for entry in json.loads(output)["entries"]]
     assert "before the move" in whys
     assert "of the second" not in whys
     assert json.loads(output)["entries"][0]["what"] == "state restore"

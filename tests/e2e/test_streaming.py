@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.wire.proxies import Proxy, strangler
-from tests.wire.raw import Client, crlf, get
-from tests.wire.scripted import Connection, ScriptedUpstream
+from tests.http1.proxies import Proxy, strangler
+from tests.http1.raw import Client, crlf, get
+from tests.http1.scripted import Connection, ScriptedUpstream
 
 _CONFIG = """
 version: 1
@@ -26,7 +26,7 @@ _PIECE = b"0123456789abcdef" * 16384
 _MAX_GROWTH_BYTES = 20_000_000
 _STALL_S = 0.5
 _KERNEL_BYTES = 24_000_000
-"""What the sockets' buffers on loopback take before the sender must wait: up to 6 MB each way, four sockets."""
+"""The bytes that sockets on loopback buffer before the sender must wait: up to 6 MB each way, four sockets."""
 
 Framing = Callable[[bytes], bytes]
 

@@ -25,7 +25,7 @@ os.execv(sys.executable, [sys.executable, "-m", "strangler", "serve"])
 
 
 class Manager:
-    """What a service manager hears, as it comes."""
+    """The messages that a service manager receives, as they come."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener

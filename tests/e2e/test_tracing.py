@@ -72,9 +72,12 @@ async def collector() -> AsyncIterator[Collector]:
 
 
 async def ask(proxy: Proxy, path: str, **headers: str) -> int:
-    async with ClientSession() as client, client.get(f"http://127.0.0.1:{proxy.port}{path}", headers=headers) as answer:
-        await answer.read()
-        return answer.status
+    async with (
+        ClientSession() as client,
+        client.get(f"http://127.0.0.1:{proxy.port}{path}", headers=headers) as response,
+    ):
+        await response.read()
+        return response.status
 
 
 async def test_a_fallback_is_a_server_span_with_two_client_spans(tmp_path: Path, collector: Collector) -> None:
@@ -91,7 +94,7 @@ async def test_a_fallback_is_a_server_span_with_two_client_spans(tmp_path: Path,
             await proxy.until(lambda: len(collector.spans) >= 3)
         finally:
             await proxy.stop()
-        heard = [one.headers for one in (candidate.heard[-1], legacy.heard[-1])]
+        heard = [each_heard.headers for each_heard in (candidate.heard[-1], legacy.heard[-1])]
     assert len(collector.spans) == 3  # the first request began a trace of its own, and 0 % of those have spans
     (server,) = collector.of(Span.SPAN_KIND_SERVER)
     first, second = collector.of(Span.SPAN_KIND_CLIENT)
@@ -103,11 +106,11 @@ async def test_a_fallback_is_a_server_span_with_two_client_spans(tmp_path: Path,
     assert server.start_time_unix_nano <= first.start_time_unix_nano <= second.start_time_unix_nano
     assert second.end_time_unix_nano <= server.end_time_unix_nano + 1_000_000
 
-    told = attributes(server)
+    values = attributes(server)
     assert server.name == "GET /api/orders/*"
     assert server.status.code == Status.STATUS_CODE_UNSET
     assert (
-        told.items()
+        values.items()
         >= {
             "http.request.method": "GET",
             "http.response.status_code": 200,
@@ -117,17 +120,17 @@ async def test_a_fallback_is_a_server_span_with_two_client_spans(tmp_path: Path,
             "network.protocol.version": "1.1",
             "client.address": "127.0.0.1",
             "server.address": "127.0.0.1",
-            "server.port": proxy_port(told),
+            "server.port": proxy_port(values),
             "strangler.route": "orders",
             "strangler.arm": "legacy",
             "strangler.reason": "percent",
             "strangler.fallback": True,
         }.items()
     )
-    told = attributes(first)
+    values = attributes(first)
     assert (first.name, first.status.code) == ("GET", Status.STATUS_CODE_ERROR)
     assert (
-        told.items()
+        values.items()
         >= {
             "http.request.method": "GET",
             "http.response.status_code": 503,
@@ -146,9 +149,9 @@ async def test_a_fallback_is_a_server_span_with_two_client_spans(tmp_path: Path,
     assert not any("secret" in str(span) for span in collector.spans)
 
 
-def proxy_port(told: dict[str, Any]) -> int:
-    """What the client asked for: any port of loopback."""
-    port: int = told["server.port"]
+def proxy_port(values: dict[str, Any]) -> int:
+    """Return the port that the client connected to: any port of loopback."""
+    port: int = values["server.port"]
     assert 1024 < port < 65536
     return port
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from tests.wire.corpus import CORPUS
+from tests.http1.corpus import CORPUS
 
 _SHORT = [case.marked(1) for case in CORPUS if len(case.sent) < 1000]
 SCRAPS = [

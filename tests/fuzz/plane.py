@@ -9,8 +9,8 @@ from typing import Any
 import uvloop
 
 from tests.factories import settings, upstream
-from tests.wire.raw import Client
-from tests.wire.scripted import Script, ScriptedUpstream
+from tests.http1.raw import Client
+from tests.http1.scripted import Script, ScriptedUpstream
 from tests.worker.plane import RunningPlane, at, timeouts
 
 END_S = 5.0
@@ -26,7 +26,7 @@ class Plane:
     complaints: list[Any] = field(default_factory=list)
 
     def hold(self) -> None:
-        """What must hold after every example."""
+        """Check what must hold after every example."""
         assert self.complaints == []
         assert self.running.crashes == []
 
@@ -45,7 +45,7 @@ class Plane:
         return client
 
     async def _settle(self, client: Client, waits: bool) -> None:
-        """Until no request is under way; one that waits for more of its body would wait forever."""
+        """Wait until no request is under way; one that waits for more of its body would wait forever."""
         active, quiet = self.running.port.active, 0
         while quiet < (200 if waits else 4) and client.end == "open":
             quiet = quiet + 1 if active or quiet < 3 else 1000

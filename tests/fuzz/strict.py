@@ -28,10 +28,10 @@ def read_stream(data: bytes) -> list[Read]:
     while True:
         while data.startswith(b"\r\n", at):  # RFC 9112 section 2.2
             at += 2
-        one = _read(data, at)
-        if one is None:
+        item = _read(data, at)
+        if item is None:
             return found
-        request, at = one
+        request, at = item
         found.append(request)
 
 
@@ -62,7 +62,7 @@ def _values(fields: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
 def _body(data: bytes, at: int, fields: list[tuple[bytes, bytes]], is_old: bool) -> tuple[bytes, int] | None:
     codings, lengths = _values(fields, b"transfer-encoding"), _values(fields, b"content-length")
     if codings:
-        is_clear = not is_old and not lengths and [one.lower() for one in codings] == [b"chunked"]
+        is_clear = not is_old and not lengths and [coding.lower() for coding in codings] == [b"chunked"]
         return _chunks(data, at) if is_clear else None
     if not lengths:
         return b"", at

@@ -86,27 +86,27 @@ class Admin:
     proxy: Proxy
     session: ClientSession
 
-    def ask(self, method: str, path: str, **said: Any) -> int:
-        return self.runner.run(self._ask(method, path, said))
+    def ask(self, method: str, path: str, **body: Any) -> int:
+        return self.runner.run(self._ask(method, path, body))
 
-    async def _ask(self, method: str, path: str, said: dict[str, Any]) -> int:
-        async with self.session.request(method, self.proxy.admin + path, **said) as answer:
-            await answer.read()
-            return answer.status
+    async def _ask(self, method: str, path: str, body: dict[str, Any]) -> int:
+        async with self.session.request(method, self.proxy.admin + path, **body) as response:
+            await response.read()
+            return response.status
 
 
 @pytest.fixture(scope="module")
 def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
     with asyncio.Runner() as runner:
         context = legacy()
-        one = runner.run(_start(context, tmp_path_factory.mktemp("admin")))
+        proxy = runner.run(_start(context, tmp_path_factory.mktemp("admin")))
         session = runner.run(_session())
         try:
-            yield Admin(runner, one, session)
-            assert not [line for line in one.log if line["level"] in ("error", "critical")]
+            yield Admin(runner, proxy, session)
+            assert not [line for line in proxy.log if line["level"] in ("error", "critical")]
         finally:
             runner.run(session.close())
-            runner.run(one.stop())
+            runner.run(proxy.stop())
             runner.run(context.__aexit__(None, None, None))
 
 

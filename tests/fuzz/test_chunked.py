@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.wire.chunked import ChunkedDecoder, ChunkedError, chunk, last_chunk
+from strangler.http1.chunked import ChunkedDecoder, ChunkedError, chunk, last_chunk
 from tests.fuzz.bytes import damaged, pieces
 from tests.fuzz.effort import examples
 
@@ -29,7 +29,7 @@ class _End:
 
 
 def _decode(parts: list[bytes]) -> _End | None:
-    """What it comes to; None: it is broken."""
+    """Return the decoded body; None: it is broken."""
     decoder = ChunkedDecoder()
     payload = rest = b""
     try:
@@ -50,7 +50,7 @@ def _decode(parts: list[bytes]) -> _End | None:
 def test_what_is_written_is_read_in_any_pieces(
     chunks: list[bytes], trailers: list[tuple[bytes, bytes]], behind: bytes, data: st.DataObject
 ) -> None:
-    coded = b"".join(b"".join(chunk(one)) for one in chunks) + last_chunk(trailers) + behind
+    coded = b"".join(b"".join(chunk(each_chunk)) for each_chunk in chunks) + last_chunk(trailers) + behind
     parts = data.draw(pieces(st.just(coded)))
     assert _decode(parts) == _End(b"".join(chunks), behind, trailers, True)
 

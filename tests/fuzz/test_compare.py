@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.core.compare import Answer, CompareRules, Outcome, conditions_of
+from strangler.core.compare import CompareRules, Outcome, Response, conditions_of
+from strangler.core.compare.accept_rules.compile import compile_rules
 from strangler.core.compare.engine import compare
-from strangler.core.compare.rules import compile_rules
-from tests.core.compare.answers import settings as rules_of
+from tests.core.compare.responses import settings as rules_of
 from tests.fuzz.effort import examples
 
 _TODAY = date(2026, 11, 23)
@@ -52,7 +52,7 @@ _CODINGS = [
 
 
 @st.composite
-def _answers(draw: st.DrawFn) -> Answer:
+def _responses(draw: st.DrawFn) -> Response:
     body = draw(_BODY)
     coding = draw(st.sampled_from(_CODINGS))
     if coding == "gzip" and draw(st.booleans()):
@@ -66,7 +66,7 @@ def _answers(draw: st.DrawFn) -> Answer:
         (b"Last-Modified", draw(_VALUE)),
         (b"Content-Range", draw(_VALUE)),
     ]
-    return Answer(draw(st.sampled_from([200, 204, 206, 302, 304, 404, 412, 416, 500])), fields, body)
+    return Response(draw(st.sampled_from([200, 204, 206, 302, 304, 404, 412, 416, 500])), fields, body)
 
 
 _VALUE = st.lists(
@@ -110,9 +110,9 @@ _RULES = [
 
 
 @examples(300)
-@given(_answers(), _answers(), _CONDITIONS, st.sampled_from(_RULES))
+@given(_responses(), _responses(), _CONDITIONS, st.sampled_from(_RULES))
 def test_comparing_never_raises(
-    legacy: Answer, candidate: Answer, lines: list[tuple[bytes, bytes]], rules: CompareRules
+    legacy: Response, candidate: Response, lines: list[tuple[bytes, bytes]], rules: CompareRules
 ) -> None:
     request = conditions_of(lines)
     comparison = compare(legacy, candidate, rules, _TODAY, request=request)
@@ -123,8 +123,8 @@ def test_comparing_never_raises(
         assert compare(legacy, legacy, rules, _TODAY, request=request).outcome is not Outcome.MISMATCH
 
 
-def _json(body: bytes, coding: bytes = b"") -> Answer:
-    return Answer(200, [(b"Content-Type", b"application/json"), (b"Content-Encoding", coding)], body)
+def _json(body: bytes, coding: bytes = b"") -> Response:
+    return Response(200, [(b"Content-Type", b"application/json"), (b"Content-Encoding", coding)], body)
 
 
 _DEEP = 200_000

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.core.headers import ForwardedFields
-from strangler.core.problem import Problem
-from strangler.core.trust import TrustedProxies
-from strangler.wire.request import Request, parse_request
+from strangler.core.http.headers import ForwardedFields
+from strangler.core.http.problem import Problem
+from strangler.core.http.trust import TrustedProxies
+from strangler.http1.request import Request, parse_request
 from tests.fuzz.bytes import REQUESTS, pieces
 from tests.fuzz.effort import examples
 from tests.fuzz.plane import Plane, plane
 from tests.fuzz.strict import read_stream
-from tests.wire.messages import read_requests
-from tests.wire.scripted import answering, send
+from tests.http1.scripted import responding, send
+from tests.http1.strict_reader import read_requests
 
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 _OURS = {200, 400, 405, 408, 413, 414, 417, 431, 501, 502, 503, 504, 505}
 _FORWARDED = ForwardedFields("192.0.2.7", b"http", TrustedProxies(()))
@@ -26,7 +26,7 @@ _FORWARDED = ForwardedFields("192.0.2.7", b"http", TrustedProxies(()))
 
 @pytest.fixture(scope="module")
 def serving() -> Iterator[Plane]:
-    with plane(answering(send(_ANSWER))) as made:
+    with plane(responding(send(_RESPONSE))) as made:
         yield made
 
 
@@ -61,9 +61,9 @@ async def _check_stream(serving: Plane, sent: list[bytes]) -> None:
         assert (method, target, message.body, version) == (strict.method, strict.target, strict.body, b"HTTP/1.1")
         assert len(message.values(b"host")) == 1
     assert len(got) <= len(wanted)
-    answered = bytes(client.received)
-    assert not answered or answered.startswith(b"HTTP/1.1 ")
-    assert {int(status) for status in _STATUS.findall(answered)} <= _OURS
+    responded = bytes(client.received)
+    assert not responded or responded.startswith(b"HTTP/1.1 ")
+    assert {int(status) for status in _STATUS.findall(responded)} <= _OURS
 
 
 @examples(80)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.core.rewrite import Rewrite, rewrite_back, rewrite_target
+from strangler.core.routing.rewrite import Rewrite, rewrite_back, rewrite_target
 from tests.fuzz.effort import examples
 
 _PATH = st.text("/{}ab.%0adAD;\\:@", max_size=20).map(lambda text: b"/shops/" + text.encode() + b"/orders/7")

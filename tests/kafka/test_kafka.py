@@ -16,8 +16,8 @@ from strangler.control.events import outbox
 from strangler.control.events.delivery import Delivery
 from strangler.control.events.event import Kind, event
 from strangler.control.events.kafka import MAX_COMPARISONS, Kafka, KafkaComparisons
-from strangler.control.store import Store
 from strangler.core.settings import KafkaSettings
+from strangler.state.store import Store
 from tests.e2e.serving import Proxy, legacy
 from tests.e2e.shadowing import says, stage
 from tests.kafka.broker import Broker, require_jars
@@ -132,10 +132,10 @@ async def test_a_restart_while_the_broker_is_away_costs_nothing(tmp_path: Path, 
     await put(store, 0, 5)
     async with delivering(store, broker, "restart") as delivery:
 
-        async def is_told() -> bool:
+        async def is_reported() -> bool:
             return broker.address in (delivery.problem or "")
 
-        await until(is_told)
+        await until(is_reported)
     assert await backlog(store) == 5
     await asyncio.to_thread(broker.start)
     async with delivering(store, broker, "restart") as delivery:
@@ -195,11 +195,11 @@ async def test_a_proxy_serves_and_remembers_while_its_broker_is_dead(tmp_path: P
             await proxy.until(partial(proxy.has_generation, 2))
             assert await proxy.get("/api/orders/7") == 200
 
-            async def is_told() -> bool:
+            async def is_reported() -> bool:
                 standing = await kafka_status(proxy)
                 return standing["backlog"] == 2 and standing["problem"] is not None
 
-            await proxy.until(is_told)
+            await proxy.until(is_reported)
             await asyncio.to_thread(broker.start)
             records = await consumed(broker, "migration", 2)
             assert {record.key for record in records} == {b"routes.yaml", b"orders"}
@@ -209,8 +209,8 @@ async def test_a_proxy_serves_and_remembers_while_its_broker_is_dead(tmp_path: P
 
 async def test_every_comparison_of_a_proxy_arrives_redacted(tmp_path: Path, broker: Broker) -> None:
     kafka = f'events: {{kafka: {{bootstrap_servers: "{broker.address}", topic: pairs, shadow: true}}}}\n'
-    told = {"id": 7, "password": "hunter2"}
-    async with stage(tmp_path, says(told), says(told | {"id": "7", "password": "other"}), more=kafka) as staged:
+    value = {"id": 7, "password": "hunter2"}
+    async with stage(tmp_path, says(value), says(value | {"id": "7", "password": "other"}), more=kafka) as staged:
 
         async def is_shadowed() -> bool:
             await staged.proxy.get("/api/orders/7")

@@ -5,7 +5,7 @@
         assert answer.status == 200
         line = await running.line()                # the access line of that request
 
-It is put together as `strangler.worker.process` does it, with quicker ticks and without a link to control. `stop`
+It is put together as `strangler.worker.main` does it, with quicker ticks and without a link to control. `stop`
 holds what must hold after every test: nothing crashed, and every slot, place, trial and connection was given back.
 """
 
@@ -21,22 +21,27 @@ from typing import Any, Self, cast
 import structlog
 from structlog.testing import capture_logs
 
+from strangler.clock import now
 from strangler.core import settings as s
-from strangler.core.snapshot import Snapshot
-from strangler.core.trust import TrustedProxies
-from strangler.wire.client import ClientConnection
-from strangler.wire.clock import now
-from strangler.wire.logs import LogWriter
-from strangler.wire.numbers import Numbers
-from strangler.wire.port import ClientPort
+from strangler.core.http.trust import TrustedProxies
+from strangler.core.routing.snapshot import Snapshot
+from strangler.http1.client_connection import ClientConnection
+from strangler.http1.server_state import ServerState
+from strangler.ipc.metrics import Metrics
+from strangler.logs import LogWriter
+from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
+from strangler.worker.capture import Captures
+from strangler.worker.context import WorkerContext
+from strangler.worker.control_link import NO_LINK, ControlLink
+from strangler.worker.gauges import UpstreamGauges
 from strangler.worker.handler import serve
-from strangler.worker.plane import Plane
-from strangler.worker.record import Record
+from strangler.worker.request_metrics import RequestMetrics
 from tests.factories import route, settings, upstream
-from tests.wire.messages import Message, read_responses
-from tests.wire.raw import Client
-from tests.wire.scripted import ScriptedUpstream
+from tests.http1.raw import Client
+from tests.http1.scripted import ScriptedUpstream
+from tests.http1.strict_reader import Message, read_responses
+from tests.open_connections import open_connections
 
 TICK_S = 0.01
 TIMEOUT_S = 15.0
@@ -66,15 +71,15 @@ class Visitor(Client):
     async def ask(self, request: bytes) -> Message:
         """Send a request and wait for its whole answer, 1xx left out; AssertionError if it is cut short."""
         await self.send(request)
-        return await self.answer(request.split(b" ", 1)[0])
+        return await self.response(request.split(b" ", 1)[0])
 
-    async def answer(self, method: bytes = b"GET") -> Message:
+    async def response(self, method: bytes = b"GET") -> Message:
         """The next whole answer."""
-        message = await self.answer_or_cut(method)
+        message = await self.response_or_cut(method)
         assert message.is_complete, f"cut short ({self.end}): {bytes(self.received)!r}"
         return message
 
-    async def answer_or_cut(self, method: bytes = b"GET") -> Message:
+    async def response_or_cut(self, method: bytes = b"GET") -> Message:
         """The next answer, whole or as far as it came before the connection ended."""
         async with asyncio.timeout(TIMEOUT_S):
             await self.wait_for(lambda: self._next(method) is not None)
@@ -117,14 +122,15 @@ def _end_of_first(data: bytes, method: bytes) -> int:
 class RunningPlane:
     """Owns the plane, its listener, its ticks and what it told."""
 
-    def __init__(self, settings: s.Settings, *, send_buffer: int | None = None) -> None:
+    def __init__(self, settings: s.Settings, *, send_buffer: int | None = None, link: ControlLink = NO_LINK) -> None:
         is_usual = settings.log.format == "auto"
         self.settings = replace(settings, log=replace(settings.log, format="json")) if is_usual else settings
         self.crashes: list[Exception] = []
         self.may_crash = False
         """True for a test that makes the plane crash on purpose."""
-        self.numbers = Numbers()
+        self.numbers = Metrics()
         self._send_buffer = send_buffer
+        self._link = link
         self._lines = CollectedLines()
         self._clients: list[Visitor] = []
         self._deaf: list[socket.socket] = []
@@ -134,16 +140,21 @@ class RunningPlane:
         self.loop = asyncio.get_running_loop()
         self.events = self._exits.enter_context(capture_logs())
         structlog.get_logger()
-        self._record = Record(self.numbers, self._lines, "worker-0", 1)
-        self.plane = Plane(self.loop, self.settings, 1, self.numbers, self._record)
-        self.port = ClientPort(
+        metrics = RequestMetrics(self.numbers)
+        self.access_log = AccessLog(self._lines, "worker-0", 1)
+        captures = Captures(self.numbers, self._link)
+        snapshot = Snapshot(self.settings, 1)
+        self.context = WorkerContext(self.loop, snapshot, metrics, self.access_log, captures, self._link)
+        self.policies, self.peers, self.upstreams = self.context.policies, self.context.peers, self.context.upstreams
+        self.gauges = UpstreamGauges(self.numbers, self.upstreams)
+        self.port = ServerState(
             self.loop,
             self.settings.limits,
             Call,
-            lambda client: serve(client, self.plane),
+            lambda client: serve(client, self.context),
             TrustedProxies(self.settings.trusted_proxies),
             self.crashes.append,
-            self.plane.refused,
+            metrics.count_refused,
         )
         listener = socket.socket()
         if self._send_buffer is not None:
@@ -169,13 +180,13 @@ class RunningPlane:
             at = now()
             self.port.sweep_active(at)
             self.port.sweep_all(at)
-            self.plane.upstreams.sweep(at)
-            self._record.flush()
+            self.upstreams.sweep(at)
+            self.access_log.flush()
 
     def adopt(self, settings: s.Settings, generation: int = 2) -> None:
-        """What `strangler.worker.process` does with a push."""
+        """Adopt a push as `strangler.worker.main` does."""
         settings = replace(settings, log=self.settings.log)
-        self.plane.adopt(Snapshot(settings, generation))
+        self.context.adopt(Snapshot(settings, generation))
         self.port.limits = settings.limits
         self.port.trusted = TrustedProxies(settings.trusted_proxies)
 
@@ -190,20 +201,20 @@ class RunningPlane:
         self._ticks.cancel()
         self.port.abort()
         await self.until(lambda: not self.port.connections)
-        self.plane.upstreams.close()
+        self.upstreams.close()
         assert self.may_crash or not self.crashes, "".join(traceback.format_exception(self.crashes[0]))
         assert self.held() == {}
 
     def held(self) -> dict[str, int]:
-        """What is in use and would have to be given back; empty when no request is under way."""
+        """Return what is in use and has to be given back; empty when no request is under way."""
         found = {"requests": len(self.port.active)}
-        for one in self.plane.upstreams:
-            name, admission = one.settings.name, one.admission
+        for each_upstream in self.upstreams:
+            name, admission = each_upstream.settings.name, each_upstream.admission
             found[f"{name}: slots"] = admission.bulkhead.in_flight
             found[f"{name}: streams"] = admission.bulkhead.streams
             found[f"{name}: waiting"] = admission.bulkhead.waiting
             found[f"{name}: trials"] = admission.breaker.in_trial
-            found[f"{name}: places"] = sum(state.in_flight for state in one.endpoints.states)
+            found[f"{name}: places"] = sum(state.in_flight for state in each_upstream.endpoints.states)
         return {what: count for what, count in found.items() if count}
 
     async def quiet(self) -> None:
@@ -243,7 +254,7 @@ class RunningPlane:
     def unwritten(self) -> int:
         """Bytes that wait in the process for a client or an upstream to read."""
         total = 0
-        for connection in self.port.connections:
+        for connection in open_connections(self.port):
             total += connection.transport.get_write_buffer_size()
             exchange = connection.request.exchange if connection.request is not None else None
             if exchange is not None and exchange.connection is not None:
@@ -253,9 +264,9 @@ class RunningPlane:
     async def ask(self, request: bytes) -> Message:
         """One request on a connection of its own; its whole answer."""
         client = await self.client()
-        answer = await client.ask(request)
+        reply = await client.ask(request)
         await client.close()
-        return answer
+        return reply
 
     # What was told
 
@@ -279,13 +290,13 @@ class RunningPlane:
         report = next(self.numbers.report_all())
         return {tuple(cell.labels): cell.value for cell in report.counters if cell.name == name}
 
-    def told(self, event: str) -> list[Any]:
+    def logged(self, event: str) -> list[Any]:
         """The log events with that name."""
         return [entry for entry in self.events if entry["event"] == event]
 
     def connections(self, name: str) -> int:
         """Idle connections to an upstream."""
-        return sum(pool.idle_count for pool in self.plane.upstreams[name]._pools.values())
+        return sum(pool.idle_count for pool in self.upstreams[name]._pools.values())
 
 
 def request(target: str = "/api", *fields: str, method: str = "GET", body: bytes | None = None) -> bytes:
@@ -325,14 +336,14 @@ def two_arms(
     `retry`, `timeouts`, `breaker`, `bulkhead` are the candidate's and, where legacy is alone, legacy's;
     `general` are fields of the settings, and `changes` the route's.
     """
-    said: dict[str, Any] = {"retry": retry, "breaker": breaker, "bulkhead": bulkhead}
+    extra: dict[str, Any] = {"retry": retry, "breaker": breaker, "bulkhead": bulkhead}
     if timeouts is not None:
-        said["timeouts"] = timeouts
+        extra["timeouts"] = timeouts
     made = settings(
         routes=[route("orders", prefix="/api", **changes)],
         upstreams=[
             legacy if isinstance(legacy, s.UpstreamSettings) else upstream("legacy", at(legacy)),
-            candidate if isinstance(candidate, s.UpstreamSettings) else upstream("orders", at(candidate), **said),
+            candidate if isinstance(candidate, s.UpstreamSettings) else upstream("orders", at(candidate), **extra),
         ],
         **(general or {}),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from strangler.core.settings import AccessSettings, LogSettings, Settings
-from tests.wire.scripted import ScriptedUpstream, answering, in_turn, pause, read_request, refused_port, reset, send
+from tests.http1.scripted import ScriptedUpstream, in_turn, pause, read_request, refused_port, reset, responding, send
 from tests.worker.conftest import Serve
 from tests.worker.plane import request, response, two_arms
 
@@ -33,7 +33,7 @@ async def served(serve: Serve, legacy: ScriptedUpstream, access: AccessSettings 
         await running.until(lambda: running.counted("strangler_attempts_total")[("orders", "connect")] == 1)
         if access is not None and access.errors == "always":
             return [line["path"] for line in await running.lines(1)]
-        running._record.flush()
+        running.access_log.flush()
         return [line["path"] for line in await running.lines(0)]
 
 
@@ -55,7 +55,7 @@ async def test_a_share_of_the_others_has_lines(serve: Serve, legacy: ScriptedUps
     client = await running.client()
     for _ in range(200):
         await client.ask(request("/well"))
-    running._record.flush()
+    running.access_log.flush()
     assert 50 <= len(await running.lines(0)) <= 150
 
 
@@ -63,7 +63,7 @@ async def test_a_slow_request_always_has_a_line(serve: Serve, legacy: ScriptedUp
     running = await serve(logging(two_arms(legacy, legacy), replace(NONE, slow_s=0.1)))
     await running.ask(request("/quick"))
     await legacy.renew()
-    legacy.script = answering(pause(0.15), send(response()))
+    legacy.script = responding(pause(0.15), send(response()))
     await running.ask(request("/slow"))
     assert (await running.line())["path"] == "/slow"
 
@@ -72,12 +72,12 @@ async def test_a_slow_request_always_has_a_line(serve: Serve, legacy: ScriptedUp
 async def test_an_error_is_a_5xx_a_fault_or_a_fallback(
     how: str, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
 ) -> None:
-    candidate.script = in_turn(read_request(), reset()) if how == "reset" else answering(send(response(503)))
+    candidate.script = in_turn(read_request(), reset()) if how == "reset" else responding(send(response(503)))
     changes = {} if how == "fallback" else {"fallback": None}
     running = await serve(logging(two_arms(legacy, candidate, **changes), replace(NONE, errors="always")))
-    answer = await running.ask(request("/api/x"))
+    reply = await running.ask(request("/api/x"))
     line = await running.line()
-    assert (answer.status, line["status"]) == {"5xx": (503, 503), "reset": (502, 502), "fallback": (200, 200)}[how]
+    assert (reply.status, line["status"]) == {"5xx": (503, 503), "reset": (502, 502), "fallback": (200, 200)}[how]
 
 
 async def test_what_was_not_told_is_counted_all_the_same(serve: Serve, legacy: ScriptedUpstream) -> None:
@@ -143,8 +143,8 @@ async def test_a_request_that_cannot_be_read_is_a_dash(serve: Serve, legacy: Scr
 async def test_a_line_for_a_terminal_cannot_steer_it(serve: Serve, legacy: ScriptedUpstream) -> None:
     running = await serve(logging(two_arms(legacy, legacy), AccessSettings(1.0, None, "always"), format="console"))
     await running.ask(b"GET /\xc2\x9b31m\xe2\x80\xae HTTP/1.1\r\nHost: shop\r\n\r\n")
-    (told,) = running.told("request")
-    assert told["path"] == "/\\x9b31m\\u202e"
+    (line,) = running.logged("request")
+    assert line["path"] == "/\\x9b31m\\u202e"
 
 
 ADDRESS = b"/users/joe.k%2Bshop%40mail.example/orders/7?copy=mia@mail.example"
@@ -177,5 +177,5 @@ async def test_nor_is_it_in_a_combined_line(serve: Serve, legacy: ScriptedUpstre
 async def test_nor_on_a_terminal(serve: Serve, legacy: ScriptedUpstream) -> None:
     running = await serve(logging(two_arms(legacy, legacy), AccessSettings(1.0, None, "always"), format="console"))
     await running.ask(b"GET %b HTTP/1.1\r\nHost: shop\r\n\r\n" % ADDRESS)
-    (told,) = running.told("request")
-    assert told["path"] == "/users/*@*/orders/7"
+    (line,) = running.logged("request")
+    assert line["path"] == "/users/*@*/orders/7"

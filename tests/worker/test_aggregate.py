@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 
-from strangler.core.aggregate import MAX_PART_BYTES
+from strangler.core.routing.aggregate import MAX_PART_BYTES
 from strangler.core.settings import AggregatePart, BulkheadSettings, Settings
 from tests.factories import breaker, route, settings, upstream
-from tests.wire.messages import read_requests
-from tests.wire.scripted import (
+from tests.http1.scripted import (
     ScriptedUpstream,
-    answering,
     close,
     drip,
     hang,
@@ -22,8 +20,10 @@ from tests.wire.scripted import (
     read_request,
     refused_port,
     reset,
+    responding,
     send,
 )
+from tests.http1.strict_reader import read_requests
 from tests.worker.conftest import Serve
 from tests.worker.plane import RunningPlane, at, fallback, request, response, retry, timeouts
 
@@ -31,7 +31,7 @@ JSON = "Content-Type: application/json"
 PAGE = "/pages/7"
 
 
-def told(body: bytes, *fields: str, status: int = 200) -> bytes:
+def log_line(body: bytes, *fields: str, status: int = 200) -> bytes:
     return response(status, body, JSON, *fields)
 
 
@@ -63,30 +63,30 @@ def page(
 
 @pytest.fixture
 def orders(candidate: ScriptedUpstream) -> ScriptedUpstream:
-    candidate.script = answering(send(told(b'{"id":7}')))
+    candidate.script = responding(send(log_line(b'{"id":7}')))
     return candidate
 
 
 @pytest.fixture
 async def payments() -> Any:
-    async with ScriptedUpstream(answering(send(told(b'{"paid":true}')))) as one:
-        yield one
+    async with ScriptedUpstream(responding(send(log_line(b'{"paid":true}')))) as this_upstream:
+        yield this_upstream
 
 
 async def test_the_answers_are_joined_in_the_order_written(
     serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream, payments: ScriptedUpstream
 ) -> None:
-    orders.script = answering(pause(0.05), send(told(b'{"id":7}')))
+    orders.script = responding(pause(0.05), send(log_line(b'{"id":7}')))
     running = await serve(page(legacy, orders, payments))
-    answer = await running.ask(request(PAGE))
-    assert (answer.status, answer.body) == (200, b'{"order":{"id":7},"payment":{"paid":true}}')
-    assert answer.values(b"content-type") == [b"application/json"]
-    assert answer.values(b"x-strangler-arm") == [b"candidate"]
-    assert answer.values(b"x-strangler-partial") == []
-    assert len(answer.values(b"date")) == 1
+    reply = await running.ask(request(PAGE))
+    assert (reply.status, reply.body) == (200, b'{"order":{"id":7},"payment":{"paid":true}}')
+    assert reply.values(b"content-type") == [b"application/json"]
+    assert reply.values(b"x-strangler-arm") == [b"candidate"]
+    assert reply.values(b"x-strangler-partial") == []
+    assert len(reply.values(b"date")) == 1
     line = await running.line()
     assert (line["route"], line["arm"], line["upstream"]) == ("page", "candidate", "aggregate")
-    assert (line["status"], line["attempts"], line["bytes"]) == (200, 2, len(answer.body))
+    assert (line["status"], line["attempts"], line["bytes"]) == (200, 2, len(reply.body))
     assert running.counted("strangler_attempts_total") == {("orders", "2xx"): 1, ("payments", "2xx"): 1}
     assert running.counted("strangler_requests_total") == {("page", "candidate", "aggregate", "2xx"): 1}
     assert legacy.connections == []
@@ -105,8 +105,8 @@ async def test_parts_are_asked_at_the_same_time(
 
         return step
 
-    orders.script = answering(waiting_for(payments), send(told(b"1")))
-    payments.script = answering(waiting_for(orders), send(told(b"2")))
+    orders.script = responding(waiting_for(payments), send(log_line(b"1")))
+    payments.script = responding(waiting_for(orders), send(log_line(b"2")))
     running = await serve(page(legacy, orders, payments))
     assert (await running.ask(request(PAGE))).body == b'{"order":1,"payment":2}'
 
@@ -120,18 +120,18 @@ async def test_what_the_parts_are_asked(
     fields = ("Cookie: sid=1", "Accept: text/html", "If-None-Match: x", "Range: bytes=0-1", "Accept-Encoding: gzip",
               "If-Modified-Since: y", "Expect: 100-continue")  # fmt: skip
     await running.ask(request("/pages/%C3%A9%207?lang=de&x", *fields))
-    (one,) = read_requests(orders.requests[0].raw)
+    (message,) = read_requests(orders.requests[0].raw)
     (other,) = read_requests(payments.requests[0].raw)
-    assert one.start == b"GET /v2/orders/%C3%A9%207?full=1&lang=de&x HTTP/1.1"
+    assert message.start == b"GET /v2/orders/%C3%A9%207?full=1&lang=de&x HTTP/1.1"
     assert other.start == b"GET /payments/%C3%A9%207?lang=de&x HTTP/1.1"
-    for asked in (one, other):
-        names = [name.lower() for name, _ in asked.fields]
+    for request_path in (message, other):
+        names = [name.lower() for name, _ in request_path.fields]
         assert not {b"if-none-match", b"range", b"if-modified-since", b"expect"} & set(names)
-        assert asked.values(b"accept-encoding") == [b"identity"]
-        assert (asked.values(b"cookie"), asked.values(b"accept")) == ([b"sid=1"], [b"text/html"])
-        assert (asked.values(b"host"), asked.values(b"x-forwarded-for")) == ([b"shop"], [b"127.0.0.1"])
-    assert one.values(b"x-request-id") == other.values(b"x-request-id")
-    assert one.values(b"traceparent") == other.values(b"traceparent")
+        assert request_path.values(b"accept-encoding") == [b"identity"]
+        assert (request_path.values(b"cookie"), request_path.values(b"accept")) == ([b"sid=1"], [b"text/html"])
+        assert (request_path.values(b"host"), request_path.values(b"x-forwarded-for")) == ([b"shop"], [b"127.0.0.1"])
+    assert message.values(b"x-request-id") == other.values(b"x-request-id")
+    assert message.values(b"traceparent") == other.values(b"traceparent")
 
 
 BODIES = {
@@ -146,7 +146,7 @@ BODIES = {
 async def test_a_part_is_put_in_as_it_came(
     body: bytes, serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream, payments: ScriptedUpstream
 ) -> None:
-    orders.script = answering(send(told(b"\xef\xbb\xbf\r\n " + body + b"\n")))
+    orders.script = responding(send(log_line(b"\xef\xbb\xbf\r\n " + body + b"\n")))
     running = await serve(page(legacy, orders, payments))
     assert (await running.ask(request(PAGE))).body == b'{"order":' + body + b',"payment":{"paid":true}}'
 
@@ -154,10 +154,10 @@ async def test_a_part_is_put_in_as_it_came(
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/hal+json; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 CLOSED = b"HTTP/1.1 200 OK\r\nContent-Type: APPLICATION/JSON\r\n\r\n"
 FRAMINGS = {
-    "length, in drips": [drip(told(b'{"id":7}'))],
+    "length, in drips": [drip(log_line(b'{"id":7}'))],
     "chunks": [drip(CHUNKED + b'4\r\n{"id\r\n4\r\n":7}\r\n0\r\n\r\n')],
     "to the end of the connection": [send(CLOSED + b'{"id":7}'), close()],
-    "a 1xx before": [send(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + told(b'{"id":7}'))],
+    "a 1xx before": [send(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + log_line(b'{"id":7}'))],
 }
 
 
@@ -176,7 +176,7 @@ async def test_a_part_of_any_size_up_to_the_limit_is_joined(
     serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream, payments: ScriptedUpstream
 ) -> None:
     text = b'"%b"' % (b"x" * (MAX_PART_BYTES - 2))
-    orders.script = answering(send(told(text)))
+    orders.script = responding(send(log_line(text)))
     running = await serve(page(legacy, orders, payments))
     assert (await running.ask(request(PAGE))).body == b'{"order":' + text + b',"payment":{"paid":true}}'
 
@@ -191,7 +191,7 @@ async def test_head_is_answered_as_get_without_the_body(
     assert [each for each in head.fields if each[0] != b"Date"] == [each for each in got.fields if each[0] != b"Date"]
     assert head.body == b""
     assert (await client.ask(request(PAGE))).body == got.body
-    assert {one.raw.split(b" ")[0] for one in orders.requests} == {b"GET"}
+    assert {each_request.raw.split(b" ")[0] for each_request in orders.requests} == {b"GET"}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
@@ -230,24 +230,24 @@ FAILURES: dict[str, tuple[Any, str, int]] = {
     "reset": ([reset()], "reset", 502),
     "timeout": ([hang()], "timeout", 504),
     "no HTTP": ([send(b"SSH-2.0-OpenSSH_9.6\r\n")], "bad_response", 502),
-    "404": ([send(told(b"{}", status=404))], "404", 502),
-    "500": ([send(told(b"{}", status=500))], "500", 502),
-    "503": ([send(told(b"{}", "Retry-After: 7", status=503))], "503", 503),
-    "504": ([send(told(b"{}", status=504))], "504", 504),
-    "302": ([send(told(b"{}", "Location: /login", status=302))], "302", 502),
+    "404": ([send(log_line(b"{}", status=404))], "404", 502),
+    "500": ([send(log_line(b"{}", status=500))], "500", 502),
+    "503": ([send(log_line(b"{}", "Retry-After: 7", status=503))], "503", 503),
+    "504": ([send(log_line(b"{}", status=504))], "504", 504),
+    "302": ([send(log_line(b"{}", "Location: /login", status=302))], "302", 502),
     "204": ([send(b"HTTP/1.1 204 No Content\r\nContent-Type: application/json\r\n\r\n")], "not_json", 502),
     "HTML": ([send(response(200, b"{}", "Content-Type: text/html"))], "not_json", 502),
     "no type": ([send(response(200, b"{}"))], "not_json", 502),
-    "broken JSON": ([send(told(b'{"a":1'))], "not_json", 502),
-    "two texts": ([send(told(b"{} {}"))], "not_json", 502),
-    "escapes its field": ([send(told(b'1},"order":{"x":1'))], "not_json", 502),
-    "no UTF-8": ([send(told(b'"\xff"'))], "not_json", 502),
-    "deep": ([send(told(b"[" * 100_000 + b"]" * 100_000))], "not_json", 502),
-    "gzip": ([send(told(b"\x1f\x8b", "Content-Encoding: gzip"))], "coded", 502),
-    "too long": ([send(told(b'"%b"' % (b"x" * MAX_PART_BYTES)))], "too_large", 502),
+    "broken JSON": ([send(log_line(b'{"a":1'))], "not_json", 502),
+    "two texts": ([send(log_line(b"{} {}"))], "not_json", 502),
+    "escapes its field": ([send(log_line(b'1},"order":{"x":1'))], "not_json", 502),
+    "no UTF-8": ([send(log_line(b'"\xff"'))], "not_json", 502),
+    "deep": ([send(log_line(b"[" * 100_000 + b"]" * 100_000))], "not_json", 502),
+    "gzip": ([send(log_line(b"\x1f\x8b", "Content-Encoding: gzip"))], "coded", 502),
+    "too long": ([send(log_line(b'"%b"' % (b"x" * MAX_PART_BYTES)))], "too_large", 502),
     "endless": ([send(CLOSED + b'"'), *([send(b"x" * 1024 * 1024)] * 5), hang()], "too_large", 502),
-    "cut short": ([send(told(b'{"a":1}')[:-3]), reset()], "reset", 502),
-    "stalls": ([send(told(b'{"a":1}')[:-3]), hang()], "timeout", 504),
+    "cut short": ([send(log_line(b'{"a":1}')[:-3]), reset()], "reset", 502),
+    "stalls": ([send(log_line(b'{"a":1}')[:-3]), hang()], "timeout", 504),
 }
 
 
@@ -258,10 +258,10 @@ async def test_an_optional_part_that_fails_is_null_and_told(
     steps, reason, _ = case
     payments.script = in_turn(read_request(), *steps)
     running = await serve(page(legacy, orders, payments, of_payments={"timeouts": timeouts(0.2, 0.2, 0.2)}))
-    answer = await running.ask(request(PAGE))
-    assert (answer.status, answer.body) == (200, b'{"order":{"id":7},"payment":null}')
-    assert answer.values(b"x-strangler-partial") == [b"payment;reason=" + reason.encode()]
-    assert answer.values(b"cache-control") == [b"no-store"]
+    reply = await running.ask(request(PAGE))
+    assert (reply.status, reply.body) == (200, b'{"order":{"id":7},"payment":null}')
+    assert reply.values(b"x-strangler-partial") == [b"payment;reason=" + reason.encode()]
+    assert reply.values(b"cache-control") == [b"no-store"]
     line = await running.line()
     assert (line["status"], line["fault"], line["failed_parts"]) == (200, None, f"payment;reason={reason}")
     assert running.counted("strangler_failed_parts_total") == {("page", "payment", reason): 1}
@@ -275,19 +275,19 @@ async def test_a_required_part_that_fails_is_the_answer(
     payments.script = in_turn(read_request(), *steps)
     of_payments = {"timeouts": timeouts(0.2, 0.2, 0.2)}
     running = await serve(page(legacy, orders, payments, required=True, of_payments=of_payments))
-    answer = await running.ask(request(PAGE))
-    problem = json.loads(answer.body)
-    assert (answer.status, problem["status"]) == (status, status)
-    assert answer.values(b"content-type") == [b"application/problem+json"]
+    reply = await running.ask(request(PAGE))
+    problem = json.loads(reply.body)
+    assert (reply.status, problem["status"]) == (status, status)
+    assert reply.values(b"content-type") == [b"application/problem+json"]
     assert problem["fault"] == (reason if reason in ("reset", "timeout") else "bad_response")
-    assert answer.values(b"retry-after") == ([b"7"] if reason == "503" else [])
+    assert reply.values(b"retry-after") == ([b"7"] if reason == "503" else [])
     line = await running.line()
     assert (line["status"], line["upstream"], line["failed_parts"]) == (status, "aggregate", f"payment;reason={reason}")
 
 
 async def refused(running: RunningPlane, reason: str, status: int) -> None:
-    answer = await running.ask(request(PAGE))
-    assert (answer.status, json.loads(answer.body)["fault"]) == (status, reason)
+    reply = await running.ask(request(PAGE))
+    assert (reply.status, json.loads(reply.body)["fault"]) == (status, reason)
 
 
 async def test_a_part_that_cannot_be_reached_is_502(
@@ -324,18 +324,18 @@ async def test_a_full_bulkhead_of_a_part_is_503(
 async def test_a_part_waits_for_its_turn_in_its_bulkhead(
     serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream, payments: ScriptedUpstream
 ) -> None:
-    payments.script = answering(pause(0.05), send(told(b"1")))
+    payments.script = responding(pause(0.05), send(log_line(b"1")))
     narrow = {"bulkhead": BulkheadSettings(1, 4, 1.0)}
     running = await serve(page(legacy, orders, payments, of_payments=narrow))
-    answers = await asyncio.gather(*(running.ask(request(PAGE)) for _ in range(3)))
-    assert {answer.body for answer in answers} == {b'{"order":{"id":7},"payment":1}'}
+    responses = await asyncio.gather(*(running.ask(request(PAGE)) for _ in range(3)))
+    assert {reply.body for reply in responses} == {b'{"order":{"id":7},"payment":1}'}
 
 
 async def test_a_part_is_tried_again_as_its_upstream_says(
     serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream, payments: ScriptedUpstream
 ) -> None:
     payments.script = in_turn(
-        read_request(), send(told(b"{}", status=503)), read_request(), send(told(b'{"paid":true}'))
+        read_request(), send(log_line(b"{}", status=503)), read_request(), send(log_line(b'{"paid":true}'))
     )
     running = await serve(page(legacy, orders, payments, of_payments={"retry": retry()}))
     assert (await running.ask(request(PAGE))).body.endswith(b'"payment":{"paid":true}}')
@@ -346,24 +346,24 @@ async def test_a_part_is_tried_again_as_its_upstream_says(
 async def test_the_time_of_a_part_is_over_whatever_it_waits_for(
     when: str, serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream, payments: ScriptedUpstream
 ) -> None:
-    steps = [send(told(b'{"a":1}')[:-3]), hang()] if when == "body" else [hang()]
+    steps = [send(log_line(b'{"a":1}')[:-3]), hang()] if when == "body" else [hang()]
     payments.script = in_turn(read_request(), *steps)
     slow: dict[str, Any] = {"timeouts": timeouts(5.0, 5.0, 5.0), "bulkhead": BulkheadSettings(1, 4, 5.0)}
     running = await serve(page(legacy, orders, payments, timeout_s=0.15, of_payments={**slow, "retry": retry()}))
     if when == "turn":
-        running.plane.upstreams["payments"].admission.bulkhead.try_enter()
+        running.upstreams["payments"].admission.bulkhead.try_enter()
     started = running.loop.time()
-    answer = await running.ask(request(PAGE))
-    assert answer.values(b"x-strangler-partial") == [b"payment;reason=timeout"]
+    reply = await running.ask(request(PAGE))
+    assert reply.values(b"x-strangler-partial") == [b"payment;reason=timeout"]
     assert 0.14 <= running.loop.time() - started < 1.0
     if when == "turn":
-        running.plane.upstreams["payments"].admission.bulkhead.leave()
+        running.upstreams["payments"].admission.bulkhead.leave()
 
 
 async def test_the_first_required_part_that_fails_ends_the_others(
     serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream, payments: ScriptedUpstream
 ) -> None:
-    orders.script = in_turn(read_request(), pause(0.02), send(told(b"{}", status=404)))
+    orders.script = in_turn(read_request(), pause(0.02), send(log_line(b"{}", status=404)))
     payments.script = in_turn(read_request(), hang())
     running = await serve(page(legacy, orders, payments, of_payments={"timeouts": timeouts()}))
     assert (await running.ask(request(PAGE))).status == 502
@@ -384,7 +384,7 @@ async def test_a_client_that_leaves_ends_all_parts(
     assert (line["fault"], line["upstream"]) == ("client_gone", "aggregate")
     assert running.held() == {}
     assert running.counted("strangler_failed_parts_total") == {}
-    assert running.plane.upstreams["payments"].admission.breaker.state.value == "closed"
+    assert running.upstreams["payments"].admission.breaker.state.value == "closed"
 
 
 # Arms, fallback, fields of the answer
@@ -405,7 +405,7 @@ async def test_the_split_decides_as_for_a_candidate(
 async def test_legacy_answers_in_place_of_a_required_part_that_failed(
     how: str, serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream, payments: ScriptedUpstream
 ) -> None:
-    steps = [send(told(b"{}", status=404))] if how == "404" else [hang()]
+    steps = [send(log_line(b"{}", status=404))] if how == "404" else [hang()]
     payments.script = in_turn(read_request(), *steps)
     of_payments = {"timeouts": timeouts(0.2, 0.1, 0.2)}
     async with refused_port() as port:
@@ -413,9 +413,9 @@ async def test_legacy_answers_in_place_of_a_required_part_that_failed(
         running = await serve(
             page(legacy, orders, at_fault, required=True, of_payments=of_payments, fallback=fallback())
         )
-        answer = await running.ask(request(PAGE))
-    assert (answer.status, answer.body, answer.values(b"x-strangler-arm")) == (200, b"legacy", [b"legacy"])
-    assert answer.values(b"x-strangler-partial") == []
+        reply = await running.ask(request(PAGE))
+    assert (reply.status, reply.body, reply.values(b"x-strangler-arm")) == (200, b"legacy", [b"legacy"])
+    assert reply.values(b"x-strangler-partial") == []
     line = await running.line()
     assert (line["arm"], line["upstream"], line["fallback"]) == ("legacy", "legacy", True)
     cause = "502" if how == "404" else how
@@ -426,16 +426,16 @@ async def test_legacy_answers_in_place_of_a_required_part_that_failed(
 async def test_cookies_of_all_parts_reach_the_client(
     serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream, payments: ScriptedUpstream
 ) -> None:
-    orders.script = answering(send(told(b"1", "Set-Cookie: a=1", "set-cookie: b=2", "ETag: x", "Server: y")))
-    payments.script = answering(send(told(b"2", "Set-Cookie: c=3")))
+    orders.script = responding(send(log_line(b"1", "Set-Cookie: a=1", "set-cookie: b=2", "ETag: x", "Server: y")))
+    payments.script = responding(send(log_line(b"2", "Set-Cookie: c=3")))
     running = await serve(page(legacy, orders, payments))
-    answer = await running.ask(request(PAGE))
-    assert answer.values(b"set-cookie") == [b"a=1", b"b=2", b"c=3"]
-    assert answer.values(b"etag") == answer.values(b"server") == []
+    reply = await running.ask(request(PAGE))
+    assert reply.values(b"set-cookie") == [b"a=1", b"b=2", b"c=3"]
+    assert reply.values(b"etag") == reply.values(b"server") == []
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "whole"),
+    ("left", "right", "whole"),
     [
         ("application/json; charset=utf-8", "application/json; charset=utf-8", b"application/json; charset=utf-8"),
         ("application/json; charset=utf-8", "application/json", b"application/json"),
@@ -443,17 +443,17 @@ async def test_cookies_of_all_parts_reach_the_client(
     ],
 )
 async def test_the_type_is_told_as_all_parts_tell_it(
-    one: str, other: str, whole: bytes, serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream,
+    left: str, right: str, whole: bytes, serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream,
     payments: ScriptedUpstream,
 ) -> None:  # fmt: skip
-    orders.script = answering(send(response(200, b"1", f"Content-Type: {one}")))
-    payments.script = answering(send(response(200, b"2", f"Content-Type: {other}")))
+    orders.script = responding(send(response(200, b"1", f"Content-Type: {left}")))
+    payments.script = responding(send(response(200, b"2", f"Content-Type: {right}")))
     running = await serve(page(legacy, orders, payments))
     assert (await running.ask(request(PAGE))).values(b"content-type") == [whole]
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "whole"),
+    ("left", "right", "whole"),
     [
         ("max-age=60", "max-age=60", [b"max-age=60"]),
         ("max-age=60", "max-age=5", [b"no-store"]),
@@ -462,16 +462,16 @@ async def test_the_type_is_told_as_all_parts_tell_it(
     ],
 )
 async def test_the_whole_is_stored_as_all_parts_say_or_not_at_all(
-    one: str | None, other: str | None, whole: list[bytes], serve: Serve, legacy: ScriptedUpstream,
+    left: str | None, right: str | None, whole: list[bytes], serve: Serve, legacy: ScriptedUpstream,
     orders: ScriptedUpstream, payments: ScriptedUpstream,
 ) -> None:  # fmt: skip
-    for asked, said in ((orders, one), (payments, other)):
-        fields = [] if said is None else [f"Cache-Control: {said}", "Vary: Accept-Language"]
-        asked.script = answering(send(told(b"1", *fields)))
+    for request_path, values in ((orders, left), (payments, right)):
+        fields = [] if values is None else [f"Cache-Control: {values}", "Vary: Accept-Language"]
+        request_path.script = responding(send(log_line(b"1", *fields)))
     running = await serve(page(legacy, orders, payments))
-    answer = await running.ask(request(PAGE))
-    assert answer.values(b"cache-control") == whole
-    assert answer.values(b"vary") == ([b"Accept-Language"] if one or other else [])
+    reply = await running.ask(request(PAGE))
+    assert reply.values(b"cache-control") == whole
+    assert reply.values(b"vary") == ([b"Accept-Language"] if left or right else [])
 
 
 async def test_connections_are_kept_on_both_sides(
@@ -490,7 +490,7 @@ async def test_pipelined_requests_are_answered_in_order(
     running = await serve(page(legacy, orders, payments))
     client = await running.client()
     await client.send(request(PAGE) * 20 + request("/other"))
-    bodies = [(await client.answer()).body for _ in range(21)]
+    bodies = [(await client.response()).body for _ in range(21)]
     assert bodies == [b'{"order":{"id":7},"payment":{"paid":true}}'] * 20 + [b"legacy"]
 
 
@@ -502,20 +502,20 @@ async def test_two_parts_may_ask_one_upstream(
         AggregatePart("c", "orders", "/c/{id}", True, None),
     )
     running = await serve(page(legacy, orders, payments, aggregate=twice))
-    answer = await running.ask(request(PAGE))
-    assert json.loads(answer.body) == {'a "b"\n': {"id": 7}, "c": {"id": 7}}
-    assert {one.target for one in orders.requests} == {b"/a", b"/c/7"}
+    reply = await running.ask(request(PAGE))
+    assert json.loads(reply.body) == {'a "b"\n': {"id": 7}, "c": {"id": 7}}
+    assert {each_request.target for each_request in orders.requests} == {b"/a", b"/c/7"}
 
 
 async def test_a_reload_does_not_change_a_request_under_way(
     serve: Serve, legacy: ScriptedUpstream, orders: ScriptedUpstream, payments: ScriptedUpstream
 ) -> None:
-    payments.script = answering(pause(0.1), send(told(b"2")))
+    payments.script = responding(pause(0.1), send(log_line(b"2")))
     made = page(legacy, orders, payments)
     running = await serve(made)
     client = await running.client()
     await client.send(request(PAGE))
     await running.until(lambda: payments.requests)
     running.adopt(replace(made, routes=()))
-    assert (await client.answer()).body == b'{"order":{"id":7},"payment":2}'
+    assert (await client.response()).body == b'{"order":{"id":7},"payment":2}'
     assert (await client.ask(request(PAGE))).body == b"legacy"

@@ -1,4 +1,4 @@
-"""What `explain` says is what a request gets: random settings and requests, on a real plane."""
+"""A request gets what `explain` says: random settings and requests, on a real plane."""
 
 import random
 from dataclasses import replace
@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from strangler.core import settings as s
-from strangler.core.explain import Explanation, explain
-from strangler.core.snapshot import Snapshot
-from strangler.wire.described import DescriptionError, described_head
+from strangler.core.documents import Explanation
+from strangler.core.routing.explain import explain
+from strangler.core.routing.snapshot import Snapshot
+from strangler.http1.request_text import DescriptionError, described_head
 from tests.factories import route, settings, shadow, upstream
-from tests.wire.scripted import ScriptedUpstream
+from tests.http1.scripted import ScriptedUpstream
 from tests.worker.plane import RunningPlane, at, timeouts
 
 PEER = "127.0.0.1"
@@ -87,16 +88,16 @@ async def got(running: RunningPlane, method: str, target: str, headers: list[Hea
     return (await running.lines(before + 1))[before]
 
 
-def told(
+def explained(
     snapshot: Snapshot, method: str, target: str, headers: list[Header], *, killed: bool = False
 ) -> tuple[Explanation, str] | None:
-    """What `strangler explain`, `/api/explain` and the dashboard say, and for which client; None: it is refused."""
+    """Return what `strangler explain`, `/api/explain` and the dashboard say, and the client; None: it is refused."""
     try:
         head = described_head(snapshot.settings, method, target, headers, PEER)
     except DescriptionError:
         return None
-    said = explain(snapshot, head, killed)
-    return None if said["arm"] is None else (said, head.client_ip.decode())
+    explanation = explain(snapshot, head, killed)
+    return None if explanation.arm is None else (explanation, head.client_ip.decode())
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -106,21 +107,29 @@ async def test_what_explain_says_is_what_a_request_gets(seed: int) -> None:
     async with ScriptedUpstream() as legacy, ScriptedUpstream() as orders:
         upstreams = {"legacy": legacy, "orders": orders}
         async with RunningPlane(some_settings(rng, legacy, orders)) as running:
-            running.plane.is_killed = killed
+            running.policies.is_killed = killed
             for _ in range(REQUESTS):
-                asked = some_request(rng)
-                found = told(running.plane.snapshot, *asked, killed=killed)
-                line = await got(running, *asked)
+                request = some_request(rng)
+                found = explained(running.policies.snapshot, *request, killed=killed)
+                line = await got(running, *request)
                 if found is None:
-                    assert line["status"] in (400, 405, 501), (asked, line)
+                    assert line["status"] in (400, 405, 501), (request, line)
                     continue
-                said, client = found
-                assert (said["route"], said["reason"], client) == (line["route"], line["reason"], line["client"]), asked
-                if said["reason"] == "chance":
+                explanation, client = found
+                assert (explanation.route, explanation.reason, client) == (
+                    line["route"],
+                    line["reason"],
+                    line["client"],
+                ), request
+                if explanation.reason == "chance":
                     continue
-                assert (said["arm"], said["upstream"]) == (line["arm"], line["upstream"]), (asked, said, line)
+                assert (explanation.arm, explanation.upstream) == (line["arm"], line["upstream"]), (
+                    request,
+                    explanation,
+                    line,
+                )
                 target = upstreams[line["upstream"]].requests[-1].target.decode()
-                assert said["path"] == target.partition("?")[0], (asked, said, line)
+                assert explanation.path == target.partition("?")[0], (request, explanation, line)
                 arms.add(line["arm"])
     assert arms
     assert not killed or arms == {"legacy"}
@@ -134,8 +143,8 @@ async def test_both_arms_and_every_reason_are_met() -> None:
             rng = random.Random(seed)
             snapshot = Snapshot(some_settings(rng, legacy, orders), 1)
             for _ in range(REQUESTS):
-                found = told(snapshot, *some_request(rng))
-                met |= {"refused"} if found is None else {found[0]["reason"], str(found[0]["arm"])}
+                found = explained(snapshot, *some_request(rng))
+                met |= {"refused"} if found is None else {found[0].reason, str(found[0].arm)}
     assert met >= {
         "refused", "legacy", "candidate", "no_route", "ambiguous_path", "disabled", "override", "split_header",
         "percent", "chance",

@@ -1,4 +1,4 @@
-"""What is left behind: after thousands of requests nothing, during a long body little."""
+"""Leaks: nothing is left after thousands of requests, and little is held during a long body."""
 
 import asyncio
 import gc
@@ -6,13 +6,17 @@ import random
 import tracemalloc
 from collections import Counter
 
+import pytest
+
 from strangler.core.settings import BulkheadSettings
-from strangler.wire.client import ClientConnection
-from strangler.wire.exchange import Exchange
-from strangler.wire.request import Request
-from strangler.wire.upstream import UpstreamConnection
+from strangler.http1.body import Body
+from strangler.http1.client_connection import ClientConnection
+from strangler.http1.exchange import Exchange
+from strangler.http1.request import Request
+from strangler.http1.tunnel import Tunnel
+from strangler.http1.upstream_connection import UpstreamConnection
 from tests.factories import breaker, upstream
-from tests.wire.scripted import Connection, ScriptedUpstream
+from tests.http1.scripted import Connection, ScriptedUpstream
 from tests.worker.conftest import Serve
 from tests.worker.plane import RunningPlane, at, fallback, request, response, retry, timeouts, two_arms
 
@@ -64,7 +68,7 @@ async def ask_oddly(running: RunningPlane, chance: random.Random) -> None:
         client.reset()
     else:
         await client.send(request(f"{side}/{how}", method=method, body=body))
-        await client.answer_or_cut(method.encode())
+        await client.response_or_cut(method.encode())
     await client.close()
     running._clients.remove(client)
 
@@ -107,6 +111,48 @@ async def test_two_thousand_requests_leave_nothing_behind(
     after = await round_of(2000)
     assert after == before
     assert after["ClientConnection"] == after["UpstreamConnection"] == after["Call"] == after["Attempt"] == 0
+
+
+def uncollected() -> Counter[str]:
+    """Count what lives, without a collection: a worker hardly ever makes one."""
+    kinds = (ClientConnection, UpstreamConnection, Tunnel, Body)
+    return Counter(type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, kinds))
+
+
+async def end_early(running: RunningPlane, way: str) -> None:
+    client = await running.client()
+    if way == "tunnel":
+        await client.send(request("/api/switch", "Connection: Upgrade", "Upgrade: raw"))
+        assert await client.wait_for(lambda: b" 101 " in client.received)
+    elif way == "upload":
+        await client.send(request("/api/stall", "Content-Length: 100000", method="PUT") + bytes(10))
+    else:
+        await client.send(request(f"/api/{way}"))
+        await client.response_or_cut(b"GET")
+    await asyncio.sleep(0.01)
+    client.reset()
+    await client.close()
+    running._clients.remove(client)
+
+
+@pytest.mark.parametrize("way", ["200", "chunks", "cut", "tunnel", "upload"])
+async def test_connections_are_freed_without_a_collection(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream, way: str
+) -> None:
+    candidate.script = behave_oddly
+    running = await serve(two_arms(legacy, candidate))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            await end_early(running, way)
+        await running.quiet()
+        await running.until(lambda: not running.port.connections)
+        await candidate.renew()
+        await running.until(lambda: not running.connections("orders"))
+        assert uncollected() == {}
+    finally:
+        gc.enable()
 
 
 class Growth:
@@ -171,6 +217,6 @@ async def test_a_long_upload_to_a_slow_upstream_takes_little_memory(
         for _ in range(LONG_MB):
             await client.send(piece)
         async with asyncio.timeout(10):
-            answer = await client.answer(b"PUT")
-    assert answer.body == b"%d" % size
+            reply = await client.response(b"PUT")
+    assert reply.body == b"%d" % size
     assert growth.peak_mb < MOST_ADDED_MB

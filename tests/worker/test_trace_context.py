@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from strangler.core.settings import FallbackSettings, TracingSettings
-from strangler.wire.messages import Spans
-from tests.wire.scripted import ScriptedUpstream, answering, send
+from strangler.ipc.messages import Spans
+from tests.http1.scripted import ScriptedUpstream, responding, send
 from tests.worker.conftest import Serve
 from tests.worker.plane import RunningPlane, request, response, two_arms
 
@@ -18,7 +18,7 @@ OWN = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[01]")
 
 
 class CollectingLink:
-    """In place of the link: keeps what is offered."""
+    """A link that keeps what is offered."""
 
     def __init__(self) -> None:
         self.messages: list[Any] = []
@@ -38,14 +38,12 @@ async def sampling(
 ) -> tuple[RunningPlane, CollectingLink]:
     general = {"tracing": TracingSettings(otlp="http://127.0.0.1:4318", sample=share)}
     fallback = FallbackSettings((503,), 0.0)
-    running = await serve(two_arms(legacy, candidate, general=general, fallback=fallback))
     link = CollectingLink()
-    running.plane.link = link  # type: ignore[assignment]
-    return running, link
+    return await serve(two_arms(legacy, candidate, general=general, fallback=fallback), link=link), link
 
 
 def values(upstream: ScriptedUpstream, name: bytes) -> list[str]:
-    """Of the last request that the upstream got."""
+    """Return the values of the last request that the upstream got."""
     head = upstream.requests[-1].raw.split(b"\r\n\r\n")[0]
     pairs = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
     return [value.strip().decode() for key, _, value in pairs if key.lower() == name]
@@ -161,7 +159,7 @@ async def test_about_that_share_of_the_traces_that_begin_here_has_spans(
 async def test_the_upstreams_parent_is_the_span_of_its_attempt(
     serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
 ) -> None:
-    candidate.script = answering(send(response(503)))
+    candidate.script = responding(send(response(503)))
     running, link = await sampling(serve, legacy, candidate, 0.0)
     await running.ask(request("/api/7?secret=1", f"traceparent: {GIVEN}", "tracestate: a=1"))
     await running.line()

@@ -7,27 +7,18 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from strangler.config.load import load
-from strangler.control.dashboard.evidence import EvidenceState
+from strangler.control.dashboard.cached_queries import EvidenceState
 from strangler.control.dashboard.pages import Control
 from strangler.control.shadow.api import MAX_TEXT, log_marked, resume_problem
-from strangler.control.shadow.reading import utc_day
-from strangler.control.shadow.reviews import (
-    MAX_MARKED,
-    AcceptPlan,
-    Review,
-    ReviewError,
-    mark,
-    plan_accepts,
-    write_rules,
-)
-from strangler.control.store import StoreError
+from strangler.core.documents import SignatureRow
+from strangler.evidence.reviews import MAX_MARKED, AcceptPlan, Review, ReviewError, mark, plan_accepts, write_rules
+from strangler.state.store import StoreError
+from strangler.times import utc_day
 
 _STATES: Final = ("known", "fixed", "accepted")
-
-Row = Mapping[str, Any]
 
 
 class ActionError(Exception):
@@ -47,33 +38,33 @@ class Done:
     refused: tuple[str, ...]  # why some cannot be accepted
 
 
-async def turn(state: Control, on: bool, reason: str, who: str) -> None:
+async def turn(state: Control, on: bool, reason: str, actor: str) -> None:
     """Turn the kill switch, which needs a reason to be turned on."""
     if on and not reason:
         raise ActionError(400, "Say why: the reason is shown to everybody while the switch is on.")
     try:
-        await state.turn_kill_switch(on, reason[:MAX_TEXT], who)
+        await state.turn_kill_switch(on, reason[:MAX_TEXT], actor)
     except OSError as error:
         raise ActionError(507, f"The state folder cannot be written: {error.strerror}.") from error
 
 
-async def resume(state: Control, route: str, why: str, who: str) -> None:
+async def resume(state: Control, route: str, why: str, actor: str) -> None:
     """Start the shadows of a route again that have stopped by themselves."""
     refused = resume_problem(state.settings, route)
     if refused is not None:
         raise ActionError(404, f"Nothing was changed: {refused}.")
-    if not await state.resume_shadows(route, who, why[:MAX_TEXT]):
+    if not await state.resume_shadows(route, actor, why[:MAX_TEXT]):
         raise ActionError(409, f"Nothing was changed: shadowing of route '{route}' is not stopped.")
 
 
 async def review(
-    state: Control, evidence: EvidenceState, names: Sequence[str], said: Mapping[str, str], who: str
+    state: Control, evidence: EvidenceState, names: Sequence[str], form: Mapping[str, str], actor: str
 ) -> Done:
     """Review the differences of these ids, all of them or none. To accept writes rules into routes.yaml, in one edit.
 
-    `said`: state, owner, why, until; empty where nothing was said.
+    `form`: state, owner, why, until; empty where nothing was said.
     """
-    found = _review(said)
+    found = _review(form)
     wanted = dict.fromkeys(names)
     if not wanted:
         raise ActionError(400, "Choose at least one difference.")
@@ -83,18 +74,18 @@ async def review(
     rows = await _rows(state, evidence, wanted)
     try:
         if found.state != "accepted":
-            return await _mark(state, rows, found, who)
+            return await _mark(state, rows, found, actor)
         plan = await _accept(state, rows, found)
-        done = await _mark(state, plan.accepted, found, who)
+        done = await _mark(state, plan.accepted, found, actor)
         return Done(done.changed, len(plan.already), tuple(dict.fromkeys(reason for _, reason in plan.refused)))
     finally:
         evidence.forget()
 
 
-async def _rows(state: Control, evidence: EvidenceState, wanted: Collection[str]) -> list[Row]:
+async def _rows(state: Control, evidence: EvidenceState, wanted: Collection[str]) -> list[SignatureRow]:
     """The differences of these ids: of the current release, or one that only an earlier release has shown."""
-    rows: list[Row] = [row for row in await evidence.inbox(state.store, state.settings) if row["id"] in wanted]
-    missing = set(wanted) - {row["id"] for row in rows}
+    rows = [row for row in await evidence.inbox(state.store, state.settings) if row.id in wanted]
+    missing = set(wanted) - {row.id for row in rows}
     earlier = await evidence.signature(state.store, state.settings, missing.pop()) if len(missing) == 1 else None
     rows += [] if earlier is None else [earlier]
     if len(rows) < len(wanted):
@@ -102,29 +93,29 @@ async def _rows(state: Control, evidence: EvidenceState, wanted: Collection[str]
     return rows
 
 
-def _review(said: Mapping[str, str]) -> Review:
-    word = said["state"]
+def _review(form: Mapping[str, str]) -> Review:
+    word = form["state"]
     if word not in _STATES:
         raise ActionError(400, f"A difference can be {', '.join(_STATES)}.")
-    owner, why, until = (said[key][:MAX_TEXT] or None for key in ("owner", "why", "until"))
+    owner, why, until = (form[key][:MAX_TEXT] or None for key in ("owner", "why", "until"))
     if word == "accepted" and why is None:
         raise ActionError(400, "Say why it is allowed: the reason is kept in routes.yaml.")
     return Review(word, owner, why, until)
 
 
-async def _mark(state: Control, rows: Sequence[Row], found: Review, who: str) -> Done:
-    names = [row["id"] for row in rows]
+async def _mark(state: Control, rows: Sequence[SignatureRow], found: Review, actor: str) -> Done:
+    names = [row.id for row in rows]
     try:
-        marked = await state.store.call(lambda one: mark(one, names, found, who, time.time()))
+        marked = await state.store.call(lambda connection: mark(connection, names, found, actor, time.time()))
     except StoreError as error:
         raise ActionError(507, f"The store cannot be written: {error}.") from error
     if marked.unknown:
         raise ActionError(404, "There is no such difference. Nothing was changed.")
-    log_marked(found, marked, who)
+    log_marked(found, marked, actor)
     return Done(len(marked.changed), len(marked.unchanged), ())
 
 
-async def _accept(state: Control, rows: Sequence[Row], found: Review) -> AcceptPlan:
+async def _accept(state: Control, rows: Sequence[SignatureRow], found: Review) -> AcceptPlan:
     """Write the rules that are lacking. By the file as it stands, which may be newer than what is in force."""
     reload = state.reload
     try:
@@ -137,7 +128,7 @@ async def _accept(state: Control, rows: Sequence[Row], found: Review) -> AcceptP
     return plan
 
 
-def _plan(state: Control, rows: Sequence[Row], found: Review) -> AcceptPlan:
+def _plan(state: Control, rows: Sequence[SignatureRow], found: Review) -> AcceptPlan:
     loaded = load(state.reload.path, state.reload.environ)
     if loaded.settings is None:
         raise ReviewError(f"routes.yaml has problems: {loaded.problems[0]}")

@@ -71,10 +71,10 @@ def svg(chart: Chart) -> Markup:
 def _visible(points: Sequence[tuple[float, float | None]]) -> list[tuple[float, float] | None]:
     """The points as the library takes them. One between two gaps stands twice: a line of no length is a dot."""
     placed = [None if value is None else (-age_s, value) for age_s, value in points]
-    shown: list[tuple[float, float] | None] = []
+    visible: list[tuple[float, float] | None] = []
     for before, here, after in zip([None, *placed], placed, [*placed[1:], None], strict=False):
-        shown += [here, here] if here is not None and before is None and after is None else [here]
-    return shown
+        visible += [here, here] if here is not None and before is None and after is None else [here]
+    return visible
 
 
 @cache

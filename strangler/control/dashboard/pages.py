@@ -1,4 +1,4 @@
-"""What each page shows. A page is a template and what it needs; the same is drawn again for whoever watches it."""
+"""The content of each page: a template and its values. The same page is drawn again for whoever watches it."""
 
 import asyncio
 import time
@@ -10,21 +10,22 @@ from typing import Any, Protocol
 from yarl import URL
 
 from strangler.control.dashboard import source, view
-from strangler.control.dashboard.evidence import EvidenceState, chosen, chosen_open
+from strangler.control.dashboard.cached_queries import EvidenceState, chosen, chosen_open
 from strangler.control.history import HistoryState
-from strangler.control.kill_switch import KillSwitchState
 from strangler.control.reload import ReloadState, read_text
-from strangler.control.shadow.audits import AuditFilters
-from strangler.control.shadow.evidence import STATES
-from strangler.control.shadow.hints import order_hints
-from strangler.control.shadow.reviews import cannot_accept
-from strangler.control.shadow.sides import sides
-from strangler.control.store import Store
 from strangler.core.compare import Severity
-from strangler.core.explain import explain
+from strangler.core.documents import StatusDocument
+from strangler.core.routing.explain import explain
+from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
-from strangler.core.snapshot import Snapshot
-from strangler.wire.described import DescriptionError, described_head
+from strangler.evidence.audits import AuditFilters
+from strangler.evidence.hints import order_hints
+from strangler.evidence.reviews import cannot_accept
+from strangler.evidence.side_by_side import sides
+from strangler.evidence.writing import STATES
+from strangler.http1.request_text import DescriptionError, described_head
+from strangler.state.kill_switch import KillSwitchState
+from strangler.state.store import Store
 
 MAX_SIGNATURES = 300
 """Rows on one page."""
@@ -36,9 +37,8 @@ FILTERS = ("route", "endpoint", "severity", "state", "noise")
 
 
 class Control(Protocol):
-    """What is needed of the state of control."""
+    """The part of the state of control that is needed here."""
 
-    folder: Path
     history: HistoryState
     reload: ReloadState
     store: Store
@@ -49,11 +49,11 @@ class Control(Protocol):
     def token(self) -> str | None: ...
     @property
     def kill_switch(self) -> KillSwitchState: ...
-    def status(self) -> dict[str, Any]: ...
+    def status(self) -> StatusDocument: ...
     async def snapshot(self) -> Snapshot: ...
-    async def turn_kill_switch(self, on: bool, reason: str, who: str) -> KillSwitchState: ...
-    async def resume_shadows(self, route: str, who: str, why: str) -> bool: ...
-    async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None: ...
+    async def turn_kill_switch(self, on: bool, reason: str, actor: str) -> KillSwitchState: ...
+    async def resume_shadows(self, route: str, actor: str, why: str) -> bool: ...
+    async def audit(self, actor: str, what: str, route: str, why: str, detail: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Content:
 
     title: str
     fragment: str
-    context: dict[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
     is_live: bool = False
 
 
@@ -73,7 +73,7 @@ class Pages:
         self._evidence = evidence
 
     async def content(self, state: Control, url: URL) -> Content | None:
-        """Of a path of ours with its query; None if there is no such page."""
+        """Return the content of the page at a path with its query; None if there is no such page."""
         match url.parts:
             case ("/", ""):
                 return await self._overview(state, url.query)
@@ -118,7 +118,7 @@ class Pages:
             "spans": [view.span_text(span_s), view.span_text(other_s)],
             "charts": view.route_charts(state.history, now, name, span_s),
             "match_chart": view.match_chart(timeline, time.time(), name),
-            "ready": ready if ready and (ready["pairs"] or ready["not_comparable"]) else None,
+            "ready": ready if ready and (ready.pairs or ready.not_comparable) else None,
             "rows": chosen(rows, {"route": name})[:MAX_SIGNATURES],
         }
         return Content(name, "route.html", context, is_live=True)
@@ -138,9 +138,7 @@ class Pages:
             "pages": [(number, page_url(by, number)) for number in range(1, pages + 1)],
             "hints": order_hints(rows),
             "chosen": by,
-            "endpoints": sorted({row["endpoint"] for row in inbox if by["route"] in ("", row["route"])})[
-                :MAX_ENDPOINTS
-            ],
+            "endpoints": sorted({row.endpoint for row in inbox if by["route"] in ("", row.route)})[:MAX_ENDPOINTS],
             "route_names": [route.name for route in state.settings.routes if route.shadow is not None],
             "severities": [severity.value for severity in Severity],
             "states": STATES,
@@ -151,9 +149,9 @@ class Pages:
         row = await self._evidence.signature(state.store, state.settings, name)
         if row is None:
             return None
-        samples, number = row["samples"], _number(query.get("sample"))
+        samples, number = row.samples, _number(query.get("sample"))
         sample = samples[min(number, len(samples)) - 1] if samples else None
-        head, body = await asyncio.to_thread(sides, sample["answers"]) if sample else ([], [])
+        head, body = await asyncio.to_thread(sides, sample.answers) if sample else ([], [])
         context = {
             "row": row,
             "number": min(number, len(samples)),
@@ -162,7 +160,7 @@ class Pages:
             "body": body,
             "cannot_accept": cannot_accept(row),
         }
-        return Content(f"{row['route']} {row['path'] or row['in']}", "signature.html", context)
+        return Content(f"{row.route} {row.path or row.in_}", "signature.html", context)
 
     async def _audit(self, state: Control, query: Mapping[str, str]) -> Content:
         filters = AuditFilters(query.get("route") or None, None, query.get("who") or None, MAX_AUDIT)
@@ -184,27 +182,27 @@ def page_url(by: Mapping[str, str], page: int) -> str:
 
 
 def _number(text: str | None) -> int:
-    """Of a sample: 1 is the newest."""
+    """Return the number of a sample: 1 is the newest."""
     return max(1, int(text[:6])) if text and text.isascii() and text.isdigit() else 1
 
 
 async def _explain(state: Control, query: Mapping[str, str]) -> Content:
-    asked = {
+    fields = {
         "method": query.get("method") or "GET",
         "url": query.get("url", ""),
         "headers": query.get("headers", ""),
         "client": query.get("client") or "127.0.0.1",
     }
-    context: dict[str, Any] = {"asked": asked, "answer": None, "wrong": None}
-    if asked["url"]:
-        pairs = [line.partition(":")[::2] for line in asked["headers"].splitlines() if line.strip()]
+    response = wrong = None
+    if fields["url"]:
+        pairs = [line.partition(":")[::2] for line in fields["headers"].splitlines() if line.strip()]
         try:
             snapshot = await state.snapshot()
-            head = described_head(snapshot.settings, asked["method"], asked["url"], pairs, asked["client"])
-            context["answer"] = explain(snapshot, head, state.kill_switch.on)
+            head = described_head(snapshot.settings, fields["method"], fields["url"], pairs, fields["client"])
+            response = explain(snapshot, head, state.kill_switch.on)
         except DescriptionError as error:
-            context["wrong"] = str(error)
-    return Content("Explain", "explain.html", context)
+            wrong = str(error)
+    return Content("Explain", "explain.html", {"asked": fields, "answer": response, "wrong": wrong})
 
 
 def _heading(title: str, path: Path, state: Control) -> str:
@@ -216,16 +214,16 @@ def _heading(title: str, path: Path, state: Control) -> str:
 
 
 async def _config(state: Control) -> Content:
-    config, token = state.status()["config"], state.token
+    config, token = state.status().config, state.token
     texts = []
-    if config["problems"]:
+    if config.problems:
         for path in await asyncio.to_thread(state.reload.paths):
             text = await asyncio.to_thread(read_text, path)
-            problems = source.of_file(config["problems"], path)
+            problems = source.of_file(config.problems, path)
             if text is not None and (path == state.reload.path or problems):
                 texts.append((_heading("The file as it stands", path, state), source.lines(text, problems, token)))
     for path, text in state.reload.texts.items():
-        lines = source.lines(text, source.of_file(config["warnings"], path), token)
+        lines = source.lines(text, source.of_file(config.warnings, path), token)
         texts.append((_heading("In force", path, state), lines))
     context = {"config": config, "file": str(state.reload.path), "texts": texts}
     return Content("routes.yaml", "config.html", context, is_live=True)

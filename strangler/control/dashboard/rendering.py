@@ -1,15 +1,15 @@
 """Templates and how figures are written. Everything that goes into a page is escaped, unless it is markup made here."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from strangler.config.scalars import duration_text
-from strangler.control.shadow.sides import told_value
-from strangler.control.shadow.stops import stopped_text
+from strangler.config.quantities import duration_text
+from strangler.core.documents import ComparedDifference, SignatureRow
+from strangler.core.gate import cut_percent
 from strangler.core.plain import plain_line
-from strangler.core.readiness import cut_percent
+from strangler.evidence.side_by_side import value_text
+from strangler.evidence.stopped_routes import stopped_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +38,7 @@ def environment() -> "Environment":
         "moment": moment,
         "seconds": lambda value: "none" if value is None else duration_text(value),
         "place": place,
-        "told": told_value,
+        "told": value_text,
         "plain": plain_line,
         "stopped": stopped_text,
     }
@@ -72,6 +72,6 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def place(row: Mapping[str, Any]) -> str:
+def place(row: SignatureRow | ComparedDifference) -> str:
     """`$.items[*].price`, `header cache-control`, `status`"""
-    return " ".join(part for part in (_PLACE.get(row["in"], row["in"]), row["path"]) if part)
+    return " ".join(part for part in (_PLACE.get(row.in_, row.in_), row.path) if part)

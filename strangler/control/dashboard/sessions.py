@@ -1,4 +1,4 @@
-"""Who is logged in, and that an action was asked for by a page of ours.
+"""Sessions of the dashboard, and the marks that prove that an action comes from one of its pages.
 
 With a token, a browser trades it once for a session: a random cookie that is kept here until it ends, is logged out, or
 the token changes. Without one the cookie only marks a browser. In both cases a form carries a mark made of the cookie
@@ -50,7 +50,7 @@ class SessionsState:
         self._until.pop(self._hash("session", cookie), None)
 
     def mark(self, cookie: str) -> str:
-        """What a form must carry."""
+        """Return the mark that a form must carry."""
         return self._hash("form", cookie).hex()
 
     def is_ours(self, cookie: str, mark: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from strangler.core.compare.secrets import is_secret_name
+from strangler.core.privacy.secrets import is_secret_name
 
 _ASSIGNED = re.compile(r"""([\w-]+)(["']?\s*:\s+)(?![{\[])("[^"]*"|'[^']*'|[^\s,}\]#]+)""")
 _HIDDEN = "••••"
@@ -36,7 +36,7 @@ def lines(text: str, problems: Sequence[str], token: str | None) -> list[Line]:
 
 
 def _without_secrets(line: str, token: str | None) -> str:
-    """What a name gives away, and the token wherever it stands. A variable tells nothing and stays."""
+    """Return the text without secrets: values whose names give them away, and the token anywhere. Variables stay."""
 
     def hide(found: re.Match[str]) -> str:
         name, between, value = found.groups()

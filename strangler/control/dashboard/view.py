@@ -1,28 +1,30 @@
-"""What the pages show, as values: from the status that the API tells, the course of traffic, and the inbox."""
+"""The values that the pages show: made from the status of the API, the course of traffic, and the inbox."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+import msgspec
 from markupsafe import Markup
 
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.history import HistoryState, Point, Recent
-from strangler.control.shadow.reviews import OPEN_STATES
-from strangler.control.shadow.stops import stopped_text
-from strangler.core.plan import Arm
+from strangler.core.documents import PassedGate, SignatureRow, StatusDocument
+from strangler.core.routing.arm import Arm
 from strangler.core.settings import RouteSettings, Settings
 from strangler.core.slowness import slow_text
+from strangler.evidence.reviews import OPEN_STATES
+from strangler.evidence.stopped_routes import stopped_text
 
 MAX_ROWS = 200
 """Routes on one page; a search finds the others."""
 
 SHORT_S = 300
-"""What a chart by the second spans; its points stand for five seconds."""
+"""The span of a chart by the second; its points stand for five seconds."""
 
 _LONG_S = {900: 1, 3600: 1, 6 * 3600: 2, 86400: 5}
-"""What charts by the minute may span, and the minutes that a point stands for."""
+"""The spans of charts by the minute, and the minutes that a point stands for."""
 
 _HOUR_S, _DAY_S = 3600, 86400
 
@@ -30,13 +32,13 @@ _GRAVITY = {"open": 3, "half_open": 2, "closed": 1, "disabled": 0}
 
 
 class Watched(Protocol):
-    """What is needed of the state of control."""
+    """The part of the state of control that is needed here."""
 
     history: HistoryState
 
     @property
     def settings(self) -> Settings: ...
-    def status(self) -> dict[str, Any]: ...
+    def status(self) -> StatusDocument: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class RouteView:
 
 @dataclass(frozen=True, slots=True)
 class ShareView:
-    """In percent, how much the candidates serve of all traffic but that of passthrough routes; None of none."""
+    """The percentage of traffic that candidates serve, passthrough routes left out; None without traffic."""
 
     now: float | None
     since_start: float | None
@@ -89,7 +91,7 @@ class ShareView:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    status: dict[str, Any]
+    status: StatusDocument
     routes: Sequence[RouteView]
     hidden: int  # routes that are not shown
     unrouted: ArmView
@@ -97,15 +99,15 @@ class Overview:
     alarms: Sequence[str]
 
 
-def overview(state: Watched, now: float, rows: Sequence[Mapping[str, Any]], search: str = "") -> Overview:
+def overview(state: Watched, now: float, rows: Sequence[SignatureRow], search: str = "") -> Overview:
     """`rows`: the inbox. `search`: only routes whose name or match has it."""
     status = state.status()
-    found = [told for told in status["routes"] if search.lower() in f"{told['name']} {told['match']}".lower()]
-    shown = status | {"routes": found[:MAX_ROWS]}
-    unrouted = ArmView(status["unrouted"]["requests"]["legacy"], state.history.recent(now, "", Arm.LEGACY.value))
+    found = [route for route in status.routes if search.lower() in f"{route.name} {route.match}".lower()]
+    visible = msgspec.structs.replace(status, routes=found[:MAX_ROWS])
+    unrouted = ArmView(status.unrouted.requests.legacy, state.history.recent(now, "", Arm.LEGACY.value))
     return Overview(
         status=status,
-        routes=route_views(state, shown, now, rows),
+        routes=route_views(state, visible, now, rows),
         hidden=max(0, len(found) - MAX_ROWS),
         unrouted=unrouted,
         share=_share(state, now, status),
@@ -113,52 +115,47 @@ def overview(state: Watched, now: float, rows: Sequence[Mapping[str, Any]], sear
     )
 
 
-def route_view(state: Watched, name: str, now: float, rows: Sequence[Mapping[str, Any]]) -> RouteView | None:
-    """Of the route of that name; None if there is none."""
+def route_view(state: Watched, name: str, now: float, rows: Sequence[SignatureRow]) -> RouteView | None:
+    """Return the row of the named route, or None."""
     status = state.status()
-    status["routes"] = [told for told in status["routes"] if told["name"] == name]
-    return next(iter(route_views(state, status, now, rows)), None)
+    only = msgspec.structs.replace(status, routes=[route for route in status.routes if route.name == name])
+    return next(iter(route_views(state, only, now, rows)), None)
 
 
-def route_views(
-    state: Watched, status: Mapping[str, Any], now: float, rows: Sequence[Mapping[str, Any]]
-) -> list[RouteView]:
-    """In the order of routes.yaml."""
-    upstreams = {upstream["name"]: upstream for upstream in status["upstreams"]}
-    still_open = [row for row in rows if row["state"] in OPEN_STATES and not row["is_noise"]]
-    opened = Counter(row["route"] for row in still_open)
-    breaking = Counter(row["route"] for row in still_open if row["severity"] == "breaking")
+def route_views(state: Watched, status: StatusDocument, now: float, rows: Sequence[SignatureRow]) -> list[RouteView]:
+    """Return the rows of all routes, in the order of routes.yaml."""
+    upstreams = {upstream.name: upstream for upstream in status.upstreams}
+    still_open = [row for row in rows if row.state in OPEN_STATES and not row.is_noise]
+    opened = Counter(row.route for row in still_open)
+    breaking = Counter(row.route for row in still_open if row.severity == "breaking")
     by_name = {route.name: route for route in state.settings.routes}
-    passed = status["gates"]["passed_by"]
+    passed = status.gates.passed_by
     views = []
-    for told in status["routes"]:
-        route = by_name[told["name"]]
-        worst = max((upstreams[name] for name in _upstream_names(route)), key=lambda one: _GRAVITY[one["breaker"]])
-        bulkhead = state.settings.upstreams[worst["name"]].bulkhead
-        arms = {
-            arm: ArmView(told["requests"][arm.value], state.history.recent(now, route.name, arm.value)) for arm in Arm
-        }
-        judged = told["judged"] or {"pairs": 0, "share": None}
+    for found in status.routes:
+        route = by_name[found.name]
+        worst = max((upstreams[name] for name in _upstream_names(route)), key=lambda slot: _GRAVITY[slot.breaker])
+        bulkhead = state.settings.upstreams[worst.name].bulkhead
+        recent = {arm: state.history.recent(now, route.name, arm.value) for arm in Arm}
         views.append(
             RouteView(
                 name=route.name,
-                match=told["match"],
-                candidate=told["candidate"] or "aggregate",
-                owner=told["owner"],
-                percent=told["percent"],
-                is_enabled=told["enabled"],
-                is_passthrough=told["passthrough"],
-                legacy=arms[Arm.LEGACY],
-                candidate_arm=arms[Arm.CANDIDATE],
-                breaker=worst["breaker"],
-                breaker_reason=worst["breaker_reason"],
-                in_flight=worst["in_flight"],
-                waiting=worst["waiting"],
+                match=found.match,
+                candidate=found.candidate or "aggregate",
+                owner=found.owner,
+                percent=found.percent,
+                is_enabled=found.enabled,
+                is_passthrough=found.passthrough,
+                legacy=ArmView(found.requests.legacy, recent[Arm.LEGACY]),
+                candidate_arm=ArmView(found.requests.candidate, recent[Arm.CANDIDATE]),
+                breaker=worst.breaker,
+                breaker_reason=worst.breaker_reason,
+                in_flight=worst.in_flight,
+                waiting=worst.waiting,
                 room=bulkhead.in_flight if bulkhead else None,
-                compared=judged["pairs"],
-                match_share=judged["share"],
-                stopped=told["shadow"]["stopped"] if told["shadow"] else None,
-                slow=tuple(map(slow_text, status["slow"].get(route.name, ()))),
+                compared=found.judged.pairs if found.judged else 0,
+                match_share=found.judged.share if found.judged else None,
+                stopped=found.shadow.stopped if found.shadow else None,
+                slow=tuple(map(slow_text, status.slow.get(route.name, ()))),
                 passed_by=passed_text(passed[route.name]) if route.name in passed else None,
                 open_signatures=opened[route.name],
                 breaking=breaking[route.name],
@@ -178,13 +175,13 @@ def passthroughs(settings: Settings) -> list[str]:
     return [route.name for route in settings.routes if route.is_passthrough]
 
 
-def _share(state: Watched, now: float, status: Mapping[str, Any]) -> ShareView:
+def _share(state: Watched, now: float, status: StatusDocument) -> ShareView:
     rates = {arm: state.history.recent(now, None, arm.value).rate for arm in Arm}
     for name in passthroughs(state.settings):
         rates[Arm.CANDIDATE] -= state.history.recent(now, name, Arm.CANDIDATE.value).rate
-    moving = [told["requests"] for told in status["routes"] if not told["passthrough"]]
-    requests = [*moving, status["unrouted"]["requests"]]
-    legacy, candidate = (sum(one.get(arm.value, 0) for one in requests) for arm in (Arm.LEGACY, Arm.CANDIDATE))
+    moving = [route.requests for route in status.routes if not route.passthrough]
+    legacy = sum(totals.legacy for totals in moving) + status.unrouted.requests.legacy
+    candidate = sum(totals.candidate for totals in moving)
     return ShareView(
         _percent(rates[Arm.CANDIDATE], rates[Arm.LEGACY]), _percent(candidate, legacy), sum(rates.values())
     )
@@ -194,31 +191,29 @@ def _percent(part: float, rest: float) -> float | None:
     return 100 * part / (part + rest) if part + rest else None
 
 
-def _alarms(status: Mapping[str, Any]) -> list[str]:
-    """What is wrong, gravest first; the kill switch and routes.yaml have places of their own."""
-    alarms = [f"{part}: {problem}" for part, problem in status["problems"].items()]
-    silent = [worker for worker in status["workers"] if not worker["is_connected"]]
-    if not status["workers"] or silent:
-        alarms.append(f"{len(status['workers']) - len(silent)} of {len(status['workers'])} workers are connected")
-    if status["is_draining"]:
+def _alarms(status: StatusDocument) -> list[str]:
+    """Return what is wrong, gravest first; the kill switch and routes.yaml have places of their own."""
+    alarms = [f"{part}: {problem}" for part, problem in status.problems.items()]
+    silent = [worker for worker in status.workers if not worker.is_connected]
+    if not status.workers or silent:
+        alarms.append(f"{len(status.workers) - len(silent)} of {len(status.workers)} workers are connected")
+    if status.is_draining:
         alarms.append("draining: no new connections are taken")
-    if status["config"]["needs_restart"]:
-        alarms.append(f"needs a restart to take effect: {', '.join(status['config']['needs_restart'])}")
-    alarms += [passed_text(one) for one in status["gates"]["passed_by"].values()]
+    if status.config.needs_restart:
+        alarms.append(f"needs a restart to take effect: {', '.join(status.config.needs_restart)}")
+    alarms += [passed_text(passed) for passed in status.gates.passed_by.values()]
+    alarms += [f"route '{name}': {slow_text(found[0])}{_more(len(found) - 1)}" for name, found in status.slow.items()]
     alarms += [
-        f"route '{name}': {slow_text(found[0])}{_more(len(found) - 1)}" for name, found in status["slow"].items()
+        stopped_text(route.name, route.shadow.stopped)
+        for route in status.routes
+        if route.shadow and route.shadow.stopped
     ]
-    alarms += [
-        stopped_text(route["name"], route["shadow"]["stopped"])
-        for route in status["routes"]
-        if route["shadow"] and route["shadow"]["stopped"]
-    ]
-    for upstream in status["upstreams"]:
-        if upstream["breaker"] == "open":
-            alarms.append(f"breaker of {upstream['name']} is open: {upstream['breaker_reason'] or 'too many failures'}")
-        bad = [url for url, told in upstream["endpoints"].items() if told == "unhealthy"]
+    for upstream in status.upstreams:
+        if upstream.breaker == "open":
+            alarms.append(f"breaker of {upstream.name} is open: {upstream.breaker_reason or 'too many failures'}")
+        bad = [url for url, state in upstream.endpoints.items() if state == "unhealthy"]
         if bad:
-            alarms.append(f"{upstream['name']}: unhealthy: {', '.join(bad)}")
+            alarms.append(f"{upstream.name}: unhealthy: {', '.join(bad)}")
     return alarms
 
 
@@ -226,11 +221,10 @@ def _more(count: int) -> str:
     return f", and {count} more" if count else ""
 
 
-def passed_text(passed: Mapping[str, Any]) -> str:
+def passed_text(passed: PassedGate) -> str:
     """How a route was raised past its gate: what the event `gate.passed_by` says."""
     return (
-        f"route '{passed['route']}' was raised from {passed['from']:g} % to {passed['to']:g} % past its gate:"
-        f" {passed['verdict']}"
+        f"route '{passed.route}' was raised from {passed.from_:g} % to {passed.to:g} % past its gate: {passed.verdict}"
     )
 
 
@@ -264,20 +258,20 @@ def share_charts(history: HistoryState, now: float, apart: Sequence[str] = ()) -
 
 
 def route_charts(history: HistoryState, now: float, route: str, span_s: int) -> list[tuple[str, Markup]]:
-    """Of one route: requests, errors and times of both arms, and the candidate's share."""
+    """Return the charts of a route: requests, errors and times of both arms, and the candidate's share."""
     legacy, candidate = _grouped(history, now, route, span_s)
     slot_s = _slots(span_s) * (1 if span_s == SHORT_S else 60)
 
     def both(of: Callable[[Point], float | None]) -> dict[str, list[tuple[float, float | None]]]:
         return {
-            Arm.LEGACY.value: [(one.age_s, of(one)) for one in legacy],
-            Arm.CANDIDATE.value: [(one.age_s, of(one)) for one in candidate],
+            Arm.LEGACY.value: [(slot.age_s, of(slot)) for slot in legacy],
+            Arm.CANDIDATE.value: [(slot.age_s, of(slot)) for slot in candidate],
         }
 
     charts = (
-        ("requests per second", both(lambda one: one.requests / slot_s), _rate_text, None),
+        ("requests per second", both(lambda slot: slot.requests / slot_s), _rate_text, None),
         ("answered with 5xx", both(_error_percent), _percent_text, None),
-        ("95th percentile", both(lambda one: None if one.p95_s is None else 1000 * one.p95_s), _ms_text, None),
+        ("95th percentile", both(lambda slot: None if slot.p95_s is None else 1000 * slot.p95_s), _ms_text, None),
         ("share served by the candidate", {"candidate": _shares(legacy, candidate)}, _percent_text, 100.0),
     )
     return [
@@ -285,10 +279,10 @@ def route_charts(history: HistoryState, now: float, route: str, span_s: int) -> 
     ]
 
 
-def match_chart(timeline: Sequence[Mapping[str, Any]], now: float, route: str) -> Markup | None:
+def match_chart(timeline: Sequence[Mapping[str, int]], now: float, route: str) -> Markup | None:
     """The share of pairs that match, hour by hour as they are judged now, of the last day; a gap where nothing was
     compared. None if nothing was in all of it. `now`: Unix time."""
-    hours = {int(row["at"]): _match_percent(row) for row in timeline}
+    hours = {row["at"]: _match_percent(row) for row in timeline}
     this_hour = int(now // _HOUR_S) * _HOUR_S
     points: list[tuple[float, float | None]] = []
     for begin in range(this_hour - _DAY_S + _HOUR_S, this_hour + 1, _HOUR_S):
@@ -302,18 +296,18 @@ def match_chart(timeline: Sequence[Mapping[str, Any]], now: float, route: str) -
     )
 
 
-def _match_percent(row: Mapping[str, Any]) -> float | None:
+def _match_percent(row: Mapping[str, int]) -> float | None:
     good = row.get("match", 0) + row.get("accepted", 0)
     return _percent(good, row.get("mismatch", 0))
 
 
 def _grouped(history: HistoryState, now: float, route: str | None, span_s: int) -> tuple[list[Point], list[Point]]:
-    """Of legacy and of the candidate, as far back as the history reaches."""
+    """Return the points of legacy and of the candidate, as far back as the history reaches."""
     take = history.seconds if span_s == SHORT_S else history.minutes
     most = min(float(span_s), history.age_s(now) + 1)
 
     def points(arm: Arm) -> list[Point]:
-        return _groups([one for one in take(now, route, arm.value) if one.age_s <= most], _slots(span_s))
+        return _groups([slot for slot in take(now, route, arm.value) if slot.age_s <= most], _slots(span_s))
 
     return points(Arm.LEGACY), points(Arm.CANDIDATE)
 
@@ -323,16 +317,16 @@ def _slots(span_s: int) -> int:
 
 
 def _groups(points: Sequence[Point], size: int) -> list[Point]:
-    """Of so many points one, its time the worst of them; aligned at the newest."""
+    """Merge each group of so many points into one, its time the worst of them; aligned at the newest."""
     found = []
     for end in range(len(points), 0, -size):
         part = points[max(0, end - size) : end]
-        times = [one.p95_s for one in part if one.p95_s is not None]
+        times = [slot.p95_s for slot in part if slot.p95_s is not None]
         found.append(
             Point(
                 part[-1].age_s,
-                sum(one.requests for one in part),
-                sum(one.errors for one in part),
+                sum(slot.requests for slot in part),
+                sum(slot.errors for slot in part),
                 max(times, default=None),
             )
         )
@@ -343,10 +337,10 @@ def _shares(
     legacy: Sequence[Point], candidate: Sequence[Point], left_out: Sequence[Sequence[Point]] = ()
 ) -> list[tuple[float, float | None]]:
     """The candidate's share at each age, in percent, without what is `left_out` of it."""
-    requests = {one.age_s: one.requests for one in legacy}
-    served = {one.age_s: one.requests for one in candidate}
-    for one in (point for points in left_out for point in points):
-        served[one.age_s] = max(0, served.get(one.age_s, 0) - one.requests)
+    requests = {slot.age_s: slot.requests for slot in legacy}
+    served = {slot.age_s: slot.requests for slot in candidate}
+    for each_point in (point for points in left_out for point in points):
+        served[each_point.age_s] = max(0, served.get(each_point.age_s, 0) - each_point.requests)
     ages = sorted({*requests, *served}, reverse=True)
     return [(age, _percent(served.get(age, 0), requests.get(age, 0))) for age in ages]
 

@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from strangler.control.events import outbox
 from strangler.control.events.outbox import Standing, Stored
-from strangler.control.store import Store, StoreError
+from strangler.state.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 5.0
 """Without a hint that there is something new; after a store that failed, for one."""
@@ -75,7 +75,7 @@ class Delivery:
         self.problem: str | None = None
         """Why the event at the head of the queue was not delivered so far."""
         self._store = store
-        self._tell = tell
+        self._log_problem = tell
         self._hint = asyncio.Event()
 
     def hint(self) -> None:
@@ -83,7 +83,7 @@ class Delivery:
         self._hint.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             self._hint.clear()
             try:
@@ -137,4 +137,4 @@ class Delivery:
             outbox.settle(connection, name, done, what.dead, now)
             return outbox.standings(connection)
 
-        self._tell(await self._store.call(work))
+        self._log_problem(await self._store.call(work))

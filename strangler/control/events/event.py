@@ -4,19 +4,20 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
-from strangler.control.shadow.ulid import ulid
+from strangler.core.documents import EventDocument
+from strangler.evidence.ulid import ulid
+from strangler.times import rfc3339
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 
 
 class Kind(StrEnum):
-    """What may happen. The subject is a route, an upstream (breakers), or `routes.yaml`, `kill_switch`, `store`."""
+    """The kinds of events. The subject is a route, an upstream (breakers), or `routes.yaml`, `kill_switch`, `store`."""
 
     ROUTE_SHIFTED = "route.shifted"
     ROUTES_RELOADED = "routes.reloaded"
@@ -61,18 +62,18 @@ def source_of_this_host() -> str:
     return f"//{socket.gethostname()}/strangler"
 
 
-def encode(one: Event, source: str) -> bytes:
+def encode(this_event: Event, source: str) -> bytes:
     """The event as CloudEvents JSON; `partitionkey` is that of the partitioning extension."""
     return msgspec.json.encode(
-        {
-            "specversion": "1.0",
-            "id": one.id,
-            "source": source,
-            "type": one.kind.value,
-            "subject": one.subject,
-            "time": datetime.fromtimestamp(one.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "datacontenttype": "application/json",
-            "partitionkey": one.subject,
-            "data": one.data,
-        }
+        EventDocument(
+            specversion="1.0",
+            id=this_event.id,
+            source=source,
+            type=this_event.kind.value,
+            subject=this_event.subject,
+            time=rfc3339(this_event.at),
+            datacontenttype="application/json",
+            partitionkey=this_event.subject,
+            data=this_event.data,
+        )
     )

@@ -11,20 +11,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
 
 from strangler.control.events.event import Event, Kind, event
-from strangler.control.events.state import EventsState
-from strangler.control.shadow import questions
-from strangler.control.shadow.audits import has_forced
-from strangler.control.shadow.reading import CorruptEvidenceError, NoEvidenceError, ask, utc_day
-from strangler.control.store import Store, StoreError, read_meta, write_meta
-from strangler.core.readiness import Verdict
+from strangler.control.events.publisher import EventPublisher
+from strangler.control.reload import InForce
+from strangler.core.documents import PassedGate, VerdictDocument
+from strangler.core.gate import Verdict
 from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
 from strangler.core.settings import GateSettings, Settings
+from strangler.evidence import queries
+from strangler.evidence.audits import has_forced
+from strangler.evidence.reading import CorruptEvidenceError, NoEvidenceError, ask
+from strangler.state.database import read_meta, write_meta
+from strangler.state.store import Store, StoreError
+from strangler.times import utc_day
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rollouts (
@@ -55,7 +59,7 @@ class Stored:
     since: float | None
     rollouts: dict[str, RouteRollout]
     times: dict[str, float]
-    passed: dict[str, dict[str, Any]]
+    passed: dict[str, PassedGate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +72,22 @@ class _Judged:
 
 
 class GateWatch:
-    """Owns what was in force at the last look. `adopted` is called with each new settings."""
+    """Owns what was in force at the last look."""
 
-    def __init__(self, store: Store, events: EventsState, settings: Settings) -> None:
+    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings) -> None:
+        self.passed_by: Mapping[str, PassedGate] = {}
+        """By route: how its percent was raised past its gate, which is not met yet."""
         self._store = store
-        self._events = events
+        self._publisher = publisher
         self._settings = settings
         self._steps: deque[Settings] = deque([settings], MAX_STEPS)
         self._hint = asyncio.Event()
         self._hint.set()
 
-    def adopted(self, settings: Settings) -> None:
-        """New settings are in force."""
-        self._settings = settings
-        self._steps.append(settings)
+    def adopt(self, in_force: InForce) -> None:
+        """Judge the step to these settings some time soon."""
+        self._settings = in_force.settings
+        self._steps.append(in_force.settings)
         self._hint.set()
 
     async def run(self) -> None:
@@ -109,20 +115,18 @@ class GateWatch:
         while self._steps:
             await self._judge_step(self._steps[0])
             self._steps.popleft()
-        await self._look_again()
+        await self._recheck()
 
     async def _judge_step(self, settings: Settings) -> None:
         before = await self._store.call(load_rollouts)
         after, found = await asyncio.to_thread(_risen, before, settings)  # 10,000 routes take a moment
         judged = [await self._judged(settings, rise, rise.gate) for rise in found if rise.gate is not None]
-        unmet = [one for one in judged if one.verdict != Verdict.READY]
-        news, self._events.passed_by = await self._store.call(
-            partial(self._keep, after=after, found=found, unmet=unmet)
-        )
-        for one in news:
-            self._events.kept(one)
-            told = {key: value for key, value in one.data.items() if key != "route"}
-            log.warning("gate.passed_by", route=one.subject, **told)
+        unmet = [raised for raised in judged if raised.verdict != Verdict.READY]
+        events, self.passed_by = await self._store.call(partial(self._keep, after=after, found=found, unmet=unmet))
+        self._publisher.on_stored(events)
+        for each_event in events:
+            data = {key: value for key, value in each_event.data.items() if key != "route"}
+            log.warning("gate.passed_by", route=each_event.subject, **data)
 
     async def _judged(self, settings: Settings, rise: Raise, gate: GateSettings) -> _Judged:
         try:
@@ -133,11 +137,13 @@ class GateWatch:
             return _Judged(rise, Verdict.NOT_ENOUGH_EVIDENCE.value, (str(error),))
         if found is None:
             return _Judged(rise, Verdict.NOT_ENOUGH_EVIDENCE.value, ("nothing was compared yet",))
-        return _Judged(rise, found["verdict"], tuple(found["reasons"]))
+        return _Judged(rise, found.verdict, tuple(found.reasons))
 
-    async def _verdict(self, settings: Settings, name: str, gate: GateSettings | None = None) -> dict[str, Any] | None:
+    async def _verdict(self, settings: Settings, name: str, gate: GateSettings | None = None) -> VerdictDocument | None:
         """By the gate of the route, unless another is given; None if there is no such route."""
-        return await ask(self._store, lambda one: questions.ready(one, settings, name, utc_day(), gate=gate))
+        return await ask(
+            self._store, lambda connection: queries.ready(connection, settings, name, utc_day(), gate=gate)
+        )
 
     def _keep(
         self,
@@ -145,25 +151,25 @@ class GateWatch:
         after: Mapping[str, RouteRollout],
         found: Sequence[Raise],
         unmet: Sequence[_Judged],
-    ) -> tuple[list[Event], dict[str, dict[str, Any]]]:
+    ) -> tuple[list[Event], dict[str, PassedGate]]:
         """Store, in one transaction, what is in force now and the events of what was raised past its gate."""
         before, now = load_rollouts(connection), time.time()
-        told = [one for one in unmet if not _is_forced(connection, one.rise, before)]
-        news = [_passed_event(one, now) for one in told]
-        fresh = {one.subject: dict(one.data) | {"at": now} for one in news}
-        over = {rise.route for rise in found} | {name for name, one in after.items() if _is_lower(before, name, one)}
-        passed = {name: one for name, one in before.passed.items() if name in after and name not in over} | fresh
+        passed_by = [item for item in unmet if not _is_forced(connection, item.rise, before)]
+        events = [_passed_event(item, now) for item in passed_by]
+        fresh = {item.rise.route: _passed_gate(item, now) for item in passed_by}
+        over = {rise.route for rise in found} | {name for name, item in after.items() if _is_lower(before, name, item)}
+        passed = {name: item for name, item in before.passed.items() if name in after and name not in over} | fresh
         store_rollouts(connection, before, after, passed, now)
-        self._events.insert(connection, news)
-        return news, passed
+        self._publisher.insert(connection, events)
+        return events, passed
 
-    async def _look_again(self) -> None:
+    async def _recheck(self) -> None:
         """Take back what has come to be true: a gate that is met by now."""
-        for name in list(self._events.passed_by):
+        for name in list(self.passed_by):
             found = await self._verdict(self._settings, name)
-            if found is not None and found["verdict"] == Verdict.READY:
+            if found is not None and found.verdict == Verdict.READY:
                 await self._store.call(partial(_take_back, route=name))
-                self._events.passed_by = {key: one for key, one in self._events.passed_by.items() if key != name}
+                self.passed_by = {key: passed_gate for key, passed_gate in self.passed_by.items() if key != name}
 
 
 def _risen(before: Stored, settings: Settings) -> tuple[dict[str, RouteRollout], list[Raise]]:
@@ -180,7 +186,7 @@ def load_rollouts(connection: Connection) -> Stored:
         since=None if since is None else float(since),
         rollouts={route: msgspec.json.decode(content, type=RouteRollout) for route, _, content, _ in rows},
         times={route: at for route, at, _, _ in rows},
-        passed={route: msgspec.json.decode(passed) for route, _, _, passed in rows if passed},
+        passed={route: msgspec.json.decode(passed, type=PassedGate) for route, _, _, passed in rows if passed},
     )
 
 
@@ -188,7 +194,7 @@ def store_rollouts(
     connection: Connection,
     before: Stored,
     after: Mapping[str, RouteRollout],
-    passed: Mapping[str, Mapping[str, Any]],
+    passed: Mapping[str, PassedGate],
     now: float,
 ) -> None:
     """Keep what is in force; of 10,000 routes only those are written that are others than before."""
@@ -203,7 +209,7 @@ def store_rollouts(
             connection.execute("INSERT OR REPLACE INTO rollouts VALUES (?, ?, ?, ?)", (name, at, *texts))
 
 
-def _text(passed: Mapping[str, Any] | None) -> str:
+def _text(passed: PassedGate | None) -> str:
     return "" if passed is None else msgspec.json.encode(passed).decode()
 
 
@@ -222,13 +228,18 @@ def _is_lower(before: Stored, name: str, now: RouteRollout) -> bool:
     return was is not None and now.percent < was.percent
 
 
-def _passed_event(one: _Judged, now: float) -> Event:
-    rise = one.rise
+def _passed_gate(judged: _Judged, now: float) -> PassedGate:
+    rise = judged.rise
+    return PassedGate(rise.route, rise.from_percent, rise.to_percent, judged.verdict, list(judged.reasons), now)
+
+
+def _passed_event(raised: _Judged, now: float) -> Event:
+    rise = raised.rise
     data = {
         "route": rise.route,
         "from": rise.from_percent,
         "to": rise.to_percent,
-        "verdict": one.verdict,
-        "reasons": list(one.reasons),
+        "verdict": raised.verdict,
+        "reasons": list(raised.reasons),
     }
     return event(Kind.GATE_PASSED_BY, rise.route, data, now)

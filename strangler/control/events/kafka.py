@@ -87,14 +87,14 @@ class Kafka:
         if self._producer is None:
             self._producer = await _started(self._settings)
         try:
-            for one in events:
-                if one.seq not in self._under_way:
-                    self._under_way[one.seq] = await self._producer.send(
-                        self._settings.topic, one.body, key=one.key.encode(), headers=_HEADERS
+            for event in events:
+                if event.seq not in self._under_way:
+                    self._under_way[event.seq] = await self._producer.send(
+                        self._settings.topic, event.body, key=event.key.encode(), headers=_HEADERS
                     )
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
-            if one is events[0]:
-                return Done(1, {one.seq: f"larger than a broker takes: {error}"})
+            if event is events[0]:
+                return Done(1, {event.seq: f"larger than a broker takes: {error}"})
         except (KafkaError, OSError) as error:
             if not self._under_way:
                 await self._give_up()
@@ -106,19 +106,19 @@ class Kafka:
         """Those at the head of the batch that a broker has."""
         dead: dict[int, str] = {}
         count = 0
-        for one in events:
-            future = self._under_way.get(one.seq)
+        for event in events:
+            future = self._under_way.get(event.seq)
             if future is None or not future.done():
                 break
             error = future.exception()
             if isinstance(error, (MessageSizeTooLargeError, RecordListTooLargeError)):
-                dead[one.seq] = f"larger than a broker takes: {error}"
+                dead[event.seq] = f"larger than a broker takes: {error}"
             elif error is not None:
                 await self._give_up()
                 if count == 0:
                     raise SinkError(f"topic {self._settings.topic}: {error!r}") from error
                 return Done(count, dead)
-            self._under_way.pop(one.seq, None)
+            self._under_way.pop(event.seq, None)
             count += 1
         if count == 0:
             raise SinkError(f"no broker of {self._settings.bootstrap_servers} has confirmed it yet")
@@ -164,7 +164,7 @@ class KafkaComparisons:
         return len(self._waiting)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(SinkError), wait=wait_exponential(0.5, 5.0) + wait_random(0, 0.5)
         ):
@@ -172,7 +172,7 @@ class KafkaComparisons:
                 await self._send_all()
 
     async def _send_all(self) -> None:
-        """Until a broker fails: SinkError."""
+        """Send events until a broker fails: SinkError."""
         producer = await _started(self._settings)
         try:
             while True:

@@ -11,11 +11,12 @@ kept.
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from strangler.control.events.event import Event, Kind, encode
+from strangler.core.documents import DeadLetter, EventDocument, StoredEvent
 
 MAX_KEPT: Final = 10_000
 KEPT_S: Final = 30 * 86400.0
@@ -63,7 +64,7 @@ def insert(connection: sqlite3.Connection, events: Iterable[Event], run: str, so
     """Keep events; one that is there already is left as it is."""
     connection.executemany(
         "INSERT OR IGNORE INTO events (id, at, run, type, subject, body) VALUES (?, ?, ?, ?, ?, ?)",
-        [(one.id, one.at, run, one.kind.value, one.subject, encode(one, source)) for one in events],
+        [(event.id, event.at, run, event.kind.value, event.subject, encode(event, source)) for event in events],
     )
 
 
@@ -103,7 +104,7 @@ def settle(
     )
     connection.executemany(
         "INSERT OR REPLACE INTO event_dead VALUES (?, ?, ?, ?, ?)",
-        [(sink, one.seq, now, dead[one.seq], one.body) for one in done if one.seq in dead],
+        [(sink, delivery.seq, now, dead[delivery.seq], delivery.body) for delivery in done if delivery.seq in dead],
     )
     connection.execute(
         """
@@ -152,20 +153,20 @@ def open_breakers(connection: sqlite3.Connection, run: str) -> set[str]:
     return {subject for subject, kind, _ in rows if kind == Kind.BREAKER_OPENED}
 
 
-def read(connection: sqlite3.Connection, after: int, since: float, most: int) -> list[dict[str, Any]]:
-    """Events after a `seq` and since a Unix time, oldest first: `{seq, event}`."""
+def read(connection: sqlite3.Connection, after: int, since: float, most: int) -> list[StoredEvent]:
+    """Events after a `seq` and since a Unix time, oldest first."""
     rows = connection.execute(
         "SELECT seq, body FROM events WHERE seq > ? AND at >= ? ORDER BY seq LIMIT ?", (after, since, most)
     )
-    return [{"seq": seq, "event": msgspec.json.decode(body)} for seq, body in rows]
+    return [StoredEvent(seq, msgspec.json.decode(body, type=EventDocument)) for seq, body in rows]
 
 
-def dead_letters(connection: sqlite3.Connection, most: int) -> list[dict[str, Any]]:
-    """What sinks refused for good, the last first: `{sink, seq, died, reason, event}`."""
+def dead_letters(connection: sqlite3.Connection, most: int) -> list[DeadLetter]:
+    """The events that sinks refused for good, the last first."""
     rows = connection.execute(
         "SELECT sink, seq, died, reason, body FROM event_dead ORDER BY died DESC, seq DESC LIMIT ?", (most,)
     )
     return [
-        {"sink": sink, "seq": seq, "died": died, "reason": reason, "event": msgspec.json.decode(body)}
+        DeadLetter(sink, seq, died, reason, msgspec.json.decode(body, type=EventDocument))
         for sink, seq, died, reason, body in rows
     ]

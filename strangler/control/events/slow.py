@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from sqlite3 import Connection
 from typing import Any, Final
 
@@ -10,15 +10,18 @@ import msgspec
 import structlog
 
 from strangler.control.events.event import Kind
-from strangler.control.events.state import EventsState
-from strangler.control.shadow.evidence import Finding
-from strangler.control.store import Store, StoreError, read_meta, write_meta
+from strangler.control.events.publisher import EventPublisher
+from strangler.control.reload import InForce
 from strangler.control.totals import Key
+from strangler.core.documents import SlowEndpoint
 from strangler.core.settings import Settings
 from strangler.core.slowness import Slowness, SlownessChange, SlownessState
+from strangler.evidence.findings import Finding
+from strangler.state.database import read_meta, write_meta
+from strangler.state.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 60.0
-MAX_TOLD: Final = 20
+MAX_LISTED: Final = 20
 """Endpoints of a route that the status names, the slowest first."""
 
 _META: Final = "slow_endpoints"
@@ -29,11 +32,15 @@ log = structlog.get_logger()
 class SlowWatch:
     """Owns the times of the last hour. What is slow is kept in the store, so that a restart does not tell it anew."""
 
-    def __init__(self, store: Store, events: EventsState, settings: Callable[[], Settings]) -> None:
+    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings) -> None:
         self._store = store
-        self._events = events
+        self._publisher = publisher
         self._settings = settings
         self._state = SlownessState()
+
+    def adopt(self, in_force: InForce) -> None:
+        """Judge the routes of these settings from now on."""
+        self._settings = in_force.settings
 
     def observe(self, finding: Finding) -> None:
         """Take the times of a comparison, if both arms were timed."""
@@ -60,10 +67,12 @@ class SlowWatch:
 
     async def look(self, now: float) -> None:
         """Judge all endpoints, and tell of those that have become slow or are it no more."""
-        timed = frozenset(route.name for route in self._settings().routes if route.shadow is not None)
+        timed = frozenset(route.name for route in self._settings.routes if route.shadow is not None)
         changes = self._state.keep_only(timed) + self._state.judge(now)
         for change in changes:
-            self._events.emit(Kind.CANDIDATE_SLOW if change.is_slow else Kind.CANDIDATE_SLOW_OVER, *_told(change))
+            self._publisher.publish(
+                Kind.CANDIDATE_SLOW if change.is_slow else Kind.CANDIDATE_SLOW_OVER, *_event_data(change)
+            )
         if not changes:
             return
         slow = list(self._state.slow.values())
@@ -72,26 +81,26 @@ class SlowWatch:
         except StoreError as error:  # told by the store itself; kept with the next change
             log.debug("slow.not_kept", reason=str(error))
 
-    def status(self) -> dict[str, list[dict[str, Any]]]:
+    def status(self) -> dict[str, list[SlowEndpoint]]:
         """By route, the slowest endpoint first."""
-        found: dict[str, list[dict[str, Any]]] = {}
-        for one in sorted(self._state.slow.values(), key=lambda one: -one.ratio):
-            of_route = found.setdefault(one.route, [])
-            if len(of_route) < MAX_TOLD:
-                of_route.append(_data(one))
+        found: dict[str, list[SlowEndpoint]] = {}
+        for slowness in sorted(self._state.slow.values(), key=lambda slowness: -slowness.ratio):
+            of_route = found.setdefault(slowness.route, [])
+            if len(of_route) < MAX_LISTED:
+                of_route.append(_slow_endpoint(slowness))
         return found
 
     def gauges(self) -> dict[Key, float]:
         """`strangler_candidate_slow` of each route that has shadows: how many of its endpoints are."""
-        counts = {route.name: 0 for route in self._settings().routes if route.shadow is not None}
+        counts = {route.name: 0 for route in self._settings.routes if route.shadow is not None}
         for route, _ in self._state.slow:
             counts[route] = counts.get(route, 0) + 1
         return {("strangler_candidate_slow", (route,)): float(count) for route, count in counts.items()}
 
 
-def _told(change: SlownessChange) -> tuple[str, dict[str, Any]]:
+def _event_data(change: SlownessChange) -> tuple[str, Mapping[str, Any]]:
     if change.found is not None:
-        return change.route, _data(change.found)
+        return change.route, msgspec.to_builtins(_slow_endpoint(change.found))
     return change.route, {
         "route": change.route,
         "endpoint": change.endpoint,
@@ -102,15 +111,15 @@ def _told(change: SlownessChange) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _data(one: Slowness) -> dict[str, Any]:
-    return {
-        "route": one.route,
-        "endpoint": one.endpoint,
-        "ratio": round(one.ratio, 2),
-        "legacy_ms": round(one.legacy_s * 1000, 3),
-        "candidate_ms": round(one.candidate_s * 1000, 3),
-        "pairs": one.pairs,
-    }
+def _slow_endpoint(slowness: Slowness) -> SlowEndpoint:
+    return SlowEndpoint(
+        route=slowness.route,
+        endpoint=slowness.endpoint,
+        ratio=round(slowness.ratio, 2),
+        legacy_ms=round(slowness.legacy_s * 1000, 3),
+        candidate_ms=round(slowness.candidate_s * 1000, 3),
+        pairs=slowness.pairs,
+    )
 
 
 def _load(connection: Connection) -> list[Slowness]:

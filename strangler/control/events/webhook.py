@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, T
 from strangler.control.events.delivery import Done, Patience, SinkError
 from strangler.control.events.event import CONTENT_TYPE
 from strangler.control.events.outbox import Stored
-from strangler.control.restoring import WEBHOOK_KEY
+from strangler.state.files import WEBHOOK_KEY, replace_file
 
 VARIABLE: Final = "STRANGLER_WEBHOOK_SECRET"
 TIMEOUT_S: Final = 10.0
@@ -40,7 +39,7 @@ def webhook_secret(folder: Path, environ: Mapping[str, str]) -> bytes:
     path = folder / WEBHOOK_KEY
     try:
         if not path.exists():
-            _write(path, _PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode())
+            replace_file(path, b"%b%b\n" % (_PREFIX.encode(), base64.b64encode(secrets.token_bytes(_BYTES))))
         path.chmod(0o600)
         return _decoded(path.read_text(), str(path))
     except OSError as error:
@@ -55,17 +54,6 @@ def _decoded(text: str, where: str) -> bytes:
     if len(secret) < 24:  # the lower bound of the specification
         raise SecretError(f"{where}: must hold at least 24 bytes, in base64")
     return secret
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(descriptor)
-    draft.replace(path)
 
 
 def signature(secret: bytes, identifier: str, timestamp: int, body: bytes) -> str:
@@ -87,22 +75,22 @@ class Webhook:
         self._session: ClientSession | None = None
 
     async def deliver(self, events: Sequence[Stored]) -> Done:
-        one = events[0]
-        status = await self._post(one)
+        event = events[0]
+        status = await self._post(event)
         if 200 <= status < 300:
             return Done(1)
         if 400 <= status < 500 and status not in _TRANSIENT:
-            return Done(1, {one.seq: f"answered {status}"})
+            return Done(1, {event.seq: f"answered {status}"})
         raise SinkError(f"answered {status}")
 
-    async def _post(self, one: Stored) -> int:
+    async def _post(self, event: Stored) -> int:
         timestamp = int(time.time())
         headers = {
             "Content-Type": CONTENT_TYPE,
             "User-Agent": "strangler-webhook",
-            "webhook-id": one.id,
+            "webhook-id": event.id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": signature(self._secret, one.id, timestamp, one.body),
+            "webhook-signature": signature(self._secret, event.id, timestamp, event.body),
         }
         if self._session is None:
             self._session = ClientSession(
@@ -111,8 +99,10 @@ class Webhook:
                 timeout=ClientTimeout(total=TIMEOUT_S),
             )
         try:
-            async with self._session.post(self._url, data=one.body, headers=headers, allow_redirects=False) as answer:
-                return answer.status
+            async with self._session.post(
+                self._url, data=event.body, headers=headers, allow_redirects=False
+            ) as response:
+                return response.status
         except TimeoutError as error:
             raise SinkError(f"no answer within {TIMEOUT_S:g} s") from error
         except (ClientError, OSError) as error:

@@ -4,26 +4,36 @@ import asyncio
 import time
 from collections.abc import Callable
 from sqlite3 import Connection
-from typing import Annotated, Any, Literal, Protocol
+from typing import Protocol
 
 import msgspec
 import structlog
 from aiohttp import web
 
 from strangler.config.edit import unknown_route
-from strangler.control.answers import json_answer, named, problem, read_body
-from strangler.control.shadow import audits, questions, reading
-from strangler.control.shadow.audits import AuditFilters, write_audit
-from strangler.control.shadow.evidence import STATES
-from strangler.control.shadow.reading import Filters, NoEvidenceError, UnknownReleaseError
-from strangler.control.shadow.reviews import MAX_MARKED, Marked, Review, mark
-from strangler.control.store import Store, StoreError
+from strangler.control.responses import json_response, named, problem, read_body
 from strangler.core.compare import Severity
+from strangler.core.documents import MAX_TEXT as MAX_TEXT
+from strangler.core.documents import (
+    AuditDocument,
+    AuditRequest,
+    BulkReviewRequest,
+    DoneDocument,
+    ProposalDocument,
+    ResumeRequest,
+    ReviewedDocument,
+    ReviewRequest,
+    RolloutDocument,
+)
 from strangler.core.rollout import rollouts_of
 from strangler.core.settings import GateSettings, Settings
-
-MAX_TEXT = 400
-"""Characters of what a person says of an action."""
+from strangler.evidence import audits, queries, reading
+from strangler.evidence.audits import AuditFilters, write_audit
+from strangler.evidence.reading import Filters, NoEvidenceError, UnknownReleaseError
+from strangler.evidence.reviews import MAX_MARKED, Marked, Review, mark
+from strangler.evidence.writing import STATES
+from strangler.state.store import Store, StoreError
+from strangler.times import utc_day
 
 MAX_BULK_BYTES = 1024 * 1024
 """Most bytes of a body that names many signatures."""
@@ -31,24 +41,26 @@ MAX_BULK_BYTES = 1024 * 1024
 _SOME = 5
 _MAX_NAME = 40
 
+_Question = Callable[[Connection, Settings], msgspec.Struct | None]
+
 log = structlog.get_logger()
 
 
-def log_marked(review: Review, marked: Marked, who: str) -> None:
+def log_marked(review: Review, marked: Marked, actor: str) -> None:
     """Log what was marked: one line, however many."""
     if marked.changed:
         some = list(marked.changed[:_SOME])
-        log.info("audit", who=who, what=review.state, why=review.why or "", count=len(marked.changed), ids=some)
+        log.info("audit", who=actor, what=review.state, why=review.why or "", count=len(marked.changed), ids=some)
 
 
 class Control(Protocol):
-    """What is needed of the state of control."""
+    """The part of the state of control that is needed here."""
 
     @property
     def settings(self) -> Settings: ...
     @property
     def store(self) -> Store: ...
-    async def resume_shadows(self, route: str, who: str, why: str) -> bool: ...
+    async def resume_shadows(self, route: str, actor: str, why: str) -> bool: ...
 
 
 class ShadowApi:
@@ -77,11 +89,15 @@ class ShadowApi:
         filters = _filters(request)
         if isinstance(filters, str):
             return problem(400, filters)
-        return await self._read(request, lambda one, settings: questions.inbox(one, settings, filters, _today()))
+        return await self._read(
+            request, lambda connection, settings: queries.inbox(connection, settings, filters, utc_day())
+        )
 
     async def detail(self, request: web.Request) -> web.Response:
         name, release = request.match_info["id"], request.query.get("release")
-        return await self._read(request, lambda one, settings: questions.detail(one, settings, name, _today(), release))
+        return await self._read(
+            request, lambda connection, settings: queries.detail(connection, settings, name, utc_day(), release)
+        )
 
     async def ready(self, request: web.Request) -> web.Response:
         """`?release=v1.4.2`: of that release; else of the current one. `?gate={"min_pairs":3000,…}`: judged by another
@@ -92,48 +108,50 @@ class ShadowApi:
         except msgspec.DecodeError as error:
             return problem(400, f"gate: {error}")
         return await self._read(
-            request, lambda one, settings: questions.ready(one, settings, name, _today(), release, gate)
+            request, lambda connection, settings: queries.ready(connection, settings, name, utc_day(), release, gate)
         )
 
     async def rollout(self, request: web.Request) -> web.Response:
         """By route: the percent in effect, what stands behind it, and its gate."""
-        return json_answer({"routes": await asyncio.to_thread(rollouts_of, self._of(request).settings)})
+        return json_response(RolloutDocument(await asyncio.to_thread(rollouts_of, self._of(request).settings)))
 
     async def proposal(self, request: web.Request) -> web.Response:
         name = request.match_info["route"]
-        return await self._read(request, lambda one, _: {"patch": reading.proposal(one, name)})
+        return await self._read(request, lambda connection, _: ProposalDocument(reading.proposal(connection, name)))
 
     async def report(self, request: web.Request) -> web.Response:
         release = request.query.get("release")
-        return await self._read(request, lambda one, settings: questions.report(one, settings, _today(), release))
+        return await self._read(
+            request, lambda connection, settings: queries.report(connection, settings, utc_day(), release)
+        )
 
     async def review(self, request: web.Request) -> web.Response:
         """`{"state": "known", "owner": "ana", "who": "ana"}`"""
-        said = await read_body(request, _Review)
-        if isinstance(said, web.Response):
-            return said
-        return await self._mark(request, [request.match_info["id"]], said)
+        body = await read_body(request, ReviewRequest)
+        if isinstance(body, web.Response):
+            return body
+        return await self._mark(request, [request.match_info["id"]], body)
 
     async def review_many(self, request: web.Request) -> web.Response:
         """`{"ids": ["9f2c…", …], "state": "known", "who": "ana"}`: all of them, or none if one is not there."""
-        said = await read_body(request.clone(client_max_size=MAX_BULK_BYTES), _Reviews)
-        if isinstance(said, web.Response):
-            return said
-        if len(said.ids) > MAX_MARKED:
-            return problem(400, f"{len(said.ids)} ids are too many at once; {MAX_MARKED} are possible")
-        return await self._mark(request, said.ids, said)
+        body = await read_body(request.clone(client_max_size=MAX_BULK_BYTES), BulkReviewRequest)
+        if isinstance(body, web.Response):
+            return body
+        if len(body.ids) > MAX_MARKED:
+            return problem(400, f"{len(body.ids)} ids are too many at once; {MAX_MARKED} are possible")
+        return await self._mark(request, body.ids, body)
 
-    async def _mark(self, request: web.Request, names: list[str], said: "_Review") -> web.Response:
-        review, who, now = Review(said.state, said.owner, said.why, said.until), named(request, said.who), time.time()
+    async def _mark(self, request: web.Request, names: list[str], body: ReviewRequest) -> web.Response:
+        review, actor, now = Review(body.state, body.owner, body.why, body.until), named(request, body.who), time.time()
         try:
-            marked = await self._of(request).store.call(lambda one: mark(one, names, review, who, now))
+            marked = await self._of(request).store.call(lambda connection: mark(connection, names, review, actor, now))
         except StoreError as error:
             return problem(507, f"the store cannot be written: {error}")
         if marked.unknown:
             some = ", ".join(name[:_MAX_NAME] for name in marked.unknown[:_SOME])
             return problem(404, f"nothing was changed: no signature {some}")
-        log_marked(review, marked, who)
-        return json_answer({"done": True, "changed": marked.changed, "unchanged": marked.unchanged})
+        log_marked(review, marked, actor)
+        return json_response(ReviewedDocument(True, list(marked.changed), list(marked.unchanged)))
 
     async def audited(self, request: web.Request) -> web.Response:
         """`?route=orders&since=1790000000&who=ana&limit=100`, all optional: newest first."""
@@ -144,35 +162,35 @@ class ShadowApi:
         except ValueError:
             return problem(400, "since is a Unix time in seconds, and limit a number")
         filters = AuditFilters(query.get("route"), since, query.get("who"), limit)
-        return await self._read(request, lambda one, _: {"entries": audits.entries(one, filters)})
+        return await self._read(request, lambda connection, _: AuditDocument(audits.entries(connection, filters)))
 
     async def audit(self, request: web.Request) -> web.Response:
         """`{"what": "shift", "route": "orders", "why": "agreed with ops", "who": "ana", "detail": "25 to 50 %"}`"""
-        said = await read_body(request, _Audit)
-        if isinstance(said, web.Response):
-            return said
+        body = await read_body(request, AuditRequest)
+        if isinstance(body, web.Response):
+            return body
         now = time.time()
 
         def work(connection: Connection) -> bool:
-            write_audit(connection, now, named(request, said.who), said.what, said.route, said.why, said.detail)
+            write_audit(connection, now, named(request, body.who), body.what, body.route, body.why, body.detail)
             return True
 
         return await self._write(request, work, "")
 
     async def resume(self, request: web.Request) -> web.Response:
         """`{"who": "ana", "why": "it confirms dry runs now"}`: start shadows again that have stopped by themselves."""
-        said = await read_body(request, _Resume)
-        if isinstance(said, web.Response):
-            return said
+        body = await read_body(request, ResumeRequest)
+        if isinstance(body, web.Response):
+            return body
         state, name = self._of(request), request.match_info["route"]
         refused = resume_problem(state.settings, name)
         if refused is not None:
             return problem(404, refused)
-        if not await state.resume_shadows(name, named(request, said.who), said.why):
+        if not await state.resume_shadows(name, named(request, body.who), body.why):
             return problem(409, f"shadowing of route '{name}' is not stopped: there is nothing to resume")
-        return json_answer({"done": True})
+        return json_response(DoneDocument(True))
 
-    async def _read(self, request: web.Request, ask: Callable[[Connection, Settings], Any]) -> web.Response:
+    async def _read(self, request: web.Request, ask: _Question) -> web.Response:
         state = self._of(request)
         settings = state.settings
         try:
@@ -181,53 +199,28 @@ class ShadowApi:
             return problem(400, str(error))
         except NoEvidenceError as error:
             return problem(503, str(error))
-        return problem(404, "there is none of that name") if found is None else json_answer(found)
+        return problem(404, "there is none of that name") if found is None else json_response(found)
 
     async def _write(self, request: web.Request, work: Callable[[Connection], bool], missing: str) -> web.Response:
         try:
             is_done = await self._of(request).store.call(work)
         except StoreError as error:
             return problem(507, f"the store cannot be written: {error}")
-        return json_answer({"done": True}) if is_done else problem(404, missing)
-
-
-class _Resume(msgspec.Struct, forbid_unknown_fields=True):
-    who: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
-    why: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)] = ""
+        return json_response(DoneDocument(True)) if is_done else problem(404, missing)
 
 
 def resume_problem(settings: Settings, name: str) -> str | None:
     """Return why the shadows of a route of that name cannot be resumed, with the way out; None if they may be."""
-    route = questions.route_named(settings, name)
+    route = queries.route_named(settings, name)
     if route is None:
-        return unknown_route(name[:_MAX_NAME], [one.name for one in settings.routes])
+        return unknown_route(name[:_MAX_NAME], [connection.name for connection in settings.routes])
     if route.shadow is None or not route.shadow.percent:
         return f"route '{name}' has no shadows: routes.yaml gives it none"
     return None
 
 
-class _Review(msgspec.Struct, forbid_unknown_fields=True):
-    state: Literal["new", "known", "accepted", "fixed"]
-    owner: str | None = None
-    why: str | None = None
-    until: str | None = None
-    who: str = ""
-
-
-class _Reviews(_Review, kw_only=True):
-    ids: list[str]
-
-
-class _Audit(msgspec.Struct, forbid_unknown_fields=True):
-    what: str
-    route: str
-    why: str
-    who: str
-    detail: str
-
-
 def _filters(request: web.Request) -> Filters | str:
-    """What is asked for, or what is wrong with it."""
+    """Return the filters of a query, or what is wrong with them."""
     query = request.query
     severity, state, since = query.get("severity"), query.get("state"), query.get("since")
     if severity is not None and severity not in set(Severity):
@@ -239,6 +232,3 @@ def _filters(request: web.Request) -> Filters | str:
         return Filters(query.get("route"), severity, state, last, query.get("release"))
     except ValueError:
         return "since is a Unix time in seconds"
-
-
-_today = reading.utc_day

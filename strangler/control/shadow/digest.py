@@ -2,29 +2,33 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
+from msgspec import UNSET
 
-from strangler.control.shadow.evidence import Finding, IndexState, Noisy, Seen
-from strangler.control.shadow.outgoing import lines_of, path_of
-from strangler.control.shadow.ulid import ulid
+from strangler.control.shadow.request import lines_of, path_of
 from strangler.core.compare import (
-    Answer,
     Comparison,
+    KeptDifference,
     Outcome,
     Redactor,
+    Response,
     Sample,
-    ShownDifference,
     endpoint_shape,
+    redact_differences,
     redact_sample,
     signature,
     signature_path,
 )
-from strangler.core.compare.redact import Shown, printable
-from strangler.core.compare.shapes import shape_of
-from strangler.core.compare.templates import Template
-from strangler.wire.messages import Captured
+from strangler.core.compare.model.shapes import shape_of
+from strangler.core.compare.model.templates import Template
+from strangler.core.compare.redaction.plain_json import KeptValue, printable
+from strangler.core.documents import ComparedDifference, ComparedSide, ComparisonLine
+from strangler.evidence.findings import Finding, Noisy, StoredDifference
+from strangler.evidence.index import IndexState
+from strangler.evidence.ulid import ulid
+from strangler.ipc.messages import Captured
+from strangler.times import rfc3339
 
 _MAX_ID = 200
 _MAX_SAMPLE = 256 * 1024
@@ -37,8 +41,8 @@ class Pair:
     """The two answers to one request, and who gave them."""
 
     captured: Captured
-    legacy: Answer
-    candidate: Answer
+    legacy: Response
+    candidate: Response
     candidate_upstream: str
     legacy_bytes: int | None = None  # of a body that was not kept
     candidate_bytes: int | None = None
@@ -60,19 +64,19 @@ def digest(
     release: str = "",
     templates: Sequence[Template] = (),
 ) -> Finding:
-    """What is kept. For a thread: a body of 256 KiB takes tens of milliseconds."""
+    """Return what is kept of a comparison. To be run in a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
     endpoint = endpoint_of(captured, redactor, templates)
     redactor = redactor.within(endpoint)
-    shown = redactor.differences(comparison.differences)
-    seen = tuple(_seen(captured.route, endpoint, difference) for difference in shown)
-    accepted = redactor.differences(comparison.accepted_differences)
+    kept = redact_differences(comparison.differences, redactor)
+    seen = tuple(_seen(captured.route, endpoint, difference) for difference in kept)
+    accepted = redact_differences(comparison.accepted_differences, redactor)
     name = ulid(captured.at)
     line = sample = None
     if comparison.outcome is not Outcome.MATCH:
-        line = _line(name, pair, comparison, shown, seen, redactor, release)
-    if seen and index.wants_sample((one.id for one in seen), captured.at, release):
-        sample = _sample(pair, shown, redactor, line or b"{}")
+        line = _line(name, pair, comparison, kept, seen, redactor, release)
+    if seen and index.wants_sample((difference.id for difference in seen), captured.at, release):
+        sample = _sample(pair, kept, redactor, line or b"{}")
     return Finding(
         id=name,
         at=captured.at,
@@ -91,17 +95,17 @@ def digest(
     )
 
 
-def _seen(route: str, endpoint: str, shown: ShownDifference) -> Seen:
+def _seen(route: str, endpoint: str, difference: KeptDifference) -> StoredDifference:
     method, _, shape = endpoint.partition(" ")
-    path = signature_path(shown.in_, shown.path, shown.legacy, shown.candidate)
-    return Seen(
-        id=signature(route, method, shape, shown.in_, path, shown.kind, shown.severity),
-        place=shown.in_.value,
-        path=shown.path,
-        kind=shown.kind.value,
-        severity=shown.severity.value,
-        legacy=msgspec.json.encode(shown.legacy).decode(),
-        candidate=msgspec.json.encode(shown.candidate).decode(),
+    path = signature_path(difference.in_, difference.path, difference.legacy, difference.candidate)
+    return StoredDifference(
+        id=signature(route, method, shape, difference.in_, path, difference.kind, difference.severity),
+        place=difference.in_.value,
+        path=difference.path,
+        kind=difference.kind.value,
+        severity=difference.severity.value,
+        legacy=msgspec.json.encode(difference.legacy).decode(),
+        candidate=msgspec.json.encode(difference.candidate).decode(),
     )
 
 
@@ -110,8 +114,15 @@ def _noise(baseline: Comparison, redactor: Redactor) -> tuple[Noisy, ...] | None
     if baseline.outcome is Outcome.NOT_COMPARABLE:
         return None
     return tuple(
-        Noisy(shown.in_.value, shown.path or "", shown.kind.value, shape_of(raw.legacy, raw.candidate) or "")
-        for raw, shown in zip(baseline.differences, redactor.differences(baseline.differences), strict=True)
+        Noisy(
+            difference.in_.value,
+            difference.path or "",
+            difference.kind.value,
+            shape_of(raw.legacy, raw.candidate) or "",
+        )
+        for raw, difference in zip(
+            baseline.differences, redact_differences(baseline.differences, redactor), strict=True
+        )
     )
 
 
@@ -119,56 +130,62 @@ def _line(
     name: str,
     pair: Pair,
     comparison: Comparison,
-    shown: Iterable[ShownDifference],
-    seen: tuple[Seen, ...],
+    differences: Iterable[KeptDifference],
+    seen: tuple[StoredDifference, ...],
     redactor: Redactor,
     release: str,
 ) -> bytes:
-    """DESIGN section 6."""
+    """One line of shadow-diffs.jsonl."""
     captured = pair.captured
-    line = {
-        "time": _time(captured.at),
-        "event": "shadow.diff",
-        "id": name,
-        "request_id": _identifier(captured.request_id, redactor),
-        "trace_id": captured.traceparent[3:35].decode("ascii", "replace"),
-        "route": captured.route,
-        "release": release or None,
-        "method": captured.method.decode("ascii", "replace"),
-        "path": printable(redactor.target(path_of(captured.target))),
-        "served_by": captured.arm,
-        "outcome": comparison.outcome.value,
-        "reason": comparison.reason.value if comparison.reason else None,
-        "severity": comparison.severity.value if comparison.severity else None,
-        "signature": seen[0].id if seen else None,
-        "legacy": _side("legacy", pair.legacy, pair.legacy_bytes),
-        "candidate": _side(pair.candidate_upstream, pair.candidate, pair.candidate_bytes),
-        "differences": [difference.as_json() for difference in shown],
-        "accepted": comparison.accepted,
-    }
-    if comparison.is_cut:
-        line["cut"] = True
+    line = ComparisonLine(
+        time=rfc3339(captured.at),
+        event="shadow.diff",
+        id=name,
+        request_id=_identifier(captured.request_id, redactor),
+        trace_id=captured.traceparent[3:35].decode("ascii", "replace"),
+        route=captured.route,
+        release=release or None,
+        method=captured.method.decode("ascii", "replace"),
+        path=printable(redactor.target(path_of(captured.target))),
+        served_by=captured.arm,
+        outcome=comparison.outcome.value,
+        reason=comparison.reason.value if comparison.reason else None,
+        severity=comparison.severity.value if comparison.severity else None,
+        signature=seen[0].id if seen else None,
+        legacy=_side("legacy", pair.legacy, pair.legacy_bytes),
+        candidate=_side(pair.candidate_upstream, pair.candidate, pair.candidate_bytes),
+        differences=[_difference(difference) for difference in differences],
+        accepted=comparison.accepted,
+        cut=True if comparison.is_cut else UNSET,
+    )
     return msgspec.json.encode(line) + b"\n"
 
 
-def _side(upstream: str, answer: Answer, size: int | None) -> dict[str, Shown]:
-    return {
-        "upstream": upstream,
-        "status": answer.status or None,
-        "duration_ms": None if answer.duration_s is None else round(answer.duration_s * 1000, 3),
-        "bytes": len(answer.body) if size is None else size,
-    }
+def _difference(kept: KeptDifference) -> ComparedDifference:
+    return ComparedDifference(
+        in_=kept.in_.value,
+        path=kept.path,
+        kind=kept.kind.value,
+        severity=kept.severity.value,
+        legacy=kept.legacy,
+        candidate=kept.candidate,
+    )
 
 
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _side(upstream: str, response: Response, size: int | None) -> ComparedSide:
+    return ComparedSide(
+        upstream=upstream,
+        status=response.status or None,
+        duration_ms=None if response.duration_s is None else round(response.duration_s * 1000, 3),
+        bytes=len(response.body) if size is None else size,
+    )
 
 
 def _identifier(raw: bytes, redactor: Redactor) -> str:
     return printable(redactor.text(raw[:_MAX_ID].decode("utf-8", "backslashreplace")))
 
 
-def _sample(pair: Pair, shown: Iterable[ShownDifference], redactor: Redactor, line: bytes) -> bytes:
+def _sample(pair: Pair, differences: Iterable[KeptDifference], redactor: Redactor, line: bytes) -> bytes:
     captured = pair.captured
     sample = redact_sample(
         Sample(
@@ -188,7 +205,7 @@ def _sample(pair: Pair, shown: Iterable[ShownDifference], redactor: Redactor, li
     return b'{"comparison":%b,"answers":%b}' % (line.rstrip(b"\n"), content)
 
 
-def _cut(part: Shown) -> Shown:
+def _cut(part: KeptValue) -> KeptValue:
     """A part of a sample with its body cut."""
     if not isinstance(part, dict) or not isinstance(part.get("body"), dict):
         return part

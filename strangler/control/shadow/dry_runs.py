@@ -6,17 +6,17 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from strangler.core.compare import Answer
-from strangler.core.dry_runs import Basis, DryRunState, Place, Step, Verdict
+from strangler.core.compare import Response
 from strangler.core.fault import Fault
+from strangler.core.shadowing.dry_runs import Basis, DryRunState, Place, Step, Verdict
 
 HANDLED = b"x-strangler-shadow-handled"
-NOTHING_SENT = Answer(0, fault=Fault.OPEN)
+NOTHING_SENT = Response(0, fault=Fault.OPEN)
 _MAX_ROUNDS = 5
 """Questions that one write waits for: where permissions end as fast as they are given, it is not sent."""
 
 
-def confirms(response: Answer) -> bool:
+def confirms(response: Response) -> bool:
     """True if a response says that the candidate held back (DESIGN section 7)."""
     return response.field_values(HANDLED) == [b"1"]
 
@@ -47,9 +47,9 @@ class DryRuns:
         self,
         place: Place,
         basis: Callable[[], Basis],
-        ask: Callable[[], Awaitable[Answer]],
-        named: Callable[[Answer], str | None],
-    ) -> Answer | Permit:
+        ask: Callable[[], Awaitable[Response]],
+        named: Callable[[Response], str | None],
+    ) -> Response | Permit:
         """Return a permit once a write may be sent, which is to be done at once; else what stands for its response."""
         for _ in range(_MAX_ROUNDS):
             now, rests_on = time.monotonic(), basis()
@@ -61,32 +61,32 @@ class DryRuns:
                     self._under_way[place] = _UnderWay()
                     return Permit(is_first=True)
                 case Step.REFUSE:
-                    return Answer(0)  # no header says that it was handled
+                    return Response(0)  # no header says that it was handled
                 case Step.ASK:
                     self.state.begin(place, rests_on, now)
                     fault = await self._ask(place, ask, named)
                 case Step.WAIT:
                     fault = await self._wait(place)
             if fault is not None:
-                return Answer(0, fault=fault)
+                return Response(0, fault=fault)
         return NOTHING_SENT
 
     def is_open(self, place: Place, basis: Basis) -> bool:
         """True while a write for `place` may be sent."""
         return self.state.is_open(place, basis, time.monotonic())
 
-    def judge(self, place: Place, permit: Permit, response: Answer | None) -> bool:
+    def judge(self, place: Place, permit: Permit, response: Response | None) -> bool:
         """Take note of the response to a write that was let out, None if it was given up. Return False if the candidate
         answered, and did not say that it held back."""
-        has_answered = response is not None and response.fault is None
-        is_handled = response is not None and has_answered and confirms(response)
+        has_response = response is not None and response.fault is None
+        is_handled = response is not None and has_response and confirms(response)
         if permit.is_first:
-            verdict = Verdict.FAILED if not has_answered else Verdict.CONFIRMED if is_handled else Verdict.REFUSED
+            verdict = Verdict.FAILED if not has_response else Verdict.CONFIRMED if is_handled else Verdict.REFUSED
             self.state.end_trial(place, verdict)
             self._end(place, None if response is None or response.fault is Fault.OPEN else response.fault)
-        elif has_answered and not is_handled:
+        elif has_response and not is_handled:
             self.state.refuse()
-        return is_handled or not has_answered
+        return is_handled or not has_response
 
     def _end(self, place: Place, fault: Fault | None) -> None:
         """Let those go on who wait; with a fault their writes are not sent either."""
@@ -95,7 +95,7 @@ class DryRuns:
         ended.is_over.set()
 
     async def _ask(
-        self, place: Place, ask: Callable[[], Awaitable[Answer]], named: Callable[[Answer], str | None]
+        self, place: Place, ask: Callable[[], Awaitable[Response]], named: Callable[[Response], str | None]
     ) -> Fault | None:
         self._under_way[place] = _UnderWay()
         verdict, release, fault = Verdict.FAILED, None, None

@@ -7,18 +7,20 @@ without evidence costs nothing.
 
 import asyncio
 import time
-from collections.abc import Callable
 from datetime import date
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from strangler.control.shadow import reading
-from strangler.control.shadow.judging import Matches
-from strangler.control.store import Store
+from strangler.control.reload import InForce
 from strangler.core.compare import compile_rules
+from strangler.core.documents import MatchFigures
 from strangler.core.settings import Settings
+from strangler.evidence import reading
+from strangler.evidence.judging import Matches
+from strangler.state.store import Store
+from strangler.times import utc_day
 
 LOOK_EVERY_S: Final = 1.0
 BUDGET_S: Final = 0.2
@@ -33,7 +35,7 @@ log = structlog.get_logger()
 class FiguresState:
     """Owns the matches of all routes."""
 
-    def __init__(self, store: Store, settings: Callable[[], Settings]) -> None:
+    def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
         self._found: dict[str, Matches] = {}
@@ -43,20 +45,16 @@ class FiguresState:
         """The last change that was seen."""
         self._judged_by: tuple[Settings, date] | None = None
 
-    def of(self, route: str) -> dict[str, Any] | None:
-        """`{"release": …, "pairs": …, "matches": …, "share": …}`; None if nothing was ever compared.
+    def adopt(self, in_force: InForce) -> None:
+        """Judge by these settings from now on."""
+        self._settings = in_force.settings
 
-        `share` is None without pairs that count.
-        """
+    def of(self, route: str) -> MatchFigures | None:
+        """Return the figures of a route; None if nothing was ever compared."""
         found = self._found.get(route)
         if found is None:
             return None
-        return {
-            "release": found.release or None,
-            "pairs": found.pairs,
-            "matches": found.matches,
-            "share": found.share,
-        }
+        return MatchFigures(found.release or None, found.pairs, found.matches, found.share)
 
     async def run(self) -> None:
         """Judge what has changed, every second at most, until cancelled."""
@@ -78,7 +76,7 @@ class FiguresState:
 
     def _judge(self, connection: Connection) -> None:
         """Judge what is due. This runs in a thread, and nobody else writes what it writes."""
-        settings, today = self._settings(), reading.utc_day()
+        settings, today = self._settings, utc_day()
         self._note_changes(connection, settings, today)
         routes = {route.name: route for route in settings.routes}
         until = time.monotonic() + BUDGET_S

@@ -3,21 +3,21 @@
 from collections.abc import Callable
 from typing import Protocol
 
-import msgspec
 from aiohttp import web
 
 from strangler.config.edit import unknown_route
-from strangler.control.answers import json_answer, named, problem, read_body
-from strangler.control.shadow import questions, reading
-from strangler.control.shadow.desk import DeskState
-from strangler.control.shadow.reading import NoEvidenceError
-from strangler.control.shadow.releases import name_problem, set_aside_problem
-from strangler.control.store import Store, StoreError
+from strangler.control.responses import json_response, named, problem, read_body
+from strangler.control.shadow.evidence_actions import EvidenceActions
+from strangler.core.documents import ReleaseNamedDocument, ReleaseRequest, ResetDocument, ResetRequest
 from strangler.core.settings import Settings
+from strangler.evidence import queries, reading
+from strangler.evidence.reading import NoEvidenceError
+from strangler.evidence.stored_releases import name_problem, set_aside_problem
+from strangler.state.store import Store, StoreError
 
 
 class Slowness(Protocol):
-    """What judges how slow candidates are."""
+    """The judge of how slow candidates are."""
 
     def forget(self, route: str) -> None: ...
 
@@ -30,22 +30,10 @@ class Control(Protocol):
     @property
     def store(self) -> Store: ...
     @property
-    def desk(self) -> DeskState: ...
+    def evidence(self) -> EvidenceActions: ...
     @property
     def slow(self) -> Slowness: ...
-    async def audit(self, who: str, what: str, route: str, why: str, detail: str) -> None: ...
-
-
-class _Named(msgspec.Struct, forbid_unknown_fields=True):
-    route: str
-    name: str
-    who: str = ""
-    why: str = ""
-
-
-class _Reset(msgspec.Struct, forbid_unknown_fields=True):
-    why: str
-    who: str = ""
+    async def audit(self, actor: str, what: str, route: str, why: str, detail: str) -> None: ...
 
 
 class ReleasesApi:
@@ -69,54 +57,54 @@ class ReleasesApi:
             return missing
         settings = state.settings
         try:
-            found = await reading.ask(state.store, lambda one: questions.releases(one, settings, route))
+            found = await reading.ask(state.store, lambda connection: queries.releases(connection, settings, route))
         except NoEvidenceError as error:
             return problem(503, str(error))
-        return json_answer(found)
+        return json_response(found)
 
     async def name(self, request: web.Request) -> web.Response:
         """`{"route": "orders", "name": "v1.4.2", "who": "ci", "why": "deployed"}`"""
-        said = await read_body(request, _Named)
-        if isinstance(said, web.Response):
-            return said
+        body = await read_body(request, ReleaseRequest)
+        if isinstance(body, web.Response):
+            return body
         state = self._of(request)
-        missing, wrong = _missing(state.settings, said.route), name_problem(said.name)
+        missing, wrong = _missing(state.settings, body.route), name_problem(body.name)
         if missing is not None:
             return missing
         if wrong is not None:
             return problem(400, wrong)
-        if state.desk.releases.is_set_aside(said.route, said.name):
-            return problem(400, set_aside_problem(said.name))
+        if state.evidence.is_set_aside(body.route, body.name):
+            return problem(400, set_aside_problem(body.name))
         try:
-            former, is_new = await state.desk.name_release(said.route, said.name)
+            former, is_new = await state.evidence.name_release(body.route, body.name)
         except StoreError as error:
             return problem(507, f"it counts from now on, but the store cannot be written: {error}")
         if is_new:
-            detail = f"{former or '(unnamed)'} to {said.name}"
-            await state.audit(named(request, said.who), "release", said.route, said.why, detail)
-        return json_answer({"route": said.route, "release": said.name, "former": former or None, "changed": is_new})
+            detail = f"{former or '(unnamed)'} to {body.name}"
+            await state.audit(named(request, body.who), "release", body.route, body.why, detail)
+        return json_response(ReleaseNamedDocument(body.route, body.name, former or None, is_new))
 
     async def reset(self, request: web.Request) -> web.Response:
         """`{"who": "ana", "why": "the candidate was another one"}`: set all evidence of the route aside."""
-        said = await read_body(request, _Reset)
-        if isinstance(said, web.Response):
-            return said
+        body = await read_body(request, ResetRequest)
+        if isinstance(body, web.Response):
+            return body
         state, route = self._of(request), request.match_info["route"]
         missing = _missing(state.settings, route)
         if missing is not None:
             return missing
-        if not said.why.strip():
+        if not body.why.strip():
             return problem(400, "say why: it is written down")
         try:
-            names = await state.desk.reset(route)
+            names = await state.evidence.reset(route)
         except StoreError as error:
             return problem(507, f"nothing was set aside: the store cannot be written: {error}")
         state.slow.forget(route)
         if names:
-            await state.audit(named(request, said.who), "evidence reset", route, said.why, ", ".join(names))
-        return json_answer({"route": route, "set_aside": names})
+            await state.audit(named(request, body.who), "evidence reset", route, body.why, ", ".join(names))
+        return json_response(ResetDocument(route, names))
 
 
 def _missing(settings: Settings, route: str) -> web.Response | None:
-    names = [one.name for one in settings.routes]
+    names = [each_route.name for each_route in settings.routes]
     return None if route in names else problem(404, unknown_route(route[:100], names))

@@ -9,22 +9,22 @@ from typing import Literal
 
 import msgspec
 
+from strangler.control.shadow.client import ShadowUpstream
 from strangler.control.shadow.dry_runs import DryRuns
-from strangler.control.shadow.outgoing import path_of
-from strangler.control.shadow.sending import ShadowUpstream
-from strangler.core.aggregate import Part
+from strangler.control.shadow.request import path_of
 from strangler.core.compare import CompareRules, Redactor, RuleUseState, compile_rules
-from strangler.core.compare.rules import EndpointRules
-from strangler.core.compare.templates import Template, route_templates
-from strangler.core.cookies import public_cookie
-from strangler.core.looks import MAX_LOOKS, LooksState
-from strangler.core.methods import SAFE
-from strangler.core.plan import LEGACY, Arm
-from strangler.core.rewrite import Rewrite, cookie_path_back, rewrite_back
-from strangler.core.routes import Route
+from strangler.core.compare.accept_rules.rules import EndpointRules
+from strangler.core.compare.model.templates import Template, route_templates
+from strangler.core.http.cookies import public_cookie
+from strangler.core.http.methods import SAFE
+from strangler.core.routing.aggregate import Part
+from strangler.core.routing.arm import LEGACY, Arm
+from strangler.core.routing.rewrite import Rewrite, cookie_path_back, rewrite_back
+from strangler.core.routing.route import Route
 from strangler.core.settings import RouteSettings, Settings, ShadowSettings, Url
-from strangler.wire.messages import Captured
-from strangler.wire.parse import host_of
+from strangler.core.shadowing.recheck import MAX_RECHECKS, RecheckState
+from strangler.http1.parse import host_of
+from strangler.ipc.messages import Captured
 
 OPEN_PER_PLACE = 4
 """Shadows that only wait for their second look, for each one that may be in flight."""
@@ -47,15 +47,15 @@ class ShadowRoute:
     """How paths become endpoints."""
     uses: RuleUseState
     sending: asyncio.Semaphore
-    looks: dict[Arm, LooksState]
+    looks: dict[Arm, RecheckState]
     """By the arm that is asked."""
     dry_runs: DryRuns = field(default_factory=DryRuns)
-    look_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    recheck_ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set, and replaced, when a second look is over."""
     open: int = 0
     """Captures taken and not done with."""
     first: int = 0
-    """Of these, the ones before the end of their first look."""
+    """The captures before the end of their first comparison."""
     stopped: str | None = None
     """Why shadowing of this route has stopped by itself."""
 
@@ -89,19 +89,19 @@ class ShadowRoute:
 
     @property
     def fingerprint(self) -> str:
-        """Of what a stop of this route is about: it goes on when any of that changes."""
-        said = msgspec.json.encode((self.settings.aggregate or self.candidate, self.shadow))
-        return blake2b(said, digest_size=8).hexdigest()
+        """Return the fingerprint of what a stop of this route depends on: shadows go on when any of that changes."""
+        encoded = msgspec.json.encode((self.settings.aggregate or self.candidate, self.shadow))
+        return blake2b(encoded, digest_size=8).hexdigest()
 
     def begin_anew(self) -> None:
         """Forget what second looks and the uses of rules have told: the evidence begins anew."""
         self.looks = _looks(self.shadow)
         self.uses = RuleUseState(len(self.settings.compare.accept))
 
-    def end_look(self) -> None:
+    def end_recheck(self) -> None:
         """Tell all who wait for what second looks tell."""
-        self.look_ended.set()
-        self.look_ended = asyncio.Event()
+        self.recheck_ended.set()
+        self.recheck_ended = asyncio.Event()
 
     def resume(self) -> None:
         """Go on after a stop; a candidate is asked anew whether it knows dry runs."""
@@ -126,7 +126,7 @@ class ShadowRoute:
         """Return whether a request of this method goes to the sandbox in place of the candidate."""
         return self.shadow.writes == "sandbox" and method not in SAFE
 
-    def asked_of(self, arm: Arm) -> frozenset[str]:
+    def upstreams_of(self, arm: Arm) -> frozenset[str]:
         """The names of all upstreams that a shadow cannot do without."""
         if arm is Arm.CANDIDATE and self.parts:
             return frozenset(part.upstream for part in self.parts if part.is_required)
@@ -146,7 +146,7 @@ class ShadowRoute:
         free = max(0, min(places - self.first, OPEN_PER_PLACE * places - self.open))
         now = time.monotonic()
         resting = {name for name, upstream in upstreams.items() if upstream.breaker.refuses(now)}
-        if all(resting & self.asked_of(arm) for arm in self.other_arms()):
+        if all(resting & self.upstreams_of(arm) for arm in self.other_arms()):
             return min(1, free), "breaker"
         return free, "full"
 
@@ -175,10 +175,10 @@ def _other_arms(shadow: ShadowSettings) -> frozenset[Arm]:
     return {"legacy": frozenset({Arm.CANDIDATE}), "candidate": frozenset({Arm.LEGACY})}.get(shadow.of, frozenset(Arm))
 
 
-def _looks(shadow: ShadowSettings) -> dict[Arm, LooksState]:
+def _looks(shadow: ShadowSettings) -> dict[Arm, RecheckState]:
     """Where both arms are asked they share the looks: what one keeps back is no lag of the other."""
     arms = _other_arms(shadow)
-    return {arm: LooksState(MAX_LOOKS // len(arms)) for arm in arms}
+    return {arm: RecheckState(MAX_RECHECKS // len(arms)) for arm in arms}
 
 
 def url_named(text: str, settings: Settings, upstream: str) -> Url | None:

@@ -1,36 +1,37 @@
-"""What accept rules have done since they are in force, for reviewers: which are dead, and which have expired."""
+"""The use of accept rules since they are in force, for reviewers: which are dead, and which have expired."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from sqlite3 import Connection
-from typing import Any
 
 import msgspec
 
 from strangler.control.shadow.route import ShadowRoute
+from strangler.core.documents import RuleReport, RuleUse
 from strangler.core.settings import AcceptRule
+from strangler.times import utc_day
 
 DEAD_AFTER = 1000
 """Comparisons after which a rule that never matched is called dead."""
 
 
-def rule_report(route: ShadowRoute) -> dict[str, Any]:
-    """`{"comparisons": …, "rules": [{"rule": …, "uses": …, "is_dead": …, "is_expired": …}]}`"""
+def rule_report(route: ShadowRoute) -> RuleReport:
+    """Return what the accept rules of a route have done so far."""
     dead = route.uses.dead(DEAD_AFTER)
-    today = datetime.now(UTC).date()
+    today = utc_day()
     rules = route.settings.compare.accept
-    return {
-        "comparisons": route.uses.comparisons,
-        "rules": [
-            {
-                "rule": rule_text(rule),
-                "uses": route.uses.uses[index],
-                "is_dead": index in dead,
-                "is_expired": rule.until is not None and today > date.fromisoformat(rule.until),
-            }
+    return RuleReport(
+        comparisons=route.uses.comparisons,
+        rules=[
+            RuleUse(
+                rule=rule_text(rule),
+                uses=route.uses.uses[index],
+                is_dead=index in dead,
+                is_expired=rule.until is not None and today > date.fromisoformat(rule.until),
+            )
             for index, rule in enumerate(rules)
         ],
-    }
+    )
 
 
 def rule_text(rule: AcceptRule) -> str:
@@ -44,7 +45,7 @@ def rule_text(rule: AcceptRule) -> str:
     return f"{name} ({more})" if more else name
 
 
-def store_rules(connection: Connection, reports: Mapping[str, Any]) -> None:
+def store_rules(connection: Connection, reports: Mapping[str, RuleReport]) -> None:
     """Keep the reports of some routes."""
     connection.executemany(
         "INSERT OR REPLACE INTO rule_uses VALUES (?, ?)",

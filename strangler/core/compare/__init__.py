@@ -1,43 +1,47 @@
 """The comparison engine: `compile_rules` once per reload, `compare` per pair, `Redactor` before anything is kept."""
 
-from strangler.core.compare.accept import RuleUseState, expired_rules
-from strangler.core.compare.acceptance import Acceptance, acceptance, path_steps
-from strangler.core.compare.conditions import NO_CONDITIONS, RequestConditions, conditions_of
+from strangler.core.compare.accept_rules.accept import RuleUseState, expired_rules
+from strangler.core.compare.accept_rules.acceptance import Acceptance, acceptance, path_steps
+from strangler.core.compare.accept_rules.compile import compile_rules
+from strangler.core.compare.accept_rules.jsonpath import PatternError, parse_pattern
+from strangler.core.compare.accept_rules.proposals import propose
+from strangler.core.compare.accept_rules.rules import NO_RULES, CompareRules, EndpointRules
 from strangler.core.compare.engine import compare, second_look
-from strangler.core.compare.jsonpath import PatternError, parse_pattern
-from strangler.core.compare.noise import NoiseCount
-from strangler.core.compare.proposals import propose
-from strangler.core.compare.redact import Redactor, Shown, ShownDifference
-from strangler.core.compare.rules import NO_RULES, CompareRules, EndpointRules, compile_rules
-from strangler.core.compare.sample import Sample, redact_sample
-from strangler.core.compare.signature import (
+from strangler.core.compare.model.conditions import NO_CONDITIONS, RequestConditions, conditions_of
+from strangler.core.compare.model.noise import NoiseCount
+from strangler.core.compare.model.signature import (
     comparison_signature,
     endpoint_shape,
     signature,
     signature_path,
     status_key,
 )
-from strangler.core.compare.values import (
-    Answer,
+from strangler.core.compare.model.values import (
     Comparison,
     Difference,
     Kind,
     Outcome,
     Reason,
+    Response,
     Severity,
     Where,
     not_comparable,
 )
+from strangler.core.compare.redaction.plain_json import KeptValue
+from strangler.core.compare.redaction.redact import Redactor
+from strangler.core.compare.redaction.redact_difference import KeptDifference, redact_difference, redact_differences
+from strangler.core.compare.sample import Sample, redact_sample
 
 __all__ = [
     "NO_CONDITIONS",
     "NO_RULES",
     "Acceptance",
-    "Answer",
     "CompareRules",
     "Comparison",
     "Difference",
     "EndpointRules",
+    "KeptDifference",
+    "KeptValue",
     "Kind",
     "NoiseCount",
     "Outcome",
@@ -45,11 +49,10 @@ __all__ = [
     "Reason",
     "Redactor",
     "RequestConditions",
+    "Response",
     "RuleUseState",
     "Sample",
     "Severity",
-    "Shown",
-    "ShownDifference",
     "Where",
     "acceptance",
     "compare",
@@ -62,6 +65,8 @@ __all__ = [
     "parse_pattern",
     "path_steps",
     "propose",
+    "redact_difference",
+    "redact_differences",
     "redact_sample",
     "second_look",
     "signature",

@@ -5,23 +5,24 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import date
 
-from strangler.core.compare.align import Alignment, Gap, align, common_length
-from strangler.core.compare.forms import parse_form
-from strangler.core.compare.found import FoundState
-from strangler.core.compare.ids import DigestState
-from strangler.core.compare.markup_bodies import MarkupBody, compare_markup, is_markup
-from strangler.core.compare.media import Body, MediaType, body_of, parse_media_type, text_of
+from strangler.core.compare.accept_rules.found import FoundState
+from strangler.core.compare.accept_rules.paths import PathState, root_path
+from strangler.core.compare.accept_rules.rules import NO_RULES, CompareRules
+from strangler.core.compare.json.ids import DigestState
+from strangler.core.compare.json.trees import compare_trees
+from strangler.core.compare.markup.markup_bodies import MarkupBody, compare_markup, is_markup
+from strangler.core.compare.model.align import Alignment, Gap, align
+from strangler.core.compare.model.common_ends import common_length
+from strangler.core.compare.model.forms import parse_form
+from strangler.core.compare.model.media import Body, MediaType, body_of, parse_media_type, text_of
+from strangler.core.compare.model.text import compare_text, normal_lines
+from strangler.core.compare.model.tree import Json, ParseFailure, parse_json, parse_ndjson
+from strangler.core.compare.model.values import Kind, Node, Opaque, Reason, Response, Value
 from strangler.core.compare.multipart import MAX_NESTED, Part, split_parts
-from strangler.core.compare.paths import PathState, root_path
-from strangler.core.compare.rules import NO_RULES, CompareRules
-from strangler.core.compare.text import compare_text, normal_lines
-from strangler.core.compare.tree import Json, ParseFailure, parse_json, parse_ndjson
-from strangler.core.compare.trees import compare_trees
-from strangler.core.compare.values import Answer, Kind, Node, Opaque, Reason, Value
 
 _JSON_FAMILY = (Body.JSON, Body.NDJSON)
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[ \t\r\n\0]*[\[{]")
-_SHOWN_PARTS = 5
+_MAX_LISTED_PARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class Content:
         return _JSON_START.match(self.data) is not None
 
 
-def content_of(answer: Answer, data: bytes) -> Content:
+def content_of(response: Response, data: bytes) -> Content:
     """`data`: the answer's body with its codings undone."""
-    types = answer.field_values(b"content-type")
+    types = response.field_values(b"content-type")
     media = parse_media_type(types[0]) if types else None
     return Content(data, media, body_of(media))
 
@@ -110,7 +111,7 @@ class _Comparing:
         if isinstance(left, Json) and isinstance(right, Json):
             compare_trees(left.tree, right.tree, self.rules, self.found, at)
         elif isinstance(left, Json) or isinstance(right, Json):
-            self.found.body(at, Kind.TYPE, _shown(left, legacy), _shown(right, candidate))
+            self.found.body(at, Kind.TYPE, _body_value(left, legacy), _body_value(right, candidate))
         else:
             self.found.body(at, Kind.VALUE, Opaque(legacy.data), Opaque(candidate.data))
         return None
@@ -132,9 +133,9 @@ class _Comparing:
         for name in {**left, **right}:
             field = at.child(name)
             if name not in right:
-                self.found.lacking(field, _field_shown(left[name]))
+                self.found.lacking(field, _field_value(left[name]))
             elif name not in left:
-                self.found.added(field, _field_shown(right[name]))
+                self.found.added(field, _field_value(right[name]))
             else:
                 reason = self._parts(left[name], right[name], field, field, depth)
                 if reason is not None:
@@ -151,7 +152,7 @@ class _Comparing:
         identities = ([_identity(part, is_typed) for part in parts] for parts in (legacy, candidate))
         alignment = _aligned(*identities)
         if alignment.is_reordered:
-            self.found.body(at, Kind.ORDER, _field_shown(legacy), _field_shown(candidate))
+            self.found.body(at, Kind.ORDER, _field_value(legacy), _field_value(candidate))
         if len(legacy) != len(candidate):
             self.found.body(at, Kind.LENGTH, len(legacy), len(candidate))
         elif any(len(gap.left) != len(gap.right) for gap in alignment.gaps):
@@ -227,15 +228,15 @@ def _identity(part: Part, is_typed: bool) -> Hashable:
     return part.facts, part.data if text is None else normal_lines(text)
 
 
-def _field_shown(parts: list[Part]) -> Node:
+def _field_value(parts: list[Part]) -> Node:
     """The value of a field as it is shown: its text, if it is one that is short and has no parts."""
-    shown: list[Node] = []
-    for part in parts[:_SHOWN_PARTS]:
+    values: list[Node] = []
+    for part in parts[:_MAX_LISTED_PARTS]:
         content = _content_of_part(part)
         parsed = parse_content(content)
         text = content.text if content.kind is Body.TEXT else None
-        shown.append(parsed.tree if isinstance(parsed, Json) else text or f"{len(part.data)} bytes")
-    return shown[0] if len(parts) == 1 else shown
+        values.append(parsed.tree if isinstance(parsed, Json) else text or f"{len(part.data)} bytes")
+    return values[0] if len(parts) == 1 else values
 
 
 # JSON
@@ -292,7 +293,7 @@ def _parsed(content: Content, kind: Body, is_typed: bool) -> Json | ParseFailure
     return parse_ndjson(text, is_typed=is_typed) if kind is Body.NDJSON else parse_json(text, is_typed=is_typed)
 
 
-def _shown(parsed: Json | ParseFailure, content: Content) -> Value:
+def _body_value(parsed: Json | ParseFailure, content: Content) -> Value:
     return parsed.tree if isinstance(parsed, Json) else Opaque(content.data)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import brotli
 
-from strangler.core.compare.media import is_charset
-from strangler.core.compare.values import Reason
+from strangler.core.compare.model.media import is_charset
+from strangler.core.compare.model.values import Reason
 
 if sys.version_info >= (3, 14):
     from compression import zstd

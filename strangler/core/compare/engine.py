@@ -3,17 +3,17 @@
 from datetime import date
 
 from strangler.core.collector import collector_paused
+from strangler.core.compare.accept_rules.found import FoundState
+from strangler.core.compare.accept_rules.rules import CompareRules
 from strangler.core.compare.bodies import compare_bodies, content_of
 from strangler.core.compare.codings import undo_codings
-from strangler.core.compare.conditions import NO_CONDITIONS, RequestConditions, Standing, has_ranges, standing_of
-from strangler.core.compare.found import FoundState
-from strangler.core.compare.headers import CONTENT_RANGE, Rewrite, compare_headers
-from strangler.core.compare.media import parse_media_type
-from strangler.core.compare.rules import CompareRules
-from strangler.core.compare.values import Answer, Comparison, Outcome, Reason, not_comparable
+from strangler.core.compare.compared_headers import CONTENT_RANGE, Rewrite, compare_headers
+from strangler.core.compare.model.conditions import NO_CONDITIONS, RequestConditions, Standing, has_ranges, standing_of
+from strangler.core.compare.model.media import parse_media_type
+from strangler.core.compare.model.values import Comparison, Outcome, Reason, Response, not_comparable
 from strangler.core.fault import Fault
+from strangler.core.http.headers import STREAM_TYPES
 
-_STREAMS = ("text/event-stream", "multipart/x-mixed-replace")
 _HANDLED = b"x-strangler-shadow-handled"
 
 
@@ -22,8 +22,8 @@ def _as_received(location: bytes) -> bytes:
 
 
 def compare(
-    legacy: Answer,
-    candidate: Answer,
+    legacy: Response,
+    candidate: Response,
     rules: CompareRules,
     today: date,
     *,
@@ -38,7 +38,7 @@ def compare(
     would get, `cookie_back` a Set-Cookie. With `is_dry_run` the candidate must have confirmed that it held back:
     `X-Strangler-Shadow-Handled: 1`.
     """
-    reason = _why_nobody_answered(legacy, candidate, is_dry_run)
+    reason = _why_no_response(legacy, candidate, is_dry_run)
     if reason is not None:
         return not_comparable(reason)
     if candidate.status >= 500:  # one difference, whatever else comes with it
@@ -58,8 +58,8 @@ def compare(
 
 
 def _compared(
-    legacy: Answer,
-    candidate: Answer,
+    legacy: Response,
+    candidate: Response,
     rules: CompareRules,
     today: date,
     rewrite_back: Rewrite,
@@ -77,20 +77,20 @@ def _compared(
     return found.comparison() if reason is None else not_comparable(reason)
 
 
-def _status_alone(legacy: Answer, candidate: Answer, rules: CompareRules, today: date) -> Comparison:
+def _status_alone(legacy: Response, candidate: Response, rules: CompareRules, today: date) -> Comparison:
     found = FoundState(rules, today)
     found.status(legacy.status, candidate.status)
     return found.comparison()
 
 
-def _names(legacy: Answer, candidate: Answer, rules: CompareRules) -> tuple[str, ...]:
+def _names(legacy: Response, candidate: Response, rules: CompareRules) -> tuple[str, ...]:
     """The listed headers; of two parts of a whole also which parts they are."""
     if CONTENT_RANGE in rules.headers or not has_ranges(legacy, candidate):
         return rules.headers
     return (*rules.headers, CONTENT_RANGE)
 
 
-def _why_nobody_answered(legacy: Answer, candidate: Answer, is_dry_run: bool) -> Reason | None:
+def _why_no_response(legacy: Response, candidate: Response, is_dry_run: bool) -> Reason | None:
     """A dry run that the candidate did not confirm stays that even if it failed: it may have written."""
     if legacy.fault is not None or legacy.status >= 500:
         return Reason.LEGACY_ERROR
@@ -101,20 +101,20 @@ def _why_nobody_answered(legacy: Answer, candidate: Answer, is_dry_run: bool) ->
     return None
 
 
-def _why_not_whole(legacy: Answer, candidate: Answer) -> Reason | None:
+def _why_not_whole(legacy: Response, candidate: Response) -> Reason | None:
     if _is_stream(legacy) or _is_stream(candidate):
         return Reason.STREAMING
     return Reason.TOO_LARGE if legacy.is_too_large or candidate.is_too_large else None
 
 
-def _is_stream(answer: Answer) -> bool:
-    if answer.is_streaming or answer.status == 101:
+def _is_stream(response: Response) -> bool:
+    if response.is_streaming or response.status == 101:
         return True
-    return any(parse_media_type(value).essence in _STREAMS for value in answer.field_values(b"content-type"))
+    return any(parse_media_type(value).essence in STREAM_TYPES for value in response.field_values(b"content-type"))
 
 
-def _decoded(answer: Answer) -> bytes | Reason:
-    return undo_codings(answer.body, answer.field_values(b"content-encoding"))
+def _decoded(response: Response) -> bytes | Reason:
+    return undo_codings(response.body, response.field_values(b"content-encoding"))
 
 
 def second_look(first: Comparison, second: Comparison) -> Comparison:

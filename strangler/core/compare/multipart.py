@@ -5,8 +5,8 @@ import quopri
 import re
 from dataclasses import dataclass, field
 
-from strangler.core.compare.conditions import normal_range
-from strangler.core.compare.media import Body, MediaType, body_of, parse_media_type
+from strangler.core.compare.model.conditions import normal_range
+from strangler.core.compare.model.media import Body, MediaType, body_of, parse_media_type
 
 MAX_PARTS = 1000
 """Parts of one body; one with more is compared as bytes."""

@@ -4,76 +4,77 @@ from dataclasses import dataclass, field
 
 from strangler.core.compare.bodies import Content, content_of, parse_content
 from strangler.core.compare.codings import undo_codings
-from strangler.core.compare.forms import parse_form
-from strangler.core.compare.media import Body
-from strangler.core.compare.redact import Redactor, Shown, printable
-from strangler.core.compare.tree import Json, write_json
-from strangler.core.compare.values import Answer, Reason
-from strangler.core.head import RawHeaders
+from strangler.core.compare.model.forms import parse_form
+from strangler.core.compare.model.media import Body
+from strangler.core.compare.model.tree import Json, write_json
+from strangler.core.compare.model.values import Reason, Response
+from strangler.core.compare.redaction.plain_json import KeptValue, printable
+from strangler.core.compare.redaction.redact import Redactor
+from strangler.core.http.head import RawHeaders
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was asked and what the two arms answered. `body` is the request's, as sent."""
+    """A request and the responses of both arms. `body` is the request's, as sent."""
 
     method: bytes
     target: bytes
     headers: RawHeaders
-    legacy: Answer
-    candidate: Answer
+    legacy: Response
+    candidate: Response
     body: bytes = field(default=b"", repr=False)
     is_body_complete: bool = True
 
 
-def redact_sample(sample: Sample, redactor: Redactor) -> dict[str, Shown]:
+def redact_sample(sample: Sample, redactor: Redactor) -> dict[str, KeptValue]:
     """`{"request": {method, target, headers, body}, "legacy": {status, headers, body, …}, "candidate": {…}}`.
 
     A body is `{"kind": "json" | "ndjson" | "form" | "html" | "xml" | "text", "text": …}`, its codings undone and JSON
     numbers in canonical form; or `{"kind": "opaque", "hash": …, "length": …}` if it could not be read, was not kept
     whole, or is binary; or None if there is none.
     """
-    asked = Answer(0, sample.headers, sample.body, is_too_large=not sample.is_body_complete)
+    request = Response(0, sample.headers, sample.body, is_too_large=not sample.is_body_complete)
     return {
         "request": {
             "method": printable(sample.method.decode("latin-1")),
             "target": redactor.target(sample.target),
             "headers": _headers(sample.headers, redactor),
-            "body": redact_body(asked, redactor),
+            "body": redact_body(request, redactor),
         },
-        "legacy": _answer(sample.legacy, redactor),
-        "candidate": _answer(sample.candidate, redactor),
+        "legacy": _response_sample(sample.legacy, redactor),
+        "candidate": _response_sample(sample.candidate, redactor),
     }
 
 
-def _answer(answer: Answer, redactor: Redactor) -> dict[str, Shown]:
+def _response_sample(response: Response, redactor: Redactor) -> dict[str, KeptValue]:
     return {
-        "status": answer.status,
-        "fault": answer.fault.value if answer.fault else None,
-        "duration_ms": None if answer.duration_s is None else round(answer.duration_s * 1000, 3),
-        "bytes": len(answer.body),
-        "headers": _headers(answer.headers, redactor),
-        "body": redact_body(answer, redactor),
+        "status": response.status,
+        "fault": response.fault.value if response.fault else None,
+        "duration_ms": None if response.duration_s is None else round(response.duration_s * 1000, 3),
+        "bytes": len(response.body),
+        "headers": _headers(response.headers, redactor),
+        "body": redact_body(response, redactor),
     }
 
 
-def _headers(headers: RawHeaders, redactor: Redactor) -> list[Shown]:
+def _headers(headers: RawHeaders, redactor: Redactor) -> list[KeptValue]:
     pairs = ((name.decode("latin-1"), value.decode("utf-8", "backslashreplace")) for name, value in headers)
     return [[printable(name), redactor.header(name, value)] for name, value in pairs]
 
 
-def redact_body(answer: Answer, redactor: Redactor) -> Shown:
+def redact_body(response: Response, redactor: Redactor) -> KeptValue:
     """One body in the form described at `redact_sample`."""
-    if not answer.body:
+    if not response.body:
         return None
-    data = undo_codings(answer.body, answer.field_values(b"content-encoding"))
-    if isinstance(data, Reason) or answer.is_too_large or answer.is_streaming:
-        return _opaque(answer.body, redactor)
-    content = content_of(answer, data)
+    data = undo_codings(response.body, response.field_values(b"content-encoding"))
+    if isinstance(data, Reason) or response.is_too_large or response.is_streaming:
+        return _opaque(response.body, redactor)
+    content = content_of(response, data)
     readable = _readable(content, redactor)
     return _opaque(data, redactor) if readable is None else {"kind": readable[0], "text": printable(readable[1])}
 
 
-def _opaque(data: bytes, redactor: Redactor) -> Shown:
+def _opaque(data: bytes, redactor: Redactor) -> KeptValue:
     return {"kind": "opaque", **redactor.opaque(data)}
 
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
+from strangler.control.app import ControlApp
 from strangler.control.events.event import Kind
 from strangler.control.events.gates import GateWatch
-from strangler.control.plane import ControlState
-from strangler.control.shadow.audits import FORCED, shift_text, write_audit
-from strangler.control.shadow.evidence import IndexState, store_findings
-from strangler.control.store import StoreError
 from strangler.core.settings import GateSettings, Settings
-from tests.control.control import control_of
-from tests.control.shadow.pairs import match
+from strangler.evidence.audits import FORCED, shift_text, write_audit
+from strangler.evidence.index import IndexState
+from strangler.evidence.writing import store_findings
+from strangler.state.store import StoreError
+from tests.control.control import control_of, in_force
+from tests.evidence.pairs import match
 
 ROUTES = """\
 version: 1
@@ -35,18 +36,18 @@ routes:
 
 @dataclass(slots=True)
 class Watched:
-    state: ControlState
+    state: ControlApp
     settings: Settings
     watch: GateWatch
 
     def begin(self) -> None:
         """As if the proxy had started anew with what is in force."""
-        self.watch = GateWatch(self.state.store, self.state.events, self.settings)
+        self.watch = GateWatch(self.state.store, self.state.events.publisher, self.settings)
 
-    async def adopt(self, percent: float, **changes: Any) -> list[dict[str, Any]]:
+    async def adopt(self, percent: float, **changes: Any) -> list[Mapping[str, Any]]:
         """New settings; what is told of them."""
         self.change(percent, **changes)
-        self.watch.adopted(self.settings)
+        self.watch.adopt(in_force(self.settings))
         return await self.look()
 
     def change(self, percent: float, **changes: Any) -> None:
@@ -54,59 +55,59 @@ class Watched:
         route = replace(route, split=replace(route.split, percent=percent), **changes)
         self.settings = replace(self.settings, routes=(route,))
 
-    async def look(self) -> list[dict[str, Any]]:
+    async def look(self) -> list[Mapping[str, Any]]:
         before = len(await self.events())
         await self.watch.look()
         return (await self.events())[before:]
 
-    async def events(self) -> list[dict[str, Any]]:
-        await self.state.events.write()
-        found = await self.state.events.read(0, 0.0, 1000)
-        return [one["event"]["data"] for one in found if one["event"]["type"] == Kind.GATE_PASSED_BY]
+    async def events(self) -> list[Mapping[str, Any]]:
+        await self.state.events.publisher.write()
+        found = await self.state.read_events(0, 0.0, 1000)
+        return [stored_event.event.data for stored_event in found if stored_event.event.type == Kind.GATE_PASSED_BY]
 
     async def agree(self, count: int) -> None:
         """So many pairs match."""
         now = time.time()
         findings = [match(at=now, latency=(0.01, 0.0101)) for _ in range(count)]
-        await self.state.store.call(lambda one: store_findings(one, IndexState(), findings, now))
+        await self.state.store.call(lambda connection: store_findings(connection, IndexState(), findings, now))
 
 
 @pytest.fixture
 async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
-    """What is in force has been noted once."""
+    """A watch that has noted once what is in force."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
     async with control_of(tmp_path, {}) as state:
-        one = Watched(state, state.settings, GateWatch(state.store, state.events, state.settings))
-        assert await one.look() == [], "the first start knows of nothing that came before"
-        yield one
+        this_watched = Watched(state, state.settings, GateWatch(state.store, state.events.publisher, state.settings))
+        assert await this_watched.look() == [], "the first start knows of nothing that came before"
+        yield this_watched
 
 
 async def test_a_raise_is_told_with_its_verdict(watched: Watched) -> None:
-    (told,) = await watched.adopt(25)
-    assert (told["route"], told["from"], told["to"], told["verdict"]) == ("orders", 5, 25, "not enough evidence")
-    assert watched.state.events.passed_by["orders"]["to"] == 25
+    (event,) = await watched.adopt(25)
+    assert (event["route"], event["from"], event["to"], event["verdict"]) == ("orders", 5, 25, "not enough evidence")
+    assert watched.watch.passed_by["orders"].to == 25
     assert await watched.look() == []
 
 
 async def test_a_raise_that_the_gate_allows_is_not_told(watched: Watched) -> None:
     await watched.agree(200)
     assert await watched.adopt(25) == []
-    assert watched.state.events.passed_by == {}
+    assert watched.watch.passed_by == {}
 
 
 async def test_each_of_several_steps_is_judged(watched: Watched) -> None:
     """A raise that was taken back before anyone looked was in force all the same."""
     for percent in (25, 5, 50, 1):
         watched.change(percent)
-        watched.watch.adopted(watched.settings)
-    assert [(one["from"], one["to"]) for one in await watched.look()] == [(5, 25), (5, 50)]
-    assert watched.state.events.passed_by == {}
+        watched.watch.adopt(in_force(watched.settings))
+    assert [(mapping["from"], mapping["to"]) for mapping in await watched.look()] == [(5, 25), (5, 50)]
+    assert watched.watch.passed_by == {}
 
 
 async def test_a_loosened_gate_does_not_help(watched: Watched) -> None:
     await watched.agree(5)
-    (told,) = await watched.adopt(25, gate=GateSettings(1, 0.1, 9, 9.0, 0.0))
-    assert "more pairs are needed" in told["reasons"][0]
+    (event,) = await watched.adopt(25, gate=GateSettings(1, 0.1, 9, 9.0, 0.0))
+    assert "more pairs are needed" in event["reasons"][0]
 
 
 async def test_a_start_with_another_file_is_told_and_one_with_the_same_is_not(watched: Watched) -> None:
@@ -114,50 +115,49 @@ async def test_a_start_with_another_file_is_told_and_one_with_the_same_is_not(wa
     assert await watched.look() == []
     watched.change(25)
     watched.begin()
-    assert [one["to"] for one in await watched.look()] == [25]
-    watched.state.events.passed_by = {}
+    assert [mapping["to"] for mapping in await watched.look()] == [25]
     watched.begin()
     assert await watched.look() == []
-    assert watched.state.events.passed_by["orders"]["to"] == 25, "it is known over a restart"
+    assert watched.watch.passed_by["orders"].to == 25, "it is known over a restart"
 
 
 async def test_only_a_forced_shift_to_this_percent_since_the_last_change_counts(watched: Watched) -> None:
     async def force(percent: float) -> None:
         detail = f"{shift_text(5, percent)}; the gate said: not ready"
         await watched.state.store.call(
-            lambda one: write_audit(one, time.time(), "ana", FORCED, "orders", "why", detail)
+            lambda connection: write_audit(connection, time.time(), "ana", FORCED, "orders", "why", detail)
         )
 
     await force(25)
     assert await watched.adopt(25) == []
     assert await watched.adopt(5) == []
-    assert [one["to"] for one in await watched.adopt(25)] == [25], "the former entry is used up"
+    assert [mapping["to"] for mapping in await watched.adopt(25)] == [25], "the former entry is used up"
     await watched.adopt(5)
     await force(30)
-    assert [one["to"] for one in await watched.adopt(50)] == [50]
+    assert [mapping["to"] for mapping in await watched.adopt(50)] == [50]
 
 
 async def test_a_gate_that_is_met_later_is_no_alarm_any_more(watched: Watched) -> None:
     await watched.adopt(25)
     await watched.agree(200)
     await watched.look()
-    assert watched.state.events.passed_by == {}
+    assert watched.watch.passed_by == {}
     watched.begin()
     await watched.look()
-    assert watched.state.events.passed_by == {}
+    assert watched.watch.passed_by == {}
 
 
 async def test_another_candidate_counts_from_0(watched: Watched) -> None:
-    (told,) = await watched.adopt(5, candidate="legacy")
-    assert (told["from"], told["to"]) == (0, 5)
+    (event,) = await watched.adopt(5, candidate="legacy")
+    assert (event["from"], event["to"]) == (0, 5)
 
 
 async def test_while_the_store_cannot_be_written_the_step_waits(watched: Watched) -> None:
     watched.change(25)
-    watched.watch.adopted(watched.settings)
+    watched.watch.adopt(in_force(watched.settings))
     with closing(sqlite3.connect(watched.state.store.folder / "strangler.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError):
             await watched.watch.look()
         other.execute("ROLLBACK")
-    assert [one["to"] for one in await watched.look()] == [25]
+    assert [mapping["to"] for mapping in await watched.look()] == [25]

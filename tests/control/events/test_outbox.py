@@ -1,4 +1,4 @@
-"""What the outbox keeps, and what it lets go of."""
+"""The rows that the outbox keeps, and those that it drops."""
 
 import sqlite3
 import time
@@ -49,7 +49,7 @@ def test_a_sink_begins_with_what_happens_once_it_is_there(database: sqlite3.Conn
     outbox.register(database, ["webhook"])
     insert(database, shifted(2), shifted(3))
     found = outbox.pending(database, "webhook", 10)
-    assert [msgspec.json.decode(one.body)["data"]["number"] for one in found] == [2, 3]
+    assert [msgspec.json.decode(stored.body)["data"]["number"] for stored in found] == [2, 3]
 
 
 def test_a_sink_that_is_gone_is_forgotten_and_begins_anew(database: sqlite3.Connection) -> None:
@@ -61,9 +61,9 @@ def test_a_sink_that_is_gone_is_forgotten_and_begins_anew(database: sqlite3.Conn
 
 
 def test_the_same_event_twice_is_kept_once(database: sqlite3.Connection) -> None:
-    one = shifted()
-    insert(database, one)
-    insert(database, one)
+    this_event = shifted()
+    insert(database, this_event)
+    insert(database, this_event)
     assert len(outbox.read(database, 0, 0.0, 10)) == 1
 
 
@@ -84,7 +84,7 @@ def test_a_dead_letter_is_kept_with_its_reason(database: sqlite3.Connection) -> 
     standing = outbox.standings(database)["webhook"]
     assert (standing.backlog, standing.delivered, standing.dead, standing.last_dead) == (1, 0, 1, "answered 400")
     (letter,) = outbox.dead_letters(database, 10)
-    assert (letter["sink"], letter["reason"], letter["event"]["data"]) == ("webhook", "answered 400", {"number": 1})
+    assert (letter.sink, letter.reason, letter.event.data) == ("webhook", "answered 400", {"number": 1})
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_is_let_go_of_unsent_counts_as_lost(
     outbox.prune(database, NOW, max_kept)
     standing = outbox.standings(database)["webhook"]
     assert (standing.backlog, standing.lost) == (len(left), 5 - len(left))
-    kept = [entry["event"]["data"]["number"] for entry in outbox.read(database, 0, 0.0, 10)]
+    kept = [entry.event.data["number"] for entry in outbox.read(database, 0, 0.0, 10)]
     assert kept == left
 
 

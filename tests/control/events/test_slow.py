@@ -5,16 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from strangler.cli._tables import notices
 from strangler.control.admin import application
-from strangler.control.events.evidence import EvidenceEvents
-from strangler.control.plane import ControlState
+from strangler.control.app import ControlApp
+from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.core.slowness import MIN_PAIRS, WINDOW_S
 from tests.control.control import control_of
-from tests.control.shadow.pairs import match
+from tests.evidence.pairs import match
 
 ROUTES = """\
 version: 1
@@ -31,19 +32,23 @@ routes:
 """
 
 
-def compare(state: ControlState, ratio: float, at: float, count: int = MIN_PAIRS, **more: Any) -> None:
+def evidence_of(state: ControlApp) -> EvidenceEvents:
+    return EvidenceEvents(state.events.publisher, state.events.comparisons, state.slow)
+
+
+def compare(state: ControlApp, ratio: float, at: float, count: int = MIN_PAIRS, **more: Any) -> None:
     """As if so many pairs had been timed."""
-    told = EvidenceEvents(state.events, state.slow)
+    evidence = evidence_of(state)
     for _ in range(count):
-        told.compared(replace(match(at=at), latency=(0.02, 0.02 * ratio), **more))
+        evidence.publish_comparison(replace(match(at=at), latency=(0.02, 0.02 * ratio), **more))
 
 
-async def events(state: ControlState) -> list[tuple[str, Any]]:
-    await state.events.write()
+async def events(state: ControlApp) -> list[tuple[str, Any]]:
+    await state.events.publisher.write()
     return [
-        (entry["event"]["type"], entry["event"]["data"])
-        for entry in await state.events.read(0, 0.0, 100)
-        if entry["event"]["type"].startswith("candidate.")
+        (entry.event.type, entry.event.data)
+        for entry in await state.read_events(0, 0.0, 100)
+        if entry.event.type.startswith("candidate.")
     ]
 
 
@@ -69,7 +74,7 @@ async def test_it_is_told_everywhere_and_taken_back(folder: Path) -> None:
             "candidate_ms": 70.0,
             "pairs": MIN_PAIRS,
         }
-        assert state.status()["slow"] == {"orders": [data]}
+        assert msgspec.to_builtins(state.status().slow) == {"orders": [data]}
         assert (await state.numbers()).gauges["strangler_candidate_slow", ("orders",)] == 1.0
         words = f"{endpoint} takes 3.5 times as long as at legacy (70 ms, 20 ms)"
         async with TestClient(TestServer(application(state), host="127.0.0.1")) as client:
@@ -80,7 +85,7 @@ async def test_it_is_told_everywhere_and_taken_back(folder: Path) -> None:
         compare(state, 1.0, now + 60, 500)
         await state.slow.look(now + 60)
         assert [kind for kind, _ in await events(state)] == ["candidate.slow", "candidate.slow_over"]
-        assert state.status()["slow"] == {}
+        assert state.status().slow == {}
         assert (await state.numbers()).gauges["strangler_candidate_slow", ("orders",)] == 0.0
 
 
@@ -92,7 +97,7 @@ async def test_a_restart_does_not_tell_it_anew(folder: Path) -> None:
         assert len(await events(state)) == 1
     async with control_of(folder, {}) as state:
         await state.slow.restore()
-        assert list(state.status()["slow"]) == ["orders"]
+        assert list(state.status().slow) == ["orders"]
         compare(state, 3.5, now + 60)
         await state.slow.look(now + 60)
         assert len(await events(state)) == 1
@@ -104,9 +109,9 @@ async def test_a_restart_does_not_tell_it_anew(folder: Path) -> None:
 async def test_what_is_not_timed_is_not_judged(folder: Path) -> None:
     now = time.time()
     async with control_of(folder, {}) as state:
-        told = EvidenceEvents(state.events, state.slow)
+        evidence = evidence_of(state)
         for _ in range(100):
-            told.compared(match(at=now))
+            evidence.publish_comparison(match(at=now))
         compare(state, 9.0, now, MIN_PAIRS - 1)
         compare(state, 9.0, now, route="gone")
         await state.slow.look(now)
@@ -117,6 +122,6 @@ async def test_a_new_release_is_judged_by_its_own_times(folder: Path) -> None:
     now = time.time()
     async with control_of(folder, {}) as state:
         compare(state, 9.0, now)
-        EvidenceEvents(state.events, state.slow).release_changed("orders", "1", "2", now)
+        evidence_of(state).publish_release_change("orders", "1", "2", now)
         await state.slow.look(now)
         assert await events(state) == []

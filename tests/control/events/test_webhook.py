@@ -20,7 +20,7 @@ from strangler.control.events import outbox
 from strangler.control.events.delivery import Delivery, Done, Patience
 from strangler.control.events.event import Kind, event
 from strangler.control.events.webhook import VARIABLE, SecretError, Webhook, signature, webhook_secret
-from strangler.control.store import Store
+from strangler.state.store import Store
 from tests.served import served
 
 SECRET = b"0123456789abcdef01234567"
@@ -31,13 +31,13 @@ QUICK = Patience(first_s=0.01, most_s=0.02)
 class HookState:
     """A receiver that answers what it is told to, and 200 after that."""
 
-    answers: list[int] = field(default_factory=list)
+    responses: list[int] = field(default_factory=list)
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     url: str = ""
 
-    async def answer(self, request: web.BaseRequest) -> web.Response:
+    async def response(self, request: web.BaseRequest) -> web.Response:
         self.got.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
-        status = self.answers.pop(0) if self.answers else 200
+        status = self.responses.pop(0) if self.responses else 200
         return web.Response(status=status, headers={"Location": "/elsewhere"} if status == 302 else {})
 
     @property
@@ -48,7 +48,7 @@ class HookState:
 @pytest.fixture
 async def hook() -> AsyncIterator[HookState]:
     state = HookState()
-    async with served(state.answer) as port:
+    async with served(state.response) as port:
         state.url = f"http://127.0.0.1:{port}/hook"
         yield state
 
@@ -124,7 +124,7 @@ def test_the_signature_is_that_of_the_specification() -> None:
 
 @pytest.mark.parametrize("refusal", [500, 503, 429, 302], ids=str)
 async def test_what_may_go_away_is_tried_again_with_the_same_id(store: Store, hook: HookState, refusal: int) -> None:
-    hook.answers = [refusal, refusal]
+    hook.responses = [refusal, refusal]
     await put(store, 1, 2)
     async with delivering(store, hook):
         found = await settled(store, 2)
@@ -136,7 +136,7 @@ async def test_what_may_go_away_is_tried_again_with_the_same_id(store: Store, ho
 async def test_what_is_refused_for_good_is_a_dead_letter_and_the_next_has_its_turn(
     store: Store, hook: HookState
 ) -> None:
-    hook.answers = [400]
+    hook.responses = [400]
     await put(store, 1, 2)
     async with delivering(store, hook):
         found = await settled(store, 2)
@@ -145,7 +145,7 @@ async def test_what_is_refused_for_good_is_a_dead_letter_and_the_next_has_its_tu
 
 
 async def test_an_event_that_is_too_old_is_given_up(store: Store, hook: HookState) -> None:
-    hook.answers = [503]
+    hook.responses = [503]
     await put(store, 1, at=1000.0)
     async with delivering(store, hook):
         found = await settled(store, 1)
@@ -154,10 +154,10 @@ async def test_an_event_that_is_too_old_is_given_up(store: Store, hook: HookStat
 
 async def test_after_a_restart_the_outbox_goes_on_where_it_was(tmp_path: Path, store: Store, hook: HookState) -> None:
     await put(store, 1, 2, 3)
-    hook.answers = [200, *[503] * 1000]
+    hook.responses = [200, *[503] * 1000]
     async with delivering(store, hook) as delivery:
         await until(lambda: delivery.problem == "answered 503")
-    hook.answers = []
+    hook.responses = []
     hook.got.clear()
     async with delivering(store, hook):
         found = await settled(store, 3)

@@ -14,11 +14,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import LogCapture
 
 from strangler.control.admin import application
-from strangler.control.plane import ControlState
-from strangler.control.shadow.audits import AUDIT_KEPT_S, MAX_AUDIT_TEXT, write_audit
-from strangler.control.shadow.evidence import IndexState, store_findings
+from strangler.control.app import ControlApp
+from strangler.evidence.audits import AUDIT_KEPT_S, MAX_AUDIT_TEXT, write_audit
+from strangler.evidence.index import IndexState
+from strangler.evidence.writing import store_findings
 from tests.control.control import control_of
-from tests.control.shadow.pairs import mismatch, seen
+from tests.evidence.pairs import mismatch, seen
 
 ROUTES = """\
 version: 1
@@ -35,15 +36,15 @@ IDS = [letter * 16 for letter in "abc"]
 @dataclass(frozen=True, slots=True)
 class Api:
     client: TestClient[Any, Any]
-    state: ControlState
+    state: ControlApp
 
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
-        answer = await self.client.post(path, json=body)
-        return answer.status, await answer.json()
+        response = await self.client.post(path, json=body)
+        return response.status, await response.json()
 
     async def get(self, path: str) -> tuple[int, Any]:
-        answer = await self.client.get(path)
-        return answer.status, await answer.json()
+        response = await self.client.get(path)
+        return response.status, await response.json()
 
     async def entries(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self.get("/api/audit"))[1]["entries"]
@@ -51,7 +52,7 @@ class Api:
 
     async def states(self) -> list[str]:
         rows = await self.state.store.call(
-            lambda one: one.execute("SELECT state FROM signatures ORDER BY id").fetchall()
+            lambda connection: connection.execute("SELECT state FROM signatures ORDER BY id").fetchall()
         )
         return [row[0] for row in rows]
 
@@ -62,7 +63,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
     (tmp_path / "routes.yaml").write_text(ROUTES)
     async with control_of(tmp_path, {}) as state:
         finding = mismatch(*(seen(name, f"$.{name[0]}") for name in IDS), at=time.time())
-        await state.store.call(lambda one: store_findings(one, IndexState(), [finding], time.time()))
+        await state.store.call(lambda connection: store_findings(connection, IndexState(), [finding], time.time()))
         async with TestClient(TestServer(application(state), host="127.0.0.1")) as client:
             yield Api(client, state)
 
@@ -73,14 +74,14 @@ class TestReviews:
         assert await api.post("/api/diffs", body) == (200, {"done": True, "changed": IDS[:2], "unchanged": []})
         assert await api.states() == ["known", "known", "new"]
         entries = await api.entries()
-        assert {(one["who"], one["what"], one["route"], one["why"]) for one in entries} == {
+        assert {(entry["who"], entry["what"], entry["route"], entry["why"]) for entry in entries} == {
             ("ben", "known", "orders", "rounding")
         }
-        assert sorted(one["detail"].partition(" ")[0] for one in entries) == IDS[:2]
+        assert sorted(entry["detail"].partition(" ")[0] for entry in entries) == IDS[:2]
 
     async def test_one_that_is_not_there_changes_nothing(self, api: Api) -> None:
-        status, answer = await api.post("/api/diffs", {"ids": [IDS[0], "f" * 16], "state": "fixed"})
-        assert (status, "f" * 16 in answer["detail"]) == (404, True)
+        status, response = await api.post("/api/diffs", {"ids": [IDS[0], "f" * 16], "state": "fixed"})
+        assert (status, "f" * 16 in response["detail"]) == (404, True)
         assert await api.states() == ["new"] * 3
         assert await api.entries() == []
 
@@ -108,8 +109,8 @@ class TestReviews:
 
         await api.state.store.call(keep)
         began = time.monotonic()
-        status, answer = await api.post("/api/diffs", {"ids": many, "state": "known"})
-        assert (status, len(answer["changed"])) == (200, 5000)
+        status, response = await api.post("/api/diffs", {"ids": many, "state": "known"})
+        assert (status, len(response["changed"])) == (200, 5000)
         assert time.monotonic() - began < 10
 
     @pytest.mark.parametrize(
@@ -132,17 +133,17 @@ class TestReviews:
 class TestAudit:
     async def test_it_can_be_narrowed(self, api: Api) -> None:
         for name, route in (("ana", "orders"), ("ben", "items")):
-            said = {"what": "x", "route": route, "why": "y", "who": name, "detail": "z"}
-            assert (await api.post("/api/audit", said))[0] == 200
+            body = {"what": "x", "route": route, "why": "y", "who": name, "detail": "z"}
+            assert (await api.post("/api/audit", body))[0] == 200
 
-        async def who(query: str) -> list[str]:
-            return [one["who"] for one in (await api.get(f"/api/audit?{query}"))[1]["entries"]]
+        async def actors(query: str) -> list[str]:
+            return [entry["who"] for entry in (await api.get(f"/api/audit?{query}"))[1]["entries"]]
 
-        assert await who("") == ["ben", "ana"]
-        assert await who("who=ana") == ["ana"]
-        assert await who("route=items") == ["ben"]
-        assert await who("limit=1") == ["ben"]
-        assert await who(f"since={time.time() + 60}") == []
+        assert await actors("") == ["ben", "ana"]
+        assert await actors("who=ana") == ["ana"]
+        assert await actors("route=items") == ["ben"]
+        assert await actors("limit=1") == ["ben"]
+        assert await actors(f"since={time.time() + 60}") == []
         assert (await api.get("/api/audit?limit=x"))[0] == 400
         assert (await api.get("/api/audit?since=x"))[0] == 400
 
@@ -154,8 +155,8 @@ class TestAudit:
             {"on": False, "reason": "once more"},
         ):
             assert (await api.post("/api/kill-switch", body))[0] == 200
-        told = [(one["who"], one["what"], one["why"], one["detail"]) for one in await api.entries()]
-        assert told == [("ana", "kill-switch", "", "off"), ("ana", "kill-switch", "nonsense", "on")]
+        entries = [(entry["who"], entry["what"], entry["why"], entry["detail"]) for entry in await api.entries()]
+        assert entries == [("ana", "kill-switch", "", "off"), ("ana", "kill-switch", "nonsense", "on")]
 
     async def test_the_kill_switch_works_while_the_store_is_broken_and_the_log_has_it(self, api: Api) -> None:
         path, log = api.state.store.folder / "strangler.db", LogCapture()
@@ -163,10 +164,10 @@ class TestAudit:
         path.mkdir()
         structlog.configure(processors=[log])
         try:
-            status, answer = await api.post("/api/kill-switch", {"on": True, "reason": "nonsense", "who": "ana"})
+            status, response = await api.post("/api/kill-switch", {"on": True, "reason": "nonsense", "who": "ana"})
         finally:
             structlog.reset_defaults()
-        assert (status, answer["on"], api.state.kill_switch.on) == (200, True, True)
+        assert (status, response["on"], api.state.kill_switch.on) == (200, True, True)
         (line,) = [line for line in log.entries if line["event"] == "audit"]
         assert (line["who"], line["what"], line["why"], line["detail"]) == ("ana", "kill-switch", "nonsense", "on")
 
@@ -178,7 +179,7 @@ class TestAudit:
             assert time.monotonic() - began < 3
             other.execute("COMMIT")
         await api.state.store.call(lambda _: None)
-        assert [one["what"] for one in await api.entries()] == ["kill-switch"]
+        assert [entry["what"] for entry in await api.entries()] == ["kill-switch"]
 
     async def test_it_is_bounded_in_time_and_text(self, api: Api) -> None:
         now = time.time()

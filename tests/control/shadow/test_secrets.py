@@ -1,4 +1,4 @@
-"""What was planted as a secret is nowhere in the bytes of the state folder."""
+"""Planted secrets are nowhere in the bytes of the state folder."""
 
 import sqlite3
 import tempfile
@@ -10,10 +10,11 @@ from urllib.parse import quote_from_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strangler.control.shadow.evidence import SCHEMA, IndexState, store_findings
-from strangler.control.shadow.journal import Journal
 from strangler.core.compare import Redactor
-from tests.control.shadow.pairs import KEY, NOON, captured, finding_of, json_answer
+from strangler.evidence.index import IndexState
+from strangler.evidence.journal import Journal
+from strangler.evidence.writing import SCHEMA, store_findings
+from tests.evidence.pairs import KEY, NOON, captured, finding_of, json_response
 
 SECRET = "zq9-planted-Xk"  # no word of ours holds it
 CARD = "4111111111111111"
@@ -53,8 +54,8 @@ def _stored(legacy: Any, candidate: Any, name: str, secret: str, rules: list[str
         folder = Path(made)
         index = IndexState()
         finding = finding_of(
-            json_answer(legacy, headers=headers),
-            json_answer(candidate, headers=headers),
+            json_response(legacy, headers=headers),
+            json_response(candidate, headers=headers),
             request,
             index,
             Redactor.of(KEY, ["header:x-tenant", *rules]),

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from strangler.control.shadow import journal
-from strangler.control.shadow.journal import Journal
 from strangler.control.shadow.key import redaction_key
-from strangler.control.shadow.outgoing import origin_form, outgoing
-from strangler.control.shadow.sides import told_value
-from strangler.control.shadow.ulid import ulid
-from strangler.core.rewrite import Rewrite
+from strangler.control.shadow.request import origin_form, outgoing
+from strangler.core.documents import ComparedDifference
+from strangler.core.routing.rewrite import Rewrite
 from strangler.core.settings import HeaderEdits, Url
-from tests.control.shadow.pairs import NOON, captured
+from strangler.evidence.journal import Journal
+from strangler.evidence.side_by_side import value_text
+from strangler.evidence.ulid import ulid
+from strangler.state.files import JOURNAL, MAX_OLD_JOURNALS
+from tests.evidence.pairs import NOON, captured
 from tests.factories import upstream
 
 
@@ -23,7 +24,7 @@ class TestJournal:
     def test_lines_are_appended_and_only_their_owner_reads_them(self, tmp_path: Path) -> None:
         Journal(tmp_path).append([b"1\n", b"2\n"])
         Journal(tmp_path).append([b"3\n"])
-        file = tmp_path / journal.NAME
+        file = tmp_path / JOURNAL
         assert file.read_bytes() == b"1\n2\n3\n"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
@@ -36,8 +37,8 @@ class TestJournal:
         for number in range(10):
             kept.append([b"%d--\n" % number])
         assert {path.name: path.read_bytes()[:1] for path in tmp_path.iterdir()} == {
-            journal.NAME: b"9",
-            **{f"{journal.NAME}.{place}": b"%d" % (9 - place) for place in range(1, journal.KEPT + 1)},
+            JOURNAL: b"9",
+            **{f"{JOURNAL}.{place}": b"%d" % (9 - place) for place in range(1, MAX_OLD_JOURNALS + 1)},
         }
 
     def test_a_folder_that_is_gone_raises(self, tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_ids_sort_by_time_and_differ() -> None:
     ids = [ulid(NOON + number / 1000) for number in range(100)]
     assert ids == sorted(ids)
     assert len({ulid(NOON) for _ in range(100)}) == 100
-    assert all(re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", one) for one in ids)
+    assert all(re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", item) for item in ids)
 
 
 class TestOutgoing:
@@ -117,13 +118,16 @@ class TestOutgoing:
     )
     def test_the_public_prefix_is_told_where_a_worker_tells_it(self, is_from_trusted: bool, prefix: bytes) -> None:
         lines = b"X-Forwarded-Prefix: /shop/\r\nX-C: 1\r\nVia: 1.1 strangler\r\nX-Request-Id: 7\r\n"
-        asked = structs.replace(captured(b"/api/orders/7", lines=lines), is_from_trusted=is_from_trusted)
+        request = structs.replace(captured(b"/api/orders/7", lines=lines), is_from_trusted=is_from_trusted)
         rewrite = Rewrite.between("/api/orders", "/v2")
-        made = outgoing(asked, upstream("orders"), _url(), rewrite, is_dry_run=False)
+        made = outgoing(request, upstream("orders"), _url(), rewrite, is_dry_run=False)
         names = [name for name, _ in made.headers]
         assert names[:4] == [b"X-C", b"Via", b"X-Forwarded-Prefix", b"X-Request-Id"]
         assert dict(made.headers)[b"X-Forwarded-Prefix"] == prefix
-        kept = outgoing(asked, upstream("legacy"), _url(), None, is_dry_run=False)
+        twice = structs.replace(request, lines=b"X-Forwarded-Prefix: /eu\r\n" + lines)
+        joined = outgoing(twice, upstream("orders"), _url(), rewrite, is_dry_run=False)
+        assert dict(joined.headers)[b"X-Forwarded-Prefix"] == (b"/eu, " + prefix if is_from_trusted else prefix)
+        kept = outgoing(request, upstream("legacy"), _url(), None, is_dry_run=False)
         assert (b"X-Forwarded-Prefix", b"/shop/") in kept.headers
 
 
@@ -140,6 +144,6 @@ def _url(path: str = "") -> Url:
     ],
 )
 def test_what_an_arm_lacks_does_not_look_like_null(kind: str, legacy: str, candidate: str) -> None:
-    difference = {"kind": kind, "legacy": None, "candidate": None}
-    assert told_value(difference, "legacy") == legacy
-    assert told_value(difference, "candidate") == candidate
+    difference = ComparedDifference("body", "$.price", kind, "breaking", None, None)
+    assert value_text(difference, "legacy") == legacy
+    assert value_text(difference, "candidate") == candidate

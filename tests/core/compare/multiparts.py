@@ -1,7 +1,7 @@
 """Short ways to write multipart bodies in tests."""
 
-from strangler.core.compare import Answer
-from tests.core.compare.answers import answer
+from strangler.core.compare import Response
+from tests.core.compare.responses import response
 
 Fields = dict[str, str]
 
@@ -19,7 +19,7 @@ def field(name: str, body: str | bytes, content_type: str | None = None, filenam
     return part(body, content_disposition=f'form-data; name="{name}"{file}', **more)
 
 
-def multipart(*parts: bytes, boundary: str = "b", subtype: str = "form-data", status: int = 200) -> Answer:
+def multipart(*parts: bytes, boundary: str = "b", subtype: str = "form-data", status: int = 200) -> Response:
     delimiter = b"--" + boundary.encode()
     body = b"".join(delimiter + b"\r\n" + each + b"\r\n" for each in parts) + delimiter + b"--\r\n"
-    return answer(body, f'multipart/{subtype}; boundary="{boundary}"', status)
+    return response(body, f'multipart/{subtype}; boundary="{boundary}"', status)

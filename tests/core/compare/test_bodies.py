@@ -3,8 +3,8 @@
 import pytest
 
 from strangler.core.compare import Outcome, Reason
-from strangler.core.compare.values import Excerpt, Opaque
-from tests.core.compare.answers import Found, answer, body, compared, found
+from strangler.core.compare.model.values import Excerpt, Opaque
+from tests.core.compare.responses import Found, body, compared, found, response
 
 FORM = "application/x-www-form-urlencoded"
 FORMS: dict[str, tuple[bytes, bytes, Found]] = {
@@ -22,7 +22,7 @@ FORMS: dict[str, tuple[bytes, bytes, Found]] = {
 
 @pytest.mark.parametrize(("legacy", "candidate", "expected"), FORMS.values(), ids=FORMS)
 def test_forms_are_objects_of_lists(legacy: bytes, candidate: bytes, expected: Found) -> None:
-    assert found(compared(answer(legacy, FORM), answer(candidate, FORM))) == expected
+    assert found(compared(response(legacy, FORM), response(candidate, FORM))) == expected
 
 
 SAME: dict[str, tuple[str, bytes, str, bytes]] = {
@@ -87,7 +87,7 @@ SAME: dict[str, tuple[str, bytes, str, bytes]] = {
 
 @pytest.mark.parametrize(("media", "legacy", "other_media", "candidate"), SAME.values(), ids=SAME)
 def test_bodies_that_say_the_same_match(media: str, legacy: bytes, other_media: str, candidate: bytes) -> None:
-    comparison = compared(answer(legacy, media), answer(candidate, other_media))
+    comparison = compared(response(legacy, media), response(candidate, other_media))
     assert comparison.outcome is Outcome.MATCH
 
 
@@ -103,21 +103,21 @@ OTHER: dict[str, tuple[str, bytes, str, bytes]] = {
 
 @pytest.mark.parametrize(("media", "legacy", "other_media", "candidate"), OTHER.values(), ids=OTHER)
 def test_bodies_that_differ_have_one_difference(media: str, legacy: bytes, other_media: str, candidate: bytes) -> None:
-    comparison = compared(answer(legacy, media), answer(candidate, other_media))
+    comparison = compared(response(legacy, media), response(candidate, other_media))
     assert found(comparison) == {body("$", "value", "value")}
 
 
 def test_text_is_shown_around_its_first_change() -> None:
     legacy, candidate = "x" * 500 + "\r\nold line\r\n", "x" * 500 + "\nnew line\n"
     (difference,) = compared(
-        answer(legacy.encode(), "text/plain"), answer(candidate.encode(), "text/plain")
+        response(legacy.encode(), "text/plain"), response(candidate.encode(), "text/plain")
     ).differences
     assert isinstance(difference.legacy, Excerpt)
     assert difference.legacy.text[difference.legacy.position :] == "old line\n"
 
 
 def test_binary_is_shown_as_bytes_only() -> None:
-    (difference,) = compared(answer(b"\0\1", "image/png"), answer(b"\0\2", "image/png")).differences
+    (difference,) = compared(response(b"\0\1", "image/png"), response(b"\0\2", "image/png")).differences
     assert (difference.legacy, difference.candidate) == (Opaque(b"\0\1"), Opaque(b"\0\2"))
 
 
@@ -137,7 +137,7 @@ HOSTILE = {
 @pytest.mark.parametrize("markup", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("media", ["text/html", "text/xml"])
 def test_hostile_markup_is_read_to_its_end(markup: bytes, media: str) -> None:
-    comparison = compared(answer(b"<q>" + markup, media), answer(b"<q> " + markup + b"<p>", media))
+    comparison = compared(response(b"<q>" + markup, media), response(b"<q> " + markup + b"<p>", media))
     if comparison.outcome is Outcome.NOT_COMPARABLE:  # too many attributes, or too deep
         assert (comparison.reason, media) == (Reason.DECODE, "text/html")
         assert markup.startswith(b"<a ")

@@ -7,9 +7,9 @@ import brotli
 import pytest
 from backports import zstd
 
-from strangler.core.compare import Answer, Outcome, Reason
+from strangler.core.compare import Outcome, Reason, Response
 from strangler.core.compare.codings import MAX_DECODED_BYTES, undo_codings
-from tests.core.compare.answers import answer, compared
+from tests.core.compare.responses import compared, response
 
 PLAIN = b'{"a": [1, 2, 3]}' * 3
 
@@ -105,19 +105,19 @@ def test_exactly_the_limit_is_decoded() -> None:
         assert undo_codings(encode(b"x" * 1001), [name], limit=1000) is Reason.TOO_LARGE
 
 
-def coded(body: bytes, coding: str) -> Answer:
-    return answer(body, content_encoding=coding)
+def coded(body: bytes, coding: str) -> Response:
+    return response(body, content_encoding=coding)
 
 
 def test_codings_do_not_count_in_a_comparison() -> None:
     legacy, candidate = coded(gzip.compress(b'{"a":1}'), "gzip"), coded(brotli.compress(b'{"a": 1.0}'), "br")
     assert compared(legacy, candidate).outcome is Outcome.MATCH
-    assert compared(legacy, answer({"a": 1})).outcome is Outcome.MATCH
-    assert compared(legacy, answer({"a": 2})).outcome is Outcome.MISMATCH
+    assert compared(legacy, response({"a": 1})).outcome is Outcome.MATCH
+    assert compared(legacy, response({"a": 2})).outcome is Outcome.MISMATCH
 
 
 def test_broken_coding_of_either_side_is_not_comparable() -> None:
-    broken, fine = coded(b"x", "gzip"), answer({"a": 1})
+    broken, fine = coded(b"x", "gzip"), response({"a": 1})
     for pair in ((broken, fine), (fine, broken), (broken, broken)):
         assert compared(*pair).reason is Reason.DECODE
 

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from strangler.core.compare import Comparison, Outcome
-from strangler.core.compare.found import MAX_PLACES, MAX_WORK
+from strangler.core.compare.accept_rules.found import MAX_PLACES, MAX_WORK
+from strangler.core.compare.json.pairing import MAX_SORTED
+from strangler.core.compare.json.trees import MAX_ALIGNED, MAX_CONTAINERS
 from strangler.core.compare.multipart import MAX_PARTS
-from strangler.core.compare.pairing import MAX_SORTED
-from strangler.core.compare.trees import MAX_ALIGNED, MAX_CONTAINERS
 from strangler.core.settings import CompareSettings
-from tests.core.compare.answers import accept, answer, compared, settings, trees
+from tests.core.compare.responses import accept, compared, response, settings, trees
 
 SIZE = 256 * 1024
 MAX_CALLS = 800_000
-"""Of functions, Python's own included: at 256 KiB the parser alone makes one for each number."""
+"""The calls of functions, Python's own included: at 256 KiB the parser alone makes one for each number."""
 
 Pair = tuple[Any, Any]
 
@@ -151,11 +151,11 @@ def counted(
         nonlocal calls
         calls += event in ("call", "c_call")
 
-    one, other = answer(legacy, media), answer(candidate, media)
+    response_head, other = response(legacy, media), response(candidate, media)
     before = sys.getprofile()
     sys.setprofile(count)
     try:
-        comparison = compared(one, other, rules)
+        comparison = compared(response_head, other, rules)
     finally:
         sys.setprofile(before)
     return comparison, calls
@@ -226,8 +226,8 @@ CUT: dict[str, Pair] = {
 
 @pytest.mark.parametrize(("legacy", "candidate"), CUT.values(), ids=CUT)
 def test_a_comparison_that_is_cut_says_so_and_is_a_mismatch(legacy: Any, candidate: Any) -> None:
-    for one, other in ((legacy, candidate), (candidate, legacy)):
-        comparison = trees(one, other)
+    for left, right in ((legacy, candidate), (candidate, legacy)):
+        comparison = trees(left, right)
         assert (comparison.outcome, comparison.is_cut) == (Outcome.MISMATCH, True)
         assert comparison.differences
 
@@ -266,7 +266,7 @@ def test_numbers_of_an_unordered_array_meet_the_next_one() -> None:
 @pytest.mark.parametrize("make", ALIKE.values(), ids=ALIKE)
 def test_an_unordered_array_that_is_only_reordered_matches_at_any_size(make: Callable[[int], Any]) -> None:
     legacy, candidate = filled(lambda n: (make(n), shuffled(make(n))))
-    assert compared(answer(legacy), answer(candidate), MULTISET).outcome is Outcome.MATCH
+    assert compared(response(legacy), response(candidate), MULTISET).outcome is Outcome.MATCH
 
 
 def test_one_that_is_not_cut_does_not_say_so() -> None:
@@ -302,7 +302,7 @@ def _print_table() -> None:
         times = []
         for _ in range(5):
             start = process_time()
-            comparison = compared(answer(legacy), answer(candidate), rules)
+            comparison = compared(response(legacy), response(candidate), rules)
             times.append(process_time() - start)
         calls = counted(legacy, candidate, rules)[1]
         cut = "cut" if comparison.is_cut else ""

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tests.core.compare.answers import compared
 from tests.core.compare.labelled import Label, Pair, browsers, heads, labels, markup, pages, people, shop
+from tests.core.compare.responses import compared
 
 PAIRS = [
     *shop.PAIRS,
@@ -18,7 +18,7 @@ PAIRS = [
 ]
 
 
-def told(pair: Pair) -> set[Label]:
+def found_labels(pair: Pair) -> set[Label]:
     comparison = compared(pair.legacy, pair.candidate, pair.rules, request=pair.request)
     return {(d.in_.value, d.path, d.kind.value) for d in comparison.differences}
 
@@ -42,7 +42,7 @@ def test_precision_and_recall_of_differences() -> None:
     right = wrong = overlooked = 0
     notes = []
     for pair in PAIRS:
-        found = told(pair)
+        found = found_labels(pair)
         right += len(found & pair.differences)
         wrong += len(found - pair.differences)
         overlooked += len(pair.differences - found)

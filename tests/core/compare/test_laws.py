@@ -1,4 +1,4 @@
-"""What holds for all answers, whatever they are."""
+"""Laws that hold for all responses."""
 
 import json
 from dataclasses import replace
@@ -8,15 +8,16 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strangler.core.compare import Answer, Comparison, Kind, Outcome, Severity, conditions_of, parse_pattern
-from strangler.core.compare.align import align
+from strangler.core.compare import Comparison, Kind, Outcome, Response, Severity, conditions_of, parse_pattern
+from strangler.core.compare.accept_rules.jsonpath import write_path
 from strangler.core.compare.codings import undo_codings
-from strangler.core.compare.jsonpath import write_path
-from strangler.core.compare.numbers import canonical
-from strangler.core.compare.tree import Json, parse_json, parse_ndjson, write_json
-from tests.core.compare.answers import answer, compared, trees
-from tests.core.compare.answers import settings as rules_of
+from strangler.core.compare.model.align import align
+from strangler.core.compare.model.common_ends import common_ends
+from strangler.core.compare.model.numbers import canonical
+from strangler.core.compare.model.tree import Json, parse_json, parse_ndjson, write_json
 from tests.core.compare.multiparts import field, multipart
+from tests.core.compare.responses import compared, response, trees
+from tests.core.compare.responses import settings as rules_of
 
 SCALARS = (
     st.none()
@@ -43,7 +44,7 @@ def seen(comparison: Comparison) -> set[tuple[str | None, Kind, int]]:
 @given(ANY)
 def test_anything_matches_itself(document: Any) -> None:
     spread = json.dumps(document, indent=1).encode()
-    assert compared(answer(document), answer(spread)).outcome is Outcome.MATCH
+    assert compared(response(document), response(spread)).outcome is Outcome.MATCH
 
 
 @settings(deadline=None)
@@ -65,15 +66,15 @@ def test_anything_matches_itself(document: Any) -> None:
 )
 def test_any_bytes_match_themselves(body: bytes, media: str) -> None:
     fields = [(b"Content-Type", media.encode()), (b"Set-Cookie", body), (b"Location", body)]
-    one = Answer(200, fields, body)
+    response_head = Response(200, fields, body)
     rules = rules_of(headers=("content-type", "set-cookie", "location"))
-    assert compared(one, one, rules).outcome is Outcome.MATCH
+    assert compared(response_head, response_head, rules).outcome is Outcome.MATCH
 
 
 @settings(deadline=None, max_examples=300)
 @given(ANY, ANY)
-def test_swapping_the_sides_mirrors_the_differences(one: Any, other: Any) -> None:
-    forth, back = trees(one, other), trees(other, one)
+def test_swapping_the_sides_mirrors_the_differences(left: Any, right: Any) -> None:
+    forth, back = trees(left, right), trees(right, left)
     assert forth.outcome is back.outcome
     assert seen(forth) == {(path, MIRRORED.get(kind, kind), count) for path, kind, count in seen(back)}
 
@@ -96,19 +97,19 @@ def shuffled(document: Any, draw: Any) -> Any:
 
 @settings(deadline=None)
 @given(ANY, ANY, st.data())
-def test_order_of_keys_never_matters(one: Any, other: Any, data: st.DataObject) -> None:
-    assert seen(trees(one, other)) == seen(trees(shuffled(one, data.draw), shuffled(other, data.draw)))
+def test_order_of_keys_never_matters(left: Any, right: Any, data: st.DataObject) -> None:
+    assert seen(trees(left, right)) == seen(trees(shuffled(left, data.draw), shuffled(right, data.draw)))
 
 
 @settings(deadline=None)
 @given(ANY, ANY)
-def test_a_difference_is_found_if_and_only_if_there_is_one(one: Any, other: Any) -> None:
+def test_a_difference_is_found_if_and_only_if_there_is_one(left: Any, right: Any) -> None:
     def exact(document: Any) -> str:
         parsed = parse_json(json.dumps(document))
         assert isinstance(parsed, Json)
         return write_json(parsed.tree, sort_keys=True)
 
-    assert (trees(one, other).outcome is Outcome.MATCH) == (exact(one) == exact(other))
+    assert (trees(left, right).outcome is Outcome.MATCH) == (exact(left) == exact(right))
 
 
 @settings(deadline=None)
@@ -130,6 +131,17 @@ def test_alignment_accounts_for_every_element_once(left: list[int], right: list[
     for side, length in ((0, len(left)), (1, len(right))):
         spare = [place for gap in alignment.gaps for place in (gap.left, gap.right)[side]]
         assert sorted([pair[side] for pair in alignment.alike] + spare) == list(range(length))
+
+
+@given(st.lists(st.integers(0, 2), max_size=8), st.lists(st.integers(0, 2), max_size=8))
+def test_common_ends_are_as_long_as_they_can_be_and_do_not_overlap(left: list[int], right: list[int]) -> None:
+    start, end = common_ends(left, right)
+    rest_left, rest_right = left[start : len(left) - end], right[start : len(right) - end]
+    assert left == right[:start] + rest_left + right[len(right) - end :]
+    assert len(rest_left) + start + end == len(left)
+    if rest_left and rest_right:
+        assert rest_left[0] != rest_right[0]
+        assert rest_left[-1] != rest_right[-1]
 
 
 @settings(deadline=None)
@@ -155,10 +167,10 @@ TOKENS = st.builds(
 
 @settings(deadline=None, max_examples=300)
 @given(TOKENS, TOKENS)
-def test_canonical_numbers_are_equal_if_and_only_if_their_values_are(one: str, other: str) -> None:
-    assert (canonical(one) == canonical(other)) == (Decimal(one) == Decimal(other))
-    assert Decimal(canonical(one).decode()) == Decimal(one)
-    assert canonical(canonical(one).decode()) == canonical(one)
+def test_canonical_numbers_are_equal_if_and_only_if_their_values_are(left: str, right: str) -> None:
+    assert (canonical(left) == canonical(right)) == (Decimal(left) == Decimal(right))
+    assert Decimal(canonical(left).decode()) == Decimal(left)
+    assert canonical(canonical(left).decode()) == canonical(left)
 
 
 ODD = st.sampled_from(
@@ -218,17 +230,17 @@ SUBTYPES = st.sampled_from(["form-data", "mixed", "byteranges"])
 @settings(deadline=None)
 @given(PARTS, SUBTYPES)
 def test_parts_match_themselves_whatever_the_boundary(parts: list[bytes], subtype: str) -> None:
-    one, other = (multipart(*parts, subtype=subtype, boundary=boundary) for boundary in ("x", "y-1"))
+    response_head, other = (multipart(*parts, subtype=subtype, boundary=boundary) for boundary in ("x", "y-1"))
     if parts:
-        assert compared(one, other).outcome is Outcome.MATCH
+        assert compared(response_head, other).outcome is Outcome.MATCH
 
 
 @settings(deadline=None, max_examples=300)
 @given(PARTS, PARTS, SUBTYPES)
 def test_swapping_the_sides_mirrors_the_differences_of_parts(
-    one: list[bytes], other: list[bytes], subtype: str
+    left: list[bytes], right: list[bytes], subtype: str
 ) -> None:
-    pair = multipart(*one, subtype=subtype), multipart(*other, subtype=subtype, boundary="c")
+    pair = multipart(*left, subtype=subtype), multipart(*right, subtype=subtype, boundary="c")
     forth, back = compared(*pair), compared(*pair[::-1])
     assert forth.outcome is back.outcome
     assert seen(forth) == {(path, MIRRORED.get(kind, kind), count) for path, kind, count in seen(back)}
@@ -253,12 +265,12 @@ NUMBERS = st.recursive(
 
 @settings(deadline=None)
 @given(NUMBERS, NUMBERS)
-def test_typed_numbers_obey_the_same_laws(one: Any, other: Any) -> None:
-    assert trees(one, one, TYPED).outcome is Outcome.MATCH
-    forth, back = trees(one, other, TYPED), trees(other, one, TYPED)
+def test_typed_numbers_obey_the_same_laws(left: Any, right: Any) -> None:
+    assert trees(left, left, TYPED).outcome is Outcome.MATCH
+    forth, back = trees(left, right, TYPED), trees(right, left, TYPED)
     assert seen(forth) == {(path, MIRRORED.get(kind, kind), count) for path, kind, count in seen(back)}
     if forth.outcome is Outcome.MATCH:
-        assert trees(one, other).outcome is Outcome.MATCH, "what is equal by type is equal by value"
+        assert trees(left, right).outcome is Outcome.MATCH, "what is equal by type is equal by value"
 
 
 CONDITIONS = st.lists(
@@ -269,7 +281,7 @@ CONDITIONS = st.lists(
     max_size=4,
 )
 VALIDATED = st.builds(
-    lambda status, fields: Answer(status, fields, b"" if status == 304 else b"{}"),
+    lambda status, fields: Response(status, fields, b"" if status == 304 else b"{}"),
     st.sampled_from([200, 203, 206, 304, 404, 412, 416]),
     st.lists(
         st.sampled_from(
@@ -289,15 +301,15 @@ VALIDATED = st.builds(
 @settings(deadline=None, max_examples=300)
 @given(CONDITIONS, VALIDATED, VALIDATED)
 def test_conditions_mean_the_same_whichever_side_is_legacy(
-    lines: list[tuple[bytes, bytes]], one: Answer, other: Answer
+    lines: list[tuple[bytes, bytes]], response_head: Response, other: Response
 ) -> None:
     request = conditions_of(lines)
-    assert compared(one, one, request=request).outcome is Outcome.MATCH
-    forth, back = compared(one, other, request=request), compared(other, one, request=request)
+    assert compared(response_head, response_head, request=request).outcome is Outcome.MATCH
+    forth, back = compared(response_head, other, request=request), compared(other, response_head, request=request)
     assert (forth.outcome, forth.reason) == (back.outcome, back.reason)
-    if one.status == other.status:
+    if response_head.status == other.status:
         assert forth.outcome is not Outcome.NOT_COMPARABLE
-    if {one.status, other.status} == {304, 404}:
+    if {response_head.status, other.status} == {304, 404}:
         assert forth.outcome is Outcome.MISMATCH
 
 
@@ -312,10 +324,10 @@ SORTABLE = st.lists(
 @settings(deadline=None, max_examples=300)
 @given(SORTABLE, SORTABLE, st.sampled_from(["label", "price", "id"]), st.booleans())
 def test_swapping_the_sides_of_sorted_arrays_mirrors_the_differences(
-    one: list[Any], other: list[Any], by: str, is_falling: bool
+    left: list[Any], right: list[Any], by: str, is_falling: bool
 ) -> None:
-    legacy = sorted(one, key=lambda row: str(row.get(by)), reverse=is_falling)
-    candidate = sorted(other, key=lambda row: str(row.get("price")))
+    legacy = sorted(left, key=lambda row: str(row.get(by)), reverse=is_falling)
+    candidate = sorted(right, key=lambda row: str(row.get("price")))
     forth, back = trees(legacy, candidate), trees(candidate, legacy)
     assert (forth.outcome is Outcome.MATCH) == (legacy == candidate)
     assert seen(forth) == {(path, MIRRORED.get(kind, kind), count) for path, kind, count in seen(back)}

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from strangler.core.compare import Answer, Outcome
-from strangler.core.compare.media import parse_media_type
+from strangler.core.compare import Outcome, Response
+from strangler.core.compare.model.media import parse_media_type
 from strangler.core.compare.multipart import MAX_PARTS, split_parts
-from tests.core.compare.answers import Found, accept, answer, body, compared, found, settings
 from tests.core.compare.multiparts import field, multipart, part
+from tests.core.compare.responses import Found, accept, body, compared, found, response, settings
 
 FORM = (field("name", "Ana"), field("order", '{"id": 7, "at": 1}', "application/json"))
 FILE = field("file", b"\x89PNG", "image/png", "a.png")
 
 
-def mixed(*parts: bytes, boundary: str = "b") -> Answer:
+def mixed(*parts: bytes, boundary: str = "b") -> Response:
     return multipart(*parts, boundary=boundary, subtype="mixed")
 
 
@@ -23,7 +23,7 @@ def span(text: str, data: str = "abc") -> bytes:
     return part(data, content_type="text/plain", content_range=text)
 
 
-FORMS: dict[str, tuple[Answer, Answer, Found]] = {
+FORMS: dict[str, tuple[Response, Response, Found]] = {
     "another boundary": (multipart(*FORM), multipart(*FORM, boundary="----x-9"), set()),
     "order of fields": (multipart(*FORM), multipart(*FORM[::-1], boundary="c"), set()),
     "a text": (
@@ -94,12 +94,12 @@ FORMS: dict[str, tuple[Answer, Answer, Found]] = {
 
 
 @pytest.mark.parametrize(("legacy", "candidate", "expected"), FORMS.values(), ids=FORMS)
-def test_form_data_is_compared_by_name(legacy: Answer, candidate: Answer, expected: Found) -> None:
+def test_form_data_is_compared_by_name(legacy: Response, candidate: Response, expected: Found) -> None:
     assert found(compared(legacy, candidate)) == expected
 
 
 HELLO, WORLD = part("hello", content_type="text/plain"), part('{"w": 1}', content_type="application/json")
-POSITIONS: dict[str, tuple[Answer, Answer, Found]] = {
+POSITIONS: dict[str, tuple[Response, Response, Found]] = {
     "another boundary": (mixed(HELLO, WORLD), mixed(HELLO, WORLD, boundary="x.y+z"), set()),
     "a value": (
         mixed(HELLO, WORLD),
@@ -132,7 +132,7 @@ POSITIONS: dict[str, tuple[Answer, Answer, Found]] = {
     ),
     "one range and several": (
         multipart(span("bytes 0-2/9"), span("bytes 4-6/9"), subtype="byteranges", status=206),
-        answer(b"abcdefg", "text/plain", 206, content_range="bytes 0-6/9"),
+        response(b"abcdefg", "text/plain", 206, content_range="bytes 0-6/9"),
         {("header", "content-range", "extra", "additive"), body("$", "type", "breaking")},
     ),
     "base64": (
@@ -164,7 +164,7 @@ POSITIONS: dict[str, tuple[Answer, Answer, Found]] = {
 
 
 @pytest.mark.parametrize(("legacy", "candidate", "expected"), POSITIONS.values(), ids=POSITIONS)
-def test_other_parts_are_compared_by_position(legacy: Answer, candidate: Answer, expected: Found) -> None:
+def test_other_parts_are_compared_by_position(legacy: Response, candidate: Response, expected: Found) -> None:
     assert found(compared(legacy, candidate)) == expected
 
 
@@ -198,14 +198,17 @@ BROKEN: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize(("data", "media"), BROKEN.values(), ids=BROKEN)
 def test_what_parses_on_one_side_only_is_another_type(data: bytes, media: str) -> None:
-    for pair in ((answer(WHOLE, TYPE), answer(data + b" ", media)), (answer(data + b" ", media), answer(WHOLE, TYPE))):
+    for pair in (
+        (response(WHOLE, TYPE), response(data + b" ", media)),
+        (response(data + b" ", media), response(WHOLE, TYPE)),
+    ):
         assert found(compared(*pair)) == {body("$", "type", "breaking")}
 
 
 @pytest.mark.parametrize(("data", "media"), BROKEN.values(), ids=BROKEN)
 def test_what_parses_on_neither_side_is_bytes(data: bytes, media: str) -> None:
-    assert compared(answer(data, media), answer(data, media)).outcome is Outcome.MATCH
-    comparison = compared(answer(b"?", TYPE), answer(data + b" ", media))
+    assert compared(response(data, media), response(data, media)).outcome is Outcome.MATCH
+    comparison = compared(response(b"?", TYPE), response(data + b" ", media))
     expected = "value" if split_parts(data + b" ", parse_media_type(media.encode())) is None else "type"
     assert found(comparison) == {body("$", expected, "breaking" if expected == "type" else "value")}
 
@@ -220,13 +223,13 @@ LENIENT: dict[str, bytes] = {
 
 @pytest.mark.parametrize("data", LENIENT.values(), ids=LENIENT)
 def test_what_does_not_count_between_parts(data: bytes) -> None:
-    assert compared(answer(WHOLE, TYPE), answer(data, TYPE)).outcome is Outcome.MATCH
+    assert compared(response(WHOLE, TYPE), response(data, TYPE)).outcome is Outcome.MATCH
 
 
 def test_a_boundary_that_is_longer_does_not_end_a_part() -> None:
     parts = split_parts(b"--b\r\n\r\n--bc\r\nx--b\r\n--b--", parse_media_type(TYPE.encode()))
     assert parts is not None
-    assert [one.data for one in parts] == [b"--bc\r\nx--b"]
+    assert [each_part.data for each_part in parts] == [b"--bc\r\nx--b"]
 
 
 def test_numbers_in_parts_may_be_typed() -> None:
@@ -266,8 +269,8 @@ def test_the_boundary_is_no_difference_of_the_header() -> None:
 
 
 def test_more_parts_than_are_looked_at_are_bytes() -> None:
-    one, other = mixed(*[HELLO] * (MAX_PARTS + 1)), mixed(*[HELLO] * (MAX_PARTS + 1), boundary="c")
-    assert found(compared(one, other)) == {body("$", "value", "value")}
+    response_head, other = mixed(*[HELLO] * (MAX_PARTS + 1)), mixed(*[HELLO] * (MAX_PARTS + 1), boundary="c")
+    assert found(compared(response_head, other)) == {body("$", "value", "value")}
     assert compared(mixed(*[HELLO] * MAX_PARTS), mixed(*[HELLO] * MAX_PARTS, boundary="c")).outcome is Outcome.MATCH
 
 
@@ -280,5 +283,5 @@ def test_multipart_within_multipart_ends_somewhere() -> None:
 
 
 def test_a_stream_of_pictures_stays_a_stream() -> None:
-    stream = answer(WHOLE, "multipart/x-mixed-replace; boundary=b")
+    stream = response(WHOLE, "multipart/x-mixed-replace; boundary=b")
     assert compared(stream, stream).reason == "streaming"

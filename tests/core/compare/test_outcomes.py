@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from strangler.core.compare import Answer, Comparison, Outcome, Reason, Severity, conditions_of, second_look
+from strangler.core.compare import Comparison, Outcome, Reason, Response, Severity, conditions_of, second_look
 from strangler.core.fault import Fault
-from tests.core.compare.answers import accept, answer, compared, found, settings, trees
+from tests.core.compare.responses import accept, compared, found, response, settings, trees
 
 
 @pytest.mark.parametrize(
@@ -23,29 +23,29 @@ from tests.core.compare.answers import accept, answer, compared, found, settings
     ],
 )
 def test_status_counts_by_class(legacy: int, candidate: int, severity: str) -> None:
-    comparison = compared(answer(status=legacy), answer(status=candidate))
+    comparison = compared(response(status=legacy), response(status=candidate))
     assert found(comparison) == {("status", None, "value", severity)}
     assert comparison.severity == severity
 
 
-BROKEN_GZIP = answer(b"no gzip", content_encoding="gzip", status=502)
-FAILURES: dict[str, Answer] = {
-    "a text": answer(b"oops", "text/plain", 500),
-    "the same body": answer({"a": 1}, status=503),
-    "other headers": answer({}, status=500, cache_control="no-store", location="/x"),
+BROKEN_GZIP = response(b"no gzip", content_encoding="gzip", status=502)
+FAILURES: dict[str, Response] = {
+    "a text": response(b"oops", "text/plain", 500),
+    "the same body": response({"a": 1}, status=503),
+    "other headers": response({}, status=500, cache_control="no-store", location="/x"),
     "a coding that cannot be undone": BROKEN_GZIP,
-    "too large": Answer(500, [], b"x", is_too_large=True),
-    "a stream": answer(b"data: 1", "text/event-stream", 503),
-    "told to be a stream": Answer(504, is_streaming=True),
-    "nested too deep": answer(b"[" * 100_000, status=500),
-    "no body": Answer(599),
+    "too large": Response(500, [], b"x", is_too_large=True),
+    "a stream": response(b"data: 1", "text/event-stream", 503),
+    "told to be a stream": Response(504, is_streaming=True),
+    "nested too deep": response(b"[" * 100_000, status=500),
+    "no body": Response(599),
 }
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_server_error_of_the_candidate_is_one_difference_of_the_status(failure: Answer) -> None:
+def test_server_error_of_the_candidate_is_one_difference_of_the_status(failure: Response) -> None:
     rules = settings(accept("$"), accept(status=(200, failure.status)), headers=("content-type", "cache-control"))
-    comparison = compared(answer({"a": 1}), failure, rules)
+    comparison = compared(response({"a": 1}), failure, rules)
     assert found(comparison) == {("status", None, "value", "breaking")}
     assert not comparison.rules_used
 
@@ -53,55 +53,55 @@ def test_server_error_of_the_candidate_is_one_difference_of_the_status(failure: 
 @pytest.mark.parametrize("status", [200, 204, 206, 304, 404, 412, 416])
 def test_server_error_is_a_mismatch_whatever_legacy_answered(status: int) -> None:
     request = conditions_of([(b"If-None-Match", b'"a"'), (b"If-Match", b'"a"'), (b"If-Range", b'"a"')])
-    comparison = compared(Answer(status), Answer(500), request=request)
+    comparison = compared(Response(status), Response(500), request=request)
     assert found(comparison) == {("status", None, "value", "breaking")}
 
 
 def test_of_two_failures_legacy_s_counts() -> None:
-    assert compared(Answer(500), Answer(500)).reason is Reason.LEGACY_ERROR
+    assert compared(Response(500), Response(500)).reason is Reason.LEGACY_ERROR
 
 
 def test_a_dry_run_that_failed_without_a_word_is_not_handled() -> None:
-    assert compared(OK, Answer(500), is_dry_run=True).reason is Reason.NOT_HANDLED
-    told = answer(b"", None, 500, x_strangler_shadow_handled="1")
-    assert compared(OK, told, is_dry_run=True).outcome is Outcome.MISMATCH
+    assert compared(OK, Response(500), is_dry_run=True).reason is Reason.NOT_HANDLED
+    response_500 = response(b"", None, 500, x_strangler_shadow_handled="1")
+    assert compared(OK, response_500, is_dry_run=True).outcome is Outcome.MISMATCH
 
 
-def failed(fault: Fault) -> Answer:
-    return Answer(0, fault=fault)
+def failed(fault: Fault) -> Response:
+    return Response(0, fault=fault)
 
 
-OK = answer({"a": 1})
-STREAM = answer(b"data: 1\n\n", "text/event-stream; charset=utf-8")
-PARTIAL = Answer(200, [], b"x", is_too_large=True)
-REASONS: dict[str, tuple[Answer, Answer, str]] = {
-    "legacy answers 500": (answer(status=500), OK, "legacy_error"),
-    "both answer 500": (answer(status=503), answer(status=503), "legacy_error"),
+OK = response({"a": 1})
+STREAM = response(b"data: 1\n\n", "text/event-stream; charset=utf-8")
+PARTIAL = Response(200, [], b"x", is_too_large=True)
+REASONS: dict[str, tuple[Response, Response, str]] = {
+    "legacy answers 500": (response(status=500), OK, "legacy_error"),
+    "both answer 500": (response(status=503), response(status=503), "legacy_error"),
     "legacy timed out": (failed(Fault.TIMEOUT), OK, "legacy_error"),
     "both failed": (failed(Fault.CONNECT), failed(Fault.CONNECT), "legacy_error"),
     "candidate refused": (OK, failed(Fault.CONNECT), "unavailable"),
     "candidate reset": (OK, failed(Fault.RESET), "unavailable"),
     "breaker open": (OK, failed(Fault.OPEN), "unavailable"),
     "candidate timed out": (OK, failed(Fault.TIMEOUT), "timeout"),
-    "candidate timed out within the body": (OK, Answer(200, [], b"x", Fault.TIMEOUT), "timeout"),
+    "candidate timed out within the body": (OK, Response(200, [], b"x", Fault.TIMEOUT), "timeout"),
     "legacy too large": (PARTIAL, OK, "too_large"),
     "candidate too large": (OK, PARTIAL, "too_large"),
     "legacy streams events": (STREAM, OK, "streaming"),
     "candidate streams events": (OK, STREAM, "streaming"),
-    "upgrade": (Answer(101), Answer(101), "streaming"),
-    "told to be a stream": (OK, Answer(200, is_streaming=True), "streaming"),
+    "upgrade": (Response(101), Response(101), "streaming"),
+    "told to be a stream": (OK, Response(200, is_streaming=True), "streaming"),
 }
 
 
 @pytest.mark.parametrize(("legacy", "candidate", "reason"), REASONS.values(), ids=REASONS)
-def test_pairs_that_say_nothing_are_not_comparable(legacy: Answer, candidate: Answer, reason: str) -> None:
+def test_pairs_that_say_nothing_are_not_comparable(legacy: Response, candidate: Response, reason: str) -> None:
     assert compared(legacy, candidate) == Comparison(Outcome.NOT_COMPARABLE, Reason(reason))
 
 
 def test_dry_run_must_be_confirmed() -> None:
-    confirmed = answer({"a": 1}, x_strangler_shadow_handled="1")
+    confirmed = response({"a": 1}, x_strangler_shadow_handled="1")
     assert compared(OK, OK, is_dry_run=True).reason is Reason.NOT_HANDLED
-    assert compared(OK, answer({}, x_strangler_shadow_handled="0"), is_dry_run=True).reason is Reason.NOT_HANDLED
+    assert compared(OK, response({}, x_strangler_shadow_handled="0"), is_dry_run=True).reason is Reason.NOT_HANDLED
     assert compared(OK, confirmed, is_dry_run=True).outcome is Outcome.MATCH
 
 

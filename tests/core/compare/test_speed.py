@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from strangler.core.compare import Redactor
-from tests.core.compare.answers import answer, compared
+from tests.core.compare.responses import compared, response
 
 SIZE = 400
 
@@ -72,7 +72,7 @@ CASES: dict[str, Callable[[int], tuple[Any, Any]]] = {
 
 
 def best_time(pair: tuple[Any, Any]) -> float:
-    legacy, candidate = answer(json.dumps(pair[0]).encode()), answer(json.dumps(pair[1]).encode())
+    legacy, candidate = response(json.dumps(pair[0]).encode()), response(json.dumps(pair[1]).encode())
     times = []
     for _ in range(4):
         start = process_time()
@@ -118,7 +118,7 @@ PAGES: dict[str, Callable[[int], tuple[str, str]]] = {
 @pytest.mark.parametrize("media", ["text/html", "text/xml"])
 def test_twice_the_markup_takes_about_twice_the_time(pair_of: Callable[[int], tuple[str, str]], media: str) -> None:
     def time_of(size: int) -> float:
-        legacy, candidate = (answer(f"<ul>{text}</ul>".encode(), media) for text in pair_of(size))
+        legacy, candidate = (response(f"<ul>{text}</ul>".encode(), media) for text in pair_of(size))
         times = []
         for _ in range(4):
             start = process_time()

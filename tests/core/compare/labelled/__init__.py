@@ -4,12 +4,12 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from strangler.core.compare import NO_CONDITIONS, Answer, RequestConditions
+from strangler.core.compare import NO_CONDITIONS, RequestConditions, Response
 from strangler.core.settings import CompareSettings
-from tests.core.compare.answers import answer, settings
+from tests.core.compare.responses import response, settings
 
 Label = tuple[str, str | None, str]
-"""In, path, kind."""
+"""The key of a difference: in, path, kind."""
 
 GONE = object()
 """As a new value: the key, or the element, is taken away."""
@@ -20,8 +20,8 @@ class Pair:
     """`differences`: what is not accepted. `rules`: what the route's compare section says. `request`: conditions."""
 
     name: str
-    legacy: Answer
-    candidate: Answer
+    legacy: Response
+    candidate: Response
     differences: set[Label] = field(default_factory=set)
     outcome: str = ""
     reason: str | None = None
@@ -59,8 +59,8 @@ def family(
     return [
         Pair(
             f"{name}: {case}",
-            answer(document),
-            answer(edited(document, changes)),
+            response(document),
+            response(edited(document, changes)),
             {body_label(label) for label in labels},
             outcome,
             rules=rules or settings(),

@@ -4,11 +4,11 @@ import gzip
 from dataclasses import replace
 from typing import Any
 
-from strangler.core.compare import Answer
+from strangler.core.compare import Response
 from strangler.core.settings import CompareSettings
-from tests.core.compare.answers import accept, answer, settings
 from tests.core.compare.labelled import Label, Pair, body_label
 from tests.core.compare.multiparts import field, multipart, part
+from tests.core.compare.responses import accept, response, settings
 
 LISTED = settings(headers=("content-type",))
 TYPED = replace(settings(), numbers="typed")
@@ -25,7 +25,7 @@ def named(
     labels: set[Label] | None = None,
     rules: CompareSettings = LISTED,
 ) -> Pair:
-    return Pair(f"named: {name}", answer(*legacy), answer(*candidate), labels or set(), rules=rules)
+    return Pair(f"named: {name}", response(*legacy), response(*candidate), labels or set(), rules=rules)
 
 
 N: set[Label] = {body_label("value $.lines[*].n")}
@@ -49,7 +49,11 @@ NAMES = [
 
 def numbers(name: str, legacy: bytes, candidate: bytes, *labels: str, rules: CompareSettings | None = None) -> Pair:
     return Pair(
-        f"numbers: {name}", answer(legacy), answer(candidate), set(map(body_label, labels)), rules=rules or settings()
+        f"numbers: {name}",
+        response(legacy),
+        response(candidate),
+        set(map(body_label, labels)),
+        rules=rules or settings(),
     )
 
 
@@ -67,24 +71,24 @@ NUMBERS = [
     numbers("another value, typed", b'{"n": 5.0}', b'{"n": 5.5}', "value $.n", rules=TYPED),
     Pair(
         "numbers: a pair of values that is agreed",
-        answer({"c": "EUR", "n": 1}),
-        answer({"c": "eur", "n": 1}),
+        response({"c": "EUR", "n": 1}),
+        response({"c": "eur", "n": 1}),
         outcome="accepted",
         rules=settings(accept("$.c", from_="EUR", to="eur")),
     ),
     Pair(
         "numbers: another pair than the agreed one",
-        answer({"c": "EUR", "n": 1}),
-        answer({"c": "usd", "n": 1}),
+        response({"c": "EUR", "n": 1}),
+        response({"c": "usd", "n": 1}),
         {body_label("value $.c")},
         rules=settings(accept("$.c", from_="EUR", to="eur")),
     ),
 ]
 
 
-def coded(name: str, coding: str, body: bytes = ORDER, *labels: str, candidate: Answer | None = None) -> Pair:
-    other = candidate or answer(ORDER)
-    return Pair(f"coding: {name}", answer(body, content_encoding=coding), other, set(map(body_label, labels)))
+def coded(name: str, coding: str, body: bytes = ORDER, *labels: str, candidate: Response | None = None) -> Pair:
+    other = candidate or response(ORDER)
+    return Pair(f"coding: {name}", response(body, content_encoding=coding), other, set(map(body_label, labels)))
 
 
 CODINGS = [
@@ -97,8 +101,8 @@ CODINGS = [
     coded("a charset and gzip", "utf-8, gzip", gzip.compress(ORDER)),
     Pair(
         "coding: one that is not known",
-        answer(ORDER, content_encoding="compress"),
-        answer(ORDER),
+        response(ORDER, content_encoding="compress"),
+        response(ORDER),
         outcome="not_comparable",
         reason="decode",
     ),
@@ -108,16 +112,16 @@ FORM = (field("user", "ana"), field("meta", '{"v": 1, "tags": ["a"]}', "applicat
 FILE = field("file", b"%PDF-1.7", "application/pdf", "bill.pdf")
 
 
-def parts(name: str, legacy: Answer, candidate: Answer, *labels: str) -> Pair:
+def parts(name: str, legacy: Response, candidate: Response, *labels: str) -> Pair:
     return Pair(f"parts: {name}", legacy, candidate, set(map(body_label, labels)), rules=LISTED)
 
 
-def batch(*each: str, boundary: str = "batch_1") -> Answer:
+def batch(*each: str, boundary: str = "batch_1") -> Response:
     made = [part(body, content_type="application/json", content_id=f"<{n}>") for n, body in enumerate(each)]
     return multipart(*made, boundary=boundary, subtype="mixed")
 
 
-def pieces(*spans: str, boundary: str = "3d6b6a41") -> Answer:
+def pieces(*spans: str, boundary: str = "3d6b6a41") -> Response:
     made = [part(f"<{n}>", content_type="application/pdf", content_range=span) for n, span in enumerate(spans)]
     return multipart(*made, boundary=boundary, subtype="byteranges", status=206)
 
@@ -160,7 +164,7 @@ PARTS = [
     parts(
         "a batch and a document",
         batch("{}", "[]"),
-        answer(b"--", 'multipart/mixed; boundary="x"'),
+        response(b"--", 'multipart/mixed; boundary="x"'),
         "type $",
     ),
     parts("pieces", pieces("bytes 0-2/9", "bytes 5-7/9"), pieces("bytes 0-2/9", "bytes 5-7/9", boundary="x")),
@@ -174,7 +178,7 @@ PARTS = [
 
 
 def listed(name: str, legacy: object, candidate: object, *labels: str) -> Pair:
-    return Pair(f"sorted: {name}", answer(legacy), answer(candidate), set(map(body_label, labels)))
+    return Pair(f"sorted: {name}", response(legacy), response(candidate), set(map(body_label, labels)))
 
 
 BY_PRICE: list[dict[str, Any]] = [

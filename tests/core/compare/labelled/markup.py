@@ -3,12 +3,12 @@
 # ruff: noqa: E501 (pages as they are sent)
 
 from strangler.core.settings import AcceptRule
-from tests.core.compare.answers import accept, answer, settings
 from tests.core.compare.labelled import Pair, body_label
+from tests.core.compare.responses import accept, response, settings
 
 Changes = list[tuple[str, str]]
 Cases = dict[str, tuple[Changes, str] | tuple[Changes, str, list[AcceptRule]]]
-"""What the candidate has instead, the labels (`value main > .price`, parted by `|`), and the rules; all differences
+"""The candidate's text, the labels (`value main > .price`, parted by `|`), and the rules; all differences
 accepted: `accepted`."""
 
 
@@ -27,8 +27,8 @@ def _pair(
     found = set() if is_accepted else {body_label(label.strip()) for label in labels.split("|") if label}
     return Pair(
         name,
-        answer(document.encode(), media),
-        answer(candidate.encode(), media),
+        response(document.encode(), media),
+        response(candidate.encode(), media),
         found,
         "accepted" if is_accepted else "",
         rules=settings(*rules or ()),

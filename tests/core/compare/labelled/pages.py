@@ -5,9 +5,9 @@ import gzip
 import brotli
 from backports import zstd
 
-from strangler.core.compare import Answer
-from tests.core.compare.answers import answer
+from strangler.core.compare import Response
 from tests.core.compare.labelled import Label, Pair, body_label
+from tests.core.compare.responses import response
 
 WHOLE: set[Label] = {("body", "$", "value")}
 PAGE = """<!DOCTYPE html>
@@ -41,7 +41,10 @@ def page(name: str, *changes: tuple[str, str], found: str = "") -> Pair:
         text = text.replace(old, new)
     labels = {body_label(label.strip()) for label in found.split("|") if label}
     return Pair(
-        f"page: {name}", answer(PAGE.encode(), "text/html"), answer(text.encode(), "text/html; charset=utf-8"), labels
+        f"page: {name}",
+        response(PAGE.encode(), "text/html"),
+        response(text.encode(), "text/html; charset=utf-8"),
+        labels,
     )
 
 
@@ -80,7 +83,9 @@ def feed(name: str, old: str, new: str, *, found: str = "") -> Pair:
     assert old in FEED, name
     labels = {body_label(label.strip()) for label in found.split("|") if label}
     media = "application/atom+xml"
-    return Pair(f"feed: {name}", answer(FEED.encode(), media), answer(FEED.replace(old, new).encode(), media), labels)
+    return Pair(
+        f"feed: {name}", response(FEED.encode(), media), response(FEED.replace(old, new).encode(), media), labels
+    )
 
 
 FEEDS = [
@@ -104,39 +109,50 @@ FEEDS = [
 CSV = b"id;name\r\n1;Ana\r\n2;Jos\xc3\xa9\r\n"
 FORM = "application/x-www-form-urlencoded"
 TEXTS = [
-    Pair("csv: line ends", answer(CSV, "text/csv"), answer(CSV.replace(b"\r", b""), "text/csv")),
+    Pair("csv: line ends", response(CSV, "text/csv"), response(CSV.replace(b"\r", b""), "text/csv")),
     Pair(
         "csv: charset",
-        answer(CSV, "text/csv; charset=utf-8"),
-        answer(CSV.decode().encode("latin-1"), "text/csv; charset=latin-1"),
+        response(CSV, "text/csv; charset=utf-8"),
+        response(CSV.decode().encode("latin-1"), "text/csv; charset=latin-1"),
     ),
-    Pair("csv: separator", answer(CSV, "text/csv"), answer(CSV.replace(b";", b","), "text/csv"), WHOLE),
-    Pair("csv: row lost", answer(CSV, "text/csv"), answer(CSV[:16], "text/csv"), WHOLE),
-    Pair("csv: wrong charset", answer(CSV, "text/csv"), answer(CSV.decode().encode("latin-1"), "text/csv"), WHOLE),
-    Pair("text: same", answer(b"OK\n", "text/plain"), answer(b"OK\n", "text/plain; charset=us-ascii")),
-    Pair("text: last line end", answer(b"OK\n", "text/plain"), answer(b"OK", "text/plain"), WHOLE),
-    Pair("text: no media type", answer(b"pong", None), answer(b"pong", "text/plain")),
-    Pair("text: is called JSON now", answer(b"17", "text/plain"), answer(b"17")),
-    Pair("text: became JSON", answer(b"seventeen", "text/plain"), answer(b"17"), {("body", "$", "type")}),
-    Pair("image: same", answer(b"\x89PNG\r\n\x1a\n1", "image/png"), answer(b"\x89PNG\r\n\x1a\n1", "image/png")),
+    Pair("csv: separator", response(CSV, "text/csv"), response(CSV.replace(b";", b","), "text/csv"), WHOLE),
+    Pair("csv: row lost", response(CSV, "text/csv"), response(CSV[:16], "text/csv"), WHOLE),
+    Pair("csv: wrong charset", response(CSV, "text/csv"), response(CSV.decode().encode("latin-1"), "text/csv"), WHOLE),
+    Pair("text: same", response(b"OK\n", "text/plain"), response(b"OK\n", "text/plain; charset=us-ascii")),
+    Pair("text: last line end", response(b"OK\n", "text/plain"), response(b"OK", "text/plain"), WHOLE),
+    Pair("text: no media type", response(b"pong", None), response(b"pong", "text/plain")),
+    Pair("text: is called JSON now", response(b"17", "text/plain"), response(b"17")),
+    Pair("text: became JSON", response(b"seventeen", "text/plain"), response(b"17"), {("body", "$", "type")}),
+    Pair("image: same", response(b"\x89PNG\r\n\x1a\n1", "image/png"), response(b"\x89PNG\r\n\x1a\n1", "image/png")),
     Pair(
         "image: other bytes",
-        answer(b"\x89PNG\r\n\x1a\n1", "image/png"),
-        answer(b"\x89PNG\r\n\x1a\n2", "image/png"),
+        response(b"\x89PNG\r\n\x1a\n1", "image/png"),
+        response(b"\x89PNG\r\n\x1a\n2", "image/png"),
         WHOLE,
     ),
-    Pair("image: line ends count", answer(b"\x89PNG\r\n", "image/png"), answer(b"\x89PNG\n", "image/png"), WHOLE),
-    Pair("form: order of fields", answer(b"a=1&b=x+y", FORM), answer(b"b=x%20y&a=1", FORM)),
+    Pair("image: line ends count", response(b"\x89PNG\r\n", "image/png"), response(b"\x89PNG\n", "image/png"), WHOLE),
+    Pair("form: order of fields", response(b"a=1&b=x+y", FORM), response(b"b=x%20y&a=1", FORM)),
     Pair(
-        "form: value", answer(b"state=ok&code=1", FORM), answer(b"state=ok&code=2", FORM), {("body", "$.code", "value")}
+        "form: value",
+        response(b"state=ok&code=1", FORM),
+        response(b"state=ok&code=2", FORM),
+        {("body", "$.code", "value")},
     ),
     Pair(
-        "form: field lost", answer(b"state=ok&code=1", FORM), answer(b"state=ok", FORM), {("body", "$.code", "missing")}
+        "form: field lost",
+        response(b"state=ok&code=1", FORM),
+        response(b"state=ok", FORM),
+        {("body", "$.code", "missing")},
     ),
     Pair(
-        "form: field new", answer(b"state=ok", FORM), answer(b"state=ok&scope=", FORM), {("body", "$.scope", "extra")}
+        "form: field new",
+        response(b"state=ok", FORM),
+        response(b"state=ok&scope=", FORM),
+        {("body", "$.scope", "extra")},
     ),
-    Pair("form: order within a field", answer(b"t=1&t=2", FORM), answer(b"t=2&t=1", FORM), {("body", "$.t", "order")}),
+    Pair(
+        "form: order within a field", response(b"t=1&t=2", FORM), response(b"t=2&t=1", FORM), {("body", "$.t", "order")}
+    ),
 ]
 
 BODY = b'{"id": 7, "name": "Ana"}'
@@ -144,31 +160,33 @@ OTHER = b'{"id": 7, "name": "Bo"}'
 NAME: set[Label] = {("body", "$.name", "value")}
 
 
-def coded(body: bytes, coding: str) -> Answer:
+def coded(body: bytes, coding: str) -> Response:
     encode = {"gzip": gzip.compress, "br": brotli.compress, "zstd": zstd.compress}[coding]
-    return answer(encode(body), content_encoding=coding)
+    return response(encode(body), content_encoding=coding)
 
 
 CODED = [
-    Pair("coded: gzip against none", coded(BODY, "gzip"), answer(BODY)),
-    Pair("coded: none against br", answer(BODY), coded(BODY, "br")),
+    Pair("coded: gzip against none", coded(BODY, "gzip"), response(BODY)),
+    Pair("coded: none against br", response(BODY), coded(BODY, "br")),
     Pair("coded: gzip against zstd", coded(BODY, "gzip"), coded(BODY, "zstd")),
     Pair("coded: another name", coded(BODY, "gzip"), coded(OTHER, "br"), NAME),
     Pair(
         "coded: broken",
         coded(BODY, "gzip"),
-        answer(b"x" + BODY, content_encoding="gzip"),
+        response(b"x" + BODY, content_encoding="gzip"),
         outcome="not_comparable",
         reason="decode",
     ),
     Pair(
         "coded: no coding at all, but said so",
-        answer(BODY, content_encoding="br"),
-        answer(BODY),
+        response(BODY, content_encoding="br"),
+        response(BODY),
         outcome="not_comparable",
         reason="decode",
     ),
-    Pair("coded: bomb", answer(BODY), coded(b"0" * 2**24 + b"0", "zstd"), outcome="not_comparable", reason="too_large"),
+    Pair(
+        "coded: bomb", response(BODY), coded(b"0" * 2**24 + b"0", "zstd"), outcome="not_comparable", reason="too_large"
+    ),
 ]
 
 PAIRS = [*PAGES, *FEEDS, *TEXTS, *CODED]

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from strangler.core.compare import Answer
-from tests.core.compare.answers import accept, answer, settings
+from strangler.core.compare import Response
 from tests.core.compare.labelled import GONE, Label, Pair, family
+from tests.core.compare.responses import accept, response, settings
 
 PROFILE: dict[str, Any] = {
     "user": {
@@ -165,7 +165,7 @@ def ndjson(*documents: Any) -> bytes:
 def lines(name: str, candidate: bytes, *labels: tuple[str, str]) -> Pair:
     media = "application/x-ndjson"
     found: set[Label] = {("body", path, kind) for kind, path in labels}
-    return Pair(f"log: {name}", answer(ndjson(*LINES), media), answer(candidate, media), found)
+    return Pair(f"log: {name}", response(ndjson(*LINES), media), response(candidate, media), found)
 
 
 LOGS = [
@@ -188,22 +188,24 @@ PROBLEM: dict[str, Any] = {
 }
 
 
-def problem(name: str, candidate: Answer, *labels: Label) -> Pair:
-    return Pair(f"problem: {name}", answer(PROBLEM, "application/problem+json", 404), candidate, set(labels))
+def problem(name: str, candidate: Response, *labels: Label) -> Pair:
+    return Pair(f"problem: {name}", response(PROBLEM, "application/problem+json", 404), candidate, set(labels))
 
 
 TYPE: Label = ("body", "$", "type")
 STATUS: Label = ("status", None, "value")
 PROBLEMS = [
-    problem("same under application/json", answer(PROBLEM, status=404)),
-    problem("other instance", answer({**PROBLEM, "instance": "/e/9a11"}, status=404), ("body", "$.instance", "value")),
-    problem("plain text", answer(b"not found", "text/plain", 404), TYPE),
-    problem("HTML page", answer(b"<h1>404</h1>", "text/html", 404), TYPE),
-    problem("no body", answer(b"", None, 404), TYPE),
-    problem("410 instead", answer({**PROBLEM, "status": 410}, status=410), STATUS, ("body", "$.status", "value")),
+    problem("same under application/json", response(PROBLEM, status=404)),
+    problem(
+        "other instance", response({**PROBLEM, "instance": "/e/9a11"}, status=404), ("body", "$.instance", "value")
+    ),
+    problem("plain text", response(b"not found", "text/plain", 404), TYPE),
+    problem("HTML page", response(b"<h1>404</h1>", "text/html", 404), TYPE),
+    problem("no body", response(b"", None, 404), TYPE),
+    problem("410 instead", response({**PROBLEM, "status": 410}, status=410), STATUS, ("body", "$.status", "value")),
     problem(
         "found after all",
-        answer({"id": 9}, status=200),
+        response({"id": 9}, status=200),
         STATUS,
         ("body", "$.id", "extra"),
         *(("body", f"$.{key}", "missing") for key in PROBLEM),

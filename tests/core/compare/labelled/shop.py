@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from tests.core.compare.answers import accept, answer, settings
 from tests.core.compare.labelled import GONE, Pair, family
+from tests.core.compare.responses import accept, response, settings
 
 ORDER: dict[str, Any] = {
     "id": 10432,
@@ -233,28 +233,28 @@ LISTING: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
 }
 ENVELOPES = [
-    Pair("products: bare list", answer(PRODUCTS), answer(PRODUCTS["data"]), {("body", "$", "type")}),
-    Pair("products: list wrapped", answer(PRODUCTS["data"]), answer(PRODUCTS), {("body", "$", "type")}),
+    Pair("products: bare list", response(PRODUCTS), response(PRODUCTS["data"]), {("body", "$", "type")}),
+    Pair("products: list wrapped", response(PRODUCTS["data"]), response(PRODUCTS), {("body", "$", "type")}),
     Pair(
         "products: bare list, one lost",
-        answer(PRODUCTS["data"]),
-        answer(PRODUCTS["data"][1:]),
+        response(PRODUCTS["data"]),
+        response(PRODUCTS["data"][1:]),
         {("body", "$", "length")},
     ),
     Pair(
         "products: bare list, sorted",
-        answer(PRODUCTS["data"]),
-        answer(PRODUCTS["data"][::-1]),
+        response(PRODUCTS["data"]),
+        response(PRODUCTS["data"][::-1]),
         {("body", "$", "order")},
     ),
     Pair(
         "products: null for nothing",
-        answer([]),
-        answer(b"null"),
+        response([]),
+        response(b"null"),
         {("body", "$", "type")},
     ),
-    Pair("products: compact and indented", answer(PRODUCTS), answer(json.dumps(PRODUCTS, indent=2).encode())),
-    Pair("order: escapes", answer({"name": "Zoë ☕"}), answer('{"name":"Zoë ☕"}'.encode())),
+    Pair("products: compact and indented", response(PRODUCTS), response(json.dumps(PRODUCTS, indent=2).encode())),
+    Pair("order: escapes", response({"name": "Zoë ☕"}), response('{"name":"Zoë ☕"}'.encode())),
 ]
 
 PAIRS = [

@@ -1,0 +1,77 @@
+"""Checks of the shadows of a route, and of the gate that judges them."""
+
+from strangler.config.document import Loc
+from strangler.config.notes import Notes
+from strangler.config.rules_context import RouteContext
+from strangler.config.scalars import SAFE_METHODS
+from strangler.config.schema_routes import Route
+from strangler.core.routing.arm import LEGACY
+
+
+def check_shadow(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+    """A shadow never runs a write twice."""
+    shadow = route.shadow
+    if shadow is None:
+        return
+    here = (*loc, "shadow")
+    unsafe = [method for method in shadow.methods if method not in SAFE_METHODS]
+    if unsafe and shadow.writes == "skip" and not notes.is_lost((*here, "writes")):
+        way_out = "a shadow would run the write twice; take them out, or set shadow.writes to dry_run or sandbox"
+        notes.error((*here, "methods"), f"shadow.methods has {', '.join(unsafe)}", way_out)
+    if unsafe and shadow.writes != "skip" and shadow.of != "legacy":
+        notes.warning(
+            (*here, "of"),
+            f"shadow.of is {shadow.of} and shadow.methods has {', '.join(unsafe)}",
+            "only what legacy answered gets such a shadow: legacy must not run a write twice",
+        )
+    if shadow.writes == "sandbox" and not notes.is_written((*here, "to")):
+        notes.error(
+            (*here, "writes"),
+            "shadow.writes is 'sandbox' and shadow.to is missing",
+            "add `to: UPSTREAM`, a copy whose data may change",
+        )
+    if shadow.to is not None:
+        _check_sandbox(route, shadow.to, shadow.writes, (*here, "to"), notes, context)
+
+
+def _check_sandbox(route: Route, to: str, writes: str, loc: Loc, notes: Notes, context: RouteContext) -> None:
+    if writes != "sandbox":
+        notes.error(
+            loc,
+            f"shadow.to has no meaning with shadow.writes '{writes}'",
+            "write `writes: sandbox`, or take it out",
+            key=True,
+        )
+    if to == LEGACY:
+        notes.value(loc, "legacy would run every write twice; name a copy whose data may change")
+    else:
+        context.check_upstream(to, loc, notes)
+    if to == route.candidate:
+        notes.value(
+            loc, "that is the candidate itself, so shadows will write to its data; a sandbox is a copy", "warning"
+        )
+
+
+def check_latency(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+    """Both arms are timed where a baseline asks them alike and at once, and nowhere else."""
+    if route.shadow is None or not notes.is_written((*loc, "gate", "max_latency_ratio")):
+        return
+    if not route.shadow.baseline.share:
+        notes.warning(
+            (*loc, "gate", "max_latency_ratio"),
+            "gate.max_latency_ratio is there and shadow.baseline is 0",
+            "nothing times both arms then, so that it is left out of the verdict; set baseline, or take it out",
+        )
+
+
+def check_gate(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+    """A gate needs compared pairs, and so a shadow."""
+    has_shadow = route.shadow is not None and route.shadow.percent > 0
+    if has_shadow or not notes.is_written((*loc, "gate")) or notes.has_lost((*loc, "shadow")):
+        return
+    notes.warning(
+        (*loc, "gate"),
+        "gate is there and nothing is compared",
+        "the route never becomes ready, so that no shift passes without --force; add `shadow: {percent: 5}`",
+        key=True,
+    )

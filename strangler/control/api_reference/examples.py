@@ -1,0 +1,255 @@
+"""Examples of documents, for the reference."""
+
+from msgspec import UNSET
+
+from strangler.core import documents as d
+from strangler.core.gate import Interval, Latency
+from strangler.core.rollout import RouteRollout
+from strangler.core.settings import GateSettings
+
+_AT = 1795435200.0
+_TIME = "2026-11-23T12:00:00.000Z"
+_ENDPOINT = "GET /api/orders/{}"
+_ID = "9f2c1a77d0b3e415"
+_GATE = GateSettings(min_pairs=3000, min_match=0.999, max_breaking=0, max_latency_ratio=1.1, min_age_s=86400.0)
+
+READY = d.ReadyDocument(
+    ready=True,
+    degraded=False,
+    checks=d.ReadyChecks(workers=True, legacy=True, not_draining=True),
+    generation=3,
+    is_rejected=False,
+    problems=[],
+)
+
+_LEGACY = d.RecentFigures(rate=31.4, errors=0.0, p95_ms=82.0)
+_CANDIDATE = d.RecentFigures(rate=10.2, errors=0.001, p95_ms=61.5)
+
+STATUS = d.StatusDocument(
+    version="1.0.0",
+    listen="0.0.0.0:8080",
+    is_draining=False,
+    pid=d.ProcessIds(supervisor=1, control=7, workers=[8], leaving=UNSET),
+    workers=[d.WorkerStatus(index=0, pid=8, restarts=0, is_connected=True, generation=3, silent_s=0.2)],
+    config=d.ConfigStatus(generation=3, since=_TIME, problems=[], warnings=[], needs_restart=[]),
+    kill_switch=d.KillSwitchStatus(on=False, reason="", since=None),
+    problems={},
+    upstreams=[
+        d.UpstreamStatus(
+            name="orders",
+            urls=["http://orders:8001"],
+            endpoints={"http://orders:8001": "in_use"},
+            breaker="closed",
+            breaker_reason=None,
+            in_flight=3,
+            streams=0,
+            waiting=0,
+        )
+    ],
+    routes=[
+        d.RouteStatus(
+            name="orders",
+            match="GET,HEAD /api/orders/*",
+            candidate="orders",
+            parts=None,
+            owner="team-orders",
+            passthrough=False,
+            enabled=True,
+            percent=25.0,
+            requests=d.ArmsRequests(legacy=90210, candidate=30040),
+            recent=d.ArmsRecent(_LEGACY, _CANDIDATE),
+            shadow=d.ShadowStatus(
+                percent=10.0,
+                of="legacy",
+                stopped=None,
+                open=1,
+                breakers={"orders": "closed"},
+                comparisons=d.ShadowComparisons(match=8120, accepted=14, mismatch=3, not_comparable=20),
+            ),
+            judged=d.MatchFigures(release="v1.4.2", pairs=8137, matches=8134, share=0.9996),
+        )
+    ],
+    unrouted=d.UnroutedStatus(d.LegacyRequests(4711), d.LegacyRecent(_LEGACY)),
+    events=d.EventsStatus(
+        unwritten=0,
+        sinks={"webhook": d.SinkStatus(backlog=0, delivered=42, dead=0, lost=0, last_dead=None, problem=None)},
+        comparisons=None,
+    ),
+    tracing=None,
+    gates=d.GatesStatus({}),
+    slow={},
+)
+
+EXPLANATION = d.Explanation(
+    route="orders",
+    owner="team-orders",
+    arm="candidate",
+    upstream="orders",
+    reason="percent",
+    bucket=1712,
+    path="/api/orders/7",
+    parts=None,
+    timeouts={
+        "connect": d.ExplainedTimeout(2.0, "default"),
+        "response": d.ExplainedTimeout(5.0, "route"),
+        "idle": d.ExplainedTimeout(60.0, "default"),
+    },
+    shadow=False,
+    shadow_percent=0.0,
+    detail="bucket 1712 of 10000 for header X-User-Id is below 25% of group 'orders'",
+)
+
+KILL_SWITCH = d.KillSwitchStatus(on=True, reason="orders answers nonsense", since=_TIME)
+
+EVENTS = d.EventsDocument(
+    [
+        d.StoredEvent(
+            seq=42,
+            event=d.EventDocument(
+                specversion="1.0",
+                id="01KAQ9T4A0S6G1WVHSNGCGTM70",
+                source="//proxy-1/strangler",
+                type="route.shifted",
+                subject="orders",
+                time=_TIME,
+                datacontenttype="application/json",
+                partitionkey="orders",
+                data={"route": "orders", "from": 5.0, "to": 25.0, "generation": 3},
+            ),
+        )
+    ]
+)
+
+SIGNATURE_ROW = d.SignatureRow(
+    id=_ID,
+    route="orders",
+    release="v1.4.2",
+    endpoint=_ENDPOINT,
+    in_="body",
+    path="$.price",
+    kind="type",
+    severity="breaking",
+    count=3,
+    accepted=0,
+    first_seen=_AT,
+    last_seen=_AT + 60,
+    state="new",
+    state_since=_AT,
+    owner=None,
+    why=None,
+    until=None,
+    legacy=19.99,
+    candidate="19.99",
+    share=0.0004,
+    is_noise=False,
+)
+
+_RULES = d.RuleReport(8157, [d.RuleUse(rule="$.total (value)", uses=14, is_dead=False, is_expired=False)])
+
+INBOX = d.InboxDocument(signatures=[SIGNATURE_ROW], rules={"orders": _RULES}, stops={})
+
+_COMPARISON = d.ComparisonLine(
+    time=_TIME,
+    event="shadow.diff",
+    id="01KAQ9T4A0S6G1WVHSNGCGTM71",
+    request_id="5f0c",
+    trace_id="0af7651916cd43dd8448eb211c80319c",
+    route="orders",
+    release="v1.4.2",
+    method="GET",
+    path="/api/orders/7",
+    served_by="legacy",
+    outcome="mismatch",
+    reason=None,
+    severity="breaking",
+    signature=_ID,
+    legacy=d.ComparedSide("legacy", status=200, duration_ms=61.2, bytes=22),
+    candidate=d.ComparedSide("orders", status=200, duration_ms=48.7, bytes=24),
+    differences=[d.ComparedDifference("body", "$.price", "type", "breaking", 19.99, "19.99")],
+    accepted=0,
+)
+
+
+def _response(duration_ms: float, size: int, text: str) -> d.KeptResponse:
+    return d.KeptResponse(
+        status=200,
+        fault=None,
+        duration_ms=duration_ms,
+        bytes=size,
+        headers=[("Content-Type", "application/json")],
+        body=d.KeptBody("json", text=text),
+    )
+
+
+SIGNATURE = d.SignatureDocument(
+    **{name: getattr(SIGNATURE_ROW, name) for name in SIGNATURE_ROW.__struct_fields__},
+    samples=[
+        d.SampleDocument(
+            comparison=_COMPARISON,
+            answers=d.KeptPair(
+                request=d.KeptRequest("GET", "/api/orders/7", [("Authorization", "redacted:3a5d4e0c")], None),
+                legacy=_response(61.2, 22, '{"id":7,"price":19.99}'),
+                candidate=_response(48.7, 24, '{"id":7,"price":"19.99"}'),
+            ),
+        )
+    ],
+)
+
+REVIEWED = d.ReviewedDocument(done=True, changed=[_ID], unchanged=[])
+
+ROLLOUT = d.RolloutDocument(
+    {"orders": RouteRollout(percent=25.0, target="orders", match='["/api/orders"]', gate=_GATE)}
+)
+
+VERDICT = d.VerdictDocument(
+    route="orders",
+    release="v1.4.2",
+    verdict="not ready",
+    reasons=["1 breaking differences are open, 0 are allowed"],
+    notes=[],
+    pairs=8137,
+    matches=8134,
+    match_share=0.99963,
+    match_low=0.99908,
+    pairs_needed=0,
+    breaking_open=1,
+    noise_only=0,
+    set_aside=0,
+    claims=[d.ClaimRow(signature="41d09be27f5c8a36", endpoint=_ENDPOINT, needed=41, pairs=12, lacking=29)],
+    not_comparable={"lag": 20},
+    latency=Latency(median=Interval(0.81, 0.79, 0.83), p95=Interval(0.92, 0.88, 0.97)),
+    age_s=172800.0,
+    endpoints={_ENDPOINT: 8137},
+    thin_endpoints=[],
+    gate=_GATE,
+)
+
+PROPOSAL = d.ProposalDocument('routes:\n  - name: orders\n    compare:\n      accept:\n        - path: "$.at"\n')
+RESET = d.ResetDocument(route="orders", set_aside=["v1.4.2@2026-11-23T12:00:00.000Z"])
+
+_ENTRY = d.AuditEntry(at=_AT, who="ana", what="shift", route="orders", why="agreed with ops", detail="5 to 25 %")
+AUDIT = d.AuditDocument([_ENTRY])
+
+REPORT = d.ReportDocument(
+    at=_AT,
+    routes=[
+        d.RouteReport(
+            name="orders",
+            candidate="orders",
+            percent=25.0,
+            shadow_percent=10.0,
+            readiness=VERDICT,
+            timeline=[{"at": int(_AT), "match": 812, "mismatch": 1}],
+            latencies=[(_AT, 0.061, 0.048)],
+            signatures=[SIGNATURE_ROW],
+            rules=_RULES,
+        )
+    ],
+    audit=[_ENTRY],
+)
+
+RELEASES = d.ReleasesDocument(
+    [d.ReleaseRow("orders", "v1.4.2", _AT, _AT + 60, is_current=True, is_set_aside=False, pairs=8137)]
+)
+RELEASE_NAMED = d.ReleaseNamedDocument(route="orders", release="v1.4.2", former="v1.4.1", changed=True)
+DONE = d.DoneDocument(done=True)

@@ -1,0 +1,295 @@
+"""All parts of control, built in one direction: each is made of those before it, and none writes into another."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from strangler.control import status
+from strangler.control.events import gates, outbox
+from strangler.control.events.event_assembly import EventParts, assemble_events
+from strangler.control.events.shadow_events import EvidenceEvents
+from strangler.control.events.slow import SlowWatch
+from strangler.control.exposition import ExposedMetrics
+from strangler.control.health import HealthChecks
+from strangler.control.history import HistorySampler, HistoryState
+from strangler.control.link_server import LinkListeners, LinkServer
+from strangler.control.links import LinksState, WorkerLinks
+from strangler.control.metrics_source import MetricsFilter, MetricsSource
+from strangler.control.operator_actions import Operator
+from strangler.control.own_metrics import OwnMetrics
+from strangler.control.processes import ProcessesState
+from strangler.control.readiness import LegacyProbe, Readiness
+from strangler.control.reload import Follower, InForce, ReloadState
+from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
+from strangler.control.shadow.evidence_actions import EvidenceActions
+from strangler.control.shadow.figures import FiguresState
+from strangler.control.shadow.route_status import route_status
+from strangler.control.totals import TotalsState
+from strangler.control.totals_saver import TotalsSaver
+from strangler.control.tracing import TracingState
+from strangler.core.documents import GatesStatus, ReadyDocument, StatusDocument, StoredEvent
+from strangler.core.routing.snapshot import Snapshot
+from strangler.core.settings import Settings
+from strangler.evidence.tables import SCHEMA, upgrade
+from strangler.state import kill_switch
+from strangler.state.files import STORE
+from strangler.state.kill_switch import KillSwitchState
+from strangler.state.store import Store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """The place and the settings that control begins with. `first`: those that the supervisor began with."""
+
+    folder: Path
+    run: str
+    listen: str
+    config: Path
+    environ: Mapping[str, str]
+    first: Settings
+    in_force: InForce
+
+
+class Running(Protocol):
+    """A part that runs until it is cancelled."""
+
+    async def run(self) -> None: ...
+
+
+@dataclass(slots=True)
+class ControlApp:
+    """All of control but its sockets."""
+
+    launch: Launch
+    store: Store
+    links: LinksState
+    server: LinkServer
+    workers: WorkerLinks
+    processes: ProcessesState
+    history: HistoryState
+    own: OwnMetrics
+    saver: TotalsSaver
+    tracing: TracingState
+    events: EventParts
+    shadow: ShadowParts
+    figures: FiguresState
+    checks: HealthChecks
+    reload: ReloadState
+    operator: Operator
+    probe: LegacyProbe
+    ready: Readiness
+    metrics: MetricsSource
+    _snapshot: Snapshot | None = None
+
+    # 1. From start to end
+
+    async def restore(self) -> None:
+        """Go on where an earlier control of this state folder was."""
+        in_force = self.launch.in_force
+        await self.saver.restore()
+        await self.shadow.runner.restore()
+        await self.events.restore(in_force)
+        self.links.shared.adopt(in_force.settings.upstreams, in_force.generation)
+        switch = self.links.kill_switch
+        if switch.on:
+            log.warning("kill_switch.on", reason=switch.reason, since=switch.since)
+
+    @property
+    def running(self) -> Sequence[Running]:
+        """All that runs as long as this process."""
+        return (
+            self.reload,
+            self.saver,
+            HistorySampler(self.history, self.links.totals),
+            self.own,
+            self.shadow.runner,
+            self.figures,
+            self.events.publisher,
+            self.events.ready,
+            self.events.gates,
+            self.events.slow,
+        )
+
+    async def close(self) -> None:
+        """Drop what is under way, store what is left, and end, whichever part fails at that."""
+        steps: tuple[Callable[[], Awaitable[None]], ...] = (
+            self.shadow.runner.close,
+            self.events.close,
+            partial(asyncio.to_thread, self.tracing.close),
+            self.checks.close,
+            self.probe.close,
+            self._save,
+            self.store.close,
+        )
+        async with AsyncExitStack() as stack:
+            for step in reversed(steps):
+                stack.push_async_callback(step)
+
+    async def _save(self) -> None:
+        self.own.report()
+        await self.saver.save()
+
+    # 2. For the admin listener
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.reload.in_force.settings
+
+    @property
+    def token(self) -> str | None:
+        """The token that opens the admin listener.
+
+        A listener that is to move to loopback, where it needs no token, stays where it is until a restart: so does its
+        token.
+        """
+        first, now = self.reload.first.admin, self.settings.admin
+        return first.token if now.token is None and now.listen != first.listen else now.token
+
+    @property
+    def kill_switch(self) -> KillSwitchState:
+        return self.links.kill_switch
+
+    @property
+    def evidence(self) -> EvidenceActions:
+        return self.shadow.evidence
+
+    @property
+    def slow(self) -> SlowWatch:
+        return self.events.slow
+
+    async def readiness(self) -> ReadyDocument:
+        """Return what `/readyz` says."""
+        return await self.ready.check()
+
+    async def numbers(self) -> ExposedMetrics:
+        """Return all metrics, at this moment."""
+        return await self.metrics.collect()
+
+    async def read_events(self, after: int, since: float, most: int) -> list[StoredEvent]:
+        """Return events after a `seq` and since a Unix time, oldest first. Raises StoreError."""
+        return await self.store.call(partial(outbox.read, after=after, since=since, most=most))
+
+    def status(self) -> StatusDocument:
+        """Return what `/api/status` says."""
+        return status.status(
+            self.reload.in_force,
+            self.processes.processes,
+            self.links,
+            self.kill_switch,
+            self.processes.is_draining,
+            self.launch.listen,
+            {
+                "store": self.store.problem,
+                "store_log": self.store.log_problem,
+                "shadow": self.shadow.writer.halted,
+                "events": self.events.sinks.problem,
+                "tracing": self.tracing.problem,
+            },
+            partial(route_status, self.shadow.table, self.links.totals),
+            partial(self.history.recent, time.monotonic()),
+            self.figures.of,
+            self.events.status(),
+            self.tracing.status(),
+            GatesStatus(dict(self.events.gates.passed_by)),
+            self.events.slow.status(),
+        )
+
+    async def snapshot(self) -> Snapshot:
+        """Return a snapshot of the settings in force. It is made when asked for first: 10,000 routes take a moment."""
+        in_force = self.reload.in_force
+        if self._snapshot is None or self._snapshot.generation != in_force.generation:
+            self._snapshot = await asyncio.to_thread(Snapshot, in_force.settings, in_force.generation)
+        return self._snapshot
+
+    async def turn_kill_switch(self, on: bool, reason: str, actor: str) -> KillSwitchState:
+        return await self.operator.turn_kill_switch(on, reason, actor)
+
+    async def resume_shadows(self, route: str, actor: str, why: str) -> bool:
+        return await self.operator.resume_shadows(route, actor, why)
+
+    async def audit(self, actor: str, what: str, route: str, why: str, detail: str) -> None:
+        await self.operator.audit(actor, what, route, why, detail)
+
+
+def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequence[Follower] = ()) -> ControlApp:
+    """Build all parts. Nothing runs yet, and nothing is read but the kill switch.
+
+    `before` and `after` are followers of settings beside those in here, which adopt new ones first and last.
+    """
+    settings, base = launch.in_force.settings, _build_base(launch)
+    store, links, workers, own = base.store, base.links, base.workers, base.own
+    events = assemble_events(launch.run, settings, store, launch.environ, own)
+    shadow = _build_shadow(launch, base, events)
+    server = LinkServer(workers, own, LinkListeners(shadow.runner, events.changes, base.tracing))
+    figures, only = FiguresState(store, settings), MetricsFilter(settings)
+    checks = HealthChecks(links.shared, workers.broadcast)
+    inner: list[Follower] = [workers, checks, shadow.runner, *events.followers, figures, base.tracing, only]
+    reload = ReloadState(
+        launch.config,
+        launch.environ,
+        launch.first,
+        launch.in_force,
+        [*before, *inner, *after],
+        rejected=events.changes.rejected,
+    )
+    probe, processes = LegacyProbe(), ProcessesState()
+    return ControlApp(
+        launch=launch,
+        store=store,
+        links=links,
+        server=server,
+        workers=workers,
+        processes=processes,
+        history=HistoryState(),
+        own=own,
+        saver=TotalsSaver(links.totals, store, launch.run),
+        tracing=base.tracing,
+        events=events,
+        shadow=shadow,
+        figures=figures,
+        checks=checks,
+        reload=reload,
+        operator=Operator(store, links, shadow.table, shadow.switch, [workers, shadow.runner, events.changes]),
+        probe=probe,
+        ready=Readiness(probe, links, processes, reload),
+        metrics=MetricsSource(reload, links, own, store, probe, only, shadow.table, events.slow),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The parts that need none of the others."""
+
+    store: Store
+    links: LinksState
+    workers: WorkerLinks
+    own: OwnMetrics
+    tracing: TracingState
+
+
+def _build_base(launch: Launch) -> _Base:
+    totals, in_force = TotalsState(), launch.in_force
+    links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
+    return _Base(
+        store=Store(launch.folder / STORE, SCHEMA + outbox.SCHEMA + gates.SCHEMA, upgrade),
+        links=links,
+        workers=WorkerLinks(links),
+        own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),
+        tracing=TracingState(in_force.settings),
+    )
+
+
+def _build_shadow(launch: Launch, base: _Base, events: EventParts) -> ShadowParts:
+    evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow)
+    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing)
+    return assemble_shadow(launch.run, launch.in_force.settings, base.store, base.workers, base.own, listeners)

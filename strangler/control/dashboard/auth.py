@@ -1,0 +1,158 @@
+"""Authentication for the dashboard: sessions behind a cookie, login and logout, and forms that only our pages can make.
+
+Beside the API's `Authorization: Bearer` a browser may come with a session; the API itself never takes a cookie, so that
+nothing but the forms here can be used across sites, and those carry a mark.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from aiohttp import web
+from yarl import URL
+
+from strangler.control import guard
+from strangler.control.dashboard.actions import ActionError
+from strangler.control.dashboard.layout import Layout
+from strangler.control.dashboard.pages import Content, Control
+from strangler.control.dashboard.sessions import COOKIE, LASTS_S, SessionsState, is_cookie, new_cookie
+from strangler.control.dashboard.visit import Visit, form_text, local_url, read_form
+from strangler.control.responses import VISITOR
+from strangler.control.visitor import PREFIX_FIELD
+
+_WRONG_TOKEN_S = 0.5  # what each guess costs
+_MAX_COOKIES = 8
+
+log = structlog.get_logger()
+
+
+class Auth:
+    """Decides what a browser may do. `state_of` returns the state of control behind a request."""
+
+    def __init__(self, state_of: Callable[[web.Request], Control], sessions: SessionsState, layout: Layout) -> None:
+        self._state_of = state_of
+        self._sessions = sessions
+        self._layout = layout
+
+    def visit(self, request: web.Request) -> Visit:
+        """Return a request with what its cookie and its token allow now."""
+        state = self._state_of(request)
+        token, cookies = state.token, _cookies(request)
+        held = next((cookie for cookie in cookies if token is not None and self._sessions.holds(cookie, token)), None)
+        cookie = held or next(iter(cookies), "")
+        by_session = held is not None
+        return Visit(
+            request=request,
+            state=state,
+            visitor=request[VISITOR],
+            cookie=cookie or new_cookie(),
+            is_new=not cookie,
+            is_inside=by_session or guard.has_token(token, request.headers),
+            by_session=by_session,
+        )
+
+    async def refusal(self, visit: Visit, is_open: bool) -> web.Response | None:
+        """Return the response to a request that may not go on, or None. `is_open`: it needs no login.
+
+        Raises ActionError for a form that no page of ours made.
+        """
+        request = visit.request
+        refused = guard.foreign(visit.state.token, request.method, request.headers, visit.visitor.hosts, has_mark=True)
+        if refused is not None:
+            return self._layout.problem(visit, *refused)
+        if not visit.is_inside and not is_open:
+            return self._login_first(visit)
+        if request.method == "POST":
+            await self._check_form(visit)
+        return None
+
+    def _login_first(self, visit: Visit) -> web.Response:
+        request = visit.request
+        if request.method == "GET" and request.path != "/live":
+            return visit.see(URL("/login").with_query(next=str(request.rel_url)))
+        return self._layout.problem(visit, 401, "Your session has ended. Log in again.")
+
+    async def _check_form(self, visit: Visit) -> None:
+        """Raise ActionError for a form without our mark: another site may have made the operator's browser send it."""
+        is_hidden = visit.request.headers.get("Origin") == "null"  # then nothing but the mark tells whose page it is
+        if visit.state.token is not None and not visit.by_session and visit.is_inside and not is_hidden:
+            return  # came with the token itself, which no browser adds by itself
+        form = await read_form(visit.request)
+        if visit.is_new:
+            raise ActionError(403, _no_cookie_text(visit))
+        if not self._sessions.is_ours(visit.cookie, form_text(form, "mark")):
+            raise ActionError(403, "This form is too old, or no page of ours made it. Go back, reload, and try again.")
+
+    async def login_page(self, visit: Visit) -> web.Response:
+        """Return the form that asks for the token, or lead on if the visitor is inside already."""
+        target = local_url(visit.request.query.get("next", "/"))
+        if visit.is_inside:
+            return visit.see(target)
+        return self._layout.page(visit, Content("Log in", "login.html", {"next": str(target)}))
+
+    async def login(self, visit: Visit) -> web.Response:
+        """Trade the token for a session."""
+        form, token = await read_form(visit.request), visit.state.token
+        if not guard.has_token(token, {"Authorization": f"Bearer {form_text(form, 'token')}"}):
+            log.warning("dashboard.login_refused", client=visit.visitor.address)
+            await asyncio.sleep(_WRONG_TOKEN_S)
+            raise ActionError(403, "That is not the token.")
+        response = visit.see(local_url(form_text(form, "next")))
+        if token is not None:
+            self._sessions.end(visit.cookie)
+            set_cookie(visit, response, self._sessions.begin(token))
+            await visit.state.audit(visit.actor, "login", "", "", "")
+        return response
+
+    async def logout(self, visit: Visit) -> web.Response:
+        """End the session, and give the browser another cookie."""
+        self._sessions.end(visit.cookie)
+        await visit.state.audit(visit.actor, "logout", "", "", "")
+        response = visit.see(URL("/login"))
+        set_cookie(visit, response, new_cookie())
+        return response
+
+
+def set_cookie(visit: Visit, response: web.StreamResponse, cookie: str) -> None:
+    """Set the cookie for this site and path only, sent by its own pages only, and never shown to a script."""
+    request = visit.request
+    is_secure = request.secure or _is_https(request.headers.get("X-Forwarded-Proto", ""))
+    response.set_cookie(
+        COOKIE,
+        cookie,
+        max_age=int(LASTS_S),
+        path=visit.visitor.prefix or "/",
+        secure=is_secure,
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def _cookies(request: web.Request) -> list[str]:
+    """Return the cookies of our name, the most specific path first (RFC 6265 section 5.4).
+
+    Below a path there may be two of them: ours, and that of a dashboard at the root of the same host or what another
+    application has set.
+    """
+    pairs = (pair.strip().partition("=") for line in request.headers.getall("Cookie", []) for pair in line.split(";"))
+    found = (value.strip().strip('"') for name, _, value in pairs if name == COOKIE)
+    return [value for value in found if is_cookie(value)][:_MAX_COOKIES]
+
+
+def _is_https(proto: str) -> bool:
+    """True if the browser used https: in a chain of proxies the first scheme is the browser's."""
+    return proto.partition(",")[0].strip().lower() == "https"
+
+
+def _no_cookie_text(visit: Visit) -> str:
+    """Return why a form comes without a cookie, and the way out."""
+    text = (
+        "This form came without our cookie, so nothing tells that a page of ours made it. Let the browser keep cookies,"
+        " and the proxy in front pass Cookie and Set-Cookie as they are."
+    )
+    if PREFIX_FIELD in visit.visitor.ignored:
+        return text  # the page says why
+    return (
+        f"{text} Below a path it has to name that path (nginx: `proxy_set_header X-Forwarded-Prefix /PATH;`), with its"
+        " address in admin.trusted_proxies."
+    )

@@ -1,0 +1,111 @@
+"""Evidence for pages that are drawn every second: read at most once in a while, however many browsers watch."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from sqlite3 import Connection
+from typing import Any, TypeVar
+
+from strangler.core.documents import AuditEntry, SignatureDocument, SignatureRow, VerdictDocument
+from strangler.core.settings import Settings
+from strangler.evidence import audits, queries, reading
+from strangler.evidence.audits import AuditFilters
+from strangler.evidence.reading import Filters, NoEvidenceError
+from strangler.evidence.reviews import OPEN_STATES
+from strangler.state.store import Store
+from strangler.times import utc_day
+
+INBOX_S = 2.0
+READY_S = 5.0  # its intervals are drawn by chance, thousands of times
+_MOST = 64
+"""Answers that are kept."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class EvidenceState:
+    """Owns the answers of the last seconds. Asked again when the settings are others: rules make states."""
+
+    _kept: dict[tuple[str, str], tuple[float, Settings, Any]] = field(default_factory=dict)
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def inbox(self, store: Store, settings: Settings) -> list[SignatureRow]:
+        """All signatures, gravest first; none if nothing was ever compared, or the store is corrupt."""
+
+        def ask(connection: Connection) -> list[SignatureRow]:
+            return reading.signatures(connection, queries.rules_of(settings), Filters(), utc_day())
+
+        return await self._cached("inbox", "", INBOX_S, store, settings, ask) or []
+
+    async def readiness(self, store: Store, settings: Settings, route: str) -> VerdictDocument | None:
+        """The verdict for a route; None if nothing was ever compared, or the store is corrupt."""
+
+        def ask(connection: Connection) -> VerdictDocument | None:
+            return queries.ready(connection, settings, route, utc_day())
+
+        return await self._cached("ready", route, READY_S, store, settings, ask)
+
+    async def timeline(self, store: Store, settings: Settings, route: str) -> list[dict[str, int]]:
+        """The outcomes of a route's pairs by hour, as they are judged now; empty if nothing was ever compared."""
+
+        def ask(connection: Connection) -> list[dict[str, int]]:
+            return queries.timeline(connection, settings, route, utc_day())
+
+        return await self._cached("timeline", route, READY_S, store, settings, ask) or []
+
+    async def signature(self, store: Store, settings: Settings, name: str) -> SignatureDocument | None:
+        """One signature with its samples, by its whole id; not kept."""
+
+        def ask(connection: Connection) -> SignatureDocument | None:
+            return queries.detail(connection, settings, name, utc_day())
+
+        found = await _read(store, ask)
+        return found if found is not None and found.id == name else None
+
+    async def audit(self, store: Store, filters: AuditFilters) -> list[AuditEntry] | None:
+        """The audit, newest first; None if it cannot be read."""
+        return await _read(store, lambda connection: audits.entries(connection, filters))
+
+    def forget(self) -> None:
+        """Something was changed: ask anew."""
+        self._kept.clear()
+
+    async def _cached(
+        self, what: str, of: str, for_s: float, store: Store, settings: Settings, ask: Callable[[Connection], _T]
+    ) -> _T | None:
+        async with self._one_at_a_time:
+            at, under, response = self._kept.get((what, of), (float("-inf"), None, None))
+            if under is settings and time.monotonic() - at < for_s:
+                kept: _T | None = response
+                return kept
+            while len(self._kept) >= _MOST:
+                del self._kept[next(iter(self._kept))]
+            found = await _read(store, ask)
+            self._kept[what, of] = time.monotonic(), settings, found
+            return found
+
+
+async def _read(store: Store, ask: Callable[[Connection], _T]) -> _T | None:
+    try:
+        return await reading.ask(store, ask)
+    except NoEvidenceError:
+        return None
+
+
+def chosen_open(rows: list[SignatureRow], by: Mapping[str, str]) -> list[SignatureRow]:
+    """Return the rows that a form for all of a list is about: without a chosen state, only those that still count."""
+    found = chosen(rows, by)
+    return found if by.get("state") else [row for row in found if row.state in OPEN_STATES]
+
+
+def chosen(rows: list[SignatureRow], by: Mapping[str, str]) -> list[SignatureRow]:
+    """The rows that have these values; an empty one is any. `noise` is `yes` or `no`."""
+    wanted = {key: value for key, value in by.items() if value and key != "noise"}
+    noise = {"yes": True, "no": False}.get(by.get("noise", ""))
+    return [
+        row
+        for row in rows
+        if noise in (None, row.is_noise) and all(getattr(row, key) == value for key, value in wanted.items())
+    ]

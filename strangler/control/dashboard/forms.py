@@ -1,0 +1,65 @@
+"""The forms of the pages: each reads its fields, runs one action, and leads back to a page with the outcome."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+from yarl import URL
+
+from strangler.control.dashboard.actions import resume, review, turn
+from strangler.control.dashboard.cached_queries import EvidenceState, chosen_open
+from strangler.control.dashboard.layout import MAX_REFUSALS_LENGTH
+from strangler.control.dashboard.pages import FILTERS
+from strangler.control.dashboard.visit import Visit, form_text, read_form
+
+
+class Forms:
+    """The handlers of the forms for actions."""
+
+    def __init__(self, evidence: EvidenceState) -> None:
+        self._evidence = evidence
+
+    async def turn_kill_switch(self, visit: Visit) -> web.Response:
+        """Turn the kill switch on or off."""
+        form = await read_form(visit.request)
+        on = form_text(form, "on") == "1"
+        await turn(visit.state, on, form_text(form, "reason"), visit.actor)
+        return visit.see(URL("/").with_query(said="killed" if on else "alive"))
+
+    async def resume_shadow(self, visit: Visit) -> web.Response:
+        """Resume the shadow of a route."""
+        form, name = await read_form(visit.request), visit.request.match_info["name"]
+        await resume(visit.state, name, form_text(form, "why"), visit.actor)
+        return visit.see((URL("/routes") / name).with_query(said="resumed"))
+
+    async def review_one(self, visit: Visit) -> web.Response:
+        """Review the difference of one page."""
+        form, name = await read_form(visit.request), visit.request.match_info["name"]
+        fields = _review_fields(form)
+        await review(visit.state, self._evidence, [name], fields, visit.actor)
+        return visit.see((URL("/signatures") / name).with_query(said=fields["state"]))
+
+    async def review_many(self, visit: Visit) -> web.Response:
+        """Review the ticked rows, or all that the filters of the page choose."""
+        form = await read_form(visit.request)
+        fields = _review_fields(form)
+        by = {key: form_text(form, f"by_{key}") for key in FILTERS}
+        if form_text(form, "which") == "all":
+            rows = chosen_open(await self._evidence.inbox(visit.state.store, visit.state.settings), by)
+            names = [row.id for row in rows]
+        else:
+            names = [name for name in form.getall("id", []) if isinstance(name, str)]
+        done = await review(visit.state, self._evidence, names, fields, visit.actor)
+        query = {key: value for key, value in by.items() if value} | {
+            "said": "bulk",
+            "state_said": fields["state"],
+            "changed": str(done.changed),
+            "unchanged": str(done.unchanged),
+            "refused": str(len(names) - done.changed - done.unchanged),
+            "why_not": "; ".join(done.refused)[:MAX_REFUSALS_LENGTH],
+        }
+        return visit.see(URL("/signatures").with_query(query))
+
+
+def _review_fields(form: Mapping[str, Any]) -> dict[str, str]:
+    return {key: form_text(form, key) for key in ("state", "owner", "why", "until")}

@@ -1,0 +1,77 @@
+"""The changes of the proxy as events: settings, the kill switch, breakers."""
+
+from functools import partial
+
+from strangler.control.events import outbox
+from strangler.control.events.event import Kind
+from strangler.control.events.publisher import EventPublisher
+from strangler.control.reload import InForce
+from strangler.core.settings import RouteSettings, Settings
+from strangler.ipc.messages import BreakerChanged
+from strangler.state.kill_switch import KillSwitchState
+from strangler.state.store import Store
+
+
+class ChangeEvents:
+    """Publishes each change once. Knows the settings before, and which breakers are open."""
+
+    def __init__(self, publisher: EventPublisher, store: Store, run: str, settings: Settings) -> None:
+        self._publisher = publisher
+        self._store = store
+        self._run = run
+        self._settings = settings
+        self._open_breakers: set[str] = set()
+
+    async def restore(self) -> None:
+        """Go on where an earlier control of this run was. Raises StoreError."""
+        self._open_breakers = await self._store.call(partial(outbox.open_breakers, run=self._run))
+
+    def adopt(self, in_force: InForce) -> None:
+        """Publish that new settings are in force, and what they change."""
+        old = {route.name: route for route in self._settings.routes}
+        self._settings = in_force.settings
+        self._open_breakers.intersection_update(in_force.settings.upstreams)
+        new = {route.name: route for route in in_force.settings.routes}
+        self._publisher.publish(
+            Kind.ROUTES_RELOADED,
+            "routes.yaml",
+            {
+                "generation": in_force.generation,
+                "routes": len(new),
+                "added": sorted(new.keys() - old.keys()),
+                "removed": sorted(old.keys() - new.keys()),
+                "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
+            },
+        )
+        for name in sorted(new.keys() | old.keys()):
+            before, after = _percent(old.get(name)), _percent(new.get(name))
+            if before != after:
+                data = {"route": name, "from": before, "to": after, "generation": in_force.generation}
+                self._publisher.publish(Kind.ROUTE_SHIFTED, name, data)
+
+    def rejected(self, in_force: InForce) -> None:
+        """Publish that a routes.yaml was not put in force."""
+        data = {"generation": in_force.generation, "problems": list(in_force.problems)[:100]}
+        self._publisher.publish(Kind.ROUTES_REJECTED, "routes.yaml", data)
+
+    def turned(self, kill_switch: KillSwitchState) -> None:
+        """Publish that the kill switch was turned."""
+        data = {"on": kill_switch.on, "reason": kill_switch.reason}
+        self._publisher.publish(Kind.KILL_SWITCH, "kill_switch", data)
+
+    def breaker_changed(self, change: BreakerChanged) -> None:
+        """Publish that a breaker has opened or closed. The workers share openings: there is one event for all of
+        them; and the first whose trials succeed tells of the closing."""
+        upstream, is_open = change.upstream, change.upstream in self._open_breakers
+        data = {"upstream": upstream, "reason": change.reason}
+        if change.after == "open" and not is_open:
+            self._open_breakers.add(upstream)
+            self._publisher.publish(Kind.BREAKER_OPENED, upstream, data)
+        elif change.after == "closed" and is_open:
+            self._open_breakers.discard(upstream)
+            self._publisher.publish(Kind.BREAKER_CLOSED, upstream, data)
+
+
+def _percent(route: RouteSettings | None) -> float:
+    """Return the share that the candidate gets: none of a route that is disabled, or is not there."""
+    return route.split.percent if route is not None and route.enabled else 0.0

@@ -1,0 +1,81 @@
+"""The parts of events put together, each made of those before it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from strangler.control.events.changes import ChangeEvents
+from strangler.control.events.comparisons import ComparisonTopic
+from strangler.control.events.event import source_of_this_host
+from strangler.control.events.gates import GateWatch
+from strangler.control.events.publisher import EventPublisher
+from strangler.control.events.shadow_events import READY_EVERY_S, ReadyWatch
+from strangler.control.events.sinks import EventSinks
+from strangler.control.events.slow import SlowWatch
+from strangler.control.own_metrics import OwnMetrics
+from strangler.control.reload import Follower, InForce
+from strangler.core.documents import EventsStatus, QueueStatus
+from strangler.core.settings import Settings
+from strangler.state.store import Store, StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class EventParts:
+    """The parts of events that others in control use."""
+
+    sinks: EventSinks
+    comparisons: ComparisonTopic
+    publisher: EventPublisher
+    changes: ChangeEvents
+    gates: GateWatch
+    ready: ReadyWatch
+    slow: SlowWatch
+
+    @property
+    def followers(self) -> Sequence[Follower]:
+        """All that go by settings. `changes` publishes an event, with which the new sinks become known to the store."""
+        return self.sinks, self.comparisons, self.changes, self.gates, self.ready, self.slow
+
+    async def restore(self, in_force: InForce) -> None:
+        """Go on where an earlier control of this state folder was."""
+        self.sinks.adopt(in_force)
+        self.comparisons.adopt(in_force)
+        try:
+            await self.changes.restore()
+        except StoreError:  # told by the store itself
+            pass
+        else:
+            await self.publisher.write()
+        await self.slow.restore()
+
+    async def close(self) -> None:
+        """End the deliveries, and keep what was published: it is sent after the next start."""
+        await asyncio.gather(self.sinks.close(), self.comparisons.close())
+        await self.publisher.write()
+
+    def status(self) -> EventsStatus:
+        """Return what waits to be sent, by sink, and of the comparisons."""
+        backlog = self.comparisons.backlog
+        return EventsStatus(
+            unwritten=self.publisher.unwritten,
+            sinks=self.sinks.status(),
+            comparisons=None if backlog is None else QueueStatus(backlog),
+        )
+
+
+def assemble_events(
+    run: str, settings: Settings, store: Store, environ: Mapping[str, str], own: OwnMetrics
+) -> EventParts:
+    """Make all parts of events. Nothing runs yet, and nothing is read or written."""
+    source = source_of_this_host()
+    sinks = EventSinks(store, environ, own)
+    publisher = EventPublisher(store, sinks, own, run, source)
+    return EventParts(
+        sinks=sinks,
+        comparisons=ComparisonTopic(source, own),
+        publisher=publisher,
+        changes=ChangeEvents(publisher, store, run, settings),
+        gates=GateWatch(store, publisher, settings),
+        ready=ReadyWatch(store, publisher, settings, READY_EVERY_S),
+        slow=SlowWatch(store, publisher, settings),
+    )

@@ -1,0 +1,126 @@
+"""The publishing of events: each is logged and counted, kept in the outbox, and sent from there."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from sqlite3 import Connection
+from typing import Any, Final
+
+import structlog
+
+from strangler.control.events import outbox
+from strangler.control.events.event import Event, Kind, event
+from strangler.control.events.outbox import Standing
+from strangler.control.events.sinks import EventSinks
+from strangler.control.own_metrics import OwnMetrics
+from strangler.state.store import Store, StoreError
+
+MAX_UNWRITTEN: Final = 1000
+"""Events that wait for a store which does not write at the moment; the oldest go first, and are in the log anyway."""
+
+RETRY_S: Final = 1.0
+PRUNE_EVERY_S: Final = 600.0
+
+_HAVE_A_LINE: Final = frozenset(
+    {
+        Kind.ROUTES_RELOADED,  # reload.py: routes.reloaded
+        Kind.ROUTES_REJECTED,  # reload.py: routes.rejected, routes.problem
+        Kind.KILL_SWITCH,  # operator_actions.py: kill_switch.on, kill_switch.off
+        Kind.BREAKER_OPENED,  # the worker: breaker.changed
+        Kind.BREAKER_CLOSED,
+    }
+)
+"""Whoever makes them happen logs them: here they would be told a second time."""
+_LEVELS: Final = {Kind.SHADOW_HALTED: "error", Kind.SIGNATURE_REGRESSED: "warning"}
+
+log = structlog.get_logger()
+
+
+class EventPublisher:
+    """Owns the events that are not written yet. Publishing never waits for anything."""
+
+    def __init__(self, store: Store, sinks: EventSinks, own: OwnMetrics, run: str, source: str) -> None:
+        self._store = store
+        self._sinks = sinks
+        self._own = own
+        self._run = run
+        self._source = source
+        self._unwritten: list[Event] = []
+        self._hint = asyncio.Event()
+        self._hint.set()  # the store does not know the sinks yet
+        self._pruned = 0.0
+
+    @property
+    def unwritten(self) -> int:
+        """The number of events that wait for the store."""
+        return len(self._unwritten)
+
+    def publish(self, kind: Kind, subject: str, data: Mapping[str, Any]) -> None:
+        """Log what has happened, keep it, and have it sent."""
+        this_event = event(kind, subject, data)
+        self._log(this_event)
+        self._wait([*self._unwritten, this_event])
+        self._hint.set()
+
+    def insert(self, connection: Connection, events: Sequence[Event]) -> None:
+        """Keep events in a transaction of the caller's: they are there if and only if the rest of it is. Call
+        `on_stored` with them afterwards, in the loop."""
+        outbox.insert(connection, events, self._run, self._source)
+
+    def on_stored(self, events: Sequence[Event]) -> None:
+        """Log and count events that `insert` has kept, and have them sent."""
+        for each_event in events:
+            self._log(each_event)
+        if events:
+            self._sinks.hint()
+
+    def _log(self, this_event: Event) -> None:
+        if this_event.kind not in _HAVE_A_LINE:
+            write = getattr(log, _LEVELS.get(this_event.kind, "info"))
+            write(
+                "event",
+                type=this_event.kind.value,
+                subject=this_event.subject,
+                id=this_event.id,
+                data=dict(this_event.data),
+            )
+        self._own.counter("strangler_events_total", this_event.kind.value).inc()
+
+    def _wait(self, unwritten: list[Event]) -> None:
+        """Keep the newest of them until the store writes."""
+        self._unwritten = unwritten[-MAX_UNWRITTEN:]
+        for lost in unwritten[:-MAX_UNWRITTEN]:
+            self._own.counter("strangler_events_lost_total").inc()
+            log.error("event.lost", id=lost.id, type=lost.kind.value)
+
+    async def run(self) -> None:
+        """Write what was published, until cancelled."""
+        while True:
+            await self._hint.wait()
+            self._hint.clear()
+            if not await self.write():
+                await asyncio.sleep(RETRY_S)
+                self._hint.set()
+
+    async def write(self) -> bool:
+        """Write what was published; False if the store does not work."""
+        batch, self._unwritten = self._unwritten, []
+        names, now = self._sinks.names, time.time()
+        is_due = now - self._pruned > PRUNE_EVERY_S or len(batch) > 100
+
+        def work(connection: Connection) -> dict[str, Standing]:
+            outbox.register(connection, names)
+            outbox.insert(connection, batch, self._run, self._source)
+            if is_due:
+                outbox.prune(connection, now)
+            return outbox.standings(connection)
+
+        try:
+            standings = await self._store.call(work)
+        except StoreError:
+            self._wait(batch + self._unwritten)
+            return False
+        self._pruned = now if is_due else self._pruned
+        self._sinks.on_standings(standings)
+        self._sinks.hint()
+        return True

@@ -1,0 +1,186 @@
+"""Events about shadows: new and returning differences, every comparison, and a route that is ready."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from sqlite3 import Connection
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from strangler.control.events.comparisons import ComparisonTopic
+from strangler.control.events.event import Event, Kind, event
+from strangler.control.events.publisher import EventPublisher
+from strangler.control.events.slow import SlowWatch
+from strangler.control.reload import InForce
+from strangler.core.documents import VerdictDocument
+from strangler.core.gate import Verdict
+from strangler.core.settings import Settings
+from strangler.evidence import queries
+from strangler.evidence.findings import Finding
+from strangler.evidence.reading import NoEvidenceError, ask
+from strangler.evidence.stopped_routes import StopChange
+from strangler.state.database import read_meta, write_meta
+from strangler.state.store import Store, StoreError
+from strangler.times import utc_day
+
+READY_EVERY_S: Final = 60.0
+_META: Final = "ready_routes"
+_STORE: Final = "store"
+
+log = structlog.get_logger()
+
+
+class EvidenceEvents:
+    """Publishes what comparisons show: the `EvidenceListener` of control."""
+
+    def __init__(self, publisher: EventPublisher, comparisons: ComparisonTopic, slow: SlowWatch) -> None:
+        self._publisher = publisher
+        self._comparisons = comparisons
+        self._slow = slow
+
+    def insert_signatures(self, connection: Connection, now: float) -> list[Event]:
+        """Keep an event for each signature that is new or came back, among the findings that were stored at `now`. It
+        is done in the transaction that stores these."""
+        rows = connection.execute(
+            """
+            SELECT id, route, endpoint, place, path, kind, severity, state FROM signatures
+            WHERE state IN ('new', 'regressed') AND state_since = ?
+            """,
+            (now,),
+        )
+        events = [_signature_event(*row) for row in rows]
+        self._publisher.insert(connection, events)
+        return events
+
+    def insert_stops(self, connection: Connection, changes: Sequence[StopChange], now: float) -> list[Event]:
+        """Keep an event for each route whose shadowing has stopped by itself, or started again after that. It is done
+        in the transaction that writes down the same."""
+        events = [_stop_event(change, now) for change in changes if change.stop is not None or change.has_started]
+        self._publisher.insert(connection, events)
+        return events
+
+    def on_stored(self, events: Sequence[Event]) -> None:
+        """Publish events whose transaction is done."""
+        self._publisher.on_stored(events)
+
+    def publish_comparison(self, finding: Finding) -> None:
+        """Send a comparison to its topic, and take its times; all of it is redacted."""
+        self._slow.observe(finding)
+        if self._comparisons.is_served:
+            self._comparisons.send(finding.route, finding.at, comparison_of(finding))
+
+    def publish_halt(self, reason: str) -> None:
+        """Publish that what comparisons find cannot be kept, so that nothing is compared. It is sent when the store can
+        be written again; the log has it at once."""
+        self._publisher.publish(Kind.SHADOW_HALTED, _STORE, {"reason": reason})
+
+    def publish_resumption(self) -> None:
+        """Publish that findings can be kept again."""
+        self._publisher.publish(Kind.SHADOW_RESUMED, _STORE, {})
+
+    def publish_release_change(self, route: str, former: str, current: str, at: float) -> None:
+        """Publish that another release of a route's candidate is the current one."""
+        log.info("shadow.release", route=route, former=former, current=current)
+        self._slow.forget(route)
+        data = {"route": route, "from": former or None, "to": current or None, "at": at}
+        self._publisher.publish(Kind.RELEASE_CHANGED, route, data)
+
+
+def _stop_event(change: StopChange, now: float) -> Event:
+    if change.stop is None:
+        return event(Kind.SHADOW_STARTED, change.route, {"route": change.route, "reason": change.reason}, now)
+    return event(Kind.SHADOW_STOPPED, change.route, {"route": change.route, "reason": change.stop.why}, now)
+
+
+def _signature_event(
+    name: str, route: str, endpoint: str, place: str, path: str | None, kind: str, severity: str, state: str
+) -> Event:
+    data = {
+        "signature": name,
+        "route": route,
+        "endpoint": endpoint,
+        "in": place,
+        "path": path,
+        "kind": kind,
+        "severity": severity,
+    }
+    return event(Kind.SIGNATURE_NEW if state == "new" else Kind.SIGNATURE_REGRESSED, route, data)
+
+
+def comparison_of(finding: Finding) -> Mapping[str, Any]:
+    """Return the record for the topic of comparisons: `id` is that of shadow-diffs.jsonl."""
+    return {
+        "id": finding.id,
+        "route": finding.route,
+        "endpoint": finding.endpoint,
+        "outcome": finding.outcome,
+        "reason": finding.reason or None,
+        "latency_ms": None
+        if finding.latency is None
+        else {"legacy": finding.latency[0] * 1000, "candidate": finding.latency[1] * 1000},
+        "differences": [
+            {
+                "signature": seen.id,
+                "in": seen.place,
+                "path": seen.path,
+                "kind": seen.kind,
+                "severity": seen.severity,
+                "legacy": msgspec.Raw(seen.legacy.encode()),
+                "candidate": msgspec.Raw(seen.candidate.encode()),
+            }
+            for seen in finding.differences
+        ],
+    }
+
+
+class ReadyWatch:
+    """Looks now and then whether a route with shadows has become ready, and tells it once; anew after it was not."""
+
+    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings, every_s: float) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._settings = settings
+        self._every_s = every_s
+
+    def adopt(self, in_force: InForce) -> None:
+        """Judge by these settings from now on."""
+        self._settings = in_force.settings
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            await asyncio.sleep(self._every_s)
+            try:
+                await self.look()
+            except (StoreError, NoEvidenceError) as error:  # told by the store itself; looked for again
+                log.debug("route.ready.unknown", reason=str(error))
+
+    async def look(self) -> None:
+        """Judge all routes that have shadows. The figures are read and judged in a thread."""
+        settings = self._settings
+        names = [route.name for route in settings.routes if route.shadow is not None]
+        verdicts = [await self._verdict(settings, name) for name in names]
+        ready = {found.route: found for found in verdicts if found and found.verdict == Verdict.READY}
+        events = await self._store.call(partial(self._keep, ready=ready))
+        self._publisher.on_stored(events)
+
+    async def _verdict(self, settings: Settings, name: str) -> VerdictDocument | None:
+        return await ask(self._store, lambda connection: queries.ready(connection, settings, name, utc_day()))
+
+    def _keep(self, connection: Connection, ready: Mapping[str, VerdictDocument]) -> list[Event]:
+        kept = read_meta(connection, _META)
+        before = set() if kept is None else set(msgspec.json.decode(kept, type=list[str]))
+        now = time.time()
+        events = [_ready_event(ready[name], now) for name in sorted(ready.keys() - before)]
+        if ready.keys() != before:
+            write_meta(connection, _META, msgspec.json.encode(sorted(ready)).decode())
+        self._publisher.insert(connection, events)
+        return events
+
+
+def _ready_event(found: VerdictDocument, now: float) -> Event:
+    keys = ("route", "release", "pairs", "match_share", "match_low", "breaking_open")
+    return event(Kind.ROUTE_READY, found.route, {key: getattr(found, key) for key in keys}, now)

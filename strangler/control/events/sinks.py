@@ -1,0 +1,123 @@
+"""The sinks that routes.yaml names, each with the task that delivers events to it."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from strangler.control.events.delivery import Delivery, Sink
+from strangler.control.events.ending import EndingTasks, log_crash
+from strangler.control.events.outbox import Standing
+from strangler.control.events.webhook import SecretError, Webhook, webhook_secret
+from strangler.control.own_metrics import OwnMetrics
+from strangler.control.reload import InForce
+from strangler.core.documents import SinkStatus
+from strangler.core.settings import EventSettings
+from strangler.state.store import Store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    delivery: Delivery
+    task: asyncio.Task[None]
+
+
+class EventSinks:
+    """Owns the deliveries. Events that a sink has not taken are kept for it in the store."""
+
+    def __init__(self, store: Store, environ: Mapping[str, str], own: OwnMetrics) -> None:
+        self.problem: str | None = None
+        """Why a sink that routes.yaml names is not served."""
+        self._store = store
+        self._environ = environ
+        self._own = own
+        self._settings: EventSettings | None = None
+        self._served: dict[str, _Served] = {}
+        self._ending = EndingTasks()
+        self._standings: dict[str, Standing] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The sinks that routes.yaml names, whether or not they can be served: what happens is kept for them."""
+        events = self._settings
+        if events is None:
+            return []
+        return [name for name, setting in (("webhook", events.webhook), ("kafka", events.kafka)) if setting is not None]
+
+    def adopt(self, in_force: InForce) -> None:
+        """Send to what these settings name, from now on."""
+        settings = in_force.settings.events
+        if settings == self._settings:
+            return
+        self._settings = settings
+        self.problem = None
+        self._end_all()
+        self._served = {sink.name: self._serve(sink) for sink in self._sinks(settings)}
+
+    def _sinks(self, settings: EventSettings) -> list[Sink]:
+        sinks: list[Sink] = []
+        if settings.webhook is not None:
+            try:
+                sinks.append(Webhook(settings.webhook, webhook_secret(self._store.folder, self._environ)))
+            except SecretError as error:
+                self._fail(str(error))
+        if settings.kafka is not None:
+            from strangler.control.events import kafka  # 30 ms of libraries, for those who want it
+
+            if kafka.MISSING is None:
+                sinks.append(kafka.Kafka(settings.kafka))
+            else:
+                self._fail(kafka.MISSING)
+        return sinks
+
+    def _serve(self, sink: Sink) -> _Served:
+        delivery = Delivery(sink, self._store, self.on_standings)
+        task = asyncio.create_task(delivery.run())
+        task.add_done_callback(log_crash)
+        return _Served(delivery, task)
+
+    def _end_all(self) -> None:
+        for served in self._served.values():
+            self._ending.end(served.task, served.delivery.sink.close)
+        self._served = {}
+
+    def _fail(self, problem: str) -> None:
+        log.error("events.halted", reason=problem)
+        self.problem = problem
+
+    def hint(self) -> None:
+        """Let all sinks look for new events."""
+        for served in self._served.values():
+            served.delivery.hint()
+
+    def on_standings(self, standings: dict[str, Standing]) -> None:
+        """Take note of how far all sinks are."""
+        for gone in self._standings.keys() - standings.keys():
+            self._own.gauge("strangler_events_backlog", gone).set(0)
+        self._standings = standings
+        for name, standing in standings.items():
+            self._own.gauge("strangler_events_backlog", name).set(standing.backlog)
+            self._own.gauge("strangler_events_dead", name).set(standing.dead)
+
+    async def close(self) -> None:
+        """End the deliveries: what is not sent yet is sent after the next start."""
+        self._end_all()
+        await self._ending.wait()
+
+    def status(self) -> dict[str, SinkStatus]:
+        """Return how far each sink is, by its name."""
+        return {name: self._sink_status(name, standing) for name, standing in self._standings.items()}
+
+    def _sink_status(self, name: str, standing: Standing) -> SinkStatus:
+        served = self._served.get(name)
+        return SinkStatus(
+            backlog=standing.backlog,
+            delivered=standing.delivered,
+            dead=standing.dead,
+            lost=standing.lost,
+            last_dead=standing.last_dead,
+            problem=self.problem if served is None else served.delivery.problem,
+        )

@@ -1,0 +1,124 @@
+"""The links to workers as control hears from them: which workers are let in, and where each message goes."""
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from strangler.control.links import WorkerConnection, WorkerLinks, WorkerState
+from strangler.control.own_metrics import OwnMetrics
+from strangler.ipc.messages import (
+    BreakerChanged,
+    BreakerOpened,
+    Bye,
+    Captured,
+    EndpointHealth,
+    FenceMarks,
+    Hello,
+    LoadedGeneration,
+    Report,
+    Shared,
+    Spans,
+    ToControl,
+)
+
+log = structlog.get_logger()
+
+
+class CaptureListener(Protocol):
+    """The receiver of captures, which also says how many more can be used."""
+
+    def take(self, captured: Captured) -> None: ...
+    def grant_credits(self, *routes: str) -> None: ...
+
+
+class BreakerListener(Protocol):
+    """The receiver of what workers' breakers do."""
+
+    def breaker_changed(self, change: BreakerChanged) -> None: ...
+
+
+class SpanListener(Protocol):
+    """The receiver of what sampled requests tell."""
+
+    def take(self, spans: Spans) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LinkListeners:
+    """The receivers of all that is not for the links themselves."""
+
+    captures: CaptureListener
+    breakers: BreakerListener
+    spans: SpanListener
+
+
+class LinkServer:
+    """Lets workers in. The totals are told what comes and which workers have gone."""
+
+    def __init__(self, links: WorkerLinks, own: OwnMetrics, listeners: LinkListeners) -> None:
+        self._links = links
+        self._state = links.state
+        self._own = own.instance
+        self._listeners = listeners
+        self._living: frozenset[str] = frozenset()
+
+    def accept(self) -> WorkerConnection:
+        """Return the protocol for a new connection."""
+        return WorkerConnection(self._state, self)
+
+    def set_living(self, instances: frozenset[str]) -> None:
+        """Take note of the worker instances that the supervisor knows as alive."""
+        self._living = instances
+        self._retire_dead()
+
+    def admits(self, hello: Hello) -> bool:
+        """Turn away a worker of a killed supervisor, and one that is not known yet: it comes again."""
+        return hello.instance in self._living
+
+    def joined(self, connection: WorkerConnection, hello: Hello) -> None:
+        log.debug("worker.connected", index=hello.index, child_pid=hello.pid, generation=hello.generation)
+        self._links.add(connection, hello)
+        self._listeners.captures.grant_credits()
+
+    def left(self, connection: WorkerConnection, hello: Hello) -> None:
+        self._links.remove(connection, hello)
+        self._state.totals.silence(hello.instance)
+        self._retire_dead()
+
+    def heard(self, connection: WorkerConnection, hello: Hello, message: ToControl) -> None:
+        worker = self._state.workers[hello.instance]
+        worker.heard = time.monotonic()
+        match message:
+            case Report():
+                self._state.totals.take(hello.instance, message)
+            case LoadedGeneration(generation):
+                worker.generation = generation
+            case BreakerChanged(upstream, _, _, reason):
+                self._state.breaker_reasons[upstream] = reason
+                self._listeners.breakers.breaker_changed(message)
+            case BreakerOpened() | FenceMarks() | EndpointHealth():
+                self._share(connection, message)
+            case Captured():
+                self._take(worker, message)
+            case Spans():
+                self._listeners.spans.take(message)
+            case Hello() | Bye():
+                pass
+
+    def _share(self, connection: WorkerConnection, message: Shared) -> None:
+        events = self._state.shared.learn(message, time.monotonic())
+        if events is not None:
+            self._links.broadcast(events, but=connection)
+
+    def _take(self, worker: WorkerState, captured: Captured) -> None:
+        is_low = worker.use(captured.route)
+        self._listeners.captures.take(captured)
+        if is_low:
+            self._listeners.captures.grant_credits(captured.route)
+
+    def _retire_dead(self) -> None:
+        gone = self._state.totals.instances - self._living - self._state.workers.keys() - {self._own}
+        for instance in gone:
+            self._state.totals.retire(instance)

@@ -1,0 +1,18 @@
+"""The processes of the proxy, as the supervisor tells of them."""
+
+from dataclasses import dataclass, field
+
+from strangler.ipc.messages import ProcessInfo
+
+
+@dataclass(slots=True)
+class ProcessesState:
+    """All processes that live, and whether the proxy is about to end."""
+
+    processes: list[ProcessInfo] = field(default_factory=list)
+    is_draining: bool = False
+
+    @property
+    def workers(self) -> frozenset[str]:
+        """The instances of all workers, those that drain included."""
+        return frozenset(info.instance for info in self.processes if info.role in ("worker", "leaving"))

@@ -1,0 +1,54 @@
+"""Answers of the admin listener."""
+
+from typing import Final, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from strangler.control.visitor import Visitor
+from strangler.core.documents import ProblemDocument
+
+
+def json_response(value: object, status: int = 200) -> web.Response:
+    """A document as JSON."""
+    return web.Response(body=msgspec.json.encode(value) + b"\n", status=status, content_type="application/json")
+
+
+def problem(status: int, detail: str) -> web.Response:
+    """RFC 9457."""
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return web.Response(
+        body=msgspec.json.encode(ProblemDocument(status, detail)) + b"\n",
+        status=status,
+        headers=headers,
+        content_type="application/problem+json",
+    )
+
+
+MAX_ACTOR_CHARS = 100
+
+
+VISITOR: Final = web.RequestKey("visitor", Visitor)
+"""The client behind a request; the application puts it there before anything else."""
+
+
+def named(request: web.Request, actor: str) -> str:
+    """Return how the audit names a client of the API: the person whom a trusted proxy names, and beside it what the
+    client says itself; without one as it says, else by its address."""
+    visitor, actor_name = request[VISITOR], " ".join(actor.split())[:MAX_ACTOR_CHARS]
+    if visitor.user is None:
+        return actor_name or visitor.name("api")
+    return visitor.name(f"api, says {actor_name}," if actor_name and actor_name != visitor.user else "api")
+
+
+Body = TypeVar("Body")
+
+
+async def read_body(request: web.Request, kind: type[Body]) -> Body | web.Response:
+    """The request's JSON as a value of `kind`, or the refusal."""
+    if request.content_type != "application/json":  # what a form of another page can send is never JSON
+        return problem(415, "send application/json")
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except msgspec.DecodeError as error:
+        return problem(400, str(error))

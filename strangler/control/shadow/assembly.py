@@ -1,0 +1,68 @@
+"""The parts of shadows put together, each made of those before it."""
+
+from dataclasses import dataclass
+
+from strangler.control.links import WorkerLinks
+from strangler.control.own_metrics import OwnMetrics
+from strangler.control.shadow.counters import ShadowCounters
+from strangler.control.shadow.credits import CaptureCredits
+from strangler.control.shadow.evidence_actions import EvidenceActions
+from strangler.control.shadow.held_captures import HeldCaptures
+from strangler.control.shadow.listener import EvidenceListener
+from strangler.control.shadow.route_table import ShadowRouteTable
+from strangler.control.shadow.runner import ShadowRunner, ShadowSpans
+from strangler.control.shadow.stop_switch import StopSwitch
+from strangler.control.shadow.stopping import ShadowStops
+from strangler.control.shadow.writer import FindingWriter
+from strangler.core.settings import Settings
+from strangler.evidence.index import IndexState
+from strangler.evidence.stored_releases import Changed, ReleasesState
+from strangler.state.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowListeners:
+    """All that is told what shadows do."""
+
+    evidence: EvidenceListener
+    release_changed: Changed
+    spans: ShadowSpans
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowParts:
+    """The parts that others in control use."""
+
+    table: ShadowRouteTable
+    releases: ReleasesState
+    writer: FindingWriter
+    switch: StopSwitch
+    runner: ShadowRunner
+    evidence: EvidenceActions
+
+
+def assemble_shadow(
+    run: str, settings: Settings, store: Store, links: WorkerLinks, own: OwnMetrics, listeners: ShadowListeners
+) -> ShadowParts:
+    """Make all parts of shadows. Nothing runs yet, and nothing is read or written."""
+    counters, stops, index = ShadowCounters(own), ShadowStops(run), IndexState()
+    releases = ReleasesState(listeners.release_changed)
+    table = ShadowRouteTable(settings, links.state.shared.is_url_healthy, stops)
+    writer = FindingWriter(store, table, stops, releases, index, counters, listeners.evidence)
+    held = HeldCaptures(counters)
+    credits_ = CaptureCredits(links, table, writer, held, listeners.evidence)
+    switch = StopSwitch(table, stops, writer, credits_)
+    runner = ShadowRunner(
+        folder=store.folder,
+        table=table,
+        releases=releases,
+        index=index,
+        held=held,
+        writer=writer,
+        credits_=credits_,
+        counters=counters,
+        halt=switch.halt,
+        spans=listeners.spans,
+    )
+    evidence = EvidenceActions(runner, writer, releases, table, held)
+    return ShadowParts(table, releases, writer, switch, runner, evidence)

@@ -1,0 +1,96 @@
+"""One transaction of all that shadows keep: findings, stops, releases, and what was done with rules."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection
+
+from strangler.control.events.event import Event
+from strangler.control.shadow.listener import EvidenceListener
+from strangler.control.shadow.rules import store_rules
+from strangler.core.documents import RuleReport
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.evidence.journal import Journal
+from strangler.evidence.retention import drop_evidence, prune, set_aside
+from strangler.evidence.stopped_routes import Stop, StopChange, store_changes, store_stop
+from strangler.evidence.stored_releases import Release, save_releases
+from strangler.evidence.writing import store_findings
+from strangler.state.database import look_over
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All that one transaction writes."""
+
+    findings: list[Finding]
+    changes: list[StopChange]
+    releases: list[Release]
+    evicted: list[tuple[str, str]]
+    rules: dict[str, RuleReport]
+    is_prune_due: bool
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.findings or self.changes or self.releases or self.evicted or self.is_prune_due)
+
+
+class BatchWriter:
+    """Writes batches in the store's thread. Owns the journal, and knows which database the index is of."""
+
+    def __init__(
+        self, folder: Path, index: IndexState, stops: Callable[[], dict[str, Stop]], listener: EvidenceListener
+    ) -> None:
+        self._index = index
+        self._stops = stops
+        self._listener = listener
+        self._journal = Journal(folder)
+        self._journaled: set[str] = set()
+        """Findings whose lines are in the journal: the database took the batch no further than that."""
+        self._indexed: Connection | None = None
+
+    def write(self, connection: Connection, batch: Batch) -> list[Event]:
+        """Write a batch. Return the events that are stored with it. Call `forget_lines` once it is committed."""
+        self._follow(connection)
+        now = time.time()
+        drop_evidence(connection, batch.evicted)
+        save_releases(connection, batch.releases)
+        store_findings(connection, self._index, batch.findings, now)
+        store_changes(connection, batch.changes)
+        events = self._listener.insert_signatures(connection, now)
+        events += self._listener.insert_stops(connection, batch.changes, now)
+        store_rules(connection, batch.rules)
+        if batch.is_prune_due:
+            prune(connection, now)
+            self._indexed = None
+            look_over(connection)
+        self._append_lines(batch.findings)
+        return events
+
+    def set_aside(self, connection: Connection, route: str, now: float) -> list[str]:
+        """Set the evidence of a route aside. Return the names under which it can be read."""
+        self._indexed = None
+        return set_aside(connection, route, now)
+
+    def forget_lines(self) -> None:
+        """Note that the batch is committed: it will not be written again."""
+        self._journaled.clear()
+
+    def _follow(self, connection: Connection) -> None:
+        """Read the index anew, and write down the stops in force, where the database may be another one."""
+        if self._indexed is connection:
+            return
+        self._index.load(connection)
+        for route, stop in self._stops().items():
+            store_stop(connection, route, stop)
+        self._indexed = connection
+
+    def _append_lines(self, findings: list[Finding]) -> None:
+        lines = {
+            finding.id: finding.line
+            for finding in findings
+            if finding.line is not None and finding.id not in self._journaled
+        }
+        self._journal.append(lines.values())
+        self._journaled |= lines.keys()

@@ -1,0 +1,175 @@
+"""The requests to the arms for one capture, and the comparison of their responses.
+
+captured pair ──▶ ask the other arm ──▶ compare ──┬─ match ───────────────────────────────▶ finding
+                                                  ├─ mismatch ──▶ recheck: that arm again ──▶ finding
+       now and then, without credentials: ask both arms again, compare legacy with itself ────┘
+"""
+
+import asyncio
+import random
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+
+from strangler.control.shadow.arms import ArmResponse, CapturedArms
+from strangler.control.shadow.comparing import ComparedPair, Comparer, Times
+from strangler.control.shadow.digest import Pair, digest
+from strangler.control.shadow.recheck import Recheck
+from strangler.control.shadow.request import lines_of
+from strangler.core.compare import (
+    NO_RULES,
+    Comparison,
+    Outcome,
+    Reason,
+    Response,
+    compare,
+    conditions_of,
+    not_comparable,
+)
+from strangler.core.fault import Fault
+from strangler.core.privacy.request_credentials import has_credentials
+from strangler.core.routing.arm import Arm
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.times import utc_day
+
+
+@dataclass(slots=True)
+class ShadowComparison:
+    """All that is done for one capture. Call `run` once."""
+
+    arms: CapturedArms
+    index: IndexState
+    threads: Executor
+    is_timeable: bool = field(init=False)
+    """A baseline may ask for this request again, so that both arms can be timed."""
+    _comparer: Comparer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_timeable = self._may_have_baseline()
+        self._comparer = Comparer(self.arms, self.threads)
+
+    async def run(self) -> Finding:
+        """Ask, compare, and recheck a mismatch. Counts itself in `route.first` until the first comparison is over."""
+        route = self.arms.route
+        route.first += 1
+        try:
+            pair = await self._first_pair()
+        finally:
+            route.first -= 1
+        if pair.comparison.outcome is Outcome.MISMATCH and self.arms.is_safe and route.shadow.recheck_s:
+            pair = await Recheck(self.arms, self._comparer).run(pair)
+        return await self._finding(pair)
+
+    async def _first_pair(self) -> ComparedPair:
+        served = self.arms.served()
+        settled = self._settled(served)
+        if settled is not None:
+            return settled
+        legacy, candidate = await self.arms.pair(served)
+        comparison = await self._comparer.compare(legacy, candidate)
+        baseline, times = await self._baseline(legacy)
+        return ComparedPair(legacy, candidate, comparison, baseline, times)
+
+    # 1. What needs no asking
+
+    def _settled(self, served: ArmResponse) -> ComparedPair | None:
+        """Return a pair that is known without asking anyone; None if the other arm has to be asked."""
+        captured, response = self.arms.captured, served.response
+        if captured.failed is not None:
+            failed = self.arms.failed(captured.failed)
+            return ComparedPair(served, failed, self._after_fallback(response, failed.response))
+        reason = self._why_not(response)
+        if reason is None:
+            return None
+        nobody = ArmResponse(Response(0), None)
+        if captured.arm == Arm.LEGACY:
+            candidate = self.arms.of_candidate(nobody.response, None, captured.at)
+            return ComparedPair(served, candidate, not_comparable(reason))
+        return ComparedPair(nobody, served, not_comparable(reason))
+
+    def _why_not(self, served: Response) -> Reason | None:
+        """Return why the response that the client got cannot be compared with any other."""
+        captured = self.arms.captured
+        if captured.arm == Arm.LEGACY and (served.fault is not None or served.status >= 500):
+            return Reason.LEGACY_ERROR
+        if served.fault is not None:
+            return Reason.TIMEOUT if served.fault is Fault.TIMEOUT else Reason.UNAVAILABLE
+        if served.status >= 500 and captured.is_body_complete:
+            return None  # a failure of the candidate is evidence, whatever body comes with it
+        if served.is_streaming:
+            return Reason.STREAMING
+        is_whole = not served.is_too_large and captured.is_body_complete
+        return None if is_whole else Reason.TOO_LARGE
+
+    def _after_fallback(self, legacy: Response, failed: Response) -> Comparison:
+        """Compare legacy's status with the failure of the candidate that it had stood in for.
+
+        The candidate is not asked again: a 5xx is evidence as it is, and one that did not respond has enough to do.
+        """
+        request = conditions_of(lines_of(self.arms.captured.lines))
+        return compare(replace(legacy, headers=[], body=b""), failed, NO_RULES, utc_day(), request=request)
+
+    # 2. Legacy compared with itself
+
+    def _may_have_baseline(self) -> bool:
+        baseline, captured = self.arms.route.shadow.baseline, self.arms.captured
+        if not self.arms.is_safe or not baseline.share:
+            return False
+        return baseline.credentials or not has_credentials(list(lines_of(captured.lines)), captured.target)
+
+    async def _baseline(self, legacy: ArmResponse) -> tuple[Comparison | None, Times | None]:
+        """Ask both arms once more for a share of safe requests, and compare legacy's two responses.
+
+        The times of the two arms are taken here, where both are asked alike and at once. What a worker took for the
+        client's response cannot be set beside them: it asks faster, and asks first.
+        """
+        route = self.arms.route
+        is_wanted = self.is_timeable and route.stopped is None and legacy.response.fault is None
+        # the draw is no secret
+        if not is_wanted or random.random() >= route.shadow.baseline.share:  # noqa: S311
+            return None, None
+        again, candidate = await self.arms.ask_both()
+        comparison = await self._comparer.compare(legacy, ArmResponse(again.response, None), is_baseline=True)
+        return comparison, _times(again, candidate)
+
+    # 3. What is kept
+
+    async def _finding(self, pair: ComparedPair) -> Finding:
+        route, comparison, release = self.arms.route, pair.comparison, pair.candidate.release
+        if comparison.outcome is not Outcome.NOT_COMPARABLE:
+            in_force = route.endpoint_rules.of(self.arms.endpoint).indices
+            route.uses.record(comparison.rules_used, in_force)
+        this_pair, index = self._pair_of(pair), self.index
+        finding = await asyncio.get_running_loop().run_in_executor(
+            self.threads,
+            lambda: digest(
+                this_pair, comparison, pair.baseline, pair.times, route.redactor, index, release, route.templates
+            ),
+        )
+        return replace(finding, is_timeable=self.is_timeable)
+
+    def _pair_of(self, pair: ComparedPair) -> Pair:
+        captured, size = self.arms.captured, self.arms.captured.response.size
+        by_legacy = captured.arm == Arm.LEGACY
+        legacy, candidate = pair.legacy.response, pair.candidate.response
+        return Pair(
+            captured=captured,
+            legacy=legacy,
+            candidate=candidate,
+            candidate_upstream=self.arms.route.upstream_of(Arm.CANDIDATE, captured.method),
+            legacy_bytes=size if by_legacy and legacy.is_too_large else None,
+            candidate_bytes=size if not by_legacy and candidate.is_too_large else None,
+        )
+
+
+def _times(legacy: ArmResponse, candidate: ArmResponse) -> Times | None:
+    """Return the seconds of both; None unless both responded."""
+    response_head, other = legacy.response, candidate.response
+    if (
+        response_head.fault is not None
+        or other.fault is not None
+        or response_head.duration_s is None
+        or other.duration_s is None
+    ):
+        return None
+    return response_head.duration_s, other.duration_s

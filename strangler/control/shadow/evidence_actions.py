@@ -1,0 +1,58 @@
+"""Actions on the evidence of a route: name the release that it belongs to, or set it aside."""
+
+import time
+
+from strangler.control.shadow.held_captures import HeldCaptures
+from strangler.control.shadow.route_table import ShadowRouteTable
+from strangler.control.shadow.runner import ShadowRunner
+from strangler.control.shadow.writer import FindingWriter
+from strangler.evidence.stored_releases import ReleasesState
+from strangler.state.store import StoreError
+
+
+class EvidenceActions:
+    """Carries the actions out while the proxy runs."""
+
+    def __init__(
+        self,
+        runner: ShadowRunner,
+        writer: FindingWriter,
+        releases: ReleasesState,
+        table: ShadowRouteTable,
+        held: HeldCaptures,
+    ) -> None:
+        self._runner = runner
+        self._writer = writer
+        self._releases = releases
+        self._table = table
+        self._held = held
+
+    def is_set_aside(self, route: str, name: str) -> bool:
+        """Return whether this is the name of evidence that was set aside."""
+        return self._releases.is_set_aside(route, name)
+
+    async def name_release(self, route: str, name: str) -> tuple[str, bool]:
+        """Make a release the current one of a route. Return the former one, and whether that is a change.
+
+        Raises StoreError; it is the current one all the same then, and stored as soon as that is possible.
+        """
+        former = self._releases.current(route)
+        is_new = self._releases.name(route, name, time.time())
+        if not await self._runner.store():
+            raise StoreError(self._writer.reason)
+        return former, is_new
+
+    async def reset(self, route: str) -> list[str]:
+        """Set aside all evidence of a route, and what is under way for it. Return the names under which it can be read.
+
+        Raises StoreError; nothing has changed then, but for what was under way.
+        """
+        self._held.abandon("reset", lambda shadow_route: shadow_route.name == route)
+        try:
+            names = await self._writer.set_aside(route)
+        finally:
+            if not self._writer.is_ready:
+                self._runner.grant_credits()
+        if route in self._table.routes:
+            self._table.routes[route].begin_anew()
+        return names

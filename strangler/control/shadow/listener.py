@@ -1,0 +1,24 @@
+"""The listener that is told what shadows find out."""
+
+from collections.abc import Sequence
+from sqlite3 import Connection
+from typing import Protocol
+
+from strangler.control.events.event import Event
+from strangler.evidence.findings import Finding
+from strangler.evidence.stopped_routes import StopChange
+
+
+class EvidenceListener(Protocol):
+    """Makes events of what comparisons show.
+
+    `insert_…` is called in a transaction of the store, in its thread; `on_stored` with the events that they gave, once
+    the transaction is done. All else is called in the event loop.
+    """
+
+    def insert_signatures(self, connection: Connection, now: float) -> list[Event]: ...
+    def insert_stops(self, connection: Connection, changes: Sequence[StopChange], now: float) -> list[Event]: ...
+    def on_stored(self, events: Sequence[Event]) -> None: ...
+    def publish_comparison(self, finding: Finding) -> None: ...
+    def publish_halt(self, reason: str) -> None: ...
+    def publish_resumption(self) -> None: ...

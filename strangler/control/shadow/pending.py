@@ -1,0 +1,54 @@
+"""The findings that wait for the store, in bounded numbers."""
+
+from collections.abc import Sequence
+
+from strangler.control.shadow.counters import ShadowCounters
+from strangler.evidence.findings import Finding
+
+MAX_PENDING = 10_000
+MAX_PENDING_BYTES = 32 * 1024 * 1024
+"""Findings that wait for a store which does not write at the moment, those that it is writing included."""
+
+
+class PendingFindings:
+    """Owns the findings that are not stored yet. Those that are being written count until they are."""
+
+    def __init__(self, counters: ShadowCounters) -> None:
+        self._counters = counters
+        self._waiting: list[Finding] = []
+        self._count = self._bytes = 0
+
+    def add(self, finding: Finding) -> bool:
+        """Keep a finding, or count it as dropped if too much waits. True if it is kept."""
+        size = finding.size
+        if self._count >= MAX_PENDING or self._bytes + size > MAX_PENDING_BYTES:
+            self._counters.count_dropped(finding.route, "store")
+            return False
+        self._waiting.append(finding)
+        self._count += 1
+        self._bytes += size
+        self._counters.count_compared(finding.route, finding.outcome)
+        return True
+
+    def take(self) -> list[Finding]:
+        """Return all that wait, to be written. Give them to `take_back` or `let_go` afterwards."""
+        findings, self._waiting = self._waiting, []
+        return findings
+
+    def take_back(self, findings: Sequence[Finding]) -> None:
+        """Let findings that could not be written wait again, before all others."""
+        self._waiting = [*findings, *self._waiting]
+
+    def let_go(self, findings: Sequence[Finding]) -> None:
+        """Make room: these are stored, or dropped."""
+        self._count -= len(findings)
+        self._bytes -= sum(finding.size for finding in findings)
+
+    def drop(self, route: str, before: float) -> None:
+        """Drop those of a route whose requests came before a Unix time: its evidence was set aside."""
+        waiting = self.take()
+        dropped = [finding for finding in waiting if finding.route == route and finding.at < before]
+        self._waiting = [finding for finding in waiting if not (finding.route == route and finding.at < before)]
+        self.let_go(dropped)
+        for _ in dropped:
+            self._counters.count_dropped(route, "reset")

@@ -1,0 +1,138 @@
+"""The request that an arm is asked for a comparison: byte for byte as a worker forwards it, and marked as a shadow."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from strangler.core.http.head import RawHeaders
+from strangler.core.http.upstream_edits import UpstreamEdits, forwarded_prefix
+from strangler.core.routing.rewrite import Rewrite, rewrite_target
+from strangler.core.settings import UpstreamSettings, Url
+from strangler.ipc.messages import Captured
+
+MARK = b"X-Strangler-Shadow"
+DRY_RUN = b"dry-run"
+_REBUILT = frozenset({b"transfer-encoding", b"expect", b"x-strangler-shadow"})
+_NOT_IN_A_QUESTION = frozenset(
+    {
+        b"access-control-request-headers", b"access-control-request-method", b"content-digest", b"content-encoding",
+        b"content-language", b"content-length", b"content-md5", b"content-range", b"content-type", b"digest",
+        b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since", b"origin",
+        b"repr-digest", b"trailer", b"x-http-method", b"x-http-method-override", b"x-method-override",
+    }
+)  # fmt: skip
+"""Fields about a body, a condition or a preflight of CORS, and those that would make another method of OPTIONS."""
+_ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One request for an upstream. `headers` are complete, framing and connection included."""
+
+    url: Url
+    method: bytes
+    target: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    def encode(self) -> bytes:
+        """The bytes that go out."""
+        lines = b"".join(b"%b: %b\r\n" % pair for pair in self.headers)
+        return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (self.method, self.target, lines, self.body)
+
+
+def path_of(target: bytes) -> bytes:
+    """The raw path of a request target, without its query; `*` stays."""
+    return origin_form(target).partition(b"?")[0]
+
+
+def origin_form(target: bytes) -> bytes:
+    """`http://shop/a?b` -> `/a?b`."""
+    found = _ABSOLUTE.match(target)
+    if found is None:
+        return target
+    rest = target[found.end() :]
+    return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def is_absolute(target: bytes) -> bool:
+    """True for an absolute-form target: its authority stands for the Host field (RFC 9112 section 3.2.2)."""
+    return not target.startswith((b"/", b"*"))
+
+
+def outgoing(
+    captured: Captured,
+    upstream: UpstreamSettings,
+    url: Url,
+    rewrite: Rewrite | None,
+    *,
+    is_dry_run: bool,
+    has_own_host: bool = False,
+) -> Outgoing:
+    """Return the request for `url`. `rewrite` is the route's, for its candidate; None for legacy.
+
+    It differs from the worker's by its mark, by `Connection: close`, by a Content-Length where the client sent chunks,
+    and by the lack of Expect. `has_own_host`: Host is written anew, as it is for an absolute-form target.
+    """
+    fields = _forwarded(captured, upstream, url, has_own_host=has_own_host, rewrite=rewrite)
+    fields.append((MARK, DRY_RUN if is_dry_run else b"1"))
+    if captured.body and not any(name.lower() == b"content-length" for name, _ in fields):
+        fields.append((b"Content-Length", b"%d" % len(captured.body)))
+    fields.append((b"Connection", b"close"))
+    target = rewrite_target(captured.target, rewrite, url.path.encode())
+    return Outgoing(url, captured.method, target, tuple(fields), captured.body)
+
+
+def question(captured: Captured, upstream: UpstreamSettings, url: Url, rewrite: Rewrite | None) -> Outgoing:
+    """Return the OPTIONS request that asks whether `url` knows dry runs: the write's target and caller, and no body."""
+    forwarded = _forwarded(captured, upstream, url, rewrite=rewrite)
+    fields = [pair for pair in forwarded if pair[0].lower() not in _NOT_IN_A_QUESTION]
+    fields += [(MARK, DRY_RUN), (b"Connection", b"close")]
+    target = rewrite_target(captured.target, rewrite, url.path.encode())
+    return Outgoing(url, b"OPTIONS", target, tuple(fields))
+
+
+def _forwarded(
+    captured: Captured,
+    upstream: UpstreamSettings,
+    url: Url,
+    *,
+    has_own_host: bool = False,
+    rewrite: Rewrite | None = None,
+) -> RawHeaders:
+    """The fields in the order, the case and the bytes in which a worker forwards them."""
+    edits = UpstreamEdits(upstream)
+    dropped = _REBUILT | edits.removed
+    host = edits.new_host(captured.host, url, has_own_host or is_absolute(captured.target))
+    fields: RawHeaders = []
+    if host is not None:
+        fields.append((b"Host", host))
+        dropped |= {b"host"}
+    prefix = rewrite.forwarded_prefix(path_of(captured.target)) if rewrite is not None else b""
+    passing = list(lines_of(captured.lines))
+    if prefix:
+        passing = _with_prefix(passing, prefix, captured.is_from_trusted)
+    fields += (pair for pair in passing if pair[0].lower() not in dropped)
+    fields += edits.added
+    return fields
+
+
+def _with_prefix(fields: RawHeaders, prefix: bytes, is_from_trusted: bool) -> RawHeaders:
+    """X-Forwarded-Prefix where a worker has it: behind Via, which is the last that it adds to a client's fields."""
+    received = b", ".join(value for name, value in fields if name.lower() == _PREFIX)
+    kept = [pair for pair in fields if pair[0].lower() != _PREFIX]
+    vias = [at for at, pair in enumerate(kept) if pair[0] == b"Via" and pair[1].endswith(b" strangler")]
+    at = vias[-1] + 1 if vias else len(kept)
+    value = forwarded_prefix(prefix, received, is_trusted=is_from_trusted)
+    return [*kept[:at], (b"X-Forwarded-Prefix", value), *kept[at:]]
+
+
+_PREFIX = b"x-forwarded-prefix"
+
+
+def lines_of(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and value of each line of a header section; what is before the first colon is the name."""
+    for line in raw.split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        if colon:
+            yield name, value.strip(b" \t")

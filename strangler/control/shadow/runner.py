@@ -1,0 +1,180 @@
+"""Where captures arrive: each is compared or dropped, and what was found is written. No client waits for any of it."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from strangler.control.reload import InForce
+from strangler.control.shadow.arms import CapturedArms
+from strangler.control.shadow.comparison import ShadowComparison
+from strangler.control.shadow.counters import ShadowCounters
+from strangler.control.shadow.credits import CaptureCredits
+from strangler.control.shadow.held_captures import HeldCaptures
+from strangler.control.shadow.key import redaction_key
+from strangler.control.shadow.route import ShadowRoute
+from strangler.control.shadow.route_table import ShadowRouteTable
+from strangler.control.shadow.writer import FindingWriter
+from strangler.core.settings import Settings
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.evidence.stored_releases import ReleasesState
+from strangler.ipc.messages import Captured
+from strangler.state.kill_switch import KillSwitchState
+from strangler.state.store import StoreError
+
+CREDITS_EVERY_S = 0.05
+
+log = structlog.get_logger()
+
+
+class ShadowSpans(Protocol):
+    """The maker of spans of shadows."""
+
+    def shadow_begins(self, captured: Captured) -> tuple[Captured, Any]: ...
+    def shadow_ends(self, span: Any, finding: Finding) -> None: ...
+
+
+class ShadowRunner:
+    """Runs the comparison of each capture that there is credit for."""
+
+    def __init__(
+        self,
+        folder: Path,
+        table: ShadowRouteTable,
+        releases: ReleasesState,
+        index: IndexState,
+        held: HeldCaptures,
+        writer: FindingWriter,
+        credits_: CaptureCredits,
+        counters: ShadowCounters,
+        halt: Callable[[ShadowRoute, str], None],
+        spans: ShadowSpans,
+    ) -> None:
+        self._folder = folder
+        self._table = table
+        self._releases = releases
+        self._index = index
+        self._held = held
+        self._writer = writer
+        self._credits = credits_
+        self._counters = counters
+        self._halt = halt
+        self._spans = spans
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compare")
+
+    # 1. What is in force
+
+    async def restore(self) -> None:
+        """Read the key, and what an earlier control of this run had stopped. Nothing is taken until that is done."""
+        try:
+            if self._table.key is None:
+                self._table.key = await asyncio.to_thread(redaction_key, self._folder)
+                self._follow(self._table.settings)  # so that workers hear why there is no credit
+            await self._writer.restore()
+        except OSError as error:
+            self._fail(f"the key for redaction cannot be kept in {self._folder}: {error.strerror}")
+        except StoreError as error:
+            self._fail(f"the store: {error}")
+        else:
+            self._follow(self._table.settings)
+
+    def _fail(self, problem: str) -> None:
+        self._writer.fail(problem)
+        self._credits.grant()
+
+    def adopt(self, in_force: InForce) -> None:
+        """Follow new settings. Captures of routes that are others now are given up."""
+        self._follow(in_force.settings)
+
+    def _follow(self, settings: Settings) -> None:
+        replaced = self._table.adopt(settings)
+        if self._table.key is None:
+            return
+        self._writer.hint()
+        self._held.abandon("reloaded", lambda route: self._table.has_changed(route, replaced))
+        self._credits.grant()
+
+    def turned(self, kill_switch: KillSwitchState) -> None:
+        """End what is under way now if the kill switch was turned on, not at the next turn of the clock."""
+        self._credits.grant_changed()
+
+    # 2. Captures
+
+    def grant_credits(self, *routes: str) -> None:
+        """Tell workers how many captures of these routes can be used; without any, of all."""
+        self._credits.grant(*routes)
+
+    def take(self, captured: Captured) -> None:
+        """Begin with a capture, or drop it and count that."""
+        self._credits.note_capture(captured.route)
+        route = self._table.routes.get(captured.route)
+        if route is None:
+            self._counters.count_dropped(captured.route, "reloaded")
+            return
+        credit, reason = self._credits.credit(route)
+        if credit <= 0:
+            self._counters.count_dropped(route.name, reason)
+            return
+        size = len(captured.body) + len(captured.response.body)
+        self._held.begin(route, size, self._run(captured, route))
+
+    async def _run(self, captured: Captured, route: ShadowRoute) -> None:
+        captured, span = self._spans.shadow_begins(captured)
+        try:
+            finding = await self._comparison(captured, route).run()
+            if span is not None:
+                self._spans.shadow_ends(span, finding)
+            self._writer.add(finding)
+        except Exception:  # a bug of ours costs this comparison, and is told
+            log.exception("shadow.failed", route=route.name)
+            self._counters.count_dropped(route.name, "failed")
+
+    def _comparison(self, captured: Captured, route: ShadowRoute) -> ShadowComparison:
+        arms = CapturedArms(
+            captured=captured,
+            route=route,
+            upstreams=self._table.upstreams,
+            served_url=self._table.served_url(captured.url, captured.upstream),
+            halt=self._halt,
+            releases=self._releases,
+        )
+        return ShadowComparison(arms, self._index, self._threads)
+
+    # 3. As time goes by
+
+    async def run(self) -> None:
+        """Grant credits and write findings, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_granting())
+            group.create_task(self._keep_storing())
+
+    async def _keep_granting(self) -> None:
+        while True:
+            await asyncio.sleep(CREDITS_EVERY_S)
+            self._credits.grant_changed()
+
+    async def _keep_storing(self) -> None:
+        while True:
+            await self._writer.wait_until_due()
+            if not self._writer.is_restored:
+                await self.restore()
+            await self.store()
+            await self._table.close_replaced()
+
+    async def store(self) -> bool:
+        """Write what is pending, and return whether that is stored now. While that fails nothing new is taken."""
+        is_stored = await self._writer.store()
+        if not is_stored:
+            self._credits.grant()
+        return is_stored
+
+    async def close(self) -> None:
+        """Drop what is under way, write what is done."""
+        await self._held.close()
+        await self.store()
+        await self._table.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)

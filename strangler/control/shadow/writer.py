@@ -1,0 +1,148 @@
+"""How findings get into the store, together with all else that shadows keep."""
+
+import asyncio
+import time
+from contextlib import suppress
+from functools import partial
+
+from strangler.control.shadow.batch import Batch, BatchWriter
+from strangler.control.shadow.counters import ShadowCounters
+from strangler.control.shadow.listener import EvidenceListener
+from strangler.control.shadow.pending import PendingFindings
+from strangler.control.shadow.route_table import ShadowRouteTable
+from strangler.control.shadow.rules import rule_report
+from strangler.control.shadow.stopping import ShadowStops
+from strangler.evidence.findings import Finding
+from strangler.evidence.index import IndexState
+from strangler.evidence.stopped_routes import load_stops
+from strangler.evidence.stored_releases import ReleasesState, load_releases
+from strangler.state.store import Store, StoreError
+
+STORE_EVERY_S = 0.5
+PRUNE_EVERY_S = 600.0
+
+
+class FindingWriter:
+    """Has findings written, and says whether they can be kept. While the store fails, nothing new is taken."""
+
+    def __init__(
+        self,
+        store: Store,
+        table: ShadowRouteTable,
+        stops: ShadowStops,
+        releases: ReleasesState,
+        index: IndexState,
+        counters: ShadowCounters,
+        listener: EvidenceListener,
+    ) -> None:
+        self.problem: str | None = None
+        """Why nothing can be kept at the moment, if the store itself is not to blame."""
+        self.is_restored = False
+        self._store = store
+        self._table = table
+        self._stops = stops
+        self._releases = releases
+        self._counters = counters
+        self._listener = listener
+        self._pending = PendingFindings(counters)
+        self._batches = BatchWriter(store.folder, index, stops.all, listener)
+        self._storing = asyncio.Lock()
+        self._is_due = asyncio.Event()
+        self._pruned = time.monotonic()
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether findings can be kept, as far as is known."""
+        return self.is_restored and self.problem is None and self._store.problem is None
+
+    @property
+    def halted(self) -> str | None:
+        """Why findings cannot be kept at the moment; None unless something is wrong."""
+        return self.problem if self._store.problem is None else "nothing is compared while the store has a problem"
+
+    @property
+    def reason(self) -> str:
+        """Why findings cannot be kept, in words for an event."""
+        return self._store.problem or self.problem or "the state folder is not read yet"
+
+    async def restore(self) -> None:
+        """Read what an earlier control has stored of stops and releases. Raises StoreError."""
+        self._stops.restore(await self._store.call(load_stops))
+        self._releases.restore(await self._store.call(load_releases))
+        self.is_restored = True
+
+    def fail(self, problem: str) -> None:
+        """Keep nothing until something was stored again."""
+        self.problem = problem
+
+    def add(self, finding: Finding) -> None:
+        """Keep a finding, or drop it and count that: because of a reset, or because too much waits."""
+        if finding.at < self._releases.begun(finding.route):
+            self._counters.count_dropped(finding.route, "reset")
+        elif self._pending.add(finding):
+            self._listener.publish_comparison(finding)
+
+    def hint(self) -> None:
+        """Have what waits stored now rather than soon."""
+        self._is_due.set()
+
+    async def wait_until_due(self) -> None:
+        """Wait for the moment at which `store` is to be called next."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STORE_EVERY_S):
+                await self._is_due.wait()
+        self._is_due.clear()
+
+    async def store(self) -> bool:
+        """Write what is pending, and return whether that is stored now."""
+        async with self._storing:
+            return await self._store_pending()
+
+    async def set_aside(self, route: str) -> list[str]:
+        """Set aside all evidence of a route, pending findings included. Return the names under which it can be read.
+
+        Raises StoreError; nothing has changed then.
+        """
+        async with self._storing:
+            await self._store_pending()
+            now = time.time()
+            names = await self._store.call(partial(self._batches.set_aside, route=route, now=now))
+            self._releases.begin_anew(route, now, names)
+            self._pending.drop(route, now)
+        return names
+
+    async def _store_pending(self) -> bool:
+        batch = self._next_batch()
+        if batch.is_empty and self.problem is None:
+            return True
+        try:
+            events = await self._store.call(partial(self._batches.write, batch=batch))
+        except StoreError as error:
+            self._take_back(batch)
+            self.fail(f"the store: {error}")
+            return False
+        self._batches.forget_lines()
+        self._pending.let_go(batch.findings)
+        if batch.is_prune_due:
+            self._pruned = time.monotonic()
+        if self.is_restored:
+            self.problem = None
+        self._listener.on_stored(events)
+        return True
+
+    def _next_batch(self) -> Batch:
+        findings = self._pending.take()
+        releases, evicted = self._releases.unsaved()
+        return Batch(
+            findings=findings,
+            changes=self._stops.unsaved(),
+            releases=releases,
+            evicted=evicted,
+            rules={name: rule_report(route) for name, route in self._table.routes.items()} if findings else {},
+            is_prune_due=time.monotonic() - self._pruned > PRUNE_EVERY_S,
+        )
+
+    def _take_back(self, batch: Batch) -> None:
+        self._releases.not_saved(batch.releases, batch.evicted)
+        self._pending.take_back(batch.findings)
+        self._stops.not_saved(batch.changes)

@@ -1,0 +1,49 @@
+"""The totals of all metrics in the store, so that counters go on when control is replaced."""
+
+import sqlite3
+
+import msgspec
+
+from strangler.control.totals import Batch, Row
+from strangler.state.database import (
+    read_meta,
+    write_meta,
+)
+
+
+def load_metrics(connection: sqlite3.Connection, run: str) -> list[Row]:
+    """The numbers stored in this run of the supervisor; those of an earlier run go, for counters begin anew then."""
+    _begin_run(connection, run)
+    rows = connection.execute("SELECT instance, name, labels, vector FROM numbers")
+    return [
+        Row(
+            instance,
+            (name, msgspec.json.decode(labels, type=tuple[str, ...])),
+            msgspec.json.decode(vector, type=tuple[float, ...]),
+        )
+        for instance, name, labels, vector in rows
+    ]
+
+
+def save_metrics(connection: sqlite3.Connection, run: str, batch: Batch) -> bool:
+    """Store a batch; False if the store had nothing of this run yet, so that a batch is not enough."""
+    is_known = not _begin_run(connection, run)
+    connection.executemany("DELETE FROM numbers WHERE instance = ?", [(instance,) for instance in batch.gone])
+    connection.executemany(
+        "INSERT OR REPLACE INTO numbers VALUES (?, ?, ?, ?)",
+        [(row.instance, row.key[0], _json(row.key[1]), _json(row.vector)) for row in batch.rows],
+    )
+    return is_known
+
+
+def _begin_run(connection: sqlite3.Connection, run: str) -> bool:
+    """Make the store this run's; True if it was not."""
+    if read_meta(connection, "run") == run:
+        return False
+    connection.execute("DELETE FROM numbers")
+    write_meta(connection, "run", run)
+    return True
+
+
+def _json(value: tuple[str, ...] | tuple[float, ...]) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,44 @@
+"""The totals on disk: saved every second, so that a new control process of the same run goes on with them."""
+
+import asyncio
+from contextlib import suppress
+
+from strangler.control.stored_metrics import load_metrics, save_metrics
+from strangler.control.totals import TotalsState
+from strangler.state.store import Store, StoreError
+
+SAVE_EVERY_S = 1.0
+
+
+class TotalsSaver:
+    """Stores what workers and control have counted."""
+
+    def __init__(self, totals: TotalsState, store: Store, run: str) -> None:
+        self._totals = totals
+        self._store = store
+        self._run = run
+
+    async def restore(self) -> None:
+        """Go on with what an earlier control of this run had stored."""
+        with suppress(StoreError):  # told by the store itself
+            self._totals.restore(await self._store.call(lambda connection: load_metrics(connection, self._run)))
+
+    async def save(self) -> None:
+        """Store what was counted since the last time. A store with a problem is tried in any case."""
+        batch = self._totals.unsaved()
+        is_well = self._store.problem is None and self._store.log_problem is None
+        if not batch.rows and not batch.gone and is_well:
+            return
+        try:
+            is_whole = await self._store.call(lambda connection: save_metrics(connection, self._run, batch))
+        except StoreError:
+            self._totals.not_saved(batch)
+            return
+        if not is_whole:
+            self._totals.mark_all_unsaved()
+
+    async def run(self) -> None:
+        """Save the totals every second until cancelled."""
+        while True:
+            await asyncio.sleep(SAVE_EVERY_S)
+            await self.save()

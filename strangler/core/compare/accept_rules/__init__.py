@@ -1,0 +1,1 @@
+"""Accept rules: how they are written, what they cover, and what a comparison has found under them."""

@@ -1,0 +1,86 @@
+"""The word of the rules in force on a difference that was found earlier and is known by its place and kind alone."""
+
+from collections.abc import Iterable
+from datetime import date
+from enum import Enum, auto
+
+from strangler.core.compare.accept_rules.accept import Accept
+from strangler.core.compare.accept_rules.jsonpath import PatternError, parse_pattern
+from strangler.core.compare.accept_rules.places import accept_covers_place
+from strangler.core.compare.accept_rules.rules import CompareRules
+from strangler.core.compare.model.values import Kind, Steps, Where
+
+
+class Acceptance(Enum):
+    """How much of one difference the rules accept now: of all pairs in which this place differs in this kind."""
+
+    ALL = auto()
+    SOME = auto()
+    """It depends on the values of a pair: a tolerance, or one pair of values."""
+    NONE = auto()
+
+
+def acceptance(
+    rules: CompareRules,
+    endpoint: str,
+    in_: Where,
+    path: str | None,
+    kind: Kind,
+    *,
+    legacy: object,
+    candidate: object,
+    today: date,
+) -> Acceptance:
+    """Return what the rules of a route accept of one difference of an endpoint (`GET /api/orders/{}`).
+
+    `legacy` and `candidate` are the values that it was seen with: two statuses are what the difference is. A 5xx of the
+    candidate is never accepted.
+    """
+    in_force = [
+        rule for rule in rules.accept if rule.is_for(endpoint) and rule.is_about(kind) and not rule.is_expired(today)
+    ]
+    if in_ is Where.STATUS:
+        return _status_acceptance(in_force, legacy, candidate)
+    if path is None:
+        return Acceptance.NONE
+    if in_ is Where.HEADER:
+        return _strongest(rule for rule in in_force if rule.header == path)
+    if kind is Kind.ORDER and _is_unordered(rules, path):
+        return Acceptance.ALL
+    return _strongest(_covering(in_force, path, kind))
+
+
+def _status_acceptance(rules: Iterable[Accept], legacy: object, candidate: object) -> Acceptance:
+    if not isinstance(candidate, int) or candidate >= 500:
+        return Acceptance.NONE
+    return Acceptance.ALL if any(rule.status == (legacy, candidate) for rule in rules) else Acceptance.NONE
+
+
+def _strongest(covering: Iterable[Accept]) -> Acceptance:
+    """Return what the rules accept together: one that accepts all counts for all; several that accept some never do."""
+    rules = list(covering)
+    if any(not rule.depends_on_values for rule in rules):
+        return Acceptance.ALL
+    return Acceptance.SOME if rules else Acceptance.NONE
+
+
+def _covering(rules: Iterable[Accept], path: str, kind: Kind) -> list[Accept]:
+    steps = path_steps(path)
+    if steps is None:
+        return [rule for rule in rules if accept_covers_place(rule, path, kind)]
+    return [rule for rule in rules if rule.pattern is not None and rule.pattern.reach(steps) is not None]
+
+
+def _is_unordered(rules: CompareRules, path: str) -> bool:
+    steps = path_steps(path)
+    return steps is not None and any(rule.pattern.reach(steps) == len(steps) for rule in rules.unordered)
+
+
+def path_steps(path: str | None) -> Steps | None:
+    """`$.items[*].price` -> `("items", None, "price")`; None for what is no such path, or was cut."""
+    if path is None:
+        return None
+    try:
+        return tuple(None if segment.is_wild else segment.name for segment in parse_pattern(path).segments)
+    except PatternError:
+        return None

@@ -1,0 +1,1 @@
+"""HTML and XML: parsing, and the comparison of two trees of elements."""

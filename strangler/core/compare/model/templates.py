@@ -1,0 +1,141 @@
+"""Path templates: which segments of a path are values and which are words, as an operator says it."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote, unquote_to_bytes
+
+HOLE = "{}"
+REST = "{...}"
+_HOLE = re.compile(r"\{\w*\}")
+_NAMED_FILE = re.compile(r"\{\w*\}(\.[A-Za-z][A-Za-z0-9]{1,5})")
+_FOLDED_FILE = re.compile(r"\{\}\.[A-Za-z][A-Za-z0-9]{1,5}")
+_MEANINGFUL = re.compile(r"[%?#{}\s]")
+"""The characters that a path of `parse_endpoint_path` does not hold as themselves."""
+MAX_SEGMENTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """`/shops/{}/items`: `segments` has None for a hole. With `has_rest` everything behind is one hole of any depth."""
+
+    segments: tuple[str | None, ...]
+    has_rest: bool = False
+
+    @property
+    def text(self) -> str:
+        """The template as an endpoint names it: every hole is `{}`."""
+        parts = [HOLE if segment is None else segment for segment in self.segments]
+        return "/" + "/".join([*parts, REST] if self.has_rest else parts)
+
+    def covers(self, segments: list[str]) -> bool:
+        """True if the first of these segments, percent-decoded, are as the template says; a hole takes no empty one."""
+        if len(segments) < len(self.segments):
+            return False
+        pairs = zip(self.segments, segments, strict=False)
+        return all(bool(given) if wanted is None else wanted == given for wanted, given in pairs)
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """Sort by it in descending order to have the most specific template first."""
+        segments = tuple(1 if segment is None else 2 for segment in self.segments)
+        return (*segments, 0) if self.has_rest else segments
+
+
+def parse_template(text: str) -> Template:
+    """Read `/shops/{name}/items`; a name in braces means nothing, and `{...}` may stand at the end.
+
+    Raises ValueError with the way out.
+    """
+    if not text.startswith("/"):
+        raise ValueError("a path starts with '/'; write one such as /shops/{}/items")
+    if any(char in text for char in "?#") or not text.isprintable() or " " in text:
+        raise ValueError("write the path alone, without query, spaces and control characters")
+    parts = text.removeprefix("/").split("/")
+    has_rest = parts[-1] == REST
+    parts = parts[:-1] if has_rest else parts
+    if len(parts) > MAX_SEGMENTS:
+        raise ValueError(f"a template has {MAX_SEGMENTS} segments at most; end it with {{...}}")
+    return Template(tuple(map(_segment, parts)), has_rest)
+
+
+def parse_endpoint_path(text: str) -> str:
+    """Read `/orders/{id}.json` as endpoints are named, `/orders/{}.json`: as a template, with files of folded names.
+
+    Raises ValueError with the way out.
+    """
+    files = [_NAMED_FILE.fullmatch(part) for part in text.split("/")]
+    parts = [HOLE if file else part for file, part in zip(files, text.split("/"), strict=True)]
+    read = parse_template("/".join(parts)).text.split("/")
+    return "/".join(part + file[1] if file else part for file, part in zip(files, read, strict=True))
+
+
+def write_endpoint_path(path: str) -> str:
+    """Return the text that `parse_endpoint_path` reads as this path of an endpoint: `/my file` -> `/my%20file`."""
+    return "/".join(map(_written, path.split("/")))
+
+
+def _written(segment: str) -> str:
+    if segment in (HOLE, REST) or _FOLDED_FILE.fullmatch(segment):
+        return segment
+    return _MEANINGFUL.sub(lambda found: quote(found[0], safe=""), segment)
+
+
+def _segment(part: str) -> str | None:
+    if _HOLE.fullmatch(part):
+        return None
+    if "{" in part or "}" in part:
+        raise ValueError(f"the segment {part!r} cannot be read; write a whole segment as {{}}, or {{...}} at the end")
+    return _word(part)
+
+
+def ordered(templates: Iterable[Template]) -> tuple[Template, ...]:
+    """The templates without repetitions, the most specific first."""
+    return tuple(sorted(dict.fromkeys(templates), key=lambda template: template.rank, reverse=True))
+
+
+def route_templates(prefix: str | None, path: str | None, fold: Iterable[str]) -> tuple[Template, ...]:
+    """How the endpoints of a route are read: by its own match, one of `prefix` and `path`, and by what `fold` says.
+
+    The words of the match stay words, whatever a fold says; a fold that can never meet the match is left out.
+    """
+    own = _match_template(prefix, path)
+    folds = (_narrowed(own, parse_template(text)) for text in fold)
+    found = ordered([own, *(fold for fold in folds if fold is not None)])
+    return tuple(template for template in found if template.segments or template.has_rest)
+
+
+def can_meet(prefix: str | None, path: str | None, template: str) -> bool:
+    """Return False if no path that the match takes, one of `prefix` and `path`, is as a template or endpoint says."""
+    parts = template.removeprefix("/").split("/")
+    has_rest = parts[-1] == REST
+    segments = tuple(None if part == HOLE else part for part in (parts[:-1] if has_rest else parts))
+    return _narrowed(_match_template(prefix, path), Template(segments, has_rest)) is not None
+
+
+def _match_template(prefix: str | None, path: str | None) -> Template:
+    """A match as a template: a prefix's trailing slash does not count, an exact path's does."""
+    text = path if path is not None else (prefix or "").rstrip("/")
+    parts = text.removeprefix("/").split("/") if text else []
+    return Template(tuple(None if _is_name(part) else _word(part) for part in parts))
+
+
+def _is_name(part: str) -> bool:
+    return part.startswith("{") and part.endswith("}")
+
+
+def _word(part: str) -> str:
+    return unquote_to_bytes(part).decode("utf-8", "replace")
+
+
+def _narrowed(own: Template, fold: Template) -> Template | None:
+    """A fold within a match: its first segments are those of the match. None if no path has both."""
+    length = max(len(own.segments), len(fold.segments))
+    segments: list[str | None] = []
+    for index in range(length):
+        ours = own.segments[index] if index < len(own.segments) else None
+        theirs = fold.segments[index] if index < len(fold.segments) else None
+        if ours is not None and theirs is not None and ours != theirs:
+            return None
+        segments.append(ours if ours is not None else theirs)
+    return Template(tuple(segments), fold.has_rest)

@@ -1,0 +1,170 @@
+"""The nouns of a comparison, as frozen values. Nothing in here has been redacted: see `redact` before storing it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from strangler.core.fault import Fault
+from strangler.core.http.head import RawHeaders
+
+Node: TypeAlias = "bool | str | bytes | list[Node] | dict[str, Node] | None"
+"""JSON as a tree. Numbers are `bytes`: their exact decimal value in canonical form (`numbers.canonical`), so that two
+nodes are equal if and only if JSON calls them equal, and True is never 1."""
+
+Step: TypeAlias = "str | None"
+"""One step of a path into a tree: a key, or None for `[*]`."""
+
+Steps: TypeAlias = tuple[Step, ...]
+
+
+class Where(StrEnum):
+    """The part of an answer that a difference is in (`"in"` in the JSON form)."""
+
+    STATUS = "status"
+    HEADER = "header"
+    BODY = "body"
+
+
+class Kind(StrEnum):
+    MISSING = "missing"  # the candidate lacks it
+    EXTRA = "extra"  # legacy lacks it
+    TYPE = "type"
+    VALUE = "value"
+    ORDER = "order"
+    LENGTH = "length"
+
+
+class Severity(StrEnum):
+    """The meaning of a difference to a client that knew legacy, gravest first."""
+
+    BREAKING = "breaking"
+    RISKY = "risky"
+    ADDITIVE = "additive"
+    VALUE = "value"
+
+    @property
+    def rank(self) -> int:
+        """0 is the gravest: `min` over ranks is a line's severity."""
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+class Outcome(StrEnum):
+    MATCH = "match"
+    ACCEPTED = "accepted"  # differences, and every one of them accepted
+    MISMATCH = "mismatch"
+    NOT_COMPARABLE = "not_comparable"
+
+
+class Reason(StrEnum):
+    """Why a pair says nothing about the candidate."""
+
+    LEGACY_ERROR = "legacy_error"
+    UNAVAILABLE = "unavailable"
+    TIMEOUT = "timeout"
+    TOO_LARGE = "too_large"
+    STREAMING = "streaming"
+    DECODE = "decode"
+    NOT_HANDLED = "not_handled"
+    LAG = "lag"
+    CONDITIONAL = "conditional"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The response of one arm. With a fault there may be none at all: status 0, no headers, no body."""
+
+    status: int
+    headers: RawHeaders = field(default_factory=list)
+    body: bytes = field(default=b"", repr=False)
+    """As sent, content codings still on."""
+    fault: Fault | None = None
+    duration_s: float | None = None
+    is_too_large: bool = False
+    """The body was over `shadow.max_body`; `body` holds a part of it, or nothing."""
+    is_streaming: bool = False
+    """An event stream or an upgrade, as the caller saw it; both are recognised from the head, too."""
+
+    def field_values(self, name: bytes) -> list[bytes]:
+        """The values of a header field, in order, outer whitespace off. `name` is lower-case."""
+        return [value.strip(b" \t") for key, value in self.headers if key.lower() == name]
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A text and the place in it where the other side's text starts to differ."""
+
+    text: str = field(repr=False)
+    position: int
+    is_markup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Bytes that are shown as hash and length only: binary bodies and those that could not be parsed."""
+
+    data: bytes = field(repr=False)
+
+
+Value: TypeAlias = "Node | int | Excerpt | Opaque"
+"""One side of a difference. `int` is a status or the length of an array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One path at which the answers differ, not redacted yet: `redact.Redactor.difference` makes the form to keep.
+
+    All elements of an array share one path, so `count` places may stand behind it; the values are those of one of the
+    gravest.
+    """
+
+    in_: Where
+    path: str | None
+    kind: Kind
+    severity: Severity
+    legacy: Value = field(repr=False)
+    candidate: Value = field(repr=False)
+    steps: Steps = ()
+    count: int = 1
+    is_secret: bool = False
+    """Its values are, though no step says so: another member of their object names them."""
+
+    @property
+    def key(self) -> tuple[Where, str | None, Kind]:
+        """By which two looks share a difference (DESIGN section 7, second look)."""
+        return self.in_, self.path, self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All that one comparison came to. `reason` is set if and only if the outcome is `not_comparable`."""
+
+    outcome: Outcome
+    reason: Reason | None = None
+    severity: Severity | None = None
+    """The highest of `differences`; None unless the outcome is `mismatch`."""
+    differences: tuple[Difference, ...] = ()
+    """The differences that are not accepted, gravest first; at most `MAX_DIFFERENCES`."""
+    accepted: int = 0
+    """Number of differences that are accepted, counted as `differences` are: by in, path and kind."""
+    omitted: int = 0
+    """Differences beyond `MAX_DIFFERENCES`."""
+    accepted_differences: tuple[Difference, ...] = ()
+    """Differences that are accepted, in the same order, at most `MAX_DIFFERENCES`: they go on being counted."""
+    rules_used: frozenset[int] = frozenset()
+    """Accept rules, by their place in the list, that accepted something here."""
+    rules_expired: frozenset[int] = frozenset()
+    """Accept rules that would have accepted something here, had they not expired."""
+    is_cut: bool = False
+    """So much differs that not all was looked at, or elements were paired by their place alone: `omitted`, the counts
+    and the severity are those of what was looked at in that way."""
+
+
+MAX_DIFFERENCES = 200
+"""A map of 10,000 new keys is one finding to a reader, not 10,000."""
+
+
+def not_comparable(reason: Reason) -> Comparison:
+    return Comparison(Outcome.NOT_COMPARABLE, reason)

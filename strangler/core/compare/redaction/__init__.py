@@ -1,0 +1,1 @@
+"""Redaction: secrets become keyed hashes before anything is kept."""

@@ -1,0 +1,96 @@
+"""A comparison with both responses, as it is kept: redacted, and in part cut."""
+
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+
+class ComparedDifference(Struct, frozen=True):
+    """One difference of one comparison."""
+
+    in_: Annotated[str, Meta(extra_json_schema={"enum": ["status", "header", "body"]})] = field(name="in")
+    path: Annotated[str | None, Meta(description="`$.items[*].price`, or the name of a header; null for a status.")]
+    kind: Annotated[str, Meta(extra_json_schema={"enum": ["missing", "extra", "type", "value", "order", "length"]})]
+    severity: Annotated[str, Meta(extra_json_schema={"enum": ["breaking", "risky", "additive", "value"]})]
+    legacy: Annotated[Any, Meta(description="What legacy has there, as JSON.")]
+    candidate: Annotated[Any, Meta(description="What the candidate has there, as JSON.")]
+
+
+class ComparedSide(Struct, frozen=True):
+    """One response of a comparison, in figures."""
+
+    upstream: str
+    status: Annotated[int | None, Meta(description="Null if it did not respond.")]
+    duration_ms: float | None
+    bytes: int
+
+
+class ComparisonLine(Struct, frozen=True, kw_only=True):
+    """One comparison that is no match: a line of shadow-diffs.jsonl."""
+
+    time: str
+    event: Annotated[str, Meta(description="`shadow.diff`")]
+    id: str
+    request_id: str
+    trace_id: str
+    route: str
+    release: str | UnsetType | None = UNSET
+    method: str
+    path: str
+    served_by: Annotated[str, Meta(description="The arm that answered the client.")]
+    outcome: Annotated[str, Meta(extra_json_schema={"enum": ["match", "accepted", "mismatch", "not_comparable"]})]
+    reason: Annotated[str | None, Meta(description="Why the pair is not comparable.")]
+    severity: Annotated[str | None, Meta(description="That of the gravest difference.")]
+    signature: Annotated[str | None, Meta(description="That of the gravest difference.")]
+    legacy: ComparedSide
+    candidate: ComparedSide
+    differences: list[ComparedDifference]
+    accepted: Annotated[int, Meta(description="Differences that accept rules allow.")]
+    cut: Annotated[bool | UnsetType, Meta(description="Not all of the bodies was compared.")] = UNSET
+
+
+class KeptBody(Struct, frozen=True):
+    """A body: its text, or hash and length of one that is not kept."""
+
+    kind: Annotated[str, Meta(description="`json`, `ndjson`, `form`, `html`, `xml`, `text` or `opaque`.")]
+    text: str | UnsetType = UNSET
+    hash: str | UnsetType = UNSET
+    length: int | UnsetType = UNSET
+    cut_from: Annotated[int | UnsetType, Meta(description="The length of a text of which only the start is kept.")] = (
+        UNSET
+    )
+
+
+class KeptRequest(Struct, frozen=True):
+    """The request."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: KeptBody | None = None
+
+
+class KeptResponse(Struct, frozen=True):
+    """One response."""
+
+    status: Annotated[int, Meta(description="0 if it did not respond.")]
+    fault: str | None
+    duration_ms: float | None
+    bytes: int
+    headers: list[tuple[str, str]]
+    body: KeptBody | None
+
+
+class KeptPair(Struct, frozen=True):
+    """A request with the responses of both arms."""
+
+    request: KeptRequest
+    legacy: KeptResponse
+    candidate: KeptResponse
+
+
+class SampleDocument(Struct, frozen=True):
+    """A comparison that is kept whole."""
+
+    comparison: ComparisonLine
+    answers: KeptPair

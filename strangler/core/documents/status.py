@@ -1,0 +1,253 @@
+"""The state of a running proxy: `/api/status`, `strangler status`, the dashboard's overview, and `/readyz`."""
+
+from typing import Annotated, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+Time: TypeAlias = Annotated[str, Meta(description="UTC, as RFC 3339 writes it: `2026-11-23T08:00:00.123Z`.")]
+
+
+class ReadyChecks(Struct, frozen=True):
+    """The checks behind `/readyz`."""
+
+    workers: Annotated[bool, Meta(description="A worker is connected.")]
+    legacy: Annotated[bool, Meta(description="Legacy takes connections.")]
+    not_draining: bool
+
+
+class ReadyDocument(Struct, frozen=True):
+    """Whether the proxy is ready for traffic."""
+
+    ready: bool
+    degraded: Annotated[bool, Meta(description="Legacy cannot be reached.")]
+    checks: ReadyChecks
+    generation: Annotated[int, Meta(description="The generation of routes.yaml in force.")]
+    is_rejected: Annotated[bool, Meta(description="The latest routes.yaml has problems and is not in force.")]
+    problems: Annotated[
+        list[str] | UnsetType,
+        Meta(
+            description="The problems of the latest routes.yaml. They may quote it: only who has the token sees them."
+        ),
+    ] = UNSET
+
+
+class KillSwitchStatus(Struct, frozen=True):
+    """The kill switch. While it is on, all traffic goes to legacy."""
+
+    on: bool
+    reason: str
+    since: Annotated[str | None, Meta(description="When it was last turned.")]
+
+
+class ProcessIds(Struct, frozen=True, kw_only=True):
+    """The ids of the processes."""
+
+    supervisor: int | UnsetType = UNSET
+    control: int | UnsetType = UNSET
+    workers: list[int]
+    leaving: Annotated[
+        list[int] | UnsetType, Meta(description="Workers of the proxy before a restart, which drain.")
+    ] = UNSET
+
+
+class WorkerStatus(Struct, frozen=True):
+    """One worker process."""
+
+    index: int
+    pid: int
+    restarts: Annotated[int, Meta(description="How often its place was filled anew.")]
+    is_connected: bool
+    generation: Annotated[int | None, Meta(description="The generation of routes.yaml that it serves by.")]
+    silent_s: Annotated[float | None, Meta(description="Seconds since it was last heard of.")]
+
+
+class ConfigStatus(Struct, frozen=True):
+    """The routes.yaml in force, and what is wrong with the latest one."""
+
+    generation: int
+    since: Time
+    problems: Annotated[list[str], Meta(description="Why the file as it stands is rejected; empty if it is in force.")]
+    warnings: list[str]
+    needs_restart: Annotated[list[str], Meta(description="Keys whose change takes effect at the next start only.")]
+
+
+class UpstreamStatus(Struct, frozen=True):
+    """One upstream."""
+
+    name: str
+    urls: list[str]
+    endpoints: Annotated[dict[str, str], Meta(description="State by URL: `in_use`, `put_aside` or `unhealthy`.")]
+    breaker: Annotated[str, Meta(extra_json_schema={"enum": ["closed", "half_open", "open", "disabled"]})]
+    breaker_reason: Annotated[str | None, Meta(description="Why it is not closed.")]
+    in_flight: Annotated[int, Meta(description="Requests in its bulkhead.")]
+    streams: Annotated[int, Meta(description="Websockets, event streams and long responses.")]
+    waiting: Annotated[int, Meta(description="Requests that wait for a place in the bulkhead.")]
+
+
+class ArmsRequests(Struct, frozen=True):
+    """Requests since the proxy began, by arm."""
+
+    legacy: int
+    candidate: int
+
+
+class RecentFigures(Struct, frozen=True):
+    """How an arm does at the moment."""
+
+    rate: Annotated[float, Meta(description="Requests a second over the last 10 seconds.")]
+    errors: Annotated[float | None, Meta(description="Share of 5xx in the last minute, 0 to 1; null without requests.")]
+    p95_ms: Annotated[float | None, Meta(description="95th percentile of the time of the last minute.")]
+
+
+class ArmsRecent(Struct, frozen=True):
+    """Both arms at the moment."""
+
+    legacy: RecentFigures
+    candidate: RecentFigures
+
+
+class ShadowComparisons(Struct, frozen=True):
+    """Comparisons by outcome, as they were judged when they were made."""
+
+    match: int
+    accepted: int
+    mismatch: int
+    not_comparable: int
+
+
+class ShadowStatus(Struct, frozen=True):
+    """The shadows of a route."""
+
+    percent: float
+    of: Annotated[str, Meta(description="Whose requests get a shadow: `legacy`, `candidate` or `both`.")]
+    stopped: Annotated[str | None, Meta(description="Why they have stopped by themselves; null while they go on.")]
+    open: Annotated[int, Meta(description="Shadows under way.")]
+    breakers: Annotated[dict[str, str], Meta(description="The breakers of shadows, by upstream.")]
+    comparisons: ShadowComparisons
+
+
+class MatchFigures(Struct, frozen=True):
+    """The pairs of a route's current release that count, as they are judged now."""
+
+    release: Annotated[str | None, Meta(description="Null: the unnamed release.")]
+    pairs: int
+    matches: int
+    share: Annotated[float | None, Meta(description="The share that matches, 0 to 1; null without pairs.")]
+
+
+class RouteStatus(Struct, frozen=True):
+    """One route."""
+
+    name: str
+    match: Annotated[str, Meta(description="`GET,HEAD shop.example.com/api/orders/*`")]
+    candidate: Annotated[str | None, Meta(description="Its upstream; null for an aggregate.")]
+    parts: Annotated[list[str] | None, Meta(description="The upstreams of an aggregate's parts.")]
+    owner: Annotated[str | None, Meta(description="Who answers for it.")]
+    passthrough: bool
+    enabled: bool
+    percent: Annotated[float, Meta(description="Percent of the callers that go to the candidate.")]
+    requests: ArmsRequests
+    recent: ArmsRecent
+    shadow: Annotated[ShadowStatus | None, Meta(description="Null for a route without shadows.")]
+    judged: Annotated[MatchFigures | None, Meta(description="Null if nothing was ever compared.")]
+
+
+class LegacyRequests(Struct, frozen=True):
+    """Requests since the proxy began that legacy served."""
+
+    legacy: int
+
+
+class LegacyRecent(Struct, frozen=True):
+    """How legacy does at the moment."""
+
+    legacy: RecentFigures
+
+
+class UnroutedStatus(Struct, frozen=True):
+    """Requests that no route matches."""
+
+    requests: LegacyRequests
+    recent: LegacyRecent
+
+
+class SinkStatus(Struct, frozen=True):
+    """How far one sink of events is."""
+
+    backlog: Annotated[int, Meta(description="Events that wait for it.")]
+    delivered: int
+    dead: Annotated[int, Meta(description="Events that it refused for good.")]
+    lost: Annotated[int, Meta(description="Events that were let go of before it could take them.")]
+    last_dead: Annotated[str | None, Meta(description="Why the last of the refused ones was refused.")]
+    problem: Annotated[str | None, Meta(description="Why nothing is delivered at the moment.")]
+
+
+class QueueStatus(Struct, frozen=True):
+    """The comparisons on their way to their topic."""
+
+    backlog: int
+
+
+class EventsStatus(Struct, frozen=True):
+    """Events and their sinks."""
+
+    unwritten: Annotated[int, Meta(description="Events that the store has not taken yet.")]
+    sinks: dict[str, SinkStatus]
+    comparisons: Annotated[QueueStatus | None, Meta(description="Null if comparisons are not sent.")]
+
+
+class TracingStatus(Struct, frozen=True):
+    """Spans of shadows since their receiver was named."""
+
+    sent: int
+    failed: int
+
+
+class PassedGate(Struct, frozen=True):
+    """A route whose percent was raised past its gate by an edit of routes.yaml."""
+
+    route: str
+    from_: float = field(name="from")
+    to: float
+    verdict: str
+    reasons: list[str]
+    at: Annotated[float, Meta(description="Unix time.")]
+
+
+class GatesStatus(Struct, frozen=True):
+    """Gates that were passed by and are not met yet."""
+
+    passed_by: dict[str, PassedGate] = {}
+
+
+class SlowEndpoint(Struct, frozen=True):
+    """An endpoint that its candidate answers much slower than legacy; the times are medians."""
+
+    route: str
+    endpoint: str
+    ratio: Annotated[float, Meta(description="The median of the pairs' own ratios.")]
+    legacy_ms: float
+    candidate_ms: float
+    pairs: int
+
+
+class StatusDocument(Struct, frozen=True):
+    """The state of a running proxy."""
+
+    version: str
+    listen: str
+    is_draining: bool
+    pid: ProcessIds
+    workers: list[WorkerStatus]
+    config: ConfigStatus
+    kill_switch: KillSwitchStatus
+    problems: Annotated[
+        dict[str, str], Meta(description="What is wrong with `store`, `store_log`, `shadow`, `events` or `tracing`.")
+    ]
+    upstreams: list[UpstreamStatus]
+    routes: list[RouteStatus]
+    unrouted: UnroutedStatus
+    events: EventsStatus
+    tracing: Annotated[TracingStatus | None, Meta(description="Null if no spans are sent.")]
+    gates: GatesStatus = GatesStatus()
+    slow: Annotated[dict[str, list[SlowEndpoint]], Meta(description="By route, the slowest endpoint first.")] = {}

@@ -1,0 +1,285 @@
+"""Is a route ready to be cut over? Statistics over what was compared, judged against the route's gate."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import ceil, sqrt
+from typing import Protocol
+
+from strangler.core.claims import Claim
+from strangler.core.settings import GateSettings
+
+_Z_ONE_SIDED = 1.6448536269514722
+"""95 %, one-sided: with it 3,000 pairs without a mismatch show a match share of 99.9 %, which is the default gate."""
+_Z_SURELY = 3.0
+"""For a refusal before `min_pairs`: a single early mismatch must not look like a verdict."""
+_RESAMPLES = 2000
+_P95 = 0.95
+MIN_ENDPOINT_PAIRS = 30
+_MANY_LAGS = 5
+_MANY_LAGS_SHARE = 0.01
+MAX_CLAIMS_LISTED = 12
+"""Claims without proof that are named one by one."""
+
+
+class Verdict(StrEnum):
+    READY = "ready"
+    NOT_READY = "not ready"
+    NOT_ENOUGH_EVIDENCE = "not enough evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Candidate's time divided by legacy's for the same request: median and 95th percentile over all pairs."""
+
+    median: Interval
+    p95: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The evidence of one route. `matches` counts accepted pairs too; only comparable pairs count at all."""
+
+    pairs: int
+    matches: int
+    breaking_open: int
+    age_s: float
+    """Time over which the pairs were observed."""
+    latency: Latency | None
+    endpoints: Mapping[str, int]
+    """Pairs that count by endpoint, `GET /api/orders/{}`; 0 for one that has others only."""
+    claims: tuple[Claim, ...] = ()
+    """The differences that are marked as fixed."""
+    timeable: int = 0
+    """Pairs whose request could be timed at both arms."""
+    is_timed: bool = True
+    """Whether the settings have any request timed at both arms."""
+    lags: int = 0
+    """Pairs that differed at first, and not when the shadow's arm was asked again: they do not count."""
+    is_age_since_fix: bool = False
+    """Whether `age_s` counts from the last mark of a fix, and not from the first pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    """Why it is not ready, or what evidence is lacking; empty if it is ready."""
+    match_share: float | None
+    match_low: float | None
+    """Lower bound of the match share, Wilson, 95 %."""
+    pairs_needed: int
+    """Further pairs, if the route goes on as it did; 0 if pairs are not what is lacking."""
+    thin_endpoints: tuple[str, ...]
+    """Endpoints with fewer than `MIN_ENDPOINT_PAIRS` pairs, fewest first."""
+    notes: tuple[str, ...] = ()
+    """Remarks on what could not be measured, and is not part of the verdict."""
+
+
+def cut_percent(share: float) -> float:
+    """Return a share of 0 to 1 in percent, cut to three decimals: 99.9999 % must not read as 100 %."""
+    return int(share * 1e5 + 1e-6) / 1e3
+
+
+def wilson_bounds(successes: int, trials: int, z: float = _Z_ONE_SIDED) -> tuple[float, float]:
+    """Lower and upper bound of a share (Wilson 1927); (0, 1) without trials."""
+    if not trials:
+        return 0.0, 1.0
+    share, spread = successes / trials, z * z / trials
+    middle = share + spread / 2
+    half = z * sqrt(share * (1 - share) / trials + spread / trials / 4)
+    low, high = (middle - half) / (1 + spread), (middle + half) / (1 + spread)
+    return (0.0 if not successes else max(0.0, low)), (1.0 if successes == trials else min(1.0, high))
+
+
+def pairs_for(share: float, wanted: float, most: int = 10_000_000) -> int | None:
+    """How many pairs it takes until the lower bound of this share reaches `wanted`; None if more than `most`."""
+    low, high = 1, most
+    if _lower(share, most) < wanted:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if _lower(share, middle) < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _lower(share: float, pairs: int) -> float:
+    spread = _Z_ONE_SIDED**2 / pairs
+    return (share + spread / 2 - _Z_ONE_SIDED * sqrt(share * (1 - share) / pairs + spread / pairs / 4)) / (1 + spread)
+
+
+class Chance(Protocol):
+    """`random.Random(seed)`."""
+
+    def betavariate(self, alpha: float, beta: float, /) -> float: ...
+
+
+def latency_of(pairs: Iterable[tuple[float, float]], chance: Chance) -> Latency | None:
+    """From (legacy, candidate) durations of the same requests, in any one unit. None without a pair of positive ones.
+
+    The bootstrap draws places, not values: the k-th smallest of n values drawn anew from n sorted ones stands at a
+    Beta(k, n + 1 - k) share of them. So it is exact, and 2,000 resamples cost milliseconds whatever n is.
+    """
+    ratios = sorted(candidate / legacy for legacy, candidate in pairs if legacy > 0 and candidate > 0)
+    if not ratios:
+        return None
+    return Latency(_quantile(ratios, 0.5, chance), _quantile(ratios, _P95, chance))
+
+
+def _quantile(ordered: Sequence[float], share: float, chance: Chance) -> Interval:
+    count = len(ordered)
+    rank = max(1, ceil(share * count))
+    draws = (chance.betavariate(rank, count + 1 - rank) for _ in range(_RESAMPLES))
+    drawn = sorted(ordered[min(count - 1, int(draw * count))] for draw in draws)
+    return Interval(ordered[rank - 1], drawn[round(0.025 * _RESAMPLES)], drawn[round(0.975 * _RESAMPLES) - 1])
+
+
+def judge(evidence: Evidence, gate: GateSettings) -> Readiness:
+    """Every check of the gate; what speaks against the route wins over what is not known yet."""
+    checks = (
+        _match(evidence, gate),
+        _breaking(evidence, gate),
+        _claims(evidence),
+        _latency(evidence, gate),
+        _age(evidence, gate),
+    )
+    against = [reason for refused, _, _ in checks for reason in refused]
+    lacking = [reason for _, unknown, _ in checks for reason in unknown]
+    verdict = Verdict.NOT_READY if against else Verdict.NOT_ENOUGH_EVIDENCE if lacking else Verdict.READY
+    thin = sorted((pairs, name) for name, pairs in evidence.endpoints.items() if pairs < MIN_ENDPOINT_PAIRS)
+    return Readiness(
+        verdict=verdict,
+        reasons=tuple(against or lacking),
+        match_share=evidence.matches / evidence.pairs if evidence.pairs else None,
+        match_low=wilson_bounds(evidence.matches, evidence.pairs)[0] if evidence.pairs else None,
+        pairs_needed=0 if against else max(needed for _, _, needed in checks),
+        thin_endpoints=tuple(name for _, name in thin),
+        notes=_notes(evidence),
+    )
+
+
+Check = tuple[list[str], list[str], int]
+"""The reasons against, the open questions, and the further pairs that would settle them."""
+
+
+def _match(evidence: Evidence, gate: GateSettings) -> Check:
+    low, _ = wilson_bounds(evidence.matches, evidence.pairs)
+    _, high = wilson_bounds(evidence.matches, evidence.pairs, _Z_SURELY)
+    share = evidence.matches / evidence.pairs if evidence.pairs else 1.0
+    wanted = _pairs_wanted(share, gate.min_match)
+    if high < gate.min_match or (evidence.pairs >= gate.min_pairs and wanted is None):
+        mismatches = evidence.pairs - evidence.matches
+        text = f"{mismatches} of {evidence.pairs} pairs differ: {share:.3%} match, {gate.min_match:.3%} are asked for"
+        return [text], [], 0
+    needed = max(gate.min_pairs, wanted or 0) - evidence.pairs
+    if needed <= 0:
+        return [], [], 0
+    so_far = f"; {low:.3%} shown so far, {gate.min_match:.3%} asked for" if low < gate.min_match < 1 else ""
+    return [], [f"{needed} more pairs are needed, {evidence.pairs} were compared{so_far}"], needed
+
+
+def _pairs_wanted(share: float, min_match: float) -> int | None:
+    """Pairs that show `min_match` if the share stays what it is; None if it would never be shown.
+
+    No number of pairs shows 100 %: there, no mismatch is enough.
+    """
+    if min_match >= 1:
+        return 0 if share == 1 else None
+    return pairs_for(share, min_match) if share > min_match else None
+
+
+def _breaking(evidence: Evidence, gate: GateSettings) -> Check:
+    if evidence.breaking_open <= gate.max_breaking:
+        return [], [], 0
+    return [f"{evidence.breaking_open} breaking differences are open, {gate.max_breaking} are allowed"], [], 0
+
+
+def _claims(evidence: Evidence) -> Check:
+    """Tell which marks of a fix still wait for new pairs that show it, whatever other endpoints show."""
+    open_claims = sorted((claim for claim in evidence.claims if claim.lacking), key=lambda claim: -claim.lacking)
+    reasons = [
+        f"{claim.endpoint}: {claim.signature[:8]} is marked as fixed; {claim.lacking} more pairs without it are"
+        f" needed, {claim.pairs} of {claim.needed} were compared since"
+        for claim in open_claims[:MAX_CLAIMS_LISTED]
+    ]
+    if len(open_claims) > MAX_CLAIMS_LISTED:
+        reasons.append(
+            f"{len(open_claims) - MAX_CLAIMS_LISTED} more differences are marked as fixed without proof so far"
+        )
+    return [], reasons, max((claim.lacking for claim in open_claims), default=0)
+
+
+def _cannot_be_timed(evidence: Evidence) -> bool:
+    """Return True if times are not demanded, since none can be measured. Before the first pair nobody knows."""
+    return not evidence.is_timed or (evidence.pairs > 0 and not evidence.timeable)
+
+
+def _notes(evidence: Evidence) -> tuple[str, ...]:
+    return _notes_on_lags(evidence) + _notes_on_times(evidence)
+
+
+def _notes_on_lags(evidence: Evidence) -> tuple[str, ...]:
+    """A fault that comes by chance is hardly ever there twice, so many lags may be one."""
+    if evidence.lags < _MANY_LAGS or evidence.lags < _MANY_LAGS_SHARE * (evidence.pairs + evidence.lags):
+        return ()
+    return (
+        f"{evidence.lags} pairs differed at first and not when asked again, and do not count: a lag of the candidate's"
+        " data, or a fault that comes by chance; see the lines of shadow-diffs.jsonl with reason lag",
+    )
+
+
+def _notes_on_times(evidence: Evidence) -> tuple[str, ...]:
+    if evidence.latency is not None or not _cannot_be_timed(evidence):
+        return ()
+    if not evidence.is_timed:
+        return ("times are not judged: shadow.baseline is 0, so no request is timed at both arms",)
+    return (
+        f"times are not judged: none of the {evidence.pairs} pairs could be timed at both arms, since writes and"
+        " requests with credentials are not repeated (see shadow.baseline)",
+    )
+
+
+def _latency(evidence: Evidence, gate: GateSettings) -> Check:
+    if evidence.latency is None:
+        if _cannot_be_timed(evidence):
+            return [], [], 0
+        possible = f"; {evidence.timeable} of {evidence.pairs} could have been" if evidence.timeable else ""
+        return [], [f"no request was timed at both arms{possible}"], 1
+    median, limit = evidence.latency.median, gate.max_latency_ratio
+    text = f"{median.value:.2f} times legacy's ({median.low:.2f} to {median.high:.2f}), {limit:.2f} is allowed"
+    if median.low > limit:
+        return [f"the candidate's median time is {text}"], [], 0
+    if median.high <= limit:
+        return [], [], 0
+    return (
+        [],
+        [f"the candidate's median time is not sure enough: {text}"],
+        _pairs_needed(evidence.pairs, median, limit),
+    )
+
+
+def _pairs_needed(pairs: int, estimate: Interval, limit: float) -> int:
+    """An interval shrinks with the root of the number of pairs; at most a hundredfold is promised."""
+    half, room = (estimate.high - estimate.low) / 2, abs(limit - estimate.value)
+    times = min(100.0, (half / room) ** 2) if room else 100.0
+    return max(1, ceil(pairs * times) - pairs)
+
+
+def _age(evidence: Evidence, gate: GateSettings) -> Check:
+    left = gate.min_age_s - evidence.age_s
+    if left <= 0:
+        return [], [], 0
+    since = " since the last fix" if evidence.is_age_since_fix else ""
+    return [], [f"observed for {evidence.age_s / 3600:.1f} h{since}, {left / 3600:.1f} h more are needed"], 0

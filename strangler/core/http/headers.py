@@ -1,0 +1,124 @@
+# Compiled with mypyc: see docs/hot-path.md.
+"""Header sections on their way through (RFC 9110 section 7.6): what is dropped, what is added, in whose order."""
+
+import re
+
+from strangler.core.http.head import RawHeaders
+from strangler.core.http.trust import TrustedProxies
+
+STREAM_TYPES = ("text/event-stream", "multipart/x-mixed-replace")
+"""Media types of bodies that go on for as long as there is something to say."""
+
+HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"})
+"""Fields that mean this connection only. Proxy-Authenticate and Trailer speak to the other end, and pass."""
+
+_NEVER_NAMED = frozenset({b"host", b"content-length", b"content-type", b"date", b"expect", b"via"})
+"""Naming one of these in Connection does not remove it: the message would change its meaning or its length."""
+
+_COMMON_CONNECTION = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close", b"Upgrade", b"upgrade"})
+
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded"})
+
+_FORBIDDEN_TRAILERS = (
+    HOP_BY_HOP
+    | _FORWARDED
+    | frozenset(
+        {
+            b"content-length",
+            b"host",
+            b"trailer",
+            b"content-encoding",
+            b"content-type",
+            b"content-range",
+            b"authorization",
+            b"cookie",
+            b"set-cookie",
+            b"expect",
+            b"location",
+            b"x-request-id",
+        }
+    )
+)
+"""Fields that frame, route or authenticate have no effect in a trailer section (RFC 9110 section 6.5.1)."""
+
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+
+
+def named_by_connection(fields: dict[bytes, bytes]) -> frozenset[bytes]:
+    """The fields that Connection names, to be removed (RFC 9110 section 7.6.1), but for those that must stay."""
+    connection = fields.get(b"connection")
+    if connection is None or connection in _COMMON_CONNECTION:
+        return frozenset()
+    named = {name.strip().lower() for name in connection.split(b",")}
+    return frozenset(named - _NEVER_NAMED - HOP_BY_HOP - {b"close", b""})
+
+
+def names_token(value: bytes | None, token: bytes) -> bool:
+    """True if the comma-separated list `value` has `token`, in any case."""
+    return value is not None and token in {part.strip() for part in value.lower().split(b",")}
+
+
+def is_valid_traceparent(value: bytes) -> bool:
+    """W3C Trace Context section 3.2: version 00 has exactly four fields; a later one may have more."""
+    return _TRACEPARENT.fullmatch(value) is not None and (len(value) == 55 or value[:2] != b"00")
+
+
+def header_lines(headers: RawHeaders, dropped: frozenset[bytes]) -> list[bytes]:
+    """The fields that pass, as lines, in the order and case received."""
+    return [name + b": " + value + b"\r\n" for name, value in headers if name.lower() not in dropped]
+
+
+def passing_trailers(trailers: RawHeaders) -> RawHeaders:
+    """The trailer fields that may be passed on."""
+    return [field for field in trailers if field[0].lower() not in _FORBIDDEN_TRAILERS]
+
+
+class ForwardedFields:
+    """X-Forwarded-For, -Proto, -Host and Forwarded, for one client connection.
+
+    From a peer that is not trusted all four are dropped and the first three set anew; from a trusted one they are
+    extended (DESIGN section 8, RFC 7239). Made once a connection, and anew when `trusted_proxies` changes;
+    `lines` costs one concatenation a request.
+    """
+
+    __slots__ = ("_address", "_peer", "_proto", "_start", "dropped", "is_trusted", "trusted")
+
+    def __init__(self, address: str, scheme: bytes, trusted: TrustedProxies) -> None:
+        self._address = address
+        self._peer = address.encode()
+        self._proto = scheme
+        self.trusted = trusted
+        self.is_trusted = trusted.includes(address)
+        self._start = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: " % (self._peer, scheme)
+        self.dropped = DROPPED_TRUSTED if self.is_trusted else DROPPED
+
+    def client_ip(self, fields: dict[bytes, bytes]) -> bytes:
+        """The client's address, as far as trusted proxies tell it."""
+        if not self.is_trusted:
+            if b"x-forwarded-proto" in fields or b"x-forwarded-for" in fields:
+                self.trusted.ignored.look(self._address, fields)
+            return self._peer
+        return self.trusted.client_of(self._address, fields.get(b"x-forwarded-for"))
+
+    def lines(self, fields: dict[bytes, bytes], host: bytes) -> bytes:
+        """The fields as lines; `host` is the Host that the client asked for."""
+        if not self.is_trusted:
+            return self._start + host + b"\r\n"
+        before = fields.get(b"x-forwarded-for")
+        lines = [
+            b"X-Forwarded-For: " + (before + b", " if before else b"") + self._peer,
+            b"X-Forwarded-Proto: " + fields.get(b"x-forwarded-proto", self._proto),
+            b"X-Forwarded-Host: " + fields.get(b"x-forwarded-host", host),
+        ]
+        forwarded = fields.get(b"forwarded")
+        if forwarded is not None:
+            node = b'"[%b]"' % self._peer if b":" in self._peer else self._peer
+            lines.append(b'Forwarded: %b, for=%b;proto=%b;host="%b"' % (forwarded, node, self._proto, host))
+        return b"\r\n".join(lines) + b"\r\n"
+
+
+DROPPED_TRUSTED = HOP_BY_HOP | _FORWARDED
+"""The fields of a trusted peer's request that are not passed on: hop-by-hop fields, and those that are extended."""
+
+DROPPED = DROPPED_TRUSTED | {b"x-strangler-shadow"}
+"""The same for any other peer, who has no business with shadows."""

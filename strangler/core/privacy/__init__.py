@@ -1,0 +1,1 @@
+"""Personal data, secrets and credentials: how they are recognised in texts, names and requests."""

@@ -1,0 +1,43 @@
+"""Which requests carry what names or proves a caller: an arm that is asked twice with it may change what it keeps."""
+
+from strangler.core.http.head import RawHeaders
+from strangler.core.privacy.secrets import is_secret_name
+
+_HEADERS = frozenset(
+    {
+        b"authorization", b"client-cert", b"cookie", b"proxy-authorization", b"remote-user", b"ssl-client-cert",
+        b"x-api-key", b"x-auth-request-user", b"x-client-cert", b"x-forwarded-client-cert", b"x-forwarded-user",
+        b"x-remote-user", b"x-ssl-client-cert",
+    }
+)  # fmt: skip
+"""Fields that prove a caller, or in which a proxy in front names the one that it has let in."""
+
+_PARAMETERS = frozenset({"auth", "key", "sid", "sig", "signature", "session", "ticket"})
+"""Parameters that carry a session or a grant, beside those whose names are secrets."""
+
+
+def has_credentials(headers: RawHeaders, target: bytes) -> bool:
+    """Return True if a header field, a parameter (`?token=`, `;jsessionid=`) or the authority of `target` is a
+    credential by its name."""
+    return any(map(_is_secret, (name for name, _ in headers))) or _has_secret_parameter(target) or _has_userinfo(target)
+
+
+def _is_secret(name: bytes) -> bool:
+    lower = name.lower()
+    return lower in _HEADERS or lower.startswith(b"x-amzn-oidc-") or is_secret_name(name.decode("latin-1"))
+
+
+def _has_secret_parameter(target: bytes) -> bool:
+    path, _, query = target.partition(b"?")
+    parameters = [
+        parameter for segment in path.split(b"/") for parameter in segment.split(b";")[1:] if b"=" in parameter
+    ]
+    parameters += query.replace(b";", b"&").split(b"&")
+    names = [parameter.partition(b"=")[0].decode("utf-8", "replace") for parameter in parameters if parameter]
+    return any(name.lower() in _PARAMETERS or is_secret_name(name) for name in names)
+
+
+def _has_userinfo(target: bytes) -> bool:
+    """Return True for `http://ana:secret@shop/` (RFC 3986 section 3.2.1)."""
+    before, mark, rest = target.partition(b"?")[0].partition(b"://")
+    return bool(mark) and b"/" not in before and b"@" in rest.partition(b"/")[0]

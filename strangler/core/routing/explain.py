@@ -1,0 +1,144 @@
+"""A plan in words, for `strangler explain` and `/api/explain`: made by the very function that the worker asks."""
+
+from strangler.core.documents import ExplainedPart, ExplainedTimeout, Explanation
+from strangler.core.http.head import RequestHead
+from strangler.core.routing.arm import BUCKETS, LEGACY, Arm, Reason
+from strangler.core.routing.plan import Plan, shadow_percent
+from strangler.core.routing.rewrite import rewrite_target
+from strangler.core.routing.route import Route
+from strangler.core.routing.snapshot import Snapshot
+from strangler.core.settings import StickySource
+
+
+def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False) -> Explanation:
+    """Return what `snapshot.plan` decides for the request, and why. Where chance decides, the likelier arm is given."""
+    plan = snapshot.plan(head, _likelier, killed)
+    is_refused = plan.refusal is not None
+    percent = _shadow_percent(plan, head)
+    return Explanation(
+        route=plan.route.name if plan.route else None,
+        owner=plan.route.settings.owner if plan.route else None,
+        arm=None if is_refused else plan.arm.value,
+        upstream=None if is_refused else plan.upstream,
+        reason=plan.reason.value,
+        bucket=plan.bucket,
+        path=None if is_refused else _path(snapshot, plan, head),
+        parts=_parts(snapshot, plan, head) if plan.parts else None,
+        timeouts=None if is_refused or plan.parts else _timeouts(snapshot, plan.upstream, plan),
+        shadow=percent > 0,
+        shadow_percent=percent,
+        detail=_detail(plan, head),
+    )
+
+
+def _likelier() -> float:
+    return 0.5
+
+
+def _shadow_percent(plan: Plan, head: RequestHead) -> float:
+    if plan.route is None or plan.reason in (Reason.DISABLED, Reason.KILL_SWITCH):
+        return 0.0
+    return shadow_percent(plan.route, head.method, plan.arm)
+
+
+def _path(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
+    """The path of the target that goes out, to the first URL of the upstream if it has several."""
+    rewrite = plan.route.rewrite if plan.route and plan.arm is Arm.CANDIDATE else None
+    return _text(rewrite_target(head.path, rewrite, _base(snapshot, plan.upstream)))
+
+
+def _parts(snapshot: Snapshot, plan: Plan, head: RequestHead) -> list[ExplainedPart]:
+    return [
+        ExplainedPart(
+            name=part.name,
+            upstream=part.upstream,
+            path=_text(rewrite_target(part.target(head.path, None), None, _base(snapshot, part.upstream))),
+            required=part.is_required,
+            timeout_s=part.timeout_s,
+            timeouts=_timeouts(snapshot, part.upstream, plan),
+        )
+        for part in plan.parts
+    ]
+
+
+def _timeouts(snapshot: Snapshot, upstream: str, plan: Plan) -> dict[str, ExplainedTimeout]:
+    """Return the route's, if it has its own for its candidate, else the upstream's, as `worker.policies` does."""
+    own = plan.route.settings.timeouts if plan.route is not None and plan.arm is Arm.CANDIDATE else None
+    held = own or snapshot.settings.upstreams[upstream].timeouts
+    seconds = (held.connect_s, held.response_s, held.idle_s)
+    return {
+        name: ExplainedTimeout(seconds=limit, source=source)
+        for name, limit, source in zip(("connect", "response", "idle"), seconds, held.sources, strict=True)
+    }
+
+
+def _base(snapshot: Snapshot, name: str) -> bytes:
+    upstream = snapshot.settings.upstreams.get(name)
+    return upstream.urls[0].path.encode() if upstream else b""
+
+
+def _detail(plan: Plan, head: RequestHead) -> str:
+    if plan.route is None:
+        return _why_unrouted(plan, head)
+    split = plan.route.settings.split
+    if plan.route.settings.candidate == LEGACY and plan.reason is Reason.PERCENT:
+        return f"route '{plan.route.name}' has candidate: legacy"
+    if plan.route.settings.is_passthrough and plan.reason is Reason.PERCENT:
+        return f"route '{plan.route.name}' has passthrough: {plan.route.settings.candidate}"
+    match plan.reason:
+        case Reason.KILL_SWITCH:
+            return "the kill switch is on: every route goes to legacy"
+        case Reason.DISABLED:
+            return f"route '{plan.route.name}' has enabled: false"
+        case Reason.OVERRIDE:
+            return f"header {split.override} names {_arm(plan.arm)}"
+        case Reason.SPLIT_HEADER:
+            return f"header {_split_header(plan.route, head)} is one of split.headers"
+        case Reason.CHANCE:
+            return _by_chance(plan.route)
+        case _:
+            return _by_percent(plan, plan.route, head)
+
+
+def _why_unrouted(plan: Plan, head: RequestHead) -> str:
+    if plan.oddity is None:
+        return f"no route matches {_text(head.method)} {_text(head.path)}: legacy takes it"
+    if plan.refusal is not None:
+        return f"{plan.oddity}: answered with {plan.refusal.status}"
+    return f"{plan.oddity}: legacy takes it, byte for byte"
+
+
+def _split_header(route: Route, head: RequestHead) -> str:
+    found = (f"{_text(name)}: {_text(value)}" for name, value in route.split_headers if head.fields.get(name) == value)
+    return next(found)
+
+
+def _by_chance(route: Route) -> str:
+    split = route.settings.split
+    why = (
+        f"none of {', '.join(map(_source, split.sticky))} is present"
+        if split.sticky
+        else "the split has no sticky keys"
+    )
+    return f"{why}: by chance, {split.percent:g}% of such requests go to the candidate"
+
+
+def _by_percent(plan: Plan, route: Route, head: RequestHead) -> str:
+    split = route.settings.split
+    if plan.bucket is None:
+        return f"split.percent is {split.percent:g}: every request goes to {_arm(plan.arm)}"
+    source = _source(route.split.source_of(head))
+    where = "is below" if plan.arm is Arm.CANDIDATE else "is not below"
+    return f"bucket {plan.bucket} of {BUCKETS} for {source} {where} {split.percent:g}% of group '{split.group}'"
+
+
+def _arm(arm: Arm) -> str:
+    return "the candidate" if arm is Arm.CANDIDATE else "legacy"
+
+
+def _source(source: StickySource) -> str:
+    return "the client's address" if source.kind == "client_ip" else f"{source.kind} {source.name}"
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")

@@ -1,0 +1,1 @@
+"""Decisions about shadows: which are sent, which are asked again, and at what cost."""

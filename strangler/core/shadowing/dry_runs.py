@@ -1,0 +1,153 @@
+"""May a write be sent to a candidate as a dry run? Only where it has said, lately, that it knows dry runs.
+
+A place is one endpoint at one URL of the candidate. What becomes of a write there:
+
+    nothing known ──ASK──▶ asking ──confirmed──▶ said ──TRY──▶ tried ──confirmed──▶ open ──SEND──▶ …
+          ▲                  │ └────failed─────▶ nothing known  └──┐
+          │                  └──────refused────────────────────────┴▶ all of the route refused, until it is resumed
+          └── a minute, another release, a failed connection ── said, open
+
+What answers OPTIONS may not be what answers the write, so the first write goes out alone. Writes that come while the
+question or that first write is under way WAIT for its outcome: of many at once one may run, and no more.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import NamedTuple
+
+HOLDS_S = 60.0
+"""Seconds that a permission holds, from the moment when it was asked for."""
+
+MAX_PLACES = 1000
+"""Permissions of one route; the oldest goes first, and is asked for anew."""
+
+_MANY = 2
+"""Releases that are noted while a question is under way: two are one too many already."""
+
+
+class Step(Enum):
+    """The next thing to do with a write."""
+
+    SEND = auto()
+    TRY = auto()
+    ASK = auto()
+    WAIT = auto()
+    REFUSE = auto()
+
+
+class Verdict(Enum):
+    """The outcome of a question."""
+
+    CONFIRMED = auto()
+    REFUSED = auto()
+    FAILED = auto()  # no response came
+
+
+class Place(NamedTuple):
+    """An endpoint (`POST /api/orders/{}`) at one URL."""
+
+    endpoint: str
+    url: str
+
+
+class Basis(NamedTuple):
+    """The ground that a permission rests on: it ends when any of this is another."""
+
+    release: str
+    """The candidate's current one."""
+    failures: int
+    """How often the candidate's upstream did not respond so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Permission:
+    basis: Basis
+    named: str | None
+    """The release that the confirming response named."""
+    until: float
+    is_proved: bool = False
+    """A write was confirmed, too."""
+
+    def holds(self, basis: Basis, now: float) -> bool:
+        """A release that becomes the current one after it has confirmed is no other one."""
+        is_same = basis.release in (self.basis.release, self.named)
+        return is_same and basis.failures == self.basis.failures and now < self.until
+
+
+@dataclass(slots=True)
+class _Question:
+    basis: Basis
+    requested_at: float
+    seen: set[str]
+    """Releases that responses have named since; at most `_MANY`."""
+
+
+class DryRunState:
+    """The permissions of one route. Times are on the monotonic clock, in seconds."""
+
+    def __init__(self) -> None:
+        self.is_refused = False
+        self._permissions: dict[Place, _Permission] = {}
+        self._questions: dict[Place, _Question] = {}
+        self._trials: set[Place] = set()
+
+    def next_step(self, place: Place, basis: Basis, now: float) -> Step:
+        """Return what is to be done with a write for `place`; after ASK, call `begin`, after TRY `begin_trial`."""
+        if self.is_refused:
+            return Step.REFUSE
+        if place in self._questions or place in self._trials:
+            return Step.WAIT
+        if not self.is_open(place, basis, now):
+            return Step.ASK
+        return Step.SEND if self._permissions[place].is_proved else Step.TRY
+
+    def is_open(self, place: Place, basis: Basis, now: float) -> bool:
+        """Return True while a write that was let out may be sent to `place`."""
+        permission = self._permissions.get(place)
+        return permission is not None and permission.holds(basis, now)
+
+    def begin(self, place: Place, basis: Basis, now: float) -> None:
+        """Note that the question for `place` goes out now."""
+        self._permissions.pop(place, None)
+        self._questions[place] = _Question(basis, now, set())
+
+    def end(self, place: Place, verdict: Verdict, named: str | None = None) -> None:
+        """Note what came of it. `named` is the release that the response named."""
+        question = self._questions.pop(place)
+        if verdict is Verdict.REFUSED:
+            self.refuse()
+        expected = {question.basis.release if named is None else named}
+        if verdict is not Verdict.CONFIRMED or not question.seen <= expected:
+            return
+        if len(self._permissions) >= MAX_PLACES:
+            del self._permissions[next(iter(self._permissions))]
+        self._permissions[place] = _Permission(question.basis, named, question.requested_at + HOLDS_S)
+
+    def begin_trial(self, place: Place) -> None:
+        """Note that the first write for `place` goes out now."""
+        self._trials.add(place)
+
+    def end_trial(self, place: Place, verdict: Verdict) -> None:
+        """Note what came of it; a permission that has ended meanwhile stays so."""
+        self._trials.discard(place)
+        permission = self._permissions.get(place)
+        if verdict is Verdict.REFUSED:
+            self.refuse()
+        elif verdict is Verdict.CONFIRMED and permission is not None:
+            self._permissions[place] = replace(permission, is_proved=True)
+
+    def see(self, release: str) -> None:
+        """Note that a response of the candidate named its release: what another one allowed holds no longer."""
+        self._permissions = {
+            place: permission
+            for place, permission in self._permissions.items()
+            if release == (permission.basis.release if permission.named is None else permission.named)
+        }
+        for question in self._questions.values():
+            if len(question.seen) < _MANY:
+                question.seen.add(release)
+
+    def refuse(self) -> None:
+        """Let no more writes out."""
+        self.is_refused = True
+        self._permissions.clear()

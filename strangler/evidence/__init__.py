@@ -1,0 +1,1 @@
+"""The findings of comparisons in the store: written by control, read by control and commands."""

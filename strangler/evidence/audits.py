@@ -1,0 +1,72 @@
+"""The audit: what people and pipelines have changed, with name, time and reason."""
+
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Final
+
+from strangler.core.documents import AuditEntry
+
+DEFAULT_LIMIT: Final = 100
+MAX_LIMIT: Final = 10_000
+MAX_AUDIT_ROWS: Final = 100_000
+AUDIT_KEPT_S: Final = 400 * 86400.0
+"""The audit holds more than a year; what is older goes."""
+MAX_AUDIT_TEXT: Final = 1000
+"""Characters of each text of an entry."""
+FORCED: Final = "shift --force"
+"""The name of a shift past a gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilters:
+    """The entries that are wanted; None: any. `since`: Unix time. `ana` is `ana (dashboard 203.0.113.7)`, too."""
+
+    route: str | None = None
+    since: float | None = None
+    who: str | None = None
+    limit: int = DEFAULT_LIMIT
+
+
+def entries(connection: Connection, filters: AuditFilters) -> list[AuditEntry]:
+    """Return the audit, newest first."""
+    rows = connection.execute(
+        """
+        SELECT at, who, what, route, why, detail FROM audit
+        WHERE (?1 IS NULL OR route = ?1) AND (?2 IS NULL OR at >= ?2) AND (?3 IS NULL OR who = ?3
+          OR substr(who, 1, length(?3) + 2) = ?3 || ' (')
+        ORDER BY id DESC LIMIT ?4
+        """,
+        (filters.route, filters.since, filters.who, min(max(filters.limit, 1), MAX_LIMIT)),
+    )
+    return [AuditEntry(*row) for row in rows]
+
+
+def write_audit(connection: Connection, now: float, actor: str, what: str, route: str, why: str, detail: str) -> None:
+    """Note one action that has changed something, at `now` in Unix time."""
+    texts = tuple(_audit_text(text) for text in (actor, what, route, why, detail))
+    connection.execute("INSERT INTO audit (at, who, what, route, why, detail) VALUES (?, ?, ?, ?, ?, ?)", (now, *texts))
+    connection.execute(
+        """
+        DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?1
+            OR id < (SELECT id FROM audit WHERE at >= ?2 ORDER BY id LIMIT 1)
+        """,
+        (MAX_AUDIT_ROWS, now - AUDIT_KEPT_S),
+    )
+
+
+def _audit_text(text: str) -> str:
+    kept = text.encode("utf-8", "backslashreplace").decode()
+    return kept if len(kept) <= MAX_AUDIT_TEXT else kept[: MAX_AUDIT_TEXT - 1] + "…"
+
+
+def shift_text(from_percent: float | None, to_percent: float) -> str:
+    """`5 to 25 %`: how the detail of a shift begins."""
+    return f"{'?' if from_percent is None else format(from_percent, 'g')} to {to_percent:g} %"
+
+
+def has_forced(connection: Connection, route: str, percent: float, since: float) -> bool:
+    """True if somebody has shifted the route to this percent by force since a time."""
+    rows = connection.execute(
+        "SELECT detail FROM audit WHERE what = ? AND route = ? AND at >= ?", (FORCED, route, since)
+    )
+    return any(detail.partition(";")[0].endswith(f" to {percent:g} %") for (detail,) in rows)

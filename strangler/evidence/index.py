@@ -1,0 +1,157 @@
+"""The index of the evidence: what the store has, as far as one must know it to keep the store bounded."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from strangler.core.compare import Where
+from strangler.evidence.findings import Finding, StoredDifference
+from strangler.evidence.stored_claims import FOLDED
+
+SAMPLES: Final = 20
+SAMPLE_EVERY_S: Final = 60.0
+"""A signature that has all its samples gets a new one in place of its oldest at most this often."""
+
+MAX_SAMPLE_COUNTS: Final = 50_000
+"""Signatures and releases whose samples are counted in memory; of one that is forgotten, one is taken too often."""
+
+_MAX_SIGNATURES = 2000
+"""The limit of one route; what is found beyond is counted under one name for each severity."""
+_MAX_SETS = 5000
+_MAX_ENDPOINTS = 1000
+_MAX_NOISE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A finding as it is counted: folded where its route has too many of a kind."""
+
+    endpoint: str
+    differences: tuple[StoredDifference, ...]
+    accepted: tuple[StoredDifference, ...]
+    members: str
+    """The id of the set of differences that the pair is counted under."""
+    ids: tuple[str, ...]
+    """The signatures in that set that differed, and below those that a rule accepted."""
+    accepted_ids: tuple[str, ...]
+
+    @property
+    def signatures(self) -> set[str]:
+        """All that was seen, whatever set it is counted under."""
+        return {seen.id for seen in (*self.differences, *self.accepted)} | {*self.ids, *self.accepted_ids}
+
+    @property
+    def has_status(self) -> bool:
+        """Whether the statuses differed: then the bodies are about different things."""
+        return any(seen.place == Where.STATUS for seen in self.differences)
+
+
+class IndexState:
+    """The parts of the store that must be known to keep it bounded. Written by the store's thread only."""
+
+    def __init__(self) -> None:
+        self._samples: dict[tuple[str, str], tuple[int, float]] = {}
+        """By signature and release: how many, and when the last one was taken."""
+        self._signatures: dict[str, set[str]] = {}
+        self._sets: dict[str, set[str]] = {}
+        self._endpoints: dict[str, set[str]] = {}
+        self._noise: Counter[str] = Counter()
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        """Begin with what the store has; what was set aside does not count."""
+        self.__init__()  # type: ignore[misc]
+        for signature, release, count, last in connection.execute(
+            """SELECT signature, release, count(*), max(at) FROM sample_links GROUP BY 1, 2
+            ORDER BY 4 DESC LIMIT ?""",
+            (MAX_SAMPLE_COUNTS,),
+        ):
+            self._samples[signature, release] = count, last
+        for route, signature in connection.execute("SELECT route, id FROM signatures WHERE state != ''"):
+            self._signatures.setdefault(route, set()).add(signature)
+        for route, endpoint, members in connection.execute(
+            """SELECT DISTINCT route, endpoint, members FROM pairs WHERE (route, release) NOT IN
+            (SELECT route, name FROM releases WHERE era != '')"""
+        ):
+            self._endpoints.setdefault(route, set()).add(endpoint)
+            if members:
+                self._sets.setdefault(route, set()).add(members)
+        for route, count in connection.execute("SELECT route, count(*) FROM noise WHERE era = '' GROUP BY route"):
+            self._noise[route] = count
+
+    def wants_sample(self, signatures: Iterable[str], at: float, release: str = "") -> bool:
+        """True if any of them lacks samples, or has had no new one for a while. Any thread may ask."""
+        return any(self._lacks_sample((signature, release), at) for signature in signatures)
+
+    def _lacks_sample(self, of: tuple[str, str], at: float) -> bool:
+        count, last = self._samples.get(of, (0, 0.0))
+        return count < SAMPLES or at - last > SAMPLE_EVERY_S
+
+    def takes_sample(self, signature: str, at: float, release: str = "") -> bool:
+        """Note one more sample, if it is wanted."""
+        of = signature, release
+        if not self._lacks_sample(of, at):
+            return False
+        count, _ = self._samples.pop(of, (0, 0.0))
+        while len(self._samples) >= MAX_SAMPLE_COUNTS:
+            del self._samples[next(iter(self._samples))]
+        self._samples[of] = min(count + 1, SAMPLES), at
+        return True
+
+    def kept(self, finding: Finding) -> Kept:
+        """Return the finding as it is counted."""
+        route, endpoint = finding.route, finding.endpoint
+        if not _is_among(self._endpoints.setdefault(route, set()), endpoint, _MAX_ENDPOINTS):
+            endpoint = f"{endpoint.partition(' ')[0]} {FOLDED}"
+        differences, accepted = self._known(route, finding.differences), self._known(route, finding.accepted)
+        accepted = {name: seen for name, seen in accepted.items() if name not in differences}
+        if finding.is_partial and differences:  # what was not told is never accepted
+            rest = _folded(route, finding.differences[-1])
+            differences.setdefault(rest.id, rest)
+        ids, accepted_ids = tuple(sorted(differences)), tuple(sorted(accepted))
+        members = set_id(ids, accepted_ids)
+        sets = self._sets.setdefault(route, set())
+        if members and not _is_among(sets, members, _MAX_SETS):
+            gravest = _folded(route, next(iter((differences or accepted).values())))
+            (differences or accepted).setdefault(gravest.id, gravest)
+            ids, accepted_ids = ((gravest.id,), ()) if differences else ((), (gravest.id,))
+            members = set_id(ids, accepted_ids)
+            sets.add(members)
+        return Kept(endpoint, (*differences.values(),), (*accepted.values(),), members, ids, accepted_ids)
+
+    def _known(self, route: str, differences: Iterable[StoredDifference]) -> dict[str, StoredDifference]:
+        signatures = self._signatures.setdefault(route, set())
+        found: dict[str, StoredDifference] = {}
+        for seen in differences:
+            stored_difference = seen if _is_among(signatures, seen.id, _MAX_SIGNATURES) else _folded(route, seen)
+            found.setdefault(stored_difference.id, stored_difference)
+        return found
+
+    def takes_noise(self, route: str) -> bool:
+        self._noise[route] += 1
+        return self._noise[route] <= _MAX_NOISE
+
+
+def _is_among(known: set[str], signature: str, most: int) -> bool:
+    if signature in known:
+        return True
+    if len(known) >= most:
+        return False
+    known.add(signature)
+    return True
+
+
+def _folded(route: str, seen: StoredDifference) -> StoredDifference:
+    name = blake2b(f"{route}\0{seen.severity}\0{FOLDED}".encode(), digest_size=8).hexdigest()
+    return StoredDifference(name, seen.place, FOLDED, seen.kind, seen.severity, seen.legacy, seen.candidate)
+
+
+def set_id(signatures: Iterable[str], accepted: Iterable[str] = ()) -> str:
+    """Names a set of signatures, some of which were accepted; empty for none."""
+    ids, others = sorted(signatures), sorted(accepted)
+    if not ids and not others:
+        return ""
+    parts = "\0".join(ids) + ("\0\0" + "\0".join(others) if others else "")
+    return blake2b(parts.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,279 @@
+"""Pairs as they are judged now, by the rules in force and what is fixed: the number of matches, and the verdict."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from random import Random
+from sqlite3 import Connection
+from typing import Final
+
+import msgspec
+
+from strangler.core.claims import Claim
+from strangler.core.compare import Acceptance, Reason, Severity
+from strangler.core.documents import ClaimRow, VerdictDocument
+from strangler.core.gate import Evidence, judge, latency_of
+from strangler.core.settings import GateSettings
+from strangler.evidence.states import CLOSED, JudgedSignature, Rules, noise_keys, release_or_current, rows_of
+
+_LATENCIES: Final = 5000
+_SEED: Final = 1
+_NO_MEMBERS: Final = ((), ())
+
+Members = tuple[tuple[str, ...], tuple[str, ...]]
+"""The signatures of a pair: those that differed, and those that a rule accepted then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The pairs of one release that count, as they are judged now."""
+
+    release: str
+    pairs: int
+    matches: int
+
+    @property
+    def share(self) -> float | None:
+        """Return the share that match, or differ as accepted; None without pairs."""
+        return self.matches / self.pairs if self.pairs else None
+
+
+@dataclass(slots=True)
+class _Judge:
+    """Says what one pair comes to now."""
+
+    rows: Mapping[str, JudgedSignature]
+    noise: set[str]
+    members: Mapping[str, Members]
+
+    def outcome(self, outcome: str, members: str) -> str:
+        """`match`, `accepted`, `mismatch`, `noise`, `set_aside` or `not_comparable`.
+
+        A pair whose differences are all accepted by now is a match; one that differed in what is fixed by now says
+        nothing about the candidate of today; one that a rule accepted which is gone is a mismatch.
+        """
+        if outcome == "not_comparable":
+            return outcome
+        differed, accepted = self.members.get(members, _NO_MEMBERS)
+        if not differed and not accepted:
+            return outcome
+        still_open = [difference for difference in differed if not self._is_accepted(difference, was_accepted=False)]
+        still_open += [difference for difference in accepted if not self._is_accepted(difference, was_accepted=True)]
+        unfixed = [difference for difference in still_open if not self._is_fixed(difference)]
+        if unfixed:
+            return "noise" if self.noise.issuperset(unfixed) else "mismatch"
+        return "set_aside" if still_open else "accepted"
+
+    def _is_accepted(self, signature: str, *, was_accepted: bool) -> bool:
+        known = self.rows.get(signature)
+        if known is None:
+            return False
+        return known.acceptance is Acceptance.ALL or (known.acceptance is Acceptance.SOME and was_accepted)
+
+    def _is_fixed(self, signature: str) -> bool:
+        known = self.rows.get(signature)
+        return known is not None and known.reviewed == "fixed"
+
+
+@dataclass(slots=True)
+class _Judged:
+    """All pairs of one release."""
+
+    pairs: Counter[str] = field(default_factory=Counter)
+    """Those that count, by endpoint; 0 for an endpoint that has others only."""
+    matches: int = 0
+    noise_only: int = 0
+    set_aside: int = 0
+
+    def add(self, endpoint: str, outcome: str, count: int) -> None:
+        self.pairs[endpoint] += 0
+        if outcome == "set_aside":
+            self.set_aside += count
+        if outcome in {"set_aside", "not_comparable"}:
+            return
+        self.pairs[endpoint] += count
+        self.matches += count if outcome in {"match", "accepted"} else 0
+        self.noise_only += count if outcome == "noise" else 0
+
+
+def _judge_of(connection: Connection, route: str, release: str, rules: Rules, today: date) -> _Judge:
+    known = {difference.row.id: difference for difference in rows_of(connection, rules, today, route, release)}
+    noisy = noise_keys(connection, route, release)
+    noise = {
+        name
+        for name, difference in known.items()
+        if (difference.row.in_, difference.row.path, difference.row.kind) in noisy
+    }
+    return _Judge(known, noise, _members(connection, route))
+
+
+def _members(connection: Connection, route: str) -> dict[str, Members]:
+    decode = msgspec.json.Decoder(tuple[str, ...]).decode
+    return {
+        name: (decode(ids), decode(accepted))
+        for name, ids, accepted in connection.execute(
+            "SELECT id, ids, accepted FROM member_sets WHERE route = ?", (route,)
+        )
+    }
+
+
+def _judged(connection: Connection, route: str, release: str, judge: _Judge) -> _Judged:
+    judged = _Judged()
+    for endpoint, outcome, members, count in connection.execute(
+        """SELECT endpoint, outcome, members, sum(count) FROM pairs
+        WHERE route = ? AND release = ? GROUP BY 1, 2, 3""",
+        (route, release),
+    ):
+        judged.add(endpoint, judge.outcome(outcome, members), count)
+    return judged
+
+
+def matches(connection: Connection, route: str, rules: Rules, today: date) -> Matches:
+    """The match of the current release of a route: what every place shows that shows one."""
+    release = release_or_current(connection, route, None)
+    judge = _judge_of(connection, route, release, rules, today)
+    judged = _judged(connection, route, release, judge)
+    return Matches(release, judged.pairs.total(), judged.matches)
+
+
+def readiness(
+    connection: Connection,
+    route: str,
+    rules: Rules,
+    gate: GateSettings,
+    today: date,
+    *,
+    release: str | None = None,
+    is_timed: bool = True,
+) -> VerdictDocument:
+    """The verdict for a release of a route, the current one unless another is named, with all that it rests on.
+
+    `is_timed` says whether the settings have requests timed at both arms.
+    """
+    release = release_or_current(connection, route, release)
+    judging = _judge_of(connection, route, release, rules, today)
+    judged = _judged(connection, route, release, judging)
+    not_comparable = _not_comparable(connection, route, release)
+    lags = not_comparable.get(Reason.LAG, 0)
+    evidence = _evidence(connection, route, release, judging, judged, lags=lags, is_timed=is_timed)
+    verdict = judge(evidence, gate)
+    return VerdictDocument(
+        route=route,
+        release=release or None,
+        verdict=verdict.verdict.value,
+        reasons=list(verdict.reasons),
+        notes=list(verdict.notes),
+        pairs=evidence.pairs,
+        matches=evidence.matches,
+        match_share=verdict.match_share,
+        match_low=verdict.match_low,
+        pairs_needed=verdict.pairs_needed,
+        breaking_open=evidence.breaking_open,
+        noise_only=judged.noise_only,
+        set_aside=judged.set_aside,
+        claims=[_claim_row(claim) for claim in evidence.claims],
+        not_comparable=not_comparable,
+        latency=evidence.latency,
+        age_s=evidence.age_s,
+        endpoints=dict(evidence.endpoints),
+        thin_endpoints=list(verdict.thin_endpoints),
+        gate=gate,
+    )
+
+
+def _claim_row(claim: Claim) -> ClaimRow:
+    return ClaimRow(claim.signature, claim.endpoint, claim.needed, claim.pairs, claim.lacking)
+
+
+def _evidence(
+    connection: Connection, route: str, release: str, judging: _Judge, judged: _Judged, *, lags: int, is_timed: bool
+) -> Evidence:
+    breaking = [
+        difference.row
+        for difference in judging.rows.values()
+        if difference.row.severity == Severity.BREAKING
+        and difference.row.state not in CLOSED
+        and difference.row.id not in judging.noise
+    ]
+    first, last, timeable = _observed(connection, route, release)
+    times = connection.execute(
+        "SELECT legacy_s, candidate_s FROM latencies WHERE route = ? AND release = ? ORDER BY at DESC LIMIT ?",
+        (route, release, _LATENCIES),
+    )
+    claims, marked_at = _claims(connection, route, release, judging.rows)
+    return Evidence(
+        pairs=judged.pairs.total(),
+        matches=judged.matches,
+        breaking_open=len(breaking),
+        age_s=max(0.0, last - max(first, marked_at)),
+        latency=latency_of(times, Random(_SEED)),  # noqa: S311 - no secret
+        endpoints=judged.pairs,
+        claims=claims,
+        timeable=timeable,
+        is_timed=is_timed,
+        lags=lags,
+        is_age_since_fix=marked_at > first,
+    )
+
+
+def _observed(connection: Connection, route: str, release: str) -> tuple[float, float, int]:
+    """The Unix times of the first and the last comparable pair, and how many pairs could be timed."""
+    row = connection.execute(
+        "SELECT first, last, timeable FROM observed WHERE route = ? AND release = ?", (route, release)
+    ).fetchone()
+    return row if row is not None else (0.0, 0.0, 0)
+
+
+def _claims(
+    connection: Connection, route: str, release: str, known: Mapping[str, JudgedSignature]
+) -> tuple[tuple[Claim, ...], float]:
+    """The claims of what is called fixed, and when the last of them was marked (Unix time; 0 if none was)."""
+    found = connection.execute(
+        """SELECT signature, endpoint, needed, pairs, since FROM claims WHERE route = ? AND release = ?
+        ORDER BY endpoint, signature""",
+        (route, release),
+    ).fetchall()
+    still = [row for row in found if row[0] in known and known[row[0]].row.state == "fixed"]
+    return tuple(Claim(*row[:4]) for row in still), max((row[4] for row in still), default=0.0)
+
+
+def _not_comparable(connection: Connection, route: str, release: str) -> dict[str, int]:
+    rows = connection.execute(
+        """SELECT reason, sum(count) FROM pairs WHERE route = ? AND release = ? AND outcome = 'not_comparable'
+        GROUP BY reason ORDER BY 2 DESC""",
+        (route, release),
+    )
+    return dict(rows.fetchall())
+
+
+def timeline(
+    connection: Connection, route: str, rules: Rules, today: date, *, release: str | None = None
+) -> list[dict[str, int]]:
+    """By hour: how many pairs come to what, as they are judged now. An hour in which nothing was compared has no row.
+
+    What legacy differs from itself in is a mismatch here, too.
+    """
+    release = release_or_current(connection, route, release)
+    judging = _judge_of(connection, route, release, rules, today)
+    hours: dict[int, dict[str, int]] = {}
+    for hour, outcome, members, count in connection.execute(
+        """SELECT hour, outcome, members, sum(count) FROM pairs WHERE route = ? AND release = ?
+        GROUP BY 1, 2, 3 ORDER BY 1""",
+        (route, release),
+    ):
+        now = judging.outcome(outcome, members)
+        row = hours.setdefault(hour, {"at": hour * 3600})
+        key = "mismatch" if now == "noise" else now
+        row[key] = row.get(key, 0) + count
+    return list(hours.values())
+
+
+def latencies(connection: Connection, route: str, release: str | None = None) -> list[tuple[float, float, float]]:
+    """Unix time, seconds of legacy, seconds of the candidate; oldest first."""
+    rows = connection.execute(
+        """SELECT at, legacy_s, candidate_s FROM latencies WHERE route = ? AND release = ?
+        ORDER BY at DESC LIMIT ?""",
+        (route, release_or_current(connection, route, release), _LATENCIES),
+    )
+    return rows.fetchall()[::-1]

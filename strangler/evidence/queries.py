@@ -1,0 +1,126 @@
+"""Questions of reviewers, and the documents that answer them, for the admin listener and for commands alike."""
+
+import time
+from datetime import date
+from sqlite3 import Connection
+
+from strangler.core.compare import CompareRules, compile_rules
+from strangler.core.documents import (
+    InboxDocument,
+    ReleasesDocument,
+    ReportDocument,
+    RouteReport,
+    SignatureDocument,
+    VerdictDocument,
+)
+from strangler.core.routing.arm import AGGREGATE
+from strangler.core.settings import GateSettings, RouteSettings, Settings
+from strangler.evidence import audits, reading
+from strangler.evidence.audits import AuditFilters
+from strangler.evidence.reading import Filters
+from strangler.evidence.states import Rules
+
+_TOP = 12
+"""Signatures of a route that the report tells of."""
+_AUDITED = 1000
+"""Entries of the audit that the report tells of."""
+
+
+def rules_of(settings: Settings) -> dict[str, CompareRules]:
+    """The comparison rules of all routes."""
+    return {route.name: compile_rules(route.compare) for route in settings.routes}
+
+
+def inbox(connection: Connection, settings: Settings, filters: Filters, today: date) -> InboxDocument:
+    """Return the signatures that are wanted, with the reports of all accept rules and the routes that are stopped."""
+    return InboxDocument(
+        signatures=reading.signatures(connection, rules_of(settings), filters, today),
+        rules=reading.rule_reports(connection),
+        stops=reading.stops(connection),
+    )
+
+
+def detail(
+    connection: Connection, settings: Settings, name: str, today: date, release: str | None = None
+) -> SignatureDocument | None:
+    """One signature with its samples; None if there is none of that id."""
+    return reading.signature(connection, rules_of(settings), name, today, release)
+
+
+def ready(
+    connection: Connection,
+    settings: Settings,
+    name: str,
+    today: date,
+    release: str | None = None,
+    gate: GateSettings | None = None,
+) -> VerdictDocument | None:
+    """The verdict for a release of a route, the current one unless another is named; None if there is no such route.
+
+    By the gate of the route, unless another is given. Raises UnknownReleaseError.
+    """
+    route = route_named(settings, name)
+    if route is None:
+        return None
+    reading.check_release(connection, name, release)
+    return _verdict(connection, route, {name: compile_rules(route.compare)}, today, release, gate)
+
+
+def _verdict(
+    connection: Connection,
+    route: RouteSettings,
+    rules: Rules,
+    today: date,
+    release: str | None,
+    gate: GateSettings | None = None,
+) -> VerdictDocument:
+    is_timed = route.shadow is not None and route.shadow.baseline.share > 0
+    gate = gate if gate is not None else route.gate
+    return reading.readiness(connection, route.name, rules, gate, today, release=release, is_timed=is_timed)
+
+
+def timeline(connection: Connection, settings: Settings, name: str, today: date) -> list[dict[str, int]]:
+    """Return the outcomes of a route's current release by hour; empty if there is no such route."""
+    route = route_named(settings, name)
+    return [] if route is None else reading.timeline(connection, name, {name: compile_rules(route.compare)}, today)
+
+
+def releases(connection: Connection, settings: Settings, name: str | None) -> ReleasesDocument | None:
+    """The releases of one route or of all that routes.yaml has; None if there is no such route."""
+    names = {route.name for route in settings.routes}
+    if name is not None and name not in names:
+        return None
+    return ReleasesDocument([release for release in reading.releases(connection, name) if release.route in names])
+
+
+def report(connection: Connection, settings: Settings, today: date, release: str | None = None) -> ReportDocument:
+    """All that the report shows, route by route, those with shadows first. Of a release that is named only the routes
+    that have it. Raises UnknownReleaseError."""
+    rules, reports = rules_of(settings), reading.rule_reports(connection)
+    rows = reading.signatures(connection, rules, Filters(release=release), today)
+    routes = sorted(settings.routes, key=lambda route: (route.shadow is None, route.name))
+    if release is not None:
+        having = {release_row.route for release_row in reading.releases(connection) if release_row.name == release}
+        routes = [route for route in routes if route.name in having]
+    return ReportDocument(
+        at=time.time(),
+        routes=[
+            RouteReport(
+                name=route.name,
+                candidate=route.candidate or AGGREGATE,
+                percent=route.split.percent,
+                shadow_percent=route.shadow.percent if route.shadow else 0.0,
+                readiness=_verdict(connection, route, rules, today, release),
+                timeline=reading.timeline(connection, route.name, rules, today, release=release),
+                latencies=reading.latencies(connection, route.name, release),
+                signatures=[row for row in rows if row.route == route.name][:_TOP],
+                rules=reports.get(route.name),
+            )
+            for route in routes
+        ],
+        audit=audits.entries(connection, AuditFilters(limit=_AUDITED)),
+    )
+
+
+def route_named(settings: Settings, name: str) -> RouteSettings | None:
+    return next((route for route in settings.routes if route.name == name), None)

@@ -1,0 +1,248 @@
+"""Reading what comparisons have shown: for the admin listener, and for commands when no proxy runs.
+
+All answers are plain data. The store is opened read-only, beside the one thread that writes it.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from strangler.core.compare import Severity
+from strangler.core.compare import path_steps as path_steps
+from strangler.core.documents import ReleaseRow, RuleReport, SampleDocument, SignatureDocument, SignatureRow
+from strangler.core.releases import UNNAMED
+from strangler.evidence.judging import latencies as latencies
+from strangler.evidence.judging import matches as matches
+from strangler.evidence.judging import readiness as readiness
+from strangler.evidence.judging import timeline as timeline
+from strangler.evidence.states import (
+    CLOSED,
+    JudgedSignature,
+    Rules,
+    current_rows,
+    named_rows,
+    noise_keys,
+    pairs_by_endpoint,
+    release_or_current,
+    rows_by_id,
+    rows_of,
+)
+from strangler.evidence.states import noise_counts as noise_counts
+from strangler.evidence.states import proposal as proposal
+from strangler.evidence.stored_releases import Release, load_releases, release_rows, seen_between
+from strangler.evidence.tables import is_earlier, read_as_earlier
+from strangler.state.database import corruption_text, is_corrupt, look_over
+from strangler.state.files import STORE
+from strangler.state.store import Store
+
+_SOME_RELEASES = 12
+
+_T = TypeVar("_T")
+
+
+class NoEvidenceError(Exception):
+    """There is no store, or it cannot be read. The message says which."""
+
+
+class CorruptEvidenceError(NoEvidenceError):
+    """There is one, and it cannot be judged by: a part may be missing."""
+
+
+@contextmanager
+def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connection]:
+    """A read-only connection to the store of a state folder. `looks_over`: all of it first, for one that no running
+    proxy has looked over. Raises NoEvidenceError."""
+    path = folder / STORE
+    try:
+        path.stat()  # `exists` has no word for a folder that is closed to this user
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoEvidenceError(
+            f"nothing has been compared yet: there is no {path}; a route with `shadow` fills it"
+        ) from None
+    except OSError as error:
+        raise NoEvidenceError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)) as connection:
+            connection.execute("PRAGMA cell_size_check = ON")
+            if is_earlier(connection):
+                read_as_earlier(connection)
+            if looks_over:
+                look_over(connection)
+            yield connection
+    except sqlite3.Error as error:
+        if is_corrupt(error):
+            raise CorruptEvidenceError(corruption_text(path, error)) from error
+        raise NoEvidenceError(f"{path} cannot be read: {error}") from error
+    except (msgspec.DecodeError, ValueError) as error:  # pages that are whole may hold what is not: no JSON, no kind
+        raise NoEvidenceError(f"{path} cannot be read: a value in it is damaged ({error})") from error
+
+
+async def ask(store: Store, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    """Read beside the store's own thread, in another. What is found corrupt here is told to the store.
+
+    Raises NoEvidenceError: of a store that is corrupt nothing is told, for it would be a verdict on a part.
+    """
+    if store.corruption is not None:
+        raise CorruptEvidenceError(store.corruption)
+    try:
+        return await asyncio.to_thread(_read, store.folder, work)
+    except CorruptEvidenceError:
+        await store.doubt()
+        raise
+
+
+def _read(folder: Path, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    with reader(folder) as connection:
+        return work(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The filters of the inbox; None: all. `since`: Unix time of the last sighting."""
+
+    route: str | None = None
+    severity: str | None = None
+    state: str | None = None
+    since: float | None = None
+    release: str | None = None  # of the candidate; None: the current one
+
+    def take(self, row: SignatureRow) -> bool:
+        return (
+            self.route in (None, row.route)
+            and self.severity in (None, row.severity)
+            and self.state in (None, row.state)
+            and (self.since is None or row.last_seen >= self.since)
+        )
+
+
+class UnknownReleaseError(NoEvidenceError):
+    """Nothing is known of the release that was asked for. The message says which are."""
+
+
+def check_release(connection: sqlite3.Connection, route: str | None, release: str | None) -> None:
+    """Raise UnknownReleaseError if no route, or not this one, has a release of this name."""
+    if release is None:
+        return
+    problem = release_problem([release_row.name for release_row in releases(connection, route)], route, release)
+    if problem is not None:
+        raise UnknownReleaseError(problem)
+
+
+def release_problem(known: Iterable[str], route: str | None, release: str) -> str | None:
+    """Return that a release is none of those that a route has (None: any route), and which these are; None if it is."""
+    names = list(dict.fromkeys(known))
+    if release in names:
+        return None
+    missing = "no route has a release" if route is None else f"route '{route}' has no release"
+    some = ", ".join(repr(name) if name else "'' (unnamed)" for name in names[:_SOME_RELEASES])
+    return f"{missing} {release!r}; " + (f"known are {some}" if names else "none is known yet")
+
+
+def signatures(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[SignatureRow]:
+    """The inbox of the current releases, or of the one that is asked for: gravest first, then most frequent."""
+    check_release(connection, filters.route, filters.release)
+    found = _wanted(connection, rules, filters, today)
+    return _in_order(connection, [row.row for row in found if filters.take(row.row)])
+
+
+def _wanted(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[JudgedSignature]:
+    if filters.route is not None:
+        release = release_or_current(connection, filters.route, filters.release)
+        return rows_of(connection, rules, today, filters.route, release)
+    if filters.release is not None:
+        return named_rows(connection, rules, today, filters.release)
+    return current_rows(connection, rules, today)
+
+
+def _in_order(connection: sqlite3.Connection, rows: list[SignatureRow]) -> list[SignatureRow]:
+    """The rows in order, each with its share of the pairs of its endpoint, and whether it is noise."""
+    of = {(row.route, row.release or UNNAMED) for row in rows}
+    pairs = {key: pairs_by_endpoint(connection, *key) for key in of}
+    noisy = {key: noise_keys(connection, *key) for key in of}
+
+    def counted(row: SignatureRow) -> SignatureRow:
+        key = row.route, row.release or UNNAMED
+        compared = pairs[key][row.endpoint]
+        share = min(1.0, row.count / compared) if compared else None
+        is_noise = (row.in_, row.path, row.kind) in noisy[key]
+        return msgspec.structs.replace(row, share=share, is_noise=is_noise)
+
+    found = [counted(row) for row in rows]
+    return sorted(found, key=lambda row: (_closedness(row), Severity(row.severity).rank, -row.count, row.id))
+
+
+def _closedness(row: SignatureRow) -> bool:
+    return row.state in CLOSED or row.is_noise
+
+
+def signature(
+    connection: sqlite3.Connection, rules: Rules, name: str, today: date, release: str | None = None
+) -> SignatureDocument | None:
+    """One signature, found by the start of its id, with its samples, newest first; None if none or several match.
+
+    Of the releases that have shown it, the one that is asked for, else the current one, else the last.
+    """
+    found = rows_by_id(connection, rules, today, name) if name else []
+    if len({judged_signature.row.id for judged_signature in found}) != 1:
+        return None
+    (row,) = _in_order(connection, [_chosen(connection, [judged_signature.row for judged_signature in found], release)])
+    samples = connection.execute(
+        """SELECT content FROM samples JOIN sample_links ON sample = samples.id
+        WHERE signature = ? AND release = ? ORDER BY samples.at DESC""",
+        (row.id, row.release or UNNAMED),
+    )
+    kept = [msgspec.json.decode(sample[0], type=SampleDocument) for sample in samples]
+    return SignatureDocument(**msgspec.structs.asdict(row), samples=kept)
+
+
+def _chosen(connection: sqlite3.Connection, found: list[SignatureRow], release: str | None) -> SignatureRow:
+    """Raises UnknownReleaseError if the difference was not seen in the release that is asked for."""
+    by_release = {row.release or UNNAMED: row for row in found}
+    if release is not None and release not in by_release:
+        check_release(connection, found[0].route, release)
+        raise UnknownReleaseError(f"{found[0].id} was not seen in release {release!r}")
+    wanted = release_or_current(connection, found[0].route, release)
+    return by_release.get(wanted) or max(found, key=lambda row: row.last_seen)
+
+
+# What the report shows beside that
+
+
+def releases(connection: sqlite3.Connection, route: str | None = None) -> list[ReleaseRow]:
+    """The releases of a route, or of all, with what was compared of each; by route, the one seen last first."""
+    pairs = {
+        (of, name): count
+        for of, name, count in connection.execute(
+            """SELECT route, release, sum(CASE WHEN outcome = 'not_comparable' THEN 0 ELSE count END) FROM pairs
+            WHERE ?1 IS NULL OR route = ?1 GROUP BY 1, 2""",
+            (route,),
+        )
+    }
+    known = load_releases(connection, route)
+    named = {(row.route, row.name) for row in known}
+    current = {row.route for row in known if row.is_current}
+    for of, name in sorted(pairs.keys() - named):  # an unnamed release has no row of its own
+        first, last = seen_between(connection, of, name)
+        known.append(Release(of, name, first, last, is_current=of not in current and name == UNNAMED))
+    known.sort(key=lambda row: (row.route, bool(row.era), not row.is_current, -row.last_seen, row.name))
+    return release_rows(known, pairs)
+
+
+def rule_reports(connection: sqlite3.Connection) -> dict[str, RuleReport]:
+    """By route, what its accept rules have done."""
+    return {
+        route: msgspec.json.decode(content, type=RuleReport)
+        for route, content in connection.execute("SELECT route, content FROM rule_uses")
+    }
+
+
+def stops(connection: sqlite3.Connection) -> dict[str, str]:
+    """By route: why its shadowing has stopped by itself."""
+    return dict(connection.execute("SELECT route, why FROM stops").fetchall())

@@ -1,0 +1,161 @@
+"""How evidence ends: set aside by a person, or let go because it is old or too much. Counts stay exact."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final
+
+from strangler.core.releases import UNNAMED
+from strangler.evidence.stored_releases import (
+    MAX_RELEASES,
+    Release,
+    current_release,
+    names_with_pairs,
+    save_releases,
+    seen_between,
+)
+from strangler.evidence.writing import note_change
+from strangler.times import rfc3339
+
+KEPT_S: Final = 30 * 86400.0
+MAX_SAMPLE_BYTES: Final = 256 * 1024 * 1024
+MAX_LATENCIES: Final = 20_000
+"""Most times of one route and release; older ones go first."""
+HOURLY_S: Final = 14 * 86400.0
+"""After this, hours are added up to days."""
+UNNAMED_ASIDE: Final = "unnamed"
+"""The name of the unnamed release once it is set aside."""
+
+_BY_RELEASE: Final = ("pairs", "sightings", "observed", "latencies", "claims")
+"""Tables with the columns route and release."""
+
+
+def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[str]:
+    """Begin anew with a route: all its evidence goes under `NAME@TIME`, release by release. Return these names.
+
+    What reviewers said of its differences goes with it. Whoever holds an `IndexState` has to load it again.
+    """
+    era = _unused_era(connection, route, now)
+    names, current = names_with_pairs(connection, route), current_release(connection, route)
+    connection.execute(
+        """UPDATE sightings SET state = coalesce((SELECT state FROM signatures WHERE id = signature), 'new')
+        WHERE route = ? AND state = ''""",
+        (route,),
+    )
+    asides = [f"{name or UNNAMED_ASIDE}@{era}" for name in names]
+    for name, aside in zip(names, asides, strict=True):
+        _rename(connection, route, name, aside, era)
+    for table in ("noise", "baselines"):
+        connection.execute(f"UPDATE {table} SET era = ? WHERE route = ? AND era = ''", (era, route))  # noqa: S608 - ours
+    connection.execute(
+        """UPDATE signatures SET state = '', count = 0, owner = NULL, why = NULL, until = NULL WHERE route = ?""",
+        (route,),
+    )
+    connection.execute("DELETE FROM rule_uses WHERE route = ?", (route,))
+    if current != UNNAMED and current in names:
+        save_releases(connection, [Release(route, current, now, now, is_current=True, since=now)])
+    note_change(connection, route)
+    return asides
+
+
+def _unused_era(connection: sqlite3.Connection, route: str, now: float) -> str:
+    """The time in UTC, to the millisecond; a later one if somebody has just done the same."""
+    while True:
+        era = rfc3339(now)
+        taken = connection.execute("SELECT 1 FROM releases WHERE route = ? AND name LIKE '%@' || ?", (route, era))
+        if taken.fetchone() is None:
+            return era
+        now += 0.001
+
+
+def _rename(connection: sqlite3.Connection, route: str, name: str, aside: str, era: str) -> None:
+    for table in _BY_RELEASE:
+        connection.execute(
+            f"UPDATE {table} SET release = ? WHERE route = ? AND release = ?",  # noqa: S608 - our own words
+            (aside, route, name),
+        )
+    connection.execute(
+        """UPDATE sample_links SET release = ?1 WHERE release = ?2
+        AND signature IN (SELECT id FROM signatures WHERE route = ?3)""",
+        (aside, name, route),
+    )
+    moved = connection.execute(
+        "UPDATE releases SET name = ?, is_current = 0, since = 0, era = ? WHERE route = ? AND name = ?",
+        (aside, era, route, name),
+    )
+    if not moved.rowcount:
+        first, last = seen_between(connection, route, aside)
+        connection.execute("INSERT INTO releases VALUES (?, ?, ?, ?, 0, 0, ?)", (route, aside, first, last, era))
+
+
+def drop_evidence(connection: sqlite3.Connection, evicted: Iterable[tuple[str, str]]) -> None:
+    """Let go of all that is known of some releases, by route and name."""
+    for route, name in evicted:
+        for table in _BY_RELEASE:
+            connection.execute(f"DELETE FROM {table} WHERE route = ? AND release = ?", (route, name))  # noqa: S608 - ours
+        connection.execute(
+            "DELETE FROM sample_links WHERE release = ? AND signature IN (SELECT id FROM signatures WHERE route = ?)",
+            (name, route),
+        )
+        connection.execute("DELETE FROM releases WHERE route = ? AND name = ?", (route, name))
+        note_change(connection, route)
+
+
+def prune(connection: sqlite3.Connection, now: float, max_sample_bytes: int = MAX_SAMPLE_BYTES) -> None:
+    """Let go of what is old or too much. Whoever holds an `IndexState` has to load it again."""
+    drop_evidence(connection, _surplus_releases(connection))
+    _drop_orphans(connection)
+    connection.execute("DELETE FROM sample_links WHERE at < ?", (now - KEPT_S,))
+    connection.execute("DELETE FROM samples WHERE id NOT IN (SELECT sample FROM sample_links)")
+    connection.execute(
+        """
+        DELETE FROM samples WHERE id IN (
+            SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY at DESC, id) AS total FROM samples) WHERE total > ?)
+        """,
+        (max_sample_bytes,),
+    )
+    connection.execute("DELETE FROM sample_links WHERE sample NOT IN (SELECT id FROM samples)")
+    connection.execute(
+        """
+        DELETE FROM latencies WHERE rowid IN (
+            SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY route, release ORDER BY at DESC) AS place
+            FROM latencies) WHERE place > ?)
+        """,
+        (MAX_LATENCIES,),
+    )
+    _fold_hours(connection, int((now - HOURLY_S) // 86400) * 24)
+
+
+def _surplus_releases(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Those beyond `MAX_RELEASES` of a route, set aside or not; the ones seen last, and the current one, stay."""
+    rows = connection.execute(
+        """
+        SELECT route, name FROM (SELECT route, name, row_number() OVER (
+            PARTITION BY route ORDER BY is_current DESC, last_seen DESC, name) AS place FROM releases)
+        WHERE place > ?
+        """,
+        (MAX_RELEASES,),
+    )
+    return rows.fetchall()
+
+
+def _drop_orphans(connection: sqlite3.Connection) -> None:
+    """Differences, sets and noise that no release has any more."""
+    connection.execute("DELETE FROM signatures WHERE id NOT IN (SELECT signature FROM sightings)")
+    connection.execute("DELETE FROM member_sets WHERE id NOT IN (SELECT members FROM pairs)")
+    connection.execute("DELETE FROM claims WHERE signature NOT IN (SELECT id FROM signatures)")
+    for table in ("noise", "baselines"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE era != '' AND (route, era) NOT IN (SELECT route, era FROM releases)"  # noqa: S608
+        )
+
+
+def _fold_hours(connection: sqlite3.Connection, before: int) -> None:
+    rows = connection.execute(
+        """
+        SELECT route, release, endpoint, hour / 24 * 24, outcome, reason, members, sum(count) FROM pairs
+        WHERE hour < ? GROUP BY 1, 2, 3, 4, 5, 6, 7
+        """,
+        (before,),
+    ).fetchall()
+    connection.execute("DELETE FROM pairs WHERE hour < ?", (before,))
+    connection.executemany("INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)

@@ -1,0 +1,184 @@
+"""The differences of a release with the states that they have now, by what reviewers said and the rules in force."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from sqlite3 import Connection
+from typing import Any, Final
+
+import msgspec
+
+from strangler.core.compare import Acceptance, CompareRules, Kind, NoiseCount, Where, acceptance, propose
+from strangler.core.compare.model.noise import NoiseKey
+from strangler.core.documents import SignatureRow
+from strangler.evidence.stored_releases import current_release
+
+CLOSED: Final = frozenset({"accepted", "fixed"})
+
+Rules = Mapping[str, CompareRules]
+"""The rules in force by route: they say which differences are accepted now."""
+
+LAST: Final = "\U0010ffff"
+"""Sorts behind whatever may follow the start of a text, so that an index finds those that begin so."""
+
+_ROWS: Final = """
+SELECT s.id, s.route, nullif(g.release, ''), s.endpoint, s.place, s.path, s.kind, s.severity, g.count, g.accepted,
+    g.first_seen, g.last_seen, CASE WHEN g.state != '' THEN g.state ELSE s.state END, s.state_since, s.owner, s.why,
+    s.until, g.legacy, g.candidate
+FROM sightings g JOIN signatures s ON s.id = g.signature
+"""
+"""The columns of a `SignatureRow` in its order, as far as the store knows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSignature:
+    """A row of the inbox with what only judging needs."""
+
+    row: SignatureRow
+    acceptance: Acceptance
+    reviewed: str
+    """The state that reviewers have given it, whatever the rules in force say."""
+
+
+def release_or_current(connection: Connection, route: str, release: str | None) -> str:
+    """Return the release that is asked for: the current one unless another is named."""
+    return current_release(connection, route) if release is None else release
+
+
+def rows_of(connection: Connection, rules: Rules, today: date, route: str, release: str) -> list[JudgedSignature]:
+    """All signatures of one release of a route."""
+    found = connection.execute(f"{_ROWS} WHERE g.route = ? AND g.release = ?", (route, release))
+    return _judged_rows(found, rules, today)
+
+
+def current_rows(connection: Connection, rules: Rules, today: date) -> list[JudgedSignature]:
+    """All signatures of the current releases of all routes."""
+    found = connection.execute(
+        f"""WITH now AS (
+            SELECT route, coalesce((SELECT name FROM releases r WHERE r.route = o.route AND r.is_current), '') AS name
+            FROM (SELECT DISTINCT route FROM sightings) o)
+        {_ROWS} JOIN now ON now.route = g.route AND now.name = g.release"""  # noqa: S608 - our own words
+    )
+    return _judged_rows(found, rules, today)
+
+
+def named_rows(connection: Connection, rules: Rules, today: date, release: str) -> list[JudgedSignature]:
+    """All signatures of the releases of this name, whatever the route."""
+    return _judged_rows(connection.execute(f"{_ROWS} WHERE g.release = ?", (release,)), rules, today)
+
+
+def rows_by_id(connection: Connection, rules: Rules, today: date, start: str) -> list[JudgedSignature]:
+    """The signatures whose id begins so, of every release that has shown them."""
+    found = connection.execute(f"{_ROWS} WHERE g.signature >= ? AND g.signature < ?", (start, start + LAST))
+    return _judged_rows(found, rules, today)
+
+
+def _judged_rows(found: Iterable[tuple[Any, ...]], rules: Rules, today: date) -> list[JudgedSignature]:
+    return [_judged(row, rules, today) for row in found]
+
+
+def _judged(found: tuple[Any, ...], rules: Rules, today: date) -> JudgedSignature:
+    *known, legacy, candidate = found
+    values = (*known, msgspec.json.decode(legacy), msgspec.json.decode(candidate), None, False)
+    row = SignatureRow(*values)
+    of_route = rules.get(row.route)
+    accepted = Acceptance.NONE if of_route is None else accepted_now(of_route, row, today)
+    state = _state(row, accepted, has_rules=of_route is not None)
+    return JudgedSignature(msgspec.structs.replace(row, state=state), accepted, row.state)
+
+
+def accepted_now(rules: CompareRules, row: SignatureRow, today: date) -> Acceptance:
+    """Return how much of a signature the rules of its route accept."""
+    return acceptance(
+        rules,
+        row.endpoint,
+        Where(row.in_),
+        row.path,
+        Kind(row.kind),
+        legacy=row.legacy,
+        candidate=row.candidate,
+        today=today,
+    )
+
+
+def _state(row: SignatureRow, accepted: Acceptance, *, has_rules: bool) -> str:
+    """Return the state under the rules in force. What depends on values stays what it was judged then."""
+    if accepted is Acceptance.ALL:
+        return "accepted"
+    if accepted is Acceptance.SOME and row.accepted == row.count:
+        return "accepted"
+    if row.state == "accepted" and has_rules:
+        return "new"  # its rule is gone, or over
+    return row.state
+
+
+# Noise
+
+
+def noise_counts(connection: Connection, route: str, release: str | None = None) -> list[NoiseCount]:
+    """How often each difference was seen between the arms, and between legacy and itself; most noisy first."""
+    release = release_or_current(connection, route, release)
+    era = era_of(connection, route, release)
+    raw_pairs = pairs_by_endpoint(connection, route, release).total()
+    row = connection.execute("SELECT pairs FROM baselines WHERE route = ? AND era = ?", (route, era)).fetchone()
+    noise_pairs = row[0] if row else 0
+    raw: Counter[tuple[str, str, str]] = Counter()
+    for place, path, kind, count in connection.execute(
+        """SELECT s.place, coalesce(s.path, ''), s.kind, g.count
+        FROM sightings g JOIN signatures s ON s.id = g.signature
+        WHERE g.route = ? AND g.release = ?""",
+        (route, release),
+    ):
+        raw[place, path, kind] += count
+    noise: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    for place, path, kind, shape, count in connection.execute(
+        "SELECT place, path, kind, shape, count FROM noise WHERE route = ? AND era = ?", (route, era)
+    ):
+        noise[place, path, kind][shape] += count
+    counts = [
+        NoiseCount(
+            key=NoiseKey(route, Where(place), path or None, Kind(kind)),
+            raw=raw[place, path, kind],
+            raw_pairs=raw_pairs,
+            noise=noise[place, path, kind].total(),
+            noise_pairs=noise_pairs,
+            shape=_commonest(noise[place, path, kind]),
+        )
+        for place, path, kind in {*raw, *noise}
+    ]
+    return sorted(counts, key=lambda count: (-count.noise, -count.raw, count.key.path or ""))
+
+
+def _commonest(shapes: Counter[str]) -> str | None:
+    return (shapes.most_common(1)[0][0] or None) if shapes else None
+
+
+def noise_keys(connection: Connection, route: str, release: str | None = None) -> set[tuple[str, str | None, str]]:
+    """Where, by place, path and kind, legacy differs from itself about as often as the candidate from it."""
+    return {
+        (count.key.in_.value, count.key.path, count.key.kind.value)
+        for count in noise_counts(connection, route, release)
+        if count.is_noise
+    }
+
+
+def era_of(connection: Connection, route: str, release: str) -> str:
+    """The mark of a release that was set aside; empty for all others."""
+    row = connection.execute("SELECT era FROM releases WHERE route = ? AND name = ?", (route, release)).fetchone()
+    return row[0] if row is not None else ""
+
+
+def proposal(connection: Connection, route: str) -> str | None:
+    """Accept rules that the baseline of a route suggests, as a fragment of routes.yaml."""
+    return propose(route, noise_counts(connection, route))
+
+
+def pairs_by_endpoint(connection: Connection, route: str, release: str) -> Counter[str]:
+    """Comparable pairs of one release of a route."""
+    rows = connection.execute(
+        """SELECT endpoint, sum(count) FROM pairs
+        WHERE route = ? AND release = ? AND outcome != 'not_comparable' GROUP BY 1""",
+        (route, release),
+    )
+    return Counter(dict(rows.fetchall()))

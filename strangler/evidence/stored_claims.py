@@ -1,0 +1,113 @@
+"""Differences that somebody marked as fixed: from the mark on, new pairs of their endpoints are counted.
+
+A claim belongs to the release that had shown the difference. Another release proves it by its own pairs, so there the
+claim does not count; should the former release come back, it does again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from sqlite3 import Connection
+
+from strangler.core.claims import pairs_to_prove
+from strangler.evidence.states import LAST
+
+FOLDED = "…"
+"""The name of a difference or an endpoint that stands for all beyond a bound."""
+_HOUR_S = 3600
+
+
+def open_claims(connection: Connection, signature: str, now: float) -> None:
+    """Begin the claims of a signature that is marked as fixed now: one for each release and endpoint that showed it."""
+    close_claims(connection, [signature])
+    row = connection.execute("SELECT route, endpoint, path FROM signatures WHERE id = ?", (signature,)).fetchone()
+    if row is None:
+        return
+    route, endpoint, path = row
+    stands_for_many = path == FOLDED or endpoint.endswith(f" {FOLDED}")
+    only = None if stands_for_many else endpoint
+    for release, seen in connection.execute(
+        "SELECT release, count FROM sightings WHERE signature = ? AND state = ''", (signature,)
+    ).fetchall():
+        endpoints = _places(connection, route, release, signature, only) or {endpoint: seen}
+        for name, count in endpoints.items():
+            needed = pairs_to_prove(count, _compared(connection, route, release, name))
+            connection.execute(
+                "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, 0)", (route, release, signature, name, now, needed)
+            )
+
+
+def close_claims(connection: Connection, signatures: Iterable[str]) -> None:
+    """End the claims of signatures that were seen again, or are not called fixed any more."""
+    connection.executemany("DELETE FROM claims WHERE signature = ?", [(signature,) for signature in signatures])
+
+
+def open_earlier_claims(connection: Connection) -> None:
+    """Begin claims for what an earlier version called fixed. Later hours have pairs without the difference only."""
+    fixed = connection.execute("SELECT id, state_since FROM signatures WHERE state = 'fixed'").fetchall()
+    for signature, since in fixed:
+        open_claims(connection, signature, since)
+    connection.execute(
+        f"""UPDATE claims SET pairs = (SELECT coalesce(sum(count), 0) FROM pairs p
+        WHERE p.route = claims.route AND p.release = claims.release AND p.endpoint = claims.endpoint
+        AND p.outcome != 'not_comparable' AND p.hour * {_HOUR_S} > claims.since)"""  # noqa: S608 - a number
+    )
+
+
+def _places(connection: Connection, route: str, release: str, signature: str, endpoint: str | None) -> dict[str, int]:
+    """By endpoint: pairs of a release that have the signature. One that stands for many differences has many.
+
+    `endpoint` is the only one that can have it, or None: then all pairs of the release are looked through.
+    """
+    rows = connection.execute(
+        """SELECT p.endpoint, sum(p.count) FROM pairs p JOIN member_sets m ON m.id = p.members
+        WHERE p.route = ?1 AND p.release = ?2 AND p.endpoint >= ?4 AND p.endpoint <= ?5
+        AND (instr(m.ids, ?3) OR instr(m.accepted, ?3)) GROUP BY 1""",
+        (route, release, signature, endpoint or "", endpoint or LAST),
+    )
+    return dict(rows.fetchall())
+
+
+def _compared(connection: Connection, route: str, release: str, endpoint: str) -> int:
+    (count,) = connection.execute(
+        """SELECT coalesce(sum(count), 0) FROM pairs
+        WHERE route = ? AND release = ? AND endpoint = ? AND outcome != 'not_comparable'""",
+        (route, release, endpoint),
+    ).fetchone()
+    return int(count)
+
+
+Place = tuple[str, str, str]
+"""Route, release and endpoint."""
+
+
+@dataclass(slots=True)
+class ClaimCounts:
+    """The claims without proof that a batch of findings may be about, and the pairs that count for them."""
+
+    since: Mapping[Place, Mapping[str, float]]
+    """By place: when each signature was marked."""
+    pairs: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, connection: Connection) -> "ClaimCounts":
+        """Read all claims that are not proven yet."""
+        since: dict[Place, dict[str, float]] = {}
+        for *place, signature, at in connection.execute(
+            "SELECT route, release, endpoint, signature, since FROM claims WHERE pairs < needed"
+        ):
+            since.setdefault((place[0], place[1], place[2]), {})[signature] = at
+        return cls(since)
+
+    def count(self, place: Place, at: float, signatures: set[str]) -> None:
+        """Count one comparable pair that was asked for at this time and has these differences."""
+        for signature, marked_at in self.since.get(place, {}).items():
+            if at > marked_at and signature not in signatures:
+                key = (*place, signature)
+                self.pairs[key] = self.pairs.get(key, 0) + 1
+
+    def store(self, connection: Connection) -> None:
+        connection.executemany(
+            """UPDATE claims SET pairs = pairs + ?
+            WHERE route = ? AND release = ? AND endpoint = ? AND signature = ?""",
+            [(count, *key) for key, count in self.pairs.items()],
+        )

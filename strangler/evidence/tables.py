@@ -1,0 +1,177 @@
+"""The tables of the evidence, and how a store that an earlier version wrote becomes one of this version.
+
+pairs          one row a release, endpoint, hour, outcome and set of differences, with its count
+member_sets    which signatures such a set has, those that differed and those that a rule accepted then: a pair can be
+               judged anew when a rule comes, goes or expires, or a difference is fixed
+signatures     the inbox: what a difference is, and what reviewers say of it; the same over all releases
+sightings      how often a release has shown a signature, when, and an example; `state` is what it was when set aside
+claims         differences that are marked as fixed, and the new pairs that prove it
+releases       the names of a candidate's releases; `era` is set for those that were set aside
+samples        whole responses, at most `SAMPLES` a signature and release
+noise          what differed between two responses of legacy itself; `era` as above
+latencies      the time that both arms took for one request, measured alike
+changes        the routes whose evidence has changed, the latest with the highest number
+"""
+
+import sqlite3
+from typing import Final
+
+from strangler.evidence.stored_claims import open_earlier_claims
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS pairs (
+    route TEXT NOT NULL, release TEXT NOT NULL, endpoint TEXT NOT NULL, hour INTEGER NOT NULL, outcome TEXT NOT NULL,
+    reason TEXT NOT NULL, members TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (route, release, endpoint, hour, outcome, reason, members)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS member_sets (
+    id TEXT PRIMARY KEY, route TEXT NOT NULL, ids TEXT NOT NULL, accepted TEXT NOT NULL DEFAULT '[]'
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS member_sets_by_route ON member_sets (route);
+CREATE TABLE IF NOT EXISTS signatures (
+    id TEXT PRIMARY KEY, route TEXT NOT NULL, endpoint TEXT NOT NULL, place TEXT NOT NULL, path TEXT,
+    kind TEXT NOT NULL, severity TEXT NOT NULL, count INTEGER NOT NULL, first_seen REAL NOT NULL,
+    last_seen REAL NOT NULL, state TEXT NOT NULL, state_since REAL NOT NULL, owner TEXT, why TEXT, until TEXT,
+    legacy TEXT NOT NULL, candidate TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS signatures_by_route ON signatures (route);
+CREATE INDEX IF NOT EXISTS signatures_by_state ON signatures (state_since);
+CREATE TABLE IF NOT EXISTS sightings (
+    route TEXT NOT NULL, release TEXT NOT NULL, signature TEXT NOT NULL, count INTEGER NOT NULL,
+    accepted INTEGER NOT NULL, first_seen REAL NOT NULL, last_seen REAL NOT NULL, legacy TEXT NOT NULL,
+    candidate TEXT NOT NULL, state TEXT NOT NULL DEFAULT '', PRIMARY KEY (route, release, signature)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sightings_by_signature ON sightings (signature);
+CREATE TABLE IF NOT EXISTS claims (
+    route TEXT NOT NULL, release TEXT NOT NULL, signature TEXT NOT NULL, endpoint TEXT NOT NULL, since REAL NOT NULL,
+    needed INTEGER NOT NULL, pairs INTEGER NOT NULL, PRIMARY KEY (route, release, signature, endpoint)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS claims_by_signature ON claims (signature);
+CREATE TABLE IF NOT EXISTS samples (
+    id TEXT PRIMARY KEY, route TEXT NOT NULL, at REAL NOT NULL, size INTEGER NOT NULL, content BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS sample_links (
+    signature TEXT NOT NULL, sample TEXT NOT NULL, at REAL NOT NULL, release TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (signature, sample)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sample_links_by_sample ON sample_links (sample);
+CREATE TABLE IF NOT EXISTS noise (
+    route TEXT NOT NULL, era TEXT NOT NULL, place TEXT NOT NULL, path TEXT NOT NULL, kind TEXT NOT NULL,
+    shape TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (route, era, place, path, kind, shape)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS baselines (
+    route TEXT NOT NULL, era TEXT NOT NULL, pairs INTEGER NOT NULL, PRIMARY KEY (route, era)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS observed (
+    route TEXT NOT NULL, release TEXT NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
+    timeable INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (route, release)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS latencies (
+    route TEXT NOT NULL, at REAL NOT NULL, legacy_s REAL NOT NULL, candidate_s REAL NOT NULL,
+    release TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS latencies_by_release ON latencies (route, release, at);
+CREATE TABLE IF NOT EXISTS releases (
+    route TEXT NOT NULL, name TEXT NOT NULL, first_seen REAL NOT NULL, last_seen REAL NOT NULL,
+    is_current INTEGER NOT NULL, since REAL NOT NULL, era TEXT NOT NULL, PRIMARY KEY (route, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS changes (route TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS changes_by_number ON changes (number);
+CREATE TABLE IF NOT EXISTS rule_uses (route TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stops (route TEXT PRIMARY KEY, key TEXT NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audit (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, route TEXT NOT NULL,
+    why TEXT NOT NULL, detail TEXT NOT NULL
+);
+"""
+
+_REBUILT: Final = {
+    # table -> what its rows say in the words of an earlier version; that knew no releases
+    "pairs": "SELECT route, '' AS release, endpoint, hour, outcome, reason, members, count FROM {old}",
+    "noise": "SELECT route, '' AS era, place, path, kind, shape, count FROM {old}",
+    "baselines": "SELECT route, '' AS era, pairs FROM {old}",
+    "observed": """SELECT route, '' AS release, first, last, (
+        SELECT coalesce(sum(p.count), 0) FROM {pairs} p WHERE p.route = o.route AND p.outcome != 'not_comparable'
+        AND substr(p.endpoint, 1, instr(p.endpoint, ' ') - 1) IN ('GET', 'HEAD', 'OPTIONS')) AS timeable
+        FROM {old} o""",
+}
+"""Tables whose primary key has grown."""
+
+_GROWN: Final = {
+    "latencies": ("release TEXT NOT NULL DEFAULT ''", "*, '' AS release"),
+    "sample_links": ("release TEXT NOT NULL DEFAULT ''", "*, '' AS release"),
+    "member_sets": ("accepted TEXT NOT NULL DEFAULT '[]'", "*, '[]' AS accepted"),
+}
+"""Tables that have one column more: its definition, and what an earlier version selects for it."""
+
+_SIGHTINGS = """SELECT route, '' AS release, id AS signature, count, 0 AS accepted, first_seen, last_seen, legacy,
+    candidate, '' AS state FROM {signatures}"""
+_EMPTY: Final = {
+    "claims": "route, release, signature, endpoint, since, needed, pairs",
+    "releases": "route, name, first_seen, last_seen, is_current, since, era",
+    "changes": "route, number",
+}
+
+
+def is_earlier(connection: sqlite3.Connection) -> bool:
+    """Return whether an earlier version, which knew no releases, has written the evidence of this store."""
+    columns = {row[1] for row in connection.execute("PRAGMA main.table_info(pairs)")}
+    return bool(columns) and "release" not in columns
+
+
+def upgrade(connection: sqlite3.Connection) -> bool:
+    """Make a store of an earlier version one of this version, in place: all of it or, if that fails, nothing.
+
+    Its evidence is that of the unnamed release. True if something was done. Raises sqlite3.Error.
+    """
+    if not is_earlier(connection):
+        return False
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if is_earlier(connection):  # nobody else was quicker
+            _upgrade(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return True
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table in _REBUILT.keys() & tables:
+        connection.execute(f"ALTER TABLE {table} RENAME TO earlier_{table}")
+    for table in _GROWN.keys() & tables:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN {_GROWN[table][0]}")
+    connection.execute("DROP INDEX IF EXISTS latencies_by_route")
+    for statement in SCHEMA.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    for table in _REBUILT.keys() & tables:
+        rows = _REBUILT[table].format(old=f"earlier_{table}", pairs="earlier_pairs")
+        connection.execute(f"INSERT INTO {table} {rows}")
+    for table in _REBUILT.keys() & tables:
+        connection.execute(f"DROP TABLE earlier_{table}")
+    connection.execute(f"INSERT INTO sightings {_SIGHTINGS.format(signatures='signatures')}")
+    connection.execute("INSERT INTO changes SELECT route, row_number() OVER () FROM (SELECT DISTINCT route FROM pairs)")
+    open_earlier_claims(connection)
+
+
+def read_as_earlier(connection: sqlite3.Connection) -> None:
+    """Let a connection that only reads see a store of an earlier version as one of this version, by its own views."""
+    connection.execute("PRAGMA temp_store = MEMORY")
+    for table, rows in _REBUILT.items():
+        connection.execute(f"CREATE TEMP VIEW {table} AS {rows.format(old=f'main.{table}', pairs='main.pairs')}")
+    for table, (_, columns) in _GROWN.items():
+        connection.execute(f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM main.{table}")  # noqa: S608 - our words
+    connection.execute(f"CREATE TEMP VIEW sightings AS {_SIGHTINGS.format(signatures='main.signatures')}")
+    for table, columns in _EMPTY.items():
+        connection.execute(f"CREATE TEMP TABLE {table} ({columns})")
+    open_earlier_claims(connection)
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables of the evidence, upgrading what an earlier version has written. Raises sqlite3.Error."""
+    upgrade(connection)
+    connection.executescript(SCHEMA)

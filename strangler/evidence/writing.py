@@ -1,0 +1,269 @@
+"""Evidence of comparisons, in SQLite: exact counts for ever, samples as examples. All that is written is redacted.
+
+The tables are told of in `schema`.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from strangler.core.compare import Outcome
+from strangler.evidence.findings import Finding, StoredDifference
+from strangler.evidence.index import SAMPLES, IndexState, Kept
+from strangler.evidence.stored_claims import ClaimCounts, close_claims, open_claims
+from strangler.evidence.tables import SCHEMA as SCHEMA  # where others look for it
+
+ACCEPT_GRACE_S: Final = 30.0
+"""How long after `diffs accept` the difference may still be seen: the file has to be reloaded first."""
+
+
+def store_findings(
+    connection: sqlite3.Connection, index: IndexState, findings: Sequence[Finding], now: float
+) -> list[str]:
+    """Write a batch. The ids of signatures that came back after they had been accepted or fixed."""
+    if not findings:
+        return []
+    pairs: Counter[tuple[str, str, str, int, str, str, str]] = Counter()
+    sets: dict[str, tuple[str, str, str]] = {}
+    sightings = _Sightings()
+    claims = ClaimCounts.load(connection)
+    observed = _Observed()
+    for finding in findings:
+        kept = index.kept(finding)
+        hour = int(finding.at // 3600)
+        pairs[finding.route, finding.release, kept.endpoint, hour, finding.outcome, finding.reason, kept.members] += 1
+        if kept.members:
+            sets[kept.members] = finding.route, _json(kept.ids), _json(kept.accepted_ids)
+        sightings.add(finding, kept)
+        observed.add(finding)
+        if finding.outcome != Outcome.NOT_COMPARABLE and not kept.has_status and not finding.is_partial:
+            claims.count((finding.route, finding.release, kept.endpoint), finding.at, kept.signatures)
+        _store_samples(connection, index, finding, kept)
+        _store_sides(connection, index, finding)
+    connection.executemany(
+        "INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        [(*key, count) for key, count in pairs.items()],
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO member_sets (id, route, ids, accepted) VALUES (?, ?, ?, ?)",
+        [(name, *row) for name, row in sets.items()],
+    )
+    claims.store(connection)
+    sightings.store(connection, now)
+    observed.store(connection)
+    for route in dict.fromkeys(finding.route for finding in findings):
+        note_change(connection, route)
+    rows = connection.execute("SELECT id FROM signatures WHERE state_since = ? AND state = 'regressed'", (now,))
+    back = [row[0] for row in rows]
+    close_claims(connection, back)
+    return back
+
+
+def note_change(connection: sqlite3.Connection, route: str) -> None:
+    """Note that what is to be said of a route has changed, so that whoever judges it does so anew."""
+    connection.execute(
+        """INSERT INTO changes VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM changes))
+        ON CONFLICT DO UPDATE SET number = excluded.number""",
+        (route,),
+    )
+
+
+def _json(ids: Iterable[str]) -> str:
+    return msgspec.json.encode(list(ids)).decode()
+
+
+@dataclass(slots=True)
+class _Sighting:
+    """One signature as a batch has shown it."""
+
+    seen: StoredDifference
+    endpoint: str
+    first: float
+    last: float
+    count: int = 0
+    accepted: int = 0
+    last_open: float | None = None
+    """When it was last seen and no rule accepted it."""
+
+    def add(self, at: float, *, is_accepted: bool) -> None:
+        self.count += 1
+        self.accepted += is_accepted
+        self.first, self.last = min(self.first, at), max(self.last, at)
+        if not is_accepted:
+            self.last_open = at if self.last_open is None else max(self.last_open, at)
+
+
+_CAME_BACK = f"""((state = 'fixed' AND ?9 > state_since)
+    OR (state = 'accepted' AND ?10 > state_since + {ACCEPT_GRACE_S}))"""
+_SEEN = f"""
+INSERT INTO signatures
+    (id, route, endpoint, place, path, kind, severity, count, first_seen, last_seen, state, state_since,
+     legacy, candidate)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?11, ?8, ?9, CASE WHEN ?10 IS NULL THEN 'accepted' ELSE 'new' END, ?12, ?13, ?14)
+ON CONFLICT DO UPDATE SET
+    count = count + excluded.count, last_seen = max(last_seen, excluded.last_seen),
+    first_seen = CASE WHEN state = '' THEN excluded.first_seen ELSE min(first_seen, excluded.first_seen) END,
+    legacy = excluded.legacy, candidate = excluded.candidate,
+    state_since = CASE WHEN {_CAME_BACK} OR state = '' THEN excluded.state_since ELSE state_since END,
+    state = CASE WHEN {_CAME_BACK} THEN 'regressed' WHEN state = '' THEN excluded.state ELSE state END
+"""  # noqa: S608 - nothing of it comes from outside
+
+
+class _Sightings:
+    """The signatures that a batch of findings has shown, by release."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, str], _Sighting] = {}
+
+    def add(self, finding: Finding, kept: Kept) -> None:
+        for is_accepted, differences in ((False, kept.differences), (True, kept.accepted)):
+            for seen in differences:
+                key = finding.route, finding.release, seen.id
+                sighting = self._found.get(key)
+                if sighting is None:
+                    sighting = self._found[key] = _Sighting(seen, kept.endpoint, finding.at, finding.at)
+                sighting.add(finding.at, is_accepted=is_accepted)
+                if not is_accepted:
+                    sighting.seen = seen
+
+    def store(self, connection: sqlite3.Connection, now: float) -> None:
+        connection.executemany(
+            """INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '') ON CONFLICT DO UPDATE SET
+            count = count + excluded.count, accepted = accepted + excluded.accepted,
+            first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),
+            legacy = excluded.legacy, candidate = excluded.candidate""",
+            [
+                (
+                    *key,
+                    sighting.count,
+                    sighting.accepted,
+                    sighting.first,
+                    sighting.last,
+                    sighting.seen.legacy,
+                    sighting.seen.candidate,
+                )
+                for key, sighting in self._found.items()
+            ],
+        )
+        connection.executemany(
+            _SEEN,
+            [
+                (
+                    seen.id, route, sighting.endpoint, seen.place, seen.path, seen.kind, seen.severity,
+                    sighting.first, sighting.last,
+                    sighting.last_open, sighting.count, now, seen.legacy, seen.candidate,
+                )
+                for (route, _, _), sighting in self._found.items()
+                for seen in (sighting.seen,)
+            ],
+        )  # fmt: skip
+
+
+class _Observed:
+    """When a batch has observed which releases, and how many pairs could be timed."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], tuple[float, float, int]] = {}
+
+    def add(self, finding: Finding) -> None:
+        if finding.outcome == Outcome.NOT_COMPARABLE:
+            return
+        key, at = (finding.route, finding.release), finding.at
+        first, last, timeable = self._found.get(key, (at, at, 0))
+        self._found[key] = min(first, at), max(last, at), timeable + finding.is_timeable
+
+    def store(self, connection: sqlite3.Connection) -> None:
+        connection.executemany(
+            """INSERT INTO observed VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET first = min(first, excluded.first),
+            last = max(last, excluded.last), timeable = timeable + excluded.timeable""",
+            [(*key, *row) for key, row in self._found.items()],
+        )
+
+
+def _store_samples(connection: sqlite3.Connection, index: IndexState, finding: Finding, kept: Kept) -> None:
+    if finding.sample is None:
+        return
+    ids = [seen.id for seen in kept.differences]
+    wanted = [name for name in ids if index.takes_sample(name, finding.at, finding.release)]
+    if wanted:
+        _store_sample(connection, finding, finding.sample, wanted)
+
+
+def _store_sample(connection: sqlite3.Connection, finding: Finding, sample: bytes, signatures: list[str]) -> None:
+    connection.execute(
+        "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)",
+        (finding.id, finding.route, finding.at, len(sample), sample),
+    )
+    for signature in signatures:
+        connection.execute(
+            "INSERT OR IGNORE INTO sample_links VALUES (?, ?, ?, ?)",
+            (signature, finding.id, finding.at, finding.release),
+        )
+        connection.execute(
+            """
+            DELETE FROM sample_links WHERE signature = ?1 AND release = ?2 AND sample NOT IN (
+                SELECT sample FROM sample_links WHERE signature = ?1 AND release = ?2 ORDER BY at DESC LIMIT ?3)
+            """,
+            (signature, finding.release, SAMPLES),
+        )
+
+
+def _store_sides(connection: sqlite3.Connection, index: IndexState, finding: Finding) -> None:
+    """Store what else a comparison told: how fast both arms were, and how legacy compares with itself."""
+    if finding.latency is not None:
+        connection.execute(
+            "INSERT INTO latencies VALUES (?, ?, ?, ?, ?)",
+            (finding.route, finding.at, *finding.latency, finding.release),
+        )
+    if finding.baseline is None:
+        return
+    connection.execute(
+        "INSERT INTO baselines VALUES (?, '', 1) ON CONFLICT DO UPDATE SET pairs = pairs + 1", (finding.route,)
+    )
+    for noisy in finding.baseline:
+        key = finding.route, noisy.place, noisy.path, noisy.kind, noisy.shape
+        updated = connection.execute(
+            """UPDATE noise SET count = count + 1
+            WHERE route = ? AND era = '' AND place = ? AND path = ? AND kind = ? AND shape = ?""",
+            key,
+        )
+        if not updated.rowcount and index.takes_noise(finding.route):
+            connection.execute("INSERT INTO noise VALUES (?, '', ?, ?, ?, ?, 1)", key)
+
+
+STATES: Final = ("new", "known", "accepted", "fixed", "regressed")
+
+
+def set_state(
+    connection: sqlite3.Connection,
+    signature: str,
+    state: str,
+    now: float,
+    *,
+    owner: str | None = None,
+    why: str | None = None,
+    until: str | None = None,
+) -> bool:
+    """Set a reviewer's word on a signature. False if there is none of that id. An owner stays until another is named.
+
+    `fixed` is a claim: see `claims`.
+    """
+    changed = connection.execute(
+        """
+        UPDATE signatures SET state = ?, state_since = ?, owner = coalesce(?, owner), why = ?, until = ?
+        WHERE id = ? AND state != '' RETURNING route
+        """,
+        (state, now, owner, why, until, signature),
+    ).fetchone()
+    if changed is None:
+        return False
+    if state == "fixed":
+        open_claims(connection, signature, now)
+    else:
+        close_claims(connection, [signature])
+    note_change(connection, changed[0])
+    return True

@@ -1,0 +1,1 @@
+"""HTTP/1 on both sides of a worker: connections, bodies, parsing, tunnels."""

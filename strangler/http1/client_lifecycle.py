@@ -1,0 +1,102 @@
+# Compiled with mypyc: see docs/hot-path.md.
+"""The part of a client's connection that knows nothing of requests: peer, state, deadline, flow control, end."""
+
+import asyncio
+from math import inf
+from typing import cast
+
+from strangler.clock import now
+from strangler.core.http.addresses import canonical
+from strangler.core.http.headers import ForwardedFields
+from strangler.core.resilience.connection_limit import client_key
+from strangler.http1.client_states import CLOSED, HEAD, TRANSITIONS, ClientEvent, ClientState
+from strangler.http1.closing import FLUSH_S, Closing, reset_when_sent
+from strangler.http1.downstream import ClientSide
+from strangler.http1.server_state import ServerState
+from strangler.http1.transitions import next_state
+
+
+class ClientLifecycle(ClientSide):
+    """The base of `ClientConnection`, below its requests. States and their table: `client_states.py`."""
+
+    __slots__ = ("_client", "_closing", "_is_full", "_is_reading", "_state", "peer_ip", "server")
+
+    def __init__(self, server: ServerState) -> None:
+        self.server = server
+        self.loop = server.loop
+        self.write_batch = server.write_batch
+        self.deadline = inf
+        self.peer_ip = b""
+        self._client = b""  # what counts as one client where connections are counted
+        self._state: ClientState = HEAD
+        self._closing: Closing | None = None
+        self._is_full = False  # the client does not read: no more is to be written
+        self._is_reading = True
+
+    @property
+    def is_closed(self) -> bool:
+        return self._state is CLOSED
+
+    @property
+    def is_idle(self) -> bool:
+        """True while no request is under way; the head of one may be coming in."""
+        return self._state is HEAD
+
+    def pause_reading(self) -> None:
+        if self._is_reading and self._state is not CLOSED:
+            self._is_reading = False
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._is_reading and self._state is not CLOSED:
+            self._is_reading = True
+            self.transport.resume_reading()
+
+    def _begin(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        peername = transport.get_extra_info("peername")
+        address = canonical(str(peername[0]).partition("%")[0] if isinstance(peername, tuple) else "127.0.0.1")
+        self.peer_ip = address.encode()
+        self._client = client_key(address)
+        self._follow_trust()
+
+    def _follow_trust(self) -> None:
+        """Take the word of those whom the settings trust now: a connection may outlive the settings it began with."""
+        server = self.server
+        self.forwarded = ForwardedFields(self.peer_ip.decode(), server.scheme, server.trusted)
+
+    def _move(self, event: ClientEvent) -> None:
+        self._state = next_state(TRANSITIONS, self._state, event)
+
+    def _limit(self, seconds: float | None) -> None:
+        """Let what is under way take so long; None: as long as it likes."""
+        self.deadline = inf if seconds is None else now() + seconds
+
+    def _close(self, *, linger: bool) -> None:
+        """Close, after what was written has left. `linger`: the client may still be sending; hear it out."""
+        if self._state is CLOSED:
+            return
+        self.server.write_batch.flush()
+        if linger:
+            self.resume_reading()
+        self._closing = Closing(self.transport, linger=linger)
+        self._limit(self._closing.wait_s)
+
+    def _close_both_ways(self) -> None:
+        """Close a connection that has been a tunnel's."""
+        if self._state is not CLOSED:
+            self._limit(FLUSH_S)
+            self.transport.close()
+
+    def _reset(self) -> None:
+        """Break the connection, once what was written has left."""
+        if self._state is not CLOSED:
+            self.server.write_batch.flush()
+            reset_when_sent(self.server.loop, self, now() + FLUSH_S)
+
+    def _expire_close(self) -> None:
+        """End a connection whose last bytes have had their time; a client that reads on, slowly, has some more."""
+        if self._closing is not None and self._closing.try_extend():
+            self._limit(self._closing.wait_s)
+        else:
+            self.transport.abort()

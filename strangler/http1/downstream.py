@@ -1,0 +1,69 @@
+# Compiled with mypyc: see docs/hot-path.md.
+"""The party that an upstream exchange is made for: a client connection, or one part of an aggregate."""
+
+import asyncio
+
+from strangler.core.http.headers import ForwardedFields
+from strangler.core.http.problem import Problem
+from strangler.http1.callback_task import CallbackTask
+from strangler.http1.response import ResponseHead
+from strangler.http1.write_batch import WriteBatch
+
+
+class Downstream:
+    """A client's connection, or one part of an aggregate: it has a story to wake, and a deadline."""
+
+    __slots__ = ("deadline", "forwarded", "loop", "task", "write_batch")
+
+    deadline: float
+    """Monotonic seconds; `expire` is called some time after it."""
+    forwarded: ForwardedFields
+    loop: asyncio.AbstractEventLoop
+    write_batch: WriteBatch
+    task: CallbackTask
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed."""
+        raise NotImplementedError
+
+    def pass_interim(self, response: ResponseHead) -> None:
+        """A 1xx has come."""
+        raise NotImplementedError
+
+
+class ClientSide(Downstream):
+    """A client's connection, as a tunnel and the state that a worker's connections share see it."""
+
+    __slots__ = ("transport",)
+
+    transport: asyncio.Transport
+
+    @property
+    def is_closed(self) -> bool:
+        """True once the connection is lost."""
+        raise NotImplementedError
+
+    @property
+    def is_idle(self) -> bool:
+        """True while no request is under way."""
+        raise NotImplementedError
+
+    def pause_reading(self) -> None:
+        """Read no more for now."""
+        raise NotImplementedError
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        raise NotImplementedError
+
+    def refuse(self, refusal: Problem) -> None:
+        """Respond with a problem to what was not read, and close."""
+        raise NotImplementedError
+
+    def give_way(self) -> None:
+        """Close an idle connection, because another one needs its place."""
+        raise NotImplementedError
+
+    def go_away(self) -> None:
+        """Close as soon as no request is under way."""
+        raise NotImplementedError

@@ -1,0 +1,144 @@
+# Compiled with mypyc: see docs/hot-path.md.
+"""Connections to one URL of an upstream: the idle ones, and how new ones are made."""
+
+import asyncio
+import contextlib
+import math
+import socket
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from strangler.clock import now
+from strangler.core.fault import Fault
+from strangler.core.settings import TlsSettings, Url
+from strangler.http1.upstream_connection import ConnectionOwner, UpstreamConnection
+
+ONCE_S = 1.0
+"""A request that cannot be sent twice goes onto a connection that was used this lately, or onto a new one: the close of
+an upstream whose time is over (gunicorn's after 2 s, uvicorn's and Node's after 5 s) may be on its way already."""
+
+_MAX_IDLE = 256
+_ESTABLISHED = 1  # TCP_INFO's first byte: tcpi_state
+_PEER_CHECK_AFTER_S = 0.5
+"""An idle connection of this age is asked for its state before a request that cannot be sent twice goes onto it."""
+
+Connected = Callable[[UpstreamConnection | Fault], None]
+
+
+def tls_context(settings: TlsSettings) -> ssl.SSLContext:
+    """For https upstreams. Raises OSError or ssl.SSLError if the CA file cannot be used."""
+    context = ssl.create_default_context(cafile=settings.ca)
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class Pool(ConnectionOwner):
+    """The connections to one URL. The last one given back is the first one taken, so that the rest can expire."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        url: Url,
+        address: str,
+        tls: TlsSettings,
+        max_head_bytes: int,
+        keepalive_s: float = 30.0,
+    ) -> None:
+        self.url = url
+        self.keepalive_s = keepalive_s
+        self._address = address
+        self.max_head_bytes = max_head_bytes
+        self._loop = loop
+        self._tls_settings = tls
+        self._tls: ssl.SSLContext | None = None
+        self._idle: list[UpstreamConnection] = []
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    def take(self, *, once: bool) -> UpstreamConnection | None:
+        """An idle connection, if there is one. `once`: for a request that cannot be sent a second time."""
+        at = now() if self._idle else 0.0
+        while self._idle:
+            connection = self._idle[-1]
+            if once and connection.idle_since < at - ONCE_S:
+                return None  # the others are older still
+            self._idle.pop()
+            if at < connection.idle_until and (not once or self._is_alive(connection, at)):
+                return connection
+            connection.close()
+        return None
+
+    def connect(self, timeout_s: float | None, done: Connected) -> asyncio.Task[None]:
+        """Make a new connection; `done` is called with it, or with the fault. The pool owns the task."""
+        task = self._loop.create_task(self._connect(timeout_s, done))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        return task
+
+    def give_back(self, connection: UpstreamConnection, keep_s: float = math.inf) -> None:
+        """A connection is free. `keep_s`: how long it may be used again, by what the upstream says."""
+        lasts_s = min(self.keepalive_s, keep_s)
+        if self._is_closed or len(self._idle) >= _MAX_IDLE or lasts_s <= 0:
+            connection.close()
+            return
+        connection.idle_since = at = now()
+        connection.idle_until = at + lasts_s
+        self._idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """The connection is closed, or about to be."""
+        with contextlib.suppress(ValueError):
+            self._idle.remove(connection)
+
+    def sweep(self, now: float) -> None:
+        """Close what has been idle for too long. Called about once a second."""
+        expired = [connection for connection in self._idle if connection.idle_until <= now]
+        for connection in expired:
+            self._idle.remove(connection)
+            connection.close()
+
+    def close(self) -> None:
+        """Close what is idle; connections in use close when their exchange ends."""
+        self._is_closed = True
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+
+    @property
+    def idle_count(self) -> int:
+        return len(self._idle)
+
+    async def _connect(self, timeout_s: float | None, done: Connected) -> None:
+        connection = UpstreamConnection(self)
+        try:
+            if self._tls is None and self.url.scheme == "https":
+                self._tls = tls_context(self._tls_settings)  # here, since the CA file may have gone since `check`
+            async with asyncio.timeout(timeout_s):
+                await self._loop.create_connection(
+                    lambda: cast(asyncio.Protocol, connection),
+                    self._address,
+                    self.url.port,
+                    ssl=self._tls,
+                    server_hostname=self.url.server_name if self._tls else None,
+                )
+        except (OSError, TimeoutError, ssl.SSLError, UnicodeError):
+            done(Fault.CONNECT)
+            return
+        done(connection)
+
+    def _is_alive(self, connection: UpstreamConnection, at: float) -> bool:
+        """Ask the kernel whether the peer has closed: its FIN may be there and not read yet."""
+        if at - connection.idle_since < _PEER_CHECK_AFTER_S:
+            return True
+        peer: socket.socket | None = connection.transport.get_extra_info("socket")
+        if peer is None:
+            return False
+        try:
+            state = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        except OSError:
+            return False
+        return state[0] == _ESTABLISHED

@@ -1,0 +1,99 @@
+# Compiled with mypyc: see docs/hot-path.md.
+"""The state that all client connections of a worker share: limits, the set of open ones, one write batch."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from strangler.core.http import problem
+from strangler.core.http.trust import TrustedProxies
+from strangler.core.resilience.connection_limit import ConnectionLimit
+from strangler.core.settings import LimitSettings
+from strangler.http1.downstream import ClientSide, Downstream
+from strangler.http1.request import Request
+from strangler.http1.write_batch import WriteBatch
+
+_LOOKED_AT = 64
+"""How many connections of an address are looked at to find one that is idle."""
+
+
+class ServerState:
+    """The state that all client connections of a worker share."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limits: LimitSettings,
+        request_type: type[Request],
+        serve: Callable[..., Coroutine[None, None, None]],
+        trusted: TrustedProxies,
+        on_crash: Callable[[Exception], None],
+        on_limit: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.loop = loop
+        self.limits = limits
+        self.request_type = request_type
+        """The class of requests: the handler adds what it knows to the same object, which saves one a request."""
+        self.serve = serve
+        self.trusted = trusted
+        self.on_crash = on_crash
+        self.on_limit = on_limit
+        """Told the reason when a limit ends a connection that has no request to be answered."""
+        self.connection_limit: ConnectionLimit[ClientSide] = ConnectionLimit()
+        self.scheme = b"http"
+        self.write_batch = WriteBatch(loop)
+        self.is_draining = False
+        self.connections: set[ClientSide] = set()
+        self.active: set[Downstream] = set()
+        """Those with a request under way: looked at by `sweep_active` many times a second."""
+
+    def enter(self, connection: ClientSide, address: bytes) -> bool:
+        """Count a new connection from `address`. Return False if there are too many, and none could make room."""
+        self.connections.add(connection)
+        has_room = self.connection_limit.total < self.limits.connections or self.make_room(address)
+        self.connection_limit.enter(address, connection)
+        return has_room
+
+    def leave(self, connection: ClientSide, address: bytes) -> None:
+        """Forget a connection that is closed."""
+        self.connections.discard(connection)
+        self.active.discard(connection)
+        self.connection_limit.leave(address, connection)
+
+    def turn_away(self, connection: ClientSide) -> None:
+        """Refuse one connection too many. Far beyond the limit it is not even told why: that would need a place."""
+        limit = self.limits.connections
+        if self.connection_limit.total <= limit + max(64, limit // 8):
+            connection.refuse(problem.TOO_MANY_CONNECTIONS)
+        else:
+            self.on_limit(problem.TOO_MANY_CONNECTIONS.fault)
+            connection.transport.abort()
+
+    def sweep_active(self, now: float) -> None:
+        for downstream in [a for a in self.active if a.deadline < now]:
+            downstream.expire(now)
+
+    def sweep_all(self, now: float) -> None:
+        for connection in [c for c in self.connections if c.deadline < now]:
+            connection.expire(now)
+
+    def drain(self) -> None:
+        """Each connection closes after the answer under way, or that of a request which comes within a second."""
+        self.is_draining = True
+        for connection in list(self.connections):
+            connection.go_away()
+
+    def make_room(self, address: bytes) -> bool:
+        """All connections are taken, and one more comes from `address`. False: it has to go away."""
+        crowded = self.connection_limit.address_to_yield(address)
+        if crowded is None:
+            return False
+        for connection in self.connection_limit.some(crowded, _LOOKED_AT):
+            if connection.is_idle:
+                connection.give_way()
+                self.on_limit("crowded_out")
+                return True
+        return False
+
+    def abort(self) -> None:
+        for connection in list(self.connections):
+            connection.transport.abort()

@@ -1,0 +1,1 @@
+"""The exchange between our own processes: messages, links, start-up, metrics."""

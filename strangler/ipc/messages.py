@@ -1,0 +1,361 @@
+"""The messages between our own processes, and their encoding.
+
+A frame is four bytes of length, most significant first, and a msgpack body. Bodies are tagged arrays: short,
+and a body that is not one of the expected messages is refused whole.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from types import UnionType
+from typing import Generic, TypeVar
+
+import msgspec
+
+from strangler.core.resilience.write_fence import FenceMark
+from strangler.core.settings import Address, AdminSettings, LimitSettings, LogSettings, Settings, Url
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+"""Above the settings of 100,000 routes; a length beyond it is garbage."""
+
+Labels = tuple[str, ...]
+
+
+class FrameError(Exception):
+    """The other side does not speak this protocol: the connection is to be closed."""
+
+
+class _Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    """Anything that travels in a frame."""
+
+
+class Hello(_Message, frozen=True):
+    """A worker's first message on every connection."""
+
+    index: int
+    instance: str
+    pid: int
+    generation: int
+
+
+class HistogramCell(msgspec.Struct, array_like=True, frozen=True):
+    name: str
+    labels: Labels
+    buckets: list[int]  # one count per bound of `numbers.BOUNDS_S`, not cumulated, and one above the last
+    sum: float
+
+
+class ValueCell(msgspec.Struct, array_like=True, frozen=True):
+    name: str
+    labels: Labels
+    value: float
+
+
+class Report(_Message, frozen=True):
+    """Numbers that changed since the last report, each as its value since the process started.
+
+    The first ones on a connection hold them all: whoever reads them needs no memory of earlier ones. One is sent
+    at least once a second, empty if need be: a worker that falls silent hangs.
+    """
+
+    counters: list[ValueCell]
+    histograms: list[HistogramCell]
+    gauges: list[ValueCell]
+
+
+class BreakerChanged(_Message, frozen=True):
+    upstream: str
+    before: str
+    after: str
+    reason: str
+
+
+class CapturedResponse(msgspec.Struct, array_like=True, frozen=True):
+    """The response that the client got. `head` is the upstream's, as received; empty if none came (`fault`)."""
+
+    status: int
+    head: bytes
+    body: bytes  # as sent, codings on, framing off; empty if it is too large or streaming
+    fault: str | None
+    duration_s: float  # from the start of the attempt to the answer's head
+    size: int  # bytes of the whole body
+    is_too_large: bool
+    is_streaming: bool
+
+
+class CandidateFailed(msgspec.Struct, array_like=True, frozen=True):
+    """The candidate's failure, where legacy answered in its place. Exactly one of `fault` and `status` is set."""
+
+    fault: str | None
+    status: int | None
+    duration_s: float
+
+
+class Captured(_Message, frozen=True):
+    """One request whose client has its last byte, and the answer it got: what a shadow is made of."""
+
+    route: str
+    at: float  # Unix time of the request
+    method: bytes
+    target: bytes  # as received
+    host: bytes  # the Host that the client asked for
+    lines: bytes  # the header section for any upstream: less hop-by-hop fields, plus the proxy's own; Host is in it
+    body: bytes
+    is_body_complete: bool
+    request_id: bytes
+    traceparent: bytes
+    arm: str  # who answered
+    upstream: str
+    url: str  # the one of the upstream's that answered; empty if none did
+    response: CapturedResponse
+    failed: CandidateFailed | None
+    is_from_trusted: bool = False  # the client is a trusted proxy, whose X-Forwarded-* are its own
+
+
+class AttemptSpan(msgspec.Struct, array_like=True, frozen=True):
+    """One attempt, up to the head of its answer. `url`: which of the upstream's; empty if none was asked."""
+
+    span_id: bytes
+    upstream: str
+    url: str
+    arm: str
+    started: float  # Unix time
+    duration_s: float
+    status: int | None
+    fault: str | None
+
+
+class Spans(_Message, frozen=True):
+    """One request that is sampled, once it is over. Ids are lower-case hexadecimal digits."""
+
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes  # empty where the trace begins here
+    state: bytes  # tracestate, as received
+    started: float  # Unix time
+    duration_s: float
+    method: bytes
+    path: bytes  # without the query, which may hold secrets
+    host: bytes
+    client: bytes
+    version: bytes  # 1.0 or 1.1
+    request_id: bytes
+    route: str
+    arm: str
+    upstream: str
+    reason: str
+    status: int  # 0: the client left before there was any
+    fault: str | None
+    is_fallback: bool
+    attempts: list[AttemptSpan]
+
+
+class BreakerOpened(_Message, frozen=True):
+    """A breaker is open until `until`. A worker tells of its own; control tells all others."""
+
+    upstream: str
+    generation: int  # of the settings that the worker had: an opening of an upstream that has moved is no news
+    until: float  # on the monotonic clock, which the processes of a machine share
+    streak: int
+    reason: str
+
+
+class FenceMarks(_Message, frozen=True):
+    """Callers whose reads must not fall back. A worker tells of its own; control tells all others."""
+
+    marks: list[FenceMark]
+
+
+MOST_MARKS = 1000
+"""The limit of one message."""
+
+
+class EndpointHealth(_Message, frozen=True):
+    """The health of an endpoint by active checks. Control sends it to workers; a worker sends it to a new control."""
+
+    upstream: str
+    url: Url
+    address: str
+    is_healthy: bool
+    reason: str
+
+
+class LoadedGeneration(_Message, frozen=True):
+    """The worker now plans new requests on the settings of this generation."""
+
+    generation: int
+
+
+class Bye(_Message, frozen=True):
+    """The worker has drained and ends. Nothing follows."""
+
+
+class Push(_Message, frozen=True):
+    """New settings, as `encode_settings` made them. The last one counts; earlier ones may be left out."""
+
+    generation: int
+    settings: bytes
+
+
+class KillSwitch(_Message, frozen=True):
+    """While on, every request goes to legacy, whatever the routes say."""
+
+    on: bool
+    reason: str
+
+
+class CaptureGrant(msgspec.Struct, array_like=True, frozen=True):
+    route: str
+    captures: int  # how many more captures of the route control takes from this worker; replaces what it said before
+    reason: str  # why none, if there is no room: the label of `strangler_shadow_dropped_total`
+
+
+class CaptureGrants(_Message, frozen=True):
+    """Whose captures are wanted. A route that was never named has no room, and what is not wanted costs nothing."""
+
+    grants: list[CaptureGrant]
+
+
+Shared = BreakerOpened | FenceMarks | EndpointHealth
+"""The facts that all workers share, whoever found them."""
+
+ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Spans | Shared
+ToWorker = Push | KillSwitch | CaptureGrants | Shared
+
+
+class Adopt(_Message, frozen=True):
+    """Control to supervisor: new settings are good; start workers with them from now on."""
+
+    generation: int
+    settings: bytes
+    workers: int
+    drain_s: float
+
+
+class StandsBy(_Message, frozen=True):
+    """Control to supervisor: the program is loaded. It touches the state folder once it hears anything back."""
+
+
+class Started(_Message, frozen=True):
+    """Control to supervisor: the admin listener is served."""
+
+
+class DrainSeen(_Message, frozen=True):
+    """Control to supervisor: readiness fails from now on."""
+
+
+class Reload(_Message, frozen=True):
+    """Supervisor to control: SIGHUP came."""
+
+
+class Draining(_Message, frozen=True):
+    """Supervisor to control: SIGTERM or SIGINT came."""
+
+
+class ProcessInfo(msgspec.Struct, array_like=True, frozen=True):
+    role: str  # supervisor, control or worker; leaving: a worker of the supervisor before this one, which drains
+    index: int
+    instance: str
+    pid: int
+    started: float  # Unix time
+    restarts: int  # how often its place has been filled anew
+
+
+class Processes(_Message, frozen=True):
+    """Supervisor to control: all processes that live now."""
+
+    processes: list[ProcessInfo]
+
+
+ToSupervisor = Adopt | DrainSeen | StandsBy | Started
+FromSupervisor = Reload | Draining | Processes
+
+Message = ToControl | ToWorker | ToSupervisor | FromSupervisor
+"""All that travels in a frame."""
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """The outline of the settings for the supervisor; routes and upstreams are skipped, and cost no memory."""
+
+    listen: Address
+    admin: AdminSettings
+    workers: int
+    state: str
+    log: LogSettings
+    limits: LimitSettings
+
+
+_encoder = msgspec.msgpack.Encoder()
+_settings_decoder = msgspec.msgpack.Decoder(Settings)
+_outline_decoder = msgspec.msgpack.Decoder(Outline)
+_LENGTH = struct.Struct(">I")
+
+
+def encode_settings(settings: Settings) -> bytes:
+    return _encoder.encode(settings)
+
+
+def decode_settings(data: bytes) -> Settings:
+    """Raises msgspec.DecodeError."""
+    return _settings_decoder.decode(data)
+
+
+def decode_outline(data: bytes) -> Outline:
+    """Raises msgspec.DecodeError."""
+    return _outline_decoder.decode(data)
+
+
+def fence_messages(marks: Iterable[FenceMark]) -> Iterator[FenceMarks]:
+    """Any number of marks, in messages of bounded size."""
+    rest = iter(marks)
+    while batch := list(islice(rest, MOST_MARKS)):
+        yield FenceMarks(batch)
+
+
+def encode_frame(message: Message) -> bytes:
+    """Raises FrameError if the message is larger than a frame may be."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_FRAME_BYTES:
+        raise FrameError(f"a {type(message).__name__} of {len(body)} bytes is more than a frame holds")
+    return _LENGTH.pack(len(body)) + body
+
+
+_M = TypeVar("_M")
+
+
+class FrameReader(Generic[_M]):
+    """Cuts a stream of bytes into messages of one union of types."""
+
+    def __init__(self, kind: type[_M] | UnionType) -> None:
+        self._decoder: msgspec.msgpack.Decoder[_M] = msgspec.msgpack.Decoder(kind)
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[_M]:
+        """The messages that are complete now, in order. Raises FrameError for garbage, and is done then."""
+        self._buffer += data
+        messages: list[_M] = []
+        start = 0
+        while True:
+            end = self._frame_end(start)
+            if end is None:
+                break
+            messages.append(self._decode(memoryview(self._buffer)[start + _LENGTH.size : end]))
+            start = end
+        del self._buffer[:start]
+        return messages
+
+    def _frame_end(self, start: int) -> int | None:
+        if len(self._buffer) - start < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._buffer, start)
+        if length > MAX_FRAME_BYTES:
+            raise FrameError(f"a frame of {length} bytes is announced; at most {MAX_FRAME_BYTES} are allowed")
+        end = start + _LENGTH.size + length
+        return end if len(self._buffer) >= end else None
+
+    def _decode(self, body: memoryview) -> _M:
+        with body:
+            try:
+                return self._decoder.decode(body)
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise FrameError(f"not a message: {error}") from error

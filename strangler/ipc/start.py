@@ -1,0 +1,172 @@
+"""The start of a child process: a small JSON in one environment variable and inherited descriptors.
+
+The settings travel through an inherited file without a name: neither environment nor command line carries them
+(they may hold secrets), and a worker starts even while control is down.
+"""
+
+import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+VARIABLE = "STRANGLER_START"
+SUCCESSION_VARIABLE = "STRANGLER_SUCCESSION"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStart:
+    """The start of one worker process. `instance` names this process and no other, ever."""
+
+    index: int  # 0 to workers - 1; a worker that replaces a dead one takes over its index
+    instance: str
+    listen_fds: tuple[int, ...]  # bound and listening, shared by all workers
+    link_path: str  # control's local socket; always listening while the supervisor lives
+    settings_fd: int
+    generation: int
+    killed: bool  # the kill switch, as it stood when the process was started
+    lifeline_fd: int  # reads end-of-file when the whole proxy ends, and when the supervisor is gone, however that came
+    counts_fd: int  # the page where each worker says how many connections it has: `strangler.sockets.accept`
+    leaving_fd: int  # a pipe to the supervisor: a worker that begins to drain says its instance, in a line
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "WorkerStart":
+        """Raises StartError if this process was not started by a supervisor."""
+        return _read(cls, environ)
+
+    def settings(self) -> bytes:
+        """The encoded settings of `generation`; for `strangler.ipc.messages.decode_settings`."""
+        return read_file(self.settings_fd)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlStart:
+    """The start of the control process."""
+
+    run: str  # this supervisor's life: names of worker instances begin with it
+    config: str  # path of routes.yaml
+    folder: str  # the state folder, held by the supervisor
+    settings_fd: int  # the last good settings
+    first_settings_fd: int  # those the supervisor began with: sockets and state folder follow them
+    generation: int
+    listen: str  # where the proxy really listens: `127.0.0.1:8080`
+    admin_fds: tuple[int, ...]
+    link_fd: int  # a listening local socket
+    supervisor_fd: int  # one end of a socket pair; end-of-file: the supervisor is gone
+    former_link_fd: int | None = None  # the same of the supervisor before this one, whose workers drain
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "ControlStart":
+        """Raises StartError if this process was not started by a supervisor."""
+        return _read(cls, environ)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerGroup:
+    """The listening sockets of one key of routes.yaml, as one program leaves them to the next."""
+
+    key: str  # `listen` or `admin.listen`; empty: the service manager did not say
+    address: str  # as routes.yaml said it: `localhost:8080`
+    fds: tuple[int, ...]
+    is_activated: bool = False  # the service manager made them, and keeps them open
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStart:
+    """The start of a supervisor that follows one which still serves. Programs of other versions read it, too: what is
+    added later has a default."""
+
+    run: str
+    term: int  # which supervisor of this run: 2 is the first successor
+    generation: int
+    version: str
+    folder: str
+    lock_fd: int  # the lock of `folder`: whoever has it open holds it
+    listeners: tuple[ListenerGroup, ...]
+    link_fd: int  # where its workers find control, and go on to find it
+    channel_fd: int  # one end of a socket pair; the other is the supervisor that is followed
+    stderr_fd: int  # what standard error is once we serve; until then it goes to a file that says why we failed
+    origin_fd: int | None = None  # to the process that the service manager knows, if that one stays
+
+    @classmethod
+    def from_environ(cls, environ: MutableMapping[str, str] = os.environ) -> "SupervisorStart | None":
+        """Take the start out of the environment; None if nobody is followed. Raises StartError."""
+        text = environ.pop(SUCCESSION_VARIABLE, None)
+        if text is None:
+            return None
+        try:
+            start = msgspec.json.decode(text, type=cls)
+        except msgspec.DecodeError as error:
+            raise StartError(f"{SUCCESSION_VARIABLE} cannot be read: {error}; stop the proxy and start it") from error
+        for descriptor in start.fds:
+            os.set_inheritable(descriptor, False)
+        return start
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """All descriptors that are inherited."""
+        own = (self.lock_fd, self.link_fd, self.channel_fd, self.stderr_fd)
+        origin = () if self.origin_fd is None else (self.origin_fd,)
+        return (*own, *origin, *(fd for group in self.listeners for fd in group.fds))
+
+    def to_environ(self) -> dict[str, str]:
+        return {SUCCESSION_VARIABLE: msgspec.json.encode(self).decode()}
+
+
+class StartError(Exception):
+    """The process was started by hand, or by a supervisor of another version."""
+
+
+def to_environ(start: WorkerStart | ControlStart) -> dict[str, str]:
+    """The variable that a child reads its start from."""
+    return {VARIABLE: msgspec.json.encode(start).decode()}
+
+
+def unnamed_file(content: bytes) -> int:
+    """A file descriptor of a file that has no name and holds `content`; the caller closes it."""
+    descriptor = _open_unnamed()
+    write_file(descriptor, content)
+    return descriptor
+
+
+def write_file(descriptor: int, content: bytes) -> None:
+    """Append all of it."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def read_file(descriptor: int) -> bytes:
+    """All that the file holds, wherever its offset stands: several processes share it."""
+    size = os.fstat(descriptor).st_size
+    chunks: list[bytes] = []
+    while size:
+        chunk = os.pread(descriptor, size, sum(map(len, chunks)))
+        if not chunk:
+            raise StartError(f"file descriptor {descriptor} ends {size} bytes early")
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
+
+
+_Start = TypeVar("_Start", WorkerStart, ControlStart)
+
+
+def _read(kind: type[_Start], environ: Mapping[str, str]) -> _Start:
+    text = environ.get(VARIABLE)
+    if text is None:
+        raise StartError(f"{VARIABLE} is not set: this program is started by `strangler serve`, not by hand")
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise StartError(f"{VARIABLE} cannot be read: {error}; is the supervisor of another version?") from error
+
+
+def _open_unnamed() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("strangler-settings")
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

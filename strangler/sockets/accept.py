@@ -1,0 +1,269 @@
+"""Accepting connections: all workers listen at one socket, and each takes its fair share of what waits there.
+
+Left alone, the worker that wakes first takes all that waits: 64 connections that come together end at one worker. So
+each tells in a shared page how many it has, and takes of those that wait as many as bring all workers to one level.
+What is left is for the others. It looks after them for a moment only: what still waits then it takes, ever more at a
+time, so that a worker that hangs costs little. A worker that is alone takes all, and does none of this.
+
+A socket for each worker (SO_REUSEPORT) would spread evenly too, but what waits at a dead worker's would wait for its
+successor, or be refused. The loop's own servers accept a connection that comes alone for 30 µs less, and those that
+come together for as much; but they close for good, without a word, at an error such as ENOMEM, and where there are no
+more file descriptors they cut off all that waits.
+"""
+
+import array
+import asyncio
+import mmap
+import socket
+import struct
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+
+PLACES = 256
+"""The most workers that routes.yaml may ask for."""
+
+HOLD_BACK_S = 0.002
+"""How long a worker leaves to the others what is theirs, before it looks again."""
+
+_PATIENCE = 10  # times that it looks before it takes what is theirs: on a busy machine they get a core in 20 ms
+_MOST_AT_ONCE = 64
+_REST_S = 0.1  # after an error, as where there are no more file descriptors: the connection waits
+_LAST_S = 0.2  # at the end: for handshakes under way, which last as long as the way to the client and back
+
+_WIDTH = 4  # bytes of a place
+_SHARED = PLACES  # the place behind those of the workers
+
+
+class ConnectionCounts:
+    """The page: at each worker's place its connections + 1, or 0 where there is no worker that accepts; behind them
+    whether others listen at the same sockets."""
+
+    def __init__(self, descriptor: int) -> None:
+        """`descriptor` is of a file as `empty_page` makes it, which all workers share."""
+        self._page = mmap.mmap(descriptor, (PLACES + 1) * _WIDTH)
+        self._places = memoryview(self._page).cast("I")
+
+    def publish(self, index: int, connections: int | None) -> None:
+        """Say how many connections worker `index` has; None: it accepts no more."""
+        self._places[index] = 0 if connections is None else connections + 1
+
+    def others(self, index: int) -> list[int]:
+        """How many connections each worker but `index` has."""
+        used = -(
+            -len(self._page[: PLACES * _WIDTH].rstrip(b"\0")) // _WIDTH
+        )  # those beyond are 250, and would cost 4 µs
+        places = self._places[:used].tolist()
+        return [place - 1 for at, place in enumerate(places) if place and at != index]
+
+    def accepting(self, count: int) -> bool:
+        """Whether workers 0 to `count` - 1 all accept."""
+        return all(self._places[:count])
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others listen at the same sockets: another supervisor's workers, or the service manager."""
+        return self._places[_SHARED] != 0
+
+    @is_shared.setter
+    def is_shared(self, value: bool) -> None:
+        self._places[_SHARED] = int(value)
+
+    def close(self) -> None:
+        self._places.release()
+        self._page.close()
+
+
+def empty_page() -> bytes:
+    """Return the first content of the shared file."""
+    return bytes((PLACES + 1) * _WIDTH)
+
+
+def fair_share(own: int, others: Sequence[int], waiting: int) -> int:
+    """How many of those that wait (one at least) are for a worker with `own` connections, so that all workers come as
+    near to one level as can be. What cannot be divided is anybody's: the shares may add up to more than there are."""
+    lower, held = 0, 0  # how many workers are below the level, and what they have
+    for count in sorted((own, *others)):
+        if count * lower - held >= waiting:
+            break
+        lower += 1
+        held += count
+    level = -(-(held + waiting) // lower)
+    return max(0, min(waiting, level - own))
+
+
+class Acceptor:
+    """Accepts for one worker, and gives each connection a protocol."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        index: int,
+        counts: ConnectionCounts,
+        connections: Callable[[], int],
+        make: Callable[[], asyncio.Protocol],
+    ) -> None:
+        """`connections` says how many this worker has now."""
+        self._loop = loop
+        self._index = index
+        self._counts = counts
+        self._connections = connections
+        self._make = make
+        self._listeners: list[socket.socket] = []
+        self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._beginning: set[asyncio.Task[object]] = set()
+        self._in_vain = 0  # looks in a row that found still waiting what is for the others
+        self._is_last = False
+
+    def start(self, listeners: Sequence[socket.socket]) -> None:
+        self._listeners = list(listeners)
+        self.publish()
+        for listener in self._listeners:
+            listener.setblocking(False)
+            self._loop.add_reader(listener, self._on_waiting, listener)
+
+    def stop(self) -> None:
+        """Accept no more; what waits is for the other workers."""
+        for timer in self._resting.values():
+            timer.cancel()
+        self._resting.clear()
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
+            listener.close()
+        self._listeners.clear()
+        self._counts.publish(self._index, None)
+
+    async def settle(self) -> None:
+        """Wait until each connection that was accepted has its protocol: whoever ends before would reset it."""
+        if self._beginning:
+            await asyncio.wait(self._beginning)
+
+    async def finish(self) -> None:
+        """Stop, where nobody else will accept: whoever has a connection by now keeps it, all others are refused.
+
+        A listening socket that is closed resets what waits at it. So new handshakes are stopped first, and those under
+        way are given the time to end. Whoever came too late tries again after a second (RFC 6298), and is refused.
+        """
+        self._is_last = True
+        for listener in self._listeners:
+            with suppress(OSError):  # not on this system: a few may be reset
+                stop_handshakes(listener)
+        await asyncio.sleep(_LAST_S)
+        for listener in self._listeners:
+            self._take(listener, waiting_at(listener))
+        self.stop()
+
+    def publish(self) -> None:
+        """Say in the page how many connections there are. To be called now and then: connections end, too."""
+        if self._listeners:
+            self._counts.publish(self._index, self._held)
+
+    @property
+    def _held(self) -> int:
+        return self._connections() + len(self._beginning)
+
+    def _on_waiting(self, listener: socket.socket) -> None:
+        waiting = waiting_at(listener)
+        if not waiting:
+            return
+        self.publish()  # others may look at this very moment, and some of ours have ended since the last time
+        share = self._share(waiting)
+        if share:
+            self._in_vain = 0
+            self._take(listener, share)
+        else:
+            self._rest(listener, HOLD_BACK_S)
+
+    def _share(self, waiting: int) -> int:
+        others = self._counts.others(self._index)
+        if not others or self._is_last:
+            return min(waiting, _MOST_AT_ONCE)
+        return fair_share(self._held, others, waiting)
+
+    def _rest(self, listener: socket.socket, seconds: float) -> None:
+        if listener not in self._resting:
+            self._loop.remove_reader(listener)
+            self._resting[listener] = self._loop.call_later(seconds, self._recheck, listener)
+
+    def _recheck(self, listener: socket.socket) -> None:
+        del self._resting[listener]
+        waiting = waiting_at(listener)
+        if not waiting or self._share(waiting):
+            self._in_vain = 0
+            self._loop.add_reader(listener, self._on_waiting, listener)
+            return
+        self._in_vain = min(self._in_vain + 1, _PATIENCE + _MOST_AT_ONCE)
+        self._take(listener, min(waiting, self._in_vain - _PATIENCE))
+        self._rest(listener, HOLD_BACK_S)
+
+    def _take(self, listener: socket.socket, count: int) -> None:
+        """Accept so many connections; fewer if others were faster."""
+        for _ in range(count):
+            try:
+                accepted, _address = listener.accept()
+            except ConnectionAbortedError:
+                continue
+            except BlockingIOError:
+                break
+            except OSError:
+                self._rest(listener, _REST_S)
+                break
+            accepted.setblocking(False)
+            self._begin(self._loop.connect_accepted_socket(self._make, accepted))
+        self.publish()
+
+    def _begin(self, beginning: Coroutine[object, object, object]) -> None:
+        task = self._loop.create_task(beginning)
+        self._beginning.add(task)
+        task.add_done_callback(self._begun)
+
+    def _begun(self, task: "asyncio.Task[object]") -> None:
+        self._beginning.discard(task)
+        if not task.cancelled():
+            task.exception()  # the client may be gone already: nothing is lost
+
+
+def waiting_at(listener: socket.socket) -> int:
+    """How many connections wait to be accepted; where the system does not tell, 1."""
+    if sys.platform != "linux" or listener.family == socket.AF_UNIX:
+        return 1
+    try:
+        found = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BACKLOG.stop)
+    except OSError:  # forbidden: not a reason to accept nothing
+        return 1
+    return waiting_connections(found)
+
+
+def waiting_connections(found: bytes) -> int:
+    """Return the backlog in the first 32 bytes of struct tcp_info; None where the system has none (gVisor)."""
+    if not any(found[_BACKLOG]):
+        return 1
+    return int.from_bytes(found[_UNACKED], sys.byteorder)
+
+
+# Of struct tcp_info: tcpi_unacked and tcpi_sacked. Of a listening socket they hold how many wait and how many may
+# (net/ipv4/tcp.c).
+_UNACKED, _BACKLOG = slice(24, 28), slice(28, 32)
+
+_SO_ATTACH_FILTER = 26  # socket(7); Python has no name for it
+_SYN, _SYN_ACK = 0x02, 0x12  # flags in byte 13 of a TCP header (RFC 9293 section 3.1)
+_STOP_HANDSHAKES = (
+    # Classic BPF (linux/filter.h): code, how far to jump if true and if false, operand.
+    (0x30, 0, 0, 13),  # load the flags
+    (0x54, 0, 0, _SYN_ACK),  # keep SYN and ACK of them
+    (0x15, 0, 1, _SYN),  # is it SYN alone?
+    (0x06, 0, 0, 0),  # yes: drop the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # no: take all of it
+)
+
+
+def stop_handshakes(listener: socket.socket) -> None:
+    """Have the system drop the first packet of every new connection; those that wait, or have begun, are as before.
+
+    Raises OSError where there is no such thing.
+    """
+    if sys.platform != "linux":
+        raise OSError("sockets have no filters here")
+    code = array.array("B", b"".join(struct.pack("HBBI", *step) for step in _STOP_HANDSHAKES))
+    program = struct.pack("HP", len(_STOP_HANDSHAKES), code.buffer_info()[0])
+    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

@@ -1,0 +1,109 @@
+"""Addresses of host names. Callers get what is known at once; lookups happen beside the requests."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from strangler.clock import now
+
+REFRESH_EVERY_S = 30.0
+"""How long an answer is taken as good. getaddrinfo does not tell how long the name's owner meant it to be."""
+
+HINT_EVERY_S = 1.0
+"""After a failed connect a name is looked up again, but not more often than this."""
+
+MAX_ADDRESSES = 64
+
+log = structlog.get_logger()
+
+
+def is_literal(host: str) -> bool:
+    """True for an address: there is nothing to look up."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class HostNames:
+    """The names of all upstreams and their addresses. Owns the lookups under way.
+
+    `changed` is called with a name whose addresses are others than before. An answer that fails leaves what was known.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, changed: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._changed = changed
+        self._addresses: dict[str, tuple[str, ...]] = {}
+        self._looked_up_at: dict[str, float] = {}
+        """By name: when it was last looked up. Exactly the names that are watched."""
+        self._lookups: dict[str, asyncio.Task[None]] = {}
+        self._is_failing: set[str] = set()
+
+    def addresses(self, host: str) -> tuple[str, ...]:
+        """Those of a name; the name itself, for the connect to look up, as long as none are known."""
+        return self._addresses.get(host) or (host,)
+
+    def watch(self, hosts: Iterable[str]) -> None:
+        """From now on these are kept up to date; what is new is looked up at once."""
+        names = {host for host in hosts if not is_literal(host)}
+        for gone in self._looked_up_at.keys() - names:
+            del self._looked_up_at[gone]
+            self._addresses.pop(gone, None)
+            self._is_failing.discard(gone)
+        for name in sorted(names - self._looked_up_at.keys()):
+            self._look_up(name)
+
+    def hint(self, host: str) -> None:
+        """One of its addresses could not be reached: they may be others by now."""
+        if host in self._looked_up_at and now() - self._looked_up_at[host] >= HINT_EVERY_S:
+            self._look_up(host)
+
+    def sweep(self, at: float) -> None:
+        """Look up what is no longer fresh. Called about once a second."""
+        for name, looked_up_at in self._looked_up_at.items():
+            if at - looked_up_at >= REFRESH_EVERY_S:
+                self._look_up(name)
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until the lookups under way are done, but no longer than this."""
+        if self._lookups:
+            await asyncio.wait(self._lookups.values(), timeout=seconds)
+
+    async def close(self) -> None:
+        """End the lookups under way."""
+        self._looked_up_at.clear()
+        for task in list(self._lookups.values()):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _look_up(self, name: str) -> None:
+        self._looked_up_at[name] = now()
+        if name not in self._lookups:
+            task = self._loop.create_task(self._learn(name))
+            self._lookups[name] = task
+            task.add_done_callback(lambda _: self._lookups.pop(name))
+
+    async def _learn(self, name: str) -> None:
+        try:
+            responses = await self._loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            if name not in self._is_failing:
+                self._is_failing.add(name)
+                log.warning("name.unknown", name=name, reason=str(error), kept=self._addresses.get(name, ()))
+            return
+        self._is_failing.discard(name)
+        found = tuple(sorted({str(sockaddr[0]) for *_, sockaddr in responses}))[:MAX_ADDRESSES]
+        before = self._addresses.get(name)
+        if name not in self._looked_up_at or not found or found == before:
+            return
+        self._addresses[name] = found
+        if before is not None:
+            log.info("name.moved", name=name, before=before, after=found)
+        self._changed(name)

@@ -1,0 +1,208 @@
+"""Sockets that listen: made once by the supervisor, inherited by those who accept, so that no connection is refused.
+
+A supervisor may get them from the one before it (`strangler.ipc.start.SupervisorStart`), or from the service manager
+(sd_listen_fds(3)).
+"""
+
+import errno
+import os
+import socket
+import tempfile
+from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from strangler.core.settings import Address
+from strangler.ipc.start import ListenerGroup
+
+BACKLOG = 4096  # connections that wait while a worker is replaced; the system caps it at net.core.somaxconn
+MAX_LOCAL_PATH_BYTES = 100  # sun_path holds 104 bytes on BSD and macOS, 108 on Linux (unix(7)), one of them NUL
+
+
+class ListenError(Exception):
+    """A socket cannot listen; the message says where, why, and the way out."""
+
+
+_FIRST_ACTIVATED_FD = 3  # SD_LISTEN_FDS_START
+_KEYS_BY_NAME = {"listen": "listen", "admin": "admin.listen"}
+
+
+def activated(environ: MutableMapping[str, str] = os.environ) -> tuple[ListenerGroup, ...]:
+    """The sockets that the service manager passes to this process, taken out of the environment.
+
+    One named `listen` or `admin` (FileDescriptorName=) is for that key of routes.yaml, whatever address stands there;
+    any other is known by its address. Raises ListenError for what is no listening TCP socket.
+    """
+    pid, count, names = (environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
+    if pid != str(os.getpid()) or not count.isdecimal():
+        return ()
+    by_key: dict[str, list[int]] = {}
+    for offset in range(int(count)):
+        name = [*names.split(":"), *[""] * int(count)][offset]
+        by_key.setdefault(_KEYS_BY_NAME.get(name, ""), []).append(_checked(_FIRST_ACTIVATED_FD + offset))
+    return tuple(ListenerGroup(key, "", tuple(fds), is_activated=True) for key, fds in by_key.items())
+
+
+def _checked(descriptor: int) -> int:
+    way_out = "in the socket unit write ListenStream= with an address and a port, and Accept=no"
+    try:
+        os.set_inheritable(descriptor, False)
+        with socket.socket(fileno=os.dup(descriptor)) as listener:
+            is_tcp = listener.family in (socket.AF_INET, socket.AF_INET6) and listener.type == socket.SOCK_STREAM
+            if not is_tcp or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                raise ListenError(f"LISTEN_FDS: descriptor {descriptor} is no listening TCP socket; {way_out}")
+    except OSError as error:
+        raise ListenError(f"LISTEN_FDS: descriptor {descriptor} is no socket: {error.strerror}; {way_out}") from error
+    return descriptor
+
+
+@dataclass(slots=True)
+class InheritedState:
+    """Listening sockets that others left to this process, and which of them have been taken so far."""
+
+    groups: Sequence[ListenerGroup] = ()
+    activated_keys: set[str] = field(default_factory=set)
+    _taken: set[int] = field(default_factory=set)
+
+    def take_key(self, key: str, address: Address) -> list[socket.socket]:
+        """All sockets of a key whose address is still the same, or is the service manager's to choose."""
+        return [
+            self._take(key, group, descriptor)
+            for group in self.groups
+            if group.key == key and (group.is_activated or group.address == str(address))
+            for descriptor in group.fds
+        ]
+
+    def take_at(self, key: str, host: str, port: int) -> socket.socket | None:
+        """The socket that listens at exactly this address, whatever key it was for."""
+        for group in self.groups:
+            for descriptor in group.fds:
+                if descriptor not in self._taken and _address_of(descriptor) == Address(host, port):
+                    return self._take(key, group, descriptor)
+        return None
+
+    def close_rest(self) -> tuple[int, ...]:
+        """Close what nobody wanted; which descriptors those were. Raises ListenError for the service manager's."""
+        rest = [(group, fd) for group in self.groups for fd in group.fds if fd not in self._taken]
+        for group, descriptor in rest:
+            if group.is_activated:
+                raise ListenError(
+                    f"LISTEN_FDS: nothing in routes.yaml listens at {_address_of(descriptor)};"
+                    " write it there, or FileDescriptorName=listen (or admin) into the socket unit"
+                )
+            os.close(descriptor)
+        return tuple(descriptor for _, descriptor in rest)
+
+    def _take(self, key: str, group: ListenerGroup, descriptor: int) -> socket.socket:
+        self._taken.add(descriptor)
+        if group.is_activated:
+            self.activated_keys.add(key)
+        listener = socket.socket(fileno=descriptor)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the service manager's have it only if asked
+        listener.setblocking(False)
+        return listener
+
+
+def _address_of(descriptor: int) -> Address:
+    with socket.socket(fileno=os.dup(descriptor)) as listener:
+        return where(listener)
+
+
+def listen_at(address: Address, key: str, inherited: InheritedState | None = None) -> list[socket.socket]:
+    """One listening socket for each address that the host stands for, all on one port.
+
+    `key` is where routes.yaml says the address, for the message. Port 0: the system chooses, see `where`. What is
+    inherited is taken rather than made.
+    """
+    inherited = inherited or InheritedState()
+    sockets = inherited.take_key(key, address)
+    if sockets:
+        return sockets
+    refusal: OSError | None = None
+    port = address.port
+    for family, host in _resolve(address, key):
+        try:
+            sockets.append(inherited.take_at(key, host, port) or _listen(family, host, port))
+        except OSError as error:
+            refusal = error
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                continue  # a name may stand for an IPv6 address on a machine without IPv6
+            break
+        port = sockets[0].getsockname()[1]
+    if refusal is not None and (not sockets or refusal.errno == errno.EADDRINUSE):
+        close_all(sockets)
+        raise ListenError(_explain(address, key, refusal, bool(inherited.groups)))
+    return sockets
+
+
+def where(listener: socket.socket) -> Address:
+    """The address that it really listens at."""
+    host, port = listener.getsockname()[:2]
+    return Address(host, port)
+
+
+def listen_locally(folder: Path, name: str = "link.sock") -> tuple[socket.socket, Path]:
+    """The link's listening socket in `folder`, or in a private temporary folder if the path would be too long.
+
+    Only this user can connect: the folder has mode 0700.
+    """
+    path = folder / name
+    if len(os.fsencode(path)) > MAX_LOCAL_PATH_BYTES:
+        path = Path(tempfile.mkdtemp(prefix="strangler-")) / name
+    with suppress(FileNotFoundError):
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(os.fspath(path))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise ListenError(f"state: cannot make a socket at {path}: {error.strerror}") from error
+    return listener, path
+
+
+def close_all(sockets: list[socket.socket]) -> None:
+    """Close and forget them."""
+    while sockets:
+        sockets.pop().close()
+
+
+def _resolve(address: Address, key: str) -> list[tuple[socket.AddressFamily, str]]:
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ListenError(f"{key}: cannot resolve {address.host}: {error.strerror}") from error
+    return list(dict.fromkeys((family, str(sockaddr[0])) for family, _, _, _, sockaddr in found))
+
+
+def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _explain(address: Address, key: str, error: OSError, has_inherited: bool) -> str:
+    if error.errno == errno.EADDRINUSE and has_inherited:
+        return (
+            f"{key}: {address} is taken, by another program or by a listener of the running proxy that overlaps with it"
+            " (0.0.0.0 and 127.0.0.1 do); choose another port, or stop the proxy and start it"
+        )
+    if error.errno == errno.EADDRINUSE:
+        return f"{key}: {address} is taken by another program; stop it, or choose another port"
+    if error.errno == errno.EACCES:
+        return f"{key}: not allowed to listen at {address}; ports below 1024 need a privilege, choose a higher one"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{key}: {address.host} is not an address of this machine"
+    return f"{key}: cannot listen at {address}: {error.strerror}"

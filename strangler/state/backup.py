@@ -1,0 +1,173 @@
+"""A backup of the state folder, taken while the proxy runs: its files in one archive, with a manifest at the end."""
+
+import hashlib
+import io
+import os
+import sqlite3
+import tarfile
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import IO, Final
+from urllib.parse import quote
+
+import msgspec
+
+from strangler import __version__
+from strangler.state.files import JOURNAL, KEPT, STORE
+from strangler.state.pending_restore import MANIFEST, Manifest, sync
+
+FORMAT: Final = 1
+UNREADABLE: Final = (tarfile.TarError, EOFError, zlib.error, msgspec.DecodeError)
+"""The errors by which a file shows that it is no backup, or not all of it."""
+
+PIECE_BYTES: Final = 1024 * 1024
+
+
+class BackupError(Exception):
+    """Nothing was written or replaced; the message says why, and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that was written: the bytes of each file in it, by name, and its own."""
+
+    files: dict[str, int]
+    size: int
+
+
+def backup(folder: Path, target: Path, at: str) -> Backup:
+    """Write a consistent copy of a state folder that may be in use into one file, mode 0600, whole or not at all.
+
+    `at`: the present time in UTC, for the manifest. A former backup of that name is replaced, any other file is not.
+    Raises BackupError.
+    """
+    if not folder.is_dir():
+        raise BackupError(f"there is no state folder {folder}; name it with -c or --state")
+    _check_target(target)
+    try:
+        with (
+            TemporaryDirectory(prefix=".strangler-", dir=target.parent) as drafts,
+            NamedTemporaryFile(prefix=f".{target.name}-", dir=target.parent, delete=False) as file,
+        ):
+            try:
+                files = _write(folder, Path(drafts), file, at)
+                file.flush()
+                os.fsync(file.fileno())
+                size = file.tell()
+                Path(file.name).replace(target)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except sqlite3.Error as error:
+        raise BackupError(f"{folder / STORE} cannot be copied: {error}") from error
+    except OSError as error:
+        raise BackupError(f"the backup cannot be written: {error.strerror} ({error.filename or target})") from error
+    sync(target.parent)
+    return Backup(files, size)
+
+
+def _check_target(target: Path) -> None:
+    try:
+        is_free = not target.exists() or (target.is_file() and (target.stat().st_size == 0 or _is_backup(target)))
+    except OSError as error:
+        raise BackupError(f"{target} cannot be looked at: {error.strerror}") from error
+    if not is_free:
+        raise BackupError(f"{target} is there and is no backup; nothing was overwritten. Name another file")
+
+
+def _is_backup(path: Path) -> bool:
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            first = archive.next()
+            return first is not None and first.name in (*KEPT, MANIFEST)
+    except (*UNREADABLE, OSError):
+        return False
+
+
+def _write(folder: Path, drafts: Path, file: IO[bytes], at: str) -> dict[str, int]:
+    """Write the files, and the manifest at the end, which shows that all of them are there; return their sizes."""
+    sizes, digests = dict[str, int](), dict[str, str]()
+    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as archive:
+        for name, source, size in _sources(folder, drafts):
+            reader = _Digesting(source, size)
+            archive.addfile(_member(name, size), reader)
+            sizes[name], digests[name] = size, reader.digest.hexdigest()
+        if not sizes:
+            raise BackupError(f"the state folder {folder} is empty: no proxy has run on it yet")
+        manifest = msgspec.json.encode(Manifest(FORMAT, __version__, at, digests))
+        archive.addfile(_member(MANIFEST, len(manifest)), io.BytesIO(manifest))
+    return sizes
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = size, 0o600, int(time.time())
+    return member
+
+
+def _sources(folder: Path, drafts: Path) -> Iterator[tuple[str, IO[bytes], int]]:
+    """Each file that is there, with its bytes. The newest journal first: one that is rotated meanwhile is then met
+    twice under two names, and left out once, but never missed."""
+    seen = set[tuple[int, int]]()
+    for name in KEPT:
+        path = _copy_of_store(folder, drafts) if name == STORE else folder / name
+        try:
+            source = path.open("rb")
+        except FileNotFoundError:
+            continue
+        with source:
+            found = os.fstat(source.fileno())
+            if (found.st_dev, found.st_ino) in seen:
+                continue
+            seen.add((found.st_dev, found.st_ino))
+            yield name, source, _whole_lines(source, found.st_size) if name == JOURNAL else found.st_size
+
+
+def _copy_of_store(folder: Path, drafts: Path) -> Path:
+    """A copy as of one moment, made by SQLite itself while others write. Raises sqlite3.Error."""
+    copy, path = drafts / STORE, folder / STORE
+    if path.exists():
+        with (
+            closing(
+                sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=10.0)
+            ) as connection,
+            closing(sqlite3.connect(copy)) as other,
+        ):
+            connection.backup(other)
+            other.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+    return copy
+
+
+def _whole_lines(source: IO[bytes], size: int) -> int:
+    """The bytes up to the last line end: a line that is being written does not count."""
+    at = size
+    while at:
+        start = max(0, at - PIECE_BYTES)
+        source.seek(start)
+        found = source.read(at - start).rfind(b"\n")
+        if found >= 0:
+            at = start + found + 1
+            break
+        at = start
+    source.seek(0)
+    return at
+
+
+class _Digesting:
+    """Reads so many bytes of a file and takes their digest."""
+
+    def __init__(self, source: IO[bytes], size: int) -> None:
+        self.digest = hashlib.sha256()
+        self._source = source
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._source.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(data)
+        self.digest.update(data)
+        return data

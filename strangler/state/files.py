@@ -1,0 +1,41 @@
+"""The files in a state folder: their names, and how one is replaced as a whole."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+LOCK: Final = "lock"
+RUNNING: Final = "running.json"
+RESTART: Final = "restart.json"
+KILL_SWITCH: Final = "kill-switch.json"
+STORE: Final = "strangler.db"
+REDACTION_KEY: Final = "redaction.key"
+WEBHOOK_KEY: Final = "webhook.secret"
+JOURNAL: Final = "shadow-diffs.jsonl"
+MAX_OLD_JOURNALS: Final = 4
+"""`shadow-diffs.jsonl.1` is the newest of the rotated files."""
+
+KEPT: Final = (
+    STORE,
+    REDACTION_KEY,
+    WEBHOOK_KEY,
+    KILL_SWITCH,
+    JOURNAL,
+    *(f"{JOURNAL}.{number}" for number in range(1, MAX_OLD_JOURNALS + 1)),
+)
+"""The files that a backup holds, in the order in which they are copied."""
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace a file as a whole, readable by its owner only, and force it to the disk.
+
+    Raises OSError; the old content is in force then.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    draft.replace(path)

@@ -1,0 +1,47 @@
+"""The entry of the proxy in the state folder: which process serves, where, and how the latest restart went."""
+
+import os
+from contextlib import suppress
+
+from strangler.state.folder import FolderState
+from strangler.state.lock import FolderError
+from strangler.state.running import write_restart, write_running
+from strangler.supervisor.sockets import Sockets
+
+
+class Registration:
+    """Writes what other commands read."""
+
+    def __init__(self, state: FolderState, sockets: Sockets) -> None:
+        self.running = sockets.running()
+        self._state = state
+        self._sockets = sockets
+
+    def publish(self) -> None:
+        """Say where this proxy is. Raises FolderError."""
+        write_running(self._state.folder, self.running)
+
+    def take(self) -> None:
+        """Make the folder ours, and say where this proxy is. Raises FolderError, OSError."""
+        self._state.take()
+        self.publish()
+
+    def retake(self) -> None:
+        """Take the folder again after a successor that failed, which may have written its own entry. Raises OSError."""
+        self._state.take()
+        with suppress(FolderError):
+            self.publish()
+
+    def publish_draining(self) -> None:
+        """Say that whoever is started now may wait for us, if it can be written."""
+        with suppress(FolderError):
+            write_running(self._state.folder, self._sockets.running(is_draining=True))
+
+    def leave_to(self, pid: int, has_our_folder: bool) -> None:
+        """Note that another process serves now; it has the folder, too, unless it uses another one."""
+        self._state.is_ours = not has_our_folder
+        write_restart(self._state.folder, pid)
+
+    def note_failed_restart(self, reason: str) -> None:
+        """Note that this process goes on, and why."""
+        write_restart(self._state.folder, os.getpid(), reason)

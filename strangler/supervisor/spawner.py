@@ -1,0 +1,110 @@
+"""How the children are started: their names, their commands, and what they inherit."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from strangler.ipc.process import make_nicer, spawn
+from strangler.ipc.start import ControlStart, WorkerStart
+from strangler.state import kill_switch
+from strangler.supervisor.adopted_settings import AdoptedSettings
+from strangler.supervisor.places import PlaceState
+from strangler.supervisor.sockets import Sockets
+from strangler.supervisor.worker_pipes import WorkerPipes
+
+CONTROL_NICENESS = 10  # beyond ours: a worker goes first, and leaves control a tenth of a core that both want
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The command of each role. `-P`: modules that lie in the working directory are not taken for ours."""
+
+    worker: Sequence[str] = (sys.executable, "-P", "-m", "strangler.worker")
+    control: Sequence[str] = (sys.executable, "-P", "-m", "strangler.control")
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """The constant facts of a run: `term` counts the supervisors that have followed each other in it, from 1."""
+
+    name: str
+    term: int
+    config: Path
+    folder: Path
+
+
+class Spawner:
+    """Starts processes. `stderr_fd` is where their standard error goes, if it is not ours."""
+
+    def __init__(
+        self,
+        run: RunInfo,
+        commands: Commands,
+        sockets: Sockets,
+        settings: AdoptedSettings,
+        pipes: WorkerPipes,
+        stderr_fd: int | None,
+    ) -> None:
+        self.stderr_fd = stderr_fd
+        self._run = run
+        self._commands = commands
+        self._sockets = sockets
+        self._settings = settings
+        self._pipes = pipes
+        self._listen = sockets.running().listen
+        self._spawned = 0
+
+    def next_instance(self, index: int) -> str:
+        """Return a name that no process has had before."""
+        self._spawned += 1
+        return f"{self._run.name}-{self._run.term}-{index}-{self._spawned}"
+
+    def start_worker(self, place: PlaceState) -> subprocess.Popen[bytes]:
+        """Start the worker of a place. Raises OSError."""
+        start = WorkerStart(
+            index=place.index,
+            instance=place.instance,
+            listen_fds=tuple(listener.fileno() for listener in self._sockets.listen),
+            link_path=str(self._sockets.link_path),
+            settings_fd=self._settings.fd,
+            generation=self._settings.generation,
+            killed=kill_switch.read(self._run.folder).on,
+            lifeline_fd=self._pipes.lifeline_fd,
+            counts_fd=self._pipes.counts_fd,
+            leaving_fd=self._pipes.leaving_fd,
+        )
+        fds = (start.settings_fd, start.lifeline_fd, start.counts_fd, start.leaving_fd)
+        return spawn(self._commands.worker, start, (*start.listen_fds, *fds), self.stderr_fd)
+
+    def start_control(self, former_link_fd: int | None) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        """Start control, with lower priority; return our end of the channel, too. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            start = self._control_start(theirs.fileno(), former_link_fd)
+            optional = () if former_link_fd is None else (former_link_fd,)
+            fds = (start.settings_fd, start.first_settings_fd, start.link_fd, start.supervisor_fd, *optional)
+            try:
+                process = spawn(self._commands.control, start, (*fds, *start.admin_fds), self.stderr_fd)
+            except OSError:
+                ours.close()
+                raise
+        make_nicer(process.pid, CONTROL_NICENESS)
+        return process, ours
+
+    def _control_start(self, supervisor_fd: int, former_link_fd: int | None) -> ControlStart:
+        return ControlStart(
+            run=self._run.name,
+            config=str(self._run.config),
+            folder=str(self._run.folder),
+            settings_fd=self._settings.fd,
+            first_settings_fd=self._settings.first_fd,
+            generation=self._settings.generation,
+            listen=self._listen,
+            admin_fds=tuple(listener.fileno() for listener in self._sockets.admin),
+            link_fd=self._sockets.link.fileno(),
+            supervisor_fd=supervisor_fd,
+            former_link_fd=former_link_fd,
+        )

@@ -1,0 +1,34 @@
+"""The descriptors that all workers share with the supervisor: lifeline, farewells, and connection counts."""
+
+import os
+
+from strangler.ipc.start import unnamed_file
+from strangler.sockets.accept import ConnectionCounts, empty_page
+
+
+class WorkerPipes:
+    """Owns both ends of two pipes, and the page in which each worker says how many connections it has."""
+
+    def __init__(self) -> None:
+        self.lifeline_fd, life_fd = os.pipe()
+        self._life_fd: int | None = life_fd  # nobody writes to it; its end tells the workers that all of it ends
+        self.farewells_fd, self.leaving_fd = os.pipe()
+        self.counts_fd = unnamed_file(empty_page())
+        self.counts = ConnectionCounts(self.counts_fd)
+
+    def cut_lifeline(self) -> None:
+        """Tell the workers that the whole proxy ends."""
+        if self._life_fd is not None:
+            os.close(self._life_fd)
+            self._life_fd = None
+
+    def read_farewells(self) -> list[str]:
+        """Return the instances of the workers that have begun to drain. To be called when the pipe can be read."""
+        return os.read(self.farewells_fd, 65536).decode().split()
+
+    def close(self) -> None:
+        """Close all descriptors."""
+        self.counts.close()
+        self.cut_lifeline()
+        for descriptor in (self.counts_fd, self.lifeline_fd, self.farewells_fd, self.leaving_fd):
+            os.close(descriptor)

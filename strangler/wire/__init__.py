@@ -1,1 +1,0 @@
-"""Bytes: connections to clients and upstreams, bodies, tunnels, and the link between processes."""

@@ -1,0 +1,83 @@
+# Compiled with mypyc: see docs/hot-path.md.
+"""The write fences of callers as one worker knows them, and those that the other workers have to learn of."""
+
+from collections.abc import Iterable, Iterator
+
+from strangler.clock import now
+from strangler.core.resilience.write_fence import FenceMark, WriteFence
+from strangler.core.routing.route import Route
+from strangler.core.routing.split import Split
+from strangler.worker.call import Call
+
+_MAX_NEW_MARKS = 50_000
+"""Marks that wait while control is too slow to take them."""
+
+
+class CallerFences:
+    """Knows which callers wrote to the candidate lately."""
+
+    def __init__(self) -> None:
+        self._fence = WriteFence()
+        self._new_marks: list[FenceMark] = []
+        self.has_marks = False
+        """True if a caller is fenced, or was until a short while ago."""
+
+    def is_fenced(self, call: Call) -> bool:
+        """True if the candidate took a write of this caller lately."""
+        route, key = call.plan.route, sticky_key(call)
+        if route is None or key is None:
+            return False
+        return self._fence.is_fenced(route.settings.split.group, key, now())
+
+    def fence_writer(self, call: Call, route: Route, cookies: dict[bytes, bytes | None], fence_s: float) -> None:
+        """Fence the caller of a write. A first write may begin a session: then its caller has no key yet but the one
+        that the response gives it."""
+        if not fence_s:
+            return
+        for key in {sticky_key(call), route.split.sticky_key_after(call, cookies)}:
+            if key is not None:
+                self._record(route.settings.split.group, key, now(), fence_s)
+
+    def follow_caller(
+        self, call: Call, cookies: dict[bytes, bytes | None], splits: Iterable[tuple[Split, tuple[str, ...]]]
+    ) -> None:
+        """Take the fence along where a caller that is fenced gets another key, as a login or a logout gives it."""
+        at = now()
+        for split, groups in splits:
+            key, after = split.sticky_key(call), split.sticky_key_after(call, cookies)
+            if key is None or after is None or after == key:
+                continue
+            for group in groups:
+                until = self._fence.until(group, key, at)
+                if until is not None:
+                    self._record(group, after, at, until - at)
+
+    def merge(self, marks: Iterable[FenceMark]) -> None:
+        """Take in the marks of another worker."""
+        for mark in marks:
+            self._fence.merge(mark, now())
+        self.has_marks = len(self._fence) > 0
+
+    def marks(self) -> Iterator[FenceMark]:
+        """Yield all marks that still hold."""
+        return self._fence.marks(now())
+
+    def take_new_marks(self) -> list[FenceMark]:
+        """Return the marks that the other workers have not been sent yet, and forget that they are new."""
+        marks, self._new_marks = self._new_marks, []
+        return marks
+
+    def put_back(self, marks: Iterable[FenceMark]) -> None:
+        """Keep marks that could not be sent for the next time; the oldest go if there are too many."""
+        self._new_marks += marks
+        del self._new_marks[:-_MAX_NEW_MARKS]
+
+    def _record(self, group: str, key: bytes, at: float, fence_s: float) -> None:
+        self._new_marks.append(self._fence.record(group, key, at, fence_s))
+        self.has_marks = len(self._fence) > 0
+
+
+def sticky_key(call: Call) -> bytes | None:
+    """Return what its route knows the caller by, if anything."""
+    plan = call.plan
+    return None if plan.route is None else plan.sticky_key or plan.route.split.sticky_key(call)

@@ -1,0 +1,47 @@
+# Compiled with mypyc: see docs/hot-path.md.
+"""The parts of a worker that all of its requests share."""
+
+import asyncio
+
+from strangler.core.routing.snapshot import Snapshot
+from strangler.worker.access_log import AccessLog
+from strangler.worker.capture import Captures
+from strangler.worker.control_link import NO_LINK, ControlLink
+from strangler.worker.peers import Peers
+from strangler.worker.policies import Policies
+from strangler.worker.request_metrics import RequestMetrics
+from strangler.worker.telemetry import Telemetry
+from strangler.worker.upstream_events import UpstreamEvents
+from strangler.worker.upstreams import Upstreams
+
+
+class WorkerContext:
+    """Builds the parts, each from those before it, and hands them new settings. A function takes the one it needs."""
+
+    __slots__ = ("access_log", "captures", "metrics", "peers", "policies", "telemetry", "upstreams")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        snapshot: Snapshot,
+        metrics: RequestMetrics,
+        access_log: AccessLog,
+        captures: Captures,
+        link: ControlLink = NO_LINK,
+        index: int = 0,
+    ) -> None:
+        """`index` is the number of this worker among those that routes.yaml asks for."""
+        self.metrics = metrics
+        self.access_log = access_log
+        self.captures = captures
+        self.policies = Policies(snapshot)
+        self.upstreams = Upstreams(loop, UpstreamEvents(self.policies, link), index)
+        self.peers = Peers(self.policies, self.upstreams, link)
+        self.telemetry = Telemetry(metrics, access_log, link)
+        self.adopt(snapshot)
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Take over new settings, for all requests that begin from now on."""
+        self.policies.adopt(snapshot)
+        self.upstreams.adopt(snapshot.settings)
+        self.access_log.adopt(snapshot.settings.log)

@@ -1,0 +1,64 @@
+# Compiled with mypyc: see docs/hot-path.md.
+"""The head of a request to an upstream (DESIGN section 6), and the lines that it and a capture share."""
+
+from strangler.core.http.upstream_edits import UpstreamEdits, forwarded_prefix
+from strangler.core.routing.rewrite import Rewrite, rewrite_target
+from strangler.core.settings import Url
+from strangler.worker.call import Call
+
+_VIA_11 = b"Via: 1.1 strangler\r\n"
+_VIA_10 = b"Via: 1.0 strangler\r\n"
+_HOST = frozenset({b"host"})
+_PREFIX = frozenset({b"x-forwarded-prefix"})
+
+
+def request_head(call: Call, edits: UpstreamEdits, url: Url, rewrite: Rewrite | None, span_id: bytes) -> bytes:
+    """Return the head for an upstream: as received, without hop-by-hop fields, with the proxy's own and `edits`.
+
+    `span_id` is that of the attempt, which the upstream sees as its parent if the request is sampled.
+    """
+    headers, trace, forwarded = call.request_headers, call.trace, call.downstream.forwarded
+    dropped = edits.dropped_from_trusted if forwarded.is_trusted else edits.dropped
+    first = b""
+    host = edits.new_host(call.host_value, url, call.is_absolute)
+    if host is not None:
+        first = b"Host: %b\r\n" % host
+        dropped |= _HOST
+    added = trace.lines if trace.notes is None else trace.lines_of(span_id)
+    if rewrite is not None:
+        prefix = rewrite.forwarded_prefix(call.path)
+        if prefix:
+            received = headers.fields.get(b"x-forwarded-prefix")
+            if received is not None:
+                dropped |= _PREFIX  # only then: a set that is made anew costs 0.4 µs
+            value = forwarded_prefix(prefix, received, is_trusted=forwarded.is_trusted)
+            added = b"X-Forwarded-Prefix: %b\r\n%b" % (value, added)
+    last = b"\r\n"
+    if headers.has_upgrade:
+        last = b"Connection: Upgrade\r\nUpgrade: %b\r\n\r\n" % headers.fields[b"upgrade"]
+    elif headers.is_chunked:
+        last = b"Transfer-Encoding: chunked\r\n\r\n"
+    target = call.target
+    if rewrite is not None or url.path:
+        target = rewrite_target(target, rewrite, url.path.encode())
+    return b"%b %b HTTP/1.1\r\n%b%b%b%b" % (
+        call.method,
+        target,
+        first,
+        passing_lines(call, dropped, added),
+        edits.added_lines,
+        last,
+    )
+
+
+def passing_lines(call: Call, dropped: frozenset[bytes], added: bytes) -> bytes:
+    """Return the header section as every upstream gets it: the client's fields, Forwarded and Via, and then `added`."""
+    headers = call.request_headers
+    if call.trace.dropped:
+        dropped |= call.trace.dropped
+    return b"%b%b%b%b" % (
+        headers.lines(dropped),
+        call.downstream.forwarded.lines(headers.fields, call.host_value),
+        _VIA_10 if headers.is_http10 else _VIA_11,
+        added,
+    )

@@ -1,0 +1,48 @@
+"""Answers of our own: problem details for programs, a page for browsers."""
+
+import pytest
+
+from strangler.core.fault import Fault
+from strangler.core.http.problem import BAD_TARGET, fill_page, problem_of, render, wants_page
+
+GONE = problem_of(Fault.TIMEOUT)
+CHROME = b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_page"),
+    [
+        (CHROME, True),
+        (b"TEXT/HTML", True),
+        (b"application/xhtml+xml", True),
+        (b"text/html;q=0.5, application/json", False),
+        (b"application/json;q=0.5, text/html", True),
+        (b"application/json, text/html", False),
+        (b"application/problem+json, text/html;q=0.9", False),
+        (b"text/html;q=0", False),
+        (b"*/*", False),
+        (b"text/*", False),
+        (b"", False),
+        (None, False),
+        (b"text/html;q=high", True),
+    ],
+)
+def test_who_names_html_first_gets_a_page(accept: bytes | None, is_page: bool) -> None:
+    assert wants_page(GONE, accept) is is_page
+
+
+def test_only_what_a_visitor_may_meet_has_a_page() -> None:
+    assert not wants_page(BAD_TARGET, CHROME)
+
+
+def test_a_page_says_what_it_is_of_and_echoes_nothing_as_markup() -> None:
+    page = fill_page("{{status}} {{ title }} {{request_id}} {{other}} {status}", GONE, "<script>'\"&")
+    assert page == b"504 The upstream did not answer in time. &lt;script&gt;&#x27;&quot;&amp; {{other}} {status}"
+    assert b"504" in fill_page(None, GONE, "x")
+
+
+def test_a_page_is_sent_as_html() -> None:
+    response = render(GONE, "x", b"now", close=True, bodyless=False, page=b"<p>sorry")
+    head, _, body = response.partition(b"\r\n\r\n")
+    assert b"Content-Type: text/html; charset=utf-8\r\nContent-Length: 8\r\n" in head
+    assert body == b"<p>sorry"
