@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.core.proxy_protocol import (
+from strangler.core.http.proxy_protocol import (
     MAX_V1_BYTES,
     MAX_V2_BYTES,
     SIGNATURE_V2,
