@@ -7,6 +7,7 @@ from typing import TypeVar
 from strangler.config import schema, schema_compare, schema_routes, schema_upstreams, section
 from strangler.config.cpus import usable_cpus
 from strangler.config.quantities import AUTO, MAX_WORKERS
+from strangler.config.schema_listeners import Listener
 from strangler.config.types import Pairs
 from strangler.core import settings
 
@@ -20,7 +21,7 @@ def build(file: schema.File) -> settings.Settings:
     """The settings of a file that has no problems."""
     upstreams = {name: _upstream(name, upstream) for name, upstream in file.upstreams.by_name.items()}
     return settings.Settings(
-        listen=file.listen,
+        listeners=tuple(map(_listener, file.listen)),
         admin=settings.AdminSettings(
             listen=file.admin.listen,
             token=file.admin.token,
@@ -41,6 +42,18 @@ def build(file: schema.File) -> settings.Settings:
         limits=_limits(file.limits),
         upstreams=upstreams,
         routes=tuple(_route(route, upstreams) for route in file.routes),
+    )
+
+
+def _listener(listener: Listener) -> settings.ListenerSettings:
+    protocol = listener.proxy_protocol
+    is_unix = listener.address.unix_path is not None
+    return settings.ListenerSettings(
+        address=listener.address,
+        proxy_protocol=None if protocol is None else settings.ProxyProtocolSettings(protocol.from_, protocol.required),
+        redirect_port=listener.redirect,
+        mode=listener.mode if is_unix else None,
+        group=listener.group if is_unix else None,
     )
 
 

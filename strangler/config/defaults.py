@@ -24,6 +24,26 @@ _ADDED_UP = frozenset({"accept", "unordered", "redact"})
 """Lists of `compare` to which the defaults are added; of other keys the nearest list counts."""
 
 
+def with_listed_listeners(document: Document) -> Document:
+    """Return the document with `listen` as a list of mappings, whichever of its three forms the file has."""
+    listen = document.node(("listen",))
+    if document.root is None or listen is None:
+        return document
+    if isinstance(listen, SequenceNode):
+        items = list(map(_as_listener, listen.items))
+        made = replace(listen, items=items)
+    else:
+        made = SequenceNode(listen.start, [_as_listener(listen)], end=listen.end)
+    return replace(document, root=_with_values(document.root, {**document.root.values, "listen": made}))
+
+
+def _as_listener(node: Node) -> Node:
+    """Return a mapping for an address that stands alone; the mark of its key is that of the address."""
+    if not isinstance(node, Scalar):
+        return node
+    return MappingNode(node.start, {"address": node}, {"address": node.start}, end=node.end)
+
+
 def with_defaults(document: Document) -> Document:
     """The document with all that its `defaults` say written out. What a route or an upstream says itself wins, key by
     key, at every depth."""

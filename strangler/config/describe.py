@@ -119,6 +119,8 @@ def default_value(field: FieldInfo) -> Any:
     named = _first(Kind, field.metadata)
     if value is None:
         return "none" if named is not None and "`none`" in named.name else None
+    if isinstance(value, tuple) and value and named is not None:
+        return named.write(value)
     if isinstance(value, tuple):
         return {} if named is not None else list(value)
     return str(value) if isinstance(value, Address) else value if named is None else named.write(value)

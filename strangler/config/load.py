@@ -10,13 +10,13 @@ from pathlib import Path
 
 from strangler.config import include, mounts, reader, rules
 from strangler.config.build import build
-from strangler.config.defaults import with_defaults, without_repeats
+from strangler.config.defaults import with_defaults, with_listed_listeners, without_repeats
 from strangler.config.document import Document
 from strangler.config.page import read_page
 from strangler.config.problem import Problem
 from strangler.config.validate import validate
 from strangler.core.collector import collector_paused
-from strangler.core.settings import Settings
+from strangler.core.settings import UNIX, Address, ListenerSettings, Settings
 
 STANDARD_INPUT = "-"
 """The path that means standard input."""
@@ -95,11 +95,11 @@ def parse(
         loaded = _loaded(joined, today or date.today())
         loaded = replace(loaded, include=include.patterns_of(main), included=joined.paths)
         is_file = path is not None and str(path) != STANDARD_INPUT_NAME
-        return _with_page(loaded, joined.document, path.parent) if path is not None and is_file else loaded
+        return _with_files(loaded, joined.document, path.parent) if path is not None and is_file else loaded
 
 
 def _loaded(joined: include.Joined, today: date) -> Loaded:
-    read = with_defaults(joined.document)
+    read = with_listed_listeners(with_defaults(joined.document))
     file, sound, found = validate(read)
     found += [*read.problems, *joined.problems]
     if file is not None:
@@ -117,6 +117,21 @@ def _ordered(read: Document, problems: list[Problem]) -> tuple[Problem, ...]:
         return problem.file != read.name, problem.file, problem.order
 
     return tuple(sorted(set(without_repeats(read, problems)), key=order))
+
+
+def _with_files(loaded: Loaded, read: Document, folder: Path) -> Loaded:
+    """Return the settings with paths of unix sockets that start at the folder, and with the page that browsers get."""
+    if loaded.settings is not None:
+        listeners = tuple(_within(folder, listener) for listener in loaded.settings.listeners)
+        loaded = replace(loaded, settings=replace(loaded.settings, listeners=listeners))
+    return _with_page(loaded, read, folder)
+
+
+def _within(folder: Path, listener: ListenerSettings) -> ListenerSettings:
+    path = listener.address.unix_path
+    if path is None:
+        return listener
+    return replace(listener, address=Address(f"{UNIX}{(folder / path).absolute()}", 0))
 
 
 def _with_page(loaded: Loaded, read: Document, folder: Path) -> Loaded:

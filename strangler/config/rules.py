@@ -11,6 +11,8 @@ from strangler.config.document import Document
 from strangler.config.notes import Notes
 from strangler.config.problem import Problem
 from strangler.config.schema import File
+from strangler.config.schema_listeners import Listener
+from strangler.core.settings import Address
 
 MIN_HEADER_BYTES = 1 << 10
 
@@ -35,11 +37,44 @@ def _check_admin(file: File, notes: Notes) -> None:
 
 
 def _check_listeners(file: File, notes: Notes) -> None:
-    listen, admin = file.listen, file.admin.listen
-    same_host = urls.numeric(listen) == urls.numeric(admin) or urls.is_any(listen) or urls.is_any(admin)
-    if listen.port and listen.port == admin.port and same_host:
-        loc = ("admin", "listen") if notes.is_written(("admin", "listen")) else ("listen",)
-        notes.error(loc, f"listen and admin.listen both take port {listen.port}", "give each a port of its own")
+    if not file.listen and not notes.has_lost(("listen",)):
+        notes.error(("listen",), "listen is empty", "write where clients connect, such as 127.0.0.1:8080")
+    admin = file.admin.listen
+    for index, listener in enumerate(file.listen):
+        _check_listener(index, listener, notes)
+        address = listener.address
+        if any(address == each.address or _overlap(address, each.address) for each in file.listen[:index]):
+            notes.error(("listen", index), f"an earlier listener takes {address} already", "take one of them out")
+        if _overlap(address, admin):
+            loc = ("admin", "listen") if notes.is_written(("admin", "listen")) else ("listen", index)
+            notes.error(loc, f"listen and admin.listen both take port {address.port}", "give each a port of its own")
+
+
+def _check_listener(index: int, listener: Listener, notes: Notes) -> None:
+    loc = ("listen", index)
+    protocol = listener.proxy_protocol
+    if listener.address.unix_path is None:
+        for key in ("mode", "group"):
+            if notes.is_written((*loc, key)):
+                notes.error((*loc, key), f"listen has {key}", "it is for unix sockets alone; take it out", key=True)
+    if protocol is not None and not protocol.from_ and not notes.has_lost((*loc, "proxy_protocol")):
+        notes.error(
+            (*loc, "proxy_protocol"),
+            "proxy_protocol.from names nobody",
+            "name the load balancers, such as [10.0.0.0/8]",
+        )
+
+
+def _overlap(first: Address, other: Address) -> bool:
+    """Tell whether two listeners take the same place. Port 0 is one that the system chooses."""
+    if first.unix_path is not None or other.unix_path is not None:
+        return first == other
+    if not first.port or first.port != other.port:
+        return False
+    hosts = urls.numeric(first), urls.numeric(other)
+    if hosts[0] == hosts[1] or "::" in hosts:  # which takes IPv4, too
+        return True
+    return "0.0.0.0" in hosts and not any(":" in host for host in hosts)
 
 
 def _check_limits(file: File, notes: Notes) -> None:

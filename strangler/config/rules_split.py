@@ -41,7 +41,7 @@ def check_split(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> 
         return
     if 0 < split.percent < 100:
         _check_sticky(split, here, notes, context)
-    if split.override is not None and not is_loopback(context.file.listen):
+    if split.override is not None and not all(is_loopback(listener.address) for listener in context.file.listen):
         notes.warning(
             (*here, "override"),
             f"any client can choose its arm with {split.override}",

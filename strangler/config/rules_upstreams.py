@@ -157,10 +157,11 @@ def _check_edit(name: str, place: Loc, notes: Notes) -> None:
 
 def _check_not_itself(file: File, upstream: Upstream, loc: Loc, notes: Notes) -> None:
     for place, url in _urls(upstream, loc):
-        for listener, at in (("listen", file.listen), ("admin.listen", file.admin.listen)):
+        own = [("listen", listener.address) for listener in file.listen]
+        for listener, at in (*own, ("admin.listen", file.admin.listen)):
             here = Address(url.host, url.port)
             local = is_loopback(here) and (is_any(at) or is_loopback(at))
-            if url.port == at.port and (local or url.host == at.host):
+            if at.unix_path is None and url.port == at.port and (local or url.host == at.host):
                 notes.value(
                     place, f"that is the proxy's own {listener} address, so requests would go round in a circle"
                 )

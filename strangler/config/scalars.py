@@ -136,6 +136,22 @@ def path_template(text: str) -> str:
     return parse_template(text).text
 
 
+def file_mode(text: str) -> int:
+    """Return the permissions of a file."""
+    if re.fullmatch(r"0?[0-7]{3}", text) is None:
+        raise ValueError('write three octal digits, such as "0660"')
+    return int(text, 8)
+
+
+def redirect_port(text: str) -> int:
+    """Return the port that requests are redirected to: `https` is 443, `https:8443` another one."""
+    found = re.fullmatch(r"https(?::(\d{1,5}))?", text)
+    port = 443 if found is None or found[1] is None else int(found[1])
+    if found is None or not 0 < port < 1 << 16:
+        raise ValueError("write https, or https: and a port, such as https:8443")
+    return port
+
+
 def method(text: str) -> str:
     """Return a method in upper case, if the proxy lets it through."""
     word = text.upper()

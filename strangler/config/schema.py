@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from strangler.config import types as t
 from strangler.config.leaf import leaf
+from strangler.config.schema_listeners import DEFAULT_LISTENERS, Listeners
 from strangler.config.schema_routes import Route, RouteDefaults
 from strangler.config.schema_upstreams import UpstreamDefaults, Upstreams
 from strangler.config.section import REQUIRED, Section, key
@@ -153,7 +154,11 @@ class File(Section):
     version: Annotated[Literal[1], *leaf(_version, "`1`", "write 1", {"enum": [1]})] = key(
         REQUIRED, "Version of this format.", "1"
     )
-    listen: t.Listen = key(Address("127.0.0.1", 8080), "Where clients connect.", "0.0.0.0:8080")
+    listen: Listeners = key(
+        DEFAULT_LISTENERS,
+        "The addresses where clients connect; a restart puts other addresses in force.",
+        "0.0.0.0:8080",
+    )
     admin: Admin = key(Admin, "Listener for probes, metrics, the API and the dashboard.", "{listen: 127.0.0.1:8081}")
     workers: t.Workers = key(
         1, "Processes that forward requests; `auto`: one for each CPU that the proxy may use.", "auto"

@@ -120,6 +120,35 @@ Listen = Annotated[
         urls.address, "host:port", "write host:port, such as 127.0.0.1:8080", {"type": "string", "pattern": ":[0-9]+$"}
     ),
 ]
+ListenAddress = Annotated[
+    Address,
+    *leaf(
+        urls.listen_address,
+        "host:port or unix:PATH",
+        "write host:port, such as 127.0.0.1:8080, or unix:/run/strangler.sock",
+        {"type": "string", "pattern": ":([0-9]+$|.*/)"},
+    ),
+]
+FileMode = Annotated[
+    int,
+    *leaf(
+        scalars.file_mode,
+        "octal digits",
+        'write digits such as "0660"',
+        {"type": "string", "pattern": "^0?[0-7]{3}$"},
+        write=lambda mode: f"{mode:04o}",
+    ),
+]
+MaybeRedirect = Annotated[
+    int | None,
+    *leaf(
+        _or_empty(scalars.redirect_port),
+        "`https` or `https:PORT`, or null",
+        "write https, or https:8443",
+        {"type": "string", "pattern": "^https(:[0-9]+)?$"},
+        nullable=True,
+    ),
+]
 BaseUrl = Annotated[Url, *leaf(urls.base_url, "URL", _WRITE_URL, _WEB)]
 MaybeBaseUrl = Annotated[Url | None, *leaf(urls.base_url, "URL or null", _WRITE_URL, _WEB, nullable=True)]
 MaybeWebUrl = Annotated[

@@ -5,7 +5,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from strangler.config.scalars import TOKEN_PATTERN, did_you_mean
-from strangler.core.settings import Address, StickySource, Url
+from strangler.core.settings import UNIX, Address, StickySource, Url
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
 _ADDRESS = re.compile(r"(\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]+)")
@@ -31,8 +31,20 @@ def address(text: str) -> Address:
     return Address(_host(host, is_six=found["six"] is not None).lower(), int(found["port"]))
 
 
+def listen_address(text: str) -> Address:
+    """Return where clients connect: an address as `address` reads it, or `unix:PATH`."""
+    if not text.startswith(UNIX):
+        return address(text)
+    path = text.removeprefix(UNIX)
+    if not path or path.endswith("/") or "\0" in path or path.startswith("@"):
+        raise ValueError("write the path of the socket's file, such as unix:/run/strangler.sock")
+    return Address(text, 0)
+
+
 def is_loopback(where: Address) -> bool:
     """True if only this machine can connect. Names other than localhost are not looked up, so they are not."""
+    if where.unix_path is not None:
+        return True
     try:
         return ipaddress.ip_address(numeric(where)).is_loopback
     except ValueError:

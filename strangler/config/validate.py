@@ -117,10 +117,23 @@ def where(document: Document, loc: Loc) -> str:
 
 def dotted(document: Document, loc: Loc) -> str:
     """The path as a person writes it, without the part that `where` says: `split.percent`, `match.methods[0]`."""
+    if _stands_alone(document, loc):
+        loc = loc[:1]
     loc = document.as_written(loc)
     rest = loc[2:] if len(loc) > 2 and loc[0] in {"routes", "upstreams"} else loc
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
     return text.removeprefix(".")
+
+
+def _stands_alone(document: Document, loc: Loc) -> bool:
+    """Tell whether a path leads to the one address of `listen`, written without a list and without a mapping."""
+    listen, address = document.node(loc[:1]), document.node(loc)
+    return (
+        loc[:1] == ("listen",)
+        and isinstance(listen, SequenceNode)
+        and isinstance(address, Scalar)
+        and listen.start is address.start
+    )
 
 
 def quoted_value(document: Document, loc: Loc) -> str:

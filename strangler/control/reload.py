@@ -325,11 +325,16 @@ def _names(settings: Settings) -> set[tuple[str, str]]:
 def needs_restart(first: Settings, now: Settings) -> tuple[str, ...]:
     """The keys that only a restart puts in force, if they differ from those the supervisor began with."""
     pairs = {
-        "listen": (first.listen, now.listen),
+        "listen": (_places(first), _places(now)),
         "admin.listen": (first.admin.listen, now.admin.listen),
         "state": (first.state, now.state),
     }
     return tuple(key for key, (before, other) in pairs.items() if before != other)
+
+
+def _places(settings: Settings) -> list[tuple[str, int | None, str | None]]:
+    """Return where clients connect, in no order that counts: what else a listener says is followed at once."""
+    return sorted((str(each.address), each.mode, each.group) for each in settings.listeners)
 
 
 def read_text(path: Path) -> str | None:

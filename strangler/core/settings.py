@@ -8,15 +8,26 @@ control to the workers as they are, so every field is plain data. Durations are 
 from dataclasses import dataclass, field
 from typing import Literal
 
+UNIX = "unix:"
+"""The beginning of an address that is a unix socket."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a listener binds. `server` 0 lets the system choose."""
+    """The place where a listener binds: a host and a port, 0 for one that the system chooses; or a unix socket, whose
+    host is `unix:` and its path, and whose port is 0."""
 
     host: str
     port: int
 
+    @property
+    def unix_path(self) -> str | None:
+        """The path of a unix socket; None for a host and a port."""
+        return self.host.removeprefix(UNIX) if self.host.startswith(UNIX) else None
+
     def __str__(self) -> str:
+        if self.host.startswith(UNIX):
+            return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -336,8 +347,27 @@ class ErrorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyProtocolSettings:
+    """The peers of a listener that say who the client is, in a header of the PROXY protocol."""
+
+    networks: tuple[str, ...]
+    is_required: bool  # False: a connection of theirs may come without a header
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSettings:
+    """One place where clients connect."""
+
+    address: Address
+    proxy_protocol: ProxyProtocolSettings | None
+    redirect_port: int | None  # every request is redirected to https:// at this port; None: requests are forwarded
+    mode: int | None  # permissions of a unix socket
+    group: str | None  # its group, a name or a number; None: that of the process
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    listen: Address
+    listeners: tuple[ListenerSettings, ...]  # one at least
     admin: AdminSettings
     workers: int
     state: str

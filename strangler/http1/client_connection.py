@@ -16,6 +16,7 @@ from strangler.http1.body import Body
 from strangler.http1.body_readers import BodyReader
 from strangler.http1.callback_task import CallbackTask
 from strangler.http1.client_lifecycle import ClientLifecycle
+from strangler.http1.listener_state import ListenerState
 from strangler.http1.request import Request, parse_request, unreadable
 from strangler.http1.request_heads import read_head
 from strangler.http1.response import ResponseHead
@@ -39,8 +40,8 @@ class ClientConnection(ClientLifecycle):
 
     __slots__ = ("_ahead", "_inflow", "_reader", "_tunnel", "request")
 
-    def __init__(self, server: ServerState) -> None:
-        super().__init__(server)
+    def __init__(self, server: ServerState, listener: ListenerState | None = None, address: str = "") -> None:
+        super().__init__(server, listener, address)
         self.task = CallbackTask(self._crash)
         self.request: Request | None = None
         self._ahead = bytearray()  # a head that is not complete, or what came before its turn
@@ -179,7 +180,7 @@ class ClientConnection(ClientLifecycle):
         server = self.server
         has_room = server.enter(self, self._client)
         self._limit(server.limits.header_timeout_s)
-        self.task.begin(server.serve(self))
+        self.task.begin(self.listener.serve(self))
         if server.is_draining:
             self.go_away()
         if not has_room:

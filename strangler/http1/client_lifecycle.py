@@ -12,6 +12,7 @@ from strangler.core.resilience.connection_limit import client_key
 from strangler.http1.client_states import CLOSED, HEAD, TRANSITIONS, ClientEvent, ClientState
 from strangler.http1.closing import FLUSH_S, Closing, reset_when_sent
 from strangler.http1.downstream import ClientSide
+from strangler.http1.listener_state import ListenerState
 from strangler.http1.server_state import ServerState
 from strangler.http1.transitions import next_state
 
@@ -19,14 +20,16 @@ from strangler.http1.transitions import next_state
 class ClientLifecycle(ClientSide):
     """The base of `ClientConnection`, below its requests. States and their table: `client_states.py`."""
 
-    __slots__ = ("_client", "_closing", "_is_full", "_is_reading", "_state", "peer_ip", "server")
+    __slots__ = ("_client", "_closing", "_is_full", "_is_reading", "_state", "listener", "peer_ip", "server")
 
-    def __init__(self, server: ServerState) -> None:
+    def __init__(self, server: ServerState, listener: ListenerState | None, address: str) -> None:
+        """`address`: the client's, as a load balancer has named it; empty: that of the connection's peer."""
         self.server = server
+        self.listener = server.plain if listener is None else listener
         self.loop = server.loop
         self.write_batch = server.write_batch
         self.deadline = inf
-        self.peer_ip = b""
+        self.peer_ip = address.encode()
         self._client = b""  # what counts as one client where connections are counted
         self._state: ClientState = HEAD
         self._closing: Closing | None = None
@@ -42,6 +45,9 @@ class ClientLifecycle(ClientSide):
         """True while no request is under way; the head of one may be coming in."""
         return self._state is HEAD
 
+    def abort(self) -> None:
+        self.transport.abort()
+
     def pause_reading(self) -> None:
         if self._is_reading and self._state is not CLOSED:
             self._is_reading = False
@@ -54,16 +60,17 @@ class ClientLifecycle(ClientSide):
 
     def _begin(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        peername = transport.get_extra_info("peername")
-        address = canonical(str(peername[0]).partition("%")[0] if isinstance(peername, tuple) else "127.0.0.1")
-        self.peer_ip = address.encode()
-        self._client = client_key(address)
+        if not self.peer_ip:
+            peername = transport.get_extra_info("peername")
+            address = canonical(str(peername[0]).partition("%")[0] if isinstance(peername, tuple) else "127.0.0.1")
+            self.peer_ip = address.encode()
+        self._client = client_key(self.peer_ip.decode())
         self._follow_trust()
 
     def _follow_trust(self) -> None:
         """Take the word of those whom the settings trust now: a connection may outlive the settings it began with."""
         server = self.server
-        self.forwarded = ForwardedFields(self.peer_ip.decode(), server.scheme, server.trusted)
+        self.forwarded = ForwardedFields(self.peer_ip.decode(), self.listener.scheme, server.trusted)
 
     def _move(self, event: ClientEvent) -> None:
         self._state = next_state(TRANSITIONS, self._state, event)

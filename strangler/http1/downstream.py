@@ -67,3 +67,7 @@ class ClientSide(Downstream):
     def go_away(self) -> None:
         """Close as soon as no request is under way."""
         raise NotImplementedError
+
+    def abort(self) -> None:
+        """Close at once; what was not sent is lost."""
+        raise NotImplementedError

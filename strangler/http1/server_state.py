@@ -9,6 +9,7 @@ from strangler.core.http.trust import TrustedProxies
 from strangler.core.resilience.connection_limit import ConnectionLimit
 from strangler.core.settings import LimitSettings
 from strangler.http1.downstream import ClientSide, Downstream
+from strangler.http1.listener_state import ListenerState
 from strangler.http1.request import Request
 from strangler.http1.write_batch import WriteBatch
 
@@ -33,13 +34,13 @@ class ServerState:
         self.limits = limits
         self.request_type = request_type
         """The class of requests: the handler adds what it knows to the same object, which saves one a request."""
-        self.serve = serve
         self.trusted = trusted
         self.on_crash = on_crash
         self.on_limit = on_limit
         """Told the reason when a limit ends a connection that has no request to be answered."""
         self.connection_limit: ConnectionLimit[ClientSide] = ConnectionLimit()
-        self.scheme = b"http"
+        self.plain = ListenerState(serve)
+        """The listener of connections that name none."""
         self.write_batch = WriteBatch(loop)
         self.is_draining = False
         self.connections: set[ClientSide] = set()
@@ -66,7 +67,7 @@ class ServerState:
             connection.refuse(problem.TOO_MANY_CONNECTIONS)
         else:
             self.on_limit(problem.TOO_MANY_CONNECTIONS.fault)
-            connection.transport.abort()
+            connection.abort()
 
     def sweep_active(self, now: float) -> None:
         for downstream in [a for a in self.active if a.deadline < now]:
@@ -96,4 +97,4 @@ class ServerState:
 
     def abort(self) -> None:
         for connection in list(self.connections):
-            connection.transport.abort()
+            connection.abort()

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from strangler.core.resilience.write_fence import FenceMark
-from strangler.core.settings import Address, AdminSettings, LimitSettings, LogSettings, Settings, Url
+from strangler.core.settings import AdminSettings, LimitSettings, ListenerSettings, LogSettings, Settings, Url
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """Above the settings of 100,000 routes; a length beyond it is garbage."""
@@ -277,7 +277,7 @@ Message = ToControl | ToWorker | ToSupervisor | FromSupervisor
 class Outline(msgspec.Struct, frozen=True):
     """The outline of the settings for the supervisor; routes and upstreams are skipped, and cost no memory."""
 
-    listen: Address
+    listeners: tuple[ListenerSettings, ...]
     admin: AdminSettings
     workers: int
     state: str

@@ -22,6 +22,7 @@ class WorkerStart:
     index: int  # 0 to workers - 1; a worker that replaces a dead one takes over its index
     instance: str
     listen_fds: tuple[int, ...]  # bound and listening, shared by all workers
+    addresses: tuple[str, ...]  # of each of them, as routes.yaml writes it
     link_path: str  # control's local socket; always listening while the supervisor lives
     settings_fd: int
     generation: int

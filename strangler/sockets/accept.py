@@ -101,22 +101,26 @@ class Acceptor:
         index: int,
         counts: ConnectionCounts,
         connections: Callable[[], int],
-        make: Callable[[], asyncio.Protocol],
+        connect: Callable[[socket.socket, str], Coroutine[object, object, object] | None],
     ) -> None:
-        """`connections` says how many this worker has now."""
+        """`connections` says how many this worker has now. `connect` gives a socket that was accepted at an address its
+        protocol, by a coroutine; or returns None, and calls `begin` with one later."""
         self._loop = loop
         self._index = index
         self._counts = counts
         self._connections = connections
-        self._make = make
+        self._connect = connect
         self._listeners: list[socket.socket] = []
+        self._addresses: dict[socket.socket, str] = {}
         self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
         self._beginning: set[asyncio.Task[object]] = set()
         self._in_vain = 0  # looks in a row that found still waiting what is for the others
         self._is_last = False
 
-    def start(self, listeners: Sequence[socket.socket]) -> None:
-        self._listeners = list(listeners)
+    def start(self, listeners: Sequence[tuple[socket.socket, str]]) -> None:
+        """Accept at sockets, each with its address as routes.yaml writes it."""
+        self._addresses = dict(listeners)
+        self._listeners = list(self._addresses)
         self.publish()
         for listener in self._listeners:
             listener.setblocking(False)
@@ -209,10 +213,13 @@ class Acceptor:
                 self._rest(listener, _REST_S)
                 break
             accepted.setblocking(False)
-            self._begin(self._loop.connect_accepted_socket(self._make, accepted))
+            beginning = self._connect(accepted, self._addresses[listener])
+            if beginning is not None:
+                self.begin(beginning)
         self.publish()
 
-    def _begin(self, beginning: Coroutine[object, object, object]) -> None:
+    def begin(self, beginning: Coroutine[object, object, object]) -> None:
+        """Run the coroutine that gives a connection its protocol."""
         task = self._loop.create_task(beginning)
         self._beginning.add(task)
         task.add_done_callback(self._begun)

@@ -5,15 +5,17 @@ A supervisor may get them from the one before it (`strangler.ipc.start.Superviso
 """
 
 import errno
+import grp
 import os
 import socket
+import stat
 import tempfile
 from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from strangler.core.settings import Address
+from strangler.core.settings import UNIX, Address
 from strangler.ipc.start import ListenerGroup
 
 BACKLOG = 4096  # connections that wait while a worker is replaced; the system caps it at net.core.somaxconn
@@ -99,7 +101,10 @@ class InheritedState:
         if group.is_activated:
             self.activated_keys.add(key)
         listener = socket.socket(fileno=descriptor)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the service manager's have it only if asked
+        if listener.family != socket.AF_UNIX:
+            listener.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+            )  # the service manager's have it only if asked
         listener.setblocking(False)
         return listener
 
@@ -109,16 +114,25 @@ def _address_of(descriptor: int) -> Address:
         return where(listener)
 
 
-def listen_at(address: Address, key: str, inherited: InheritedState | None = None) -> list[socket.socket]:
+def listen_at(
+    address: Address,
+    key: str,
+    inherited: InheritedState | None = None,
+    *,
+    mode: int | None = None,
+    group: str | None = None,
+) -> list[socket.socket]:
     """One listening socket for each address that the host stands for, all on one port.
 
     `key` is where routes.yaml says the address, for the message. Port 0: the system chooses, see `where`. What is
-    inherited is taken rather than made.
+    inherited is taken rather than made. `mode` and `group` are those of a unix socket.
     """
     inherited = inherited or InheritedState()
     sockets = inherited.take_key(key, address)
     if sockets:
         return sockets
+    if address.unix_path is not None:
+        return [listen_at_path(address.unix_path, key, mode, group)]
     refusal: OSError | None = None
     port = address.port
     for family, host in _resolve(address, key):
@@ -138,8 +152,75 @@ def listen_at(address: Address, key: str, inherited: InheritedState | None = Non
 
 def where(listener: socket.socket) -> Address:
     """The address that it really listens at."""
+    if listener.family == socket.AF_UNIX:
+        return Address(f"{UNIX}{listener.getsockname()}", 0)
     host, port = listener.getsockname()[:2]
     return Address(host, port)
+
+
+def listen_at_path(path: str, key: str, mode: int | None, group: str | None) -> socket.socket:
+    """Return a unix socket that listens at a path. The file of one that nobody serves is made again; a live socket and
+    any other file stay, and raise ListenError."""
+    if len(os.fsencode(path)) > MAX_LOCAL_PATH_BYTES:
+        raise ListenError(f"{key}: the path {path} is longer than {MAX_LOCAL_PATH_BYTES} bytes; choose a shorter one")
+    group_id = -1 if group is None else _group_id(group, key)
+    _check_free(path, key)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o777 & ~(0o660 if mode is None else mode))  # it never stands there with other permissions
+    try:
+        remove_dead(path)
+        listener.bind(path)
+        os.chown(path, -1, group_id)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        remove_dead(path)
+        way_out = "make the folder, or choose another path" if error.errno == errno.ENOENT else "choose another path"
+        raise ListenError(f"{key}: cannot listen at {UNIX}{path}: {error.strerror}; {way_out}") from error
+    finally:
+        os.umask(before)
+    return listener
+
+
+def remove_dead(path: str) -> None:
+    """Remove the file of a unix socket, unless somebody serves it: a successor may."""
+    with suppress(OSError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode) and not _is_served(path):
+            os.unlink(path)
+
+
+def _check_free(path: str, key: str) -> None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return  # there is none; what else is wrong shows when it is made
+    if not stat.S_ISSOCK(found.st_mode):
+        raise ListenError(f"{key}: {path} is there already, and is no socket; choose another path")
+    if _is_served(path):
+        raise ListenError(f"{key}: {UNIX}{path} is taken by another program; stop it, or choose another path")
+
+
+def _is_served(path: str) -> bool:
+    """Tell whether a program listens at a unix socket. What cannot be asked counts as served, and stays."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(1.0)
+        try:
+            client.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+    return True
+
+
+def _group_id(group: str, key: str) -> int:
+    if group.isdecimal():
+        return int(group)
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise ListenError(f"{key}: there is no group '{group}' on this machine") from None
 
 
 def listen_locally(folder: Path, name: str = "link.sock") -> tuple[socket.socket, Path]:
@@ -183,7 +264,8 @@ def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
         if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            takes_ipv4 = host == "::"
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not takes_ipv4))
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)

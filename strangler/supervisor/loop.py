@@ -245,7 +245,9 @@ class Supervisor:
 
     def _log_started(self) -> None:
         running = self._registration.running
-        log.info("supervisor.started", listen=running.listen, admin=running.admin, config=str(self._run.config))
+        log.info(
+            "supervisor.started", listen=self._sockets.listening(), admin=running.admin, config=str(self._run.config)
+        )
 
     def _publish_processes(self) -> None:
         """Tell control which processes live."""

@@ -8,10 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from strangler.core.settings import Address
+from strangler.core.settings import Address, ListenerSettings
 from strangler.ipc.messages import Outline
 from strangler.ipc.start import ListenerGroup
-from strangler.sockets.listen import InheritedState, ListenError, close_all, listen_at, listen_locally, where
+from strangler.sockets.listen import (
+    InheritedState,
+    ListenError,
+    close_all,
+    listen_at,
+    listen_locally,
+    remove_dead,
+    where,
+)
 from strangler.state.running import Running
 
 REBIND_S = 5.0  # the workers of a killed supervisor have this long to give up the port
@@ -19,15 +27,21 @@ REBIND_S = 5.0  # the workers of a killed supervisor have this long to give up t
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """All listening sockets. `groups` says which descriptors serve which key, for a successor."""
+    """All listening sockets. `groups` says which descriptors serve which key, for a successor; `addresses` says of each
+    socket of `listen` which address of routes.yaml it is for."""
 
     listen: list[socket.socket]
+    addresses: list[str]
     admin: list[socket.socket]
     link: socket.socket
     link_path: Path
     groups: tuple[ListenerGroup, ...]
     unwanted: tuple[int, ...]  # descriptors of the supervisor before us that we do not listen at
     is_activated: bool  # the service manager keeps sockets of `listen` open, whatever becomes of us
+
+    def listening(self) -> str:
+        """Return every address that clients connect to, as the system has bound it."""
+        return ", ".join(str(where(listener)) for listener in self.listen)
 
     def running(self, is_draining: bool = False) -> Running:
         """Return the facts about this proxy that other commands need."""
@@ -40,32 +54,51 @@ def open_sockets(
     settings: Outline, folder: Path, inherited: InheritedState, link_name: str, patience_s: float
 ) -> Iterator[Sockets]:
     """Listen, until the end. Raises ListenError; a port that is still taken is tried again for `patience_s`."""
-    listen = _listen_patiently(settings.listen, "listen", inherited, patience_s)
+    by_address: dict[str, list[socket.socket]] = {}
     admin: list[socket.socket] = []
     try:
-        admin = _listen_patiently(settings.admin.listen, "admin.listen", inherited, patience_s)
+        for listener in settings.listeners:  # all of them, before any serves
+            sockets = _listen_patiently(listener, "listen", inherited, patience_s)
+            by_address[str(listener.address)] = sockets
+        admin = _listen_patiently(_of_admin(settings.admin.listen), "admin.listen", inherited, patience_s)
         unwanted = inherited.close_rest()
-        groups = tuple(
-            ListenerGroup(key, str(address), tuple(map(socket.socket.fileno, sockets)), key in inherited.activated_keys)
-            for key, address, sockets in (
-                ("listen", settings.listen, listen),
-                ("admin.listen", settings.admin.listen, admin),
-            )
+        is_activated = "listen" in inherited.activated_keys
+        groups = (
+            *(ListenerGroup("listen", address, _fds(sockets), is_activated) for address, sockets in by_address.items()),
+            ListenerGroup(
+                "admin.listen", str(settings.admin.listen), _fds(admin), "admin.listen" in inherited.activated_keys
+            ),
         )
+        listen = [listener for sockets in by_address.values() for listener in sockets]
+        addresses = [address for address, sockets in by_address.items() for _ in sockets]
         link, path = listen_locally(folder, link_name)
         with link:
-            yield Sockets(listen, admin, link, path, groups, unwanted, "listen" in inherited.activated_keys)
+            yield Sockets(listen, addresses, admin, link, path, groups, unwanted, is_activated)
             path.unlink(missing_ok=True)
     finally:
-        close_all(listen)
+        for sockets in by_address.values():
+            close_all(sockets)
         close_all(admin)
+        for listener in settings.listeners:
+            if listener.address.unix_path is not None:
+                remove_dead(listener.address.unix_path)
 
 
-def _listen_patiently(address: Address, key: str, inherited: InheritedState, patience_s: float) -> list[socket.socket]:
+def _fds(sockets: list[socket.socket]) -> tuple[int, ...]:
+    return tuple(map(socket.socket.fileno, sockets))
+
+
+def _of_admin(address: Address) -> ListenerSettings:
+    return ListenerSettings(address, None, None, None, None)
+
+
+def _listen_patiently(
+    listener: ListenerSettings, key: str, inherited: InheritedState, patience_s: float
+) -> list[socket.socket]:
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            return listen_at(address, key, inherited)
+            return listen_at(listener.address, key, inherited, mode=listener.mode, group=listener.group)
         except ListenError:
             if time.monotonic() >= deadline:
                 raise

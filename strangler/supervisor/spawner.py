@@ -54,7 +54,7 @@ class Spawner:
         self._sockets = sockets
         self._settings = settings
         self._pipes = pipes
-        self._listen = sockets.running().listen
+        self._listen = sockets.listening()
         self._spawned = 0
 
     def next_instance(self, index: int) -> str:
@@ -68,6 +68,7 @@ class Spawner:
             index=place.index,
             instance=place.instance,
             listen_fds=tuple(listener.fileno() for listener in self._sockets.listen),
+            addresses=tuple(self._sockets.addresses),
             link_path=str(self._sockets.link_path),
             settings_fd=self._settings.fd,
             generation=self._settings.generation,

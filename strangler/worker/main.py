@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Coroutine
 from typing import cast
 
 import structlog
@@ -17,8 +17,11 @@ import uvloop
 from strangler import logs
 from strangler.core.http.trust import TrustedProxies
 from strangler.core.routing.snapshot import Snapshot
+from strangler.core.settings import ListenerSettings, Settings
 from strangler.http1.client_connection import LAST_REQUEST_S, ClientConnection
 from strangler.http1.downstream import Downstream
+from strangler.http1.listener_state import ListenerState
+from strangler.http1.proxy_header_reader import ProxyHeaderReader
 from strangler.http1.server_state import ServerState
 from strangler.ipc.link import WorkerLink
 from strangler.ipc.messages import (
@@ -44,6 +47,7 @@ from strangler.worker.capture import Captures
 from strangler.worker.context import WorkerContext
 from strangler.worker.gauges import UpstreamGauges
 from strangler.worker.handler import serve
+from strangler.worker.redirect import serve_redirects
 from strangler.worker.request_metrics import RequestMetrics
 
 _ACTIVE_TICK_S = 0.05
@@ -105,7 +109,9 @@ class Worker:
             metrics.count_refused,
         )
         self._counts = ConnectionCounts(start.counts_fd)
-        self._acceptor = Acceptor(loop, start.index, self._counts, lambda: len(self._server.connections), self._accept)
+        self._listeners: dict[str, ListenerState] = {}
+        self._follow_listeners(settings)
+        self._acceptor = Acceptor(loop, start.index, self._counts, lambda: len(self._server.connections), self._connect)
         self._has_warned_ignored: TrustedProxies | None = None
         self._stop = asyncio.Event()
         self._pushed: Push | None = None
@@ -121,7 +127,8 @@ class Worker:
         idle = asyncio.create_task(self._tick_idle())
         load = asyncio.create_task(self._load_pushed())
         await self._upstreams.names.settle(_LOOKUP_S)
-        self._acceptor.start([socket.socket(fileno=descriptor) for descriptor in self._start.listen_fds])
+        listening = [socket.socket(fileno=descriptor) for descriptor in self._start.listen_fds]
+        self._acceptor.start(list(zip(listening, self._start.addresses, strict=True)))
         self._check_file_limit()
         self._log.info("worker.ready", generation=self._policies.snapshot.generation)
         await self._stop.wait()
@@ -138,8 +145,35 @@ class Worker:
         self._upstreams.close()
         await self._upstreams.names.close()
 
-    def _accept(self) -> asyncio.Protocol:
-        return cast(asyncio.Protocol, ClientConnection(self._server))
+    def _connect(self, accepted: socket.socket, address: str) -> Coroutine[object, object, object] | None:
+        """Give a connection its protocol; first read who the client is, where a load balancer says so."""
+        listener = self._listeners.get(address, self._server.plain)
+        if listener.balancers is None:
+            return self._loop.connect_accepted_socket(self._protocol(listener, ""), accepted)
+
+        def begin(accepted: socket.socket, client: str) -> None:
+            connecting = self._loop.connect_accepted_socket(self._protocol(listener, client), accepted)
+            self._acceptor.begin(connecting)
+
+        ProxyHeaderReader(self._server, listener, accepted, begin).start()
+        return None
+
+    def _protocol(self, listener: ListenerState, address: str) -> Callable[[], asyncio.Protocol]:
+        return lambda: cast(asyncio.Protocol, ClientConnection(self._server, listener, address))
+
+    def _follow_listeners(self, settings: Settings) -> None:
+        """Take over what the settings say of listeners. One that only a restart removes stays as it was."""
+        self._listeners |= {str(listener.address): self._listener_state(listener) for listener in settings.listeners}
+
+    def _listener_state(self, listener: ListenerSettings) -> ListenerState:
+        protocol, context, port = listener.proxy_protocol, self._context, listener.redirect_port
+        return ListenerState(
+            (lambda client: serve(client, context))
+            if port is None
+            else (lambda client: serve_redirects(client, context, port)),
+            balancers=None if protocol is None else TrustedProxies(protocol.networks),
+            is_header_required=protocol is not None and protocol.is_required,
+        )
 
     def _check_file_limit(self) -> None:
         """Each client's connection needs a descriptor, and so does the one to an upstream that serves it."""
@@ -240,6 +274,7 @@ class Worker:
     def _load(self, snapshot: Snapshot) -> None:
         settings = snapshot.settings
         self._context.adopt(snapshot)
+        self._follow_listeners(settings)
         self._server.limits = settings.limits
         self._server.trusted = TrustedProxies(settings.trusted_proxies)
         logs.configure(settings.log, self._process, self._writer)

@@ -52,6 +52,11 @@ def _complete(data: Any, path: str) -> None:
     if path == "upstreams":
         data["upstreams"]["orders"] = {"url": "http://127.0.0.1:8001"}
     _complete_way(data, path)
+    if path.startswith("listen[]."):
+        is_unix = path.endswith(("mode", "group"))
+        data["listen"][0].setdefault("address", "unix:/run/strangler.sock" if is_unix else "127.0.0.1:8080")
+        if path.endswith("proxy_protocol.required"):
+            data["listen"][0]["proxy_protocol"]["from"] = ["10.0.0.0/8"]
     if path.startswith("routes[].shadow"):
         route["shadow"].setdefault("percent", 1)
     if path.endswith("shadow.to"):

@@ -63,7 +63,7 @@ def test_any_settings_survive_the_way_to_a_worker(value: Settings) -> None:
     encoded = encode_settings(value)
     decoded = decode_settings(encoded)
     assert encode_settings(decoded) == encoded  # not `decoded == value`: NaN is not itself
-    assert type(decoded.listen) is Address
+    assert type(decoded.admin.listen) is Address
     assert decoded.routes == value.routes or "nan" in repr(value)
 
 

@@ -6,7 +6,7 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -61,7 +61,12 @@ class _Worker(asyncio.Protocol):
         self.connections = 0
         self.counts = ConnectionCounts(page)
         loop = asyncio.get_running_loop()
-        self.acceptor = Acceptor(loop, index, self.counts, lambda: self.connections, lambda: self)
+        self.acceptor = Acceptor(loop, index, self.counts, lambda: self.connections, self._connect)
+        self._loop = loop
+
+    def _connect(self, accepted: socket.socket, address: str) -> Coroutine[object, object, object]:
+        assert address == "here"
+        return self._loop.connect_accepted_socket(lambda: self, accepted)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.connections += 1
@@ -100,7 +105,7 @@ async def _accepted(workers: list[_Worker], count: int) -> list[int]:
 async def test_connections_that_come_together_are_shared_evenly() -> None:
     async with _workers(2) as (listener, workers):
         for worker in workers:
-            worker.acceptor.start([listener.dup()])
+            worker.acceptor.start([(listener.dup(), "here")])
         with _connect(listener, 64):
             assert await _accepted(workers, 64) == [32, 32]
 
@@ -108,24 +113,24 @@ async def test_connections_that_come_together_are_shared_evenly() -> None:
 async def test_a_worker_that_is_busy_gets_its_share_all_the_same() -> None:
     """The one has all its time for accepting, the other looks only every 5 ms, as under load."""
     async with _workers(2) as (listener, workers):
-        workers[0].acceptor.start([listener.dup()])
+        workers[0].acceptor.start([(listener.dup(), "here")])
         workers[1].counts.publish(1, 0)
         with _connect(listener, 64):
             async with asyncio.timeout(1):
                 while workers[0].connections < 32:  # noqa: ASYNC110 - nothing tells
                     await asyncio.sleep(0.001)
             await asyncio.sleep(0.005)
-            workers[1].acceptor.start([listener.dup()])
+            workers[1].acceptor.start([(listener.dup(), "here")])
             assert await _accepted(workers, 64) == [32, 32]
 
 
 async def test_a_worker_that_comes_later_gets_the_next_ones() -> None:
     async with _workers(2) as (listener, workers):
         first, second = workers
-        first.acceptor.start([listener.dup()])
+        first.acceptor.start([(listener.dup(), "here")])
         with _connect(listener, 40):
             assert await _accepted(workers, 40) == [40, 0]
-            second.acceptor.start([listener.dup()])
+            second.acceptor.start([(listener.dup(), "here")])
             with _connect(listener, 30):
                 await _accepted(workers, 70)
                 assert second.connections >= 25
@@ -135,7 +140,7 @@ async def test_a_worker_that_hangs_keeps_nobody_waiting() -> None:
     """Worker 1 says that it has no connection, and accepts none."""
     async with _workers(2) as (listener, workers):
         workers[1].counts.publish(1, 0)
-        workers[0].acceptor.start([listener.dup()])
+        workers[0].acceptor.start([(listener.dup(), "here")])
         with _connect(listener, 300):
             async with asyncio.timeout(1):
                 assert await _accepted(workers, 300) == [300, 0]
@@ -154,7 +159,7 @@ async def test_nobody_holds_back_for_a_worker_that_is_gone() -> None:
 async def test_after_stop_nothing_is_accepted() -> None:
     async with _workers(2) as (listener, workers):
         for worker in workers:
-            worker.acceptor.start([listener.dup()])
+            worker.acceptor.start([(listener.dup(), "here")])
         workers[0].acceptor.stop()
         with _connect(listener, 20):
             assert await _accepted(workers, 20) == [0, 20]
@@ -163,7 +168,7 @@ async def test_after_stop_nothing_is_accepted() -> None:
 async def test_with_no_more_file_descriptors_connections_wait_until_there_are() -> None:
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with _workers(1) as (listener, [worker]):
-        worker.acceptor.start([listener.dup()])
+        worker.acceptor.start([(listener.dup(), "here")])
         with _connect(listener, 10):
             resource.setrlimit(resource.RLIMIT_NOFILE, (_next_descriptor(), allowed[1]))
             try:
@@ -182,7 +187,7 @@ def _next_descriptor() -> int:
 async def test_at_the_end_all_that_wait_are_accepted_and_whoever_comes_later_is_refused() -> None:
     async with _workers(2) as (listener, workers):
         address = listener.getsockname()
-        workers[0].acceptor.start([listener.dup()])
+        workers[0].acceptor.start([(listener.dup(), "here")])
         workers[1].counts.publish(1, 0)  # half is for this one, which takes none
         with _connect(listener, 40) as clients:
             listener.close()
@@ -202,7 +207,7 @@ async def test_at_the_end_all_that_wait_are_accepted_and_whoever_comes_later_is_
 async def test_a_connection_that_comes_during_the_end_is_refused_and_not_reset() -> None:
     async with _workers(1) as (listener, [worker]):
         address = listener.getsockname()
-        worker.acceptor.start([listener.dup()])
+        worker.acceptor.start([(listener.dup(), "here")])
         listener.close()
         finishing = asyncio.create_task(worker.acceptor.finish())
         await asyncio.sleep(0)
@@ -214,7 +219,7 @@ async def test_a_connection_that_comes_during_the_end_is_refused_and_not_reset()
 
 async def test_a_connection_that_was_just_accepted_has_its_protocol_once_settled() -> None:
     async with _workers(1) as (listener, [worker]):
-        worker.acceptor.start([listener.dup()])
+        worker.acceptor.start([(listener.dup(), "here")])
         with _connect(listener, 8):
             while worker.counts.others(1) == [0]:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0)

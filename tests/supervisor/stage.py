@@ -35,7 +35,7 @@ class Stage:
     def __post_init__(self) -> None:
         link, path = listen_locally(self.folder)
         listen, admin = (listen_at(Address("127.0.0.1", 0), key) for key in ("listen", "admin.listen"))
-        self.sockets = Sockets(listen, admin, link, path, (), (), is_activated=False)
+        self.sockets = Sockets(listen, ["127.0.0.1:0"] * len(listen), admin, link, path, (), (), is_activated=False)
         self.pipes = WorkerPipes()
         self.selector = selectors.DefaultSelector()
         self.settings = AdoptedSettings(unnamed_file(b""), 1, DRAIN_S)
