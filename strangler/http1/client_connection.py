@@ -33,10 +33,8 @@ _NO_BODY = Kind.NONE
 
 
 class ClientConnection(ClientLifecycle):
-    """Reads requests, writes responses. `worker/handler.py` tells what happens in between.
-
-    An `asyncio.Protocol` in all but the base class, which a compiled class cannot have.
-    """
+    """Reads requests and writes responses; `worker/handler.py` has what happens in between. It is an `asyncio.Protocol`
+    in all but the base class, which a compiled class cannot have."""
 
     __slots__ = ("_ahead", "_inflow", "_reader", "_tunnel", "request")
 

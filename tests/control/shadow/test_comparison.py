@@ -90,34 +90,34 @@ async def site(
 
 async def test_only_the_other_arm_is_asked_and_only_once_if_it_agrees() -> None:
     async with site() as on:
-        assert (await on.finding(captured(answer=got(NINE)))).outcome == "match"
+        assert (await on.finding(captured(response=got(NINE)))).outcome == "match"
         assert on.requests_seen == (0, 1)
-        assert (await on.finding(captured(arm="candidate", answer=got(NINE)))).outcome == "match"
+        assert (await on.finding(captured(arm="candidate", response=got(NINE)))).outcome == "match"
         assert on.requests_seen == (1, 1)
 
 
 async def test_a_mismatch_is_asked_once_more_and_stands_if_it_is_there_again() -> None:
     async with site(candidate=[TEN]) as on:
-        assert (await on.finding(captured(answer=got(NINE)))).outcome == "mismatch"
+        assert (await on.finding(captured(response=got(NINE)))).outcome == "mismatch"
         assert on.requests_seen == (0, 2)
 
 
 async def test_an_arm_that_had_only_lagged_behind_is_not_comparable() -> None:
     async with site(candidate=[TEN, NINE]) as on:
-        finding = await on.finding(captured(answer=got(NINE)))
+        finding = await on.finding(captured(response=got(NINE)))
         assert (finding.outcome, finding.reason) == ("not_comparable", "lag")
 
 
 async def test_a_write_is_never_asked_again() -> None:
     async with site(legacy=[TEN]) as on:
-        request = captured(method=b"POST", arm="candidate", answer=got(NINE))
+        request = captured(method=b"POST", arm="candidate", response=got(NINE))
         assert (await on.finding(request)).outcome == "mismatch"
         assert on.requests_seen == (1, 0)
 
 
 async def test_no_recheck_is_made_once_shadows_have_stopped() -> None:
     async with site(candidate=[TEN], recheck_s=0.1) as on:
-        running = asyncio.create_task(on.finding(captured(answer=got(NINE))))
+        running = asyncio.create_task(on.finding(captured(response=got(NINE))))
         while on.requests_seen != (0, 1):  # noqa: ASYNC110 - sockets tell their own tasks, not us
             await asyncio.sleep(0.005)
         on.route.stopped = "no header"
@@ -127,7 +127,7 @@ async def test_no_recheck_is_made_once_shadows_have_stopped() -> None:
 
 async def test_a_baseline_asks_both_arms_and_times_them() -> None:
     async with site(baseline=BaselineSettings(1.0, False)) as on:
-        finding = await on.finding(captured(answer=got(NINE)))
+        finding = await on.finding(captured(response=got(NINE)))
         assert (finding.outcome, finding.baseline, finding.is_timeable) == ("match", (), True)
         assert finding.latency is not None
         assert on.requests_seen == (1, 2)
@@ -143,12 +143,12 @@ async def test_a_baseline_asks_both_arms_and_times_them() -> None:
 )
 async def test_what_cannot_be_compared_asks_nobody(response: CapturedResponse, reason: str) -> None:
     async with site() as on:
-        finding = await on.finding(captured(answer=response))
+        finding = await on.finding(captured(response=response))
         assert (finding.outcome, finding.reason, on.requests_seen) == ("not_comparable", reason, (0, 0))
 
 
 async def test_a_candidate_that_failed_before_legacy_responded_is_evidence_as_it_is() -> None:
     async with site(recheck_s=0.0) as on:
-        finding = await on.finding(captured(answer=got(NINE), failed=CandidateFailed(None, 503, 0.01)))
+        finding = await on.finding(captured(response=got(NINE), failed=CandidateFailed(None, 503, 0.01)))
         assert (finding.outcome, [difference.place for difference in finding.differences]) == ("mismatch", ["status"])
         assert on.requests_seen == (0, 0)
