@@ -293,7 +293,7 @@ _ONE: list[tuple[str, str]] = [
     (TOP + "log: {level: infoo}", "f:7:14: log.level is 'infoo'; write debug, info, warning or error; did you mean 'info'?"),
     (TOP + "log: [x]", "f:7:1: log is a list; write a mapping such as {format: json}"),
     (TOP + "log: x", "f:7:6: log is 'x'; write a mapping such as {format: json}"),
-    (TOP + "listen: {}", "f:7:1: listen[0].address is missing; add `address: \"[::]:80\"`"),
+    (TOP + "listen: {}", "f:7:9: listen[0].address is missing; add `address: \"[::]:80\"`"),
     (TOP + "Workers: 2", "f:7:1: unknown key 'Workers'; did you mean 'workers'?"),
     (TOP + "drain: 2s", "f:7:1: unknown key 'drain'; did you mean limits.drain?"),
     (TOP + "trusted_proxies: 10.0.0.0/8", "f:7:18: trusted_proxies is '10.0.0.0/8'; write a list such as [10.0.0.0/8]"),

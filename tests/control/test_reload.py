@@ -15,7 +15,7 @@ from strangler.config.load import parse
 from strangler.control import reload
 from strangler.control.reload import DOUBT_S, InForce, ReloadState, needs_restart
 from strangler.control.watching import Change, changes
-from strangler.core.settings import Address, Settings
+from strangler.core.settings import Address, ListenerSettings, Settings
 from strangler.ipc.messages import encode_settings
 
 ROUTES = """\
@@ -312,12 +312,22 @@ async def test_a_busy_neighbour_in_the_folder_is_no_reason_to_look(path: Path) -
     assert len(seen) <= 2
 
 
+def _listener(host: str, port: int) -> ListenerSettings:
+    return ListenerSettings(Address(host, port), None, None, None, None)
+
+
 @pytest.mark.parametrize(
     ("change", "keys"),
     [
         pytest.param({}, (), id="nothing"),
         pytest.param({"workers": 4}, (), id="workers are fitted"),
-        pytest.param({"listen": Address("127.0.0.1", 1)}, ("listen",), id="the listener is bound once"),
+        pytest.param({"listeners": (_listener("127.0.0.1", 1),)}, ("listen",), id="the listener is bound once"),
+        pytest.param(
+            {"listeners": (_listener("127.0.0.1", 8080), _listener("::1", 1))}, ("listen",), id="so is another"
+        ),
+        pytest.param(
+            {"listeners": (replace(_listener("127.0.0.1", 8080), redirect_port=443),)}, (), id="a redirect is followed"
+        ),
         pytest.param({"state": "elsewhere"}, ("state",), id="the state folder is held"),
     ],
 )

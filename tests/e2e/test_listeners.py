@@ -5,8 +5,8 @@ import signal
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from shutil import which
 
@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.commands import run
 from tests.e2e.serving import Proxy, legacy
+from tests.http1.proxies import NGINX_TOP
 from tests.needs import require
 
 LISTEN = """\
@@ -207,24 +208,61 @@ async def test_a_listener_that_cannot_be_bound_is_named_and_nothing_is_served(tm
     assert "make the folder, or choose another path" in (tmp_path / "log").read_text()
 
 
+def _block(language: str, begins: str) -> str:
+    """Return a block of docs/listeners.md, as it is written there."""
+    page = (Path(__file__).parents[2] / "docs" / "listeners.md").read_text()
+    return next(block for block in page.split(f"```{language}\n")[1:] if block.startswith(begins)).split("```")[0]
+
+
 @pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c,unique-id"])
-async def test_haproxy_says_who_its_client_is(proxy: Listening, tmp_path: Path, option: str) -> None:
+async def test_haproxy_in_tcp_mode_as_the_docs_have_it(proxy: Listening, tmp_path: Path, option: str) -> None:
     require("" if which("haproxy") else "haproxy")
-    place = tmp_path / "haproxy.sock"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    place = f"127.0.0.2:{proxy.places['127.0.0.2']}"
+    config = _block("", "# haproxy.cfg").replace("10.0.0.7:8080 send-proxy-v2", f"{place} {option}")
+    config = config.replace("bind :80", f"bind 127.0.0.1:{port}\n  tcp-request connection set-src ipv4(203.0.113.50)")
     (tmp_path / "haproxy.cfg").write_text(
-        "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 5s\n  timeout server 5s\n"
-        f"listen a\n  bind {place}\n  tcp-request connection set-src ipv4(203.0.113.50)\n"
-        f"  server s 127.0.0.2:{proxy.places['127.0.0.2']} {option}\n"
+        f"defaults\n  timeout connect 5s\n  timeout client 5s\n  timeout server 5s\n{config}"
     )
-    haproxy = await asyncio.create_subprocess_exec("haproxy", "-db", "-f", str(tmp_path / "haproxy.cfg"))
-    try:
-        await proxy.until(place.exists)
-        reader, writer = await asyncio.open_unix_connection(str(place))
+    async with _running(lambda: _accepts(port), "haproxy", "-db", "-f", str(tmp_path / "haproxy.cfg")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET)
         assert b" 200 OK" in await reader.read()
         writer.close()
+    lines = await proxy.until(lambda: [line for line in proxy.events("request") if line["path"] == "/who"])
+    assert lines[-1]["client"] == "203.0.113.50"
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_nginx_in_front_of_a_unix_socket_as_the_docs_have_it(proxy: Listening, tmp_path: Path) -> None:
+    require("" if which("nginx") else "nginx")
+    client = tmp_path / "nginx.sock"
+    config = _block("nginx", "upstream").replace("/run/strangler/web.sock", str(proxy.path))
+    config = config.replace("listen 80;", f"listen unix:{client};")
+    file, errors = tmp_path / "nginx.conf", tmp_path / "error.log"
+    file.write_text(f"{NGINX_TOP.format(folder=tmp_path)}{config}}}\n")
+    async with _running(client.exists, which("nginx") or "", "-c", str(file), "-e", str(errors), "-p", str(tmp_path)):
+        reader, writer = await asyncio.open_unix_connection(str(client))
+        writer.write(GET)
+        assert b" 200 OK" in await reader.read()
+        writer.close()
+    assert await proxy.until(lambda: proxy.events("request"))
+
+
+@asynccontextmanager
+async def _running(is_ready: Callable[[], bool], *command: str) -> AsyncIterator[None]:
+    """Run a program, and end it afterwards."""
+    process = await asyncio.create_subprocess_exec(*command)
+    try:
+        async with asyncio.timeout(20):
+            while not is_ready():  # noqa: ASYNC110 - another program's socket has no event
+                await asyncio.sleep(0.02)
+        yield
     finally:
-        haproxy.terminate()
-        await haproxy.wait()
-    lines = await proxy.until(lambda: proxy.events("request"))
-    assert lines[-1]["client"] in ("203.0.113.50", "127.0.0.1")
+        process.terminate()
+        await process.wait()

@@ -116,7 +116,7 @@ class TestGood:
 
 
 @pytest.mark.parametrize(("data", "message"), [case[1:] for case in _BAD], ids=[case[0] for case in _BAD])
-def test_a_broken_header_is_told(data: bytes, message: str) -> None:
+def test_a_broken_header_is_reported(data: bytes, message: str) -> None:
     with pytest.raises(ProxyProtocolError, match=message):
         read_header(data)
 
