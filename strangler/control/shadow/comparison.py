@@ -56,7 +56,8 @@ class ShadowComparison:
             pair = await self._first_pair()
         finally:
             route.first -= 1
-        if pair.comparison.outcome is Outcome.MISMATCH and self.arms.is_safe and route.shadow.recheck_s:
+        may_recheck = self.arms.is_safe and self.arms.captured.failed is None and route.shadow.recheck_s > 0
+        if pair.comparison.outcome is Outcome.MISMATCH and may_recheck:
             pair = await Recheck(self.arms, self._comparer).run(pair)
         return await self._finding(pair)
 

@@ -148,7 +148,7 @@ async def test_what_cannot_be_compared_asks_nobody(response: CapturedResponse, r
 
 
 async def test_a_candidate_that_failed_before_legacy_responded_is_evidence_as_it_is() -> None:
-    async with site(recheck_s=0.0) as on:
+    async with site() as on:  # where it has recovered by now
         finding = await on.finding(captured(response=got(NINE), failed=CandidateFailed(None, 503, 0.01)))
         assert (finding.outcome, [difference.place for difference in finding.differences]) == ("mismatch", ["status"])
         assert on.requests_seen == (0, 0)
