@@ -208,7 +208,8 @@ class Endpoints:
     def is_own_failure(self, state: EndpointState, result: Result, now: float) -> bool:
         """Return True if only this endpoint fails: another one in use is well, or has no result yet.
 
-        Call it after `report`."""
+        Call it after `report`.
+        """
         if len(self._all) == 1 or not is_failure(result):
             return False
         if now >= state.aside_until and state.failing < _OWN_FAILURES:

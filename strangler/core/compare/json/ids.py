@@ -78,7 +78,8 @@ class TreeIds:
 def _top_down(roots: list[Node], most: int | None) -> tuple[list[Node], set[int]]:
     """Return all containers, parents first, and the `id()` of those that hold other containers.
 
-    If there are more than `most`, it stops once it has more than that."""
+    If there are more than `most`, it stops once it has more than that.
+    """
     containers = list(roots)
     nested: set[int] = set()
     add = containers.append

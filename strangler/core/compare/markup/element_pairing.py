@@ -148,7 +148,8 @@ def _by_place(
 ) -> Iterator[tuple[int, int]]:
     """Yield pairs of one group in document order, then pairs of one name that have something in common.
 
-    If others of a group are paired already, and one side has more, its elements cannot be paired."""
+    If others of a group are paired already, and one side has more, its elements cannot be paired.
+    """
     for lefts, rights in gaps:
         if not (lefts and rights):
             continue

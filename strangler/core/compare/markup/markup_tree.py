@@ -35,7 +35,8 @@ def compare_elements(
 ) -> None:
     """Put the differences of the content of two elements of one name into `found`. The elements have their ids.
 
-    `accepts`: rules for the whole document. The caller reports differences of the two elements themselves."""
+    `accepts`: rules for the whole document. The caller reports differences of the two elements themselves.
+    """
     walk = _Walk(writing, found)
     walk.run(_Waiting(legacy, candidate, (), (), accepts))
 

@@ -41,7 +41,8 @@ _WORD = re.compile(r"[A-Za-z_$@#:](?:[A-Za-z_$.:\-]|[0-9](?![0-9]{2})){0,63}")
 class Redactor:
     """Redaction by the rules of one route, made by `Redactor.of`.
 
-    `key` is secret, at most 64 bytes, and kept over restarts so that equal secrets stay equal."""
+    `key` is secret, at most 64 bytes, and kept over restarts so that equal secrets stay equal.
+    """
 
     key: bytes = field(repr=False)
     patterns: tuple[Pattern, ...] = ()
