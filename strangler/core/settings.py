@@ -11,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The address that a listener binds to. With `port` 0 the system chooses."""
+    """Where a listener binds. `server` 0 lets the system choose."""
 
     host: str
     port: int
