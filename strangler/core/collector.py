@@ -1,4 +1,4 @@
-"""A rest for the garbage collector, for work that makes very many objects, has no cycles and soon ends."""
+"""Pausing the garbage collector during short work that makes very many objects and no cycles."""
 
 import gc
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Each collection looks through all that lives; among hundreds of thousands of new objects that is the most of the
-    work. Two threads may pause at once: the one that came first ends the pause."""
+    """Pause the collector, since each collection visits all live objects: with hundreds of thousands of new ones, that
+    takes longer than the work itself. Two threads may pause it at once: the one that began first ends the pause."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

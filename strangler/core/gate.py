@@ -1,4 +1,4 @@
-"""Is a route ready to be cut over? Statistics over what was compared, judged against the route's gate."""
+"""The verdict whether a route is ready to be cut over: statistics of its comparisons, judged by the route's gate."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from strangler.core.settings import GateSettings
 _Z_ONE_SIDED = 1.6448536269514722
 """95 %, one-sided: with it 3,000 pairs without a mismatch show a match share of 99.9 %, which is the default gate."""
 _Z_SURELY = 3.0
-"""For a refusal before `min_pairs`: a single early mismatch must not look like a verdict."""
+"""For `not ready` before `min_pairs`: a single early mismatch must not look like a verdict."""
 _RESAMPLES = 2000
 _P95 = 0.95
 MIN_ENDPOINT_PAIRS = 30
 _MANY_LAGS = 5
 _MANY_LAGS_SHARE = 0.01
 MAX_CLAIMS_LISTED = 12
-"""Claims without proof that are named one by one."""
+"""Unproven claims that are listed one by one."""
 
 
 class Verdict(StrEnum):
@@ -39,7 +39,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Candidate's time divided by legacy's for the same request: median and 95th percentile over all pairs."""
+    """The candidate's time divided by legacy's for the same request: median and 95th percentile over all pairs."""
 
     median: Interval
     p95: Interval
@@ -53,18 +53,18 @@ class Evidence:
     matches: int
     breaking_open: int
     age_s: float
-    """Time over which the pairs were observed."""
+    """The time over which the pairs were observed."""
     latency: Latency | None
     endpoints: Mapping[str, int]
-    """Pairs that count by endpoint, `GET /api/orders/{}`; 0 for one that has others only."""
+    """Pairs that count, by endpoint (`GET /api/orders/{}`); 0 for an endpoint whose pairs all do not count."""
     claims: tuple[Claim, ...] = ()
     """The differences that are marked as fixed."""
     timeable: int = 0
     """Pairs whose request could be timed at both arms."""
     is_timed: bool = True
-    """Whether the settings have any request timed at both arms."""
+    """Whether the settings allow any request to be timed at both arms."""
     lags: int = 0
-    """Pairs that differed at first, and not when the shadow's arm was asked again: they do not count."""
+    """Pairs that differed at first, but not at the second look: they do not count."""
     is_age_since_fix: bool = False
     """Whether `age_s` counts from the last mark of a fix, and not from the first pair."""
 
@@ -76,22 +76,22 @@ class Readiness:
     """Why it is not ready, or what evidence is lacking; empty if it is ready."""
     match_share: float | None
     match_low: float | None
-    """Lower bound of the match share, Wilson, 95 %."""
+    """The lower bound of the match share (Wilson, 95 %)."""
     pairs_needed: int
-    """Further pairs, if the route goes on as it did; 0 if pairs are not what is lacking."""
+    """The number of further pairs, if the route goes on as before; 0 if pairs are not what is lacking."""
     thin_endpoints: tuple[str, ...]
     """Endpoints with fewer than `MIN_ENDPOINT_PAIRS` pairs, fewest first."""
     notes: tuple[str, ...] = ()
-    """Remarks on what could not be measured, and is not part of the verdict."""
+    """Remarks on what could not be measured and is therefore not part of the verdict."""
 
 
 def cut_percent(share: float) -> float:
-    """Return a share of 0 to 1 in percent, cut to three decimals: 99.9999 % must not read as 100 %."""
+    """Return a share (0 to 1) in percent, cut to three decimals: 99.9999 % must not read as 100 %."""
     return int(share * 1e5 + 1e-6) / 1e3
 
 
 def wilson_bounds(successes: int, trials: int, z: float = _Z_ONE_SIDED) -> tuple[float, float]:
-    """Lower and upper bound of a share (Wilson 1927); (0, 1) without trials."""
+    """Return the lower and upper bound of a share (Wilson 1927); (0, 1) without trials."""
     if not trials:
         return 0.0, 1.0
     share, spread = successes / trials, z * z / trials
@@ -102,7 +102,7 @@ def wilson_bounds(successes: int, trials: int, z: float = _Z_ONE_SIDED) -> tuple
 
 
 def pairs_for(share: float, wanted: float, most: int = 10_000_000) -> int | None:
-    """How many pairs it takes until the lower bound of this share reaches `wanted`; None if more than `most`."""
+    """Return how many pairs it takes for the lower bound of this share to reach `wanted`; None if more than `most`."""
     low, high = 1, most
     if _lower(share, most) < wanted:
         return None
@@ -121,16 +121,16 @@ def _lower(share: float, pairs: int) -> float:
 
 
 class Chance(Protocol):
-    """`random.Random(seed)`."""
+    """The source of chance, `random.Random(seed)`."""
 
     def betavariate(self, alpha: float, beta: float, /) -> float: ...
 
 
 def latency_of(pairs: Iterable[tuple[float, float]], chance: Chance) -> Latency | None:
-    """From (legacy, candidate) durations of the same requests, in any one unit. None without a pair of positive ones.
+    """Return the latency ratios of (legacy, candidate) durations in any unit; None without a pair of positive ones.
 
-    The bootstrap draws places, not values: the k-th smallest of n values drawn anew from n sorted ones stands at a
-    Beta(k, n + 1 - k) share of them. So it is exact, and 2,000 resamples cost milliseconds whatever n is.
+    The bootstrap draws places, not values: the k-th smallest of n values resampled from n sorted ones stands at a
+    Beta(k, n + 1 - k) share of them. So it is exact, and 2,000 resamples take milliseconds whatever n is.
     """
     ratios = sorted(candidate / legacy for legacy, candidate in pairs if legacy > 0 and candidate > 0)
     if not ratios:
@@ -147,7 +147,7 @@ def _quantile(ordered: Sequence[float], share: float, chance: Chance) -> Interva
 
 
 def judge(evidence: Evidence, gate: GateSettings) -> Readiness:
-    """Every check of the gate; what speaks against the route wins over what is not known yet."""
+    """Return the result of all checks; what speaks against the route wins over what is not known yet."""
     checks = (
         _match(evidence, gate),
         _breaking(evidence, gate),
@@ -171,7 +171,7 @@ def judge(evidence: Evidence, gate: GateSettings) -> Readiness:
 
 
 Check = tuple[list[str], list[str], int]
-"""The reasons against, the open questions, and the further pairs that would settle them."""
+"""The reasons against the route, the evidence lacking, and the further pairs that would provide it."""
 
 
 def _match(evidence: Evidence, gate: GateSettings) -> Check:
@@ -181,19 +181,19 @@ def _match(evidence: Evidence, gate: GateSettings) -> Check:
     wanted = _pairs_wanted(share, gate.min_match)
     if high < gate.min_match or (evidence.pairs >= gate.min_pairs and wanted is None):
         mismatches = evidence.pairs - evidence.matches
-        text = f"{mismatches} of {evidence.pairs} pairs differ: {share:.3%} match, {gate.min_match:.3%} are asked for"
+        text = f"{mismatches} of {evidence.pairs} pairs differ: {share:.3%} match, {gate.min_match:.3%} are required"
         return [text], [], 0
     needed = max(gate.min_pairs, wanted or 0) - evidence.pairs
     if needed <= 0:
         return [], [], 0
-    so_far = f"; {low:.3%} shown so far, {gate.min_match:.3%} asked for" if low < gate.min_match < 1 else ""
+    so_far = f"; {low:.3%} shown so far, {gate.min_match:.3%} required" if low < gate.min_match < 1 else ""
     return [], [f"{needed} more pairs are needed, {evidence.pairs} were compared{so_far}"], needed
 
 
 def _pairs_wanted(share: float, min_match: float) -> int | None:
-    """Pairs that show `min_match` if the share stays what it is; None if it would never be shown.
+    """Return how many pairs show `min_match` if the share stays the same; None if no number does.
 
-    No number of pairs shows 100 %: there, no mismatch is enough.
+    No number of pairs shows 100 %: for that, the absence of mismatches is enough.
     """
     if min_match >= 1:
         return 0 if share == 1 else None
@@ -207,7 +207,7 @@ def _breaking(evidence: Evidence, gate: GateSettings) -> Check:
 
 
 def _claims(evidence: Evidence) -> Check:
-    """Tell which marks of a fix still wait for new pairs that show it, whatever other endpoints show."""
+    """Return the claims that still lack new pairs of their own endpoint."""
     open_claims = sorted((claim for claim in evidence.claims if claim.lacking), key=lambda claim: -claim.lacking)
     reasons = [
         f"{claim.endpoint}: {claim.signature[:8]} is marked as fixed; {claim.lacking} more pairs without it are"
@@ -222,7 +222,7 @@ def _claims(evidence: Evidence) -> Check:
 
 
 def _cannot_be_timed(evidence: Evidence) -> bool:
-    """Return True if times are not demanded, since none can be measured. Before the first pair nobody knows."""
+    """Return True if no times are required, since none can be measured. Before the first pair this is unknown."""
     return not evidence.is_timed or (evidence.pairs > 0 and not evidence.timeable)
 
 
@@ -231,12 +231,12 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _notes_on_lags(evidence: Evidence) -> tuple[str, ...]:
-    """A fault that comes by chance is hardly ever there twice, so many lags may be one."""
+    """Return a note if there are many lags: a fault that occurs at random looks like one."""
     if evidence.lags < _MANY_LAGS or evidence.lags < _MANY_LAGS_SHARE * (evidence.pairs + evidence.lags):
         return ()
     return (
-        f"{evidence.lags} pairs differed at first and not when asked again, and do not count: a lag of the candidate's"
-        " data, or a fault that comes by chance; see the lines of shadow-diffs.jsonl with reason lag",
+        f"{evidence.lags} pairs differed at first but not at the second look, and do not count: a lag of the"
+        " candidate's data, or a fault that occurs at random; see the lines of shadow-diffs.jsonl with reason lag",
     )
 
 
@@ -265,13 +265,16 @@ def _latency(evidence: Evidence, gate: GateSettings) -> Check:
         return [], [], 0
     return (
         [],
-        [f"the candidate's median time is not sure enough: {text}"],
+        [f"the candidate's median time is not certain enough: {text}"],
         _pairs_needed(evidence.pairs, median, limit),
     )
 
 
 def _pairs_needed(pairs: int, estimate: Interval, limit: float) -> int:
-    """An interval shrinks with the root of the number of pairs; at most a hundredfold is promised."""
+    """Return the further pairs that shrink an interval enough: it shrinks with the root of their number.
+
+    The estimate is limited to a hundred times the pairs so far.
+    """
     half, room = (estimate.high - estimate.low) / 2, abs(limit - estimate.value)
     times = min(100.0, (half / room) ** 2) if room else 100.0
     return max(1, ceil(pairs * times) - pairs)

@@ -1,20 +1,20 @@
-"""Text from outside in plain form: it must not steer the terminal or the page of who reads it."""
+"""Text from outside in plain form, so that it cannot control the reader's terminal or page."""
 
 import re
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""All but tab and line feed: C0 and C1 controls, separators, and marks that turn the direction of what follows."""
+"""C0 and C1 controls but tab and line feed, separators, and marks that change the direction of what follows."""
 
 _BREAKS = re.compile(r"[\t\n]+")
 
 
 def plain(text: str) -> str:
-    """The text with a sign in place of each control character: `␛` for ESC, `�` for those that have none."""
+    """Return the text with a symbol in place of each control character: `␛` for ESC, `�` for those without one."""
     return CONTROL.sub(_sign, text)
 
 
 def plain_line(text: str) -> str:
-    """The same in one line."""
+    """Return the text in plain form, as one line."""
     return plain(_BREAKS.sub(" ", text))
 
 

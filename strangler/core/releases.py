@@ -1,12 +1,12 @@
-"""Which release of a candidate is the current one: named by a person, or by a header of its responses."""
+"""The current release of a candidate, named by a person or by a header of its responses."""
 
 from dataclasses import dataclass, field
 
 UNNAMED = ""
 """The release of a candidate that nothing has named yet."""
 SETTLES_AFTER_S = 60.0
-"""A release seen in a header is the current one once the former has not been seen for so long: a rolling deploy has
-both for a while."""
+"""A release seen in a header becomes the current one when the former has not been seen for this long: during a rolling
+deploy both appear."""
 
 
 @dataclass(slots=True)
@@ -17,17 +17,17 @@ class ReleaseState:
     since: float = 0.0
     """When it became the current one."""
     last_seen: dict[str, float] = field(default_factory=dict)
-    """By release: when a response last named it."""
+    """When a response last named each release."""
 
     def name(self, release: str, now: float) -> bool:
-        """Make a release the current one. True if that is a change."""
+        """Make a release the current one; return True if that is a change."""
         if release == self.current:
             return False
         self.current, self.since = release, now
         return True
 
     def see(self, release: str, at: float) -> bool:
-        """Take note of a response that named its release. True if the current release has changed by that."""
+        """Note a response that named its release; return True if that changes the current release."""
         self.last_seen[release] = max(at, self.last_seen.get(release, at))
         if self.current == UNNAMED:
             return self.name(release, at)

@@ -1,4 +1,4 @@
-"""How many callers each candidate gets, and what holds them back: what a change of routes.yaml raises past a gate."""
+"""The share of callers that each candidate gets, and its gate: which routes a change of routes.yaml raises."""
 
 import json
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from strangler.core.settings import GateSettings, MatchSettings, RouteSettings, 
 
 @dataclass(frozen=True, slots=True)
 class RouteRollout:
-    """All that decides about the callers of one route."""
+    """All that decides how many callers the candidate of a route gets."""
 
-    percent: float  # that is in effect: 0 for a route that is disabled
+    percent: float  # in effect: 0 for a route that is disabled
     target: str  # the candidate, or the parts of an aggregate with their paths
     match: str  # the requests that the route takes
     gate: GateSettings | None  # None: the file has no `gate` for the route
@@ -19,7 +19,7 @@ class RouteRollout:
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """A route that gets more callers than before, or the first ones of another candidate."""
+    """A route whose candidate gets more callers than before, or, if it is another candidate, its first callers."""
 
     route: str
     from_percent: float
@@ -32,7 +32,7 @@ Rollouts = Mapping[str, RouteRollout]
 
 
 def rollouts_of(settings: Settings) -> dict[str, RouteRollout]:
-    """Return what is in force with these settings."""
+    """Return what these settings put in force."""
     return {route.name: _rollout(route) for route in settings.routes}
 
 
@@ -59,8 +59,8 @@ def _match(match: MatchSettings) -> str:
 def raises(before: Rollouts, after: Rollouts) -> list[Raise]:
     """Return the routes whose percent rises, in the order of the file.
 
-    A route that is new counts from 0, and so does one that goes to another candidate. One that was only renamed keeps
-    the gate of its former name.
+    A new route counts from 0, and so does one that goes to another candidate. A route that was only renamed keeps the
+    gate of its former name.
     """
     renamed = {route.match: route for name, route in before.items() if name not in after}
     found = []
@@ -75,7 +75,7 @@ def raises(before: Rollouts, after: Rollouts) -> list[Raise]:
 
 
 def _strictest(gates: list[GateSettings]) -> GateSettings | None:
-    """A gate that is loosened or taken away in the same edit still holds."""
+    """Return the strictest limits of all: a gate that the same edit loosens or removes still holds."""
     if not gates:
         return None
     return GateSettings(

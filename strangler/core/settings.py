@@ -1,8 +1,8 @@
 """The settings of routes.yaml as frozen values: units fixed, defaults filled in, nothing left to parse.
 
-`strangler.config` is the only maker of these; its schema is the one place that knows the defaults. They travel from
-control to the workers as they are, so every field is plain data. Durations are seconds, sizes are bytes. `None` is
-"no limit" (written `none`), `0` is "none of it"; a part that is switched off (`breaker: false`) is `None`.
+Only `strangler.config` makes them; its schema is the one place that knows the defaults. Control sends them to the
+workers as they are, so every field is plain data. Durations are in seconds, sizes in bytes. `None` is "no limit"
+(written `none`), `0` is "none of it"; a part that is switched off (`breaker: false`) is `None`.
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """An upstream's base URL. `path` is a prefix put before every forwarded path; empty as a rule."""
+    """An upstream's base URL. `path` is a prefix put before every forwarded path, and usually empty."""
 
     scheme: Literal["http", "https"]
     host: str
@@ -42,14 +42,13 @@ class Url:
 
     @property
     def authority(self) -> str:
-        """Host and port as a Host header says them: the scheme's default port is left out."""
+        """Return host and port as in a Host header: without the scheme's default port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
 
     @property
     def server_name(self) -> str:
-        """The host as a certificate names it and a TLS handshake asks for it: without the dot of an absolute name (RFC
-        6066 section 3)."""
+        """Return the host as a certificate and a TLS handshake name it: without a final dot (RFC 6066 section 3)."""
         return self.host.removesuffix(".")
 
     def __str__(self) -> str:
@@ -61,14 +60,14 @@ class AdminSettings:
     listen: Address
     token: str | None
     ready_needs_legacy: bool = False
-    """Not ready while legacy cannot be reached."""
+    """Whether the proxy is not ready while legacy cannot be reached."""
     users: str | None = None  # name of the header in which a trusted proxy names the person
     trusted_proxies: tuple[str, ...] = ()  # addresses and CIDR networks
 
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """Which requests have a line: a share of them by chance, and beside it all that are slow or went wrong."""
+    """Which requests are logged: a random share of them, and in addition all that were slow or failed."""
 
     sample: float  # share, 0.0 to 1.0
     slow_s: float | None
@@ -103,7 +102,7 @@ class EventSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """The limits of what one client may ask of a worker."""
+    """The limits on what clients may demand of the proxy."""
 
     header_bytes: int
     header_timeout_s: float | None
@@ -125,7 +124,10 @@ TimeoutSource = Literal["default", "upstream", "route"]
 
 @dataclass(frozen=True, slots=True)
 class TimeoutSettings:
-    """connect: TCP and TLS together. response: request fully sent to response head. idle: between two bytes."""
+    """The timeouts of an upstream.
+
+    connect: TCP and TLS together. response: from request fully sent to response head. idle: between two bytes.
+    """
 
     connect_s: float | None
     response_s: float | None
@@ -133,7 +135,7 @@ class TimeoutSettings:
     sources: tuple[TimeoutSource, TimeoutSource, TimeoutSource] = field(
         default=("default", "default", "default"), compare=False
     )
-    """Where connect, response and idle are written: the way it is said, which changes no meaning."""
+    """Where connect, response and idle come from, for display only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class BreakerSettings:
     cooldown_s: float
     max_cooldown_s: float
     trials: int
-    counts: tuple[str | int, ...]  # names of faults, and statuses
+    counts: tuple[str | int, ...]  # names of faults and statuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +199,12 @@ class UpstreamSettings:
     retry: RetrySettings | None
     health: HealthSettings | None
     headers: HeaderEdits
-    keepalive_s: float = 30.0  # how long an idle connection is used again
+    keepalive_s: float = 30.0  # how long an idle connection may be reused
 
 
 @dataclass(frozen=True, slots=True)
 class MatchSettings:
-    """Conditions that all must hold. Exactly one of `prefix` and `path` is set."""
+    """Conditions that must all hold. Exactly one of `prefix` and `path` is set."""
 
     prefix: str | None
     path: str | None
@@ -221,7 +223,7 @@ class StickySource:
 @dataclass(frozen=True, slots=True)
 class SplitSettings:
     percent: float  # 0.00 to 100.00, two decimals
-    headers: tuple[tuple[str, str], ...]  # lower-case name, exact value; any of them sends to the candidate
+    headers: tuple[tuple[str, str], ...]  # lower-case name, exact value; any match sends the request to the candidate
     override: str | None  # lower-case header name
     sticky: tuple[StickySource, ...]
     group: str
@@ -235,7 +237,7 @@ class FallbackSettings:
 
 @dataclass(frozen=True, slots=True)
 class BaselineSettings:
-    """Which shadows ask both arms once more, so that legacy can be compared with itself."""
+    """Which shadows repeat their request at both arms, so that legacy can be compared with itself."""
 
     share: float  # share, 0.0 to 1.0
     credentials: bool  # requests with Cookie, Authorization and the like too
@@ -318,7 +320,7 @@ class RouteSettings:
     enabled: bool
     split: SplitSettings
     rewrite_prefix: str | None
-    timeouts: TimeoutSettings | None  # the candidate's, complete: what the route leaves out is its upstream's
+    timeouts: TimeoutSettings | None  # the candidate's, complete: those that the route leaves out are its upstream's
     fallback: FallbackSettings | None
     shadow: ShadowSettings | None
     compare: CompareSettings
@@ -326,16 +328,16 @@ class RouteSettings:
     release_header: str | None  # lower-case name of the candidate's response header; None: named by command
     fold: tuple[str, ...]  # path templates whose `{}` are folded in endpoints
     is_gated: bool = field(compare=False)
-    """The file has a `gate`, be it an empty one: the way it is written, which changes no meaning."""
+    """Whether the file has a `gate` for the route, even an empty one."""
     owner: str | None = None
     """The owner of the route."""
     is_passthrough: bool = False
-    """`candidate` is a service that was never legacy's part: it gets all, also while the kill switch is on."""
+    """Whether `candidate` was never part of legacy: it gets all requests, even while the kill switch is on."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceSettings:
-    values: Literal["shown", "hashed"]  # hashed: types, lengths and keyed hashes are kept, and no value
+    values: Literal["shown", "hashed"]  # hashed: types, lengths and keyed hashes are kept, but no value
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +345,7 @@ class ErrorSettings:
     """The page that browsers get for the proxy's own 502, 503 and 504."""
 
     html_file: str | None  # relative to the folder of routes.yaml
-    html: str | None  # what the file holds; None: the built-in page
+    html: str | None  # the file's content; None: the built-in page
 
 
 @dataclass(frozen=True, slots=True)

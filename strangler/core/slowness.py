@@ -1,4 +1,4 @@
-"""Which endpoints a candidate answers much slower than legacy, by pairs of times that were measured alike."""
+"""Which endpoints of a candidate are much slower than legacy's, by pairs of times measured in the same way."""
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from strangler.core.documents import SlowEndpoint
 SLOW_RATIO: Final = 3.0
 """From this median ratio on, an endpoint is slow."""
 WELL_RATIO: Final = 2.0
-"""Below this one, it is well again; in between it stays what it was."""
+"""Below this median ratio, a slow endpoint is well again; in between nothing changes."""
 MIN_PAIRS: Final = 20
 WINDOW_S: Final = 3600.0
 MAX_PAIRS: Final = 500
-"""The times of an endpoint that are kept; the latest count."""
+"""The most pairs kept of an endpoint; the latest count."""
 MAX_ENDPOINTS: Final = 2000
 MIN_TIME_S: Final = 1e-6
 
@@ -25,7 +25,7 @@ Endpoint = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Slowness:
-    """How much slower the candidate is. `ratio` is the median of the pairs' own ratios, the times are medians."""
+    """How much slower the candidate is. `ratio` is the median of the ratios of all pairs, the times are medians."""
 
     route: str
     endpoint: str
@@ -37,7 +37,7 @@ class Slowness:
 
 @dataclass(frozen=True, slots=True)
 class SlownessChange:
-    """An endpoint has become slow, or is it no more; `found` is None where it is not timed any more."""
+    """An endpoint that became slow or is no longer slow; `found` is None if it is no longer timed."""
 
     route: str
     endpoint: str
@@ -52,21 +52,21 @@ class _Times:
 
 
 class SlownessState:
-    """Owns the times of the last hour, at most `MAX_ENDPOINTS` endpoints of them. Times are Unix times in seconds."""
+    """The times of the last hour, of at most `MAX_ENDPOINTS` endpoints. Times are Unix times in seconds."""
 
     def __init__(self) -> None:
         self.slow: dict[Endpoint, Slowness] = {}
-        """As they were found when they were last judged."""
+        """The slow endpoints, as they were when last judged."""
         self._times: OrderedDict[Endpoint, _Times] = OrderedDict()
 
     def restore(self, slow: Iterable[Slowness], now: float) -> None:
-        """Go on with what was slow before this process; for an hour, unless it is timed again."""
+        """Take over what was slow before this process started: for an hour, unless it is timed again."""
         for slowness in slow:
             self.slow[slowness.route, slowness.endpoint] = slowness
             self._times[slowness.route, slowness.endpoint] = _Times(now)
 
     def observe(self, route: str, endpoint: str, at: float, legacy_s: float, candidate_s: float) -> None:
-        """Take a pair. A new endpoint takes the place of the one that is not slow and was not seen for longest."""
+        """Take a pair. At the limit, a new endpoint replaces the least recently seen one that is not slow."""
         key = route, endpoint
         times = self._times.get(key)
         if times is None:
@@ -78,18 +78,18 @@ class SlownessState:
         self._times.move_to_end(key)
 
     def forget(self, route: str) -> None:
-        """Take no account of a route's times so far: another release answers now. What is slow has to be shown well."""
+        """Drop a route's times, since another release serves now. Slow endpoints stay so until new times differ."""
         for (name, _), times in self._times.items():
             if name == route:
                 times.pairs.clear()
 
     def keep_only(self, routes: frozenset[str]) -> list[SlownessChange]:
-        """Let go of routes that are not timed any more."""
+        """Drop the routes that are no longer timed; return what has changed."""
         gone = [key for key in self._times if key[0] not in routes]
         return [change for key in gone if (change := self._let_go(key)) is not None]
 
     def judge(self, now: float) -> list[SlownessChange]:
-        """Return what has changed since the last time."""
+        """Return what has changed since the last call."""
         changes = []
         for key in list(self._times):
             change = self._judge(key, now)
@@ -136,7 +136,7 @@ def _slowness(key: Endpoint, pairs: Iterable[tuple[float, float, float]]) -> Slo
 
 
 def slow_text(slowness: SlowEndpoint) -> str:
-    """`GET /api/orders/{} takes 3.4 times as long as at legacy (210 ms, 62 ms)`"""
+    """Return `GET /api/orders/{} takes 3.4 times as long as at legacy (210 ms, 62 ms)`."""
     return (
         f"{slowness.endpoint} takes {slowness.ratio:.1f} times as long as at legacy"
         f" ({slowness.candidate_ms:.3g} ms, {slowness.legacy_ms:.3g} ms)"

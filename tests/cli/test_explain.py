@@ -256,7 +256,7 @@ def test_a_refused_request_goes_nowhere() -> None:
     for target in ("/r/../x", "/r/%00"):
         found = explain(made, head(target))
         assert (found.arm, found.upstream, found.path) == (None, None, None)
-        assert found.detail.endswith(": answered with 400")
+        assert found.detail.endswith(": refused with 400")
 
 
 def test_explain_says_what_the_plan_says() -> None:

@@ -120,7 +120,7 @@ VERDICTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "few pairs, too many differ": ({"pairs": 100, "matches": 80}, "not ready", "20 of 100 pairs differ"),
     "no pairs": ({"pairs": 0, "matches": 0}, "not enough evidence", "3000 more pairs are needed"),
     "surely slow": ({"latency": SLOW}, "not ready", "1.30 times legacy's (1.25 to 1.35), 1.10 is allowed"),
-    "perhaps slow": ({"latency": UNSURE}, "not enough evidence", "not sure enough"),
+    "perhaps slow": ({"latency": UNSURE}, "not enough evidence", "not certain enough"),
     "no times": ({"latency": None}, "not enough evidence", "no request was timed"),
     "no times, few that could be": (
         {"latency": None, "timeable": 2},
@@ -235,4 +235,4 @@ def test_endpoints_with_too_few_pairs_are_named() -> None:
 )
 def test_many_lags_are_told_since_a_fault_by_chance_looks_like_one(pairs: int, lags: int, is_reported: bool) -> None:
     notes = judge(replace(GOOD, pairs=pairs, matches=pairs, lags=lags), GATE).notes
-    assert any(f"{lags} pairs differed at first and not when asked again" in note for note in notes) is is_reported
+    assert any(f"{lags} pairs differed at first but not at the second look" in note for note in notes) is is_reported

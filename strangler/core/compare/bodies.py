@@ -1,4 +1,4 @@
-"""Comparing two bodies, codings off, each as what its media type says it is."""
+"""Comparing two bodies, their codings undone, by their media types."""
 
 import re
 from collections.abc import Hashable
@@ -39,33 +39,33 @@ class Content:
 
     @property
     def looks_like_json(self) -> bool:
-        """True if it may be an object or an array, from how it begins."""
+        """Return True if it begins like an object or an array."""
         return _JSON_START.match(self.data) is not None
 
 
 def content_of(response: Response, data: bytes) -> Content:
-    """`data`: the answer's body with its codings undone."""
+    """Return the content of a response. `data`: its body with the codings undone."""
     types = response.field_values(b"content-type")
     media = parse_media_type(types[0]) if types else None
     return Content(data, media, body_of(media))
 
 
 def compare_bodies(legacy: Content, candidate: Content, rules: CompareRules, found: FoundState) -> Reason | None:
-    """Put differences into `found`; or say why the bodies cannot be compared."""
-    if legacy.data == candidate.data:  # the same body, whatever it is called
+    """Put differences into `found`; or return why the bodies cannot be compared."""
+    if legacy.data == candidate.data:  # the same body, whatever its media type
         return None
     return _Comparing(rules, found).contents(legacy, candidate, root_path(rules), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparing:
-    """The settings that all steps of one comparison share. `at`: the path of a body, `$` or that of a part."""
+    """The context of all steps of one comparison, in which `at` is the path of a body: `$`, or that of a part."""
 
     rules: CompareRules
     found: FoundState
 
     def contents(self, legacy: Content, candidate: Content, at: PathState, depth: int) -> Reason | None:
-        """Compare two bodies as what they are. `depth`: multipart bodies around them."""
+        """Compare two bodies by their kind. `depth`: the number of multipart bodies around them."""
         if legacy.data == candidate.data:
             return None
         documents = read_documents(legacy, candidate, is_typed=self.rules.is_typed)
@@ -83,7 +83,7 @@ class _Comparing:
         return None
 
     def _markup(self, legacy: Content, candidate: Content, at: PathState, depth: int) -> Reason | None:
-        """Compare two bodies as markup. A part only differs or not: places within would not say in which part."""
+        """Compare two bodies as markup. A part just differs or not: places within would not name the part."""
         sides = _as_markup(legacy), _as_markup(candidate)
         if depth == 0:
             return compare_markup(*sides, self.rules, self.found)
@@ -128,7 +128,7 @@ class _Comparing:
         return None
 
     def _fields(self, legacy: list[Part], candidate: list[Part], at: PathState, depth: int) -> Reason | None:
-        """Form fields by name (RFC 7578 section 5.2); their order counts among those of one name only."""
+        """Compare form fields by name (RFC 7578 section 5.2); their order counts only among fields of one name."""
         left, right = _by_name(legacy), _by_name(candidate)
         for name in {**left, **right}:
             field = at.child(name)
@@ -147,7 +147,7 @@ class _Comparing:
     def _parts(
         self, legacy: list[Part], candidate: list[Part], at: PathState, below: PathState, depth: int
     ) -> Reason | None:
-        """Parts by position, aligned as the elements of an array are. `below`: the path of each of them."""
+        """Compare parts by position, aligned like the elements of an array. `below`: the path of each part."""
         is_typed = self.rules.is_typed
         identities = ([_identity(part, is_typed) for part in parts] for parts in (legacy, candidate))
         alignment = _aligned(*identities)
@@ -185,7 +185,7 @@ class _Comparing:
 
 
 def parts_of(content: Content) -> list[Part] | None:
-    """The parts of a body that is called multipart; None if it is not, or does not parse."""
+    """Return the parts of a multipart body; None if it is none by its media type, or does not parse."""
     return split_parts(content.data, content.media) if content.kind is Body.MULTIPART else None
 
 
@@ -205,7 +205,7 @@ def _content_of_part(part: Part) -> Content:
 
 
 def _aligned(legacy: list[Hashable], candidate: list[Hashable]) -> Alignment:
-    """Swapping the sides swaps the answer: ties break by what the parts are, not by which side they are on."""
+    """Align two lists; swapping the sides mirrors the result, since ties break by content and not by side."""
     first = common_length(legacy, candidate)
     is_turned = len(legacy) > len(candidate)
     if len(legacy) == len(candidate) and first < len(legacy):
@@ -217,7 +217,7 @@ def _aligned(legacy: list[Hashable], candidate: list[Hashable]) -> Alignment:
 
 
 def _identity(part: Part, is_typed: bool) -> Hashable:
-    """Equal for parts that say the same: JSON by its value, text by its lines, and what else there is by its bytes."""
+    """Return a value that is equal for equal parts: JSON by its value, text by its lines, all else by its bytes."""
     content = _content_of_part(part)
     if content.kind in _JSON_FAMILY or content.looks_like_json:
         kind = content.kind if content.kind in _JSON_FAMILY else Body.JSON
@@ -229,7 +229,7 @@ def _identity(part: Part, is_typed: bool) -> Hashable:
 
 
 def _field_value(parts: list[Part]) -> Node:
-    """The value of a field as it is shown: its text, if it is one that is short and has no parts."""
+    """Return the value of a field for display: JSON or text, else the number of bytes; a list for several parts."""
     values: list[Node] = []
     for part in parts[:_MAX_LISTED_PARTS]:
         content = _content_of_part(part)
@@ -245,9 +245,9 @@ def _field_value(parts: list[Part]) -> Node:
 def read_documents(
     legacy: Content, candidate: Content, *, is_typed: bool
 ) -> tuple[Json | ParseFailure, Json | ParseFailure] | None:
-    """Both bodies as JSON; None if neither is called that or is that.
+    """Return both bodies as JSON; None if neither is JSON, by media type or by content.
 
-    What is not called JSON is, if it reads as an object or an array: `5` may be a text.
+    A body of another media type counts as JSON if it is an object or an array: `5` may be a text.
     """
     named = legacy.kind in _JSON_FAMILY, candidate.kind in _JSON_FAMILY
     if legacy.kind is candidate.kind and all(named):
@@ -266,7 +266,7 @@ def read_documents(
 def _differently_named(
     legacy: Content, candidate: Content, is_typed: bool
 ) -> tuple[Json | ParseFailure, Json | ParseFailure]:
-    """JSON and newline-delimited JSON: as one document each, unless what is called one is not."""
+    """Return JSON and newline-delimited JSON as one document each, unless the former does not parse as one."""
     left, right = (_parsed(content, Body.JSON, is_typed) for content in (legacy, candidate))
     if (left if legacy.kind is Body.JSON else right) is not ParseFailure.NOT_JSON:
         return left, right
@@ -274,7 +274,7 @@ def _differently_named(
 
 
 def _unnamed(content: Content, kind: Body, is_named: bool, is_typed: bool) -> Json | ParseFailure:
-    """As JSON of a kind, whatever it is called."""
+    """Return a body read as JSON of a kind, whatever its media type."""
     if is_named:
         return _parsed(content, kind, is_typed)
     parsed = _parsed(content, kind, is_typed) if content.looks_like_json else ParseFailure.NOT_JSON
@@ -282,7 +282,7 @@ def _unnamed(content: Content, kind: Body, is_named: bool, is_typed: bool) -> Js
 
 
 def parse_content(content: Content, *, is_typed: bool = False) -> Json | ParseFailure:
-    """A body as the JSON that it is called; one of another media type is not looked into."""
+    """Return a body as JSON by its media type; of another media type it is NOT_JSON, unread."""
     return _parsed(content, content.kind, is_typed) if content.kind in _JSON_FAMILY else ParseFailure.NOT_JSON
 
 
@@ -302,7 +302,7 @@ def _as_markup(content: Content) -> MarkupBody:
 
 
 def _compare_as_text(legacy: Content, candidate: Content) -> tuple[Value, Value] | None:
-    """As text if both have one, else as bytes."""
+    """Return how two bodies differ: as texts if both have one, else as bytes; None if they are equal."""
     left = legacy.text if legacy.kind is not Body.BINARY else None
     right = candidate.text if candidate.kind is not Body.BINARY else None
     if left is None or right is None:

@@ -1,4 +1,4 @@
-"""Content codings undone (RFC 9110 section 8.4), for the comparison only and never past a limit."""
+"""Undoing content codings (RFC 9110 section 8.4), for the comparison only and never beyond a limit."""
 
 import sys
 import zlib
@@ -16,9 +16,9 @@ else:
 
 MAX_DECODED_BYTES = 16 * 1024 * 1024
 _MAX_CODINGS = 4
-"""More than anyone stacks in earnest: each one multiplies what a few bytes can cost."""
+"""More than any server stacks: each coding multiplies what a few bytes can cost."""
 _ZSTD_WINDOW_LOG = 23
-"""8 MiB, the most that a zstd answer may ask of its reader (RFC 9659)."""
+"""8 MiB, the largest window that a zstd response may require (RFC 9659)."""
 
 
 class _BrokenError(Exception):
@@ -26,13 +26,13 @@ class _BrokenError(Exception):
 
 
 class _BombError(Exception):
-    """More than the limit came out."""
+    """The decoded bytes exceed the limit."""
 
 
 def undo_codings(body: bytes, content_encoding: list[bytes], limit: int = MAX_DECODED_BYTES) -> bytes | Reason:
-    """The body as it was before coding, or why not: `too_large` beyond `limit` bytes, `decode` if a coding is broken,
-    unknown or stacked too high. An empty body (HEAD, 304) has nothing to undo, and names that are no coding undo
-    nothing."""
+    """Return the body before coding, or the reason: `too_large` beyond `limit` bytes, `decode` if a coding is broken or
+    unknown, or if there are too many. An empty body (HEAD, 304) stays empty, and names that are no coding are skipped.
+    """
     names = [name.strip(b" \t\"'").lower() for value in content_encoding for name in value.split(b",")]
     names = [name for name in names if name and not _is_none(name)]
     if not body:
@@ -52,11 +52,11 @@ def undo_codings(body: bytes, content_encoding: list[bytes], limit: int = MAX_DE
 _NO_CODINGS = frozenset(
     b"identity none null no off false plain text raw binary 7bit 8bit chunked default uncompressed unencoded".split()
 )
-"""Names that servers write where there is no coding: transfer encodings of mail, and words for nothing."""
+"""Names that servers write where there is no coding: transfer encodings of e-mail, and words for none."""
 
 
 def _is_none(name: bytes) -> bool:
-    """True for the name of something else than a content coding: charsets, above all, and media types."""
+    """Return True for a name that is no content coding, above all charsets and media types."""
     if name in _NO_CODINGS or b"/" in name:
         return True
     try:
@@ -66,7 +66,7 @@ def _is_none(name: bytes) -> bool:
 
 
 def _gzip(body: bytes, limit: int) -> bytes:
-    """One member after another (RFC 1952 section 2.2); zeros as padding behind them are let pass, as gzip does."""
+    """Undo gzip, member by member (RFC 1952 section 2.2); zeros after them are ignored, as gzip does."""
     parts: list[bytes] = []
     while body.strip(b"\0") or not parts:
         part, body = _inflated(body, limit, zlib.MAX_WBITS | 16)
@@ -76,7 +76,7 @@ def _gzip(body: bytes, limit: int) -> bytes:
 
 
 def _deflate(body: bytes, limit: int) -> bytes:
-    """zlib data (RFC 9110 section 8.4.1.2), or the bare deflate data that some servers send instead."""
+    """Undo deflate: zlib data (RFC 9110 section 8.4.1.2), or the bare deflate data that some servers send."""
     is_zlib = len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0
     decoded, rest = _inflated(body, limit, zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
     if rest:
@@ -85,7 +85,7 @@ def _deflate(body: bytes, limit: int) -> bytes:
 
 
 def _inflated(body: bytes, limit: int, window_bits: int) -> tuple[bytes, bytes]:
-    """The decoded bytes of one stream, and what stands behind it."""
+    """Return the decoded bytes of one stream, and what follows it."""
     stream = zlib.decompressobj(window_bits)
     try:
         decoded = stream.decompress(body, limit + 1)
@@ -112,7 +112,7 @@ def _brotli(body: bytes, limit: int) -> bytes:
 
 
 def _zstd(body: bytes, limit: int) -> bytes:
-    """One frame after another (RFC 8878 section 3)."""
+    """Undo zstd, frame by frame (RFC 8878 section 3)."""
     parts: list[bytes] = []
     while body:
         stream = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})

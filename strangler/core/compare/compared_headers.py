@@ -1,4 +1,4 @@
-"""Comparing the headers that a route lists; no other header is looked at."""
+"""Comparing the header fields that a route lists, and no others."""
 
 from collections.abc import Callable
 
@@ -8,12 +8,12 @@ from strangler.core.compare.model.media import Body, MediaType, body_of, parse_m
 from strangler.core.compare.model.values import Kind, Response, Severity
 
 Rewrite = Callable[[bytes], bytes]
-"""A Location, or a Set-Cookie, of the candidate as the client would get it."""
+"""The function that turns a Location, or a Set-Cookie, of the candidate into the client's."""
 
 CONTENT_RANGE = "content-range"
 _LOCATIONS = ("location", "content-location")
 _ATTRIBUTES_WITHOUT_VALUE = ("expires",)
-"""A point in time moves on with every answer; that there is one, counts."""
+"""Times change with every response; only their presence counts."""
 _CASELESS_ATTRIBUTES = ("samesite", "domain", "priority")
 
 
@@ -25,7 +25,7 @@ def compare_headers(
     rewrite_back: Rewrite,
     cookie_back: Rewrite,
 ) -> None:
-    """`names` are lower-case. Values of a repeated field count as one list (RFC 9110 section 5.3)."""
+    """Put differences into `found`. `names` are lower-case; a repeated field is one list (RFC 9110 section 5.3)."""
     for name in names:
         left = legacy.field_values(name.encode("latin-1", "replace"))
         right = candidate.field_values(name.encode("latin-1", "replace"))
@@ -58,14 +58,14 @@ def _normal(name: str, values: list[bytes]) -> object:
 
 
 def normal_media(media: MediaType) -> tuple[str, list[tuple[str, str]]]:
-    """Return what counts of a media type. The boundary of a multipart body is made anew each time."""
+    """Return what counts of a media type: not the boundary of a multipart body, which differs each time."""
     is_multipart = media.essence.startswith("multipart/")
     kept = [(key, value.lower()) for key, value in media.parameters if not (is_multipart and key == "boundary")]
     return media.essence, kept
 
 
 def _severity(name: str, legacy: list[bytes], candidate: list[bytes]) -> Severity | None:
-    """JSON has one charset (RFC 8259 section 8.1), so a parameter that names it, or another one, changes little."""
+    """Return the severity, or None for the default: a charset of JSON, which has only one, is additive (RFC 8259)."""
     if name != "content-type" or len(legacy) != 1 or len(candidate) != 1:
         return None
     left, right = parse_media_type(legacy[0]), parse_media_type(candidate[0])
@@ -74,20 +74,20 @@ def _severity(name: str, legacy: list[bytes], candidate: list[bytes]) -> Severit
 
 
 def without_charset(media: MediaType) -> tuple[str, list[tuple[str, str]]]:
-    """Return what counts of a media type of JSON."""
+    """Return what counts of a media type, without its charset."""
     essence, parameters = normal_media(media)
     return essence, [(key, value) for key, value in parameters if key != "charset"]
 
 
 def _compare_cookies(legacy: list[bytes], candidate: list[bytes], found: FoundState) -> None:
-    """One difference for the whole set of cookies; order between them does not count."""
+    """Report at most one difference for the whole set of cookies; their order does not count."""
     left, right = sorted(map(cookie_shape, legacy)), sorted(map(cookie_shape, candidate))
     if left != right:
         found.header("set-cookie", Kind.VALUE, ", ".join(left), ", ".join(right))
 
 
 def cookie_shape(set_cookie: bytes) -> str:
-    """A Set-Cookie value without what it sets: `sid; httponly; path=/` (RFC 6265 section 5.2)."""
+    """Return a Set-Cookie value without the cookie's value: `sid; httponly; path=/` (RFC 6265 section 5.2)."""
     pair, *attributes = set_cookie.decode("utf-8", "backslashreplace").split(";")
     return "; ".join([pair.partition("=")[0].strip(), *sorted(_attribute(text) for text in attributes if text.strip())])
 

@@ -1,4 +1,4 @@
-"""`compare`: two answers in, one comparison out. Pure: today is an argument, and nothing is looked up."""
+"""`compare`: two responses in, one comparison out. Pure: today is an argument, and nothing is looked up."""
 
 from datetime import date
 
@@ -32,16 +32,16 @@ def compare(
     cookie_back: Rewrite = _as_received,
     is_dry_run: bool = False,
 ) -> Comparison:
-    """Compare what the two arms answered to one request (DESIGN section 7).
+    """Compare the responses of the two arms to one request (DESIGN section 7).
 
     `request` has the conditions of that request. `rewrite_back` turns a Location of the candidate into what the client
-    would get, `cookie_back` a Set-Cookie. With `is_dry_run` the candidate must have confirmed that it held back:
+    would get, `cookie_back` a Set-Cookie. With `is_dry_run` the candidate must have confirmed that it changed nothing:
     `X-Strangler-Shadow-Handled: 1`.
     """
     reason = _why_no_response(legacy, candidate, is_dry_run)
     if reason is not None:
         return not_comparable(reason)
-    if candidate.status >= 500:  # one difference, whatever else comes with it
+    if candidate.status >= 500:  # one difference, whatever else differs
         return _status_alone(legacy, candidate, rules, today)
     standing = standing_of(legacy, candidate, request)
     if standing is Standing.MATCH:
@@ -84,14 +84,14 @@ def _status_alone(legacy: Response, candidate: Response, rules: CompareRules, to
 
 
 def _names(legacy: Response, candidate: Response, rules: CompareRules) -> tuple[str, ...]:
-    """The listed headers; of two parts of a whole also which parts they are."""
+    """Return the listed headers; for two responses with ranges, Content-Range too."""
     if CONTENT_RANGE in rules.headers or not has_ranges(legacy, candidate):
         return rules.headers
     return (*rules.headers, CONTENT_RANGE)
 
 
 def _why_no_response(legacy: Response, candidate: Response, is_dry_run: bool) -> Reason | None:
-    """A dry run that the candidate did not confirm stays that even if it failed: it may have written."""
+    """Return why a response is missing; an unconfirmed dry run says so even if it failed, since it may have written."""
     if legacy.fault is not None or legacy.status >= 500:
         return Reason.LEGACY_ERROR
     if candidate.fault is not None:
@@ -118,10 +118,10 @@ def _decoded(response: Response) -> bytes | Reason:
 
 
 def second_look(first: Comparison, second: Comparison) -> Comparison:
-    """Return what counts of a mismatch after another look: what both looks share, by in, path and kind.
+    """Return what counts of a mismatch after another look: the differences of both looks, by in, path and kind.
 
-    Nothing shared: it was a lag. If the second look could not be had (an arm failed, or was too slow), its reason
-    stands: the first look alone is no evidence.
+    If there are none, it was a lag. If the second look failed (an arm failed, or was too slow), its reason stands: the
+    first look alone is no evidence.
     """
     if first.outcome is not Outcome.MISMATCH or second.outcome is Outcome.NOT_COMPARABLE:
         return first if first.outcome is not Outcome.MISMATCH else second

@@ -1,4 +1,4 @@
-"""Multipart bodies taken apart (RFC 2046 section 5.1, RFC 7578), and what of each part counts."""
+"""Splitting multipart bodies (RFC 2046 section 5.1, RFC 7578), and what counts of each part."""
 
 import binascii
 import quopri
@@ -9,9 +9,9 @@ from strangler.core.compare.model.conditions import normal_range
 from strangler.core.compare.model.media import Body, MediaType, body_of, parse_media_type
 
 MAX_PARTS = 1000
-"""Parts of one body; one with more is compared as bytes."""
+"""The most parts of one body; a body with more is compared as bytes."""
 MAX_NESTED = 4
-"""Multipart bodies within each other; what lies deeper is compared as bytes."""
+"""The most multipart bodies within each other; deeper ones are compared as bytes."""
 _MAX_BOUNDARY = 200
 _HEAD = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*:[^\r\n]*(?:\r?\n|\Z))*")
 _COUNTED = re.compile(
@@ -28,16 +28,16 @@ class Part:
     """One body part, its transfer coding undone."""
 
     media: MediaType
-    """The media type that the part states; text, where it states none (RFC 2046 section 5.1)."""
+    """The part's media type; text if it has none (RFC 2046 section 5.1)."""
     name: str | None
-    """The form field that it is the value of (RFC 7578 section 4.2)."""
+    """The name of the form field whose value it is (RFC 7578 section 4.2)."""
     facts: tuple[tuple[str, str], ...]
-    """The header fields that count: their names and their values in one spelling, sorted."""
+    """The header fields that count: names and normalised values, sorted."""
     data: bytes = field(repr=False)
 
 
 def _read_part(head: bytes, data: bytes) -> Part:
-    """Read one part. The first of several fields of one name counts."""
+    """Read one part. Of several fields of one name the first counts."""
     fields: dict[bytes, bytes] = {}
     for found in _COUNTED.finditer(head):
         fields.setdefault(found[1].lower(), found[2].strip(b" \t"))
@@ -57,7 +57,7 @@ def _read_part(head: bytes, data: bytes) -> Part:
 
 
 def _media_text(media: MediaType) -> str:
-    """A charset of JSON changes nothing, nor does the boundary of parts within the part."""
+    """Return a media type as text, without what does not count: a charset of JSON, an inner boundary."""
     dropped = {Body.JSON: "charset", Body.NDJSON: "charset", Body.MULTIPART: "boundary"}.get(body_of(media))
     kept = tuple((name, value.lower()) for name, value in media.parameters if name != dropped)
     return _written(media.essence, kept)
@@ -75,7 +75,7 @@ def split_parts(body: bytes, media: MediaType | None) -> list[Part] | None:
     """Return the parts of a body; None if it does not parse, or has too many of them.
 
     Preamble and epilogue do not count, and a bare LF ends a line like CRLF. A body does not parse without a boundary in
-    the media type, without a closing delimiter, or if a line of a header section is none.
+    the media type, without a closing delimiter, or with a malformed header section.
     """
     boundary = dict(media.parameters).get("boundary", "").encode("latin-1") if media else b""
     if not boundary or len(boundary) > _MAX_BOUNDARY:
@@ -96,7 +96,7 @@ def split_parts(body: bytes, media: MediaType | None) -> list[Part] | None:
 
 
 def _part(raw: bytes) -> Part | None:
-    """`raw` starts with the end of the delimiter's line."""
+    """Read a part, or return None. `raw` starts with the end of the delimiter's line."""
     start = _LINE_END.match(raw)
     if start is None:
         return None if raw else _read_part(b"", b"")
@@ -110,7 +110,7 @@ def _part(raw: bytes) -> Part | None:
 
 
 def _without_transfer_coding(data: bytes, coding: bytes) -> bytes:
-    """base64 and quoted-printable undone (RFC 2045 section 6); data that is none, and other codings, as they stand."""
+    """Return data with base64 or quoted-printable undone (RFC 2045 section 6); invalid data and others unchanged."""
     name = coding.lower()
     if name == b"quoted-printable":
         return quopri.decodestring(data)

@@ -1,4 +1,4 @@
-"""A whole sample, request and both answers, in the form in which it may be kept: plain JSON without secrets."""
+"""A whole sample, request and both responses, in the form in which it may be kept: plain JSON without secrets."""
 
 from dataclasses import dataclass, field
 
@@ -27,7 +27,7 @@ class Sample:
 
 
 def redact_sample(sample: Sample, redactor: Redactor) -> dict[str, KeptValue]:
-    """`{"request": {method, target, headers, body}, "legacy": {status, headers, body, …}, "candidate": {…}}`.
+    """Return `{"request": {method, target, headers, body}, "legacy": {status, headers, …}, "candidate": {…}}`.
 
     A body is `{"kind": "json" | "ndjson" | "form" | "html" | "xml" | "text", "text": …}`, its codings undone and JSON
     numbers in canonical form; or `{"kind": "opaque", "hash": …, "length": …}` if it could not be read, was not kept
@@ -63,7 +63,7 @@ def _headers(headers: RawHeaders, redactor: Redactor) -> list[KeptValue]:
 
 
 def redact_body(response: Response, redactor: Redactor) -> KeptValue:
-    """One body in the form described at `redact_sample`."""
+    """Return one body in the form described at `redact_sample`."""
     if not response.body:
         return None
     data = undo_codings(response.body, response.field_values(b"content-encoding"))
@@ -79,7 +79,7 @@ def _opaque(data: bytes, redactor: Redactor) -> KeptValue:
 
 
 def _readable(content: Content, redactor: Redactor) -> tuple[str, str] | None:
-    """The kind and the redacted text of a body; None if it cannot be read, or does not parse as what it is called."""
+    """Return the kind and the redacted text of a body; None if it cannot be read or parsed as its media type."""
     if content.kind in (Body.JSON, Body.NDJSON):
         parsed = parse_content(content)
         return _json(parsed, content.kind, redactor) if isinstance(parsed, Json) else None

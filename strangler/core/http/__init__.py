@@ -1,1 +1,1 @@
-"""Messages of HTTP as values: heads, header lines, framing, methods, trust, problem details."""
+"""HTTP messages as values: heads, header lines, framing, methods, trust, problem details."""

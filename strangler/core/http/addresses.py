@@ -1,16 +1,16 @@
-"""Addresses of clients in one form each, and the network that stands for one caller."""
+"""Client addresses in canonical form, and the network that stands for one caller."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _CALLER_BITS = 64
-"""A provider gives one customer a /64 of IPv6 addresses (RFC 6177), and a device takes a new one of it every day."""
+"""A provider gives one customer a /64 of IPv6 addresses (RFC 6177), and a device changes its address in it daily."""
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, an IPv4 one where it is mapped into IPv6 (RFC 4291 section 2.5.5.2); None for any other text.
+    """Return the address, as IPv4 if it is mapped into IPv6 (RFC 4291 section 2.5.5.2); None for any other text.
 
-    A zone (RFC 4007) means nothing away from its own machine, so an address with one is refused.
+    A zone (RFC 4007) means nothing outside its own machine, so an address with a zone is refused.
     """
     if "%" in text:
         return None
@@ -23,7 +23,7 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def parse_network(text: str) -> IPv4Network | IPv6Network:
-    """A network, an IPv4 one where it is mapped into IPv6. Raises ValueError."""
+    """Return the network, as IPv4 if it is mapped into IPv6. Raises ValueError."""
     network = ip_network(text, strict=False)
     mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
     if mapped is None or network.prefixlen < 96:
@@ -32,16 +32,16 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
 
 
 def canonical(text: str) -> str:
-    """The one text of an address; any other text as it is."""
+    """Return the canonical text of an address; any other text unchanged."""
     if ":" not in text:
-        return text  # dotted decimals have no other form that is taken for an address
+        return text  # dotted decimals have only one form that is accepted as an address
     address = parse_address(text)
     return text if address is None else str(address)
 
 
 @lru_cache(4096)
 def caller_of(address: bytes) -> bytes:
-    """The address that stands for one caller: an IPv4 address, or the first one of an IPv6 address's /64.
+    """Return the address that stands for one caller: an IPv4 address, or the first of an IPv6 address's /64.
 
     `address` is in canonical form.
     """

@@ -1,4 +1,4 @@
-"""Set-Cookie fields (RFC 6265 section 5.2): the cookies that they set, and the form that a proxy's client gets."""
+"""Set-Cookie fields (RFC 6265 section 5.2): the cookies that they set, and their form for the client."""
 
 from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
@@ -6,13 +6,13 @@ from email.utils import parsedate_to_datetime
 from strangler.core.http.head import RawHeaders
 
 MAX_COOKIES = 50
-"""Cookies that one response is looked at for: browsers keep no more of one site."""
+"""The most cookies that are read from one response: browsers keep no more of one site."""
 
 Rewrite = Callable[[bytes], bytes]
 
 
 def cookies_set(headers: RawHeaders, now: float) -> dict[bytes, bytes | None]:
-    """The values that a response sets, by cookie; None for a cookie that it removes. `now` is a Unix time."""
+    """Return the values that a response sets, by cookie; None for a cookie that it removes. `now` is a Unix time."""
     fields = (value for name, value in headers if name.lower() == b"set-cookie")
     found: dict[bytes, bytes | None] = {}
     for field in fields:
@@ -23,7 +23,7 @@ def cookies_set(headers: RawHeaders, now: float) -> dict[bytes, bytes | None]:
 
 
 def split_set_cookie(field: bytes) -> tuple[bytes, bytes, list[bytes]]:
-    """Name, value and the attributes as they stand."""
+    """Return name, value and the attributes as written."""
     pair, *attributes = field.split(b";")
     name, equals, value = pair.partition(b"=")
     if not equals:
@@ -32,7 +32,7 @@ def split_set_cookie(field: bytes) -> tuple[bytes, bytes, list[bytes]]:
 
 
 def _is_removed(attributes: Iterable[bytes], now: float) -> bool:
-    """Max-Age goes before Expires (RFC 6265 section 5.3)."""
+    """Return whether a cookie is removed; Max-Age wins over Expires (RFC 6265 section 5.3)."""
     found = {name: value for name, value in map(_attribute, attributes) if value}
     age, expires = found.get(b"max-age"), found.get(b"expires")
     if age is not None and age.removeprefix(b"-").isdigit():
@@ -51,11 +51,11 @@ def _attribute(text: bytes) -> tuple[bytes, bytes]:
 
 
 def public_cookie(field: bytes, public_path: Rewrite, upstream_host: bytes, own_host: bytes) -> bytes:
-    """A Set-Cookie of a candidate that sees other paths than its client, as the client gets it.
+    """Return the client's form of a Set-Cookie of a candidate that sees other paths than the client.
 
-    `public_path` turns a path of the candidate into the client's. A Domain that is the upstream's own name, or a parent
-    of it, is taken out unless it is one of the client's host, too: the client cannot have such a cookie, and without
-    Domain it is one of the host that it asked. All else stays byte for byte.
+    `public_path` turns a path of the candidate into the client's. A Domain that covers the upstream's host but not the
+    client's is removed: the client would reject such a cookie, and without Domain the cookie belongs to the host that
+    was requested. All else stays byte for byte.
     """
     pair, *attributes = field.split(b";")
     kept = [pair]
@@ -70,6 +70,6 @@ def public_cookie(field: bytes, public_path: Rewrite, upstream_host: bytes, own_
 
 
 def _covers(domain: bytes, host: bytes) -> bool:
-    """RFC 6265 section 5.1.3."""
+    """Return whether a host matches a cookie's domain (RFC 6265 section 5.1.3)."""
     domain, host = domain.lower().removeprefix(b"."), host.lower()
     return bool(domain) and (host == domain or host.endswith(b"." + domain))

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""How long a message's body is (RFC 9112 section 6.3), decided once from the head. What is ambiguous is refused."""
+"""The length of a message's body (RFC 9112 section 6.3), decided once from the head. Ambiguous framing is refused."""
 
 from enum import Enum, auto
 from typing import NamedTuple
@@ -12,7 +12,7 @@ class Kind(Enum):
     NONE = auto()
     LENGTH = auto()
     CHUNKED = auto()
-    CLOSE = auto()  # answers only: the body ends with the connection
+    CLOSE = auto()  # responses only: the body ends with the connection
 
 
 class Framing(NamedTuple):
@@ -28,7 +28,7 @@ _MAX_LENGTH = 2**63 - 1
 
 
 def request_framing(fields: dict[bytes, bytes], *, is_http10: bool) -> Framing | Problem:
-    """The body of a request. `fields` maps lower-case names to values, repeated ones joined by a comma."""
+    """Return the framing of a request. `fields` maps lower-case names to values, repeated ones joined by a comma."""
     coding = fields.get(b"transfer-encoding")
     length = fields.get(b"content-length")
     if coding is not None:
@@ -44,7 +44,7 @@ def request_framing(fields: dict[bytes, bytes], *, is_http10: bool) -> Framing |
 def response_framing(
     status: int, fields: dict[bytes, bytes], *, is_http10: bool, is_head_response: bool
 ) -> Framing | None:
-    """The body of an answer; None if its length is ambiguous and the answer must not be passed on."""
+    """Return the framing of a response; None if its length is ambiguous and it must not be passed on."""
     coding = fields.get(b"transfer-encoding")
     length = fields.get(b"content-length")
     if coding is not None and (length is not None or is_http10 or coding.lower() != b"chunked"):
@@ -67,7 +67,7 @@ def _parse_length(value: bytes) -> int | None:
 
 
 def _refuse_coding(value: bytes) -> Problem:
-    """A list that names chunked but does not end in one chunked, or that has empty members, is an attack: 400."""
+    """Return 400 for a list that looks like an attack (chunked not only at the end, empty members), else 501."""
     codings = [coding.strip() for coding in value.lower().split(b",")]
     misplaced = b"chunked" in codings[:-1]
     lookalike = any(b"chunked" in coding and coding != b"chunked" for coding in codings)

@@ -8,7 +8,7 @@ class RequestHead:
     """One request's head, as received.
 
     A plain slotted class and not a frozen dataclass: one is made for every request, and `object.__setattr__` nine times
-    costs 1 µs. Nobody writes to it once it is made.
+    costs 1 µs. It is never changed once it is made.
     """
 
     __slots__ = ("client_ip", "fields", "host", "method", "path", "query", "target")
@@ -26,7 +26,7 @@ class RequestHead:
     fields: dict[bytes, bytes]
     """Lower-case name to value; values of repeated fields are joined by `, ` (Cookie: `; `)."""
     client_ip: bytes
-    """Address of the client, as far as trusted proxies tell it."""
+    """The client's address, as far as trusted proxies report it."""
 
     def __init__(
         self,

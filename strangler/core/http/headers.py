@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""Header sections on their way through (RFC 9110 section 7.6): what is dropped, what is added, in whose order."""
+"""Header sections on their way through the proxy (RFC 9110 section 7.6): what is dropped and what is added."""
 
 import re
 
@@ -7,10 +7,10 @@ from strangler.core.http.head import RawHeaders
 from strangler.core.http.trust import TrustedProxies
 
 STREAM_TYPES = ("text/event-stream", "multipart/x-mixed-replace")
-"""Media types of bodies that go on for as long as there is something to say."""
+"""Media types of bodies that have no end of their own."""
 
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"})
-"""Fields that mean this connection only. Proxy-Authenticate and Trailer speak to the other end, and pass."""
+"""Fields that concern this connection only. Proxy-Authenticate and Trailer are for the other end, and pass."""
 
 _NEVER_NAMED = frozenset({b"host", b"content-length", b"content-type", b"date", b"expect", b"via"})
 """Naming one of these in Connection does not remove it: the message would change its meaning or its length."""
@@ -45,7 +45,7 @@ _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0
 
 
 def named_by_connection(fields: dict[bytes, bytes]) -> frozenset[bytes]:
-    """The fields that Connection names, to be removed (RFC 9110 section 7.6.1), but for those that must stay."""
+    """Return the fields that Connection names (RFC 9110 section 7.6.1) and that may be removed."""
     connection = fields.get(b"connection")
     if connection is None or connection in _COMMON_CONNECTION:
         return frozenset()
@@ -54,31 +54,31 @@ def named_by_connection(fields: dict[bytes, bytes]) -> frozenset[bytes]:
 
 
 def names_token(value: bytes | None, token: bytes) -> bool:
-    """True if the comma-separated list `value` has `token`, in any case."""
+    """Return True if the comma-separated list `value` has `token`, in any case."""
     return value is not None and token in {part.strip() for part in value.lower().split(b",")}
 
 
 def is_valid_traceparent(value: bytes) -> bool:
-    """W3C Trace Context section 3.2: version 00 has exactly four fields; a later one may have more."""
+    """Return whether a traceparent is valid: version 00 has four fields, later ones may have more (W3C section 3.2)."""
     return _TRACEPARENT.fullmatch(value) is not None and (len(value) == 55 or value[:2] != b"00")
 
 
 def header_lines(headers: RawHeaders, dropped: frozenset[bytes]) -> list[bytes]:
-    """The fields that pass, as lines, in the order and case received."""
+    """Return the fields that pass, as lines, in the order and case received."""
     return [name + b": " + value + b"\r\n" for name, value in headers if name.lower() not in dropped]
 
 
 def passing_trailers(trailers: RawHeaders) -> RawHeaders:
-    """The trailer fields that may be passed on."""
+    """Return the trailer fields that may be passed on."""
     return [field for field in trailers if field[0].lower() not in _FORBIDDEN_TRAILERS]
 
 
 class ForwardedFields:
     """X-Forwarded-For, -Proto, -Host and Forwarded, for one client connection.
 
-    From a peer that is not trusted all four are dropped and the first three set anew; from a trusted one they are
-    extended (DESIGN section 8, RFC 7239). Made once a connection, and anew when `trusted_proxies` changes;
-    `lines` costs one concatenation a request.
+    From a peer that is not trusted all four are dropped and the first three are set; from a trusted one they are
+    extended (DESIGN section 8, RFC 7239). Made once per connection, and again when `trusted_proxies` changes;
+    `lines` costs one concatenation per request.
     """
 
     __slots__ = ("_address", "_peer", "_proto", "_start", "dropped", "is_trusted", "trusted")
@@ -93,7 +93,7 @@ class ForwardedFields:
         self.dropped = DROPPED_TRUSTED if self.is_trusted else DROPPED
 
     def client_ip(self, fields: dict[bytes, bytes]) -> bytes:
-        """The client's address, as far as trusted proxies tell it."""
+        """Return the client's address, as far as trusted proxies report it."""
         if not self.is_trusted:
             if b"x-forwarded-proto" in fields or b"x-forwarded-for" in fields:
                 self.trusted.ignored.look(self._address, fields)
@@ -101,7 +101,7 @@ class ForwardedFields:
         return self.trusted.client_of(self._address, fields.get(b"x-forwarded-for"))
 
     def lines(self, fields: dict[bytes, bytes], host: bytes) -> bytes:
-        """The fields as lines; `host` is the Host that the client asked for."""
+        """Return the fields as lines; `host` is the Host that the client requested."""
         if not self.is_trusted:
             return self._start + host + b"\r\n"
         before = fields.get(b"x-forwarded-for")
@@ -121,4 +121,4 @@ DROPPED_TRUSTED = HOP_BY_HOP | _FORWARDED
 """The fields of a trusted peer's request that are not passed on: hop-by-hop fields, and those that are extended."""
 
 DROPPED = DROPPED_TRUSTED | {b"x-strangler-shadow"}
-"""The same for any other peer, who has no business with shadows."""
+"""The same for any other peer, which must not send shadows."""

@@ -1,4 +1,4 @@
-"""The proxy's own answers: problem details (RFC 9457) in fixed words. Nothing of the request is ever echoed."""
+"""The proxy's own responses: problem details (RFC 9457) in fixed words. Nothing of the request is ever echoed."""
 
 import json
 import re
@@ -26,7 +26,7 @@ REASON_PHRASES = {
 
 
 class Problem(NamedTuple):
-    """One answer of our own: `fault` is the stable name, `title` the sentence for a person."""
+    """One response of the proxy itself: `fault` is the stable name, `title` the sentence for a person."""
 
     status: int
     fault: str
@@ -67,10 +67,10 @@ TOO_MANY_CONNECTIONS = Problem(503, "connections", "The proxy has too many conne
 
 _OF_FAULT = {
     Fault.CONNECT: Problem(502, Fault.CONNECT, "The upstream could not be reached."),
-    Fault.RESET: Problem(502, Fault.RESET, "The upstream closed the connection before it answered."),
-    Fault.BAD_RESPONSE: Problem(502, Fault.BAD_RESPONSE, "The upstream's answer is not valid HTTP."),
-    Fault.TIMEOUT: Problem(504, Fault.TIMEOUT, "The upstream did not answer in time."),
-    Fault.OPEN: Problem(503, Fault.OPEN, "The upstream is resting after failures.", retry_after_s=1),
+    Fault.RESET: Problem(502, Fault.RESET, "The upstream closed the connection before it responded."),
+    Fault.BAD_RESPONSE: Problem(502, Fault.BAD_RESPONSE, "The upstream's response is not valid HTTP."),
+    Fault.TIMEOUT: Problem(504, Fault.TIMEOUT, "The upstream did not respond in time."),
+    Fault.OPEN: Problem(503, Fault.OPEN, "The upstream gets no requests for a while after failures.", retry_after_s=1),
     Fault.FULL: Problem(503, Fault.FULL, "The upstream has too many requests.", retry_after_s=1),
     Fault.TOO_LARGE: BODY_TOO_LARGE,
     Fault.CLIENT_PROTOCOL: BAD_BODY,
@@ -79,7 +79,7 @@ _OF_FAULT = {
 
 
 def problem_of(fault: Fault, retry_after_s: float | None = None) -> Problem:
-    """The answer for a request that ended in `fault`. KeyError for CLIENT_GONE: there is nobody to answer."""
+    """Return the response to a request that ended in `fault`. KeyError for CLIENT_GONE: nobody is there to get it."""
     problem = _OF_FAULT[fault]
     if retry_after_s is None or problem.status != 503:
         return problem
@@ -87,9 +87,9 @@ def problem_of(fault: Fault, retry_after_s: float | None = None) -> Problem:
 
 
 def part_problem(status: int, retry_after_s: float | None = None) -> Problem:
-    """The answer for a request of which a required part was answered, but not with what was needed."""
+    """Return the response to a request of which a required part gave a response that cannot be used."""
     wait_s = None if retry_after_s is None or status != 503 else max(1, -int(-retry_after_s // 1))
-    return Problem(status, Fault.BAD_RESPONSE, "A service that answers in part failed.", wait_s)
+    return Problem(status, Fault.BAD_RESPONSE, "A service that provides a part of the response failed.", wait_s)
 
 
 _PAGE = """<!doctype html>
@@ -114,7 +114,7 @@ _QUALITY = re.compile(rb";[ \t]*q=([01](?:\.[0-9]{0,3})?)", re.IGNORECASE)
 
 
 def wants_page(problem: Problem, accept: bytes | None) -> bool:
-    """True if a page serves the client better: Accept (RFC 9110 section 12.5.1) names HTML, and not JSON before it."""
+    """Return True if a page serves the client better: Accept (RFC 9110 section 12.5.1) prefers HTML to JSON."""
     if accept is None or problem.status not in _FOR_BROWSERS:
         return False
     best, is_page = 0.0, False
@@ -130,7 +130,7 @@ def wants_page(problem: Problem, accept: bytes | None) -> bool:
 
 
 def fill_page(page: str | None, problem: Problem, request_id: str) -> bytes:
-    """A page, the built-in one for None, with what it says of this request."""
+    """Return a page, the built-in one for None, with its placeholders filled in."""
     values = {"status": str(problem.status), "title": problem.title, "request_id": request_id}
     return _PLACEHOLDER.sub(lambda found: escape(values[found[1]]), page or _PAGE).encode()
 
@@ -141,7 +141,7 @@ _PLACEHOLDER = re.compile(r"\{\{[ ]?(status|title|request_id)[ ]?\}\}")
 def render(
     problem: Problem, request_id: str, date: bytes, *, close: bool, bodyless: bool, page: bytes | None = None
 ) -> bytes:
-    """The whole answer, head and body. `bodyless`: it answers a HEAD request. `page`: HTML in place of the details."""
+    """Return the whole response, head and body. `bodyless`: to a HEAD request. `page`: HTML in place of the details."""
     body = (
         page
         if page is not None

@@ -1,4 +1,4 @@
-"""Whose X-Forwarded-* is believed, and who the client therefore is."""
+"""Trusted proxies: the peers whose X-Forwarded-* is believed, and the client that follows from it."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -7,19 +7,19 @@ from strangler.core.http.addresses import parse_address, parse_network
 
 
 class IgnoredState:
-    """The first peer that said whom a request comes from and was not believed: it may be a load balancer.
+    """The first untrusted peer that sent forwarding fields: it may be a load balancer.
 
-    Any client can send such fields. X-Forwarded-For counts from private addresses only, where proxies stand; that TLS
-    ended in front of us (`X-Forwarded-Proto: https`) counts from anybody.
+    Any client can send such fields. X-Forwarded-For counts from private addresses only, where proxies are;
+    `X-Forwarded-Proto: https` (TLS ended before the proxy) counts from any address.
     """
 
     __slots__ = ("_public", "field", "peer")
 
     def __init__(self) -> None:
         self.peer = ""
-        """Its address; empty: there was none so far."""
+        """Its address; empty if there was none so far."""
         self.field = ""
-        self._public = ""  # the last peer that is no private address: to find that out takes 1 µs
+        self._public = ""  # the last peer without a private address: finding that out takes 1 µs
 
     def look(self, peer: str, fields: dict[bytes, bytes]) -> None:
         """Keep the peer of a request that has forwarding fields, unless there was one."""
@@ -44,11 +44,11 @@ class TrustedProxies:
         self.ignored = IgnoredState()
 
     def with_peer(self, peer: str) -> str:
-        """The line of routes.yaml that trusts a peer, too."""
+        """Return the line of routes.yaml that also trusts this peer."""
         return f"trusted_proxies: [{', '.join([*map(_as_written, self._networks), peer])}]"
 
     def includes(self, address: str) -> bool:
-        """False for what is no address at all (`unknown`, `_hidden`; RFC 7239 section 6)."""
+        """Return True if the address is trusted; what is none (`unknown`, `_hidden`; RFC 7239 section 6) is not."""
         if not self._networks:
             return False
         parsed = parse_address(address)
@@ -58,10 +58,10 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
     def client_of(self, peer: str, forwarded_for: bytes | None) -> bytes:
-        """The last address of the chain that is not a trusted proxy's; the first one if all are.
+        """Return the last address of the chain that is not a trusted proxy's; the first one if all are.
 
-        `forwarded_for` is X-Forwarded-For as received. What is no address ends the search: who wrote it is not known.
-        An IPv4 address that is mapped into IPv6 is that IPv4 address.
+        `forwarded_for` is X-Forwarded-For as received. What is no address ends the search, since its author is unknown.
+        An IPv4 address that is mapped into IPv6 counts as IPv4.
         """
         client = peer
         if forwarded_for is None or not self.includes(peer):
@@ -86,7 +86,7 @@ def _is_private(peer: str) -> bool:
 
 
 def _without_port(node: str) -> str:
-    """`192.0.2.1:443` and `[2001:db8::1]:443` without brackets and port."""
+    """Return `192.0.2.1:443` or `[2001:db8::1]:443` without brackets and port."""
     if node.startswith("["):
         return node[1:].partition("]")[0]
     return node.partition(":")[0] if node.count(":") == 1 else node

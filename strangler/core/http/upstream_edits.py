@@ -6,7 +6,7 @@ from strangler.core.settings import UpstreamSettings, Url
 
 
 class UpstreamEdits:
-    """One upstream's edits of the header section of each request, ready for use."""
+    """One upstream's edits of the header section of each request, compiled."""
 
     __slots__ = ("added", "added_lines", "dropped", "dropped_from_trusted", "removed", "sends_own_host")
 
@@ -17,7 +17,7 @@ class UpstreamEdits:
         self.added_lines = b"".join(b"%b: %b\r\n" % field for field in self.added)
         names = [*edits.remove, *(name for name, _ in edits.set)]
         self.removed = frozenset(name.lower().encode() for name in names)
-        # Remembered sections keep these as keys: where nothing is removed, reloads leave no copies there.
+        # Cached header sections keep these as keys: if nothing is removed, reloads leave no copies there.
         self.dropped = DROPPED | self.removed if self.removed else DROPPED
         """The fields of a client's request that are not passed on."""
         self.dropped_from_trusted = DROPPED_TRUSTED | self.removed if self.removed else DROPPED_TRUSTED
@@ -26,7 +26,7 @@ class UpstreamEdits:
     def new_host(self, host: bytes, url: Url, is_absolute: bool) -> bytes | None:
         """Return the Host to write in place of the client's, or None if the client's own line passes.
 
-        `host` is the host that the client asked for; `is_absolute`: its target says so, not its Host field.
+        `host` is the host that the client requested; `is_absolute`: by its target, not by its Host field.
         """
         if self.sends_own_host or not host:
             return url.authority.encode()
@@ -34,5 +34,5 @@ class UpstreamEdits:
 
 
 def forwarded_prefix(prefix: bytes, received: bytes | None, *, is_trusted: bool) -> bytes:
-    """Return X-Forwarded-Prefix: `prefix`, behind what a trusted proxy says that it has cut off itself."""
+    """Return X-Forwarded-Prefix: `prefix`, after the one that a trusted proxy has sent."""
     return received.rstrip(b"/") + prefix if received and is_trusted else prefix

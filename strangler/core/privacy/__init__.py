@@ -1,1 +1,1 @@
-"""Personal data, secrets and credentials: how they are recognised in texts, names and requests."""
+"""Recognising personal data, secrets and credentials in texts, names and requests."""

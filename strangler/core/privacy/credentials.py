@@ -1,4 +1,4 @@
-"""Credentials known by their form, whatever they are called: JSON Web Tokens, private keys, issued API keys."""
+"""Credentials known by their form, whatever their name: JSON Web Tokens, private keys, issued API keys."""
 
 import base64
 import binascii
@@ -29,7 +29,7 @@ _PEM = re.compile(r"-----(?P<which>BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOC
 
 
 def credential_spans(text: str) -> Iterator[Span]:
-    """All of them, in no order; they may overlap."""
+    """Yield all credentials in a text, in no order; they may overlap."""
     if len(text) < 12:
         return
     if "." in text:
@@ -41,7 +41,7 @@ def credential_spans(text: str) -> Iterator[Span]:
 
 
 def _is_json_object(head: str) -> bool:
-    """True if the first part of a token decodes to a JSON object (RFC 7515 section 3)."""
+    """Return True if the first part of a token decodes to a JSON object (RFC 7515 section 3)."""
     try:
         return isinstance(json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))), dict)
     except (binascii.Error, ValueError, RecursionError):
@@ -49,7 +49,7 @@ def _is_json_object(head: str) -> bool:
 
 
 def _private_keys(text: str) -> Iterator[Span]:
-    """Private keys (RFC 7468); of one that was cut, all that is left before its end or behind its beginning."""
+    """Yield private keys (RFC 7468); of a cut one, all that is left before its end or after its beginning."""
     start: int | None = None
     for number, line in enumerate(_PEM.finditer(text)):
         if line["which"] == "BEGIN":

@@ -1,6 +1,6 @@
-"""E-mail addresses in what is logged of a request: hidden behind one fixed mark, since a worker has no key.
+"""Masking e-mail addresses in what is logged of a request, by one fixed mark, since a worker has no key.
 
-Only the form decides, as in the evidence (`core.personal`).
+Only the form decides, as for the evidence (`core.privacy.personal`).
 """
 
 import re
@@ -9,18 +9,18 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from strangler.core.privacy.personal import email_spans
 
 ADDRESS = "*@*"
-"""The text that stands in the place of an e-mail address."""
+"""The text in the place of an e-mail address."""
 
 _PIECE = re.compile(rb"[^/?&=;#\s]+")
 _SAFE = "/:@!$'()*,~+"
 
 
 AT, PERCENT = 0x40, 0x25
-"""`AT in path or PERCENT in path` costs 50 ns and says whether to ask here; `b"@" in path` would cost 400."""
+"""`AT in path or PERCENT in path` takes 50 ns and tells whether to call `without_addresses`; `b"@" in path`: 400."""
 
 
 def without_addresses(target: bytes) -> bytes:
-    """A path, target or URL with `*@*` for each e-mail address in it, plain or percent-encoded."""
+    """Return a path, target or URL with `*@*` for each e-mail address in it, plain or percent-encoded."""
     if AT not in target and b"%40" not in target:
         return target
     return _PIECE.sub(_masked, target)

@@ -1,6 +1,6 @@
-"""Personal data that is known by its form: e-mail addresses, IBANs, and phone numbers with a country code.
+"""Personal data known by its form: e-mail addresses, IBANs, and phone numbers with a country code.
 
-Every search is linear in the text: a candidate is found by a short anchor, and what it may reach is bounded.
+Every search is linear in the text: a match begins at a short anchor, and its length is bounded.
 """
 
 import re
@@ -32,7 +32,7 @@ _FILES = frozenset(
 
 
 def email_spans(text: str) -> Iterator[Span]:
-    """E-mail addresses (RFC 5321, RFC 6531), the `@` written as a character, percent-encoded, or as an entity."""
+    """Yield e-mail addresses (RFC 5321, RFC 6531), the `@` as a character, percent-encoded, or as an entity."""
     for at in _AT.finditer(text):
         start = _local_start(text, at.start())
         domain = _DOMAIN.match(text, at.end(), at.end() + MAX_DOMAIN)
@@ -76,14 +76,14 @@ _IBAN_LENGTHS = {
 
 
 def is_iban(plain: str) -> bool:
-    """True for an IBAN without separators whose length is its country's and whose check digits are right (ISO 7064)."""
+    """Return True for an IBAN without separators, of its country's length and with right check digits (ISO 7064)."""
     if len(plain) != _IBAN_LENGTHS.get(plain[:2].upper()) or not plain.isascii() or not plain.isalnum():
         return False
     return int("".join(str(int(char, 36)) for char in plain[4:] + plain[:4])) % 97 == 1
 
 
 def iban_spans(text: str) -> Iterator[Span]:
-    """IBANs written in one or in groups of four."""
+    """Yield IBANs, written without spaces or in groups of four."""
     for head in _IBAN.finditer(text):
         end = _iban_end(text, head)
         if end is not None:
@@ -108,7 +108,7 @@ def _iban_end(text: str, head: "re.Match[str]") -> int | None:
 _PHONE_DIGITS = range(8, 16)
 """Digits with the country code; ITU-T E.164 allows 15."""
 _NATIONAL_11 = 11
-"""Digits of each number behind the country codes 1 and 7."""
+"""Digits of each number with the country code 1 or 7, which is included."""
 _GAP = r"(?:[ .\-/()\u00a0\u2009\u202f\u2010-\u2013]|%20|%2D|%28|%29|&nbsp;){0,3}"
 _PHONE = re.compile(
     rf"(?:(?P<plus>(?<![\w+.,])\+(?:{_GAP})|\uff0b|&#43;|&plus;|\\u002[bB])|(?P<encoded>%2B)|(?P<zeros>(?<![\w.,\-:])00))"
@@ -118,7 +118,7 @@ _PHONE = re.compile(
 _DIGIT = re.compile(rf"{_GAP}([0-9])")
 _FORM_DIGIT = re.compile(r"\+?([0-9])")
 _DECIMAL = re.compile(r"[0-9]{1,3}\.[0-9]+(?![.0-9])")
-"""`+52.520008`: one dot after at most three digits, and no further one right behind."""
+"""A coordinate such as `+52.520008`: one dot after at most three digits, and no second dot right after."""
 _GOES_ON = re.compile(r"\w|[.\-]\w")
 _TEL = re.compile(
     r"\b(?:tel|sms|callto|fax):(?://)?(?P<number>(?:\+|%2B)?[0-9(](?:[ .\-()]|%20){0,3}"
@@ -128,7 +128,7 @@ _TEL = re.compile(
 
 
 def phone_spans(text: str) -> Iterator[Span]:
-    """Phone numbers with a country code (`+49 30 …`, `0049…`), and whatever a tel: URI (RFC 3966) names."""
+    """Yield phone numbers with a country code (`+49 30 …`, `0049…`), and any number of a tel: URI (RFC 3966)."""
     for found in _PHONE.finditer(text):
         end = _phone_end(text, found)
         if end is not None:
@@ -137,7 +137,7 @@ def phone_spans(text: str) -> Iterator[Span]:
 
 
 def _phone_end(text: str, found: "re.Match[str]") -> int | None:
-    """The end of the phone number that begins here: the last group of digits with which it has a number's length."""
+    """Return the end of the phone number that begins here: after the last group of digits that keeps a valid length."""
     start = found.end()
     if _DECIMAL.match(text, start):
         return None
@@ -147,7 +147,7 @@ def _phone_end(text: str, found: "re.Match[str]") -> int | None:
 
 
 def _last_end(text: str, start: int, digit: "re.Pattern[str]") -> int | None:
-    """`digit` matches one digit and the separators before it; a group ends where the next character is no digit."""
+    """Return the last end of a group of digits with a valid length; `digit` matches one digit and separators before."""
     counts: Container[int] = (_NATIONAL_11,) if text[start] in "17" else _PHONE_DIGITS
     at, count, end = start, 0, None
     while count <= _PHONE_DIGITS[-1] and (found := digit.match(text, at)):
@@ -161,7 +161,7 @@ _SHORTEST = 5
 
 
 def personal_spans(text: str) -> list[Span]:
-    """All of them, in no order; they may overlap."""
+    """Return all personal data in a text, in no order; they may overlap."""
     if len(text) < _SHORTEST:
         return []
     found = list(iban_spans(text)) if len(text) >= min(_IBAN_LENGTHS.values()) else []

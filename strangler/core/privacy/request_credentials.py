@@ -1,4 +1,4 @@
-"""Which requests carry what names or proves a caller: an arm that is asked twice with it may change what it keeps."""
+"""Requests with credentials: sent twice, they could change what an arm keeps of the caller."""
 
 from strangler.core.http.head import RawHeaders
 from strangler.core.privacy.secrets import is_secret_name
@@ -10,7 +10,7 @@ _HEADERS = frozenset(
         b"x-remote-user", b"x-ssl-client-cert",
     }
 )  # fmt: skip
-"""Fields that prove a caller, or in which a proxy in front names the one that it has let in."""
+"""Fields that authenticate a caller, or in which a proxy in front names the caller that it has authenticated."""
 
 _PARAMETERS = frozenset({"auth", "key", "sid", "sig", "signature", "session", "ticket"})
 """Parameters that carry a session or a grant, beside those whose names are secrets."""

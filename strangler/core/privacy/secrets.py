@@ -1,4 +1,4 @@
-"""Secrets: names (DESIGN section 7), card numbers, personal data, credentials; and where they stand in a text."""
+"""Secrets (names by DESIGN section 7, card numbers, personal data, credentials), and where they are in a text."""
 
 import re
 import unicodedata
@@ -19,7 +19,7 @@ NAMING_ATTRIBUTES = ("id", "name", "key", "property", "itemprop", "autocomplete"
 
 
 def is_secret_name(name: str) -> bool:
-    """True if a field, header or parameter of this name is a secret. Case, width and separators are ignored."""
+    """Return True if a field, header or parameter of this name is a secret. Case, width and separators are ignored."""
     return _is_secret(name) if len(name) <= _LONGEST_KEPT else _is_secret.__wrapped__(name)
 
 
@@ -40,7 +40,7 @@ VALUE_MEMBERS = _spellings("value", "values", "content")
 
 
 def holds_named_secret(node: Mapping[str, object]) -> bool:
-    """True if an object names a secret that is in one of its `VALUE_MEMBERS`."""
+    """Return True if an object names a secret that is in one of its `VALUE_MEMBERS`."""
     if node.keys().isdisjoint(VALUE_MEMBERS):
         return False
     names = (node.get(key) for key in _NAMING_MEMBERS)
@@ -54,7 +54,7 @@ _CARD_DIGITS = range(13, 20)
 
 
 def is_card_number(digits: str) -> bool:
-    """13 to 19 digits whose check digit is right (ISO/IEC 7812-1, Luhn)."""
+    """Return True for 13 to 19 digits with a right check digit (ISO/IEC 7812-1, Luhn)."""
     if len(digits) not in _CARD_DIGITS:
         return False
     doubled = (int(digit) * (1 + at % 2) for at, digit in enumerate(reversed(digits)))
@@ -62,7 +62,7 @@ def is_card_number(digits: str) -> bool:
 
 
 def card_spans(text: str) -> Iterator[Span]:
-    """Card numbers anywhere in a text, written in one or in groups; they may overlap."""
+    """Yield card numbers anywhere in a text, written without spaces or in groups; they may overlap."""
     for run in _CARD.finditer(text):
         groups = [group.span(1) for group in _GROUP.finditer(text, *run.span())]
         for at in range(len(groups)):
@@ -72,7 +72,7 @@ def card_spans(text: str) -> Iterator[Span]:
 
 
 def _card_end(text: str, groups: list[Span], start: int) -> int | None:
-    """The group behind the longest card number that begins with group `start`."""
+    """Return the group after the longest card number that begins with group `start`; None if there is none."""
     digits, found = "", None
     for at in range(start, len(groups)):
         digits += text[slice(*groups[at])]
@@ -101,11 +101,11 @@ _USERINFO = re.compile(r"\b[a-z][a-z0-9+.\-]{1,20}://([^/\s@:\"'<>]{0,256}:([^/\
 
 
 MARK = re.compile(r"redacted:[0-9a-f]{8}(?!\w)")
-"""The mark that stands in the place of a secret."""
+"""The mark in the place of a secret."""
 
 
 def assigned_spans(text: str) -> Iterator[Span]:
-    """Values that a text gives to secret names (`token=…`, `"password": "…"`), and passwords in URLs."""
+    """Yield values that a text assigns to secret names (`token=…`, `"password": "…"`), and passwords in URLs."""
     at = 0
     while found := _ASSIGNED.search(text, at):
         marked = MARK.match(text, found.end())
@@ -118,8 +118,10 @@ def assigned_spans(text: str) -> Iterator[Span]:
 
 
 def _value_end(text: str, found: re.Match[str]) -> int:
-    """A quoted value ends with its quote, one behind a colon with its line (`Authorization: Bearer x`), others at a
-    blank. Where in doubt, later."""
+    """Return the end of an assigned value; in doubt, a later one.
+
+    A quoted value ends with its quote, one after a colon with its line (`Authorization: Bearer x`), others at a blank.
+    """
     start, quote = found.end(), found["quote"]
     if quote is None and text[start : start + 1] in ("{", "["):
         return _closing_bracket(text, start)
@@ -136,7 +138,7 @@ _STRUCTURE = re.compile(r"\\*\"|[\[\]{}]")
 
 
 def _closing_bracket(text: str, start: int) -> int:
-    """Where the object or array ends that begins at `start`; brackets within strings do not count."""
+    """Return the end of the object or array that begins at `start`; brackets within strings do not count."""
     depth, string = 0, ""
     for found in _STRUCTURE.finditer(text, start):
         if string or found[0].endswith('"'):
@@ -163,7 +165,7 @@ _NAMING = re.compile(
 
 
 def damaged_spans(text: str) -> Iterator[Span]:
-    """Yield what secret names hold in markup of which a part is gone: a lost `<`, a beginning that was cut off."""
+    """Yield the values of secret names in damaged markup: a lost `<`, a beginning that was cut off."""
     for found in _OPENED.finditer(text):
         if not MARK.fullmatch(found["value"]) and not _IN_END_TAG.search(
             text, max(0, found.start() - 66), found.start()
@@ -176,7 +178,7 @@ def damaged_spans(text: str) -> Iterator[Span]:
 
 
 def unopened_spans(text: str) -> list[Span]:
-    """All that stands before an end tag with a secret name whose start is gone."""
+    """Return all that stands before an end tag with a secret name whose start tag is missing."""
     end = 0
     opened: dict[str, int] = {}
     for tag in _CLOSED.finditer(text):
@@ -190,13 +192,13 @@ def unopened_spans(text: str) -> list[Span]:
 
 
 def formed_spans(text: str) -> list[Span]:
-    """Secrets that are known by their form, whatever stands around them: card numbers, personal data, credentials."""
+    """Return the secrets known by their form, whatever their context: card numbers, personal data, credentials."""
     cards = card_spans(text) if len(text) >= _CARD_DIGITS[0] else ()
     return joined_spans([*cards, *personal_spans(text), *credential_spans(text)])
 
 
 def named_spans(text: str) -> list[Span]:
-    """Secrets that are known by the name that a text gives them."""
+    """Return the secrets known by the name that a text gives them."""
     found = list(assigned_spans(text)) if _ASSIGNING.search(text) else []
     if ">" in text or ("=" in text and "value" in text.lower()) or "</" in text:
         found += damaged_spans(text)
@@ -204,7 +206,7 @@ def named_spans(text: str) -> list[Span]:
 
 
 def joined_spans(spans: list[Span]) -> list[Span]:
-    """The spans in order, overlapping ones joined, empty ones left out."""
+    """Return the spans in order, overlapping ones joined, empty ones left out."""
     joined: list[Span] = []
     for start, end in sorted(spans):
         if joined and start < joined[-1][1]:

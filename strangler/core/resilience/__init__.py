@@ -1,1 +1,1 @@
-"""Admission to an upstream, and what follows a failure: breaker, bulkhead, retry, fallback, limits."""
+"""Admission to an upstream, and the reaction to a failure: breaker, bulkhead, retry, fallback, limits."""

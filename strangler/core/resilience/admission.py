@@ -1,12 +1,12 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""Admission to one upstream: its breaker, bulkhead and retry budget behind one question.
+"""Admission to one upstream: its breaker, bulkhead and retry budget behind one call.
 
     outcome = admission.admit(now)          # Permit, Ticket or Refusal
     with permit:                            # the slot is given back on every way out
         ...
         change = permit.report(result, now, draw)
 
-A `Ticket` means: wait for `admission.wait_s` at most. Set `ticket.on_turn`, then `resume` when it was called,
+A `Ticket` means: wait for at most `admission.wait_s`. Set `ticket.on_turn`, then `resume` once it was called,
 or `give_up` when the time is over or the request is cancelled.
 """
 
@@ -24,19 +24,18 @@ from strangler.core.settings import UpstreamSettings
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Nothing may be sent: `Fault.OPEN` or `Fault.FULL`."""
+    """The refusal to send anything: `Fault.OPEN` or `Fault.FULL`."""
 
     fault: Fault
     retry_after_s: float
 
 
 LONG_S = 10.0
-"""A response that comes for longer than this is no work in flight: a slow reader, a download, a stream of whatever
-type."""
+"""A response that takes longer than this does not count as in flight: it is a slow reader, a download or a stream."""
 
 
 class Permit:
-    """Leave for one attempt, and its slot in the bulkhead. Given back by leaving `with`, or by `release`."""
+    """The permission for one attempt, with its slot in the bulkhead. Leaving `with`, or `release`, gives it back."""
 
     __slots__ = ("_admission", "_breaker_permit", "_is_released", "_is_reported", "_is_stream")
 
@@ -49,11 +48,11 @@ class Permit:
 
     @property
     def change(self) -> BreakerChanged | None:
-        """The change of the breaker that admission brought about: open to half_open."""
+        """Return the change of the breaker that admission caused: open to half_open."""
         return self._breaker_permit.change
 
     def report(self, result: Result, now: float, draw: Callable[[], float]) -> BreakerChanged | None:
-        """Tell the breaker what the attempt came to; only the first report counts. The slot stays taken.
+        """Report the attempt's result to the breaker; only the first report counts. The slot stays taken.
 
         So a tunnel or an endless stream is reported at its head, and released at its end: see `become_stream`.
         """
@@ -63,11 +62,11 @@ class Permit:
         return self._admission.breaker.report(self._breaker_permit, result, now, draw)
 
     def begin_body(self, now: float) -> None:
-        """Take note that the response's head is there and its body still comes."""
+        """Note that the response's head has arrived and its body is still coming."""
         self._admission.bodies[self] = now
 
     def become_stream(self) -> bool:
-        """Give the slot back and go on as a stream. False if there are as many streams as may be: nothing changes."""
+        """Give the slot back and go on as a stream; return False, and change nothing, if there are too many streams."""
         if self._is_stream or self._is_released:
             return True
         admission = self._admission
@@ -79,7 +78,7 @@ class Permit:
         return True
 
     def release(self) -> None:
-        """Give the slot back and wake who is next. Without a report the breaker learns nothing."""
+        """Give the slot back and wake the next ticket. Without a report the breaker learns nothing."""
         if self._is_released:
             return
         self._is_released = True
@@ -116,14 +115,14 @@ class Admission:
         self.retry = RetryRules(settings.retry)
         self.budget = _budget(settings, workers)
         self.bodies: dict[Permit, float] = {}
-        """Responses whose body still comes, the oldest first, with the time of their head."""
+        """The responses whose body is still coming, oldest first, with the time of their head."""
 
     @property
     def wait_s(self) -> float:
         return self.bulkhead.wait_s
 
     def admit(self, now: float) -> Permit | Ticket | Refusal:
-        """Ask for one attempt. An open breaker refuses before anything waits."""
+        """Request one attempt. An open breaker refuses before anything waits."""
         if self.bodies and self.bulkhead.is_full:
             self._find_streams(now)
         entry = self.bulkhead.try_enter()
@@ -137,13 +136,13 @@ class Admission:
         return refusal or Refusal(Fault.FULL, max(1.0, self.wait_s))
 
     def leave(self) -> None:
-        """Give a slot back; whoever waits first has it."""
+        """Give a slot back; the first ticket in the queue gets it."""
         ticket = self.bulkhead.leave()
         if ticket is not None:
             _wake(ticket)
 
     def _find_streams(self, now: float) -> None:
-        """Let what has been coming for long go on as streams, though no head said so. Called only when slots lack."""
+        """Let long-running responses go on as streams, whatever their head. Called only when no slot is free."""
         while self.bodies:
             permit, since = next(iter(self.bodies.items()))
             if now - since < LONG_S or not permit.become_stream():
@@ -151,12 +150,12 @@ class Admission:
             self.bodies.pop(permit, None)
 
     def resume(self, ticket: Ticket, now: float) -> Permit | Refusal:
-        """Go on after the ticket's turn came."""
+        """Go on once the ticket's turn has come."""
         self.bulkhead.claim(ticket)
         return self._ask_breaker(now)
 
     def give_up(self, ticket: Ticket) -> None:
-        """Stop waiting; a slot that was granted in the meantime goes to the next."""
+        """Stop waiting; a slot granted in the meantime goes to the next ticket."""
         following = self.bulkhead.give_up(ticket)
         if following is not None:
             _wake(following)

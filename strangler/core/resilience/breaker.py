@@ -1,26 +1,24 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """The breaker of one upstream: after too many failures nothing is sent to it for a while, then a few trials.
 
-Ask, then report: `try_acquire` hands out a permit, `report` takes it back with the result, `give_back`
-without one. Every change of state is returned to the caller, who tells the log, the metrics and the other
-workers.
+`try_acquire` hands out a permit, `report` takes it back with the result, `give_back` without one. Every change of
+state is returned to the caller, who passes it to the log, the metrics and the other workers.
 
-**What is a failure.** A fault or status in `counts`, and any call whose response head took longer than
+**Failures.** A failure is a fault or status in `counts`, or any call whose response head took longer than
 `slow_call`. A fault of the client, or of our own admission, is no result at all: it neither trips nor closes
-a breaker. All else, an answer of 404 as well as a fault that is not in `counts`, is a success. A success
-never trips: both rules are looked at when a failure is reported. `consecutive` counts failures without a
-success between them, whenever they happened; `failure_rate` looks at the last `window`, once `min_requests`
-have ended in it.
+a breaker. All else, a 404 as well as a fault that is not in `counts`, is a success. A success never trips: both
+rules are checked when a failure is reported. `consecutive` counts failures without a success between them,
+whenever they happened; `failure_rate` covers the last `window`, once `min_requests` have ended in it.
 
 **Half open.** At most `trials` requests at a time go through, until that many have succeeded in all: then it
-closes. One failure opens it again for twice as long. If all trials are out and none came or went for a minute
+closes. One failure opens it again for twice as long. If all trials are out and none started or ended for a minute
 (long downloads, say), they are written off and others go through.
 
-**Several workers.** An opening is a fact with an end: "open until U" (`export`). Told of one (`force_open`),
-a breaker is open until the latest end that it knows of; a fact whose end has passed changes nothing, and
-being told never makes a new end. So facts may arrive late, twice or in any order and all workers agree, and
+**Several workers.** An opening is a fact with an end: "open until U" (`export`). A breaker that receives one
+(`force_open`) is open until the latest end that it knows of; a fact whose end has passed changes nothing, and
+receiving one never makes a new end. So facts may arrive late, twice or in any order and all workers agree, and
 no two can keep each other open. `until` is the monotonic clock of one machine, which its processes share.
-Closing is not told: at U each worker lets trials of its own through.
+Closing is not published: at U each worker lets trials of its own through.
 """
 
 from collections.abc import Callable
@@ -70,7 +68,7 @@ TRANSITIONS: dict[tuple[BreakerState, Trigger], BreakerState] = {
 
 
 def next_state(state: BreakerState, trigger: Trigger) -> BreakerState:
-    """The state after `trigger`. Raises `ValueError`, naming both, for a pair that is not in the table."""
+    """Return the state after `trigger`. Raises `ValueError`, naming both, for a pair that is not in the table."""
     try:
         return TRANSITIONS[state, trigger]
     except KeyError:
@@ -78,7 +76,7 @@ def next_state(state: BreakerState, trigger: Trigger) -> BreakerState:
 
 
 def diagram() -> str:
-    """The table as a Mermaid state diagram, for docs/resilience.md."""
+    """Return the table as a Mermaid state diagram, for docs/resilience.md."""
     arrows = [f"    {before} --> {after}: {trigger}" for (before, trigger), after in TRANSITIONS.items()]
     return "\n".join(["stateDiagram-v2", f"    [*] --> {CLOSED}", *arrows])
 
@@ -96,20 +94,20 @@ class BreakerChanged(NamedTuple):
 
 
 class BreakerPermit(NamedTuple):
-    """Leave to send one request. Its report counts only in its own epoch: the time between two changes."""
+    """The permission to send one request. Its report counts only in its own epoch, the time between two changes."""
 
     epoch: int
     change: BreakerChanged | None
-    """The change that asking brought about: open to half_open, on the first trial's permit."""
+    """The change that `try_acquire` caused: open to half_open, on the first trial's permit."""
 
 
 class BreakerOpening(NamedTuple):
-    """The open state of a breaker as other workers learn it: plain data."""
+    """The open state of a breaker in the form for other workers: plain data."""
 
     until: float
     """Monotonic seconds."""
     streak: int
-    """Openings without a closing between them, this one included: the cooldown doubles with each."""
+    """The number of openings without a closing between them, this one included: the cooldown doubles with each."""
     reason: str
 
 
@@ -159,7 +157,7 @@ class Breaker:
         self.in_trial = 0
         self._upstream = upstream
         self._epoch = 0
-        self._passed = 0  # trials that succeeded since it is half open
+        self._passed = 0  # trials that succeeded since it became half open
         self._last_trial_at = 0.0
         self._opened_at = self._until = 0.0
         self._why_open = ""
@@ -182,7 +180,7 @@ class Breaker:
     # 1. Ask.
 
     def try_acquire(self, now: float) -> BreakerPermit | None:
-        """Leave to send one request, or None: refuse it with `Fault.OPEN`."""
+        """Return the permit to send one request; None if it must be refused with `Fault.OPEN`."""
         if self.state is CLOSED:
             return self._permit
         return self._try_trial(now)
@@ -200,7 +198,7 @@ class Breaker:
         return BreakerPermit(self._epoch, change)
 
     def refuses(self, now: float) -> bool:
-        """True if `try_acquire` would refuse now. Changes nothing."""
+        """Return True if `try_acquire` would refuse now."""
         if self.state is CLOSED:
             return False
         if self.state is OPEN:
@@ -208,7 +206,7 @@ class Breaker:
         return self.in_trial >= self._trials and now < self._last_trial_at + _TRIALS_LOST_AFTER_S
 
     def retry_after_s(self, now: float) -> float:
-        """Seconds after which asking again makes sense; never negative, and 1 while trials are out."""
+        """Return the seconds after which to try again; never negative, and 1 while trials are out."""
         if self.state is OPEN:
             return max(0.0, self._until - now)
         return 1.0 if self.state is HALF_OPEN else 0.0
@@ -218,10 +216,9 @@ class Breaker:
     def report(
         self, permit: BreakerPermit, result: Result, now: float, draw: Callable[[], float]
     ) -> BreakerChanged | None:
-        """Learn what a permitted request came to; each permit is reported or given back once.
+        """Take the result of a permitted request; each permit is reported or given back once.
 
-        `draw` gives [0, 1) and is only called when the breaker opens. A permit of an earlier epoch is
-        ignored.
+        `draw` gives [0, 1) and is called only when the breaker opens. A permit of an earlier epoch is ignored.
         """
         if permit.epoch != self._epoch:
             return None
@@ -244,7 +241,7 @@ class Breaker:
         return self._count(failure, now, draw)
 
     def give_back(self, permit: BreakerPermit) -> None:
-        """The request ended without a result (cancelled, or the client left): a trial is free again."""
+        """Take back the permit of a request without a result (cancelled, or the client left): a trial is free again."""
         if permit.epoch == self._epoch and self.state is HALF_OPEN:
             self.in_trial -= 1
 
@@ -253,7 +250,7 @@ class Breaker:
         if result.cause in self._counts:
             return str(result.cause)
         if result.duration_s > self._slow_s:
-            return f"an answer after {result.duration_s:.3g} s"
+            return f"a response after {result.duration_s:.3g} s"
         return None
 
     def _count(self, failure: str | None, now: float, draw: Callable[[], float]) -> BreakerChanged | None:
@@ -269,7 +266,7 @@ class Breaker:
         return self._open(Trigger.TRIPPED, f"{trouble}, the last: {failure}", now, draw)
 
     def _trouble(self, now: float) -> str | None:
-        """The rule that says to open, in words."""
+        """Return the rule by which the breaker opens, in words; None if it stays closed."""
         settings = self._settings
         if settings.consecutive and self._consecutive >= settings.consecutive:
             return f"{self._consecutive} failures in a row"
@@ -301,7 +298,7 @@ class Breaker:
         return self._move(trigger, reason, now)
 
     def _move(self, trigger: Trigger, reason: str, now: float) -> BreakerChanged | None:
-        """Start a new epoch. Returns the change, or None if the state is the same as before."""
+        """Start a new epoch; return the change, or None if the state is the same as before."""
         before, self.state = self.state, next_state(self.state, trigger)
         self._epoch += 1
         self.in_trial = self._passed = 0
@@ -321,7 +318,7 @@ class Breaker:
         return BreakerOpening(self._until, self._streak, self._why_open) if self.state is OPEN else None
 
     def force_open(self, opening: BreakerOpening, now: float) -> BreakerChanged | None:
-        """Follow another worker's opening. Returns the change of state, if there is one."""
+        """Follow another worker's opening; return the change of state, if there is one."""
         if self._settings is _OFF or opening.until <= now:
             return None
         self._streak = max(self._streak, opening.streak)
@@ -332,7 +329,7 @@ class Breaker:
         return self._move(Trigger.REPORTED, f"in another worker: {opening.reason}", now)
 
     def adopt(self, settings: BreakerSettings | None, now: float) -> BreakerChanged | None:
-        """Start over with new settings: closed, nothing counted. Returns the change if it was not closed."""
+        """Start over with new settings, closed and with nothing counted; return the change if it was not closed."""
         change = self._move(Trigger.REPLACED, "settings changed", now)
         self._apply(settings or _OFF)
         return change

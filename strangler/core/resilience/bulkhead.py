@@ -1,11 +1,11 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """The bulkhead of one upstream: the most requests in flight, and the most that wait for one of them to end.
 
-A slot is entered and left. Whoever leaves hands the slot to the first in the queue, so a newcomer never
-overtakes. How long a ticket waits is a timer's business: when it fires, or the waiting request is cancelled,
-the ticket is given up. A slot that was granted to a ticket at that very moment goes on to the next.
+A request enters a slot and leaves it. A slot that is left goes to the first ticket in the queue, so a new request
+never overtakes. The caller has a timer for each ticket: when it fires, or the waiting request is cancelled, the ticket
+is given up. A slot that was granted to the ticket just before goes on to the next.
 
-A tunnel, or a response without an end, is a stream: it leaves its slot once it stands, and is counted by itself.
+A tunnel, or a response without an end, is a stream: it leaves its slot once it is established, and is counted apart.
 """
 
 from collections import OrderedDict
@@ -17,7 +17,7 @@ from strangler.core.settings import BulkheadSettings
 
 
 class Entry(Enum):
-    """The answer to asking for a slot, where it is not a ticket."""
+    """The result of `try_enter` without a ticket."""
 
     ENTERED = auto()
     FULL = auto()
@@ -28,7 +28,7 @@ ENTERED, FULL = Entry
 
 class TicketState(Enum):
     WAITING = auto()
-    GRANTED = auto()  # the slot is its own, but the waiting request does not know yet
+    GRANTED = auto()  # it has a slot, but the waiting request does not know yet
     CLAIMED = auto()
     GIVEN_UP = auto()
 
@@ -41,10 +41,10 @@ class Ticket:
     def __init__(self) -> None:
         self.state = TicketState.WAITING
         self.on_turn: Callable[[], object] | None = None
-        """Called once when the slot is granted; set by whoever waits. It must not raise."""
+        """Called once when the slot is granted; set by the waiting request. It must not raise."""
 
     def move(self, before: TicketState, after: TicketState) -> None:
-        """Raises `ValueError`, naming both states, unless the ticket was in `before`."""
+        """Change the state. Raises `ValueError`, naming both states, unless the ticket was in `before`."""
         if self.state is not before:
             raise ValueError(f"bulkhead: a ticket that is {self.state.name} cannot become {after.name}")
         self.state = after
@@ -53,7 +53,7 @@ class Ticket:
 class Bulkhead:
     """One upstream's slots and queue. With `settings` None it is switched off: it counts and never refuses.
 
-    While anything waits, all slots are taken: so a free slot means that nobody is overtaken.
+    While any ticket waits, all slots are taken: so taking a free slot overtakes no ticket.
     """
 
     __slots__ = ("_limit", "_queue", "_stream_limit", "_waiting_limit", "in_flight", "streams", "wait_s")
@@ -79,7 +79,7 @@ class Bulkhead:
         return len(self._queue)
 
     def try_enter(self) -> Entry | Ticket:
-        """A slot at once, a ticket to wait with for up to `wait_s`, or `FULL`."""
+        """Take a slot at once, or return a ticket to wait with for up to `wait_s`, or `FULL`."""
         if self.in_flight < self._limit:
             self.in_flight += 1
             return ENTERED
@@ -90,7 +90,7 @@ class Bulkhead:
         return ticket
 
     def leave(self) -> Ticket | None:
-        """Give a slot back. Returns the ticket that it is granted to, to be woken by the caller."""
+        """Give a slot back; return the ticket that gets it, for the caller to wake."""
         if self.in_flight <= 0:
             raise ValueError("bulkhead: a slot is left that was never entered")
         self.in_flight -= 1
@@ -98,11 +98,11 @@ class Bulkhead:
 
     @property
     def is_full(self) -> bool:
-        """True if whoever comes now has to wait, or is refused."""
+        """Return True if a new request has to wait, or is refused."""
         return self.in_flight >= self._limit
 
     def try_enter_stream(self) -> bool:
-        """Count one more stream; False if there are as many as may be."""
+        """Count one more stream; return False if the limit is reached."""
         if self.streams >= self._stream_limit:
             return False
         self.streams += 1
@@ -114,11 +114,11 @@ class Bulkhead:
         self.streams -= 1
 
     def claim(self, ticket: Ticket) -> None:
-        """Take the slot that a ticket was granted; from here on it is left like any other."""
+        """Take the slot that a ticket was granted; from then on it is left like any other."""
         ticket.move(TicketState.GRANTED, TicketState.CLAIMED)
 
     def give_up(self, ticket: Ticket) -> Ticket | None:
-        """Stop waiting. Returns the ticket to wake next, if the slot had been granted already."""
+        """Stop waiting; return the ticket to wake next, if a slot had been granted already."""
         if ticket.state is TicketState.GRANTED:
             ticket.move(TicketState.GRANTED, TicketState.GIVEN_UP)
             return self.leave()
@@ -127,7 +127,7 @@ class Bulkhead:
         return None
 
     def adopt(self, settings: BulkheadSettings | None) -> list[Ticket]:
-        """Change the limits. Who is in stays in; returns the tickets that fit now, for the caller to wake."""
+        """Change the limits; return the tickets that fit now, for the caller to wake. Taken slots stay taken."""
         self._apply(settings)
         granted: list[Ticket] = []
         while ticket := self._grant():

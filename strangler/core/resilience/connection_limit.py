@@ -1,11 +1,11 @@
 """The limit of a worker's connections: how many each client holds, and which one gives way when there are no more.
 
-One client may use all of `limits.connections` as long as nobody else wants any. Once all are taken, a newcomer from
-an address that holds few takes the place of a connection of the address that holds most; a newcomer from the address
-that holds most is turned away. So a flood from one address costs that address its own connections, nobody else's.
+One client may use all of `limits.connections` as long as no other client needs any. Once all are taken, a newcomer
+from an address that holds few takes the place of a connection of the address that holds most; a newcomer from the
+address that holds most is turned away. So a flood from one address costs that address its own connections, no others.
 
-It is asked once a connection, never once a request, and every answer takes the same time however many addresses there
-are: addresses are kept by the number that they hold.
+It is used once per connection, never per request, and each call takes the same time however many addresses there are:
+addresses are kept by the number of their connections.
 """
 
 from collections import defaultdict
@@ -31,7 +31,7 @@ class ConnectionLimit(Generic[_T]):
         return len(self._members.get(address, ()))
 
     def enter(self, address: bytes, member: _T) -> None:
-        """A connection has come, whatever becomes of it."""
+        """Add a new connection, whether or not it will be served."""
         members = self._members.setdefault(address, {})
         members[member] = None
         self.total += 1
@@ -39,7 +39,7 @@ class ConnectionLimit(Generic[_T]):
         self._most = max(self._most, len(members))
 
     def leave(self, address: bytes, member: _T) -> None:
-        """One of its connections has ended."""
+        """Remove a connection that has ended."""
         members = self._members[address]
         del members[member]
         self.total -= 1
@@ -50,16 +50,16 @@ class ConnectionLimit(Generic[_T]):
             self._most -= 1
 
     def address_to_yield(self, address: bytes) -> bytes | None:
-        """The address that is to give up a connection for one more of `address`; None: it has no better claim.
+        """Return the address that must give up a connection for a new one of `address`, or None.
 
-        To be asked before `enter`. It has one if it holds less even with one more than the other with one less.
+        Call it before `enter`. The other address must give way if, with one less, it still holds more than `address`.
         """
         if self._most - 1 <= self.held(address):
             return None
         return next(iter(self._by_number[self._most]))
 
     def some(self, address: bytes, count: int) -> Iterator[_T]:
-        """Up to `count` connections of an address, others each time: those looked at go to the end of the queue."""
+        """Yield up to `count` connections of an address, others each time: those yielded go to the end of the queue."""
         members = self._members[address]
         for member in list(islice(members, count)):
             del members[member]
@@ -76,7 +76,7 @@ class ConnectionLimit(Generic[_T]):
 
 
 def client_key(address: str) -> bytes:
-    """Return what counts as one client: an IPv4 address, or the /64 of an IPv6 address, which one client has whole."""
+    """Return what counts as one client: an IPv4 address, or an IPv6 /64, which usually belongs to one client."""
     if ":" not in address:
         return address.encode()
     head, gap, tail = address.partition("::")

@@ -1,17 +1,17 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """The endpoints of one upstream, and which of them takes the next request.
 
-The choice is between two picked by chance, and falls on the one with less to do. It is made among the
-endpoints that are healthy and not put aside; if there are none, among the healthy; if there are none, among
-all: an upstream is never left without an endpoint by its own bookkeeping.
+Of two endpoints picked at random, the one with less to do takes the request. They are picked from those that are
+healthy and not put aside; if there are none, from the healthy ones; if there are none, from all: an upstream is never
+left without an endpoint by its own bookkeeping.
 
-- *To do* is what is in flight. An answer that is no success counts for as long as a success takes: else an
+- *To do* is what is in flight. A response that is no success counts for as long as a success takes: else an
   endpoint that fails at once would have nothing to do, and draw nearly all requests.
 - *Put aside* (passive): after five failures in a row, for 10 s, and for twice as long each time until it has
   been well again; never if that would leave no endpoint. A failure is a fault of the upstream or 502, 503 or
-  504; any other 5xx, too, while a sibling shows that the application is well. After 20 answers in a row
+  504; any other 5xx, too, while a sibling shows that the application is well. Also after 20 responses in a row
   without a success (a 404, a redirect to a login), if siblings mostly have success.
-- *The breaker* of the upstream does not hear of failures that are an endpoint's own: `is_own_failure`.
+- *The breaker* of the upstream does not get failures that are an endpoint's own: `is_own_failure`.
 - *Health* (active): `fall` failed checks in a row make it unhealthy, `rise` good ones healthy again.
 - *Slow start*: an endpoint that comes back takes a tenth of its share at first, and all of it after 30 s.
 """
@@ -27,11 +27,11 @@ from strangler.core.settings import HealthSettings, Url
 
 _FAILURES_TO_PUT_ASIDE = 5
 _OWN_FAILURES = 3
-"""So many failures in a row at one endpoint, while another is well, are its own and not the upstream's."""
+"""This many failures in a row at one endpoint, while another is well, are its own and not the upstream's."""
 _ODD_TO_PUT_ASIDE = 20
 _MOSTLY = 0.5
 _MEMORY = 1 / 16
-"""How much the newest result counts in an endpoint's share of successes, and in the time that a success takes."""
+"""The weight of the newest result in an endpoint's share of successes, and in the time that a success takes."""
 _MAX_GHOSTS = 512
 _ASIDE_S = 10.0
 _MAX_ASIDE_S = 300.0
@@ -41,18 +41,18 @@ _FAILED = frozenset({502, 503, 504, *(fault for fault in Fault if fault.is_upstr
 
 
 def is_failure(result: Result) -> bool:
-    """True for a fault of the upstream, and for any 5xx."""
+    """Return True for a fault of the upstream, and for any 5xx."""
     return result.cause in _FAILED or (result.fault is None and result.status is not None and result.status >= 500)
 
 
 def is_good(result: Result) -> bool:
-    """True for what a client came for: 2xx, 101, and a 304."""
+    """Return True for a success: a status below 300 (101 included), or 304."""
     status = result.status
     return result.fault is None and status is not None and (status < 300 or status == 304)
 
 
 class EndpointKey(NamedTuple):
-    """The key of an endpoint: the URL, and the address to connect to (one of those its host name has)."""
+    """The key of an endpoint: the URL, and the address to connect to (one of those of its host name)."""
 
     url: Url
     address: str
@@ -62,7 +62,7 @@ class EndpointKey(NamedTuple):
 
 
 class EndpointChanged(NamedTuple):
-    """An endpoint was put aside, or its health changed."""
+    """A change of an endpoint: it was put aside, or its health changed."""
 
     endpoint: EndpointKey
     is_usable: bool
@@ -73,7 +73,7 @@ class EndpointChanged(NamedTuple):
 
 
 class EndpointState:
-    """One endpoint as `Endpoints` sees it. Read it; only its owner writes."""
+    """The state of one endpoint. Only `Endpoints` changes it; others read it."""
 
     __slots__ = (
         "aside_until",
@@ -94,10 +94,10 @@ class EndpointState:
         self.key = key
         self.in_flight = 0
         self.failures = 0  # in a row
-        self.odd = 0  # answers in a row that are neither failures nor successes: 3xx and 4xx
+        self.odd = 0  # responses in a row that are neither failures nor successes: 3xx and 4xx
         self.results = 0
         self.failing = 0  # failures in a row of any kind, any 5xx included
-        self.success_share = 0.0  # of late
+        self.success_share = 0.0  # recently
         self.ghosts: deque[float] = deque()
         """The times up to which requests that did not succeed count as if they were in flight."""
         self.is_healthy = True
@@ -109,7 +109,7 @@ class EndpointState:
         return self.is_healthy and now >= self.aside_until
 
     def to_do(self, now: float) -> int:
-        """Return how much is in flight, with what counts as if it were."""
+        """Return the number of requests in flight, including those that count as if they were."""
         ghosts = self.ghosts
         while ghosts and ghosts[0] <= now:
             ghosts.popleft()
@@ -117,28 +117,28 @@ class EndpointState:
 
     @property
     def is_well(self) -> bool:
-        """True if its latest result was no failure."""
+        """Return True if its latest result was not a failure."""
         return self.results > 0 and not self.failing
 
     def share(self, now: float) -> float:
-        """The share of requests meant for it that it takes: from a tenth just after it came back up to 1."""
+        """Return the share of its requests that it takes: from a tenth just after it came back, up to 1."""
         return min(1.0, max(_FIRST_SHARE, 1.0 - (self.slow_until - now) / _SLOW_START_S))
 
 
 class Endpoints:
-    """One upstream's endpoints. A request picks one and gives it back, with a result or without."""
+    """One upstream's endpoints. A request picks one and gives it back, with or without a result."""
 
     __slots__ = ("_all", "_review_at", "_success_s", "_usable")
 
     def __init__(self, keys: Sequence[EndpointKey]) -> None:
         self._all: tuple[EndpointState, ...] = ()
-        self._success_s = 0.0  # how long a success takes to its head
+        self._success_s = 0.0  # how long a success takes until its head
         self._usable: tuple[EndpointState, ...] = ()
         self._review_at = 0.0
         self.adopt(keys)
 
     def adopt(self, keys: Sequence[EndpointKey]) -> None:
-        """Replace the list (a reload, a new answer of DNS); endpoints that stay keep their state."""
+        """Replace the list (a reload, new addresses from DNS); endpoints that stay keep their state."""
         if not keys:
             raise ValueError("an upstream needs at least one endpoint")
         known = {state.key: state for state in self._all}
@@ -147,13 +147,13 @@ class Endpoints:
 
     @property
     def states(self) -> tuple[EndpointState, ...]:
-        """All endpoints, for status and metrics."""
+        """Return all endpoints, for status and metrics."""
         return self._all
 
     def pick(self, now: float, draw: Callable[[], float], avoid: EndpointState | None = None) -> EndpointState:
-        """The endpoint for the next request; it counts as in flight from here on.
+        """Return the endpoint for the next request; it counts as in flight from now on.
 
-        `avoid` is the one that a retry has just failed at: another is taken if there is one.
+        `avoid` is the endpoint of the attempt that has just failed: another is taken if there is one.
         """
         if now >= self._review_at:
             self._review(now)
@@ -165,9 +165,9 @@ class Endpoints:
         return state
 
     def pick_sibling(self, tried: Sequence[EndpointState], now: float) -> EndpointState | None:
-        """Another address of the same URL, for a request that no byte of has been sent to those in `tried`.
+        """Return another address of the same URL, for a request of which no byte was sent to those in `tried`; or None.
 
-        It counts as in flight from here on. One that is put aside or unwell is not worth the wait.
+        It counts as in flight from now on. An endpoint that is unhealthy or put aside is not worth the wait.
         """
         url = tried[-1].key.url
         for state in self._all:
@@ -177,15 +177,15 @@ class Endpoints:
         return None
 
     def addresses_of(self, url: Url) -> int:
-        """How many endpoints are addresses of this URL."""
+        """Return how many endpoints are addresses of this URL."""
         return sum(state.key.url == url for state in self._all)
 
     def give_back(self, state: EndpointState) -> None:
-        """The request ended without a result: cancelled, or the client left."""
+        """Take back an endpoint whose request ended without a result: cancelled, or the client left."""
         state.in_flight -= 1
 
     def report(self, state: EndpointState, result: Result, now: float) -> EndpointChanged | None:
-        """The request ended. Returns the change if this put the endpoint aside."""
+        """Take the result of a request; return the change if this put the endpoint aside."""
         state.in_flight -= 1
         is_alone = len(self._all) == 1
         if not is_alone:
@@ -206,8 +206,10 @@ class Endpoints:
         return self._put_aside(state, f"{failures} failures in a row, the last: {result.cause}", now)
 
     def is_own_failure(self, state: EndpointState, result: Result, now: float) -> bool:
-        """True if a failure says nothing about the upstream: the endpoint alone fails, while another that is in use is
-        well, or has not answered yet. To be asked after `report`."""
+        """Return True if only this endpoint fails: another one in use is well, or has no result yet.
+
+        Call it after `report`.
+        """
         if len(self._all) == 1 or not is_failure(result):
             return False
         if now >= state.aside_until and state.failing < _OWN_FAILURES:
@@ -221,7 +223,7 @@ class Endpoints:
         return any(other.is_well and other.success_share > 0 for other in self._others_in_use(state, now))
 
     def _learn(self, state: EndpointState, result: Result, now: float) -> None:
-        """Note a result, so that a fast failure can be told from a fast endpoint."""
+        """Note a result, so that a fast failure does not look like a fast endpoint."""
         if result.fault is not None and not is_failure(result):
             return  # the client's doing
         is_success = is_good(result)
@@ -239,8 +241,8 @@ class Endpoints:
             state.ghosts.append(now + left_s)
 
     def _look_at_odd(self, state: EndpointState, result: Result, now: float) -> EndpointChanged | None:
-        """Put aside an endpoint that only redirects or refuses where its siblings answer, as one does that has lost its
-        sessions, or has another release."""
+        """Put aside an endpoint that only redirects or refuses while its siblings succeed, such as one that lost its
+        sessions, or runs another release."""
         if is_good(result) or result.fault is not None or now < state.aside_until:
             return None
         state.odd += 1
@@ -252,11 +254,11 @@ class Endpoints:
         ):
             return None
         odd, state.odd = state.odd, 0
-        reason = f"{odd} answers in a row without a success, the last: {result.cause}, while others are well"
+        reason = f"{odd} responses in a row without a success, the last: {result.cause}, while others are well"
         return self._put_aside(state, reason, now)
 
     def set_health(self, key: EndpointKey, is_healthy: bool, reason: str, now: float) -> EndpointChanged | None:
-        """Take over what the active checks found. Returns the change, if it is one."""
+        """Take over the result of the active checks; return the change, if there is one."""
         state = next((state for state in self._all if state.key == key), None)
         if state is None or state.is_healthy is is_healthy:
             return None
@@ -280,7 +282,7 @@ class Endpoints:
         return EndpointChanged(state.key, False, f"{why}; put aside for {aside_s:g} s", now)
 
     def _review(self, now: float) -> None:
-        """Work out who is usable, and until when that holds, so that a pick need not look at each of them."""
+        """Determine which endpoints are usable, and for how long, so that `pick` need not check each of them."""
         healthy = tuple(state for state in self._all if state.is_healthy)
         usable = tuple(state for state in healthy if now >= state.aside_until)
         self._usable = usable or healthy or self._all
@@ -288,7 +290,7 @@ class Endpoints:
 
 
 def _pick_of_two(states: tuple[EndpointState, ...], now: float, draw: Callable[[], float]) -> EndpointState:
-    """The one with less to do of two by chance; a slow starter leaves all but its share to the other."""
+    """Return the less busy of two random endpoints; one in slow start leaves all but its share to the other."""
     first = int(draw() * len(states))
     second = int(draw() * (len(states) - 1))
     better, other = states[first], states[second if second < first else second + 1]
@@ -300,7 +302,7 @@ def _pick_of_two(states: tuple[EndpointState, ...], now: float, draw: Callable[[
 
 
 class HealthState:
-    """The run of active checks of one endpoint, which starts as healthy unless it is known not to be."""
+    """The active checks of one endpoint, which starts as healthy unless it is known not to be."""
 
     __slots__ = ("_run", "_settings", "is_healthy")
 
@@ -310,7 +312,7 @@ class HealthState:
         self.is_healthy = is_healthy
 
     def report(self, is_good: bool) -> bool:
-        """Learn one check. True if it changed `is_healthy`."""
+        """Take the result of one check; return True if it changed `is_healthy`."""
         if is_good is self.is_healthy:
             self._run = 0
             return False
@@ -322,5 +324,5 @@ class HealthState:
         return True
 
     def next_check_s(self, draw: Callable[[], float]) -> float:
-        """Seconds to the next check: the interval, give or take a tenth: checks do not run in step."""
+        """Return the seconds to the next check: the interval plus or minus 10 %, so that checks do not run in step."""
         return self._settings.interval_s * (0.9 + 0.2 * draw())

@@ -1,4 +1,4 @@
-"""May legacy answer a request that the candidate failed?"""
+"""Fallback: whether legacy may serve a request that the candidate failed."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -9,7 +9,7 @@ from strangler.core.settings import FallbackSettings
 
 
 class NoFallback(StrEnum):
-    """Why not, for the access log; in the order in which the rules are asked."""
+    """The reasons against a fallback, for the access log, in the order in which the rules are checked."""
 
     OFF = "off"
     NOT_LISTED = "not_listed"
@@ -20,7 +20,7 @@ class NoFallback(StrEnum):
 
 
 class FallbackRules:
-    """One route's `fallback`, ready for use. With `settings` None it is switched off: never."""
+    """One route's `fallback`, compiled. With `settings` None there is none."""
 
     __slots__ = ("fence_s", "is_on", "when")
 
@@ -38,13 +38,12 @@ class FallbackRules:
         is_body_resendable: bool,
         is_fenced: bool,
     ) -> NoFallback | None:
-        """The rule that forbids it, or None: legacy may answer.
+        """Return the rule that forbids it, or None if legacy may serve the request.
 
-        `results` are those of all attempts at the candidate, the last of them the one that the client would
-        get. A method other than GET, HEAD and OPTIONS goes to legacy only if *none* of the attempts can have
-        reached the candidate: a reset and then a refused retry is no proof.
-        `is_fenced`: the candidate took a write of this caller lately; a read is not answered from legacy's
-        older state.
+        `results` are those of all attempts at the candidate, the last one being what the client would get. A method
+        other than GET, HEAD and OPTIONS goes to legacy only if *none* of the attempts can have reached the candidate:
+        a reset followed by a refused retry is no proof.
+        `is_fenced`: the candidate took a write of this caller recently, so legacy's older state must not serve a read.
         """
         if not self.is_on:
             return NoFallback.OFF

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""May an attempt be made again at the same upstream, and after how long?"""
+"""Retries: whether an attempt may be repeated at the same upstream, and after how long."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ _MAX_DOUBLINGS = 63  # beyond any max_backoff; keeps the float finite
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again, `after_s` seconds from now."""
+    """The decision to try again, `after_s` seconds from now."""
 
     after_s: float
 
 
 class NoRetry(StrEnum):
-    """Why not, for the access log; in the order in which the rules are asked."""
+    """The reasons against a retry, for the access log, in the order in which the rules are checked."""
 
     OFF = "off"
     NOT_LISTED = "not_listed"
@@ -40,10 +40,10 @@ class NoRetry(StrEnum):
 
 
 class RetryBudget:
-    """How many retries an upstream gets: a share of its attempts of the last 10 s, and 3 a second anyway.
+    """How many retries an upstream gets: a share of its attempts of the last 10 s, plus 3 per second.
 
-    It keeps retries from multiplying the load on an upstream that is failing because of load. `workers` share the 3
-    a second among them.
+    It keeps retries from multiplying the load on an upstream that is failing because of load. The `workers` share the 3
+    per second.
     """
 
     __slots__ = ("_floor", "_share", "_window")
@@ -58,7 +58,7 @@ class RetryBudget:
         self._window.add(now)
 
     def try_spend(self, now: float) -> bool:
-        """Take one retry out of the budget; False if there is none left."""
+        """Take one retry out of the budget; return False if none is left."""
         attempts, retries = self._window.totals(now)
         first_attempts = max(0, attempts - retries)
         if retries + 1 > self._share * first_attempts + self._floor:
@@ -68,7 +68,7 @@ class RetryBudget:
 
 
 class RetryRules:
-    """One upstream's `retry`, ready for use. With `settings` None it is switched off: never."""
+    """One upstream's `retry`, compiled. With `settings` None there is none."""
 
     __slots__ = ("_settings", "when")
 
@@ -77,9 +77,9 @@ class RetryRules:
         self.when: frozenset[str | int] = frozenset(settings.when if settings is not None else ())
 
     def deadline(self, started: float, response_s: float) -> float | None:
-        """When the last attempt must have its answer's head; None: no limit (`response_s` is infinite).
+        """Return when the last attempt must have its response head; None without a limit (`response_s` is infinite).
 
-        All attempts together have the time of one, unless a timeout is itself to be tried again: then each has its own.
+        All attempts share the time of one, unless timeouts are retried: then each attempt has its own.
         """
         if response_s == inf or self._settings is None:
             return None
@@ -100,9 +100,9 @@ class RetryRules:
     ) -> Retry | NoRetry:
         """Decide after an attempt; a `Retry` has been taken out of the budget.
 
-        `results` are those of all attempts at this upstream, the last of them the one in question.
-        `retry_after_s` is what its answer asked for. It lengthens the backoff as far as the deadline of the
-        whole request (monotonic seconds) allows; where there is no deadline, as far as `max_backoff`.
+        `results` are those of all attempts at this upstream, the last one being the attempt in question.
+        `retry_after_s` is its Retry-After. It lengthens the backoff as far as the deadline of the whole request
+        (monotonic seconds) allows; without a deadline, as far as `max_backoff`.
         """
         settings = self._settings
         if settings is None:
@@ -125,19 +125,19 @@ class RetryRules:
 
 
 def backoff_s(settings: RetrySettings, attempts_made: int, draw: Callable[[], float]) -> float:
-    """Exponential backoff with full jitter: from 0 up to a bound that doubles with each attempt made."""
+    """Return an exponential backoff with full jitter: from 0 up to a bound that doubles with each attempt."""
     doublings = min(attempts_made - 1, _MAX_DOUBLINGS)
     return draw() * min(settings.backoff_s * 2.0**doublings, settings.max_backoff_s)
 
 
 def parse_retry_after(value: bytes, unix_now: float) -> float | None:
-    """Seconds that a Retry-After field asks to wait (RFC 9110 section 10.2.3); None if it is unreadable."""
+    """Return the seconds of a Retry-After field (RFC 9110 section 10.2.3); None if it is unreadable."""
     text = value.strip().decode("latin-1")
     if text.isascii() and text.isdigit():
         return float(text) if len(text) < 16 else inf
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # a year of twenty digits is the latter
+    except (ValueError, OverflowError):  # OverflowError: a year of twenty digits
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""Two counters over the last seconds: all events, and those of them that are marked."""
+"""Two counters over the last seconds: all events, and the marked ones among them."""
 
 _SLOTS = 10
 
@@ -7,8 +7,7 @@ _SLOTS = 10
 class SlidingWindow:
     """A ring of ten time slots, so that memory and cost do not depend on the rate.
 
-    The slot that `now` falls in counts as whole: the window covers between nine tenths of its span and all of
-    it.
+    The current slot is included, although it is not over: the window covers from nine tenths to all of its span.
     """
 
     __slots__ = ("_counts", "_index", "_marks", "_slot", "_slot_ends", "_slot_s")
@@ -39,7 +38,7 @@ class SlidingWindow:
         self._marks[self._slot] += 1
 
     def totals(self, now: float) -> tuple[int, int]:
-        """Events and marks within the span that ends now."""
+        """Return the numbers of events and marks within the span that ends now."""
         if now >= self._slot_ends:
             self._advance(now)
         return sum(self._counts), sum(self._marks)

@@ -1,8 +1,8 @@
 """The share of an upstream's limits that one worker may use.
 
-`in_flight` and `trials` are promises about the upstream, and the workers do not ask each other before a request: each
-gets an equal share, and one at least. What the shares add up to is what routes.yaml says, unless there are more workers
-than it allows requests.
+`in_flight` and `trials` are promises about the upstream, and the workers do not coordinate before a request: each gets
+an equal share, and at least one. The shares add up to the number in routes.yaml, unless there are more workers than
+that.
 """
 
 from dataclasses import dataclass, replace
@@ -18,12 +18,12 @@ class WorkerShare:
     workers: int
 
     def of(self, total: int) -> int:
-        """This worker's part of a number that all of them share; 0 only of 0."""
+        """Return this worker's part of a number that all workers share; 0 only if the number is 0."""
         part, rest = divmod(total, self.workers)
         return max(part + (self.index % self.workers < rest), min(total, 1))
 
     def of_upstream(self, settings: UpstreamSettings) -> UpstreamSettings:
-        """The settings that this worker keeps to."""
+        """Return the upstream's settings with this worker's share of the limits."""
         bulkhead, breaker = settings.bulkhead, settings.breaker
         if bulkhead is not None:
             streams = None if bulkhead.streams is None else self.of(bulkhead.streams)

@@ -1,9 +1,9 @@
-"""The write fence: who wrote to the candidate lately and must not be shown legacy's older state.
+"""The write fence: callers who wrote to the candidate recently and must not see legacy's older state.
 
 A mark is a caller of a group and the time until which it holds. Marks of other workers are merged in: only
-the later time of two counts, so they may come in any order and more than once. Callers are kept as a
-digest, never as they are. Memory is bounded: where there is no room left for a caller, the whole group is
-fenced instead. That errs towards an error instead of stale data.
+the later time of two counts, so they may come in any order and more than once. Callers are kept as digests only.
+Memory is bounded: if there is no space for another caller, the whole group is fenced instead, since an error is better
+than stale data.
 """
 
 from collections import OrderedDict
@@ -16,7 +16,7 @@ from strangler.core.result import Result
 
 
 class FenceMark(NamedTuple):
-    """One caller's fence, as the other workers are told of it."""
+    """One caller's fence, in the form for other workers."""
 
     group: str
     digest: bytes
@@ -26,12 +26,12 @@ class FenceMark(NamedTuple):
 
 
 def is_fencing(method: bytes, result: Result) -> bool:
-    """True if the candidate's answer says that it took a write: an unsafe method, a status below 400."""
+    """Return True if the candidate accepted a write: an unsafe method, and a status below 400."""
     return method not in SAFE and result.status is not None and result.status < 400
 
 
 class WriteFence:
-    """All fences that one process knows of: at most `capacity` callers (about 300 bytes each), one time per group."""
+    """All fences that one process knows: at most `capacity` callers (about 300 bytes each), and one time per group."""
 
     __slots__ = ("_capacity", "_groups", "_marks")
 
@@ -41,17 +41,17 @@ class WriteFence:
         self._groups: dict[str, float] = {}
 
     def __len__(self) -> int:
-        """Callers held, those whose time is over but who were not yet dropped included."""
+        """Return the number of callers held, including those whose time is over but who were not dropped yet."""
         return len(self._marks)
 
     def record(self, group: str, sticky_key: bytes, now: float, fence_s: float) -> FenceMark:
-        """Fence a caller from now on. Returns the mark that the other workers are to merge."""
+        """Fence a caller from now on; return the mark for the other workers to merge."""
         mark = FenceMark(group, _digest(group, sticky_key), now + fence_s)
         self.merge(mark, now)
         return mark
 
     def merge(self, mark: FenceMark, now: float) -> bool:
-        """Take in a mark of this worker or another. True if it was news."""
+        """Take in a mark of this worker or another; return True if it was new."""
         self._drop_past(now)
         if not mark.digest:
             return self._fence_group(mark, now)
@@ -65,7 +65,7 @@ class WriteFence:
         return True
 
     def marks(self, now: float) -> Iterator[FenceMark]:
-        """All that still hold: for a process that knows of none yet."""
+        """Yield all marks that still hold, for a process that has none yet."""
         for group, until in self._groups.items():
             if until > now:
                 yield FenceMark(group, b"", until)
@@ -74,11 +74,11 @@ class WriteFence:
                 yield mark
 
     def is_fenced(self, group: str, sticky_key: bytes, now: float) -> bool:
-        """True while legacy must not answer reads of this caller and group in the candidate's place."""
+        """Return True while legacy must not serve reads of this caller and group in the candidate's place."""
         return now < self._groups.get(group, 0.0) or self.until(group, sticky_key, now) is not None
 
     def until(self, group: str, sticky_key: bytes, now: float) -> float | None:
-        """The time until which this caller is fenced by itself; None if it is not."""
+        """Return the time until which this caller itself is fenced; None if it is not."""
         mark = self._marks.get(_digest(group, sticky_key))
         return mark.until if mark is not None and now < mark.until else None
 
@@ -89,7 +89,7 @@ class WriteFence:
         return True
 
     def _drop_past(self, now: float) -> None:
-        # Marks come in nearly the order in which they end (one length per route). One that outlasts those
+        # Marks come in nearly the order in which they end (one length per route). A mark that outlasts those
         # behind it only keeps them in memory, within the capacity.
         while self._marks:
             digest, mark = next(iter(self._marks.items()))

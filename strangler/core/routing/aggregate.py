@@ -1,9 +1,9 @@
-"""Several services answer what was one endpoint: what each is asked, and how their answers are joined.
+"""Aggregates: several services provide one response. The requests for them, and how their responses are joined.
 
     GET /pages/7?lang=de ──▶ GET /v2/orders/7?lang=de ──▶ {"id":7} ───────┐
                          └─▶ GET /payments/7?lang=de ───▶ {"paid":true} ──┴─▶ {"order":{"id":7},"payment":{"paid":true}}
 
-What a part answers is put into the whole as it came: no number is read and written anew.
+The body of a part is put into the whole as received: no number is parsed and written again.
 """
 
 import re
@@ -31,7 +31,7 @@ NOT_FOR_PARTS = frozenset(
         b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since", b"range", b"trailer",
     }
 )  # fmt: skip
-"""Fields of a request that are about the whole answer, or about a body that no part gets."""
+"""Fields of a request that concern the whole response, or a body, which no part gets."""
 
 FIELDS_FOR_PARTS: RawHeaders = [(b"Accept-Encoding", b"identity")]
 
@@ -41,7 +41,7 @@ _SPACE = b" \t\r\n"
 
 
 class Part:
-    """One part, with all that can be known before a request comes."""
+    """One part, with everything that is computed before a request comes."""
 
     __slots__ = ("_path", "_query", "is_required", "key", "label", "name", "timeout_s", "upstream")
 
@@ -63,7 +63,7 @@ class Part:
         self._query = query.encode() if mark else None
 
     def target(self, path: bytes, query: bytes | None) -> bytes:
-        """The request target for a raw path that the route matches, and its raw query.
+        """Return the request target for a raw path that the route matches, and its raw query.
 
         A `{name}` is filled with the bytes that the path has there, still encoded.
         """
@@ -74,7 +74,7 @@ class Part:
 
 
 class PartResponse(NamedTuple):
-    """A part's answer that can be joined."""
+    """A part's response that can be joined."""
 
     body: bytes
     """JSON text in UTF-8, without space around it."""
@@ -87,12 +87,12 @@ class PartFailure(NamedTuple):
     reason: str
     """A fault, a status, or `not_json`, `coded`, `too_large`: for logs, metrics and X-Strangler-Partial."""
     result: Result
-    """As fallback rules ask about it: the fault; else the status that a client gets of it."""
+    """The result for the fallback rules: the fault, else the status that the client would get."""
     retry_after_s: float | None = None
 
     @property
     def problem(self) -> Problem:
-        """The answer, if the part is required."""
+        """Return the response to the client, if the part is required."""
         fault, status = self.result.fault, self.result.status
         if fault is not None and fault is not Fault.CLIENT_GONE:
             return problem_of(fault, self.retry_after_s)
@@ -100,26 +100,26 @@ class PartFailure(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """The whole answer; its status is 200."""
+    """The joined response; its status is 200."""
 
     fields: RawHeaders
     body: bytes
     missing: bytes
-    """The optional parts that are null, as X-Strangler-Partial tells them; empty if there are none."""
+    """The optional parts that are null, in the form of X-Strangler-Partial; empty if there are none."""
 
 
 def part_failed(fault: Fault, duration_s: float, retry_after_s: float | None = None) -> PartFailure:
-    """No whole answer came."""
+    """Return the failure of a part that gave no complete response."""
     return PartFailure(fault.value, Result(fault, None, duration_s), retry_after_s)
 
 
 def part_unusable(reason: str, duration_s: float) -> PartFailure:
-    """An answer came that cannot be joined."""
+    """Return the failure of a part whose response cannot be joined."""
     return PartFailure(reason, Result(None, 502, duration_s))
 
 
 def unusable(status: int, headers: RawHeaders, duration_s: float) -> PartFailure | None:
-    """Return what is wrong with a response, as far as its head tells: only JSON of a 2xx can be joined."""
+    """Return what is wrong with a response by its head: only JSON of a 2xx can be joined."""
     if not 200 <= status <= 299:
         kept = status if status in (503, 504) else 502
         return PartFailure(str(status), Result(None, kept, duration_s))
@@ -132,7 +132,7 @@ def unusable(status: int, headers: RawHeaders, duration_s: float) -> PartFailure
 
 
 def read_part(status: int, headers: RawHeaders, body: bytes, duration_s: float) -> PartResponse | PartFailure:
-    """A part's answer, if it is one JSON text (RFC 8259) of an answer that succeeded."""
+    """Return a part's response, if it is a 2xx with one JSON text (RFC 8259)."""
     failure = unusable(status, headers, duration_s)
     if failure is not None:
         return failure
@@ -146,7 +146,7 @@ def read_part(status: int, headers: RawHeaders, body: bytes, duration_s: float) 
 
 
 def join(parts: Sequence[Part], responses: Sequence[PartResponse | PartFailure]) -> Joined | tuple[Part, PartFailure]:
-    """The whole, in the order in which the parts are written; or the first required part that failed."""
+    """Return the joined response, its parts in the order of the file; or the first required part that failed."""
     pieces, missing, given = [], [], []
     for part, response in zip(parts, responses, strict=True):
         if isinstance(response, PartResponse):
@@ -163,14 +163,14 @@ def join(parts: Sequence[Part], responses: Sequence[PartResponse | PartFailure])
 
 
 def failure_item(part: Part, failure: PartFailure) -> bytes:
-    """`payment;reason=timeout`: an item of a list as RFC 9651 writes it."""
+    """Return `payment;reason=timeout`, an item of an RFC 9651 list."""
     return b"%b;reason=%b" % (part.label, failure.reason.encode())
 
 
 def _fields(given: list[RawHeaders], partial: bytes, size: int) -> RawHeaders:
-    """Return the fields of the whole. Caching fields hold if all parts agree on them; else the whole is not stored.
+    """Return the fields of the joined response. Caching fields hold if all parts agree on them; else `no-store`.
 
-    A charset is told as they all tell it. Cookies are the client's, whichever part sets them.
+    A charset is kept if all parts name the same. The cookies of all parts pass.
     """
     types = {value for headers in given for value in _values(headers, b"content-type")}
     is_common = len(types) == 1 and all(value.lower().startswith(b"application/json") for value in types)

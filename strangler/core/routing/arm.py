@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The two arms of a route, and the reasons for which a request goes to one of them."""
+"""The two arms of a route, and the reasons why a request goes to one of them."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ BUCKETS = 10_000
 """A bucket is a hundredth of a percent."""
 
 LEGACY = "legacy"
-"""The name of the upstream that takes all that no route sends elsewhere."""
+"""The name of the upstream that takes everything that no route sends elsewhere."""
 
 AGGREGATE = "aggregate"
-"""The upstream that logs and metrics name where several respond together: no upstream may be called so."""
+"""The upstream that logs and metrics name for an aggregate: no upstream may have this name."""
 
 
 class Arm(StrEnum):
@@ -29,15 +29,15 @@ class Reason(StrEnum):
 
     NO_ROUTE = "no_route"
     AMBIGUOUS_PATH = "ambiguous_path"
-    MALFORMED_TARGET = "malformed_target"  # answered with 400 and sent nowhere
+    MALFORMED_TARGET = "malformed_target"  # refused with 400 and not forwarded
     KILL_SWITCH = "kill_switch"
     DISABLED = "disabled"
     OVERRIDE = "override"
     SPLIT_HEADER = "split_header"
     PERCENT = "percent"  # split.percent is 0 or 100, or the bucket of the sticky key decided
-    UNPLANNED = "unplanned"  # refused before it was looked at
+    UNPLANNED = "unplanned"  # refused before it was planned
     CHANCE = "chance"  # no sticky key was present: decided by chance
 
 
 LEGACY_ARM, CANDIDATE_ARM = Arm
-"""For the hot path: to look a member up in its class costs 0.1 µs."""
+"""For the hot path: looking a member up in its class costs 0.1 µs."""

@@ -1,4 +1,4 @@
-"""A plan in words, for `strangler explain` and `/api/explain`: made by the very function that the worker asks."""
+"""A plan in words, for `strangler explain` and `/api/explain`, made by the same function as in the worker."""
 
 from strangler.core.documents import ExplainedPart, ExplainedTimeout, Explanation
 from strangler.core.http.head import RequestHead
@@ -42,7 +42,7 @@ def _shadow_percent(plan: Plan, head: RequestHead) -> float:
 
 
 def _path(snapshot: Snapshot, plan: Plan, head: RequestHead) -> str:
-    """The path of the target that goes out, to the first URL of the upstream if it has several."""
+    """Return the path that is sent, to the first URL if the upstream has several."""
     rewrite = plan.route.rewrite if plan.route and plan.arm is Arm.CANDIDATE else None
     return _text(rewrite_target(head.path, rewrite, _base(snapshot, plan.upstream)))
 
@@ -62,7 +62,7 @@ def _parts(snapshot: Snapshot, plan: Plan, head: RequestHead) -> list[ExplainedP
 
 
 def _timeouts(snapshot: Snapshot, upstream: str, plan: Plan) -> dict[str, ExplainedTimeout]:
-    """Return the route's, if it has its own for its candidate, else the upstream's, as `worker.policies` does."""
+    """Return the timeouts of the route for its candidate, if any, else the upstream's, as `worker.policies` does."""
     own = plan.route.settings.timeouts if plan.route is not None and plan.arm is Arm.CANDIDATE else None
     held = own or snapshot.settings.upstreams[upstream].timeouts
     seconds = (held.connect_s, held.response_s, held.idle_s)
@@ -104,7 +104,7 @@ def _why_unrouted(plan: Plan, head: RequestHead) -> str:
     if plan.oddity is None:
         return f"no route matches {_text(head.method)} {_text(head.path)}: legacy takes it"
     if plan.refusal is not None:
-        return f"{plan.oddity}: answered with {plan.refusal.status}"
+        return f"{plan.oddity}: refused with {plan.refusal.status}"
     return f"{plan.oddity}: legacy takes it, byte for byte"
 
 

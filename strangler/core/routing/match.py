@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The conditions of a route beside its path: methods, headers, query parameters."""
+"""The conditions of a route on headers and query parameters."""
 
 from urllib.parse import unquote_to_bytes
 
@@ -10,7 +10,7 @@ Pairs = tuple[tuple[bytes, bytes], ...]
 
 
 class Conditions:
-    """Header and query conditions that all must hold. A route without any has None instead, which costs nothing."""
+    """Header and query conditions that must all hold. A route without any has None instead, which costs nothing."""
 
     __slots__ = ("headers", "query")
 
@@ -40,12 +40,12 @@ def encode_pairs(pairs: tuple[tuple[str, str], ...]) -> Pairs:
 
 
 def encode_fields(pairs: tuple[tuple[str, str], ...]) -> Pairs:
-    """As `encode_pairs`, with the names in lower case, as `RequestHead.fields` has them."""
+    """Return the pairs encoded, their names in lower case as in `RequestHead.fields`."""
     return tuple((name.lower().encode(), value.encode()) for name, value in pairs)
 
 
 def parse_query(query: bytes | None) -> dict[bytes, bytes]:
-    """Decoded parameters of a query; the first of a repeated one counts. A name without `=` has an empty value."""
+    """Return the decoded parameters of a query; the first of a name counts. A name without `=` has an empty value."""
     parameters: dict[bytes, bytes] = {}
     for part in (query or b"").split(b"&"):
         name, _, value = part.replace(b"+", b" ").partition(b"=")

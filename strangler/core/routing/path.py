@@ -1,10 +1,10 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The ways in which servers read a path. docs/paths.md tells them with examples.
+"""The ways in which servers read a path; docs/paths.md describes them with examples.
 
 Matching splits the raw path at `/` and decodes each segment once. Servers differ in what else they do: decode the
-path as a whole, or twice; take `\\` for `/`; merge slashes; drop `;` parameters; resolve dots; each in an order of
-its own. `readings` yields what any such server could see. A path without special bytes has one reading, and the
-caller's test for that (`is_clean`) is all that it pays.
+path as a whole, or twice; take `\\` for `/`; merge slashes; drop `;` parameters; resolve dots; each in its own
+order. `readings` yields what any such server could see. A path without special bytes has one reading, and costs only
+the test for that (`is_clean`).
 """
 
 import re
@@ -17,7 +17,7 @@ Segments = list[bytes]
 
 
 class Oddity(StrEnum):
-    """Why a path has no one meaning; the value says it in words."""
+    """Why a path has no single meaning; the value is the text for a reader."""
 
     CONTROL = "the path has a NUL, a control character or a space"
     FRAGMENT = "the request target has a '#'"
@@ -25,11 +25,11 @@ class Oddity(StrEnum):
     BAD_ENCODING = "the path has a bad percent-encoding or invalid UTF-8"
     READINGS_DIFFER = "servers could read the path in ways that lead to different routes"
     CLIMBS = "a server could read the path as one that climbs out of the candidate's prefix"
-    TANGLED = "the path has more readings than are looked at"
+    TANGLED = "the path has more readings than are examined"
 
     @property
     def is_malformed(self) -> bool:
-        """True if the request is answered with 400, whatever `ambiguous_paths` says."""
+        """Return True if the request gets a 400, whatever `ambiguous_paths` says."""
         return self in _MALFORMED
 
 
@@ -45,20 +45,20 @@ _parameters = re.compile(rb";[^/]*")
 _slashes = re.compile(rb"//+")
 
 LONGEST_UNUSUAL = 8192
-"""Bytes of a path that is not clean. Beyond it the look at its readings would cost a sender nothing and us much."""
+"""The most bytes of a path that is not clean: to examine the readings of a longer one would be expensive."""
 
 _MOST_STATES = 64
 _MOST_BYTES = 8192  # of all states together, so that a tangle costs 1 ms at most
 
 
 def is_clean(path: bytes) -> bool:
-    """True if every server reads the path alike, and its raw segments are its decoded ones: 0.25 µs."""
-    # One character class and two searches cost half of what one expression with alternatives does.
+    """Return True if every server reads the path alike, and its raw segments equal its decoded ones; takes 0.25 µs."""
+    # One character class and two searches cost half as much as one expression with alternatives.
     return _odd_byte(path) is None and path.find(b"//") < 0 and path.find(b"/.") < 0 and path.startswith(b"/")
 
 
 def malformed(path: bytes) -> Oddity | None:
-    """Why a path that is not clean must be answered with 400, or None."""
+    """Return why a path that is not clean must get a 400, or None."""
     if b"#" in path:
         return Oddity.FRAGMENT
     if _control(path):
@@ -67,33 +67,33 @@ def malformed(path: bytes) -> Oddity | None:
 
 
 def split(path: bytes) -> Segments:
-    """The raw segments of a path that starts with `/`."""
+    """Return the raw segments of a path that starts with `/`."""
     segments = path.split(b"/")
     del segments[0]
     return segments
 
 
 def decode_segments(path: bytes) -> Segments:
-    """Reading (a), by which routes are found: split at `/`, then decode each segment once."""
+    """Return reading (a), by which routes are found: split at `/`, then each segment decoded once."""
     return [unquote_to_bytes(segment) for segment in split(path)]
 
 
 def is_well_encoded(path: bytes) -> bool:
-    """True if every `%` begins a percent-encoding and the decoded bytes are UTF-8 (overlong forms are not)."""
+    """Return True if every `%` begins a percent-encoding and the decoded bytes are UTF-8 (overlong forms are not)."""
     return _bad_percent(path) is None and _is_utf8(unquote_to_bytes(path))
 
 
 def has_one_reading(path: bytes) -> bool:
-    """True if decoding changes letters only: no slash, dot segment, parameter or second encoding comes of it."""
+    """Return True if decoding changes letters only, and yields no slash, dot segment, parameter or second encoding."""
     decoded = unquote_to_bytes(path)
     is_plain = decoded.count(b"/") == path.count(b"/") and _special(decoded) is None
     return is_plain and _bad_percent(path) is None and _is_utf8(decoded)
 
 
 def readings(path: bytes) -> Iterator[Segments | Oddity]:
-    """Every reading of the path as decoded segments.
+    """Yield every reading of the path as decoded segments.
 
-    Among them `BAD_ENCODING`, if some server would find no text; and at the end `TANGLED`, if there are more.
+    Among them is `BAD_ENCODING` if some server would find no text; and at the end `TANGLED` if there are more.
     """
     if not is_well_encoded(path):
         yield Oddity.BAD_ENCODING
@@ -110,16 +110,16 @@ def readings(path: bytes) -> Iterator[Segments | Oddity]:
 
 
 def climbs(path: bytes) -> bool:
-    """True if some reading of the path leaves its root by `..`."""
+    """Return True if some reading of the path leaves its root by `..`."""
     return not is_clean(path) and any(state is None or _leaves_root(state[0]) for state in _states(path))
 
 
 def _states(path: bytes) -> Iterator[tuple[bytes, bool] | None]:
-    """The path after every sequence of the steps that servers take, and whether decoding was among them.
+    """Yield the path after every sequence of the steps that servers take, and whether decoding was among them.
 
-    That holds (b) decode, `\\` as `/`, merge, drop parameters, resolve dots; (c) the same, decoded twice; and what is
-    between them, such as a server that resolves dots first and decodes afterwards. None, at the end, says that there
-    are more states than are looked at.
+    That includes (b) decode, `\\` as `/`, merge, drop parameters, resolve dots; (c) the same, decoded twice; and what
+    is between them, such as a server that resolves dots first and decodes afterwards. None at the end means that there
+    are more states than are examined.
     """
     start = (path, False)
     seen = {start}
@@ -143,7 +143,7 @@ def _states(path: bytes) -> Iterator[tuple[bytes, bool] | None]:
 
 
 def _decode_unreserved(path: bytes) -> bytes:
-    """RFC 3986 section 6.2.2.2: `%2e` is `.` even to those who leave other encodings alone."""
+    """Decode unreserved characters (RFC 3986 section 6.2.2.2), as even servers do that leave other encodings alone."""
     return _encoded_unreserved.sub(lambda found: unquote_to_bytes(found[0]), path)
 
 
@@ -160,7 +160,7 @@ def _drop_parameters(path: bytes) -> bytes:
 
 
 def _resolve_dots(path: bytes) -> bytes:
-    """RFC 3986 section 5.2.4: `..` takes the segment before it away, and stays at the root."""
+    """Resolve dot segments (RFC 3986 section 5.2.4): `..` removes the segment before it, if there is one."""
     kept: Segments = []
     segments = split(path)
     for segment in segments:
@@ -190,7 +190,7 @@ _STEPS: tuple[Callable[[bytes], bytes], ...] = (
     _merge_slashes,
     _drop_parameters,
     _backslash_as_slash,
-    unquote_to_bytes,  # a `%` that begins no encoding stays as it is: lenient servers have it so
+    unquote_to_bytes,  # a `%` that begins no encoding stays as it is, as in lenient servers
     _decode_unreserved,
 )
 

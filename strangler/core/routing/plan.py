@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The decision for a request, and why: override, split headers, bucket or chance, in this order."""
+"""The plan of a request: the arm that serves it, and why."""
 
 from collections.abc import Callable
 
@@ -15,13 +15,13 @@ _ARMS = {b"legacy": Arm.LEGACY, b"candidate": Arm.CANDIDATE}
 _PERCENT = Reason.PERCENT
 
 Draw = Callable[[], float]
-"""A number of chance, at least 0 and below 1."""
+"""A source of random numbers, at least 0 and below 1."""
 
 
 class Plan:
-    """Which arm serves the request and why. Nobody writes to it once it is made.
+    """The arm that serves a request, and why. It is never changed once it is handed out.
 
-    A plain slotted class because one is made per request, and one of these can be compiled.
+    A plain slotted class because one is made per request, and because such a class can be compiled.
     """
 
     __slots__ = (
@@ -31,9 +31,9 @@ class Plan:
     bucket: int | None
     """0 to 9999; None if no bucket was needed."""
     oddity: Oddity | None
-    """Why the path has no one meaning, where no route was chosen for that reason."""
+    """Why the path has no single meaning, if no route was chosen for that reason."""
     parts: tuple[Part, ...]
-    """The parts of an aggregate, if that serves the request; else one upstream does, and this is empty."""
+    """The parts of the aggregate that serves the request; empty if one upstream does."""
     refusal: Problem | None
     """The response of the worker itself, instead of forwarding."""
 
@@ -66,7 +66,7 @@ UNPLANNED = Plan(None, Arm.LEGACY, LEGACY, Reason.UNPLANNED)
 
 
 def decide(route: Route, head: RequestHead, draw: Draw) -> Plan:
-    """Override, split headers, bucket or chance, in this order; then whether the request gets a shadow.
+    """Decide by override, split headers, bucket or chance, in this order; then whether the request gets a shadow.
 
     `draw` is called once for a split by chance, then once for a shadow of less than 100 percent.
     """
@@ -74,12 +74,12 @@ def decide(route: Route, head: RequestHead, draw: Draw) -> Plan:
     if route.shadow is None:
         return plan
     percent = shadow_percent(route, head.method, plan.arm)
-    plan.shadow = percent >= 100 or (percent > 0 and draw() * 100 < percent)  # it is not handed out yet
+    plan.shadow = percent >= 100 or (percent > 0 and draw() * 100 < percent)  # not handed out yet
     return plan
 
 
 def shadow_percent(route: Route, method: bytes, arm: Arm) -> float:
-    """The share of such requests that get a shadow, 0 to 100."""
+    """Return the share of such requests that get a shadow, 0 to 100."""
     shadow = route.shadow
     if shadow is None:
         return 0
@@ -116,7 +116,7 @@ def _by_share(route: Route, head: RequestHead, draw: Draw) -> Plan:
 def plan_to(route: Route, arm: Arm, reason: Reason) -> Plan:
     """Return the plan of a route without bucket and shadow.
 
-    Made anew, for 0.3 µs: a plan that its route kept would close a cycle, and the routes of a replaced snapshot would
-    stay until a full garbage collection, which a worker hardly ever has.
+    It is made for each request (0.3 µs): a plan kept by its route would form a reference cycle, and the routes of a
+    replaced snapshot would stay until a full garbage collection, which a worker hardly ever has.
     """
     return Plan(route, arm, route.upstream if arm is CANDIDATE_ARM else LEGACY, reason)

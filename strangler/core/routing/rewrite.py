@@ -1,7 +1,7 @@
-"""Putting another prefix in a path, and the public one back into a Location.
+"""Rewriting the prefix of a path, and restoring the public one in Location and cookies.
 
-Only raw bytes of the path are touched: what follows the prefix, the query and the authority go on as they came.
-docs/paths.md states the rules; they are those of nginx's proxy_pass and proxy_redirect, on whole segments.
+Only the prefix changes: what follows it, the query and the authority are passed on byte for byte. docs/paths.md states
+the rules; they are those of nginx's proxy_pass and proxy_redirect, on whole segments.
 """
 
 import re
@@ -14,10 +14,10 @@ from strangler.core.routing.path import climbs, has_one_reading
 _absolute = re.compile(rb"(?:(https?):)?//([^/?#@\\]*)(?=[/?#]|\Z)", re.IGNORECASE).match
 _path_end = re.compile(rb"[?#]|\Z").search
 _LOOKS_LIKE_A_HOST = (b"/", b"\\")
-"""After the first slash: `//x` is read as a host and not as a path (RFC 3986 section 4.2), by browsers `/\\x` too."""
+"""After a first slash: `//x` names a host and not a path (RFC 3986 section 4.2), in browsers `/\\x` too."""
 
 _NOT_QUOTED = "/%{}!$&'()*+,;=:@~"
-"""The characters that stay as written; others go out percent-encoded, as UTF-8 (RFC 3986 section 2.5)."""
+"""The characters that stay as written; others are percent-encoded as UTF-8 (RFC 3986 section 2.5)."""
 
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
@@ -31,16 +31,16 @@ class Rewrite:
 
     @classmethod
     def between(cls, public: str, candidate: str) -> Self:
-        """From prefixes as routes.yaml writes them; a trailing slash does not count."""
+        """Return the rewrite between two prefixes of routes.yaml; a trailing slash does not count."""
         return cls(_segments(public), _segments(candidate))
 
     def path(self, path: bytes) -> bytes:
-        """The candidate's path for a public one that is under the public prefix."""
+        """Return the candidate's path for a path under the public prefix."""
         head, rest = _cut(path, len(self.public))
         return _join(_filled(self.candidate, self._values(head))) + rest or b"/"
 
     def is_safe(self, path: bytes) -> bool:
-        """False if a server could read the rewritten path as one outside the candidate's prefix."""
+        """Return False if a server could read the rewritten path as one outside the candidate's prefix."""
         head, rest = _cut(path, len(self.public))
         if not all(has_one_reading(b"/" + value) for value in self._values(head).values()):
             return False
@@ -49,9 +49,9 @@ class Rewrite:
         return not climbs(rest or b"/")
 
     def public_path(self, path: bytes, request_path: bytes) -> bytes | None:
-        """The public path for a candidate's one, or None if that is not under the candidate's prefix.
+        """Return the public form of a candidate's path, or None if that is not under the candidate's prefix.
 
-        `{name}` takes what the candidate's path has there, else what the request's path had.
+        `{name}` takes its value from the candidate's path, else from the request's path.
         """
         head, rest = _cut(path, len(self.candidate))
         found = _captures(self.candidate, head)
@@ -61,10 +61,10 @@ class Rewrite:
         return _join(_filled(self.public, values)) + rest or b"/"
 
     def forwarded_prefix(self, request_path: bytes) -> bytes:
-        """Return what the client's path has in front that the candidate does not see, for X-Forwarded-Prefix.
+        """Return the start of the client's path that the candidate does not see, for X-Forwarded-Prefix.
 
-        Where the candidate's prefix is the end of the public one, that is what stands before it; else the public prefix
-        as a whole, which the candidate's stands for.
+        If the candidate's prefix is the end of the public one, that is what stands before it; else the whole public
+        prefix, which the candidate's replaces.
         """
         head, _ = _cut(request_path, len(self.public))
         seen = _filled(self.candidate, self._values(head))
@@ -72,10 +72,10 @@ class Rewrite:
         return _join(head[: len(head) - len(seen)] if is_end else head)
 
     def cookie_path(self, path: bytes, request_path: bytes) -> bytes:
-        """The Path of a cookie as the client needs it, so that the cookie comes back to the candidate.
+        """Return the Path of a cookie that the client needs so that the cookie comes back to the candidate.
 
-        A path that the candidate's prefix is below covers all of that prefix, so it becomes the public prefix; but `/`
-        stays, for it covers the client's paths, too.
+        A path above the candidate's prefix covers all of that prefix, so it becomes the public prefix; but `/` stays,
+        since it covers the client's paths, too.
         """
         values = self._values(_cut(request_path, len(self.public))[0])
         own = _join(_filled(self.candidate, values))
@@ -89,10 +89,10 @@ class Rewrite:
 
 
 def rewrite_target(target: bytes, rewrite: Rewrite | None, base: bytes = b"") -> bytes:
-    """The request target that the upstream gets, in the form in which it came: origin-form, absolute-form or `*`.
+    """Return the request target for the upstream, in the form received: origin-form, absolute-form or `*`.
 
-    `base` is the path of the upstream's URL, put in front of every path. The target's path must be under the public
-    prefix of `rewrite`, which it is whenever a plan names the route.
+    `base` is the path of the upstream's URL, put before every path. The target's path must be under the public prefix
+    of `rewrite`, which it is whenever a plan names the route.
     """
     base = base.rstrip(b"/")
     if (rewrite is None and not base) or target == b"*":
@@ -109,7 +109,7 @@ def rewrite_target(target: bytes, rewrite: Rewrite | None, base: bytes = b"") ->
 
 
 def cookie_path_back(path: bytes, rewrite: Rewrite | None, request_path: bytes, base: bytes) -> bytes:
-    """The Path of a candidate's cookie as its client gets it: without `base`, and with the public prefix."""
+    """Return the client's form of the Path of a candidate's cookie: without `base`, and with the public prefix."""
     inside = _without_base(path, base.rstrip(b"/"))
     if inside is None:
         return path
@@ -119,12 +119,12 @@ def cookie_path_back(path: bytes, rewrite: Rewrite | None, request_path: bytes, 
 def rewrite_back(
     location: bytes, rewrite: Rewrite | None, request_path: bytes, base: bytes, upstream: bytes, own: bytes
 ) -> bytes:
-    """The Location or Content-Location that the client gets.
+    """Return the Location or Content-Location that the client gets.
 
     A path, or a URL at the authority `upstream` (the upstream's) or `own` (the request's), whose path is under `base`
     and the candidate's prefix gets the public prefix instead. At `own` the URL keeps its scheme and authority; at
-    `upstream` only the path is left, since the client cannot reach that. All else is returned untouched, and so is
-    what would become `//host`: a candidate's path must not send the client elsewhere.
+    `upstream` only the path is left, since the client cannot reach that authority. All else is returned unchanged, and
+    so is what would become `//host`: a candidate's path must not send the client elsewhere.
     """
     own_front, start = b"", 0
     if location.startswith(b"//") or not location.startswith(b"/"):
@@ -155,7 +155,7 @@ def _is_name(segment: bytes) -> bool:
 
 
 def _cut(path: bytes, count: int) -> tuple[tuple[bytes, ...], bytes]:
-    """The first `count` raw segments of a path, and what follows them: empty, or from its slash on."""
+    """Return the first `count` raw segments of a path, and the rest: empty, or from its slash on."""
     parts = path.split(b"/", count + 1)
     rest = b"/" + parts[count + 1] if len(parts) > count + 1 else b""
     return tuple(parts[1 : count + 1]), rest

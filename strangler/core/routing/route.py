@@ -14,7 +14,7 @@ from strangler.core.settings import RouteSettings
 
 
 class ShadowShare:
-    """The requests of which a copy goes to the other arm: by the arm that serves them, the methods."""
+    """The requests that get a shadow: their share, and their methods by the arm that serves them."""
 
     __slots__ = ("of_candidate", "of_legacy", "percent")
 
@@ -27,7 +27,7 @@ class ShadowShare:
 
 
 class Route:
-    """One route of a snapshot, with all that can be known before a request comes. Nobody writes to it once made."""
+    """One route of a snapshot, compiled, never changed once it is made."""
 
     __slots__ = (
         "conditions",
@@ -66,13 +66,13 @@ class Route:
         return f"<Route {self.name!r}>"
 
     def accepts(self, head: RequestHead) -> bool:
-        """True if method, headers and query are as the route wants them; host and path are the table's part."""
+        """Return True if method, headers and query match; the routing table matches host and path."""
         if self.methods is not None and head.method not in self.methods:
             return False
         return self.conditions is None or self.conditions.hold(head)
 
     def precedence(self) -> tuple[bool, int, int, int]:
-        """Sorts routes of the same host and path: the most specific first."""
+        """Return the key that sorts routes of the same host and path, the most specific first."""
         match = self.settings.match
         return (not match.methods, -len(match.headers), -len(match.query), self.index)
 

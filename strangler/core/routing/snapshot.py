@@ -17,7 +17,7 @@ _NO_ROUTE = Plan(None, Arm.LEGACY, LEGACY, Reason.NO_ROUTE)
 
 
 class Snapshot:
-    """Settings, the routes made of them, and the answer to the one question of the hot path."""
+    """Settings, the routes compiled from them, and `plan`, the decision of the hot path."""
 
     __slots__ = ("_odd", "cookie_splits", "generation", "routes", "sampled_below", "settings", "table")
 
@@ -25,22 +25,22 @@ class Snapshot:
         self.settings = settings
         self.generation = generation
         self.sampled_below = _sampled_below(settings.tracing)
-        """A trace that begins here has spans if the last 16 digits of its id are below this. None: no spans at all."""
+        """A trace that begins at the proxy has spans if the last 16 digits of its id are below this; None: no spans."""
         self.routes = {
             route.name: Route(route, index, _has_base_path(settings, route))
             for index, route in enumerate(settings.routes)
         }
         self.cookie_splits = _cookie_splits(self.routes.values())
-        """The ways in which a cookie may be a caller's key, each once, with the groups that they divide."""
+        """The splits with a cookie among their sticky sources, each list of sources once, with its groups."""
         self.table = RoutingTable(self.routes.values())
         self._odd = {oddity: _odd_plan(oddity, settings.ambiguous_paths == "reject") for oddity in Oddity}
 
     def plan(self, head: RequestHead, draw: Draw, killed: bool = False) -> Plan:
-        """Which arm serves the request, why, and whether it gets a shadow. Never raises, whatever the bytes.
+        """Decide which arm serves the request, why, and whether it gets a shadow. Never raises, whatever the bytes.
 
-        `killed`: the kill switch is on, every route goes to legacy but those that pass through to a service of their
-        own. A disabled or killed route sends its candidate no shadows either. A plan with a `refusal` is answered with
-        that and goes nowhere.
+        With `killed` (the kill switch is on) every route goes to legacy, except passthrough routes. A disabled or
+        killed route sends its candidate no shadows either. A request whose plan has a `refusal` gets that response and
+        is not forwarded.
         """
         found = self.table.lookup(head)
         if found is None:
@@ -64,7 +64,7 @@ def _cookie_splits(routes: Iterable[Route]) -> list[tuple[Split, tuple[str, ...]
 
 
 def _sampled_below(tracing: TracingSettings) -> bytes | None:
-    """As OpenTelemetry's TraceIdRatioBased: the lower 64 bits of the trace id are compared with the share of 2^64."""
+    """Return the bound of OpenTelemetry's TraceIdRatioBased: the share of 2^64, for the trace id's lower 64 bits."""
     if tracing.otlp is None:
         return None
     return b"g" if tracing.sample >= 1.0 else b"%016x" % int(tracing.sample * 2**64)

@@ -1,8 +1,8 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """The split of callers: a share of them goes to the candidate, the same ones each time.
 
-A caller's bucket is a keyed hash of the split's group and the sticky key, and the candidate takes the buckets below
-the percent. So a rising percent only adds callers, every replica decides alike, and routes of one group move a caller
+A caller's bucket is a hash of the sticky key, keyed by the split's group, and the candidate takes the buckets below the
+percent. So a rising percent only adds callers, every replica decides alike, and the routes of one group move a caller
 together.
 """
 
@@ -22,12 +22,12 @@ _Reader = Callable[[RequestHead], bytes | None]
 
 
 def hundredths(percent: float) -> int:
-    """A percent of two decimals as a whole number of buckets: 0.01 is 1, 100 is 10,000."""
+    """Return a percent of two decimals as a number of buckets: 0.01 is 1, 100 is 10,000."""
     return round(percent * 100)
 
 
 def bucket(group: str | bytes, sticky_key: bytes) -> int:
-    """The caller's bucket, 0 to 9999: BLAKE2b of the sticky key under the group's name as the key.
+    """Return the caller's bucket, 0 to 9999: BLAKE2b of the sticky key under the group's name as the key.
 
     A group longer than a BLAKE2b key (64 bytes) is hashed to one first. An empty group is hashed without a key.
     """
@@ -35,7 +35,7 @@ def bucket(group: str | bytes, sticky_key: bytes) -> int:
 
 
 class Bucketer:
-    """`bucket` for one group: the keyed state is made once and copied, which saves 0.2 µs a request."""
+    """`bucket` for one group: the keyed state is made once and copied, which saves 0.2 µs per request."""
 
     __slots__ = ("_keyed",)
 
@@ -52,7 +52,7 @@ class Bucketer:
 
 
 class Split:
-    """One route's split, ready to be asked."""
+    """One route's split, compiled."""
 
     __slots__ = ("_readers", "bucket", "hundredths", "sources")
 
@@ -63,7 +63,7 @@ class Split:
         self._readers = tuple(map(_reader, settings.sticky))
 
     def sticky_key(self, head: RequestHead) -> bytes | None:
-        """The value of the first sticky source that the request has; an empty value counts as absent."""
+        """Return the value of the first sticky source that the request has; an empty value counts as absent."""
         for read in self._readers:
             key = read(head)
             if key:
@@ -71,7 +71,7 @@ class Split:
         return None
 
     def sticky_key_after(self, head: RequestHead, cookies: Mapping[bytes, bytes | None]) -> bytes | None:
-        """The sticky key of the caller's next request, which has these cookies; None for one that was removed."""
+        """Return the sticky key of the caller's next request, with these cookies (None: the cookie was removed)."""
         for source, read in zip(self.sources, self._readers, strict=True):
             name = source.name.encode()
             key = cookies[name] if source.kind == "cookie" and name in cookies else read(head)
@@ -80,12 +80,12 @@ class Split:
         return None
 
     def source_of(self, head: RequestHead) -> StickySource:
-        """The source that `sticky_key` takes its value from. Raises `StopIteration` if there is none."""
+        """Return the source of `sticky_key`. Raises `StopIteration` if there is none."""
         return next(source for source, read in zip(self.sources, self._readers, strict=True) if read(head))
 
 
 def _reader(source: StickySource) -> _Reader:
-    """A function that reads the source's value from a request: None or empty if it is absent."""
+    """Return a function that reads the source's value from a request: None or empty if it is absent."""
     if source.kind == "client_ip":
         return _client_ip
     if source.kind == "header":
@@ -95,13 +95,13 @@ def _reader(source: StickySource) -> _Reader:
 
 
 def _client_ip(head: RequestHead) -> bytes:
-    """An IPv6 address counts as its /64, as it does for connections: a device changes the rest by itself."""
+    """Return the client's address; an IPv6 address counts as its /64, since a device changes the rest by itself."""
     address = head.client_ip
     return caller_of(address) if b":" in address else address
 
 
 def _cookie(name: bytes) -> _Reader:
-    """The first cookie of this name that has a value.
+    """Return a function that reads the first cookie of this name that has a value.
 
     RFC 6265 section 5.4: a browser sends `name=value` pairs joined by `; `, those of the longest path first. Names
     are case-sensitive, and quotes are part of the value.

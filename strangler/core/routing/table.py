@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The routing table: from a request's head to the most specific route, at a cost that more routes do not raise.
+"""The routing table: from a request's head to the most specific route, at a cost that does not grow with the routes.
 
 ```
 host ──> trie of decoded segments ──> node ──> its routes, most specific first ──> the first whose conditions hold
@@ -7,7 +7,7 @@ host ──> trie of decoded segments ──> node ──> its routes, most spec
 
 A node stands for a path and holds the routes that end there: `exact` ones and prefixes. Precedence is Gateway API's:
 host (exact, then the longest wildcard, then any), exact path, longest prefix with literal segments before `{name}`,
-method, number of headers, number of query parameters, first in the file. All of it is settled when the table is built.
+method, number of headers, number of query parameters, first in the file. All of it is sorted when the table is built.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ from strangler.core.routing.path import (
 from strangler.core.routing.rewrite import Rewrite
 from strangler.core.routing.route import Route
 
-_LONGEST_HOST = 255  # RFC 1035 section 2.3.4; a longer one is no host that a route could name
+_LONGEST_HOST = 255  # RFC 1035 section 2.3.4; no route can name a longer host
 
 
 class RoutingTable:
@@ -46,7 +46,7 @@ class RoutingTable:
         self._exact_hosts = {host: _Trie(of) for host, of in by_host.items() if not host.startswith(b"*.")}
 
     def lookup(self, head: RequestHead) -> Route | Oddity | None:
-        """The most specific route; None if there is none; an `Oddity` if the path or target has no one meaning."""
+        """Return the most specific route, None if there is none, an `Oddity` if the path has no single meaning."""
         if head.target.find(b"#") >= 0:
             return Oddity.FRAGMENT
         if is_clean(head.path):
@@ -54,7 +54,7 @@ class RoutingTable:
         return self._lookup_unusual(head)
 
     def find(self, head: RequestHead, segments: Segments) -> Route | None:
-        """The most specific route for one reading of the path."""
+        """Return the most specific route for one reading of the path."""
         if not self._exact_hosts and not self._wildcard_hosts:
             return self._any_host.find(head, segments)
         for trie in self._tries(head.host):
@@ -82,7 +82,7 @@ class RoutingTable:
             elif self.find(head, reading) is not route:
                 return Oddity.READINGS_DIFFER
         if route is not None and route.parts:
-            return Oddity.READINGS_DIFFER  # its names are put into other paths: they must mean one thing
+            return Oddity.READINGS_DIFFER  # its `{name}`s are put into other paths, so they must be unambiguous
         if route is not None and route.is_moved and not (route.rewrite or _AS_IS).is_safe(path):
             return Oddity.CLIMBS
         return route
@@ -104,7 +104,7 @@ _AS_IS = Rewrite((), ())
 
 
 class _Node:
-    """A path in the trie: where it goes on, and the routes that end here."""
+    """A path in the trie: the nodes below it, and the routes that end here."""
 
     __slots__ = ("at_end", "exact", "literals", "named", "on_the_way", "prefixes")
 
@@ -113,12 +113,12 @@ class _Node:
         self.named: _Node | None = None  # any one segment that is not empty
         self.exact: tuple[Route, ...] = ()
         self.prefixes: tuple[Route, ...] = ()
-        # Ready answers for a trie without names: the routes to try, in order, if the path ends here, and if it goes on
+        # For a trie without names: the routes to try, in order, if the path ends here, and if it goes on
         self.at_end: tuple[Route, ...] = ()
         self.on_the_way: tuple[Route, ...] = ()
 
     def grow(self, segment: bytes) -> "_Node":
-        """The node below; a new one if there is none yet."""
+        """Return the node below for a segment, a new one if there is none yet."""
         if not _is_name(segment):
             return self.literals.setdefault(unquote_to_bytes(segment), _Node())
         self.named = self.named or _Node()
@@ -175,7 +175,7 @@ class _Trie:
         return None
 
     def _find_named(self, head: RequestHead, segments: Segments) -> Route | None:
-        """As `find`, along all branches at once: the nodes of each level in order, literal ones first."""
+        """Return what `find` does, along all branches at once: the nodes of each level in order, literal ones first."""
         level = [self._root]
         levels = [level]
         for segment in segments:
@@ -207,7 +207,7 @@ def _below(level: list[_Node], segment: bytes) -> list[_Node]:
 
 
 def _pattern(prefix: str | None, path: str | None) -> Segments:
-    """The segments of a match: a prefix's trailing slash does not count, an exact path's does."""
+    """Return the segments of a match: a prefix's trailing slash does not count, an exact path's does."""
     text = (path if path is not None else (prefix or "").rstrip("/")).encode()
     return split(text) if text else []
 

@@ -1,1 +1,1 @@
-"""Decisions about shadows: which are sent, which are asked again, and at what cost."""
+"""Decisions about shadows: which are sent, which get a second look, and at what cost."""

@@ -1,14 +1,14 @@
-"""May a write be sent to a candidate as a dry run? Only where it has said, lately, that it knows dry runs.
+"""Dry runs: a write is sent to a candidate only where it has recently confirmed that it supports them.
 
-A place is one endpoint at one URL of the candidate. What becomes of a write there:
+A place is one endpoint at one URL of the candidate. The states of a place:
 
     nothing known ──ASK──▶ asking ──confirmed──▶ said ──TRY──▶ tried ──confirmed──▶ open ──SEND──▶ …
           ▲                  │ └────failed─────▶ nothing known  └──┐
           │                  └──────refused────────────────────────┴▶ all of the route refused, until it is resumed
           └── a minute, another release, a failed connection ── said, open
 
-What answers OPTIONS may not be what answers the write, so the first write goes out alone. Writes that come while the
-question or that first write is under way WAIT for its outcome: of many at once one may run, and no more.
+What serves OPTIONS (a gateway, say) may not be what serves the write, so the first write goes out alone. Writes that
+come while the question or that first write is under way WAIT for its outcome: at worst one write is executed.
 """
 
 from dataclasses import dataclass, replace
@@ -16,13 +16,13 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 HOLDS_S = 60.0
-"""Seconds that a permission holds, from the moment when it was asked for."""
+"""Seconds that a permission holds, from the moment when it was requested."""
 
 MAX_PLACES = 1000
-"""Permissions of one route; the oldest goes first, and is asked for anew."""
+"""The most permissions of one route; the oldest is dropped first, and requested again when needed."""
 
 _MANY = 2
-"""Releases that are noted while a question is under way: two are one too many already."""
+"""The most releases that are noted while a question is under way: two are already one too many."""
 
 
 class Step(Enum):
@@ -51,12 +51,12 @@ class Place(NamedTuple):
 
 
 class Basis(NamedTuple):
-    """The ground that a permission rests on: it ends when any of this is another."""
+    """The basis of a permission, which ends when any of this changes."""
 
     release: str
-    """The candidate's current one."""
+    """The candidate's current release."""
     failures: int
-    """How often the candidate's upstream did not respond so far."""
+    """How often the candidate's upstream has not responded so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ class _Permission:
     """The release that the confirming response named."""
     until: float
     is_proved: bool = False
-    """A write was confirmed, too."""
+    """Whether a write was confirmed, too."""
 
     def holds(self, basis: Basis, now: float) -> bool:
-        """A release that becomes the current one after it has confirmed is no other one."""
+        """Return whether it still holds; the release that confirmed may have become the current one since."""
         is_same = basis.release in (self.basis.release, self.named)
         return is_same and basis.failures == self.basis.failures and now < self.until
 
@@ -79,7 +79,7 @@ class _Question:
     basis: Basis
     requested_at: float
     seen: set[str]
-    """Releases that responses have named since; at most `_MANY`."""
+    """The releases that responses have named since; at most `_MANY`."""
 
 
 class DryRunState:
@@ -92,7 +92,7 @@ class DryRunState:
         self._trials: set[Place] = set()
 
     def next_step(self, place: Place, basis: Basis, now: float) -> Step:
-        """Return what is to be done with a write for `place`; after ASK, call `begin`, after TRY `begin_trial`."""
+        """Return what to do with a write for `place`; after ASK, call `begin`, after TRY, `begin_trial`."""
         if self.is_refused:
             return Step.REFUSE
         if place in self._questions or place in self._trials:
@@ -102,7 +102,7 @@ class DryRunState:
         return Step.SEND if self._permissions[place].is_proved else Step.TRY
 
     def is_open(self, place: Place, basis: Basis, now: float) -> bool:
-        """Return True while a write that was let out may be sent to `place`."""
+        """Return True while a write may be sent to `place`."""
         permission = self._permissions.get(place)
         return permission is not None and permission.holds(basis, now)
 
@@ -112,7 +112,7 @@ class DryRunState:
         self._questions[place] = _Question(basis, now, set())
 
     def end(self, place: Place, verdict: Verdict, named: str | None = None) -> None:
-        """Note what came of it. `named` is the release that the response named."""
+        """Note the outcome of the question. `named` is the release that the response named."""
         question = self._questions.pop(place)
         if verdict is Verdict.REFUSED:
             self.refuse()
@@ -128,7 +128,7 @@ class DryRunState:
         self._trials.add(place)
 
     def end_trial(self, place: Place, verdict: Verdict) -> None:
-        """Note what came of it; a permission that has ended meanwhile stays so."""
+        """Note the outcome of the first write; a permission that has ended meanwhile stays ended."""
         self._trials.discard(place)
         permission = self._permissions.get(place)
         if verdict is Verdict.REFUSED:
@@ -137,7 +137,7 @@ class DryRunState:
             self._permissions[place] = replace(permission, is_proved=True)
 
     def see(self, release: str) -> None:
-        """Note that a response of the candidate named its release: what another one allowed holds no longer."""
+        """Note that a response of the candidate named its release: permissions of other releases end."""
         self._permissions = {
             place: permission
             for place, permission in self._permissions.items()
@@ -148,6 +148,6 @@ class DryRunState:
                 question.seen.add(release)
 
     def refuse(self) -> None:
-        """Let no more writes out."""
+        """Send no more writes."""
         self.is_refused = True
         self._permissions.clear()

@@ -1,4 +1,4 @@
-"""How many requests beside those of clients the shadows of a route send to each arm."""
+"""How many extra requests the shadows of a route send to each arm."""
 
 from dataclasses import dataclass
 
@@ -8,29 +8,29 @@ from strangler.core.shadowing.recheck import MAX_RECHECKS
 
 @dataclass(frozen=True, slots=True)
 class ExtraRequests:
-    """The most that the shadows of a route add, in percent of the requests that the route's `methods` bring."""
+    """The most requests that the shadows of a route add, in percent of the route's requests with these `methods`."""
 
     route: str
     candidates: tuple[str, ...]
-    """The upstreams that each such request goes to in the candidate's place: several for an aggregate."""
+    """The upstreams that get each request for the candidate: several for an aggregate."""
     candidate_percent: float
     legacy_percent: float
     baseline_percent: float
-    """The part of both that baselines are."""
+    """The part of both percentages that comes from baselines."""
     with_credentials: bool
-    """Baselines ask for requests with credentials, too."""
+    """Whether baselines repeat requests with credentials, too."""
     looks: int
-    """How often one difference is looked at again, before that is left to chance."""
+    """The number of second looks at one difference before they become random."""
     looks_at: tuple[str, ...]
-    """The arms that second looks ask."""
+    """The arms that second looks send requests to."""
     asks_before_writes: bool
-    """Dry runs: OPTIONS goes out before the first write to an endpoint, and at most once a minute after that."""
+    """Whether OPTIONS precedes the first write to an endpoint, and is repeated at most once a minute (dry runs)."""
     sandbox: str | None
     """The upstream that gets the writes."""
 
 
 def extra_requests(route: RouteSettings) -> ExtraRequests | None:
-    """Return what the shadows of a route cost; None if it has none."""
+    """Return the extra requests of a route's shadows; None if it has no shadows."""
     shadow = route.shadow
     if shadow is None or not shadow.percent:
         return None

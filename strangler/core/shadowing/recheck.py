@@ -1,7 +1,7 @@
-"""Which differences are looked at again, and what those looks have told about the ones that are not.
+"""Second looks: which differences get one, and what they imply for the others.
 
-A second look costs the shadow's arm a request. The first looks at a difference tell whether it stays or was a lag;
-after them it is looked at now and then only, and what they told stands for the rest.
+A second look costs the shadow's arm a request. The first looks at a difference show whether it stays or was a lag;
+after them only an occasional pair gets one, and their result stands for the rest.
 """
 
 from collections.abc import Collection, Iterable
@@ -11,26 +11,26 @@ from hashlib import blake2b
 from strangler.core.compare.model.values import Comparison, Difference, Outcome, Reason, Severity, Where, not_comparable
 
 MAX_RECHECKS = 30
-"""Looks at one difference of one release, at both arms together, before they are left to chance."""
+"""The looks at one difference of one release, at both arms together, before they become random."""
 
 ONE_IN = 100
-"""After that so many pairs share one look, on average."""
+"""After that, one pair in this many gets a look, on average."""
 
 MIN_CONFIRMED = 0.95
-"""Share of the looks that must have found a difference again, or it counts as a lag."""
+"""The share of looks that must have found a difference again; below it, the difference counts as a lag."""
 
 MAX_DIFFERENCES = 2000
-"""Differences of one release that are told apart; what comes beyond shares one count for each severity."""
+"""The most differences of one release with a count of their own; the others share one count per severity."""
 
 MAX_RELEASES = 4
-"""Releases whose looks are remembered: a rolling deploy has two at a time, and a rollback goes on with the earlier."""
+"""The most releases whose looks are kept: a rolling deploy has two at a time, and a rollback returns to an earlier."""
 
 Key = bytes
-"""Names a difference of an endpoint, in eight bytes."""
+"""The name of a difference of an endpoint, eight bytes."""
 
 
 def key_of(endpoint: str, difference: Difference) -> Key:
-    """Return the name of a difference. Two statuses make one, but every 5xx of the candidate is the same."""
+    """Return the name of a difference. Each pair of statuses has its own, but all 5xx count as one status."""
     parts = [endpoint, difference.in_.value, difference.path or "", difference.kind.value]
     if difference.in_ is Where.STATUS:
         parts += map(_status_text, (difference.legacy, difference.candidate))
@@ -47,14 +47,14 @@ class _Count:
 
     begun: int = 0
     open: int = 0
-    """The number of these whose response is awaited."""
+    """The looks whose response is awaited."""
     ended: int = 0
     confirmed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRecheck:
-    """One second look, or the decision that there is none. Give it back by `RecheckState.end`."""
+    """One second look, or the decision against it. Give it back by `RecheckState.end`."""
 
     release: str
     keys: tuple[Key, ...]
@@ -69,7 +69,7 @@ class RecheckState:
     _counts: dict[str, dict[Key, _Count]] = field(default_factory=dict)
 
     def begin(self, release: str, endpoint: str, differences: Iterable[Difference], draw: float) -> PendingRecheck:
-        """Decide about a pair that differs, and note a look that is to be made. `draw` is chance, from 0 to 1."""
+        """Decide whether a pair that differs gets a look, and note it. `draw` is a random number from 0 to 1."""
         counts = self._counts_of(release)
         keys = tuple(_known(counts, key_of(endpoint, difference), difference.severity) for difference in differences)
         concerned = [counts.setdefault(key, _Count()) for key in dict.fromkeys(keys)]
@@ -81,7 +81,7 @@ class RecheckState:
         return PendingRecheck(release, keys, is_wanted)
 
     def end(self, recheck: PendingRecheck, found_again: Collection[Key] | None) -> None:
-        """Note which differences a look that was made has found again; None if it could not be had."""
+        """Note which differences a look has found again; None if it failed."""
         for key in dict.fromkeys(recheck.keys):
             count = self._of(recheck.release, key)
             count.open = max(0, count.open - 1)
@@ -90,12 +90,12 @@ class RecheckState:
                 count.confirmed += key in found_again
 
     def is_settled(self, recheck: PendingRecheck) -> bool:
-        """True once no look that is under way could change what is told of these differences by much."""
+        """Return True once no look under way could change the judgement of these differences by much."""
         counts = [self._of(recheck.release, key) for key in recheck.keys]
         return all(not count.open or count.ended >= self.limit for count in counts)
 
     def judged(self, recheck: PendingRecheck, first: Comparison) -> Comparison:
-        """Return what a pair counts as that nobody looks at again, by what the looks so far have told."""
+        """Return what a pair without a second look counts as, by the looks so far."""
         kept = tuple(
             difference
             for key, difference in zip(recheck.keys, first.differences, strict=True)
@@ -118,12 +118,12 @@ class RecheckState:
         return counts
 
     def _of(self, release: str, key: Key) -> _Count:
-        """The count of a difference; an empty one if its release is forgotten."""
+        """Return the count of a difference; an empty one if its release was dropped."""
         return self._counts.get(release, {}).get(key) or _Count()
 
 
 def _known(counts: Collection[Key], key: Key, severity: Severity) -> Key:
-    """The key itself, or the one of all differences of its severity where there are too many."""
+    """Return the key itself, or the shared key of its severity if there are too many differences."""
     return key if key in counts or len(counts) < MAX_DIFFERENCES else severity.value.encode()
 
 

@@ -37,7 +37,7 @@ def test_only_what_a_visitor_may_meet_has_a_page() -> None:
 
 def test_a_page_says_what_it_is_of_and_echoes_nothing_as_markup() -> None:
     page = fill_page("{{status}} {{ title }} {{request_id}} {{other}} {status}", GONE, "<script>'\"&")
-    assert page == b"504 The upstream did not answer in time. &lt;script&gt;&#x27;&quot;&amp; {{other}} {status}"
+    assert page == b"504 The upstream did not respond in time. &lt;script&gt;&#x27;&quot;&amp; {{other}} {status}"
     assert b"504" in fill_page(None, GONE, "x")
 
 

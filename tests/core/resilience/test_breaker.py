@@ -130,7 +130,7 @@ def test_a_slow_call_counts_as_a_failure_whatever_it_answered() -> None:
         assert send(breaker, Result(None, 404, 2.5), 1.0) is None
     change = send(breaker, Result(None, 200, 2.5), 1.0)
     assert change is not None
-    assert change.reason == "5 failures in a row, the last: an answer after 2.5 s"
+    assert change.reason == "5 failures in a row, the last: a response after 2.5 s"
 
 
 def test_a_call_as_long_as_slow_call_is_not_slow() -> None:

@@ -1,1 +1,1 @@
-"""Accept rules: how they are written, what they cover, and what a comparison has found under them."""
+"""Accept rules: their syntax, what they cover, and what a comparison finds under them."""

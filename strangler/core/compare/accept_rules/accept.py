@@ -16,8 +16,10 @@ from strangler.core.settings import AcceptRule
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """One rule, compiled. Exactly one of `pattern`, `xml`, `css`, `header` and `status` is set. `index` is its place in
-    the route's list."""
+    """One rule, compiled. Exactly one of `pattern`, `xml`, `css`, `header` and `status` is set.
+
+    `index` is its place in the route's list.
+    """
 
     index: int
     pattern: Pattern | None = None
@@ -32,18 +34,18 @@ class Accept:
     abs_: Decimal | None = None
     rel: Decimal | None = None
     values: tuple[Node, Node] | None = None
-    """Legacy's value and the candidate's that may stand for it."""
+    """Legacy's value, and the candidate's value that is accepted for it."""
     texts: tuple[str, str] | None = None
-    """The same two as they are written, for bodies that are one text."""
+    """The same two as written in the rule, for bodies that are one text."""
     until: date | None = None
 
     def is_expired(self, today: date) -> bool:
         return self.until is not None and today > self.until
 
     def is_about(self, kind: Kind) -> bool:
-        """True if the rule can say anything about differences of this kind.
+        """Return True if the rule can accept differences of this kind.
 
-        A tolerance is about values only; a pair of values is about two values that are both there.
+        A tolerance concerns values only; a pair of values requires that both sides have a value.
         """
         if self.has_tolerance and kind is not Kind.VALUE:
             return False
@@ -52,7 +54,7 @@ class Accept:
         return self.kind in (None, kind)
 
     def is_for(self, endpoint: str) -> bool:
-        """True if the rule counts on this endpoint, `POST /api/orders/{}`."""
+        """Return True if the rule is in force for this endpoint, `POST /api/orders/{}`."""
         return self.endpoint in (None, endpoint)
 
     @property
@@ -61,17 +63,17 @@ class Accept:
 
     @property
     def depends_on_values(self) -> bool:
-        """True if the rule accepts some differences at its place and not others."""
+        """Return True if the rule accepts only some differences at its place."""
         return self.has_tolerance or self.values is not None
 
     @property
     def hides_values(self) -> bool:
-        """True if any two values of a node that the rule covers are as good as equal."""
+        """Return True if the rule accepts any two values of a node that it covers."""
         is_in_body = self.pattern is not None or self.xml is not None or self.css is not None
         return is_in_body and not self.depends_on_values and self.is_about(Kind.VALUE)
 
     def allows(self, legacy: Value, candidate: Value) -> bool:
-        """True if the rule accepts a difference at a node that it covers, of a kind that it is about."""
+        """Return True if the rule accepts a difference at a node that it covers, of a kind that it can accept."""
         if self.values is not None:
             if isinstance(legacy, Excerpt) and isinstance(candidate, Excerpt):
                 return self.texts == (legacy.text, candidate.text)
@@ -89,7 +91,7 @@ _NUMBER = re.compile(r"\s*([+-]?)0*(\d+(?:\.\d+)?)\s*\Z", re.ASCII)
 
 
 def _number(value: Value) -> Value:
-    """Return a text of XML that is a number as JSON would hold it; any other value as it is."""
+    """Return a number in the text of XML as a JSON number; any other value unchanged."""
     found = _NUMBER.match(value) if isinstance(value, str) and len(value) < 64 else None
     if found is None:
         return value
@@ -97,28 +99,28 @@ def _number(value: Value) -> Value:
 
 
 def is_xml_path(path: str) -> bool:
-    """True for a rule's `path` that is one into XML, not into JSON."""
+    """Return True for a rule's `path` into XML, not into JSON."""
     return path.startswith("/")
 
 
 def expired_rules(rules: Iterable[AcceptRule], today: date) -> tuple[AcceptRule, ...]:
-    """Return the rules that no longer count, to be reported whether or not anything would still match them."""
+    """Return the rules that have expired, to be reported whether or not anything would still match them."""
     return tuple(rule for rule in rules if rule.until is not None and today > date.fromisoformat(rule.until))
 
 
 class RuleUseState:
-    """The number of times that each accept rule of a route accepted something. It starts anew on a reload."""
+    """The number of times that each accept rule of a route accepted something. It restarts on a reload."""
 
     def __init__(self, rules: int) -> None:
         self.comparisons = 0
         self.uses = [0] * rules
         self._elsewhere = [0] * rules
-        """Comparisons in which the rule was not in force, since it is for another endpoint."""
+        """The comparisons in which each rule was not in force, since it is for another endpoint."""
 
     def record(self, used: Iterable[int], in_force: Iterable[int] | None = None) -> None:
-        """Count one comparable pair: `Comparison.rules_used` of it, and the rules in force (None: all of them).
+        """Count one comparable pair, by its `Comparison.rules_used` and the rules in force (None: all of them).
 
-        Both are places in the route's list, `CompareRules.indices` of the endpoint's rules.
+        Both are places in the route's list, like `CompareRules.indices` of the endpoint's rules.
         """
         self.comparisons += 1
         for index in used:
@@ -128,10 +130,7 @@ class RuleUseState:
                 self._elsewhere[index] += 1
 
     def dead(self, min_comparisons: int) -> tuple[int, ...]:
-        """Return the rules that accepted nothing in at least `min_comparisons` comparisons in which they were in force.
-
-        They are named by their place in the list.
-        """
+        """Return the places of the rules that accepted nothing in `min_comparisons` or more comparisons under them."""
         return tuple(
             index
             for index, (uses, elsewhere) in enumerate(zip(self.uses, self._elsewhere, strict=True))

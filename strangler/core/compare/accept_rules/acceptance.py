@@ -1,4 +1,4 @@
-"""The word of the rules in force on a difference that was found earlier and is known by its place and kind alone."""
+"""Applying the rules in force to a difference that was found earlier and is known by place and kind alone."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -12,7 +12,7 @@ from strangler.core.compare.model.values import Kind, Steps, Where
 
 
 class Acceptance(Enum):
-    """How much of one difference the rules accept now: of all pairs in which this place differs in this kind."""
+    """How much of one difference the rules accept now: in all pairs that have it, some, or none."""
 
     ALL = auto()
     SOME = auto()
@@ -31,9 +31,9 @@ def acceptance(
     candidate: object,
     today: date,
 ) -> Acceptance:
-    """Return what the rules of a route accept of one difference of an endpoint (`GET /api/orders/{}`).
+    """Return how much the rules of a route accept of one difference of an endpoint (`GET /api/orders/{}`).
 
-    `legacy` and `candidate` are the values that it was seen with: two statuses are what the difference is. A 5xx of the
+    `legacy` and `candidate` are the values that it was seen with; for a status they are the difference. A 5xx of the
     candidate is never accepted.
     """
     in_force = [
@@ -57,7 +57,7 @@ def _status_acceptance(rules: Iterable[Accept], legacy: object, candidate: objec
 
 
 def _strongest(covering: Iterable[Accept]) -> Acceptance:
-    """Return what the rules accept together: one that accepts all counts for all; several that accept some never do."""
+    """Return what the rules accept together: all if one rule does; several that accept some still accept some."""
     rules = list(covering)
     if any(not rule.depends_on_values for rule in rules):
         return Acceptance.ALL
@@ -77,7 +77,7 @@ def _is_unordered(rules: CompareRules, path: str) -> bool:
 
 
 def path_steps(path: str | None) -> Steps | None:
-    """`$.items[*].price` -> `("items", None, "price")`; None for what is no such path, or was cut."""
+    """Return the steps of a path, `$.items[*].price` -> `("items", None, "price")`; None for any other or cut text."""
     if path is None:
         return None
     try:

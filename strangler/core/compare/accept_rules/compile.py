@@ -1,4 +1,4 @@
-"""From the settings of a route to the rules that a comparison applies."""
+"""Compiling the settings of a route to the rules of its comparisons."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -25,7 +25,7 @@ def compile_rules(settings: CompareSettings) -> CompareRules:
 
 
 def compile_accept(rules: Iterable[AcceptRule], *, is_typed: bool = False) -> tuple[Accept, ...]:
-    """Compile a route's accept rules; with `is_typed` the numbers in them are read as 5 and 5.0.
+    """Compile a route's accept rules; with `is_typed`, 5 and 5.0 in them are different numbers.
 
     Raises ValueError (PatternError for a path, SelectorError for `css`) if a rule cannot be read.
     """
@@ -58,6 +58,6 @@ def _values(rule: AcceptRule, is_typed: bool) -> tuple[Node, Node] | None:
 
 
 def read_value(text: str, *, is_typed: bool = False) -> Node:
-    """Return a value that a rule writes: JSON where the text reads as JSON, else the text itself."""
+    """Return the value of a rule's text: JSON if it parses as JSON, else the text itself."""
     parsed = parse_json(text, is_typed=is_typed)
     return parsed.tree if isinstance(parsed, Json) else text

@@ -1,4 +1,4 @@
-"""The `css` of accept rules: which elements of a page a rule covers, and what of them."""
+"""The `css` of accept rules: the elements of a page that a rule covers, or their texts or attributes."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from functools import lru_cache
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
 MAX_SELECTOR = 1000
-"""Characters of one selector."""
+"""The most characters of one selector."""
 
 _PART = re.compile(r"(?P<selector>.*)::(?P<part>text|attr\(\s*(?P<attribute>[^\s()]+)\s*\))\Z", re.DOTALL)
 _IDENTIFIER = r"(?:\\[0-9a-fA-F]{1,6}\s?|\\[^\n0-9a-fA-F]|[\w\-]|[^\x00-\x7f])+"
@@ -25,13 +25,13 @@ _PLAIN = re.compile(r"[a-zA-Z_\u0080-\U0010ffff-][\w\u0080-\U0010ffff-]*\Z", re.
 
 
 class SelectorError(ValueError):
-    """A rule's `css` that cannot be read; the message says what and the way out."""
+    """A rule's `css` that cannot be read; the message has the reason and the way out."""
 
 
 @dataclass(frozen=True, slots=True)
 class CssRule:
-    """`selector` names elements. A rule covers them and all in them; with `is_text` only their own text, with
-    `attribute` only this attribute of theirs."""
+    """A rule's `css`. It covers the elements that `selector` matches and all in them; with `is_text` only their own
+    text, with `attribute` only this attribute of theirs."""
 
     selector: str
     is_text: bool = False
@@ -39,14 +39,14 @@ class CssRule:
 
     @property
     def is_whole(self) -> bool:
-        """True if the rule covers the elements and all in them."""
+        """Return True if the rule covers the elements and all in them."""
         return not self.is_text and self.attribute is None
 
 
 @dataclass(frozen=True, slots=True)
 class Compound:
-    """The demands of a selector on one element, as pairs of a sign and a name: `("", "main")`, `(".", "price")`,
-    `("[name", "q")`. `is_child`: of a child of the compound before it, not of anything in it."""
+    """The conditions of a selector on one element, as pairs of a sign and a name: `("", "main")`, `(".", "price")`,
+    `("[name=", "q")`. `is_child`: the element is a child of the one before it, not just a descendant."""
 
     parts: frozenset[tuple[str, str]]
     is_child: bool = False
@@ -57,18 +57,18 @@ def parse_css(text: str) -> CssRule:
     """Read `SELECTOR`, `SELECTOR::text` and `SELECTOR::attr(name)`. Raises SelectorError."""
     text = text.strip()
     if not text or len(text) > MAX_SELECTOR:
-        raise SelectorError(f"{text[:60]!r} is no selector; write one of at most {MAX_SELECTOR} characters")
+        raise SelectorError(f"{text[:60]!r} is not a selector; write one of 1 to {MAX_SELECTOR} characters")
     found = _PART.match(text)
     rule = CssRule(text)
     if found is not None:
         attribute = found["attribute"]
         rule = CssRule(found["selector"].strip(), attribute is None, attribute.lower() if attribute else None)
         if has_comma(rule.selector):
-            raise SelectorError(f"{text!r} has ::{found['part']} behind a list; write one rule for each selector")
+            raise SelectorError(f"{text!r} has ::{found['part']} after a list; write one rule for each selector")
     if "::" in without_strings(rule.selector):
-        raise SelectorError(f"{text!r} has a pseudo-element; only ::text and ::attr(name), at the end, have a meaning")
+        raise SelectorError(f"{text!r} has a pseudo-element; only ::text and ::attr(name), at the end, are supported")
     if not rule.selector or not _is_readable(rule.selector):
-        raise SelectorError(f"{text!r} is no CSS selector; write one such as main > .price")
+        raise SelectorError(f"{text!r} is not a CSS selector; write one such as main > .price")
     return rule
 
 
@@ -81,12 +81,12 @@ def _is_readable(selector: str) -> bool:
 
 
 def without_strings(selector: str) -> str:
-    """The selector with its escapes and the texts of its quoted strings taken out."""
+    """Return the selector without its escapes and quoted strings."""
     return re.sub(r"\\.|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'", "", selector, flags=re.DOTALL)
 
 
 def has_comma(selector: str) -> bool:
-    """True if the selector is a list of selectors, as far as commas outside brackets tell."""
+    """Return True if the selector is a list of selectors: it has a comma outside brackets."""
     plain = without_strings(selector)
     while (inner := re.sub(r"\([^()]*\)", "", plain)) != plain:
         plain = inner
@@ -94,7 +94,7 @@ def has_comma(selector: str) -> bool:
 
 
 def escape_identifier(name: str) -> str:
-    """The name as a CSS identifier (CSSOM section 2.1, `CSS.escape`)."""
+    """Return the name as a CSS identifier (CSSOM section 2.1, `CSS.escape`)."""
     if _PLAIN.match(name) and not re.match(r"-(?:[0-9]|\Z)", name):
         return name
     escaped = []
@@ -115,7 +115,7 @@ def _is_leading(name: str, at: int) -> bool:
 
 
 def quoted(value: str) -> str:
-    """The value as a CSS string (CSSOM section 2.1, serialize a string)."""
+    """Return the value as a CSS string (CSSOM section 2.1, serialize a string)."""
     pieces = (
         f"\\{ord(char):x} " if ord(char) < 0x20 or char == "\x7f" else f"\\{char}" if char in '"\\' else char
         for char in value
@@ -125,7 +125,7 @@ def quoted(value: str) -> str:
 
 @lru_cache(1024)
 def compounds_of(selector: str) -> tuple[Compound, ...] | None:
-    """The selector taken apart; None if it is a list, or has a part that more than one element decides about."""
+    """Return the compounds of a selector; None if it is a list, or has a part that depends on other elements."""
     compounds: list[Compound] = []
     at, is_child = 0, False
     while True:
@@ -145,7 +145,7 @@ def _parts(selector: str, at: int) -> tuple[list[tuple[str, str]], int]:
     parts: list[tuple[str, str]] = []
     while found := _SIMPLE.match(selector, at):
         if parts and found["any"] is None and found["attribute"] is None and found["nth"] is None and not found["sign"]:
-            break  # a tag stands first
+            break  # a tag comes first
         parts += _part(found)
         at = found.end()
     return parts, at

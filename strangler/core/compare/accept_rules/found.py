@@ -1,4 +1,4 @@
-"""The findings of a comparison so far: one entry per in, path and kind, accept rules applied to each value."""
+"""The findings of a comparison so far: one entry per in, path and kind, with accept rules applied to each value."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -21,9 +21,9 @@ from strangler.core.compare.model.values import (
 )
 
 MAX_WORK = 40_000
-"""Steps of a microsecond or some, after which a walk ends if it has found a difference that nobody accepted."""
+"""Steps of about a microsecond, after which a walk ends if it has found a difference that no rule accepts."""
 MAX_PLACES = 2000
-"""Places in two bodies that differ; when there are more, it is not looked for them."""
+"""The most places in two bodies that may differ before the search ends."""
 
 _GRAVEST = {kind: body_severity(kind) for kind in Kind}
 
@@ -38,7 +38,7 @@ class PathDifferences:
         self.count = 0
         self.accepted = 0
         self.example: tuple[Severity, Value, Value] = (Severity.VALUE, None, None)
-        """One of the gravest differences that were accepted."""
+        """One of the gravest accepted differences."""
         self.severity = Severity.VALUE
         self.legacy: Value = None
         self.candidate: Value = None
@@ -56,7 +56,7 @@ class BodyPath(Protocol):
 
     @property
     def text(self) -> str:
-        """The place as it is written."""
+        """Return the written place."""
 
     @property
     def accepts(self) -> tuple[Accept, ...]: ...
@@ -66,11 +66,11 @@ class BodyPath(Protocol):
 
     @property
     def is_secret(self) -> bool:
-        """True if what is here is a secret, though no step says so."""
+        """Return True if the value here is a secret although no step says so."""
 
 
 class FoundState:
-    """Owned by one call of `compare`."""
+    """The findings of one call of `compare`."""
 
     def __init__(self, rules: CompareRules, today: date) -> None:
         self._rules = rules
@@ -79,14 +79,14 @@ class FoundState:
         self._headers: list[tuple[str, Kind, PathDifferences]] = []
         self._body: list[tuple[BodyPath, Kind, PathDifferences]] = []
         self.has_mismatch = False
-        """A difference in the bodies that nobody accepted."""
+        """Whether the bodies have a difference that no rule accepts."""
         self.is_cut = False
-        """Not all of the bodies was looked at, or not as closely as it is elsewhere."""
+        """Whether some of the bodies was not compared, or by place alone."""
         self._used: set[int] = set()
         self._expired: set[int] = set()
 
     def status(self, legacy: int, candidate: int) -> None:
-        """A 5xx of the candidate is a failure: no rule accepts it."""
+        """Add a difference of the statuses. A 5xx of the candidate is a failure: no rule accepts it."""
         is_failure = candidate >= 500
         rules = [] if is_failure else [rule for rule in self._rules.accept if rule.status == (legacy, candidate)]
         self._status = PathDifferences(rules)
@@ -102,7 +102,7 @@ class FoundState:
         candidate: str | None,
         severity: Severity | None = None,
     ) -> None:
-        """`severity`: another one than the table of severities has for a header and this kind."""
+        """Add a difference of a header. `severity`: in place of that of the table of severities."""
         differences = PathDifferences(
             [rule for rule in self._rules.accept if rule.header == name and rule.is_about(kind)]
         )
@@ -132,16 +132,16 @@ class FoundState:
         differences.add(severity, legacy, candidate)
 
     def more(self, path: BodyPath, kind: Kind, count: int) -> None:
-        """So many more of a kind that was just told by `body`, where no rule is in force."""
+        """Add to the count of a kind that was just reported by `body`, where no rule is in force."""
         path.sites[kind].count += count
 
     @property
     def is_full(self) -> bool:
-        """Enough places differ."""
+        """Return True if the most places differ that may."""
         return len(self._body) >= MAX_PLACES and self.has_mismatch
 
     def is_enough(self, work: int = 0) -> bool:
-        """True, and told, if so much differs that it is not looked for more. `work`: steps that were taken so far."""
+        """Return True, and set `is_cut`, if so much differs that the search ends. `work`: the steps taken so far."""
         is_enough = self.is_full or (work > MAX_WORK and self.has_mismatch)
         self.is_cut = self.is_cut or is_enough
         return is_enough
@@ -153,7 +153,7 @@ class FoundState:
         self.body(path, Kind.EXTRA, None, candidate)
 
     def _is_accepted(self, differences: PathDifferences, severity: Severity, legacy: Value, candidate: Value) -> bool:
-        """Every rule that allows it counts as used: one that another overlaps is not dead."""
+        """Return whether a rule accepts the difference. Every rule that does counts as used, even if they overlap."""
         allowing = [rule for rule in differences.rules if rule.allows(legacy, candidate)]
         expired = {rule.index for rule in allowing if rule.is_expired(self._today)}
         self._expired |= expired
@@ -189,7 +189,7 @@ class FoundState:
         yield from self._body_places()
 
     def _body_places(self) -> Iterable["_FoundDifference"]:
-        """Places that are written alike are one: elements of one place in a page may be covered by other rules."""
+        """Return the places in the bodies, joined if written alike: elements of one place may have different rules."""
         places: dict[tuple[str, Kind], _FoundDifference] = {}
         for path, kind, differences in self._body:
             place = _FoundDifference(Where.BODY, path.text, path.steps, kind, differences, path.is_secret)
@@ -208,7 +208,7 @@ class _FoundDifference(NamedTuple):
 
 
 def _together(left: _FoundDifference, right: _FoundDifference) -> _FoundDifference:
-    """The two as one, with the example of the graver one."""
+    """Return two places as one, with the example of the graver one."""
     if right.found.count and (not left.found.count or right.found.severity.rank < left.found.severity.rank):
         left, right = right, left
     differences = PathDifferences([])
@@ -253,7 +253,7 @@ def _outcome(is_different: bool, accepted: int) -> Outcome:
 
 
 def _is_accepted_whole(place: _FoundDifference) -> bool:
-    """Nothing that differs in this way is left open: else the place counts as a difference, and once."""
+    """Return True if all differences of a place are accepted; else the place counts as one difference."""
     return bool(place.found.accepted) and not place.found.count
 
 
@@ -261,10 +261,10 @@ _PLACES = {where: place for place, where in enumerate(Where)}
 
 
 def _reading_order(differing: _FoundDifference) -> tuple[int, int, str, str]:
-    """Gravest first, then status, headers, body; never the order in which an object happened to list its keys."""
+    """Return a sort key: gravest first, then status, headers, body; independent of the order of keys in objects."""
     return differing.found.severity.rank, _PLACES[differing.in_], differing.path or "", differing.kind
 
 
 def _example_order(differing: _FoundDifference) -> tuple[int, int, str, str]:
-    """The same order among differences that are accepted."""
+    """Return the same sort key for accepted differences."""
     return differing.found.example[0].rank, _PLACES[differing.in_], differing.path or "", differing.kind

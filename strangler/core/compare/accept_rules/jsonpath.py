@@ -1,4 +1,4 @@
-"""Paths into JSON: how they are written (`$.items[*].price`, `$['odd key']`) and the patterns that rules use."""
+"""Paths into JSON: their syntax (`$.items[*].price`, `$['odd key']`) and the patterns of rules."""
 
 import re
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 
 
 class PatternError(ValueError):
-    """A rule's path that cannot be read; the message says what and the way out."""
+    """A rule's path that cannot be read; the message has the reason and the way out."""
 
 
 def write_path(steps: Steps) -> str:
-    """`("items", None, "unit price")` -> `$.items[*]['unit price']`. Always printable, and valid UTF-8."""
+    """Return `("items", None, "unit price")` as `$.items[*]['unit price']`, always printable and valid UTF-8."""
     return "$" + "".join(map(_written, steps))
 
 
@@ -43,7 +43,7 @@ def _escaped(char: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """`is_deep`: reached by `..`, so at any depth. `is_wild`: any key or element; else exactly the key `name`."""
+    """One segment. `is_deep`: after `..`, so at any depth. `is_wild`: any key or element; else the key `name`."""
 
     name: str
     is_wild: bool

@@ -1,4 +1,4 @@
-"""Following the path of a rule down a tree, whatever the tree's steps are."""
+"""Following the path of a rule down a tree with any kind of steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ class TakesSteps(Protocol[_TakenT]):
 
     @property
     def is_deep(self) -> bool:
-        """It may be reached at any depth."""
+        """Return True if the segment may match at any depth."""
 
     def takes(self, step: _TakenT) -> bool:
-        """True if it names the node that the step leads to."""
+        """Return True if the segment matches the node that the step leads to."""
 
 
 SegmentT = TypeVar("SegmentT", bound=TakesSteps[Any])
@@ -24,17 +24,17 @@ SegmentT = TypeVar("SegmentT", bound=TakesSteps[Any])
 
 @dataclass(frozen=True, slots=True)
 class PathPattern(Generic[SegmentT, StepT]):
-    """A rule's path. How far a walk has come with it is a bit mask: bit i is set if i segments are matched."""
+    """A rule's path. The progress of a walk along it is a bit mask: bit i is set if i segments are matched."""
 
     segments: tuple[SegmentT, ...]
 
     @property
     def done(self) -> int:
-        """The bit that is set at a node which the whole pattern names."""
+        """Return the bit that is set at a node that the whole pattern matches."""
         return 1 << len(self.segments)
 
     def advance(self, mask: int, step: StepT) -> int:
-        """The mask one step further down; it starts as 1. A mask of 0 can never be done again."""
+        """Return the mask one step further down; the first mask is 1. After a mask of 0 nothing can match."""
         after = 0
         for at, segment in enumerate(self.segments):
             if not mask >> at & 1:
@@ -46,7 +46,7 @@ class PathPattern(Generic[SegmentT, StepT]):
         return after
 
     def reach(self, steps: Sequence[StepT]) -> int | None:
-        """How many of the steps lead to the first node that the pattern names; None if none of them does.
+        """Return how many of the steps lead to the first node that the pattern matches; None if there is none.
 
         A rule covers that node and all below it.
         """

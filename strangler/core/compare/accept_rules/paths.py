@@ -1,4 +1,4 @@
-"""The folded paths of one comparison as a tree of nodes, so that each path meets the rules once, not once a value."""
+"""The folded paths of one comparison as a tree, so that rules are matched once per path, not once per value."""
 
 from strangler.core.compare.accept_rules.accept import Accept
 from strangler.core.compare.accept_rules.found import PathDifferences
@@ -9,7 +9,7 @@ from strangler.core.compare.model.values import Kind, Step, Steps
 
 
 class PathState:
-    """One folded path. Made while two trees are walked, thrown away with the comparison."""
+    """One folded path, made while two trees are walked, and dropped with the comparison."""
 
     __slots__ = ("_children", "_folds_lists", "_parent", "_secrets", "_step", "accepts", "is_secret", "scope", "sites")
 
@@ -38,7 +38,7 @@ class PathState:
         return found
 
     def secret_child(self, step: Step) -> "PathState":
-        """The child where it holds a secret, which another member of its object names."""
+        """Return the child for a secret, which another member of its object names."""
         found = self._secrets.get(step)
         if found is None:
             scope = self.scope.below(step)
@@ -47,7 +47,7 @@ class PathState:
 
     @property
     def text(self) -> str:
-        """`$.items[*].price`."""
+        """Return the path as text, `$.items[*].price`."""
         return write_path(self.steps)
 
     @property
@@ -61,5 +61,5 @@ class PathState:
 
 
 def root_path(rules: CompareRules, *, folds_lists: bool = False) -> PathState:
-    """The path `$`. With `folds_lists` an element has its list's path: a form's field is `$.field`, however often."""
+    """Return the path `$`. With `folds_lists` elements have their list's path, as for repeated fields of a form."""
     return PathState(None, None, root_scope(rules, folds_lists=folds_lists), folds_lists)

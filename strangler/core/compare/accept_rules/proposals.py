@@ -1,4 +1,4 @@
-"""Accept rules that a baseline suggests, as a YAML patch for a person to judge. Never applied by the program itself."""
+"""Accept rules that a baseline suggests, as a YAML patch for a person to judge. The program never applies them."""
 
 import json
 from collections.abc import Iterable
@@ -8,14 +8,14 @@ from strangler.core.compare.model.noise import NoiseCount
 from strangler.core.compare.model.values import Kind, Where
 
 MIN_BASELINES = 20
-"""Pairs of legacy against itself, below which one would guess."""
+"""The fewest pairs of legacy against itself: with fewer, a proposal would be a guess."""
 
 
 def propose(route: str, counts: Iterable[NoiseCount], min_baselines: int = MIN_BASELINES) -> str | None:
-    """A fragment of routes.yaml for one route, each rule with its evidence; None if there is nothing to propose.
+    """Return a fragment of routes.yaml for one route, each rule with its evidence; None if there is nothing to propose.
 
-    Noise in the order of an array becomes an `unordered` rule, all other an `accept` rule for that kind alone. A status
-    cannot be accepted.
+    Noise in the order of an array becomes an `unordered` rule, all other noise an `accept` rule for its kind alone.
+    Noise in the status has no rule.
     """
     noisy = [count for count in counts if count.is_noise and count.noise_pairs >= min_baselines]
     unordered = [count for count in noisy if _is_of_array(count)]
@@ -31,13 +31,13 @@ def propose(route: str, counts: Iterable[NoiseCount], min_baselines: int = MIN_B
 
 
 def _is_of_array(count: NoiseCount) -> bool:
-    """True if it is the order of an array in JSON; that of elements in markup has no rule of its own."""
+    """Return True for the order of an array in JSON; the order of elements in markup has no rule of its own."""
     is_in_json = count.key.in_ is Where.BODY and (count.key.path or "$").startswith("$")
     return is_in_json and count.key.kind is Kind.ORDER
 
 
 def evidence(count: NoiseCount) -> str:
-    """`$.at` differed in 412 of 412 pairs of legacy against itself (timestamp)."""
+    """Return text such as `$.at` differed in 412 of 412 pairs of legacy against itself (timestamp)."""
     what = f"`{count.key.path}`" if count.key.in_ is Where.BODY else f"header `{count.key.path}`"
     verb = {
         Kind.MISSING: "was missing",
@@ -65,5 +65,5 @@ def _rule(count: NoiseCount) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A JSON string is a YAML one too; paths are printable by construction, so nothing needs \\u beyond the BMP."""
+    """Return a YAML string: JSON strings are YAML, too, and paths are always printable, so nothing needs \\u."""
     return json.dumps(text, ensure_ascii=False)

@@ -8,7 +8,7 @@ from strangler.core.compare.accept_rules.jsonpath import Pattern
 
 @dataclass(frozen=True, slots=True)
 class Unordered:
-    """Arrays whose order does not count. `key`: the field that pairs their elements; None: they are multisets."""
+    """A rule for arrays whose order does not count. `key`: the field that pairs elements; None: they are multisets."""
 
     pattern: Pattern
     key: str | None
@@ -17,7 +17,7 @@ class Unordered:
 @dataclass(frozen=True, slots=True)
 class CompareRules:
     headers: tuple[str, ...]
-    """Lower-case names; no other header is looked at."""
+    """Lower-case names; no other header is compared."""
     accept: tuple[Accept, ...]
     unordered: tuple[Unordered, ...]
     is_typed: bool = False
@@ -25,12 +25,12 @@ class CompareRules:
 
     @property
     def indices(self) -> tuple[int, ...]:
-        """The accept rules that are in force, by their place in the route's list."""
+        """Return the accept rules that are in force, by their place in the route's list."""
         return tuple(rule.index for rule in self.accept)
 
 
 class EndpointRules:
-    """A route's rules as each of its endpoints has them: an accept rule may be for one endpoint alone."""
+    """A route's rules for each of its endpoints: an accept rule may be for one endpoint alone."""
 
     __slots__ = ("_by_endpoint", "_has_endpoints", "_rules")
 

@@ -1,6 +1,6 @@
-"""Which rules hold at a place in a tree, and which may hold below it.
+"""Scopes: which rules apply at a place in a tree, and which may apply below it.
 
-A few scopes stand for all places: to the rules a key that none of them names is like any other.
+A few scopes are enough for all places, since all keys that no rule names are alike.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from strangler.core.compare.accept_rules.rules import CompareRules, Unordered
 from strangler.core.compare.model.values import Step
 
 _Masks = tuple[int, ...]
-"""How far each pattern has come: see `jsonpath.Pattern`."""
+"""The progress of each pattern: see `PathPattern`."""
 
 
 class Scope:
-    """The rules at one place, and the way to those below. Made on first use."""
+    """The rules at one place, and the scopes below it, made on first use."""
 
     __slots__ = ("_below", "_masks", "_patterns", "accepts", "hides_values", "is_alive", "unordered")
 
@@ -24,14 +24,14 @@ class Scope:
         self._masks = masks
         self._below: dict[Step, Scope] = {}
         self.is_alive = any(masks)
-        """False if no rule can name a node below."""
+        """False if no rule can match a node below."""
         self.accepts = accepts
         """Accept rules that cover this place, an ancestor's included."""
         self.hides_values = any(rule.hides_values for rule in accepts)
         self.unordered: Unordered | None = patterns.unordered(masks)
 
     def below(self, step: Step) -> "Scope":
-        """One step further down."""
+        """Return the scope one step further down."""
         if not self.is_alive or (step is None and self._patterns.folds_lists):
             return self
         known = step if step in self._patterns.names else None
@@ -42,7 +42,7 @@ class Scope:
 
 
 class _Patterns:
-    """Every pattern of a route's rules in one row; masks are in the same order."""
+    """All patterns of a route's rules; masks are in the same order."""
 
     __slots__ = ("_accepts", "_patterns", "_scopes", "_unordered", "folds_lists", "names")
 
@@ -84,6 +84,6 @@ class _Patterns:
 
 
 def root_scope(rules: CompareRules, *, folds_lists: bool = False) -> Scope:
-    """That of `$`. With `folds_lists` an element has its list's scope."""
+    """Return the scope of `$`. With `folds_lists` elements have their list's scope."""
     patterns = _Patterns(rules, folds_lists)
     return patterns.scope((1,) * len(patterns), ())

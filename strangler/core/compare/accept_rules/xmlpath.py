@@ -1,4 +1,4 @@
-"""Paths into XML: how places are written (`/feed/entry/@id`) and the patterns that rules use."""
+"""Paths into XML: their syntax (`/feed/entry/@id`) and the patterns of rules."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _STEP = re.compile(rf"(?P<deep>//|/)(?P<at>@?)(?P<name>{_NAME}|\*)")
 
 @dataclass(frozen=True, slots=True)
 class XmlSegment:
-    """`name`: a local name, `@name` for an attribute; None for any, with `is_attribute` any attribute."""
+    """One segment. `name`: a local name, or `@name` for an attribute; None for any element, or any attribute."""
 
     name: str | None
     is_attribute: bool
@@ -31,7 +31,7 @@ class XmlPattern(PathPattern[XmlSegment, str]):
 
 
 def write_xml_path(steps: tuple[str, ...]) -> str:
-    """`("feed", "entry", "@id")` -> `/feed/entry/@id`."""
+    """Return `("feed", "entry", "@id")` as `/feed/entry/@id`."""
     return "".join("/" + step for step in steps)
 
 
@@ -46,7 +46,7 @@ def parse_xml_path(text: str) -> XmlPattern:
         segments.append(XmlSegment(name, bool(found["at"]), found["deep"] == "//"))
         at = found.end()
         if found["at"] and at < len(text):
-            raise PatternError(f"{text!r} goes on behind an attribute; nothing is in one")
+            raise PatternError(f"{text!r} goes on after an attribute, which contains nothing; end the path there")
     if not segments:
         raise PatternError(f"{text!r} names nothing; write a path such as /feed/entry/title")
     return XmlPattern(tuple(segments))
@@ -54,7 +54,7 @@ def parse_xml_path(text: str) -> XmlPattern:
 
 def _way_out(rest: str) -> str:
     if rest.startswith(":"):
-        return "write local names alone, since prefixes are a matter of each document"
+        return "write local names without prefix, since prefixes differ between documents"
     if rest.startswith("["):
-        return "elements of one name share a path, so leave the [ ] out"
+        return "elements of one name share a path, so leave out the [ ]"
     return "write /name, /@name, /* or //name"

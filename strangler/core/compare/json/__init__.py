@@ -1,1 +1,1 @@
-"""Two JSON trees: array elements are paired, then the trees are compared."""
+"""Comparing JSON trees: array elements are paired, then compared."""

@@ -1,4 +1,4 @@
-"""Equal subtrees get equal ids: from then on any two subtrees compare in constant time."""
+"""Ids of subtrees: equal subtrees have equal ids, so that any two compare in constant time."""
 
 from collections.abc import Container, Iterable, Mapping
 from hashlib import blake2b
@@ -14,15 +14,15 @@ _NO_KEYS: frozenset[str] = frozenset()
 
 
 class TooManyError(Exception):
-    """More containers than ids may be given to."""
+    """There are more containers than may get ids."""
 
 
 class TreeIds:
-    """Ids of containers by Python's `id()`, given when asked for; the trees must outlive it.
+    """Ids of containers by Python's `id()`, assigned on demand; the trees must outlive them.
 
-    Lists whose `id()` is in `unordered` are multisets; `ignored` names keys, by `id()` of a dict, that do not count.
-    Linear in the size of what is asked for, each container once; nothing recurses. Beyond `most` containers it raises
-    TooManyError, unless it is asked to go on.
+    Lists whose `id()` is in `unordered` are multisets; `ignored` has the keys, by `id()` of a dict, that do not count.
+    The cost is linear in the requested nodes, each container once; nothing recurses. Beyond `most` containers, a call
+    with `is_bounded` raises TooManyError.
     """
 
     __slots__ = ("_ignored", "_left", "_of", "_table", "_unordered")
@@ -76,8 +76,10 @@ class TreeIds:
 
 
 def _top_down(roots: list[Node], most: int | None) -> tuple[list[Node], set[int]]:
-    """All containers, parents first, and the `id()` of those that hold other containers; more than `most` of them, and
-    not all, if there are more."""
+    """Return all containers, parents first, and the `id()` of those that hold other containers.
+
+    If there are more than `most`, it stops once it has more than that.
+    """
     containers = list(roots)
     nested: set[int] = set()
     add = containers.append
@@ -109,7 +111,7 @@ def _members(
 
 
 class DigestState:
-    """Digests that depend on nothing but a node's content: they break ties alike on both sides and in every process."""
+    """Digests that depend only on a node's content: they break ties alike on both sides and in every process."""
 
     __slots__ = ("_known",)
 
@@ -117,7 +119,7 @@ class DigestState:
         self._known: dict[int, bytes] = {}
 
     def of(self, node: Node) -> bytes:
-        """Linear in the nodes not seen before."""
+        """Return a node's digest; the cost is linear in the nodes not seen before."""
         if not isinstance(node, (list, dict)):
             return _digest(node)
         for container in reversed(self._unknown(node)):

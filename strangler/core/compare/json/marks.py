@@ -1,4 +1,4 @@
-"""Where in a tree those rules apply that change how arrays are aligned, by Python's `id()` of the nodes."""
+"""Where in a tree rules apply that change how arrays are aligned, by Python's `id()` of the nodes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from strangler.core.compare.model.values import Node
 class Marks:
     unordered: dict[int, Unordered] = field(default_factory=dict)
     ignored: dict[int, frozenset[str]] = field(default_factory=dict)
-    """Keys of an object whose values are accepted anyway: they say nothing about which elements belong together."""
+    """Keys of an object whose values are accepted anyway: they do not help to pair elements."""
 
 
 def find_marks(roots: Iterable[Node], scope: Scope, rules: CompareRules) -> Marks:
-    """Walks only where a rule may still apply, and nowhere if there is no such rule."""
+    """Return the marks; only where a rule may still apply is the tree searched."""
     marks = Marks()
     if not rules.unordered and not any(rule.hides_values for rule in rules.accept):
         return marks

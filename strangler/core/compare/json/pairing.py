@@ -1,4 +1,4 @@
-"""The change of an array: the elements to compare with each other, and whether order or length changed."""
+"""The change of an array: which elements to compare with each other, and whether order or length changed."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -17,13 +17,13 @@ Ids: TypeAlias = tuple[Sequence[Id], Sequence[Id]]
 """The ids of legacy's and the candidate's elements."""
 
 Whole: TypeAlias = tuple[list[Node], list[Node]]
-"""All elements of legacy's and of the candidate's array, where others may be left out."""
+"""All elements of legacy's and of the candidate's array, including their common ends."""
 
 MAX_SORTED = 4096
-"""Objects and arrays without an equal, of one array whose order does not count, that are sorted to find partners."""
+"""The most objects and arrays without an equal, of an unordered array, that are sorted to find partners."""
 
 _Field: TypeAlias = tuple[str, ...]
-"""The name of a field; two for one of an object within."""
+"""The name of a field; two names for a field of an inner object."""
 
 _MAX_NAMES = 32
 _LIKELY_NAMES = frozenset(["_id", "code", "guid", "id", "key", "name", "sku", "slug", "uuid"])
@@ -35,18 +35,18 @@ class ArrayChange:
 
     is_reordered: bool
     alike: Pairs
-    """Elements with the same id; empty unless they were asked for."""
+    """Elements with the same id; empty unless requested."""
     pairs: Pairs
     """Elements that belong together and differ."""
     removed: list[int]
     inserted: list[int]
     by_place: int = 0
-    """So many of `pairs` have nothing in common but their place."""
+    """The number of `pairs` that have nothing in common but their place."""
     is_cut: bool = False
-    """True if it would have taken too long to find out which of those do belong together."""
+    """Whether it would have taken too long to find out which of those belong together."""
 
     def shifted(self, by: int) -> "ArrayChange":
-        """Return the change of arrays that have so many elements more at the start."""
+        """Return the change of arrays with that many more elements at the start."""
         if not by:
             return self
         alike, pairs = ([(i + by, j + by) for i, j in pairs] for pairs in (self.alike, self.pairs))
@@ -63,9 +63,9 @@ def change_of(
     wants_alike: bool,
     whole: Whole | None = None,
 ) -> ArrayChange:
-    """Align two arrays whose order counts. Swapping the sides swaps the answer.
+    """Align two arrays whose order counts. Swapping the sides mirrors the result.
 
-    `whole`: the arrays, if what they have in common at the start and at the end is left out of the others.
+    `whole`: the complete arrays, if `legacy` and `candidate` are without their common ends.
     """
     if not wants_alike and (change := _simple_change(*ids)):
         return change
@@ -78,14 +78,14 @@ def change_of(
 
 
 def simple_change_of(left: int, right: int) -> ArrayChange | None:
-    """Return a change that needs no look at the elements, by how many there are between the common ends; else None."""
+    """Return a change that follows from the numbers of elements between the common ends alone; else None."""
     if not left or not right:
         return ArrayChange(False, [], [], [*range(left)], [*range(right)])
     return ArrayChange(False, [], [(0, 0)], [], []) if left == right == 1 else None
 
 
 def unlike_change_of(legacy: list[Node], candidate: list[Node], ids: Ids) -> ArrayChange | None:
-    """Pair by place two arrays of one length without a common element or an identity; None for all others."""
+    """Pair by place two arrays of equal length without a common element or an identity; return None for all others."""
     if len(legacy) != len(candidate) or (type(legacy[0]) is dict is type(candidate[0])):
         return None
     if ids[0][0] in ids[1] or not set(ids[0]).isdisjoint(ids[1]):
@@ -95,7 +95,7 @@ def unlike_change_of(legacy: list[Node], candidate: list[Node], ids: Ids) -> Arr
 
 
 def _simple_change(left: Sequence[Id], right: Sequence[Id]) -> ArrayChange | None:
-    """Return a change in one place alone, or of one element; most changes are such, and this is half the cost."""
+    """Return a change in one place alone, or of one element: most changes are such, and this halves their cost."""
     start, end = common_ends(left, right)
     stop_left, stop_right = len(left) - end, len(right) - end
     if start in (stop_left, stop_right):
@@ -107,8 +107,8 @@ def _simple_change(left: Sequence[Id], right: Sequence[Id]) -> ArrayChange | Non
 def multiset_change_of(
     legacy: list[Node], candidate: list[Node], ids: Ids, digests: DigestState, *, is_bounded: bool
 ) -> ArrayChange:
-    """Arrays whose order does not count: equal elements are partners, then those of one identity, then what is left,
-    sorted by content. With `is_bounded` more than MAX_SORTED objects and arrays are left as they stand: `is_cut`."""
+    """Pair arrays whose order does not count: equal elements, then those of one identity, then the rest in the order of
+    their content. With `is_bounded`, more than MAX_SORTED objects and arrays are not sorted: `is_cut`."""
     alike = occurrences(*ids)
     spare = without(range(len(legacy)), {i for i, _ in alike}), without(range(len(candidate)), {j for _, j in alike})
     is_sorted = not is_bounded or all(_is_few(*of) for of in zip((legacy, candidate), spare, strict=True))
@@ -121,7 +121,7 @@ def multiset_change_of(
 
 
 def _is_few(array: list[Node], places: list[int]) -> bool:
-    """True for few enough to be sorted by content; only objects and arrays take long."""
+    """Return True if there are few enough to be sorted by content; only objects and arrays take long."""
     if len(places) <= MAX_SORTED:
         return True
     containers = [1 for place in places if type(array[place]) is dict or type(array[place]) is list]
@@ -129,7 +129,7 @@ def _is_few(array: list[Node], places: list[int]) -> bool:
 
 
 def keyed_change_of(keys: tuple[Sequence[Hashable], Sequence[Hashable]]) -> ArrayChange:
-    """Pair the elements of two arrays by a key, which is given for each of them."""
+    """Pair the elements of two arrays by their keys."""
     pairs = occurrences(*keys)
     left, right = {i for i, _ in pairs}, {j for _, j in pairs}
     removed = [i for i in range(len(keys[0])) if i not in left]
@@ -138,7 +138,7 @@ def keyed_change_of(keys: tuple[Sequence[Hashable], Sequence[Hashable]]) -> Arra
 
 
 def _is_turned(legacy: list[Node], candidate: list[Node], ids: Ids, digests: DigestState) -> bool:
-    """True if the sides are to be swapped, so that ties break alike whichever side is legacy."""
+    """Return True if the sides must be swapped, so that ties break alike whichever side is legacy."""
     if len(legacy) != len(candidate):
         return len(legacy) > len(candidate)
     first = common_length(*ids)
@@ -146,7 +146,7 @@ def _is_turned(legacy: list[Node], candidate: list[Node], ids: Ids, digests: Dig
 
 
 def _by_content(array: list[Node], places: list[int], digests: DigestState) -> list[int]:
-    """Sort places by content and not by where they stand: numbers by value, so that close ones meet."""
+    """Sort places by the content of their elements: numbers by value, so that close ones become partners."""
 
     def content(place: int) -> tuple[str, float, str | bytes]:
         value = array[place]
@@ -162,7 +162,7 @@ def _by_content(array: list[Node], places: list[int], digests: DigestState) -> l
 
 
 def _content_text(node: list[Node] | dict[str, Node], digests: DigestState) -> str:
-    """Return one text for all equal nodes; where nothing is nested, like nodes have like texts."""
+    """Return a text that is the same for equal nodes; without nesting, similar nodes have similar texts."""
     for value in node.values() if isinstance(node, dict) else node:
         if type(value) is dict or type(value) is list:
             return digests.of(node).hex()
@@ -177,7 +177,7 @@ def _aligned(left: list[Node], right: list[Node], ids: Ids, wants_alike: bool, w
 
 
 def _paired(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole, *, is_ordered: bool) -> ArrayChange:
-    """Find partners for what has no equal: by identity where the elements have one, else by place within a gap."""
+    """Find partners for elements without an equal: by identity if they have one, else by place within a gap."""
     if all(len(gap.left) == len(gap.right) == 1 for gap in gaps):
         return ArrayChange(False, [], [(gap.left[0], gap.right[0]) for gap in gaps], [], [], by_place=len(gaps))
     if len(gaps) == 1 and not (gaps[0].left and gaps[0].right):
@@ -196,7 +196,7 @@ def _paired(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole, 
 
 
 def _split(gaps: list[Gap], same: Pairs, anchors: Pairs) -> list[Gap]:
-    """Return the rest of the gaps once `same` have found each other, cut where one of the anchors stands."""
+    """Return the gaps without the pairs `same`, split at the anchors."""
     lefts, rights = [i for i, _ in anchors], [j for _, j in anchors]
     left_taken, right_taken = {i for i, _ in same}, {j for _, j in same}
     parts: defaultdict[tuple[int, int], Gap] = defaultdict(Gap)
@@ -211,10 +211,10 @@ def _split(gaps: list[Gap], same: Pairs, anchors: Pairs) -> list[Gap]:
 
 
 def _identity(left: list[Node], right: list[Node], gaps: list[Gap], whole: Whole) -> _Field | None:
-    """Return the field whose value tells elements apart: unique on each side, and shared by at least half of them.
+    """Return the field that identifies elements: unique on each side, and its values shared by at least half of them.
 
-    Found in the data; where several would do, one that is named like an identity wins, then the one that more share. It
-    may be one of an object within: `product.id` of the lines of an order.
+    It is found in the data; of several, one named like an identity wins, then the one with more shared values. It may
+    be a field of an inner object: `product.id` of the lines of an order.
     """
     spare = [left[i] for gap in gaps for i in gap.left], [right[j] for gap in gaps for j in gap.right]
     if not all(spare):
@@ -242,7 +242,7 @@ def _shared_fields(left: Node, right: Node) -> list[_Field]:
 
 
 def is_likely_identity(name: str) -> bool:
-    """True for a field that is named like one that tells elements apart."""
+    """Return True for a field whose name is that of an identity."""
     lowered = name.lower()
     return lowered in _LIKELY_NAMES or lowered.endswith("_id") or name.endswith("Id")
 
@@ -254,7 +254,7 @@ def _unlikeliness(field: _Field) -> int:
 
 
 def _unique_values(elements: list[Node], field: _Field) -> set[str | bytes]:
-    """Return the values of a field; empty unless every element has its own, a string or a number."""
+    """Return the values of a field; empty unless every element has a different one, a string or a number."""
     values: set[str | bytes] = set()
     if len(field) > 1:
         elements = [element.get(field[0]) if isinstance(element, dict) else None for element in elements]
@@ -268,7 +268,7 @@ def _unique_values(elements: list[Node], field: _Field) -> set[str | bytes]:
 
 
 def _same_identity(left: list[Node], right: list[Node], gaps: list[Gap], field: _Field) -> Pairs:
-    """Return pairs of the elements left over, in the order of the left side."""
+    """Return the pairs of remaining elements with the same identity, in the order of the left side."""
     places = {_value_of(right[j], field): j for gap in gaps for j in gap.right}
     found = ((i, places.get(_value_of(left[i], field), -1)) for gap in gaps for i in gap.left)
     return [(i, j) for i, j in found if j >= 0]
@@ -281,7 +281,7 @@ def _value_of(element: Any, field: _Field) -> str | bytes:
 
 
 def _is_crossed(pairs: Pairs, gaps: list[Gap]) -> bool:
-    """True if partners of one identity stand in another order, or on the other side of an element that stayed."""
+    """Return True if partners of one identity are in another order, or in another gap."""
     if not pairs:
         return False
     gaps_left = {i: at for at, gap in enumerate(gaps) for i in gap.left}

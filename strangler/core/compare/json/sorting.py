@@ -1,6 +1,6 @@
-"""Arrays that hold other elements because they are sorted in another way, and cut to a page behind that.
+"""Arrays with other elements because they are sorted in another way, and then cut to a page.
 
-Compared place by place, every value of them differs. That says one thing many times, and not the right one.
+Compared place by place, every value differs, which is many differences for one cause.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -14,29 +14,32 @@ from strangler.core.compare.model.align import Pairs
 from strangler.core.compare.model.values import Kind, Node
 
 MIN_SORTED = 3
-"""Elements; fewer are always sorted by something."""
+"""The fewest elements; two are always sorted by something."""
 _MAX_NAMES = 32
 _MAX_COLUMNS = 200
 
 _Column = list[Any]
 _Order = tuple[str, str]
-"""A field (or nothing, for the elements themselves) and the direction."""
+"""A field (empty for the elements themselves) and the direction."""
 
 
 @dataclass(frozen=True, slots=True)
 class SortedOtherwise:
-    """`pairs`: places of elements with the same identity. Of the others `has_identity` tells whether they are known to
-    be others, or only seem so."""
+    """Two arrays sorted in different ways.
+
+    `pairs`: the places of elements with the same identity. With `has_identity` the others are known to be different
+    elements.
+    """
 
     has_identity: bool
     pairs: Pairs
 
 
 def sorted_otherwise(legacy: list[Node], candidate: list[Node]) -> SortedOtherwise | None:
-    """Return how two arrays of one length belong together, if each is sorted and the two are so in different ways.
+    """Return the pairs of two arrays of equal length that are sorted in different ways; else None.
 
-    Both hold texts, or numbers, or objects. None if one of them is in no order, or both are in the same: then other
-    elements in the same places are other elements. Swapping the sides changes nothing.
+    Both hold texts, or numbers, or objects. If one of them is unsorted, or both are sorted alike, different elements in
+    the same places are real differences. Swapping the sides changes nothing.
     """
     if len(legacy) != len(candidate) or len(legacy) < MIN_SORTED:
         return None
@@ -70,7 +73,7 @@ def _shared_names(left: Node, right: Node) -> list[str]:
 
 
 def _orders(elements: list[Node], names: Sequence[str]) -> set[_Order]:
-    """By which fields, and in which direction, the elements are sorted."""
+    """Return the fields, with direction, by which the elements are sorted."""
     orders: set[_Order] = set()
     for name in names:
         column = _column(elements, name)
@@ -80,7 +83,7 @@ def _orders(elements: list[Node], names: Sequence[str]) -> set[_Order]:
 
 
 def _column(elements: list[Node], name: str) -> _Column | None:
-    """The values of a field; None if one of the elements lacks it."""
+    """Return the values of a field; None if one of the elements lacks it."""
     try:
         return [element[name] for element in elements]  # type: ignore[call-overload,index]
     except KeyError:
@@ -88,7 +91,7 @@ def _column(elements: list[Node], name: str) -> _Column | None:
 
 
 def _orders_of_column(name: str, column: _Column) -> set[_Order]:
-    """A column of one value is in no order. Texts may be sorted by case, without it, or by the numbers in them."""
+    """Return the orders of a column; a constant one has none. Texts may be sorted with case, without, or as numbers."""
     kinds = {type(value) for value in column}
     if kinds not in ({str}, {bytes}):
         return set()
@@ -109,7 +112,7 @@ def _orders_of_column(name: str, column: _Column) -> set[_Order]:
 
 
 def _places(elements: list[Node], name: str) -> dict[Hashable, int] | None:
-    """The places of elements by the value of a field; None unless each has its own."""
+    """Return the places of elements by the value of a field; None unless each element has a different one."""
     column = _column(elements, name)
     if column is None or any(type(value) is not str and type(value) is not bytes for value in column):
         return None
@@ -128,10 +131,10 @@ class ColumnChange:
 
 
 def column_changes(legacy: list[Node], candidate: list[Node]) -> list[ColumnChange]:
-    """Return what differs between all elements of one side and all of the other, whichever belong together.
+    """Return what differs between all elements of one side and all of the other, whatever their pairs.
 
-    A field that none of one side has; types of its values that are never the same; one value here and another there.
-    Fields of objects within are looked at, too.
+    That is a field that one side lacks; values whose types never agree; one constant value here and another there.
+    Fields of inner objects are compared, too.
     """
     changes: list[ColumnChange] = []
     stack: list[tuple[tuple[str, ...], list[Node], list[Node]]] = [((), legacy, candidate)]

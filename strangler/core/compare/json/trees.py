@@ -24,14 +24,14 @@ from strangler.core.compare.model.values import Kind, Node, Step
 from strangler.core.privacy.secrets import VALUE_MEMBERS, holds_named_secret
 
 MAX_CONTAINERS = 20_000
-"""Objects and arrays that are given ids: what is beyond is compared place by place. Equal parts do not count."""
+"""The most objects and arrays that get ids: with more, arrays are compared place by place. Equal parts do not count."""
 
 MAX_ALIGNED = 16_384
-"""Elements of two arrays, from the first that differs to the last, that are aligned; beyond it place by place."""
+"""The most elements of two arrays, from the first that differs to the last, that are aligned."""
 
 _WORK_OF_OBJECTS, _WORK_OF_ARRAYS, _WORK_OF_REPEATED = 4, 15, 4
 _PLAIN_DEPTH = 4
-"""Down to here containers are compared as Python does it, which is fast and looks at all that is below each time."""
+"""Down to this depth containers are compared by Python's `==`, which is fast but visits all that is below each time."""
 
 _MAX_ORDER_ITEMS = 5
 
@@ -42,14 +42,14 @@ _Waiting = tuple[Node, Node, PathState, int]
 def compare_trees(
     legacy: Node, candidate: Node, rules: CompareRules, found: FoundState, path: PathState | None = None
 ) -> None:
-    """Put every difference into `found`. `path`: where the two stand, `$` unless it is given."""
+    """Put every difference into `found`. `path`: where the two trees stand, by default `$`."""
     path = path or root_path(rules)
     marks = find_marks([legacy, candidate], path.scope, rules)
     _Walk(marks, found, rules).run(legacy, candidate, path)
 
 
 class _Walk:
-    """One walk over two trees, in the order of the document: what all its steps share."""
+    """One walk over two trees, in the order of the document, with what all its steps share."""
 
     __slots__ = (
         "_alike",
@@ -103,7 +103,7 @@ class _Walk:
             self._found.body(at, Kind.TYPE if is_other else Kind.VALUE, left, right)
 
     def _is_same(self, left: Node, right: Node, depth: int) -> bool:
-        """True if two containers are equal; False as well if that would take too long to find out."""
+        """Return True if two containers are equal; False also if that would take too long to find out."""
         if self._unordered:
             return self._equal.of(left) == self._equal.of(right)
         if depth <= _PLAIN_DEPTH:
@@ -129,7 +129,7 @@ class _Walk:
             else:
                 other = candidate[key]
                 if value is other or (type(value) is bytes is type(other) and value == other):
-                    continue  # most are: no path is made for them
+                    continue  # the usual case: no path is made
                 self._meet(value, other, _member(at, key, legacy, candidate), depth, waiting)
             if found.is_full:
                 return
@@ -170,10 +170,10 @@ class _Walk:
     def _sorted_otherwise(
         self, legacy: list[Node], candidate: list[Node], at: PathState, below: PathState, change: ArrayChange
     ) -> SortedOtherwise | None:
-        """Return how the elements belong together if each side is sorted in a way of its own.
+        """Return the pairs of the elements if the sides are sorted in different ways.
 
-        Only where some of them (without an identity: most) have nothing in common but their place; and not where a rule
-        accepts values within the array and not its order, since a match would be taken away.
+        Only if some of them (without an identity: most) have nothing in common but their place; and not if a rule
+        accepts values within the array but not its order, since that could turn a match into a mismatch.
         """
         if not change.by_place:
             return None
@@ -188,7 +188,7 @@ class _Walk:
         return otherwise
 
     def _add_order(self, legacy: list[Node], candidate: list[Node], at: PathState, otherwise: SortedOtherwise) -> None:
-        """Report one `order`, and what differs whichever elements belong together."""
+        """Report one `order`, and what differs whatever the pairs of elements."""
         self._found.body(at, Kind.ORDER, *self._first_disorder(legacy, candidate))
         pairs = otherwise.pairs
         if len(pairs) == len(legacy):
@@ -208,7 +208,7 @@ class _Walk:
     def _place_by_place(
         self, legacy: list[Node], candidate: list[Node], at: PathState, depth: int, waiting: "list[_Waiting]"
     ) -> None:
-        """Compare arrays in which too much differs to find out what belongs together."""
+        """Compare arrays in which too much differs to find pairs."""
         self._found.is_cut = True
         if len(legacy) != len(candidate):
             self._found.body(at, Kind.LENGTH, len(legacy), len(candidate))
@@ -267,32 +267,32 @@ class _Walk:
         return change.shifted(start)
 
     def _keys(self, array: list[Node], name: str) -> list[Hashable]:
-        """Return the keys of elements; one without a key is its own, so that equal ones still find each other."""
+        """Return the keys of elements; an element without one is its own key, so that equal ones are still paired."""
         return [
             self._key(element[name]) if isinstance(element, dict) and name in element else ("", self._equal.of(element))
             for element in array
         ]
 
     def _key(self, value: Node) -> Hashable:
-        """Return a key; a number that changed its type is still the same one."""
+        """Return a key; a number that changed its type is still the same key."""
         return untyped(value) if self._is_typed and type(value) is bytes else self._equal.of(value)
 
     def _first_disorder(self, legacy: list[Node], candidate: list[Node]) -> tuple[Node, Node]:
-        """Return a few elements of both sides from the first one on that stands elsewhere."""
+        """Return a few elements of both sides, from the first whose place changed."""
         pairs = zip(self._equal.elements(legacy), self._equal.elements(candidate), strict=False)
         start = next((at for at, (a, b) in enumerate(pairs) if a != b), 0)
         return legacy[start : start + _MAX_ORDER_ITEMS], candidate[start : start + _MAX_ORDER_ITEMS]
 
 
 def _member(at: PathState, key: Step, *objects: Node) -> PathState:
-    """Return the place of a member in objects that stand at one place."""
+    """Return the path of a member of objects at one path."""
     if key in VALUE_MEMBERS and any(isinstance(node, dict) and holds_named_secret(node) for node in objects):
         return at.secret_child(key)
     return at.child(key)
 
 
 def _common_ends(legacy: list[Node], candidate: list[Node]) -> tuple[int, int]:
-    """Return what two arrays have in common at their ends; nothing where the elements are nested too deeply to tell."""
+    """Return what two arrays have in common at their ends; nothing if the elements are nested too deeply."""
     try:
         return common_ends(legacy, candidate)
     except RecursionError:

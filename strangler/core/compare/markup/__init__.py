@@ -1,1 +1,1 @@
-"""HTML and XML: parsing, and the comparison of two trees of elements."""
+"""HTML and XML: parsing, and comparing two trees of elements."""

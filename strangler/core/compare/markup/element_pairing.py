@@ -1,4 +1,4 @@
-"""Which children of two elements belong together: equal ones, then those of one identity, then by place."""
+"""Pairing the children of two elements: equal ones, then those of one identity, then by place."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -11,23 +11,23 @@ from strangler.core.compare.model.align import Pairs, align, rising, without
 from strangler.core.compare.model.common_ends import common_ends
 
 _IDENTITIES = ("id", "name", "key", "code", "for", "href", "src", "action", "data-id", "data-key", "property", "rel")
-"""Attributes by whose value elements of one name may be known, the surest first."""
+"""Attributes whose value may identify elements of one name, the most reliable first."""
 _COMPARED_OF_TIES = 500
 
 
 @dataclass(frozen=True, slots=True)
 class ChildChange:
-    """Places are indices into legacy's and the candidate's child elements."""
+    """The change of an element's children. Places are indices into legacy's and the candidate's child elements."""
 
     is_reordered: bool
     pairs: Pairs
-    """Those that belong together, alike or not."""
+    """The children that belong together, equal or not."""
     removed: list[int]
     inserted: list[int]
 
 
 def pair_children(legacy: list[Element], candidate: list[Element]) -> ChildChange:
-    """Swapping the sides swaps the answer."""
+    """Pair the children of two elements. Swapping the sides mirrors the result."""
     start, end = common_ends(_ids(legacy), _ids(candidate))
     kept = [(at, at) for at in range(start)]
     kept += [(len(legacy) - at, len(candidate) - at) for at in range(end, 0, -1)]
@@ -47,7 +47,7 @@ def pair_children(legacy: list[Element], candidate: list[Element]) -> ChildChang
 
 
 def _simple_change(left: list[Element], right: list[Element]) -> ChildChange | None:
-    """One side alone, or a record: elements of different names, in the same order."""
+    """Return the change if one side is empty, or if both have the same distinct names in the same order; else None."""
     if not left or not right:
         return ChildChange(False, [], [*range(len(left))], [*range(len(right))])
     names = [element.name for element in left]
@@ -60,7 +60,7 @@ def _simple_change(left: list[Element], right: list[Element]) -> ChildChange | N
 
 
 def _is_turned(left: list[Element], right: list[Element]) -> bool:
-    """An order of the two sides that does not depend on which is which: ties then break alike when they are swapped."""
+    """Return True if the sides must be swapped, so that ties break alike whichever side is legacy."""
     if len(left) != len(right):
         return len(left) > len(right)
     texts = [write_markup(side[0], _COMPARED_OF_TIES) for side in (left, right)]
@@ -68,7 +68,7 @@ def _is_turned(left: list[Element], right: list[Element]) -> bool:
 
 
 def _paired(left: list[Element], right: list[Element], known: list[Element]) -> ChildChange:
-    """`known`: elements of the left side that stand before or behind these and have found each other."""
+    """Pair elements between the common ends. `known`: elements of the left side that are paired already."""
     alignment = align(_ids(left), _ids(right), wants_alike=True)
     pairs = list(alignment.alike)
     spare_left = [i for gap in alignment.gaps for i in gap.left]
@@ -96,13 +96,13 @@ def _ids(elements: list[Element]) -> list[int]:
 
 
 def _group(element: Element) -> Hashable:
-    """Elements of one group look alike to a reader: rows of a list."""
+    """Return the key of an element's group: elements that look alike to a reader, such as the rows of a list."""
     classes = element.attributes.get("class")
     return (element.name, attribute_key("class", classes)) if classes else element.name
 
 
 def _identities(elements: list[Element]) -> Iterator[Callable[[Element], Hashable]]:
-    """Ways to know some of the elements again; each gives None where it does not know."""
+    """Yield functions that identify elements; each returns None for an element that it does not identify."""
     present = {name for element in elements for name in element.attributes}
     for name in _IDENTITIES:
         if name in present:
@@ -119,7 +119,7 @@ def _same(
     spare_right: list[int],
     identity: Callable[[Element], Hashable],
 ) -> Pairs:
-    """Those whose identity no other has on its side."""
+    """Return the pairs with an identity that is unique on each side."""
     places: list[dict[Hashable, int]] = []
     for elements, spare in ((left, spare_left), (right, spare_right)):
         found: dict[Hashable, int] = {}
@@ -133,7 +133,7 @@ def _same(
 
 
 def _gaps(left: list[int], right: list[int], anchors: Pairs) -> list[tuple[list[int], list[int]]]:
-    """Group what is left over by the pair that it stands before."""
+    """Group the remaining places by the pair that they come before."""
     lefts, rights = [i for i, _ in anchors], [j for _, j in anchors]
     gaps: defaultdict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for i in left:
@@ -146,8 +146,10 @@ def _gaps(left: list[int], right: list[int], anchors: Pairs) -> list[tuple[list[
 def _by_place(
     left: list[Element], right: list[Element], gaps: list[tuple[list[int], list[int]]], known: set[Hashable]
 ) -> Iterator[tuple[int, int]]:
-    """Elements of one group in the order in which they stand; then those of one name that have something in common.
-    Where others of the group were known, and one side has more, nobody can tell which belong together."""
+    """Yield pairs of one group in document order, then pairs of one name that have something in common.
+
+    If others of a group are paired already, and one side has more, its elements cannot be paired.
+    """
     for lefts, rights in gaps:
         if not (lefts and rights):
             continue
@@ -178,7 +180,7 @@ def _grouped(
 
 
 def _have_in_common(left: Element, right: Element) -> bool:
-    """A class, or that one has none; a text, or a child."""
+    """Return True if two elements share a class (or one has none), a text or a child."""
     classes = [set(element.attributes.get("class", "").split()) for element in (left, right)]
     if not classes[0] or not classes[1] or classes[0] & classes[1]:
         return True

@@ -1,4 +1,4 @@
-"""HTML and XML as one kind of tree, without what does not count: `html_tree` and `xml_tree` build it."""
+"""The tree of HTML and XML alike, without what does not count; `html_tree` and `xml_tree` build it."""
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
@@ -9,7 +9,7 @@ from strangler.core.compare.accept_rules.accept import Accept
 
 NO_RULES: tuple[Accept, ...] = ()
 SETS = frozenset(["class", "rel"])
-"""Attributes of HTML whose words have no order and no number."""
+"""Attributes of HTML that are sets of words."""
 
 _HAS_STRINGS = re.compile(r"[\"'(]")
 _AROUND_SIGNS = re.compile(r"\s*([:;,])\s*")
@@ -18,8 +18,8 @@ Child: TypeAlias = "Element | str"
 
 
 class Element:
-    """An element of HTML, its name in lower case, or of XML, its name `URI local`. Built once, then only read; the
-    rules are written to it before two trees are compared."""
+    """An element of HTML, its name in lower case, or of XML, its name `URI local`. Built once, then only read, but for
+    the rules, which are added before two trees are compared."""
 
     __slots__ = ("accepts", "alike", "attribute_accepts", "attributes", "children", "equal", "name", "text_accepts")
 
@@ -32,9 +32,9 @@ class Element:
         self.text_accepts = NO_RULES
         self.attribute_accepts: dict[str, tuple[Accept, ...]] | None = None
         self.equal = 0
-        """The same for two elements if and only if they are equal; 0: not known yet. See `ElementIds`."""
+        """An id that two elements share if and only if they are equal; 0: not known yet. See `ElementIds`."""
         self.alike = 0
-        """The same, leaving out what rules accept whatever its value."""
+        """The same without what rules accept whatever its value."""
 
     @property
     def elements(self) -> "list[Element]":
@@ -46,7 +46,7 @@ class Element:
 
     @property
     def visible_text(self) -> str:
-        """`own_text` with the texts around an element kept apart: a secret in one could else not be recognised."""
+        """Return `own_text` with the texts around an element kept apart, so that a secret in one is recognised."""
         pieces: list[str] = []
         for child in self.children:
             if type(child) is str and child:
@@ -56,7 +56,7 @@ class Element:
 
     @property
     def first_text(self) -> str:
-        """The first text in it, its own or not."""
+        """Return the first text in the element or its descendants."""
         stack: list[Child] = [self]
         while stack:
             child = stack.pop()
@@ -71,7 +71,7 @@ class Element:
 
 
 def attribute_key(name: str, value: str) -> tuple[str, ...] | str:
-    """Return what counts of the value of an attribute of HTML; of one of XML all does."""
+    """Return what counts of an HTML attribute's value; in XML all of it does."""
     if name == "style" and not _HAS_STRINGS.search(value):
         return _AROUND_SIGNS.sub(r"\1", value.strip("; \t\n"))
     if name not in SETS:
@@ -81,7 +81,7 @@ def attribute_key(name: str, value: str) -> tuple[str, ...] | str:
 
 
 class ElementIds:
-    """Gives each element its ids, the same to equal ones of both trees."""
+    """The ids of elements, the same for equal elements of both trees."""
 
     __slots__ = ("_has_rules", "_is_html", "_table")
 
@@ -113,7 +113,7 @@ class ElementIds:
         return frozenset([(name, attribute_key(name, value)) for name, value in attributes.items()])
 
     def _open_key(self, element: Element) -> Hashable:
-        """Return what counts of an element besides what rules accept."""
+        """Return what counts of an element, without what rules accept."""
         if hides_values(element.accepts):
             return "alike", element.name
         attributes = {
@@ -127,12 +127,12 @@ class ElementIds:
 
 
 def hides_values(rules: Sequence[Accept]) -> bool:
-    """True if one of the rules accepts any two values."""
+    """Return True if one of the rules accepts any two values."""
     return any(rule.hides_values for rule in rules)
 
 
 def _top_down(root: Element) -> list[Element]:
-    """All elements, parents before children."""
+    """Return all elements, parents before children."""
     found = [root]
     for element in found:  # goes on over what it adds
         found.extend([child for child in element.children if type(child) is Element])
@@ -140,7 +140,7 @@ def _top_down(root: Element) -> list[Element]:
 
 
 def write_markup(root: Element, limit: int) -> str:
-    """About the first `limit` characters of the element as markup, for a reader."""
+    """Return about the first `limit` characters of the element as markup, for a reader."""
     pieces: list[str] = []
     length = 0
     stack: list[Element | tuple[str]] = [root]
@@ -161,5 +161,5 @@ def write_markup(root: Element, limit: int) -> str:
 
 
 def local_name(name: str) -> str:
-    """The name without its namespace."""
+    """Return the name without its namespace."""
     return name.rpartition(" ")[2]

@@ -1,4 +1,4 @@
-"""Comparing two pages as the trees that a browser makes of them."""
+"""Comparing two pages as the trees that a browser builds from them."""
 
 from strangler.core.compare.accept_rules.accept import Accept
 from strangler.core.compare.accept_rules.found import FoundState
@@ -14,7 +14,7 @@ from strangler.core.compare.model.values import Kind, Reason
 
 
 def compare_html(legacy: str, candidate: str, rules: CompareRules, found: FoundState) -> Reason | None:
-    """Put differences into `found`; DECODE if a page is nested, or a tag has attributes, beyond what is read."""
+    """Put differences into `found`; return DECODE if a page is not read, by the limits of `html_limits`."""
     if normal_lines(legacy) == normal_lines(candidate):
         return None
     has_selectors = any(rule.css is not None for rule in rules.accept)
@@ -34,7 +34,7 @@ def compare_html(legacy: str, candidate: str, rules: CompareRules, found: FoundS
 
 
 def _compare_doctypes(left: HtmlPage, right: HtmlPage, accepts: tuple[Accept, ...], found: FoundState) -> None:
-    """It decides how a browser lays the page out, and is told as the text of `html`."""
+    """Report a different doctype, which changes a page's layout, as the text of `html`."""
     sides = [page.root.attributes.pop("doctype", "") for page in (left, right)]
     if sides[0] != sides[1]:
         tops = [element for page in (left, right) for element in page.root.elements]

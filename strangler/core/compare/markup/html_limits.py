@@ -1,7 +1,7 @@
-"""Which HTML is read at all: a conforming parser takes quadratic time, or memory, for some that nobody writes.
+"""Limits on the HTML that is read: a conforming parser takes quadratic time, or memory, for some unusual input.
 
-Each end tag looks through the open elements, each attribute is held against those before it, and an unclosed
-`<b id=…>` is opened anew in every paragraph that follows (WHATWG HTML, 13.2.4.3).
+Each end tag searches the open elements, each attribute is compared with those before it, and an unclosed `<b id=…>` is
+opened again in every paragraph that follows (WHATWG HTML, 13.2.4.3).
 """
 
 import re
@@ -10,19 +10,19 @@ MAX_DEPTH = 2000
 MAX_ATTRIBUTES = 2000
 """Attributes of one tag."""
 MAX_REOPENED = 300_000
-"""Elements that are opened again since nothing closed them, some 400 bytes each."""
+"""Elements that are opened again because nothing closed them, about 400 bytes each."""
 
 _FEW_TAGS = 8000
-"""Open elements, all of them within each other, that cost 100 ms."""
+"""The number of nested open elements that costs 100 ms."""
 _FEW_CHARACTERS = 16_000
-"""Characters that hold no tag of so many attributes that it costs 100 ms."""
+"""The length up to which no tag can have so many attributes that it costs 100 ms."""
 _CAPTURED = 300
 
 _ATTRIBUTE = r"[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:\"[^\"]*+\"?|'[^']*+'?|[^\s>\"'][^\s>]*+)?)?+"
 _ATTRIBUTES = rf"(?:[\s/]*+{_ATTRIBUTE})*+"
 _FEW_ATTRIBUTES = rf"(?:[\s/]*+{_ATTRIBUTE}){{0,200}}+[\s/]*+(?:>|\Z)"
 _NO_TAG = r"<!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>)?)|<(?:[!?](?!--)|/(?![A-Za-z]))[^>]*+>?"
-"""Comments, declarations, and what is read as a comment."""
+"""Comments, declarations, and what is parsed as a comment."""
 _RAW = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
 _RAW_TEXT = {name: rf"(?:[^<]++|<(?!/{name}[\s/>]))*+" for name in _RAW}
 _ANY_RAW = rf"(?:{'|'.join(_RAW)})(?=[\s/>])"
@@ -39,11 +39,11 @@ _ORDINARY = re.compile(  # without groups: Python's possessive repetition loses 
     + rf"|</[A-Za-z][^\s/>]*+{_FEW_ATTRIBUTES}|{_NO_TAG})*+",
     re.IGNORECASE,
 )
-"""As much of a text as surely holds no tag with many attributes."""
+"""The start of a text that certainly has no tag with many attributes."""
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a text, as a set."""
+    """Return the set of words in a text."""
     return frozenset(re.findall(r"\S+", text))
 
 
@@ -66,17 +66,16 @@ _FORMATTING_START = re.compile(
 
 
 def is_readable_html(text: str) -> bool:
-    """False if it could take long to read the text; estimated, and never too low."""
+    """Return False if parsing the text could take long; the estimate is never too low."""
     is_readable = _is_cheap(text) or _is_bounded(text)
-    if is_readable and _HAS_FOREIGN.search(text):  # in them CDATA is one, and no element holds raw text
+    if is_readable and _HAS_FOREIGN.search(text):  # inside them CDATA exists, and no element has raw text
         plain = _CDATA_OR_RAW.sub(" ", text)
         return _is_cheap(plain) or _is_bounded(plain)
     return is_readable
 
 
 def _is_cheap(text: str) -> bool:
-    """True if no tags, however they are nested, could make so short a text costly: most pages, in a third of the
-    time."""
+    """Return True if no nesting of tags could make the text costly: a check for most pages, in a third of the time."""
     tags = text.count("<")
     if tags > _FEW_TAGS and (tags := len(_START.findall(text))) > _FEW_TAGS:
         return False
@@ -89,7 +88,7 @@ def _is_cheap(text: str) -> bool:
 
 
 def _is_whole(attributes: str) -> bool:
-    """False if they may go on behind the `>` at which they were cut."""
+    """Return False if the attributes may go on after the `>` at which they were cut."""
     return attributes.count('"') % 2 == 0 and attributes.count("'") % 2 == 0
 
 
@@ -114,7 +113,7 @@ def _is_bounded(text: str) -> bool:
 
 
 class _OpenState:
-    """Elements that may be open, too many rather than too few."""
+    """The elements that may be open, rather too many than too few."""
 
     __slots__ = ("_active", "_foreign", "_formatting", "_reopened", "_stack")
 
@@ -122,12 +121,12 @@ class _OpenState:
         self._stack: list[str] = []
         self._foreign = 0
         self._formatting: dict[str, dict[str, int]] = {name: {} for name in _FORMATTING}
-        """How many of each tag, by name and attributes, wait to be opened again: three at most."""
+        """How many of each tag, by name and attributes, would be opened again: at most three."""
         self._active = 0
         self._reopened = 0
 
     def start(self, name: str, attributes: str, *, is_closed: bool) -> bool:
-        """False if there are too many."""
+        """Open an element; return False if there are too many."""
         if self._foreign:
             if is_closed:
                 return True
@@ -145,7 +144,7 @@ class _OpenState:
         return len(self._stack) <= MAX_DEPTH and self._reopened <= MAX_REOPENED
 
     def end(self, name: str) -> None:
-        """Take off what this end tag surely closes: an element with none but phrases in it that are open."""
+        """Close what this end tag certainly closes: an element in which only phrasing elements are open."""
         if name in _FORMATTING and self._is_in_scope(name):
             self._forget(name)
         at = len(self._stack) - 1
@@ -163,7 +162,7 @@ class _OpenState:
         del self._stack[at:]
 
     def _is_in_scope(self, name: str) -> bool:
-        """True if no element may end the search for an open one of this name."""
+        """Return True if no other element may end the search for an open element of this name."""
         for above in reversed(self._stack[-64:]):
             if above == name:
                 return True

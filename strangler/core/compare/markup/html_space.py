@@ -1,4 +1,4 @@
-"""Which whitespace of a page is seen (CSS Text 3, section 4): all that is not seen is left out of the tree."""
+"""The visible whitespace of a page (CSS Text 3, section 4): all other whitespace is left out of the tree."""
 
 import re
 from enum import Enum, auto
@@ -7,28 +7,28 @@ from strangler.core.compare.markup.elements import Element
 from strangler.core.compare.markup.html_limits import words
 
 _UNSEEN = words("style template link meta title base head noscript param source track area datalist")
-"""Elements that stand in no line: whitespace around them is as if they were not there."""
+"""Elements outside of any line: the whitespace around them counts as if they were absent."""
 _BOXES = words("audio button canvas iframe img input meter object picture progress select svg video textarea math")
-"""Elements that are seen in a line even if they hold no text; within them lines begin anew."""
+"""Elements that are visible in a line even without text; inside them a new line begins."""
 _BLOCKS = words(
     "address article aside blockquote body br caption center col colgroup dd details dialog dir div dl dt fieldset"
     " figcaption figure footer form frameset h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol"
     " optgroup option p search section summary table tbody td tfoot th thead tr ul"
 )
-"""Whitespace beside these is never seen; beside all others, unknown elements too, it may be."""
+"""Whitespace beside these is never visible; beside all others, including unknown elements, it may be."""
 _WHITESPACE = re.compile(r"[ \t\n\f\r]+")
 _BLANKS = " \t\n\f\r"
 
 
 class Flow(Enum):
-    """How an element stands in the text around it; None where it is a part of the line like any other."""
+    """How an element relates to the text around it; None for an ordinary part of the line."""
 
     UNSEEN = auto()
     BLOCK = auto()
     BOX = auto()
     PRESERVED_BLOCK = auto()
     PRESERVED_BOX = auto()
-    RAW = auto()  # unseen, and its text is kept
+    RAW = auto()  # unseen, but its text is kept
 
 
 FLOWS: dict[str, Flow] = {
@@ -45,25 +45,25 @@ _PRESERVING = (Flow.PRESERVED_BLOCK, Flow.PRESERVED_BOX, Flow.RAW)
 
 
 class SpaceState:
-    """Adds text to a tree while it is built. A space is held back until what stands behind it is known, and is put
-    between the two that it parts: `a<b> x</b>` is `a <b>x</b>`."""
+    """The whitespace of a tree while it is built. A space is held back until what follows it is known, and then put
+    between the two that it separates: `a<b> x</b>` becomes `a <b>x</b>`."""
 
     __slots__ = ("_has_space", "_is_at_edge", "_outside", "_preserved", "lowest", "open")
 
     def __init__(self, root: Element) -> None:
         self.open = [root]
-        """The elements that are open. One without a flow is put there, and taken away, by the caller."""
+        """The open elements. The caller adds and removes those without a flow."""
         self.lowest = 1
-        """How many of them were open at least since something was seen last."""
+        """The fewest elements that were open at once since the last visible content."""
         self._has_space = False
         self._is_at_edge = True
-        """Nothing of the line was seen yet."""
+        """Whether the line has no visible content yet."""
         self._preserved = 0
         self._outside: list[tuple[bool, bool, int]] = []
-        """The line in which each open element stands that is none of its parts."""
+        """The state of the line around each open element that is outside of it."""
 
     def start(self, element: Element, flow: Flow) -> None:
-        """An element begins, and is not in its parent's children yet."""
+        """Begin an element, which is not among its parent's children yet."""
         if flow in _OUTSIDE:
             self._outside.append((self._has_space, self._is_at_edge, self.lowest))
         elif flow in _IS_BOX:
@@ -73,7 +73,7 @@ class SpaceState:
         self._preserved += flow in _PRESERVING
 
     def end(self, flow: Flow) -> None:
-        """The innermost element ends."""
+        """End the innermost element."""
         self.open.pop()
         self._preserved -= flow in _PRESERVING
         self.lowest = len(self.open)
@@ -103,20 +103,20 @@ class SpaceState:
         self._has_space = has_space
 
     def _see(self) -> None:
-        """Something that is seen follows: the space before it is one, if something was seen before."""
+        """Note that visible content follows: the space before it counts if there was visible content before."""
         if self._has_space and not self._is_at_edge:
             self._put_space()
         self._has_space = self._is_at_edge = False
         self.lowest = len(self.open)
 
     def _put_space(self) -> None:
-        """Into the innermost element that holds both what was seen last and what follows."""
+        """Put a space into the innermost element that holds both the last visible content and what follows."""
         lowest = min(self.lowest, len(self.open))
         holder = self.open[lowest - 1]
         if lowest == len(self.open):
             _add(holder, " ")
             return
-        follows = holder.children.pop()  # the one that is open: nothing stands behind it yet
+        follows = holder.children.pop()  # the open element: nothing comes after it yet
         _add(holder, " ")
         holder.children.append(follows)
 
@@ -127,7 +127,7 @@ class SpaceState:
 
 
 def _add(holder: Element, text: str) -> None:
-    """Texts side by side are one."""
+    """Add a text, joined with one just before it."""
     children = holder.children
     if children and type(children[-1]) is str:
         children[-1] += text

@@ -1,6 +1,6 @@
-"""Values of a page that are made for one request: CSRF fields, nonces, and where they are repeated.
+"""Values of a page that are generated for one request: CSRF fields, nonces, and their repetitions.
 
-Each side's own are replaced by one mark, so that two pages differ by them only if one of them has none.
+On both sides they are replaced by one mark, so that two pages differ by them only if one of them has none.
 """
 
 import json
@@ -12,12 +12,12 @@ from urllib.parse import quote
 from strangler.core.compare.markup.elements import Element
 
 MARK = "\u2039token\u203a"
-"""The text that stands for such a value."""
+"""The text in place of such a value."""
 
 MAX_TOKENS = 64
-"""Values of one page that are looked for elsewhere in it."""
+"""The most values of one page whose repetitions are searched for."""
 MIN_REPEATED = 8
-"""Characters of a value that is looked for elsewhere; shorter ones could stand there by chance."""
+"""The fewest characters of a value whose repetitions are searched for; shorter ones could occur by chance."""
 
 _FIELD = re.compile(
     r"""
@@ -50,13 +50,13 @@ _QUERY = re.compile(rf"([?&;](?:{_NAMES}|_token|form_key)=)[^&;#\"'\s]+", re.IGN
 _URLS = frozenset(["href", "src", "action", "formaction", "data-url", "data-href", "data-action", "content"])
 _LONGEST_NAME = 200
 _MADE = re.compile(r"\d|[a-z][A-Z]|[A-Z][a-z].*[A-Z]|.{20}", re.DOTALL)
-"""A value that is no word: one could stand in the page by itself."""
+"""A value that is not a word, since a word could occur in the page anyway."""
 _HOLDERS = frozenset(["input", "meta"])
 _HINTS = ("csrf", "xsrf", "nonce", "authenticity", "verification", "_token=", "form_key=")
-"""One of these is in every name of a token in scripts, URLs and `data-` attributes."""
+"""Every name of a token in scripts, URLs and `data-` attributes contains one of these."""
 _IN_DATA = re.compile(r"data-[\w-]{0,64}(?:csrf|xsrf|nonce|authenticity)")
 _NAMED = re.compile(rf"{_WORDS}[\w$\]-]{{0,64}}+[\"']?\s{{0,20}}+[:=]|[?&;](?:_token|form_key)=", re.IGNORECASE)
-"""Where `_ASSIGNED` or `_QUERY` may find something."""
+"""A cheap test whether `_ASSIGNED` or `_QUERY` may match."""
 
 
 class _Everything:
@@ -65,22 +65,22 @@ class _Everything:
 
 
 class TokenState:
-    """The recognised values of one page. Told of each element while the page's tree is built."""
+    """The recognised values of one page. `see` is called for each element while the page's tree is built."""
 
     __slots__ = ("_has_names", "_text", "_values", "may_hold")
 
     def __init__(self, text: str) -> None:
-        """`text`: the page's source."""
+        """Prepare for a page. `text` is its source."""
         self._text = text
         self._values: set[str] = set()
         folded = text.lower()
         self._has_names = any(hint in folded for hint in _HINTS)
         is_in_data = self._has_names and "data-" in folded and _IN_DATA.search(folded) is not None
         self.may_hold: Container[str] = _Everything() if is_in_data else _HOLDERS
-        """Names of elements that may hold one, besides those with a nonce."""
+        """The names of elements that may have a token, besides those with a nonce."""
 
     def see(self, element: Element) -> None:
-        """Replace what is one by the element's name and attributes alone."""
+        """Replace the tokens that are known by the element's name and attributes alone."""
         attributes = element.attributes
         if "nonce" in attributes:
             self._take(attributes, "nonce")
@@ -104,10 +104,10 @@ class TokenState:
             self._values.add(value)
 
     def replace_elsewhere(self, elements: Iterable[Element]) -> None:
-        """Replace them in texts, scripts and attributes, and what scripts and URLs call by such a name."""
+        """Replace repetitions in texts, scripts and attributes, and tokens by their names in scripts and URLs."""
         repeated = _any_of(self._values, self._text)
         if repeated is None and not (self._has_names and _NAMED.search(self._text)):
-            return  # most pages: 10 ms of one of 256 KiB
+            return  # most pages: saves 10 ms for 256 KiB
         for element in elements:
             attributes = element.attributes
             for key, value in attributes.items():
@@ -130,8 +130,7 @@ def _is_field(attributes: dict[str, str]) -> bool:
 
 
 def _any_of(values: set[str], source: str) -> re.Pattern[str] | None:
-    """Any of the values that may stand in the source twice, as it is, in a URL, or in a script's string; longest
-    first."""
+    """Return a pattern of the values that may be repeated in the source: literally, in a URL, or in a script."""
     written: set[str] = set()
     for value in values:
         others = {quote(value, safe=""), json.dumps(value)[1:-1], value.replace("/", "\\/"), escape(value)} - {value}
@@ -151,6 +150,6 @@ def _script(text: str) -> str:
 
 
 def _marked_value(found: re.Match[str]) -> str:
-    if _NO_TOKEN_NAME.search(found[1]):  # csrfHeaderName: "X-CSRF-TOKEN" is the same for all
+    if _NO_TOKEN_NAME.search(found[1]):  # csrfHeaderName: "X-CSRF-TOKEN" is the same in all responses
         return found[0]
     return f"{found[1]}{found[2]}{MARK}{found[2]}"

@@ -1,4 +1,4 @@
-"""HTML as the tree that a browser makes of it, without what does not count."""
+"""HTML as the tree that a browser builds from it, without what does not count."""
 
 import re
 from collections.abc import Iterable
@@ -20,28 +20,28 @@ _FLAGS = frozenset(
         " nowrap open playsinline readonly required reversed selected",
     )
 )
-"""Attributes whose value says nothing: that they are there is all."""
+"""Attributes of which only the presence counts, not the value."""
 _DOCTYPE = re.compile(r"(?:\s|(?><!--.*?-->)|(?><\?.*?>))*+<!doctype\b([^>]*)", re.DOTALL | re.IGNORECASE)
 _JSON_TYPE = re.compile(r"(?:application|text)/(?:[\w.-]+\+)?json|importmap|speculationrules", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class HtmlPage:
-    """`root`: an element without a name that holds the page's. `by_node`: its elements by the ids of the library's
-    nodes, for selectors."""
+    """A parsed page. `root`: a nameless element around the page's own. `by_node`: the elements by the ids of the
+    library's nodes, for selectors."""
 
     root: Element
     parser: LexborHTMLParser
     by_node: dict[int, Element]
 
     def select(self, selector: str) -> list[Element]:
-        """The elements that a CSS selector names; none in a `<template>`, as in a browser."""
+        """Return the elements that a CSS selector matches; none in a `<template>`, as in a browser."""
         by_node = self.by_node
         return [by_node[node.mem_id] for node in self.parser.css(selector) if node.mem_id in by_node]
 
 
 def parse_html(text: str, *, has_selectors: bool = False) -> HtmlPage | None:
-    """None if it could take long: see `html_limits`. Any other text is HTML. `has_selectors`: `select` will be used."""
+    """Parse a page; None if it could take long (see `html_limits`). `has_selectors`: `select` will be used."""
     parser = parse_nodes(text)
     if parser is None:
         return None
@@ -59,9 +59,9 @@ def parse_html(text: str, *, has_selectors: bool = False) -> HtmlPage | None:
 def _build(
     root: Element, parser: LexborHTMLParser, tokens: TokenState, has_selectors: bool
 ) -> tuple[dict[int, Element], list[Element]]:
-    """The tree below `root`; its elements by node, if there are selectors, and all of them.
+    """Build the tree below `root`; return its elements by node, if there are selectors, and all of them.
 
-    Written out in one loop: calls for each node would take half as long again, 10 ms of a page of 256 KiB.
+    It is written as one loop: calls for each node would take half as long again, 10 ms for a page of 256 KiB.
     """
     by_node: dict[int, Element] = {}
     elements: list[Element] = []
@@ -117,7 +117,7 @@ def _attributes(node: LexborNode) -> dict[str, str]:
 
 
 def _read_json(elements: Iterable[Element]) -> None:
-    """JSON in a script is written anew, so that only what it says is compared."""
+    """Write JSON in scripts in a canonical form, so that only its content is compared."""
     for element in elements:
         if element.name != "script" or not element.children:
             continue

@@ -1,4 +1,4 @@
-"""Two bodies of which at least one is called HTML or XML."""
+"""Comparing two bodies of which at least one is HTML or XML by its media type."""
 
 import re
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _TAG = re.compile(r"<[A-Za-z!/?]")
 
 
 class MarkupBody(NamedTuple):
-    """A body with its codings undone; `text` is None if it has none, or bytes that are not in its charset."""
+    """A body with its codings undone; `text` is None if it is no text, or invalid in its charset."""
 
     data: bytes
     text: str | None
@@ -25,12 +25,12 @@ class MarkupBody(NamedTuple):
 
 
 def is_markup(*kinds: Body) -> bool:
-    """True if one of two bodies is called HTML or XML."""
+    """Return True if one of the kinds is HTML or XML."""
     return Body.HTML in kinds or Body.XML in kinds
 
 
 def compare_markup(legacy: MarkupBody, candidate: MarkupBody, rules: CompareRules, found: FoundState) -> Reason | None:
-    """Put differences into `found`; or say why the bodies cannot be compared."""
+    """Put differences into `found`; or return why the bodies cannot be compared."""
     if Body.XML in (legacy.kind, candidate.kind):
         _compare_xml(legacy, candidate, rules, found)
         return None
@@ -48,7 +48,7 @@ def _compare_xml(legacy: MarkupBody, candidate: MarkupBody, rules: CompareRules,
 
 
 def _compare_html(legacy: MarkupBody, candidate: MarkupBody, rules: CompareRules, found: FoundState) -> Reason | None:
-    """Compare two bodies of which one is called HTML; the other one is read as such if there is a tag in it."""
+    """Compare two bodies of which one is HTML; the other one is read as HTML if it has a tag."""
     if legacy.text is None or candidate.text is None:
         found.body(root_path(rules), Kind.VALUE, Opaque(legacy.data), Opaque(candidate.data))
         return None
@@ -67,7 +67,7 @@ def _compare_html(legacy: MarkupBody, candidate: MarkupBody, rules: CompareRules
 
 
 def _body_value(side: MarkupBody, has_parsed: bool) -> Value:
-    """Return the body as it is shown: one that cannot be read cannot be searched for secrets either."""
+    """Return the body for display; one that was not parsed cannot be searched for secrets, so it is opaque."""
     if not has_parsed or side.text is None:
         return Opaque(side.data)
     return Excerpt(side.text, 0, is_markup=True)

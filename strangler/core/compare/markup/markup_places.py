@@ -1,4 +1,4 @@
-"""The places of one comparison of markup, where `found` collects its differences."""
+"""The places of one comparison of markup, at which `found` collects differences."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,38 +16,38 @@ Chain = tuple[str, ...]
 
 _MAX_WORDS = 24
 _UNSTABLE = "secret"
-"""The word for a secret's name that differs from page to page."""
+"""The word for a secret name that differs from page to page."""
 
 
 @dataclass(slots=True)
 class MarkupPlace:
-    """A `found.BodyPath`. `text`: as it is written. `steps`: names on the way by which secrets are known."""
+    """A `found.BodyPath` of markup. `text`: the written place. `steps`: names on the way that may reveal secrets."""
 
     text: str
     steps: Steps
     accepts: tuple[Accept, ...]
     sites: dict[Kind, PathDifferences] = field(default_factory=dict)
     is_secret: bool = False
-    """The steps tell it."""
+    """Always False, since the steps reveal secrets."""
 
 
 class Writing(Protocol):
-    """How places are written, as selectors or as paths, and attributes are read."""
+    """The way in which places are written, as selectors or as paths, and attributes are read."""
 
     def value_key(self, name: str, value: str) -> object:
         """Return what counts of an attribute's value."""
 
     def below(self, chain: Chain, *sides: Element, column: int | None = None) -> Chain:
-        """The steps of an element in the one that `chain` leads to; `sides`: the element as each side has it."""
+        """Return the steps to a child of the element at `chain`; `sides`: the child on each side."""
 
     def write(self, chain: Chain, attribute: str | None = None) -> str: ...
 
     def words(self, element: Element) -> Chain:
-        """The names of an element besides its place: names of fields, by which a reader knows what it holds."""
+        """Return the names of an element besides its place, such as the name of a form field."""
 
 
 class HtmlWriting:
-    """`main > .price`, `main > a::attr(href)`."""
+    """Places in HTML: `main > .price`, `main > a::attr(href)`."""
 
     def value_key(self, name: str, value: str) -> object:
         return attribute_key(name, value)
@@ -65,7 +65,7 @@ class HtmlWriting:
 
 
 class XmlWriting:
-    """`/feed/entry/title`, `/feed/@version`."""
+    """Places in XML: `/feed/entry/title`, `/feed/@version`."""
 
     def value_key(self, name: str, value: str) -> object:
         return value
@@ -90,14 +90,14 @@ def _is_telling(value: str) -> bool:
 
 
 class PlacesState:
-    """All places of one comparison; elements of a list share theirs."""
+    """All places of one comparison; the elements of a list share one."""
 
     def __init__(self, writing: Writing) -> None:
         self._writing = writing
         self._places: dict[tuple[str, Steps, tuple[int, ...]], MarkupPlace] = {}
 
     def at(self, chain: Chain, words: Chain, accepts: tuple[Accept, ...], attribute: str | None = None) -> MarkupPlace:
-        """The place that `chain` leads to. `words`: of the elements on the way; `accepts`: rules that cover it."""
+        """Return the place at `chain`. `words`: those of the elements on the way; `accepts`: rules that cover it."""
         steps = words[-_MAX_WORDS:] if attribute is None else (*words[-_MAX_WORDS:], local_name(attribute))
         text = self._writing.write(chain, attribute)
         key = text, steps, tuple([rule.index for rule in accepts])

@@ -1,4 +1,4 @@
-"""Accept rules for markup, written to the elements that they name."""
+"""Accept rules for markup, added to the elements that they cover."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from strangler.core.compare.markup.html_tree import HtmlPage
 
 
 def mark_page(page: HtmlPage, rules: CompareRules) -> bool:
-    """Write the `css` rules to the page's elements; False if none names one."""
+    """Add the `css` rules to the page's elements; return False if none matches."""
     is_marked = False
     for rule in rules.accept:
         if rule.css is None:
@@ -27,7 +27,7 @@ def mark_page(page: HtmlPage, rules: CompareRules) -> bool:
 
 
 def mark_document(root: Element, rules: CompareRules) -> bool:
-    """Write the rules with paths into XML to the document's nodes; False if none names one."""
+    """Add the rules with XML paths to the document's nodes; return False if none matches."""
     xml_rules = [(rule, rule.xml) for rule in rules.accept if rule.xml is not None]
     marks = [_mark_path(root, rule, pattern) for rule, pattern in xml_rules]
     return any(marks)
@@ -59,5 +59,5 @@ def _mark_attribute(element: Element, name: str, rule: Accept) -> None:
 
 
 def together(*rules: Iterable[Accept]) -> tuple[Accept, ...]:
-    """Each rule once, in the order of the route's list."""
+    """Return each rule once, in the order of the route's list."""
     return tuple(sorted({rule.index: rule for each in rules for rule in each}.values(), key=lambda rule: rule.index))

@@ -14,14 +14,14 @@ from strangler.core.compare.model.values import Excerpt, Kind, Value
 _WORK_OF_ELEMENT = 8
 
 _MAX_TEXT = 300
-"""Characters of a text that is told as a whole."""
+"""The most characters of a text that is reported as a whole."""
 _MAX_ELEMENT_CHARS = 2000
 _MAX_ORDER_ITEMS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """Two elements that belong together and may differ. `accepts`: rules that cover them."""
+    """Two elements that belong together and may differ. `accepts`: the rules that cover them."""
 
     legacy: Element
     candidate: Element
@@ -33,8 +33,10 @@ class _Waiting:
 def compare_elements(
     legacy: Element, candidate: Element, writing: Writing, accepts: tuple[Accept, ...], found: FoundState
 ) -> None:
-    """Put the differences of what two elements of one name hold into `found`; their ids are known. `accepts`: rules
-    for all of the document. A difference of the two themselves is the caller's to tell."""
+    """Put the differences of the content of two elements of one name into `found`. The elements have their ids.
+
+    `accepts`: rules for the whole document. The caller reports differences of the two elements themselves.
+    """
     walk = _Walk(writing, found)
     walk.run(_Waiting(legacy, candidate, (), (), accepts))
 
@@ -92,13 +94,13 @@ class _Walk:
         if left == right:
             return
         if (change.removed or change.inserted) and left.split() == right.split():
-            return  # a space beside an element that came or went
+            return  # a space beside an element that was added or removed
         rules = together(pair.accepts, pair.legacy.text_accepts, pair.candidate.text_accepts)
         values = _texts(pair.legacy.visible_text, pair.candidate.visible_text)
         self._found.body(self._places.at(pair.chain, pair.words, rules), Kind.VALUE, *values)
 
     def _children(self, pair: _Waiting, change: ChildChange) -> list[_Waiting]:
-        """Tell children that one side lacks, and their order; those that may differ wait for their turn."""
+        """Report children that one side lacks, and another order; return the pairs that may differ."""
         left, right = pair.legacy.elements, pair.candidate.elements
         if change.is_reordered or _has_moved_text(pair, change):
             place = self._places.at(pair.chain, pair.words, pair.accepts)
@@ -133,7 +135,7 @@ class _Walk:
 
 
 def _has_moved_text(pair: _Waiting, change: ChildChange) -> bool:
-    """True if nothing but the places of texts among the elements is another."""
+    """Return True if only the places of texts among the elements differ."""
     if change.removed or change.inserted or pair.legacy.own_text != pair.candidate.own_text:
         return False
     return _texts_and_gaps(pair.legacy) != _texts_and_gaps(pair.candidate)
@@ -144,7 +146,7 @@ def _texts_and_gaps(element: Element) -> list[str | None]:
 
 
 def _texts(left: str, right: str) -> tuple[Value, Value]:
-    """Two texts that differ: as a whole, or each with the place of the first change."""
+    """Return two texts that differ: as a whole, or each with the position of the first change."""
     if len(left) <= _MAX_TEXT and len(right) <= _MAX_TEXT:
         return (left, right) if left.strip() == right.strip() else (left.strip(), right.strip())
     at = common_length(left, right)
@@ -156,7 +158,7 @@ def _element_value(element: Element) -> Value:
 
 
 def _disorder(pair: _Waiting) -> tuple[Value, Value]:
-    """A few children of both sides from the first one on that stands elsewhere."""
+    """Return a few children of both sides, from the first whose place changed."""
     sides = pair.legacy.children, pair.candidate.children
     keys = ([child if isinstance(child, str) else child.alike for child in side] for side in sides)
     start = common_length(*keys)

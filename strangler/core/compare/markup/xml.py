@@ -10,7 +10,7 @@ from strangler.core.compare.markup.markup_tree import compare_elements
 
 
 def compare_xml(legacy: Element, candidate: Element, rules: CompareRules, found: FoundState) -> None:
-    """Put the differences of two documents into `found`; `xml_tree.parse_xml` has made their trees."""
+    """Put the differences of two documents, parsed by `xml_tree.parse_xml`, into `found`."""
     marks = [mark_document(root, rules) for root in (legacy, candidate)]
     ids = ElementIds(has_rules=any(marks), is_html=False)
     left, right = _document(legacy, ids), _document(candidate, ids)
@@ -19,7 +19,7 @@ def compare_xml(legacy: Element, candidate: Element, rules: CompareRules, found:
 
 
 def _document(root: Element, ids: ElementIds) -> Element:
-    """Return an element that holds the document's own, numbered with all in it."""
+    """Return an element around the document's own, with ids for all of it."""
     document = Element("", {})
     document.children.append(root)
     ids.number(document)

@@ -1,4 +1,4 @@
-"""XML read by expat: no entity is declared or expanded, and nothing is fetched."""
+"""Reading XML by expat: no entity is declared or expanded, and nothing is fetched."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,12 +9,12 @@ from xml.parsers import expat
 _REFERENCE = re.compile(r"&([A-Za-z][A-Za-z0-9]*;)")
 _PREDEFINED = frozenset(["amp;", "lt;", "gt;", "quot;", "apos;"])
 _SEPARATOR = " "
-"""Between a namespace's URI and a local name; no URI has it."""
+"""The separator of a namespace's URI and a local name; no URI contains it."""
 
 
 @dataclass(frozen=True, slots=True)
 class XmlEvents:
-    """The handlers of a document's parts, called in its order. CDATA is text like any other."""
+    """The handlers of a document's parts, called in document order. CDATA is text like any other."""
 
     start: Callable[[str, Mapping[str, str]], None]
     end: Callable[[str], None]
@@ -28,8 +28,8 @@ class _DeclaresEntityError(Exception):
 
 
 def read_xml(text: str, events: XmlEvents, *, has_namespaces: bool = True) -> bool:
-    """False if the text does not parse, or declares an entity. With `has_namespaces` names are `URI local`, else as
-    they are written. Of a document with an external DTD, which is not read, the entities of HTML are known."""
+    """Read XML; return False if it does not parse, or declares an entity. With `has_namespaces` names are `URI local`,
+    else as written. The entities of HTML are known in a document with a DTD; an external DTD is not read."""
     try:
         data = _known_entities(text).encode()
     except UnicodeEncodeError:  # a lone surrogate
@@ -58,7 +58,7 @@ def _refuse_entity(*declaration: object) -> None:
 
 
 def _known_entities(text: str) -> str:
-    """The text with `&nbsp;` and its like as characters, if a DTD might define them: XHTML's does."""
+    """Return the text with `&nbsp;` and the like as characters, if a DTD might define them, as XHTML's does."""
     if "<!DOCTYPE" not in text or "&" not in text:
         return text
     return _REFERENCE.sub(_character, text)

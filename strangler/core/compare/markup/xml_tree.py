@@ -9,19 +9,19 @@ _SPACE = "http://www.w3.org/XML/1998/namespace space"
 
 
 def parse_xml(text: str) -> Element | None:
-    """The document's element; None if the text does not parse, or declares an entity."""
+    """Return the document's element; None if the text does not parse, or declares an entity."""
     builder = _TreeState()
     events = XmlEvents(start=builder.start, end=builder.end, characters=builder.characters)
     return builder.root if read_xml(text, events) else None
 
 
 class _TreeState:
-    """Builds the tree. Whitespace alone between elements is nothing, but where `xml:space` keeps it."""
+    """The builder of the tree. Whitespace alone between elements is dropped, unless `xml:space` preserves it."""
 
     def __init__(self) -> None:
         self.root: Element | None = None
         self._open: list[tuple[Element, bool]] = []
-        """The elements that are open, and whether whitespace counts in them."""
+        """The open elements, and whether whitespace counts in them."""
         self._text: list[str] = []
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
-"""Aligning two sequences by equality: what stayed, what moved, what was left over between.
+"""Aligning two sequences by equality: the elements that stayed, moved, or have no equal.
 
 A minimal edit script (Myers, "An O(ND) Difference Algorithm", 1986) within a budget of steps; beyond it, and where all
-common elements are unique, the longest increasing run of their places. So the cost is O(n log n) whatever comes.
+common elements are unique, the longest increasing run of their places. So the cost is always O(n log n).
 """
 
 from bisect import bisect_left
@@ -14,14 +14,14 @@ from strangler.core.compare.model.common_ends import common_ends
 
 _BUDGET = 20_000
 _MAX_EDITS = 400
-"""The trace of a Myers run is quadratic in these."""
+"""The most edits of a Myers run, whose trace is quadratic in them."""
 
 Pairs = list[tuple[int, int]]
 
 
 @dataclass(slots=True)
 class Gap:
-    """Places left over on both sides between two elements that stayed."""
+    """The places without an equal on both sides between two elements that stayed."""
 
     left: list[int] = field(default_factory=list)
     right: list[int] = field(default_factory=list)
@@ -33,15 +33,15 @@ class Gap:
 @dataclass(frozen=True, slots=True)
 class Alignment:
     is_reordered: bool
-    """True if some equal elements stand in another order."""
+    """Whether some equal elements are in another order."""
     alike: Pairs
-    """Places of equal elements, left and right; empty unless they were asked for."""
+    """The places of equal elements, left and right; empty unless requested."""
     gaps: list[Gap]
-    """The elements without an equal on the other side, first gap first; empty gaps left out."""
+    """The elements without an equal on the other side, first gap first, without empty gaps."""
 
 
 def align(left: Sequence[Hashable], right: Sequence[Hashable], *, wants_alike: bool = False) -> Alignment:
-    """Elements are compared by `==` and hash. The same two sequences always give the same answer."""
+    """Align two sequences by `==` and hash. The same two sequences always give the same result."""
     start, end = common_ends(left, right)
     inner = _align_inner(left[start : len(left) - end], right[start : len(right) - end], wants_alike)
     gaps = [gap.shifted(start) for gap in inner.gaps]
@@ -53,7 +53,7 @@ def align(left: Sequence[Hashable], right: Sequence[Hashable], *, wants_alike: b
 
 
 def _align_inner(left: Sequence[Hashable], right: Sequence[Hashable], wants_alike: bool) -> Alignment:
-    """Two sequences that differ in their first elements and in their last ones."""
+    """Align two sequences whose first elements differ, and whose last elements differ."""
     common = set(left).intersection(right)
     if not common:
         return Alignment(False, [], [Gap([*range(len(left))], [*range(len(right))])] if left or right else [])
@@ -71,7 +71,7 @@ def _align_inner(left: Sequence[Hashable], right: Sequence[Hashable], wants_alik
 
 
 def _kept(left: Sequence[Hashable], right: Sequence[Hashable], common: Set[Hashable]) -> Pairs:
-    """A longest common subsequence, or a good one if that would cost too much."""
+    """Return a longest common subsequence, or a good one if that would cost too much."""
     places_left = [i for i, value in enumerate(left) if value in common]
     places_right = [j for j, value in enumerate(right) if value in common]
     common_left, common_right = [left[i] for i in places_left], [right[j] for j in places_right]
@@ -84,7 +84,7 @@ def _kept(left: Sequence[Hashable], right: Sequence[Hashable], common: Set[Hasha
 
 
 def _contained(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs | None:
-    """All of the shorter one, if it can be had from the longer one by leaving elements out; else None."""
+    """Return the pairs of the shorter sequence, if it is a subsequence of the longer one; else None."""
     if len(left) > len(right):
         turned = _contained(right, left)
         return None if turned is None else [(j, i) for i, j in turned]
@@ -94,7 +94,7 @@ def _contained(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs | N
 
 
 def occurrences(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs:
-    """Pairs the first of each value with the first of its equals, the second with the second, and so on."""
+    """Pair the first occurrence of each value with the first on the other side, the second with the second, etc."""
     upcoming: dict[Hashable, int] = {}
     after = [-1] * len(right)
     for j in range(len(right) - 1, -1, -1):
@@ -110,7 +110,7 @@ def occurrences(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs:
 
 
 def rising(pairs: Pairs) -> Pairs:
-    """The longest part whose right places rise, by patience sorting. The left ones must rise already."""
+    """Return the longest subsequence whose right places rise, by patience sorting. The left ones must rise already."""
     tops: list[int] = []
     holders: list[int] = []
     before: list[int] = []
@@ -128,7 +128,7 @@ def rising(pairs: Pairs) -> Pairs:
 
 
 def _shortest_edit(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs | None:
-    """Myers' greedy walk: `reach[k]` is how far the best path with `edits` edits gets on diagonal k = i - j."""
+    """Return Myers' greedy walk; `reach[k]` is how far the best path with `edits` edits gets on diagonal k = i - j."""
     budget = _BUDGET + len(left) + len(right)
     reach = {1: 0}
     trace: list[dict[int, int]] = []
@@ -149,7 +149,7 @@ def _shortest_edit(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs
 
 
 def _entry(reach: dict[int, int], k: int, edits: int) -> int:
-    """Where a path enters diagonal k: down from k + 1 (an insertion) or across from k - 1 (a removal)."""
+    """Return where a path enters diagonal k: down from k + 1 (an insertion) or across from k - 1 (a removal)."""
     if k == -edits or (k != edits and reach[k - 1] < reach[k + 1]):
         return reach[k + 1]
     return reach[k - 1] + 1
@@ -169,7 +169,7 @@ def _walk_back(trace: list[dict[int, int]], i: int, j: int) -> Pairs:
 
 
 def _is_in_place(left: Sequence[Hashable], right: Sequence[Hashable], spare: int) -> bool:
-    """True if changing elements where they stand explains the two at least as well as moving them about."""
+    """Return True if changing elements in place explains the two sequences at least as well as moving them."""
     if len(left) != len(right) or not spare:
         return False
     changed: int = sum(map(ne, left, right))
@@ -183,12 +183,12 @@ def _in_place(left: Sequence[Hashable], right: Sequence[Hashable]) -> Alignment:
 
 
 def without(places: Sequence[int], taken: set[int]) -> list[int]:
-    """The places that are not taken."""
+    """Return the places that are not taken."""
     return [place for place in places if place not in taken]
 
 
 def _gaps(left: list[int], right: list[int], kept: Pairs) -> list[Gap]:
-    """Group what is left over by the kept pair that it stands before."""
+    """Group the remaining places by the kept pair that they come before."""
     gaps: defaultdict[int, Gap] = defaultdict(Gap)
     kept_left, kept_right = [i for i, _ in kept], [j for _, j in kept]
     for i in left:

@@ -1,7 +1,7 @@
-"""Conditional requests (RFC 9110 sections 13 and 14): what two statuses mean once validators are in the request.
+"""Conditional requests (RFC 9110 sections 13 and 14): what two statuses mean if the request has validators.
 
-A validator means something to its maker only (section 8.8.3). An arm that is asked by a tag of the other one's making
-cannot know it, so a 304 of one arm and a 200 of the other say nothing about the candidate.
+A validator means something only to the arm that made it (section 8.8.3). An arm cannot know the other one's tags, so a
+304 of one arm and a 200 of the other say nothing about the candidate.
 """
 
 import re
@@ -22,7 +22,7 @@ _MAX_TAGS = 1000
 
 @dataclass(frozen=True, slots=True)
 class RequestConditions:
-    """The conditions of one request. Values are raw, outer blanks off; an empty tuple: the field is not there."""
+    """The conditions of one request. Values are raw, without outer blanks; an empty tuple means no such field."""
 
     none_match: tuple[bytes, ...] = ()
     modified_since: tuple[bytes, ...] = ()
@@ -45,7 +45,7 @@ _FIELDS = {
 
 
 def conditions_of(headers: Iterable[tuple[bytes, bytes]]) -> RequestConditions:
-    """Return the conditions in the raw header lines of a request. An empty field is none."""
+    """Return the conditions in the header fields of a request. An empty field is no condition."""
     found: dict[str, list[bytes]] = {}
     for name, value in headers:
         field = _FIELDS.get(name.strip().lower())
@@ -61,13 +61,13 @@ class Standing(Enum):
     """No condition decides: the pair is compared like any other."""
     MATCH = auto()
     CONDITIONAL = auto()
-    """Each arm judged by validators of its own: the pair says nothing."""
+    """Each arm decided by its own validators: the pair says nothing."""
     STATUS_ALONE = auto()
     """The statuses differ, and what else differs follows from that."""
 
 
 def standing_of(legacy: Response, candidate: Response, request: RequestConditions) -> Standing:
-    """Judge two responses of which none is a 5xx. Swapping the sides changes nothing."""
+    """Judge two responses, neither of them a 5xx. Swapping the sides changes nothing."""
     statuses = {legacy.status, candidate.status}
     if _NOT_MODIFIED in statuses and (request.none_match or request.modified_since):
         return _of_not_modified(legacy, candidate, request)
@@ -81,7 +81,7 @@ def standing_of(legacy: Response, candidate: Response, request: RequestCondition
 
 
 def has_ranges(legacy: Response, candidate: Response) -> bool:
-    """True for two responses that both say by Content-Range which part they are, or how long the whole is."""
+    """Return True for two responses whose Content-Range gives their range, or the length of the whole."""
     return legacy.status == candidate.status and legacy.status in _OF_RANGES
 
 
@@ -100,7 +100,7 @@ def _of_not_modified(legacy: Response, candidate: Response, request: RequestCond
 
 
 def _has_precondition(request: RequestConditions) -> bool:
-    """Conditions that fail with 412 (sections 13.1.1, 13.1.2 and 13.1.4). `If-None-Match: *` names no validator."""
+    """Return True for conditions that fail with 412 (13.1.1, 13.1.2, 13.1.4). `If-None-Match: *` names no validator."""
     by_tag = request.none_match and _ANY not in request.none_match
     return bool(request.match or request.unmodified_since or by_tag)
 
@@ -109,7 +109,7 @@ def _has_precondition(request: RequestConditions) -> bool:
 
 
 def _tags(values: Sequence[bytes]) -> list[tuple[bool, bytes]]:
-    """Whether each tag is weak, and its text; one without quotes, which is no tag, is known by its bare text."""
+    """Return for each tag whether it is weak, and its text; one without quotes, which is invalid, as bare text."""
     tags: list[tuple[bool, bytes]] = []
     for found in _TAG.finditer(b",".join(values)):
         quoted = found[2] is not None
@@ -120,7 +120,7 @@ def _tags(values: Sequence[bytes]) -> list[tuple[bool, bytes]]:
 
 
 def _is_matched(requested: Sequence[bytes], response: Response) -> bool:
-    """True if a response carries one of the tags that were asked for, by weak comparison; `*` is any response."""
+    """Return True if a response carries one of the requested tags, by weak comparison; `*` is any response."""
     if _ANY in requested:
         return True
     carried = {text for _, text in _tags(response.field_values(b"etag"))}
@@ -128,7 +128,7 @@ def _is_matched(requested: Sequence[bytes], response: Response) -> bool:
 
 
 def _is_same_range(requested: Sequence[bytes], response: Response) -> bool:
-    """True if a response carries the validator of If-Range: a strong tag, or exactly the date (section 13.1.5)."""
+    """Return True if a response carries the validator of If-Range: a strong tag, or the exact date (section 13.1.5)."""
     date = _time_of(requested[0])
     if date is not None:
         return any(_time_of(value) == date for value in response.field_values(b"last-modified"))
@@ -140,7 +140,7 @@ def _is_same_range(requested: Sequence[bytes], response: Response) -> bool:
 
 
 def _is_unmodified(etags: Sequence[bytes], carried: Sequence[bytes]) -> bool:
-    """True if a Last-Modified is not later than a date asked for; what is no date is compared as text."""
+    """Return True if a Last-Modified is not later than a requested date; what is no date is compared as text."""
     for since in etags:
         limit = _time_of(since)
         for modified in carried:
@@ -160,14 +160,13 @@ _DATES = tuple(
         rb"[a-z]{3} +(?P<month>[a-z]{3}) +(?P<day>\d\d?) +" + _CLOCK + rb" +(?P<year>\d{4})",
     )
 )
-"""IMF-fixdate, RFC 850 and asctime, a little more leniently than they are defined."""
+"""IMF-fixdate, RFC 850 and asctime dates, read a little more leniently than they are defined."""
 _CENTURY_AFTER = 70
-"""Two digits of a year: RFC 850 dates were written from 1970 on."""
+"""Two-digit years from here on are of the 1900s: RFC 850 dates were written from 1970 on."""
 
 
 def _time_of(value: bytes) -> int | None:
-    """Seconds since 1970 of an HTTP date; None for what is none. `; length=…` behind it, as old clients wrote, is
-    left out."""
+    """Return the Unix time of an HTTP date, or None. `; length=…` after it, from old clients, is ignored."""
     text = value.partition(b";")[0].strip()
     found = next((match for match in (pattern.fullmatch(text) for pattern in _DATES) if match), None)
     month = _MONTHS.get(found["month"].lower()) if found else None
@@ -188,7 +187,7 @@ _RANGE = re.compile(rb"\s*([!-<>-~]+?)[\s=]+(?:(\d+)\s*-\s*(\d+)|(\*))\s*/\s*(\d
 
 
 def normal_range(value: bytes) -> bytes:
-    """Return a Content-Range as `bytes 0-99/1234`: case of the unit, blanks and leading zeros do not count."""
+    """Return a Content-Range as `bytes 0-99/1234`: the unit's case, blanks and leading zeros do not count."""
     found = _RANGE.fullmatch(value)
     if found is None:
         return b" ".join(value.lower().split())

@@ -5,11 +5,11 @@ from urllib.parse import unquote_plus
 from strangler.core.compare.model.values import Node
 
 _SAFE_CODECS_ERRORS = "surrogateescape"
-"""Bytes that are no UTF-8 stay distinct and readable."""
+"""Bytes that are not UTF-8 stay distinct."""
 
 
 def parse_form(body: bytes) -> dict[str, Node]:
-    """application/x-www-form-urlencoded (WHATWG URL standard section 5.1). Never fails."""
+    """Parse application/x-www-form-urlencoded (WHATWG URL standard section 5.1). Never fails."""
     fields: dict[str, list[Node]] = {}
     for part in body.decode("utf-8", _SAFE_CODECS_ERRORS).strip("\r\n").split("&"):
         if part:

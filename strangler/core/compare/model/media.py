@@ -1,4 +1,4 @@
-"""The kind of body that a media type announces, and its text."""
+"""The kind of body that a media type names, and its text."""
 
 import codecs
 import re
@@ -20,7 +20,7 @@ class Body(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """`essence` is `type/subtype`; all lower-case but the parameters' values."""
+    """A media type. `essence` is `type/subtype`; everything is lower-case but the parameters' values."""
 
     essence: str
     parameters: tuple[tuple[str, str], ...]
@@ -40,7 +40,7 @@ _TEXTUAL = frozenset(
 
 
 def parse_media_type(value: bytes) -> MediaType:
-    """A Content-Type value (RFC 9110 section 8.3.1), read leniently."""
+    """Parse a Content-Type value (RFC 9110 section 8.3.1), leniently."""
     essence, semicolon, rest = value.decode("latin-1").partition(";")
     found = _PARAMETER.finditer(semicolon + rest)
     parameters = (
@@ -54,7 +54,7 @@ def _unquoted(text: str) -> str:
 
 
 def body_of(media: MediaType | None) -> Body:
-    """JSON is known by its media type, `+json` included."""
+    """Return the kind of body by its media type; suffixes such as `+json` count."""
     if media is None or not media.essence:
         return Body.UNNAMED
     kind, _, subtype = media.essence.partition("/")
@@ -104,11 +104,11 @@ _CODECS = frozenset(
     + [f"iso8859-{part}" for part in range(1, 17) if part != 12]
     + [f"cp125{part}" for part in range(9)]
 )
-"""Charsets of the web. Python knows more codecs, and some are no charsets at all, or quadratic."""
+"""Charsets of the web. Python has more codecs, of which some are no charsets, or quadratic."""
 
 
 def is_charset(name: str) -> bool:
-    """True for the name of a charset of the web."""
+    """Return True for the name of a charset of the web."""
     try:
         return codecs.lookup(name).name in _CODECS
     except (LookupError, ValueError):
@@ -129,10 +129,10 @@ _BOMS = (
 
 
 def text_of(body: bytes, media: MediaType | None, kind: Body) -> str | None:
-    """The body's text without BOM; None if its charset is unknown to us, or its bytes are not in it.
+    """Return the body's text without BOM; None if its charset is unknown, or its bytes are invalid in it.
 
     A BOM wins over the charset parameter (as in the WHATWG Encoding standard), that over what the document declares,
-    that over UTF-8. JSON has no charset parameter (RFC 8259 section 11): one that names none is not looked at.
+    that over UTF-8. JSON has no charset parameter (RFC 8259 section 11): an unknown one is ignored.
     """
     named = media.charset if media else None
     if named is not None and kind in (Body.JSON, Body.NDJSON) and not is_charset(named):
@@ -159,7 +159,7 @@ def _declared(body: bytes, kind: Body) -> str | None:
 
 
 def _json_charset(body: bytes) -> str | None:
-    """JSON starts with an ASCII character, so zeros tell its width (RFC 4627 section 3)."""
+    """Return JSON's charset: it starts with an ASCII character, so zeros reveal its width (RFC 4627 section 3)."""
     zeros = tuple(byte == 0 for byte in body[:4])
     return _BY_ZEROS.get(zeros) or _BY_ZEROS.get(zeros[:2])
 

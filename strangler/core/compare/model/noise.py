@@ -1,7 +1,7 @@
-"""Noise: what differs between two answers of legacy itself says nothing about the candidate.
+"""Noise: what differs between two responses of legacy says nothing about the candidate.
 
-Counting and thresholds follow Diffy: a difference is real if it is seen clearly more often between the arms (raw) than
-between legacy and legacy (noise). Shares are compared and not counts, since only a part of the requests has a baseline.
+Counting and thresholds follow Diffy: a difference is real if it is clearly more frequent between the arms (raw) than
+between legacy and legacy (noise). Shares are compared, not counts, since only some of the requests have a baseline.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class NoiseKey:
 
 @dataclass(frozen=True, slots=True)
 class NoiseCount:
-    """How often one difference was seen, of how many comparable pairs. `shape`: what its values look like, if known."""
+    """How often one difference was seen, of how many comparable pairs. `shape`: the form of its values, if known."""
 
     key: NoiseKey
     raw: int
@@ -34,7 +34,7 @@ class NoiseCount:
 
     @property
     def is_noise(self) -> bool:
-        """True if it was seen in a baseline, and is not seen beyond that by both thresholds."""
+        """Return True if it was seen in a baseline, and not more often between the arms by both thresholds."""
         if not self.noise:
             return False
         raw, noise = _share(self.raw, self.raw_pairs), _share(self.noise, self.noise_pairs)

@@ -1,4 +1,4 @@
-"""JSON numbers by exact decimal value, whatever their size, without ever expanding an exponent."""
+"""JSON numbers by exact decimal value, whatever their size, without expanding exponents."""
 
 import re
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
@@ -6,15 +6,15 @@ from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 _PLAIN_DIGITS = 64
 _PLAIN_DECIMALS = 64
 _LONGEST_INT = 4000
-"""CPython refuses `int(text)` beyond 4300 digits (and is quadratic in them)."""
+"""CPython refuses `int(text)` beyond 4300 digits, and takes quadratic time."""
 _SPAN = 20_000
-"""Digits carried when two numbers are subtracted: exact for all but absurd pairs such as 1e99999 and 1e-99999."""
+"""The digits kept in a subtraction: exact for all but absurd pairs such as 1e99999 and 1e-99999."""
 
 
 def canonical(token: str) -> bytes:
-    """The one text that all JSON tokens of the same decimal value share; itself a JSON number.
+    """Return the one text, a JSON number, that all JSON tokens of the same decimal value share.
 
-    `1`, `1.0` and `1e0` are `1`; `-0` is `0`; `1e400` is `1e400` and `10e399` too. Linear in the token's length.
+    `1`, `1.0` and `1e0` become `1`; `-0` becomes `0`; `10e399` becomes `1e400`. Linear in the token's length.
     """
     if len(token) <= _PLAIN_DECIMALS and _is_canonical(token):
         return token.encode()
@@ -30,10 +30,10 @@ def canonical(token: str) -> bytes:
 
 
 def canonical_float(token: str) -> bytes:
-    """The canonical number of a token that is no integer (it has a fraction or an exponent), and marked as such.
+    """Return the canonical number of a token with a fraction or an exponent, marked as no integer.
 
-    `5.0` and `5e0` are `5.0`, `1e80` is `1.0e80`: still JSON numbers of the same value, but never those of an integer,
-    which has no point in it.
+    `5.0` and `5e0` become `5.0`, `1e80` becomes `1.0e80`: JSON numbers of the same value, but different from the
+    canonical form of an integer, which has no point.
     """
     number = canonical(token)
     if b"." in number:
@@ -43,29 +43,29 @@ def canonical_float(token: str) -> bytes:
 
 
 def is_float(number: bytes) -> bool:
-    """True for what `canonical_float` made."""
+    """Return True for a result of `canonical_float`."""
     return b"." in number
 
 
 def untyped(number: bytes) -> bytes:
-    """The canonical number without the mark of `canonical_float`."""
+    """Return the canonical number without the mark of `canonical_float`."""
     whole, exponent, power = number.partition(b"e")
     return whole.removesuffix(b".0") + exponent + power
 
 
 NOT_FINITE = frozenset([b"NaN", b"Infinity", b"-Infinity"])
-"""Words that Python's `json` writes beside numbers. They are equal to themselves, and to nothing else."""
+"""Words that Python's `json` writes for some floats. They equal themselves, and nothing else."""
 
 
 def is_finite(number: bytes) -> bool:
-    """False for NaN, Infinity and -Infinity."""
+    """Return False for NaN, Infinity and -Infinity."""
     return number not in NOT_FINITE
 
 
 def is_other_type(legacy: bytes, candidate: bytes, *, is_typed: bool) -> bool:
-    """True if two canonical numbers differ by more than their value.
+    """Return True if two canonical numbers differ by more than their value.
 
-    NaN and Infinity are no numbers to most readers of JSON. `is_typed`: integers and others are two types.
+    NaN and Infinity are not numbers to most JSON parsers. `is_typed`: integers and floats are two types.
     """
     is_number = is_finite(legacy)
     if is_number is not is_finite(candidate):
@@ -74,7 +74,7 @@ def is_other_type(legacy: bytes, candidate: bytes, *, is_typed: bool) -> bool:
 
 
 _is_canonical = re.compile(r"(?!-0\Z)-?\d+(?:\.\d*[1-9])?\Z").match
-"""Most tokens are; finding that out costs a tenth of taking one apart."""
+"""Most tokens are canonical; checking that costs a tenth of taking one apart."""
 
 
 def _plus(exponent: str, shift: int) -> str:
@@ -85,7 +85,7 @@ def _plus(exponent: str, shift: int) -> str:
 
 
 def _written(digits: str, exponent: str) -> str:
-    """Plain where a person would write it plainly; the choice hangs on the value alone, so it stays canonical."""
+    """Return a number written plainly if it is short; that depends on the value alone, so it stays canonical."""
     if len(exponent) > 3:
         return f"{digits}e{exponent}"
     places = int(exponent)
@@ -98,7 +98,7 @@ def _written(digits: str, exponent: str) -> str:
 
 
 def is_within(legacy: bytes, candidate: bytes, abs_: Decimal | None, rel: Decimal | None) -> bool:
-    """True if two canonical numbers differ by at most `abs_`, or by at most `rel` times legacy's size; inclusive."""
+    """Return True if two canonical numbers differ by at most `abs_`, or by at most `rel` times legacy's magnitude."""
     left, right = _decimal(legacy), _decimal(candidate)
     if left is None or right is None:
         return legacy == candidate
@@ -111,7 +111,7 @@ def is_within(legacy: bytes, candidate: bytes, abs_: Decimal | None, rel: Decima
 
 
 def _decimal(number: bytes) -> Decimal | None:
-    """None for a number whose exponent is beyond what Decimal can hold (10**18)."""
+    """Return a number as Decimal; None if its exponent is beyond what Decimal can hold (10**18)."""
     value = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[]).create_decimal(number.decode())
     return value if value.is_finite() else None
 
@@ -121,9 +121,9 @@ def _lowest(value: Decimal) -> int:
 
 
 def plain_value(number: bytes) -> int | float | str:
-    """A canonical number for a JSON line: as a number if common readers take it exactly, else as its text.
+    """Return a canonical number for a JSON line: a number if common parsers read it exactly, else its text.
 
-    NaN and Infinity are texts.
+    NaN and Infinity become texts.
     """
     text = number.decode()
     if len(text) <= 20 and text.lstrip("-").isdigit():

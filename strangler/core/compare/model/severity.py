@@ -1,4 +1,4 @@
-"""How grave a difference is: DESIGN section 7, as a table."""
+"""The severity of differences: DESIGN section 7, as a table."""
 
 from strangler.core.compare.model.values import Kind, Severity, Where
 
@@ -17,13 +17,13 @@ SEVERITIES: dict[tuple[Where, Kind], Severity] = {
 
 
 def status_severity(legacy: int, candidate: int) -> Severity:
-    """Return the severity of a status that differs: a client branches on the class first (RFC 9110 section 15)."""
+    """Return the severity of differing statuses: a client looks at the class first (RFC 9110 section 15)."""
     same_class = legacy // 100 == candidate // 100
     return SEVERITIES[Where.STATUS, Kind.VALUE] if same_class else Severity.BREAKING
 
 
 def body_severity(kind: Kind, *, legacy_is_null: bool = False) -> Severity:
-    """The severity of a difference in a body. A client that copes with null may cope with a value, not vice versa."""
+    """Return the severity of a difference in a body; a value where legacy has null is risky, not breaking."""
     if kind is Kind.TYPE and legacy_is_null:
         return Severity.RISKY
     return SEVERITIES[Where.BODY, kind]

@@ -1,4 +1,4 @@
-"""Values that differ from answer to answer by their nature: UUIDs, timestamps, hashes, counters."""
+"""Values that differ between responses by their nature: UUIDs, timestamps, hashes, counters."""
 
 import re
 
@@ -20,9 +20,9 @@ _DECIMAL = re.compile(r"-?\d+\.\d+")
 
 
 def shape_of(legacy: Value, candidate: Value) -> str | None:
-    """Return the shape of both sides of a difference, in a word for a reader; None if it is not a known one.
+    """Return the shape of both sides of a difference, a word for a reader; None if it is unknown.
 
-    A counter is a whole number that moved by little, whichever way.
+    A counter is a whole number that changed by little, in either direction.
     """
     left, right = _text(legacy), _text(candidate)
     if left is None or right is None:

@@ -1,4 +1,4 @@
-"""Names for what is found again and again: the shape of an endpoint, and the signature of a difference."""
+"""Names of what comparisons find: the shape of an endpoint, and the signature of a difference."""
 
 import json
 import re
@@ -29,10 +29,10 @@ _EXTENSION = re.compile(r"(.+)(\.[a-z][a-z0-9]{1,5})", re.ASCII | re.IGNORECASE)
 
 
 def endpoint_shape(path: bytes, templates: Sequence[Template] = ()) -> str:
-    """A raw request path with what names one thing folded: `/api/orders/7/lines` -> `/api/orders/{}/lines`.
+    """Return a raw request path with its ids folded: `/api/orders/7/lines` -> `/api/orders/{}/lines`.
 
-    Folded: numbers, UUIDs, hashes, dates, long tokens, e-mail addresses, and ids such as `ord-1234`. The first of
-    `templates` that covers the path says how its first segments are read: its words stay, its holes are folded.
+    Folded are numbers, UUIDs, hashes, dates, long tokens, e-mail addresses, and ids such as `ord-1234`. The first of
+    `templates` that covers the path determines its first segments: the template's words stay, its holes are folded.
     """
     segments = path.partition(b"?")[0].split(b"/")
     if templates:
@@ -59,12 +59,12 @@ def _by_template(template: Template, segments: list[bytes]) -> str:
 
 
 def is_id(text: str) -> bool:
-    """True if a text names one thing: a number, UUID, hash, date, long token, or an id such as `ord-1234`."""
+    """Return True if a text is an id: a number, UUID, hash, date, long token, or such as `ord-1234`."""
     return _ID.fullmatch(text) is not None
 
 
 def _plain_segment(raw: bytes) -> str:
-    """Decoded, and without its parameters."""
+    """Return a segment decoded and without its parameters."""
     return unquote_to_bytes(raw.partition(b";")[0]).decode("utf-8", "replace")
 
 
@@ -79,28 +79,28 @@ def _segment_shape(raw: bytes) -> str:
 
 
 def signature(route: str, method: str, shape: str, in_: Where, path: str | None, kind: Kind, severity: Severity) -> str:
-    """16 hex digits, the same for the same difference on every replica and for ever.
+    """Return 16 hex digits, always the same for the same difference, on every replica.
 
-    `shape`: of `endpoint_shape`. `path`: of a status difference its `status_key`.
+    `shape` comes from `endpoint_shape`. `path` is that of `signature_path`.
     """
     parts = json.dumps([route, method, shape, in_, path, kind, severity])
     return blake2b(parts.encode(), digest_size=8).hexdigest()
 
 
 def status_key(legacy: object, candidate: object) -> str:
-    """Return the name of a status difference: the pair (`302->303`), or that the candidate failed (`5xx`)."""
+    """Return the name of a status difference: the pair (`302->303`), or `5xx` if the candidate failed."""
     if isinstance(candidate, int) and candidate >= 500:
         return _SERVER_ERROR
     return f"{legacy}->{candidate}"
 
 
 def signature_path(in_: Where, path: str | None, legacy: object, candidate: object) -> str | None:
-    """The `path` of a difference as its signature takes it: a status has none, so its pair stands there."""
+    """Return the `path` of a difference for its signature: a status has none, so its `status_key` takes its place."""
     return status_key(legacy, candidate) if in_ is Where.STATUS else path
 
 
 def comparison_signature(route: str, method: str, shape: str, comparison: Comparison) -> str | None:
-    """The signature of the gravest difference, which stands for the whole comparison; None if there is none."""
+    """Return the signature of the gravest difference, which stands for the whole comparison; None if there is none."""
     if not comparison.differences:
         return None
     first = comparison.differences[0]

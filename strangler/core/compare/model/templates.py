@@ -1,4 +1,4 @@
-"""Path templates: which segments of a path are values and which are words, as an operator says it."""
+"""Path templates, by which an operator declares the segments of a path that are values."""
 
 import re
 from collections.abc import Iterable
@@ -11,25 +11,25 @@ _HOLE = re.compile(r"\{\w*\}")
 _NAMED_FILE = re.compile(r"\{\w*\}(\.[A-Za-z][A-Za-z0-9]{1,5})")
 _FOLDED_FILE = re.compile(r"\{\}\.[A-Za-z][A-Za-z0-9]{1,5}")
 _MEANINGFUL = re.compile(r"[%?#{}\s]")
-"""The characters that a path of `parse_endpoint_path` does not hold as themselves."""
+"""The characters that `parse_endpoint_path` does not read literally."""
 MAX_SEGMENTS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`/shops/{}/items`: `segments` has None for a hole. With `has_rest` everything behind is one hole of any depth."""
+    """A template such as `/shops/{}/items`. `segments` has None for a hole; `has_rest`: one of any depth at the end."""
 
     segments: tuple[str | None, ...]
     has_rest: bool = False
 
     @property
     def text(self) -> str:
-        """The template as an endpoint names it: every hole is `{}`."""
+        """Return the template in the form of an endpoint: every hole is `{}`."""
         parts = [HOLE if segment is None else segment for segment in self.segments]
         return "/" + "/".join([*parts, REST] if self.has_rest else parts)
 
     def covers(self, segments: list[str]) -> bool:
-        """True if the first of these segments, percent-decoded, are as the template says; a hole takes no empty one."""
+        """Return True if the template matches the first of these decoded segments; a hole takes no empty one."""
         if len(segments) < len(self.segments):
             return False
         pairs = zip(self.segments, segments, strict=False)
@@ -37,30 +37,30 @@ class Template:
 
     @property
     def rank(self) -> tuple[int, ...]:
-        """Sort by it in descending order to have the most specific template first."""
+        """Return the key that sorts templates; in descending order the most specific comes first."""
         segments = tuple(1 if segment is None else 2 for segment in self.segments)
         return (*segments, 0) if self.has_rest else segments
 
 
 def parse_template(text: str) -> Template:
-    """Read `/shops/{name}/items`; a name in braces means nothing, and `{...}` may stand at the end.
+    """Read `/shops/{name}/items`; names in braces have no meaning, and `{...}` may stand at the end.
 
     Raises ValueError with the way out.
     """
     if not text.startswith("/"):
         raise ValueError("a path starts with '/'; write one such as /shops/{}/items")
     if any(char in text for char in "?#") or not text.isprintable() or " " in text:
-        raise ValueError("write the path alone, without query, spaces and control characters")
+        raise ValueError("write only the path, without query, spaces and control characters")
     parts = text.removeprefix("/").split("/")
     has_rest = parts[-1] == REST
     parts = parts[:-1] if has_rest else parts
     if len(parts) > MAX_SEGMENTS:
-        raise ValueError(f"a template has {MAX_SEGMENTS} segments at most; end it with {{...}}")
+        raise ValueError(f"a template has at most {MAX_SEGMENTS} segments; end it with {{...}}")
     return Template(tuple(map(_segment, parts)), has_rest)
 
 
 def parse_endpoint_path(text: str) -> str:
-    """Read `/orders/{id}.json` as endpoints are named, `/orders/{}.json`: as a template, with files of folded names.
+    """Read `/orders/{id}.json` as the path of an endpoint, `/orders/{}.json`: a template, with folded file names.
 
     Raises ValueError with the way out.
     """
@@ -71,7 +71,7 @@ def parse_endpoint_path(text: str) -> str:
 
 
 def write_endpoint_path(path: str) -> str:
-    """Return the text that `parse_endpoint_path` reads as this path of an endpoint: `/my file` -> `/my%20file`."""
+    """Return the text that `parse_endpoint_path` reads as this endpoint's path: `/my file` -> `/my%20file`."""
     return "/".join(map(_written, path.split("/")))
 
 
@@ -90,14 +90,14 @@ def _segment(part: str) -> str | None:
 
 
 def ordered(templates: Iterable[Template]) -> tuple[Template, ...]:
-    """The templates without repetitions, the most specific first."""
+    """Return the templates without duplicates, the most specific first."""
     return tuple(sorted(dict.fromkeys(templates), key=lambda template: template.rank, reverse=True))
 
 
 def route_templates(prefix: str | None, path: str | None, fold: Iterable[str]) -> tuple[Template, ...]:
-    """How the endpoints of a route are read: by its own match, one of `prefix` and `path`, and by what `fold` says.
+    """Return the templates of a route's endpoints, from its match (one of `prefix` and `path`) and its `fold`.
 
-    The words of the match stay words, whatever a fold says; a fold that can never meet the match is left out.
+    The words of the match stay words, whatever a fold says; a fold that can never apply within the match is left out.
     """
     own = _match_template(prefix, path)
     folds = (_narrowed(own, parse_template(text)) for text in fold)
@@ -106,7 +106,7 @@ def route_templates(prefix: str | None, path: str | None, fold: Iterable[str]) -
 
 
 def can_meet(prefix: str | None, path: str | None, template: str) -> bool:
-    """Return False if no path that the match takes, one of `prefix` and `path`, is as a template or endpoint says."""
+    """Return False if no path fits both the match (one of `prefix` and `path`) and a template or endpoint."""
     parts = template.removeprefix("/").split("/")
     has_rest = parts[-1] == REST
     segments = tuple(None if part == HOLE else part for part in (parts[:-1] if has_rest else parts))
@@ -114,7 +114,7 @@ def can_meet(prefix: str | None, path: str | None, template: str) -> bool:
 
 
 def _match_template(prefix: str | None, path: str | None) -> Template:
-    """A match as a template: a prefix's trailing slash does not count, an exact path's does."""
+    """Return a match as a template: a prefix's trailing slash does not count, an exact path's does."""
     text = path if path is not None else (prefix or "").rstrip("/")
     parts = text.removeprefix("/").split("/") if text else []
     return Template(tuple(None if _is_name(part) else _word(part) for part in parts))
@@ -129,7 +129,7 @@ def _word(part: str) -> str:
 
 
 def _narrowed(own: Template, fold: Template) -> Template | None:
-    """A fold within a match: its first segments are those of the match. None if no path has both."""
+    """Return a fold within a match, its first segments being those of the match; None if no path fits both."""
     length = max(len(own.segments), len(fold.segments))
     segments: list[str | None] = []
     for index in range(length):

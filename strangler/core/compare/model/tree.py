@@ -1,4 +1,4 @@
-"""JSON text to tree and back. Nesting may be as deep as the parser takes; nothing else here recurses."""
+"""JSON text to tree and back. Nesting is limited by the parser alone; nothing else here recurses."""
 
 import json
 import re
@@ -24,7 +24,7 @@ class Json:
 
 
 class _Numbers(dict[str, bytes]):
-    """Token -> number, as `convert` writes it. A dictionary, since a hit costs no Python call: 40 ns instead of 200."""
+    """Token -> number, by `convert`. A dictionary, since a hit makes no Python call: 40 ns instead of 200."""
 
     def __init__(self, convert: Callable[[str], bytes]) -> None:
         self._convert = convert
@@ -35,9 +35,9 @@ class _Numbers(dict[str, bytes]):
 
 
 def _decoder(text: str, is_typed: bool) -> json.JSONDecoder:
-    """Return a decoder for a text. Where all its numbers are canonical as they stand, they cost 60 ns each, not 600.
+    """Return a decoder for a text. If all its numbers are canonical already, they cost 60 ns each, not 600.
 
-    NaN, Infinity and -Infinity are no JSON (RFC 8259 section 6), but Python's `json` writes them: they are values.
+    NaN, Infinity and -Infinity are not JSON (RFC 8259 section 6), but Python's `json` writes them: they are values.
     """
     number: Callable[[str], Any] = _Numbers(canonical).__getitem__  # the stubs ask for int and float
     plain: Callable[[str], Any] = str.encode
@@ -51,7 +51,7 @@ def _decoder(text: str, is_typed: bool) -> json.JSONDecoder:
 
 
 _MANY_DECIMALS = 1000
-"""With fewer it does not pay to look whether one is odd."""
+"""With fewer decimals it is not worth checking that all are canonical."""
 
 _minus_zero = re.compile(r"-0(?![.eE])").search
 _long_run = re.compile(r"[0-9]{64}").search
@@ -60,9 +60,9 @@ _exponent = re.compile(r"[eE](?<=[0-9].)[-+]?[0-9]").search
 
 
 def parse_json(text: str, *, is_typed: bool = False) -> Json | ParseFailure:
-    """Parse one document (RFC 8259), a BOM allowed. Of duplicate keys the last wins; NaN and Infinity are values.
+    """Parse one document (RFC 8259), with or without BOM. Of duplicate keys the last wins; NaN and Infinity are values.
 
-    With `is_typed` 5 and 5.0 are two numbers.
+    With `is_typed` 5 and 5.0 are different numbers.
     """
     try:
         return Json(_decoder(text, is_typed).decode(text.removeprefix("\ufeff")))
@@ -74,7 +74,7 @@ def parse_json(text: str, *, is_typed: bool = False) -> Json | ParseFailure:
 
 def parse_ndjson(text: str, *, is_typed: bool = False) -> Json | ParseFailure:
     """Parse newline-delimited JSON as one array of documents. Blank lines do not count."""
-    scan = _decoder(text, is_typed).scan_once  # type: ignore[attr-defined] # the decoder's own C scanner: decode() costs 1 µs more a line
+    scan = _decoder(text, is_typed).scan_once  # type: ignore[attr-defined] # the decoder's own C scanner: decode() costs 1 µs more per line
     documents: list[Node] = []
     for line in text.removeprefix("\ufeff").split("\n"):
         stripped = line.strip(" \t\r")
@@ -93,7 +93,7 @@ def parse_ndjson(text: str, *, is_typed: bool = False) -> Json | ParseFailure:
 
 
 def write_json(root: Node, *, sort_keys: bool = False) -> str:
-    """The tree as compact ASCII JSON, numbers exact, NaN and Infinity as texts.
+    """Return the tree as compact ASCII JSON, with exact numbers, NaN and Infinity as texts.
 
     With `sort_keys`, equal trees give equal text.
     """
@@ -101,7 +101,7 @@ def write_json(root: Node, *, sort_keys: bool = False) -> str:
 
 
 def write_start(root: Node, limit: int) -> str:
-    """The first `limit` characters of `write_json`, and as much work."""
+    """Return the first `limit` + 1 characters of `write_json`, without writing the rest."""
     start: list[str] = []
     length = 0
     for piece in _pieces(root, False):
@@ -113,7 +113,7 @@ def write_start(root: Node, limit: int) -> str:
 
 
 def _pieces(root: Node, sort_keys: bool) -> Iterator[str]:
-    """A tuple on the stack is a finished piece: no node is one."""
+    """Yield the pieces of the text. A tuple on the stack is a finished piece, since no node is a tuple."""
     stack: list[Node | tuple[str]] = [root]
     while stack:
         node = stack.pop()
@@ -136,5 +136,5 @@ def _pieces(root: Node, sort_keys: bool) -> Iterator[str]:
 
 
 def _text_of(scalar: Node) -> object:
-    """NaN and Infinity as texts, since no JSON reader takes them as they are."""
+    """Return a scalar, NaN and Infinity as texts, since no JSON parser reads them otherwise."""
     return scalar.decode() if isinstance(scalar, bytes) else scalar

@@ -1,4 +1,4 @@
-"""The nouns of a comparison, as frozen values. Nothing in here has been redacted: see `redact` before storing it."""
+"""The values of a comparison, frozen. Nothing here has been redacted: see `redact` before storing it."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,7 +18,7 @@ Steps: TypeAlias = tuple[Step, ...]
 
 
 class Where(StrEnum):
-    """The part of an answer that a difference is in (`"in"` in the JSON form)."""
+    """The part of a response that a difference is in (`"in"` in the JSON form)."""
 
     STATUS = "status"
     HEADER = "header"
@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 
 class Severity(StrEnum):
-    """The meaning of a difference to a client that knew legacy, gravest first."""
+    """The meaning of a difference to a client of legacy, gravest first."""
 
     BREAKING = "breaking"
     RISKY = "risky"
@@ -44,7 +44,7 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 is the gravest: `min` over ranks is a line's severity."""
+        """Return the rank; 0 is the gravest, so the severity of several differences is the `min` of their ranks."""
         return _RANKS[self]
 
 
@@ -53,7 +53,7 @@ _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 class Outcome(StrEnum):
     MATCH = "match"
-    ACCEPTED = "accepted"  # differences, and every one of them accepted
+    ACCEPTED = "accepted"  # differences, all of them accepted
     MISMATCH = "mismatch"
     NOT_COMPARABLE = "not_comparable"
 
@@ -79,22 +79,22 @@ class Response:
     status: int
     headers: RawHeaders = field(default_factory=list)
     body: bytes = field(default=b"", repr=False)
-    """As sent, content codings still on."""
+    """The body as sent, with its content codings."""
     fault: Fault | None = None
     duration_s: float | None = None
     is_too_large: bool = False
-    """The body was over `shadow.max_body`; `body` holds a part of it, or nothing."""
+    """Whether the body was over `shadow.max_body`; `body` is a part of it, or empty."""
     is_streaming: bool = False
-    """An event stream or an upgrade, as the caller saw it; both are recognised from the head, too."""
+    """Whether the caller saw an event stream or an upgrade; both are recognised from the head, too."""
 
     def field_values(self, name: bytes) -> list[bytes]:
-        """The values of a header field, in order, outer whitespace off. `name` is lower-case."""
+        """Return the values of a header field, in order, without outer whitespace. `name` is lower-case."""
         return [value.strip(b" \t") for key, value in self.headers if key.lower() == name]
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A text and the place in it where the other side's text starts to differ."""
+    """A text and the position at which the other side's text starts to differ."""
 
     text: str = field(repr=False)
     position: int
@@ -103,7 +103,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """Bytes that are shown as hash and length only: binary bodies and those that could not be parsed."""
+    """Bytes that are shown as hash and length only: binary bodies, and those that could not be parsed."""
 
     data: bytes = field(repr=False)
 
@@ -114,10 +114,10 @@ Value: TypeAlias = "Node | int | Excerpt | Opaque"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One path at which the answers differ, not redacted yet: `redact.Redactor.difference` makes the form to keep.
+    """One path at which the responses differ, not redacted yet: `redact_difference` makes the form to keep.
 
-    All elements of an array share one path, so `count` places may stand behind it; the values are those of one of the
-    gravest.
+    All elements of an array share one path, so a difference may stand for `count` places; its values are from one of
+    the gravest.
     """
 
     in_: Where
@@ -129,37 +129,37 @@ class Difference:
     steps: Steps = ()
     count: int = 1
     is_secret: bool = False
-    """Its values are, though no step says so: another member of their object names them."""
+    """Whether its values are secret although no step says so: another member of their object names them."""
 
     @property
     def key(self) -> tuple[Where, str | None, Kind]:
-        """By which two looks share a difference (DESIGN section 7, second look)."""
+        """Return what two looks must share in a difference (DESIGN section 7, second look)."""
         return self.in_, self.path, self.kind
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All that one comparison came to. `reason` is set if and only if the outcome is `not_comparable`."""
+    """The result of one comparison. `reason` is set if and only if the outcome is `not_comparable`."""
 
     outcome: Outcome
     reason: Reason | None = None
     severity: Severity | None = None
-    """The highest of `differences`; None unless the outcome is `mismatch`."""
+    """The gravest of `differences`; None unless the outcome is `mismatch`."""
     differences: tuple[Difference, ...] = ()
     """The differences that are not accepted, gravest first; at most `MAX_DIFFERENCES`."""
     accepted: int = 0
-    """Number of differences that are accepted, counted as `differences` are: by in, path and kind."""
+    """The number of accepted differences, counted like `differences`: by in, path and kind."""
     omitted: int = 0
-    """Differences beyond `MAX_DIFFERENCES`."""
+    """The number of differences beyond `MAX_DIFFERENCES`."""
     accepted_differences: tuple[Difference, ...] = ()
-    """Differences that are accepted, in the same order, at most `MAX_DIFFERENCES`: they go on being counted."""
+    """The accepted differences, in the same order, at most `MAX_DIFFERENCES`: they are still counted."""
     rules_used: frozenset[int] = frozenset()
-    """Accept rules, by their place in the list, that accepted something here."""
+    """The accept rules, by their place in the list, that accepted something here."""
     rules_expired: frozenset[int] = frozenset()
-    """Accept rules that would have accepted something here, had they not expired."""
+    """The accept rules that would have accepted something here if they had not expired."""
     is_cut: bool = False
-    """So much differs that not all was looked at, or elements were paired by their place alone: `omitted`, the counts
-    and the severity are those of what was looked at in that way."""
+    """Whether so much differs that not all was compared, or elements were paired by place alone: `omitted`, the counts
+    and the severity cover only what was compared in that way."""
 
 
 MAX_DIFFERENCES = 200

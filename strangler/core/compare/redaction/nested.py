@@ -1,7 +1,7 @@
-"""Redaction of a text by what it is: JSON, XML, HTML, a URL, a form, Base64, or plain text with any of these in it.
+"""Redaction of a text by its format: JSON, XML, HTML, a URL, a form, Base64, or plain text with any of these in it.
 
-What is found inside is searched in the same way, to a bounded depth. A text comes back as it was where nothing in it is
-a secret, and otherwise written anew in its own format, so that the rest stays readable.
+What is found inside is searched in the same way, to a bounded depth. A text without secrets is returned unchanged, any
+other is rewritten in its own format, so that the rest stays readable.
 """
 
 import re
@@ -13,11 +13,11 @@ from strangler.core.compare.redaction.redact_text import has_layers, redact_text
 from strangler.core.compare.redaction.redact_url import redact_form, redact_whole_url
 
 _WORK_OF_TEXT = 60
-"""The cost of a text besides its characters: many short ones take longer than one."""
+"""The cost of a text besides its characters: many short texts take longer than one long text."""
 _SHORTEST = 5
-"""Characters of the shortest secret that a form gives away, `a@b.c`."""
+"""Characters of the shortest secret known by its form, `a@b.c`."""
 _PLAIN = re.compile(r"(?:[^\W\d_]{1,15}[ ,.'!?\-]{1,2})*+[^\W\d_]{0,15}")
-"""Words and nothing else: most strings of a response, and nothing in them can be a secret."""
+"""Words and nothing else, as most strings of a response: they contain no secret."""
 
 
 def redact_nested(text: str, redactor: Searching, at: Nesting | None = None) -> str:

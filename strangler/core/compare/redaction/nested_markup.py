@@ -1,4 +1,4 @@
-"""Redaction of markup that stands in another format, down to the secrets in its texts and attributes."""
+"""Redaction of markup within another format, down to the secrets in its texts and attributes."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from strangler.core.privacy.secrets import formed_spans, named_spans, unopened_s
 
 @dataclass(frozen=True, slots=True)
 class _Callbacks:
-    """Redaction of the texts and attributes of a document that stands deep in others."""
+    """Redaction of the texts and attributes of a document that may be nested in others."""
 
     redactor: Searching
     at: Nesting
@@ -23,7 +23,7 @@ class _Callbacks:
 
 
 def redact_markup(text: str, redactor: Searching, at: Nesting | None = None, *, is_html: bool) -> str | None:
-    """Return HTML, which always parses, or XML redacted; None if it does not parse."""
+    """Return HTML or XML redacted; None for XML that does not parse."""
     at = at or Nesting.of(text)
     marker: Marker = _Callbacks(redactor, at)
     if not is_html:
@@ -33,15 +33,15 @@ def redact_markup(text: str, redactor: Searching, at: Nesting | None = None, *, 
 
 
 def redact_inner_xml(text: str, redactor: Searching, at: Nesting) -> str | None:
-    """Return XML within a text: as it was where nothing in it is a secret; None if it does not parse."""
+    """Return XML within a text redacted, or unchanged if it has no secret; None if it does not parse."""
     xml = redact_markup(text, redactor, at, is_html=False)
     return text if xml is not None and xml == redact_xml(text, _AS_IT_IS) else xml
 
 
 def redact_inner_html(text: str, redactor: Searching, at: Nesting) -> str:
-    """Return HTML within a text: as it was where nothing in it is a secret, else without the frame of a document.
+    """Return HTML within a text redacted, without the frame of a document; unchanged if it has no secret.
 
-    What a browser drops (a tag without its end, attributes of an end tag) nobody has searched: it is dropped here, too.
+    What a browser drops (an unfinished tag, attributes of an end tag) was not searched, so it is dropped here, too.
     """
     formed = mark_formed(text, redactor, at)
     whole = redact_markup(formed, redactor, at, is_html=True) or ""
@@ -76,5 +76,5 @@ def mark_formed(text: str, redactor: Searching, at: Nesting) -> str:
 
 
 def mark_named(text: str, redactor: Searching, at: Nesting) -> str:
-    """Mark what is a secret by the name that stands before it."""
+    """Mark what is a secret by the name before it."""
     return at.mark_spans(redactor, text, named_spans(text))

@@ -1,4 +1,4 @@
-"""The depth at which a text stands within others, and the work that is left for all that is nested in it."""
+"""The depth at which a text is nested in others, and the work that is left for all of them."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,9 +7,9 @@ from strangler.core.compare.model.values import Node
 from strangler.core.privacy.secrets import MARK, Span
 
 MAX_NESTING = 8
-"""Formats within formats that are searched. A text below these that is one of them again is marked as a whole."""
+"""The most formats within each other that are searched. A deeper text with yet another format is marked as a whole."""
 MAX_WORK = 8
-"""Times that all characters of a text are read, in one way or another; what is left then is marked as a whole."""
+"""How often all characters of a text may be read; what is left then is marked as a whole."""
 _FREE_WORK = 64 * 1024
 
 
@@ -23,14 +23,14 @@ class WorkState:
 
 @dataclass(frozen=True, slots=True)
 class Nesting:
-    """The depth at which a text stands in others, and the work that is left for all of them."""
+    """The depth of a text within others, and the work that is left for all of them."""
 
     depth: int
     work: WorkState
 
     @classmethod
     def of(cls, text: str) -> "Nesting":
-        """Return the nesting of a text that stands by itself."""
+        """Return the nesting of a text that is not nested."""
         return cls(0, WorkState(MAX_WORK * len(text) + _FREE_WORK))
 
     def deeper(self) -> "Nesting":
@@ -38,12 +38,12 @@ class Nesting:
         return Nesting(self.depth + 1, self.work)
 
     def mark(self, redactor: "Searching", secret: str) -> str:
-        """Mark a secret, and count that."""
+        """Mark a secret, and count the mark."""
         self.work.marks += MARK.fullmatch(secret) is None
         return redactor.mark(secret)
 
     def mark_spans(self, redactor: "Searching", text: str, spans: list[Span]) -> str:
-        """Mark the spans of a text, which are given in its order."""
+        """Mark the spans of a text, which are in order."""
         pieces, done = [], 0
         for start, end in spans:
             pieces += [text[done:start], self.mark(redactor, text[start:end])]
@@ -51,13 +51,13 @@ class Nesting:
         return "".join([*pieces, text[done:]])
 
     def spend(self, count: int) -> bool:
-        """Take so many characters from the work that is left; False if there is none left."""
+        """Take this many characters from the work that is left; return False if there is not enough."""
         self.work.left -= count
         return self.work.left >= 0
 
 
 class Searching(Protocol):
-    """The operations that a redactor has for what is found. Each of them may find more inside, one format deeper."""
+    """The operations of a redactor on what is found. Each of them may find more inside, one format deeper."""
 
     def mark(self, secret: str | bytes) -> str: ...
     def nested(self, text: str, at: Nesting) -> str: ...

@@ -1,4 +1,4 @@
-"""Redacted values as plain JSON that any writer takes, and of bounded length."""
+"""Redacted values as plain JSON that any writer accepts, of bounded length."""
 
 from typing import TypeAlias
 
@@ -19,7 +19,7 @@ def bounded_text(text: str) -> str:
 
 
 def plain_json(node: Node) -> KeptValue:
-    """Return a redacted node as plain JSON; one that is too long as the start of its text."""
+    """Return a redacted node as plain JSON; if it is too long, the start of its text."""
     if isinstance(node, bytes):
         value = plain_value(node)
         return bounded_text(value) if isinstance(value, str) else value
@@ -32,7 +32,7 @@ def plain_json(node: Node) -> KeptValue:
 
 
 def _plain_short(node: Node) -> KeptValue:
-    """Return a node whose text is short, and whose nesting is shallow for that reason."""
+    """Return a node whose text is short, and whose nesting is therefore shallow, as plain JSON."""
     if isinstance(node, dict):
         return {printable(key): _plain_short(value) for key, value in node.items()}
     if isinstance(node, list):
@@ -41,5 +41,5 @@ def _plain_short(node: Node) -> KeptValue:
 
 
 def printable(text: str) -> str:
-    """Return a string that any JSON writer takes: lone surrogates are spelt out."""
+    """Return a string that any JSON writer accepts: lone surrogates are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()

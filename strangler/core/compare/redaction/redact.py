@@ -1,7 +1,7 @@
 """Redaction, after comparing and before anything is kept: secrets become `redacted:<8 hex>` of a keyed hash.
 
-Equal secrets stay equal under one key, wherever they stand. What cannot be read, and so not be searched for secrets, is
-kept as hash and length only. With `hides_values` no value at all is kept, only its type, length and hash.
+Equal secrets stay equal under one key, wherever they are. What cannot be read, and so cannot be searched for secrets,
+is kept as hash and length only. With `hides_values` no value at all is kept, only its type, length and hash.
 """
 
 import re
@@ -32,16 +32,17 @@ _HARMLESS_HEADERS = frozenset(
         "content-length content-type date expect keep-alive te trailer transfer-encoding upgrade vary",
     )
 )
-"""Fields whose values are words of the protocol: kept in clear with `hides_values`, too."""
+"""Fields whose values are words of the protocol: kept in clear even with `hides_values`."""
 _WORD = re.compile(r"[A-Za-z_$@#:](?:[A-Za-z_$.:\-]|[0-9](?![0-9]{2})){0,63}")
-"""A key that looks like a name somebody gave, not like a value."""
+"""A key that looks like a name, not like a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """Redaction by the rules of one route. Make it by `Redactor.of`.
+    """Redaction by the rules of one route, made by `Redactor.of`.
 
-    `key` is secret, at most 64 bytes, and kept over restarts so that equal secrets stay equal."""
+    `key` is secret, at most 64 bytes, and kept over restarts so that equal secrets stay equal.
+    """
 
     key: bytes = field(repr=False)
     patterns: tuple[Pattern, ...] = ()
@@ -54,8 +55,7 @@ class Redactor:
     def of(cls, key: bytes, rules: Iterable[str], values: Literal["shown", "hashed"] = "shown") -> "Redactor":
         """Return the redactor for the rules of a route, `$..email` or `header:x-tenant`.
 
-        `values` is `evidence.values` of routes.yaml; `hashed` hides all values. Raises PatternError for any other
-        rule.
+        `values` is `evidence.values` of routes.yaml; `hashed` hides all values. Raises PatternError for any other rule.
         """
         rules = list(rules)
         named = {rule.removeprefix("header:").strip().lower() for rule in rules if rule.startswith("header:")}
@@ -79,7 +79,7 @@ class Redactor:
     # text
 
     def text(self, text: str, at: Nesting | None = None) -> str:
-        """Return a text with its secrets marked, searched as the format that it is in. `at`: where it is nested."""
+        """Return a text with its secrets marked, searched by its format. `at`: where it is nested."""
         return redact_nested(text, replace(self, hides_values=False) if self.hides_values else self, at)
 
     def nested(self, text: str, at: Nesting) -> str:
@@ -93,7 +93,7 @@ class Redactor:
         return self.described("string", text) if text.strip() else text
 
     def lines(self, text: str) -> str:
-        """Return a body of plain text redacted. Where values are hidden, each line is one of them."""
+        """Return a body of plain text redacted. With `hides_values`, each line is a value."""
         return "\n".join(map(self.value, text.splitlines())) if self.hides_values else self.text(text)
 
     def markup(self, text: str, *, is_html: bool) -> str | None:
@@ -101,23 +101,23 @@ class Redactor:
         return redact_markup(text, self, is_html=is_html)
 
     def described(self, kind: str, text: str) -> str:
-        """Return `string(12) 3fa2b1c0`. What is described already stays as it is, and so does a mark."""
+        """Return `string(12) 3fa2b1c0`. A description or a mark stays as it is."""
         if MARK.fullmatch(text) or _DESCRIBED.fullmatch(text):
             return text
         return f"{kind}({len(text)}) {self.hashed(text)}"
 
     def within(self, endpoint: str) -> "Redactor":
-        """Return the redactor for one endpoint, `GET /api/orders/{}`, which shows the words of a path."""
+        """Return the redactor for one endpoint, `GET /api/orders/{}`, which keeps the words of its path."""
         return replace(self, words=tuple(endpoint.partition(" ")[2].split("/")))
 
     def target(self, target: bytes) -> str:
-        """Return a request target with its secrets marked, names and values read as a server would."""
+        """Return a request target with its secrets marked, its names and values decoded as by a server."""
         text = target.decode("utf-8", "backslashreplace")
         words = self.words or tuple(endpoint_shape(target).split("/"))
         return redact_url(text, self, words=words if self.hides_values else None)
 
     def place(self, path: str) -> str:
-        """Return the place of a difference in markup redacted. Where values are hidden, so are those in it."""
+        """Return the place of a difference in markup redacted; with `hides_values`, without values."""
         path = redacted_place(path, self.text)
         if not self.hides_values:
             return path
@@ -130,7 +130,7 @@ class Redactor:
         return _WORD.fullmatch(name) is not None and not is_id(name)
 
     def shape(self, shape: str) -> str:
-        """Return an endpoint's shape with each segment folded that holds a secret, or follows a secret name."""
+        """Return an endpoint's shape with each segment folded that contains a secret, or follows a secret name."""
         segments: list[str] = []
         is_named = False
         for segment in shape.split("/"):
@@ -177,7 +177,7 @@ class Redactor:
         return self.tree(root, at=at)
 
     def tree(self, root: Node, steps: Steps = (), at: Nesting | None = None) -> Node:
-        """Return a copy of a tree without secrets. `steps`: where it stands in its document."""
+        """Return a copy of a tree without secrets. `steps`: its place in its document."""
         masks = tuple(_masks(pattern, steps) for pattern in self.patterns)
         holder: list[Node] = [None]
         stack: list[tuple[Node, tuple[int, ...], list[Node] | dict[str, Node], int | str]] = [(root, masks, holder, 0)]
@@ -211,7 +211,7 @@ class Redactor:
         return tuple(pattern.advance(mask, step) for mask, pattern in zip(masks, self.patterns, strict=True))
 
     def marked_node(self, node: Node, at: Nesting | None = None) -> Node:
-        """Return a whole node as one mark; null stays, since it holds nothing."""
+        """Return a whole node as one mark; null stays, since it is no secret."""
         if node is None:
             return None
         secret = node.decode() if isinstance(node, bytes) else node if isinstance(node, str) else None
@@ -228,11 +228,11 @@ class Redactor:
         return node
 
     def _boolean(self, node: Node) -> str:
-        """Return a boolean as its hash, without a length that would give it away."""
+        """Return a boolean as its hash, without a length, which would reveal it."""
         return f"boolean {self.hashed(str(node))}"
 
     def label(self, name: str, at: Nesting | None = None) -> str:
-        """Return a key redacted, since it may be a secret itself, or a value where values are hidden."""
+        """Return a key redacted, since it may be a secret itself, or, with `hides_values`, a value."""
         if self.hides_values and not self._is_word(name):
             return self.described("string", name)
         return self.text(name, at)

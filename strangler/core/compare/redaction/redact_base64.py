@@ -10,7 +10,7 @@ BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{12,}+={0,2}")
 
 
 def redact_base64(token: str, redactor: Searching, at: Nesting) -> str:
-    """Return Base64 of either alphabet (RFC 4648); written anew if its content is a text with a secret in it."""
+    """Return Base64 of either alphabet (RFC 4648), encoded again if its content is a text with a secret in it."""
     bare = token.rstrip("=")
     is_url_safe = "-" in bare or "_" in bare
     try:

@@ -1,4 +1,4 @@
-"""Redaction of differences: the form in which both sides and the place of each are kept."""
+"""Redaction of differences: the form in which their places and both sides are kept."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def redact_differences(differences: Iterable[Difference], redactor: Redactor) ->
 
 
 def _reach(redactor: Redactor, steps: Steps) -> int | None:
-    """Return how many steps lead to the first redacted node on the way; None if none is."""
+    """Return how many steps lead to the first redacted node on the way; None if there is none."""
     by_name = next((at for at, step in enumerate(steps, 1) if step is not None and is_secret_name(step)), None)
     reaches = [by_name, *(pattern.reach(steps) for pattern in redactor.patterns)]
     return min((reach for reach in reaches if reach is not None), default=None)
@@ -84,7 +84,7 @@ def _side(redactor: Redactor, value: Value, difference: Difference, is_secret: b
 
 
 def _header_side(redactor: Redactor, name: str, value: str) -> str:
-    """Redact a field. A difference in set-cookie holds names and attributes only."""
+    """Redact a field. A difference in set-cookie has names and attributes only."""
     if name != "set-cookie" or name in redactor.headers:
         return redactor.header(name, value)
     return redactor.value(value if redactor.hides_values else redactor.cookie_attributes(value))
@@ -93,8 +93,8 @@ def _header_side(redactor: Redactor, name: str, value: str) -> str:
 def _excerpts(redactor: Redactor, legacy: Excerpt, candidate: Excerpt) -> tuple[KeptValue, KeptValue]:
     """Return both sides around their first change.
 
-    Secrets are looked for in the whole texts: one that is cut at both ends could not be recognised. Where a text was
-    written anew, the change is looked for anew.
+    Secrets are searched for in the whole texts, since one that is cut off could not be recognised. If redaction changed
+    a text, the position is determined again.
     """
     if redactor.hides_values:
         return redactor.described("text", legacy.text), redactor.described("text", candidate.text)
@@ -106,7 +106,7 @@ def _excerpts(redactor: Redactor, legacy: Excerpt, candidate: Excerpt) -> tuple[
 
 
 def _whole(redactor: Redactor, excerpt: Excerpt) -> str:
-    """Return the redacted text of which an excerpt is shown. Markup that does not parse as XML comes from a page."""
+    """Return the whole text of an excerpt, redacted. Markup that does not parse as XML is from a page."""
     xml = redactor.markup(excerpt.text, is_html=False) if excerpt.is_markup else None
     if xml is not None:
         return xml

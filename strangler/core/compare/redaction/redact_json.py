@@ -9,7 +9,7 @@ from strangler.core.compare.redaction.nesting import Nesting, Searching
 
 
 def redact_json(text: str, redactor: Searching, at: Nesting) -> str | None:
-    """Return the text redacted; None if it is no object, array or string. Without a secret its spelling stays."""
+    """Return the text redacted, unchanged if it has no secret; None if it is no object, array or string."""
     start = text.lstrip("\ufeff \t\r\n")[:1]
     if start not in ("{", "[", '"') or not start:
         return None
@@ -29,7 +29,7 @@ def redact_json(text: str, redactor: Searching, at: Nesting) -> str | None:
 
 
 def _compact(node: Node) -> str:
-    """Write a tree as `write_json` does, but leave letters of all scripts as they are where UTF-8 can hold them."""
+    """Write a tree as `write_json` does, but without escaping printable letters of any script."""
     text = write_json(node)
     return text if "\\u" not in text else _NON_ASCII.sub(_letter, text)
 
@@ -43,7 +43,7 @@ def _letter(found: "re.Match[str]") -> str:
 
 
 def _is_spelt_once(text: str) -> bool:
-    """True if no object in a JSON text has the same key twice: of such members only the last was searched."""
+    """Return True if no object in a JSON text has a key twice: only the last of such members was searched."""
     try:
         for line in [text] if "\n" not in text else _documents(text):
             json.loads(line, object_pairs_hook=_refuse_twice)

@@ -1,4 +1,4 @@
-"""HTML and XML without their secrets: read as what they are, and written anew from the tree."""
+"""Redaction of HTML and XML: parsed, and written again from the tree without secrets."""
 
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -13,21 +13,21 @@ from strangler.core.compare.markup.xml_events import XmlEvents, read_xml
 from strangler.core.privacy.secrets import NAMING_ATTRIBUTES, is_secret_name
 
 VALUE_ATTRIBUTES = ("value", "content")
-"""Attributes that hold what an element's name, or such an attribute, says."""
+"""Attributes with the value that an element's name, or a naming attribute, describes."""
 
 
 class Marker(Protocol):
-    """An object that takes secrets out of texts: `redact.Redactor`."""
+    """An object that removes secrets from texts."""
 
     def redact_text(self, text: str) -> str:
-        """The text without its secrets; what is nested in it, in whatever format, is searched, too."""
+        """Return the text without its secrets; whatever is nested in it is searched, too."""
 
     def mark(self, secret: str) -> str:
-        """The mark that is kept of a text that is a secret as a whole."""
+        """Return the mark of a text that is a secret as a whole."""
 
 
 def redact_html(text: str, marked: Marker) -> str:
-    """The page, or the part of one, as a browser reads it. A text that would take long to read goes as a whole."""
+    """Return a page, or a part of one, as a browser parses it. A text that would take long is marked as a whole."""
     parser = parse_nodes(text)
     if parser is None:
         return marked.mark(text)
@@ -63,7 +63,7 @@ def _leaf(node: LexborNode, name: str | None, writer: "_WriterState") -> None:
 
 
 def redact_xml(text: str, marked: Marker) -> str | None:
-    """The document as an XML parser reads it, prefixes as they are written; None if it does not parse."""
+    """Return the document as an XML parser reads it, with its prefixes; None if it does not parse."""
     writer = _WriterState(marked, is_html=False)
     events = XmlEvents(
         start=writer.start,
@@ -76,7 +76,7 @@ def redact_xml(text: str, marked: Marker) -> str | None:
 
 
 class _WriterState:
-    """Writes markup from what is told of it, secrets marked. All in an element with a secret name is one mark."""
+    """The writer of redacted markup. The content of an element with a secret name becomes one mark."""
 
     def __init__(self, marked: Marker, *, is_html: bool) -> None:
         self._marked = marked
@@ -84,10 +84,10 @@ class _WriterState:
         self._pieces: list[str] = []
         self._names: list[str] = []
         self._secret_depth = 0
-        """How many elements are open around the secret; 0: none is one."""
+        """The number of open elements down to the secret one; 0: none is secret."""
         self._secret: list[str] = []
         self._waiting: list[str] = []
-        """Text that may go on."""
+        """The text so far that may go on."""
 
     @property
     def text(self) -> str:
@@ -131,7 +131,7 @@ class _WriterState:
         self._waiting.append(text)
 
     def _write_text(self) -> None:
-        """Text is searched as one, however it was written: a secret may go across the edge of CDATA."""
+        """Write the text so far, searched as a whole, since a secret may extend across the edge of CDATA."""
         if not self._waiting:
             return
         text = "".join(self._waiting)
@@ -169,7 +169,7 @@ class _WriterState:
 
 
 def is_secret_element(name: str, attributes: Iterable[tuple[str, str]]) -> bool:
-    """True if what an element holds is a secret by its name, or by an attribute that names it."""
+    """Return True if an element's content is secret by its name, or by a naming attribute."""
     if is_secret_name(name):
         return True
     return any(key.lower() in NAMING_ATTRIBUTES and is_secret_name(value) for key, value in attributes)

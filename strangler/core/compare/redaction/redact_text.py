@@ -21,7 +21,7 @@ _CONTROL = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 
 def redact_text(text: str, redactor: Searching, at: Nesting) -> str:
-    """Return plain text or markup redacted; or text with markup, strings of a script, Base64 and escapes in it."""
+    """Return a text redacted: markup, or plain text with markup, strings of a script, Base64 and escapes in it."""
     if _DECLARES_ENTITIES.search(text):
         return at.mark(redactor, text)
     if text.lstrip("\ufeff \t\r\n").startswith("<") and _TAG.search(text):
@@ -42,7 +42,7 @@ _STRING = re.compile(r"(?<!\\)\"((?:[^\"\\]|\\.)*+)(?:\"|\Z)|(?<![\\\w])'((?:[^'
 
 
 def _string(found: "re.Match[str]", redactor: Searching, at: Nesting) -> str:
-    """Redact a string of a script, or of JSON that does not parse; what ends with the text may have been cut."""
+    """Redact a string of a script, or of JSON that does not parse; at the end of the text it may have been cut."""
     written = found[1] or found[2] or ""
     if "\\" not in written and "<" not in written and "%" not in written and "&" not in written:
         return found[0]
@@ -55,7 +55,7 @@ def _string(found: "re.Match[str]", redactor: Searching, at: Nesting) -> str:
 
 
 def _as_html_beside_strings(text: str, redactor: Searching, at: Nesting) -> str:
-    """Redact tags, unless they stand in strings, which have been read already."""
+    """Redact markup, unless its tags are only in strings, which have been redacted already."""
     return redact_inner_html(text, redactor, at) if _TAG.search(_STRING.sub("", text)) else text
 
 
@@ -64,7 +64,7 @@ def _beneath_backslashes(text: str, redactor: Searching, at: Nesting) -> str:
 
 
 def _beneath(text: str, redactor: Searching, at: Nesting, layers: "tuple[_Layer, ...] | None" = None) -> str:
-    """Take off the first layer that a text is written in, redact the text, and write it in that layer again."""
+    """Decode the first layer of a text, redact the result, and encode it again."""
     for pattern, decode, encode in layers or _LAYERS:
         plain = decode(text) if pattern.search(text) else text
         if plain != text:
@@ -97,9 +97,9 @@ _LAYERS: tuple[_Layer, ...] = (
     (_PERCENT, unquote_plus, _percent_encoded),
     (_BACKSLASH, _without_backslashes, _with_backslashes),
 )
-"""Ways in which a text is written within another one: what is left of it, how it is read, how it is written."""
+"""The ways in which a text is encoded within another one: how each is recognised, decoded and encoded."""
 
 
 def has_layers(text: str) -> bool:
-    """True if a text may be written in a format or an escape of which nothing has been undone."""
+    """Return True if a text may be in a format or an encoding that has not been decoded."""
     return any(char in text for char in '{[<"=\\') or bool(_ENTITY.search(text) or _PERCENT.search(text))

@@ -15,7 +15,7 @@ _PARTS = re.compile(
 )
 _FORM = re.compile(r"\s*[\w.\-\[\]%+*~$]{1,256}=[^\s<>]*\s*")
 SAFE = "/:@!$()*,~[]{}|"
-"""Characters that stay readable in a value that is written anew; quotes and `&=;#+%` would mean something there."""
+"""Characters that stay readable in a value that is encoded again; quotes and `&=;#+%` have a meaning there."""
 _ACTIONS = frozenset(
     re.findall(
         r"\w+",
@@ -24,7 +24,7 @@ _ACTIONS = frozenset(
         "recover settings update",
     )
 )
-"""Words that follow a secret name in a path without being a secret: `/password/reset`."""
+"""Words that follow a secret name in a path but are no secret: `/password/reset`."""
 
 
 _PADDED = re.compile(r"\s*[A-Za-z0-9+/_\-]{2,}={1,2}\s*")
@@ -45,10 +45,10 @@ def redact_form(text: str, redactor: Searching, at: Nesting) -> str | None:
 def redact_url(
     text: str, redactor: Searching, at: Nesting | None = None, *, words: tuple[str, ...] | None = None
 ) -> str:
-    """Return a URL or request target (RFC 3986 section 3) redacted. Parts that hold a secret are percent-encoded anew.
+    """Return a URL or request target (RFC 3986 section 3) redacted. Parts with a secret are percent-encoded again.
 
-    Marked as a whole: userinfo, values of secret parameters in query, fragment and path (`;name=value`), and the
-    segment behind one that is a secret name. With `words`, the segments of the endpoint's shape: all but these.
+    Marked as a whole are userinfo, values of secret parameters in query, fragment and path (`;name=value`), and the
+    segment after a secret name. With `words`, the segments of the endpoint's shape, all values but these are marked.
     """
     at = at or Nesting.of(text)
     parts, hides_values = _PARTS.fullmatch(text), words is not None
@@ -87,13 +87,13 @@ def _path(path: str, redactor: Searching, at: Nesting, words: tuple[str, ...] | 
 
 
 def names_next(segment: str) -> bool:
-    """True if the segment that follows this one in a path is a secret: `/token/…`."""
+    """Return True if the segment that follows this one in a path is a secret: `/token/…`."""
     plain = unquote(segment.partition(";")[0])
     return "=" not in plain and "@" not in plain and is_secret_name(plain)
 
 
 def is_action(segment: str) -> bool:
-    """True for a word that says what is done with a secret and is none: `/password/reset`."""
+    """Return True for a word that names an action on a secret: `/password/reset`."""
     return unquote(segment).lower().replace("_", "-").split("-")[0] in _ACTIONS
 
 
@@ -110,7 +110,7 @@ def _segment(segment: str, redactor: Searching, at: Nesting, hides: tuple[bool, 
 
 
 def _behind(part: str, redactor: Searching, at: Nesting, hides_values: bool) -> str:
-    """Redact a query or a fragment, which comes with its first character."""
+    """Redact a query or a fragment, which includes its `?` or `#`."""
     if not part:
         return ""
     inner = part[1:]
@@ -137,9 +137,9 @@ def _parameter(parameter: str, redactor: Searching, at: Nesting, hides_values: b
 
 
 def _encoded(raw: str, redactor: Searching, at: Nesting, decode: Callable[[str], str]) -> str:
-    """Return a part of a URL: as it was if nothing in it is a secret, else redacted and encoded anew."""
+    """Return a part of a URL, unchanged if it has no secret, else redacted and encoded again."""
     if decode is unquote_plus and "+" in raw and BASE64.fullmatch(unquote(raw)):
-        written = _encoded(raw, redactor, at, unquote)  # Base64 that was put in as it is
+        written = _encoded(raw, redactor, at, unquote)  # Base64 that was not percent-encoded
         if written != raw:
             return written
     plain = decode(raw)

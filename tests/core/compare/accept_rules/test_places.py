@@ -176,12 +176,12 @@ def test_identifiers_are_escaped_as_css_does(name: str, escaped: str) -> None:
 
 
 BAD_SELECTORS = {
-    "main >": "is no CSS selector",
-    "": "is no selector",
-    "p:no-such-thing": "is no CSS selector",
+    "main >": "is not a CSS selector",
+    "": "is not a selector",
+    "p:no-such-thing": "is not a CSS selector",
     "a, b::text": "one rule for each",
     "div::before": "pseudo-element",
-    "$.price": "is no CSS selector",
+    "$.price": "is not a CSS selector",
     "p::text::text": "pseudo-element",
 }
 
