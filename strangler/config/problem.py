@@ -7,7 +7,7 @@ _LONGEST = 300
 
 
 def quotable(text: str) -> str:
-    """Text as a message shows it, on one line: a value may be a megabyte long, or hold line ends and escape codes."""
+    """Return text as a message shows it, on one line: a value may be 1 MB long, or hold line ends and escape codes."""
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     return text if text.isprintable() else "".join(map(_escaped, text))
 
@@ -40,5 +40,5 @@ class Problem:
 
     @property
     def order(self) -> tuple[bool, int, int, str]:
-        """Sorts problems as a reader meets them in the file; what is about the whole file comes last."""
+        """The key that sorts problems in the order of the file; those about the whole file come last."""
         return (not self.line, self.line, self.column, self.what)
