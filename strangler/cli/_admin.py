@@ -24,7 +24,7 @@ TOKEN_VARIABLE = "STRANGLER_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class _AdminUrl(click.ParamType[str]):
-    """`http://127.0.0.1:8081`, or `https://…` where something ends TLS in front of it."""
+    """`http://127.0.0.1:8081`, or `https://…` if something terminates TLS in front of it."""
 
     name = "url"
 

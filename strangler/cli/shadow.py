@@ -22,10 +22,10 @@ def command() -> None:
 @config_option
 @admin_option
 def resume(route: str, why: str, config: Path, admin: str | None) -> None:
-    """Start the shadows of ROUTE again after they have stopped by themselves.
+    """Resume shadows of ROUTE that have stopped by themselves.
 
-    They stop if a candidate does not confirm a dry run. It gets OPTIONS again before the next write is sent. Exit code
-    1: they are not stopped, or no proxy runs.
+    They stop if a candidate does not confirm a dry run. Before the next write it gets another OPTIONS request.
+    Exit code 1: they are not stopped, or no proxy runs.
 
     \b
     strangler shadow resume orders --why "it confirms dry runs since 1.4.2"

@@ -41,9 +41,9 @@ def command() -> None:
 @_state_option
 @_json_option
 def backup(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
-    """Write a consistent copy into FILE (tar.gz, mode 0600), while the proxy runs or not.
+    """Write a consistent copy into FILE, while the proxy runs or not.
 
-    An earlier backup of that name is replaced, any other file is not.
+    FILE is a tar.gz of mode 0600. An earlier backup of that name is replaced, any other file is not.
 
     \b
     strangler state backup /backup/strangler.tar.gz
@@ -66,9 +66,10 @@ def backup(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
 @_state_option
 @_json_option
 def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
-    """Restore the state folder from the backup FILE: all of it or, if something is wrong, nothing.
+    """Restore the state folder from the backup FILE.
 
-    Refused while a proxy uses the folder. Files that are not in the backup are removed.
+    All of it is restored or, if something is wrong, nothing. Refused while a proxy uses the folder. Files that are not
+    in the backup are removed.
 
     \b
     strangler state restore /backup/strangler.tar.gz

@@ -19,7 +19,7 @@ _VARIABLE_MEANING = "`${VAR}` or `${VAR:-default}`: read from the environment."
 
 
 class _WithoutDefaults(GenerateJsonSchema):
-    """Defaults are added later, in the form in which they are written."""
+    """A generator that leaves defaults out: they are added later, in the form in which they are written."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])

@@ -18,7 +18,7 @@ def _escaped(character: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`str` of it is one line: `routes.yaml:14:9: route 'orders': split.percent is 120; it must be 0 to 100`.
+    """One problem, on one line as `str`: `routes.yaml:14:9: route 'orders': split.percent is 120; it must be 0 to 100`.
 
     `line` and `column` count from 1; both are 0 where the whole file is meant (it cannot be read, it is too large).
     """

@@ -102,7 +102,7 @@ class _StopReading(Exception):
 
 
 class _Reader:
-    """Reads one document from libyaml's events."""
+    """The reader of one document, from libyaml's events."""
 
     def __init__(self, name: str, text: str, environ: Mapping[str, str], keys: str) -> None:
         self._keys = keys

@@ -118,7 +118,7 @@ class Limits(Section):
 class Evidence(Section):
     values: Annotated[Literal["shown", "hashed"], *word("shown", "hashed")] = key(
         "shown",
-        "Values are stored with their secrets hashed; or only the type, length and hash of each value.",
+        "`shown`: values with their secrets hashed; `hashed`: only the type, length and hash of each value.",
         "hashed",
     )
 
@@ -191,6 +191,6 @@ class File(Section):
     )
     routes: Annotated[tuple[Route, ...], LIST] = key(
         (),
-        "Where requests go other than to legacy. The most specific match wins, whatever the order.",
+        "Which requests go elsewhere than to legacy. The most specific match wins, whatever the order.",
         "[{name: orders, match: {prefix: /api/orders}, candidate: orders}]",
     )

@@ -59,7 +59,7 @@ class Compare(Section):
         (), "What is stored only as a keyed hash, besides the built-in rules.", '["$..email", "header:x-tenant"]'
     )
     numbers: Annotated[Literal["decimal", "typed"], *word("decimal", "typed")] = key(
-        "decimal", "JSON numbers are compared by value, or by type too, so that 5 and 5.0 differ.", "typed"
+        "decimal", "`decimal`: JSON numbers are compared by value; `typed`: by type too, so 5 and 5.0 differ.", "typed"
     )
 
 

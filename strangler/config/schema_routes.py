@@ -73,7 +73,7 @@ class Baseline(Section):
 
 
 def _share_alone(value: Any) -> Any:
-    """`baseline: 2%` is `baseline: {share: 2%}`."""
+    """Read `baseline: 2%` as `baseline: {share: 2%}`."""
     return Baseline.model_construct(share=quantities.share(value)) if isinstance(value, str) else value
 
 
@@ -88,12 +88,12 @@ class Shadow(Section):
     max_body: t.Size = key(256 << 10, "Largest body that is compared.", "1MiB")
     timeout: t.LongerDuration = key(5.0, "Longest wait for the shadow's response.", "2s")
     in_flight: Annotated[int, *whole(1, 100_000)] = key(32, "Most shadows of the route at once; more are dropped.", "8")
-    recheck: t.Duration = key(2.0, "Pause before a mismatch is checked again; 0: it is not.", "0")
+    recheck: t.Duration = key(2.0, "Pause before a mismatch is checked again; 0: never.", "0")
     baseline: Annotated[Baseline, BeforeValidator(_share_alone), OR_SHARE] = key(
         Baseline, "Which shadows repeat the request, to learn what differs anyway; a percent alone is `share`.", "5%"
     )
     writes: Annotated[Literal["skip", "dry_run", "sandbox"], *word("skip", "dry_run", "sandbox")] = key(
-        "skip", "Shadows of unsafe methods: none, a dry run at the candidate, or a copy to a sandbox.", "dry_run"
+        "skip", "Unsafe methods get no shadow, a dry run at the candidate, or a copy to a sandbox.", "dry_run"
     )
     to: t.MaybeText = key(None, "The sandbox's upstream; required with `writes: sandbox`.", "orders-sandbox")
 
@@ -101,7 +101,7 @@ class Shadow(Section):
 class Part(Section):
     upstream: t.Text = key(REQUIRED, "Upstream that serves the part.", "orders")
     path: t.Text = key(REQUIRED, "Path to request; `{name}` is filled in from the match.", '"/v2/orders/{id}"')
-    required: t.Bool = key(True, "If this part fails, the whole request fails.", "false")
+    required: t.Bool = key(True, "Whether the whole request fails if this part does.", "false")
     timeout: t.MaybeLonger = key(None, "Longest wait for this part; its upstream's timeouts apply too.", "500ms")
 
 
@@ -113,7 +113,7 @@ class RouteDefaults(Section):
         None, "Timeouts of this route's candidate, in place of its upstream's.", "{response: 5s}"
     )
     fallback: Annotated[Fallback | None, Switchable()] = key(
-        Fallback, "Legacy serves a request that the candidate failed, when that is safe; `false`: never.", "false"
+        Fallback, "Legacy serves requests that failed at the candidate, when that is safe; `false`: never.", "false"
     )
     shadow: Shadow | None = key(
         None, "Copies of requests to the other arm, to compare the responses; null: none.", "{percent: 10}"
@@ -122,7 +122,7 @@ class RouteDefaults(Section):
     gate: Gate = key(Gate, "What comparisons must show before the route is called ready.", "{min_pairs: 500}")
     release: Release | None = key(
         None,
-        "Where the candidate's release, to which evidence belongs, comes from; null: `strangler release` names it.",
+        "How the candidate names its release, to which evidence belongs; null: `strangler release` names it.",
         "{header: X-Release}",
     )
 

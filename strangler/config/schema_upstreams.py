@@ -126,7 +126,7 @@ class UpstreamDefaults(Section):
 
     tls: Tls = key(Tls, "TLS of https:// URLs.", "{ca: /etc/ssl/internal-ca.pem}")
     host: Annotated[Literal["preserve", "upstream"], *word("preserve", "upstream")] = key(
-        "preserve", "Host header sent: the client's, or that of the upstream's URL.", "upstream"
+        "preserve", "Host header that is sent: the client's, or that of the upstream's URL.", "upstream"
     )
     timeouts: Timeouts = key(Timeouts, "How long each phase of an attempt may take.", "{response: 10s}")
     bulkhead: Annotated[Bulkhead | None, Switchable()] = key(
@@ -169,5 +169,5 @@ class Upstreams(BaseModel):
 
     @property
     def by_name(self) -> dict[str, Upstream]:
-        """All upstreams, `legacy` first."""
+        """Return all upstreams, `legacy` first."""
         return {"legacy": self.legacy, **(self.__pydantic_extra__ or {})}

@@ -24,7 +24,7 @@ class Files:
 
     @property
     def texts(self) -> dict[str, str]:
-        """All texts by file name, that of routes.yaml first."""
+        """Return all texts by file name, that of routes.yaml first."""
         return {self.name: self.text, **self.included}
 
     def with_text(self, name: str, text: str) -> "Files":
