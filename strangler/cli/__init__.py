@@ -1,4 +1,4 @@
-"""The `strangler` command. Each subcommand lives in a file of its own and is imported only when it is called."""
+"""The `strangler` command. Each subcommand has a file of its own, imported only when it is called."""
 
 import platform
 import sys
@@ -37,7 +37,7 @@ _VERSION = f"%(prog)s %(version)s (hot path {_HOT_PATH}), Python {platform.pytho
 
 
 _CANNOT_BE_WRITTEN = frozenset({EFBIG, EIO, ENOSPC})
-"""The errors of standard output. (A pipe that was closed is click's matter: no word, exit code 1.)"""
+"""The errors of standard output that are reported. (click handles a closed pipe: no message, exit code 1.)"""
 
 
 class _LazyGroup(click.Group):
@@ -66,4 +66,4 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="strangler", message=_VERSION)
 def main() -> None:
-    """Move a monolith's endpoints to new services, a percent at a time, with every answer compared first."""
+    """Move a monolith's endpoints to new services, a percent at a time, after comparing responses."""

@@ -10,7 +10,7 @@ MAX_CHARACTERS = 100
 
 
 def acting_user(environ: Mapping[str, str] | None = None) -> str:
-    """Return the name in `STRANGLER_USER`, else that of the system's user, else its number: never empty."""
+    """Return the name in `STRANGLER_USER`, else that of the system's user, else the user's number; never empty."""
     given = " ".join((os.environ if environ is None else environ).get(VARIABLE, "").split())
     return (given or _system_user())[:MAX_CHARACTERS]
 

@@ -1,4 +1,4 @@
-"""Asking a running proxy."""
+"""Requests to the admin listener of a running proxy."""
 
 import os
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ TOKEN_VARIABLE = "STRANGLER_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class _AdminUrl(click.ParamType[str]):
-    """`http://127.0.0.1:8081`, or `https://…` where something ends TLS in front of it."""
+    """`http://127.0.0.1:8081`, or `https://…` if something terminates TLS in front of it."""
 
     name = "url"
 
@@ -35,15 +35,17 @@ class _AdminUrl(click.ParamType[str]):
         except ValueError:
             is_right = False
         if not is_right or parts.path.strip("/") or parts.query:
-            self.fail(f"{value!r} is no address of an admin listener; write http://127.0.0.1:8081", param, ctx)
+            self.fail(
+                f"{value!r} is not the address of an admin listener; write it as http://127.0.0.1:8081", param, ctx
+            )
         return f"{parts.scheme}://{parts.netloc}"
 
 
-_WAY_TO_THE_TOKEN = f"write it as admin.token into the routes.yaml named with -c, or else into ${TOKEN_VARIABLE}"
+_WAY_TO_THE_TOKEN = f"set admin.token in the routes.yaml named with -c, or else ${TOKEN_VARIABLE}"
 
 
 class _BadFileError(click.ClickException):
-    """routes.yaml, or a variable of the environment, tells nothing."""
+    """routes.yaml, or an environment variable, is not valid."""
 
     exit_code = BAD_INPUT
 
@@ -52,29 +54,29 @@ admin_option = click.option(
     "--admin",
     type=_AdminUrl(),
     metavar="URL",
-    help="The admin listener, if routes.yaml does not tell: http://127.0.0.1:8081",
+    help="The admin listener, if routes.yaml does not name it: http://127.0.0.1:8081",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Where the admin listener is, `http://127.0.0.1:8081`, and what opens it."""
+    """The address of the admin listener, `http://127.0.0.1:8081`, and its token."""
 
     url: str
     token: str | None
 
     def ask(self, method: str, path: str, kind: type[_Document], body: object = None) -> _Document:
-        """The document that the proxy sends. Raises click.ClickException if it sends none, or a refusal."""
+        """Return the document that the proxy sends. Raises click.ClickException if it sends none, or refuses."""
         status, content = self._exchange(method, path, body)
         if status >= 400:
             raise self._refused(status, content)
         return self._decoded(content, kind)
 
     def find(self, path: str, kind: type[_Document]) -> _Document | None:
-        """The document of a GET; None if there is none of that name. Raises like `ask` for any other refusal."""
+        """Return the document of a GET; None if there is none of that name. Raises like `ask` for any other refusal."""
         status, content = self._exchange("GET", path, None)
         if status == 404:
-            self._decoded(content, dict)  # what is no JSON comes from somebody else
+            self._decoded(content, dict)  # raises if it is not JSON, which no proxy sends
             return None
         if status >= 400:
             raise self._refused(status, content)
@@ -102,8 +104,8 @@ class Admin:
             return msgspec.json.decode(content, type=kind)
         except msgspec.ValidationError as error:
             raise click.ClickException(
-                f"the proxy at {self._authority} sends what this version does not read ({error});"
-                " use the version of the proxy, or restart it as this one"
+                f"the proxy at {self._authority} sends what this version cannot read ({error});"
+                " use the proxy's version of this command, or restart the proxy with this version"
             ) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._absent(error) from error
@@ -119,7 +121,7 @@ class Admin:
     def _refused(self, status: int, content: bytes) -> click.ClickException:
         if status == 401:
             self._decoded(content, dict)
-            detail = f"its token is {'another' if self.token else 'missing'}; " + _WAY_TO_THE_TOKEN
+            detail = f"the token is {'wrong' if self.token else 'missing'}; " + _WAY_TO_THE_TOKEN
         else:
             detail = self._decoded(content, ProblemDocument).detail
         return click.ClickException(f"the proxy at {self._authority} refuses: {detail}")
@@ -134,8 +136,8 @@ def _token_of_environment() -> str | None:
 
 
 def find_admin(config: Path, url: str | None) -> Admin:
-    """The admin listener named by `url`, else by routes.yaml; with a routes.yaml that is broken at the moment, by the
-    state folder of its default name. The token is that of routes.yaml, else of the environment."""
+    """Return the admin listener named by `url`, else by routes.yaml, or by the default state folder if that cannot be
+    loaded. The token is that of routes.yaml, else of the environment."""
     loaded = load(config, os.environ)
     settings = loaded.settings
     token = (settings.admin.token if settings else None) or _token_of_environment()
@@ -146,15 +148,17 @@ def find_admin(config: Path, url: str | None) -> Admin:
     if running is not None:
         return Admin(f"http://{running.admin}", token)
     if settings is not None and is_known(folder):
-        # what listens at admin.listen is another proxy, such as the one that this folder is a copy of
+        # what listens at admin.listen is another proxy, such as that of the folder that this one is a copy of
         raise click.ClickException(
             f"no proxy runs on the state folder {folder}; start it with `strangler serve`, or name another with --admin"
         )
     if settings is None:
         raise _BadFileError(
-            f"{config} cannot be loaded ({loaded.problems[0].what}); `strangler check -c {config}` tells all,"
-            " and --admin names a proxy without it"
+            f"{config} cannot be loaded ({loaded.problems[0].what}); `strangler check -c {config}` lists all problems,"
+            " and --admin names a proxy without the file"
         )
     if settings.admin.listen.port == 0:
-        raise click.ClickException(f"no proxy runs on the state folder {settings.state}: see `strangler serve`")
+        raise click.ClickException(
+            f"no proxy runs on the state folder {settings.state}; start it with `strangler serve`"
+        )
     return Admin(f"http://{settings.admin.listen}", token)

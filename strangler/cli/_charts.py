@@ -35,7 +35,7 @@ _STYLE: Any = {
 
 
 def outcomes_over_time(timeline: Sequence[Mapping[str, int]], name: str) -> str:
-    """Stacked bars, one an hour (days where hours were added up): what pairs came to."""
+    """Return a chart of the outcomes of pairs: a stacked bar per hour, or per day where hours were added up."""
     with rc_context(_STYLE):
         figure, axes = _figure()
         # matplotlib counts days of Unix time
@@ -56,11 +56,11 @@ def outcomes_over_time(timeline: Sequence[Mapping[str, int]], name: str) -> str:
             axes.set_xlim(at[0] - 3 / 24, at[0] + 4 / 24)
         axes.set_ylabel("pairs")
         axes.legend(loc="upper left", ncols=4, bbox_to_anchor=(0, 1.16), borderaxespad=0)
-        return _svg(figure, f"What pairs of route {name} came to, over time")
+        return _svg(figure, f"Outcomes of the pairs of route {name} over time")
 
 
 def latency_of_both(latencies: Sequence[Sequence[float]], name: str) -> str:
-    """How many of the requests were answered within a time, for each arm."""
+    """Return a chart of the share of requests served within a time, for each arm."""
     with rc_context(_STYLE):
         figure, axes = _figure()
         for column, label, colour in ((1, "legacy", _LEGACY), (2, "candidate", _CANDIDATE)):
@@ -72,9 +72,9 @@ def latency_of_both(latencies: Sequence[Sequence[float]], name: str) -> str:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
         axes.set_ylim(0, 101)
-        axes.set_ylabel("answered within")
+        axes.set_ylabel("served within")
         axes.legend(loc="upper left", ncols=2, bbox_to_anchor=(0, 1.16), borderaxespad=0)
-        return _svg(figure, f"Time to answer of both arms of route {name}")
+        return _svg(figure, f"Response times of both arms of route {name}")
 
 
 def _figure() -> tuple[Figure, Axes]:
@@ -86,7 +86,7 @@ def _figure() -> tuple[Figure, Axes]:
 
 
 def _svg(figure: Figure, title: str) -> str:
-    """Only the element, to stand inside a page; screen readers get the title."""
+    """Return only the `<svg>` element, for use inside a page, with the title for screen readers."""
     written = io.StringIO()
     figure.savefig(written, format="svg", metadata={"Date": None, "Title": title})
     text = written.getvalue()

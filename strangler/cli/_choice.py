@@ -1,4 +1,4 @@
-"""Which differences an action is about: ids, or filters, or all that are open."""
+"""The choice of the differences that an action is about: by ids, by filters, or all that are open."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ from strangler.evidence.writing import STATES
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 MAX_LISTED = 20
-"""Rows that are named one by one; of more their number is said."""
+"""Most rows that are listed one by one; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +41,23 @@ class Choice:
 
     @property
     def filters(self) -> Filters:
-        """The filters among these that the inbox itself knows."""
+        """The filters among these that the inbox itself supports."""
         return Filters(self.route, self.severity, self.state)
 
     def takes(self, row: SignatureRow) -> bool:
-        """True for a row that the filters choose; without a state only those that still count."""
+        """True for a row that the filters select; without a state, only for rows that still count."""
         if self.state is None and row.state not in OPEN_STATES:
             return False
         return self.endpoint in (None, row.endpoint) and (not self.is_noise or row.is_noise)
 
 
 def choice_options(command: _F) -> _F:
-    """The options and the argument that name differences."""
+    """Add the options and the argument that name differences."""
     for option in (
-        click.option("-y", "--yes", "is_sure", is_flag=True, help="Do not ask whether to go on."),
+        click.option("-y", "--yes", "is_sure", is_flag=True, help="Do not ask for confirmation."),
         click.option("--all", "is_all", is_flag=True, help="All that are open."),
-        click.option("--noise", "is_noise", is_flag=True, help="All in which legacy differs from itself."),
-        click.option("--state", type=click.Choice(STATES), help="All of this state; without it those that are open."),
+        click.option("--noise", "is_noise", is_flag=True, help="All where legacy differs from itself."),
+        click.option("--state", type=click.Choice(STATES), help="All in this state; by default those that are open."),
         click.option(
             "--severity", type=click.Choice([str(severity) for severity in Severity]), help="All of this severity."
         ),
@@ -70,7 +70,7 @@ def choice_options(command: _F) -> _F:
 
 
 def chosen(evidence: Evidence, choice: Choice) -> list[SignatureRow]:
-    """The rows that are meant. Ends the program if that is not clear: then nothing is done at all."""
+    """Return the chosen rows. End the program, with nothing done, if the choice is not clear."""
 
     def inbox(filters: Filters) -> list[SignatureRow]:
         return list(evidence.inbox(filters).signatures)
@@ -78,7 +78,7 @@ def chosen(evidence: Evidence, choice: Choice) -> list[SignatureRow]:
     if choice.names and choice.has_filters:
         raise failed("name ids or filters, not both")
     if not choice.names and not choice.has_filters:
-        raise failed("which? name ids, or --route, --endpoint, --severity, --state, --noise or --all")
+        raise failed("no difference is named; give ids, or --route, --endpoint, --severity, --state, --noise or --all")
     if not choice.names:
         return [row for row in inbox(choice.filters) if choice.takes(row)]
     rows = inbox(Filters())
@@ -87,28 +87,30 @@ def chosen(evidence: Evidence, choice: Choice) -> list[SignatureRow]:
 
 
 def _named(evidence: Evidence, rows: Iterable[SignatureRow], name: str) -> SignatureRow:
-    """The one whose id begins so, of the current release, or of an earlier one."""
+    """Return the row whose id begins with `name`, of the current release or of an earlier one."""
     found = [row for row in rows if row.id.startswith(name)]
     earlier = evidence.detail(name) if name and not found else None
     found += [] if earlier is None else [earlier]
     if len(found) != 1:
-        what = "several begin so" if found else "none has it"
-        raise failed(f"no difference has the id {plain(name)}: {what}; nothing was changed, see `strangler diffs`")
+        what = "several begin with it" if found else "none begins with it"
+        raise failed(
+            f"the id {plain(name)} does not name one difference: {what}; nothing was changed, see `strangler diffs`"
+        )
     return found[0]
 
 
 def confirm(choice: Choice, is_sure: bool, what: str) -> None:
-    """Ask before what filters have chosen is changed. Ends the program if the answer is no, or nobody can be asked."""
+    """Ask for confirmation if filters chose the rows. End the program if it is refused, or there is no terminal."""
     if choice.names or is_sure:
         return
     if not sys.stdin.isatty():
-        raise failed(f"{what}: nothing was changed; without a terminal to ask at, add --yes")
+        raise failed(f"{what}: nothing was changed, for there is no terminal to confirm at; add --yes")
     if not click.confirm(f"{what}?", default=False):
         raise SystemExit(1)
 
 
 def print_rows(rows: Sequence[SignatureRow], say: Callable[[SignatureRow], str], *, err: bool = False) -> None:
-    """A line a row, and how many more there are."""
+    """Print a line for each row, and how many more there are."""
     for row in rows[:MAX_LISTED]:
         click.echo(plain(say(row)), err=err)
     if len(rows) > MAX_LISTED:
@@ -116,5 +118,5 @@ def print_rows(rows: Sequence[SignatureRow], say: Callable[[SignatureRow], str],
 
 
 def named(row: SignatureRow) -> str:
-    """`9f2c1a77 GET /api/orders/{} $.price type`"""
+    """Return `9f2c1a77 GET /api/orders/{} $.price type`."""
     return f"{row.id[:SHORT_ID]} {row.endpoint} {where(row)} {row.kind}"

@@ -1,4 +1,4 @@
-"""routes.yaml, as every command finds it. What it takes to load it (yaml, pydantic: 15 MB) is imported only then."""
+"""Finding and loading routes.yaml. What loading it needs (yaml, pydantic: 15 MB) is imported only then."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import click
 from strangler.core.settings import RouteSettings, Settings
 
 BAD_INPUT = 2
-"""Exit code."""
+"""The exit code."""
 
 config_option = click.option(
     "-c",
@@ -16,7 +16,7 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     default="routes.yaml",
     show_default=True,
-    help="The routes; - is standard input.",
+    help="The file with the routes; - is standard input.",
 )
 
 
@@ -27,13 +27,13 @@ def failed(message: str) -> SystemExit:
 
 
 def only_a_file(config: Path) -> None:
-    """Ends the program if routes.yaml is standard input, for a command that writes it or reads it again later."""
-    if str(config) == "-":  # load.STANDARD_INPUT; to import that takes 15 MB
+    """End the program if routes.yaml is standard input, for a command that writes it or reads it again later."""
+    if str(config) == "-":  # load.STANDARD_INPUT; importing that takes 15 MB
         raise failed("-: this command needs a file of its own, not standard input; name it with -c")
 
 
 def settings_of(config: Path) -> Settings:
-    """Return the settings of a file that must be right; end the program with all its problems otherwise."""
+    """Return the settings of a file; end the program with all its problems if it has any."""
     from strangler.config.load import load
 
     loaded = load(config, os.environ)
@@ -43,7 +43,7 @@ def settings_of(config: Path) -> Settings:
 
 
 def route_of(config: Path, settings: Settings, name: str) -> RouteSettings:
-    """The route of that name. Ends the program if there is none."""
+    """Return the route of that name. End the program if there is none."""
     from strangler.config.edit import unknown_route
 
     for route in settings.routes:

@@ -1,4 +1,4 @@
-"""`strangler diffs accept`, `known`, `fixed` and `propose`: what a reviewer says of differences."""
+"""`strangler diffs accept`, `known`, `fixed` and `propose`: the review of differences."""
 
 import os
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from strangler.times import utc_day
 @choice_options
 @where_options
 @click.option("--why", required=True, help="Why it is allowed; kept in routes.yaml.")
-@click.option("--until", type=Day(), help="Last day on which it is: 2027-01-31.")
+@click.option("--until", type=Day(), help="Last day on which it is allowed: 2027-01-31.")
 @click.option("--owner", help="Who agreed to it.")
 @click.option("--values", is_flag=True, help="Only this pair of values, as it was seen last.")
 @click.option("--dry-run", is_flag=True, help="Show the change and leave everything as it is.")
@@ -49,8 +49,8 @@ def accept(
 ) -> None:
     """Allow differences by accept rules in routes.yaml.
 
-    A rule is for the endpoint where the difference was seen; of a status it takes the pair of values. All rules are
-    written into the file at once, comments kept; a file with problems is never written. A rule that is there already is
+    A rule applies to the endpoint where the difference was seen; for a status, to that pair of values. All rules are
+    written into the file at once, comments kept; a file with problems is never written. A rule that exists already is
     not written again.
 
     \b
@@ -85,7 +85,7 @@ def _plan(file: Path, texts: Files, rows: Sequence[SignatureRow], review: Review
 
 
 def _print_plan(file: Path, plan: AcceptPlan, edit: Edit | None, is_single: bool) -> None:
-    """The change, and what is not in it and why."""
+    """Print the change, and what is not in it and why."""
     if not (plan.accepted or plan.already or plan.refused):
         click.echo("no such differences")
     if is_single and plan.refused:
@@ -103,7 +103,7 @@ def _note_accepted(evidence: Evidence, file: Path, plan: AcceptPlan, review: Rev
         evidence.mark([row.id for row in plan.accepted], review, acting_user())
     except click.ClickException as error:
         warning = (
-            f"the rules are in {file} and count, but owner, reason and audit are not noted: {error.format_message()}"
+            f"the rules are in {file} and apply, but owner, reason and audit are not stored: {error.format_message()}"
         )
         raise click.ClickException(warning) from None
 
@@ -119,9 +119,9 @@ def _count(number: int, noun: str) -> str:
 @click.command()
 @choice_options
 @where_options
-@click.option("--owner", help="Who looks after it.")
-@click.option("--why", help="What is known of it.")
-@click.option("--dry-run", is_flag=True, help="Show what would be noted and leave everything as it is.")
+@click.option("--owner", help="Who is responsible for it.")
+@click.option("--why", help="What is known about it.")
+@click.option("--dry-run", is_flag=True, help="Show what would be marked and leave everything as it is.")
 @click.pass_context
 def known(
     ctx: click.Context,
@@ -134,15 +134,15 @@ def known(
     is_sure: bool,
     **named: Any,
 ) -> None:
-    """Note that differences have been looked at. They still count."""
+    """Mark differences as reviewed. They still count."""
     _mark(evidence_of(ctx, config, admin), Choice(**named), Review("known", owner, why), is_sure, dry_run)
 
 
 @click.command()
 @choice_options
 @where_options
-@click.option("--why", help="How.")
-@click.option("--dry-run", is_flag=True, help="Show what would be noted and leave everything as it is.")
+@click.option("--why", help="How it was fixed.")
+@click.option("--dry-run", is_flag=True, help="Show what would be marked and leave everything as it is.")
 @click.pass_context
 def fixed(
     ctx: click.Context,
@@ -154,9 +154,9 @@ def fixed(
     is_sure: bool,
     **named: Any,
 ) -> None:
-    """Note that differences are gone. Seen again, they are `regressed`.
+    """Mark differences as fixed. Seen again, they are `regressed`.
 
-    Pairs that differed in nothing else say nothing about the candidate of today, and no longer count.
+    Pairs that differed in nothing else say nothing about the current candidate, and no longer count.
     """
     _mark(evidence_of(ctx, config, admin), Choice(**named), Review("fixed", None, why), is_sure, dry_run)
 
@@ -167,7 +167,7 @@ def _mark(evidence: Evidence, choice: Choice, review: Review, is_sure: bool, dry
         click.echo("no such differences")
         return
     if not dry_run:
-        confirm(choice, is_sure, f"note {_count(len(rows), 'difference')} as {review.state}")
+        confirm(choice, is_sure, f"mark {_count(len(rows), 'difference')} as {review.state}")
         marked = evidence.mark([row.id for row in rows], review, acting_user())
         unchanged = set(marked.unchanged)
         print_rows(
@@ -188,7 +188,7 @@ def _mark(evidence: Evidence, choice: Choice, review: Review, is_sure: bool, dry
 @where_options
 @click.pass_context
 def propose(ctx: click.Context, route: str, config: Path | None, admin: str | None) -> None:
-    """Propose accept rules for what legacy differs from itself in.
+    """Propose accept rules for where legacy differs from itself.
 
     They are printed as a part of routes.yaml. Nothing is changed: judge each rule, and copy those that are right.
     """
@@ -202,5 +202,5 @@ def propose(ctx: click.Context, route: str, config: Path | None, admin: str | No
             err=True,
         )
         raise SystemExit(1)
-    click.echo("# The baseline is counted by route, so each rule is for all endpoints of it. `endpoint:` narrows one.")
+    click.echo("# The baseline is counted by route, so each rule is for all its endpoints. `endpoint:` narrows a rule.")
     click.echo(plain(patch), nl=False)

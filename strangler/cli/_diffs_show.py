@@ -1,4 +1,4 @@
-"""`strangler diffs show`: both responses of one difference side by side, and the request to ask again."""
+"""`strangler diffs show`: both responses of one difference side by side, and commands that repeat the request."""
 
 from pathlib import Path
 
@@ -17,15 +17,15 @@ from strangler.evidence.reading import path_steps
 from strangler.evidence.side_by_side import value_text
 
 _WIDEST = 160
-"""Columns that two answers side by side take at most."""
+"""Most columns that two responses take side by side."""
 
 
 def _named(evidence: Evidence, name: str, release: str | None = None) -> SignatureDocument:
-    """The one signature whose id begins so. Ends the program if there is none."""
+    """Return the one signature whose id begins with `name`. End the program if there is none."""
     known_release(evidence, None, release)
     found = evidence.detail(name, release)
     if found is None:
-        raise failed(f"no difference has the id {name}, or several begin so; see `strangler diffs`")
+        raise failed(f"no difference has the id {name}, or several begin with it; see `strangler diffs`")
     return found
 
 
@@ -33,7 +33,9 @@ def _named(evidence: Evidence, name: str, release: str | None = None) -> Signatu
 @click.argument("name", metavar="ID")
 @where_options
 @click.option("--sample", "number", type=click.IntRange(1), default=1, show_default=True, help="1 is the newest.")
-@click.option("--as", "form", type=click.Choice(["curl", "hurl", "pytest"]), help="Print only the request, as this.")
+@click.option(
+    "--as", "form", type=click.Choice(["curl", "hurl", "pytest"]), help="Print only the request, in this form."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.pass_context
 def show(
@@ -45,9 +47,9 @@ def show(
     form: str | None,
     as_json: bool,
 ) -> None:
-    """Show both answers side by side, and the request to ask again.
+    """Show both responses, and commands that repeat the request.
 
-    Values that were redacted stand as `redacted:…`; put your own in their place.
+    Redacted values appear as `redacted:…`; put your own in their place.
     """
     release = ctx.parent.params.get("release") if ctx.parent is not None else None
     row = _named(evidence_of(ctx, config, admin), name, release)
@@ -97,7 +99,7 @@ def _tell(row: SignatureDocument, sample: SampleDocument, number: int, forms: di
         console.print(_difference(difference), soft_wrap=True)
     console.print()
     console.print(side_by_side(responses), width=min(console.width, _WIDEST))
-    console.print("\n[bold]Ask again[/] (--as curl, hurl or pytest prints one of them alone)\n")
+    console.print("\n[bold]Repeat it[/] (--as curl, hurl or pytest prints one of these alone)\n")
     for name, text in forms.items():
         console.print(f"[dim]# {name}[/]")
         console.print(escape(text), soft_wrap=True)

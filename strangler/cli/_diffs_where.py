@@ -1,4 +1,4 @@
-"""The options of `strangler diffs` that say where to look: before or after the name of a subcommand."""
+"""The options of `strangler diffs` that say where to look, before or after the name of a subcommand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +14,15 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def where_options(command: _F) -> _F:
-    """The options that say where to look."""
-    config = click.option("-c", "--config", type=click.Path(path_type=Path), help="The routes.  [default: routes.yaml]")
+    """Add the options that say where to look."""
+    config = click.option(
+        "-c", "--config", type=click.Path(path_type=Path), help="The file with the routes.  [default: routes.yaml]"
+    )
     return config(admin_option(command))
 
 
 def config_of(ctx: click.Context, config: Path | None) -> Path:
-    """`strangler diffs -c FILE show ID` and `strangler diffs show ID -c FILE` mean the same."""
+    """Return the file: `diffs -c FILE show ID` and `diffs show ID -c FILE` mean the same."""
     above = ctx.parent.params.get("config") if ctx.parent is not None else None
     return config or above or Path("routes.yaml")
 

@@ -1,4 +1,4 @@
-"""Editing routes.yaml in place: what `shift` and `diffs accept` have in common."""
+"""Editing routes.yaml in place, for `shift` and `diffs accept`."""
 
 import os
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from strangler.config.source_files import Files, PartlyWrittenError, read_files,
 
 
 def read_texts(config: Path) -> Files:
-    """The file and all that it includes. Ends the program with its message if the file cannot be read."""
+    """Return the file and all that it includes. End the program with a message if the file cannot be read."""
     only_a_file(config)
     try:
         return read_files(config, os.environ)
@@ -48,7 +48,7 @@ def write_texts(config: Path, edit: Edit) -> None:
 
 
 def diff_of(edit: Edit) -> str:
-    """The change as a unified diff of each file; empty if there is none."""
+    """Return the change as a unified diff of each file; empty if there is none."""
     return "".join(map(partial(_diff_of, edit), edit.changed))
 
 

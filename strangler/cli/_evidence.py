@@ -1,4 +1,4 @@
-"""Where commands find what shadows have shown: at the running proxy, else in the state folder."""
+"""The evidence, where commands find it: at the running proxy, else in the state folder."""
 
 import socket
 import sqlite3
@@ -49,7 +49,7 @@ _T = TypeVar("_T")
 
 
 class Evidence(Protocol):
-    """The evidence as commands read and write it. What is not there is None."""
+    """The evidence as commands read and write it. None stands for what is not there."""
 
     def inbox(self, filters: Filters) -> InboxDocument: ...
     def detail(self, name: str, release: str | None = None) -> SignatureDocument | None: ...
@@ -66,9 +66,9 @@ class Evidence(Protocol):
 
 
 def find_evidence(config: Path, admin_url: str | None, settings: Settings | None = None) -> Evidence:
-    """The running proxy if there is one, else the store of the state folder that routes.yaml names.
+    """Return the running proxy if there is one, else the store of the state folder that routes.yaml names.
 
-    `settings`: of a file that is read already; None: they are those of `config`.
+    `settings`: those of a file that is loaded already; None: `config` is loaded.
     """
     settings = settings or settings_of(config)
     if admin_url is not None:
@@ -80,7 +80,7 @@ def find_evidence(config: Path, admin_url: str | None, settings: Settings | None
 
 
 def known_release(evidence: Evidence, route: str | None, release: str | None) -> None:
-    """End the program if a release is asked for that is not known, and say which are."""
+    """End the program if the release is not known, and print those that are."""
     if release is None:
         return
     problem = reading.release_problem((connection.name for connection in evidence.releases(route)), route, release)
@@ -88,7 +88,7 @@ def known_release(evidence: Evidence, route: str | None, release: str | None) ->
         raise failed(problem)
 
 
-release_option = click.option("--release", metavar="NAME", help="Of this release, and not of the current one.")
+release_option = click.option("--release", metavar="NAME", help="Show this release in place of the current one.")
 
 
 def _of(release: str | None) -> str:
@@ -96,7 +96,7 @@ def _of(release: str | None) -> str:
 
 
 def _listens(authority: str) -> bool:
-    """Whether anyone does: the file that says so may be left over from a proxy that was killed."""
+    """Return whether anything listens there: running.json may be left over from a proxy that was killed."""
     host, _, port = authority.rpartition(":")
     with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), 1.0):
         return True
@@ -105,7 +105,7 @@ def _listens(authority: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Live:
-    """Asks the admin listener."""
+    """The evidence at the admin listener."""
 
     admin: Admin
 
@@ -161,7 +161,7 @@ def _query(filters: Mapping[str, object]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """Reads the store itself."""
+    """The evidence in the store itself."""
 
     folder: Path
     settings: Settings
@@ -233,7 +233,7 @@ class _Stored:
             raise click.ClickException(str(error)) from None
 
     def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """No proxy runs, so nobody else writes."""
+        """Write to the store: no proxy runs, so nobody else writes."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.folder / STORE, timeout=5.0)) as connection, connection:

@@ -1,4 +1,4 @@
-"""Whether a routes.yaml raises a percent past a gate: `strangler check --gate`."""
+"""`strangler check --gate`: does a routes.yaml raise a percent past a gate?"""
 
 import os
 from dataclasses import dataclass, replace
@@ -75,7 +75,7 @@ class Gates:
 
 
 def judge_gates(config: Path, settings: Settings, against: Path | None, admin: str | None) -> Gates:
-    """Hold the file against what is in force. Ends the program if that cannot be told."""
+    """Compare the file with what is in force. End the program if that is not known."""
     before, name, former = _in_force(config, against, admin)
     found = raises(before, rollouts_of(settings))
     if not found:
@@ -87,14 +87,14 @@ def judge_gates(config: Path, settings: Settings, against: Path | None, admin: s
 def _in_force(
     config: Path, against: Path | None, admin: str | None
 ) -> tuple[dict[str, RouteRollout], str, Settings | None]:
-    """By route what was in force, where that was found, and the settings if it was a file."""
+    """Return what was in force by route, where that was found, and the settings if it was a file."""
     if against is not None:
         loaded = load(against, os.environ)
         if loaded.settings is None:
             problems = [
                 str(replace(problem, way_out=_OTHER) if not problem.line else problem) for problem in loaded.problems
             ]
-            raise failed("\n".join([*problems, f"{against}: what was in force cannot be told from it"]))
+            raise failed("\n".join([*problems, f"{against}: it does not show what was in force"]))
         return rollouts_of(loaded.settings), str(against), loaded.settings
     try:
         proxy = find_admin(config, admin)
@@ -105,9 +105,9 @@ def _in_force(
 
 
 def _evidence(config: Path, admin: str | None, settings: Settings) -> Evidence | str:
-    """Where the evidence is, judged by the rules in force; or why there is none.
+    """Return the evidence, judged by the rules in force, or why there is none.
 
-    A rule that the same edit adds counts from the next one on, like a gate that it loosens.
+    A rule that the same edit adds counts only from the next edit on, like a gate that it loosens.
     """
     try:
         return find_evidence(config, admin, settings)

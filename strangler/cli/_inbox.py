@@ -1,4 +1,4 @@
-"""The inbox as a table: one row a signature."""
+"""The inbox as a table: one row for each signature."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,11 +13,11 @@ SEVERITY_STYLES = {"breaking": "bold red", "risky": "yellow", "additive": "cyan"
 STATE_STYLES = {"new": "bold", "regressed": "bold red", "known": "", "accepted": "dim", "fixed": "dim"}
 SHORT_ID = 8
 _ROOM_FOR_ALL = 130
-"""Columns of a terminal."""
+"""The columns of a terminal that shows all columns of the table."""
 
 
 def table(rows: Iterable[SignatureRow], width: int) -> Table:
-    """Gravest first, as they come. On a narrow terminal a row has its place below its endpoint, and no times."""
+    """Return the rows as a table. On a narrow terminal a row has its place below its endpoint, and no times."""
     is_narrow = width < _ROOM_FOR_ALL
     made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("id", "severity", "state"):
@@ -67,7 +67,7 @@ def _figures(row: SignatureRow) -> tuple[str, str]:
 
 
 def where(row: SignatureRow | ComparedDifference) -> str:
-    """`$.items[*].price`, `header location`, `status`"""
+    """Return `$.items[*].price`, `header location` or `status`."""
     if row.in_ == "status":
         return "status"
     return f"header {row.path}" if row.in_ == "header" else str(row.path)
@@ -80,12 +80,12 @@ def share(value: float | None) -> str:
 
 
 def moment(at: float) -> str:
-    """`11-23 08:00:12` in UTC."""
+    """Return a time in UTC as `11-23 08:00:12`."""
     return datetime.fromtimestamp(at, UTC).strftime("%m-%d %H:%M:%S")
 
 
 def follow_line(row: SignatureRow, before: int) -> str:
-    """One line for `--follow`: how often it was seen since the last line, and an example."""
+    """Return one line for `--follow`: how often it was seen since the last line, and an example."""
     values = f"{_short(value_text(row, 'legacy'))} → {_short(value_text(row, 'candidate'))}"
     return (
         f"{moment(row.last_seen)}  +{row.count - before:<4} {row.id[:SHORT_ID]}  {row.severity:<8} "

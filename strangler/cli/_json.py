@@ -6,5 +6,5 @@ import msgspec
 
 
 def json_text(document: msgspec.Struct | None) -> str:
-    """A document on one line, as `json.dumps` writes it: its keys in order, characters as they are."""
+    """Return a document on one line, as `json.dumps` writes it: keys in order, characters as they are."""
     return json.dumps(msgspec.to_builtins(document), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: for a cutover meeting, or to attach to a ticket."""
+"""The report as one self-contained HTML page, for a cutover meeting or a ticket."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ svg text { font-family: system-ui, sans-serif; }
 
 
 def page(report: ReportDocument, pictures: Pictures) -> str:
-    """The whole page. Everything that came from outside is escaped."""
+    """Return the whole page. Everything that came from outside is escaped."""
     at = datetime.fromtimestamp(report.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     routes = report.routes
     parts = [
@@ -69,13 +69,13 @@ def page(report: ReportDocument, pictures: Pictures) -> str:
     )
 
 
-_WORDS = """<footer><p><b>Pair</b>: one request answered by both arms; only pairs that can be compared count.
-<b>Match</b>: pairs without a difference, or with accepted ones only, as judged now: by the rules in force, of the
-current release of the candidate unless another was asked for; the lower bound holds with 95 % confidence
-(Wilson). <b>Breaking</b>: a client that knew legacy may fail. <b>Risky</b>: it may behave otherwise.
-<b>Additive</b>: something new. <b>Value</b>: another value. <b>Time ratio</b>: the candidate's time to answer divided
-by legacy's for the same request, both asked alike; with its 95 % interval (bootstrap). Values that were redacted
-stand as <code>redacted:…</code>, equal ones alike.</p></footer>"""
+_WORDS = """<footer><p><b>Pair</b>: one request served by both arms; only pairs that can be compared count.
+<b>Match</b>: pairs without a difference, or with accepted ones only, as judged now by the rules in force, for the
+current release of the candidate unless another was chosen; the lower bound holds with 95 % confidence
+(Wilson). <b>Breaking</b>: a client of legacy may fail. <b>Risky</b>: it may behave differently.
+<b>Additive</b>: something new. <b>Value</b>: another value. <b>Time ratio</b>: the candidate's response time divided
+by legacy's for the same request, sent to both alike; with its 95 % interval (bootstrap). Redacted values
+appear as <code>redacted:…</code>, equal ones alike.</p></footer>"""
 
 
 def _summary(routes: Iterable[RouteReport]) -> str:
@@ -126,13 +126,13 @@ def _figures(found: VerdictDocument) -> str:
     gate = found.gate
     not_comparable = sum(found.not_comparable.values())
     cells = [
-        ("pairs", f"{found.pairs:,}", f"{gate.min_pairs:,} asked for"),
-        ("match", _percent(found.match_share), f"{_percent(gate.min_match)} asked for"),
+        ("pairs", f"{found.pairs:,}", f"{gate.min_pairs:,} required"),
+        ("match", _percent(found.match_share), f"{_percent(gate.min_match)} required"),
         ("match, lower bound", _percent(found.match_low), "with 95 % confidence"),
         ("breaking, open", f"{found.breaking_open:,}", f"{gate.max_breaking:,} allowed"),
         ("time ratio, median", _ratio(found.latency), f"{gate.max_latency_ratio:g} allowed"),
-        ("observed", f"{found.age_s / 3600:.1f} h", f"{gate.min_age_s / 3600:g} h asked for"),
-        ("set aside", f"{found.set_aside:,}", "differed only in what is fixed by now"),
+        ("observed", f"{found.age_s / 3600:.1f} h", f"{gate.min_age_s / 3600:g} h required"),
+        ("set aside", f"{found.set_aside:,}", "differed only in what is now fixed"),
         ("not comparable", f"{not_comparable:,}", _reasons(found.not_comparable)),
     ]
     return (
@@ -154,7 +154,7 @@ def _signatures(rows: Iterable[SignatureRow]) -> str:
     if not made:
         return "<p class=dim>No differences were found.</p>"
     return (
-        "<h3>Differences, gravest first</h3><div class=wide><table><thead><tr><th>severity</th><th>state</th>"
+        "<h3>Differences, most severe first</h3><div class=wide><table><thead><tr><th>severity</th><th>state</th>"
         "<th>endpoint</th><th>where</th><th>legacy</th><th>candidate</th><th class=number>count</th>"
         f"<th class=number>share</th><th>owner</th></tr></thead><tbody>{made}</tbody></table></div>"
     )

@@ -1,4 +1,4 @@
-"""A sampled request as commands that ask for it again: curl, Hurl, pytest. Redacted values stand as placeholders."""
+"""A sampled request as commands that repeat it: curl, Hurl, pytest. Redacted values are placeholders."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def _url(settings: Settings, upstream: str, target: bytes, rewrite: Rewrite | No
 
 
 def curl(request: Request, url: str) -> str:
-    """One command, a line an option."""
+    """Return one command, with a line for each option."""
     words = ["curl -sS -i --compressed"]
     if request.method == "HEAD":
         words.append("-I")
@@ -74,7 +74,7 @@ def curl(request: Request, url: str) -> str:
 
 
 def hurl(request: Request) -> str:
-    """Both arms, one after the other (https://hurl.dev)."""
+    """Return a Hurl file with both arms, one after the other (https://hurl.dev)."""
     return "\n\n".join(_hurl_entry(request, url) for url in (request.legacy, request.candidate)) + "\n"
 
 
@@ -131,7 +131,7 @@ def find(node, path):
 
 
 def pytest_file(request: Request, row: SignatureRow, steps: tuple[str | None, ...]) -> str:
-    """A test that fails while the difference is there. It needs nothing but Python."""
+    """Return a test that fails while the difference is there. It needs nothing but Python."""
     left, right, helpers = _compared(row, steps)
     headers = dict(_fields(request))
     return _PYTEST.format(

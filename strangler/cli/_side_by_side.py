@@ -1,4 +1,4 @@
-"""Two answers side by side on a terminal, with what differs marked."""
+"""Two responses side by side on a terminal, with what differs marked."""
 
 from rich.table import Table
 from rich.text import Text
@@ -8,7 +8,7 @@ from strangler.evidence.side_by_side import Row, sides
 
 
 def side_by_side(sample: KeptPair) -> Table:
-    """Status, headers and body of both answers."""
+    """Return a table with status, headers and body of both responses."""
     made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0), expand=True)
     made.add_column(f"legacy{_took(sample.legacy)}", ratio=1, overflow="fold")
     made.add_column("", width=1)

@@ -24,7 +24,7 @@ _BREAKER_STYLES = {"closed": "green", "half_open": "yellow", "open": "bold red",
 
 
 def notices(status: StatusDocument) -> list[str]:
-    """Lines of markup. First what is wrong, if anything is, then what runs."""
+    """Return lines of markup: first what is wrong, if anything is, then what runs."""
     switch, config = status.kill_switch, status.config
     lines = []
     if switch.on:
@@ -46,7 +46,7 @@ def notices(status: StatusDocument) -> list[str]:
 
 
 def _passed_by(passed: PassedGate) -> str:
-    """A route whose percent was raised past its gate by an edit of routes.yaml."""
+    """Return the line about a route whose percent an edit of routes.yaml has raised past its gate."""
     return (
         f"[bold red]route '{escape(passed.route)}' was raised past its gate[/], from {passed.from_:g} %"
         f" to {passed.to:g} %: {escape(passed.verdict)}; see `strangler ready {escape(passed.route)}`"
@@ -54,7 +54,7 @@ def _passed_by(passed: PassedGate) -> str:
 
 
 def _slow(slowness: SlowEndpoint) -> str:
-    """An endpoint that its candidate answers much slower than legacy."""
+    """Return the line about an endpoint where the candidate is much slower than legacy."""
     return f"[yellow]route '{escape(slowness.route)}'[/]: {escape(slow_text(slowness))}"
 
 
@@ -67,16 +67,16 @@ def _shadow(route: RouteStatus) -> list[str]:
         return [stopped(route.name, shadow.stopped)]
     about = f"shadows of route '{escape(route.name)}'"
     away = [name for name, state in shadow.breakers.items() if state != "closed"]
-    return [f"[yellow]{about}[/]: {escape(', '.join(away))} does not answer them"] if away else []
+    return [f"[yellow]{about}[/]: {escape(', '.join(away))} does not respond"] if away else []
 
 
 def stopped(route: str, why: str) -> str:
-    """That the shadows of a route have stopped by themselves, as markup."""
+    """Return the line, as markup, about shadows of a route that have stopped by themselves."""
     return f"[bold red]{escape(stopped_text(route, why))}[/]"
 
 
 def _sink(name: str, sink: SinkStatus) -> list[str]:
-    """Return the line about what keeps events from a sink, or was refused there."""
+    """Return the lines about events that wait for a sink, or that it has refused or lost."""
     lines = []
     if sink.problem is not None:
         lines.append(f"[yellow]{sink.backlog} events wait for {name}[/]: {escape(sink.problem)}")
@@ -111,9 +111,9 @@ def _worker(worker: WorkerStatus, generation: int) -> str:
 
 
 def routes(routes: Sequence[RouteStatus], unrouted: UnroutedStatus) -> Table:
-    """The routes, how many requests each arm has served, and how many pairs match as they are judged now.
+    """Return a table of the routes, the requests that each arm has served, and the pairs that match as judged now.
 
-    Without pairs there is no column for them, and without owners none for those: a terminal has 80 columns.
+    Pairs and owners have columns only if there are any: a terminal has 80 columns.
     """
     is_owned = any(route.owner is not None for route in routes)
     is_judged = any(route.judged is not None for route in routes)
@@ -137,7 +137,7 @@ def routes(routes: Sequence[RouteStatus], unrouted: UnroutedStatus) -> Table:
 
 
 def _judged(judged: MatchFigures | None) -> tuple[str, str]:
-    """Pairs that count, and the share of them that match: cut, never rounded up."""
+    """Return the pairs that count, and the share of them that match, never rounded up."""
     if judged is None:
         return "", ""
     share = judged.share
@@ -145,7 +145,7 @@ def _judged(judged: MatchFigures | None) -> tuple[str, str]:
 
 
 def upstreams(upstreams: Sequence[UpstreamStatus]) -> Table:
-    """How they are: breakers, endpoints, requests in flight."""
+    """Return a table of the upstreams: breakers, endpoints, requests in flight."""
     made = table("upstream", "URLs", "breaker", "in flight>")
     for upstream in upstreams:
         breaker = upstream.breaker
@@ -157,14 +157,14 @@ def upstreams(upstreams: Sequence[UpstreamStatus]) -> Table:
 
 
 def percent(route: RouteStatus) -> str:
-    """Its split, or why it has none."""
+    """Return a route's split, or why it has none."""
     if not route.enabled:
         return "[yellow]disabled[/]"
     return "[dim]passthrough[/]" if route.passthrough else f"{route.percent:g}%"
 
 
 def candidate(route: RouteStatus) -> str:
-    """Its upstream, or those of an aggregate's parts."""
+    """Return a route's upstream, or those of an aggregate's parts."""
     return escape(route.candidate or " + ".join(dict.fromkeys(route.parts or ())))
 
 
@@ -179,7 +179,7 @@ def _in_flight(upstream: UpstreamStatus) -> str:
 
 
 def table(*columns: str) -> Table:
-    """A column whose title ends with `>` holds figures: these stay whole where the terminal is narrow."""
+    """Return an empty table. A column whose title ends with `>` holds figures, which are never folded."""
     made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         title = column.rstrip(">")

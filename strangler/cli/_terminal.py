@@ -1,4 +1,4 @@
-"""Escaping for terminals: text that came from traffic must not steer the reader's terminal."""
+"""Escaping for terminals: text that came from traffic must not control the reader's terminal."""
 
 import os
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ _PIPE_WIDTH = 1000
 
 
 class _Terminal(Console):
-    """Its own colours and moves are segments of their own, or styles: text never needs a control character."""
+    """A console whose text has no control characters: rich's own colours and moves are other segments, or styles."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
@@ -24,7 +24,7 @@ class _Terminal(Console):
 
 
 def console(**options: Any) -> Console:
-    """Where commands print for people. `options` are rich's. Without a terminal no line is folded, as grep wants it."""
+    """Return the console for output to people. `options` are rich's. Without a terminal no line is folded, for grep."""
     made = _Terminal(highlight=False, **options)
     if not made.is_terminal and "COLUMNS" not in os.environ and "width" not in options:
         made.width = _PIPE_WIDTH

@@ -10,7 +10,7 @@ from strangler.config.scalars import day
 
 
 class Duration(click.ParamType[float]):
-    """`500ms`, `20s`, `5m`; in seconds."""
+    """A duration such as `500ms`, `20s` or `5m`, in seconds."""
 
     name = "duration"
 
@@ -24,7 +24,7 @@ class Duration(click.ParamType[float]):
 
 
 class Since(click.ParamType[float]):
-    """`2h` or `2026-11-23`; as Unix time."""
+    """A time written as `2h` (ago) or `2026-11-23`, as Unix time."""
 
     name = "since"
 
@@ -38,12 +38,12 @@ class Since(click.ParamType[float]):
         try:
             moment = date.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no time; write 30m, 2h or 2026-11-23", param, ctx)
+            self.fail(f"{value!r} is not a time; write 30m, 2h or 2026-11-23", param, ctx)
         return time.mktime(moment.timetuple())
 
 
 class Day(click.ParamType[str]):
-    """`2027-01-31`"""
+    """A day such as `2027-01-31`."""
 
     name = "day"
 

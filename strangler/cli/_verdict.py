@@ -20,13 +20,13 @@ def verdict_of(ask: Callable[[], Verdict | None]) -> tuple[Verdict | None, str |
         found = ask()
     except click.ClickException as error:
         return None, error.format_message()
-    except SystemExit:  # the command that asks has told why
+    except SystemExit:  # the reason is printed already
         return None, "the evidence cannot be read"
     return found, None if found is not None else NOTHING_COMPARED
 
 
 def short(found: Verdict | None, unknown: str | None) -> list[str]:
-    """`verdict: not ready; 0 % of 194 pairs match`, and a line a reason."""
+    """Return `verdict: not ready; 0 % of 194 pairs match`, and a line for each reason."""
     if found is None:
         return [f"verdict: {unknown}"]
     share, away = found.match_share, sum(found.not_comparable.values())
@@ -43,13 +43,13 @@ def _figure(share: float, pairs: int) -> str:
 
 
 def short_verdict(found: Verdict | None, unknown: str | None) -> ShortVerdict:
-    """The same as a document; its `verdict` is None where nothing is known."""
+    """Return the verdict as a document; its `verdict` is None where nothing is known."""
     if found is None:
         return ShortVerdict(None, [] if unknown is None else [unknown], 0, None)
     return ShortVerdict(found.verdict, found.reasons, found.pairs, found.match_share)
 
 
 def as_data(found: Verdict | None, unknown: str | None) -> Mapping[str, object]:
-    """The same for `--json`."""
+    """Return the verdict for `--json`."""
     data: Mapping[str, object] = msgspec.to_builtins(short_verdict(found, unknown))
     return data

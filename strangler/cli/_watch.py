@@ -1,4 +1,4 @@
-"""`strangler status --watch`: the state of the proxy on one screen, drawn anew where it stands."""
+"""`strangler status --watch`: the state of the proxy on one screen, redrawn in place."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ from strangler.core.documents import RecentFigures, RouteStatus, StatusDocument
 
 _ERRORS_ARE_BAD = 0.01
 _OTHER_LINES = 6
-"""Lines of the screen that are taken: blank ones and the heads of tables."""
+"""Lines of the screen that blank lines and table headers take."""
 
 
 class _Screen:
@@ -32,11 +32,11 @@ class _Screen:
         self._admin: Admin | None = None
         self.status: StatusDocument | None = None
         self.away: str | None = None
-        """Why nothing is seen."""
+        """The reason why the proxy cannot be read; None if it can."""
         self._seen = datetime.now()
 
     def look(self) -> None:
-        """Ask once. A proxy that is away is looked for anew: it may come back at another address."""
+        """Read the status once. A proxy that is away is looked up again: it may come back at another address."""
         try:
             self._admin = self._admin or self._find()
             self.status = self._admin.ask("GET", "/api/status", StatusDocument)
@@ -61,14 +61,14 @@ class _Screen:
     def _absence(self) -> Text:
         return Text.from_markup(
             f"[bold red]away[/] since {self._seen:%H:%M:%S}: {escape(self.away or '')}\n"
-            "What stands below was seen last; this goes on when the proxy is back."
+            "The figures below are the last ones seen; this goes on when the proxy is back."
         )
 
 
 def watch(console: Console, find: Callable[[], Admin], interval_s: float, *, as_json: bool) -> None:
     """Print the report again and again until Ctrl-C or SIGTERM: in place on a terminal, else one after the other."""
     screen = _Screen(find)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the terminal is given back as it was
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the terminal is restored
     with suppress(KeyboardInterrupt):
         if as_json or not console.is_terminal:
             _print_on(console, screen, interval_s, as_json=as_json)
@@ -92,7 +92,7 @@ def _print_on(console: Console, screen: _Screen, interval_s: float, *, as_json: 
 
 
 def _live_routes(status: StatusDocument, room: int) -> list[RenderableType]:
-    """Routes as they do now. If there are more than the screen takes, those with most requests."""
+    """Return the routes with their current figures; if the screen cannot hold all, those with most requests."""
     routes = status.routes
     visible = routes if len(routes) <= room else sorted(routes, key=_rate, reverse=True)[:room]
     made = table("route", "candidate", "percent>", "share>", *_ARM_COLUMNS, *_ARM_COLUMNS)
@@ -125,7 +125,7 @@ def _add(made: Table, route: RouteStatus) -> None:
 
 
 def _figures(recent: RecentFigures) -> tuple[str, str, str]:
-    """Requests a second; share of 5xx and 95th percentile of the last minute."""
+    """Return the requests per second, and the share of 5xx and the 95th percentile of the last minute."""
     errors, p95_ms = recent.errors, recent.p95_ms
     share = "[dim]-[/]" if errors is None else f"{100 * errors:.1f}%"
     if errors is not None and errors >= _ERRORS_ARE_BAD:

@@ -24,14 +24,14 @@ _COLUMNS = ("when, UTC", "who", "what", "route", "why", "detail")
 
 @click.command()
 @click.option("--route", help="Only this route.")
-@click.option("--since", type=Since(), help="Since then: 30m, 2h or 2026-11-23.")
+@click.option("--since", type=Since(), help="Only entries since then: 30m, 2h or 2026-11-23.")
 @click.option("--who", help="Only entries of this name.")
 @click.option(
     "--limit",
     type=click.IntRange(1, MAX_LIMIT),
     default=DEFAULT_LIMIT,
     show_default=True,
-    help="Most entries, the newest first.",
+    help="Most entries to show, newest first.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @config_option
@@ -41,8 +41,8 @@ def command(
 ) -> None:
     """Show every action that has changed something, newest first.
 
-    The name is that of STRANGLER_USER, else of the system's user; a pipeline sets STRANGLER_USER. Entries are kept for
-    400 days, and at most 100,000 of them.
+    The name is that of STRANGLER_USER, which a pipeline sets, else of the system's user. Entries are kept for 400 days,
+    and at most 100,000 of them.
     """
     found = find_evidence(config, admin).audited(AuditFilters(route, since, who, limit))
     if as_json:

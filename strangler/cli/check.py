@@ -24,7 +24,7 @@ from strangler.core.shadowing.extra_requests import ExtraRequests, extra_request
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @config_option
-@click.option("--gate", "is_gated", is_flag=True, help="Fail, too, where a percent rises that its gate does not allow.")
+@click.option("--gate", "is_gated", is_flag=True, help="Also fail if a percent rises that its gate does not allow.")
 @click.option("--against", type=click.Path(path_type=Path), help="With --gate: the file that was in force before.")
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
@@ -38,23 +38,23 @@ def command(
     admin: str | None,
     as_json: bool,
 ) -> None:
-    """Say all that is wrong with routes.yaml, and where.
+    """Report everything that is wrong with routes.yaml, and where.
 
-    It is named as FILE or by -c; - is standard input.
+    Name the file as FILE or with -c; - is standard input.
 
-    Problems and warnings go to standard error. Problems end with exit code 2; warnings alone with 0.
+    Problems and warnings go to standard error. The exit code is 2 with problems, 0 with warnings alone.
 
-    With --gate, for a pipeline that deploys the file: exit code 1 where it raises a percent and the gate of the route
-    is not met. Without --against the running proxy says what is in force. A route that is new, or that goes to another
-    candidate, counts from 0; of a gate that the same edit changes the stricter one holds. Routes without a gate never
-    fail; their verdict is printed.
+    With --gate, for a pipeline that deploys the file: exit code 1 if it raises a percent and the gate of the route is
+    not met. Without --against the running proxy reports what is in force. A new route, or one with another candidate,
+    counts from 0. If the same edit changes a gate, the stricter one applies. Routes without a gate never fail; their
+    verdict is printed.
     """
     if file is not None:
         if ctx.get_parameter_source("config") is not ParameterSource.DEFAULT:
             raise click.UsageError("FILE and -c both name a file; keep one of them")
         config = file
     if against is not None and not is_gated:
-        raise failed("--against belongs to --gate")
+        raise failed("--against needs --gate")
     loaded = load(config, os.environ)
     gates = None if loaded.settings is None or not is_gated else judge_gates(config, loaded.settings, against, admin)
     config = Path(STANDARD_INPUT_NAME) if str(config) == STANDARD_INPUT else config
@@ -93,7 +93,7 @@ def _extra(loaded: Loaded) -> list[ExtraRequests]:
 
 
 def _timeout_lines(settings: Settings | None) -> list[str]:
-    """How long a response may take to begin: a line for all upstreams, and one for each route that says it itself."""
+    """Return how long a response may take to begin: a line for all upstreams, one for each route with its own."""
     if settings is None:
         return []
     upstreams = ", ".join(f"{name} {_within(upstream.timeouts)}" for name, upstream in settings.upstreams.items())
@@ -106,7 +106,7 @@ def _timeout_lines(settings: Settings | None) -> list[str]:
 
 
 def _within(timeouts: TimeoutSettings) -> str:
-    """`10s (default)`"""
+    """Return `10s (default)`."""
     seconds = timeouts.response_s
     return f"{'any time' if seconds is None else duration_text(seconds)} ({timeouts.sources[1]})"
 
@@ -123,7 +123,7 @@ def _timeouts(settings: Settings) -> dict[str, dict[str, dict[str, object]]]:
 
 
 def extra_text(extra: ExtraRequests) -> str:
-    """`route 'orders': shadows repeat at most 10.2 % of its requests at orders and 0.2 % at legacy (…)`"""
+    """Return `route 'orders': shadows repeat at most 10.2 % of its requests at orders and 0.2 % at legacy (…)`."""
     baseline = "all of them" if extra.with_credentials else "only those without credentials"
     baseline = f" (baseline: {baseline})" if extra.baseline_percent else ""
     text = (
@@ -133,11 +133,11 @@ def extra_text(extra: ExtraRequests) -> str:
     if extra.looks:
         arms = {"candidate": " + ".join(extra.candidates), "legacy": "legacy"}
         text += (
-            f"; a difference is looked at again up to {extra.looks} times,"
+            f"; a difference is checked again up to {extra.looks} times,"
             f" at {' or '.join(arms[arm] for arm in extra.looks_at)} alone"
         )
     if extra.asks_before_writes:
-        text += f"; {' + '.join(extra.candidates)} is asked with OPTIONS before writes"
+        text += f"; {' + '.join(extra.candidates)} gets OPTIONS before writes"
     return f"{text}; writes go to {extra.sandbox}" if extra.sandbox is not None else text
 
 

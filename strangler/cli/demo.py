@@ -13,12 +13,12 @@ from strangler.demo.stage import DemoOptions, perform
 
 
 @click.command()
-@click.option("--duration", "duration_s", type=Duration(), help="End by itself after this time, e.g. 20s.")
-@click.option("--keep", is_flag=True, help="Leave the folder with routes, state and logs behind.")
+@click.option("--duration", "duration_s", type=Duration(), help="Stop after this time, e.g. 20s.")
+@click.option("--keep", is_flag=True, help="Keep the folder with routes, state and logs.")
 def command(duration_s: float | None, keep: bool) -> None:
     """Run a sample shop, the proxy in front of it, and visitors.
 
-    A second service is the candidate for the shop's orders. What to try is printed; no routes.yaml is needed.
+    A second service is the candidate for the shop's orders. Commands to try are printed; no routes.yaml is needed.
     """
     options = DemoOptions(strangler=_as_typed(), duration_s=duration_s, keep=keep)
     try:
@@ -28,7 +28,7 @@ def command(duration_s: float | None, keep: bool) -> None:
 
 
 def _as_typed() -> str:
-    """How the user can call `strangler` from the same folder."""
+    """Return how the user can call `strangler` from the same folder."""
     program = Path(sys.argv[0])
     if program.name == "__main__.py":
         return f"{sys.executable} -m strangler"

@@ -35,14 +35,14 @@ _MOST_ROWS = 200
 @click.option("--severity", type=click.Choice([str(severity) for severity in Severity]), help="Only this severity.")
 @click.option("--endpoint", help="Only this endpoint, as it is named here: 'GET /api/orders/{}'.")
 @click.option("--state", type=click.Choice(STATES), help="Only this state.")
-@click.option("--noise", "is_noise", is_flag=True, help="Only those in which legacy differs from itself.")
-@click.option("--since", type=Since(), help="Seen since then: 30m, 2h or 2026-11-23.")
+@click.option("--noise", "is_noise", is_flag=True, help="Only those where legacy differs from itself.")
+@click.option("--since", type=Since(), help="Only those seen since then: 30m, 2h or 2026-11-23.")
 @click.option(
     "--limit", type=click.IntRange(0), help="Rows of the table; 0: all.  [default: 200 on a terminal, else 0]"
 )
 @release_option
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
-@click.option("--follow", is_flag=True, help="Go on, and tell what is seen anew.")
+@click.option("--follow", is_flag=True, help="Keep running, and print what is seen from now on.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -61,8 +61,8 @@ def command(
 ) -> None:
     """Show and review the differences that shadows have found.
 
-    Gravest first. Each row is one difference: a route, the shape of an endpoint, a place in the answer, a kind. It
-    stays until its cause is gone or somebody accepts it.
+    Most severe first. Each row is one difference: a route, an endpoint, a place in the response, a kind. It stays
+    until its cause is gone or somebody accepts it.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -100,7 +100,7 @@ def command(
 
 
 def _knows(route: str | None, config: Path) -> None:
-    """Ends the program if `route` is a slip of the pen."""
+    """End the program if routes.yaml has no such route."""
     if route is not None:
         route_of(config, settings_of(config), route)
 

@@ -1,4 +1,4 @@
-"""`strangler events`: what has happened, and what happens."""
+"""`strangler events`: what has happened, and what happens now."""
 
 import json
 import time
@@ -41,8 +41,8 @@ _STYLES = {
 @config_option
 @admin_option
 @click.option("--since", type=Since(), default="7d", show_default=True, help="How far back: 30m, 2h, 2026-11-23.")
-@click.option("--follow", is_flag=True, help="Go on with what happens, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print each event as CloudEvents JSON, one a line.")
+@click.option("--follow", is_flag=True, help="Keep printing new events, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print each event as CloudEvents JSON, one per line.")
 def command(config: Path, admin: str | None, since: float, follow: bool, as_json: bool) -> None:
     """Show what has happened: shifts, reloads, breakers and more.
 
@@ -76,12 +76,12 @@ def _page(proxy: Admin, after: int, since: float) -> list[StoredEvent]:
 
 
 def _line(event: EventDocument) -> str:
-    """`2026-11-23T08:00:00.123Z  route.shifted  orders  from=25 to=50`"""
+    """Return `2026-11-23T08:00:00.123Z  route.shifted  orders  from=25 to=50`."""
     style = _STYLES.get(event.type, "bold")
     fields = " ".join(f"{key}={_text(value)}" for key, value in event.data.items() if value not in ([], None))
     return f"[dim]{event.time}[/]  [{style}]{event.type}[/]  {escape(event.subject)}  {escape(fields)}"
 
 
 def _text(value: Any) -> str:
-    """Nothing that came from outside may steer the terminal."""
+    """Return the value as text that cannot control the terminal."""
     return value if isinstance(value, str) and value.isprintable() else json.dumps(value)

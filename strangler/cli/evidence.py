@@ -1,4 +1,4 @@
-"""`strangler evidence`: what was compared so far, as a whole."""
+"""`strangler evidence`: begin the evidence of a route again."""
 
 from pathlib import Path
 
@@ -13,20 +13,20 @@ from strangler.cli._json import json_text
 
 @click.group()
 def command() -> None:
-    """Begin anew with what was compared."""
+    """Manage the evidence of a route."""
 
 
 @command.command()
 @click.argument("route")
-@click.option("--why", required=True, help="Why; written down with your name.")
+@click.option("--why", required=True, help="Why; recorded with your name.")
 @config_option
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def reset(route: str, why: str, config: Path, admin: str | None, as_json: bool) -> None:
-    """Begin anew with ROUTE: set aside all that was compared so far.
+    """Set aside everything compared so far on ROUTE, and begin again.
 
-    It stays readable as release NAME@TIME: `strangler ready ROUTE --release NAME@TIME`. Pairs, differences with what
-    reviewers said of them, fixes that wait for proof and noise begin anew. Accept rules stay: they are in routes.yaml.
+    It stays readable as release NAME@TIME: `strangler ready ROUTE --release NAME@TIME`. Pairs, differences and their
+    reviews, fixes that wait for proof and noise begin again. Accept rules stay: they are in routes.yaml.
 
     \b
     strangler evidence reset orders --why "the candidate read another database"
@@ -34,7 +34,7 @@ def reset(route: str, why: str, config: Path, admin: str | None, as_json: bool) 
     settings = settings_of(config)
     route_of(config, settings, route)
     if not why.strip():
-        raise failed("--why is empty; say why: it is written down")
+        raise failed("--why is empty; give a reason: it is recorded")
     done = find_evidence(config, admin, settings).reset(route, acting_user(), why)
     if as_json:
         click.echo(json_text(done))
@@ -42,6 +42,6 @@ def reset(route: str, why: str, config: Path, admin: str | None, as_json: bool) 
     if not done.set_aside:
         click.echo(f"route '{route}': nothing was compared so far, so nothing was set aside")
         return
-    click.echo(f"route '{route}' begins anew; what was compared so far is readable with --release:")
+    click.echo(f"route '{route}' begins again; what was compared so far is readable with --release:")
     for name in done.set_aside:
         click.echo(f"  {name}")

@@ -17,7 +17,7 @@ from strangler.state import kill_switch
 
 
 class _Header(click.ParamType[tuple[str, str]]):
-    """`Name: value`, as curl takes it."""
+    """A header written as `Name: value`, as for curl."""
 
     name = "'name: value'"
 
@@ -28,12 +28,12 @@ class _Header(click.ParamType[tuple[str, str]]):
             return value
         name, colon, text = value.partition(":")
         if not colon or not name.strip():
-            self.fail(f"{value!r} is no header; write it as 'X-User-Id: 9'", param, ctx)
+            self.fail(f"{value!r} is not a header; write it as 'X-User-Id: 9'", param, ctx)
         return name, text
 
 
 class _IpAddress(click.ParamType[str]):
-    """IPv4 or IPv6."""
+    """An IPv4 or IPv6 address."""
 
     name = "address"
 
@@ -41,7 +41,7 @@ class _IpAddress(click.ParamType[str]):
         try:
             return str(ip_address(value))
         except ValueError:
-            self.fail(f"{value!r} is no IP address; write it as 203.0.113.9 or 2001:db8::9", param, ctx)
+            self.fail(f"{value!r} is not an IP address; write it as 203.0.113.9 or 2001:db8::9", param, ctx)
 
 
 @click.command()
@@ -54,16 +54,16 @@ class _IpAddress(click.ParamType[str]):
     type=_IpAddress(),
     default="127.0.0.1",
     show_default=True,
-    help="The address that connects. If it is one of trusted_proxies, X-Forwarded-For of -H names the client.",
+    help="The address that connects. If it is in trusted_proxies, X-Forwarded-For from -H names the client.",
 )
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     method: str, url: str, headers: tuple[tuple[str, str], ...], client_ip: str, config: Path, as_json: bool
 ) -> None:
     """Say where a request would go, and why.
 
-    URL is a path or a whole URL. Nothing is sent: routes.yaml and the kill switch of its state folder decide, by the
+    URL is a path or a whole URL. Nothing is sent: routes.yaml and the kill switch of its state folder decide, in the
     function that the proxy itself uses.
 
     \b
@@ -79,12 +79,12 @@ def command(
 
 
 def _is_killed(folder: Path) -> bool:
-    """Whether the kill switch is on, as the state folder keeps it for a proxy that runs or will be started."""
+    """Return whether the kill switch is on, as stored for a proxy that runs or will be started."""
     if kill_switch.may_read(folder):
         return kill_switch.read(folder).on
     click.echo(
-        f"the kill switch in {folder} cannot be read by this user, so this is what holds while it is off;"
-        " ask again as the user of the proxy",
+        f"the kill switch in {folder} cannot be read by this user, so this assumes that it is off;"
+        " run this as the user of the proxy",
         err=True,
     )
     return False
@@ -122,7 +122,7 @@ def _part_timeouts(part: ExplainedPart) -> str:
 
 
 def _timeouts(timeouts: dict[str, ExplainedTimeout]) -> str:
-    """`connect 2s (default), response 5s (route), idle none (upstream)`"""
+    """Return `connect 2s (default), response 5s (route), idle none (upstream)`."""
     return ", ".join(
         f"{name} {'none' if timeout.seconds is None else duration_text(timeout.seconds)} ({timeout.source})"
         for name, timeout in timeouts.items()

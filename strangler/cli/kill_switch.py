@@ -17,10 +17,10 @@ from strangler.core.documents import KillSwitchRequest, KillSwitchStatus
 @config_option
 @admin_option
 def command(turn: Literal["on", "off"], reason: str, config: Path, admin: str | None) -> None:
-    """Send all traffic to legacy (on), or back by the routes (off).
+    """Send all traffic to legacy (on), or follow the routes (off).
 
-    It takes effect at once in every worker, needs no valid routes.yaml, and holds until it is turned off, restarts
-    included.
+    It takes effect at once in every worker, needs no valid routes.yaml, and stays on over restarts until it is turned
+    off.
     """
     state = find_admin(config, admin).ask(
         "POST", "/api/kill-switch", KillSwitchStatus, KillSwitchRequest(turn == "on", reason, acting_user())

@@ -26,8 +26,8 @@ _SOME = 12
 def command(route: str, config: Path, admin: str | None, release: str | None, as_json: bool) -> None:
     """Say whether a route is ready to be cut over, and why not.
 
-    It is, if its candidate answers as legacy does, by the `gate` of the route. Exit code 0: ready. 1: not ready, or
-    not enough evidence; the reasons are told.
+    It is ready if its candidate responds as legacy does, by the `gate` of the route. Exit code 0: ready. 1: not ready,
+    or not enough evidence; the reasons are printed.
     """
     settings = settings_of(config)
     route_of(config, settings, route)
@@ -46,7 +46,7 @@ def command(route: str, config: Path, admin: str | None, release: str | None, as
 
 
 def lines(found: VerdictDocument) -> list[str]:
-    """The verdict, its reasons, and the figures; with rich's markup."""
+    """Return the verdict, its reasons, and the figures, with rich's markup."""
     verdict = found.verdict
     release = f" release {escape(found.release)}" if found.release else ""
     output = [f"[bold]{escape(found.route)}[/]{release}: [{_STYLES[verdict]}]{verdict}[/]"]
@@ -59,7 +59,7 @@ def lines(found: VerdictDocument) -> list[str]:
             f" see `strangler diffs propose {escape(found.route)}`"
         )
     if found.set_aside:
-        output.append(f"{found.set_aside:,} pairs differed only in what is fixed by now; they do not count")
+        output.append(f"{found.set_aside:,} pairs differed only in what is now fixed; they do not count")
     thin = found.thin_endpoints
     if thin:
         more = f" and {len(thin) - _SOME} more" if len(thin) > _SOME else ""

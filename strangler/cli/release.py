@@ -1,4 +1,4 @@
-"""`strangler release`: which release of a candidate pairs belong to."""
+"""`strangler release`: the release of a candidate to which pairs belong."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +22,7 @@ from strangler.evidence.stored_releases import name_problem
 @click.command()
 @click.argument("route", required=False)
 @click.argument("name", required=False)
-@click.option("--why", default="", help="Why, or by what; written down with your name.")
+@click.option("--why", default="", help="Why, or by what; recorded with your name.")
 @config_option
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print what is known, or what was done, as JSON.")
@@ -30,7 +30,7 @@ def command(route: str | None, name: str | None, why: str, config: Path, admin: 
     """Name the candidate's release, or show those known.
 
     Pairs belong to a release, and the verdict is about the current one. Call this from the deploy pipeline, unless
-    routes.yaml names a response header of the candidate (`release: {header: X-Release}`). A name that was there before
+    routes.yaml names a response header of the candidate (`release: {header: X-Release}`). A name that was used before
     goes on with its pairs.
 
     \b

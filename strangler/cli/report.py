@@ -17,7 +17,12 @@ _MISSING = "the pictures need matplotlib; install it with: pip install 'strangle
 
 @click.command()
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default="report.html", show_default=True, help="The page."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default="report.html",
+    show_default=True,
+    help="The file to write.",
 )
 @config_option
 @admin_option
@@ -25,8 +30,8 @@ _MISSING = "the pictures need matplotlib; install it with: pip install 'strangle
 def command(output: Path, config: Path, admin: str | None, release: str | None) -> None:
     """Write one self-contained page for a cutover meeting.
 
-    Per route: the verdict and its reasons, what pairs came to over time, how fast both arms are, the gravest
-    differences with examples, accept rules, and what was changed by whom.
+    For each route: the verdict and its reasons, outcomes of pairs over time, response times of both arms, the most
+    severe differences with examples, and accept rules; then who has changed what.
     """
     try:
         from strangler.cli import _charts
@@ -38,11 +43,11 @@ def command(output: Path, config: Path, admin: str | None, release: str | None) 
     def pictures(route: RouteReport) -> Iterable[tuple[str, str]]:
         if route.timeline:
             yield (
-                "What pairs come to as judged now, over time (UTC)",
+                "Outcomes of pairs as judged now, over time (UTC)",
                 _charts.outcomes_over_time(route.timeline, route.name),
             )
         if route.latencies:
-            title = f"Time to answer, {len(route.latencies):,} requests asked of both arms"
+            title = f"Response time, {len(route.latencies):,} requests sent to both arms"
             yield title, _charts.latency_of_both(route.latencies, route.name)
 
     evidence = find_evidence(config, admin)

@@ -1,4 +1,4 @@
-"""`strangler restart`: a new program in the place of the running one, without a gap."""
+"""`strangler restart`: replace the running program without a gap."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from strangler.state.lock import is_held
 from strangler.state.running import Running, read_restart, read_running
 
 MAX_WAIT_S = 90.0
-"""Above the time that the running proxy gives to the new one."""
+"""More than the time that the running proxy gives the new one."""
 
 _LOOK_EVERY_S = 0.05
 _STATE_LINE = re.compile(r"""^state:\s*["']?([^"'#\n]+?)["']?\s*(?:#.*)?$""", re.MULTILINE)
@@ -26,16 +26,16 @@ _STATE_LINE = re.compile(r"""^state:\s*["']?([^"'#\n]+?)["']?\s*(?:#.*)?$""", re
     "--state",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="The state folder of the running proxy, if routes.yaml names another one by now.",
+    help="The state folder of the running proxy, if routes.yaml now names another.",
 )
 def command(config: Path, state: Path | None) -> None:
-    """Start the program anew without a gap.
+    """Replace the running program without a gap.
 
-    It begins beside the running proxy, takes over once it serves, and is waited for.
+    A new one starts beside it and takes over once it serves; this command waits for that.
 
     The new program may be of another version and listen at other addresses. No connection is refused: it takes over
-    the sockets, and the requests, streams and websockets of the old one have `limits.drain` to end. Where it cannot
-    start, the old one goes on, and the exit code is 1.
+    the sockets, and requests, streams and websockets of the old one have `limits.drain` to finish. If it cannot start,
+    the old one goes on, and the exit code is 1.
     """
     folder = state or _state_of(config)
     running = _running(folder)
@@ -78,11 +78,11 @@ def _outcome(folder: Path, pid: int, number: int) -> str:
         if not is_held(folder):
             raise click.ClickException("the proxy has ended; its log says why")
         time.sleep(_LOOK_EVERY_S)
-    raise click.ClickException(f"pid {pid} has not said within {MAX_WAIT_S:.0f} s how it went; see its log")
+    raise click.ClickException(f"pid {pid} has not reported the outcome within {MAX_WAIT_S:.0f} s; see its log")
 
 
 def _state_of(config: Path) -> Path:
-    """The state folder that the file names, even if the file is wrong: then the running proxy says what is wrong."""
+    """Return the state folder that the file names, even if the file is wrong: the proxy then reports that."""
     found = None
     with suppress(OSError, UnicodeDecodeError):
         found = _STATE_LINE.search(config.read_text())

@@ -11,7 +11,7 @@ from strangler.config.json_schema import json_schema
 def command() -> None:
     """Print the JSON Schema of routes.yaml, for editors.
 
-    By it they complete and check what you write.
+    Editors use it to complete and check what you write.
 
     \b
     strangler schema > routes.schema.json

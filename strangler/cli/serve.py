@@ -22,16 +22,16 @@ def command(config: Path) -> None:
     """Run the proxy until SIGTERM or Ctrl-C.
 
     routes.yaml is loaded again when it changes, and on SIGHUP; a bad file changes nothing. The first SIGTERM or Ctrl-C
-    lets the requests under way finish, the second ends at once. `strangler restart` starts a new version without a gap.
+    lets requests in flight finish, the second ends at once. `strangler restart` starts a new version without a gap.
     """
     only_a_file(config)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # logrotate's habit; our children inherit that, too
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # logrotate may send it; our children inherit this
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # until the supervisor takes it
     settings_fd = _load_apart(config)
-    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog has no use for it here: 5 MB
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog does not need it here: saves 5 MB
     from strangler.supervisor import SupervisorError, run
 
-    os.umask(0o077)  # what the proxy writes is its user's alone, in a state folder of any mode
+    os.umask(0o077)  # only the proxy's user may read what it writes, whatever the state folder's mode
     try:
         status = run(config, settings_fd)
     except SupervisorError as error:
@@ -40,13 +40,13 @@ def command(config: Path) -> None:
 
 
 def _load_apart(config: Path) -> int:
-    """The settings, encoded, in a file without a name. Ends with status 2 if there are problems.
+    """Return a file without a name that holds the encoded settings. End with status 2 if there are problems.
 
-    A process of its own reads them and ends: what that takes, 20 MB of libraries and 100 MB for 10,000 routes, would
-    stay with the supervisor as long as it lives.
+    A process of its own loads them and ends: the memory that this takes, 20 MB for libraries and 100 MB for 10,000
+    routes, would otherwise stay with the supervisor as long as it lives.
     """
     settings_fd = unnamed_file(b"")
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who started us may have it ignored: nothing to wait for then
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if our parent ignored it, there would be no child to wait for
     child = os.fork()
     if child == 0:
         _load_and_end(config, settings_fd)
@@ -66,7 +66,7 @@ def _load_and_end(config: Path, settings_fd: int) -> NoReturn:
     except SystemExit:
         status = BAD_INPUT
     except KeyboardInterrupt:
-        pass  # the command got it, too, and says so
+        pass  # the command got it too, and reports it
     except BaseException:  # whatever it is, this copy of the command must not go on
         traceback.print_exc()
     finally:

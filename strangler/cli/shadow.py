@@ -1,4 +1,4 @@
-"""`strangler shadow`: what an operator does about the shadows of a route."""
+"""`strangler shadow`: control of the shadows of a route."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -13,19 +13,19 @@ from strangler.core.documents import DoneDocument, ResumeRequest
 
 @click.group()
 def command() -> None:
-    """Act on the shadows of a route."""
+    """Control the shadows of a route."""
 
 
 @command.command()
 @click.argument("route")
-@click.option("--why", default="", help="Why it may go on; written down with your name.")
+@click.option("--why", default="", help="Why it may go on; recorded with your name.")
 @config_option
 @admin_option
 def resume(route: str, why: str, config: Path, admin: str | None) -> None:
-    """Start the shadows of ROUTE again after they have stopped by themselves.
+    """Resume shadows of ROUTE that have stopped by themselves.
 
-    They stop where a candidate does not confirm a dry run. It is asked anew, with OPTIONS, before the next write is
-    sent. Exit code 1: they are not stopped, or no proxy runs.
+    They stop if a candidate does not confirm a dry run. Before the next write it gets another OPTIONS request.
+    Exit code 1: they are not stopped, or no proxy runs.
 
     \b
     strangler shadow resume orders --why "it confirms dry runs since 1.4.2"

@@ -24,7 +24,7 @@ from strangler.evidence.audits import FORCED, shift_text
 
 
 class _Percent(click.ParamType[float]):
-    """`25`, `25%` or `0.5`."""
+    """A percent such as `25`, `25%` or `0.5`."""
 
     name = "percent"
 
@@ -36,7 +36,7 @@ class _Percent(click.ParamType[float]):
 
 
 def _known_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """For shell completion: the routes of the file that the command line names."""
+    """Return the routes of the file that the command line names, for shell completion."""
     try:
         files = read_files(Path(ctx.params.get("config") or "routes.yaml"), os.environ)
     except (OSError, ValueError):
@@ -51,7 +51,7 @@ def _known_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -
 @admin_option
 @click.option("--dry-run", is_flag=True, help="Show the change and leave the file as it is.")
 @click.option("--force", is_flag=True, help="Shift even if the route's gate is not met; needs --why.")
-@click.option("--why", help="Why; written down with your name, and required with --force.")
+@click.option("--why", help="Why; recorded with your name, and required with --force.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def command(
     route: str,
@@ -66,10 +66,10 @@ def command(
     """Send PERCENT of the callers of ROUTE to its candidate.
 
     The file is edited in place: comments and layout stay, and only a file that `strangler check` accepts is written.
-    A running proxy takes the change up by itself.
+    A running proxy picks the change up by itself.
 
-    A route that has a `gate` gets more callers only once `strangler ready` calls it ready, or by force. The verdict is
-    printed in any case.
+    A route that has a `gate` gets more callers only once `strangler ready` calls it ready, or with --force. The verdict
+    is printed in any case.
 
     \b
     strangler shift orders 25
@@ -95,7 +95,7 @@ def command(
 
 
 class _Lazy:
-    """Where the evidence is, looked for when it is needed: a shift down must not wait for anything."""
+    """The evidence, looked up only when it is needed: a shift down must not wait for anything."""
 
     def __init__(self, config: Path, admin: str | None, edit: Edit) -> None:
         self._config = config
@@ -110,19 +110,19 @@ class _Lazy:
         return self._found
 
     def verdict(self, route: str) -> tuple[Verdict | None, str | None]:
-        """The verdict of the gate, asked for once; and why there is none, if nothing is known."""
+        """Return the verdict of the gate, read once, or why there is none."""
         if self._verdict is None:
             self._verdict = verdict_of(lambda: self.get().ready(route))
         return self._verdict
 
 
 def _passes_gate(evidence: _Lazy, route: str, percent: float, edit: Edit, force: bool, why: str | None) -> bool:
-    """Whether it is by force alone. Ends the program if the route is not ready and nobody takes it upon themselves."""
+    """Return whether only --force allows the shift. End the program if the route is not ready and it is not given."""
     is_raise = edit.old_percent is None or percent > edit.old_percent
     if not is_raise or not has_gate(edit.before, route):
         return False
     if force and not why:
-        raise failed("--force needs --why: it is written down")
+        raise failed("--force needs --why: it is recorded")
     found, unknown = evidence.verdict(route)
     if found is not None and found.verdict == "ready":
         return False
@@ -134,14 +134,12 @@ def _passes_gate(evidence: _Lazy, route: str, percent: float, edit: Edit, force:
             console.print(line, soft_wrap=True)
     else:
         click.echo(unknown, err=True)
-    click.echo(
-        f"route '{route}' stays as it is: its gate is not met; --force --why '…' shifts it all the same", err=True
-    )
+    click.echo(f"route '{route}' stays as it is: its gate is not met; --force --why '…' shifts it anyway", err=True)
     raise SystemExit(1)
 
 
 def _note(evidence: _Lazy, route: str, percent: float, edit: Edit, why: str, is_forced: bool) -> None:
-    """Write it down. The file is written by now: what fails here is told, and of a forced shift it is an error."""
+    """Record the shift in the audit. The file is written by now: a failure is printed, and with --force an error."""
     text = shift_text(edit.old_percent, percent)
     if is_forced:
         found, _ = evidence.verdict(route)

@@ -1,4 +1,4 @@
-"""`strangler state`: a backup of the state folder, and its way back."""
+"""`strangler state`: back up the state folder, and restore it."""
 
 import json
 import sqlite3
@@ -29,9 +29,9 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print what 
 
 @click.group()
 def command() -> None:
-    """Keep a copy of the state folder, and put it back.
+    """Back up the state folder, and restore it.
 
-    The state folder has the evidence, reviews and audit, the key of redaction, the kill switch and shadow-diffs.jsonl.
+    The state folder has the evidence, reviews and audit, the redaction key, the kill switch and shadow-diffs.jsonl.
     """
 
 
@@ -41,9 +41,9 @@ def command() -> None:
 @_state_option
 @_json_option
 def backup(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
-    """Write a consistent copy into FILE (tar.gz, mode 0600), while the proxy runs or not.
+    """Write a consistent copy into FILE, while the proxy runs or not.
 
-    A former backup of that name is replaced, any other file is not.
+    FILE is a tar.gz of mode 0600. An earlier backup of that name is replaced, any other file is not.
 
     \b
     strangler state backup /backup/strangler.tar.gz
@@ -57,7 +57,7 @@ def backup(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
         return
     for name, size in done.files.items():
         click.echo(f"{name}: {_size(size)}")
-    click.echo(f"{file}: {_size(done.size)}; it opens what is hashed, so keep it as safe as the state folder")
+    click.echo(f"{file}: {_size(done.size)}; it has the key to hashed values, so keep it as safe as the state folder")
 
 
 @command.command("restore")
@@ -66,9 +66,10 @@ def backup(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
 @_state_option
 @_json_option
 def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
-    """Make the state folder what the backup FILE says: all of it or, if something is wrong, nothing.
+    """Restore the state folder from the backup FILE.
 
-    Refused while a proxy uses the folder. What is there and not in the backup is removed.
+    All of it is restored or, if something is wrong, nothing. Refused while a proxy uses the folder. Files that are not
+    in the backup are removed.
 
     \b
     strangler state restore /backup/strangler.tar.gz
@@ -108,7 +109,7 @@ def _file_line(replaced: Replaced) -> str:
 
 
 def _size(size: int) -> str:
-    """`183 bytes`, `1.2 MiB`"""
+    """Return `183 bytes` or `1.2 MiB`."""
     if size < 1024:
         return f"{size} bytes"
     value, unit = size / 1024, "KiB"

@@ -17,13 +17,13 @@ from strangler.core.documents import StatusDocument
 @click.command()
 @config_option
 @admin_option
-@click.option("--watch", "is_watching", is_flag=True, help="Go on, and show in place what changes, until Ctrl-C.")
+@click.option("--watch", "is_watching", is_flag=True, help="Keep running, and update in place, until Ctrl-C.")
 @click.option("--interval", type=Duration(), default="1s", show_default=True, help="How often, with --watch.")
-@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON, with --watch one line each time.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, with --watch one line each time.")
 def command(config: Path, admin: str | None, is_watching: bool, interval: float, as_json: bool) -> None:
     """Show what a running proxy does: processes, upstreams, routes.
 
-    Exit code 1 if no proxy runs. With --watch it may be away later: then that is shown until it is back.
+    Exit code 1 if no proxy runs. With --watch, a proxy that goes away later is shown as away until it is back.
     """
     status = find_admin(config, admin).ask("GET", "/api/status", StatusDocument)
     console = terminal()

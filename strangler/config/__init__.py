@@ -1,1 +1,1 @@
-"""From the text of routes.yaml to settings, or to all of its problems with line and column."""
+"""Turn the text of routes.yaml into settings, or into all of its problems with line and column."""

@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: those that it may run on, and what its control group allows."""
+"""The number of CPUs that this process may use, by its affinity and the quota of its control group."""
 
 import math
 import os
@@ -8,10 +8,10 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_cpus(cgroup: Path = CGROUP, may_run_on: int | None = None) -> int:
-    """Return how many CPUs this process may keep busy, at least 1: a quota of one and a half is 2.
+    """Return how many CPUs this process may keep busy, at least 1; a quota of 1.5 counts as 2.
 
     `cgroup`: the folder of the process's own control group, as a container sees it. `may_run_on`: the CPUs of its
-    affinity; None: as the system says.
+    affinity; None: those that the system reports.
     """
     cpus = len(os.sched_getaffinity(0)) if may_run_on is None else may_run_on
     quota = _quota_v2(cgroup) or _quota_v1(cgroup / "cpu")
@@ -19,7 +19,7 @@ def usable_cpus(cgroup: Path = CGROUP, may_run_on: int | None = None) -> int:
 
 
 def _quota_v2(folder: Path) -> float | None:
-    """`cpu.max` holds the microseconds of CPU time in each period, or `max`, and the period."""
+    """Return the quota in CPUs. `cpu.max` holds the microseconds of CPU time per period, or `max`, and the period."""
     words = _words(folder / "cpu.max")
     return _ratio(words[0], words[1]) if len(words) == 2 else None
 
@@ -37,5 +37,5 @@ def _words(path: Path) -> list[str]:
 
 
 def _ratio(quota: str, period: str) -> float | None:
-    """Return None where there is no limit, which is `max` or -1."""
+    """Return quota / period; None where there is no limit, written as `max` or -1."""
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) and int(quota) else None

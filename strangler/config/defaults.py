@@ -1,6 +1,6 @@
-"""`defaults:` of routes.yaml: what upstreams and routes have that do not say it themselves.
+"""`defaults:` of routes.yaml: values for the keys that upstreams and routes leave out.
 
-The tree is completed before it is validated, so that all that reads a route sees one that is written out.
+The tree is completed before it is validated, so that all code that reads a route sees it written out.
 """
 
 from collections.abc import Container, Iterable
@@ -21,7 +21,7 @@ OF_ONE_CANDIDATE = ("rewrite", "timeouts", "release")
 """Keys without a meaning with `aggregate`."""
 
 _ADDED_UP = frozenset({"accept", "unordered", "redact"})
-"""Lists of `compare` to which the defaults are added; of other keys the nearest list counts."""
+"""Lists of `compare` to which those of the defaults are added; any other list replaces that of the defaults."""
 
 
 def with_listed_listeners(document: Document) -> Document:
@@ -45,8 +45,8 @@ def _as_listener(node: Node) -> Node:
 
 
 def with_defaults(document: Document) -> Document:
-    """The document with all that its `defaults` say written out. What a route or an upstream says itself wins, key by
-    key, at every depth."""
+    """Return the document with its `defaults` written out. What a route or an upstream has itself wins, key by key, at
+    every depth."""
     defaults = document.node(("defaults",))
     if document.root is None or not isinstance(defaults, MappingNode):
         return document
@@ -68,7 +68,7 @@ def with_defaults(document: Document) -> Document:
 
 
 def without_repeats(document: Document, problems: Iterable[Problem]) -> list[Problem]:
-    """Without what is told again of each route that a wrong default is written into."""
+    """Return the problems without the repeats from each route that a wrong default is written into."""
     defaults = document.node(("defaults",))
     if not isinstance(defaults, MappingNode):
         return list(problems)
@@ -82,7 +82,7 @@ def without_repeats(document: Document, problems: Iterable[Problem]) -> list[Pro
 
 
 def _together(alike: list[Problem]) -> Problem:
-    """The first, which is of `defaults` itself if that is wrong; else it says how many it is about."""
+    """Return the first, which is that of `defaults` itself if there is one; else it names how many more there are."""
     first, more = alike[0], len({problem.where for problem in alike}) - 1
     return replace(first, where=f"{first.where} and {more} more") if first.where and more else first
 
@@ -97,7 +97,7 @@ _NULLABLE_OF_UPSTREAM = _nullable((name, field.default) for name, field in keys_
 
 
 def _left_out(route: Node) -> tuple[str, ...]:
-    """Return the keys of defaults that have no effect on such a route."""
+    """Return the keys of defaults that have no effect on this route."""
     if not isinstance(route, MappingNode):
         return ()
     candidate = route.values.get("candidate")
@@ -109,7 +109,7 @@ def _left_out(route: Node) -> tuple[str, ...]:
 
 
 def _completed(own: Node, defaults: MappingNode, nullable: Container[str], left_out: Container[str] = ()) -> Node:
-    """A route or an upstream, with the defaults for what it does not say."""
+    """Return a route or an upstream with the defaults for what it leaves out."""
     if not isinstance(own, MappingNode):
         return own
     made = _with_values(own, dict(own.values))

@@ -30,7 +30,7 @@ class Key:
 
 
 def keys() -> list[Key]:
-    """Every key, in the order of the models. `NAME` and `FIELD` stand for words that the user chooses."""
+    """Return every key, in the order of the models. `NAME` and `FIELD` stand for words that the user chooses."""
     return [
         *_section(File, ""),
         _of_legacy("timeouts.response", LegacyTimeouts, "10s"),
@@ -49,7 +49,7 @@ def _key(path: str, field: FieldInfo) -> Iterator[Key]:
     inner = inner_model(field.annotation)
     if inner is Upstreams:
         yield from _section(Upstream, f"{path}.NAME.")
-    elif inner is not None and inner not in (UpstreamDefaults, RouteDefaults):  # their keys are those of the real ones
+    elif inner is not None and inner not in (UpstreamDefaults, RouteDefaults):  # listed with the real sections
         yield from _section(inner, f"{path}{_between(field.annotation)}")
 
 
@@ -61,7 +61,7 @@ def _between(annotation: Any) -> str:
 
 
 def _of_legacy(path: str, section: type[Section], example: str) -> Key:
-    """A key whose default is another one for legacy."""
+    """Return the row of a key that has another default for legacy."""
     field = section.model_fields[path.rpartition(".")[2]]
     return Key(
         f"upstreams.legacy.{path}", kind(field), default_text(field), f"{field.description} For legacy.", example
@@ -69,7 +69,7 @@ def _of_legacy(path: str, section: type[Section], example: str) -> Key:
 
 
 def inner_model(annotation: object) -> type[BaseModel] | None:
-    """The model inside of `Model`, `Model | None`, `tuple[Model, ...]` or `dict[str, Model]`."""
+    """Return the model inside of `Model`, `Model | None`, `tuple[Model, ...]` or `dict[str, Model]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for found in map(inner_model, get_args(annotation)) if found is not None), None)
@@ -95,7 +95,7 @@ def _named(metadata: Iterable[Any]) -> str:
 
 
 def default_text(field: FieldInfo) -> str | None:
-    """The default as routes.yaml would say it; None if the key is required."""
+    """Return the default as routes.yaml would write it; None if the key is required."""
     if field.is_required():
         return None
     unwritten = _first(Unwritten, field.metadata)
@@ -110,7 +110,7 @@ ALL_DEFAULTS = "all defaults"
 
 
 def default_value(field: FieldInfo) -> Any:
-    """The default as JSON would say it; `NOT_A_VALUE` if it is a whole section or what another key has."""
+    """Return the default as JSON would write it; `NOT_A_VALUE` if it is a whole section or the value of another key."""
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, Section) or _first(Unwritten, field.metadata) is not None:
         return NOT_A_VALUE

@@ -1,5 +1,7 @@
-"""routes.yaml as a tree in which every value knows its place. No meaning yet, and no YAML types: a scalar is its own
-text, only an unquoted `null`, `~` or nothing at all is None.
+"""routes.yaml as a tree in which every value knows its place.
+
+Nothing is interpreted yet, not even YAML's types: a scalar is its text; only an unquoted `null`, `~` or nothing
+is None.
 """
 
 from dataclasses import dataclass, field
@@ -16,12 +18,12 @@ Loc = tuple[str | int, ...]
 
 @dataclass(slots=True, eq=False)
 class Scalar:
-    """`text` is the value, its variables filled in. What else there is to know stays in libyaml's event."""
+    """One value. `text` has its variables filled in; everything else stays in libyaml's event."""
 
     text: str | None
     event: Any
     is_broken: bool = False
-    """Its value could not be told (a missing variable, a bad alias), and the problem is noted already."""
+    """True if the value is unknown (a missing variable, a bad alias); the problem is noted already."""
 
     @property
     def written(self) -> str:
@@ -39,7 +41,7 @@ class Scalar:
 
     @property
     def style(self) -> str:
-        """The quote, `|` or `>`; empty for a plain one."""
+        """The quote, `|` or `>`; empty for a plain scalar."""
         return self.event.style or ""
 
 
@@ -52,7 +54,7 @@ class SequenceNode:
     flow: bool = False
     end: Any = None
     has_lost: bool = False
-    """True once an item was cut out; then `numbers` are the places of the rest in the file."""
+    """True once an item was cut out; `numbers` then holds the indices of the others in the file."""
     numbers: list[int] = field(default_factory=list)
 
 
@@ -87,7 +89,7 @@ class Document:
     """False once something was cut out of the tree."""
 
     def node(self, loc: Loc) -> Node | None:
-        """The node at a path, or None."""
+        """Return the node at a path, or None."""
         node: Node | None = self.root
         for step in loc:
             if isinstance(node, MappingNode) and isinstance(step, str):
@@ -99,7 +101,7 @@ class Document:
         return node
 
     def as_written(self, loc: Loc) -> Loc:
-        """The path with the indices that lists have in the file, before anything was cut out."""
+        """Return the path with the indices that lists have in the file, before anything was cut out."""
         if self.is_whole:
             return loc
         node: Node | None = self.root
@@ -114,8 +116,8 @@ class Document:
         return tuple(steps)
 
     def place(self, loc: Loc, *, key: bool = False) -> tuple[str, int, int]:
-        """File, line and column, from 1, of the value at a path (with `key`: of its key), or of what is nearest above
-        it."""
+        """Return file, line and column, from 1, of the value at a path (with `key`: of its key), or of the nearest node
+        above it."""
         node: Node | None = self.root
         best = (self.name, 1, 1)
         for depth, step in enumerate(loc):
@@ -142,7 +144,7 @@ def place_of(mark: Any) -> tuple[str, int, int]:
 
 
 def plain(node: Node) -> Plain:
-    """The bare values of a tree, for validation."""
+    """Return the bare values of a tree, for validation."""
     if type(node) is Scalar:
         return node.text
     if type(node) is MappingNode:
@@ -152,7 +154,7 @@ def plain(node: Node) -> Plain:
 
 
 def without(node: Node, cut: set[int]) -> Node:
-    """A copy of the tree without the nodes whose `id` is in `cut`."""
+    """Return a copy of the tree without the nodes whose `id` is in `cut`."""
     if type(node) is MappingNode:
         kept = {key: without(value, cut) for key, value in node.values.items() if id(value) not in cut}
         lost = node.lost | (node.values.keys() - kept.keys())

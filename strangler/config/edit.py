@@ -1,7 +1,7 @@
-"""Changing one number in routes.yaml: every other byte of the file stays as it is.
+"""Change one number in routes.yaml: every other byte of the file stays as it is.
 
-The parser says where the value stands, and the text is cut there. Nothing is dumped anew, so comments, quotes, order
-and layout cannot change. What comes out is read again before anyone gets to see it.
+The parser finds where the value is, and the text is replaced there. Nothing is serialized again, so comments, quotes,
+order and layout cannot change. The result is loaded again before it is returned.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from strangler.core.settings import RouteSettings, Settings
 
 
 class EditError(Exception):
-    """Why the file cannot be edited, and the way out. `loaded` holds the problems, if the file has any."""
+    """The reason why the file cannot be edited, and the way out. `loaded` holds the problems, if the file has any."""
 
     def __init__(self, message: str, loaded: Loaded | None = None) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class EditError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """The texts before and after, and what the new ones mean."""
+    """The texts before and after, and the result of loading the new ones."""
 
     before: Files
     after: Files
@@ -40,7 +40,7 @@ class Edit:
 
 
 def set_percent(files: Files, route: str, percent: float, environ: Mapping[str, str]) -> Edit:
-    """The texts with `split.percent` of a route changed, in the file that has the route. Raises EditError."""
+    """Return the texts with `split.percent` of a route changed, in the file that has the route. Raises EditError."""
     read, mapping = route_table(files, route, environ)
     before = files.load(environ)
     old = None if before.settings is None else find_route(before.settings, route).split.percent
@@ -56,7 +56,7 @@ def set_percent(files: Files, route: str, percent: float, environ: Mapping[str, 
 
 
 def has_gate(files: Files, route: str) -> bool:
-    """True if the files have a `gate` for the route, be it an empty one: its author wants it kept."""
+    """True if the files have a `gate` for the route, even an empty one: its author wants it enforced."""
     main = reader.read(files.text, files.name, {})
     if any("gate" in mapping.values for known, mapping in _tables(with_defaults(main)) if known == route):
         return True
@@ -71,13 +71,13 @@ def has_gate(files: Files, route: str) -> bool:
 
 
 def route_names(files: Files) -> list[str]:
-    """Names of the routes that the files have, even if these have problems."""
+    """Return the names of the routes in the files, even if these have problems."""
     reads = [reader.read(text, name, {}) for name, text in files.texts.items()]
     return [name for read in reads for name, _ in _tables(read) if name]
 
 
 def route_table(files: Files, name: str, environ: Mapping[str, str]) -> tuple[Document, MappingNode]:
-    """Return the route of that name, and the document of the one file that has it. Raises EditError."""
+    """Return the document of the file that has the named route, and the route's mapping. Raises EditError."""
     names = []
     for file, text in files.texts.items():
         read = reader.read(text, file, environ)
@@ -137,7 +137,7 @@ def shared(read: Document, node: Node) -> bool:
 
 
 def fill(text: str, mapping: MappingNode, key: str, value: Scalar, new: str) -> str:
-    """Put a value in another's place; where there is none yet, after the key's colon."""
+    """Replace a value; where there is none yet, write it after the key's colon."""
     start, end = value.start.index, value.end.index
     if text[start:end].strip():
         return text[:start] + new + text[start:end][len(text[start:end].rstrip()) :] + text[end:]
@@ -178,7 +178,7 @@ def line_ending(text: str) -> str:
 
 
 def _is_as_wanted(before: Settings | None, after: Settings, name: str, percent: float) -> bool:
-    """True if the percent is what it should be and nothing else has another meaning."""
+    """True if the percent is as wanted and all other settings are unchanged."""
     if before is None:
         return find_route(after, name).split.percent == percent
     routes = tuple(

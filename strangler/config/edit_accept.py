@@ -1,4 +1,4 @@
-"""Adding accept rules to routes of routes.yaml: every other byte of the file stays as it is."""
+"""Add accept rules to routes of routes.yaml: every other byte of the file stays as it is."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from strangler.core.settings import AcceptRule, RouteSettings, Settings
 
 
 def add_accepts(files: Files, rules: Sequence[tuple[str, AcceptRule]], environ: Mapping[str, str]) -> Edit:
-    """The texts with rules added to `compare.accept` of their routes, all of them or none. `rules`: route and rule.
+    """Return the texts with rules added to `compare.accept` of their routes, all or none. `rules`: route and rule.
 
-    Each goes into the file that has its route. Raises EditError.
+    Each rule goes into the file that has its route. Raises EditError.
     """
     by_route: dict[str, list[AcceptRule]] = {}
     for route, rule in rules:
@@ -39,7 +39,7 @@ _SOME = 5
 
 
 def rule_yaml(rule: AcceptRule) -> str:
-    """`{path: "$.note", endpoint: "GET /notes/{}", kind: extra, owner: "ana", until: 2027-01-31, why: "agreed"}`"""
+    """Return `{path: "$.note", endpoint: "GET /notes/{}", kind: extra, until: 2027-01-31, why: "agreed"}`."""
     parts = [f"status: [{rule.status[0]}, {rule.status[1]}]"] if rule.status is not None else []
     endpoint = None if rule.endpoint is None else written_endpoint(rule.endpoint)
     for name, value in (("path", rule.path), ("css", rule.css), ("header", rule.header), ("endpoint", endpoint)):
@@ -56,8 +56,8 @@ def rule_yaml(rule: AcceptRule) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A JSON string is a YAML one too, once what YAML folds or forbids is escaped. A dollar before a brace would be a
-    variable: `$$` is a dollar."""
+    """Return text as a JSON string, which is YAML too once what YAML folds or forbids is escaped. `${` would begin a
+    variable, so it is written `$${`."""
     quoted = "".join(char if char.isprintable() else _escaped(char) for char in json.dumps(text, ensure_ascii=False))
     return quoted.replace("${", "$${")
 
@@ -104,7 +104,7 @@ def _add_list(text: str, compare: MappingNode, rules: list[str]) -> str:
 
 
 def _add_items(text: str, accept: SequenceNode, rules: list[str]) -> str:
-    """Behind the last one, so that a comment above the first stays with it."""
+    """Add rules after the last one, so that a comment above the first stays with it."""
     if not accept.flow:
         indent, line = " " * accept.start.column, line_ending(text)
         return _put_line(text, _line_end(text, _last(accept)), _lines(rules, indent, line))
@@ -121,7 +121,7 @@ def _lines(rules: list[str], indent: str, line: str) -> str:
 
 
 def _last(node: Node) -> int:
-    """The index behind the last character of a node. libyaml ends a block at the next token, comments included."""
+    """Return the index after a node's last character: libyaml ends a block only at the next token, after comments."""
     if isinstance(node, Scalar) or (node.flow and node.end is not None):
         end: int = node.end.index
         return end
@@ -130,7 +130,7 @@ def _last(node: Node) -> int:
 
 
 def _line_end(text: str, index: int) -> int:
-    """The index behind the end of the line, its comment included."""
+    """Return the index after the end of the line, its comment included."""
     end = text.find("\n", max(0, index - 1) if text[index - 1 : index] == "\n" else index)
     return len(text) if end < 0 else end + 1
 
@@ -142,9 +142,9 @@ def _put_line(text: str, at: int, line: str) -> str:
 
 
 def _is_as_wanted(before: Settings, after: Settings, added: Mapping[str, Sequence[AcceptRule]]) -> bool:
-    """True if the rules are there beside those that were, and nothing else has another meaning.
+    """True if the rules were added to those of before, in any order, and all other settings are unchanged.
 
-    In any order, for those of `defaults` come after the route's own.
+    The order may differ because rules of `defaults` come after the route's own.
     """
 
     def with_rules(route: RouteSettings, more: Sequence[AcceptRule]) -> RouteSettings:

@@ -1,4 +1,4 @@
-"""`include:` of routes.yaml: files of teams, whose upstreams and routes join those of routes.yaml itself.
+"""`include:` of routes.yaml: teams' files, whose upstreams and routes are added to those of routes.yaml itself.
 
 The trees are joined before they are validated, so that one set of rules sees all routes. Each node knows its file.
 """
@@ -15,25 +15,25 @@ from strangler.config.problem import Problem
 from strangler.core.routing.arm import LEGACY
 
 KEYS: Final = ("version", "owner", "upstreams", "routes")
-"""The keys of a file that is included."""
+"""The keys of an included file."""
 MAX_FILES: Final = 1000
 
 Contents = Mapping[Path, bytes | OSError]
-"""Content by path; the error for a file that cannot be read."""
+"""The content of files by path, or the error for a file that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The document with all that it includes, and the files that this took."""
+    """The document with everything that it includes, and the files that were read."""
 
     document: Document
     paths: tuple[Path, ...] = ()
     problems: list[Problem] = field(default_factory=list)
-    """Errors and warnings about `include` itself and about what is wrong with a file as a whole."""
+    """Errors and warnings about `include` itself and about files as a whole."""
 
 
 def patterns_of(read: Document) -> tuple[str, ...]:
-    """Return the patterns of `include`, as far as they are texts."""
+    """Return those patterns of `include` that are texts."""
     listed = read.node(("include",))
     items = listed.items if isinstance(listed, SequenceNode) else []
     return tuple(item.text for item in items if isinstance(item, Scalar) and item.text)
@@ -42,7 +42,7 @@ def patterns_of(read: Document) -> tuple[str, ...]:
 def find_files(path: Path, patterns: tuple[str, ...]) -> tuple[Path, ...]:
     """Return the files that the patterns of a routes.yaml match, each once: pattern by pattern, sorted by name.
 
-    routes.yaml itself is never among them, nor is a file whose name begins with a dot, unless the pattern says so.
+    routes.yaml itself is never among them, nor is a file whose name begins with a dot, unless the pattern does too.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
@@ -51,7 +51,7 @@ def find_files(path: Path, patterns: tuple[str, ...]) -> tuple[Path, ...]:
 
 
 def folders_of(path: Path, patterns: tuple[str, ...]) -> set[Path]:
-    """Return the folders where a file that the patterns match may appear, as far as they are there."""
+    """Return the existing folders where a file that the patterns match may appear."""
     found: set[Path] = set()
     for pattern in patterns:
         parts = Path(pattern).parts[:-1]
@@ -62,15 +62,15 @@ def folders_of(path: Path, patterns: tuple[str, ...]) -> set[Path]:
 
 
 def read_contents(paths: tuple[Path, ...]) -> dict[Path, bytes | OSError]:
-    """Read files, each up to one byte more than it may have."""
+    """Read files, each up to one byte beyond the limit."""
     return {path: _content(path) for path in paths}
 
 
 def join(main: Document, path: Path | None, environ: Mapping[str, str], contents: Contents | None = None) -> Joined:
     """Return the document with the routes and upstreams of all that it includes.
 
-    `path`: that of routes.yaml; None: nothing is read, and a file that includes others is an error. `contents` stand in
-    for what is on disk, for the files that it names.
+    `path`: that of routes.yaml; None: nothing is read, and including files is an error. `contents` replaces what is on
+    disk, for the files that it names.
     """
     listed = main.node(("include",))
     if main.root is None or not isinstance(listed, SequenceNode) or not listed.items:
@@ -83,7 +83,7 @@ def join(main: Document, path: Path | None, environ: Mapping[str, str], contents
 
 
 class _Notes:
-    """Problems at nodes."""
+    """Problems, each at the place of a node."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -110,7 +110,7 @@ class _Joining:
         assert self._main.root is not None
         root = self._main.root
         routes, upstreams = root.values.get("routes"), root.values.get("upstreams")
-        # What is no list or mapping in routes.yaml itself is told later; the files are looked over all the same.
+        # A wrong type in routes.yaml itself is reported later; the files are read anyway.
         all_routes = _copied_items(routes) if isinstance(routes, SequenceNode) else SequenceNode(listed.start)
         all_upstreams = _copied_table(upstreams) if isinstance(upstreams, MappingNode) else MappingNode(listed.start)
         paths = self._paths(listed)
@@ -136,7 +136,10 @@ class _Joining:
             matching = _matching(self._path, item.text)
             if not matching and glob.has_magic(item.text):
                 self._notes.add(
-                    item, f"include: {item.text!r} matches no file", "it will once there is one", is_warning=True
+                    item,
+                    f"include: {item.text!r} matches no file",
+                    "it takes effect once there is one",
+                    is_warning=True,
                 )
             elif not matching:
                 self._notes.add(
@@ -144,7 +147,7 @@ class _Joining:
                 )
             found.update(dict.fromkeys(matching))
         if len(found) > MAX_FILES:
-            self._notes.add(listed, f"include names {len(found)} files", f"it may be {MAX_FILES} at most")
+            self._notes.add(listed, f"include names {len(found)} files", f"at most {MAX_FILES} are allowed")
             return ()
         return tuple(found)
 
@@ -204,7 +207,9 @@ class _Joining:
         owner = root.values.get("owner")
         if owner is None or (isinstance(owner, Scalar) and (owner.text or owner.is_broken)):
             return owner if isinstance(owner, Scalar) and not owner.is_broken else None
-        self._notes.add(owner, "owner is not a name", "write who answers for these routes, such as `owner: payments`")
+        self._notes.add(
+            owner, "owner is not a name", "name who is responsible for these routes, such as `owner: payments`"
+        )
         return None
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of routes.yaml, for editors that complete and check as one types."""
+"""The JSON Schema of routes.yaml, for editors that complete and check as you type."""
 
 from typing import Any
 
@@ -14,19 +14,19 @@ from strangler.config.schema_upstreams import Upstream, Upstreams
 from strangler.config.section import keys_of
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_EXTENSION_MEANING = "Anything: the proxy takes no notice of it. For anchors, and for what other programs read."
+_EXTENSION_MEANING = "Anything: the proxy ignores it. For anchors, and for what other programs read."
 _VARIABLE_MEANING = "`${VAR}` or `${VAR:-default}`: read from the environment."
 
 
 class _WithoutDefaults(GenerateJsonSchema):
-    """Defaults are added later, in the form in which they are written."""
+    """A generator that leaves defaults out: they are added later, in the form in which they are written."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
 
 def json_schema() -> dict[str, Any]:
-    """A schema in draft 2020-12. Every value may be written with a variable in it."""
+    """Return the schema, in draft 2020-12. Every value may have a variable in it."""
     schema = File.model_json_schema(schema_generator=_WithoutDefaults)
     definitions = schema["$defs"]
     for model in _models(File):

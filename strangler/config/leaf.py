@@ -1,4 +1,4 @@
-"""The maker of types for keys that hold one scalar, for pydantic, the reference and JSON Schema at once."""
+"""Types for keys that hold one scalar, made for pydantic, the reference and JSON Schema at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Unwritten:
-    """The words of the reference for a key that has the value of another key unless it is written."""
+    """The reference's default for a key that has the value of another key unless it is written."""
 
     means: str
 
@@ -41,7 +41,7 @@ def leaf(
     nullable: bool = False,
     write: Callable[[Any], object] = _as_it_is,
 ) -> tuple[PlainValidator, WithJsonSchema, Kind]:
-    """Return what `Annotated` needs to read a scalar. `expected` is the way out for a value that is none."""
+    """Return what `Annotated` needs to read a scalar. `expected` is the way out for a value that is no scalar."""
 
     def validate(value: object) -> object:
         if type(value) is str:

@@ -1,4 +1,4 @@
-"""From routes.yaml to settings, or to all of its problems."""
+"""Load routes.yaml into settings, or report all of its problems."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ STANDARD_INPUT_NAME = "<stdin>"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The result of loading a file. `settings` is None if there are problems; warnings do no harm."""
+    """The result of loading a file. `settings` is None if there are problems; warnings alone do not prevent it."""
 
     settings: Settings | None
     problems: tuple[Problem, ...]
@@ -38,7 +38,7 @@ class Loaded:
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
-    """Reads a file. Never raises for what it holds, or because it cannot be read."""
+    """Load a file. It never raises, whatever the file holds and even if it cannot be read."""
     if str(path) == STANDARD_INPUT:
         return parse(_standard_input(), STANDARD_INPUT_NAME, environ, path=Path(STANDARD_INPUT_NAME))
     try:
@@ -46,7 +46,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
             data = file.read(reader.MAX_BYTES + 1)
             is_replaced = mounts.is_replaced(os.fstat(file.fileno()))
     except IsADirectoryError:
-        way_out = "name another one with -c; container engines make a folder where the file to mount is missing"
+        way_out = "name another one with -c; container engines create a folder where the file to mount is missing"
         return Loaded(None, (Problem(str(path), 0, 0, "", "this is a folder, not a file", way_out),))
     except OSError as error:
         return unreadable(path, error.strerror or str(error))
@@ -63,13 +63,13 @@ def _standard_input() -> bytes:
 
 
 def unreadable(path: Path, reason: str) -> Loaded:
-    """Return what comes of a file that cannot be read."""
+    """Return the result for a file that cannot be read."""
     what = f"the file cannot be read: {reason}"
     return Loaded(None, (Problem(str(path), 0, 0, "", what, "name another one with -c"),))
 
 
 def replaced_outside(path: Path) -> Problem:
-    """Return the warning about a mounted file that is not the one outside any more."""
+    """Return the warning that a mounted file is no longer the one outside."""
     return Problem(str(path), 0, 0, "", mounts.replaced_outside(path), mounts.WAY_OUT, "warning")
 
 
@@ -82,12 +82,12 @@ def parse(
     path: Path | None = None,
     contents: include.Contents | None = None,
 ) -> Loaded:
-    """Reads the text of a file; `name` is the file's name in messages. Never raises for what the text holds.
+    """Load the text of a file; `name` is the file's name in messages. It never raises, whatever the text holds.
 
-    `path`: where the text lies, beside the files that it names; None: they are not read. `contents`: what included
-    files hold, in place of what is on disk.
+    `path`: where the text lies, and where the files that it names are found; None: they are not read. `contents`: what
+    included files hold, in place of what is on disk.
     """
-    with collector_paused():  # 10,000 routes are 300,000 objects: 1.5 s of 2
+    with collector_paused():  # saves 1.5 s of 2 for 10,000 routes, which are 300,000 objects
         main = reader.read(text, name, environ)
         if main.root is None:
             return Loaded(None, tuple(main.problems))

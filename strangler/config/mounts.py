@@ -1,7 +1,7 @@
 """A file that is mounted by itself, as `docker run -v ./routes.yaml:/etc/strangler/routes.yaml` does.
 
-A mount holds on to the file that it was made of. An editor outside that writes a new file and gives it the old name is
-not seen inside: there the old file stays.
+A mount keeps the file that it was made for. When an editor outside writes a new file and gives it the old name, the old
+file stays inside.
 """
 
 import os
@@ -10,23 +10,23 @@ from typing import Final
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _ESCAPES: Final = ((r"\040", " "), (r"\011", "\t"), (r"\012", "\n"), (r"\134", "\\"))
-WAY_OUT: Final = "mount its folder, not the file, and start the container anew"
+WAY_OUT: Final = "mount its folder, not the file, and restart the container"
 
 
 def replaced_outside(path: Path) -> str:
-    """Return the words about a file that has another one in its place outside."""
+    """Return the message that a file was replaced by another outside."""
     return f"{path.name} was replaced outside"
 
 
 def is_replaced(status: os.stat_result) -> bool:
-    """Tell whether a file that can still be reached has no name any more: only a mount holds on to one."""
+    """True if a file that can still be reached no longer has a name: only a mount keeps such a file."""
     return status.st_nlink == 0
 
 
 def mounted_file(path: Path) -> str | None:
-    """The file that is mounted at a path, as the system names it in its own file system; None if nothing is.
+    """Return the file that is mounted at a path, by its name in its own file system; None if none is.
 
-    The name follows the file: it becomes another one when somebody outside renames the file.
+    The name follows the file: it changes when somebody outside renames the file.
     """
     try:
         lines = _MOUNTS.read_text(errors="surrogateescape").splitlines()

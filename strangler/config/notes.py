@@ -1,4 +1,4 @@
-"""Where rules put what they find: each note gets the place, the subject and the dotted key of its path in the file."""
+"""The collector of what rules find: each note gets the place, subject and dotted key of its path in the file."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -20,19 +20,19 @@ class Notes:
         self.found: list[Problem] = []
 
     def error(self, loc: Loc, what: str, way_out: str, *, key: bool = False) -> None:
-        """A whole sentence. `key` points at the key and not at its value."""
+        """Note an error, as a whole sentence. `key` points at the key and not at its value."""
         self._note(loc, what, way_out, key, "error")
 
     def warning(self, loc: Loc, what: str, way_out: str, *, key: bool = False) -> None:
-        """As `error`, for what may be meant."""
+        """Note a warning, like `error`, for what may be intended."""
         self._note(loc, what, way_out, key, "warning")
 
     def value(self, loc: Loc, way_out: str, severity: Severity = "error") -> None:
-        """`split.percent is 120; …`"""
+        """Note a wrong value: `split.percent is 120; …`."""
         self._note(loc, f"{dotted(self._document, loc)} {quoted_value(self._document, loc)}", way_out, False, severity)
 
     def complaints(self, loc: Loc, complaints: Iterable[Complaint], severity: Severity = "error") -> None:
-        """Complaints that go on after the dotted key."""
+        """Note complaints, each a continuation of the dotted key."""
         for what, way_out in complaints:
             self._note(loc, f"{dotted(self._document, loc)} {what}", way_out, False, severity)
 
@@ -42,7 +42,7 @@ class Notes:
         self.found.append(Problem(*place, subject, what, way_out, severity))
 
     def key(self, loc: Loc) -> str:
-        """The dotted key, with the indices that lists have in the file."""
+        """Return the dotted key, with the indices that lists have in the file."""
         return dotted(self._document, loc)
 
     def is_written(self, loc: Loc) -> bool:
@@ -66,12 +66,12 @@ class Notes:
         return self.is_lost(loc) or _has_lost(self._document.node(loc))
 
     def text(self, loc: Loc) -> str:
-        """The text of a scalar, variables filled in; empty if there is none."""
+        """Return the text of a scalar, variables filled in; empty if there is none."""
         node = self._document.node(loc)
         return (node.text or "") if isinstance(node, Scalar) else ""
 
     def names(self, loc: Loc) -> set[str]:
-        """The keys of a mapping, with those whose values are wrong."""
+        """Return the keys of a mapping, including those whose values are wrong."""
         node = self._document.node(loc)
         return set(node.values) | node.lost if isinstance(node, MappingNode) else set()
 
@@ -82,7 +82,7 @@ class Notes:
 
 
 def _is_broken(node: Node | None) -> bool:
-    """True for a value that could not be told, such as a variable that is not set."""
+    """True for a value that is unknown, such as a variable that is not set."""
     return isinstance(node, Scalar) and node.is_broken
 
 

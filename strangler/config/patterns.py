@@ -15,12 +15,12 @@ _HOST = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,
 
 
 def names(path: str) -> list[str]:
-    """The names of a pattern's `{name}` segments."""
+    """Return the names of a pattern's `{name}` segments."""
     return [found[1] for found in map(_NAME.fullmatch, path.split("/")) if found]
 
 
 def pattern(path: str) -> Iterator[Complaint]:
-    """`match.prefix` and `match.path`."""
+    """Check `match.prefix` or `match.path`."""
     if not path.startswith("/"):
         yield f"is {path!r}", f"it must start with '/'; write {_with_slash(path)}"
         return
@@ -59,7 +59,7 @@ _OTHERS_NAMES = re.compile(r":([A-Za-z_]\w*)|<(?:\w+:)?([A-Za-z_]\w*)>|\[([A-Za-
 
 
 def other_syntax(path: str) -> Iterator[Complaint]:
-    """Segments that other routers take for a name: `:id`, `<int:pk>`, `[id]`, `$id`. Here they stand for themselves."""
+    """Find segments that are names in other routers (`:id`, `<int:pk>`, `[id]`, `$id`), but match only themselves."""
     for segment in path.split("/"):
         found = _OTHERS_NAMES.fullmatch(segment)
         if found is not None:
@@ -68,7 +68,7 @@ def other_syntax(path: str) -> Iterator[Complaint]:
 
 
 def _unreachable(path: str) -> Iterator[Complaint]:
-    """Paths with a second reading go to legacy, so a pattern that needs one is never matched."""
+    """Find patterns that are never matched: paths with a second reading go to legacy."""
     literal = re.sub(r"\{[^/]*\}", "x", path)
     if re.search(r"%(?![0-9A-Fa-f]{2})", literal):
         yield f"is {path!r}", "'%' starts an encoding such as %20; write %25 for a literal one"
@@ -82,12 +82,12 @@ def _unreachable(path: str) -> Iterator[Complaint]:
 
 
 def target(path: str, known: list[str], source: str) -> Iterator[Complaint]:
-    """A path that is sent: `rewrite.prefix`, an aggregate's `path`, `health.path`. `source` must know its names."""
+    """Check a path that is sent (`rewrite.prefix`, a part's `path`, `health.path`). `known`: the names in `source`."""
     if not path.startswith("/"):
         yield f"is {path!r}", f"it must start with '/'; write {_with_slash(path)}"
         return
     if "#" in path:
-        yield f"is {path!r}", "what is sent has no '#'"
+        yield f"is {path!r}", "a request's target has no '#'"
     elif _NOT_SENT.search(re.sub(r"[{}]", "", path)):
         yield (
             f"is {path!r}",
@@ -102,7 +102,7 @@ def target(path: str, known: list[str], source: str) -> Iterator[Complaint]:
 
 
 def host(text: str) -> Iterator[Complaint]:
-    """`match.host`."""
+    """Check `match.host`."""
     if "/" in text:
         yield f"is {text!r}", "write the host only, without http:// and path"
     elif re.search(r":[0-9]+$", text) and not text.endswith("]"):

@@ -7,7 +7,7 @@ _LONGEST = 300
 
 
 def quotable(text: str) -> str:
-    """Text as a message shows it, on one line: a value may be a megabyte long, or hold line ends and escape codes."""
+    """Return text as a message shows it, on one line: a value may be 1 MB long, or hold line ends and escape codes."""
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     return text if text.isprintable() else "".join(map(_escaped, text))
 
@@ -18,7 +18,7 @@ def _escaped(character: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`str` of it is one line: `routes.yaml:14:9: route 'orders': split.percent is 120; it must be 0 to 100`.
+    """One problem, on one line as `str`: `routes.yaml:14:9: route 'orders': split.percent is 120; it must be 0 to 100`.
 
     `line` and `column` count from 1; both are 0 where the whole file is meant (it cannot be read, it is too large).
     """
@@ -40,5 +40,5 @@ class Problem:
 
     @property
     def order(self) -> tuple[bool, int, int, str]:
-        """Sorts problems as a reader meets them in the file; what is about the whole file comes last."""
+        """The key that sorts problems in the order of the file; those about the whole file come last."""
         return (not self.line, self.line, self.column, self.what)

@@ -13,9 +13,7 @@ DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d)|0)$"
 SIZE_PATTERN = r"^[0-9]+(_[0-9]+)*(B|KiB|MiB|GiB|kB|KB|MB|GB)?$"
 PERCENT_PATTERN = r"^[0-9]+(\.[0-9]{1,2})?[ ]?%?$"
 DECIMAL_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
-NUMBER_PATTERN = (
-    r"^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$"  # `1e-05`: to YAML 1.1 a text, to those who write it a number
-)
+NUMBER_PATTERN = r"^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$"  # `1e-05` is text to YAML 1.1, but a number to its author
 
 _INTEGER = re.compile(INTEGER_PATTERN)
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
@@ -72,9 +70,9 @@ def duration(text: str, *, zero: bool) -> float:
     else:
         seconds = round(float(found[1]) * _SECONDS[found[2]], 6)
     if seconds > _LONGEST_S:
-        raise ValueError("it must be a year at most; write none for no limit, where that is meant")
+        raise ValueError("it must be at most a year; for no limit write none, where the key allows it")
     if seconds == 0 and not zero:
-        raise ValueError("it must be longer than nothing")
+        raise ValueError("it must be longer than 0")
     return seconds
 
 
@@ -101,7 +99,7 @@ _PIECE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([A-Za-z]+)(?:\s+|(?=[0-9]
 
 
 def _spelt_out(text: str) -> str:
-    """Return `90s` for `1m30s`, `7d` for `7 days`; empty for what is no duration in any writing."""
+    """Return `90s` for `1m30s`, `7d` for `7 days`; empty if the text is no duration at all."""
     pieces, at = [], 0
     while at < len(text):
         found = _PIECE.match(text, at)
@@ -142,7 +140,7 @@ def size(text: str) -> int:
         raise ValueError("write a size such as 64KiB, 1MiB or a number of bytes")
     value = int(found[1]) * _BYTES[found[2] or "B"]
     if value > _LARGEST:
-        raise ValueError("it must be 1 PiB at most; write none for no limit, where that is meant")
+        raise ValueError("it must be at most 1 PiB; for no limit write none, where the key allows it")
     return value
 
 
@@ -166,12 +164,12 @@ def percent(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """Return 0.0 to 1.0 for a percent. Below 1 the sign is needed: `0.5` could be half a percent or a half."""
+    """Return 0.0 to 1.0 for a percent. Below 1 the `%` is required: `0.5` could be half a percent or a half."""
     text = _digits(text)
     number = Decimal(text) if _DECIMAL.fullmatch(text) and len(text) <= 30 else Decimal(0)
     if 0 < number < 1:
         literally = f" or {float(number):g}%" if number == round(number, 2) else ""
-        raise ValueError(f"below 1 it can be read in two ways; write {float(number) * 100:g}%{literally}")
+        raise ValueError(f"a number below 1 can be read in two ways; write {float(number) * 100:g}%{literally}")
     return round(percent(text) / 100, 4)
 
 

@@ -1,4 +1,4 @@
-"""From the text of a YAML file to its tree, and to all that keeps it from being one.
+"""Read the text of a YAML file into a tree, and note everything that prevents it.
 
 The tree is built from libyaml's events, which knows styles and marks and costs less than PyYAML's composer.
 """
@@ -26,7 +26,7 @@ _KEYS = "`version: 1`, `upstreams:` and `routes:`"
 
 
 def read(data: bytes | str, name: str, environ: Mapping[str, str], *, keys: str = _KEYS) -> Document:
-    """The document in `data`. Never raises for what it holds. `keys`: what to write into a file that has none."""
+    """Return the document in `data`, never raising for what it holds. `keys`: what to write into an empty file."""
     problem, text = _decode(data, name)
     if problem is not None:
         return Document(name, text, None, [problem])
@@ -37,7 +37,7 @@ EXTENSION = "x-"
 
 
 def _without_extensions(root: MappingNode) -> MappingNode:
-    """The top without its `x-…` keys: they mean nothing here, and hold anchors, or what other programs read."""
+    """Return the top without its `x-…` keys, which hold anchors or what other programs read."""
     for key in [key for key in root.values if key.startswith(EXTENSION)]:
         del root.values[key]
     return root
@@ -90,7 +90,7 @@ _END_IN_QUOTES = "found unexpected end of stream"
 
 
 class _Named(io.BytesIO):
-    """A text with the name of its file: libyaml puts that into each mark."""
+    """A text with the name of its file, which libyaml puts into each mark."""
 
     def __init__(self, text: str, name: str) -> None:
         super().__init__(text.encode())
@@ -102,7 +102,7 @@ class _StopReading(Exception):
 
 
 class _Reader:
-    """Reads one document from libyaml's events."""
+    """The reader of one document, from libyaml's events."""
 
     def __init__(self, name: str, text: str, environ: Mapping[str, str], keys: str) -> None:
         self._keys = keys
@@ -116,13 +116,13 @@ class _Reader:
         self._shared_count = 0
         self._depth = 0
         self._open_quote: Any = None
-        """The last quoted scalar that goes on over a line end: its closing quote may be the opening one of another."""
+        """The last quoted scalar that spans lines: its closing quote may be meant to open another one."""
 
     def read(self) -> Document:
         root: Node | None = None
         try:
             loader = yaml.CSafeLoader(_Named(self._text, self._name))
-            events = iter(loader.get_event, None)  # yaml.parse asks twice for each: 20 % more
+            events = iter(loader.get_event, None)  # yaml.parse makes two calls for each: 20 % slower
             root = self._document(events)
         except _StopReading:
             pass
@@ -172,7 +172,7 @@ class _Reader:
             self._note(
                 event.start_mark,
                 f"the tag '{tag}' is not understood",
-                "take it out: values are read by what they are for",
+                "take it out: the key decides how a value is read",
             )
         if anchor is not None:
             self._anchors[anchor] = (None, 0)
@@ -214,7 +214,7 @@ class _Reader:
         self._shared_count += size
         if self._shared_count > MAX_ALIASED:
             self._note(
-                event.start_mark, f"aliases blow the file up to more than {MAX_ALIASED} values", "write fewer of them"
+                event.start_mark, f"aliases expand the file to more than {MAX_ALIASED} values", "write fewer of them"
             )
             raise _StopReading
         self._aliased.add(id(node))
@@ -283,7 +283,7 @@ class _Reader:
         return None
 
     def _merge(self, mapping: MappingNode, mark: Any, value: Node) -> None:
-        """YAML 1.1's merge key: what the mapping itself says wins, then the first of several."""
+        """Apply YAML 1.1's merge key: the mapping's own keys win, then those of the first source that has them."""
         sources = value.items if isinstance(value, SequenceNode) else [value]
         for source in sources:
             if not isinstance(source, MappingNode):
@@ -311,7 +311,7 @@ class _Reader:
         self._problems.append(Problem(self._name, *place, "", what, way_out))
 
     def _unclosed_quote(self, error: yaml.MarkedYAMLError) -> Any:
-        """The mark of the quote that is at fault; None if none is."""
+        """Return the mark of the quote that is not closed; None if that is not the error."""
         if _END_IN_QUOTES in (error.problem or "") and "quoted" in (error.context or ""):
             return error.context_mark
         last, at = self._open_quote, error.problem_mark

@@ -1,7 +1,7 @@
-"""Writes what the docs say about routes.yaml: `python -m strangler.config.reference docs`.
+"""Write the reference of routes.yaml into the docs: `python -m strangler.config.reference docs`.
 
 docs/configuration.md keeps its own text; the tables between its two marks are made from the models, and so is
-docs/routes.schema.json. A test holds both fresh.
+docs/routes.schema.json. A test fails if either is out of date.
 """
 
 import json
@@ -17,7 +17,7 @@ _HEAD = "| key | type | default | meaning | example |\n|---|---|---|---|---|\n"
 
 
 def tables() -> str:
-    """All keys, a table for each part of the file."""
+    """Return all keys, in a table for each part of the file."""
     parts: dict[str, list[Key]] = {}
     for key in keys():
         parts.setdefault(_title(key), []).append(key)
@@ -47,13 +47,13 @@ def _row(key: Key) -> str:
 
 
 def filled(page: str) -> str:
-    """A page with the tables between its marks made anew."""
+    """Return a page with new tables between its marks."""
     before, _, rest = page.partition(START)
     return f"{before}{START}\n\n{tables()}\n{END}{rest.partition(END)[2]}"
 
 
 def schema_text() -> str:
-    """docs/routes.schema.json."""
+    """Return the content of docs/routes.schema.json."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,7 +1,7 @@
-"""Replacing a file's content: whoever reads it sees the old text or the new one, never half of one.
+"""Replace a file's content: a reader sees the old text or the new one, never half of one.
 
-That takes a rename. Where none can be (the file is mounted by itself, or its folder cannot be written), the file is
-written in place.
+That takes a rename. Where it is impossible (the file is mounted by itself, or its folder cannot be written), the
+file is written in place.
 """
 
 import errno
@@ -21,13 +21,13 @@ class ChangedMeanwhileError(Exception):
 
 
 class NotWrittenError(Exception):
-    """The file is as it was. The message says why, and the way out."""
+    """The file could not be written and is as it was. The message says why, and the way out."""
 
 
 def replace_content(path: Path, before: bytes, after: bytes) -> None:
     """Write `after` if the file still holds `before`. A symbolic link stays one: what it points to is replaced.
 
-    Mode and, where the system lets us, owner are kept. Raises NotWrittenError and ChangedMeanwhileError.
+    Mode and, where permitted, owner are kept. Raises NotWrittenError and ChangedMeanwhileError.
     """
     try:
         target = path.resolve()
@@ -44,8 +44,8 @@ def replace_content(path: Path, before: bytes, after: bytes) -> None:
 
 
 def put_content(path: Path, content: bytes) -> None:
-    """Write a whole file, new or in the place of another one, or leave all as it was. Devices and pipes are written as
-    they are, and so is what no rename can replace. Raises OSError."""
+    """Write a whole file, new or in place of another, or leave everything as it was. Devices, pipes and files that no
+    rename can replace are written in place. Raises OSError."""
     target = path.resolve()
     if target.exists() and not target.is_file():
         path.write_bytes(content)
@@ -59,7 +59,7 @@ def put_content(path: Path, content: bytes) -> None:
 
 
 def _write_beside(target: Path, after: bytes, before: bytes | None = None) -> None:
-    """Write a file next to the target and give it its name; with `before` only while the target holds that."""
+    """Write a file next to the target and rename it to that; with `before`, only if the target still holds it."""
     handle, name = tempfile.mkstemp(prefix=f".{target.name[:200]}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -77,7 +77,7 @@ def _write_beside(target: Path, after: bytes, before: bytes | None = None) -> No
 
 
 def _copy_rights(target: Path, file: int) -> None:
-    """Those of the target; if there is none yet, those of any new file."""
+    """Copy mode and owner of the target; if there is none yet, set the mode of any new file."""
     try:
         now = target.stat()
     except FileNotFoundError:
@@ -91,7 +91,7 @@ def _copy_rights(target: Path, file: int) -> None:
 
 
 def _write_in_place(target: Path, before: bytes, after: bytes) -> None:
-    """Write over the file. What fails half-way is undone; a crash can leave half of it only if the system crashes."""
+    """Write over the file. A failure half-way is undone; only a crash of the whole system can leave half of it."""
     file = os.open(target, os.O_RDWR | os.O_CLOEXEC)
     try:
         if os.pread(file, len(before) + 1, 0) != before:
@@ -106,7 +106,7 @@ def _write_in_place(target: Path, before: bytes, after: bytes) -> None:
 
 
 def _overwrite(file: int, content: bytes, least_bytes: int) -> None:
-    """Put a content in the place of another. Until it is cut, empty lines cover what is left of a longer one."""
+    """Replace the content. Until the file is truncated, empty lines cover what is left of a longer one."""
     view = memoryview(content.ljust(least_bytes, b"\n"))
     at = 0
     while at < len(view):
@@ -119,10 +119,10 @@ def _reason(error: OSError) -> str:
     where = "change it where it comes from"
     match error.errno:
         case errno.EROFS:
-            return f"it lies on a file system that is read-only; {where}, or mount its folder without `ro`"
+            return f"its file system is read-only; {where}, or mount its folder without `ro`"
         case errno.EACCES | errno.EPERM:
             return f"user {os.geteuid()} may not write it; {where}, or run this as a user who may"
         case errno.ENOSPC | errno.EDQUOT:
-            return f"there is no room left on its file system ({error.strerror}); make some"
+            return f"its file system is full ({error.strerror}); free some space"
         case _:
             return f"{error.strerror or error}; {where}"

@@ -1,6 +1,6 @@
-"""Rules that join several keys, asked of all that is sound by itself.
+"""Rules that join several keys, checked on everything that is valid by itself.
 
-Errors stop the file from being used; warnings are what its author would want to be told.
+Errors stop the file from being used; warnings are what its author would want to know.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ MIN_HEADER_BYTES = 1 << 10
 
 
 def check(file: File, document: Document, today: date) -> list[Problem]:
-    """Everything that the rules find, in no order. `today` decides which accept rules have expired."""
+    """Return everything that the rules find, in no order. `today` decides which accept rules have expired."""
     notes = Notes(document)
     for rule in _RULES:
         rule(file, notes)
@@ -80,7 +80,7 @@ def _overlap(first: Address, other: Address) -> bool:
 def _check_limits(file: File, notes: Notes) -> None:
     for key in ("header_bytes", "response_header"):
         if getattr(file.limits, key) < MIN_HEADER_BYTES:
-            notes.value(("limits", key), "no real header fits; it must be 1KiB at least")
+            notes.value(("limits", key), "no real header section fits; it must be at least 1KiB")
 
 
 def _check_trust(file: File, notes: Notes) -> None:
@@ -92,7 +92,7 @@ def _check_trust(file: File, notes: Notes) -> None:
         for index, network in enumerate(networks):
             if network.endswith("/0"):
                 notes.value(
-                    (*loc, index), "every client could say that it is another; name the proxies in front", "warning"
+                    (*loc, index), "every client could claim to be another; name only the proxies in front", "warning"
                 )
 
 
@@ -101,7 +101,7 @@ def _check_users(file: File, notes: Notes) -> None:
     if admin.users is not None and not admin.trusted_proxies and not notes.is_lost(("admin", "trusted_proxies")):
         notes.value(
             ("admin", "users"),
-            "admin.trusted_proxies is empty, so nobody is believed and the audit names no person;"
+            "admin.trusted_proxies is empty, so no proxy is trusted and the audit names no user;"
             " list the address of the proxy in front of the admin listener",
             "warning",
         )

@@ -19,7 +19,7 @@ def check_accept(route: Route, loc: Loc, notes: Notes, context: RouteContext) ->
         name = notes.key(here)
         subjects = [key for key in _SUBJECTS if notes.is_written((*here, key))]
         if len(subjects) > 1:
-            notes.error(here, f"{name} has {' and '.join(subjects)}", f"make {len(subjects)} rules of it")
+            notes.error(here, f"{name} has {' and '.join(subjects)}", f"split it into {len(subjects)} rules")
         if not subjects:
             notes.error(
                 here,
@@ -28,7 +28,7 @@ def check_accept(route: Route, loc: Loc, notes: Notes, context: RouteContext) ->
             )
         if (rule.from_ is None) is not (rule.to is None) and not notes.has_lost(here):
             has, lacks = ("from", "to") if rule.to is None else ("to", "from")
-            notes.error((*here, has), f"{name} has {has} without {lacks}", "a pair of values has both", key=True)
+            notes.error((*here, has), f"{name} has {has} without {lacks}", "write both, or neither", key=True)
         _check_status(rule, here, notes)
         _check_pair(rule, here, notes, is_typed=route.compare.numbers == "typed")
         limits = [key for key in ("abs", "rel") if getattr(rule, key) is not None]
@@ -36,14 +36,14 @@ def check_accept(route: Route, loc: Loc, notes: Notes, context: RouteContext) ->
             notes.error(
                 (*here, limits[0]),
                 f"{name} has {limits[0]}",
-                "it compares two numbers of a body; write it with path alone",
+                "it compares two numbers of a body; use it with path alone",
                 key=True,
             )
         if rule.until is not None and date.fromisoformat(rule.until) < context.today:
             notes.warning(
                 (*here, "until"),
                 f"{name} ended on {rule.until}",
-                "it no longer counts; take it out, or agree on a later day",
+                "it no longer applies; take it out, or agree on a later day",
             )
 
 
@@ -59,7 +59,7 @@ def check_own_paths(route: Route, loc: Loc, notes: Notes, context: RouteContext)
     for here, path in named:
         if not can_meet(route.match.prefix, route.match.path, path):
             notes.value(
-                here, "the route's match takes no such path, so it has no effect; mend it, or take it out", "warning"
+                here, "the route does not match such a path, so it has no effect; correct it, or take it out", "warning"
             )
 
 
@@ -70,13 +70,13 @@ def _check_pair(rule: Accept, here: Loc, notes: Notes, *, is_typed: bool) -> Non
         notes.error(
             (*here, "kind"),
             f"{notes.key(here)} has from, to and kind {rule.kind}",
-            "a pair of values is about two that are both there; take kind out",
+            "from and to are for two values that are both present; take kind out",
             key=True,
         )
     is_json = rule.path is not None and not is_xml_path(rule.path)
     values = [read_value(text, is_typed=is_typed) if is_json else text for text in (rule.from_, rule.to)]
     if values[0] == values[1]:
-        notes.value((*here, "to"), "from is the same, which is no difference")
+        notes.value((*here, "to"), "it equals from, so there is no difference to accept")
 
 
 def _check_status(rule: Accept, here: Loc, notes: Notes) -> None:
@@ -87,6 +87,6 @@ def _check_status(rule: Accept, here: Loc, notes: Notes) -> None:
             notes.error((*here, key), f"{notes.key(here)} has status and {key}", f"take {key} out", key=True)
     legacy, candidate = rule.status
     if legacy == candidate:
-        notes.value((*here, "status"), "both are the same, which is no difference")
+        notes.value((*here, "status"), "both are the same, so there is no difference to accept")
     elif candidate >= 500 or legacy >= 500:
-        notes.value((*here, "status"), "a 5xx is a failure, which no client can agree to; mend it")
+        notes.value((*here, "status"), "a 5xx is a failure and cannot be accepted; fix the service")

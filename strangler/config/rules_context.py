@@ -1,4 +1,4 @@
-"""The parts of the file that a check of one route may need, beside that route."""
+"""The parts of the file that a check of one route may need, besides that route."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class RouteContext:
     today: date
 
     def check_upstream(self, name: str, loc: Loc, notes: Notes) -> None:
-        """An upstream that is named at a place has to be there."""
+        """Note an error if the upstream that a key names is not in the file."""
         if name in self.upstreams:
             return
         way_out = (

@@ -34,10 +34,12 @@ _WAYS = ("candidate", "passthrough", "aggregate")
 
 def _check_passthrough(upstream: str, loc: Loc, notes: Notes, context: RouteContext) -> None:
     if upstream == LEGACY:
-        notes.value((*loc, "passthrough"), "that keeps an exception at legacy; write `candidate: legacy`")
+        notes.value(
+            (*loc, "passthrough"), "a passthrough cannot lead to legacy; for an exception write `candidate: legacy`"
+        )
         return
     context.check_upstream(upstream, (*loc, "passthrough"), notes)
-    way_out = "take it out, or write `candidate` if legacy has this, too"
+    way_out = "take it out, or write `candidate` if legacy serves this too"
     _check_one_arm(OF_A_MIGRATION, "passthrough", way_out, loc, notes)
 
 
@@ -59,7 +61,7 @@ def check_aggregate(route: Route, loc: Loc, notes: Notes, context: RouteContext)
     if others:
         notes.error(
             (*loc, "match", "methods"),
-            f"match.methods has {sorted_text(others)}, and an aggregate answers {sorted_text(AGGREGATED)}",
+            f"match.methods has {sorted_text(others)}, and an aggregate serves only {sorted_text(AGGREGATED)}",
             "take it out; what the route does not match goes to legacy",
         )
     known = patterns.names(route.match.path or route.match.prefix or "")
@@ -94,11 +96,11 @@ def check_rewrite(route: Route, loc: Loc, notes: Notes, context: RouteContext) -
 
 
 def check_release(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
-    """A release is read from one response, which an aggregate has not."""
+    """A release is read from one response; an aggregate has several."""
     if route.release is not None and route.aggregate is not None:
         notes.error(
             (*loc, "release"),
-            "release.header has no meaning with aggregate: several services answer",
-            "take it out, and name releases by `strangler release`",
+            "release.header has no meaning with aggregate, which has several services",
+            "take it out, and name releases with `strangler release`",
             key=True,
         )

@@ -39,7 +39,7 @@ def check_part(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> N
         notes.warning(
             (*loc, "match", "prefix"),
             "match.prefix is '/', which is the whole monolith",
-            "it moves at once and has one verdict; name what the candidate serves, such as /api/orders",
+            "all of it would move at once, with one verdict; name what the candidate serves, such as /api/orders",
         )
 
 
@@ -57,7 +57,10 @@ def check_header_names(route: Route, loc: Loc, notes: Notes, context: RouteConte
             place: Loc = (*loc, section, "headers", name)
             if name.lower() in seen:
                 notes.error(
-                    place, f"{section}.headers has '{name}' twice", "a header's case does not count; keep one", key=True
+                    place,
+                    f"{section}.headers has '{name}' twice",
+                    "case is ignored in header names; keep one",
+                    key=True,
                 )
             if section == "match" and name.lower() == "host":
                 notes.error(place, f"match.headers has '{name}'", "write match.host", key=True)

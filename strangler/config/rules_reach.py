@@ -11,11 +11,11 @@ _Group = tuple[object, ...]
 
 
 def check_reachable(file: File, notes: Notes) -> None:
-    """A route is never reached if routes that come first take all that it matches.
+    """A route is never reached if earlier routes take everything that it matches.
 
-    By the order of precedence (host, path, having methods, number of headers, number of query parameters, place in the
-    file) a route that comes first and asks for no more can only be one that asks for the same host, path, headers and
-    query, says methods if the other does, and is earlier in the file. So it is enough to look inside such groups.
+    Precedence is by host, path, having methods, number of headers, number of query parameters, and place in the file.
+    So a route that comes first and requires no more has the same host, path, headers and query, has methods if the
+    other does, and is earlier in the file. It is enough to compare the routes of such a group.
     """
     groups: dict[_Group, list[int]] = {}
     for index, route in enumerate(file.routes):

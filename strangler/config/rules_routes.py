@@ -13,7 +13,7 @@ from strangler.config.schema_routes import Route
 
 
 def check(file: File, notes: Notes, today: date) -> None:
-    """Note all that is wrong with the routes."""
+    """Note everything that is wrong with the routes."""
     known = notes.names(("upstreams",)) | set(file.upstreams.by_name)
     context = RouteContext(file, frozenset(known), today)
     for index, route in enumerate(file.routes):
@@ -28,7 +28,8 @@ def check(file: File, notes: Notes, today: date) -> None:
 def _check_name(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     if not is_name(route.name):
         notes.value(
-            (*loc, "name"), "it is a label and a word on the command line; write letters, digits, '.', '_' and '-' only"
+            (*loc, "name"),
+            "it is a metric label and a word on the command line; write only letters, digits, '.', '_' and '-'",
         )
 
 
@@ -62,5 +63,5 @@ def _check_names_differ(file: File, notes: Notes) -> None:
             notes.error(
                 ("routes", index, "name"),
                 f"the name is taken by the route on {line}",
-                "give each its own; case does not count",
+                "give each its own; case is ignored",
             )

@@ -22,7 +22,7 @@ def check_shadow(route: Route, loc: Loc, notes: Notes, context: RouteContext) ->
         notes.warning(
             (*here, "of"),
             f"shadow.of is {shadow.of} and shadow.methods has {', '.join(unsafe)}",
-            "only what legacy answered gets such a shadow: legacy must not run a write twice",
+            "only writes that legacy served get a shadow: legacy must not run one twice",
         )
     if shadow.writes == "sandbox" and not notes.is_written((*here, "to")):
         notes.error(
@@ -53,14 +53,14 @@ def _check_sandbox(route: Route, to: str, writes: str, loc: Loc, notes: Notes, c
 
 
 def check_latency(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
-    """Both arms are timed where a baseline asks them alike and at once, and nowhere else."""
+    """Both arms are timed only by a baseline, which sends them the same request at the same time."""
     if route.shadow is None or not notes.is_written((*loc, "gate", "max_latency_ratio")):
         return
     if not route.shadow.baseline.share:
         notes.warning(
             (*loc, "gate", "max_latency_ratio"),
-            "gate.max_latency_ratio is there and shadow.baseline is 0",
-            "nothing times both arms then, so that it is left out of the verdict; set baseline, or take it out",
+            "gate.max_latency_ratio is set and shadow.baseline is 0",
+            "only a baseline times both arms, so the verdict leaves it out; set baseline, or take it out",
         )
 
 
@@ -71,7 +71,7 @@ def check_gate(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> N
         return
     notes.warning(
         (*loc, "gate"),
-        "gate is there and nothing is compared",
-        "the route never becomes ready, so that no shift passes without --force; add `shadow: {percent: 5}`",
+        "gate is set and nothing is compared",
+        "the route never becomes ready, so no shift passes without --force; add `shadow: {percent: 5}`",
         key=True,
     )

@@ -29,8 +29,8 @@ def check_percent(route: Route, loc: Loc, notes: Notes, context: RouteContext) -
         if re.fullmatch(r"0\.[0-9]+", text) and float(text):
             notes.warning(
                 place,
-                f"{notes.key(place)} is {text}, which is {text} of a hundred",
-                f"write {text}% if that is meant, and {float(text) * 100:g} for {float(text) * 100:g} %",
+                f"{notes.key(place)} is {text}, which means {text} %",
+                f"write {text}% if that is intended, or {float(text) * 100:g} for {float(text) * 100:g} %",
             )
 
 
@@ -45,12 +45,14 @@ def check_split(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> 
         notes.warning(
             (*here, "override"),
             f"any client can choose its arm with {split.override}",
-            "take that header from outside requests in front of the proxy, or take override out",
+            "remove that header from outside requests in front of the proxy, or take override out",
         )
     compared = route.shadow is not None and route.shadow.percent > 0 and route.shadow.of != "legacy"
     if split.percent == 100 and not compared and not notes.is_lost((*loc, "shadow")):
-        way_out = "nothing shows a regression any more; add `shadow: {percent: 1, of: candidate}`"
-        notes.warning((*here, "percent"), "split.percent is 100 and no answer of the candidate gets a shadow", way_out)
+        way_out = "nothing would show a regression; add `shadow: {percent: 1, of: candidate}`"
+        notes.warning(
+            (*here, "percent"), "split.percent is 100 and no response of the candidate gets a shadow", way_out
+        )
 
 
 def _check_sticky(split: Split, here: Loc, notes: Notes, context: RouteContext) -> None:
@@ -60,7 +62,7 @@ def _check_sticky(split: Split, here: Loc, notes: Notes, context: RouteContext) 
         notes.warning(
             (*here, "percent"),
             "split.sticky is empty",
-            'each request is decided by chance, so that callers change arms; add `sticky: ["cookie:sid", client_ip]`',
+            'chance decides each request, so callers change arms; add `sticky: ["cookie:sid", client_ip]`',
         )
         return
     kinds = [source.kind for source in split.sticky]
@@ -68,13 +70,13 @@ def _check_sticky(split: Split, here: Loc, notes: Notes, context: RouteContext) 
         notes.warning(
             (*here, "sticky"),
             "split.sticky has client_ip and trusted_proxies is empty",
-            "behind a load balancer all callers have its address; name it there, or put a header or cookie first",
+            "behind a load balancer all callers have its address; list it there, or put a header or cookie first",
         )
     if "client_ip" in kinds[:-1]:
         notes.warning(
             (*here, "sticky"),
             "split.sticky has client_ip before others",
-            "every request has an address, so that what follows is never looked at; put it last",
+            "every request has an address, so what follows is never used; put it last",
         )
     for index, source in enumerate(split.sticky):
         complaint = _unlikely(source.kind, source.name)
@@ -85,20 +87,20 @@ def _check_sticky(split: Split, here: Loc, notes: Notes, context: RouteContext) 
 def _unlikely(kind: str, name: str) -> str:
     if kind == "cookie":
         return (
-            "cookies named __utm… and _ga… belong to others and come and go; take the session's"
+            "cookies named __utm… and _ga… are analytics cookies and come and go; use the session's"
             if re.match("__utm|_ga", name)
             else ""
         )
     if kind != "header":
         return ""
     if name in _EACH_REQUEST:
-        return "it differs from request to request, so that callers change arms; take what names the caller"
+        return "it differs from request to request, so callers change arms; use what identifies the caller"
     if name in _NEVER_SENT:
-        return "servers send it, callers do not; take what names the caller"
+        return "servers send it, callers do not; use what identifies the caller"
     if name in _SHARED:
-        return "many callers share one value and move at once; take what names the caller"
+        return "many callers share one value and move at once; use what identifies the caller"
     near = did_you_mean(name, _LIKELY) if name not in _LIKELY else ""
-    return f"is that its name? {near}" if near and _is_a_slip(name) else ""
+    return f"is that the right name? {near}" if near and _is_a_slip(name) else ""
 
 
 def _is_a_slip(name: str) -> bool:
@@ -113,7 +115,7 @@ def _distance_is_one(left: str, right: str) -> bool:
 
 
 def check_groups(file: File, notes: Notes) -> None:
-    """Routes of one group tell callers apart in one way."""
+    """Routes of one group identify callers in the same way."""
     first: dict[str, int] = {}
     alone = {route.name: index for index, route in enumerate(file.routes) if route.split.group is None}
     for index, route in enumerate(file.routes):
@@ -124,14 +126,14 @@ def check_groups(file: File, notes: Notes) -> None:
             notes.warning(
                 ("routes", index, "split", "group"),
                 f"split.group is '{route.split.group[:60]}', the name of the route on {line}, which has no group",
-                "callers move together with that route; give it the same group if that is meant, else name another",
+                "callers move together with that route; give it the same group if that is intended, else name another",
             )
         other = first.setdefault(route.split.group, index)
         if route.split.sticky != file.routes[other].split.sticky and not notes.has_lost(("routes", index, "split")):
             name = file.routes[other].name
-            way_out = f"a caller may be on different arms of the group; write what route '{name}' has"
+            way_out = f"a caller may be on different arms of the group; copy that of route '{name}'"
             notes.warning(
                 ("routes", index, "split", "group"),
-                f"split.sticky is not that of route '{name}', which is of the same group",
+                f"split.sticky differs from that of route '{name}', which is in the same group",
                 way_out,
             )

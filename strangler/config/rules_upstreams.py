@@ -19,7 +19,7 @@ _SERVICE_PORTS = {"http": 80, "https": 443}
 
 
 def check(file: File, notes: Notes) -> None:
-    """Notes all that is wrong with the upstreams."""
+    """Note everything that is wrong with the upstreams."""
     for name, upstream in file.upstreams.by_name.items():
         loc: Loc = ("upstreams", name)
         for rule in _RULES:
@@ -30,7 +30,7 @@ def check(file: File, notes: Notes) -> None:
 
 
 def is_name(text: str) -> bool:
-    """True for what may name an upstream or a route: it is a label of metrics and a word on the command line."""
+    """True for a valid name of an upstream or route: a metric label and a word on the command line."""
     return _NAME.fullmatch(text) is not None
 
 
@@ -38,12 +38,10 @@ def _check_name(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     name = str(loc[1])
     if not is_name(name):
         notes.error(
-            loc, f"the name {name[:60]!r} cannot be a label", "write letters, digits, '.', '_' and '-' only", key=True
+            loc, f"the name {name[:60]!r} cannot be a label", "write only letters, digits, '.', '_' and '-'", key=True
         )
     elif name == AGGREGATE:
-        notes.error(
-            loc, "this name is taken by answers of several services", "give the upstream another name", key=True
-        )
+        notes.error(loc, "this name is reserved for aggregates", "give the upstream another name", key=True)
 
 
 def _check_has_urls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
@@ -63,10 +61,10 @@ def _check_urls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     seen: set[Url] = set()
     for place, url in _urls(upstream, loc):
         if url.path:
-            way_out = f"every request's path is put after it: {url.path}/…; leave it out if that is not meant"
+            way_out = f"every request's path is appended to it: {url.path}/…; take it out if that is not intended"
             notes.warning(place, f"{place[2]} has the path '{url.path}'", way_out)
         if url in seen:
-            notes.value(place, "the same URL is there twice; take one out", "warning")
+            notes.value(place, "the same URL is listed twice; take one out", "warning")
         seen.add(url)
 
 
@@ -114,8 +112,8 @@ def _check_breaker(upstream: Upstream, loc: Loc, notes: Notes) -> None:
     if not breaker.counts and breaker.slow_call is None:
         notes.warning(
             (*loc, "breaker"),
-            "the breaker never opens: nothing counts",
-            "name what counts, or write `breaker: false`",
+            "the breaker never opens: counts is empty",
+            "list what counts as a failure, or write `breaker: false`",
             key=True,
         )
 
@@ -131,9 +129,7 @@ def _header_edits(upstream: Upstream, loc: Loc, notes: Notes) -> None:
         place: Loc = (*loc, "headers", "set", name)
         _check_edit(name, place, notes)
         if name.lower() in seen:
-            notes.error(
-                place, f"headers.set has '{name}' twice", "names differ in more than their case; keep one", key=True
-            )
+            notes.error(place, f"headers.set has '{name}' twice", "case is ignored in header names; keep one", key=True)
         seen.add(name.lower())
     for index, name in enumerate(edits.remove):
         place = (*loc, "headers", "remove", index)
@@ -148,7 +144,7 @@ def _check_edit(name: str, place: Loc, notes: Notes) -> None:
         notes.error(
             place,
             f"{key} has '{name}'",
-            "the proxy itself decides how a message is framed and its connection used; take it out",
+            "the proxy itself controls framing and connections; take it out",
             key=True,
         )
     elif name.lower() == "host":
@@ -163,7 +159,7 @@ def _check_not_itself(file: File, upstream: Upstream, loc: Loc, notes: Notes) ->
             local = is_loopback(here) and (is_any(at) or is_loopback(at))
             if at.unix_path is None and url.port == at.port and (local or url.host == at.host):
                 notes.value(
-                    place, f"that is the proxy's own {listener} address, so requests would go round in a circle"
+                    place, f"that is the proxy's own {listener} address, so requests would loop; name the service's"
                 )
 
 
@@ -173,9 +169,7 @@ def _check_distinct(file: File, notes: Notes) -> None:
         for place, url in _urls(upstream, ("upstreams", name)):
             other = first.setdefault(url, name)
             if other != name:
-                notes.value(
-                    place, f"upstream '{other}' has the same URL; is one of them meant to be another?", "warning"
-                )
+                notes.value(place, f"upstream '{other}' has the same URL; is one of the two wrong?", "warning")
 
 
 def _check_used(file: File, notes: Notes) -> None:

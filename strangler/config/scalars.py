@@ -17,7 +17,7 @@ from strangler.core.fault import Fault
 
 
 def words(text: str) -> frozenset[str]:
-    """Return the words of a text, for a long set."""
+    """Return the words of a text: a long set that is easy to read."""
     return frozenset(text.split())
 
 
@@ -25,7 +25,7 @@ TRUE = frozenset({"true", "yes", "on"})
 FALSE = frozenset({"false", "no", "off"})
 UPSTREAM_FAULTS = (Fault.CONNECT, Fault.RESET, Fault.TIMEOUT, Fault.BAD_RESPONSE)
 ATTEMPT_FAULTS = (*UPSTREAM_FAULTS, Fault.OPEN, Fault.FULL)
-# All that the parser knows (llhttp), without CONNECT and TRACE, which the proxy answers with 405 itself.
+# All methods that llhttp knows, without CONNECT and TRACE, which the proxy itself rejects with 405.
 METHODS = words(
     "GET HEAD POST PUT PATCH DELETE OPTIONS QUERY COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND"
     " UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK UNLINK"
@@ -40,7 +40,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `did you mean 'orders'?`, or nothing if no known name is near."""
+    """Return `did you mean 'orders'?`, or an empty text if no known name is close."""
     names = list(known)
     near = get_close_matches(word, names, n=1, cutoff=0.6) or get_close_matches(
         word.lower(), [n for n in names if n == n.lower()], n=1, cutoff=0.6
@@ -158,7 +158,7 @@ def method(text: str) -> str:
     if word in METHODS:
         return word
     if word in {"CONNECT", "TRACE"}:
-        raise ValueError("the proxy answers CONNECT and TRACE with 405 itself")
+        raise ValueError("the proxy itself rejects CONNECT and TRACE with 405")
     raise ValueError("; ".join(filter(None, ["write a method such as GET or POST", did_you_mean(word, METHODS)])))
 
 
@@ -174,7 +174,7 @@ def header_value(text: str) -> str:
     if _CONTROL.search(text):
         raise ValueError("a header's value cannot hold line ends or control characters")
     if text != text.strip(" \t"):
-        raise ValueError("a header's value has no space around it on the wire; take it away")
+        raise ValueError("a header's value has no space around it on the wire; take it out")
     if not text.isascii():
         raise ValueError("a header's value is ASCII on the wire; encode other characters")
     return text
@@ -186,7 +186,7 @@ def bearer_token(text: str) -> str:
     if not token:
         raise ValueError("it is empty; write a text")
     if any(not "!" <= character <= "~" for character in token):
-        raise ValueError("a token goes into a header: it has ASCII letters, digits and signs only, without blanks")
+        raise ValueError("a token goes into a header: write only ASCII letters, digits and signs, without blanks")
     return token
 
 

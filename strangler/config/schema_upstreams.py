@@ -16,14 +16,14 @@ class Tls(Section):
 
 class Timeouts(Section):
     connect: t.MaybeLonger = key(2.0, "Longest wait for a connection, name lookup and TLS included.", "500ms")
-    response: t.MaybeLonger = key(10.0, "From the request fully sent to the head of the answer.", "30s")
+    response: t.MaybeLonger = key(10.0, "Longest time from the end of the request to the response head.", "30s")
     idle: t.MaybeLonger = key(60.0, "Longest pause between two bytes, either way.", "5m")
 
 
 class LegacyTimeouts(Timeouts):
-    """Reports of the monolith may take long, and nobody stands in for it."""
+    """The monolith's reports may take long, and no other upstream can stand in for it."""
 
-    response: t.MaybeLonger = key(60.0, "From the request fully sent to the head of the answer.", "10s")
+    response: t.MaybeLonger = key(60.0, "Longest time from the end of the request to the response head.", "10s")
 
 
 class Bulkhead(Section):
@@ -31,12 +31,12 @@ class Bulkhead(Section):
         256, "Most requests in flight at once; workers share them equally.", "100"
     )
     waiting: Annotated[int, *whole(0, 1_000_000)] = key(
-        64, "Most requests that wait for a place; shared likewise.", "0"
+        64, "Most requests that wait for a place; workers share them too.", "0"
     )
     wait: t.Duration = key(1.0, "Longest wait for a place; then the fault is `full`.", "200ms")
     streams: Annotated[int | None, *whole(1, 1_000_000, none=True)] = key(
         None,
-        "Most websockets, event streams and other responses without an end, which are not in flight once they stand.",
+        "Most websockets, event streams and other endless responses, which are not in flight once established.",
         "1000",
     )
 
@@ -52,9 +52,9 @@ class Breaker(Section):
     )
     slow_call: t.MaybeLonger = key(None, "A response head that takes longer counts as a failure.", "3s")
     cooldown: t.LongerDuration = key(10.0, "How long it stays open; doubled each time a trial fails.", "5s")
-    max_cooldown: t.LongerDuration = key(300.0, "Longest that it stays open.", "1m")
+    max_cooldown: t.LongerDuration = key(300.0, "Longest time that it stays open.", "1m")
     trials: Annotated[int, *whole(1, 1_000_000)] = key(
-        5, "Most requests at a time while it is half open, and successes that close it; shared likewise.", "3"
+        5, "Most requests at a time while it is half open, and successes that close it; workers share them.", "3"
     )
     counts: Annotated[tuple[t.UpstreamReason, ...], LIST] = key(
         ("connect", "reset", "timeout", "bad_response", 500, 502, 503, 504),
@@ -72,18 +72,20 @@ class LegacyBreaker(Breaker):
 
 
 class Retry(Section):
-    attempts: Annotated[int, *whole(1, 10)] = key(2, "All tries at the upstream, the first included.", "3")
+    attempts: Annotated[int, *whole(1, 10)] = key(2, "Number of attempts, the first included.", "3")
     when: Annotated[tuple[t.AttemptReason, ...], LIST] = key(
-        ("connect", "reset"), "What is tried again, for idempotent methods.", "[connect, reset, 503]"
+        ("connect", "reset"), "What is retried, for idempotent methods.", "[connect, reset, 503]"
     )
-    backoff: t.Duration = key(0.025, "Pause before the second try; doubled for each further one.", "50ms")
+    backoff: t.Duration = key(0.025, "Pause before the second attempt; doubled for each further one.", "50ms")
     max_backoff: t.Duration = key(0.25, "Longest pause.", "1s")
-    budget: t.Share = key(0.2, "Most retries, as a share of the upstream's requests; 3 a second in any case.", "10%")
+    budget: t.Share = key(
+        0.2, "Most retries, as a share of the upstream's requests; 3 per second are always allowed.", "10%"
+    )
 
 
 class Health(Section):
     path: t.Text = key(
-        "/healthz", "Path that is asked, behind that of the URL; a status below 400 is good.", "/health/ready"
+        "/healthz", "Path of the check, appended to that of the URL; a status below 400 is healthy.", "/health/ready"
     )
     host: t.MaybeHost = key(
         None,
@@ -91,17 +93,17 @@ class Health(Section):
         "shop.internal",
     )
     interval: t.LongerDuration = key(10.0, "Time between two checks.", "5s")
-    timeout: t.LongerDuration = key(1.0, "Longest wait for the answer.", "500ms")
-    fall: Annotated[int, *whole(1, 1000)] = key(3, "Failures in a row that take a URL out.", "2")
+    timeout: t.LongerDuration = key(1.0, "Longest wait for the response.", "500ms")
+    fall: Annotated[int, *whole(1, 1000)] = key(3, "Failures in a row that take a URL out of use.", "2")
     rise: Annotated[int, *whole(1, 1000)] = key(1, "Successes in a row that bring it back.", "2")
 
 
 class HeaderEdit(Section):
     set: t.HeaderPairs = key(
-        (), "Fields that requests to this upstream get, in place of any of that name.", "{X-Tenant: shop}"
+        (), "Fields added to requests to this upstream, in place of any with that name.", "{X-Tenant: shop}"
     )
     remove: Annotated[tuple[t.HeaderName, ...], LIST] = key(
-        (), "Fields that requests to this upstream lose.", "[X-Debug]"
+        (), "Fields removed from requests to this upstream.", "[X-Debug]"
     )
 
 
@@ -122,9 +124,9 @@ class UpstreamUrls(Section):
 class UpstreamDefaults(Section):
     """The keys that upstreams may have in common."""
 
-    tls: Tls = key(Tls, "For https:// URLs.", "{ca: /etc/ssl/internal-ca.pem}")
+    tls: Tls = key(Tls, "TLS of https:// URLs.", "{ca: /etc/ssl/internal-ca.pem}")
     host: Annotated[Literal["preserve", "upstream"], *word("preserve", "upstream")] = key(
-        "preserve", "Host header sent: the client's, or that of the upstream's URL.", "upstream"
+        "preserve", "Host header that is sent: the client's, or that of the upstream's URL.", "upstream"
     )
     timeouts: Timeouts = key(Timeouts, "How long each phase of an attempt may take.", "{response: 10s}")
     bulkhead: Annotated[Bulkhead | None, Switchable()] = key(
@@ -132,15 +134,15 @@ class UpstreamDefaults(Section):
     )
     breaker: Annotated[Breaker | None, Switchable()] = key(Breaker, _BREAKER, "{consecutive: 10}")
     retry: Annotated[Retry | None, Switchable()] = key(
-        Retry, "Tries idempotent requests again; `false` switches it off.", "{attempts: 3}"
+        Retry, "Retries idempotent requests; `false` switches it off.", "{attempts: 3}"
     )
     health: Annotated[Health | None, Switchable()] = key(
-        None, "Asks each URL whether it is well; off until it is written.", "{path: /healthz}"
+        None, "Actively checks each URL; off unless written.", "{path: /healthz}"
     )
     headers: HeaderEdit = key(HeaderEdit, "Changes to the headers of requests to this upstream.", "{remove: [X-Debug]}")
     keepalive: t.Duration = key(
         30.0,
-        "How long an idle connection is used again; a shorter `Keep-Alive: timeout` of the upstream holds. 0: never.",
+        "How long an idle connection is kept for reuse; a shorter `Keep-Alive: timeout` from it wins. 0: never.",
         "4s",
     )
 
@@ -162,10 +164,10 @@ class Upstreams(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Upstream]
     legacy: Legacy = key(
-        REQUIRED, "The monolith. It takes all that no route sends elsewhere.", "{url: http://127.0.0.1:8000}"
+        REQUIRED, "The monolith. It gets every request that no route sends elsewhere.", "{url: http://127.0.0.1:8000}"
     )
 
     @property
     def by_name(self) -> dict[str, Upstream]:
-        """All upstreams, `legacy` first."""
+        """Return all upstreams, `legacy` first."""
         return {"legacy": self.legacy, **(self.__pydantic_extra__ or {})}

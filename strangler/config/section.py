@@ -23,8 +23,8 @@ class Section(BaseModel):
 def key(default: Any, meaning: str, example: str, *, name: str | None = None) -> Any:
     """Declare one key.
 
-    `default` may be `REQUIRED`, or a section's class: then all of that section's defaults. `name` is how the key is
-    written, where that is no name in Python.
+    `default` may be `REQUIRED`, or a section's class for all of its defaults. `name` is how the key is written, if
+    that is not a Python name.
     """
     if isinstance(default, type) and issubclass(default, Section):
         return Field(default_factory=_shared(default), description=meaning, examples=[example])
@@ -32,12 +32,12 @@ def key(default: Any, meaning: str, example: str, *, name: str | None = None) ->
 
 
 def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """Return the fields of a model by the names that the file has for them."""
+    """Return the fields of a model by their names in the file."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _shared(section: type[Section]) -> Callable[[], Section]:
-    """Return a factory of one value for all: sections are frozen, and 10,000 routes have many that nobody wrote."""
+    """Return a factory that always returns one value: sections are frozen, and 10,000 routes leave many out."""
     made: list[Section] = []
 
     def make() -> Section:

@@ -14,8 +14,8 @@ _BOM: Final = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """All texts by the name of their file, a byte order mark included. `path`: that of routes.yaml; None: the text lies
-    nowhere, and can include nothing."""
+    """All texts by the name of their file, a byte order mark included. `path`: that of routes.yaml; None: the text is
+    not in a file, and can include nothing."""
 
     name: str
     text: str
@@ -24,7 +24,7 @@ class Files:
 
     @property
     def texts(self) -> dict[str, str]:
-        """Every text, that of routes.yaml first."""
+        """Return all texts by file name, that of routes.yaml first."""
         return {self.name: self.text, **self.included}
 
     def with_text(self, name: str, text: str) -> "Files":
@@ -35,15 +35,15 @@ class Files:
         return replace(self, included={**self.included, name: mark + text})
 
     def load(self, environ: Mapping[str, str]) -> Loaded:
-        """Return what comes of the texts."""
+        """Load the texts."""
         contents: include.Contents = {Path(name): text.encode() for name, text in self.included.items()}
         return parse(self.text, self.name, environ, path=self.path, contents=contents)
 
 
 def read_files(path: Path, environ: Mapping[str, str]) -> Files:
-    """Read routes.yaml and all that it includes. Raises OSError and UnicodeDecodeError, both of routes.yaml alone.
+    """Read routes.yaml and all that it includes. Raises OSError and UnicodeDecodeError, for routes.yaml only.
 
-    An included file that cannot be read or is not text is left out, so that `load` tells of it.
+    An included file that cannot be read or is not text is left out; `load` reports it.
     """
     with path.open("rb") as file:
         text = file.read(reader.MAX_BYTES + 1).decode()
@@ -71,7 +71,7 @@ class PartlyWrittenError(Exception):
 def write_files(before: Files, after: Files) -> None:
     """Write each file that differs, if it still holds what was read.
 
-    Raises NotWrittenError and ChangedMeanwhileError: then none is written; and PartlyWrittenError.
+    Raises NotWrittenError or ChangedMeanwhileError if none is written, and PartlyWrittenError if only some are.
     """
     changed = [name for name, text in after.texts.items() if text != before.texts[name]]
     for number, name in enumerate(changed):

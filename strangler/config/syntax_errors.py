@@ -1,4 +1,4 @@
-"""libyaml's complaints in words that help."""
+"""libyaml's errors, explained with a way out."""
 
 import re
 from typing import Final
@@ -6,12 +6,12 @@ from typing import Final
 import yaml
 
 MAX_DEPTH: Final = 64
-"""Levels of values inside of each other."""
+"""Most levels of nested values."""
 
 _SYNTAX: Final = (
-    # words of libyaml; what to tell; the way out
+    # libyaml's words; what is wrong; the way out
     (
-        "exceeded maximum nesting depth",  # PyYAML 6.0.4 stops there itself, before it tells of the first level
+        "exceeded maximum nesting depth",  # PyYAML 6.0.4 stops there itself, before the first event
         f"values are nested deeper than {MAX_DEPTH} levels",
         "nothing here needs more than ten",
     ),
@@ -68,9 +68,9 @@ def explained(error: yaml.MarkedYAMLError, line: str, column: int) -> tuple[str,
             return "a tab stands where a value should start", "use spaces"
         return f"a value cannot start with '{character}'", "put it in quotes"
     if "${" in line and "or '}'" in problem:
-        return "inside of { }, the '}' of a variable ends the mapping", 'put it in quotes, as "${NAME}"'
+        return "inside { }, the '}' of a variable ends the mapping", 'put it in quotes, as "${NAME}"'
     if re.search(r"/\{\w*\}", line) and "or '}'" in problem:
-        return "inside of { }, a path with {name} needs quotes", 'write "/orders/{id}"'
+        return "inside { }, a path with {name} needs quotes", 'write "/orders/{id}"'
     for words, what, way_out in _SYNTAX:
         if words in problem:
             return what, way_out

@@ -1,4 +1,4 @@
-"""The types of keys: how each is read, the name that the reference has for it, and its JSON Schema."""
+"""The types of keys: how each is read, its name in the reference, and its JSON Schema."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,12 +17,12 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 def _or_none(read: Callable[[str], object]) -> Callable[[str], object]:
-    """`none` is no limit."""
+    """Return a reader that also takes `none`, for no limit."""
     return lambda text: None if text.lower() == "none" else read(text)
 
 
 def _or_empty(read: Callable[[str], object]) -> Callable[[str], object]:
-    """Empty text is nothing, as `${TOKEN:-}` leaves it."""
+    """Return a reader that reads empty text, as `${TOKEN:-}` leaves it, as None."""
     return lambda text: read(text) if text.strip() else None
 
 
@@ -230,7 +230,7 @@ Ratio = Annotated[
 
 
 def _rule_value(value: object) -> str:
-    """`null` is a value of JSON like any other."""
+    """Read a value of an accept rule; `null` is a JSON value like any other."""
     if value is None:
         return "null"
     if not isinstance(value, str):
@@ -242,7 +242,7 @@ RuleValue = Annotated[
     str | None,
     PlainValidator(_rule_value),
     WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
-    Kind("value of JSON, or text"),
+    Kind("JSON value or text"),
 ]
 
 
@@ -251,7 +251,7 @@ _STATUS: Shape = {"type": "integer", "minimum": 100, "maximum": 599}
 
 
 def _statuses(value: object) -> Statuses | None:
-    """`[302, 303]`; None for nothing."""
+    """Read `[302, 303]`; None if nothing is written."""
     if value is None:
         return None
     if not isinstance(value, list) or len(value) != 2:
@@ -285,7 +285,7 @@ PathTemplate = Annotated[
 
 
 def whole(low: int, high: int, *, none: bool = False) -> tuple[PlainValidator, WithJsonSchema, Kind]:
-    """A whole number from `low` to `high`; with `none` also `none`."""
+    """Return the type of a whole number from `low` to `high`; with `none` also `none`."""
     read: Callable[[str], object] = quantities.integer(low, high)
     number: Shape = {"type": "integer", "minimum": low, "maximum": high}
     underscores: Shape = {"type": "string", "pattern": quantities.INTEGER_PATTERN}
@@ -295,7 +295,7 @@ def whole(low: int, high: int, *, none: bool = False) -> tuple[PlainValidator, W
 
 
 def word(*words: str, nullable: bool = False) -> tuple[PlainValidator, WithJsonSchema, Kind]:
-    """One of the words."""
+    """Return the type of a key that takes one of the words."""
     kind = ", ".join(f"`{each}`" for each in words) + (" or null" if nullable else "")
     expected = f"write {scalars.listed(words)}"
     return leaf(scalars.choice(*words), kind, expected, {"enum": list(words)}, nullable=nullable)
@@ -354,7 +354,7 @@ OR_SHARE = _OrShare()
 
 
 class Switchable:
-    """A part that `false` switches off. Nothing at all after the key is refused: it could mean either."""
+    """A part that `false` switches off. A key without a value is refused: it could mean on or off."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(_switch, handler(source))

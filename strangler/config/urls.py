@@ -1,4 +1,4 @@
-"""Reading addresses, URLs and the sources of sticky keys."""
+"""Readers of addresses, URLs and the sources of sticky keys."""
 
 import ipaddress
 import re
@@ -15,7 +15,7 @@ _WRITE_ADDRESS = "write host:port, such as 127.0.0.1:8080"
 
 
 def address(text: str) -> Address:
-    """Where a listener binds: `127.0.0.1:8080`, `0.0.0.0:80`, `[::1]:8080`, `localhost:8080`."""
+    """Read the address of a listener: `127.0.0.1:8080`, `0.0.0.0:80`, `[::1]:8080`, `localhost:8080`."""
     found = _ADDRESS.fullmatch(text)
     if found is None:
         raise ValueError(
@@ -42,7 +42,7 @@ def listen_address(text: str) -> Address:
 
 
 def is_loopback(where: Address) -> bool:
-    """True if only this machine can connect. Names other than localhost are not looked up, so they are not."""
+    """True if only this machine can connect. Names other than localhost are not resolved, and count as remote."""
     if where.unix_path is not None:
         return True
     try:
@@ -52,7 +52,7 @@ def is_loopback(where: Address) -> bool:
 
 
 def numeric(where: Address) -> str:
-    """The host, `localhost` as the address that it usually is."""
+    """Return the host, for `localhost` the address that it usually has."""
     return "127.0.0.1" if where.host == "localhost" else where.host
 
 
@@ -62,7 +62,7 @@ def is_any(where: Address) -> bool:
 
 
 def base_url(text: str) -> Url:
-    """An upstream's base URL."""
+    """Read an upstream's base URL."""
     parts, host, port = _split(text)
     if parts.query or "?" in text:
         raise ValueError("a base URL cannot have a query; take it out")
@@ -73,7 +73,7 @@ def base_url(text: str) -> Url:
 
 
 def web_url(text: str) -> str | None:
-    """A whole URL that something is sent to; empty text is none."""
+    """Read a whole URL to send to; empty text is read as None."""
     if not text.strip():
         return None
     _split(text)
@@ -81,7 +81,7 @@ def web_url(text: str) -> str | None:
 
 
 def host_header(text: str) -> str:
-    """The value of a Host header, as RFC 9110 section 7.2 has it: a host, and a port if need be."""
+    """Read the value of a Host header (RFC 9110 section 7.2): a host, with or without a port."""
     try:
         parts, _, _ = _split(f"http://{text}")
         is_host = parts.netloc == text
@@ -131,7 +131,7 @@ def _host(host: str, *, is_six: bool) -> str:
 
 
 def network(text: str) -> str:
-    """An address or a network; host bits that are set are refused, since either half could be the slip."""
+    """Read an address or a network; host bits that are set are refused, since either part could be the mistake."""
     try:
         return str(ipaddress.ip_network(text)) if "/" in text else str(ipaddress.ip_address(text))
     except ValueError:
@@ -144,7 +144,7 @@ def network(text: str) -> str:
 
 
 def sticky(text: str) -> StickySource:
-    """`header:NAME`, `cookie:NAME` or `client_ip`."""
+    """Read `header:NAME`, `cookie:NAME` or `client_ip`."""
     if text == "client_ip":
         return StickySource("client_ip", "")
     kind, colon, name = text.partition(":")

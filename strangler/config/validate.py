@@ -1,7 +1,7 @@
-"""From a tree to a model, and every complaint of pydantic in our own words, at its place in the file.
+"""Validate a tree into a model, with each error of pydantic in our own words, at its place in the file.
 
 What is wrong is cut out of the tree and the rest is validated again, so that the rules that join several keys
-(`strangler.config.rules`) can be asked at once about all that is sound.
+(`strangler.config.rules`) can check everything that is valid in the same run.
 """
 
 import re
@@ -25,16 +25,16 @@ _MAX_QUOTED_CHARS = 60
 _ROUNDS = 40
 _MOST = 10_000
 _STAND_INS: Mapping[Loc, str] = {
-    # What the rules may take for granted, if the file does not say it or says it wrongly.
+    # values that the rules rely on, for a file where they are missing or wrong
     ("version",): "1",
     ("upstreams", "legacy", "url"): "http://legacy.invalid",  # RFC 2606: equal to no real URL
 }
 
 
 def validate(document: Document) -> tuple[File | None, Document, list[Problem]]:
-    """The model of all that is sound, the document cut down to it, and the problems.
+    """Return the model of all that is valid, the document reduced to it, and the problems.
 
-    With problems, the model is good for nothing but looking for more of them; None if nothing is left of it.
+    If there are problems, the model serves only to find more of them; None if nothing is left of it.
     """
     problems: list[Problem] = []
     for _ in range(_ROUNDS):
@@ -48,7 +48,7 @@ def validate(document: Document) -> tuple[File | None, Document, list[Problem]]:
         problems += [_problem(document, detail) for detail in reportable[:_MOST]]
         if len(reportable) > _MOST:
             problems.append(
-                Problem(document.name, 0, 0, "", f"{len(reportable) - _MOST} more problems", "mend these first")
+                Problem(document.name, 0, 0, "", f"{len(reportable) - _MOST} more problems", "fix these first")
             )
         document = _cut(document, details)
     return None, document, problems
@@ -116,7 +116,7 @@ def where(document: Document, loc: Loc) -> str:
 
 
 def dotted(document: Document, loc: Loc) -> str:
-    """The path as a person writes it, without the part that `where` says: `split.percent`, `match.methods[0]`."""
+    """Return the path as people write it, without the part that `where` names: `split.percent`, `match.methods[0]`."""
     if _stands_alone(document, loc):
         loc = loc[:1]
     loc = document.as_written(loc)
@@ -137,7 +137,7 @@ def _stands_alone(document: Document, loc: Loc) -> bool:
 
 
 def quoted_value(document: Document, loc: Loc) -> str:
-    """A value as a message shows it: `is 120`, `is 'soon'`, `has no value`. Secrets are not shown."""
+    """Return a value as a message shows it: `is 120`, `is 'soon'`, `has no value`. Secrets are not shown."""
     node = document.node(loc)
     if isinstance(node, MappingNode):
         return "is a mapping"
@@ -203,7 +203,7 @@ def _unknown(document: Document, loc: Loc) -> Problem:
 
 
 def _elsewhere(section: type[BaseModel] | None, key: str) -> str:
-    """A key that belongs one floor lower: `percent` in a route is meant as `split.percent`."""
+    """Return a hint about a key that belongs one level lower: `percent` in a route means `split.percent`."""
     if section is None:
         return ""
     homes = [name for name, field in keys_of(section).items() if key in _fields(_inner(field.annotation))]
@@ -215,7 +215,7 @@ def _fields(model: type[BaseModel] | None) -> Mapping[str, FieldInfo]:
 
 
 def _inner(annotation: object) -> type[BaseModel] | None:
-    """The model inside of `Model`, `Model | None`, `tuple[Model, ...]` or `dict[str, Model]`."""
+    """Return the model inside of `Model`, `Model | None`, `tuple[Model, ...]` or `dict[str, Model]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for found in map(_inner, get_args(annotation)) if found is not None), None)

@@ -8,9 +8,9 @@ _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-(?P<text>.*))
 
 
 def expand(text: str, environ: Mapping[str, str]) -> str:
-    """The text with its variables filled in; `$${` is a literal `${`.
+    """Return the text with its variables filled in; `$${` is a literal `${`.
 
-    Raises ValueError, whose two arguments say what is wrong and the way out.
+    Raises ValueError with two arguments: what is wrong, and the way out.
     """
 
     def fill(found: re.Match[str]) -> str:

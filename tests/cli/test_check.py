@@ -42,7 +42,7 @@ def test_warnings_and_keys_that_do_nothing_yet_end_with_0(tmp_path: Path) -> Non
     result = _check(tmp_path, TOP.replace("orders}", "orders, split: {percent: 5}, gate: {}}"))
     assert result.exit_code == 0
     assert "routes.yaml:6:70: warning: route 'a': split.sticky is empty" in result.stderr
-    assert "warning: route 'a': gate is there and nothing is compared" in result.stderr
+    assert "warning: route 'a': gate is set and nothing is compared" in result.stderr
     assert result.stdout == f"{tmp_path}/routes.yaml: ok: 2 upstreams, 1 route, 2 warnings\n{RESPONSES}"
 
 
@@ -76,7 +76,7 @@ def test_a_folder_in_its_place_says_where_it_may_come_from(tmp_path: Path) -> No
     result = CliRunner().invoke(main, ["check", str(tmp_path)])
     assert result.exit_code == 2
     assert (
-        f"{tmp_path}: this is a folder, not a file; name another one with -c; container engines make a folder where"
+        f"{tmp_path}: this is a folder, not a file; name another one with -c; container engines create a folder where"
         in result.stderr
     )
 
@@ -158,25 +158,25 @@ SHADOWED = TOP.replace("orders}", "orders, shadow: {SHADOW}}")
         pytest.param(
             "percent: 10",
             "shadows repeat at most 10.2 % of its requests at orders and 0.2 % at legacy (baseline: only those without "
-            "credentials); a difference is looked at again up to 30 times, at orders alone",
+            "credentials); a difference is checked again up to 30 times, at orders alone",
             id="of legacy",
         ),
         pytest.param(
             "percent: 100, of: candidate, baseline: {share: 5%, credentials: true}",
             "shadows repeat at most 5 % of its requests at orders and 105 % at legacy (baseline: all of them); "
-            "a difference is looked at again up to 30 times, at legacy alone",
+            "a difference is checked again up to 30 times, at legacy alone",
             id="of the candidate",
         ),
         pytest.param(
             "percent: 1, of: any, baseline: 0",
             "shadows repeat at most 1 % of its requests at orders and 1 % at legacy; "
-            "a difference is looked at again up to 30 times, at orders or legacy alone",
+            "a difference is checked again up to 30 times, at orders or legacy alone",
             id="of any",
         ),
         pytest.param(
             "percent: 10, recheck: 0, baseline: 0, methods: [GET, POST], writes: dry_run",
             "shadows repeat at most 10 % of its requests at orders and 0 % at legacy; "
-            "orders is asked with OPTIONS before writes",
+            "orders gets OPTIONS before writes",
             id="dry runs",
         ),
     ],

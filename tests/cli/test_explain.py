@@ -171,7 +171,7 @@ def test_chance_is_said_with_its_share(config: Path) -> None:
         (["GET", "ftp://x/y"], "neither a path nor an http(s) URL"),
         (["GET", "/a#b"], "has a fragment"),
         (["GET", "/a b"], "has white space"),
-        (["GET", "/", "-H", "X-User-Id"], "is no header"),
+        (["GET", "/", "-H", "X-User-Id"], "is not a header"),
         (["GET", "/", "-H", "X: a\r\nY: b"], "no line breaks"),
         (["GET", "/", "-H", "X Y: b"], "the proxy would answer 400"),
         (["G(T", "/"], "the proxy would answer"),

@@ -65,7 +65,7 @@ def test_a_dry_run_shows_the_change_and_makes_none(path: Path) -> None:
 def test_json_says_what_was_done(path: Path) -> None:
     data = json.loads(_shift(path, "orders", "100", "--json").stdout)
     assert (data["route"], data["from"], data["to"], data["changed"]) == ("orders", 5, 100, True)
-    assert "no answer of the candidate gets a shadow" in data["warnings"][0]["what"]
+    assert "no response of the candidate gets a shadow" in data["warnings"][0]["what"]
     again = json.loads(_shift(path, "orders", "100", "--json").stdout)
     assert (again["changed"], again["diff"]) == (False, "")
 

@@ -93,7 +93,7 @@ def test_without_a_proxy_it_says_where_it_looked(run: Run, command: str) -> None
 def test_an_address_that_is_none_is_bad_input(run: Run, url: str) -> None:
     result = run(f"status --admin {url}")
     assert result.exit_code == 2
-    assert "write http://127.0.0.1:8081" in result.stderr
+    assert "write it as http://127.0.0.1:8081" in result.stderr
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(
 
 @pytest.mark.parametrize(
     ("token", "expected"),
-    [("", "its token is missing"), ("x", "its token is another"), ("x\n", "its token is another")],
+    [("", "the token is missing"), ("x", "the token is wrong"), ("x\n", "the token is wrong")],
 )
 def test_a_refused_token_is_told_with_where_to_write_it(
     run: Run, monkeypatch: pytest.MonkeyPatch, token: str, expected: str
@@ -148,7 +148,7 @@ def test_a_refused_token_is_told_with_where_to_write_it(
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
-        pytest.param(200, b'{"version":"9"}', "sends what this version does not read", id="another document"),
+        pytest.param(200, b'{"version":"9"}', "sends what this version cannot read", id="another document"),
         pytest.param(200, b"<html>", "no proxy answers", id="no JSON"),
         pytest.param(404, b"<html>", "no proxy answers", id="a refusal that is no JSON"),
         pytest.param(503, b'{"status":503,"detail":"the store is away"}', "refuses: the store is away", id="a refusal"),
@@ -194,6 +194,6 @@ def test_output_that_cannot_be_written_is_one_line(run: Run, command: list[str])
     )
 
 
-@pytest.mark.parametrize("group", ["--help", "diffs --help"])
+@pytest.mark.parametrize("group", ["--help", "diffs --help", "state --help", "evidence --help", "shadow --help"])
 def test_the_list_of_commands_is_not_cut_short(run: Run, group: str) -> None:
     assert "..." not in run(group).output.partition("Commands:")[2]

@@ -72,9 +72,9 @@ def test_a_value_is_what_json_says_else_a_text(written: str, legacy: object, can
     [
         ("from: 5", "compare.accept[0] has from without to"),
         ("to: null", "compare.accept[0] has to without from"),
-        ("from: 5, to: 5.0", "from is the same, which is no difference"),
-        ("from: null, to: ~", "from is the same, which is no difference"),
-        ("kind: extra, from: 5, to: 6", "a pair of values is about two that are both there"),
+        ("from: 5, to: 5.0", "it equals from, so there is no difference to accept"),
+        ("from: null, to: ~", "it equals from, so there is no difference to accept"),
+        ("kind: extra, from: 5, to: 6", "from and to are for two values that are both present"),
         ("from: [1], to: 2", "write a value such as EUR, 5, null"),
         ('from: "a\\nb", to: 2', "write them as JSON does"),
         ("abs: 1e", "write a number such as 0.01"),

@@ -166,7 +166,7 @@ _PROBLEMS: list[tuple[str, str, str]] = [
         "the name of a route of another file",
         PAYMENTS.replace("name: invoices", "name: Orders"),
         "teams/payments.yaml:6:9: route 'Orders': the name is taken by the route on line 7; give each its own;"
-        " case does not count",
+        " case is ignored",
     ),
     (
         "the match of a route of another file",
@@ -205,12 +205,12 @@ _PROBLEMS: list[tuple[str, str, str]] = [
     (
         "no owner",
         PAYMENTS.replace("owner: payments", "owner:"),
-        "teams/payments.yaml:2:7: owner is not a name; write who answers for these routes, such as `owner: payments`",
+        "teams/payments.yaml:2:7: owner is not a name; name who is responsible for these routes, such as `owner: payments`",
     ),
     (
         "a list for an owner",
         PAYMENTS.replace("owner: payments", "owner: [a]"),
-        "teams/payments.yaml:2:8: owner is not a name; write who answers for these routes, such as `owner: payments`",
+        "teams/payments.yaml:2:8: owner is not a name; name who is responsible for these routes, such as `owner: payments`",
     ),
     (
         "no list of routes",

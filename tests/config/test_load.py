@@ -280,7 +280,7 @@ routes:
         "f:15:7: route 'orders': unknown key 'split.stiky'; did you mean 'sticky'?",
         "f:16:16: route 'orders': split.sticky[0] is 'cooki:x'; write header:NAME, cookie:NAME or client_ip; did you mean 'cookie'?",
         "f:17:5: route 2: name is missing; add `name: orders`",
-        "f:18:11: route 'orders': the name is taken by the route on line 10; give each its own; case does not count",
+        "f:18:11: route 'orders': the name is taken by the route on line 10; give each its own; case is ignored",
         "f:19:5: route 'orders': unknown key 'percent'; did you mean split.percent or shadow.percent?",
         "f:20:19: route 'orders': match.path is 'api'; it must start with '/'; write /api",
         "f:21:5: route 'orders': unknown key 'canddate'; did you mean 'candidate'?",
@@ -299,8 +299,8 @@ _ONE: list[tuple[str, str]] = [
     (TOP + "trusted_proxies: 10.0.0.0/8", "f:7:18: trusted_proxies is '10.0.0.0/8'; write a list such as [10.0.0.0/8]"),
     (TOP + "trusted_proxies: [a, 10.0.0.1/8]", "f:7:22: trusted_proxies[1] is '10.0.0.1/8'; it has host bits set; write 10.0.0.0/8 for the network"),
     (TOP + "tracing: {sample: ${S:-0.5}}", 'put it in quotes, as "${NAME}"'),
-    (TOP + 'tracing: {sample: "${S:-0.5}"}', "f:7:19: tracing.sample is 0.5 (from ${S:-0.5}); below 1 it can be read in two ways; write 50% or 0.5%"),
-    (TOP.replace("version: 1", "version: 2"), "f:1:10: version is 2; this program knows version 1"),
+    (TOP + 'tracing: {sample: "${S:-0.5}"}', "f:7:19: tracing.sample is 0.5 (from ${S:-0.5}); a number below 1 can be read in two ways; write 50% or 0.5%"),
+    (TOP.replace("version: 1", "version: 2"), "f:1:10: version is 2; only version 1 is supported"),
     (TOP.replace("version: 1\n", ""), "f:1:1: version is missing; add `version: 1`"),
     (TOP.replace("legacy:", "legcy:"), "f:2:1: upstreams.legacy is missing; add `legacy: {url: http://127.0.0.1:8000}`"),
     ("version: 1", "f:1:1: upstreams is missing; add `upstreams: {legacy: {url: http://127.0.0.1:8000}}`"),
@@ -343,7 +343,7 @@ def test_what_could_not_be_a_routes_file_is_refused_before_it_takes_long() -> No
     start = time.process_time()
     assert "more than 1000000 values" in problems("- \n" * 5_000_000)[0]
     found = problems(TOP + "".join(f"k{number}: 1\n" for number in range(20_000)))
-    assert found[-1] == "f: 10000 more problems; mend these first"
+    assert found[-1] == "f: 10000 more problems; fix these first"
     assert time.process_time() - start < 8
 
 
@@ -431,7 +431,7 @@ def test_the_page_for_errors_is_read_beside_the_file(tmp_path: Path) -> None:
     [
         (None, "cannot be read: No such file or directory; name a file beside routes.yaml"),
         (b"\xff\xfe", "is not UTF-8; save it as UTF-8"),
-        (bytes(256 * 1024 + 1), "is too large; it may have 256 KiB; put images elsewhere"),
+        (bytes(256 * 1024 + 1), "is too large; at most 256 KiB are allowed; put images elsewhere"),
     ],
     ids=["missing", "not UTF-8", "too large"],
 )

@@ -68,7 +68,7 @@ def test_a_disk_that_is_full_half_way_leaves_the_old_text(tmp_path: Path) -> Non
     (tmp_path / "folder").mkdir()
     before = "what it held\n"
     output, content = _write(tmp_path / "folder" / "routes.yaml", _LITTLE_ROOM, before, "x" * 20_000)
-    assert output == ("NotWrittenError there is no room left on its file system (No space left on device); make some")
+    assert output == ("NotWrittenError its file system is full (No space left on device); free some space")
     assert content == before
 
 

@@ -20,7 +20,7 @@ _SERVE = 'exec "$2" -m strangler serve'
 _FILE = 'mount --bind "$1/outside/routes.yaml" "$1/routes.yaml"\n'
 _FOLDER = 'mount --bind "$1/outside" "$1/inside"\n'
 _READ_ONLY = 'mount -o remount,bind,ro "$1/routes.yaml"\n'
-_REPLACED = "routes.yaml was replaced outside; mount its folder, not the file, and start the container anew"
+_REPLACED = "routes.yaml was replaced outside; mount its folder, not the file, and restart the container"
 
 
 class Contained(Proxy):
@@ -132,11 +132,11 @@ async def test_a_mounted_folder_may_be_edited_in_any_way(proxy: Contained) -> No
 @pytest.mark.parametrize(
     ("mounts", "file", "cause"),
     [
-        pytest.param(_FILE + _READ_ONLY, "routes.yaml", "it lies on a file system that is read-only", id="file"),
+        pytest.param(_FILE + _READ_ONLY, "routes.yaml", "its file system is read-only", id="file"),
         pytest.param(
             _FOLDER + 'mount -o remount,bind,ro "$1/inside"\n',
             "inside/routes.yaml",
-            "it lies on a file system that is read-only",
+            "its file system is read-only",
             id="folder",
         ),
     ],

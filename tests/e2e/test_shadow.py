@@ -257,7 +257,7 @@ class TestAnArmThatFails:
             assert status["routes"][0]["shadow"]["breakers"] == {"orders": "open"}
             assert upstream["breaker"] == "closed", "the breaker of requests is another one"
             lines = notices(convert(status, StatusDocument))
-            assert any("orders does not answer them" in line for line in lines)
+            assert any("orders does not respond" in line for line in lines)
 
     async def test_one_that_hangs_fills_the_places_and_the_rest_is_dropped(self, tmp_path: Path) -> None:
         async with (
