@@ -167,7 +167,7 @@ class ControlApp:
         return self.events.slow
 
     async def readiness(self) -> ReadyDocument:
-        """Return what `/readyz` says."""
+        """Return the document of `/readyz`."""
         return await self.ready.check()
 
     async def numbers(self) -> ExposedMetrics:
@@ -179,7 +179,7 @@ class ControlApp:
         return await self.store.call(partial(outbox.read, after=after, since=since, most=most))
 
     def status(self) -> StatusDocument:
-        """Return what `/api/status` says."""
+        """Return the document of `/api/status`."""
         return status.status(
             self.reload.in_force,
             self.processes.processes,

@@ -195,7 +195,7 @@ class HistoryState:
         self._since = min(self._since, now)
 
     def _begun(self, key: RouteArm, now: float, count: Count) -> _Course | None:
-        """Begin a history. A key's totals count whole, but those at the start belong to an earlier control."""
+        """Begin a key's history. Totals at the start belong to an earlier control; those of later keys count whole."""
         route = key[0]
         if route is not None and route not in self._routes:
             if len(self._routes) >= self._max_routes:

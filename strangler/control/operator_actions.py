@@ -46,7 +46,7 @@ class Operator:
 
     async def turn_kill_switch(self, on: bool, reason: str, actor: str) -> KillSwitchState:
         """Write the switch to the state folder, send it to all workers, then audit it: a store that cannot be written
-        costs the audit, never the switch. Nothing changes if it is so already, or if OSError is raised."""
+        costs the audit, never the switch. Nothing changes if it is so already. Raises OSError; nothing changes then."""
         before = self._links.kill_switch
         if before.on == on and (not on or reason in ("", before.reason)):
             return before

@@ -17,7 +17,7 @@ __all__ = ["CONTEXT", "MAX_LINES", "Row", "sides", "value_text"]
 CONTEXT = 3
 _OF_THE_CONNECTION = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 MAX_LINES = 4000
-"""The most rows of a body; a last row tells how many more there are."""
+"""The most rows of a body; a last row counts the others."""
 
 _JSON_KINDS = frozenset({"json", "form"})
 _BETWEEN_TAGS = re.compile(r">\s*(?=<)")

@@ -29,7 +29,7 @@ HEADERS: Final = {
 _NOTICES: Final = {
     "killed": "The kill switch is on: every request goes to legacy.",
     "alive": "The kill switch is off: the routes decide again.",
-    "resumed": "Shadowing goes on. Dry runs are confirmed again first.",
+    "resumed": "Shadowing goes on. The candidate must confirm dry runs again.",
     "known": "Noted as known.",
     "fixed": "Noted as fixed. If it is seen again, it is marked as regressed.",
     "accepted": "Accepted: routes.yaml has the rule.",

@@ -28,7 +28,7 @@ from strangler.state.kill_switch import KillSwitchState
 from strangler.state.store import Store
 
 MAX_SIGNATURES = 300
-"""Rows on one page."""
+"""The most rows on one page."""
 
 MAX_ENDPOINTS = 1000
 MAX_AUDIT = 500
@@ -221,7 +221,7 @@ async def _config(state: Control) -> Content:
             text = await asyncio.to_thread(read_text, path)
             problems = source.of_file(config.problems, path)
             if text is not None and (path == state.reload.path or problems):
-                texts.append((_heading("The file as it stands", path, state), source.lines(text, problems, token)))
+                texts.append((_heading("The current file", path, state), source.lines(text, problems, token)))
     for path, text in state.reload.texts.items():
         lines = source.lines(text, source.of_file(config.warnings, path), token)
         texts.append((_heading("In force", path, state), lines))

@@ -18,13 +18,13 @@ from strangler.evidence.reviews import OPEN_STATES
 from strangler.evidence.stopped_routes import stopped_text
 
 MAX_ROWS = 200
-"""Routes on one page; a search finds the others."""
+"""The most routes on one page; a search finds the others."""
 
 SHORT_S = 300
-"""The span of a chart by the second; its points stand for five seconds."""
+"""The span of a chart of seconds, with a point for every five."""
 
 _LONG_S = {900: 1, 3600: 1, 6 * 3600: 2, 86400: 5}
-"""The spans of charts by the minute, and the minutes that a point stands for."""
+"""The spans of charts of minutes, and the minutes of each point."""
 
 _HOUR_S, _DAY_S = 3600, 86400
 

@@ -68,7 +68,7 @@ class Sink(Protocol):
 
 
 class Delivery:
-    """The delivery to one sink. `tell` is called with the standings of all sinks whenever they have changed."""
+    """The delivery to one sink. `tell` is called with the standings of all sinks after each change."""
 
     def __init__(self, sink: Sink, store: Store, tell: Callable[[dict[str, Standing]], None]) -> None:
         self.sink = sink

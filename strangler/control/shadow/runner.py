@@ -144,7 +144,7 @@ class ShadowRunner:
         )
         return ShadowComparison(arms, self._index, self._threads)
 
-    # 3. As time goes by
+    # 3. Background tasks
 
     async def run(self) -> None:
         """Grant credits and write findings, until cancelled."""
