@@ -1,4 +1,4 @@
-"""The control process: started by the supervisor, ends when told to or when the supervisor is gone."""
+"""The control process: the supervisor starts it; it ends on SIGTERM or when the supervisor is gone."""
 
 import asyncio
 import os
@@ -24,13 +24,13 @@ from strangler.ipc.messages import StandsBy, Started, decode_settings, encode_fr
 from strangler.ipc.start import ControlStart, read_file
 from strangler.times import utc_now
 
-SHUTDOWN_S = 1.0  # for answers of the admin listener that are under way
+SHUTDOWN_S = 1.0  # for responses of the admin listener that are in flight
 
 log = structlog.get_logger()
 
 
 def main() -> None:
-    """Run until the end."""
+    """Run the control process."""
     start = ControlStart.from_environ()
     encoded = read_file(start.settings_fd)
     settings = decode_settings(encoded)
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _may_begin(supervisor_fd: int) -> bool:
-    """Wait until the state folder is ours to write: an earlier program's control may still have it. False: never."""
+    """Wait until this process may write the state folder, which an earlier control may still hold; False if never."""
     with socket.socket(fileno=os.dup(supervisor_fd)) as supervisor:
         supervisor.setblocking(True)
         try:
@@ -59,7 +59,7 @@ def _may_begin(supervisor_fd: int) -> bool:
 
 
 class _LogFollower:
-    """Logs as routes.yaml says."""
+    """Applies the log settings of routes.yaml."""
 
     def __init__(self, writer: logs.LogWriter) -> None:
         self._writer = writer
@@ -100,7 +100,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
 
 
 async def _attach(descriptor: int, app: ControlApp, supervisor: SupervisorSender) -> asyncio.Event:
-    """Begin to listen to the supervisor. The event is what ends this process: SIGTERM, or the supervisor's end."""
+    """Connect to the supervisor. Return the event that ends this process: SIGTERM, or the supervisor is gone."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
     for number in (signal.SIGINT, signal.SIGHUP):  # meant for the supervisor
@@ -123,7 +123,7 @@ async def _serve_admin(stack: AsyncExitStack, app: ControlApp, descriptors: tupl
 
 
 async def _accept(server: LinkServer, links: WorkerLinks, listener: socket.socket) -> None:
-    """Take in workers. Not by a server of the loop: some remove the socket's file as they close, and it is not ours."""
+    """Accept workers. A server of the loop is not used: some remove the socket's file, which is not ours, on close."""
     loop = asyncio.get_running_loop()
     try:
         while True:

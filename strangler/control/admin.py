@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 def application(state: ControlApp) -> web.Application:
-    """The aiohttp application on the admin sockets."""
+    """Return the aiohttp application of the admin listener."""
     app = web.Application(middlewares=[_guarded], client_max_size=MAX_BODY_BYTES)
     app[_STATE] = state
     app.on_response_prepare.append(nameless)
@@ -82,7 +82,7 @@ async def _healthz(request: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    """200 or 503. The texts of problems may quote routes.yaml: with a token set, only who has it sees them."""
+    """Respond with 200 or 503. Problems may quote routes.yaml: if a token is set, they are shown only with it."""
     readiness = await request.app[_STATE].readiness()
     if not guard.has_token(_token(request), request.headers):
         readiness = msgspec.structs.replace(readiness, problems=msgspec.UNSET)
@@ -96,7 +96,7 @@ async def _metrics(request: web.Request) -> web.Response:
 
 
 async def _openapi(request: web.Request) -> web.Response:
-    from strangler.control.api_reference.openapi import openapi_text  # made for who asks for it
+    from strangler.control.api_reference.openapi import openapi_text  # loaded on demand
 
     return web.Response(body=await asyncio.to_thread(openapi_text), content_type="application/json")
 
@@ -106,7 +106,7 @@ async def _status(request: web.Request) -> web.Response:
 
 
 async def _explain_query(request: web.Request) -> web.Response:
-    """`?method=GET&url=/api/orders/7&header=X-User-Id:%209`, `header` as often as needed."""
+    """Explain the request of `?method=GET&url=/api/orders/7&header=X-User-Id:%209`; `header` may be repeated."""
     query = request.query
     if "url" not in query:
         return problem(400, "the query needs url, and may have method, header and client")
@@ -116,7 +116,7 @@ async def _explain_query(request: web.Request) -> web.Response:
 
 
 async def _explain_body(request: web.Request) -> web.Response:
-    """`{"method": "GET", "url": "/api/orders/7", "headers": [["X-User-Id", "9"]]}`"""
+    """Explain the request of a body: `{"method": "GET", "url": "/api/orders/7", "headers": [["X-User-Id", "9"]]}`."""
     described = await read_body(request, ExplainRequest)
     return described if isinstance(described, web.Response) else await _explain(request, described)
 
@@ -135,7 +135,7 @@ MAX_EVENTS = 1000
 
 
 async def _events(request: web.Request) -> web.Response:
-    """`?after=SEQ&since=UNIX_TIME&limit=100`, all optional: events, oldest first, each with its `seq`."""
+    """Return events with their `seq`, oldest first. `?after=SEQ&since=UNIX_TIME&limit=100`, all optional."""
     query = request.query
     try:
         after, since = int(query.get("after", "0")), float(query.get("since", "0"))
@@ -153,7 +153,7 @@ async def _kill_switch(request: web.Request) -> web.Response:
 
 
 async def _turn_kill_switch(request: web.Request) -> web.Response:
-    """`{"on": true, "reason": "orders answers nonsense", "who": "ana"}`"""
+    """Turn the kill switch as a body like `{"on": true, "reason": "orders answers nonsense", "who": "ana"}` says."""
     turn = await read_body(request, KillSwitchRequest)
     if isinstance(turn, web.Response):
         return turn

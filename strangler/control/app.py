@@ -1,4 +1,4 @@
-"""All parts of control, built in one direction: each is made of those before it, and none writes into another."""
+"""All parts of control, built in one direction: each takes parts built before it, and none writes into another."""
 
 import asyncio
 import time
@@ -48,7 +48,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """The place and the settings that control begins with. `first`: those that the supervisor began with."""
+    """The paths and settings that control starts with. `first`: the settings that the supervisor started with."""
 
     folder: Path
     run: str
@@ -67,7 +67,7 @@ class Running(Protocol):
 
 @dataclass(slots=True)
 class ControlApp:
-    """All of control but its sockets."""
+    """All of control except its sockets."""
 
     launch: Launch
     store: Store
@@ -93,7 +93,7 @@ class ControlApp:
     # 1. From start to end
 
     async def restore(self) -> None:
-        """Go on where an earlier control of this state folder was."""
+        """Restore the state that an earlier control left in the state folder."""
         in_force = self.launch.in_force
         await self.saver.restore()
         await self.shadow.runner.restore()
@@ -105,7 +105,7 @@ class ControlApp:
 
     @property
     def running(self) -> Sequence[Running]:
-        """All that runs as long as this process."""
+        """The parts that run as long as this process."""
         return (
             self.reload,
             self.saver,
@@ -120,7 +120,7 @@ class ControlApp:
         )
 
     async def close(self) -> None:
-        """Drop what is under way, store what is left, and end, whichever part fails at that."""
+        """Drop work in progress, store what is left, and close every part, even if one fails."""
         steps: tuple[Callable[[], Awaitable[None]], ...] = (
             self.shadow.runner.close,
             self.events.close,
@@ -149,8 +149,7 @@ class ControlApp:
     def token(self) -> str | None:
         """The token that opens the admin listener.
 
-        A listener that is to move to loopback, where it needs no token, stays where it is until a restart: so does its
-        token.
+        A listener that moves to loopback, where it needs no token, does so at a restart: its token holds until then.
         """
         first, now = self.reload.first.admin, self.settings.admin
         return first.token if now.token is None and now.listen != first.listen else now.token
@@ -168,11 +167,11 @@ class ControlApp:
         return self.events.slow
 
     async def readiness(self) -> ReadyDocument:
-        """Return what `/readyz` says."""
+        """Return the document of `/readyz`."""
         return await self.ready.check()
 
     async def numbers(self) -> ExposedMetrics:
-        """Return all metrics, at this moment."""
+        """Return all metrics as they are now."""
         return await self.metrics.collect()
 
     async def read_events(self, after: int, since: float, most: int) -> list[StoredEvent]:
@@ -180,7 +179,7 @@ class ControlApp:
         return await self.store.call(partial(outbox.read, after=after, since=since, most=most))
 
     def status(self) -> StatusDocument:
-        """Return what `/api/status` says."""
+        """Return the document of `/api/status`."""
         return status.status(
             self.reload.in_force,
             self.processes.processes,
@@ -205,7 +204,7 @@ class ControlApp:
         )
 
     async def snapshot(self) -> Snapshot:
-        """Return a snapshot of the settings in force. It is made when asked for first: 10,000 routes take a moment."""
+        """Return a snapshot of the settings in force. It is made at the first call: 10,000 routes take a moment."""
         in_force = self.reload.in_force
         if self._snapshot is None or self._snapshot.generation != in_force.generation:
             self._snapshot = await asyncio.to_thread(Snapshot, in_force.settings, in_force.generation)
@@ -222,9 +221,9 @@ class ControlApp:
 
 
 def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequence[Follower] = ()) -> ControlApp:
-    """Build all parts. Nothing runs yet, and nothing is read but the kill switch.
+    """Build all parts. Nothing runs yet, and only the kill switch is read.
 
-    `before` and `after` are followers of settings beside those in here, which adopt new ones first and last.
+    Followers in `before` adopt new settings before the parts in here, followers in `after` after them.
     """
     settings, base = launch.in_force.settings, _build_base(launch)
     store, links, workers, own = base.store, base.links, base.workers, base.own
@@ -268,7 +267,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """The parts that need none of the others."""
+    """The parts that need no other part."""
 
     store: Store
     links: LinksState

@@ -1,4 +1,4 @@
-"""Connections to the admin listener are counted: who holds many of them and asks for nothing shuts nobody out."""
+"""The cap on connections to the admin listener: a client with many idle connections shuts nobody out."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ MAX_CONNECTIONS = 200
 
 
 class _NamelessResponse(web.Response):
-    """An answer of aiohttp's own, to what is no request: it does not name the program and its version either."""
+    """A response that aiohttp makes by itself to a malformed request; it discloses no program and version either."""
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()
@@ -28,7 +28,7 @@ class _Protocol(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Return aiohttp's answer without the line `Server`."""
+        """Return aiohttp's response without the field `Server`."""
         made = super().handle_error(request, status, exc, message)
         assert isinstance(made, web.Response)
         response = _NamelessResponse(status=made.status, text=made.text, content_type=made.content_type)
@@ -37,15 +37,15 @@ class _Protocol(RequestHandler):
 
 
 async def nameless(request: web.Request, response: web.StreamResponse) -> None:
-    """Take the line `Server` from an answer of the application: which versions run is nobody's business."""
+    """Remove the field `Server` from a response of the application, so that no version is disclosed."""
     response.headers.popall(hdrs.SERVER, None)
 
 
 def bounded(server: web.Server, most: int = MAX_CONNECTIONS) -> Callable[[], RequestHandler]:
-    """Makes the protocols of new connections. The newest always gets in: the oldest ones make room for it.
+    """Return the factory of connection protocols. A new connection always gets in; the oldest are closed for it.
 
-    aiohttp waits for a request's head without end, so a limit on time would have to be our own; a limit on number
-    needs none, and a probe, which comes and goes, always finds a place.
+    aiohttp has no timeout for a request's header section. A cap on the number of connections needs none, and a
+    short-lived probe always gets in.
     """
 
     def enter() -> RequestHandler:

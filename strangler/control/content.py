@@ -1,4 +1,4 @@
-"""The content of routes.yaml at one moment, and whether it looks like half of a file."""
+"""The content of routes.yaml at one moment, and whether it looks partly written."""
 
 import hashlib
 import os
@@ -16,13 +16,13 @@ Stamp = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The file's content, and what the system says of the file."""
+    """A file's content, and what the system knows about the file."""
 
     data: bytes | None = None  # None: there is no file, or it cannot be read
-    reason: str = ""  # why not
+    reason: str = ""  # why it cannot be read
     file: tuple[int, int] | None = None  # device and inode
-    has_writer: bool | None = None  # somebody has it open for writing; None: the system does not say
-    is_replaced: bool = False  # it is mounted, and the file outside is another one by now
+    has_writer: bool | None = None  # a process has it open for writing; None: unknown
+    is_replaced: bool = False  # it is mounted, and the file outside has been replaced since
     digest: bytes = field(init=False, default=b"")
 
     def __post_init__(self) -> None:
@@ -31,12 +31,12 @@ class Content:
 
     @property
     def key(self) -> tuple[bytes, str, bool]:
-        """The facts that make another look worth while if they differ."""
+        """The facts that make it worth loading the settings again when they change."""
         return self.digest, self.reason, self.is_replaced
 
     @property
     def text(self) -> str:
-        """The content as far as it can be shown."""
+        """The content as text, with undecodable bytes replaced."""
         return (self.data or b"").decode("utf-8-sig", "replace")
 
 
@@ -49,18 +49,18 @@ class Contents:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The facts that make another look worth while if they differ."""
+        """The facts that make it worth loading the settings again when they change."""
         return self.main.key, *((path, content.key) for path, content in self.included.items())
 
     @property
     def has_writer(self) -> bool | None:
-        """Somebody has one of the files open for writing; None: the system does not say."""
+        """Whether a process has one of the files open for writing; None if unknown."""
         known = {content.has_writer for content in (self.main, *self.included.values())}
         return True if True in known else None if None in known else False
 
     @property
     def replaced(self) -> Path | None:
-        """The first included file that is mounted while the file outside is another one by now."""
+        """The first included file that is mounted and whose file outside has been replaced since."""
         return next((path for path, content in self.included.items() if content.is_replaced), None)
 
 
@@ -76,14 +76,14 @@ def read_contents(
 
 
 def stamps(path: Path, include: tuple[str, ...]) -> tuple[object, ...]:
-    """Return what differs if routes.yaml or an included file was replaced or written to, or one came or went."""
+    """Return a value that changes when routes.yaml or an included file is replaced, written, added or removed."""
     return tuple((each_path, stamp(each_path)) for each_path in (path, *find_files(path, include)))
 
 
 def read_content(path: Path, mounted: str | None, *, asks_for_writers: bool = True) -> Content:
     """Read a file. `mounted`: the file that was mounted at its path at first, None if there was none.
 
-    To ask for writers is for a moment in the way of one: it is not done all the time.
+    The check for writers can delay one for a moment, so it is not made every time.
     """
     try:
         with path.open("rb") as file:
@@ -99,13 +99,13 @@ def read_content(path: Path, mounted: str | None, *, asks_for_writers: bool = Tr
 
 
 def _has_another(path: Path, mounted: str) -> bool:
-    """Tell whether the mounted file has lost its name outside. A folder above it may be renamed at will."""
+    """Return whether the mounted file has lost its name outside. A folder above it may be renamed freely."""
     now = mounts.mounted_file(path)
     return now is not None and Path(now).name != Path(mounted).name
 
 
 def stamp(path: Path) -> Stamp | None:
-    """Return what differs if the file was replaced or written to, whatever its date; None if there is no file."""
+    """Return a value that changes when the file is replaced or written, whatever its date; None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -114,7 +114,7 @@ def stamp(path: Path) -> Stamp | None:
 
 
 def is_cut(before: str, after: str) -> bool:
-    """Tell whether a text may be the beginning of one that is still being written: it ends earlier, and elsewhere."""
+    """Return whether a text may be partly written: it is shorter than before, and ends differently."""
     if len(after) >= len(before):
         return False
     return _last_line(before) != _last_line(after) or (before.endswith("\n") and not after.endswith("\n"))

@@ -1,4 +1,4 @@
-"""The numbers in Prometheus' text formats."""
+"""The metrics in Prometheus' text formats."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from strangler.control.totals import Key, Vector
 from strangler.ipc.metrics import BOUNDS_S, FAMILIES, Family
 
 _OWN = {
-    "strangler_config_last_reload_successful": "1 if routes.yaml is in force as it stands, 0 if it was rejected.",
+    "strangler_config_last_reload_successful": "1 if the current routes.yaml is in force, 0 if it was rejected.",
     "strangler_config_generation": "Goes up with every routes.yaml that is put in force.",
-    "strangler_legacy_reachable": "1 if legacy takes a connection.",
-    "strangler_workers": "Workers that are connected.",
+    "strangler_legacy_reachable": "1 if legacy accepts a connection.",
+    "strangler_workers": "Connected workers.",
     "strangler_kill_switch": "1 while the kill switch sends all traffic to legacy.",
     "strangler_store_working": "0 while the database cannot be written, or is corrupt: nothing is compared then.",
     "strangler_store_log_bytes": "Size of the write-ahead log of the database.",
@@ -31,7 +31,7 @@ _BOUND_TEXTS = (*map(str, BOUNDS_S), "+Inf")
 
 @dataclass(frozen=True, slots=True)
 class ExposedMetrics:
-    """All that is exposed, at one moment. `own`: control's gauges by name."""
+    """All metrics at one moment. `own`: control's gauges by name."""
 
     totals: Mapping[Key, Vector]
     gauges: Mapping[Key, float]
@@ -39,7 +39,7 @@ class ExposedMetrics:
 
 
 def expose(exposed: ExposedMetrics, accept: str) -> tuple[bytes, str]:
-    """The text and its content type, in the format that the Accept header prefers."""
+    """Return the text and its content type, in the format that the Accept header prefers."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(exposed))
     encode, content_type = choose_encoder(accept)

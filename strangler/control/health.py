@@ -1,4 +1,4 @@
-"""Active checks: asks each endpoint of the upstreams that have `health` whether it is well, and tells the workers."""
+"""Active checks of each endpoint of the upstreams that have `health`; the workers get the results."""
 
 import asyncio
 import contextlib
@@ -22,17 +22,17 @@ from strangler.ipc.messages import EndpointHealth
 from strangler.sockets.dns import HostNames
 
 FIRST_CHECK_WITHIN_S = 1.0
-"""Checks begin at a moment by chance within this, or within the interval if that is shorter."""
+"""Checks begin at a random moment within this time, or within the interval if that is shorter."""
 
 LOOKUP_S = 2.0
-"""How long the first check of a name waits for its addresses."""
+"""The longest wait of the first check of a name for its addresses."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """The settings of a check: as long as they are equal, checking goes on unchanged."""
+    """The settings of a check: while they are equal, checking goes on unchanged."""
 
     upstream: str
     url: Url
@@ -52,7 +52,7 @@ class HealthChecks:
         self._names = HostNames(asyncio.get_running_loop(), lambda _: None)
 
     def adopt(self, in_force: InForce) -> None:
-        """Check what these settings say, from now on."""
+        """Check the URLs of these settings from now on."""
         wanted = set(_all_checked(in_force.settings.upstreams))
         self._names.watch({checked.url.host for checked in wanted})
         for checked in self._tasks.keys() - wanted:
@@ -96,9 +96,9 @@ class HealthChecks:
     def _report(
         self, checked: _Checked, key: EndpointKey, state: HealthState | None, failure: str | None
     ) -> HealthState:
-        """One check is done; `failure` in words, None if it was good. Returns the endpoint's state."""
+        """Report one check and return the endpoint's state. `failure`: in words; None if the check succeeded."""
         is_healthy = self._shared.is_healthy(checked.upstream, key)
-        if state is None or state.is_healthy is not is_healthy:  # an earlier control had found it unwell
+        if state is None or state.is_healthy is not is_healthy:  # an earlier control had found it unhealthy
             state = HealthState(checked.health, is_healthy)
         if not state.report(failure is None):
             return state
@@ -116,7 +116,7 @@ class HealthChecks:
 
 
 def _log_crash(task: asyncio.Task[None]) -> None:
-    """A bug in the checks of one URL ends those, and is not kept quiet until the end."""
+    """Log a bug, which ends the checks of one URL, at once and not only at the close."""
     if not task.cancelled() and (crash := task.exception()) is not None:
         log.error("health.crash", error=repr(crash), exc_info=crash)
 
@@ -131,7 +131,7 @@ def _all_checked(upstreams: Mapping[str, UpstreamSettings]) -> list[_Checked]:
 
 
 def _session() -> ClientSession:
-    """A connection for each check, and nothing that aiohttp would add to it."""
+    """Return a session with a connection for each check, and without what aiohttp would add to a request."""
     return ClientSession(
         connector=TCPConnector(force_close=True, limit=0),
         cookie_jar=DummyCookieJar(),
@@ -141,7 +141,7 @@ def _session() -> ClientSession:
 
 
 async def _check(session: ClientSession, checked: _Checked, key: EndpointKey) -> str | None:
-    """Ask one endpoint. None if a status below 400 comes in time, else what came instead."""
+    """Check one endpoint. Return None if a status below 400 comes in time, else the failure."""
     url, health = checked.url, checked.health
     host = f"[{key.address}]" if ":" in key.address else key.address
     sent_host = health.host or url.authority
@@ -158,7 +158,7 @@ async def _check(session: ClientSession, checked: _Checked, key: EndpointKey) ->
         ) as response:
             return None if response.status < 400 else f"status {response.status} to Host: {headers['Host']}"
     except TimeoutError:
-        return f"no answer in {health.timeout_s:g} s"
+        return f"no response in {health.timeout_s:g} s"
     except (ClientError, OSError, ssl.SSLError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
 

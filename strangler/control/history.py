@@ -1,6 +1,6 @@
-"""The recent history: requests, errors and times by route and arm, second by second and minute by minute.
+"""The recent history: requests, errors and times by route and arm, by second and by minute.
 
-Made from the totals, which only grow. It begins anew with control: the totals survive it, their course does not.
+It is made from the totals, which only grow. The totals survive a restart of control; the history does not.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from strangler.core.routing.arm import Arm
 from strangler.ipc.metrics import BOUNDS_S
 
 RATE_S = 10
-"""A live rate is the mean of so many seconds."""
+"""A live rate is the mean of this many seconds."""
 
 RECENT_S = 60
-"""Error share and 95th percentile are those of so many seconds."""
+"""The error share and the 95th percentile are those of this many seconds."""
 
 MAX_ROUTES = 1000
-"""Routes with traffic of which a course is kept; all others are part of the sums only. 45 KB each."""
+"""The most routes with a history of their own, 45 KB each; all others are only part of the sums."""
 
 OBSERVE_EVERY_S = 1.0
 
@@ -31,12 +31,12 @@ _MARK_EVERY_S = 10
 _NO_TIMES: Vector = (0.0,) * (len(BOUNDS_S) + 2)
 
 RouteArm = tuple[str | None, str]
-"""Route and arm. None: all routes and what no route matched."""
+"""Route and arm. None: all requests, with or without a route."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Since the proxy began: requests, those answered with 5xx, and how long they took by bucket, their sum last."""
+    """Since the proxy started: requests, 5xx responses, and durations by bucket, their sum last."""
 
     requests: int = 0
     errors: int = 0
@@ -49,7 +49,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One slot of a course. `age_s`: how long ago it ended. `p95_s`: None if nothing was answered."""
+    """One slot of a history. `age_s`: how long ago it ended. `p95_s`: None if there was no response."""
 
     age_s: float
     requests: int
@@ -59,7 +59,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """How an arm does now."""
+    """The current figures of an arm."""
 
     rate: float = 0.0  # requests a second
     error_share: float | None = None
@@ -67,7 +67,7 @@ class Recent:
 
 
 def counts(totals: Mapping[Key, Vector]) -> dict[RouteArm, Count]:
-    """By route and arm, and of all together, from all totals."""
+    """Return the counts by route and arm, and of all routes together, from all totals."""
     requests: dict[RouteArm, list[int]] = {}
     times: dict[RouteArm, Vector] = {}
     for (name, labels), vector in totals.items():
@@ -87,15 +87,15 @@ def counts(totals: Mapping[Key, Vector]) -> dict[RouteArm, Count]:
 
 
 def _sum(of: Iterable[Count]) -> Count:
-    """One pass over the figures, not one over a growing sum."""
+    """Return the sum, in one pass over the figures and not one for each addition."""
     listed = list(of)
     times = tuple(map(sum, zip(*(count.times for count in listed), strict=True))) if listed else _NO_TIMES
     return Count(sum(count.requests for count in listed), sum(count.errors for count in listed), times)
 
 
 def quantile_s(times: Vector, share: float) -> float | None:
-    """Seconds that a share of the requests did not exceed, as Prometheus' `histogram_quantile` estimates it: within
-    a bucket, evenly spread; beyond the last bound, that bound. None if there are no requests."""
+    """Return the seconds that a share of the requests did not exceed, estimated like Prometheus' `histogram_quantile`:
+    evenly spread within a bucket; beyond the last bound, that bound. None if there are no requests."""
     buckets = times[: len(BOUNDS_S) + 1]
     total = sum(buckets)
     if total <= 0:
@@ -110,7 +110,7 @@ def quantile_s(times: Vector, share: float) -> float | None:
 
 
 class _Ring:
-    """The last slots of one length. 12 bytes a slot."""
+    """The last slots of one length, 12 bytes each."""
 
     __slots__ = ("_begin", "_errors", "_p95_ms", "_requests", "_size", "_slot", "step_s")
 
@@ -124,7 +124,7 @@ class _Ring:
         self._begin = begin
 
     def observe(self, now: float, count: Count) -> None:
-        """Assign the counts since a slot began to it, once it is over. A slot that was slept through is empty."""
+        """Assign the counts since a slot began to it, once it is over. A missed slot is empty."""
         slot = int(now // self.step_s)
         if slot <= self._slot:
             return
@@ -140,12 +140,12 @@ class _Ring:
         self._slot, self._begin = slot, count
 
     def requests(self, now: float, seconds: int) -> int:
-        """Return the requests in the slots that ended within so many seconds; the ring must be one of seconds."""
+        """Return the requests in the slots that ended within this many seconds; the ring's slots must be seconds."""
         first = max(int(now) - seconds, self._slot - self._size + 1)
         return sum(self._requests[slot % self._size] for slot in range(first, self._slot))
 
     def points(self, now: float, most: int) -> list[Point]:
-        """The slots that are over, oldest first."""
+        """Return the slots that are over, oldest first."""
         current = int(now // self.step_s)
         found = []
         for slot in range(self._slot - min(most, self._size - 1), self._slot):
@@ -158,7 +158,7 @@ class _Ring:
 
 @dataclass(slots=True)
 class _Course:
-    """One arm of one route."""
+    """The history of one arm of one route."""
 
     seconds: _Ring
     minutes: _Ring
@@ -167,7 +167,7 @@ class _Course:
 
 
 class HistoryState:
-    """Owns the courses. `observe` wants to be called every second. Bounded by `max_routes`."""
+    """Owns the histories of at most `max_routes` routes. `observe` must be called every second."""
 
     def __init__(self, max_routes: int = MAX_ROUTES) -> None:
         self._max_routes = max_routes
@@ -177,11 +177,11 @@ class HistoryState:
         self._since = float("inf")
 
     def age_s(self, now: float) -> float:
-        """How far back it reaches; 0 before the first observation."""
+        """Return how far back the history reaches; 0 before the first observation."""
         return max(0.0, now - self._since)
 
     def observe(self, now: float, totals: Mapping[Key, Vector]) -> None:
-        """`now`: monotonic seconds."""
+        """Add the totals. `now`: monotonic seconds."""
         for key, count in counts(totals).items():
             course = self._courses.get(key) or self._begun(key, now, count)
             if course is None:
@@ -195,7 +195,7 @@ class HistoryState:
         self._since = min(self._since, now)
 
     def _begun(self, key: RouteArm, now: float, count: Count) -> _Course | None:
-        """Return the first totals of a key. Later keys count whole; those of the start belong to an earlier control."""
+        """Begin a key's history. Totals at the start belong to an earlier control; those of later keys count whole."""
         route = key[0]
         if route is not None and route not in self._routes:
             if len(self._routes) >= self._max_routes:
@@ -208,7 +208,7 @@ class HistoryState:
         return course
 
     def recent(self, now: float, route: str | None, arm: str) -> Recent:
-        """How an arm does at the moment."""
+        """Return the current figures of an arm."""
         course = self._courses.get((route, arm))
         if course is None:
             return Recent()
@@ -220,18 +220,18 @@ class HistoryState:
         return Recent(rate, gained.errors / gained.requests, quantile_s(gained.times, 0.95))
 
     def seconds(self, now: float, route: str | None, arm: str) -> list[Point]:
-        """The last five minutes by the second, oldest first; empty if there never was any traffic."""
+        """Return the last five minutes by second, oldest first; empty if there never was any traffic."""
         course = self._courses.get((route, arm))
         return course.seconds.points(now, _SECONDS) if course else []
 
     def minutes(self, now: float, route: str | None, arm: str) -> list[Point]:
-        """The last day by the minute, oldest first; empty if there never was any traffic."""
+        """Return the last day by minute, oldest first; empty if there never was any traffic."""
         course = self._courses.get((route, arm))
         return course.minutes.points(now, _MINUTES) if course else []
 
 
 class HistorySampler:
-    """Adds the totals to the history, as time goes by."""
+    """Adds the totals to the history every second."""
 
     def __init__(self, history: HistoryState, totals: TotalsState) -> None:
         self._history = history

@@ -1,4 +1,4 @@
-"""The links to workers as control hears from them: which workers are let in, and where each message goes."""
+"""The receiving side of the links to workers: which workers are admitted, and where each message goes."""
 
 import time
 from dataclasses import dataclass
@@ -27,27 +27,27 @@ log = structlog.get_logger()
 
 
 class CaptureListener(Protocol):
-    """The receiver of captures, which also says how many more can be used."""
+    """The receiver of captures, which also grants further ones."""
 
     def take(self, captured: Captured) -> None: ...
     def grant_credits(self, *routes: str) -> None: ...
 
 
 class BreakerListener(Protocol):
-    """The receiver of what workers' breakers do."""
+    """The receiver of the changes of workers' breakers."""
 
     def breaker_changed(self, change: BreakerChanged) -> None: ...
 
 
 class SpanListener(Protocol):
-    """The receiver of what sampled requests tell."""
+    """The receiver of the spans of sampled requests."""
 
     def take(self, spans: Spans) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class LinkListeners:
-    """The receivers of all that is not for the links themselves."""
+    """The receivers of all messages that are not for the links themselves."""
 
     captures: CaptureListener
     breakers: BreakerListener
@@ -55,7 +55,7 @@ class LinkListeners:
 
 
 class LinkServer:
-    """Lets workers in. The totals are told what comes and which workers have gone."""
+    """Admits workers, and passes on what they send. The totals get their reports, and learn which workers have gone."""
 
     def __init__(self, links: WorkerLinks, own: OwnMetrics, listeners: LinkListeners) -> None:
         self._links = links
@@ -69,12 +69,12 @@ class LinkServer:
         return WorkerConnection(self._state, self)
 
     def set_living(self, instances: frozenset[str]) -> None:
-        """Take note of the worker instances that the supervisor knows as alive."""
+        """Take note of the worker instances that live, as the supervisor reports them."""
         self._living = instances
         self._retire_dead()
 
     def admits(self, hello: Hello) -> bool:
-        """Turn away a worker of a killed supervisor, and one that is not known yet: it comes again."""
+        """Return whether a worker is known. A worker of a killed supervisor never is; a new one tries again."""
         return hello.instance in self._living
 
     def joined(self, connection: WorkerConnection, hello: Hello) -> None:

@@ -1,4 +1,4 @@
-"""The links to workers as control sends on them: what every worker is to know, and what each was told."""
+"""The sending side of the links to workers: what all workers must know, and what each has received."""
 
 import time
 from collections.abc import Iterable
@@ -19,16 +19,16 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class WorkerState:
-    """One connected worker, as far as it has told."""
+    """One connected worker, as far as it has reported."""
 
     hello: Hello
     generation: int
     heard: float  # on the monotonic clock
-    grants: dict[str, CaptureGrant] = field(default_factory=dict)  # by route: what it was told last
-    used: dict[str, int] = field(default_factory=dict)  # by route: captures that came since
+    grants: dict[str, CaptureGrant] = field(default_factory=dict)  # by route: the last one sent
+    used: dict[str, int] = field(default_factory=dict)  # by route: captures received since
 
     def use(self, route: str) -> bool:
-        """Count a capture that has come. True if the worker has used half of what it may."""
+        """Count a received capture. Return whether the worker has used half of its grant."""
         self.used[route] = used = self.used.get(route, 0) + 1
         grant = self.grants.get(route)
         return grant is None or 2 * used >= grant.captures
@@ -36,7 +36,7 @@ class WorkerState:
 
 @dataclass(slots=True)
 class LinksState:
-    """The knowledge of control about its workers, and of what they are to know."""
+    """The knowledge of control about its workers, and the state that they must have."""
 
     totals: TotalsState
     generation: int
@@ -44,13 +44,13 @@ class LinksState:
     kill_switch: KillSwitchState
     shared: SharedState = field(default_factory=SharedState)
     workers: dict[str, WorkerState] = field(default_factory=dict)
-    """By instance: those that are connected."""
+    """The connected workers by instance."""
     breaker_reasons: dict[str, str] = field(default_factory=dict)
     """By upstream: why its breaker last changed."""
 
 
 class WorkerListener(Protocol):
-    """The receiver of all that workers say."""
+    """The receiver of all messages of workers."""
 
     def admits(self, hello: Hello) -> bool:
         """Return whether a worker may stay."""
@@ -62,42 +62,42 @@ class WorkerListener(Protocol):
 
 
 class WorkerLinks:
-    """Owns the connections of all workers that have been let in."""
+    """Owns the connections of all admitted workers."""
 
     def __init__(self, state: LinksState) -> None:
         self.state = state
         self._connections: set[WorkerConnection] = set()
 
     def adopt(self, in_force: InForce) -> None:
-        """Forget what was shared of upstreams that are others now, and push the settings to all workers."""
+        """Drop the shared facts of upstreams that have changed, and push the settings to all workers."""
         self.state.shared.adopt(in_force.settings.upstreams, in_force.generation)
         self.publish(in_force.generation, in_force.encoded)
 
     def publish(self, generation: int, settings: bytes) -> None:
-        """Push new settings to all workers, and to those that come later."""
+        """Push new settings to all workers, also to those that connect later."""
         self.state.generation, self.state.settings = generation, settings
         for connection in self._connections:
             connection.push()
 
     def turned(self, kill_switch: KillSwitchState) -> None:
-        """Tell all workers, and those that come later, how the kill switch stands."""
+        """Send the kill switch to all workers, also to those that connect later."""
         self.state.kill_switch = kill_switch
         for connection in self._connections:
             connection.send_kill_switch()
 
     def broadcast(self, message: Shared, but: "WorkerConnection | None" = None) -> None:
-        """Tell all workers, except for the one that said it."""
+        """Send a shared fact to all workers except the one that reported it."""
         for connection in self._connections:
             if connection is not but:
                 connection.publish(message)
 
     def grant(self, grants: Iterable[CaptureGrant]) -> None:
-        """Say how many captures can be used, each worker's part. A worker is told what it does not know yet."""
+        """Grant each worker its part of the captures. Only changes are sent."""
         for connection in self._connections:
             connection.grant(grants)
 
     def add(self, connection: "WorkerConnection", hello: Hello) -> None:
-        """Let a worker in, and tell it all that it does not know."""
+        """Admit a worker, and send it all that it does not know."""
         self._connections.add(connection)
         self.state.workers[hello.instance] = WorkerState(hello, hello.generation, time.monotonic())
         connection.send_kill_switch()
@@ -111,15 +111,15 @@ class WorkerLinks:
         self.state.workers.pop(hello.instance, None)
 
     def abort(self) -> None:
-        """Cut all connections."""
+        """Abort all connections."""
         for connection in list(self._connections):
             connection.abort()
 
 
 class WorkerConnection(FrameProtocol[ToControl]):
-    """One worker's link. Its first message must be Hello; garbage, or a stranger, closes it.
+    """One worker's link. Its first message must be Hello; garbage or an unknown worker closes it.
 
-    A worker that reads slowly is sent the newest settings and all that is shared, once it reads again.
+    A worker that reads slowly gets the newest settings and all shared facts once it reads again.
     """
 
     def __init__(self, state: LinksState, listener: WorkerListener) -> None:
@@ -164,20 +164,20 @@ class WorkerConnection(FrameProtocol[ToControl]):
             self.send(Push(self._state.generation, self._state.settings))
 
     def publish(self, message: Shared) -> None:
-        """Send what a worker is to know, or all of that later."""
+        """Send a shared fact now, or all of them as soon as the worker reads."""
         self._owes_everything |= self._is_full
         if not self._owes_everything:
             self.send(message)
 
     def publish_all(self) -> None:
-        """Send all that is shared, now or as soon as the worker reads."""
+        """Send all shared facts, now or as soon as the worker reads."""
         self._owes_everything = self._is_full
         if not self._is_full:
             for message in self._state.shared.everything(time.monotonic()):
                 self.send(message)
 
     def grant(self, grants: Iterable[CaptureGrant]) -> None:
-        """Send what differs from what the worker knows. One that reads slowly makes do with what it has."""
+        """Send the grants that the worker does not know. A worker that reads slowly keeps what it has."""
         worker = self._state.workers.get(self._hello.instance) if self._hello is not None else None
         if worker is None or self._is_full:
             return
@@ -189,6 +189,6 @@ class WorkerConnection(FrameProtocol[ToControl]):
             self.send(CaptureGrants(changes))
 
     def send_kill_switch(self) -> None:
-        """Send how the kill switch stands."""
+        """Send the state of the kill switch."""
         switch = self._state.kill_switch
         self.send(KillSwitch(switch.on, switch.reason))

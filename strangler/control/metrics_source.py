@@ -21,18 +21,18 @@ _V = TypeVar("_V")
 
 
 class MetricsFilter:
-    """Leaves out what names something that routes.yaml does not have any more."""
+    """Leaves out metrics of what routes.yaml no longer names."""
 
     def __init__(self, settings: Settings) -> None:
         self._visible = VisibleMetrics()
         self._visible.adopt(settings, time.monotonic())
 
     def adopt(self, in_force: InForce) -> None:
-        """Go by what these settings name from now on."""
+        """Expose what these settings name from now on."""
         self._visible.adopt(in_force.settings, time.monotonic())
 
     def visible(self, values: Mapping[Key, _V]) -> dict[Key, _V]:
-        """Return those of the metrics that are to be exposed."""
+        """Return the metrics that are exposed."""
         return self._visible.visible(values, time.monotonic())
 
 
@@ -60,7 +60,7 @@ class MetricsSource:
         self._slow = slow
 
     async def collect(self) -> ExposedMetrics:
-        """Return all metrics, at this moment."""
+        """Return all metrics as they are now."""
         is_legacy_reachable = await self._probe.is_reachable(self._reload.in_force.settings)
         self._own.report()
         totals = self._links.totals

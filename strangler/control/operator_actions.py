@@ -1,4 +1,4 @@
-"""The actions of a person on the running proxy. Each of them is audited."""
+"""The actions of an operator on the running proxy. Each of them is audited."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class KillSwitchListener(Protocol):
-    """A part that goes by the kill switch."""
+    """A part that follows the kill switch."""
 
     def turned(self, kill_switch: KillSwitchState) -> None: ...
 
@@ -45,8 +45,8 @@ class Operator:
         self._listeners = listeners
 
     async def turn_kill_switch(self, on: bool, reason: str, actor: str) -> KillSwitchState:
-        """Write it down, then tell all workers, then the audit: a store that cannot be written costs the audit, never
-        the switch. One that stands so already stays as it is. Raises OSError; nothing has changed then."""
+        """Write the switch to the state folder, send it to all workers, then audit it: a store that cannot be written
+        costs the audit, never the switch. Nothing changes if it is so already. Raises OSError; nothing changes then."""
         before = self._links.kill_switch
         if before.on == on and (not on or reason in ("", before.reason)):
             return before
@@ -59,7 +59,7 @@ class Operator:
         return state
 
     async def resume_shadows(self, name: str, actor: str, why: str) -> bool:
-        """Start the shadows of a route again that have stopped by themselves. False if they have not."""
+        """Start a route's shadows again after they stopped by themselves. Return False if they have not."""
         route = self._table.routes.get(name)
         stopped = route.stopped if route is not None else None
         if stopped is None or not self._switch.resume(name, f"{actor}: {why}" if why else actor):
@@ -68,17 +68,17 @@ class Operator:
         return True
 
     async def audit(self, actor: str, what: str, route: str, why: str, detail: str) -> None:
-        """Note what a person did: in the log always, in the store if it can be written."""
+        """Record what an operator did: in the log always, in the store if it can be written."""
         log.info("audit", who=actor, what=what, route=route, why=why, detail=detail)
         now = time.time()
         writing = asyncio.ensure_future(
             self._store.call(lambda connection: write_audit(connection, now, actor, what, route, why, detail))
         )
-        await asyncio.wait([writing], timeout=AUDIT_WAIT_S)  # a disk that hangs does not hold up who acts
+        await asyncio.wait([writing], timeout=AUDIT_WAIT_S)  # a disk that hangs does not hold up the action
         writing.add_done_callback(_take_failure)
 
 
 def _take_failure(writing: "asyncio.Future[None]") -> None:
-    """Log a bug; the store itself tells that it cannot be written."""
+    """Log a bug; the store itself logs that it cannot be written."""
     if not writing.cancelled() and (failure := writing.exception()) is not None and not isinstance(failure, StoreError):
         log.error("audit.crash", error=repr(failure), exc_info=failure)

@@ -1,8 +1,8 @@
-"""Spans in the shapes of OpenTelemetry's library, and the way out: OTLP over HTTP. Imported only where it is wanted:
-it takes a quarter of a second, and the extra `strangler[otel]`.
+"""Spans as types of OpenTelemetry's library, sent by OTLP over HTTP. Imported only if tracing is on: it takes a quarter
+of a second, and the extra `strangler[otel]`.
 
-Attributes are those of OpenTelemetry's conventions for HTTP (stable since 1.23), and `strangler.*`. Sending is up to
-the library's thread, whose queue is bounded: what does not fit is dropped.
+Attributes are those of OpenTelemetry's conventions for HTTP (stable since 1.23), and `strangler.*`. The library's
+thread sends them from a bounded queue: what does not fit is dropped.
 """
 
 import os
@@ -42,11 +42,11 @@ class Outlet(SpanExporter):
         )
 
     def give(self, span: ReadableSpan) -> None:
-        """Send it some time soon."""
+        """Queue a span for sending."""
         self._processor.on_end(span)
 
     def finish(self) -> None:
-        """Send what waits. Blocks, for `CLOSE_S` at most."""
+        """Send waiting spans. Blocks for at most `CLOSE_S`."""
         last = threading.Thread(target=self._processor.shutdown, daemon=True)
         last.start()
         last.join(CLOSE_S)
@@ -77,7 +77,7 @@ def request_spans(spans: Spans, template: str | None) -> list[ReadableSpan]:
 
 
 def _endpoint(url: str) -> str:
-    """OTLP's own rule: a base URL gets `/v1/traces`; one that has a path is taken as it is."""
+    """Return the URL of traces by OTLP's rule: a base URL gets `/v1/traces`; a URL with a path stays as it is."""
     return url if urlsplit(url).path.strip("/") else url.rstrip("/") + "/v1/traces"
 
 
@@ -142,7 +142,7 @@ def _client_span(spans: Spans, attempt: AttemptSpan, number: int, parent: SpanCo
 
 
 def shadow_span(ids: tuple[int, int], request_ids: tuple[int, int], started: float, finding: Finding) -> ReadableSpan:
-    """Return the span of a shadow that was just compared; linked to the request's. `ids`: of the trace and the span."""
+    """Return the span of a shadow that was just compared, linked to the request's. `ids`: of the trace and the span."""
     attributes = {
         "strangler.route": finding.route,
         "strangler.outcome": finding.outcome,
@@ -172,7 +172,7 @@ def _span(
     is_error: bool = False,
     links: Sequence[Link] = (),
 ) -> ReadableSpan:
-    """`times`: the Unix time of its start, and its duration in seconds. Attributes that are None are left out."""
+    """Return a span. `times`: the Unix time of its start, and its duration in seconds. None attributes are left out."""
     started, duration_s = times
     return ReadableSpan(
         name=name,
@@ -196,7 +196,7 @@ def _context(trace_id: int, span_id: int, state: bytes, *, is_remote: bool = Fal
 
 @cache
 def _resource() -> Resource:
-    """`OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` of the environment win over the name `strangler`."""
+    """Return the resource. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over the name `strangler`."""
     is_named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     name = {} if is_named else {"service.name": "strangler"}
     return Resource.create({"service.version": __version__} | name)
@@ -210,7 +210,7 @@ def _method(raw: bytes) -> dict[str, Any]:
 
 
 def _server(authority: str, port: int) -> dict[str, Any]:
-    """`server.address` and `server.server` of `shop.example:8080`; what cannot be read is left out."""
+    """Return `server.address` and `server.port` of `shop.example:8080`; what cannot be parsed is left out."""
     try:
         parts = urlsplit(f"//{authority}")
         return {"server.address": parts.hostname, "server.port": (parts.port or port) if parts.hostname else None}

@@ -1,4 +1,4 @@
-"""The metrics of control itself, added to the totals as those of one more instance."""
+"""The metrics of control itself, added to the totals like those of a worker."""
 
 import asyncio
 
@@ -9,20 +9,20 @@ REPORT_EVERY_S = 0.05
 
 
 class OwnMetrics:
-    """Counts what happens in control, and reports it to the totals beside what workers report."""
+    """Counts what happens in control, and reports it to the totals like a worker."""
 
     def __init__(self, totals: TotalsState, instance: str) -> None:
         self.instance = instance
-        """The name of this process in the totals; no other process ever has it."""
+        """The unique name of this process in the totals."""
         self._totals = totals
         self._numbers = Metrics()
 
     def counter(self, name: str, *labels: str) -> Counter:
-        """Return the counter of that name and labels. Raises like `Numbers.counter`."""
+        """Return the counter of that name and labels. Raises like `Metrics.counter`."""
         return self._numbers.counter(name, *labels)
 
     def gauge(self, name: str, *labels: str) -> Gauge:
-        """Return the gauge of that name and labels. Raises like `Numbers.gauge`."""
+        """Return the gauge of that name and labels. Raises like `Metrics.gauge`."""
         return self._numbers.gauge(name, *labels)
 
     def report(self) -> None:

@@ -1,4 +1,4 @@
-"""The processes of the proxy, as the supervisor tells of them."""
+"""The processes of the proxy, as the supervisor reports them."""
 
 from dataclasses import dataclass, field
 
@@ -7,12 +7,12 @@ from strangler.ipc.messages import ProcessInfo
 
 @dataclass(slots=True)
 class ProcessesState:
-    """All processes that live, and whether the proxy is about to end."""
+    """All living processes, and whether the proxy is about to end."""
 
     processes: list[ProcessInfo] = field(default_factory=list)
     is_draining: bool = False
 
     @property
     def workers(self) -> frozenset[str]:
-        """The instances of all workers, those that drain included."""
+        """The instances of all workers, draining ones included."""
         return frozenset(info.instance for info in self.processes if info.role in ("worker", "leaving"))

@@ -1,4 +1,4 @@
-"""Whether the proxy is ready, and whether legacy can be reached. Candidates never count: legacy answers for them."""
+"""Whether the proxy is ready, and whether legacy can be reached. Candidates never count: legacy stands in for them."""
 
 import asyncio
 import time
@@ -15,19 +15,19 @@ from strangler.core.settings import Settings, Url
 CACHE_S = 1.0
 CONNECT_S = 1.0
 PATIENCE_S = 0.3
-"""A prober does not wait longer for what does not decide: Kubernetes gives up after a second."""
+"""The longest wait for a probe of legacy that decides nothing: Kubernetes gives up after a second."""
 
 
 @dataclass(slots=True)
 class LegacyProbe:
-    """Whether legacy takes a TCP connection; asked once a second at most, however many ask us."""
+    """Finds out whether legacy accepts a TCP connection, at most once a second however often it is used."""
 
     _probed_at: float = float("-inf")
     _result: bool = False
     _asking: asyncio.Task[None] | None = None
 
     async def is_reachable(self, settings: Settings, patience_s: float = PATIENCE_S) -> bool:
-        """True if any URL of legacy does; what was known before, if that is not known in time."""
+        """Return whether any URL of legacy accepts a connection, or the last result if that is not known in time."""
         if self._asking is None and time.monotonic() - self._probed_at >= CACHE_S:
             self._asking = asyncio.create_task(self._ask(settings))
         if self._asking is not None:
@@ -41,7 +41,7 @@ class LegacyProbe:
             self._probed_at, self._asking = time.monotonic(), None
 
     async def close(self) -> None:
-        """End a question that is under way."""
+        """Cancel a probe that is in progress."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
@@ -57,10 +57,10 @@ class Readiness:
         self._reload = reload
 
     async def check(self) -> ReadyDocument:
-        """Return `ready`, the checks that make it, and the problems of the latest routes.yaml (which do not).
+        """Return `ready`, the checks behind it, and the problems of the latest routes.yaml, which do not count.
 
-        If legacy is down all replicas see that: were none ready, the routes that have moved would be lost, too. So that
-        is `degraded`, unless `admin.ready_needs_legacy`.
+        If legacy is down, all replicas see it: if none were ready, the routes that have moved would be lost too. So the
+        proxy is only `degraded` then, unless `admin.ready_needs_legacy`.
         """
         settings = self._reload.in_force.settings
         needs_legacy = settings.admin.ready_needs_legacy

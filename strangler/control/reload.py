@@ -1,9 +1,9 @@
-"""Noticing that routes.yaml has changed, and putting it in force if it is good.
+"""The reload: it notices that routes.yaml has changed, and puts it in force if it is valid.
 
-A bad file changes nothing: the settings that were in force stay, and the problems are told until the file is good.
+An invalid file changes nothing: the settings in force stay, and the problems are shown until the file is valid.
 
-A file is looked at once it rests: its content stays the same, and nobody has it open for writing. Where routes would
-go, or the file ends earlier than before, it is looked at again after a pause.
+A file is loaded once its content stays the same and no process has it open for writing. If routes would disappear, or
+the file ends earlier than before, it is read again after a pause.
 """
 
 import asyncio
@@ -24,21 +24,21 @@ from strangler.core.settings import Settings
 from strangler.ipc.messages import decode_settings, encode_settings
 from strangler.times import utc_now
 
-POLL_EVERY_S = 0.8  # for what the system does not tell: network file systems, a file mounted by itself
+POLL_EVERY_S = 0.8  # for changes without notification: network file systems, a file mounted by itself
 SETTLE_S = 0.05  # the content must stay the same this long: an editor writes in pieces
 MAX_SETTLE_S = 2.0
-ABSENT_S = 1.0  # the file may be gone this long: some editors remove it before they write it anew
-DOUBT_S = 1.0  # a file that may be half of one must stay the same this long
-MAX_OPEN_S = 10.0  # a file that somebody has open for writing must stay the same this long
-MAX_WRITE_S = 30.0  # after this long it is looked at all the same
-REPORT_AFTER_S = 1.0  # waiting longer than this is told
+ABSENT_S = 1.0  # the file may be gone this long: some editors remove it before they write it again
+DOUBT_S = 1.0  # a file that may be partly written must stay the same this long
+MAX_OPEN_S = 10.0  # a file that is open for writing must stay the same this long
+MAX_WRITE_S = 30.0  # after this long it is loaded anyway
+REPORT_AFTER_S = 1.0  # a longer wait is logged
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The settings that workers follow, and what became of the latest file."""
+    """The settings in force, and the problems of the latest file."""
 
     settings: Settings
     encoded: bytes
@@ -46,22 +46,22 @@ class InForce:
     since: str
     problems: tuple[str, ...] = ()  # of the latest file; not empty: it was rejected
     warnings: tuple[str, ...] = ()
-    needs_restart: tuple[str, ...] = ()  # keys that the file has changed and that only a restart changes
+    needs_restart: tuple[str, ...] = ()  # changed keys that only a restart puts in force
 
 
 class Follower(Protocol):
-    """A part of the process that goes by the settings in force."""
+    """A part of the process that follows the settings in force."""
 
     def adopt(self, in_force: InForce) -> None: ...
 
 
 class ReloadState:
-    """Owns what is in force. The followers adopt each new one, in their order, before anything else can happen.
+    """Owns the settings in force. The followers adopt new ones, in their order, before anything else can happen.
 
-    `rejected` is called with each file that is bad.
+    `rejected` is called for each invalid file.
 
-    `changes` yields what happens to the file and to what its patterns match, and ends when the folders are others; it
-    may raise OSError.
+    `changes` yields changes of the file and of what its patterns match, and ends when the folders are replaced; it may
+    raise OSError.
     """
 
     def __init__(
@@ -82,19 +82,19 @@ class ReloadState:
         self._followers = followers
         self._rejected = rejected
         self._hint = asyncio.Event()
-        self._is_forced = True  # the first look is for problems and warnings, even if nothing changed
+        self._is_forced = True  # the first load is for problems and warnings, even if nothing changed
         self._include: tuple[str, ...] = ()  # the patterns of the latest file that could be read
         self._seen = Contents().key
         self._seen_files: dict[Path, tuple[int, int] | None] = {}
         self.texts: Mapping[Path, str] = {}
-        """The files that are in force, routes.yaml first; empty if they have been bad since control began."""
+        """The files in force, routes.yaml first; empty if they have been invalid since control started."""
         self._stamps = stamps(path, ())
         self._mounted = mounts.mounted_file(path)
-        self._is_unclosed = False  # the system has told of a write, and not yet that the file was closed
+        self._is_unclosed = False  # a write was notified, and the file was not closed yet
 
     @property
     def path(self) -> Path:
-        """routes.yaml."""
+        """The path of routes.yaml."""
         return self._path
 
     def paths(self) -> list[Path]:
@@ -103,7 +103,7 @@ class ReloadState:
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """Where its variables come from."""
+        """The environment that its variables come from."""
         return self._environ
 
     def ask(self) -> None:
@@ -157,13 +157,13 @@ class ReloadState:
         return {self._path: contents.main, **contents.included}
 
     def _follow(self, include: tuple[str, ...] | None) -> None:
-        """Look again where other files are included than were looked at, for these may be being written."""
+        """Look again if the included files have changed, for the new ones may be being written."""
         if include is not None and include != self._include:
             self._include = include
             self._hint.set()
 
     async def _found(self, content: Contents, is_requested: bool) -> tuple[Contents, "_Found"]:
-        """Load the content. What may be half of a file must stay the same for a while, unless somebody asked."""
+        """Load the content. A file that may be partly written must stay the same for a while, unless requested."""
         before = _Before(self.in_force.settings, self.texts, self._seen_files)
         deadline = time.monotonic() + MAX_WRITE_S
         found = await asyncio.to_thread(_load, self._path, content, self._environ, before)
@@ -210,7 +210,7 @@ class ReloadState:
             log.warning("routes.needs_restart", keys=now.needs_restart)
 
     async def _settled(self, still_s: float) -> Contents:
-        """The files once they have stayed the same this long and nobody writes to them."""
+        """Return the files once they have stayed the same this long and no process writes to them."""
         content = await self._read()
         began = still_since = time.monotonic()
         has_reported = False
@@ -227,7 +227,7 @@ class ReloadState:
                 return content
             if is_open and not has_reported and now - began >= REPORT_AFTER_S:
                 has_reported = True
-                log.info("routes.waiting", reason="somebody has the file open for writing", most_s=MAX_WRITE_S)
+                log.info("routes.waiting", reason="a process has the file open for writing", most_s=MAX_WRITE_S)
 
     async def _read(self) -> Contents:
         return await asyncio.to_thread(read_contents, self._path, self._mounted, self._include)
@@ -236,20 +236,20 @@ class ReloadState:
         return self._is_unclosed if content.has_writer is None else content.has_writer
 
     async def _watch(self) -> None:
-        """Have the system tell of changes; where it cannot (no inotify left), polling has to do."""
+        """Wait for notifications of changes; without them (no inotify left) only polling is left."""
         try:
             while True:
                 async for change in self._changes(self._path, self._include):
                     self._is_unclosed = change is Change.WRITTEN
                     if stamps(self._path, self._include) != self._stamps:
                         self._hint.set()
-                self._hint.set()  # the folders are others
+                self._hint.set()  # the folders were replaced
         except OSError as error:
             self._is_unclosed = False
             log.warning("routes.watch_failed", reason=str(error), instead=f"polling every {POLL_EVERY_S:g} s")
 
     async def _poll(self) -> None:
-        """Look at the content itself: its size and dates may be what they were."""
+        """Compare the content itself: its size and dates may be unchanged."""
         while True:
             await asyncio.sleep(POLL_EVERY_S)
             found = await asyncio.to_thread(
@@ -267,22 +267,22 @@ def _patience_s(content: Contents, is_open: bool, still_s: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """The settings and the texts in force when files are looked at."""
+    """The settings and the texts in force when files are loaded."""
 
     settings: Settings
     texts: Mapping[Path, str]
-    files: Mapping[Path, tuple[int, int] | None]  # device and inode of the files that were looked at last
+    files: Mapping[Path, tuple[int, int] | None]  # device and inode of the files that were loaded last
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The result of a file, without what was read: settings share texts with the tree of values, and whoever
-    keeps them holds on to its memory, 90 MB with 10,000 routes."""
+    """The result of a file, without its settings: these share texts with the tree of values, and would keep its
+    memory, 90 MB with 10,000 routes."""
 
     encoded: bytes | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
-    is_doubtful: bool  # it may be half of a file
+    is_doubtful: bool  # it may be partly written
     include: tuple[str, ...] | None = None  # None: that could not be read
 
 
@@ -308,7 +308,7 @@ def _load(path: Path, contents: Contents, environ: Mapping[str, str], before: _B
 
 
 def _is_doubtful(contents: Mapping[Path, Content], settings: Settings | None, before: _Before) -> bool:
-    """Tell whether a file may be half of one: it lacks what is in force, or, written in place, ends earlier."""
+    """Return whether a file may be partly written: it lacks what is in force, or, written in place, ends earlier."""
     if settings is not None and _names(before.settings) - _names(settings):
         return True
     return any(
@@ -323,7 +323,7 @@ def _names(settings: Settings) -> set[tuple[str, str]]:
 
 
 def needs_restart(first: Settings, now: Settings) -> tuple[str, ...]:
-    """The keys that only a restart puts in force, if they differ from those the supervisor began with."""
+    """Return the keys that only a restart puts in force and that differ from those the supervisor started with."""
     pairs = {
         "listen": (_places(first), _places(now)),
         "admin.listen": (first.admin.listen, now.admin.listen),
@@ -338,7 +338,7 @@ def _places(settings: Settings) -> list[tuple[str, int | None, str | None]]:
 
 
 def read_text(path: Path) -> str | None:
-    """The file as far as it can be shown; None if there is none."""
+    """Return the file's text, with undecodable bytes replaced; None if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES).decode("utf-8-sig", "replace")

@@ -1,4 +1,4 @@
-"""Answers of the admin listener."""
+"""Responses of the admin listener, and the bodies of its requests."""
 
 from typing import Final, TypeVar
 
@@ -10,12 +10,12 @@ from strangler.core.documents import ProblemDocument
 
 
 def json_response(value: object, status: int = 200) -> web.Response:
-    """A document as JSON."""
+    """Return a response with a document as JSON."""
     return web.Response(body=msgspec.json.encode(value) + b"\n", status=status, content_type="application/json")
 
 
 def problem(status: int, detail: str) -> web.Response:
-    """RFC 9457."""
+    """Return a response with a problem document (RFC 9457)."""
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return web.Response(
         body=msgspec.json.encode(ProblemDocument(status, detail)) + b"\n",
@@ -33,8 +33,8 @@ VISITOR: Final = web.RequestKey("visitor", Visitor)
 
 
 def named(request: web.Request, actor: str) -> str:
-    """Return how the audit names a client of the API: the person whom a trusted proxy names, and beside it what the
-    client says itself; without one as it says, else by its address."""
+    """Return the name of an API client for the audit: the user that a trusted proxy names, together with the client's
+    own name; without a user the own name, else the address."""
     visitor, actor_name = request[VISITOR], " ".join(actor.split())[:MAX_ACTOR_CHARS]
     if visitor.user is None:
         return actor_name or visitor.name("api")
@@ -45,9 +45,9 @@ Body = TypeVar("Body")
 
 
 async def read_body(request: web.Request, kind: type[Body]) -> Body | web.Response:
-    """The request's JSON as a value of `kind`, or the refusal."""
-    if request.content_type != "application/json":  # what a form of another page can send is never JSON
-        return problem(415, "send application/json")
+    """Return the request's JSON as a value of `kind`, or a response that refuses it."""
+    if request.content_type != "application/json":  # a form of a foreign page cannot send JSON
+        return problem(415, "the Content-Type must be application/json")
     try:
         return msgspec.json.decode(await request.read(), type=kind)
     except msgspec.DecodeError as error:

@@ -1,7 +1,7 @@
-"""Facts that all workers share, whoever found them: open breakers, write fences, the health of endpoints.
+"""Facts that all workers share, whichever process found them: open breakers, write fences, health of endpoints.
 
-Control only passes it on. What it keeps is for workers that come later, and is bounded: an opening for each upstream, a
-fence of fixed size, a line for each endpoint that was ever found unwell.
+Control passes them on, and keeps them for workers that connect later. They are bounded: an opening for each upstream, a
+fence of fixed size, an entry for each endpoint that was ever found unhealthy.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,18 +15,18 @@ from strangler.ipc.messages import BreakerOpened, EndpointHealth, FenceMarks, Sh
 
 @dataclass(slots=True)
 class SharedState:
-    """Owned by the links, which carry it. Times are monotonic seconds."""
+    """The facts that control keeps for workers. Times are monotonic seconds."""
 
     _upstreams: Mapping[str, UpstreamSettings] = field(default_factory=dict)
     _since: dict[str, int] = field(default_factory=dict)
-    """By upstream: the generation in which it became another, if it did in this control's time."""
+    """By upstream: the generation in which its settings last changed since control started."""
     _openings: dict[str, BreakerOpened] = field(default_factory=dict)
     _fence: WriteFence = field(default_factory=WriteFence)
     _health: dict[str, dict[EndpointKey, EndpointHealth]] = field(default_factory=dict)
-    """By upstream: each shadow asks for one."""
+    """By upstream, since each shadow looks up one upstream."""
 
     def adopt(self, upstreams: Mapping[str, UpstreamSettings], generation: int) -> None:
-        """New settings: what was known of an upstream that is another now is forgotten, as every worker forgets it."""
+        """Follow new settings: forget the facts about changed upstreams, as every worker does."""
         for name, before in self._upstreams.items():
             after = upstreams.get(name)
             if after is None or (before.breaker, before.urls, before.tls) != (after.breaker, after.urls, after.tls):
@@ -40,7 +40,7 @@ class SharedState:
         }
 
     def learn(self, message: Shared, now: float) -> Shared | None:
-        """Take in what a worker says. Returns what the others are to be told, None if it is nothing new."""
+        """Take in a fact from a worker. Return what the other workers must know, or None if it is known already."""
         match message:
             case BreakerOpened():
                 return self._learn_opening(message, now)
@@ -59,16 +59,16 @@ class SharedState:
         return health is None or health.is_healthy
 
     def is_url_healthy(self, upstream: str, url: Url) -> bool:
-        """Return whether any address of a URL is well, as far as checks have told."""
+        """Return whether any address of a URL is healthy, as far as it was checked."""
         healths = [health.is_healthy for key, health in self._health.get(upstream, {}).items() if key.url == url]
         return not healths or any(healths)
 
     def forget_endpoint(self, upstream: str, key: EndpointKey) -> None:
-        """The name no longer stands for this address."""
+        """Forget an address that its name no longer resolves to."""
         self._health.get(upstream, {}).pop(key, None)
 
     def everything(self, now: float) -> Iterator[Shared]:
-        """For a worker that knows nothing yet."""
+        """Yield all facts, for a worker that knows none yet."""
         for opening in self._openings.values():
             if opening.until > now:
                 yield opening
@@ -87,7 +87,7 @@ class SharedState:
         return opening
 
     def _learn_health(self, health: EndpointHealth) -> bool:
-        """Take over the finding of an earlier control, unless our own checks know better."""
+        """Take over the result of an earlier control, unless our own checks have one."""
         known = self._health.get(health.upstream, {})
         if EndpointKey(health.url, health.address) in known or health.is_healthy or not self._is_checked(health):
             return False

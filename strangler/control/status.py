@@ -1,4 +1,4 @@
-"""The document that `strangler status` and `/api/status` show."""
+"""The document of `strangler status` and `/api/status`."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -56,9 +56,9 @@ def status(
     gates: GatesStatus,
     slow: dict[str, list[SlowEndpoint]],
 ) -> StatusDocument:
-    """`problems`: what is wrong with parts of control, by part; None if nothing is. `shadow`: of a route by name.
-    `recent`: how a route and arm do at the moment; the empty name is of what no route matched. `judged`: of a route by
-    name, its pairs as they are judged now; `comparisons` of its shadow are as judged then."""
+    """Return the status. `problems`: by part of control; None if it has none. `shadow`: by the name of a route.
+    `recent`: by the name of a route, empty for requests without a route, and arm. `judged`: by the name of a route, its
+    pairs as judged now; `comparisons` of its shadow are as judged when they were made."""
     totals, gauges = links.totals.values(), links.totals.gauges()
     counts = _counts(totals)
     settings = in_force.settings
@@ -91,7 +91,7 @@ def status(
 
 
 def kill_switch_status(state: KillSwitchState) -> KillSwitchStatus:
-    """Return the kill switch as the API has it."""
+    """Return the kill switch as the API shows it."""
     return KillSwitchStatus(state.on, state.reason, state.since)
 
 
@@ -161,7 +161,7 @@ def _route(
 
 
 def _recent(recent: Recent) -> RecentFigures:
-    """Requests a second; of the last minute the share of 5xx, 0 to 1, and the 95th percentile of the time taken."""
+    """Return the rate per second, and the share of 5xx, 0 to 1, and 95th percentile of the last minute."""
     return RecentFigures(
         rate=round(recent.rate, 2),
         errors=None if recent.error_share is None else round(recent.error_share, 5),
@@ -170,13 +170,13 @@ def _recent(recent: Recent) -> RecentFigures:
 
 
 def _match(match: MatchSettings) -> str:
-    """`GET,HEAD shop.example.com/api/orders/*`"""
+    """Return a match as text: `GET,HEAD shop.example.com/api/orders/*`."""
     path = match.path if match.path is not None else f"{(match.prefix or '').rstrip('/')}/*"
     return f"{','.join(match.methods)} {match.host or ''}{path}".strip()
 
 
 def _counts(totals: Mapping[Key, Vector]) -> dict[tuple[str, str], int]:
-    """Requests by route and arm."""
+    """Return the requests by route and arm."""
     counts: dict[tuple[str, str], int] = {}
     for (name, labels), (value, *_) in totals.items():
         if name == "strangler_requests_total":

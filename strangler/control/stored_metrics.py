@@ -12,7 +12,7 @@ from strangler.state.database import (
 
 
 def load_metrics(connection: sqlite3.Connection, run: str) -> list[Row]:
-    """The numbers stored in this run of the supervisor; those of an earlier run go, for counters begin anew then."""
+    """Return the metrics stored in this run of the supervisor, and delete those of earlier runs: counters restart."""
     _begin_run(connection, run)
     rows = connection.execute("SELECT instance, name, labels, vector FROM numbers")
     return [
@@ -26,7 +26,7 @@ def load_metrics(connection: sqlite3.Connection, run: str) -> list[Row]:
 
 
 def save_metrics(connection: sqlite3.Connection, run: str, batch: Batch) -> bool:
-    """Store a batch; False if the store had nothing of this run yet, so that a batch is not enough."""
+    """Store a batch. Return False if the store had nothing of this run yet, so that a batch is not enough."""
     is_known = not _begin_run(connection, run)
     connection.executemany("DELETE FROM numbers WHERE instance = ?", [(instance,) for instance in batch.gone])
     connection.executemany(
@@ -37,7 +37,7 @@ def save_metrics(connection: sqlite3.Connection, run: str, batch: Batch) -> bool
 
 
 def _begin_run(connection: sqlite3.Connection, run: str) -> bool:
-    """Make the store this run's; True if it was not."""
+    """Assign the store to this run. Return whether it was another run's."""
     if read_meta(connection, "run") == run:
         return False
     connection.execute("DELETE FROM numbers")

@@ -1,4 +1,4 @@
-"""Control's end of its talk with the supervisor."""
+"""Control's end of the connection to the supervisor."""
 
 import asyncio
 from typing import Protocol
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class SupervisorSender:
-    """Sends to the supervisor, whose own business it is to read. What is said before there is a connection is lost."""
+    """Sends messages to the supervisor without waiting. Before there is a connection they are dropped."""
 
     def __init__(self) -> None:
         self._connection: SupervisorEnd | None = None
@@ -51,7 +51,7 @@ class ReloadListener(Protocol):
 
 
 class SupervisorEnd(FrameProtocol[FromSupervisor]):
-    """Hands on what the supervisor says, and sets `ended` when it is gone."""
+    """Passes on the supervisor's messages, and sets `ended` when it is gone."""
 
     def __init__(
         self, reload: ReloadListener, processes: ProcessesState, links: LinkServer, ended: asyncio.Event

@@ -1,7 +1,7 @@
-"""The numbers of all workers added up, so that no counter goes back when a worker dies or control is replaced.
+"""The metrics of all workers added up, so that no counter goes back when a worker dies or control is replaced.
 
-Each worker instance reports values since its own start; the total is what the living ones and the dead ones
-reported last. A histogram is a vector like a counter: its buckets, and its sum at the end.
+Each worker instance reports values since its own start; the total adds the last reports of living and dead ones. A
+histogram is a vector like a counter: its buckets, and its sum at the end.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The changes to store: rows to replace, and instances all of whose rows go."""
+    """The changes to store: rows to replace, and instances whose rows are all deleted."""
 
     rows: list[Row]
     gone: frozenset[str]
@@ -38,7 +38,7 @@ class Batch:
 
 @dataclass(slots=True)
 class TotalsState:
-    """Values by instance and their totals. Costs of `take` follow what changed, never what there is."""
+    """Values by instance and their totals. The cost of `take` depends on what changed, not on all there is."""
 
     _totals: dict[Key, Vector] = field(default_factory=dict)
     _by_instance: dict[str, dict[Key, Vector]] = field(default_factory=dict)
@@ -47,13 +47,13 @@ class TotalsState:
     _gone: set[str] = field(default_factory=set)
 
     def restore(self, rows: Iterable[Row]) -> None:
-        """Begin with what was stored."""
+        """Take over the stored rows."""
         for row in rows:
             self._set(row.instance, row.key, row.vector)
         self._unsaved.clear()
 
     def take(self, instance: str, report: Report) -> None:
-        """Take in what a worker says. Numbers of unknown names or odd shape, and those that go back, are ignored."""
+        """Add a worker's report. Values with an unknown name or shape, and those that go back, are ignored."""
         for cell in report.counters:
             self._set(instance, (cell.name, cell.labels), (cell.value,))
         for histogram in report.histograms:
@@ -64,11 +64,11 @@ class TotalsState:
                 gauges[cell.name, cell.labels] = cell.value
 
     def silence(self, instance: str) -> None:
-        """Forget its gauges: it no longer says what is the case now."""
+        """Forget the gauges of an instance, which are no longer current."""
         self._gauges.pop(instance, None)
 
     def retire(self, instance: str) -> None:
-        """The instance is dead: what it counted stays in the totals, and needs no rows of its own any more."""
+        """Retire a dead instance: its counts stay in the totals, and no longer need rows of their own."""
         self.silence(instance)
         for key, vector in self._by_instance.pop(instance, {}).items():
             self._unsaved.discard((instance, key))
@@ -79,15 +79,15 @@ class TotalsState:
 
     @property
     def instances(self) -> frozenset[str]:
-        """Those that are not retired."""
+        """The instances that are not retired."""
         return frozenset(self._by_instance) - {RETIRED}
 
     def values(self) -> dict[Key, Vector]:
-        """A copy of all totals: counters `(value,)`, histograms `(*buckets, sum)`."""
+        """Return a copy of all totals: counters `(value,)`, histograms `(*buckets, sum)`."""
         return dict(self._totals)
 
     def gauges(self) -> dict[Key, float]:
-        """One figure for each gauge, of all workers that are connected."""
+        """Return one figure for each gauge, over all connected workers."""
         merged: dict[Key, float] = {}
         for gauges in self._gauges.values():
             for key, value in gauges.items():
@@ -97,11 +97,11 @@ class TotalsState:
         return merged
 
     def counter(self, name: str, *labels: str) -> float:
-        """One total; 0 if nothing was counted."""
+        """Return one total; 0 if nothing was counted."""
         return self._totals.get((name, labels), (0.0,))[0]
 
     def unsaved(self) -> Batch:
-        """Return what changed since the last call."""
+        """Return the changes since the last call."""
         rows = [Row(instance, key, self._by_instance[instance][key]) for instance, key in self._unsaved]
         batch = Batch(rows, frozenset(self._gone))
         self._unsaved.clear()
@@ -109,11 +109,11 @@ class TotalsState:
         return batch
 
     def mark_all_unsaved(self) -> None:
-        """The store has lost what it had: all of it is part of the next batch."""
+        """Put all rows into the next batch, since the store has lost them."""
         self._unsaved = {(instance, key) for instance, values in self._by_instance.items() for key in values}
 
     def not_saved(self, batch: Batch) -> None:
-        """The batch could not be stored: it is part of the next one."""
+        """Put a batch that could not be stored into the next one."""
         self._gone |= batch.gone
         self._unsaved |= {
             (row.instance, row.key) for row in batch.rows if row.key in self._by_instance.get(row.instance, {})

@@ -1,4 +1,4 @@
-"""The totals on disk: saved every second, so that a new control process of the same run goes on with them."""
+"""The totals in the store, saved every second so that a new control process of the same run continues them."""
 
 import asyncio
 from contextlib import suppress
@@ -11,7 +11,7 @@ SAVE_EVERY_S = 1.0
 
 
 class TotalsSaver:
-    """Stores what workers and control have counted."""
+    """Stores the totals of workers and control."""
 
     def __init__(self, totals: TotalsState, store: Store, run: str) -> None:
         self._totals = totals
@@ -19,12 +19,12 @@ class TotalsSaver:
         self._run = run
 
     async def restore(self) -> None:
-        """Go on with what an earlier control of this run had stored."""
-        with suppress(StoreError):  # told by the store itself
+        """Continue the totals that an earlier control of this run has stored."""
+        with suppress(StoreError):  # logged by the store itself
             self._totals.restore(await self._store.call(lambda connection: load_metrics(connection, self._run)))
 
     async def save(self) -> None:
-        """Store what was counted since the last time. A store with a problem is tried in any case."""
+        """Store the changes since the last time. A store with a problem is tried even without changes."""
         batch = self._totals.unsaved()
         is_well = self._store.problem is None and self._store.log_problem is None
         if not batch.rows and not batch.gone and is_well:

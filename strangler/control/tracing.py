@@ -1,6 +1,6 @@
-"""Tracing: what workers and shadows tell of sampled requests becomes spans.
+"""Tracing: reports of workers and shadows about sampled requests become spans.
 
-One server span a request, one client span an attempt, and a span of its own for each shadow, linked to the request's.
+A request has one server span, an attempt one client span, and a shadow its own span, linked to the request's.
 """
 
 import re
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ShadowSpan:
-    """A shadow of a sampled request that is under way: its trace and span, and those of the request."""
+    """The trace and span of a shadow in progress, and those of its sampled request."""
 
     ids: tuple[int, int]
     request_ids: tuple[int, int]
@@ -38,7 +38,7 @@ class ShadowSpan:
 
 
 class TracingState:
-    """Owns the way to the receiver. `take` and the shadows' calls cost tens of µs a span, in control."""
+    """Owns the outlet to the receiver. `take` and the shadows' calls cost control tens of µs per span."""
 
     def __init__(self, settings: Settings) -> None:
         self.problem: str | None = None
@@ -49,7 +49,7 @@ class TracingState:
         self._follow(settings)
 
     def adopt(self, in_force: InForce) -> None:
-        """Send to what these settings name, from now on."""
+        """Send to the receiver that these settings name from now on."""
         self._follow(in_force.settings)
 
     def _follow(self, settings: Settings) -> None:
@@ -74,7 +74,7 @@ class TracingState:
         self._outlet = Outlet(url)
 
     def take(self, spans: Spans) -> None:
-        """One sampled request is over."""
+        """Send the spans of a finished request that was sampled."""
         if self._outlet is None:
             return
         from strangler.control.otlp import request_spans
@@ -83,7 +83,7 @@ class TracingState:
             self._outlet.give(span)
 
     def shadow_begins(self, captured: Captured) -> tuple[Captured, ShadowSpan | None]:
-        """A shadow is about to be sent: the request to send, and its span; None if the request has none."""
+        """Begin a shadow. Return the request to send, and its span, or None if the request was not sampled."""
         if self._outlet is None or not int(captured.traceparent[53:55] or b"0", 16) & _SAMPLED:
             return captured, None
         span = ShadowSpan(
@@ -95,7 +95,7 @@ class TracingState:
         return msgspec.structs.replace(captured, lines=line + _TRACE_LINES.sub(b"", captured.lines)), span
 
     def shadow_ends(self, span: ShadowSpan, finding: Finding) -> None:
-        """The shadow was compared."""
+        """Send the span of a compared shadow."""
         if self._outlet is None:
             return
         from strangler.control.otlp import shadow_span
@@ -103,17 +103,17 @@ class TracingState:
         self._outlet.give(shadow_span(span.ids, span.request_ids, span.started, finding))
 
     def close(self) -> None:
-        """Send what waits. Blocks, for a few seconds at most."""
+        """Send waiting spans. Blocks for a few seconds at most."""
         if self._outlet is not None:
             self._outlet.finish()
 
     def status(self) -> TracingStatus | None:
-        """None if nothing is sent. Spans since this receiver was named."""
+        """Return the numbers of spans since this receiver was named; None if nothing is sent."""
         if self._outlet is None:
             return None
         return TracingStatus(self._outlet.sent, self._outlet.failed)
 
 
 def _template(match: MatchSettings) -> str:
-    """`http.route`: `/api/orders/*`, `/users/{id}`."""
+    """Return the attribute `http.route`: `/api/orders/*`, `/users/{id}`."""
     return match.path if match.path is not None else f"{(match.prefix or '').rstrip('/')}/*"

@@ -1,7 +1,7 @@
-"""Which numbers are shown: those that name what routes.yaml has, or had a short while ago.
+"""The metrics that are exposed: those of what routes.yaml names, or named a short time ago.
 
-A counter of a route that was taken out says nothing any more, and Prometheus would keep a series for it as long as the
-proxy lives. The total itself is kept: if the route comes back, its counters go on where they were.
+The counter of a removed route is useless, and Prometheus would keep a series for it as long as the proxy lives. The
+total itself is kept: if the route comes back, its counters continue.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from strangler.core.settings import Settings
 from strangler.ipc.metrics import FAMILIES
 
 LINGER_S = 300.0
-"""How long the counters of what has left are still shown: the last of them are to be scraped, too."""
+"""How long counters of removed names are still exposed, so that their last values are scraped."""
 
 _NAMING = ("route", "upstream", "endpoint")
 _PLACES = {
     name: [(place, label) for place, label in enumerate(family.labels) if label in _NAMING]
     for name, family in FAMILIES.items()
 }
-"""Where a family's labels name something of routes.yaml."""
+"""By family: the places and names of labels that name something of routes.yaml."""
 
 _V = TypeVar("_V")
 _Name = tuple[str, str]  # label and value
@@ -35,7 +35,7 @@ class VisibleMetrics:
     _left: dict[_Name, float] = field(default_factory=dict)
 
     def adopt(self, settings: Settings, now: float) -> None:
-        """These settings are in force from now on."""
+        """Expose what these settings name from now on."""
         named = _named(settings)
         for name in self._named - named:
             self._left[name] = now
@@ -43,12 +43,12 @@ class VisibleMetrics:
         self._named = named
 
     def visible(self, values: Mapping[Key, _V], now: float) -> dict[Key, _V]:
-        """Those of the numbers that are to be shown."""
+        """Return the metrics that are exposed."""
         return {key: value for key, value in values.items() if self._is_visible(key, now)}
 
     def _is_visible(self, key: Key, now: float) -> bool:
         family, labels = key
-        linger_s = 0.0 if FAMILIES[family].kind == "gauge" else LINGER_S  # a gauge tells what is now
+        linger_s = 0.0 if FAMILIES[family].kind == "gauge" else LINGER_S  # a gauge is about now
         for place, label in _PLACES[family]:
             name = (label, labels[place])
             left = self._left.get(name)
@@ -65,5 +65,5 @@ def _named(settings: Settings) -> frozenset[_Name]:
         ("route", ""),
         ("upstream", ""),
         ("upstream", AGGREGATE),
-    ]  # no route matched; nobody was asked; several were
+    ]  # no route matched; no upstream was asked; several were
     return frozenset([*routes, *upstreams, *endpoints, *always])

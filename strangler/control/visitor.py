@@ -1,6 +1,6 @@
-"""The client behind a request to the admin listener: its address, its user, and the address bar of its browser.
+"""The client behind a request to the admin listener: its address, its user, and the host and prefix that it sees.
 
-What a proxy in front says is believed only if it is one of `admin.trusted_proxies`.
+The fields of a proxy in front are only used if its address is in `admin.trusted_proxies`.
 """
 
 import re
@@ -27,8 +27,8 @@ _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&()*+=:@%-]+)+")
 class Visitor:
     """A client of the admin listener.
 
-    `hosts` are the authorities under which the client may know this listener, `prefix` the path below which it sees
-    it, without a slash at its end. `ignored` names the fields that were not believed.
+    `hosts` are the authorities by which the client may know this listener, `prefix` the path below which it sees it,
+    without a trailing slash. `ignored` names the fields that were not trusted.
     """
 
     address: str
@@ -38,16 +38,16 @@ class Visitor:
     ignored: tuple[str, ...] = ()
 
     def has_unstripped(self, path: str) -> bool:
-        """True if a path still begins with the prefix."""
+        """Return whether a path still begins with the prefix."""
         return bool(self.prefix) and f"{path}/".startswith(f"{self.prefix}/")
 
     def name(self, via: str) -> str:
-        """Return how the audit names the client, `ana (dashboard 203.0.113.7)`; `via` is the way it came."""
+        """Return the client's name in the audit, `ana (dashboard 203.0.113.7)`; `via` is `dashboard` or `api`."""
         return f"{via} {self.address}" if self.user is None else f"{self.user} ({via} {self.address})"
 
 
 def visitor_of(settings: AdminSettings, request: web.BaseRequest) -> Visitor:
-    """Return the client behind a request, as the settings let its peer name it."""
+    """Return the client behind a request; a trusted peer names it."""
     peer, headers = canonical(request.remote or "unknown"), request.headers
     hosts = (headers.get("Host", ""),)
     trusted = _trusted(settings.trusted_proxies)
@@ -64,7 +64,7 @@ def visitor_of(settings: AdminSettings, request: web.BaseRequest) -> Visitor:
 
 
 def _user(headers: CIMultiDictProxy[str], name: str) -> str | None:
-    """Return the person that the field names; None if it is there twice, since one of them is then the client's own."""
+    """Return the user that the field names; None if there are two fields, since one is then the client's own."""
     found = headers.getall(name, [])
     if len(found) != 1:
         return None
@@ -74,8 +74,8 @@ def _user(headers: CIMultiDictProxy[str], name: str) -> str | None:
 
 
 def _prefix(headers: CIMultiDictProxy[str]) -> str:
-    """Return X-Forwarded-Prefix; that of several proxies is joined, the outermost first. What could lead elsewhere is
-    none: a host after `//`, dot segments."""
+    """Return X-Forwarded-Prefix; those of several proxies are joined, the outermost first. It is empty if it could lead
+    elsewhere: with a host after `//` or dot segments."""
     joined = "".join(text.rstrip("/") for text in _listed(headers, PREFIX_FIELD))
     is_path = len(joined) <= MAX_PREFIX and _PREFIX.fullmatch(joined)
     return joined if is_path and not {".", ".."} & set(joined.split("/")) else ""

@@ -1,6 +1,6 @@
-"""The system's news of edits of routes.yaml: inotify(7) tells of them, a lease (fcntl(2)) of who has it open.
+"""The system's notifications of edits of routes.yaml: inotify(7) for changes, a lease (fcntl(2)) for open writers.
 
-Both are Linux's. Elsewhere, and for file systems of other machines, reload.py polls.
+Both are Linux only. Elsewhere, and on network file systems, reload.py polls.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _CREATE: Final = 0x100
 _DELETE: Final = 0x200
 _DELETE_SELF: Final = 0x400
 _MOVE_SELF: Final = 0x800
-# Writes are asked of the file alone: its folder may hold a log, too, that is written to all the time.
+# Writes are watched on the file only: its folder may also hold a log that is written all the time.
 _OF_FILE: Final = _MODIFY | _ATTRIB | _CLOSE_WRITE | _DELETE_SELF | _MOVE_SELF
 _OF_FOLDER: Final = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
 _EVENT: Final = struct.Struct("iIII")
@@ -36,14 +36,14 @@ _READ_BYTES: Final = 64 * 1024
 
 
 class Change(Enum):
-    """The news that an event has of the file."""
+    """The change that an event reports."""
 
-    WRITTEN = "written"  # and not closed since, as far as the system has told
-    CLOSED = "closed"  # whoever wrote has closed it, or another file may have its name now
+    WRITTEN = "written"  # and not known to be closed since
+    CLOSED = "closed"  # the writer has closed it, or another file may have its name now
 
 
 async def changes(path: Path, include: tuple[str, ...]) -> AsyncIterator[Change]:
-    """Yield what happens to a file, to those that it includes and in their folders; end when the folders are others.
+    """Yield changes of a file, of the files that it includes and in their folders; end when the folders change.
 
     Raises OSError.
     """
@@ -60,7 +60,7 @@ async def changes(path: Path, include: tuple[str, ...]) -> AsyncIterator[Change]
 
 
 def folders(path: Path, include: tuple[str, ...] = ()) -> list[Path]:
-    """Where a change shows: the folder of each name, and of the file if the name is a symbolic link.
+    """Return the folders where a change shows: that of each name, and of the file if the name is a symbolic link.
 
     Kubernetes swaps `..data`, a link beside routes.yaml that its path goes through.
     """
@@ -83,7 +83,7 @@ def _opened() -> Iterator[tuple[ctypes.CDLL, int]]:
 
 
 def _watch(libc: ctypes.CDLL, descriptor: int, path: Path, mask: int) -> None:
-    """Watch a file or folder; one that is watched already stays so."""
+    """Watch a file or folder, also if it is watched already."""
     if libc.inotify_add_watch(descriptor, os.fsencode(path), ctypes.c_uint32(mask)) < 0:
         raise _error()
 
@@ -92,7 +92,7 @@ def _watch_if_there(libc: ctypes.CDLL, descriptor: int, path: Path) -> None:
     try:
         _watch(libc, descriptor, path.resolve(), _OF_FILE)
     except (FileNotFoundError, PermissionError):
-        return  # its folder tells when there is another
+        return  # its folder reports a new one
 
 
 def _error() -> OSError:
@@ -112,7 +112,7 @@ async def _read(descriptor: int) -> bytes:
 
 
 def _change(events: bytes) -> Change:
-    """Return the news of the last event that is about writing."""
+    """Return the change of the last event about writing."""
     change, at = Change.CLOSED, 0
     while at < len(events):
         _, mask, _, name_bytes = _EVENT.unpack_from(events, at)
@@ -125,10 +125,10 @@ def _change(events: bytes) -> Change:
 
 
 def has_writer(file: int) -> bool | None:
-    """Tell whether anybody has the file of this descriptor open for writing; None if the system does not say.
+    """Return whether a process has the file of this descriptor open for writing; None if unknown.
 
-    A lease on reading is refused then (fcntl(2), F_SETLEASE). It may be asked for by the file's owner, and is given
-    back at once. Whoever opens the file in between waits for that, and the signal that tells us of them is ignored.
+    A read lease is refused then (fcntl(2), F_SETLEASE). The file's owner may take one; it is given back at once. A
+    process that opens the file in between waits for that, and the signal about it is ignored.
     """
     if not hasattr(fcntl, "F_SETLEASE"):
         return None

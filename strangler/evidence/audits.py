@@ -1,4 +1,4 @@
-"""The audit: what people and pipelines have changed, with name, time and reason."""
+"""The audit: changes by people and pipelines, with name, time and reason."""
 
 from dataclasses import dataclass
 from sqlite3 import Connection
@@ -10,16 +10,16 @@ DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 10_000
 MAX_AUDIT_ROWS: Final = 100_000
 AUDIT_KEPT_S: Final = 400 * 86400.0
-"""The audit holds more than a year; what is older goes."""
+"""Older entries of the audit are deleted; this is more than a year."""
 MAX_AUDIT_TEXT: Final = 1000
-"""Characters of each text of an entry."""
+"""The most characters of each text of an entry."""
 FORCED: Final = "shift --force"
 """The name of a shift past a gate."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilters:
-    """The entries that are wanted; None: any. `since`: Unix time. `ana` is `ana (dashboard 203.0.113.7)`, too."""
+    """The filters of the audit; None: any. `since`: Unix time. `ana` also matches `ana (dashboard 203.0.113.7)`."""
 
     route: str | None = None
     since: float | None = None
@@ -42,7 +42,7 @@ def entries(connection: Connection, filters: AuditFilters) -> list[AuditEntry]:
 
 
 def write_audit(connection: Connection, now: float, actor: str, what: str, route: str, why: str, detail: str) -> None:
-    """Note one action that has changed something, at `now` in Unix time."""
+    """Record one action that has changed something. `now`: Unix time."""
     texts = tuple(_audit_text(text) for text in (actor, what, route, why, detail))
     connection.execute("INSERT INTO audit (at, who, what, route, why, detail) VALUES (?, ?, ?, ?, ?, ?)", (now, *texts))
     connection.execute(
@@ -60,12 +60,12 @@ def _audit_text(text: str) -> str:
 
 
 def shift_text(from_percent: float | None, to_percent: float) -> str:
-    """`5 to 25 %`: how the detail of a shift begins."""
+    """Return the start of a shift's detail: `5 to 25 %`."""
     return f"{'?' if from_percent is None else format(from_percent, 'g')} to {to_percent:g} %"
 
 
 def has_forced(connection: Connection, route: str, percent: float, since: float) -> bool:
-    """True if somebody has shifted the route to this percent by force since a time."""
+    """Return whether the route was shifted to this percent by force since a Unix time."""
     rows = connection.execute(
         "SELECT detail FROM audit WHERE what = ? AND route = ? AND at >= ?", (FORCED, route, since)
     )

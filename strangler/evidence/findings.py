@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 _PART_BYTES = 500
-"""The size of a finding, and of each difference in it, beside its texts."""
+"""The size of a finding, and of each difference in it, without its texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDifference:
-    """One difference of a comparison, in the form in which it may be kept. `legacy` and `candidate` are JSON."""
+    """One difference of a comparison in the form that may be kept. `legacy` and `candidate` are JSON."""
 
     id: str
     place: str
@@ -21,7 +21,7 @@ class StoredDifference:
 
 @dataclass(frozen=True, slots=True)
 class Noisy:
-    """One difference between two answers of legacy. `shape`: what its values look like, or empty."""
+    """One difference between two responses of legacy. `shape`: that of its values, or empty."""
 
     place: str
     path: str
@@ -47,11 +47,11 @@ class Finding:
     release: str = ""  # of the candidate that was compared; empty: unnamed
     accepted: tuple[StoredDifference, ...] = ()  # differences that a rule accepted
     is_timeable: bool = False  # both arms could have been timed for this request: see `shadow.baseline`
-    is_partial: bool = False  # more may differ than is told: the comparison was cut, or found too much
+    is_partial: bool = False  # more may differ than is listed: the comparison was cut, or found too much
 
     @property
     def size(self) -> int:
-        """About so many bytes of memory."""
+        """The approximate bytes of memory."""
         differences = (*self.differences, *self.accepted)
         texts = (
             len(difference.legacy) + len(difference.candidate) + len(difference.path or "")

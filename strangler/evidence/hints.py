@@ -1,4 +1,4 @@
-"""Hints that a list of differences gives beside a review: for now, that an array is only sorted otherwise."""
+"""Hints for reviewers beside a list of differences: for now, that an array is only in another order."""
 
 import json
 from collections.abc import Iterable
@@ -10,12 +10,12 @@ from strangler.core.documents import SignatureRow
 from strangler.evidence.reviews import OPEN_STATES
 
 MAX_PATHS: Final = 3
-"""Arrays that one hint names."""
+"""The most arrays that one hint names."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderHint:
-    """Arrays of an endpoint that hold the same elements in another order."""
+    """Arrays of an endpoint with the same elements in another order."""
 
     route: str
     endpoint: str
@@ -24,12 +24,12 @@ class OrderHint:
 
     @property
     def text(self) -> str:
-        """`GET /api/orders: another order at $.items: sorted otherwise? …`, with the rule that would accept it."""
+        """The hint, with the rule that would accept the order."""
         more = f" and {self.more} more" if self.more else ""
         rules = ", ".join(f"{{path: {json.dumps(path, ensure_ascii=False)}}}" for path in self.paths)
         return (
-            f"{self.endpoint}: another order at {', '.join(self.paths)}{more}: sorted otherwise?"
-            f" Where order means nothing, write into route '{self.route}': compare: {{unordered: [{rules}]}}"
+            f"{self.endpoint}: the same elements in another order at {', '.join(self.paths)}{more}."
+            f" If order means nothing there, write into route '{self.route}': compare: {{unordered: [{rules}]}}"
         )
 
 

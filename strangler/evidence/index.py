@@ -1,4 +1,4 @@
-"""The index of the evidence: what the store has, as far as one must know it to keep the store bounded."""
+"""The index of the evidence: what must be known of the store to keep it bounded."""
 
 import sqlite3
 from collections import Counter
@@ -13,13 +13,13 @@ from strangler.evidence.stored_claims import FOLDED
 
 SAMPLES: Final = 20
 SAMPLE_EVERY_S: Final = 60.0
-"""A signature that has all its samples gets a new one in place of its oldest at most this often."""
+"""How often a signature with all its samples gets a new one in place of its oldest, at most."""
 
 MAX_SAMPLE_COUNTS: Final = 50_000
-"""Signatures and releases whose samples are counted in memory; of one that is forgotten, one is taken too often."""
+"""The most signatures and releases whose samples are counted in memory; a forgotten one gets one sample too many."""
 
 _MAX_SIGNATURES = 2000
-"""The limit of one route; what is found beyond is counted under one name for each severity."""
+"""The limit of one route; further ones are counted under one name for each severity."""
 _MAX_SETS = 5000
 _MAX_ENDPOINTS = 1000
 _MAX_NOISE = 2000
@@ -27,7 +27,7 @@ _MAX_NOISE = 2000
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A finding as it is counted: folded where its route has too many of a kind."""
+    """A finding as it is counted: folded if its route has too many signatures, sets or endpoints."""
 
     endpoint: str
     differences: tuple[StoredDifference, ...]
@@ -35,33 +35,33 @@ class Kept:
     members: str
     """The id of the set of differences that the pair is counted under."""
     ids: tuple[str, ...]
-    """The signatures in that set that differed, and below those that a rule accepted."""
+    """The signatures of that set that differed; `accepted_ids` has those that a rule accepted."""
     accepted_ids: tuple[str, ...]
 
     @property
     def signatures(self) -> set[str]:
-        """All that was seen, whatever set it is counted under."""
+        """All signatures that were seen, whatever set the pair is counted under."""
         return {seen.id for seen in (*self.differences, *self.accepted)} | {*self.ids, *self.accepted_ids}
 
     @property
     def has_status(self) -> bool:
-        """Whether the statuses differed: then the bodies are about different things."""
+        """Whether the statuses differed, so that the bodies are not comparable."""
         return any(seen.place == Where.STATUS for seen in self.differences)
 
 
 class IndexState:
-    """The parts of the store that must be known to keep it bounded. Written by the store's thread only."""
+    """The facts about the store that are needed to keep it bounded. Only the store's thread writes them."""
 
     def __init__(self) -> None:
         self._samples: dict[tuple[str, str], tuple[int, float]] = {}
-        """By signature and release: how many, and when the last one was taken."""
+        """By signature and release: the number of samples, and the time of the last one."""
         self._signatures: dict[str, set[str]] = {}
         self._sets: dict[str, set[str]] = {}
         self._endpoints: dict[str, set[str]] = {}
         self._noise: Counter[str] = Counter()
 
     def load(self, connection: sqlite3.Connection) -> None:
-        """Begin with what the store has; what was set aside does not count."""
+        """Read what the store has, without evidence that was set aside."""
         self.__init__()  # type: ignore[misc]
         for signature, release, count, last in connection.execute(
             """SELECT signature, release, count(*), max(at) FROM sample_links GROUP BY 1, 2
@@ -82,7 +82,7 @@ class IndexState:
             self._noise[route] = count
 
     def wants_sample(self, signatures: Iterable[str], at: float, release: str = "") -> bool:
-        """True if any of them lacks samples, or has had no new one for a while. Any thread may ask."""
+        """Return whether any signature lacks samples, or got no new one for a while. Any thread may call it."""
         return any(self._lacks_sample((signature, release), at) for signature in signatures)
 
     def _lacks_sample(self, of: tuple[str, str], at: float) -> bool:
@@ -90,7 +90,7 @@ class IndexState:
         return count < SAMPLES or at - last > SAMPLE_EVERY_S
 
     def takes_sample(self, signature: str, at: float, release: str = "") -> bool:
-        """Note one more sample, if it is wanted."""
+        """Count one more sample if it is wanted, and return whether it is."""
         of = signature, release
         if not self._lacks_sample(of, at):
             return False
@@ -107,7 +107,7 @@ class IndexState:
             endpoint = f"{endpoint.partition(' ')[0]} {FOLDED}"
         differences, accepted = self._known(route, finding.differences), self._known(route, finding.accepted)
         accepted = {name: seen for name, seen in accepted.items() if name not in differences}
-        if finding.is_partial and differences:  # what was not told is never accepted
+        if finding.is_partial and differences:  # a difference that is not listed is never accepted
             rest = _folded(route, finding.differences[-1])
             differences.setdefault(rest.id, rest)
         ids, accepted_ids = tuple(sorted(differences)), tuple(sorted(accepted))
@@ -149,7 +149,7 @@ def _folded(route: str, seen: StoredDifference) -> StoredDifference:
 
 
 def set_id(signatures: Iterable[str], accepted: Iterable[str] = ()) -> str:
-    """Names a set of signatures, some of which were accepted; empty for none."""
+    """Return the id of a set of signatures, some of which were accepted; empty for no signature."""
     ids, others = sorted(signatures), sorted(accepted)
     if not ids and not others:
         return ""

@@ -1,4 +1,4 @@
-"""shadow-diffs.jsonl: one line a comparison that is not a match, for whatever reads lines. Rotated by size."""
+"""shadow-diffs.jsonl: one line for each comparison that is not a match. Rotated by size."""
 
 import os
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class Journal:
         self._max_bytes = max_bytes
 
     def append(self, lines: Iterable[bytes]) -> None:
-        """Write whole lines, so that a reader who follows the file never sees half of one. Raises OSError."""
+        """Write whole lines, so that a reader that follows the file never sees part of a line. Raises OSError."""
         data = b"".join(lines)
         if not data:
             return
@@ -45,7 +45,7 @@ class Journal:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """All of it or, if the disk is full in between, nothing."""
+    """Write all of the data or, if the disk becomes full, nothing."""
     before = os.fstat(descriptor).st_size
     view = memoryview(data)
     try:

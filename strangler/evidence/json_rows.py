@@ -1,4 +1,4 @@
-"""Two JSON texts as rows: members paired by key, elements aligned; what is equal is not marked."""
+"""Two JSON texts as rows: members paired by key, elements aligned; equal values are not marked."""
 
 import json
 import re
@@ -9,11 +9,11 @@ from itertools import zip_longest
 from typing import Any, Final, Literal, TypeAlias
 
 MAX_DEPTH: Final = 60
-"""Levels that are laid out; what is deeper stands in one line."""
+"""The levels that are laid out; deeper values are on one line."""
 
 _MAX_NESTED = 200
 _MAX_ALIGNED = 600
-"""Elements of one side that are aligned with those of the other; of more they are paired by place."""
+"""The most elements of an array that are aligned by content; longer arrays are paired by place."""
 
 _INDENT = "  "
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
@@ -23,7 +23,7 @@ Mark: TypeAlias = Literal["", "≠", "-", "+"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of both sides. `mark`: empty if alike, else changed, gone from the candidate, new in it."""
+    """One line of both sides. `mark`: empty if equal, else changed, missing in the candidate, or new in it."""
 
     legacy: str
     mark: Mark
@@ -32,7 +32,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """A number as it is stored: in canonical form, so that equal ones have equal texts."""
+    """A number in canonical form, so that equal numbers have equal texts."""
 
     text: str
 
@@ -45,7 +45,7 @@ _ABSENT = _Absent()
 
 
 def parse(text: str) -> Any:
-    """A stored text as a tree whose numbers are texts. Raises ValueError for one that was cut, or nests too deeply."""
+    """Return a stored text as a tree whose numbers are texts. Raises ValueError if it was cut or nests too deeply."""
     try:
         tree = json.loads(text, parse_int=_Number, parse_float=_Number, parse_constant=_Number)
     except RecursionError:
@@ -56,7 +56,7 @@ def parse(text: str) -> Any:
 
 
 def _is_deep(tree: Any) -> bool:
-    """True for a tree that is too deep for functions that call themselves."""
+    """Return whether a tree is too deep for recursive functions."""
     level = [tree]
     for _ in range(_MAX_NESTED):
         level = [
@@ -71,12 +71,12 @@ def _is_deep(tree: Any) -> bool:
 
 
 def json_rows(legacy: Any, candidate: Any) -> Iterator[Row]:
-    """The rows of two trees of `parse`."""
+    """Return the rows of two trees of `parse`."""
     return _pair(legacy, candidate, 0, ("", ""), ("", ""))
 
 
 def ndjson_rows(legacy: Sequence[Any], candidate: Sequence[Any]) -> Iterator[Row]:
-    """The rows of documents that follow each other: one that is alike is one line."""
+    """Yield the rows of two sequences of documents; equal documents are on one line."""
     for left, right in _aligned(legacy, candidate):
         if left == right:
             yield Row(compact(left), "", compact(right))
@@ -85,7 +85,7 @@ def ndjson_rows(legacy: Sequence[Any], candidate: Sequence[Any]) -> Iterator[Row
 
 
 _Two: TypeAlias = tuple[str, str]
-"""The texts before, or behind, a value on both sides: `"key": ` and a comma."""
+"""The texts before or after a value on both sides: `"key": ` or a comma."""
 
 
 def _pair(first: Any, second: Any, level: int, names: _Two, commas: _Two) -> Iterator[Row]:
@@ -117,7 +117,7 @@ def _single(left: Any, right: Any, level: int, names: _Two, commas: _Two) -> Ite
 def _braced(
     braces: str, entries: Sequence[tuple[str, Any, Any]], level: int, names: _Two, commas: _Two
 ) -> Iterator[Row]:
-    """An object or an array with its entries: the name before each, and its values."""
+    """Yield the rows of an object or an array; each entry has its name and its values."""
     indent = _INDENT * level
     yield Row(f"{indent}{names[0]}{braces[0]}", "", f"{indent}{names[1]}{braces[0]}")
     lasts = [max((at for at, entry in enumerate(entries) if entry[side] is not _ABSENT), default=-1) for side in (1, 2)]
@@ -128,13 +128,13 @@ def _braced(
 
 
 def _members(left: dict[str, Any], right: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """By key: those of legacy in its order, then what only the candidate has."""
+    """Return the members by key: legacy's in its order, then those that only the candidate has."""
     keys = [*left, *(key for key in right if key not in left)]
     return [(f"{_quoted(key)}: ", left.get(key, _ABSENT), right.get(key, _ABSENT)) for key in keys]
 
 
 def _aligned(sequence: Sequence[Any], other: Sequence[Any]) -> list[tuple[Any, Any]]:
-    """Elements that belong together: those that are alike at both ends, then by what they hold."""
+    """Return elements in pairs: equal ones at both ends first, then by their content."""
     left, right = list(map(_canonical, sequence)), list(map(_canonical, other))
     shortest = min(len(left), len(right))
     start = next((at for at in range(shortest) if left[at] != right[at]), shortest)
@@ -158,7 +158,7 @@ def _middle(sequence: Sequence[Any], other: Sequence[Any], left: list[str], righ
 
 
 def compact(node: Any) -> str:
-    """A tree in one line."""
+    """Return a tree on one line."""
     return _written(node, is_sorted=False)
 
 
@@ -176,7 +176,7 @@ def _written(node: Any, *, is_sorted: bool) -> str:
 
 
 def _lines(node: Any, level: int, name: str, comma: str) -> list[str]:
-    """A tree of one side, laid out."""
+    """Return the lines of a tree of one side."""
     indent = _INDENT * level
     entries: list[tuple[str, Any]]
     if isinstance(node, dict) and node:
@@ -204,7 +204,7 @@ def _quoted(text: str) -> str:
 
 
 def loose_lines(text: str) -> list[str]:
-    """A JSON text that does not parse, because it was cut, laid out as far as it goes."""
+    """Return the lines of a JSON text that does not parse because it was cut."""
     lines, line, level = [], "", 0
 
     def end() -> None:

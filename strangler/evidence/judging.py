@@ -1,4 +1,4 @@
-"""Pairs as they are judged now, by the rules in force and what is fixed: the number of matches, and the verdict."""
+"""Pairs as judged now, by the rules in force and what is fixed: the number of matches, and the verdict."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ Members = tuple[tuple[str, ...], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The pairs of one release that count, as they are judged now."""
+    """The pairs of one release that count, as judged now."""
 
     release: str
     pairs: int
@@ -35,23 +35,23 @@ class Matches:
 
     @property
     def share(self) -> float | None:
-        """Return the share that match, or differ as accepted; None without pairs."""
+        """The share of pairs that match, or differ as accepted; None without pairs."""
         return self.matches / self.pairs if self.pairs else None
 
 
 @dataclass(slots=True)
 class _Judge:
-    """Says what one pair comes to now."""
+    """Judges one pair by the rules in force now."""
 
     rows: Mapping[str, JudgedSignature]
     noise: set[str]
     members: Mapping[str, Members]
 
     def outcome(self, outcome: str, members: str) -> str:
-        """`match`, `accepted`, `mismatch`, `noise`, `set_aside` or `not_comparable`.
+        """Return `match`, `accepted`, `mismatch`, `noise`, `set_aside` or `not_comparable`.
 
-        A pair whose differences are all accepted by now is a match; one that differed in what is fixed by now says
-        nothing about the candidate of today; one that a rule accepted which is gone is a mismatch.
+        A pair whose differences are all accepted now is a match; a pair that differed only in what has been fixed says
+        nothing about today's candidate; a pair whose accept rule was removed is a mismatch.
         """
         if outcome == "not_comparable":
             return outcome
@@ -81,7 +81,7 @@ class _Judged:
     """All pairs of one release."""
 
     pairs: Counter[str] = field(default_factory=Counter)
-    """Those that count, by endpoint; 0 for an endpoint that has others only."""
+    """The pairs that count, by endpoint; 0 for an endpoint that has only others."""
     matches: int = 0
     noise_only: int = 0
     set_aside: int = 0
@@ -130,7 +130,7 @@ def _judged(connection: Connection, route: str, release: str, judge: _Judge) -> 
 
 
 def matches(connection: Connection, route: str, rules: Rules, today: date) -> Matches:
-    """The match of the current release of a route: what every place shows that shows one."""
+    """Return the match of the current release of a route, the same wherever a match is shown."""
     release = release_or_current(connection, route, None)
     judge = _judge_of(connection, route, release, rules, today)
     judged = _judged(connection, route, release, judge)
@@ -147,9 +147,9 @@ def readiness(
     release: str | None = None,
     is_timed: bool = True,
 ) -> VerdictDocument:
-    """The verdict for a release of a route, the current one unless another is named, with all that it rests on.
+    """Return the verdict for a release of a route, by default the current one, with its evidence.
 
-    `is_timed` says whether the settings have requests timed at both arms.
+    `is_timed`: the settings have requests timed at both arms.
     """
     release = release_or_current(connection, route, release)
     judging = _judge_of(connection, route, release, rules, today)
@@ -207,7 +207,7 @@ def _evidence(
         matches=judged.matches,
         breaking_open=len(breaking),
         age_s=max(0.0, last - max(first, marked_at)),
-        latency=latency_of(times, Random(_SEED)),  # noqa: S311 - no secret
+        latency=latency_of(times, Random(_SEED)),  # noqa: S311 - not a secret
         endpoints=judged.pairs,
         claims=claims,
         timeable=timeable,
@@ -218,7 +218,7 @@ def _evidence(
 
 
 def _observed(connection: Connection, route: str, release: str) -> tuple[float, float, int]:
-    """The Unix times of the first and the last comparable pair, and how many pairs could be timed."""
+    """Return the Unix times of the first and the last comparable pair, and how many pairs could be timed."""
     row = connection.execute(
         "SELECT first, last, timeable FROM observed WHERE route = ? AND release = ?", (route, release)
     ).fetchone()
@@ -228,7 +228,7 @@ def _observed(connection: Connection, route: str, release: str) -> tuple[float, 
 def _claims(
     connection: Connection, route: str, release: str, known: Mapping[str, JudgedSignature]
 ) -> tuple[tuple[Claim, ...], float]:
-    """The claims of what is called fixed, and when the last of them was marked (Unix time; 0 if none was)."""
+    """Return the claims of differences marked as fixed, and the Unix time of the last mark; 0 if there is none."""
     found = connection.execute(
         """SELECT signature, endpoint, needed, pairs, since FROM claims WHERE route = ? AND release = ?
         ORDER BY endpoint, signature""",
@@ -250,9 +250,9 @@ def _not_comparable(connection: Connection, route: str, release: str) -> dict[st
 def timeline(
     connection: Connection, route: str, rules: Rules, today: date, *, release: str | None = None
 ) -> list[dict[str, int]]:
-    """By hour: how many pairs come to what, as they are judged now. An hour in which nothing was compared has no row.
+    """Return the numbers of pairs by hour and outcome, as judged now. An hour without comparisons has no row.
 
-    What legacy differs from itself in is a mismatch here, too.
+    Noise counts as a mismatch here too.
     """
     release = release_or_current(connection, route, release)
     judging = _judge_of(connection, route, release, rules, today)
@@ -270,7 +270,7 @@ def timeline(
 
 
 def latencies(connection: Connection, route: str, release: str | None = None) -> list[tuple[float, float, float]]:
-    """Unix time, seconds of legacy, seconds of the candidate; oldest first."""
+    """Return Unix time, seconds of legacy and seconds of the candidate; oldest first."""
     rows = connection.execute(
         """SELECT at, legacy_s, candidate_s FROM latencies WHERE route = ? AND release = ?
         ORDER BY at DESC LIMIT ?""",

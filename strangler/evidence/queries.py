@@ -1,4 +1,4 @@
-"""Questions of reviewers, and the documents that answer them, for the admin listener and for commands alike."""
+"""Queries of the evidence, whose results are the documents of the admin listener and of commands."""
 
 import time
 from datetime import date
@@ -21,18 +21,18 @@ from strangler.evidence.reading import Filters
 from strangler.evidence.states import Rules
 
 _TOP = 12
-"""Signatures of a route that the report tells of."""
+"""The most signatures of a route in the report."""
 _AUDITED = 1000
-"""Entries of the audit that the report tells of."""
+"""The most entries of the audit in the report."""
 
 
 def rules_of(settings: Settings) -> dict[str, CompareRules]:
-    """The comparison rules of all routes."""
+    """Return the comparison rules of all routes."""
     return {route.name: compile_rules(route.compare) for route in settings.routes}
 
 
 def inbox(connection: Connection, settings: Settings, filters: Filters, today: date) -> InboxDocument:
-    """Return the signatures that are wanted, with the reports of all accept rules and the routes that are stopped."""
+    """Return the filtered signatures, with the reports of all accept rules and the stopped routes."""
     return InboxDocument(
         signatures=reading.signatures(connection, rules_of(settings), filters, today),
         rules=reading.rule_reports(connection),
@@ -43,7 +43,7 @@ def inbox(connection: Connection, settings: Settings, filters: Filters, today: d
 def detail(
     connection: Connection, settings: Settings, name: str, today: date, release: str | None = None
 ) -> SignatureDocument | None:
-    """One signature with its samples; None if there is none of that id."""
+    """Return one signature with its samples; None if the id is unknown."""
     return reading.signature(connection, rules_of(settings), name, today, release)
 
 
@@ -55,9 +55,9 @@ def ready(
     release: str | None = None,
     gate: GateSettings | None = None,
 ) -> VerdictDocument | None:
-    """The verdict for a release of a route, the current one unless another is named; None if there is no such route.
+    """Return the verdict for a release of a route, by default the current one; None if there is no such route.
 
-    By the gate of the route, unless another is given. Raises UnknownReleaseError.
+    It uses the given gate, else the route's. Raises UnknownReleaseError.
     """
     route = route_named(settings, name)
     if route is None:
@@ -86,7 +86,7 @@ def timeline(connection: Connection, settings: Settings, name: str, today: date)
 
 
 def releases(connection: Connection, settings: Settings, name: str | None) -> ReleasesDocument | None:
-    """The releases of one route or of all that routes.yaml has; None if there is no such route."""
+    """Return the releases of one route, or of all routes of routes.yaml; None if there is no such route."""
     names = {route.name for route in settings.routes}
     if name is not None and name not in names:
         return None
@@ -94,8 +94,8 @@ def releases(connection: Connection, settings: Settings, name: str | None) -> Re
 
 
 def report(connection: Connection, settings: Settings, today: date, release: str | None = None) -> ReportDocument:
-    """All that the report shows, route by route, those with shadows first. Of a release that is named only the routes
-    that have it. Raises UnknownReleaseError."""
+    """Return the report, route by route, those with shadows first. With a release it has only the routes that have it.
+    Raises UnknownReleaseError."""
     rules, reports = rules_of(settings), reading.rule_reports(connection)
     rows = reading.signatures(connection, rules, Filters(release=release), today)
     routes = sorted(settings.routes, key=lambda route: (route.shadow is None, route.name))

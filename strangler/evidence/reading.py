@@ -1,6 +1,6 @@
-"""Reading what comparisons have shown: for the admin listener, and for commands when no proxy runs.
+"""Reading the evidence, for the admin listener, and for commands when no proxy runs.
 
-All answers are plain data. The store is opened read-only, beside the one thread that writes it.
+All results are plain data. The store is opened read-only, beside the one thread that writes it.
 """
 
 import asyncio
@@ -48,20 +48,20 @@ _T = TypeVar("_T")
 
 
 class NoEvidenceError(Exception):
-    """There is no store, or it cannot be read. The message says which."""
+    """There is no store, or it cannot be read; the message says which."""
 
 
 class CorruptEvidenceError(NoEvidenceError):
-    """There is one, and it cannot be judged by: a part may be missing."""
+    """There is a store, but it is corrupt: a part of the evidence may be missing."""
 
 
 @contextmanager
 def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connection]:
-    """A read-only connection to the store of a state folder. `looks_over`: all of it first, for one that no running
-    proxy has looked over. Raises NoEvidenceError."""
+    """Open a read-only connection to the store of a state folder. `looks_over`: check all of it first, if no running
+    proxy has done so. Raises NoEvidenceError."""
     path = folder / STORE
     try:
-        path.stat()  # `exists` has no word for a folder that is closed to this user
+        path.stat()  # `exists` cannot report a folder that this user may not read
     except (FileNotFoundError, NotADirectoryError):
         raise NoEvidenceError(
             f"nothing has been compared yet: there is no {path}; a route with `shadow` fills it"
@@ -80,14 +80,14 @@ def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connec
         if is_corrupt(error):
             raise CorruptEvidenceError(corruption_text(path, error)) from error
         raise NoEvidenceError(f"{path} cannot be read: {error}") from error
-    except (msgspec.DecodeError, ValueError) as error:  # pages that are whole may hold what is not: no JSON, no kind
+    except (msgspec.DecodeError, ValueError) as error:  # intact pages may hold damaged values: no JSON, no kind
         raise NoEvidenceError(f"{path} cannot be read: a value in it is damaged ({error})") from error
 
 
 async def ask(store: Store, work: Callable[[sqlite3.Connection], _T]) -> _T:
-    """Read beside the store's own thread, in another. What is found corrupt here is told to the store.
+    """Read the store in another thread than its own. Corruption that is found here is reported to the store.
 
-    Raises NoEvidenceError: of a store that is corrupt nothing is told, for it would be a verdict on a part.
+    Raises NoEvidenceError; also for a corrupt store, whose verdict would rest on a part of the evidence.
     """
     if store.corruption is not None:
         raise CorruptEvidenceError(store.corruption)
@@ -123,7 +123,7 @@ class Filters:
 
 
 class UnknownReleaseError(NoEvidenceError):
-    """Nothing is known of the release that was asked for. The message says which are."""
+    """The requested release is unknown; the message lists the known ones."""
 
 
 def check_release(connection: sqlite3.Connection, route: str | None, release: str | None) -> None:
@@ -136,7 +136,7 @@ def check_release(connection: sqlite3.Connection, route: str | None, release: st
 
 
 def release_problem(known: Iterable[str], route: str | None, release: str) -> str | None:
-    """Return that a release is none of those that a route has (None: any route), and which these are; None if it is."""
+    """Return that a route (None: any route) has no such release, and which it has; None if it has the release."""
     names = list(dict.fromkeys(known))
     if release in names:
         return None
@@ -146,7 +146,7 @@ def release_problem(known: Iterable[str], route: str | None, release: str) -> st
 
 
 def signatures(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[SignatureRow]:
-    """The inbox of the current releases, or of the one that is asked for: gravest first, then most frequent."""
+    """Return the inbox of the current releases, or of the requested one: most severe first, then most frequent."""
     check_release(connection, filters.route, filters.release)
     found = _wanted(connection, rules, filters, today)
     return _in_order(connection, [row.row for row in found if filters.take(row.row)])
@@ -162,7 +162,7 @@ def _wanted(connection: sqlite3.Connection, rules: Rules, filters: Filters, toda
 
 
 def _in_order(connection: sqlite3.Connection, rows: list[SignatureRow]) -> list[SignatureRow]:
-    """The rows in order, each with its share of the pairs of its endpoint, and whether it is noise."""
+    """Return the rows in order, each with its share of its endpoint's pairs, and whether it is noise."""
     of = {(row.route, row.release or UNNAMED) for row in rows}
     pairs = {key: pairs_by_endpoint(connection, *key) for key in of}
     noisy = {key: noise_keys(connection, *key) for key in of}
@@ -185,9 +185,9 @@ def _closedness(row: SignatureRow) -> bool:
 def signature(
     connection: sqlite3.Connection, rules: Rules, name: str, today: date, release: str | None = None
 ) -> SignatureDocument | None:
-    """One signature, found by the start of its id, with its samples, newest first; None if none or several match.
+    """Return one signature, found by the start of its id, with samples, newest first; None unless exactly one matches.
 
-    Of the releases that have shown it, the one that is asked for, else the current one, else the last.
+    It is that of the requested release, else of the current one, else of the last that has shown it.
     """
     found = rows_by_id(connection, rules, today, name) if name else []
     if len({judged_signature.row.id for judged_signature in found}) != 1:
@@ -203,7 +203,7 @@ def signature(
 
 
 def _chosen(connection: sqlite3.Connection, found: list[SignatureRow], release: str | None) -> SignatureRow:
-    """Raises UnknownReleaseError if the difference was not seen in the release that is asked for."""
+    """Return the row of a release. Raises UnknownReleaseError if the requested one did not show the difference."""
     by_release = {row.release or UNNAMED: row for row in found}
     if release is not None and release not in by_release:
         check_release(connection, found[0].route, release)
@@ -212,11 +212,11 @@ def _chosen(connection: sqlite3.Connection, found: list[SignatureRow], release: 
     return by_release.get(wanted) or max(found, key=lambda row: row.last_seen)
 
 
-# What the report shows beside that
+# For the report
 
 
 def releases(connection: sqlite3.Connection, route: str | None = None) -> list[ReleaseRow]:
-    """The releases of a route, or of all, with what was compared of each; by route, the one seen last first."""
+    """Return the releases of a route, or of all, with their comparable pairs; by route, the last seen first."""
     pairs = {
         (of, name): count
         for of, name, count in connection.execute(
@@ -236,7 +236,7 @@ def releases(connection: sqlite3.Connection, route: str | None = None) -> list[R
 
 
 def rule_reports(connection: sqlite3.Connection) -> dict[str, RuleReport]:
-    """By route, what its accept rules have done."""
+    """Return the use of accept rules by route."""
     return {
         route: msgspec.json.decode(content, type=RuleReport)
         for route, content in connection.execute("SELECT route, content FROM rule_uses")
@@ -244,5 +244,5 @@ def rule_reports(connection: sqlite3.Connection) -> dict[str, RuleReport]:
 
 
 def stops(connection: sqlite3.Connection) -> dict[str, str]:
-    """By route: why its shadowing has stopped by itself."""
+    """Return, by route, why its shadowing has stopped by itself."""
     return dict(connection.execute("SELECT route, why FROM stops").fetchall())

@@ -1,4 +1,4 @@
-"""How evidence ends: set aside by a person, or let go because it is old or too much. Counts stay exact."""
+"""The end of evidence: an operator sets it aside, or it is deleted as too old or too much. Counts stay exact."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -19,9 +19,9 @@ from strangler.times import rfc3339
 KEPT_S: Final = 30 * 86400.0
 MAX_SAMPLE_BYTES: Final = 256 * 1024 * 1024
 MAX_LATENCIES: Final = 20_000
-"""Most times of one route and release; older ones go first."""
+"""The most times of one route and release; the oldest are deleted first."""
 HOURLY_S: Final = 14 * 86400.0
-"""After this, hours are added up to days."""
+"""The age at which hours are added up to days."""
 UNNAMED_ASIDE: Final = "unnamed"
 """The name of the unnamed release once it is set aside."""
 
@@ -30,9 +30,9 @@ _BY_RELEASE: Final = ("pairs", "sightings", "observed", "latencies", "claims")
 
 
 def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[str]:
-    """Begin anew with a route: all its evidence goes under `NAME@TIME`, release by release. Return these names.
+    """Rename all evidence of a route to `NAME@TIME`, release by release, so that it starts again. Return these names.
 
-    What reviewers said of its differences goes with it. Whoever holds an `IndexState` has to load it again.
+    The reviews of its differences go with it. An `IndexState` must be loaded again afterwards.
     """
     era = _unused_era(connection, route, now)
     names, current = names_with_pairs(connection, route), current_release(connection, route)
@@ -58,7 +58,7 @@ def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[st
 
 
 def _unused_era(connection: sqlite3.Connection, route: str, now: float) -> str:
-    """The time in UTC, to the millisecond; a later one if somebody has just done the same."""
+    """Return the time in UTC, to the millisecond; a later one if it is already in use."""
     while True:
         era = rfc3339(now)
         taken = connection.execute("SELECT 1 FROM releases WHERE route = ? AND name LIKE '%@' || ?", (route, era))
@@ -88,7 +88,7 @@ def _rename(connection: sqlite3.Connection, route: str, name: str, aside: str, e
 
 
 def drop_evidence(connection: sqlite3.Connection, evicted: Iterable[tuple[str, str]]) -> None:
-    """Let go of all that is known of some releases, by route and name."""
+    """Delete all evidence of some releases, by route and name."""
     for route, name in evicted:
         for table in _BY_RELEASE:
             connection.execute(f"DELETE FROM {table} WHERE route = ? AND release = ?", (route, name))  # noqa: S608 - ours
@@ -101,7 +101,7 @@ def drop_evidence(connection: sqlite3.Connection, evicted: Iterable[tuple[str, s
 
 
 def prune(connection: sqlite3.Connection, now: float, max_sample_bytes: int = MAX_SAMPLE_BYTES) -> None:
-    """Let go of what is old or too much. Whoever holds an `IndexState` has to load it again."""
+    """Delete what is too old or too much. An `IndexState` must be loaded again afterwards."""
     drop_evidence(connection, _surplus_releases(connection))
     _drop_orphans(connection)
     connection.execute("DELETE FROM sample_links WHERE at < ?", (now - KEPT_S,))
@@ -126,7 +126,7 @@ def prune(connection: sqlite3.Connection, now: float, max_sample_bytes: int = MA
 
 
 def _surplus_releases(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Those beyond `MAX_RELEASES` of a route, set aside or not; the ones seen last, and the current one, stay."""
+    """Return releases beyond `MAX_RELEASES` of a route, set aside or not; the current and the last seen ones stay."""
     rows = connection.execute(
         """
         SELECT route, name FROM (SELECT route, name, row_number() OVER (
@@ -139,7 +139,7 @@ def _surplus_releases(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def _drop_orphans(connection: sqlite3.Connection) -> None:
-    """Differences, sets and noise that no release has any more."""
+    """Delete differences, sets and noise that no release has any more."""
     connection.execute("DELETE FROM signatures WHERE id NOT IN (SELECT signature FROM sightings)")
     connection.execute("DELETE FROM member_sets WHERE id NOT IN (SELECT members FROM pairs)")
     connection.execute("DELETE FROM claims WHERE signature NOT IN (SELECT id FROM signatures)")

@@ -1,4 +1,4 @@
-"""Reviews of differences: marks in the store, and the accept rules that go into routes.yaml."""
+"""Reviews of differences: marks in the store, and accept rules for routes.yaml."""
 
 import json
 import re
@@ -26,9 +26,9 @@ from strangler.evidence.reading import path_steps
 from strangler.evidence.writing import set_state
 
 OPEN_STATES: Final = frozenset({"new", "known", "regressed"})
-"""States of a difference that still counts."""
+"""The states of differences that still count."""
 MAX_MARKED: Final = 20_000
-"""Signatures that are marked at once."""
+"""The most signatures that are marked at once."""
 
 _HAVE_TWO_VALUES = frozenset({Kind.VALUE.value, Kind.TYPE.value})
 _HIDDEN = re.compile(r"\b(?:redacted:|(?:string|number|text)\(\d{1,9}\) |boolean )[0-9a-f]{8}\b")
@@ -43,7 +43,7 @@ class ReviewError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A reviewer's word on a signature."""
+    """A review of a signature."""
 
     state: str
     owner: str | None = None
@@ -56,7 +56,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """The outcome of `mark`, as ids of signatures. With one that is unknown nothing was changed."""
+    """The outcome of `mark`, as ids of signatures. If one is unknown, nothing was changed."""
 
     changed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Marked:
 
 
 def mark(connection: Connection, names: Iterable[str], review: Review, actor: str, now: float) -> Marked:
-    """Mark signatures, all or none, and note each change in the audit; one that is marked so already has none."""
+    """Mark signatures, all or none, and audit each change; a signature that is marked so already stays unchanged."""
     wanted = tuple(dict.fromkeys(names))
     rows = {name: _row(connection, name) for name in wanted}
     unknown = tuple(name for name in wanted if rows[name] is None)
@@ -81,7 +81,7 @@ def mark(connection: Connection, names: Iterable[str], review: Review, actor: st
 
 
 class _Marking(NamedTuple):
-    """A signature as far as marking it is concerned."""
+    """The columns of a signature that are needed to mark it."""
 
     id: str
     route: str
@@ -103,7 +103,7 @@ def _row(connection: Connection, name: str) -> _Marking | None:
 
 
 def _is_marked(row: _Marking, review: Review) -> bool:
-    """True if the review says nothing that the row does not. To accept is to write a rule, which is always news."""
+    """Return whether the review changes nothing. Accepting writes a rule, and so always is a change."""
     if review.state == "accepted" or row.state != review.state:
         return False
     pairs = ((review.owner, row.owner), (review.why, row.why), (review.until, row.until))
@@ -111,7 +111,7 @@ def _is_marked(row: _Marking, review: Review) -> bool:
 
 
 def described(row: _Marking) -> str:
-    """`9f2c… GET /api/orders/{} body $.price type`, for the audit."""
+    """Return a text for the audit: `9f2c… GET /api/orders/{} body $.price type`."""
     return " ".join(filter(None, (row.id, row.endpoint, row.in_, row.path, row.kind)))
 
 
@@ -122,17 +122,17 @@ def cannot_accept(row: SignatureRow) -> str | None:
     """Return why no rule can accept a signature; None if one can."""
     place, path = row.in_, row.path
     if place == Where.STATUS and max(row.legacy or 0, row.candidate or 0) >= 500:
-        return "a 5xx is a failure, which no client can agree to; mend it"
+        return "a 5xx is a failure and cannot be accepted; fix the candidate"
     if path and _HIDDEN.search(path):
         return f"{path} holds a value that is not kept, so that no rule can name it; write a rule by hand"
     if place == Where.BODY and not _is_place(path):
-        return f"{path} is no single place in the responses; write a rule by hand"
+        return f"{path} is not a single place in the responses; write a rule by hand"
     if place == Where.HEADER and not path:
         return "the header has no name; write a rule by hand"
     try:
         endpoint(written_endpoint(row.endpoint))
     except ValueError:
-        return f"'{row.endpoint}' is no single endpoint; write a rule by hand, for the whole route"
+        return f"'{row.endpoint}' is not a single endpoint; write a rule by hand, for the whole route"
     return None
 
 
@@ -141,7 +141,7 @@ def accept_rule(
 ) -> AcceptRule:
     """Return the rule that accepts a signature on its endpoint. Raises ReviewError.
 
-    `values`: only for the pair of values that was seen last. Of a status it is always the pair.
+    `values`: the rule only accepts the pair of values that was seen last. A rule for a status always does.
     """
     reason = cannot_accept(row) or (cannot_accept_values(row) if values else None)
     if reason is not None:
@@ -172,7 +172,7 @@ def accept_rule(
 
 
 def _is_place(path: str | None) -> bool:
-    """True for a place that a rule can name: JSON, XML, or a CSS selector; not for a folded or a cut one."""
+    """Return whether a rule can name a place: JSON, XML or a CSS selector, neither folded nor cut."""
     if not path or "…" in path:
         return False
     return path_steps(path) is not None if path.startswith("$") else True
@@ -183,7 +183,7 @@ def cannot_accept_values(row: SignatureRow) -> str | None:
     if row.in_ == Where.STATUS:
         return None
     if row.kind not in _HAVE_TWO_VALUES:
-        return f"a difference of kind '{row.kind}' is no pair of values; accept it without --values"
+        return f"a difference of kind '{row.kind}' has no pair of values; accept it without --values"
     for value in (row.legacy, row.candidate):
         texts = list(_texts(value))
         if any(_HIDDEN.search(text) for text in texts):
@@ -192,10 +192,10 @@ def cannot_accept_values(row: SignatureRow) -> str | None:
             return "the values are not kept whole, so that no rule can name them; write from and to by hand"
         if row.in_ != Where.BODY or not (row.path or "").startswith("$"):
             if not (isinstance(value, str) and _is_plain(value)):
-                return "the values are no plain texts, so that no rule can name them; accept it without --values"
+                return "the values are not plain texts, so that no rule can name them; accept it without --values"
             continue
         if isinstance(value, str) and len(value) > 15 and _LONG_NUMBER.fullmatch(value):
-            return "a number that long is kept as a text; write from and to by hand"
+            return "such a long number is kept as a text; write from and to by hand"
     return None
 
 
@@ -212,12 +212,12 @@ def _texts(value: Any) -> Iterable[str]:
 
 
 def _is_opaque(value: Any) -> bool:
-    """True for the hash and length of what cannot be shown."""
+    """Return whether a value is the hash and length of one that cannot be shown."""
     return isinstance(value, dict) and value.keys() == {"hash", "length"}
 
 
 def _value_text(value: Any, is_json: bool) -> str:
-    """A value as a rule writes it: JSON, except for a text that can stand for itself."""
+    """Return a value as a rule writes it: as JSON, except for a plain text."""
     if isinstance(value, str) and (not is_json or (_is_plain(value) and read_value(value) == value)):
         return value
     written = json.dumps(value, ensure_ascii=False)
@@ -225,12 +225,12 @@ def _value_text(value: Any, is_json: bool) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """True for a text that routes.yaml takes as it is."""
+    """Return whether routes.yaml takes a text as it is."""
     return bool(text) and text.isprintable() and text == text.strip()
 
 
 def covers(rule: AcceptRule, wanted: AcceptRule, today: date) -> bool:
-    """True if a rule accepts all that another one would, today."""
+    """Return whether a rule accepts today all that another rule would."""
     if rule.until is not None and today > date.fromisoformat(rule.until):
         return False
     if rule.endpoint not in (None, wanted.endpoint) or rule.kind not in (None, wanted.kind):
@@ -257,7 +257,7 @@ def _lower(name: str | None) -> str | None:
 
 
 def _covers_place(rule: str, wanted: str, kind: str | None) -> bool:
-    """True if what a rule names is the place of another one, or holds it."""
+    """Return whether the place of a rule is the wanted place, or contains it."""
     if rule == wanted:
         return True
     if not wanted.startswith("$"):
@@ -273,7 +273,7 @@ def _pattern(path: str) -> Pattern:
 
 @dataclass(frozen=True, slots=True)
 class AcceptPlan:
-    """The way to accept some signatures: rules to write, and what becomes of each row."""
+    """A plan to accept some signatures: rules to write, and the outcome of each row."""
 
     rules: tuple[tuple[str, AcceptRule], ...] = ()  # route and rule
     accepted: tuple[SignatureRow, ...] = ()  # rows that the new rules accept
@@ -289,7 +289,7 @@ def plan_accepts(
     *,
     values: bool = False,
 ) -> AcceptPlan:
-    """Return the rules that accept the rows, without those that are there. Raises ReviewError for a bad `until`."""
+    """Return the missing rules that accept the rows. Raises ReviewError for an invalid `until`."""
     there: dict[str, list[AcceptRule]] = {route.name: list(route.compare.accept) for route in settings.routes}
     before = {name: len(rules) for name, rules in there.items()}
     accepted: list[SignatureRow] = []
@@ -313,7 +313,7 @@ def plan_accepts(
 
 
 def _widest_first(row: SignatureRow) -> tuple[int, str, str]:
-    """A rule for a node makes one for a node below it needless."""
+    """Return the sort key: a rule for a node makes rules for nodes below it unnecessary."""
     return len(row.path or ""), row.route, row.id
 
 
@@ -330,10 +330,10 @@ def write_rules(path: Path, environ: Mapping[str, str], rules: Sequence[tuple[st
         problems = [str(problem) for problem in (error.loaded.problems[:1] if error.loaded is not None else ())]
         raise ReviewError(": ".join([str(error), *problems])) from None
     except ChangedMeanwhileError:
-        raise ReviewError("somebody else is editing routes.yaml; try again") from None
+        raise ReviewError("routes.yaml was changed at the same time; try again") from None
     except PartlyWrittenError as error:
         raise ReviewError(str(error)) from None
     except NotWrittenError as error:
         raise ReviewError(f"{path} cannot be written: {error}") from None
     except OSError as error:
-        raise ReviewError(f"{path} cannot be read: {error.strerror}; see to it, and try again") from None
+        raise ReviewError(f"{path} cannot be read: {error.strerror}; make it readable, and try again") from None

@@ -1,4 +1,4 @@
-"""Two answers of a sample side by side, with what differs marked: fields by name, JSON by key, other text by line."""
+"""Two responses of a sample side by side, differences marked: fields by name, JSON by key, other text by line."""
 
 import json
 import re
@@ -17,7 +17,7 @@ __all__ = ["CONTEXT", "MAX_LINES", "Row", "sides", "value_text"]
 CONTEXT = 3
 _OF_THE_CONNECTION = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 MAX_LINES = 4000
-"""Rows of a body; what follows is left out, and that is said."""
+"""The most rows of a body; a last row counts the others."""
 
 _JSON_KINDS = frozenset({"json", "form"})
 _BETWEEN_TAGS = re.compile(r">\s*(?=<)")
@@ -25,14 +25,14 @@ _LACKS = {"legacy": Kind.EXTRA, "candidate": Kind.MISSING}
 
 
 def value_text(difference: SignatureRow | ComparedDifference, arm: Literal["legacy", "candidate"]) -> str:
-    """Return an arm's value at the place of a difference, as JSON; `(nothing)`, which is not null, if it lacks it."""
+    """Return an arm's value at the place of a difference, as JSON; if there is none, `(nothing)`, which is not null."""
     if difference.kind == _LACKS[arm]:
         return "(nothing)"
     return json.dumps(getattr(difference, arm), ensure_ascii=False)
 
 
 def sides(responses: KeptPair) -> tuple[list[Row], list[Row]]:
-    """The rows of status and headers, and those of the bodies, long stretches alike folded."""
+    """Return the rows of status and headers, and those of the bodies, with long equal stretches folded."""
     legacy, candidate = responses.legacy, responses.candidate
     body = list(_bounded(_folded(_body_rows(legacy.body, candidate.body))))
     return [_status_row(legacy, candidate), *_header_rows(legacy.headers, candidate.headers)], body
@@ -48,11 +48,11 @@ def _status_row(legacy: KeptResponse, candidate: KeptResponse) -> Row:
 
 def _status(response: KeptResponse) -> str:
     fault = f" ({response.fault})" if response.fault else ""
-    return f"{response.status or 'no answer'}{fault}"
+    return f"{response.status or 'no response'}{fault}"
 
 
 def _header_rows(legacy: Sequence[tuple[str, str]], candidate: Sequence[tuple[str, str]]) -> Iterator[Row]:
-    """Fields by name, whatever its case; those of one name in their order."""
+    """Yield fields by name, in any case; fields of one name stay in their order."""
     left, right = _by_name(legacy), _by_name(candidate)
     for name in sorted({*left, *right}):
         for first, second in zip_longest(left.get(name, ()), right.get(name, ())):
@@ -78,7 +78,7 @@ def _header_row(first: tuple[str, str] | None, second: tuple[str, str] | None) -
 
 
 def _body_rows(legacy: KeptBody | None, candidate: KeptBody | None) -> Iterator[Row]:
-    """By structure where both sides have the same, else line by line."""
+    """Return rows by structure if both sides have the same kind, else line by line."""
     if legacy is not None and candidate is not None and legacy.kind == candidate.kind:
         try:
             if legacy.kind in _JSON_KINDS:
@@ -93,12 +93,12 @@ def _body_rows(legacy: KeptBody | None, candidate: KeptBody | None) -> Iterator[
 
 
 def _text(body: KeptBody) -> str:
-    """The text of a body; empty for one that is kept by its hash."""
+    """Return the text of a body; empty if only its hash is kept."""
     return body.text or ""
 
 
 def _body_lines(body: KeptBody | None) -> list[str]:
-    """A body as lines; one line about a body that was not kept."""
+    """Return a body as lines; one line describes a body that was not kept."""
     if body is None:
         return []
     if body.kind == "opaque":
@@ -109,7 +109,7 @@ def _body_lines(body: KeptBody | None) -> list[str]:
 
 
 def _laid_out(body: KeptBody) -> list[str]:
-    """A stored body in lines, as a person reads it."""
+    """Return a stored body in readable lines."""
     text = _text(body)
     if body.kind in _JSON_KINDS:
         try:
@@ -122,8 +122,8 @@ def _laid_out(body: KeptBody) -> list[str]:
 
 
 def _line_rows(left: list[str], right: list[str]) -> Iterator[Row]:
-    """Lines that belong together, in rows."""
-    keys = [line.rstrip(",") for line in left], [line.rstrip(",") for line in right]  # what follows is no difference
+    """Yield aligned lines in rows."""
+    keys = [line.rstrip(",") for line in left], [line.rstrip(",") for line in right]  # no difference
     for name, a, b, c, d in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
         for first, second in zip_longest(left[a:b], right[c:d]):
             if name == "equal":
@@ -136,7 +136,7 @@ def _line_rows(left: list[str], right: list[str]) -> Iterator[Row]:
 
 
 def _folded(rows: Iterable[Row]) -> Iterator[Row]:
-    """The rows, of a long stretch alike only its first and last ones."""
+    """Yield the rows, but only the first and the last ones of a long equal stretch."""
     alike: list[Row] = []
     for row in rows:
         if not row.mark:
@@ -151,7 +151,7 @@ def _folded(rows: Iterable[Row]) -> Iterator[Row]:
 def _stretch(alike: list[Row]) -> list[Row]:
     if len(alike) <= 2 * CONTEXT + 1:
         return alike
-    skipped = f"⋮ {len(alike) - 2 * CONTEXT} lines alike"
+    skipped = f"⋮ {len(alike) - 2 * CONTEXT} equal lines"
     return [*alike[:CONTEXT], Row(skipped, "", skipped), *alike[-CONTEXT:]]
 
 

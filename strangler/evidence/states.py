@@ -1,4 +1,4 @@
-"""The differences of a release with the states that they have now, by what reviewers said and the rules in force."""
+"""The differences of a release with their present states, by their reviews and the rules in force."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -17,10 +17,10 @@ from strangler.evidence.stored_releases import current_release
 CLOSED: Final = frozenset({"accepted", "fixed"})
 
 Rules = Mapping[str, CompareRules]
-"""The rules in force by route: they say which differences are accepted now."""
+"""The rules in force by route, which decide what is accepted now."""
 
 LAST: Final = "\U0010ffff"
-"""Sorts behind whatever may follow the start of a text, so that an index finds those that begin so."""
+"""A character that sorts after all others, so that an index finds texts by their start."""
 
 _ROWS: Final = """
 SELECT s.id, s.route, nullif(g.release, ''), s.endpoint, s.place, s.path, s.kind, s.severity, g.count, g.accepted,
@@ -28,32 +28,32 @@ SELECT s.id, s.route, nullif(g.release, ''), s.endpoint, s.place, s.path, s.kind
     s.until, g.legacy, g.candidate
 FROM sightings g JOIN signatures s ON s.id = g.signature
 """
-"""The columns of a `SignatureRow` in its order, as far as the store knows them."""
+"""The columns of a `SignatureRow` in its order, except those that are not in the store."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedSignature:
-    """A row of the inbox with what only judging needs."""
+    """A row of the inbox, with facts that only judging needs."""
 
     row: SignatureRow
     acceptance: Acceptance
     reviewed: str
-    """The state that reviewers have given it, whatever the rules in force say."""
+    """The state of its review, whatever the rules in force say."""
 
 
 def release_or_current(connection: Connection, route: str, release: str | None) -> str:
-    """Return the release that is asked for: the current one unless another is named."""
+    """Return the given release, by default the current one."""
     return current_release(connection, route) if release is None else release
 
 
 def rows_of(connection: Connection, rules: Rules, today: date, route: str, release: str) -> list[JudgedSignature]:
-    """All signatures of one release of a route."""
+    """Return all signatures of one release of a route."""
     found = connection.execute(f"{_ROWS} WHERE g.route = ? AND g.release = ?", (route, release))
     return _judged_rows(found, rules, today)
 
 
 def current_rows(connection: Connection, rules: Rules, today: date) -> list[JudgedSignature]:
-    """All signatures of the current releases of all routes."""
+    """Return all signatures of the current releases of all routes."""
     found = connection.execute(
         f"""WITH now AS (
             SELECT route, coalesce((SELECT name FROM releases r WHERE r.route = o.route AND r.is_current), '') AS name
@@ -64,12 +64,12 @@ def current_rows(connection: Connection, rules: Rules, today: date) -> list[Judg
 
 
 def named_rows(connection: Connection, rules: Rules, today: date, release: str) -> list[JudgedSignature]:
-    """All signatures of the releases of this name, whatever the route."""
+    """Return all signatures of the releases of this name, of any route."""
     return _judged_rows(connection.execute(f"{_ROWS} WHERE g.release = ?", (release,)), rules, today)
 
 
 def rows_by_id(connection: Connection, rules: Rules, today: date, start: str) -> list[JudgedSignature]:
-    """The signatures whose id begins so, of every release that has shown them."""
+    """Return the signatures whose id begins with `start`, of every release that has shown them."""
     found = connection.execute(f"{_ROWS} WHERE g.signature >= ? AND g.signature < ?", (start, start + LAST))
     return _judged_rows(found, rules, today)
 
@@ -103,13 +103,13 @@ def accepted_now(rules: CompareRules, row: SignatureRow, today: date) -> Accepta
 
 
 def _state(row: SignatureRow, accepted: Acceptance, *, has_rules: bool) -> str:
-    """Return the state under the rules in force. What depends on values stays what it was judged then."""
+    """Return the state under the rules in force. If rules depend on values, earlier judgements stay."""
     if accepted is Acceptance.ALL:
         return "accepted"
     if accepted is Acceptance.SOME and row.accepted == row.count:
         return "accepted"
     if row.state == "accepted" and has_rules:
-        return "new"  # its rule is gone, or over
+        return "new"  # its rule was removed, or has expired
     return row.state
 
 
@@ -117,7 +117,7 @@ def _state(row: SignatureRow, accepted: Acceptance, *, has_rules: bool) -> str:
 
 
 def noise_counts(connection: Connection, route: str, release: str | None = None) -> list[NoiseCount]:
-    """How often each difference was seen between the arms, and between legacy and itself; most noisy first."""
+    """Return the counts of each difference between the arms, and between legacy and itself, noisiest first."""
     release = release_or_current(connection, route, release)
     era = era_of(connection, route, release)
     raw_pairs = pairs_by_endpoint(connection, route, release).total()
@@ -155,7 +155,7 @@ def _commonest(shapes: Counter[str]) -> str | None:
 
 
 def noise_keys(connection: Connection, route: str, release: str | None = None) -> set[tuple[str, str | None, str]]:
-    """Where, by place, path and kind, legacy differs from itself about as often as the candidate from it."""
+    """Return place, path and kind of the differences that legacy has with itself about as often as the arms have."""
     return {
         (count.key.in_.value, count.key.path, count.key.kind.value)
         for count in noise_counts(connection, route, release)
@@ -164,18 +164,18 @@ def noise_keys(connection: Connection, route: str, release: str | None = None) -
 
 
 def era_of(connection: Connection, route: str, release: str) -> str:
-    """The mark of a release that was set aside; empty for all others."""
+    """Return the mark of a release that was set aside; empty for all others."""
     row = connection.execute("SELECT era FROM releases WHERE route = ? AND name = ?", (route, release)).fetchone()
     return row[0] if row is not None else ""
 
 
 def proposal(connection: Connection, route: str) -> str | None:
-    """Accept rules that the baseline of a route suggests, as a fragment of routes.yaml."""
+    """Return accept rules that the baseline of a route suggests, as a fragment of routes.yaml."""
     return propose(route, noise_counts(connection, route))
 
 
 def pairs_by_endpoint(connection: Connection, route: str, release: str) -> Counter[str]:
-    """Comparable pairs of one release of a route."""
+    """Return the comparable pairs of one release of a route, by endpoint."""
     rows = connection.execute(
         """SELECT endpoint, sum(count) FROM pairs
         WHERE route = ? AND release = ? AND outcome != 'not_comparable' GROUP BY 1""",

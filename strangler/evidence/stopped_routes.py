@@ -1,4 +1,4 @@
-"""Routes whose shadowing has stopped by itself: written down, so that a new control process does not begin anew."""
+"""Routes whose shadowing has stopped by itself, stored so that a new control process does not start it again."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from sqlite3 import Connection
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why the shadowing of a route has stopped, and what that is about: when `key` changes, shadows start again."""
+    """Why the shadowing of a route has stopped. When the route's `key` changes, shadows start again."""
 
     key: str
     why: str
@@ -15,7 +15,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class StopChange:
-    """Shadowing of a route has stopped (`stop`), or its stop is over; `has_started` unless it has no shadows now."""
+    """A route's shadowing has stopped (`stop`), or its stop has ended; `has_started` unless it has no shadows now."""
 
     route: str
     stop: Stop | None
@@ -25,12 +25,12 @@ class StopChange:
 
 
 def stopped_text(route: str, why: str) -> str:
-    """Return what is said of it everywhere: in the log, by commands, on the dashboard."""
+    """Return the message about a stop for the log, commands and the dashboard."""
     return f"shadowing of route '{route}' is stopped: {why}"
 
 
 def load_stops(connection: Connection) -> dict[str, Stop]:
-    """Return the stops by route, those of earlier runs of the proxy included."""
+    """Return the stops by route, including those of earlier runs of the proxy."""
     rows = connection.execute("SELECT route, key, why FROM stops").fetchall()
     return {route: Stop(key, why) for route, key, why in rows}
 
@@ -40,7 +40,7 @@ def store_stop(connection: Connection, route: str, stop: Stop) -> None:
 
 
 def store_changes(connection: Connection, changes: Iterable[StopChange]) -> None:
-    """Write down what has stopped, and forget what is over."""
+    """Store new stops, and delete ended ones."""
     for change in changes:
         if change.stop is not None:
             store_stop(connection, change.route, change.stop)

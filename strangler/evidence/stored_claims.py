@@ -1,7 +1,7 @@
-"""Differences that somebody marked as fixed: from the mark on, new pairs of their endpoints are counted.
+"""Differences that were marked as fixed: new pairs of their endpoints are counted from then on.
 
-A claim belongs to the release that had shown the difference. Another release proves it by its own pairs, so there the
-claim does not count; should the former release come back, it does again.
+A claim belongs to the release that had shown the difference. Another release is judged by its own pairs, so that the
+claim does not count there; if the former release comes back, it counts again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,12 +12,12 @@ from strangler.core.claims import pairs_to_prove
 from strangler.evidence.states import LAST
 
 FOLDED = "…"
-"""The name of a difference or an endpoint that stands for all beyond a bound."""
+"""The name of the difference or endpoint that stands for all beyond a limit."""
 _HOUR_S = 3600
 
 
 def open_claims(connection: Connection, signature: str, now: float) -> None:
-    """Begin the claims of a signature that is marked as fixed now: one for each release and endpoint that showed it."""
+    """Open the claims of a signature that is marked as fixed: one for each release and endpoint that showed it."""
     close_claims(connection, [signature])
     row = connection.execute("SELECT route, endpoint, path FROM signatures WHERE id = ?", (signature,)).fetchone()
     if row is None:
@@ -37,12 +37,12 @@ def open_claims(connection: Connection, signature: str, now: float) -> None:
 
 
 def close_claims(connection: Connection, signatures: Iterable[str]) -> None:
-    """End the claims of signatures that were seen again, or are not called fixed any more."""
+    """Close the claims of signatures that were seen again, or are no longer marked as fixed."""
     connection.executemany("DELETE FROM claims WHERE signature = ?", [(signature,) for signature in signatures])
 
 
 def open_earlier_claims(connection: Connection) -> None:
-    """Begin claims for what an earlier version called fixed. Later hours have pairs without the difference only."""
+    """Open claims for marks of an earlier version. Pairs of later hours do not have the difference."""
     fixed = connection.execute("SELECT id, state_since FROM signatures WHERE state = 'fixed'").fetchall()
     for signature, since in fixed:
         open_claims(connection, signature, since)
@@ -54,9 +54,9 @@ def open_earlier_claims(connection: Connection) -> None:
 
 
 def _places(connection: Connection, route: str, release: str, signature: str, endpoint: str | None) -> dict[str, int]:
-    """By endpoint: pairs of a release that have the signature. One that stands for many differences has many.
+    """Return, by endpoint, the pairs of a release that have the signature. A folded signature has many endpoints.
 
-    `endpoint` is the only one that can have it, or None: then all pairs of the release are looked through.
+    `endpoint` is the only one that can have it; if it is None, all pairs of the release are searched.
     """
     rows = connection.execute(
         """SELECT p.endpoint, sum(p.count) FROM pairs p JOIN member_sets m ON m.id = p.members
@@ -82,15 +82,15 @@ Place = tuple[str, str, str]
 
 @dataclass(slots=True)
 class ClaimCounts:
-    """The claims without proof that a batch of findings may be about, and the pairs that count for them."""
+    """The unproven claims that a batch of findings may concern, and the pairs that count for them."""
 
     since: Mapping[Place, Mapping[str, float]]
-    """By place: when each signature was marked."""
+    """By place: the Unix time at which each signature was marked."""
     pairs: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, connection: Connection) -> "ClaimCounts":
-        """Read all claims that are not proven yet."""
+        """Read all unproven claims."""
         since: dict[Place, dict[str, float]] = {}
         for *place, signature, at in connection.execute(
             "SELECT route, release, endpoint, signature, since FROM claims WHERE pairs < needed"
@@ -99,7 +99,7 @@ class ClaimCounts:
         return cls(since)
 
     def count(self, place: Place, at: float, signatures: set[str]) -> None:
-        """Count one comparable pair that was asked for at this time and has these differences."""
+        """Count one comparable pair with its Unix time and differences."""
         for signature, marked_at in self.since.get(place, {}).items():
             if at > marked_at and signature not in signatures:
                 key = (*place, signature)

@@ -1,6 +1,6 @@
-"""The releases of candidates: which one a response belongs to, which is the current one, and how that is kept.
+"""The releases of candidates: which one a response belongs to, which one is current, and how they are stored.
 
-By header, a response names its own release. Else a person names it: `strangler release`, or the deploy pipeline.
+A response names its release by a header. Else an operator or the deploy pipeline does, by `strangler release`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,20 +14,20 @@ from strangler.core.releases import UNNAMED, ReleaseState
 from strangler.core.settings import RouteSettings
 
 MAX_RELEASES: Final = 100
-"""Names of one route; beyond them responses are counted under `FOLDED` until an old name makes room."""
+"""The most names of one route; further ones are counted under `FOLDED` until an old name makes room."""
 MAX_NAME: Final = 100
-"""Characters of a name."""
+"""The most characters of a name."""
 FOLDED: Final = "…"
 STALE_S: Final = 30 * 86400.0
-"""A name that was not seen for so long makes room for a new one, and its evidence goes."""
+"""A name that was not seen for this long makes room for a new one, and its evidence is deleted."""
 
 Changed = Callable[[str, str, str, float], None]
-"""Called with route, former release, the current one, and the Unix time of the change."""
+"""A callback with route, former release, current release, and the Unix time of the change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release of a route's candidate as the store knows it. Times are Unix times."""
+    """One release of a route's candidate in the store. Times are Unix times."""
 
     route: str
     name: str
@@ -35,21 +35,21 @@ class Release:
     last_seen: float
     is_current: bool = False
     since: float = 0.0
-    """When it became the current one, if it is."""
+    """When it became the current release, if it is."""
     era: str = ""
-    """The mark that `evidence reset` gave to all releases that it set aside; empty for those that go on."""
+    """The mark of releases that `evidence reset` set aside; empty for all others."""
 
 
 def name_problem(name: str) -> str | None:
-    """Return why a person cannot give this name to a release, with the way out; None if they can."""
+    """Return why this name is not valid for a release, with the way out; None if it is valid."""
     if not name or name != name.strip():
-        return "a release has a name without spaces at its ends, such as 2026-11-29 or v1.4.2"
+        return "a release's name must have no spaces at its ends, such as 2026-11-29 or v1.4.2"
     if len(name) > MAX_NAME:
         return f"the name has {len(name)} characters; it may have {MAX_NAME}"
     if not name.isprintable():
-        return "a release's name has printable characters only"
+        return "a release's name must have printable characters only"
     if name == FOLDED:
-        return f"{FOLDED} is what stands for names beyond {MAX_RELEASES}; take another name"
+        return f"{FOLDED} stands for names beyond {MAX_RELEASES}; use another name"
     return None
 
 
@@ -76,24 +76,24 @@ class _RouteReleases:
     former: str = UNNAMED
     """The release before the current one."""
     begun: float = 0.0
-    """When its evidence was set aside last; Unix time."""
+    """The Unix time at which its evidence was last set aside."""
     touched: set[str] = field(default_factory=set)
-    """Names whose rows the store does not have yet."""
+    """The names whose rows are not stored yet."""
 
 
 class ReleasesState:
-    """Owns the releases of all routes. Used in the event loop alone; rows go to and from the store by value."""
+    """Owns the releases of all routes. Only used in the event loop; rows go to and from the store by value."""
 
     def __init__(self, on_change: Changed | None = None) -> None:
         self._routes: dict[str, _RouteReleases] = {}
         self._dirty: set[str] = set()
         self._evicted: set[tuple[str, str]] = set()
         self._aside: dict[str, set[str]] = {}
-        """By route: the names of what was set aside, which nothing is added to."""
+        """By route: the names of evidence that was set aside, to which nothing is added."""
         self.on_change = on_change
 
     def restore(self, rows: Iterable[Release]) -> None:
-        """Begin with what the store has; what was seen here meanwhile is newer and stays."""
+        """Take over the rows of the store; what was seen here in the meantime is newer and stays."""
         for row in rows:
             if row.era:
                 self._aside.setdefault(row.route, set()).add(row.name)
@@ -120,14 +120,14 @@ class ReleasesState:
         return known.begun if known is not None else 0.0
 
     def at(self, route: str, when: float) -> str:
-        """Return the release that was the current one at a Unix time, as far as the last change is back."""
+        """Return the release that was current at a Unix time. Only the last change is known."""
         known = self._routes.get(route)
         if known is None:
             return UNNAMED
         return known.state.current if when >= known.state.since else known.former
 
     def see(self, settings: RouteSettings, response: Response, requested_at: float, now: float) -> str:
-        """Return the release that a response of the candidate belongs to, and take note of one that it names.
+        """Return the release that a response of the candidate belongs to, and take note of a release that it names.
 
         `requested_at` is the Unix time at which the candidate was asked; `now` that of the response.
         """
@@ -146,7 +146,7 @@ class ReleasesState:
         return name
 
     def _named(self, route: str, requested_at: float, now: float) -> str:
-        """The release that a person has named, which was seen once more."""
+        """Return the release that an operator has named, and note that it was seen again."""
         name = self.at(route, requested_at)
         if name != UNNAMED:
             known = self._of(route)
@@ -155,7 +155,7 @@ class ReleasesState:
         return name
 
     def name(self, route: str, name: str, now: float) -> bool:
-        """Make a release the current one because somebody said so. True if it was not. See `name_problem`."""
+        """Make a named release the current one. Return whether that is a change. See `name_problem`."""
         known = self._of(route)
         if name not in known.first_seen:
             self._make_room(route, known, now, by_force=True)
@@ -169,7 +169,7 @@ class ReleasesState:
         return True
 
     def begin_anew(self, route: str, now: float, aside: Iterable[str]) -> None:
-        """Forget every release of a route but the name of the current one: its evidence was set aside, as `aside`."""
+        """Forget all releases of a route except the current name: its evidence was set aside, as `aside`."""
         self._aside.setdefault(route, set()).update(aside)
         known = self._of(route)
         current = known.state.current
@@ -180,7 +180,7 @@ class ReleasesState:
         self._touch(route, fresh, current)
 
     def unsaved(self) -> tuple[list[Release], list[tuple[str, str]]]:
-        """Return the rows that the store lacks, and the route and name of each release that had to make room.
+        """Return the rows to store, and the route and name of each release that had to make room.
 
         Give both back to `not_saved` if they could not be stored.
         """
@@ -193,7 +193,7 @@ class ReleasesState:
         return rows, evicted
 
     def not_saved(self, rows: Iterable[Release], evicted: Iterable[tuple[str, str]]) -> None:
-        """Store these the next time."""
+        """Store these rows the next time."""
         for row in rows:
             known = self._routes.get(row.route)
             if known is not None and row.name in known.first_seen:
@@ -219,7 +219,7 @@ class ReleasesState:
         return self._routes.setdefault(route, _RouteReleases())
 
     def _touch(self, route: str, known: _RouteReleases, name: str) -> None:
-        """Note that a row is to be stored. The unnamed release has none: its evidence tells of it."""
+        """Note that a row must be stored. The unnamed release has none: its evidence shows it."""
         if name != UNNAMED:
             known.touched.add(name)
             self._dirty.add(route)
@@ -232,7 +232,7 @@ class ReleasesState:
             self.on_change(route, former, known.state.current, now)
 
     def _admitted(self, route: str, known: _RouteReleases, name: str, now: float) -> str:
-        """The name itself, or the folded one if there are too many."""
+        """Return the name itself, or the folded name if there are too many."""
         if name in known.first_seen:
             return name
         if not self.is_set_aside(route, name) and self._make_room(route, known, now):
@@ -240,7 +240,8 @@ class ReleasesState:
         return FOLDED
 
     def _make_room(self, route: str, known: _RouteReleases, now: float, *, by_force: bool = False) -> bool:
-        """Let go of the name that was not seen for longest, if that is long enough ago, where there is no room."""
+        """Drop the name that was not seen for longest, if there is no room and that is long enough ago, or `by_force`.
+        Return whether there is room."""
         names = [name for name in known.first_seen if name != FOLDED]
         if len(names) < MAX_RELEASES:
             return True
@@ -259,7 +260,7 @@ class ReleasesState:
 
 
 def load_releases(connection: Connection, route: str | None = None) -> list[Release]:
-    """Return what the store knows of releases, of one route or of all."""
+    """Return the stored releases of one route or of all."""
     rows = connection.execute(
         """SELECT route, name, first_seen, last_seen, is_current, since, era FROM releases
         WHERE ?1 IS NULL OR route = ?1 ORDER BY route, last_seen DESC, name""",
@@ -269,7 +270,7 @@ def load_releases(connection: Connection, route: str | None = None) -> list[Rele
 
 
 def save_releases(connection: Connection, rows: Iterable[Release]) -> None:
-    """Store rows that `ReleasesState.unsaved` gave. Another current release is another thing to judge."""
+    """Store rows of `ReleasesState.unsaved`. If the current release has changed, the route is judged again."""
     for row in rows:
         if row.is_current:
             if current_release(connection, row.route) != row.name:
@@ -286,12 +287,12 @@ def save_releases(connection: Connection, rows: Iterable[Release]) -> None:
 
 
 def _note_other(connection: Connection, route: str) -> None:
-    """Note that a route is judged by another release now; one without evidence has nothing to judge."""
+    """Note that a route has another current release; without evidence there is nothing to judge."""
     connection.execute("UPDATE changes SET number = (SELECT max(number) + 1 FROM changes) WHERE route = ?", (route,))
 
 
 def names_with_pairs(connection: Connection, route: str) -> list[str]:
-    """Return the releases of a route of which something was compared, without those that were set aside."""
+    """Return the releases of a route that have pairs, without those that were set aside."""
     rows = connection.execute(
         """SELECT DISTINCT release FROM pairs WHERE route = ?1 AND release NOT IN
             (SELECT name FROM releases WHERE route = ?1 AND era != '') ORDER BY 1""",
@@ -301,7 +302,7 @@ def names_with_pairs(connection: Connection, route: str) -> list[str]:
 
 
 def seen_between(connection: Connection, route: str, release: str) -> tuple[float, float]:
-    """Return the Unix times of the first and the last pair of a release that has pairs, be they comparable or not."""
+    """Return the Unix times of the first and the last pair of a release that has pairs, comparable or not."""
     row = connection.execute(
         "SELECT first, last FROM observed WHERE route = ? AND release = ?", (route, release)
     ).fetchone()
@@ -314,24 +315,24 @@ def seen_between(connection: Connection, route: str, release: str) -> tuple[floa
 
 
 def current_release(connection: Connection, route: str) -> str:
-    """Return the release that the store has as the current one of a route; empty if it has none."""
+    """Return the current release of a route in the store; empty if there is none."""
     row = connection.execute("SELECT name FROM releases WHERE route = ? AND is_current", (route,)).fetchone()
     return row[0] if row is not None else UNNAMED
 
 
 def set_aside_names(connection: Connection, route: str) -> set[str]:
-    """Return the names of what was set aside of a route."""
+    """Return the names of a route's evidence that was set aside."""
     rows = connection.execute("SELECT name FROM releases WHERE route = ? AND era != ''", (route,))
     return {row[0] for row in rows}
 
 
 def set_aside_problem(name: str) -> str:
-    """Return why a release cannot get the name of what was set aside."""
-    return f"{name} is the name of evidence that was set aside; take another name"
+    """Return why a release cannot get the name of evidence that was set aside."""
+    return f"{name} is the name of evidence that was set aside; use another name"
 
 
 def name_release(connection: Connection, route: str, name: str, now: float) -> str:
-    """Make a release the current one where no proxy runs. Return the former one."""
+    """Make a release the current one while no proxy runs. Return the former one."""
     former = current_release(connection, route)
     row = connection.execute("SELECT since FROM releases WHERE route = ? AND name = ?", (route, name)).fetchone()
     since = row[0] if row is not None and name == former else now
@@ -340,7 +341,7 @@ def name_release(connection: Connection, route: str, name: str, now: float) -> s
 
 
 def release_rows(releases: Iterable[Release], pairs: Mapping[tuple[str, str], int]) -> list[ReleaseRow]:
-    """Return releases as the API has them, `pairs` being the comparable pairs by route and name."""
+    """Return releases as the API shows them. `pairs`: the comparable pairs by route and name."""
     return [
         ReleaseRow(
             route=release.route,

@@ -1,15 +1,15 @@
-"""The tables of the evidence, and how a store that an earlier version wrote becomes one of this version.
+"""The tables of the evidence, and the upgrade of a store that an earlier version wrote.
 
-pairs          one row a release, endpoint, hour, outcome and set of differences, with its count
-member_sets    which signatures such a set has, those that differed and those that a rule accepted then: a pair can be
-               judged anew when a rule comes, goes or expires, or a difference is fixed
-signatures     the inbox: what a difference is, and what reviewers say of it; the same over all releases
-sightings      how often a release has shown a signature, when, and an example; `state` is what it was when set aside
+pairs          one row for each release, endpoint, hour, outcome and set of differences, with its count
+member_sets    the signatures of such a set, those that differed and those that a rule accepted then: a pair can be
+               judged again when a rule comes, goes or expires, or a difference is fixed
+signatures     the inbox: each difference with its review, the same over all releases
+sightings      how often a release has shown a signature, when, and an example; `state` is its state when set aside
 claims         differences that are marked as fixed, and the new pairs that prove it
 releases       the names of a candidate's releases; `era` is set for those that were set aside
-samples        whole responses, at most `SAMPLES` a signature and release
-noise          what differed between two responses of legacy itself; `era` as above
-latencies      the time that both arms took for one request, measured alike
+samples        whole responses, at most `SAMPLES` for each signature and release
+noise          what differed between two responses of legacy; `era` as above
+latencies      the time of both arms for one request, measured alike
 changes        the routes whose evidence has changed, the latest with the highest number
 """
 
@@ -86,7 +86,7 @@ CREATE TABLE IF NOT EXISTS audit (
 """
 
 _REBUILT: Final = {
-    # table -> what its rows say in the words of an earlier version; that knew no releases
+    # table -> its rows, selected from an earlier version's table, which had no releases
     "pairs": "SELECT route, '' AS release, endpoint, hour, outcome, reason, members, count FROM {old}",
     "noise": "SELECT route, '' AS era, place, path, kind, shape, count FROM {old}",
     "baselines": "SELECT route, '' AS era, pairs FROM {old}",
@@ -95,14 +95,14 @@ _REBUILT: Final = {
         AND substr(p.endpoint, 1, instr(p.endpoint, ' ') - 1) IN ('GET', 'HEAD', 'OPTIONS')) AS timeable
         FROM {old} o""",
 }
-"""Tables whose primary key has grown."""
+"""The tables whose primary key has grown."""
 
 _GROWN: Final = {
     "latencies": ("release TEXT NOT NULL DEFAULT ''", "*, '' AS release"),
     "sample_links": ("release TEXT NOT NULL DEFAULT ''", "*, '' AS release"),
     "member_sets": ("accepted TEXT NOT NULL DEFAULT '[]'", "*, '[]' AS accepted"),
 }
-"""Tables that have one column more: its definition, and what an earlier version selects for it."""
+"""The tables that have one more column: its definition, and the columns selected from an earlier version."""
 
 _SIGHTINGS = """SELECT route, '' AS release, id AS signature, count, 0 AS accepted, first_seen, last_seen, legacy,
     candidate, '' AS state FROM {signatures}"""
@@ -114,21 +114,21 @@ _EMPTY: Final = {
 
 
 def is_earlier(connection: sqlite3.Connection) -> bool:
-    """Return whether an earlier version, which knew no releases, has written the evidence of this store."""
+    """Return whether an earlier version, which had no releases, has written the evidence of this store."""
     columns = {row[1] for row in connection.execute("PRAGMA main.table_info(pairs)")}
     return bool(columns) and "release" not in columns
 
 
 def upgrade(connection: sqlite3.Connection) -> bool:
-    """Make a store of an earlier version one of this version, in place: all of it or, if that fails, nothing.
+    """Upgrade a store of an earlier version in place: all of it or, if that fails, nothing.
 
-    Its evidence is that of the unnamed release. True if something was done. Raises sqlite3.Error.
+    Its evidence becomes that of the unnamed release. Return whether something was done. Raises sqlite3.Error.
     """
     if not is_earlier(connection):
         return False
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if is_earlier(connection):  # nobody else was quicker
+        if is_earlier(connection):  # no other process was quicker
             _upgrade(connection)
         connection.execute("COMMIT")
     except BaseException:
@@ -159,7 +159,7 @@ def _upgrade(connection: sqlite3.Connection) -> None:
 
 
 def read_as_earlier(connection: sqlite3.Connection) -> None:
-    """Let a connection that only reads see a store of an earlier version as one of this version, by its own views."""
+    """Let a read-only connection see a store of an earlier version as one of this version, by temporary views."""
     connection.execute("PRAGMA temp_store = MEMORY")
     for table, rows in _REBUILT.items():
         connection.execute(f"CREATE TEMP VIEW {table} AS {rows.format(old=f'main.{table}', pairs='main.pairs')}")
@@ -172,6 +172,6 @@ def read_as_earlier(connection: sqlite3.Connection) -> None:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables of the evidence, upgrading what an earlier version has written. Raises sqlite3.Error."""
+    """Make the tables of the evidence, or upgrade those of an earlier version. Raises sqlite3.Error."""
     upgrade(connection)
     connection.executescript(SCHEMA)

@@ -6,6 +6,6 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def ulid(at: float) -> str:
-    """26 characters for a moment in Unix seconds."""
+    """Return the 26 characters of a new ULID for a Unix time."""
     number = int(at * 1000) << 80 | secrets.randbits(80)
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

@@ -1,6 +1,6 @@
-"""Evidence of comparisons, in SQLite: exact counts for ever, samples as examples. All that is written is redacted.
+"""The writing of evidence into SQLite: exact counts for ever, samples as examples. All of it is redacted.
 
-The tables are told of in `schema`.
+The module `tables` describes the tables.
 """
 
 import sqlite3
@@ -18,13 +18,13 @@ from strangler.evidence.stored_claims import ClaimCounts, close_claims, open_cla
 from strangler.evidence.tables import SCHEMA as SCHEMA  # where others look for it
 
 ACCEPT_GRACE_S: Final = 30.0
-"""How long after `diffs accept` the difference may still be seen: the file has to be reloaded first."""
+"""How long a difference may still be seen after `diffs accept`: the file must be reloaded first."""
 
 
 def store_findings(
     connection: sqlite3.Connection, index: IndexState, findings: Sequence[Finding], now: float
 ) -> list[str]:
-    """Write a batch. The ids of signatures that came back after they had been accepted or fixed."""
+    """Write a batch. Return the ids of signatures that came back after they had been accepted or fixed."""
     if not findings:
         return []
     pairs: Counter[tuple[str, str, str, int, str, str, str]] = Counter()
@@ -64,7 +64,7 @@ def store_findings(
 
 
 def note_change(connection: sqlite3.Connection, route: str) -> None:
-    """Note that what is to be said of a route has changed, so that whoever judges it does so anew."""
+    """Note that the evidence of a route has changed, so that it is judged again."""
     connection.execute(
         """INSERT INTO changes VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM changes))
         ON CONFLICT DO UPDATE SET number = excluded.number""",
@@ -78,7 +78,7 @@ def _json(ids: Iterable[str]) -> str:
 
 @dataclass(slots=True)
 class _Sighting:
-    """One signature as a batch has shown it."""
+    """The sightings of one signature in a batch."""
 
     seen: StoredDifference
     endpoint: str
@@ -87,7 +87,7 @@ class _Sighting:
     count: int = 0
     accepted: int = 0
     last_open: float | None = None
-    """When it was last seen and no rule accepted it."""
+    """When it was last seen without a rule that accepted it."""
 
     def add(self, at: float, *, is_accepted: bool) -> None:
         self.count += 1
@@ -110,7 +110,7 @@ ON CONFLICT DO UPDATE SET
     legacy = excluded.legacy, candidate = excluded.candidate,
     state_since = CASE WHEN {_CAME_BACK} OR state = '' THEN excluded.state_since ELSE state_since END,
     state = CASE WHEN {_CAME_BACK} THEN 'regressed' WHEN state = '' THEN excluded.state ELSE state END
-"""  # noqa: S608 - nothing of it comes from outside
+"""  # noqa: S608 - only our own words
 
 
 class _Sightings:
@@ -164,7 +164,7 @@ class _Sightings:
 
 
 class _Observed:
-    """When a batch has observed which releases, and how many pairs could be timed."""
+    """The first and last times of a batch's pairs by route and release, and how many could be timed."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], tuple[float, float, int]] = {}
@@ -213,7 +213,7 @@ def _store_sample(connection: sqlite3.Connection, finding: Finding, sample: byte
 
 
 def _store_sides(connection: sqlite3.Connection, index: IndexState, finding: Finding) -> None:
-    """Store what else a comparison told: how fast both arms were, and how legacy compares with itself."""
+    """Store the other results of a comparison: the times of both arms, and the comparison of legacy with itself."""
     if finding.latency is not None:
         connection.execute(
             "INSERT INTO latencies VALUES (?, ?, ?, ?, ?)",
@@ -248,9 +248,9 @@ def set_state(
     why: str | None = None,
     until: str | None = None,
 ) -> bool:
-    """Set a reviewer's word on a signature. False if there is none of that id. An owner stays until another is named.
+    """Set the review of a signature. Return False if the id is unknown. An owner stays until another is named.
 
-    `fixed` is a claim: see `claims`.
+    `fixed` opens claims: see `stored_claims`.
     """
     changed = connection.execute(
         """

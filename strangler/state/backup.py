@@ -23,7 +23,7 @@ from strangler.state.pending_restore import MANIFEST, Manifest, sync
 
 FORMAT: Final = 1
 UNREADABLE: Final = (tarfile.TarError, EOFError, zlib.error, msgspec.DecodeError)
-"""The errors by which a file shows that it is no backup, or not all of it."""
+"""The errors of a file that is not a backup, or not a whole one."""
 
 PIECE_BYTES: Final = 1024 * 1024
 
@@ -34,7 +34,7 @@ class BackupError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was written: the bytes of each file in it, by name, and its own."""
+    """A written backup: the bytes of each file in it, by name, and its own size."""
 
     files: dict[str, int]
     size: int
@@ -43,7 +43,7 @@ class Backup:
 def backup(folder: Path, target: Path, at: str) -> Backup:
     """Write a consistent copy of a state folder that may be in use into one file, mode 0600, whole or not at all.
 
-    `at`: the present time in UTC, for the manifest. A former backup of that name is replaced, any other file is not.
+    `at`: the present time in UTC, for the manifest. An earlier backup of that name is replaced, any other file is not.
     Raises BackupError.
     """
     if not folder.is_dir():
@@ -75,9 +75,9 @@ def _check_target(target: Path) -> None:
     try:
         is_free = not target.exists() or (target.is_file() and (target.stat().st_size == 0 or _is_backup(target)))
     except OSError as error:
-        raise BackupError(f"{target} cannot be looked at: {error.strerror}") from error
+        raise BackupError(f"{target} cannot be read: {error.strerror}") from error
     if not is_free:
-        raise BackupError(f"{target} is there and is no backup; nothing was overwritten. Name another file")
+        raise BackupError(f"{target} exists and is not a backup; nothing was overwritten. Name another file")
 
 
 def _is_backup(path: Path) -> bool:
@@ -90,7 +90,7 @@ def _is_backup(path: Path) -> bool:
 
 
 def _write(folder: Path, drafts: Path, file: IO[bytes], at: str) -> dict[str, int]:
-    """Write the files, and the manifest at the end, which shows that all of them are there; return their sizes."""
+    """Write the files, and at the end the manifest, which proves that the backup is whole. Return their sizes."""
     sizes, digests = dict[str, int](), dict[str, str]()
     with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as archive:
         for name, source, size in _sources(folder, drafts):
@@ -111,8 +111,8 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 
 def _sources(folder: Path, drafts: Path) -> Iterator[tuple[str, IO[bytes], int]]:
-    """Each file that is there, with its bytes. The newest journal first: one that is rotated meanwhile is then met
-    twice under two names, and left out once, but never missed."""
+    """Yield each existing file with its size. The newest journal comes first: if it is rotated in the meantime, it is
+    found again under its next name and left out there, but never missed."""
     seen = set[tuple[int, int]]()
     for name in KEPT:
         path = _copy_of_store(folder, drafts) if name == STORE else folder / name
@@ -129,7 +129,7 @@ def _sources(folder: Path, drafts: Path) -> Iterator[tuple[str, IO[bytes], int]]
 
 
 def _copy_of_store(folder: Path, drafts: Path) -> Path:
-    """A copy as of one moment, made by SQLite itself while others write. Raises sqlite3.Error."""
+    """Return a consistent copy, made by SQLite itself while others write. Raises sqlite3.Error."""
     copy, path = drafts / STORE, folder / STORE
     if path.exists():
         with (
@@ -144,7 +144,7 @@ def _copy_of_store(folder: Path, drafts: Path) -> Path:
 
 
 def _whole_lines(source: IO[bytes], size: int) -> int:
-    """The bytes up to the last line end: a line that is being written does not count."""
+    """Return the number of bytes up to the last line end, without a line that is being written."""
     at = size
     while at:
         start = max(0, at - PIECE_BYTES)
@@ -159,7 +159,7 @@ def _whole_lines(source: IO[bytes], size: int) -> int:
 
 
 class _Digesting:
-    """Reads so many bytes of a file and takes their digest."""
+    """Reads `size` bytes of a file and takes their digest."""
 
     def __init__(self, source: IO[bytes], size: int) -> None:
         self.digest = hashlib.sha256()

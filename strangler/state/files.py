@@ -1,4 +1,4 @@
-"""The files in a state folder: their names, and how one is replaced as a whole."""
+"""The files in a state folder: their names, and their atomic replacement."""
 
 import os
 from pathlib import Path
@@ -23,13 +23,13 @@ KEPT: Final = (
     JOURNAL,
     *(f"{JOURNAL}.{number}" for number in range(1, MAX_OLD_JOURNALS + 1)),
 )
-"""The files that a backup holds, in the order in which they are copied."""
+"""The files of a backup, in the order of copying."""
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Replace a file as a whole, readable by its owner only, and force it to the disk.
 
-    Raises OSError; the old content is in force then.
+    Raises OSError; the old content stays then.
     """
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)

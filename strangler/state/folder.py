@@ -1,4 +1,4 @@
-"""The state folder, held by one proxy at a time, or by two while one follows the other."""
+"""The state folder, held by one proxy at a time, or by two during a restart."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,17 +15,17 @@ _WAY_OUT = "stop it, or give this one a `state` of its own"
 
 @dataclass(slots=True)
 class FolderState:
-    """The lock on a state folder that this process holds, maybe together with the supervisor before or after it."""
+    """The lock on a state folder, which this process may share with the supervisor before or after it."""
 
     folder: Path
     lock_fd: int
     was_killed: bool
-    """The proxy that used the folder last did not leave it by itself."""
+    """The last proxy that used the folder did not shut down cleanly."""
     is_ours: bool = False
-    """This process says in the folder where the proxy is, and cleans up at its end."""
+    """This process describes the proxy in the folder, and cleans up at its end."""
 
     def take(self) -> None:
-        """Say in the lock that we use the folder. Raises OSError."""
+        """Name this process in the lock as the user of the folder. Raises OSError."""
         self.is_ours = True
         write_holder(self.lock_fd)
 
@@ -36,8 +36,8 @@ def hold(
 ) -> Iterator[FolderState]:
     """Make the folder, for this user only, and keep every other proxy out of it until the end.
 
-    `lock_fd`: the lock, inherited from the supervisor before us, which uses the folder until we take it. A proxy that
-    drains is waited for; `waits` is called once with its pid. Raises FolderError.
+    `lock_fd`: the lock, inherited from the supervisor before us, which uses the folder until we take it. If another
+    proxy drains, `waits` is called once with its pid, and its end is awaited. Raises FolderError.
     """
     is_new = lock_fd is None
     descriptor = acquire(folder, _WAY_OUT, lambda: draining_pid(folder), waits) if lock_fd is None else lock_fd
@@ -56,12 +56,12 @@ def hold(
 
 
 def is_known(folder: Path) -> bool:
-    """Return True if a proxy has used this folder, or will: it is there and this user may look into it."""
+    """Return whether the folder exists, this user may read it, and it has files."""
     return os.access(folder, os.R_OK | os.X_OK) and any(folder.iterdir())
 
 
 def _clear(folder: Path) -> None:
-    """End a restore that was killed, and forget where another proxy was: what is written here now is not ours."""
+    """Finish a restore that was killed, and remove what an earlier proxy left in running.json."""
     try:
         finish(folder)
         remove_running(folder)

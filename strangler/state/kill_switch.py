@@ -1,4 +1,4 @@
-"""The kill switch on disk: a file of its own, so that it holds whatever happens to the database or to routes.yaml."""
+"""The kill switch on disk: a file of its own, so that it survives damage to the database or routes.yaml."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from strangler.state.files import KILL_SWITCH, replace_file
 
 @dataclass(frozen=True, slots=True)
 class KillSwitchState:
-    """While on, all traffic goes to legacy."""
+    """The kill switch. While it is on, all traffic goes to legacy."""
 
     on: bool
     reason: str
@@ -21,10 +21,10 @@ OFF = KillSwitchState(on=False, reason="", since=None)
 
 
 def read(folder: Path) -> KillSwitchState:
-    """Return what was last written; off if nothing ever was.
+    """Return the last written state; off if there is none.
 
-    A file that cannot be read counts as on: someone turned the switch and we cannot tell which way, and legacy is
-    the side that is never wrong.
+    A file that cannot be read counts as on: the switch was turned, but it is unknown which way, and legacy is the
+    safe side.
     """
     try:
         return msgspec.json.decode((folder / KILL_SWITCH).read_bytes(), type=KillSwitchState)
@@ -35,7 +35,7 @@ def read(folder: Path) -> KillSwitchState:
 
 
 def may_read(folder: Path) -> bool:
-    """Return False if this user may not look: then nothing is known, which is not the same as a file that is broken."""
+    """Return False if this user may not read the file: its state is unknown then, unlike that of a broken file."""
     try:
         (folder / KILL_SWITCH).open("rb").close()
     except PermissionError:
@@ -46,5 +46,5 @@ def may_read(folder: Path) -> bool:
 
 
 def write(folder: Path, state: KillSwitchState) -> None:
-    """Replace the file as a whole and force it to the disk. Raises OSError; the old state is in force then."""
+    """Replace the file as a whole and force it to the disk. Raises OSError; the old state stays then."""
     replace_file(folder / KILL_SWITCH, msgspec.json.encode(state))

@@ -1,4 +1,4 @@
-"""The lock of a state folder: one proxy at a time uses it, and a lock file names the process that does."""
+"""The lock of a state folder: one proxy at a time uses it, and the lock file names its process."""
 
 import errno
 import fcntl
@@ -11,7 +11,7 @@ from pathlib import Path
 from strangler.state.files import LOCK
 
 GRACE_S = 0.5
-"""For a proxy that has been told to end a moment ago, and has not said yet that it drains."""
+"""The wait for a proxy that was just stopped, and does not report yet that it drains."""
 
 POLL_S = 0.05
 
@@ -19,11 +19,11 @@ _MAX_PID_BYTES = 32
 
 
 class FolderError(Exception):
-    """The state folder cannot be used; the message says why and the way out."""
+    """The state folder cannot be used; the message says why, and the way out."""
 
 
 def unusable(what: str, folder: Path, error: OSError) -> FolderError:
-    """Return the error for a folder that this user cannot use as `what` says: `write in`."""
+    """Return the error for a folder that this user cannot use. `what`: the action, `write in`."""
     way_out = f"make it writable for user {os.geteuid()}, or let `state` name another one"
     return FolderError(f"state: cannot {what} {folder}: {error.strerror}; {way_out}")
 
@@ -31,8 +31,8 @@ def unusable(what: str, folder: Path, error: OSError) -> FolderError:
 def acquire(folder: Path, way_out: str, draining_pid: Callable[[], int | None], waits: Callable[[int], object]) -> int:
     """Make the folder and lock it; return the descriptor of the lock, which the caller closes.
 
-    `draining_pid` returns the pid of a proxy that holds the lock and drains, or None. Such a proxy is waited for, and
-    `waits` is called once with its pid. `way_out` ends the refusal. Raises FolderError.
+    `draining_pid` returns the pid of a proxy that holds the lock and drains, or None. The end of such a proxy is
+    awaited, and `waits` is called once with its pid. `way_out` ends the error message. Raises FolderError.
     """
     descriptor = _open(folder)
     began = time.monotonic()
@@ -54,7 +54,7 @@ def acquire(folder: Path, way_out: str, draining_pid: Callable[[], int | None], 
 
 @contextmanager
 def locked(folder: Path, way_out: str) -> Iterator[None]:
-    """Make the folder and keep every proxy out of it until the end. `way_out` ends the refusal. Raises FolderError."""
+    """Make the folder and keep every proxy out of it until the end. `way_out` ends the error. Raises FolderError."""
     descriptor = acquire(folder, way_out, draining_pid=lambda: None, waits=lambda pid: None)
     try:
         yield
@@ -63,7 +63,7 @@ def locked(folder: Path, way_out: str) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Return True if a process uses this very folder now. A copy of it, or one whose proxy was killed, is free."""
+    """Return whether a process uses this folder now. A copy, or a folder whose proxy was killed, is free."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -78,7 +78,7 @@ def is_held(folder: Path) -> bool:
 
 
 def read_holder(descriptor: int) -> bytes:
-    """Return the pid that the lock file names; empty if the last holder has left the folder by itself."""
+    """Return the pid that the lock file names; empty if the last holder shut down cleanly."""
     return os.pread(descriptor, _MAX_PID_BYTES, 0)
 
 
@@ -90,7 +90,7 @@ def write_holder(descriptor: int) -> None:
 
 
 def clear_holder(descriptor: int) -> None:
-    """Note in the lock file that its holder leaves the folder by itself. Raises OSError."""
+    """Note in the lock file that its holder shut down cleanly. Raises OSError."""
     os.ftruncate(descriptor, 0)
 
 

@@ -1,8 +1,7 @@
-"""The end of a restore: a decided one that was killed is carried out by the next user of the folder.
+"""The end of a restore: if it was killed after its decision, the next user of the folder completes it.
 
-A restore puts all files into a folder of its own and then gives it the name `restore.ready`: from then on it is
-decided, and is carried out to its end by the restore itself or, if that was killed, by whoever uses the state folder
-next. The caller holds the folder's lock.
+A restore puts all files into a folder of its own and then renames it to `restore.ready`. From then on it is decided,
+and completed by itself or, if it was killed, by the next user of the state folder. The caller holds the folder's lock.
 """
 
 import os
@@ -23,7 +22,7 @@ _BESIDE_STORE: Final = (f"{STORE}-wal", f"{STORE}-shm")
 
 
 class Manifest(msgspec.Struct):
-    """The facts that a backup holds on itself: `files` has the SHA-256 of each, by name; `at` is a time in UTC."""
+    """A backup's description of itself: `files` has the SHA-256 of each file, by name; `at` is a time in UTC."""
 
     format: int
     version: str
@@ -32,7 +31,7 @@ class Manifest(msgspec.Struct):
 
 
 def finish(folder: Path) -> bool:
-    """Carry out a restore that was decided, and forget one that was not. True if there was one. Raises OSError."""
+    """Complete a decided restore, and discard an undecided one. Return whether one was completed. Raises OSError."""
     draft, ready = folder / DRAFT, folder / READY
     shutil.rmtree(draft, ignore_errors=True)
     if not ready.is_dir():
@@ -49,13 +48,13 @@ def finish(folder: Path) -> bool:
         else:
             (folder / name).unlink(missing_ok=True)
     sync(folder)
-    ready.rename(draft)  # what is left of it means nothing any more
+    ready.rename(draft)  # the rest is no longer needed
     shutil.rmtree(draft, ignore_errors=True)
     return True
 
 
 def sync(folder: Path) -> None:
-    """Force the names in a folder to the disk, where the file system knows that."""
+    """Force the names in a folder to the disk, if the file system supports that."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(OSError):

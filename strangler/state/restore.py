@@ -25,7 +25,7 @@ StoreCheck = Callable[[sqlite3.Connection, str], object]
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """One file of a restore: its bytes before and after; None: there was none, or is none any more."""
+    """One file of a restore: its size in bytes before and after; None if there is no file."""
 
     name: str
     before: int | None
@@ -34,7 +34,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A restore that was carried out. `at`: when the backup was taken, in UTC."""
+    """A completed restore. `at`: when the backup was taken, in UTC."""
 
     at: str
     version: str
@@ -44,15 +44,15 @@ class Restored:
 
 
 def restore(folder: Path, source: Path, check: StoreCheck) -> Restored:
-    """Make a state folder what a backup says, whole or not at all; refused while a proxy uses it.
+    """Restore a state folder from a backup, whole or not at all; refused while a proxy uses it.
 
-    Files that the backup does not have are removed. `check` is called with the store, before it is put in its place,
-    and with the name and time of the backup; sqlite3.Error from it refuses the restore. Raises BackupError.
+    Files that the backup does not have are removed. `check` is called with the backup's store, name and time before
+    anything is replaced; a sqlite3.Error from it refuses the restore. Raises BackupError.
     """
     try:
         if not source.exists():
             raise BackupError(f"there is no file {source}")
-        with locked(folder, "stop it first: a restore replaces what it has open"):
+        with locked(folder, "stop it first: a restore replaces its open files"):
             finish(folder)
             draft = folder / DRAFT
             draft.mkdir(mode=0o700)
@@ -65,7 +65,7 @@ def restore(folder: Path, source: Path, check: StoreCheck) -> Restored:
             files = tuple(_replacements(folder, draft))
             was_killed = kill_switch.read(folder).on
             sync(draft)
-            draft.rename(folder / READY)  # from here on it happens
+            draft.rename(folder / READY)  # this decides the restore
             finish(folder)
             return Restored(manifest.at, manifest.version, files, was_killed, kill_switch.read(folder).on)
     except FolderError as error:
@@ -75,24 +75,24 @@ def restore(folder: Path, source: Path, check: StoreCheck) -> Restored:
 
 
 def _unpack(source: Path, draft: Path) -> Manifest:
-    """Put the files of a backup into a folder, all of them, each as it was. Raises BackupError, OSError."""
+    """Unpack all files of a backup into a folder. Raises BackupError, OSError."""
     digests, manifest = dict[str, str](), None
     try:
         with source.open("rb") as file, tarfile.open(fileobj=file, mode="r:gz") as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isreg() else None
                 if content is None or member.name in digests or member.name not in (*KEPT, MANIFEST):
-                    raise BackupError(f"{source} is no backup of a state folder: it has '{member.name[:80]}'")
+                    raise BackupError(f"{source} is not a backup of a state folder: it has '{member.name[:80]}'")
                 if member.name == MANIFEST:
                     manifest = msgspec.json.decode(content.read(MAX_MANIFEST_BYTES), type=Manifest)
                     (draft / MANIFEST).write_bytes(msgspec.json.encode(manifest))
                 else:
                     digests[member.name] = _copy(content, draft / member.name)
     except UNREADABLE as error:
-        raise BackupError(f"{source} is no backup, or not all of it: {error}") from error
+        raise BackupError(f"{source} is not a backup, or is not whole: {error}") from error
     except OSError as error:
         if error.errno is None:  # gzip's own
-            raise BackupError(f"{source} is no backup, or not all of it: {error}") from error
+            raise BackupError(f"{source} is not a backup, or is not whole: {error}") from error
         raise
     return _checked(source, manifest, digests)
 
@@ -104,7 +104,7 @@ def _checked(source: Path, manifest: Manifest | None, digests: dict[str, str]) -
     if manifest.format > FORMAT:
         raise BackupError(f"{source} was written by strangler {manifest.version}; use that version or a later one")
     if manifest.files != digests:
-        raise BackupError(f"{source} is damaged: its files are not those that were put into it")
+        raise BackupError(f"{source} is damaged: its files do not match its manifest")
     return manifest
 
 
@@ -121,7 +121,7 @@ def _copy(content: IO[bytes], path: Path) -> str:
 
 
 def _check_store(path: Path, check: Callable[[sqlite3.Connection], object]) -> None:
-    """Look the store over, if there is one, and hand it to the check. Raises BackupError."""
+    """Check the store for corruption, if there is one, and call `check` with it. Raises BackupError."""
     if not path.exists():
         return
     try:

@@ -1,4 +1,4 @@
-"""The files in which a running proxy says where it is, and how its latest restart went."""
+"""The files that describe a running proxy and the outcome of its latest restart."""
 
 import os
 from contextlib import suppress
@@ -13,14 +13,14 @@ from strangler.state.lock import is_held, unusable
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The facts of a running proxy that other commands need. `listen` and `admin` are where it really listens."""
+    """The facts about a running proxy that other commands need. `listen` and `admin` are its actual addresses."""
 
     pid: int
     listen: str
     admin: str
     is_draining: bool = False
     takes_restarts: bool = False
-    """SIGUSR2 does not end it: versions that did not know the signal do not say so."""
+    """SIGUSR2 restarts it. Versions that do not know the signal do not write this field, and would end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Restart:
 
     number: int
     pid: int  # of the supervisor that serves now
-    problem: str | None = None  # why that is still the former one
+    problem: str | None = None  # why that is still the former supervisor
 
 
 def write_running(folder: Path, running: Running) -> None:
@@ -41,7 +41,7 @@ def write_running(folder: Path, running: Running) -> None:
 
 
 def read_running(folder: Path) -> Running | None:
-    """Return where the proxy that uses this folder is; None if none runs, whatever a copied file says."""
+    """Return the facts about the proxy that uses this folder; None if none runs, even if a copied file says so."""
     try:
         running = msgspec.json.decode((folder / RUNNING).read_bytes(), type=Running)
     except (OSError, msgspec.DecodeError):
@@ -56,12 +56,12 @@ def draining_pid(folder: Path) -> int | None:
 
 
 def remove_running(folder: Path) -> None:
-    """Forget where a proxy was. Raises OSError."""
+    """Remove the facts about a running proxy. Raises OSError."""
     (folder / RUNNING).unlink(missing_ok=True)
 
 
 def write_restart(folder: Path, pid: int, problem: str | None = None) -> None:
-    """Note how a restart went, for `strangler restart`; a disk that is full costs that command the outcome."""
+    """Write the outcome of a restart, for `strangler restart`. If the disk is full, that command gets no outcome."""
     before = read_restart(folder)
     with suppress(OSError):
         _replace(folder / RESTART, Restart(before.number + 1 if before else 1, pid, problem))
@@ -78,4 +78,4 @@ def read_restart(folder: Path) -> Restart | None:
 def _replace(path: Path, content: Running | Restart) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
     draft.write_bytes(msgspec.json.encode(content))
-    draft.replace(path)  # whoever reads it sees all of it, or none
+    draft.replace(path)  # a reader sees the whole file, or none

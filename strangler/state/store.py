@@ -1,7 +1,7 @@
-"""The database in the state folder. One thread writes; nobody waits for it who serves.
+"""The database in the state folder. One thread writes; no request waits for it.
 
-A disk that is full or broken makes `problem` say so and is tried again with the next call. A file that is corrupt is
-left alone: nothing is read from it or written to it until somebody has moved it away or put another in its place.
+If the disk is full or broken, `problem` says so, and the next call tries again. A corrupt file is left alone: nothing
+is read from it or written to it until it was moved away or replaced.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS numbers (
 ) WITHOUT ROWID;
 """
 
-TRY_LOG_BYTES = 16 << 20  # SQLite itself begins anew at 4 MiB, if it can
+TRY_LOG_BYTES = 16 << 20  # SQLite itself starts the log again at 4 MiB, if it can
 
 TRY_LOG_EVERY_S = 1.0
 
@@ -61,7 +61,7 @@ class _File:
 
     @classmethod
     def at(cls, path: Path) -> "_File | None":
-        """None if there is none."""
+        """Return the identity of the file at a path; None if there is none."""
         try:
             found = path.stat()
         except FileNotFoundError:
@@ -70,20 +70,20 @@ class _File:
 
 
 class Store:
-    """Each call runs in the store's thread, in one transaction."""
+    """Runs each call in the store's thread, in one transaction."""
 
     def __init__(
         self, path: Path, schema: str = "", upgrade: Callable[[sqlite3.Connection], object] | None = None
     ) -> None:
-        """`upgrade` makes what an earlier version has written fit for `schema`, when the file is opened."""
+        """Take the path and the `schema`. `upgrade` adapts a file of an earlier version when it is opened."""
         self.problem: str | None = None
         """Why nothing can be stored."""
         self.corruption: str | None = None
-        """`problem`, if the file is corrupt: what is in it must not be judged by."""
+        """The same as `problem`, if the file is corrupt: its content must not be used."""
         self.log_bytes = 0
-        """Size of SQLite's write-ahead log."""
+        """The size of SQLite's write-ahead log."""
         self.log_problem: str | None = None
-        """Why that is large. It does no harm but to the disk."""
+        """Why the log is large. It only costs disk space."""
         self._tried_log = float("-inf")
         self._path = path
         self._schema = _SCHEMA + schema
@@ -91,7 +91,7 @@ class Store:
         self._connection: sqlite3.Connection | None = None
         self._open: _File | None = None
         self._left_alone: _File | None = None
-        """The file that was found corrupt, as it is since then."""
+        """The file that was found corrupt, as it was then."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     @property
@@ -100,16 +100,16 @@ class Store:
         return self._path.parent
 
     async def call(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Raises StoreError; nothing of `work` is stored then."""
+        """Return the result of `work`. Raises StoreError; nothing of `work` is stored then."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)
 
     async def doubt(self) -> None:
-        """Somebody who reads beside the store found the file corrupt: look it over, all of it."""
-        with suppress(StoreError):  # told by `corruption`
+        """Check the whole file, since a reader in another thread found it corrupt."""
+        with suppress(StoreError):  # `corruption` has it
             await self.call(lambda connection: look_over(connection, is_thorough=True))
 
     async def close(self) -> None:
-        """Wait for what is under way, and close the file."""
+        """Wait for calls in progress, and close the file."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
         self._thread.shutdown()
 
@@ -126,12 +126,12 @@ class Store:
         return result
 
     def _bound_log(self) -> None:
-        """SQLite's log is emptied only while nobody reads what it holds: try to where it is large, never waiting."""
+        """Try to empty a large log of SQLite without waiting, which works only while no reader needs it."""
         self.log_bytes = self._measured_log()
         now = time.monotonic()
         if self.log_bytes > TRY_LOG_BYTES and self._connection is not None and now - self._tried_log >= TRY_LOG_EVERY_S:
             self._tried_log = now
-            with suppress(sqlite3.Error):  # what is wrong with the file the next call finds
+            with suppress(sqlite3.Error):  # the next call finds a problem with the file
                 empty_log(self._connection)
             self.log_bytes = self._measured_log()
         if (self.log_bytes > MAX_LOG_BYTES) is (self.log_problem is None):
@@ -154,7 +154,7 @@ class Store:
         log.warning("store.log_large", bytes=self.log_bytes, remedy=self.log_problem)
 
     def _try_to_write(self) -> None:
-        """A full disk can still be read: the problem is over once something can be written."""
+        """End the problem once something can be written: a full disk can still be read."""
         try:
             self._transact(
                 lambda connection: connection.execute("INSERT OR REPLACE INTO meta VALUES ('tried', ?)", (time.time(),))
@@ -166,7 +166,7 @@ class Store:
         self.problem = self.corruption = None
 
     def _follow_file(self) -> None:
-        """Let go of a file that was moved away; leave a corrupt one alone, by StoreError, while it is what it was."""
+        """Close a file that was moved away. Raises StoreError for a corrupt file while it is unchanged."""
         file = _File.at(self._path)
         if self._left_alone is not None:
             if file == self._left_alone:
@@ -183,7 +183,7 @@ class Store:
             return work(connection)
 
     def _connect(self) -> sqlite3.Connection:
-        """A file that was not open before is looked over first."""
+        """Open the file, and check it if it was not open before."""
         before, self._open = self._open, None
         self._connection = connect(self._path, self._schema, self._upgrade)
         file = _File.at(self._path)

@@ -484,7 +484,7 @@ class TestActions:
     async def test_another_order_is_a_hint(self, browser: Open) -> None:
         this_browser = await browser()
         await this_browser.keep(difference({"items": [1, 2, 3]}, {"items": [3, 2, 1]}))
-        assert "another order at $.items: sorted otherwise?" in unescape(await this_browser.text("/signatures"))
+        assert "the same elements in another order at $.items." in unescape(await this_browser.text("/signatures"))
 
     async def test_the_audit_is_a_page_and_what_people_wrote_is_text(self, browser: Open) -> None:
         this_browser = await browser()
@@ -541,7 +541,7 @@ class TestPages:
         assert re.search(r'id="share-all">25%<', page)
         assert re.search(r'id="share-now">25%<', page)
         assert '<span class="dim">passthrough</span>' in page
-        assert "passes through: nobody moves it" in await this_browser.text("/routes/chat")
+        assert "passthrough: always the candidate" in await this_browser.text("/routes/chat")
 
     async def test_problems_of_routes_yaml_are_told_at_their_lines(self, browser: Open) -> None:
         this_browser = await browser()

@@ -82,7 +82,7 @@ async def test_an_endpoint_that_fails_is_told_once_and_so_is_one_that_is_back(
     ("script", "reason"),
     [
         pytest.param(respond(404), "status 404", id="a status of 400 and above"),
-        pytest.param(responding(hang()), "no answer in 0.1 s", id="silence"),
+        pytest.param(responding(hang()), "no response in 0.1 s", id="silence"),
         pytest.param(responding(send(b"SSH-2.0-OpenSSH\r\n\r\n")), "", id="another protocol"),
     ],
 )

@@ -48,7 +48,7 @@ def test_logging_in_and_out(browser: Chrome, running: Shop) -> None:
     window.open("/routes/orders")
     assert browser.title == "Log in · Strangler"
     window.find("#token").send_keys("wrong" + Keys.ENTER)
-    until(lambda: "That is not the token." in window.text("main"))
+    until(lambda: "The token is wrong." in window.text("main"))
     window.open("/routes/orders")
     window.find("#token").send_keys(TOKEN + Keys.ENTER)
     until(lambda: browser.title == "orders · Strangler")

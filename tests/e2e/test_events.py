@@ -143,7 +143,7 @@ async def test_killed_in_the_middle_nothing_is_lost_and_nothing_waits(proxy: Pro
     await proxy.until(lambda: backlog(proxy))
     assert await proxy.metric("strangler_events_backlog", sink="webhook") == 2
     assert await proxy.get() == 200
-    assert "2 events wait for webhook: answered 503" in await printed(proxy, "status")
+    assert "2 events wait for webhook: status 503" in await printed(proxy, "status")
     control = (await proxy.status())["pid"]["control"]
     psutil.Process(control).send_signal(signal.SIGKILL)
     hook.status = 200

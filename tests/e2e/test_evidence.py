@@ -167,7 +167,7 @@ class TestReleases:
             await run(on, "release", "orders", "one")
             cases = {
                 ("release", "orderz", "two"): "unknown route 'orderz'; did you mean 'orders'?",
-                ("release", "orders", " two"): "without spaces at its ends",
+                ("release", "orders", " two"): "no spaces at its ends",
                 ("ready", "orders", "--release", "two"): "route 'orders' has no release 'two'; known are 'one', ''",
                 ("diffs", "--release", "two"): "no route has a release 'two'; known are 'one'",
                 ("report", "--release", "two"): "no route has a release 'two'",

@@ -335,7 +335,7 @@ class TestWrites:
             assert "X-Strangler-Shadow-Handled" in status["routes"][0]["shadow"]["stopped"]
             (reported,) = await on.proxy.wait_for_log("shadow.stopped")
             assert reported["message"].startswith(
-                "shadowing of route 'orders' is stopped: the candidate answered OPTIONS"
+                "shadowing of route 'orders' is stopped: the candidate responded to OPTIONS"
             )
             lines = notices(convert(status, StatusDocument))
             assert any("shadowing of route 'orders' is stopped" in line for line in lines)

@@ -344,7 +344,7 @@ class TestAStop:
         return "POST" in candidate.methods
 
     async def _is_reported(self, on: Stage) -> None:
-        output = "shadowing of route 'orders' is stopped: the candidate answered OPTIONS /api/orders"
+        output = "shadowing of route 'orders' is stopped: the candidate responded to OPTIONS /api/orders"
         assert await on.proxy.metric("strangler_shadow_stopped", route="orders") == 1
         await on.proxy.until(lambda: self._events(on))
         assert self._events(on) == [("shadow.stopped", "orders")], "once, whichever control process runs"

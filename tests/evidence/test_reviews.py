@@ -100,12 +100,12 @@ def test_a_rule_counts_on_the_endpoint_that_it_was_made_for(path: bytes, written
     ("found", "reason"),
     [
         (row(None, **_STATUS, legacy=200, candidate=502), "a 5xx is a failure"),
-        (row("…"), "no single place"),
-        (row("$.a" + "b" * 1000 + "…0123"), "no single place"),
+        (row("…"), "not a single place"),
+        (row("$.a" + "b" * 1000 + "…0123"), "not a single place"),
         (row("$['redacted:0123abcd'].x"), "not kept"),
         (row("$['string(12) 0123abcd']"), "not kept"),
-        (row(endpoint="GET …"), "no single endpoint"),
-        (row(endpoint="GET /" + "a/" * 20), "no single endpoint"),
+        (row(endpoint="GET …"), "not a single endpoint"),
+        (row(endpoint="GET /" + "a/" * 20), "not a single endpoint"),
     ],
     ids=["5xx", "folded", "cut", "a redacted key", "a hashed key", "many endpoints", "an endpoint that is too deep"],
 )
@@ -145,8 +145,8 @@ def test_a_pair_of_values_means_just_these(legacy: Any, candidate: Any, expected
         (row(legacy="[1, 2…", candidate=[]), "not kept whole"),
         (row("$", legacy={"hash": "0123abcd", "length": 3}, candidate=1), "not kept whole"),
         (row(kind="missing", legacy=1, candidate=None), "no pair of values"),
-        (row(legacy="12345678901234567890123", candidate=1), "a number that long"),
-        (row("vary", **_HEADER, legacy="", candidate="x"), "no plain texts"),
+        (row(legacy="12345678901234567890123", candidate=1), "such a long number"),
+        (row("vary", **_HEADER, legacy="", candidate="x"), "not plain texts"),
     ],
     ids=[
         "redacted",

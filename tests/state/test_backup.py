@@ -188,13 +188,13 @@ def _later(data: bytes) -> bytes:
 
 BROKEN: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("cut short", lambda data: data[: len(data) // 2], "not all of it|damaged|not whole"),
-    ("empty", lambda _: b"", "no backup"),
-    ("text", lambda _: b"hello\n" * 100, "no backup"),
+    ("empty", lambda _: b"", "not a backup"),
+    ("text", lambda _: b"hello\n" * 100, "not a backup"),
     ("another archive", lambda _: _tar(("etc/passwd", b"x")), "it has 'etc/passwd'"),
     ("a path that climbs", lambda _: _tar(("../strangler.db", b"x")), "it has"),
     ("a link", lambda _: _tar((STORE, b""), kind=tarfile.SYMTYPE), "it has"),
     ("no manifest", lambda _: _tar(("kill-switch.json", b"{}")), "not whole"),
-    ("a manifest that is none", lambda _: _tar((MANIFEST, b"[]")), "no backup"),
+    ("a manifest that is none", lambda _: _tar((MANIFEST, b"[]")), "not a backup"),
     ("a byte that has changed", _flipped, "damaged"),
     ("of a later version", _later, "use that version or a later one"),
 ]
@@ -269,7 +269,7 @@ def content_files(folder: Path) -> dict[str, bytes]:
 def test_a_file_that_is_no_backup_is_not_overwritten(tmp_path: Path) -> None:
     folder, file = filled(tmp_path / "state"), tmp_path / "thesis.txt"
     file.write_text("years of work")
-    with pytest.raises(BackupError, match="is no backup; nothing was overwritten"):
+    with pytest.raises(BackupError, match="is not a backup; nothing was overwritten"):
         backup(folder, file)
     assert file.read_text() == "years of work"
     assert backup(folder, tmp_path / "b").files == backup(folder, tmp_path / "b").files  # a former one is

@@ -1,7 +1,7 @@
-"""Writes what the docs say about the API: `python -m strangler.control.api_reference docs`.
+"""Writes the API reference into the docs: `python -m strangler.control.api_reference docs`.
 
-docs/api.md keeps its own text; what stands between its two marks is made from the documents and the table of
-operations. A test holds it fresh.
+Only the text between the two marks of docs/api.md is generated, from the documents and the table of operations. A test
+checks that it is current.
 """
 
 import sys

@@ -18,12 +18,12 @@ _PROBLEM: Final = "application/problem+json"
 
 @cache
 def openapi_text() -> bytes:
-    """The document as JSON; it is made once."""
+    """Return the OpenAPI document as JSON, made once."""
     return msgspec.json.encode(openapi()) + b"\n"
 
 
 def openapi() -> Json:
-    """The document."""
+    """Return the OpenAPI document."""
     paths: dict[str, dict[str, Json]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -52,7 +52,7 @@ def openapi() -> Json:
 
 
 def schemas() -> Json:
-    """The JSON Schemas of all documents, by name."""
+    """Return the JSON Schemas of all documents, by name."""
     types = {type_ for operation in OPERATIONS for type_ in _types(operation)} | {ProblemDocument}
     _, found = msgspec.json.schema_components(sorted(types, key=lambda item: item.__name__), ref_template=_REFERENCE)
     return dict(sorted(found.items()))
@@ -79,7 +79,7 @@ def _operation(operation: Operation) -> Json:
 
 
 def operation_id(operation: Operation) -> str:
-    """`get_routes_readiness`: the method, and the words of the path."""
+    """Return the method and the words of the path, like `get_routes_readiness`."""
     words = [part for part in operation.path.split("/") if part and part != "api"]
     names = [part.strip("{}").removesuffix(".json").replace("-", "_") for part in words]
     return "_".join([operation.method.lower(), *names])
@@ -114,20 +114,20 @@ def _responses(operation: Operation) -> Json:
     else:
         content = {"application/json": _content(operation.response, operation.example)}
     found: dict[str, Json] = {
-        "200": {"description": "It is done." if operation.body else "The answer.", "content": content}
+        "200": {"description": "The outcome." if operation.body else "The document.", "content": content}
     }
     if operation.unready is not None:
-        found["503"] = {"description": "It is not ready.", "content": {"application/json": _content(operation.unready)}}
+        found["503"] = {"description": "Not ready.", "content": {"application/json": _content(operation.unready)}}
     for status, meaning in sorted(errors_of(operation).items()):
         found[str(status)] = {"description": meaning, "content": {_PROBLEM: _content(ProblemDocument)}}
     return found
 
 
 def errors_of(operation: Operation) -> Mapping[int, str]:
-    """All refusals of an operation, by status, with those that any operation of its kind may have."""
+    """Return all errors of an operation, by status, with those that all operations of its kind share."""
     if operation.is_open:
         return operation.errors
-    common = {401: "The token is missing or another.", 403: "The request comes from a page of another site."}
+    common = {401: "The token is missing or wrong.", 403: "The request comes from a page of another site."}
     if operation.body is not None:
         common |= {413: "The body is too large.", 415: "The body is not sent as `application/json`."}
     return common | dict(operation.errors)

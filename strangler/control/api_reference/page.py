@@ -12,11 +12,11 @@ from strangler.control.api_reference.operations import OPERATIONS, PATH_PARAMETE
 START: Final = "<!-- operations: made by `python -m strangler.control.api_reference docs` -->"
 END: Final = "<!-- end of operations -->"
 _MAX_INLINE: Final = 100
-"""Characters of an example that stands on one line."""
+"""The most characters of an example on one line."""
 
 
 def filled(page: str) -> str:
-    """A page with the reference between its marks made anew."""
+    """Return the page with the reference between its marks made again."""
     before, _, rest = page.partition(START)
     return f"{before}{START}\n\n{''.join(_lines())}\n{END}{rest.partition(END)[2]}"
 
@@ -35,7 +35,7 @@ def _lines() -> Iterator[str]:
 
 
 def _anchor(operation: Operation) -> str:
-    """The anchor that GitHub gives the heading."""
+    """Return the anchor that GitHub gives the heading."""
     kept = "".join(char for char in f"{operation.method} {operation.path}".lower() if char.isalnum() or char in " -_")
     return kept.replace(" ", "-")
 
@@ -52,11 +52,11 @@ def _operation(operation: Operation) -> str:
     if operation.body is not None:
         parts.append(f"Body: {_link(type(operation.body).__name__)}.\n")
     response = f"`{operation.response}`" if isinstance(operation.response, str) else _link(operation.response.__name__)
-    also = "; the same with status 503 if it is not ready" if operation.unready is not None else ""
+    also = "; the same with status 503 if the proxy is not ready" if operation.unready is not None else ""
     parts.append(f"Response: {response}{also}.\n")
     refusals = "; ".join(f"{status}: {_clause(meaning)}" for status, meaning in sorted(operation.errors.items()))
     if refusals:
-        parts.append(f"Refusals: {refusals}.\n")
+        parts.append(f"Errors: {refusals}.\n")
     parts.append(f"```\n{_call(operation)}\n```\n")
     if isinstance(operation.example, msgspec.Struct):
         parts.append(f"```json\n{_json(operation.example)}\n```\n")
@@ -83,7 +83,7 @@ def _without_defaults(body: msgspec.Struct) -> Mapping[str, object]:
 
 
 def _json(document: msgspec.Struct) -> str:
-    """A document laid out: short objects and arrays on a line of their own."""
+    """Return a document as JSON, with each short object or array on one line."""
     return "\n".join(_laid_out(msgspec.to_builtins(document), ""))
 
 
@@ -112,7 +112,7 @@ def _fields(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _type(schema: Mapping[str, Any]) -> str:
-    """A JSON Schema in words: `list of [AuditEntry](#auditentry)`, `number or null`."""
+    """Return a JSON Schema in words: `list of [AuditEntry](#auditentry)`, `number or null`."""
     if "$ref" in schema:
         return _link(schema["$ref"].rpartition("/")[2])
     if "enum" in schema:

@@ -1,1 +1,1 @@
-"""The operator's window: pages on the admin listener."""
+"""The dashboard: pages for operators on the admin listener."""

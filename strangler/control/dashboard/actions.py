@@ -1,6 +1,6 @@
-"""Actions of an operator on a page: turn the kill switch, resume shadows, and say what is known of differences.
+"""Actions of an operator on a page: turn the kill switch, resume shadows, and review differences.
 
-All of it is audited.
+All of them are audited.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _STATES: Final = ("known", "fixed", "accepted")
 
 
 class ActionError(Exception):
-    """Nothing was done; the message says why. `status` is that of the answer."""
+    """An action was refused; the message says why. `status` is that of the response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class Done:
     """The outcome of one form, in numbers of differences."""
 
     changed: int
-    unchanged: int  # they were so already
+    unchanged: int  # they were in that state already
     refused: tuple[str, ...]  # why some cannot be accepted
 
 
@@ -49,7 +49,7 @@ async def turn(state: Control, on: bool, reason: str, actor: str) -> None:
 
 
 async def resume(state: Control, route: str, why: str, actor: str) -> None:
-    """Start the shadows of a route again that have stopped by themselves."""
+    """Start a route's shadows again after they stopped by themselves."""
     refused = resume_problem(state.settings, route)
     if refused is not None:
         raise ActionError(404, f"Nothing was changed: {refused}.")
@@ -60,9 +60,9 @@ async def resume(state: Control, route: str, why: str, actor: str) -> None:
 async def review(
     state: Control, evidence: EvidenceState, names: Sequence[str], form: Mapping[str, str], actor: str
 ) -> Done:
-    """Review the differences of these ids, all of them or none. To accept writes rules into routes.yaml, in one edit.
+    """Review the differences of these ids, all of them or none. Accepting writes rules into routes.yaml, in one edit.
 
-    `form`: state, owner, why, until; empty where nothing was said.
+    `form`: state, owner, why, until; empty if not given.
     """
     found = _review(form)
     wanted = dict.fromkeys(names)
@@ -83,7 +83,7 @@ async def review(
 
 
 async def _rows(state: Control, evidence: EvidenceState, wanted: Collection[str]) -> list[SignatureRow]:
-    """The differences of these ids: of the current release, or one that only an earlier release has shown."""
+    """Return the differences of these ids: of the current release, or a single one of an earlier release."""
     rows = [row for row in await evidence.inbox(state.store, state.settings) if row.id in wanted]
     missing = set(wanted) - {row.id for row in rows}
     earlier = await evidence.signature(state.store, state.settings, missing.pop()) if len(missing) == 1 else None
@@ -116,7 +116,7 @@ async def _mark(state: Control, rows: Sequence[SignatureRow], found: Review, act
 
 
 async def _accept(state: Control, rows: Sequence[SignatureRow], found: Review) -> AcceptPlan:
-    """Write the rules that are lacking. By the file as it stands, which may be newer than what is in force."""
+    """Write the missing rules into the file as it is now, which may be newer than what is in force."""
     reload = state.reload
     try:
         plan = await asyncio.to_thread(_plan, state, rows, found)

@@ -1,7 +1,7 @@
 """Authentication for the dashboard: sessions behind a cookie, login and logout, and forms that only our pages can make.
 
-Beside the API's `Authorization: Bearer` a browser may come with a session; the API itself never takes a cookie, so that
-nothing but the forms here can be used across sites, and those carry a mark.
+A browser may use a session in place of the API's `Authorization: Bearer`. The API itself never accepts a cookie, so
+that only the forms here can be sent from other sites, and these carry a mark.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from strangler.control.dashboard.visit import Visit, form_text, local_url, read_
 from strangler.control.responses import VISITOR
 from strangler.control.visitor import PREFIX_FIELD
 
-_WRONG_TOKEN_S = 0.5  # what each guess costs
+_WRONG_TOKEN_S = 0.5  # the delay of each wrong guess
 _MAX_COOKIES = 8
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ class Auth:
         self._layout = layout
 
     def visit(self, request: web.Request) -> Visit:
-        """Return a request with what its cookie and its token allow now."""
+        """Return the visit: the request with what its cookie and its token allow now."""
         state = self._state_of(request)
         token, cookies = state.token, _cookies(request)
         held = next((cookie for cookie in cookies if token is not None and self._sessions.holds(cookie, token)), None)
@@ -52,9 +52,9 @@ class Auth:
         )
 
     async def refusal(self, visit: Visit, is_open: bool) -> web.Response | None:
-        """Return the response to a request that may not go on, or None. `is_open`: it needs no login.
+        """Return the response to a refused request, or None. `is_open`: the path needs no login.
 
-        Raises ActionError for a form that no page of ours made.
+        Raises ActionError for a form that none of our pages made.
         """
         request = visit.request
         refused = guard.foreign(visit.state.token, request.method, request.headers, visit.visitor.hosts, has_mark=True)
@@ -74,17 +74,17 @@ class Auth:
 
     async def _check_form(self, visit: Visit) -> None:
         """Raise ActionError for a form without our mark: another site may have made the operator's browser send it."""
-        is_hidden = visit.request.headers.get("Origin") == "null"  # then nothing but the mark tells whose page it is
+        is_hidden = visit.request.headers.get("Origin") == "null"  # then only the mark shows whose page it is
         if visit.state.token is not None and not visit.by_session and visit.is_inside and not is_hidden:
-            return  # came with the token itself, which no browser adds by itself
+            return  # it carries the token, which no browser adds by itself
         form = await read_form(visit.request)
         if visit.is_new:
             raise ActionError(403, _no_cookie_text(visit))
         if not self._sessions.is_ours(visit.cookie, form_text(form, "mark")):
-            raise ActionError(403, "This form is too old, or no page of ours made it. Go back, reload, and try again.")
+            raise ActionError(403, "This form is too old, or from another site. Go back, reload, and try again.")
 
     async def login_page(self, visit: Visit) -> web.Response:
-        """Return the form that asks for the token, or lead on if the visitor is inside already."""
+        """Return the login form, or redirect a visitor who is logged in already."""
         target = local_url(visit.request.query.get("next", "/"))
         if visit.is_inside:
             return visit.see(target)
@@ -96,7 +96,7 @@ class Auth:
         if not guard.has_token(token, {"Authorization": f"Bearer {form_text(form, 'token')}"}):
             log.warning("dashboard.login_refused", client=visit.visitor.address)
             await asyncio.sleep(_WRONG_TOKEN_S)
-            raise ActionError(403, "That is not the token.")
+            raise ActionError(403, "The token is wrong.")
         response = visit.see(local_url(form_text(form, "next")))
         if token is not None:
             self._sessions.end(visit.cookie)
@@ -131,8 +131,8 @@ def set_cookie(visit: Visit, response: web.StreamResponse, cookie: str) -> None:
 def _cookies(request: web.Request) -> list[str]:
     """Return the cookies of our name, the most specific path first (RFC 6265 section 5.4).
 
-    Below a path there may be two of them: ours, and that of a dashboard at the root of the same host or what another
-    application has set.
+    Below a path there may be two of them: ours, and that of a dashboard at the root of the same host or of another
+    application.
     """
     pairs = (pair.strip().partition("=") for line in request.headers.getall("Cookie", []) for pair in line.split(";"))
     found = (value.strip().strip('"') for name, _, value in pairs if name == COOKIE)
@@ -140,19 +140,19 @@ def _cookies(request: web.Request) -> list[str]:
 
 
 def _is_https(proto: str) -> bool:
-    """True if the browser used https: in a chain of proxies the first scheme is the browser's."""
+    """Return whether the browser used https: in a chain of proxies the first scheme is the browser's."""
     return proto.partition(",")[0].strip().lower() == "https"
 
 
 def _no_cookie_text(visit: Visit) -> str:
     """Return why a form comes without a cookie, and the way out."""
     text = (
-        "This form came without our cookie, so nothing tells that a page of ours made it. Let the browser keep cookies,"
-        " and the proxy in front pass Cookie and Set-Cookie as they are."
+        "This form came without our cookie, so it may come from another site. Let the browser keep cookies, and the"
+        " proxy in front pass Cookie and Set-Cookie unchanged."
     )
     if PREFIX_FIELD in visit.visitor.ignored:
         return text  # the page says why
     return (
-        f"{text} Below a path it has to name that path (nginx: `proxy_set_header X-Forwarded-Prefix /PATH;`), with its"
-        " address in admin.trusted_proxies."
+        f"{text} If the dashboard is below a path, that proxy must name the path (nginx:"
+        " `proxy_set_header X-Forwarded-Prefix /PATH;`), with its address in admin.trusted_proxies."
     )

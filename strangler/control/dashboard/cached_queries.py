@@ -1,4 +1,4 @@
-"""Evidence for pages that are drawn every second: read at most once in a while, however many browsers watch."""
+"""Cached evidence for pages that are rendered every second: reads do not grow with the browsers that watch."""
 
 import asyncio
 import time
@@ -17,22 +17,22 @@ from strangler.state.store import Store
 from strangler.times import utc_day
 
 INBOX_S = 2.0
-READY_S = 5.0  # its intervals are drawn by chance, thousands of times
+READY_S = 5.0  # its intervals are resampled thousands of times
 _MOST = 64
-"""Answers that are kept."""
+"""The most results that are cached."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(slots=True)
 class EvidenceState:
-    """Owns the answers of the last seconds. Asked again when the settings are others: rules make states."""
+    """Owns the results of the last seconds. They are read again under new settings, whose rules decide states."""
 
     _kept: dict[tuple[str, str], tuple[float, Settings, Any]] = field(default_factory=dict)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def inbox(self, store: Store, settings: Settings) -> list[SignatureRow]:
-        """All signatures, gravest first; none if nothing was ever compared, or the store is corrupt."""
+        """Return all signatures, most severe first; none if nothing was ever compared, or the store is corrupt."""
 
         def ask(connection: Connection) -> list[SignatureRow]:
             return reading.signatures(connection, queries.rules_of(settings), Filters(), utc_day())
@@ -40,7 +40,7 @@ class EvidenceState:
         return await self._cached("inbox", "", INBOX_S, store, settings, ask) or []
 
     async def readiness(self, store: Store, settings: Settings, route: str) -> VerdictDocument | None:
-        """The verdict for a route; None if nothing was ever compared, or the store is corrupt."""
+        """Return the verdict for a route; None if nothing was ever compared, or the store is corrupt."""
 
         def ask(connection: Connection) -> VerdictDocument | None:
             return queries.ready(connection, settings, route, utc_day())
@@ -48,7 +48,7 @@ class EvidenceState:
         return await self._cached("ready", route, READY_S, store, settings, ask)
 
     async def timeline(self, store: Store, settings: Settings, route: str) -> list[dict[str, int]]:
-        """The outcomes of a route's pairs by hour, as they are judged now; empty if nothing was ever compared."""
+        """Return the outcomes of a route's pairs by hour, as judged now; empty if nothing was ever compared."""
 
         def ask(connection: Connection) -> list[dict[str, int]]:
             return queries.timeline(connection, settings, route, utc_day())
@@ -56,7 +56,7 @@ class EvidenceState:
         return await self._cached("timeline", route, READY_S, store, settings, ask) or []
 
     async def signature(self, store: Store, settings: Settings, name: str) -> SignatureDocument | None:
-        """One signature with its samples, by its whole id; not kept."""
+        """Return one signature with its samples, by its whole id; it is not cached."""
 
         def ask(connection: Connection) -> SignatureDocument | None:
             return queries.detail(connection, settings, name, utc_day())
@@ -65,11 +65,11 @@ class EvidenceState:
         return found if found is not None and found.id == name else None
 
     async def audit(self, store: Store, filters: AuditFilters) -> list[AuditEntry] | None:
-        """The audit, newest first; None if it cannot be read."""
+        """Return the audit, newest first; None if it cannot be read."""
         return await _read(store, lambda connection: audits.entries(connection, filters))
 
     def forget(self) -> None:
-        """Something was changed: ask anew."""
+        """Drop all cached results after a change."""
         self._kept.clear()
 
     async def _cached(
@@ -95,13 +95,13 @@ async def _read(store: Store, ask: Callable[[Connection], _T]) -> _T | None:
 
 
 def chosen_open(rows: list[SignatureRow], by: Mapping[str, str]) -> list[SignatureRow]:
-    """Return the rows that a form for all of a list is about: without a chosen state, only those that still count."""
+    """Return the rows that a form for the whole list applies to: without a chosen state, only open ones."""
     found = chosen(rows, by)
     return found if by.get("state") else [row for row in found if row.state in OPEN_STATES]
 
 
 def chosen(rows: list[SignatureRow], by: Mapping[str, str]) -> list[SignatureRow]:
-    """The rows that have these values; an empty one is any. `noise` is `yes` or `no`."""
+    """Return the rows that have these values; an empty value matches any. `noise` is `yes` or `no`."""
     wanted = {key: value for key, value in by.items() if value and key != "noise"}
     noise = {"yes": True, "no": False}.get(by.get("noise", ""))
     return [

@@ -19,18 +19,18 @@ _UNWANTED = {"defs", "desc", "title"}
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`series`: by name, points of age in seconds and value; None where there is none, and no line either."""
+    """A line chart. `series`: by name, points of age in seconds and value; a value of None is a gap in the line."""
 
     name: str
     series: Mapping[str, Sequence[tuple[float, float | None]]]
     span_s: int
     text_of: Callable[[float], str]
     top: float | None = None
-    """The highest value of the scale; None: what the figures need."""
+    """The highest value of the scale; None: as the values need."""
 
 
 def svg(chart: Chart) -> Markup:
-    """The element. Everything in it is escaped by the XML writer."""
+    """Return the SVG element. Everything in it is escaped by the XML writer."""
     top = chart.top or _round_top(chart)
     drawn = _pygal().XY(
         width=_WIDTH,
@@ -69,7 +69,7 @@ def svg(chart: Chart) -> Markup:
 
 
 def _visible(points: Sequence[tuple[float, float | None]]) -> list[tuple[float, float] | None]:
-    """The points as the library takes them. One between two gaps stands twice: a line of no length is a dot."""
+    """Return the points as pygal takes them. A point between two gaps is doubled: a line of no length is a dot."""
     placed = [None if value is None else (-age_s, value) for age_s, value in points]
     visible: list[tuple[float, float] | None] = []
     for before, here, after in zip([None, *placed], placed, [*placed[1:], None], strict=False):
@@ -79,10 +79,10 @@ def _visible(points: Sequence[tuple[float, float | None]]) -> list[tuple[float, 
 
 @cache
 def _pygal() -> Any:
-    """The library, at the first chart: it takes 40 ms, and control may be started a thousand times without a visitor.
+    """Return the library, imported at the first chart: that takes 40 ms, and most starts of control see no visitor.
 
-    It puts a finder for its map plugins into Python's import system. That is of a kind that later Pythons no longer
-    know and that makes this one warn at every module that is not there; we draw no maps.
+    It adds a finder for its map plugins to Python's import system. That kind of finder makes this Python warn at every
+    missing module and is unknown to later ones; we draw no maps.
     """
     import pygal
 
@@ -91,7 +91,7 @@ def _pygal() -> Any:
 
 
 def _round_top(chart: Chart) -> float:
-    """1, 2 or 5 times a power of ten: the lowest that holds all values."""
+    """Return 1, 2 or 5 times a power of ten: the lowest that holds all values."""
     highest = max((value for points in chart.series.values() for _, value in points if value is not None), default=0.0)
     if highest <= 0:
         return 1.0
@@ -112,7 +112,7 @@ def _age_text(seconds: float) -> str:
 
 
 def _clean(element: Element) -> None:
-    """Take out what needs an exception from the policy, tool tips, identifiers and comments."""
+    """Remove what would need an exception from the policy, tool tips, identifiers and comments."""
     for child in list(element):
         if callable(child.tag) or child.tag.removeprefix(_SVG) in _UNWANTED:
             element.remove(child)

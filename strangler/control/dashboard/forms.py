@@ -1,4 +1,4 @@
-"""The forms of the pages: each reads its fields, runs one action, and leads back to a page with the outcome."""
+"""The forms of the pages: each reads its fields, runs one action, and redirects to a page with the outcome."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,14 +33,14 @@ class Forms:
         return visit.see((URL("/routes") / name).with_query(said="resumed"))
 
     async def review_one(self, visit: Visit) -> web.Response:
-        """Review the difference of one page."""
+        """Review the difference of a page."""
         form, name = await read_form(visit.request), visit.request.match_info["name"]
         fields = _review_fields(form)
         await review(visit.state, self._evidence, [name], fields, visit.actor)
         return visit.see((URL("/signatures") / name).with_query(said=fields["state"]))
 
     async def review_many(self, visit: Visit) -> web.Response:
-        """Review the ticked rows, or all that the filters of the page choose."""
+        """Review the ticked rows, or all that the page's filters match."""
         form = await read_form(visit.request)
         fields = _review_fields(form)
         by = {key: form_text(form, f"by_{key}") for key in FILTERS}

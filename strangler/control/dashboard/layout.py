@@ -24,21 +24,21 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""The headers of every response. Only our own script and style files run: markup from traffic could do nothing."""
+"""The headers of every response. Only our own scripts and styles run: markup from traffic could do nothing."""
 
 _NOTICES: Final = {
     "killed": "The kill switch is on: every request goes to legacy.",
     "alive": "The kill switch is off: the routes decide again.",
-    "resumed": "Shadowing goes on. The candidate is asked anew whether it knows dry runs.",
+    "resumed": "Shadowing goes on. The candidate must confirm dry runs again.",
     "known": "Noted as known.",
-    "fixed": "Noted as fixed. If it is seen again, it is told as regressed.",
+    "fixed": "Noted as fixed. If it is seen again, it is marked as regressed.",
     "accepted": "Accepted: routes.yaml has the rule.",
 }
 _BULK_FIELDS: Final = ("state_said", "changed", "unchanged", "refused", "why_not")
 _HEADINGS: Final = {401: "Logged out", 403: "Refused", 404: "Not found"}
 
 MAX_REFUSALS_LENGTH = 300
-"""Characters of the reasons that a notice gives for differences that were left as they were."""
+"""The most characters of reasons why differences were left unchanged, in a notice."""
 
 
 class Layout:
@@ -85,15 +85,15 @@ class Layout:
 
 
 def ignored_prefix_text(visitor: Visitor) -> str:
-    """Return why the prefix of a proxy in front is not believed, and the line that mends it."""
+    """Return why the prefix of a proxy in front is ignored, and the line that fixes it."""
     return (
-        f"{PREFIX_FIELD} of {visitor.address} was not believed: write `trusted_proxies: [{visitor.address}]` under"
-        " admin in routes.yaml, if that is the proxy in front."
+        f"{PREFIX_FIELD} of {visitor.address} was ignored. If that is the proxy in front, write"
+        f" `trusted_proxies: [{visitor.address}]` under admin in routes.yaml."
     )
 
 
 def _notice(query: Mapping[str, str]) -> str | None:
-    """Return the outcome of the action that led here. It stands in the address, so anybody may have written it."""
+    """Return the outcome of the action that led here. It comes from the URL, which anybody may have written."""
     outcome = query.get("said", "")
     return _bulk_notice(query) if outcome == "bulk" else _NOTICES.get(outcome)
 
@@ -102,7 +102,7 @@ def _bulk_notice(query: Mapping[str, str]) -> str:
     changed, unchanged, refused = (_figure(query.get(key, "")) for key in ("changed", "unchanged", "refused"))
     word = query.get("state_said", "")
     parts = [f"{changed:,} noted as {word if word in _NOTICES else 'reviewed'}."]
-    parts += [f"{unchanged:,} were so already."] if unchanged else []
+    parts += [f"{unchanged:,} were in that state already."] if unchanged else []
     parts += [f"{refused:,} left as they were: {query.get('why_not', '')[:MAX_REFUSALS_LENGTH]}."] if refused else []
     return " ".join(parts)
 

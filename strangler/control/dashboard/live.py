@@ -16,7 +16,7 @@ REDRAW_S = 1.0
 
 MAX_STREAMS = 50
 _REDRAWS_PER_COMMENT = 15
-"""After so many renderings without a change a comment shows that the stream lives."""
+"""After this many renderings without a change, a comment shows that the stream is alive."""
 
 
 class LiveStreams:
@@ -36,7 +36,7 @@ class LiveStreams:
     async def stream(self, visit: Visit) -> web.StreamResponse:
         """Send `content`, the main part of a page as a JSON string, whenever it has changed."""
         if self._open >= MAX_STREAMS:
-            return self._layout.problem(visit, 503, f"{MAX_STREAMS} pages are watched already.")
+            return self._layout.problem(visit, 503, f"{MAX_STREAMS} pages are open already. Close one, and reload.")
         fields = {**HEADERS, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         response = web.StreamResponse(headers=fields)
         self._open += 1

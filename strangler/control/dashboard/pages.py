@@ -1,4 +1,4 @@
-"""The content of each page: a template and its values. The same page is drawn again for whoever watches it."""
+"""The content of each page: a template and its values. A live page is rendered again while it is open."""
 
 import asyncio
 import time
@@ -28,16 +28,16 @@ from strangler.state.kill_switch import KillSwitchState
 from strangler.state.store import Store
 
 MAX_SIGNATURES = 300
-"""Rows on one page."""
+"""The most rows on one page."""
 
 MAX_ENDPOINTS = 1000
 MAX_AUDIT = 500
 FILTERS = ("route", "endpoint", "severity", "state", "noise")
-"""By what the list of differences can be narrowed."""
+"""The filters of the list of differences."""
 
 
 class Control(Protocol):
-    """The part of the state of control that is needed here."""
+    """The parts of control that are needed here."""
 
     history: HistoryState
     reload: ReloadState
@@ -58,7 +58,7 @@ class Control(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The main part of a page. `is_live`: it is worth drawing it again."""
+    """The main part of a page. `is_live`: it is rendered again while it is open."""
 
     title: str
     fragment: str
@@ -67,7 +67,7 @@ class Content:
 
 
 class Pages:
-    """Reads the state; changes nothing."""
+    """Builds the content of pages; changes nothing."""
 
     def __init__(self, evidence: EvidenceState) -> None:
         self._evidence = evidence
@@ -176,13 +176,13 @@ class Pages:
 
 
 def page_url(by: Mapping[str, str], page: int) -> str:
-    """The address of a page of the list."""
+    """Return the address of a page of the list."""
     query = {key: value for key, value in by.items() if value} | ({"page": str(page)} if page > 1 else {})
     return str(URL("/signatures").with_query(query))
 
 
 def _number(text: str | None) -> int:
-    """Return the number of a sample: 1 is the newest."""
+    """Return the number of a sample or a page, at least 1."""
     return max(1, int(text[:6])) if text and text.isascii() and text.isdigit() else 1
 
 
@@ -206,7 +206,7 @@ async def _explain(state: Control, query: Mapping[str, str]) -> Content:
 
 
 def _heading(title: str, path: Path, state: Control) -> str:
-    """`In force`, or `In force: teams/a.yaml` for a file that routes.yaml includes."""
+    """Return `In force`, or `In force: teams/a.yaml` for a file that routes.yaml includes."""
     if path == state.reload.path:
         return title
     folder = state.reload.path.parent
@@ -221,7 +221,7 @@ async def _config(state: Control) -> Content:
             text = await asyncio.to_thread(read_text, path)
             problems = source.of_file(config.problems, path)
             if text is not None and (path == state.reload.path or problems):
-                texts.append((_heading("The file as it stands", path, state), source.lines(text, problems, token)))
+                texts.append((_heading("The current file", path, state), source.lines(text, problems, token)))
     for path, text in state.reload.texts.items():
         lines = source.lines(text, source.of_file(config.warnings, path), token)
         texts.append((_heading("In force", path, state), lines))

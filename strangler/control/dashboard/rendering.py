@@ -1,4 +1,4 @@
-"""Templates and how figures are written. Everything that goes into a page is escaped, unless it is markup made here."""
+"""Templates and the formats of figures. Everything in a page is escaped, except markup that is made here."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -19,7 +19,7 @@ _PLACE = {"status": "status", "header": "header", "body": ""}
 
 @cache
 def environment() -> "Environment":
-    """The templates of this package. Their library is loaded for the first page: it takes 30 ms."""
+    """Return the templates of this package. Jinja is imported for the first page: that takes 30 ms."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
@@ -46,17 +46,17 @@ def environment() -> "Environment":
 
 
 def rate(value: float) -> str:
-    """`12.3`, `1,234`"""
+    """Return a rate as `12.3`, `1,234`."""
     return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.1f}"
 
 
 def percent(value: float | None) -> str:
-    """`25%`, `33.3%`, `–`"""
+    """Return a percentage as `25%`, `33.3%`, `–`."""
     return "–" if value is None else f"{round(value, 1):g}%"
 
 
 def share(value: float | None) -> str:
-    """`99.999%`, `–`, for a share of 0 to 1; cut and not rounded."""
+    """Return a share of 0 to 1 as `99.999%`, `–`; cut and not rounded."""
     return "–" if value is None else f"{cut_percent(value):g}%"
 
 
@@ -68,10 +68,10 @@ def milliseconds(seconds: float | None) -> str:
 
 
 def moment(at: float) -> str:
-    """`2026-11-23 08:00:00 UTC`"""
+    """Return a Unix time as `2026-11-23 08:00:00 UTC`."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def place(row: SignatureRow | ComparedDifference) -> str:
-    """`$.items[*].price`, `header cache-control`, `status`"""
+    """Return a place as `$.items[*].price`, `header cache-control`, `status`."""
     return " ".join(part for part in (_PLACE.get(row.in_, row.in_), row.path) if part)

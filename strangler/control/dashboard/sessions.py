@@ -1,8 +1,8 @@
 """Sessions of the dashboard, and the marks that prove that an action comes from one of its pages.
 
-With a token, a browser trades it once for a session: a random cookie that is kept here until it ends, is logged out, or
-the token changes. Without one the cookie only marks a browser. In both cases a form carries a mark made of the cookie
-and a key of this process, which no page from elsewhere can know.
+If there is a token, a browser trades it for a session: a random cookie that is kept here until it expires, the browser
+logs out, or the token changes. Without a token the cookie only identifies a browser. In both cases a form carries a
+mark made of the cookie and a key of this process, which no page from elsewhere can know.
 """
 
 import hmac
@@ -30,7 +30,7 @@ class SessionsState:
     _token: bytes = field(default=b"", repr=False)
 
     def begin(self, token: str) -> str:
-        """A new session; its cookie. The caller has checked the token."""
+        """Begin a session and return its cookie. The caller has checked the token."""
         self._follow(token)
         now = self.clock()
         self._until = {name: until for name, until in self._until.items() if until > now}
@@ -41,12 +41,12 @@ class SessionsState:
         return cookie
 
     def holds(self, cookie: str, token: str) -> bool:
-        """True if the cookie is that of a session begun with this very token."""
+        """Return whether the cookie is that of a session begun with this token."""
         self._follow(token)
         return self._until.get(self._hash("session", cookie), 0.0) > self.clock()
 
     def end(self, cookie: str) -> None:
-        """Log out."""
+        """End the session of a cookie."""
         self._until.pop(self._hash("session", cookie), None)
 
     def mark(self, cookie: str) -> str:
@@ -54,11 +54,11 @@ class SessionsState:
         return self._hash("form", cookie).hex()
 
     def is_ours(self, cookie: str, mark: str) -> bool:
-        """Whether a form was made by a page of ours for this browser."""
+        """Return whether one of our pages made a form for this browser."""
         return hmac.compare_digest(self.mark(cookie).encode(), _bytes(mark))
 
     def _follow(self, token: str) -> None:
-        """A new token ends all sessions of the old one."""
+        """End all sessions if the token has changed."""
         now = self._hash("token", token)
         if not hmac.compare_digest(now, self._token):
             self._until.clear()
@@ -69,12 +69,12 @@ class SessionsState:
 
 
 def new_cookie() -> str:
-    """192 random bits."""
+    """Return 192 random bits as text."""
     return secrets.token_urlsafe(_NAME_BYTES)
 
 
 def is_cookie(text: str) -> bool:
-    """Whether it looks like one of ours."""
+    """Return whether a value looks like one of our cookies."""
     return len(text) == _NAME_LENGTH and text.isascii()
 
 

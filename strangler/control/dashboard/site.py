@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 def is_page(request: web.Request) -> bool:
-    """True if a request is for the dashboard, which checks for itself who may come in."""
+    """Return whether a request is for the dashboard, which checks access itself."""
     return (request.match_info.route.name or "").startswith(_NAME)
 
 
@@ -88,7 +88,7 @@ class Dashboard:
         return response
 
     def _warn_of_prefix(self, visitor: Visitor) -> None:
-        """Warn once that the links of our pages do not fit the proxy in front."""
+        """Warn once that our links do not work behind the proxy in front."""
         if PREFIX_FIELD in visitor.ignored and not self._has_warned_of_prefix:
             self._has_warned_of_prefix = True
             log.warning("dashboard.prefix_ignored", proxy=visitor.address, way_out=ignored_prefix_text(visitor))
@@ -96,22 +96,22 @@ class Dashboard:
     async def _page(self, visit: Visit) -> web.Response:
         content = await self._pages.content(visit.state, visit.request.rel_url)
         if content is None:
-            return self._layout.problem(visit, 404, "There is none of that name.")
+            return self._layout.problem(visit, 404, "There is nothing of that name.")
         return self._layout.page(visit, content)
 
     async def _static_file(self, visit: Visit) -> web.Response:
         name = visit.request.match_info["name"]
         if name not in self._static:
-            return self._layout.problem(visit, 404, "There is none of that name.")
+            return self._layout.problem(visit, 404, "There is nothing of that name.")
         return web.Response(body=self._static[name], content_type=_STATIC[name], charset="utf-8")
 
     def unstripped(self, request: web.Request) -> web.Response:
-        """Return the page for a path that still has the prefix which the proxy in front should take away."""
+        """Return the page for a path that still has the prefix that the proxy in front should remove."""
         prefix = request[VISITOR].prefix
         response = self._layout.problem(
             self._auth.visit(request),
             404,
-            f"The path still begins with {prefix}, which the proxy in front should take away"
+            f"The path still begins with {prefix}, which the proxy in front should remove"
             f" (nginx: `location {prefix}/ {{ proxy_pass http://HOST:PORT/; }}`, with the slash at the end).",
         )
         response.headers.update(HEADERS)
@@ -119,5 +119,5 @@ class Dashboard:
 
 
 def _route_name(text: str) -> str:
-    """Return a name that aiohttp takes: words parted by dots or colons."""
+    """Return a name that aiohttp takes: words separated by dots or colons."""
     return text.replace("..", ".").rstrip(".")

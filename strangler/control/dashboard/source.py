@@ -18,12 +18,12 @@ class Line:
 
 
 def of_file(problems: Sequence[str], path: Path) -> list[str]:
-    """Return the problems of one file, of those that `strangler check` prints."""
+    """Return the problems of one file. `problems`: as `strangler check` prints them."""
     return [problem for problem in problems if problem.startswith(f"{path}:")]
 
 
 def lines(text: str, problems: Sequence[str], token: str | None) -> list[Line]:
-    """`problems`: as `strangler check` prints them; those without a line are not shown here."""
+    """Return the lines with their problems, as `strangler check` prints them; problems without a line are left out."""
     by_line: dict[int, list[str]] = {}
     for problem in problems:
         found = re.match(r".*?:(\d+):(\d+): (.*)", problem)
@@ -36,7 +36,7 @@ def lines(text: str, problems: Sequence[str], token: str | None) -> list[Line]:
 
 
 def _without_secrets(line: str, token: str | None) -> str:
-    """Return the text without secrets: values whose names give them away, and the token anywhere. Variables stay."""
+    """Return the line without secrets: values with a secret's name, and the token anywhere. Variables stay."""
 
     def hide(found: re.Match[str]) -> str:
         name, between, value = found.groups()

@@ -1,4 +1,4 @@
-"""The values that the pages show: made from the status of the API, the course of traffic, and the inbox."""
+"""The values that the pages show: made from the status of the API, the history of traffic, and the inbox."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +18,13 @@ from strangler.evidence.reviews import OPEN_STATES
 from strangler.evidence.stopped_routes import stopped_text
 
 MAX_ROWS = 200
-"""Routes on one page; a search finds the others."""
+"""The most routes on one page; a search finds the others."""
 
 SHORT_S = 300
-"""The span of a chart by the second; its points stand for five seconds."""
+"""The span of a chart of seconds, with a point for every five."""
 
 _LONG_S = {900: 1, 3600: 1, 6 * 3600: 2, 86400: 5}
-"""The spans of charts by the minute, and the minutes that a point stands for."""
+"""The spans of charts of minutes, and the minutes of each point."""
 
 _HOUR_S, _DAY_S = 3600, 86400
 
@@ -32,7 +32,7 @@ _GRAVITY = {"open": 3, "half_open": 2, "closed": 1, "disabled": 0}
 
 
 class Watched(Protocol):
-    """The part of the state of control that is needed here."""
+    """The parts of control that are needed here."""
 
     history: HistoryState
 
@@ -62,18 +62,18 @@ class RouteView:
     is_passthrough: bool
     legacy: ArmView
     candidate_arm: ArmView
-    breaker: str  # the worst of the upstreams that it can go to beside legacy
+    breaker: str  # the worst of the upstreams that it can go to except legacy
     breaker_reason: str | None
     in_flight: int
     waiting: int
     room: int | None  # the bulkhead's
-    compared: int  # pairs of the current release that count, as they are judged now
+    compared: int  # pairs of the current release that count, as judged now
     match_share: float | None
-    stopped: str | None  # why its shadows are
+    stopped: str | None  # why its shadows stopped
     passed_by: str | None  # how its percent was raised past its gate
-    slow: tuple[str, ...]  # endpoints that the candidate answers much slower than legacy
+    slow: tuple[str, ...]  # endpoints where the candidate is much slower than legacy
     open_signatures: int
-    breaking: int  # of those
+    breaking: int  # of the open signatures
 
     @property
     def requests(self) -> int:
@@ -100,7 +100,7 @@ class Overview:
 
 
 def overview(state: Watched, now: float, rows: Sequence[SignatureRow], search: str = "") -> Overview:
-    """`rows`: the inbox. `search`: only routes whose name or match has it."""
+    """Return the overview. `rows`: the inbox. `search`: only routes whose name or match contains it."""
     status = state.status()
     found = [route for route in status.routes if search.lower() in f"{route.name} {route.match}".lower()]
     visible = msgspec.structs.replace(status, routes=found[:MAX_ROWS])
@@ -171,7 +171,7 @@ def _upstream_names(route: RouteSettings) -> list[str]:
 
 
 def passthroughs(settings: Settings) -> list[str]:
-    """Routes that nobody moves: what they serve is no part of the candidates' share."""
+    """Return the names of passthrough routes, whose traffic is not part of the candidates' share."""
     return [route.name for route in settings.routes if route.is_passthrough]
 
 
@@ -192,7 +192,7 @@ def _percent(part: float, rest: float) -> float | None:
 
 
 def _alarms(status: StatusDocument) -> list[str]:
-    """Return what is wrong, gravest first; the kill switch and routes.yaml have places of their own."""
+    """Return what is wrong, most severe first; the kill switch and routes.yaml are shown elsewhere."""
     alarms = [f"{part}: {problem}" for part, problem in status.problems.items()]
     silent = [worker for worker in status.workers if not worker.is_connected]
     if not status.workers or silent:
@@ -222,7 +222,7 @@ def _more(count: int) -> str:
 
 
 def passed_text(passed: PassedGate) -> str:
-    """How a route was raised past its gate: what the event `gate.passed_by` says."""
+    """Return how a route was raised past its gate, as the event `gate.passed_by` says."""
     return (
         f"route '{passed.route}' was raised from {passed.from_:g} % to {passed.to:g} % past its gate: {passed.verdict}"
     )
@@ -232,20 +232,20 @@ def passed_text(passed: PassedGate) -> str:
 
 
 def long_span_s(history: HistoryState, now: float) -> int:
-    """From a quarter of an hour to a day: the least that holds all there is."""
+    """Return the shortest span, from 15 minutes to a day, that holds the whole history."""
     return next((span_s for span_s in _LONG_S if history.age_s(now) <= span_s), max(_LONG_S))
 
 
 def span_text(span_s: int) -> str:
-    """`last 5 minutes`, `last hour`, `last 6 hours`"""
+    """Return `last 5 minutes`, `last hour` or `last 6 hours`."""
     if span_s < 3600:
         return f"last {span_s // 60} minutes"
     return "last hour" if span_s == 3600 else f"last {span_s // 3600} hours"
 
 
 def share_charts(history: HistoryState, now: float, apart: Sequence[str] = ()) -> list[tuple[str, Markup]]:
-    """Title and picture: the candidates' share of all traffic but that of the routes `apart`, lately and over a longer
-    time."""
+    """Return titles and charts of the candidates' share of all traffic except that of the routes `apart`, over a short
+    and a long span."""
     charts = []
     for span_s in (SHORT_S, long_span_s(history, now)):
         legacy, candidate = _grouped(history, now, None, span_s)
@@ -270,7 +270,7 @@ def route_charts(history: HistoryState, now: float, route: str, span_s: int) -> 
 
     charts = (
         ("requests per second", both(lambda slot: slot.requests / slot_s), _rate_text, None),
-        ("answered with 5xx", both(_error_percent), _percent_text, None),
+        ("responses with 5xx", both(_error_percent), _percent_text, None),
         ("95th percentile", both(lambda slot: None if slot.p95_s is None else 1000 * slot.p95_s), _ms_text, None),
         ("share served by the candidate", {"candidate": _shares(legacy, candidate)}, _percent_text, 100.0),
     )
@@ -280,8 +280,8 @@ def route_charts(history: HistoryState, now: float, route: str, span_s: int) -> 
 
 
 def match_chart(timeline: Sequence[Mapping[str, int]], now: float, route: str) -> Markup | None:
-    """The share of pairs that match, hour by hour as they are judged now, of the last day; a gap where nothing was
-    compared. None if nothing was in all of it. `now`: Unix time."""
+    """Return the share of matching pairs by hour of the last day, as judged now, with gaps where nothing was compared;
+    None if nothing was compared at all. `now`: Unix time."""
     hours = {row["at"]: _match_percent(row) for row in timeline}
     this_hour = int(now // _HOUR_S) * _HOUR_S
     points: list[tuple[float, float | None]] = []
@@ -317,7 +317,7 @@ def _slots(span_s: int) -> int:
 
 
 def _groups(points: Sequence[Point], size: int) -> list[Point]:
-    """Merge each group of so many points into one, its time the worst of them; aligned at the newest."""
+    """Merge each group of `size` points into one with their worst time; groups are aligned at the newest point."""
     found = []
     for end in range(len(points), 0, -size):
         part = points[max(0, end - size) : end]
@@ -336,7 +336,7 @@ def _groups(points: Sequence[Point], size: int) -> list[Point]:
 def _shares(
     legacy: Sequence[Point], candidate: Sequence[Point], left_out: Sequence[Sequence[Point]] = ()
 ) -> list[tuple[float, float | None]]:
-    """The candidate's share at each age, in percent, without what is `left_out` of it."""
+    """Return the candidate's share at each age, in percent, without the points in `left_out`."""
     requests = {slot.age_s: slot.requests for slot in legacy}
     served = {slot.age_s: slot.requests for slot in candidate}
     for each_point in (point for points in left_out for point in points):

@@ -27,11 +27,11 @@ class Visit:
 
     @property
     def actor(self) -> str:
-        """The name that the audit has for the visitor."""
+        """The visitor's name in the audit."""
         return self.visitor.name("dashboard")
 
     def see(self, target: URL) -> web.Response:
-        """Redirect the browser to a path of the dashboard, below the prefix that a proxy in front shows."""
+        """Redirect the browser to a path of the dashboard, below the prefix of the proxy in front."""
         return web.Response(status=303, headers={"Location": f"{self.visitor.prefix}{target}"})
 
 
@@ -42,7 +42,7 @@ async def read_form(request: web.Request) -> MultiMapping[Any]:
     """Return the fields of a form. aiohttp keeps them, so that a second call costs nothing."""
     try:
         return await request.post()
-    except (ValueError, LookupError):  # bytes that are no text, an unknown charset
+    except (ValueError, LookupError):  # bytes that are not text, an unknown charset
         raise ActionError(400, "This form cannot be read.") from None
 
 

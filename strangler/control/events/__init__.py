@@ -1,1 +1,1 @@
-"""Events: what happened in a migration, as CloudEvents, to the log, the store, a webhook and Kafka."""
+"""Events of a migration, as CloudEvents, in the log and the store, and for a webhook and Kafka."""

@@ -13,7 +13,7 @@ from strangler.state.store import Store
 
 
 class ChangeEvents:
-    """Publishes each change once. Knows the settings before, and which breakers are open."""
+    """Publishes each change once. Keeps the previous settings, and which breakers are open."""
 
     def __init__(self, publisher: EventPublisher, store: Store, run: str, settings: Settings) -> None:
         self._publisher = publisher
@@ -23,7 +23,7 @@ class ChangeEvents:
         self._open_breakers: set[str] = set()
 
     async def restore(self) -> None:
-        """Go on where an earlier control of this run was. Raises StoreError."""
+        """Read which breakers an earlier control of this run left open. Raises StoreError."""
         self._open_breakers = await self._store.call(partial(outbox.open_breakers, run=self._run))
 
     def adopt(self, in_force: InForce) -> None:
@@ -61,7 +61,7 @@ class ChangeEvents:
 
     def breaker_changed(self, change: BreakerChanged) -> None:
         """Publish that a breaker has opened or closed. The workers share openings: there is one event for all of
-        them; and the first whose trials succeed tells of the closing."""
+        them. The first worker whose trials succeed reports the closing."""
         upstream, is_open = change.upstream, change.upstream in self._open_breakers
         data = {"upstream": upstream, "reason": change.reason}
         if change.after == "open" and not is_open:
@@ -73,5 +73,5 @@ class ChangeEvents:
 
 
 def _percent(route: RouteSettings | None) -> float:
-    """Return the share that the candidate gets: none of a route that is disabled, or is not there."""
+    """Return the percent that the candidate gets: 0 if the route is disabled or missing."""
     return route.split.percent if route is not None and route.enabled else 0.0

@@ -1,4 +1,4 @@
-"""The topic of comparisons, if routes.yaml wants one."""
+"""The Kafka topic of comparisons, if routes.yaml has one."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class _Served:
 
 
 class ComparisonTopic:
-    """Owns the task that sends comparisons. They are evidence that the store has already, and may be dropped."""
+    """Owns the task that sends comparisons. They may be dropped: the store has the evidence already."""
 
     def __init__(self, source: str, own: OwnMetrics) -> None:
         self._source = source
@@ -33,21 +33,21 @@ class ComparisonTopic:
 
     @property
     def is_served(self) -> bool:
-        """Return whether `send` does anything."""
+        """Whether `send` does anything."""
         return self._served is not None
 
     @property
     def backlog(self) -> int | None:
-        """The number of comparisons that wait; None if they are not wanted."""
+        """The number of comparisons that wait; None if none are sent."""
         return None if self._served is None else self._served.topic.backlog
 
     def send(self, route: str, at: float, comparison: Mapping[str, Any]) -> None:
-        """Send a comparison, redacted, some time soon; or drop it if too many wait."""
+        """Queue a redacted comparison for sending, or drop it if too many wait."""
         if self._served is not None:
             self._served.topic.offer(event(Kind.COMPARISON, route, comparison, at))
 
     def adopt(self, in_force: InForce) -> None:
-        """Send to what these settings name, from now on."""
+        """Send to the topic that these settings name from now on."""
         settings = in_force.settings.events.kafka
         if settings == self._settings:
             return
@@ -57,7 +57,7 @@ class ComparisonTopic:
             self._serve(settings)
 
     def _serve(self, settings: KafkaSettings) -> None:
-        from strangler.control.events import kafka  # 30 ms of libraries, for those who want it
+        from strangler.control.events import kafka  # 30 ms of libraries, only if it is used
 
         if kafka.MISSING is None:
             topic = kafka.KafkaComparisons(settings, self._source, self._count)

@@ -1,7 +1,7 @@
-"""Bringing events from the outbox to one sink: in order, at least once, as patiently as it takes.
+"""The delivery of events from the outbox to one sink: in order, at least once, with retries.
 
-A sink that cannot be reached is tried again with growing pauses; nothing else waits for it. What it refuses for good,
-or could not be told for as long as its patience lasts, becomes a dead letter, and the next event has its turn.
+A sink that cannot be reached is tried again with growing pauses; nothing else waits for it. An event that it refuses
+for good, or that grows older than the sink's patience, becomes a dead letter, and the next event has its turn.
 """
 
 import asyncio
@@ -20,18 +20,18 @@ from strangler.control.events.outbox import Standing, Stored
 from strangler.state.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 5.0
-"""Without a hint that there is something new; after a store that failed, for one."""
+"""The pause without a hint that there is something new, for example after the store failed."""
 
 log = structlog.get_logger()
 
 
 class SinkError(Exception):
-    """Nothing was delivered, and it may go better later."""
+    """Nothing was delivered; a later try may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The first `count` of a batch are done with; `dead` of them, by `seq`, were refused for good, with the reason."""
+    """The first `count` events of a batch are settled. `dead`: by `seq`, why some were refused for good."""
 
     count: int
     dead: dict[int, str] = field(default_factory=dict)
@@ -47,28 +47,28 @@ class Patience:
 
 
 class Sink(Protocol):
-    """Where events go."""
+    """A receiver of events."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def batch(self) -> int:
-        """How many events it takes at once."""
+        """The most events of one delivery."""
         ...
 
     @property
     def patience(self) -> Patience: ...
 
     async def deliver(self, events: Sequence[Stored]) -> Done:
-        """Raises SinkError. Its `count` is at least 1."""
+        """Deliver events. The result's `count` is at least 1. Raises SinkError."""
         ...
 
     async def close(self) -> None: ...
 
 
 class Delivery:
-    """The way to one sink. `tell` is called with how far all sinks are, whenever that has changed."""
+    """The delivery to one sink. `tell` is called with the standings of all sinks after each change."""
 
     def __init__(self, sink: Sink, store: Store, tell: Callable[[dict[str, Standing]], None]) -> None:
         self.sink = sink
@@ -79,11 +79,11 @@ class Delivery:
         self._hint = asyncio.Event()
 
     def hint(self) -> None:
-        """There may be something new."""
+        """Look for new events soon."""
         self._hint.set()
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Deliver events until cancelled."""
         while True:
             self._hint.clear()
             try:
@@ -91,9 +91,9 @@ class Delivery:
                 if batch:
                     await self._deliver(batch)
                     continue
-            except StoreError:  # told by the store itself
+            except StoreError:  # logged by the store itself
                 pass
-            except Exception as error:  # a bug, ours or a library's, must not end the way to this sink for good
+            except Exception as error:  # a bug, ours or a library's, must not end this delivery for good
                 log.exception("event_sink.crash", sink=self.sink.name)
                 self.problem = repr(error)
             try:

@@ -1,4 +1,4 @@
-"""The end of tasks that deliver: cancelled now, and waited for by whoever closes."""
+"""The end of delivery tasks: they are cancelled at once, and awaited at the close."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ log = structlog.get_logger()
 
 
 def log_crash(task: asyncio.Task[None]) -> None:
-    """Log a bug that has ended a task, so that it is not kept quiet until the end."""
+    """Log a bug that has ended a task at once, and not only at the close."""
     if not task.cancelled() and (crash := task.exception()) is not None:
         log.error("events.crash", error=repr(crash), exc_info=crash)
 

@@ -37,7 +37,7 @@ class Kind(StrEnum):
     SHADOW_STOPPED = "shadow.stopped"
     SHADOW_STARTED = "shadow.started"
     COMPARISON = "shadow.comparison"
-    """Only ever sent to the topic of comparisons; never kept as an event."""
+    """Only sent to the topic of comparisons, never stored as an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,18 @@ class Event:
 
 
 def event(kind: Kind, subject: str, data: Mapping[str, Any], at: float | None = None) -> Event:
-    """A new event, which happens now unless `at` says when."""
+    """Return a new event, of now unless `at` gives a Unix time."""
     moment = time.time() if at is None else at
     return Event(kind, subject, data, moment, ulid(moment))
 
 
 def source_of_this_host() -> str:
-    """The `source` attribute: a URI reference that tells replicas apart by their host."""
+    """Return the `source` attribute: a URI reference that distinguishes replicas by their host."""
     return f"//{socket.gethostname()}/strangler"
 
 
 def encode(this_event: Event, source: str) -> bytes:
-    """The event as CloudEvents JSON; `partitionkey` is that of the partitioning extension."""
+    """Return the event as CloudEvents JSON; `partitionkey` is that of the partitioning extension."""
     return msgspec.json.encode(
         EventDocument(
             specversion="1.0",

@@ -1,4 +1,4 @@
-"""The parts of events put together, each made of those before it."""
+"""The assembly of the parts of events: each takes parts made before it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -33,28 +33,28 @@ class EventParts:
 
     @property
     def followers(self) -> Sequence[Follower]:
-        """All that go by settings. `changes` publishes an event, with which the new sinks become known to the store."""
+        """All parts that follow the settings. The event that `changes` publishes makes new sinks known to the store."""
         return self.sinks, self.comparisons, self.changes, self.gates, self.ready, self.slow
 
     async def restore(self, in_force: InForce) -> None:
-        """Go on where an earlier control of this state folder was."""
+        """Restore the state that an earlier control left in the state folder."""
         self.sinks.adopt(in_force)
         self.comparisons.adopt(in_force)
         try:
             await self.changes.restore()
-        except StoreError:  # told by the store itself
+        except StoreError:  # logged by the store itself
             pass
         else:
             await self.publisher.write()
         await self.slow.restore()
 
     async def close(self) -> None:
-        """End the deliveries, and keep what was published: it is sent after the next start."""
+        """End the deliveries, and store unsent events: they are sent after the next start."""
         await asyncio.gather(self.sinks.close(), self.comparisons.close())
         await self.publisher.write()
 
     def status(self) -> EventsStatus:
-        """Return what waits to be sent, by sink, and of the comparisons."""
+        """Return how much waits to be sent, by sink and of the comparisons."""
         backlog = self.comparisons.backlog
         return EventsStatus(
             unwritten=self.publisher.unwritten,

@@ -1,7 +1,7 @@
-"""Telling when a percent rises past a gate: somebody edited routes.yaml where `strangler shift` would have refused.
+"""The watch for percents raised past a gate: an edit of routes.yaml that `strangler shift` would have refused.
 
-What was last in force is in the store, so that a file that was changed while the proxy was down is noticed, too. All of
-it happens beside the reload, which waits for nothing here.
+The store keeps what was last in force, so that a change made while the proxy was down is noticed too. The reload waits
+for nothing here.
 """
 
 import asyncio
@@ -35,17 +35,17 @@ CREATE TABLE IF NOT EXISTS rollouts (
     route TEXT PRIMARY KEY, at REAL NOT NULL, content TEXT NOT NULL, passed TEXT NOT NULL
 ) WITHOUT ROWID;
 """
-"""By route: what was last in force, since when, and how it was raised past its gate (empty: it was not)."""
+"""By route: what was last in force, since when, and how it was raised past its gate (empty if it was not)."""
 
 GRACE_S: Final = 2.0
 """A forced shift writes the file first and the audit right after it."""
 
 LOOK_EVERY_S: Final = 60.0
-"""How often a gate that was passed by is held against the evidence again."""
+"""How often a gate that was bypassed is checked against the evidence again."""
 
 RETRY_S: Final = 5.0
 MAX_STEPS: Final = 16
-"""Reloads that wait to be judged; of more in a row those in between are skipped."""
+"""The most reloads that wait to be judged; if there are more, the oldest are skipped."""
 
 _META: Final = "rollouts_since"
 
@@ -54,7 +54,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The rollouts that the store knows. `since`: Unix time of the first start; None: this is the first."""
+    """The rollouts in the store. `since`: Unix time of the first start; None if this is the first."""
 
     since: float | None
     rollouts: dict[str, RouteRollout]
@@ -64,7 +64,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A raise, and what the stricter gate says of it."""
+    """A raise, and the verdict of the stricter gate on it."""
 
     rise: Raise
     verdict: str
@@ -72,11 +72,11 @@ class _Judged:
 
 
 class GateWatch:
-    """Owns what was in force at the last look."""
+    """Owns the settings that are still to be judged, and the raises past a gate."""
 
     def __init__(self, store: Store, publisher: EventPublisher, settings: Settings) -> None:
         self.passed_by: Mapping[str, PassedGate] = {}
-        """By route: how its percent was raised past its gate, which is not met yet."""
+        """By route: how its percent was raised past its gate, while the gate is not met."""
         self._store = store
         self._publisher = publisher
         self._settings = settings
@@ -85,18 +85,18 @@ class GateWatch:
         self._hint.set()
 
     def adopt(self, in_force: InForce) -> None:
-        """Judge the step to these settings some time soon."""
+        """Judge the step to these settings soon."""
         self._settings = in_force.settings
         self._steps.append(in_force.settings)
         self._hint.set()
 
     async def run(self) -> None:
-        """Judge what was adopted, until cancelled."""
+        """Judge adopted settings until cancelled."""
         while True:
             await self._pause(LOOK_EVERY_S)
             try:
                 await self.look()
-            except (StoreError, NoEvidenceError) as error:  # told by the store itself; looked for again
+            except (StoreError, NoEvidenceError) as error:  # logged by the store itself; tried again
                 log.debug("gate.unknown", reason=str(error))
                 await asyncio.sleep(RETRY_S)
                 self._hint.set()
@@ -111,7 +111,7 @@ class GateWatch:
         await asyncio.sleep(GRACE_S)
 
     async def look(self) -> None:
-        """Judge every step that waits, then what was passed by before. Raises StoreError, NoEvidenceError."""
+        """Judge every waiting step, then earlier raises past a gate again. Raises StoreError, NoEvidenceError."""
         while self._steps:
             await self._judge_step(self._steps[0])
             self._steps.popleft()
@@ -140,7 +140,7 @@ class GateWatch:
         return _Judged(rise, found.verdict, tuple(found.reasons))
 
     async def _verdict(self, settings: Settings, name: str, gate: GateSettings | None = None) -> VerdictDocument | None:
-        """By the gate of the route, unless another is given; None if there is no such route."""
+        """Return the verdict by the given gate, else by the route's; None if there is no such route."""
         return await ask(
             self._store, lambda connection: queries.ready(connection, settings, name, utc_day(), gate=gate)
         )
@@ -152,7 +152,7 @@ class GateWatch:
         found: Sequence[Raise],
         unmet: Sequence[_Judged],
     ) -> tuple[list[Event], dict[str, PassedGate]]:
-        """Store, in one transaction, what is in force now and the events of what was raised past its gate."""
+        """Store, in one transaction, what is in force now and the events of raises past a gate."""
         before, now = load_rollouts(connection), time.time()
         passed_by = [item for item in unmet if not _is_forced(connection, item.rise, before)]
         events = [_passed_event(item, now) for item in passed_by]
@@ -164,7 +164,7 @@ class GateWatch:
         return events, passed
 
     async def _recheck(self) -> None:
-        """Take back what has come to be true: a gate that is met by now."""
+        """Withdraw each report whose gate is met by now."""
         for name in list(self.passed_by):
             found = await self._verdict(self._settings, name)
             if found is not None and found.verdict == Verdict.READY:
@@ -173,13 +173,13 @@ class GateWatch:
 
 
 def _risen(before: Stored, settings: Settings) -> tuple[dict[str, RouteRollout], list[Raise]]:
-    """Return what is in force with these settings, and the raises; the very first start knows of none."""
+    """Return the rollouts of these settings, and the raises; there are none at the first start."""
     after = rollouts_of(settings)
     return after, raises(before.rollouts, after) if before.since is not None else []
 
 
 def load_rollouts(connection: Connection) -> Stored:
-    """Return what was last in force."""
+    """Return the rollouts that were last in force."""
     since = read_meta(connection, _META)
     rows = connection.execute("SELECT route, at, content, passed FROM rollouts").fetchall()
     return Stored(
@@ -197,7 +197,7 @@ def store_rollouts(
     passed: Mapping[str, PassedGate],
     now: float,
 ) -> None:
-    """Keep what is in force; of 10,000 routes only those are written that are others than before."""
+    """Store what is in force; only the routes that have changed are written."""
     if before.since is None:
         write_meta(connection, _META, str(now))
     connection.executemany("DELETE FROM rollouts WHERE route = ?", [(name,) for name in before.rollouts.keys() - after])
@@ -218,7 +218,7 @@ def _take_back(connection: Connection, route: str) -> None:
 
 
 def _is_forced(connection: Connection, rise: Raise, before: Stored) -> bool:
-    """Somebody has taken it upon themselves since the former percent came in force."""
+    """Return whether the raise was forced by `strangler shift` since the former percent came into force."""
     since = before.times.get(rise.route, before.since or 0.0)
     return has_forced(connection, rise.route, rise.to_percent, since)
 

@@ -1,7 +1,7 @@
 """Kafka: events to one topic, comparisons to another. Needs the extra `strangler[kafka]`.
 
-Events come from the outbox and stay there until a broker has them. Comparisons are evidence that the store has already:
-they wait in memory, a bounded number of them, and are dropped and counted beyond that.
+Events come from the outbox and stay there until a broker has them. Comparisons are in the store already: a bounded
+number of them waits in memory, and those beyond it are dropped and counted.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ except ImportError as _error:
     MISSING: str | None = f"events.kafka needs the extra: pip install 'strangler[kafka]' ({_error})"
 else:
     MISSING = None
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what goes wrong is told by the sink, once
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the sink logs each problem once
 
 REQUEST_TIMEOUT_S: Final = 10.0
 CLOSE_S: Final = 1.0
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 async def _started(settings: KafkaSettings) -> Any:
-    """A producer that is connected. Raises SinkError."""
+    """Return a connected producer. Raises SinkError."""
     producer = aiokafka.AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap_servers,
         client_id="strangler",
@@ -60,7 +60,7 @@ async def _started(settings: KafkaSettings) -> Any:
 
 
 async def _stop(producer: Any) -> None:
-    """End a producer, whether or not a broker is there. Its own `stop` waits for ever for a broker that is gone."""
+    """Stop a producer even without a broker. Its own `stop` waits for ever for a broker that is gone."""
     with contextlib.suppress(TimeoutError, KafkaError):
         async with asyncio.timeout(CLOSE_S):
             await producer.stop()
@@ -72,7 +72,7 @@ async def _stop(producer: Any) -> None:
 
 
 class Kafka:
-    """The topic of events. What a broker has not confirmed is waited for, or sent again by a new producer."""
+    """The topic of events. Unconfirmed events are awaited, or sent again by a new producer."""
 
     name = "kafka"
     batch = 100
@@ -103,7 +103,7 @@ class Kafka:
         return await self._confirmed(events)
 
     async def _confirmed(self, events: Sequence[Stored]) -> Done:
-        """Those at the head of the batch that a broker has."""
+        """Return how many events at the head of the batch a broker has."""
         dead: dict[int, str] = {}
         count = 0
         for event in events:
@@ -125,7 +125,7 @@ class Kafka:
         return Done(count, dead)
 
     async def _give_up(self) -> None:
-        """The next try begins with a new producer, and sends anew what was not confirmed."""
+        """Drop the producer: the next try begins with a new one, and sends again what was not confirmed."""
         producer, self._producer = self._producer, None
         for future in self._under_way.values():
             future.add_done_callback(_seen)
@@ -138,7 +138,7 @@ class Kafka:
 
 
 class KafkaComparisons:
-    """The topic of comparisons, `TOPIC.shadow`. `offer` never waits; `count` is told what became of each."""
+    """The topic of comparisons, `TOPIC.shadow`. `offer` never waits; `count` is called with the results."""
 
     def __init__(self, settings: KafkaSettings, source: str, count: Callable[[str, int], None]) -> None:
         self._settings = settings
@@ -150,7 +150,7 @@ class KafkaComparisons:
         self._hint = asyncio.Event()
 
     def offer(self, comparison: Event) -> None:
-        """Send it some time soon, or drop it: the newest goes if there is no room."""
+        """Queue a comparison for sending, or drop it if the queue is full."""
         body = encode(comparison, self._source)
         if len(self._waiting) >= MAX_COMPARISONS or self._bytes + len(body) > MAX_COMPARISON_BYTES:
             self._count("dropped", 1)
@@ -164,7 +164,7 @@ class KafkaComparisons:
         return len(self._waiting)
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Send comparisons until cancelled."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(SinkError), wait=wait_exponential(0.5, 5.0) + wait_random(0, 0.5)
         ):
@@ -172,7 +172,7 @@ class KafkaComparisons:
                 await self._send_all()
 
     async def _send_all(self) -> None:
-        """Send events until a broker fails: SinkError."""
+        """Send comparisons until a broker fails. Raises SinkError."""
         producer = await _started(self._settings)
         try:
             while True:
@@ -186,7 +186,7 @@ class KafkaComparisons:
             await _stop(producer)
 
     async def _send_some(self, producer: Any) -> None:
-        """A batch leaves memory when a broker has it; in the worst case it is sent twice."""
+        """Send a batch. It leaves memory when a broker has it; in the worst case it is sent twice."""
         batch = [self._waiting[place] for place in range(min(500, len(self._waiting)))]
         futures = []
         for key, body in batch:
@@ -205,6 +205,6 @@ class KafkaComparisons:
 
 
 def _seen(future: asyncio.Future[Any]) -> None:
-    """An exception that nobody asks for is no news: the event is sent again."""
+    """Retrieve the exception of an abandoned send, so that asyncio does not log it: the event is sent again."""
     if not future.cancelled():
         future.exception()

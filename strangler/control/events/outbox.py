@@ -1,10 +1,10 @@
-"""Events in SQLite: what happened, how far each sink has got, and what a sink would not take.
+"""Events in SQLite, with the position of each sink and the events that a sink refused.
 
-events        the newest `MAX_KEPT` of the last `KEPT_S`, in the order in which they were written
-event_sinks   by sink: the last event that is done with, delivered or not
-event_dead    what a sink refused for good, the newest `MAX_DEAD` of each
+events        the newest `MAX_KEPT` of the last `KEPT_S`, in the order of writing
+event_sinks   by sink: the last settled event, delivered or not
+event_dead    the events that a sink refused for good, the newest `MAX_DEAD` of each
 
-An event that is let go of before a sink could take it counts as lost for that sink: the backlog is bounded by what is
+An event that is deleted before a sink has taken it counts as lost for that sink: the backlog is bounded by what is
 kept.
 """
 
@@ -51,7 +51,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a sink is: events that wait, that it took, that it refused for good, that were let go of unsent."""
+    """The standing of a sink: events that wait, were delivered, were refused for good, or were deleted unsent."""
 
     backlog: int
     delivered: int
@@ -61,7 +61,7 @@ class Standing:
 
 
 def insert(connection: sqlite3.Connection, events: Iterable[Event], run: str, source: str) -> None:
-    """Keep events; one that is there already is left as it is."""
+    """Store events; an event that is there already stays as it is."""
     connection.executemany(
         "INSERT OR IGNORE INTO events (id, at, run, type, subject, body) VALUES (?, ?, ?, ?, ?, ?)",
         [(event.id, event.at, run, event.kind.value, event.subject, encode(event, source)) for event in events],
@@ -69,7 +69,7 @@ def insert(connection: sqlite3.Connection, events: Iterable[Event], run: str, so
 
 
 def register(connection: sqlite3.Connection, sinks: Iterable[str]) -> None:
-    """These sinks there are. A new one begins with what happens from now on; one that is gone is forgotten."""
+    """Set the known sinks. A new sink starts with the next event; the position of a removed sink is deleted."""
     wanted = set(sinks)
     known = {row[0] for row in connection.execute("SELECT sink FROM event_sinks")}
     for sink in wanted - known:
@@ -83,7 +83,7 @@ def register(connection: sqlite3.Connection, sinks: Iterable[str]) -> None:
 
 
 def pending(connection: sqlite3.Connection, sink: str, most: int) -> list[Stored]:
-    """The next events for a sink, oldest first."""
+    """Return the next events for a sink, oldest first."""
     rows = connection.execute(
         """
         SELECT seq, id, at, subject, body FROM events
@@ -97,7 +97,7 @@ def pending(connection: sqlite3.Connection, sink: str, most: int) -> list[Stored
 def settle(
     connection: sqlite3.Connection, sink: str, done: Sequence[Stored], dead: Mapping[int, str], now: float
 ) -> None:
-    """The sink is done with these; `dead`: those it refused for good, by `seq`, and why."""
+    """Record that a sink has settled these events. `dead`: by `seq`, why it refused some for good."""
     connection.execute(
         "UPDATE event_sinks SET position = max(position, ?), delivered = delivered + ? WHERE sink = ?",
         (done[-1].seq, len(done) - len(dead), sink),
@@ -116,7 +116,7 @@ def settle(
 
 
 def prune(connection: sqlite3.Connection, now: float, max_kept: int = MAX_KEPT) -> None:
-    """Let go of what is old or too much; what a sink had not taken by then is lost for it, and counted."""
+    """Delete events that are too old or too many; for a sink that had not taken them, they count as lost."""
     (cut,) = connection.execute(
         """
         SELECT max(
@@ -132,7 +132,7 @@ def prune(connection: sqlite3.Connection, now: float, max_kept: int = MAX_KEPT) 
 
 
 def standings(connection: sqlite3.Connection) -> dict[str, Standing]:
-    """How far each sink is."""
+    """Return the standing of each sink."""
     rows = connection.execute(
         """
         SELECT sink, (SELECT count(*) FROM events WHERE seq > position), delivered,
@@ -145,7 +145,7 @@ def standings(connection: sqlite3.Connection) -> dict[str, Standing]:
 
 
 def open_breakers(connection: sqlite3.Connection, run: str) -> set[str]:
-    """Upstreams whose breaker was last said to have opened, in this run of the supervisor."""
+    """Return the upstreams whose last breaker event in this run of the supervisor is an opening."""
     rows = connection.execute(
         "SELECT subject, type, max(seq) FROM events WHERE run = ? AND type IN (?, ?) GROUP BY subject",
         (run, Kind.BREAKER_OPENED.value, Kind.BREAKER_CLOSED.value),
@@ -154,7 +154,7 @@ def open_breakers(connection: sqlite3.Connection, run: str) -> set[str]:
 
 
 def read(connection: sqlite3.Connection, after: int, since: float, most: int) -> list[StoredEvent]:
-    """Events after a `seq` and since a Unix time, oldest first."""
+    """Return events after a `seq` and since a Unix time, oldest first."""
     rows = connection.execute(
         "SELECT seq, body FROM events WHERE seq > ? AND at >= ? ORDER BY seq LIMIT ?", (after, since, most)
     )
@@ -162,7 +162,7 @@ def read(connection: sqlite3.Connection, after: int, since: float, most: int) ->
 
 
 def dead_letters(connection: sqlite3.Connection, most: int) -> list[DeadLetter]:
-    """The events that sinks refused for good, the last first."""
+    """Return the events that sinks refused for good, newest first."""
     rows = connection.execute(
         "SELECT sink, seq, died, reason, body FROM event_dead ORDER BY died DESC, seq DESC LIMIT ?", (most,)
     )

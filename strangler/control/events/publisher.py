@@ -1,4 +1,4 @@
-"""The publishing of events: each is logged and counted, kept in the outbox, and sent from there."""
+"""The publishing of events: each is logged and counted, stored in the outbox, and sent from there."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.state.store import Store, StoreError
 
 MAX_UNWRITTEN: Final = 1000
-"""Events that wait for a store which does not write at the moment; the oldest go first, and are in the log anyway."""
+"""The most events that wait while the store cannot be written. The oldest are dropped first; the log has them."""
 
 RETRY_S: Final = 1.0
 PRUNE_EVERY_S: Final = 600.0
@@ -30,7 +30,7 @@ _HAVE_A_LINE: Final = frozenset(
         Kind.BREAKER_CLOSED,
     }
 )
-"""Whoever makes them happen logs them: here they would be told a second time."""
+"""The kinds of events that are logged where they happen, and so not again here."""
 _LEVELS: Final = {Kind.SHADOW_HALTED: "error", Kind.SIGNATURE_REGRESSED: "warning"}
 
 log = structlog.get_logger()
@@ -56,19 +56,19 @@ class EventPublisher:
         return len(self._unwritten)
 
     def publish(self, kind: Kind, subject: str, data: Mapping[str, Any]) -> None:
-        """Log what has happened, keep it, and have it sent."""
+        """Log an event, store it soon, and have it sent."""
         this_event = event(kind, subject, data)
         self._log(this_event)
         self._wait([*self._unwritten, this_event])
         self._hint.set()
 
     def insert(self, connection: Connection, events: Sequence[Event]) -> None:
-        """Keep events in a transaction of the caller's: they are there if and only if the rest of it is. Call
-        `on_stored` with them afterwards, in the loop."""
+        """Store events in the caller's transaction, together with the rest of it or not at all. Call `on_stored` with
+        them afterwards, in the loop."""
         outbox.insert(connection, events, self._run, self._source)
 
     def on_stored(self, events: Sequence[Event]) -> None:
-        """Log and count events that `insert` has kept, and have them sent."""
+        """Log and count events that `insert` has stored, and have them sent."""
         for each_event in events:
             self._log(each_event)
         if events:
@@ -87,14 +87,14 @@ class EventPublisher:
         self._own.counter("strangler_events_total", this_event.kind.value).inc()
 
     def _wait(self, unwritten: list[Event]) -> None:
-        """Keep the newest of them until the store writes."""
+        """Keep the newest events until the store can be written."""
         self._unwritten = unwritten[-MAX_UNWRITTEN:]
         for lost in unwritten[:-MAX_UNWRITTEN]:
             self._own.counter("strangler_events_lost_total").inc()
             log.error("event.lost", id=lost.id, type=lost.kind.value)
 
     async def run(self) -> None:
-        """Write what was published, until cancelled."""
+        """Write published events until cancelled."""
         while True:
             await self._hint.wait()
             self._hint.clear()
@@ -103,7 +103,7 @@ class EventPublisher:
                 self._hint.set()
 
     async def write(self) -> bool:
-        """Write what was published; False if the store does not work."""
+        """Write published events; return False if the store does not work."""
         batch, self._unwritten = self._unwritten, []
         names, now = self._sinks.names, time.time()
         is_due = now - self._pruned > PRUNE_EVERY_S or len(batch) > 100

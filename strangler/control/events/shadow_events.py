@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 class EvidenceEvents:
-    """Publishes what comparisons show: the `EvidenceListener` of control."""
+    """Publishes the results of comparisons: the `EvidenceListener` of control."""
 
     def __init__(self, publisher: EventPublisher, comparisons: ComparisonTopic, slow: SlowWatch) -> None:
         self._publisher = publisher
@@ -42,8 +42,8 @@ class EvidenceEvents:
         self._slow = slow
 
     def insert_signatures(self, connection: Connection, now: float) -> list[Event]:
-        """Keep an event for each signature that is new or came back, among the findings that were stored at `now`. It
-        is done in the transaction that stores these."""
+        """Store an event for each signature that is new or came back among the findings stored at `now`, in the same
+        transaction as these."""
         rows = connection.execute(
             """
             SELECT id, route, endpoint, place, path, kind, severity, state FROM signatures
@@ -56,29 +56,29 @@ class EvidenceEvents:
         return events
 
     def insert_stops(self, connection: Connection, changes: Sequence[StopChange], now: float) -> list[Event]:
-        """Keep an event for each route whose shadowing has stopped by itself, or started again after that. It is done
-        in the transaction that writes down the same."""
+        """Store an event for each route whose shadowing has stopped by itself, or started again after that, in the same
+        transaction as that change."""
         events = [_stop_event(change, now) for change in changes if change.stop is not None or change.has_started]
         self._publisher.insert(connection, events)
         return events
 
     def on_stored(self, events: Sequence[Event]) -> None:
-        """Publish events whose transaction is done."""
+        """Publish events whose transaction is committed."""
         self._publisher.on_stored(events)
 
     def publish_comparison(self, finding: Finding) -> None:
-        """Send a comparison to its topic, and take its times; all of it is redacted."""
+        """Send a comparison, which is redacted, to its topic, and observe its times."""
         self._slow.observe(finding)
         if self._comparisons.is_served:
             self._comparisons.send(finding.route, finding.at, comparison_of(finding))
 
     def publish_halt(self, reason: str) -> None:
-        """Publish that what comparisons find cannot be kept, so that nothing is compared. It is sent when the store can
-        be written again; the log has it at once."""
+        """Publish that findings cannot be stored, so that nothing is compared. The log has it at once; it is sent when
+        the store can be written again."""
         self._publisher.publish(Kind.SHADOW_HALTED, _STORE, {"reason": reason})
 
     def publish_resumption(self) -> None:
-        """Publish that findings can be kept again."""
+        """Publish that findings can be stored again."""
         self._publisher.publish(Kind.SHADOW_RESUMED, _STORE, {})
 
     def publish_release_change(self, route: str, former: str, current: str, at: float) -> None:
@@ -137,7 +137,7 @@ def comparison_of(finding: Finding) -> Mapping[str, Any]:
 
 
 class ReadyWatch:
-    """Looks now and then whether a route with shadows has become ready, and tells it once; anew after it was not."""
+    """Publishes once when a route with shadows has become ready, and again if it was not ready in between."""
 
     def __init__(self, store: Store, publisher: EventPublisher, settings: Settings, every_s: float) -> None:
         self._store = store
@@ -150,12 +150,12 @@ class ReadyWatch:
         self._settings = in_force.settings
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Judge the routes again and again until cancelled."""
         while True:
             await asyncio.sleep(self._every_s)
             try:
                 await self.look()
-            except (StoreError, NoEvidenceError) as error:  # told by the store itself; looked for again
+            except (StoreError, NoEvidenceError) as error:  # logged by the store itself; tried again
                 log.debug("route.ready.unknown", reason=str(error))
 
     async def look(self) -> None:

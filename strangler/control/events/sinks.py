@@ -26,7 +26,7 @@ class _Served:
 
 
 class EventSinks:
-    """Owns the deliveries. Events that a sink has not taken are kept for it in the store."""
+    """Owns the deliveries. The store keeps events that a sink has not taken."""
 
     def __init__(self, store: Store, environ: Mapping[str, str], own: OwnMetrics) -> None:
         self.problem: str | None = None
@@ -41,14 +41,14 @@ class EventSinks:
 
     @property
     def names(self) -> list[str]:
-        """The sinks that routes.yaml names, whether or not they can be served: what happens is kept for them."""
+        """The sinks that routes.yaml names. Events are kept even for a sink that cannot be served."""
         events = self._settings
         if events is None:
             return []
         return [name for name, setting in (("webhook", events.webhook), ("kafka", events.kafka)) if setting is not None]
 
     def adopt(self, in_force: InForce) -> None:
-        """Send to what these settings name, from now on."""
+        """Send to the sinks that these settings name from now on."""
         settings = in_force.settings.events
         if settings == self._settings:
             return
@@ -65,7 +65,7 @@ class EventSinks:
             except SecretError as error:
                 self._fail(str(error))
         if settings.kafka is not None:
-            from strangler.control.events import kafka  # 30 ms of libraries, for those who want it
+            from strangler.control.events import kafka  # 30 ms of libraries, only if it is used
 
             if kafka.MISSING is None:
                 sinks.append(kafka.Kafka(settings.kafka))
@@ -94,7 +94,7 @@ class EventSinks:
             served.delivery.hint()
 
     def on_standings(self, standings: dict[str, Standing]) -> None:
-        """Take note of how far all sinks are."""
+        """Take note of the standings of all sinks."""
         for gone in self._standings.keys() - standings.keys():
             self._own.gauge("strangler_events_backlog", gone).set(0)
         self._standings = standings
@@ -103,12 +103,12 @@ class EventSinks:
             self._own.gauge("strangler_events_dead", name).set(standing.dead)
 
     async def close(self) -> None:
-        """End the deliveries: what is not sent yet is sent after the next start."""
+        """End the deliveries: unsent events are sent after the next start."""
         self._end_all()
         await self._ending.wait()
 
     def status(self) -> dict[str, SinkStatus]:
-        """Return how far each sink is, by its name."""
+        """Return the status of each sink, by its name."""
         return {name: self._sink_status(name, standing) for name, standing in self._standings.items()}
 
     def _sink_status(self, name: str, standing: Standing) -> SinkStatus:

@@ -1,4 +1,4 @@
-"""Telling of endpoints that a candidate answers much slower than legacy; the times are those of baselines."""
+"""The watch for endpoints where a candidate is much slower than legacy; the times are those of baselines."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ from strangler.state.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 60.0
 MAX_LISTED: Final = 20
-"""Endpoints of a route that the status names, the slowest first."""
+"""The most endpoints of a route in the status, the slowest first."""
 
 _META: Final = "slow_endpoints"
 
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class SlowWatch:
-    """Owns the times of the last hour. What is slow is kept in the store, so that a restart does not tell it anew."""
+    """Owns the times of the last hour. The store has what is slow, so that a restart does not report it again."""
 
     def __init__(self, store: Store, publisher: EventPublisher, settings: Settings) -> None:
         self._store = store
@@ -43,19 +43,19 @@ class SlowWatch:
         self._settings = in_force.settings
 
     def observe(self, finding: Finding) -> None:
-        """Take the times of a comparison, if both arms were timed."""
+        """Observe the times of a comparison, if both arms were timed."""
         if finding.latency is not None:
             self._state.observe(finding.route, finding.endpoint, finding.at, *finding.latency)
 
     def forget(self, route: str) -> None:
-        """Another release answers, or the evidence begins anew: it is judged by its own times."""
+        """Forget the times of a route when another release responds, or its evidence starts again."""
         self._state.forget(route)
 
     async def restore(self) -> None:
-        """Go on with what was slow before this process."""
+        """Restore what was slow before this process."""
         try:
             slow = await self._store.call(_load)
-        except StoreError:  # told by the store itself
+        except StoreError:  # logged by the store itself
             return
         self._state.restore(slow, time.time())
 
@@ -66,7 +66,7 @@ class SlowWatch:
             await self.look(time.time())
 
     async def look(self, now: float) -> None:
-        """Judge all endpoints, and tell of those that have become slow or are it no more."""
+        """Judge all endpoints, and publish which have become slow or are no longer slow."""
         timed = frozenset(route.name for route in self._settings.routes if route.shadow is not None)
         changes = self._state.keep_only(timed) + self._state.judge(now)
         for change in changes:
@@ -78,11 +78,11 @@ class SlowWatch:
         slow = list(self._state.slow.values())
         try:
             await self._store.call(lambda connection: _save(connection, slow))
-        except StoreError as error:  # told by the store itself; kept with the next change
+        except StoreError as error:  # logged by the store itself; stored with the next change
             log.debug("slow.not_kept", reason=str(error))
 
     def status(self) -> dict[str, list[SlowEndpoint]]:
-        """By route, the slowest endpoint first."""
+        """Return the slow endpoints by route, the slowest first."""
         found: dict[str, list[SlowEndpoint]] = {}
         for slowness in sorted(self._state.slow.values(), key=lambda slowness: -slowness.ratio):
             of_route = found.setdefault(slowness.route, [])
@@ -91,7 +91,7 @@ class SlowWatch:
         return found
 
     def gauges(self) -> dict[Key, float]:
-        """`strangler_candidate_slow` of each route that has shadows: how many of its endpoints are."""
+        """Return `strangler_candidate_slow` of each route with shadows: the number of its slow endpoints."""
         counts = {route.name: 0 for route in self._settings.routes if route.shadow is not None}
         for route, _ in self._state.slow:
             counts[route] = counts.get(route, 0) + 1

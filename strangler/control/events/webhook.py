@@ -1,4 +1,4 @@
-"""The webhook: each event by POST, signed as Standard Webhooks say (standardwebhooks.com, version 1)."""
+"""The webhook: each event is sent by POST, signed by Standard Webhooks (standardwebhooks.com, version 1)."""
 
 import base64
 import binascii
@@ -23,7 +23,7 @@ TIMEOUT_S: Final = 10.0
 _PREFIX = "whsec_"
 _BYTES = 32
 _TRANSIENT = frozenset({408, 409, 425, 429})
-"""Refusals that may go away; any other 4xx will say the same again."""
+"""Refusals that are tried again; any other 4xx is final."""
 
 
 class SecretError(Exception):
@@ -31,8 +31,8 @@ class SecretError(Exception):
 
 
 def webhook_secret(folder: Path, environ: Mapping[str, str]) -> bytes:
-    """The key of the signature: that of the environment, else that of the state folder, made when there is none yet
-    and readable by its owner only. Written as `whsec_` and base64. Raises SecretError."""
+    """Return the key of the signature: from the environment, else from the state folder, where it is made if missing
+    and readable by its owner only. It is written as `whsec_` and base64. Raises SecretError."""
     given = environ.get(VARIABLE)
     if given:
         return _decoded(given, VARIABLE)
@@ -57,13 +57,13 @@ def _decoded(text: str, where: str) -> bytes:
 
 
 def signature(secret: bytes, identifier: str, timestamp: int, body: bytes) -> str:
-    """The value of `webhook-signature`."""
+    """Return the value of `webhook-signature`."""
     signed = b"%b.%d.%b" % (identifier.encode(), timestamp, body)
     return "v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
 
 
 class Webhook:
-    """One URL. `webhook-id` is the event's, the same for every try: who receives one twice knows it by that."""
+    """One URL. `webhook-id` is the event's id, the same for every try, so that a receiver can drop duplicates."""
 
     name = "webhook"
     batch = 1
@@ -80,8 +80,8 @@ class Webhook:
         if 200 <= status < 300:
             return Done(1)
         if 400 <= status < 500 and status not in _TRANSIENT:
-            return Done(1, {event.seq: f"answered {status}"})
-        raise SinkError(f"answered {status}")
+            return Done(1, {event.seq: f"status {status}"})
+        raise SinkError(f"status {status}")
 
     async def _post(self, event: Stored) -> int:
         timestamp = int(time.time())
@@ -104,7 +104,7 @@ class Webhook:
             ) as response:
                 return response.status
         except TimeoutError as error:
-            raise SinkError(f"no answer within {TIMEOUT_S:g} s") from error
+            raise SinkError(f"no response within {TIMEOUT_S:g} s") from error
         except (ClientError, OSError) as error:
             raise SinkError(f"{type(error).__name__}: {error}") from error
 

@@ -1,1 +1,1 @@
-"""Shadows: copies of requests to the other arm, compared, and what they show kept as evidence."""
+"""Shadows: copies of requests to the other arm, whose responses are compared and kept as evidence."""

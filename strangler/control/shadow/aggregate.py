@@ -1,4 +1,4 @@
-"""Asking an aggregate for a comparison: its parts at once, joined by the rules that a worker joins them by."""
+"""The request to an aggregate for a comparison: to its parts at once, joined by a worker's rules."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from strangler.core.routing.aggregate import (
 from strangler.ipc.messages import Captured
 
 _FIRST_OF_OURS = b"x-forwarded-for"
-"""The field with which a worker begins its own: from a client it passes only there."""
+"""The first of the fields that a worker adds; a client's field of this name is only passed on there."""
 
 
 async def ask_parts(
@@ -34,7 +34,7 @@ async def ask_parts(
 ) -> Response:
     """Return the response that the aggregate would give. Its time is that of the slowest part.
 
-    `max_bytes`: of the whole; more cannot be compared.
+    `max_bytes`: the limit of the joined body; a larger one cannot be compared.
     """
     responses = await asyncio.gather(*(_ask(captured, part, upstreams[part.upstream], timeout_s) for part in parts))
     duration_s = max(response.duration_s or 0.0 for response in responses)
@@ -62,7 +62,7 @@ async def _ask(captured: Captured, part: Part, upstream: ShadowUpstream, timeout
 
 
 def _fields(captured: Captured) -> RawHeaders:
-    """The client's fields as each part gets them: those added for parts stand before the proxy's own."""
+    """Return the client's fields as each part gets them: fields added for parts come before the proxy's own."""
     fields = [pair for pair in lines_of(captured.lines) if pair[0].lower() not in NOT_FOR_PARTS]
     end = next((at for at, pair in enumerate(fields) if pair[0].lower() == _FIRST_OF_OURS), len(fields))
     return fields[:end] + FIELDS_FOR_PARTS + fields[end:]
@@ -80,7 +80,7 @@ def _read(response: Response) -> PartResponse | PartFailure:
 
 
 def _failed(failure: PartFailure, duration_s: float) -> Response:
-    """A required part failed: unless nothing answered, the client would get a problem of that status."""
+    """Return the response to a failed required part: a problem with its status, or a fault if none responded."""
     fault = failure.result.fault
     if fault is not None and fault is not Fault.BAD_RESPONSE:
         return Response(0, fault=fault)

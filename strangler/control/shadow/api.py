@@ -1,4 +1,4 @@
-"""The admin listener's answers about shadows: the inbox, one signature, whether a route is ready, the report's data."""
+"""The API about shadows: the inbox, one signature, the readiness of a route, the report's data, the audit."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ from strangler.state.store import Store, StoreError
 from strangler.times import utc_day
 
 MAX_BULK_BYTES = 1024 * 1024
-"""Most bytes of a body that names many signatures."""
+"""The largest body that names many signatures."""
 
 _SOME = 5
 _MAX_NAME = 40
@@ -47,14 +47,14 @@ log = structlog.get_logger()
 
 
 def log_marked(review: Review, marked: Marked, actor: str) -> None:
-    """Log what was marked: one line, however many."""
+    """Log what was marked, in one line."""
     if marked.changed:
         some = list(marked.changed[:_SOME])
         log.info("audit", who=actor, what=review.state, why=review.why or "", count=len(marked.changed), ids=some)
 
 
 class Control(Protocol):
-    """The part of the state of control that is needed here."""
+    """The parts of control that are needed here."""
 
     @property
     def settings(self) -> Settings: ...
@@ -64,7 +64,7 @@ class Control(Protocol):
 
 
 class ShadowApi:
-    """`of`: the state behind a request."""
+    """The handlers of the API about shadows. `of` returns the state of control behind a request."""
 
     def __init__(self, of: Callable[[web.Request], Control]) -> None:
         self._of = of
@@ -85,7 +85,7 @@ class ShadowApi:
         ]
 
     async def inbox(self, request: web.Request) -> web.Response:
-        """`?route=orders&severity=breaking&state=new&since=1790000000&release=v1`"""
+        """Return the inbox, for `?route=orders&severity=breaking&state=new&since=1790000000&release=v1`."""
         filters = _filters(request)
         if isinstance(filters, str):
             return problem(400, filters)
@@ -100,8 +100,8 @@ class ShadowApi:
         )
 
     async def ready(self, request: web.Request) -> web.Response:
-        """`?release=v1.4.2`: of that release; else of the current one. `?gate={"min_pairs":3000,…}`: judged by another
-        gate than that of the route, with all of its fields."""
+        """Return the verdict for a route. `?release=v1.4.2`: for that release, else the current one.
+        `?gate={"min_pairs":3000,…}`: by this gate, which has all fields, in place of the route's."""
         name, release, text = request.match_info["route"], request.query.get("release"), request.query.get("gate")
         try:
             gate = None if text is None else msgspec.json.decode(text, type=GateSettings)
@@ -112,7 +112,7 @@ class ShadowApi:
         )
 
     async def rollout(self, request: web.Request) -> web.Response:
-        """By route: the percent in effect, what stands behind it, and its gate."""
+        """Return the percent in force, the candidate and the gate of each route."""
         return json_response(RolloutDocument(await asyncio.to_thread(rollouts_of, self._of(request).settings)))
 
     async def proposal(self, request: web.Request) -> web.Response:
@@ -126,14 +126,14 @@ class ShadowApi:
         )
 
     async def review(self, request: web.Request) -> web.Response:
-        """`{"state": "known", "owner": "ana", "who": "ana"}`"""
+        """Review a signature: `{"state": "known", "owner": "ana", "who": "ana"}`."""
         body = await read_body(request, ReviewRequest)
         if isinstance(body, web.Response):
             return body
         return await self._mark(request, [request.match_info["id"]], body)
 
     async def review_many(self, request: web.Request) -> web.Response:
-        """`{"ids": ["9f2c…", …], "state": "known", "who": "ana"}`: all of them, or none if one is not there."""
+        """Review all of `{"ids": ["9f2c…", …], "state": "known", "who": "ana"}`, or none if an id is unknown."""
         body = await read_body(request.clone(client_max_size=MAX_BULK_BYTES), BulkReviewRequest)
         if isinstance(body, web.Response):
             return body
@@ -154,7 +154,7 @@ class ShadowApi:
         return json_response(ReviewedDocument(True, list(marked.changed), list(marked.unchanged)))
 
     async def audited(self, request: web.Request) -> web.Response:
-        """`?route=orders&since=1790000000&who=ana&limit=100`, all optional: newest first."""
+        """Return the audit, newest first. `?route=orders&since=1790000000&who=ana&limit=100`, all optional."""
         query = request.query
         try:
             since = float(query["since"]) if "since" in query else None
@@ -165,7 +165,7 @@ class ShadowApi:
         return await self._read(request, lambda connection, _: AuditDocument(audits.entries(connection, filters)))
 
     async def audit(self, request: web.Request) -> web.Response:
-        """`{"what": "shift", "route": "orders", "why": "agreed with ops", "who": "ana", "detail": "25 to 50 %"}`"""
+        """Add an entry: `{"what": "shift", "route": "orders", "why": "agreed", "who": "ana", "detail": "to 25 %"}`."""
         body = await read_body(request, AuditRequest)
         if isinstance(body, web.Response):
             return body
@@ -178,7 +178,7 @@ class ShadowApi:
         return await self._write(request, work, "")
 
     async def resume(self, request: web.Request) -> web.Response:
-        """`{"who": "ana", "why": "it confirms dry runs now"}`: start shadows again that have stopped by themselves."""
+        """Resume shadows that stopped by themselves: `{"who": "ana", "why": "it confirms dry runs now"}`."""
         body = await read_body(request, ResumeRequest)
         if isinstance(body, web.Response):
             return body
@@ -210,12 +210,12 @@ class ShadowApi:
 
 
 def resume_problem(settings: Settings, name: str) -> str | None:
-    """Return why the shadows of a route of that name cannot be resumed, with the way out; None if they may be."""
+    """Return why the shadows of a route cannot be resumed, with the way out; None if they can."""
     route = queries.route_named(settings, name)
     if route is None:
         return unknown_route(name[:_MAX_NAME], [connection.name for connection in settings.routes])
     if route.shadow is None or not route.shadow.percent:
-        return f"route '{name}' has no shadows: routes.yaml gives it none"
+        return f"route '{name}' has no shadows in routes.yaml"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The arms of one captured request: the response that its client got, and what the arms respond when they are asked."""
+"""The arms of one captured request: the response that its client got, and the responses of the arms to a copy."""
 
 import asyncio
 import random
@@ -24,17 +24,17 @@ from strangler.ipc.messages import CandidateFailed, Captured, CapturedResponse
 
 @dataclass(frozen=True, slots=True)
 class ArmResponse:
-    """The response of an arm, and the URL that gave it (None: nothing was asked, or several)."""
+    """The response of an arm, and the URL that gave it (None: no upstream was asked, or several)."""
 
     response: Response
     url: Url | None
     release: str = ""
-    """The candidate's, if it is the one that responded."""
+    """The candidate's release, if the candidate responded."""
 
 
 @dataclass(slots=True)
 class CapturedArms:
-    """Both arms of one capture. `halt` stops the shadows of a route, and says why."""
+    """Both arms of one capture. `halt` stops the shadows of a route, for a reason."""
 
     captured: Captured
     route: ShadowRoute
@@ -49,7 +49,7 @@ class CapturedArms:
 
     @property
     def is_safe(self) -> bool:
-        """Return whether the request may be sent again without an effect (RFC 9110, section 9.2.1)."""
+        """Whether the request may be sent again without an effect (RFC 9110, section 9.2.1)."""
         return self.captured.method in SAFE
 
     @property
@@ -73,7 +73,7 @@ class CapturedArms:
     def of_candidate(self, response: Response, url: Url | None, requested_at: float) -> ArmResponse:
         """Return a response of the candidate with its release, and take note of the release that it names.
 
-        That is its release, else the one that was current when the candidate was asked.
+        If it names none, its release is the one that was current when the request was sent.
         """
         release = self.releases.see(self.route.settings, response, requested_at, time.time())
         if self._named(response) is not None:
@@ -125,12 +125,12 @@ class CapturedArms:
             else:
                 request = outgoing(captured, upstream.settings, url, route.rewrite, is_dry_run=False)
                 response = await upstream.ask(request, shadow.timeout_s, shadow.max_body_bytes)
-            if route.is_sandboxed(captured.method):  # a copy may have another release, which says nothing
+            if route.is_sandboxed(captured.method):  # a sandbox may have another release, which does not count
                 return ArmResponse(response, url, self.releases.at(route.name, requested_at))
             return self.of_candidate(response, url, requested_at)
 
     async def _ask_dry_run(self, upstream: ShadowUpstream, url: Url) -> Response:
-        """Send a write as a dry run, but not before the candidate has said that it knows them."""
+        """Send a write as a dry run, after the candidate has confirmed that it supports dry runs."""
         route, captured, shadow = self.route, self.captured, self.route.shadow
         runs, place = route.dry_runs, Place(self.endpoint, str(url))
 
@@ -164,15 +164,15 @@ _WAY_OUT = "let it confirm dry runs, then `strangler shadow resume {}`"
 def _unconfirmed(endpoint: str, route: str) -> str:
     path = endpoint.partition(" ")[2]
     return (
-        f"the candidate answered OPTIONS {path} with X-Strangler-Shadow: dry-run, but without"
+        f"the candidate responded to OPTIONS {path} with X-Strangler-Shadow: dry-run, but without"
         f" X-Strangler-Shadow-Handled: 1, so no write was sent; {_WAY_OUT.format(route)}"
     )
 
 
 def _unhandled(endpoint: str, route: str) -> str:
     return (
-        f"the candidate answered {endpoint} without X-Strangler-Shadow-Handled: 1, though it had confirmed dry runs by"
-        f" OPTIONS: it may have run that write; {_WAY_OUT.format(route)}"
+        f"the candidate responded to {endpoint} without X-Strangler-Shadow-Handled: 1, though it had confirmed dry runs"
+        f" by OPTIONS: it may have run that write; {_WAY_OUT.format(route)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The parts of shadows put together, each made of those before it."""
+"""The assembly of the parts of shadows: each takes parts made before it."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from strangler.state.store import Store
 
 @dataclass(frozen=True, slots=True)
 class ShadowListeners:
-    """All that is told what shadows do."""
+    """The receivers of what shadows do."""
 
     evidence: EvidenceListener
     release_changed: Changed

@@ -1,4 +1,4 @@
-"""One transaction of all that shadows keep: findings, stops, releases, and what was done with rules."""
+"""One transaction of all that shadows store: findings, stops, releases, and the use of rules."""
 
 import time
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Batch:
 
 
 class BatchWriter:
-    """Writes batches in the store's thread. Owns the journal, and knows which database the index is of."""
+    """Writes batches in the store's thread. Owns the journal, and knows which database the index belongs to."""
 
     def __init__(
         self, folder: Path, index: IndexState, stops: Callable[[], dict[str, Stop]], listener: EvidenceListener
@@ -47,7 +47,7 @@ class BatchWriter:
         self._listener = listener
         self._journal = Journal(folder)
         self._journaled: set[str] = set()
-        """Findings whose lines are in the journal: the database took the batch no further than that."""
+        """Findings whose lines are in the journal, but whose batch the database has not committed."""
         self._indexed: Connection | None = None
 
     def write(self, connection: Connection, batch: Batch) -> list[Event]:
@@ -74,11 +74,11 @@ class BatchWriter:
         return set_aside(connection, route, now)
 
     def forget_lines(self) -> None:
-        """Note that the batch is committed: it will not be written again."""
+        """Note that the batch is committed, so that its lines are not needed again."""
         self._journaled.clear()
 
     def _follow(self, connection: Connection) -> None:
-        """Read the index anew, and write down the stops in force, where the database may be another one."""
+        """Load the index again, and store the stops in force, if the database may be another one."""
         if self._indexed is connection:
             return
         self._index.load(connection)

@@ -1,7 +1,7 @@
-"""Asking an upstream for a comparison: own connections, own breaker, own time limit, and never a second try.
+"""The client of an upstream for comparisons: own connections, own breaker, own timeout, and never a second try.
 
-Requests are written as bytes and responses are read by the parsers of the workers, so that a shadow reaches whatever a
-request of a client reaches, and what workers call no response is none here.
+Requests are written as bytes and responses are read by the workers' parsers, so that a shadow reaches whatever a
+client's request reaches, and what workers reject is rejected here.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ BREAKER = BreakerSettings(
     trials=1,
     counts=(Fault.CONNECT.value, Fault.RESET.value, Fault.TIMEOUT.value),
 )
-"""The breaker of shadows alone: an arm that answers 5xx is worth comparing, one that is silent is not worth asking."""
+"""The breaker of shadows only: a 5xx response is worth comparing, a silent arm is not worth asking."""
 
 MAX_HEAD_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
@@ -46,31 +46,31 @@ class _ConnectError(Exception):
 
 
 class _WithheldError(Exception):
-    """The request must not be sent any more."""
+    """The request must no longer be sent."""
 
 
 class _BadResponseError(Exception):
-    """The bytes that came back are no response that a worker would pass on."""
+    """The received bytes are not a response that a worker would pass on."""
 
 
 class ShadowUpstream:
-    """One upstream as shadows see it. `close` it."""
+    """One upstream as shadows use it. It must be closed."""
 
     def __init__(
         self, settings: UpstreamSettings, is_healthy: Callable[[str, Url], bool] = lambda upstream, url: True
     ) -> None:
-        """`is_healthy` says what active checks found of a URL of the upstream."""
+        """Take the settings, and `is_healthy`, the result of active checks of a URL of the upstream."""
         self.settings = settings
         self._is_healthy = is_healthy
         self._endpoints = Endpoints([EndpointKey(url, url.host) for url in settings.urls])
         self.breaker = Breaker(settings.name, BREAKER)
         self.failures = 0
-        """How often it did not respond so far: whoever relied on the process behind it has to ask again."""
+        """The failures so far. After each, another process may be behind it, which must confirm dry runs again."""
         self._names: HostNames | None = None
         self._tls: ssl.SSLContext | None = None
 
     def pick(self) -> Url:
-        """One of its URLs, as a live request would take it: by chance, but none that is unwell or put aside."""
+        """Return one of its URLs as a live request would: at random, but not an unhealthy or ejected one."""
         at, endpoints = time.monotonic(), self._endpoints
         for state in endpoints.states:
             is_healthy = self._is_healthy(self.settings.name, state.key.url)
@@ -83,9 +83,9 @@ class ShadowUpstream:
     async def ask(
         self, request: Outgoing, timeout_s: float, max_bytes: int, may_send: Callable[[], bool] = lambda: True
     ) -> Response:
-        """Return the response, faults included. The time is that from the request sent to the response's head.
+        """Return the response, faults included. Its time is from the request sent to the response's header section.
 
-        `may_send` is asked once there is a connection; if it says no, nothing is sent and the fault is OPEN.
+        `may_send` is called once there is a connection; if it is False, nothing is sent and the fault is OPEN.
         """
         permit = self.breaker.try_acquire(time.monotonic())
         if permit is None:
@@ -119,7 +119,7 @@ class ShadowUpstream:
     async def _ask(self, request: Outgoing, timeout_s: float, max_bytes: int, may_send: Callable[[], bool]) -> Response:
         try:
             async with asyncio.timeout(timeout_s):
-                # a connection for each request: what an upstream sends unasked on an idle one would answer the next
+                # a connection for each request: an idle one may hold unrequested bytes that would be the next response
                 reader, writer = await self._connect(request.url)
                 try:
                     if not may_send():
@@ -137,14 +137,14 @@ class ShadowUpstream:
             return Response(0, fault=Fault.RESET)
 
     async def _connect(self, url: Url) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to the first address that takes one, beginning at any. Raises _ConnectError if none does."""
+        """Return a connection to the first address that accepts it, in random order. Raises _ConnectError."""
         addresses = list(self._watched().addresses(url.host))
         random.shuffle(addresses)
         for address in addresses:
             try:
                 async with asyncio.timeout(self.settings.timeouts.connect_s):
                     return await self._open(url, address)
-            except (OSError, UnicodeError):  # of time, of TLS and of names are among them
+            except (OSError, UnicodeError):  # timeouts, TLS and host name errors are among them
                 continue
         self._watched().hint(url.host)
         raise _ConnectError
@@ -167,7 +167,7 @@ class ShadowUpstream:
 async def _exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Outgoing, max_bytes: int
 ) -> Response:
-    """Send a request and read its response. Raises OSError where the connection breaks."""
+    """Send a request and read its response. Raises OSError if the connection breaks."""
     writer.write(request.encode())
     sent = time.monotonic()
     head, rest = await _read_head(reader, is_head=request.method == b"HEAD")
@@ -180,14 +180,14 @@ async def _exchange(
     except (OSError, _BadResponseError):
         if head.status < 500:
             raise
-        body = None  # a failure is one by its status, whatever becomes of its body
+        body = None  # the status alone makes it a failure, whatever becomes of its body
     if body is None:
         return Response(head.status, headers, duration_s=duration_s, is_too_large=True)
     return Response(head.status, headers, body, duration_s=duration_s)
 
 
 async def _read_head(reader: asyncio.StreamReader, *, is_head: bool) -> tuple[Head, bytes]:
-    """The head of the final response, and the bytes behind it."""
+    """Return the head of the final response, and the bytes after it."""
     data = b""
     while True:
         end = data.find(b"\r\n\r\n") + 4
@@ -201,7 +201,7 @@ async def _read_head(reader: asyncio.StreamReader, *, is_head: bool) -> tuple[He
         if mended is not None:
             data = mended
             continue
-        if head is None or head.status == 101:  # no upgrade is ever asked for
+        if head is None or head.status == 101:  # no upgrade is ever requested
             raise _BadResponseError
         data = data[end:]
         if head.status >= 200:
@@ -213,7 +213,7 @@ def _is_http(data: bytes) -> bool:
 
 
 async def _read_body(reader: asyncio.StreamReader, head: Head, rest: bytes, max_bytes: int) -> bytes | None:
-    """The whole body, framing off; None if it is over `max_bytes`."""
+    """Return the whole body without framing; None if it is over `max_bytes`."""
     kind, length = head.framing
     if kind is Kind.NONE:
         return b""

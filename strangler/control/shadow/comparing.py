@@ -1,4 +1,4 @@
-"""Comparing what the two arms of a capture responded, in a thread."""
+"""The comparison of the responses of both arms to one capture, in a thread."""
 
 import asyncio
 from concurrent.futures import Executor
@@ -15,13 +15,13 @@ Times = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class ComparedPair:
-    """Both responses to one request, and what they came to."""
+    """Both responses to one request, and their comparison."""
 
     legacy: ArmResponse
     candidate: ArmResponse
     comparison: Comparison
     baseline: Comparison | None = None
-    """Legacy's response compared with another one of its own."""
+    """Legacy's response compared with a second one of legacy."""
     times: Times | None = None
 
 

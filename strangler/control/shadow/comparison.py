@@ -35,13 +35,13 @@ from strangler.times import utc_day
 
 @dataclass(slots=True)
 class ShadowComparison:
-    """All that is done for one capture. Call `run` once."""
+    """The comparison for one capture. Call `run` once."""
 
     arms: CapturedArms
     index: IndexState
     threads: Executor
     is_timeable: bool = field(init=False)
-    """A baseline may ask for this request again, so that both arms can be timed."""
+    """A baseline may send this request again, so that both arms can be timed."""
     _comparer: Comparer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,10 +71,10 @@ class ShadowComparison:
         baseline, times = await self._baseline(legacy)
         return ComparedPair(legacy, candidate, comparison, baseline, times)
 
-    # 1. What needs no asking
+    # 1. What needs no request
 
     def _settled(self, served: ArmResponse) -> ComparedPair | None:
-        """Return a pair that is known without asking anyone; None if the other arm has to be asked."""
+        """Return a pair that is known without a request; None if the other arm has to be asked."""
         captured, response = self.arms.captured, served.response
         if captured.failed is not None:
             failed = self.arms.failed(captured.failed)
@@ -89,23 +89,23 @@ class ShadowComparison:
         return ComparedPair(nobody, served, not_comparable(reason))
 
     def _why_not(self, served: Response) -> Reason | None:
-        """Return why the response that the client got cannot be compared with any other."""
+        """Return why the response that the client got cannot be compared, or None."""
         captured = self.arms.captured
         if captured.arm == Arm.LEGACY and (served.fault is not None or served.status >= 500):
             return Reason.LEGACY_ERROR
         if served.fault is not None:
             return Reason.TIMEOUT if served.fault is Fault.TIMEOUT else Reason.UNAVAILABLE
         if served.status >= 500 and captured.is_body_complete:
-            return None  # a failure of the candidate is evidence, whatever body comes with it
+            return None  # a failure of the candidate is evidence, whatever its body
         if served.is_streaming:
             return Reason.STREAMING
         is_whole = not served.is_too_large and captured.is_body_complete
         return None if is_whole else Reason.TOO_LARGE
 
     def _after_fallback(self, legacy: Response, failed: Response) -> Comparison:
-        """Compare legacy's status with the failure of the candidate that it had stood in for.
+        """Compare legacy's status with the failure of the candidate that it replaced.
 
-        The candidate is not asked again: a 5xx is evidence as it is, and one that did not respond has enough to do.
+        The candidate is not asked again: a 5xx is evidence, and a candidate that did not respond is busy enough.
         """
         request = conditions_of(lines_of(self.arms.captured.lines))
         return compare(replace(legacy, headers=[], body=b""), failed, NO_RULES, utc_day(), request=request)
@@ -119,14 +119,14 @@ class ShadowComparison:
         return baseline.credentials or not has_credentials(list(lines_of(captured.lines)), captured.target)
 
     async def _baseline(self, legacy: ArmResponse) -> tuple[Comparison | None, Times | None]:
-        """Ask both arms once more for a share of safe requests, and compare legacy's two responses.
+        """Ask both arms again for a share of safe requests, and compare legacy's two responses.
 
-        The times of the two arms are taken here, where both are asked alike and at once. What a worker took for the
-        client's response cannot be set beside them: it asks faster, and asks first.
+        The times of both arms are taken here, where both are asked alike and at once. A worker's time for the client's
+        response is not comparable: it asks faster, and first.
         """
         route = self.arms.route
         is_wanted = self.is_timeable and route.stopped is None and legacy.response.fault is None
-        # the draw is no secret
+        # the draw is not a secret
         if not is_wanted or random.random() >= route.shadow.baseline.share:  # noqa: S311
             return None, None
         again, candidate = await self.arms.ask_both()
@@ -164,7 +164,7 @@ class ShadowComparison:
 
 
 def _times(legacy: ArmResponse, candidate: ArmResponse) -> Times | None:
-    """Return the seconds of both; None unless both responded."""
+    """Return the times of both; None unless both responded."""
     response_head, other = legacy.response, candidate.response
     if (
         response_head.fault is not None

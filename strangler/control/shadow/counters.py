@@ -7,7 +7,7 @@ OUTCOMES = ("match", "accepted", "mismatch", "not_comparable")
 
 
 class ShadowCounters:
-    """Counts what became of captures, by route."""
+    """Counts the outcomes of captures, by route."""
 
     def __init__(self, own: OwnMetrics) -> None:
         self._own = own

@@ -1,4 +1,4 @@
-"""The credits of workers: how many more captures of each route can be used, and why none."""
+"""The credits of workers: how many more captures of each route can be used, or why none."""
 
 from collections.abc import Iterable
 from math import ceil
@@ -13,7 +13,7 @@ from strangler.ipc.messages import CaptureGrant
 
 
 class CaptureCredits:
-    """Grants credits to workers as things stand, and gives up what is in hand when the kill switch is turned on."""
+    """Grants credits to workers, and abandons held captures when the kill switch is turned on."""
 
     def __init__(
         self,
@@ -29,24 +29,24 @@ class CaptureCredits:
         self._held = held
         self._listener = listener
         self._busy: set[str] = set()
-        """Routes whose credit may have changed."""
+        """The routes whose credit may have changed."""
         self._common_reason: str | None = None
 
     def note_capture(self, route: str) -> None:
-        """Take note of a capture, whatever becomes of it: the credit of its route changes."""
+        """Note a capture, used or not: the credit of its route changes."""
         self._busy.add(route)
 
     def credit(self, route: ShadowRoute) -> tuple[int, str]:
-        """Return how many more captures of a route can be used, and what is short."""
+        """Return how many more captures of a route can be used, and the reason for the limit."""
         reason = self._why_none()
         return route.room(self._table.upstreams) if reason is None else (0, reason)
 
     def grant(self, *routes: str) -> None:
-        """Tell workers how many captures of these routes can be used; without any, of all."""
+        """Grant credits for these routes, or for all if none is given."""
         self._grant(routes or self._table.routes)
 
     def grant_changed(self) -> None:
-        """Do the same for routes that something goes on with; what concerns all of them is told of all."""
+        """Grant credits for busy routes, or for all routes if a common reason has changed."""
         before, self._common_reason = self._common_reason, self._why_none()
         if before != self._common_reason:
             self._publish_halt(before, self._common_reason)
@@ -59,7 +59,7 @@ class CaptureCredits:
         self._busy = {name for name in self._busy if name in routes and self._is_busy(routes[name])}
 
     def _publish_halt(self, before: str | None, after: str | None) -> None:
-        """Publish that findings cannot be kept any more, or can again."""
+        """Publish that findings can no longer be stored, or can be again."""
         if after == "store":
             self._listener.publish_halt(self._writer.reason)
         elif before == "store":
@@ -78,7 +78,7 @@ class CaptureCredits:
         self._links.grant(grants)
 
     def _why_none(self) -> str | None:
-        """Return what keeps all routes from having shadows at the moment."""
+        """Return why no route can have shadows at the moment, or None."""
         if not self._writer.is_ready:
             return "store"
         if self._links.state.kill_switch.on:

@@ -1,4 +1,4 @@
-"""From a comparison to what may be kept of it. Everything that leaves here is redacted."""
+"""From a comparison to its finding. Everything that leaves here is redacted."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ from strangler.times import rfc3339
 
 _MAX_ID = 200
 _MAX_SAMPLE = 256 * 1024
-"""Bytes of a whole sample; of a larger one the bodies are cut."""
+"""The largest sample in bytes; the bodies of a larger one are cut."""
 _CUT_TEXT = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The two answers to one request, and who gave them."""
+    """The two responses to one request, and their upstreams."""
 
     captured: Captured
     legacy: Response
@@ -49,7 +49,7 @@ class Pair:
 
 
 def endpoint_of(captured: Captured, redactor: Redactor, templates: Sequence[Template] = ()) -> str:
-    """`GET /api/orders/{}`. `templates` are those of the route."""
+    """Return the endpoint of a capture, `GET /api/orders/{}`. `templates` are those of the route."""
     shape = printable(redactor.shape(endpoint_shape(path_of(captured.target), templates)))
     return f"{captured.method.decode('ascii', 'replace')} {shape}"
 
@@ -64,7 +64,7 @@ def digest(
     release: str = "",
     templates: Sequence[Template] = (),
 ) -> Finding:
-    """Return what is kept of a comparison. To be run in a thread: a body of 256 KiB takes tens of milliseconds."""
+    """Return the finding of a comparison. To be run in a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
     endpoint = endpoint_of(captured, redactor, templates)
     redactor = redactor.within(endpoint)
@@ -110,7 +110,7 @@ def _seen(route: str, endpoint: str, difference: KeptDifference) -> StoredDiffer
 
 
 def _noise(baseline: Comparison, redactor: Redactor) -> tuple[Noisy, ...] | None:
-    """None if legacy could not be compared with itself."""
+    """Return the noise of a baseline; None if legacy could not be compared with itself."""
     if baseline.outcome is Outcome.NOT_COMPARABLE:
         return None
     return tuple(
@@ -135,7 +135,7 @@ def _line(
     redactor: Redactor,
     release: str,
 ) -> bytes:
-    """One line of shadow-diffs.jsonl."""
+    """Return one line of shadow-diffs.jsonl."""
     captured = pair.captured
     line = ComparisonLine(
         time=rfc3339(captured.at),
@@ -206,7 +206,7 @@ def _sample(pair: Pair, differences: Iterable[KeptDifference], redactor: Redacto
 
 
 def _cut(part: KeptValue) -> KeptValue:
-    """A part of a sample with its body cut."""
+    """Return a part of a sample with its body cut."""
     if not isinstance(part, dict) or not isinstance(part.get("body"), dict):
         return part
     body = part["body"]

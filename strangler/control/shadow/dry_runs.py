@@ -1,5 +1,5 @@
-"""Writes wait here until the candidate has confirmed that it knows dry runs: one question for all that come at once,
-and one write that goes first."""
+"""Dry runs: writes wait until the candidate has confirmed that it supports them, by one OPTIONS request for all that
+wait, and by one write that goes first."""
 
 import asyncio
 import time
@@ -13,31 +13,31 @@ from strangler.core.shadowing.dry_runs import Basis, DryRunState, Place, Step, V
 HANDLED = b"x-strangler-shadow-handled"
 NOTHING_SENT = Response(0, fault=Fault.OPEN)
 _MAX_ROUNDS = 5
-"""Questions that one write waits for: where permissions end as fast as they are given, it is not sent."""
+"""The most OPTIONS requests that one write waits for: if each permission ends at once, the write is not sent."""
 
 
 def confirms(response: Response) -> bool:
-    """True if a response says that the candidate held back (DESIGN section 7)."""
+    """Return whether a response says that the candidate did not run the write (DESIGN section 7)."""
     return response.field_values(HANDLED) == [b"1"]
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """A write may be sent, at once. `is_first`: others wait for its response, which `DryRuns.judge` is to be told."""
+    """A write may be sent at once. `is_first`: others wait for its response, which `DryRuns.judge` must get."""
 
     is_first: bool = False
 
 
 @dataclass(slots=True)
 class _UnderWay:
-    """One OPTIONS request, or the first write, and who waits for it."""
+    """One OPTIONS request, or the first write, that others wait for."""
 
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
     fault: Fault | None = None
 
 
 class DryRuns:
-    """The dry runs of one route. `ask` sends the question; `named` reads the release that a response names."""
+    """The dry runs of one route."""
 
     def __init__(self) -> None:
         self.state = DryRunState()
@@ -50,7 +50,8 @@ class DryRuns:
         ask: Callable[[], Awaitable[Response]],
         named: Callable[[Response], str | None],
     ) -> Response | Permit:
-        """Return a permit once a write may be sent, which is to be done at once; else what stands for its response."""
+        """Return a permit once a write may be sent, which must be done at once; else the response in its place. `ask`
+        sends the OPTIONS request; `named` reads the release that a response names."""
         for _ in range(_MAX_ROUNDS):
             now, rests_on = time.monotonic(), basis()
             match self.state.next_step(place, rests_on, now):
@@ -61,7 +62,7 @@ class DryRuns:
                     self._under_way[place] = _UnderWay()
                     return Permit(is_first=True)
                 case Step.REFUSE:
-                    return Response(0)  # no header says that it was handled
+                    return Response(0)  # without the header that confirms a dry run
                 case Step.ASK:
                     self.state.begin(place, rests_on, now)
                     fault = await self._ask(place, ask, named)
@@ -72,12 +73,12 @@ class DryRuns:
         return NOTHING_SENT
 
     def is_open(self, place: Place, basis: Basis) -> bool:
-        """True while a write for `place` may be sent."""
+        """Return whether a write for `place` may be sent now."""
         return self.state.is_open(place, basis, time.monotonic())
 
     def judge(self, place: Place, permit: Permit, response: Response | None) -> bool:
-        """Take note of the response to a write that was let out, None if it was given up. Return False if the candidate
-        answered, and did not say that it held back."""
+        """Take note of the response to a permitted write, None if it was given up. Return False if the candidate
+        responded without confirming the dry run."""
         has_response = response is not None and response.fault is None
         is_handled = response is not None and has_response and confirms(response)
         if permit.is_first:
@@ -89,7 +90,7 @@ class DryRuns:
         return is_handled or not has_response
 
     def _end(self, place: Place, fault: Fault | None) -> None:
-        """Let those go on who wait; with a fault their writes are not sent either."""
+        """Let waiting writes go on; with a fault they are not sent either."""
         ended = self._under_way.pop(place)
         ended.fault = fault
         ended.is_over.set()
@@ -104,7 +105,7 @@ class DryRuns:
             fault, release = response.fault, named(response)
             if response.fault is None:
                 verdict = Verdict.CONFIRMED if confirms(response) else Verdict.REFUSED
-        finally:  # whoever waits goes on, also if this write is given up: then one of them asks
+        finally:  # waiting writes go on even if this write is given up: then one of them asks
             self.state.end(place, verdict, release)
             self._end(place, fault)
         return fault

@@ -11,7 +11,7 @@ from strangler.state.store import StoreError
 
 
 class EvidenceActions:
-    """Carries the actions out while the proxy runs."""
+    """Runs the actions while the proxy runs."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class EvidenceActions:
     async def name_release(self, route: str, name: str) -> tuple[str, bool]:
         """Make a release the current one of a route. Return the former one, and whether that is a change.
 
-        Raises StoreError; it is the current one all the same then, and stored as soon as that is possible.
+        Raises StoreError; the release is current anyway then, and stored as soon as possible.
         """
         former = self._releases.current(route)
         is_new = self._releases.name(route, name, time.time())
@@ -43,9 +43,9 @@ class EvidenceActions:
         return former, is_new
 
     async def reset(self, route: str) -> list[str]:
-        """Set aside all evidence of a route, and what is under way for it. Return the names under which it can be read.
+        """Set aside all evidence of a route, and drop its held captures. Return the names under which it can be read.
 
-        Raises StoreError; nothing has changed then, but for what was under way.
+        Raises StoreError; nothing has changed then, except that the held captures are dropped.
         """
         self._held.abandon("reset", lambda shadow_route: shadow_route.name == route)
         try:

@@ -1,8 +1,7 @@
-"""The match of every route as it is judged now, for whatever shows one: the status, its table, the dashboard.
+"""The match of every route as judged now, for the status, its table and the dashboard.
 
-Judged beside the event loop, a route only when something about it has changed, never for longer than `BUDGET_S` at a
-time and for a tenth of the time at most: with very many routes that change, a figure is some seconds old. A route
-without evidence costs nothing.
+Routes are judged in a thread and only after a change, for at most `BUDGET_S` at a time and a tenth of the time: if very
+many routes change, a figure is some seconds old. A route without evidence costs nothing.
 """
 
 import asyncio
@@ -24,10 +23,10 @@ from strangler.times import utc_day
 
 LOOK_EVERY_S: Final = 1.0
 BUDGET_S: Final = 0.2
-"""Time that judging takes at most, each `LOOK_EVERY_S`; the last route may take longer."""
+"""The longest time of judging in each `LOOK_EVERY_S`; the last route may take longer."""
 
 _REST: Final = 9
-"""Rests as many times as long as judging took."""
+"""The pause after judging, as a multiple of its time."""
 
 log = structlog.get_logger()
 
@@ -40,9 +39,9 @@ class FiguresState:
         self._settings = settings
         self._found: dict[str, Matches] = {}
         self._due: dict[str, None] = {}
-        """Routes to judge anew, the one that has waited longest first."""
+        """The routes to judge again, the one that has waited longest first."""
         self._number = 0
-        """The last change that was seen."""
+        """The number of the last change that was read."""
         self._judged_by: tuple[Settings, date] | None = None
 
     def adopt(self, in_force: InForce) -> None:
@@ -57,7 +56,7 @@ class FiguresState:
         return MatchFigures(found.release or None, found.pairs, found.matches, found.share)
 
     async def run(self) -> None:
-        """Judge what has changed, every second at most, until cancelled."""
+        """Judge changed routes, at most every second, until cancelled."""
         taken_s = 0.0
         while True:
             await asyncio.sleep(max(LOOK_EVERY_S, _REST * taken_s))
@@ -66,16 +65,16 @@ class FiguresState:
             taken_s = time.monotonic() - began
 
     async def look(self) -> None:
-        """Judge what has changed, as far as the time for it goes. A store that cannot be read has no figures."""
+        """Judge changed routes within the time budget. If the store cannot be read, there are no figures."""
         try:
             await reading.ask(self._store, self._judge)
-        except reading.NoEvidenceError as error:  # told by the store itself
+        except reading.NoEvidenceError as error:  # logged by the store itself
             log.debug("figures.unknown", reason=str(error))
             self._found.clear()
             self._judged_by, self._number = None, 0
 
     def _judge(self, connection: Connection) -> None:
-        """Judge what is due. This runs in a thread, and nobody else writes what it writes."""
+        """Judge the routes that are due. This runs in a thread, which alone writes these attributes."""
         settings, today = self._settings, utc_day()
         self._note_changes(connection, settings, today)
         routes = {route.name: route for route in settings.routes}

@@ -1,4 +1,4 @@
-"""The captures in hand: each is compared in a task of its own."""
+"""The held captures: each is compared in a task of its own."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,7 +9,7 @@ from strangler.control.shadow.counters import ShadowCounters
 from strangler.control.shadow.route import ShadowRoute
 
 MAX_HELD_BYTES = 64 * 1024 * 1024
-"""The bytes of all captures in hand."""
+"""The most bytes of all held captures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class HeldCaptures:
         return self._bytes >= MAX_HELD_BYTES
 
     def begin(self, route: ShadowRoute, size: int, work: Coroutine[Any, Any, None]) -> None:
-        """Take a capture of so many bytes in hand, and let it be worked on."""
+        """Hold a capture of `size` bytes while its work runs."""
         route.open += 1
         self._bytes += size
         task = asyncio.get_running_loop().create_task(work)
@@ -39,20 +39,20 @@ class HeldCaptures:
         task.add_done_callback(self._give_back)
 
     def _give_back(self, task: asyncio.Task[None]) -> None:
-        """Let go of a capture, which may have been given up before anything was done with it."""
+        """Release a capture, which may have been abandoned before its work began."""
         held = self._tasks.pop(task)
         held.route.open -= 1
         self._bytes -= held.size
 
     def abandon(self, reason: str, concerns: Callable[[ShadowRoute], bool]) -> None:
-        """Give up what is under way for some routes, and count it."""
+        """Abandon the captures of some routes, and count them as dropped."""
         for task, held in list(self._tasks.items()):
             if concerns(held.route):
                 task.cancel()
                 self._counters.count_dropped(held.route.name, reason)
 
     async def close(self) -> None:
-        """Give up all, and wait until that is done."""
+        """Abandon all captures, and wait until their tasks have ended."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The key of redaction: equal secrets stay equal under it, and nobody without it can try values."""
+"""The key of redaction: equal secrets stay equal under it, and guessing values needs it."""
 
 import secrets
 from pathlib import Path
@@ -9,7 +9,7 @@ _BYTES = 32
 
 
 def redaction_key(folder: Path) -> bytes:
-    """Return the key of this state folder, made when there is none yet, readable by its owner only. Raises OSError."""
+    """Return the key of this state folder, made if missing, readable by its owner only. Raises OSError."""
     path = folder / REDACTION_KEY
     if not path.exists() or path.stat().st_size != _BYTES:
         replace_file(path, secrets.token_bytes(_BYTES))

@@ -1,4 +1,4 @@
-"""The listener that is told what shadows find out."""
+"""The listener to what comparisons show."""
 
 from collections.abc import Sequence
 from sqlite3 import Connection
@@ -12,8 +12,8 @@ from strangler.evidence.stopped_routes import StopChange
 class EvidenceListener(Protocol):
     """Makes events of what comparisons show.
 
-    `insert_…` is called in a transaction of the store, in its thread; `on_stored` with the events that they gave, once
-    the transaction is done. All else is called in the event loop.
+    `insert_…` is called in a transaction of the store, in its thread; `on_stored` gets the events that they returned,
+    once the transaction is committed. All else is called in the event loop.
     """
 
     def insert_signatures(self, connection: Connection, now: float) -> list[Event]: ...

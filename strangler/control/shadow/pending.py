@@ -7,11 +7,11 @@ from strangler.evidence.findings import Finding
 
 MAX_PENDING = 10_000
 MAX_PENDING_BYTES = 32 * 1024 * 1024
-"""Findings that wait for a store which does not write at the moment, those that it is writing included."""
+"""The most findings that wait while the store cannot be written, including those that it is writing."""
 
 
 class PendingFindings:
-    """Owns the findings that are not stored yet. Those that are being written count until they are."""
+    """Owns the findings that are not stored yet. Findings count until they are written."""
 
     def __init__(self, counters: ShadowCounters) -> None:
         self._counters = counters
@@ -19,7 +19,7 @@ class PendingFindings:
         self._count = self._bytes = 0
 
     def add(self, finding: Finding) -> bool:
-        """Keep a finding, or count it as dropped if too much waits. True if it is kept."""
+        """Keep a finding, or count it as dropped if too much waits. Return whether it is kept."""
         size = finding.size
         if self._count >= MAX_PENDING or self._bytes + size > MAX_PENDING_BYTES:
             self._counters.count_dropped(finding.route, "store")
@@ -31,7 +31,7 @@ class PendingFindings:
         return True
 
     def take(self) -> list[Finding]:
-        """Return all that wait, to be written. Give them to `take_back` or `let_go` afterwards."""
+        """Return all waiting findings, to be written. Give them to `take_back` or `let_go` afterwards."""
         findings, self._waiting = self._waiting, []
         return findings
 
@@ -40,12 +40,12 @@ class PendingFindings:
         self._waiting = [*findings, *self._waiting]
 
     def let_go(self, findings: Sequence[Finding]) -> None:
-        """Make room: these are stored, or dropped."""
+        """Stop counting findings that are stored or dropped."""
         self._count -= len(findings)
         self._bytes -= sum(finding.size for finding in findings)
 
     def drop(self, route: str, before: float) -> None:
-        """Drop those of a route whose requests came before a Unix time: its evidence was set aside."""
+        """Drop a route's findings whose requests came before a Unix time: its evidence was set aside."""
         waiting = self.take()
         dropped = [finding for finding in waiting if finding.route == route and finding.at < before]
         self._waiting = [finding for finding in waiting if not (finding.route == route and finding.at < before)]

@@ -1,4 +1,4 @@
-"""The recheck of a mismatch: the shadowed arm is asked once more, for it may only have lagged behind the other."""
+"""The recheck of a mismatch: the shadowed arm is asked again, for it may only have lagged behind the other."""
 
 import asyncio
 import random
@@ -14,19 +14,19 @@ from strangler.core.shadowing.recheck import Key, PendingRecheck, RecheckState, 
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """Asks the shadowed arm alone once more, or goes by what earlier rechecks of the same differences have told."""
+    """Asks the shadowed arm again, or uses the results of earlier rechecks of the same differences."""
 
     arms: CapturedArms
     comparer: Comparer
 
     async def run(self, pair: ComparedPair) -> ComparedPair:
-        """Return what counts of a mismatch: what is left of it, or that the arm had only lagged behind."""
+        """Return the differences of a mismatch that are still there, or that the arm had only lagged behind."""
         rechecks = self.arms.route.looks[self.arms.shadowed]
         recheck = rechecks.begin(
             pair.candidate.release,
             self.arms.endpoint,
             pair.comparison.differences,
-            random.random(),  # noqa: S311 - no secret
+            random.random(),  # noqa: S311 - not a secret
         )
         if not recheck.is_wanted:
             await self._await_others(rechecks, recheck)
@@ -35,7 +35,7 @@ class Recheck:
         return replace(pair, comparison=rechecks.judged(recheck, pair.comparison)) if again is None else again
 
     async def _ask(self, pair: ComparedPair, rechecks: RecheckState, recheck: PendingRecheck) -> ComparedPair | None:
-        """Ask again after a pause, and note what was found; None if that tells nothing of the first time."""
+        """Ask again after a pause, and note the result; return None if it says nothing about the first comparison."""
         route = self.arms.route
         found: frozenset[Key] | None = None
         try:
@@ -51,8 +51,8 @@ class Recheck:
         return again
 
     async def _compare_again(self, pair: ComparedPair) -> ComparedPair | None:
-        """Return what counts of both times; None if the second tells nothing of the first: shadows have stopped, or
-        another release responded."""
+        """Return the differences of both comparisons; None if the second says nothing about the first, because shadows
+        have stopped or another release responded."""
         if self.arms.route.stopped is not None:
             return None
         arm = self.arms.shadowed
@@ -66,7 +66,7 @@ class Recheck:
         return replace(pair, legacy=legacy, candidate=candidate, comparison=both)
 
     async def _await_others(self, rechecks: RecheckState, recheck: PendingRecheck) -> None:
-        """Wait for the rechecks under way to tell of these differences, but no longer than one takes."""
+        """Wait until rechecks in progress have settled these differences, but no longer than one takes."""
         shadow = self.arms.route.shadow
         with suppress(TimeoutError):
             async with asyncio.timeout(shadow.recheck_s + shadow.timeout_s):

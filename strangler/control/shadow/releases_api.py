@@ -1,4 +1,4 @@
-"""The admin listener's answers about releases: those that are known, naming the current one, and beginning anew."""
+"""The API about releases: list them, name the current one, and set evidence aside."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -23,7 +23,7 @@ class Slowness(Protocol):
 
 
 class Control(Protocol):
-    """The part of control's state that releases need."""
+    """The parts of control that are needed here."""
 
     @property
     def settings(self) -> Settings: ...
@@ -37,7 +37,7 @@ class Control(Protocol):
 
 
 class ReleasesApi:
-    """`of`: the state behind a request."""
+    """The handlers of the API about releases. `of` returns the state of control behind a request."""
 
     def __init__(self, of: Callable[[web.Request], Control]) -> None:
         self._of = of
@@ -50,7 +50,7 @@ class ReleasesApi:
         ]
 
     async def releases(self, request: web.Request) -> web.Response:
-        """`?route=orders`, or all: `{"releases": [{"route": …, "name": …, "is_current": …, "pairs": …}]}`"""
+        """Return the releases of `?route=orders`, or of all routes."""
         state, route = self._of(request), request.query.get("route")
         missing = None if route is None else _missing(state.settings, route)
         if missing is not None:
@@ -63,7 +63,7 @@ class ReleasesApi:
         return json_response(found)
 
     async def name(self, request: web.Request) -> web.Response:
-        """`{"route": "orders", "name": "v1.4.2", "who": "ci", "why": "deployed"}`"""
+        """Name a release: `{"route": "orders", "name": "v1.4.2", "who": "ci", "why": "deployed"}`."""
         body = await read_body(request, ReleaseRequest)
         if isinstance(body, web.Response):
             return body
@@ -78,14 +78,14 @@ class ReleasesApi:
         try:
             former, is_new = await state.evidence.name_release(body.route, body.name)
         except StoreError as error:
-            return problem(507, f"it counts from now on, but the store cannot be written: {error}")
+            return problem(507, f"the release is current from now on, but the store cannot be written: {error}")
         if is_new:
             detail = f"{former or '(unnamed)'} to {body.name}"
             await state.audit(named(request, body.who), "release", body.route, body.why, detail)
         return json_response(ReleaseNamedDocument(body.route, body.name, former or None, is_new))
 
     async def reset(self, request: web.Request) -> web.Response:
-        """`{"who": "ana", "why": "the candidate was another one"}`: set all evidence of the route aside."""
+        """Set all evidence of a route aside: `{"who": "ana", "why": "the candidate was another one"}`."""
         body = await read_body(request, ResetRequest)
         if isinstance(body, web.Response):
             return body
@@ -94,7 +94,7 @@ class ReleasesApi:
         if missing is not None:
             return missing
         if not body.why.strip():
-            return problem(400, "say why: it is written down")
+            return problem(400, "why must not be empty: the audit keeps the reason")
         try:
             names = await state.evidence.reset(route)
         except StoreError as error:

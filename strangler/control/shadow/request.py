@@ -1,4 +1,4 @@
-"""The request that an arm is asked for a comparison: byte for byte as a worker forwards it, and marked as a shadow."""
+"""The request to an arm for a comparison: byte for byte as a worker forwards it, and marked as a shadow."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _NOT_IN_A_QUESTION = frozenset(
         b"repr-digest", b"trailer", b"x-http-method", b"x-http-method-override", b"x-method-override",
     }
 )  # fmt: skip
-"""Fields about a body, a condition or a preflight of CORS, and those that would make another method of OPTIONS."""
+"""Fields about a body, a condition or a CORS preflight, and fields that override the method."""
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 
 
@@ -36,18 +36,18 @@ class Outgoing:
     body: bytes = field(default=b"", repr=False)
 
     def encode(self) -> bytes:
-        """The bytes that go out."""
+        """Return the bytes to send."""
         lines = b"".join(b"%b: %b\r\n" % pair for pair in self.headers)
         return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (self.method, self.target, lines, self.body)
 
 
 def path_of(target: bytes) -> bytes:
-    """The raw path of a request target, without its query; `*` stays."""
+    """Return the raw path of a request target, without its query; `*` stays."""
     return origin_form(target).partition(b"?")[0]
 
 
 def origin_form(target: bytes) -> bytes:
-    """`http://shop/a?b` -> `/a?b`."""
+    """Return the origin form of a target: `/a?b` for `http://shop/a?b`."""
     found = _ABSOLUTE.match(target)
     if found is None:
         return target
@@ -56,7 +56,7 @@ def origin_form(target: bytes) -> bytes:
 
 
 def is_absolute(target: bytes) -> bool:
-    """True for an absolute-form target: its authority stands for the Host field (RFC 9112 section 3.2.2)."""
+    """Return whether a target has the absolute form, whose authority replaces Host (RFC 9112 section 3.2.2)."""
     return not target.startswith((b"/", b"*"))
 
 
@@ -71,8 +71,8 @@ def outgoing(
 ) -> Outgoing:
     """Return the request for `url`. `rewrite` is the route's, for its candidate; None for legacy.
 
-    It differs from the worker's by its mark, by `Connection: close`, by a Content-Length where the client sent chunks,
-    and by the lack of Expect. `has_own_host`: Host is written anew, as it is for an absolute-form target.
+    It differs from the worker's by its mark, `Connection: close`, a Content-Length if the client sent chunks, and the
+    lack of Expect. `has_own_host`: Host is set again, as for an absolute-form target.
     """
     fields = _forwarded(captured, upstream, url, has_own_host=has_own_host, rewrite=rewrite)
     fields.append((MARK, DRY_RUN if is_dry_run else b"1"))
@@ -84,7 +84,7 @@ def outgoing(
 
 
 def question(captured: Captured, upstream: UpstreamSettings, url: Url, rewrite: Rewrite | None) -> Outgoing:
-    """Return the OPTIONS request that asks whether `url` knows dry runs: the write's target and caller, and no body."""
+    """Return the OPTIONS request that asks whether `url` supports dry runs: the write's target and caller, no body."""
     forwarded = _forwarded(captured, upstream, url, rewrite=rewrite)
     fields = [pair for pair in forwarded if pair[0].lower() not in _NOT_IN_A_QUESTION]
     fields += [(MARK, DRY_RUN), (b"Connection", b"close")]
@@ -100,7 +100,7 @@ def _forwarded(
     has_own_host: bool = False,
     rewrite: Rewrite | None = None,
 ) -> RawHeaders:
-    """The fields in the order, the case and the bytes in which a worker forwards them."""
+    """Return the fields in the order, the case and the bytes in which a worker forwards them."""
     edits = UpstreamEdits(upstream)
     dropped = _REBUILT | edits.removed
     host = edits.new_host(captured.host, url, has_own_host or is_absolute(captured.target))
@@ -118,7 +118,7 @@ def _forwarded(
 
 
 def _with_prefix(fields: RawHeaders, prefix: bytes, is_from_trusted: bool) -> RawHeaders:
-    """X-Forwarded-Prefix where a worker has it: behind Via, which is the last that it adds to a client's fields."""
+    """Add X-Forwarded-Prefix where a worker adds it: after Via, the last field that it adds to a client's fields."""
     received = b", ".join(value for name, value in fields if name.lower() == _PREFIX)
     kept = [pair for pair in fields if pair[0].lower() != _PREFIX]
     vias = [at for at, pair in enumerate(kept) if pair[0] == b"Via" and pair[1].endswith(b" strangler")]
@@ -131,7 +131,7 @@ _PREFIX = b"x-forwarded-prefix"
 
 
 def lines_of(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and value of each line of a header section; what is before the first colon is the name."""
+    """Yield the name and the value of each line of a header section; the name ends at the first colon."""
     for line in raw.split(b"\r\n"):
         name, colon, value = line.partition(b":")
         if colon:

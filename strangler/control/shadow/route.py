@@ -1,4 +1,4 @@
-"""One route as shadows see it: its rules compiled, its places, and whether it has stopped by itself."""
+"""One route as shadows use it: its compiled rules, its free places, and whether it has stopped by itself."""
 
 import asyncio
 import time
@@ -27,35 +27,35 @@ from strangler.http1.parse import host_of
 from strangler.ipc.messages import Captured
 
 OPEN_PER_PLACE = 4
-"""Shadows that only wait for their second look, for each one that may be in flight."""
+"""The most open captures for each shadow that may be in flight; the others wait for their recheck."""
 
 
 @dataclass(slots=True)
 class ShadowRoute:
-    """Made anew when the route's settings change. `open` and `first` are counted by whoever compares."""
+    """Made again when the route's settings change. The comparisons count `open` and `first`."""
 
     settings: RouteSettings
     shadow: ShadowSettings
     candidate: str
-    """`aggregate`, if several answer together: `parts`."""
+    """The upstream, or `aggregate` if there are `parts`."""
     parts: tuple[Part, ...]
     rules: CompareRules
     endpoint_rules: EndpointRules
     redactor: Redactor
     rewrite: Rewrite | None
     templates: tuple[Template, ...]
-    """How paths become endpoints."""
+    """The templates that turn paths into endpoints."""
     uses: RuleUseState
     sending: asyncio.Semaphore
     looks: dict[Arm, RecheckState]
-    """By the arm that is asked."""
+    """By the arm that is asked again."""
     dry_runs: DryRuns = field(default_factory=DryRuns)
     recheck_ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set, and replaced, when a second look is over."""
+    """Set and replaced when a recheck is over."""
     open: int = 0
-    """Captures taken and not done with."""
+    """Captures that are not finished."""
     first: int = 0
-    """The captures before the end of their first comparison."""
+    """Captures whose first comparison is not finished."""
     stopped: str | None = None
     """Why shadowing of this route has stopped by itself."""
 
@@ -63,7 +63,7 @@ class ShadowRoute:
     def of(
         cls, settings: RouteSettings, key: bytes, values: Literal["shown", "hashed"] = "shown"
     ) -> "ShadowRoute | None":
-        """None for a route that has no shadows. `values`: `evidence.values` of routes.yaml."""
+        """Return the route; None if it has no shadows. `values`: `evidence.values` of routes.yaml."""
         shadow, route = settings.shadow, Route(settings, 0)
         if shadow is None or not shadow.percent:
             return None
@@ -89,35 +89,35 @@ class ShadowRoute:
 
     @property
     def fingerprint(self) -> str:
-        """Return the fingerprint of what a stop of this route depends on: shadows go on when any of that changes."""
+        """The fingerprint of the settings that a stop depends on: shadows go on when any of them changes."""
         encoded = msgspec.json.encode((self.settings.aggregate or self.candidate, self.shadow))
         return blake2b(encoded, digest_size=8).hexdigest()
 
     def begin_anew(self) -> None:
-        """Forget what second looks and the uses of rules have told: the evidence begins anew."""
+        """Forget the results of rechecks and the uses of rules: the evidence starts again."""
         self.looks = _looks(self.shadow)
         self.uses = RuleUseState(len(self.settings.compare.accept))
 
     def end_recheck(self) -> None:
-        """Tell all who wait for what second looks tell."""
+        """Wake all that wait for a recheck."""
         self.recheck_ended.set()
         self.recheck_ended = asyncio.Event()
 
     def resume(self) -> None:
-        """Go on after a stop; a candidate is asked anew whether it knows dry runs."""
+        """Go on after a stop; the candidate must confirm dry runs again."""
         self.stopped = None
         self.dry_runs = DryRuns()
 
     def other_arms(self) -> frozenset[Arm]:
-        """Those that are asked."""
+        """Return the arms that get shadows."""
         return _other_arms(self.shadow)
 
     def uses_any(self, upstreams: Collection[str]) -> bool:
-        """Whether a shadow of this route may be sent to one of them."""
+        """Return whether a shadow of this route may be sent to one of these upstreams."""
         return not {LEGACY, self.candidate, self.shadow.to}.isdisjoint(upstreams)
 
     def upstream_of(self, arm: Arm, method: bytes) -> str:
-        """The name of the upstream that a shadow is sent to."""
+        """Return the name of the upstream that a shadow is sent to."""
         if arm is Arm.LEGACY:
             return LEGACY
         return self.shadow.to or self.candidate if self.is_sandboxed(method) else self.candidate
@@ -127,7 +127,7 @@ class ShadowRoute:
         return self.shadow.writes == "sandbox" and method not in SAFE
 
     def upstreams_of(self, arm: Arm) -> frozenset[str]:
-        """The names of all upstreams that a shadow cannot do without."""
+        """Return the names of all upstreams that a shadow requires."""
         if arm is Arm.CANDIDATE and self.parts:
             return frozenset(part.upstream for part in self.parts if part.is_required)
         return frozenset({self.upstream_of(arm, b"GET")})
@@ -136,9 +136,9 @@ class ShadowRoute:
         return self.shadow.writes == "dry_run" and method not in SAFE
 
     def room(self, upstreams: dict[str, ShadowUpstream]) -> tuple[int, str]:
-        """How many more captures can be used now, and what is short: `stopped`, `breaker` or `full`.
+        """Return how many more captures can be used now, and the limiting reason: `stopped`, `breaker` or `full`.
 
-        While the other arm's breaker is open a few are still taken: they are the record of that.
+        While the other arm's breaker is open, one capture at a time is still taken, to record that.
         """
         if self.stopped is not None:
             return 0, "stopped"
@@ -151,7 +151,7 @@ class ShadowRoute:
         return free, "full"
 
     def public_location(self, location: bytes, captured: Captured, url: Url | None) -> bytes:
-        """A Location of the candidate as its client gets it: rewritten back only where paths are rewritten."""
+        """Return a Location of the candidate as its client gets it: rewritten back only if paths are rewritten."""
         base = url.path.encode() if url is not None else b""
         if url is None or (self.rewrite is None and not base.rstrip(b"/")):
             return location
@@ -160,7 +160,7 @@ class ShadowRoute:
         )
 
     def public_cookie(self, cookie: bytes, captured: Captured, url: Url | None) -> bytes:
-        """A Set-Cookie of the candidate as its client gets it."""
+        """Return a Set-Cookie of the candidate as its client gets it."""
         base = url.path.encode() if url is not None else b""
         if url is None or (self.rewrite is None and not base.rstrip(b"/")):
             return cookie
@@ -176,12 +176,12 @@ def _other_arms(shadow: ShadowSettings) -> frozenset[Arm]:
 
 
 def _looks(shadow: ShadowSettings) -> dict[Arm, RecheckState]:
-    """Where both arms are asked they share the looks: what one keeps back is no lag of the other."""
+    """Return the recheck states. If both arms get shadows, they share the limit of rechecks."""
     arms = _other_arms(shadow)
     return {arm: RecheckState(MAX_RECHECKS // len(arms)) for arm in arms}
 
 
 def url_named(text: str, settings: Settings, upstream: str) -> Url | None:
-    """The URL of an upstream that a worker names."""
+    """Return the URL of an upstream that a worker names, else its first; None for an unknown upstream."""
     known = settings.upstreams.get(upstream)
     return None if known is None else next((url for url in known.urls if str(url) == text), known.urls[0])

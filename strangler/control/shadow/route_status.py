@@ -1,4 +1,4 @@
-"""The state of a route's shadows at the moment."""
+"""The current state of a route's shadows."""
 
 from strangler.control.shadow.counters import COMPARISONS, OUTCOMES
 from strangler.control.shadow.route_table import ShadowRouteTable

@@ -1,4 +1,4 @@
-"""The routes that have shadows, and the upstreams that these are sent to, by the settings in force."""
+"""The routes that have shadows, and the upstreams that shadows are sent to, by the settings in force."""
 
 from collections.abc import Callable, Collection
 
@@ -9,7 +9,7 @@ from strangler.core.settings import RouteSettings, Settings, Url
 
 
 class ShadowRouteTable:
-    """Owns the routes and upstreams. Those that stay as they were when settings change keep what they know."""
+    """Owns the routes and upstreams. Unchanged ones keep their state when settings change."""
 
     def __init__(self, settings: Settings, is_healthy: Callable[[str, Url], bool], stops: ShadowStops) -> None:
         self.settings = settings
@@ -22,7 +22,7 @@ class ShadowRouteTable:
         self._replaced: list[ShadowUpstream] = []
 
     def adopt(self, settings: Settings) -> list[str]:
-        """Follow new settings, and end the stops that they put an end to. Return the names of replaced upstreams."""
+        """Follow new settings, and end the stops that no longer apply. Return the names of replaced upstreams."""
         self.settings = settings
         if self.key is None:
             return []
@@ -52,7 +52,7 @@ class ShadowRouteTable:
     def _end_stops(self) -> None:
         for name in self._stops.all():
             if name not in self.routes or self.routes[name].stopped is None:
-                reason = "its settings have changed, or the proxy has started anew"
+                reason = "its settings have changed, or the proxy has been restarted"
                 self._stops.end(name, reason, has_started=name in self.routes)
 
     def is_in_force(self, route: ShadowRoute) -> bool:
@@ -60,7 +60,7 @@ class ShadowRouteTable:
         return self.routes.get(route.name) is route
 
     def has_changed(self, route: ShadowRoute, replaced: Collection[str]) -> bool:
-        """Return whether the route, or an upstream that its shadows are sent to, is another now."""
+        """Return whether the route, or an upstream that its shadows are sent to, was replaced."""
         return not self.is_in_force(route) or route.uses_any(replaced)
 
     def served_url(self, text: str, upstream: str) -> Url | None:
@@ -68,7 +68,7 @@ class ShadowRouteTable:
         return url_named(text, self.settings, upstream)
 
     async def close_replaced(self) -> None:
-        """Close the connections to upstreams that are replaced."""
+        """Close the connections to replaced upstreams."""
         while self._replaced:
             await self._replaced.pop().close()
 

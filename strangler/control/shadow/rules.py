@@ -12,11 +12,11 @@ from strangler.core.settings import AcceptRule
 from strangler.times import utc_day
 
 DEAD_AFTER = 1000
-"""Comparisons after which a rule that never matched is called dead."""
+"""The comparisons after which a rule that never matched is dead."""
 
 
 def rule_report(route: ShadowRoute) -> RuleReport:
-    """Return what the accept rules of a route have done so far."""
+    """Return the use of a route's accept rules so far."""
     dead = route.uses.dead(DEAD_AFTER)
     today = utc_day()
     rules = route.settings.compare.accept
@@ -35,7 +35,7 @@ def rule_report(route: ShadowRoute) -> RuleReport:
 
 
 def rule_text(rule: AcceptRule) -> str:
-    """As a person would name it: `$.total (value)`, `header vary`, `status 302 -> 303 (POST /login)`."""
+    """Return a readable name: `$.total (value)`, `header vary`, `status 302 -> 303 (POST /login)`."""
     if rule.status is not None:
         name = f"status {rule.status[0]} -> {rule.status[1]}"
     else:
@@ -46,7 +46,7 @@ def rule_text(rule: AcceptRule) -> str:
 
 
 def store_rules(connection: Connection, reports: Mapping[str, RuleReport]) -> None:
-    """Keep the reports of some routes."""
+    """Store the reports of some routes."""
     connection.executemany(
         "INSERT OR REPLACE INTO rule_uses VALUES (?, ?)",
         [(route, msgspec.json.encode(report).decode()) for route, report in reports.items()],

@@ -1,4 +1,4 @@
-"""Where captures arrive: each is compared or dropped, and what was found is written. No client waits for any of it."""
+"""The runner of shadows: each capture is compared or dropped, and the finding is stored. No client waits for it."""
 
 import asyncio
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class ShadowSpans(Protocol):
 
 
 class ShadowRunner:
-    """Runs the comparison of each capture that there is credit for."""
+    """Runs the comparison of each capture for which there is credit."""
 
     def __init__(
         self,
@@ -69,14 +69,14 @@ class ShadowRunner:
     # 1. What is in force
 
     async def restore(self) -> None:
-        """Read the key, and what an earlier control of this run had stopped. Nothing is taken until that is done."""
+        """Read the key, and the stops of an earlier control of this run. No capture is taken before that."""
         try:
             if self._table.key is None:
                 self._table.key = await asyncio.to_thread(redaction_key, self._folder)
-                self._follow(self._table.settings)  # so that workers hear why there is no credit
+                self._follow(self._table.settings)  # so that workers know why there is no credit
             await self._writer.restore()
         except OSError as error:
-            self._fail(f"the key for redaction cannot be kept in {self._folder}: {error.strerror}")
+            self._fail(f"the key for redaction cannot be written to {self._folder}: {error.strerror}")
         except StoreError as error:
             self._fail(f"the store: {error}")
         else:
@@ -87,7 +87,7 @@ class ShadowRunner:
         self._credits.grant()
 
     def adopt(self, in_force: InForce) -> None:
-        """Follow new settings. Captures of routes that are others now are given up."""
+        """Follow new settings. Captures of changed routes are abandoned."""
         self._follow(in_force.settings)
 
     def _follow(self, settings: Settings) -> None:
@@ -99,17 +99,17 @@ class ShadowRunner:
         self._credits.grant()
 
     def turned(self, kill_switch: KillSwitchState) -> None:
-        """End what is under way now if the kill switch was turned on, not at the next turn of the clock."""
+        """Abandon held captures at once if the kill switch was turned on, not at the next interval."""
         self._credits.grant_changed()
 
     # 2. Captures
 
     def grant_credits(self, *routes: str) -> None:
-        """Tell workers how many captures of these routes can be used; without any, of all."""
+        """Grant credits for these routes, or for all if none is given."""
         self._credits.grant(*routes)
 
     def take(self, captured: Captured) -> None:
-        """Begin with a capture, or drop it and count that."""
+        """Begin the comparison of a capture, or count it as dropped."""
         self._credits.note_capture(captured.route)
         route = self._table.routes.get(captured.route)
         if route is None:
@@ -129,7 +129,7 @@ class ShadowRunner:
             if span is not None:
                 self._spans.shadow_ends(span, finding)
             self._writer.add(finding)
-        except Exception:  # a bug of ours costs this comparison, and is told
+        except Exception:  # a bug of ours costs only this comparison
             log.exception("shadow.failed", route=route.name)
             self._counters.count_dropped(route.name, "failed")
 
@@ -144,7 +144,7 @@ class ShadowRunner:
         )
         return ShadowComparison(arms, self._index, self._threads)
 
-    # 3. As time goes by
+    # 3. Background tasks
 
     async def run(self) -> None:
         """Grant credits and write findings, until cancelled."""
@@ -166,14 +166,14 @@ class ShadowRunner:
             await self._table.close_replaced()
 
     async def store(self) -> bool:
-        """Write what is pending, and return whether that is stored now. While that fails nothing new is taken."""
+        """Write what is pending, and return whether it is stored now. While that fails, no capture is taken."""
         is_stored = await self._writer.store()
         if not is_stored:
             self._credits.grant()
         return is_stored
 
     async def close(self) -> None:
-        """Drop what is under way, write what is done."""
+        """Abandon held captures, and write pending findings."""
         await self._held.close()
         await self.store()
         await self._table.close()

@@ -1,4 +1,4 @@
-"""The stop of one route's shadows by themselves, and their start after it."""
+"""The switch that stops one route's shadows after a problem, and starts them again."""
 
 from strangler.control.shadow.credits import CaptureCredits
 from strangler.control.shadow.route import ShadowRoute
@@ -8,7 +8,7 @@ from strangler.control.shadow.writer import FindingWriter
 
 
 class StopSwitch:
-    """Stops and starts the shadows of one route at a time; workers hear of it at once, and the store soon."""
+    """Stops and starts the shadows of one route at a time; workers know it at once, and the store soon."""
 
     def __init__(
         self, table: ShadowRouteTable, stops: ShadowStops, writer: FindingWriter, credits_: CaptureCredits
@@ -19,7 +19,7 @@ class StopSwitch:
         self._credits = credits_
 
     def halt(self, route: ShadowRoute, why: str) -> None:
-        """Stop the shadows of a route, unless they have stopped or it is not in force any more."""
+        """Stop the shadows of a route, unless they have stopped or the route is no longer in force."""
         if route.stopped is not None or not self._table.is_in_force(route):
             return
         self._stops.begin(route, why)
@@ -27,7 +27,7 @@ class StopSwitch:
         self._credits.grant(route.name)
 
     def resume(self, name: str, reason: str) -> bool:
-        """Start the shadows of a route again that have stopped by themselves. False if they have not."""
+        """Start a route's shadows again after they stopped by themselves. Return False if they have not."""
         route = self._table.routes.get(name)
         if route is None or route.stopped is None:
             return False

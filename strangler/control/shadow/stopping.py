@@ -1,4 +1,4 @@
-"""The stops that are in force: of routes whose shadowing has stopped by itself."""
+"""The stops in force, of routes whose shadowing has stopped by itself."""
 
 from collections.abc import Mapping
 
@@ -8,13 +8,13 @@ from strangler.control.shadow.route import ShadowRoute
 from strangler.evidence.stopped_routes import Stop, StopChange, stopped_text
 
 MAX_CHANGES = 1000
-"""Stops, and ends of stops, that wait for a store which does not write at the moment."""
+"""The most stops, and ends of stops, that wait while the store cannot be written."""
 
 log = structlog.get_logger()
 
 
 class ShadowStops:
-    """Owns the stops, and the changes of them that the store does not know yet."""
+    """Owns the stops, and their changes that are not stored yet."""
 
     def __init__(self, run: str) -> None:
         self._run = run
@@ -22,39 +22,39 @@ class ShadowStops:
         self._changes: list[StopChange] = []
 
     def restore(self, stops: Mapping[str, Stop]) -> None:
-        """Begin with what the store has."""
+        """Take over the stops in the store."""
         self._stops = dict(stops)
 
     def all(self) -> dict[str, Stop]:
-        """Return a copy, by route."""
+        """Return a copy of the stops, by route."""
         return dict(self._stops)
 
     def why(self, route: ShadowRoute) -> str | None:
-        """Return why the shadowing of a route has stopped; None if it has not, or if that was about another state."""
+        """Return why the shadowing of a route has stopped; None if it has not, or only for earlier settings."""
         stop = self._stops.get(route.name)
         return stop.why if stop is not None and stop.key == self._key(route) else None
 
     def begin(self, route: ShadowRoute, why: str) -> None:
-        """Stop the shadows of a route until its settings change, somebody resumes it, or the proxy starts anew."""
+        """Stop the shadows of a route until its settings change, an operator resumes it, or the proxy restarts."""
         route.stopped = why
         self._stops[route.name] = stop = Stop(self._key(route), why)
         self._changes.append(StopChange(route.name, stop))
         log.error("shadow.stopped", route=route.name, reason=why, message=stopped_text(route.name, why))
 
     def end(self, name: str, reason: str, *, has_started: bool) -> None:
-        """Forget a stop. `has_started`: the route has shadows, which go on."""
+        """End a stop. `has_started`: the route has shadows, which go on."""
         del self._stops[name]
         self._changes.append(StopChange(name, None, has_started, reason))
         if has_started:
             log.info("shadow.started", route=name, reason=reason)
 
     def unsaved(self) -> list[StopChange]:
-        """Return the changes that the store lacks. Give them back to `not_saved` if they could not be stored."""
+        """Return the changes to store. Give them back to `not_saved` if they could not be stored."""
         changes, self._changes = self._changes, []
         return changes
 
     def not_saved(self, changes: list[StopChange]) -> None:
-        """Store these the next time."""
+        """Store these changes the next time."""
         self._changes = (changes + self._changes)[-MAX_CHANGES:]
 
     def _key(self, route: ShadowRoute) -> str:

@@ -1,4 +1,4 @@
-"""How findings get into the store, together with all else that shadows keep."""
+"""The writing of findings, and of all else that shadows keep, into the store."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ PRUNE_EVERY_S = 600.0
 
 
 class FindingWriter:
-    """Has findings written, and says whether they can be kept. While the store fails, nothing new is taken."""
+    """Has findings stored, and knows whether they can be. While the store fails, no capture is taken."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class FindingWriter:
         listener: EvidenceListener,
     ) -> None:
         self.problem: str | None = None
-        """Why nothing can be kept at the moment, if the store itself is not to blame."""
+        """Why nothing can be stored at the moment, if the store itself is not the cause."""
         self.is_restored = False
         self._store = store
         self._table = table
@@ -52,49 +52,49 @@ class FindingWriter:
 
     @property
     def is_ready(self) -> bool:
-        """Return whether findings can be kept, as far as is known."""
+        """Whether findings can be stored, as far as is known."""
         return self.is_restored and self.problem is None and self._store.problem is None
 
     @property
     def halted(self) -> str | None:
-        """Why findings cannot be kept at the moment; None unless something is wrong."""
+        """Why findings cannot be stored at the moment; None unless something is wrong."""
         return self.problem if self._store.problem is None else "nothing is compared while the store has a problem"
 
     @property
     def reason(self) -> str:
-        """Why findings cannot be kept, in words for an event."""
+        """Why findings cannot be stored, in words for an event."""
         return self._store.problem or self.problem or "the state folder is not read yet"
 
     async def restore(self) -> None:
-        """Read what an earlier control has stored of stops and releases. Raises StoreError."""
+        """Read the stops and releases that an earlier control has stored. Raises StoreError."""
         self._stops.restore(await self._store.call(load_stops))
         self._releases.restore(await self._store.call(load_releases))
         self.is_restored = True
 
     def fail(self, problem: str) -> None:
-        """Keep nothing until something was stored again."""
+        """Take no capture until something has been stored again."""
         self.problem = problem
 
     def add(self, finding: Finding) -> None:
-        """Keep a finding, or drop it and count that: because of a reset, or because too much waits."""
+        """Keep a finding, or count it as dropped after a reset or because too much waits."""
         if finding.at < self._releases.begun(finding.route):
             self._counters.count_dropped(finding.route, "reset")
         elif self._pending.add(finding):
             self._listener.publish_comparison(finding)
 
     def hint(self) -> None:
-        """Have what waits stored now rather than soon."""
+        """Store what waits now rather than soon."""
         self._is_due.set()
 
     async def wait_until_due(self) -> None:
-        """Wait for the moment at which `store` is to be called next."""
+        """Wait until `store` must be called next."""
         with suppress(TimeoutError):
             async with asyncio.timeout(STORE_EVERY_S):
                 await self._is_due.wait()
         self._is_due.clear()
 
     async def store(self) -> bool:
-        """Write what is pending, and return whether that is stored now."""
+        """Write what is pending, and return whether it is stored now."""
         async with self._storing:
             return await self._store_pending()
 

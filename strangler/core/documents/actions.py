@@ -1,11 +1,11 @@
-"""Bodies of requests that act on a proxy, and what comes of them."""
+"""Bodies of requests that act on a proxy, and the documents of their outcomes."""
 
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 MAX_TEXT = 400
-"""Characters of what a person says of an action."""
+"""The most characters of a text that an operator gives with an action."""
 
 
 class ExplainRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -14,7 +14,7 @@ class ExplainRequest(Struct, frozen=True, forbid_unknown_fields=True):
     method: str
     url: Annotated[str, Meta(description="A path or a whole URL.")]
     headers: list[tuple[str, str]] = []
-    client: Annotated[str, Meta(description="The address that connects.")] = "127.0.0.1"
+    client: Annotated[str, Meta(description="The client's address.")] = "127.0.0.1"
 
 
 class KillSwitchRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,7 +26,7 @@ class KillSwitchRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReviewRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """A reviewer's word on a difference."""
+    """A review of a difference."""
 
     state: Literal["new", "known", "accepted", "fixed"]
     owner: str | None = None
@@ -36,13 +36,13 @@ class ReviewRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BulkReviewRequest(ReviewRequest, frozen=True, kw_only=True):
-    """A reviewer's word on several differences: all of them, or none if one is not there."""
+    """A review of several differences: all of them, or none if an id is unknown."""
 
     ids: list[str]
 
 
 class ReviewedDocument(Struct, frozen=True):
-    """The ids of the differences that were marked, and of those that were marked so already."""
+    """The ids of the differences that were changed, and of those that were in that state already."""
 
     done: bool
     changed: list[str]
@@ -50,7 +50,7 @@ class ReviewedDocument(Struct, frozen=True):
 
 
 class AuditRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """An action to write into the audit."""
+    """An entry to add to the audit."""
 
     what: str
     route: str
@@ -60,7 +60,7 @@ class AuditRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResumeRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Start shadows again that have stopped by themselves."""
+    """Start a route's shadows again after they stopped by themselves."""
 
     who: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
     why: Annotated[str, Meta(max_length=MAX_TEXT)] = ""
@@ -76,7 +76,7 @@ class ReleaseRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReleaseNamedDocument(Struct, frozen=True):
-    """The release that a route has from now on."""
+    """The current release of a route from now on."""
 
     route: str
     release: str
@@ -92,7 +92,7 @@ class ResetRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResetDocument(Struct, frozen=True):
-    """The names under which what was set aside can still be read."""
+    """The names under which evidence that was set aside can still be read."""
 
     route: str
     set_aside: list[str]

@@ -1,4 +1,4 @@
-"""Events as the store, the sinks and the API have them: CloudEvents 1.0."""
+"""Events of the store, the sinks and the API: CloudEvents 1.0."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ class EventDocument(Struct, frozen=True):
     specversion: str
     id: str
     source: Annotated[str, Meta(description="The replica that it happened on: `//host/strangler`.")]
-    type: Annotated[str, Meta(description="`route.shifted`, `breaker.opened`, …: docs/events.md has them all.")]
+    type: Annotated[str, Meta(description="`route.shifted`, `breaker.opened`, …: see docs/events.md.")]
     subject: Annotated[str, Meta(description="A route, an upstream, `routes.yaml`, `kill_switch` or `store`.")]
     time: str
     datacontenttype: str
@@ -23,7 +23,7 @@ class EventDocument(Struct, frozen=True):
 class StoredEvent(Struct, frozen=True):
     """An event with its place in the store."""
 
-    seq: Annotated[int, Meta(description="Grows with each event: `after` of the next request.")]
+    seq: Annotated[int, Meta(description="Grows with each event; use it as `after` of the next request.")]
     event: EventDocument
 
 

@@ -1,4 +1,4 @@
-"""The way of one request as `strangler explain` and `/api/explain` tell it."""
+"""The way of one request, as `strangler explain` and `/api/explain` show it."""
 
 from typing import Annotated
 
@@ -6,12 +6,10 @@ from msgspec import Meta, Struct
 
 
 class ExplainedTimeout(Struct, frozen=True):
-    """How long one phase of an attempt may take."""
+    """The timeout of one phase of an attempt."""
 
     seconds: Annotated[float | None, Meta(description="Null: no limit.")]
-    source: Annotated[
-        str, Meta(description="Where it stands in routes.yaml: `route`, `upstream`, or `default` for nowhere.")
-    ]
+    source: Annotated[str, Meta(description="Where routes.yaml sets it: `route`, `upstream`, or `default` if nowhere.")]
 
 
 class ExplainedPart(Struct, frozen=True):
@@ -33,7 +31,7 @@ class Explanation(Struct, frozen=True):
     """The way that a request would take."""
 
     route: str | None
-    owner: Annotated[str | None, Meta(description="Who answers for the route.")]
+    owner: Annotated[str | None, Meta(description="Who is responsible for the route.")]
     arm: Annotated[
         str | None,
         Meta(

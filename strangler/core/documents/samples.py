@@ -1,4 +1,4 @@
-"""A comparison with both responses, as it is kept: redacted, and in part cut."""
+"""A comparison with both responses as it is kept: redacted, and partly cut."""
 
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ class ComparedSide(Struct, frozen=True):
 
 
 class ComparisonLine(Struct, frozen=True, kw_only=True):
-    """One comparison that is no match: a line of shadow-diffs.jsonl."""
+    """One comparison that is not a match: a line of shadow-diffs.jsonl."""
 
     time: str
     event: Annotated[str, Meta(description="`shadow.diff`")]
@@ -37,28 +37,26 @@ class ComparisonLine(Struct, frozen=True, kw_only=True):
     release: str | UnsetType | None = UNSET
     method: str
     path: str
-    served_by: Annotated[str, Meta(description="The arm that answered the client.")]
+    served_by: Annotated[str, Meta(description="The arm whose response the client got.")]
     outcome: Annotated[str, Meta(extra_json_schema={"enum": ["match", "accepted", "mismatch", "not_comparable"]})]
     reason: Annotated[str | None, Meta(description="Why the pair is not comparable.")]
-    severity: Annotated[str | None, Meta(description="That of the gravest difference.")]
-    signature: Annotated[str | None, Meta(description="That of the gravest difference.")]
+    severity: Annotated[str | None, Meta(description="That of the most severe difference.")]
+    signature: Annotated[str | None, Meta(description="That of the most severe difference.")]
     legacy: ComparedSide
     candidate: ComparedSide
     differences: list[ComparedDifference]
     accepted: Annotated[int, Meta(description="Differences that accept rules allow.")]
-    cut: Annotated[bool | UnsetType, Meta(description="Not all of the bodies was compared.")] = UNSET
+    cut: Annotated[bool | UnsetType, Meta(description="The bodies were only partly compared.")] = UNSET
 
 
 class KeptBody(Struct, frozen=True):
-    """A body: its text, or hash and length of one that is not kept."""
+    """A body: its text, or its hash and length if the text is not kept."""
 
     kind: Annotated[str, Meta(description="`json`, `ndjson`, `form`, `html`, `xml`, `text` or `opaque`.")]
     text: str | UnsetType = UNSET
     hash: str | UnsetType = UNSET
     length: int | UnsetType = UNSET
-    cut_from: Annotated[int | UnsetType, Meta(description="The length of a text of which only the start is kept.")] = (
-        UNSET
-    )
+    cut_from: Annotated[int | UnsetType, Meta(description="The full length of a text whose start is kept.")] = UNSET
 
 
 class KeptRequest(Struct, frozen=True):

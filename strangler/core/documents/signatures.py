@@ -1,4 +1,4 @@
-"""The inbox: differences that come again and again, one row each, with what reviewers say of them."""
+"""The inbox: recurring differences, one row each, with their reviews."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,7 @@ from strangler.core.documents.samples import SampleDocument
 
 
 class SignatureRow(Struct, frozen=True):
-    """One difference of a route: the shape of an endpoint, a place in the response, a kind."""
+    """One difference of a route: an endpoint, a place in the response, a kind and a severity."""
 
     id: Annotated[str, Meta(description="16 hex digits, the same for the same difference on every replica.")]
     route: str
@@ -18,8 +18,8 @@ class SignatureRow(Struct, frozen=True):
     path: Annotated[str | None, Meta(description="`$.items[*].price`, or the name of a header; null for a status.")]
     kind: Annotated[str, Meta(extra_json_schema={"enum": ["missing", "extra", "type", "value", "order", "length"]})]
     severity: Annotated[str, Meta(extra_json_schema={"enum": ["breaking", "risky", "additive", "value"]})]
-    count: Annotated[int, Meta(description="How often it was seen in this release.")]
-    accepted: Annotated[int, Meta(description="How often a rule accepted it when it was seen.")]
+    count: Annotated[int, Meta(description="The sightings in this release.")]
+    accepted: Annotated[int, Meta(description="The sightings that a rule accepted at the time.")]
     first_seen: Annotated[float, Meta(description="Unix time.")]
     last_seen: Annotated[float, Meta(description="Unix time.")]
     state: Annotated[str, Meta(extra_json_schema={"enum": ["new", "known", "accepted", "fixed", "regressed"]})]
@@ -42,12 +42,12 @@ class SignatureDocument(SignatureRow, frozen=True):
 
 
 class RuleUse(Struct, frozen=True):
-    """One accept rule, and what it has done."""
+    """One accept rule and its use."""
 
-    rule: Annotated[str, Meta(description="The rule as a person would name it: `$.total (value)`.")]
+    rule: Annotated[str, Meta(description="The rule in short: `$.total (value)`.")]
     uses: Annotated[int, Meta(description="Comparisons in which it accepted something.")]
     is_dead: Annotated[bool, Meta(description="It has matched nothing in many comparisons.")]
-    is_expired: Annotated[bool, Meta(description="Its `until` is over, so that it no longer counts.")]
+    is_expired: Annotated[bool, Meta(description="Its `until` has passed, so that it no longer counts.")]
 
 
 class RuleReport(Struct, frozen=True):
@@ -58,7 +58,7 @@ class RuleReport(Struct, frozen=True):
 
 
 class InboxDocument(Struct, frozen=True):
-    """The inbox, gravest first."""
+    """The inbox, most severe first."""
 
     signatures: list[SignatureRow]
     rules: Annotated[dict[str, RuleReport], Meta(description="By route.")]
@@ -66,6 +66,6 @@ class InboxDocument(Struct, frozen=True):
 
 
 class ProposalDocument(Struct, frozen=True):
-    """Accept rules for what legacy differs from itself in."""
+    """Accept rules for what differs between two responses of legacy."""
 
     patch: Annotated[str | None, Meta(description="A fragment of routes.yaml; null if there is nothing to propose.")]

@@ -4,14 +4,14 @@ from typing import Annotated, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-Time: TypeAlias = Annotated[str, Meta(description="UTC, as RFC 3339 writes it: `2026-11-23T08:00:00.123Z`.")]
+Time: TypeAlias = Annotated[str, Meta(description="UTC, in RFC 3339: `2026-11-23T08:00:00.123Z`.")]
 
 
 class ReadyChecks(Struct, frozen=True):
     """The checks behind `/readyz`."""
 
     workers: Annotated[bool, Meta(description="A worker is connected.")]
-    legacy: Annotated[bool, Meta(description="Legacy takes connections.")]
+    legacy: Annotated[bool, Meta(description="Legacy accepts connections.")]
     not_draining: bool
 
 
@@ -26,7 +26,7 @@ class ReadyDocument(Struct, frozen=True):
     problems: Annotated[
         list[str] | UnsetType,
         Meta(
-            description="The problems of the latest routes.yaml. They may quote it: only who has the token sees them."
+            description="The problems of the latest routes.yaml. They may quote it: a set token is needed to see them."
         ),
     ] = UNSET
 
@@ -55,20 +55,20 @@ class WorkerStatus(Struct, frozen=True):
 
     index: int
     pid: int
-    restarts: Annotated[int, Meta(description="How often its place was filled anew.")]
+    restarts: Annotated[int, Meta(description="How often its process was replaced.")]
     is_connected: bool
-    generation: Annotated[int | None, Meta(description="The generation of routes.yaml that it serves by.")]
-    silent_s: Annotated[float | None, Meta(description="Seconds since it was last heard of.")]
+    generation: Annotated[int | None, Meta(description="The generation of routes.yaml that it uses.")]
+    silent_s: Annotated[float | None, Meta(description="Seconds since its last message.")]
 
 
 class ConfigStatus(Struct, frozen=True):
-    """The routes.yaml in force, and what is wrong with the latest one."""
+    """The routes.yaml in force, and the problems of the latest one."""
 
     generation: int
     since: Time
-    problems: Annotated[list[str], Meta(description="Why the file as it stands is rejected; empty if it is in force.")]
+    problems: Annotated[list[str], Meta(description="Why the latest file is rejected; empty if it is in force.")]
     warnings: list[str]
-    needs_restart: Annotated[list[str], Meta(description="Keys whose change takes effect at the next start only.")]
+    needs_restart: Annotated[list[str], Meta(description="Keys whose change only takes effect at the next start.")]
 
 
 class UpstreamStatus(Struct, frozen=True):
@@ -85,29 +85,29 @@ class UpstreamStatus(Struct, frozen=True):
 
 
 class ArmsRequests(Struct, frozen=True):
-    """Requests since the proxy began, by arm."""
+    """Requests since the proxy started, by arm."""
 
     legacy: int
     candidate: int
 
 
 class RecentFigures(Struct, frozen=True):
-    """How an arm does at the moment."""
+    """The recent figures of an arm."""
 
-    rate: Annotated[float, Meta(description="Requests a second over the last 10 seconds.")]
+    rate: Annotated[float, Meta(description="Requests per second over the last 10 seconds.")]
     errors: Annotated[float | None, Meta(description="Share of 5xx in the last minute, 0 to 1; null without requests.")]
-    p95_ms: Annotated[float | None, Meta(description="95th percentile of the time of the last minute.")]
+    p95_ms: Annotated[float | None, Meta(description="95th percentile of the duration in the last minute.")]
 
 
 class ArmsRecent(Struct, frozen=True):
-    """Both arms at the moment."""
+    """The recent figures of both arms."""
 
     legacy: RecentFigures
     candidate: RecentFigures
 
 
 class ShadowComparisons(Struct, frozen=True):
-    """Comparisons by outcome, as they were judged when they were made."""
+    """Comparisons by outcome, as judged when they were made."""
 
     match: int
     accepted: int
@@ -120,14 +120,14 @@ class ShadowStatus(Struct, frozen=True):
 
     percent: float
     of: Annotated[str, Meta(description="Whose requests get a shadow: `legacy`, `candidate` or `both`.")]
-    stopped: Annotated[str | None, Meta(description="Why they have stopped by themselves; null while they go on.")]
-    open: Annotated[int, Meta(description="Shadows under way.")]
+    stopped: Annotated[str | None, Meta(description="Why they have stopped by themselves; null if they have not.")]
+    open: Annotated[int, Meta(description="Shadows in progress.")]
     breakers: Annotated[dict[str, str], Meta(description="The breakers of shadows, by upstream.")]
     comparisons: ShadowComparisons
 
 
 class MatchFigures(Struct, frozen=True):
-    """The pairs of a route's current release that count, as they are judged now."""
+    """The pairs of a route's current release that count, as judged now."""
 
     release: Annotated[str | None, Meta(description="Null: the unnamed release.")]
     pairs: int
@@ -142,7 +142,7 @@ class RouteStatus(Struct, frozen=True):
     match: Annotated[str, Meta(description="`GET,HEAD shop.example.com/api/orders/*`")]
     candidate: Annotated[str | None, Meta(description="Its upstream; null for an aggregate.")]
     parts: Annotated[list[str] | None, Meta(description="The upstreams of an aggregate's parts.")]
-    owner: Annotated[str | None, Meta(description="Who answers for it.")]
+    owner: Annotated[str | None, Meta(description="Who is responsible for it.")]
     passthrough: bool
     enabled: bool
     percent: Annotated[float, Meta(description="Percent of the callers that go to the candidate.")]
@@ -153,13 +153,13 @@ class RouteStatus(Struct, frozen=True):
 
 
 class LegacyRequests(Struct, frozen=True):
-    """Requests since the proxy began that legacy served."""
+    """Requests since the proxy started that legacy served."""
 
     legacy: int
 
 
 class LegacyRecent(Struct, frozen=True):
-    """How legacy does at the moment."""
+    """The recent figures of legacy."""
 
     legacy: RecentFigures
 
@@ -172,18 +172,18 @@ class UnroutedStatus(Struct, frozen=True):
 
 
 class SinkStatus(Struct, frozen=True):
-    """How far one sink of events is."""
+    """The standing of one sink of events."""
 
     backlog: Annotated[int, Meta(description="Events that wait for it.")]
     delivered: int
     dead: Annotated[int, Meta(description="Events that it refused for good.")]
-    lost: Annotated[int, Meta(description="Events that were let go of before it could take them.")]
-    last_dead: Annotated[str | None, Meta(description="Why the last of the refused ones was refused.")]
+    lost: Annotated[int, Meta(description="Events that were deleted before it could take them.")]
+    last_dead: Annotated[str | None, Meta(description="Why the last refused event was refused.")]
     problem: Annotated[str | None, Meta(description="Why nothing is delivered at the moment.")]
 
 
 class QueueStatus(Struct, frozen=True):
-    """The comparisons on their way to their topic."""
+    """The queue of comparisons for their topic."""
 
     backlog: int
 
@@ -191,13 +191,13 @@ class QueueStatus(Struct, frozen=True):
 class EventsStatus(Struct, frozen=True):
     """Events and their sinks."""
 
-    unwritten: Annotated[int, Meta(description="Events that the store has not taken yet.")]
+    unwritten: Annotated[int, Meta(description="Events that are not in the store yet.")]
     sinks: dict[str, SinkStatus]
     comparisons: Annotated[QueueStatus | None, Meta(description="Null if comparisons are not sent.")]
 
 
 class TracingStatus(Struct, frozen=True):
-    """Spans of shadows since their receiver was named."""
+    """Spans since their receiver was named."""
 
     sent: int
     failed: int
@@ -215,17 +215,17 @@ class PassedGate(Struct, frozen=True):
 
 
 class GatesStatus(Struct, frozen=True):
-    """Gates that were passed by and are not met yet."""
+    """Raises past a gate that is not met yet."""
 
     passed_by: dict[str, PassedGate] = {}
 
 
 class SlowEndpoint(Struct, frozen=True):
-    """An endpoint that its candidate answers much slower than legacy; the times are medians."""
+    """An endpoint where the candidate is much slower than legacy; the times are medians."""
 
     route: str
     endpoint: str
-    ratio: Annotated[float, Meta(description="The median of the pairs' own ratios.")]
+    ratio: Annotated[float, Meta(description="The median of the ratios of the pairs.")]
     legacy_ms: float
     candidate_ms: float
     pairs: int

@@ -1,4 +1,4 @@
-"""Whether a route is ready, and what that rests on: verdicts, releases, the audit, the report."""
+"""The readiness of a route and its evidence: verdicts, releases, the audit, the report."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from strangler.core.settings import GateSettings
 
 
 class ClaimRow(Struct, frozen=True):
-    """A difference that somebody called fixed, and the new pairs that prove it."""
+    """A difference that was marked as fixed, and the new pairs that prove it."""
 
     signature: str
     endpoint: str
@@ -21,7 +21,7 @@ class ClaimRow(Struct, frozen=True):
 
 
 class VerdictDocument(Struct, frozen=True):
-    """The verdict for a release of a route, with all that it rests on."""
+    """The verdict for a release of a route, with its evidence."""
 
     route: str
     release: Annotated[str | None, Meta(description="The candidate's release; null: the unnamed one.")]
@@ -35,9 +35,9 @@ class VerdictDocument(Struct, frozen=True):
     pairs_needed: Annotated[int, Meta(description="Further pairs that a verdict needs.")]
     breaking_open: Annotated[int, Meta(description="Breaking differences that are open.")]
     noise_only: Annotated[int, Meta(description="Pairs that differ only where legacy differs from itself.")]
-    set_aside: Annotated[int, Meta(description="Pairs that differed only in what is fixed by now.")]
+    set_aside: Annotated[int, Meta(description="Pairs that differed only in what has been fixed since.")]
     claims: list[ClaimRow]
-    not_comparable: Annotated[dict[str, int], Meta(description="Pairs that say nothing, by reason.")]
+    not_comparable: Annotated[dict[str, int], Meta(description="Pairs that cannot be compared, by reason.")]
     latency: Annotated[
         Latency | None,
         Meta(description="The candidate's time divided by legacy's; null if no request was timed at both."),
@@ -49,16 +49,16 @@ class VerdictDocument(Struct, frozen=True):
 
 
 class ShortVerdict(Struct, frozen=True):
-    """The verdict in short, for a command that changes a percent."""
+    """A short verdict, for a command that changes a percent."""
 
-    verdict: Annotated[str | None, Meta(description="Null if nothing is known.")]
+    verdict: Annotated[str | None, Meta(description="Null if there is no evidence.")]
     reasons: list[str]
     pairs: int
     match_share: float | None
 
 
 class RiseDocument(Struct, frozen=True):
-    """A percent that rises, and whether its gate allows that."""
+    """A rising percent, and whether its gate allows it."""
 
     route: str
     from_: float = field(name="from")
@@ -72,7 +72,7 @@ class RiseDocument(Struct, frozen=True):
 
 
 class GateCheck(Struct, frozen=True):
-    """The outcome of `check --gate`: all percents that rise."""
+    """The outcome of `check --gate`: all rising percents."""
 
     against: str
     ok: bool
@@ -80,7 +80,7 @@ class GateCheck(Struct, frozen=True):
 
 
 class RolloutDocument(Struct, frozen=True):
-    """The settings in effect, by route."""
+    """The settings in force, by route."""
 
     routes: dict[str, RouteRollout]
 
@@ -98,7 +98,7 @@ class ReleaseRow(Struct, frozen=True):
 
 
 class ReleasesDocument(Struct, frozen=True):
-    """Releases by route, the current one first, then those seen last."""
+    """Releases by route, the current one first, then the last seen."""
 
     releases: list[ReleaseRow]
 
@@ -109,7 +109,7 @@ class AuditEntry(Struct, frozen=True):
     at: Annotated[float, Meta(description="Unix time.")]
     who: str
     what: Annotated[str, Meta(description="`shift`, `known`, `kill-switch`, …")]
-    route: Annotated[str, Meta(description="Empty if it is about no route.")]
+    route: Annotated[str, Meta(description="Empty if it concerns no route.")]
     why: str
     detail: str
 
@@ -131,7 +131,7 @@ class RouteReport(Struct, frozen=True):
     timeline: Annotated[
         list[dict[str, int]],
         Meta(
-            description="By hour, `at` in Unix time: how many pairs came to `match`, `accepted`, `mismatch`,"
+            description="By hour, `at` in Unix time: the number of pairs with `match`, `accepted`, `mismatch`,"
             " `set_aside` or `not_comparable`. A count of 0 is left out, and so is an hour without pairs."
         ),
     ]
@@ -139,8 +139,8 @@ class RouteReport(Struct, frozen=True):
         list[tuple[float, float, float]],
         Meta(description="Unix time, seconds of legacy, seconds of the candidate; oldest first."),
     ]
-    signatures: Annotated[list[SignatureRow], Meta(description="The gravest ones.")]
-    rules: Annotated[RuleReport | None, Meta(description="Null if nothing was compared yet.")]
+    signatures: Annotated[list[SignatureRow], Meta(description="The most severe ones.")]
+    rules: Annotated[RuleReport | None, Meta(description="Null if nothing has been compared yet.")]
 
 
 class ReportDocument(Struct, frozen=True):

@@ -141,7 +141,7 @@ async def test_what_is_refused_for_good_is_a_dead_letter_and_the_next_has_its_tu
     async with delivering(store, hook):
         found = await settled(store, 2)
     assert hook.numbers == [1, 2]
-    assert (found.delivered, found.dead, found.last_dead) == (1, 1, "answered 400")
+    assert (found.delivered, found.dead, found.last_dead) == (1, 1, "status 400")
 
 
 async def test_an_event_that_is_too_old_is_given_up(store: Store, hook: HookState) -> None:
@@ -149,14 +149,14 @@ async def test_an_event_that_is_too_old_is_given_up(store: Store, hook: HookStat
     await put(store, 1, at=1000.0)
     async with delivering(store, hook):
         found = await settled(store, 1)
-    assert (found.dead, found.last_dead) == (1, "given up after 86400 s: answered 503")
+    assert (found.dead, found.last_dead) == (1, "given up after 86400 s: status 503")
 
 
 async def test_after_a_restart_the_outbox_goes_on_where_it_was(tmp_path: Path, store: Store, hook: HookState) -> None:
     await put(store, 1, 2, 3)
     hook.responses = [200, *[503] * 1000]
     async with delivering(store, hook) as delivery:
-        await until(lambda: delivery.problem == "answered 503")
+        await until(lambda: delivery.problem == "status 503")
     hook.responses = []
     hook.got.clear()
     async with delivering(store, hook):

@@ -1,6 +1,6 @@
 "use strict";
-// Keeps the page up to date: the server sends the content anew when it has changed, and what differs is put in its
-// place, so that focus, selection and what somebody is typing stay.
+// Keeps the page up to date: the server sends the content again when it has changed, and only what differs is
+// replaced, so that focus, selection and typed text stay.
 
 (() => {
   const content = document.getElementById("content");
@@ -38,7 +38,7 @@
     }
   };
 
-  // Each wanted node takes the place of the next one of its kind; what stood before that one has gone from the page.
+  // Each new node is merged into the next old node of its kind; old nodes before that are removed.
   const fitChildren = (old, fresh) => {
     let at = old.firstChild;
     for (const next of [...fresh.childNodes]) {
@@ -55,7 +55,7 @@
     removeUntil(at, null);
   };
 
-  // "All on this page" is shown where scripts run; each box is a part of the form without it, too.
+  // "All on this page" is shown where scripts run; without it, each box is still a part of the form.
   const offerAll = () => {
     for (const every of document.querySelectorAll("[data-every]")) every.closest("label").hidden = false;
   };
@@ -66,7 +66,7 @@
     fresh.innerHTML = html; // written by the server, which has escaped all that came from traffic
     fitChildren(content, fresh.content);
     for (const id of ticked) {
-      const box = document.getElementById(id); // a row that has moved is a new one
+      const box = document.getElementById(id); // a row that has moved was inserted again
       if (box) box.checked = true;
     }
     offerAll();
@@ -86,7 +86,7 @@
   });
   offerAll();
 
-  // A hidden page lets go of its stream: browsers keep six connections to a host, and a seventh tab would wait for ever.
+  // A hidden page closes its stream: browsers keep six connections to a host, and a seventh tab would wait for ever.
   const follow = () => {
     let stream = null;
 
@@ -120,7 +120,7 @@
 
     document.addEventListener("visibilitychange", adapt);
     addEventListener("pagehide", close);
-    addEventListener("pageshow", adapt); // also of a page that the browser had kept
+    addEventListener("pageshow", adapt); // also of a page that the browser restores
     adapt();
   };
 
