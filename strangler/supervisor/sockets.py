@@ -1,4 +1,4 @@
-"""The listening sockets of a supervisor: made anew, or left to it by the one before or by the service manager."""
+"""The listening sockets of a supervisor: new, or left to it by its predecessor or the service manager."""
 
 import os
 import socket
@@ -19,15 +19,15 @@ REBIND_S = 5.0  # the workers of a killed supervisor have this long to give up t
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """All listening sockets. `groups` says which descriptors serve which key, for a successor."""
+    """All listening sockets. `groups` has the descriptors of each key, for a successor."""
 
     listen: list[socket.socket]
     admin: list[socket.socket]
     link: socket.socket
     link_path: Path
     groups: tuple[ListenerGroup, ...]
-    unwanted: tuple[int, ...]  # descriptors of the supervisor before us that we do not listen at
-    is_activated: bool  # the service manager keeps sockets of `listen` open, whatever becomes of us
+    unwanted: tuple[int, ...]  # descriptors of our predecessor that we do not listen at
+    is_activated: bool  # the service manager keeps sockets of `listen` open, even without us
 
     def running(self, is_draining: bool = False) -> Running:
         """Return the facts about this proxy that other commands need."""
@@ -39,7 +39,7 @@ class Sockets:
 def open_sockets(
     settings: Outline, folder: Path, inherited: InheritedState, link_name: str, patience_s: float
 ) -> Iterator[Sockets]:
-    """Listen, until the end. Raises ListenError; a port that is still taken is tried again for `patience_s`."""
+    """Listen until the end. A port that is still taken is tried again for `patience_s`. Raises ListenError."""
     listen = _listen_patiently(settings.listen, "listen", inherited, patience_s)
     admin: list[socket.socket] = []
     try:
