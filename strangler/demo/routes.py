@@ -22,7 +22,7 @@ routes:
     release: {{header: X-Release}} # evidence belongs to a release of the candidate
     split:
       percent: 25 # 0: nobody, 100: everybody
-      sticky: ["header:X-User-Id", "cookie:sid", client_ip] # whoever has moved stays moved as it rises
+      sticky: ["header:X-User-Id", "cookie:sid", client_ip] # a caller who has moved stays moved as it rises
       headers: {{X-Beta: "1"}} # these callers are served by the candidate at any percent
       override: X-Strangler-Arm # a request may name its arm: legacy or candidate
     shadow: # the other arm gets a copy of each request, and the responses are compared: see `strangler diffs`

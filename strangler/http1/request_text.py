@@ -41,7 +41,7 @@ def described_head(
     head = parse_request(raw, ForwardedFields(peer, b"http", TrustedProxies(settings.trusted_proxies)), Request)
     refusal = _refusal(raw, head, settings.limits)
     if refusal is not None:
-        raise DescriptionError(f"the proxy would answer {refusal.status}: {refusal.title}")
+        raise DescriptionError(f"the proxy would respond with {refusal.status}: {refusal.title}")
     assert isinstance(head, Request)
     return head
 

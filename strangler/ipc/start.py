@@ -32,7 +32,7 @@ class WorkerStart:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "WorkerStart":
-        """Raises StartError if this process was not started by a supervisor."""
+        """Read the start from the environment. Raises StartError if no supervisor started this process."""
         return _read(cls, environ)
 
     def settings(self) -> bytes:
@@ -58,7 +58,7 @@ class ControlStart:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "ControlStart":
-        """Raises StartError if this process was not started by a supervisor."""
+        """Read the start from the environment. Raises StartError if no supervisor started this process."""
         return _read(cls, environ)
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 
 PLACES = 256
-"""The most workers that routes.yaml may ask for."""
+"""The most workers that routes.yaml may have."""
 
 HOLD_BACK_S = 0.002
 """How long a worker leaves the others' share alone before it looks again."""

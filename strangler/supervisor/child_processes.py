@@ -62,7 +62,7 @@ class ChildProcesses:
         return bool(due)
 
     def reap(self, now: float, on_early_death: Callable[[str], object]) -> bool:
-        """Schedule the processes again that have died; return True if there were any.
+        """Schedule a new start of the processes that have died; return True if there were any.
 
         `on_early_death` is called with the reason if a process died before the proxy was ready.
         """

@@ -17,7 +17,7 @@ class WorkerPipes:
         self.counts = ConnectionCounts(self.counts_fd)
 
     def cut_lifeline(self) -> None:
-        """Tell the workers that the whole proxy ends."""
+        """Signal to the workers that the whole proxy ends."""
         if self._life_fd is not None:
             os.close(self._life_fd)
             self._life_fd = None

@@ -30,7 +30,7 @@ class WorkerContext:
         link: ControlLink = NO_LINK,
         index: int = 0,
     ) -> None:
-        """`index` is the number of this worker among those that routes.yaml asks for."""
+        """`index` is the number of this worker, from 0."""
         self.metrics = metrics
         self.access_log = access_log
         self.captures = captures

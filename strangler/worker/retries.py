@@ -79,7 +79,7 @@ def _decide(call: Call, attempt: Attempt, rules: RetryRules, deadline: float | N
 
 
 def retry_after(attempt: Attempt) -> float | None:
-    """Return how many seconds the response asks to wait, if it does."""
+    """Return the seconds of the response's Retry-After, if it has one."""
     value = attempt.response.fields.get(b"retry-after") if attempt.response is not None else None
     return None if value is None else parse_retry_after(value, time.time())
 
