@@ -1,8 +1,8 @@
 """The cost of metrics, access line and trace context per request: `python -m benchmarks.costs`.
 
-A worker's data plane in this process, on transports that do nothing: a keep-alive client, an idle connection to the
-upstream, a small GET. Each part is taken out alone, then all three. The rounds of all variants alternate, and the
-quickest round of each counts, so that what else the machine does falls out. CPU time, without that of the kernel.
+A worker's code in this process, on transports that do nothing: a keep-alive client, an idle connection to the upstream,
+a small GET. Each part is taken out alone, then all three. The rounds of all variants alternate, and the quickest round
+of each counts, so that other load on the machine drops out. CPU time, without that of the kernel.
 """
 
 import argparse
@@ -54,21 +54,21 @@ _REQUEST = (
 _BODY = b'{"id":7,"state":"shipped"}'
 _RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
 _TICK = 100
-"""Requests between two ticks, which hand the lines on and report the numbers: 50 ms at 2,000 requests a second."""
+"""Requests between two ticks, which write the lines and report the metrics: 50 ms at 2,000 requests a second."""
 
 
 class _Loop:
-    """As much of an event loop as the data plane asks of one while nothing goes wrong."""
+    """The part of an event loop that a worker needs while nothing goes wrong."""
 
     def call_soon(self, *_: object) -> None:
         pass
 
     def call_later(self, *_: object) -> None:
-        raise AssertionError("nothing is to wait")
+        raise AssertionError("nothing should wait")
 
 
 class _Wire(asyncio.Transport):
-    """Bytes go nowhere; that they came is noted."""
+    """A transport that counts writes and drops the bytes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class _Wire(asyncio.Transport):
 
 
 class _Uncounted(RequestMetrics):
-    """Counts nothing."""
+    """Metrics that count nothing."""
 
     def count_request(self, *_: object) -> None:
         pass
@@ -114,7 +114,7 @@ VARIANTS = (
 
 
 class Bench:
-    """One data plane with one client and one connection to the upstream."""
+    """One worker's code with one client and one connection to the upstream."""
 
     def __init__(self, variant: Variant, settings: Settings, writer: LogWriter) -> None:
         if not variant.access:
@@ -139,7 +139,7 @@ class Bench:
         self._client.connection_made(self._written)
 
     def run(self, count: int) -> float:
-        """CPU µs a request."""
+        """Return the CPU µs per request."""
         client, upstream, write_batch = self._client, self._upstream, self._port.write_batch
         with _fixed_trace() if not self._is_traced else _as_it_is():
             self._exchange()
@@ -158,7 +158,7 @@ class Bench:
         return spent_s / count * 1e6
 
     def _exchange(self) -> None:
-        """One request outside of the measurement."""
+        """Serve one request outside the measurement."""
         self._client.data_received(_REQUEST)
         self._port.write_batch.flush()
         self._upstream.data_received(_RESPONSE)
@@ -176,7 +176,7 @@ def _as_it_is() -> Iterator[None]:
 
 @contextmanager
 def _fixed_trace() -> Iterator[None]:
-    """Every request gets the same ids, made once, and neither sends them on."""
+    """Give every request the same ids, made once, and do not forward them."""
     module: Any = strangler.worker.call
     make: Callable[..., Any] = module.Trace
     made: list[Any] = []
@@ -196,7 +196,7 @@ def _fixed_trace() -> Iterator[None]:
 
 
 def costs(count: int, rounds: int) -> dict[str, float]:
-    """The quickest round of each variant, in µs a request."""
+    """Return the quickest round of each variant, in µs per request."""
     settings = parse(_ROUTES, "routes.yaml", {}).settings
     assert settings is not None
     null = os.open(os.devnull, os.O_WRONLY)
@@ -212,11 +212,11 @@ def costs(count: int, rounds: int) -> dict[str, float]:
 
 
 def table(found: dict[str, float]) -> Table:
-    """Each part with what it costs."""
+    """Return a table of the parts with their costs."""
     made = Table("part", box=None, pad_edge=False)
-    made.add_column("µs a request", justify="right")
+    made.add_column("µs per request", justify="right")
     whole = found["as it is"]
-    made.add_row("the whole data plane, all on", f"{whole:.1f}")
+    made.add_row("all of the worker's code, all on", f"{whole:.1f}")
     for name, spent in found.items():
         if name != "as it is":
             made.add_row(f"of which {name}", f"{whole - spent:.1f}")

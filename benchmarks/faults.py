@@ -1,8 +1,8 @@
-"""The view of clients while things go wrong: `python -m benchmarks.faults`.
+"""What clients see of faults: `python -m benchmarks.faults`.
 
-A constant load of reads and writes runs through two workers while one fault after the other is injected and taken away
-again. The proxy has core 0; the clients and both upstreams share core 1. A write carries its own X-Request-Id, and the
-upstreams count which of them they ran: one that ran twice would be a bug of the proxy.
+A constant load of reads and writes runs through two workers while one fault after the other is injected and removed
+again. The proxy has core 0; the clients and both upstreams share core 1. Each write carries its own X-Request-Id, and
+the upstreams count the writes that they ran: a write that ran twice would be a bug of the proxy.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ routes:
 
 @dataclass(slots=True)
 class Stage:
-    """The proxy with all that stands around it."""
+    """The proxy with its upstreams and its configuration."""
 
     pid: int
     port: int
@@ -69,11 +69,11 @@ class Stage:
     candidate: FaultyUpstream
 
     def processes(self, module: str) -> list[psutil.Process]:
-        """The children of the supervisor that run `module`."""
+        """Return the children of the supervisor that run `module`."""
         return [child for child in psutil.Process(self.pid).children() if module in child.cmdline()]
 
     async def until_whole(self) -> None:
-        """Wait until all processes are there again."""
+        """Wait until all processes run again."""
         while len(self.processes("strangler.worker")) < 2 or not self.processes("strangler.control"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
@@ -118,7 +118,7 @@ def _again_and_again(action: Callable[[Stage], object], pause_s: float) -> Fault
 
 
 def _signal(module: str, number: signal.Signals) -> Callable[[Stage], None]:
-    """To the process of that kind that has lived longest."""
+    """Return a function that sends the signal to the oldest process that runs `module`."""
 
     def send(stage: Stage) -> None:
         found = sorted(stage.processes(module), key=psutil.Process.create_time)
@@ -165,13 +165,13 @@ class Row:
     write_errors: int
     ran_twice: int
     lost: int
-    """Writes that were answered with 2xx and never ran."""
+    """Writes whose response was 2xx, but that never ran."""
     candidate_p99: tuple[float, float, float]
     legacy_p99: tuple[float, float, float]
 
 
 async def inject(stage: Stage, name: str, rate: float, seconds: float) -> Row:
-    """Load for three times `seconds`; the fault is there in the second of them."""
+    """Load for three times `seconds`, with the fault in the second third."""
     load = LoadState(stage.port, rate)
     for upstream in (stage.legacy, stage.candidate):
         upstream.ran.clear()
@@ -209,7 +209,7 @@ def _p99s(samples: list[Sample], kinds: tuple[str, ...], seconds: float) -> tupl
 
 @asynccontextmanager
 async def staged(folder: Path) -> AsyncIterator[Stage]:
-    """The proxy and both upstreams, all up."""
+    """Run the proxy and both upstreams."""
     legacy = FaultyUpstream("legacy", LEGACY_SLOW_S)
     candidate = FaultyUpstream("candidate", CANDIDATE_SLOW_S)
     ports = {"listen": free_port(), "admin": free_port()}
@@ -252,7 +252,7 @@ def _three(p99s: tuple[float, float, float]) -> str:
 
 def _verdict(rows: list[Row]) -> str:
     twice, lost = sum(row.ran_twice for row in rows), sum(row.lost for row in rows)
-    lines = [f"Writes that ran twice: {twice}. Writes answered with 2xx that never ran: {lost}."]
+    lines = [f"Writes that ran twice: {twice}. Writes with a 2xx response that never ran: {lost}."]
     for row in rows:
         if row.fault == "candidate slow, at its limit":
             before, during, _ = (p99 * 1000 for p99 in row.legacy_p99)
@@ -264,12 +264,12 @@ def _verdict(rows: list[Row]) -> str:
 
 @click.command()
 @click.option(
-    "--fault", "names", multiple=True, type=click.Choice(list(FAULTS)), help="Only this one; may be repeated."
+    "--fault", "names", multiple=True, type=click.Choice(list(FAULTS)), help="Only this fault; may be repeated."
 )
-@click.option("--rate", default=300.0, show_default=True, help="Requests a second.")
-@click.option("--seconds", default=4.0, show_default=True, help="Of each phase: before, during, after.")
+@click.option("--rate", default=300.0, show_default=True, help="Requests per second.")
+@click.option("--seconds", default=4.0, show_default=True, help="Length of each phase: before, during, after.")
 def main(names: tuple[str, ...], rate: float, seconds: float) -> None:
-    """Inject faults under load and tell what clients saw. Exit status 1 if a write ran twice or was lost."""
+    """Inject faults under load and print what clients saw. Exit status 1 if a write ran twice or was lost."""
     run_on(LOAD_CPU)
     console = Console(width=150, highlight=False, log_path=False)
 
@@ -281,7 +281,7 @@ def main(names: tuple[str, ...], rate: float, seconds: float) -> None:
                 for name in names or FAULTS:
                     console.log(name)
                     rows.append(await inject(stage, name, rate, seconds))
-                    await asyncio.sleep(1.5)  # breakers are closed again
+                    await asyncio.sleep(1.5)  # until breakers are closed again
         return rows
 
     rows = uvloop.run(run())

@@ -19,13 +19,13 @@ _SHARES = (0.45, 0.15, 0.40)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request. Times in seconds; `due` since the run began, `took` from then on: waiting is not hidden."""
+    """One request. Times in seconds: `due` since the run began, `took` since it was due, so that waiting counts."""
 
     kind: str
     due: float
     took: float
     status: int | None
-    """None: the connection broke, or no answer came in time."""
+    """None: the connection broke, or no response came in time."""
 
     @property
     def is_error(self) -> bool:
@@ -34,13 +34,13 @@ class Sample:
 
 @dataclass(slots=True)
 class LoadState:
-    """Clients that ask at the moments of a Poisson process, whatever becomes of earlier requests."""
+    """Clients that send requests at the moments of a Poisson process, whatever happens to earlier ones."""
 
     port: int
     rate: float
     samples: list[Sample] = field(default_factory=list)
     responded: set[str] = field(default_factory=set)
-    """Ids of the writes that were answered with 2xx."""
+    """The ids of the writes with a 2xx response."""
     _idle: list[Line] = field(default_factory=list)
     _count: int = 0
 
@@ -85,7 +85,7 @@ class LoadState:
         return status
 
     async def _line(self) -> Line:
-        """An idle one that the other end has not closed, else a new one: what any HTTP client does."""
+        """Return an idle connection that is still open, else a new one, as any HTTP client does."""
         while self._idle:
             line = self._idle.pop()
             if not line.is_over:

@@ -1,4 +1,4 @@
-"""An upstream that can be made to misbehave while it is under load, and remembers which writes it ran."""
+"""An upstream that can be made to misbehave under load, and remembers which writes it ran."""
 
 import asyncio
 import socket
@@ -12,22 +12,22 @@ _DRIP_S = 0.01
 
 
 class Mode(Enum):
-    """The action on a request that was read whole."""
+    """The behaviour after a request was read whole."""
 
-    WELL = "answers"
-    HANGS = "does not answer"
+    WELL = "responds"
+    HANGS = "does not respond"
     RESETS_IN_HEAD = "breaks off in the head"
     RESETS_IN_BODY = "breaks off in the body"
     DRIPS = "sends a byte every 10 ms"
-    SAYS_500 = "answers 500"
-    SAYS_503 = "answers 503"
-    SENDS_LESS = "ends before the length that it said"
-    SENDS_MORE = "sends more than the length that it said"
-    IS_SLOW = "answers after a while"
+    SAYS_500 = "responds with 500"
+    SAYS_503 = "responds with 503"
+    SENDS_LESS = "ends before its Content-Length"
+    SENDS_MORE = "sends more than its Content-Length"
+    IS_SLOW = "responds after a while"
 
 
 class FaultyUpstream:
-    """Listens on 127.0.0.1. `ran` counts the writes that came whole, by request id."""
+    """A server on 127.0.0.1. `ran` counts the writes that came whole, by request id."""
 
     def __init__(self, name: str, slow_s: float) -> None:
         self.mode = Mode.WELL
@@ -44,7 +44,7 @@ class FaultyUpstream:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Refuse connections from now on, and reset those that are open."""
+        """Refuse connections from now on, and reset the open ones."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -60,7 +60,7 @@ class FaultyUpstream:
         writer.close()
 
     async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Read one request and do as the mode says; True if the connection may serve another."""
+        """Read one request and act according to the mode; return True if the connection may serve another."""
         head = await reader.readuntil(b"\r\n\r\n")
         await reader.readexactly(int(_field(head, b"content-length") or 0))
         if head.startswith(b"POST"):

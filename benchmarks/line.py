@@ -1,4 +1,4 @@
-"""One connection of an HTTP/1.1 client, kept alive. It tries nothing again, so that no lost request is hidden."""
+"""One connection of an HTTP/1.1 client, kept alive. It never retries, so that no lost request is hidden."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ FAILURES = (OSError, EOFError, ValueError, asyncio.LimitOverrunError, TimeoutErr
 
 
 class Line:
-    """Ask, then read the head, then the body; and again."""
+    """A connection on which to send a request, read the head, then the body; and so on."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -19,24 +19,24 @@ class Line:
 
     @classmethod
     async def to(cls, port: int) -> "Line":
-        """A new connection to this machine."""
+        """Return a new connection to this machine."""
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def ask(self, method: str, path: str, fields: str = "", body: bytes = b"") -> None:
-        """`fields`: header lines, each with its CRLF. A body adds its Content-Length."""
+        """Send a request. `fields`: header lines, each with its CRLF. A body adds its Content-Length."""
         length = f"Content-Length: {len(body)}\r\n" if body else ""
         self.writer.write(f"{method} {path} HTTP/1.1\r\nHost: shop\r\n{fields}{length}\r\n".encode() + body)
         await self.writer.drain()
 
     async def head(self) -> tuple[int, dict[str, str]]:
-        """Status and fields, their names in lower case."""
+        """Return the status and the fields, their names in lower case."""
         first, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
         return int(first.split()[1]), {
             name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
         }
 
     async def body(self, fields: dict[str, str], pause_s: float = 0.0) -> bytes:
-        """All of it. `pause_s`: after each 20 kB of a body whose length is known."""
+        """Return the whole body. `pause_s`: the pause after each 20 kB of a body whose length is known."""
         if "content-length" in fields:
             return await self._exactly(int(fields["content-length"]), pause_s)
         pieces = []

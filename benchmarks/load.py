@@ -1,8 +1,8 @@
-"""Load: wrk for what a proxy can do at most, a paced generator for what a caller waits at half of that, idle ones.
+"""Load: wrk for the highest rate of a proxy, a paced generator for the latency at half of that, idle connections.
 
-wrk is a closed loop: a slow answer delays the next question, which hides waiting ("coordinated omission"). The paced
-generator asks at the moments of a Poisson process, fixed before it starts, and counts each latency from the moment when
-the request was due, so that what queues behind a slow answer is seen.
+wrk is a closed loop: a slow response delays the next request, which hides waiting ("coordinated omission"). The paced
+generator sends at the moments of a Poisson process, fixed before it starts, and counts each latency from the moment
+when the request was due, so that queueing behind a slow response is seen.
 """
 
 import json
@@ -19,7 +19,7 @@ from pathlib import Path
 
 _HEADERS = {"User-Agent": "benchmark/1", "Accept": "application/json", "Cookie": "sid=5a1c8e; theme=dark"}
 _USERS = 128
-"""Distinct values of X-User-Id, sent in turn: a quarter of them belongs to the candidate."""
+"""The number of distinct values of X-User-Id, sent in turn: a quarter of them belongs to the candidate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Load:
 
 
 def closed_loop(workload: Workload, port: int, seconds: float, cpu: int, folder: Path) -> Load:
-    """wrk with one thread: as fast as the proxy answers."""
+    """Run wrk with one thread, as fast as the proxy responds."""
     script = write_script(workload, folder)
     command = ["taskset", "-c", str(cpu), "wrk", "-t1", f"-c{workload.connections}", f"-d{max(1, round(seconds))}s"]
     command += ["--timeout", "20s", "-s", str(script), f"http://127.0.0.1:{port}"]
@@ -67,7 +67,7 @@ def closed_loop(workload: Workload, port: int, seconds: float, cpu: int, folder:
 
 
 def write_script(workload: Workload, folder: Path) -> Path:
-    """The workload for `wrk -s`."""
+    """Write the workload as a script for `wrk -s`."""
     script = folder / f"{workload.name}.lua"
     script.write_text(_script(workload))
     return script
@@ -83,7 +83,7 @@ def read_result(printed: str) -> Load:
 
 
 def _script(workload: Workload) -> str:
-    """wrk's Lua: requests are built once; `done` prints one line of JSON."""
+    """Return Lua for wrk: requests are built once; `done` prints one line of JSON."""
     headers = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in _HEADERS.items())
     body = f'wrk.body = string.rep("x", {workload.body_bytes})\n' if workload.body_bytes else ""
     users = 4 if workload.body_bytes > 100_000 else _USERS
@@ -111,7 +111,7 @@ end
 
 
 def paced(workload: Workload, port: int, seconds: float, rate: float, connections: int = 64) -> Load:
-    """`rate` requests a second at random moments, on the caller's core. Only for workloads with small answers."""
+    """Send `rate` requests per second at random moments, on the caller's core. Only for small responses."""
     generator = _Paced(workload, port, connections)
     try:
         return generator.run(seconds, rate)
@@ -120,7 +120,7 @@ def paced(workload: Workload, port: int, seconds: float, rate: float, connection
 
 
 class _Paced:
-    """One thread on `select`, whose timeouts have microseconds where epoll's have milliseconds."""
+    """One thread on `select`, whose timeouts are in microseconds; epoll's are in milliseconds."""
 
     def __init__(self, workload: Workload, port: int, connections: int) -> None:
         self._idle = deque(_connect(port) for _ in range(connections))
@@ -213,7 +213,7 @@ def _connect(port: int) -> socket.socket:
 
 
 def open_idle(port: int, count: int) -> list[socket.socket]:
-    """`count` connections, each with one answered request behind it. The caller closes them."""
+    """Return `count` connections that have served one request each. The caller closes them."""
     held = []
     request = _request(WORKLOADS[0], 1)
     for _ in range(count):
@@ -230,5 +230,5 @@ def open_idle(port: int, count: int) -> list[socket.socket]:
 
 
 def run_on(cpu: int) -> None:
-    """Keep this process, and what it starts later, on one core."""
+    """Pin this process, and its later children, to one core."""
     os.sched_setaffinity(0, {cpu})

@@ -33,7 +33,7 @@ _NEEDED_TOOLS = ("nginx", "haproxy", "wrk", "taskset")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One proxy under one workload. Times in seconds, memory in bytes; None where it was not measured."""
+    """The figures of one proxy under one workload. Times in seconds, memory in bytes; None: not measured."""
 
     proxy: str
     workload: str
@@ -53,7 +53,7 @@ class Cell:
 
 
 def measure(proxy: str, pid: int, port: int, workload: Workload, seconds: float, folder: Path) -> Cell:
-    """Closed loop at full speed; CPU and memory of the proxy over the same time."""
+    """Measure a closed loop at full speed, and the proxy's CPU and memory over the same time."""
     load.closed_loop(workload, port, WARM_UP_S, LOAD_CPU, folder)
     before, begin = usage(pid), time.perf_counter()
     got = load.closed_loop(workload, port, seconds, LOAD_CPU, folder)
@@ -76,14 +76,14 @@ def measure(proxy: str, pid: int, port: int, workload: Workload, seconds: float,
 
 
 def measure_direct(port: int, workload: Workload, seconds: float, folder: Path) -> Cell:
-    """The load generator against the upstream: what no proxy can exceed here."""
+    """Measure the load generator against the upstream: the rate that no proxy can exceed here."""
     got = load.closed_loop(workload, port, seconds, LOAD_CPU, folder)
     return Cell("direct", workload.name, rate=got.rate, p50_s=got.p50_s, p99_s=got.p99_s, errors=got.errors)
 
 
 def measure_idle(proxy: str, pid: int, port: int, count: int) -> Cell:
-    """Memory of one more connection that waits for its next request, averaged over `count`."""
-    for sock in load.open_idle(port, 50):  # what the first connections alone cost is not counted
+    """Measure the memory of one more connection that waits for its next request, averaged over `count`."""
+    for sock in load.open_idle(port, 50):  # the extra cost of the first connections is not counted
         sock.close()
     time.sleep(0.3)
     before = usage(pid)
@@ -105,7 +105,7 @@ def measure_idle(proxy: str, pid: int, port: int, count: int) -> Cell:
 
 @contextlib.contextmanager
 def _started(proxy: Proxy, upstream_port: int, folder: Path) -> Iterator[tuple[int, int]]:
-    """The proxy's pid and port."""
+    """Run a proxy; yield its pid and port."""
     place = folder / f"{proxy.name}-{upstream_port}-{time.monotonic_ns()}"
     place.mkdir()
     started = proxy.prepare(place, upstream_port)
@@ -121,12 +121,12 @@ class Plan:
     workloads: tuple[Workload, ...]
     seconds: float
     idle: int
-    """Connections to hold; 0: not measured."""
+    """The number of connections to hold; 0: not measured."""
     with_direct: bool
 
 
 def run(plan: Plan, behind: Upstream, folder: Path, console: Console) -> list[Cell]:
-    """All cells of the plan, one after the other."""
+    """Measure all cells of the plan, one after the other."""
     cells = []
     for workload in plan.workloads:
         port = behind.uploads_port if workload.is_upload else behind.responds_port
@@ -146,7 +146,7 @@ def run(plan: Plan, behind: Upstream, folder: Path, console: Console) -> list[Ce
 
 
 def _with_half_load(cells: list[Cell], plan: Plan, behind: Upstream, folder: Path, console: Console) -> list[Cell]:
-    """Latency of the small GET at one rate for all: half of what Envoy can do, else half of the first proxy's best."""
+    """Add the latency of the small GET at one rate for all: half of Envoy's best, else of the first proxy's."""
     best = {cell.proxy: cell.rate for cell in cells if cell.workload == "get" and cell.proxy != "direct"}
     reference = best.get("envoy") or next(iter(best.values()), None)
     if not reference:
@@ -156,7 +156,7 @@ def _with_half_load(cells: list[Cell], plan: Plan, behind: Upstream, folder: Pat
     found: dict[str, Load] = {}
     for proxy in plan.proxies:
         if (best.get(proxy.name) or 0) < rate:
-            continue  # it cannot do that much at all
+            continue  # it cannot reach that rate
         console.log(f"{rate:,.0f} requests a second, paced: {proxy.label}")
         with _started(proxy, behind.responds_port, folder) as (_, listens):
             load.paced(workload, listens, WARM_UP_S, rate)
@@ -167,7 +167,7 @@ def _with_half_load(cells: list[Cell], plan: Plan, behind: Upstream, folder: Pat
 
 
 def _median(workload: Workload, port: int, seconds: float, rate: float) -> Load:
-    """The middle one of three runs by p99: one hiccup of the machine does not decide."""
+    """Return the middle one of three runs by p99, so that one hiccup of the machine does not decide."""
     runs = [load.paced(workload, port, seconds, rate) for _ in range(3)]
     return sorted(runs, key=lambda got: got.p99_s)[1]
 
@@ -200,7 +200,7 @@ def _chosen(text: str | None, names: list[str], what: str) -> set[str]:
 
 
 @click.command(help=__doc__)
-@click.option("--seconds", default=5.0, show_default=True, help="For each cell of the table.")
+@click.option("--seconds", default=5.0, show_default=True, help="Duration of each cell of the table.")
 @click.option(
     "--only",
     help="Comma-separated proxies: direct, nginx, haproxy, envoy, textbook, ours, ours-shadow, ours-10k, ours-source.",
@@ -209,12 +209,12 @@ def _chosen(text: str | None, names: list[str], what: str) -> set[str]:
     "--installed",
     default=sys.executable,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The Python of the environment where strangler is installed; this one, if it is not said.",
+    help="The Python of the environment where strangler is installed; by default this one.",
 )
 @click.option("--workload", help="Comma-separated workloads: get, post, download, upload, idle.")
-@click.option("--idle", default=10_000, show_default=True, help="How many idle connections.")
+@click.option("--idle", default=10_000, show_default=True, help="Number of idle connections.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
-@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw them: .svg or .png.")
+@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the figures: .svg or .png.")
 @click.option(
     "--docs",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -232,7 +232,7 @@ def main(
 ) -> None:
     missing = [tool for tool in _NEEDED_TOOLS if shutil.which(tool) is None]
     if missing:
-        raise click.ClickException(f"not installed: {', '.join(missing)}")
+        raise click.ClickException(f"not installed: {', '.join(missing)}; install what is missing")
     if not is_compiled(installed):
         raise click.ClickException(f"{installed} has no compiled strangler: install it there, not editable")
     known = (*PEERS, *ours(installed))
@@ -245,7 +245,7 @@ def main(
         idle if "idle" in workloads else 0,
         "direct" in proxies,
     )
-    for ending in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this with SIGINT ignored
+    for ending in (signal.SIGINT, signal.SIGTERM):  # even if a shell started this with SIGINT ignored
         signal.signal(ending, signal.default_int_handler)
     console = Console(stderr=True)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -1,4 +1,4 @@
-"""Processes under measurement: started on one core, their CPU time and memory read from /proc, ended by pid."""
+"""Processes under measurement: pinned to cores, their CPU time and memory read from /proc, ended by pid."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ START_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Return what a process and its children have used up to now."""
+    """The CPU time and memory that a process and its descendants have used so far."""
 
     cpu_s_by_pid: dict[int, float]
     rss_bytes: int
@@ -31,7 +31,7 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """Summed over the process and all its descendants that live."""
+    """Return the sum over the process and all its running descendants."""
     cpu_s: dict[int, float] = {}
     rss = pss = 0
     root = psutil.Process(pid)
@@ -45,7 +45,7 @@ def usage(pid: int) -> Usage:
 
 
 def settle(pid: int, timeout_s: float = 30.0) -> None:
-    """Wait until the process has done what it does at its start: under 5 % of a core for half a second."""
+    """Wait until the process has finished its start: under 5 % of a core for half a second."""
     deadline = time.monotonic() + timeout_s
     before = usage(pid).cpu_s
     while time.monotonic() < deadline:
@@ -57,13 +57,13 @@ def settle(pid: int, timeout_s: float = 30.0) -> None:
 
 
 def _cpu_s(pid: int) -> float:
-    """utime + stime of /proc/PID/stat (proc(5)), all threads."""
+    """Return utime + stime of /proc/PID/stat (proc(5)), of all threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
 def on_cpu_s(pid: int) -> float:
-    """Time on a core of all threads that live, in ns (proc(5), /proc/PID/schedstat): for what clock ticks cannot tell.
+    """Return the seconds on a core of all running threads, by schedstat (proc(5)), which is finer than clock ticks.
 
     Raises FileNotFoundError if there is no such process.
     """
@@ -82,9 +82,9 @@ def _rollup(pid: int) -> dict[str, int]:
 
 @contextlib.contextmanager
 def running(command: Sequence[str], cpu: int | str, output: Path, *, port: int | None = None) -> Iterator[int]:
-    """Run `command` with all its threads on core `cpu` (or cores: "0,1"); yields its pid once `server` accepts.
+    """Run `command` with all its threads on core `cpu` (or cores: "0,1"); yield its pid once it responds on `port`.
 
-    Ended whatever happens.
+    It is ended whatever happens.
     """
     with output.open("wb") as sink:
         process = subprocess.Popen(
@@ -92,7 +92,7 @@ def running(command: Sequence[str], cpu: int | str, output: Path, *, port: int |
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches this process only; it ends the others in order
+            start_new_session=True,  # Ctrl-C reaches this process only, which ends the others in order
         )
     try:
         if port is not None:
@@ -108,11 +108,11 @@ def _wait_for(process: "subprocess.Popen[bytes]", port: int, output: Path) -> No
         if _responds(port):
             return
         time.sleep(0.05)
-    raise RuntimeError(f"{process.args!r} does not answer on {port}:\n{output.read_text(errors='replace')[-3000:]}")
+    raise RuntimeError(f"{process.args!r} does not respond on {port}:\n{output.read_text(errors='replace')[-3000:]}")
 
 
 def _responds(port: int) -> bool:
-    """True if a request is answered: a listening socket alone may belong to a parent whose workers still start."""
+    """Return True if a response comes: a listening socket alone may belong to a parent whose workers still start."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as sock:
         sock.settimeout(2)
         sock.sendall(b"GET /ready HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
@@ -135,9 +135,9 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 @contextlib.contextmanager
 def ended_by_signals(*numbers: signal.Signals) -> Iterator[None]:
-    """Have these signals end this process in order, by an exception: what it has started is ended with it.
+    """End this process at these signals by an exception, so that the processes that it has started end with it.
 
-    The second one finds that under way, and changes nothing.
+    A second signal changes nothing.
     """
 
     def end(number: int, _: object) -> None:

@@ -1,8 +1,8 @@
-"""The proxies, each with the same work to do: forward over kept connections, send a sticky 25 % of /api/orders to the
+"""The proxies, each with the same work: forward over kept connections, send a sticky 25 % of /api/orders to the
 candidate by X-User-Id (else the client's address), write an access line per request to a file, count for statistics.
 
-One worker each, on one core. What cannot be had alike is said beside the configuration. Legacy and candidate are two
-upstreams of the configuration and one server behind them.
+One worker each, on one core. Unavoidable differences are noted beside the configuration. Legacy and candidate are two
+upstreams of the configuration, with one server behind them.
 """
 
 import os
@@ -19,7 +19,7 @@ from benchmarks.processes import free_port
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """How a proxy is started: `server` is where it listens."""
+    """The command that starts a proxy, and the port at which it listens."""
 
     command: tuple[str, ...]
     port: int
@@ -27,7 +27,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """`prepare(folder, upstream_port)` writes its configuration there."""
+    """A proxy; `prepare(folder, upstream_port)` writes its configuration to the folder."""
 
     name: str
     label: str
@@ -35,7 +35,7 @@ class Proxy:
 
 
 def _nginx(folder: Path, upstream: int) -> Started:
-    """The access log is buffered, as Envoy's is."""
+    """Configure nginx. Its access log is buffered, as Envoy's is."""
     port = free_port()
     (folder / "nginx.conf").write_text(
         f"""
@@ -69,7 +69,7 @@ def _nginx(folder: Path, upstream: int) -> Started:
 
 
 def _haproxy(folder: Path, upstream: int) -> Started:
-    """It logs to a stream only: its standard output, which is a file, one write a request."""
+    """Configure HAProxy. It logs to a stream only: standard output, which is a file, with one write per request."""
     port = free_port()
     (folder / "haproxy.cfg").write_text(
         f"""
@@ -178,7 +178,7 @@ static_resources:
 
 
 def _envoy_binary() -> str:
-    """The real binary, without the Python process that the package's command keeps in front of it."""
+    """Return the real binary, without the Python process that the package's command keeps in front of it."""
     package = find_spec("envoy")
     if package is None or package.origin is None:
         return which("envoy") or "envoy"
@@ -191,7 +191,7 @@ def _textbook(folder: Path, upstream: int) -> Started:
 
 
 SOURCE = (sys.executable,)
-"""The package beside this one, which is not compiled."""
+"""The Python that runs the package beside this one, which is not compiled."""
 
 
 def _ours(python: tuple[str, ...], routes: int = 1, shadow: str = "") -> Callable[[Path, int], Started]:
@@ -236,7 +236,7 @@ PEERS = (
 
 
 def ours(installed: Path) -> tuple[Proxy, ...]:
-    """`installed` is the Python of an environment where strangler is installed, and compiled."""
+    """Return our variants. `installed` is the Python of an environment with strangler installed and compiled."""
     python = (str(installed), "-P")  # -P: not the source beside us
     return (
         Proxy("ours", "strangler", _ours(python)),
@@ -247,6 +247,6 @@ def ours(installed: Path) -> tuple[Proxy, ...]:
 
 
 def is_compiled(installed: Path) -> bool:
-    """Whether that environment has strangler with a compiled hot path."""
+    """Return True if that environment has strangler with a compiled hot path."""
     command = [str(installed), "-P", "-c", "import strangler; print(strangler.is_compiled())"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == "True"

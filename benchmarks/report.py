@@ -22,7 +22,7 @@ def _number(value: float | None, scale: float = 1.0, digits: int = 0) -> str:
 
 
 def _ratio(cell: "Cell", cells: "Sequence[Cell]", other: str, figure: "Callable[[Cell], float | None]") -> str:
-    """This proxy's figure divided by that of `other` under the same workload."""
+    """Return this proxy's figure divided by that of `other` under the same workload."""
     mine = figure(cell)
     theirs = next((figure(c) for c in cells if c.proxy == other and c.workload == cell.workload), None)
     return "–" if not mine or not theirs else f"{mine / theirs:.2f}"
@@ -69,7 +69,7 @@ def _idle_row(cell: "Cell", labels: dict[str, str]) -> Row:
 
 
 def _tables(cells: "Sequence[Cell]", labels: dict[str, str]) -> list[tuple[str, Row, list[Row]]]:
-    """Title, columns and rows of each table."""
+    """Return the title, columns and rows of each table."""
     tables: list[tuple[str, Row, list[Row]]] = []
     for workload in WORKLOADS:
         own = [cell for cell in cells if cell.workload == workload.name]
@@ -99,7 +99,7 @@ def print_tables(cells: "Sequence[Cell]", labels: dict[str, str], console: Conso
 
 
 def markdown(cells: "Sequence[Cell]", labels: dict[str, str], machine: dict[str, object]) -> str:
-    """The same tables for docs/, with the machine they were made on."""
+    """Return the same tables for docs/, with the machine of the run."""
     lines = [
         f"Measured {machine['time']} on {machine['cpu']}, Linux {machine['kernel']}, Python {machine['python']}.",
         "",
@@ -111,7 +111,7 @@ def markdown(cells: "Sequence[Cell]", labels: dict[str, str], machine: dict[str,
 
 
 def with_figures(page: str, figures: str) -> str:
-    """`page` with what stands between its two marks replaced. ValueError if it has no marks."""
+    """Return `page` with the text between its two marks replaced. Raises ValueError if it has no marks."""
     before, mark, rest = page.partition(_BEGIN)
     _, end_mark, after = rest.partition(_END)
     if not mark or not end_mark:
@@ -124,7 +124,7 @@ def _piped(row: Row) -> str:
 
 
 def draw(cells: "Sequence[Cell]", labels: dict[str, str], file: Path) -> None:
-    """CPU per request for each workload, p99 at half load, memory per idle connection. Shorter bars are better."""
+    """Draw CPU per request for each workload, p99 at half load, memory per idle connection. Shorter is better."""
     import matplotlib as mpl
 
     mpl.use("Agg")

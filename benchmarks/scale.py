@@ -1,13 +1,12 @@
 """One worker and two, and 10,000 idle connections: `python -m benchmarks.scale`.
 
-On two cores, wrk and the upstream take their share of what the second worker would have, so three things are told:
-the rates as measured; whose CPU time it was; and what two cores do for the proxy when the load comes from elsewhere,
-which is `requests / (CPU time of the busiest worker)`: one worker that has most of the connections is full while the
-other waits.
+On two cores, wrk and the upstream use part of what the second worker could have, so three things are printed: the rates
+as measured; whose CPU time it was; and what two cores would give if the load came from elsewhere, which is
+`requests / (CPU time of the busiest worker)`: a worker with most of the connections is full while the other waits.
 
 Runs with one worker and with two alternate, each with a new proxy, and medians are compared, since a shared machine is
-not equally fast for long. CPU time is what the scheduler counts, in nanoseconds (/proc/PID/task/TID/schedstat), and not
-the ticks of 10 ms in /proc/PID/stat. Needs Linux, nginx, wrk and taskset.
+not equally fast for long. CPU time is the scheduler's, in nanoseconds (/proc/PID/task/TID/schedstat), not the ticks of
+10 ms in /proc/PID/stat. Needs Linux, nginx, wrk and taskset.
 """
 
 import resource
@@ -41,14 +40,14 @@ _NEEDED_TOOLS = ("nginx", "wrk", "taskset")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """wrk at one proxy. CPU times in seconds; `connections` are those of each worker, half way through."""
+    """One run of wrk. CPU times in seconds; `connections` are those of each worker, halfway through."""
 
     workers: int
     requests: int
     seconds: float
     worker_cpu_s: tuple[float, ...]
     other_cpu_s: float
-    """The memory of supervisor and control."""
+    """The CPU time of supervisor and control."""
     load_cpu_s: float
     """The CPU time of wrk and the upstream."""
     connections: tuple[int, ...]
@@ -60,7 +59,7 @@ class Run:
 
     @property
     def cpu_us(self) -> float:
-        """Workers' CPU time for each request."""
+        """The workers' CPU time per request."""
         return sum(self.worker_cpu_s) / self.requests * 1e6
 
     @property
@@ -70,13 +69,13 @@ class Run:
 
     @property
     def full_rate(self) -> float:
-        """Requests a second when the busiest worker has a core to itself and is full."""
+        """The requests per second if the busiest worker had a core to itself and were full."""
         return self.requests / max(self.worker_cpu_s)
 
 
 @contextmanager
 def _started(workers: int, upstream_port: int, folder: Path) -> Iterator[tuple[int, int]]:
-    """Strangler with all its defaults and one route; its pid and port."""
+    """Run strangler with one route and few settings; yield its pid and port."""
     port = free_port()
     place = folder / f"{workers}-{time.monotonic_ns()}"
     place.mkdir()
@@ -110,19 +109,19 @@ def _workers(pid: int) -> list[psutil.Process]:
 
 
 def _cpu_s(processes: list[psutil.Process]) -> list[float]:
-    """The time on a core of each of them, all threads that live."""
+    """Return the time on a core of each process, over its running threads."""
     return [sum(map(_thread_cpu_s, Path(f"/proc/{process.pid}/task").iterdir())) for process in processes]
 
 
 def _thread_cpu_s(task: Path) -> float:
-    """The first figure of schedstat: nanoseconds on a core (Documentation/scheduler/sched-stats.rst)."""
-    with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+    """Return the first figure of schedstat, nanoseconds on a core, in s (Documentation/scheduler/sched-stats.rst)."""
+    with suppress(FileNotFoundError, ProcessLookupError):  # the thread has just ended
         return int((task / "schedstat").read_text().split()[0]) / 1e9
     return 0.0
 
 
 def _spread(pid: int, port: int) -> tuple[int, ...]:
-    """Client connections of each worker."""
+    """Return the number of client connections of each worker."""
     held: Counter[int] = Counter()
     for worker in _workers(pid):
         with suppress(psutil.NoSuchProcess):
@@ -137,7 +136,7 @@ def _measure(workers: int, upstream_port: int, seconds: int, folder: Path) -> Ru
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", "--timeout", "20s", "-s", str(script)]
         url = f"http://127.0.0.1:{port}"
         subprocess.run([*command, "-d1s", url], capture_output=True, check=True)
-        time.sleep(0.5)  # those connections are gone, and the workers know it
+        time.sleep(0.5)  # until those connections are gone, and the workers know it
         places, behind = _workers(pid), _upstream_processes()
         others = [each for each in [psutil.Process(pid), *psutil.Process(pid).children()] if each not in places]
         before = _cpu_s(places), _cpu_s(others), _cpu_s(behind), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -161,7 +160,7 @@ def _measure(workers: int, upstream_port: int, seconds: int, folder: Path) -> Ru
 
 
 def _upstream_processes() -> list[psutil.Process]:
-    """nginx and its workers, started by this program."""
+    """Return nginx and its workers, started by this program."""
     return [each for each in psutil.Process().children(recursive=True) if each.name() == "nginx"]
 
 
@@ -201,7 +200,7 @@ def _ratio(some: list[Run], others: list[Run], figure: Callable[[Run], float]) -
 
 def _print_idle(count: int, upstream_port: int, folder: Path, console: Console) -> None:
     with _started(1, upstream_port, folder) as (pid, port):
-        for sock in load.open_idle(port, 50):  # what the first connections alone cost is not counted
+        for sock in load.open_idle(port, 50):  # the extra cost of the first connections is not counted
             sock.close()
         time.sleep(0.3)
         before = usage(pid)
@@ -226,13 +225,13 @@ def _cpu_share(pid: int, seconds: float) -> float:
 
 
 @click.command(help=__doc__)
-@click.option("--seconds", default=4, show_default=True, help="For each run.")
-@click.option("--runs", default=5, show_default=True, help="With each number of workers; the middle ones are compared.")
-@click.option("--idle", default=10_000, show_default=True, help="How many idle connections; 0: not measured.")
+@click.option("--seconds", default=4, show_default=True, help="Duration of each run.")
+@click.option("--runs", default=5, show_default=True, help="Runs for each number of workers; medians are compared.")
+@click.option("--idle", default=10_000, show_default=True, help="Number of idle connections; 0: not measured.")
 def main(seconds: int, runs: int, idle: int) -> None:
     missing = [tool for tool in _NEEDED_TOOLS if shutil.which(tool) is None]
     if missing:
-        raise click.ClickException(f"not installed: {', '.join(missing)}")
+        raise click.ClickException(f"not installed: {', '.join(missing)}; install what is missing")
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -1,16 +1,16 @@
 """The cost of shadows for client and worker: `python -m benchmarks.shadow`, about 100 s on two cores.
 
 The promise: with every request shadowed, a candidate that hangs and control killed, p50, p99 and the worker's CPU time
-stay within 10 % of the same run without shadows: of one in which control is killed too, where it is.
+stay within 10 % of the same run without shadows; a run in which control is killed is compared with one like it.
 
-Who shares which core: the whole proxy (worker, control, supervisor) is on core 0, so that whatever control does has to
-come out of the worker's own core; load generator and upstream are on core 1. The routes of all variants belong to one
-running proxy, and a variant is nothing but another path: nothing is reloaded in between. In each round a new proxy
-serves all variants in turn, without shadows first and once more at the end, which tells how much two equal runs differ.
+The whole proxy (worker, control, supervisor) is on core 0, so that all the work of control takes time from the worker;
+load generator and upstream are on core 1. The routes of all variants belong to one running proxy, and a variant is only
+another path: nothing is reloaded in between. In each round a new proxy serves all variants in turn, without shadows
+first and once more at the end, which shows how much two equal runs differ.
 
 Requests are due at the moments of a Poisson process, the same for all, and a latency counts from the moment when its
-request was due: what queues is seen. CPU time is the scheduler's, in ns (proc(5), `schedstat`), of all the worker's
-threads. What is told is the median over the rounds.
+request was due, so that queueing is seen. CPU time is the scheduler's, in ns (proc(5), `schedstat`), of all the
+worker's threads. The printed figures are medians over the rounds.
 """
 
 import argparse
@@ -54,12 +54,12 @@ routes:
 """
 _TOLERANCE = 1.10
 _KILL_AT_S = 0.3
-"""After the beginning of a run. Control is started again at once: all of its start falls into the run."""
+"""Seconds after the beginning of a run. Control is started again at once: its whole start falls into the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """`path` chooses the route. `is_promised`: p99 and CPU time are held to the tolerance."""
+    """A variant; its `path` chooses the route. `is_promised`: its figures are held to the tolerance."""
 
     name: str
     path: str
@@ -81,14 +81,14 @@ _KILLING = len([variant for variant in VARIANTS if variant.kills_control])
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One variant once. `cpu_s`: the worker's, per request."""
+    """One run of a variant. `cpu_s`: the worker's CPU time per request."""
 
     load: Load
     cpu_s: float
 
 
 class Proxy:
-    """A `strangler serve` and its children, told apart by their command lines."""
+    """A `strangler serve` and its children, which are found by their command lines."""
 
     def __init__(self, pid: int, port: int) -> None:
         self.port = port
@@ -121,7 +121,7 @@ class Proxy:
 
 @contextmanager
 def proxy(folder: Path, legacy: int, hanging: int) -> Iterator[Proxy]:
-    """A new one, all of it on core 0."""
+    """Run a new proxy, all of it on core 0."""
     folder.mkdir()
     port, admin = free_port(), free_port()
     file = folder / "routes.yaml"
@@ -135,14 +135,14 @@ def proxy(folder: Path, legacy: int, hanging: int) -> Iterator[Proxy]:
 
 @contextmanager
 def _hanging() -> Iterator[int]:
-    """A candidate whose kernel takes connections that nobody answers."""
+    """Yield the port of a candidate whose kernel accepts connections on which no response ever comes."""
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
         yield listener.getsockname()[1]
 
 
 @contextmanager
 def _killing_control(made: Proxy) -> Iterator[None]:
-    """SIGKILL for control, from a thread that does nothing before. At the end control is back."""
+    """Kill control during the block, from a thread that only waits until then. At the end control is back."""
     before = made.child("control")
     assert before is not None
     timer = threading.Timer(_KILL_AT_S, before.kill)
@@ -167,13 +167,13 @@ def _run(made: Proxy, variant: Variant, seconds: float, rate: float) -> Run:
 
 
 def _in_turn(number: int) -> tuple[Variant, ...]:
-    """Those that kill control come last, and take turns: after a second death control is restarted later."""
+    """Return the variants, those that kill control last and by turns: after a second death control restarts later."""
     calm, killing = VARIANTS[:-_KILLING], VARIANTS[-_KILLING:]
     return calm + (killing[::-1] if number % 2 else killing)
 
 
 def measure(rounds: int, seconds: float, rate: float) -> dict[Variant, list[Run]]:
-    """All variants in turn, through one worker; a new one in each round."""
+    """Run all variants in turn, through one worker; each round has a new one."""
     found: dict[Variant, list[Run]] = {variant: [] for variant in VARIANTS}
     os.sched_setaffinity(0, {1})
     with tempfile.TemporaryDirectory() as made, _hanging() as hanging:
@@ -194,12 +194,12 @@ _FIGURES: tuple[Callable[[Run], float], ...] = (
 
 
 def figures(runs: list[Run]) -> tuple[float, ...]:
-    """p50 and p99 in ms, the worker's µs a request: medians."""
+    """Return the medians of p50 and p99 in ms, and of the worker's µs per request."""
     return tuple(statistics.median(map(figure, runs)) for figure in _FIGURES)
 
 
 def ratios(found: dict[Variant, list[Run]], variant: Variant) -> tuple[float, ...]:
-    """The same, divided by those of all runs without shadows in which control was treated alike."""
+    """Return the same, divided by the figures of all runs without shadows in which control fared alike."""
     plain = [
         each_variant
         for each_variant in found
@@ -222,7 +222,7 @@ def table(found: dict[Variant, list[Run]]) -> Table:
 
 
 def is_kept(found: dict[Variant, list[Run]]) -> bool:
-    """Whether the promise is."""
+    """Return True if the promise is kept."""
     promised = [variant for variant in found if variant.is_promised and not variant.is_plain]
     worst = max(max(ratios(found, variant)) for variant in promised)
     return worst <= _TOLERANCE and not any(run.load.errors for runs in found.values() for run in runs)
@@ -231,8 +231,8 @@ def is_kept(found: dict[Variant, list[Run]]) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=2.5, help="of each run")
-    parser.add_argument("--rate", type=float, default=500.0, help="requests a second")
+    parser.add_argument("--seconds", type=float, default=2.5, help="duration of each run")
+    parser.add_argument("--rate", type=float, default=500.0, help="requests per second")
     arguments = parser.parse_args()
     with ended_by_signals(signal.SIGTERM, signal.SIGINT):
         found = measure(arguments.rounds, arguments.seconds, arguments.rate)

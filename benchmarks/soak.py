@@ -1,9 +1,9 @@
-"""Strangler under mixed load, with all that goes on in a long life: `python -m benchmarks.soak --minutes 20`.
+"""Strangler under mixed load, with the events of a long life: `python -m benchmarks.soak --minutes 20`.
 
-routes.yaml is edited every second, a worker killed every minute (always the youngest: the others show what a long life
-costs), the candidate goes away and comes back. Prints what each process holds over time, and verdicts at the end:
-memory and file descriptors flat, no request lost but those in flight in killed workers, counters equal to those of the
-load.
+routes.yaml is edited every second, a worker killed every minute (always the youngest: the others show the effects of a
+long life), the candidate goes away and comes back. Prints what each process holds over time, and verdicts at the end:
+memory and file descriptors flat, no request lost except those in flight in killed workers, counters equal to those of
+the load.
 """
 
 import asyncio
@@ -31,10 +31,10 @@ from benchmarks.processes import free_port
 from benchmarks.soak_load import REMEMBER_S, Load, Upstream
 
 REPORT_S = 0.75
-"""The counts of a worker's last 0.25 s die with it; the rest is for a machine that is slow."""
+"""How far back requests of a killed worker may be unreported: 0.25 s, and a reserve for a slow machine."""
 
 SETTLE_S = 4.0  # after the load: control's view of the workers is at most about a second old
-WARM_UP = 0.25  # share of the run that is left out of slopes
+WARM_UP = 0.25  # the share of the run that slopes leave out
 CANDIDATE_UP_S, CANDIDATE_DOWN_S = 12.0, 5.0
 _PERCENTS = (0, 25, 50, 100)
 
@@ -52,14 +52,14 @@ upstreams:
     match: {{prefix: /api}}
     candidate: candidate
     split: {{percent: {percent}, sticky: ["header:X-User-Id"]}}
-    fallback: {{fence: 0s}} # the arms share their data, so a caller who wrote at the candidate may read from legacy
+    fallback: {{fence: 0s}} # the arms share their data, so a caller that wrote at the candidate may read from legacy
     shadow: {{percent: 10}}
 {extra_route}"""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One process at one moment. `name` is supervisor, control, or worker and its place."""
+    """One process at one moment. `name` is supervisor, control, or worker with its place by age."""
 
     at_s: float
     name: str
@@ -78,9 +78,9 @@ class SoakState:
     edits: int = 0
     kills: int = 0
     killed_ports: set[int] = field(default_factory=set)
-    """Client ports of connections that a killed worker held."""
+    """The client ports of connections that a killed worker held."""
     unreported: int = 0
-    """Requests that ended at killed workers so shortly before that they may not have reported them."""
+    """The requests that ended at workers so shortly before these were killed that they may be unreported."""
     candidate_exits: int = 0
 
     @property
@@ -99,7 +99,7 @@ class Plan:
 
 
 class Soak:
-    """One `strangler serve` in a folder, its upstreams, its load, and what is done to it."""
+    """One `strangler serve` in a folder, its upstreams, its load, and its disturbances."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self._plan = plan
@@ -111,7 +111,7 @@ class Soak:
         self.state = SoakState()
 
     async def run(self) -> list[tuple[bool, str]]:
-        """The verdicts."""
+        """Run the soak; return the verdicts."""
         (self._folder / "routes.yaml").write_text(self._routes(0))
         legacy = Upstream(self._ports["legacy"])
         await legacy.start()
@@ -170,18 +170,18 @@ class Soak:
             return await response.text()
 
     async def _metrics(self) -> dict[str, float]:
-        """Sums over all labels, by name of the sample."""
+        """Return sums over all labels, by name of the sample."""
         found: dict[str, float] = defaultdict(float)
         for family in text_string_to_metric_families(await self._ask("/metrics")):
             for sample in family.samples:
                 found[sample.name] += sample.value
         return found
 
-    # What is done to it
+    # Disturbances
 
     def _routes(self, turn: int) -> str:
         has_extra = turn % 2 == 1
-        extra = f"extra-{turn % 8}"  # names come back: each that ever was stays a label of /metrics
+        extra = f"extra-{turn % 8}"  # few names, since each one stays a label of /metrics for a while
         return _ROUTES.format(
             **self._ports,
             workers=self._plan.workers,
@@ -209,7 +209,7 @@ class Soak:
                 self._kill_one(max(workers, key=psutil.Process.create_time))
 
     def _kill_one(self, worker: psutil.Process) -> None:
-        """Stopped first, so that what it holds does not change between the look and the end."""
+        """Suspend a worker, so that its connections do not change any more, note them, and kill it."""
         worker.suspend()
         held = {
             each.raddr[1]
@@ -225,7 +225,7 @@ class Soak:
         worker.kill()
 
     def _open_ports(self) -> set[int]:
-        """Client ports of all connections that are open here."""
+        """Return the client ports of all open connections of this process."""
         return {
             each.laddr[1]
             for each in psutil.Process().net_connections("tcp")
@@ -240,7 +240,7 @@ class Soak:
             await asyncio.sleep(CANDIDATE_DOWN_S)
             await self._candidate.come()
 
-    # What is seen
+    # Observations
 
     async def _watch(self) -> None:
         while True:
@@ -276,7 +276,7 @@ class Soak:
             f"{load.sent.total():8} {load.responded.total():8} {load.left:5} {in_killed:5} {others:5}"
         )
 
-    # What it came to
+    # Verdicts
 
     def _verdicts(self, metrics: dict[str, float]) -> list[tuple[bool, str]]:
         load = self._load.state
@@ -291,8 +291,8 @@ class Soak:
             *(self._is_flat(name, "fds") for name in _long_lived()),
             *(self._is_flat(name, "threads") for name in _long_lived()),
             (not any(held.values()), f"nothing is held after the load: {held}"),
-            (not losses, f"no request lost but {in_killed} in {self.state.kills} killed workers: {losses[:5]}"),
-            (not load.wrong, f"all answers are the upstream's: {load.wrong[:5]}"),
+            (not losses, f"no request lost except {in_killed} in {self.state.kills} killed workers: {losses[:5]}"),
+            (not load.wrong, f"all responses are the upstream's: {load.wrong[:5]}"),
             (
                 low <= counted <= high,
                 f"the proxy counted {counted} requests, the load {ended} that ended (up to {self.state.unreported} of "
@@ -305,12 +305,12 @@ class Soak:
             ),
             (
                 not load.responded["5xx"],
-                f"answers {dict(sorted(load.responded.items()))}; failures: {self._failures()}",
+                f"responses {dict(sorted(load.responded.items()))}; failures: {self._failures()}",
             ),
         ]  # fmt: skip
 
     def _failures(self) -> dict[str, int]:
-        """Lines of the access log with 5xx, by method, status, fault, and why legacy did not answer instead."""
+        """Count the lines of the access log with 5xx, by method, status, fault, and why there was no fallback."""
         found: Counter[str] = Counter()
         for line in (self._folder / "log").read_text().splitlines():
             with contextlib.suppress(ValueError):
@@ -320,7 +320,7 @@ class Soak:
         return dict(found)
 
     def _is_flat(self, name: str, what: str) -> tuple[bool, str]:
-        """By the slope of a line through the samples after the warm-up, made a difference over that time."""
+        """Judge a figure by the rise of a line through the samples after the warm-up."""
         warm_s = self.state.elapsed_s * WARM_UP
         seen = [(each.at_s, float(getattr(each, what))) for each in self.state.samples if each.name == name]
         points = [point for point in seen if point[0] >= warm_s]
@@ -334,7 +334,7 @@ class Soak:
 
 
 def slope(points: list[tuple[float, float]]) -> float:
-    """Return the slope of the line with the least squares; 0 for one point."""
+    """Return the slope of the line with the least squares; 0 for a single point."""
     mean_x = sum(x for x, _ in points) / len(points)
     mean_y = sum(y for _, y in points) / len(points)
     spread = sum((x - mean_x) ** 2 for x, _ in points)
@@ -361,17 +361,17 @@ def _header(workers: int) -> str:
     cells = "  ".join(f"{name:>13}" for name in _names(workers))
     return (
         "per process: MB of its own (USS) / file descriptors / threads; conns, flight: the proxy's count\n"
-        f"{'s':>6} {cells} conns flight  open edits kills     sent answered  left  lost other"
+        f"{'s':>6} {cells} conns flight  open edits kills     sent   served  left  lost other"
     )
 
 
 @click.command(help=__doc__)
-@click.option("--minutes", default=20.0, show_default=True, help="How long the load lasts.")
+@click.option("--minutes", default=20.0, show_default=True, help="Duration of the load.")
 @click.option("--workers", default=2, show_default=True, help="At least 2: the oldest one is never killed.")
 @click.option("--reload-every", default=1.0, show_default=True, help="Seconds between two edits of routes.yaml.")
 @click.option("--kill-every", default=60.0, show_default=True, help="Seconds between two kills of a worker.")
 @click.option("--sample-every", default=10.0, show_default=True, help="Seconds between two lines.")
-@click.option("--scale", default=1.0, show_default=True, help="Higher: shorter pauses between the requests.")
+@click.option("--scale", default=1.0, show_default=True, help="A higher value shortens the pauses between requests.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdicts here.")
 def main(
     minutes: float,
@@ -383,7 +383,7 @@ def main(
     json_file: Path | None,
 ) -> None:
     if workers < 2:
-        raise click.BadParameter("one worker is killed again and again: it takes a second one", param_hint="--workers")
+        raise click.BadParameter("one worker is killed again and again: use at least 2", param_hint="--workers")
     plan = Plan(minutes * 60, workers, reload_every, kill_every, sample_every, scale)
     print(
         f"{minutes:g} minutes, Python {platform.python_version()}, {os.cpu_count()} cores, Linux {platform.release()}"

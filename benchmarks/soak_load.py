@@ -1,7 +1,7 @@
 """The load of the soak, and its upstreams: each request is counted, none is sent twice.
 
-Kinds of clients: GET on a kept connection, POST of 10 KB, an upload in chunks, server-sent events, a websocket, one
-that sends and reads slowly, and one that leaves in the middle of its answer.
+Kinds of clients: GET on a kept connection, POST of 10 KB, an upload in chunks, server-sent events, a websocket, a
+client that sends and reads slowly, and a client that leaves in the middle of its response.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from aiohttp import ClientSession, WSMsgType, web
 from benchmarks.line import FAILURES, Line
 
 REMEMBER_S = 2.0
-"""For so long it is known on which connection a request ended."""
+"""How long it is remembered on which connection a request ended."""
 
-_LINES = 20  # of an event stream or a websocket: about 3 s
+_LINES = 20  # in an event stream or a websocket: about 3 s
 _PAUSE_S = 0.15
 _BIG = os.urandom(200_000)
 
@@ -30,7 +30,7 @@ _BIG = os.urandom(200_000)
 
 
 class Upstream:
-    """Answers on `server`. Away, it refuses connections, and ends those it has after their response."""
+    """A server on `port`. While away, it refuses connections, and closes open ones after their response."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -99,12 +99,12 @@ async def _echo(request: web.BaseRequest) -> web.StreamResponse:
     return tunnel
 
 
-# -- what was sent, and what came of it --------------------------------------------------------------------------------
+# -- requests and their outcomes ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A request whose answer did not come, or not whole. `server` is the client's; 0: it did not get a connection."""
+    """A request whose response did not come, or not whole. `port` is the client's; 0: it got no connection."""
 
     kind: str
     port: int
@@ -113,16 +113,16 @@ class Loss:
 
 @dataclass(slots=True)
 class LoadState:
-    """Counts by kind, and by class of status ("2xx"). Every request that ended was answered, left, or lost."""
+    """Counts by kind, and by class of status ("2xx"). Every request that ended is in `responded`, `left` or `lost`."""
 
     sent: Counter[str] = field(default_factory=Counter)
     responded: Counter[str] = field(default_factory=Counter)
     left: int = 0
     lost: list[Loss] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    """Answers that are not what the upstream sent."""
+    """Responses that are not what the upstream sent."""
     ends: deque[tuple[float, int]] = field(default_factory=deque)
-    """When and on which client port requests ended, for the last seconds."""
+    """The times and client ports at which requests ended, for the last seconds."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -137,18 +137,18 @@ class LoadState:
 
 
 _Story = Callable[["Load", Line], Coroutine[None, None, int]]
-"""One request from its head to the last byte of its answer; the status, or 0 where the client left on purpose."""
+"""Sends one request and reads the response to its end; returns the status, or 0 if the client left on purpose."""
 
 
 class Load:
-    """All clients of one run, at a proxy that listens on `server`."""
+    """All clients of one run, at a proxy that listens on `port`."""
 
     def __init__(self, port: int) -> None:
         self.state = LoadState()
         self._port = port
 
     async def run(self, scale: float) -> None:
-        """Send until `state.stop` is set, and requests under way have ended. Waits between requests are / `scale`."""
+        """Send until `state.stop` is set, and requests under way have ended. `scale` divides the pauses."""
         plan: list[tuple[str, _Story, int, float]] = [
             ("get", _get, 6, 0.1),
             ("post", _post, 4, 0.2),
@@ -186,7 +186,7 @@ class Load:
             return None
 
     async def _ask(self, kind: str, story: _Story, line: Line) -> Line | None:
-        """The connection, if it can be used again."""
+        """Send one request; return the connection, if it can be used again."""
         self.state.sent[kind] += 1
         try:
             async with asyncio.timeout(60):
@@ -220,7 +220,7 @@ class Load:
                     heard.append(await tunnel.receive_str(timeout=20))
                     self.expect(heard[-1] == str(number), f"websocket: {heard}")
                     await asyncio.sleep(_PAUSE_S)
-        except Exception as error:  # aiohttp's, TypeError for a close frame, TimeoutError: all of them are a loss
+        except Exception as error:  # aiohttp's, TypeError for a close frame, TimeoutError: each is a loss
             self.state.lost.append(Loss("websocket", port, f"{error!r} after {len(heard)} echoes"))
             return
         self.state.end(port)
@@ -232,7 +232,7 @@ class Load:
 
 
 def _user() -> str:
-    """A caller by chance, as a header line."""
+    """Return a random caller, as a header line."""
     return f"X-User-Id: user-{random.randrange(200)}\r\n"
 
 
@@ -251,7 +251,7 @@ async def _post(load: Load, line: Line) -> int:
 
 
 async def _upload(load: Load, line: Line) -> int:
-    """1 MB in chunks, as it becomes ready."""
+    """Send 1 MB in chunks, as fast as the connection takes them."""
     await line.ask("PUT", "/api/files/1", _user() + "Transfer-Encoding: chunked\r\n")
     for _ in range(16):
         line.writer.write(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
@@ -276,7 +276,7 @@ async def _events(load: Load, line: Line) -> int:
 
 
 async def _slow(load: Load, line: Line) -> int:
-    """The head in pieces over half a second, the answer read over one second."""
+    """Send the head in pieces over half a second, and read the response over one second."""
     for piece in (b"GET /api/b", b"ig HTTP/1.1\r\nHo", b"st: soak\r\nX-User-Id: user-7\r\n", b"\r\n"):
         line.writer.write(piece)
         await asyncio.sleep(0.12)

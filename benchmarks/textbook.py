@@ -1,4 +1,4 @@
-"""The textbook proxy: what one writes first with aiohttp. No split, no metrics, no access log: the least it can cost.
+"""The textbook proxy: a first version with aiohttp. No split, no metrics, no access log: the least it can cost.
 
 python -m benchmarks.textbook PORT UPSTREAM_PORT
 """

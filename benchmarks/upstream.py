@@ -1,6 +1,6 @@
 """The upstream behind the proxies: fast and cheap, so that the proxy is what is measured.
 
-nginx answers GETs from memory and files; HAProxy takes uploads, because it reads a body whole before it answers.
+nginx serves GETs from memory and files; HAProxy takes uploads, because it reads a body whole before it responds.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ class Upstream:
 
 @contextlib.contextmanager
 def upstream(folder: Path, cpu: int | str) -> Iterator[Upstream]:
-    """Both servers, on core `cpu`, or on cores as "0,1"."""
+    """Run both servers, on core `cpu` (or cores: "0,1")."""
     ports = Upstream(free_port(), free_port())
     (folder / "files").mkdir()
     (folder / "files" / "megabyte").write_bytes(os.urandom(MEGABYTE))

@@ -1,4 +1,4 @@
-"""`python -m legacy_stub`: serve until SIGINT or SIGTERM. The first line of output says where."""
+"""The command `python -m legacy_stub`: serve until SIGINT or SIGTERM. The first line of output has the URL."""
 
 import argparse
 import asyncio
@@ -33,27 +33,27 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="legacy_stub", description="A small shop to put a proxy in front of.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000, help="0: any free one (default: 8000)")
-    parser.add_argument("--candidate", choices=["orders", "shop"], help="serve this part only, with its drifts")
+    parser.add_argument("--port", type=int, default=8000, help="0: any free port (default: 8000)")
+    parser.add_argument("--candidate", choices=["orders", "shop"], help="serve only this part, with its drifts")
     parser.add_argument(
         "--fixed",
         choices=[*NAMES, "all"],
         action="append",
         default=[],
-        help="a drift that the candidate has no longer; may be given several times",
+        help="a drift that the candidate no longer has; may be given several times",
     )
     parser.add_argument(
-        "--unaware", action="store_true", help="the candidate knows nothing of shadows: what they write is written"
+        "--unaware", action="store_true", help="the candidate knows nothing of shadows: their writes take effect"
     )
     parser.add_argument(
-        "--release", default=os.environ.get("SHOP_RELEASE"), help="X-Release of each answer (default: $SHOP_RELEASE)"
+        "--release", default=os.environ.get("SHOP_RELEASE"), help="X-Release of each response (default: $SHOP_RELEASE)"
     )
     parser.add_argument("--data", type=Path, help="SQLite file, may be shared (default: in memory)")
-    parser.add_argument("--latency-ms", type=float, default=0.0, help="added to each answer")
-    parser.add_argument("--error-percent", type=float, default=0.0, help="share of answers that are 503")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="added to each response")
+    parser.add_argument("--error-percent", type=float, default=0.0, help="share of responses that are 503")
     options = parser.parse_args()
     if not options.candidate and (options.fixed or options.unaware):
-        parser.error("--fixed and --unaware are for a candidate; name one with --candidate")
+        parser.error("--fixed and --unaware are for a candidate; add --candidate")
     return options
 
 

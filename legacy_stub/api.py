@@ -1,4 +1,4 @@
-"""The JSON API for users and carts. Orders have a file of their own, since a candidate serves them too."""
+"""The JSON API for users and carts. Orders have their own file, since a candidate serves them too."""
 
 from aiohttp import web
 
@@ -25,7 +25,7 @@ class UserApi:
 
 
 class CartApi:
-    """One cart per session cookie; whoever comes without one gets one."""
+    """The API for carts: one per session cookie, which a client without it gets."""
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
@@ -41,7 +41,7 @@ class CartApi:
         return self._cart(self._session(request))
 
     async def add(self, request: web.Request) -> web.Response:
-        """Takes `{"sku": "MUG-01", "quantity": 2}`."""
+        """Put `{"sku": "MUG-01", "quantity": 2}` into the cart."""
         wanted = await json_body(request)
         quantity = wanted.get("quantity", 1)
         if not isinstance(quantity, int) or quantity < 1:

@@ -26,7 +26,7 @@ CANDIDATE = rewrite(None, frozenset(NAMES), knows_shadows=True)
 
 
 def legacy_app(shop: Shop, files: Path, faults: FaultState, build: Build = LEGACY) -> web.Application:
-    """The monolith. files: a folder for uploads."""
+    """Return the monolith. files: a folder for uploads."""
     board = NoticeBoard()
     app = _app(shop, faults, build)
     for part in (
@@ -49,7 +49,7 @@ def legacy_app(shop: Shop, files: Path, faults: FaultState, build: Build = LEGAC
 
 
 def candidate_app(part: Part, shop: Shop, faults: FaultState, build: Build = CANDIDATE) -> web.Application:
-    """The candidate for `/api/orders`, as `shop` also for products and their feed, with the drifts of its build."""
+    """Return the candidate for `/api/orders`, as `shop` also for products and their feed, with its build's drifts."""
 
     def tell(order: Json) -> Json:
         return drifted(order, build.drifts)
@@ -62,7 +62,7 @@ def candidate_app(part: Part, shop: Shop, faults: FaultState, build: Build = CAN
 
 
 def _app(shop: Shop, faults: FaultState, build: Build) -> web.Application:
-    """Whatever goes wrong is a visit, too; dry runs lie inside of all that waits."""
+    """Return an application. Failed requests count as visits, too; dry runs are inside everything that waits."""
     inwards = [responses.gzip, sessions(shop), faults.middleware(), dry_runs(shop), responses.errors]
     app = web.Application(middlewares=inwards)
     app[BUILD] = build

@@ -1,4 +1,4 @@
-"""Which build of the shop a process runs: its release, what it makes validators from, the drifts that it has."""
+"""The build of the shop that a process runs: its release, the salt of its validators, its drifts."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,10 +12,10 @@ SHADOW_MARK = "X-Strangler-Shadow"
 class Build:
     """One build of the shop.
 
-    salt: goes into each ETag, so that two builds never agree on one, as with real rewrites. built: since when its pages
-    are as they are. release: the value of `X-Release` in each response, or None for no such header. drifts: names from
+    salt: goes into each ETag, so that two builds never have the same, as with real rewrites. built: the Last-Modified
+    of its pages. release: the value of `X-Release` in each response, or None for no such header. drifts: names from
     `legacy_stub.drifts`. is_rewrite: markup is written in the candidate's style. knows_shadows: a request that is
-    marked as a shadow changes nothing; a monolith has never heard of the mark.
+    marked as a shadow changes nothing; a monolith does not know the mark.
     """
 
     salt: str = "legacy"
@@ -39,7 +39,7 @@ def rewrite(release: str | None, drifts: frozenset[str], *, knows_shadows: bool)
 
 
 async def name_release(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the release into the head of every response, whatever its status (a signal of aiohttp)."""
+    """Add the release to the head of every response, whatever its status (a signal handler of aiohttp)."""
     release = request.app[BUILD].release
     if release is not None:
         response.headers["X-Release"] = release

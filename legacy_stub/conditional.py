@@ -13,11 +13,11 @@ from legacy_stub.build import BUILD
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Which version of a resource a response is.
+    """The version of a resource that a response has.
 
-    of: what the resource is made from, as JSON takes it; whatever else is in a body (a nonce, the time) does not make
-    another version. modified: when it was changed last. is_strong: the same version has the same bytes, so that parts
-    of it may be asked for; it is not compressed then, since gzip makes other bytes.
+    of: the data that the resource is made from, which JSON can encode; whatever else is in a body (a nonce, the time)
+    does not make another version. modified: the time of the last change. is_strong: the same version has the same
+    bytes, so that ranges of it are possible; it is not compressed then, since gzip makes other bytes.
     """
 
     of: object
@@ -32,7 +32,7 @@ class Version:
 def conditional(request: web.Request, response: web.Response, version: Version) -> web.Response:
     """Return the response that the conditions of the request call for: itself, 304, 412, 206 or 416.
 
-    They are looked at in the order of RFC 9110 section 13.2.2. The validators are in each of them.
+    The conditions are checked in the order of RFC 9110 section 13.2.2. Every response has the validators.
     """
     tag = version.tag(request.app[BUILD].salt)
     if not _is_as_expected(request, version, tag):
@@ -50,7 +50,7 @@ def conditional(request: web.Request, response: web.Response, version: Version) 
 
 
 def _is_as_expected(request: web.Request, version: Version, tag: ETag) -> bool:
-    """Return whether If-Match, or else If-Unmodified-Since, holds. Tags are compared strongly."""
+    """Return True if If-Match, or else If-Unmodified-Since, holds. Tags are compared strongly."""
     if request.if_match is not None:
         return any(known.value == "*" or (known == tag and not tag.is_weak) for known in request.if_match)
     since = request.if_unmodified_since
@@ -58,7 +58,7 @@ def _is_as_expected(request: web.Request, version: Version, tag: ETag) -> bool:
 
 
 def _is_known(request: web.Request, version: Version, tag: ETag) -> bool:
-    """Return whether the client has this version: If-None-Match, or else If-Modified-Since. Tags compare weakly."""
+    """Return True if the client has this version: If-None-Match, or else If-Modified-Since. Tags compare weakly."""
     if request.if_none_match is not None:
         return any(known.value in (tag.value, "*") for known in request.if_none_match)
     since = request.if_modified_since
@@ -66,7 +66,7 @@ def _is_known(request: web.Request, version: Version, tag: ETag) -> bool:
 
 
 def _wants_part(request: web.Request, version: Version, tag: ETag) -> bool:
-    """Return whether Range counts: If-Range names this very version, by strong tag or by date (section 13.1.5)."""
+    """Return True if Range counts: If-Range is absent or names this very version (section 13.1.5)."""
     if request.method != "GET" or "Range" not in request.headers:
         return False
     wanted = request.headers.get("If-Range")
@@ -76,7 +76,7 @@ def _wants_part(request: web.Request, version: Version, tag: ETag) -> bool:
 
 
 def _part(request: web.Request, response: web.Response) -> web.Response:
-    """Return 206 with the part of the body that Range asks for, or 416. A Range of another kind is ignored."""
+    """Return 206 with the part of the body that Range names, or 416. An unknown form of Range is ignored."""
     body = response.body if isinstance(response.body, bytes) else b""
     try:
         requested = request.http_range

@@ -1,11 +1,10 @@
-"""How the candidate's answers differ from legacy's: the one table that the candidate obeys and tests read.
+"""The differences of the candidate's responses from legacy's: the one table that the candidate follows and tests read.
 
-A drift of orders changes one order, so what the table says is what the candidate does; the pages look up by name
-whether they have theirs. Kinds and severities are those of the comparer; `noise` marks a difference that legacy also
-shows against itself.
+A drift of orders has the function that changes an order; the pages look up by name whether they have theirs. Kinds and
+severities are those of the comparer; `noise` marks a difference that legacy also shows against itself.
 
-What differs and is no difference is not in here: validators, tokens and nonces, prefixes of namespaces, boundaries of
-multipart, the order and quoting of attributes. The candidate writes all of these in its own way.
+The table leaves out what does not count as a difference: validators, tokens and nonces, prefixes of namespaces,
+boundaries of multipart, the order and quoting of attributes. The candidate writes all of these in its own way.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,10 +25,10 @@ def _same(order: Json) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One known difference between the answers of legacy and of the candidate.
+    """One known difference between the responses of legacy and candidate.
 
-    name: what `--fixed` takes. places: endpoint -> where it shows there; None means the status. apply: legacy's order
-    -> the candidate's.
+    name: for `--fixed`. places: endpoint -> its place there; None means the status. apply: legacy's order -> the
+    candidate's.
     """
 
     name: str
@@ -75,7 +74,7 @@ DRIFTS: tuple[Drift, ...] = (
     ),
     Drift(
         "generated-at",
-        "the time of the answer",
+        "the time of the response",
         {ORDER: "$.generated_at", ORDERS: "$.generated_at"},
         "value",
         "value",
@@ -89,7 +88,7 @@ NAMES = tuple(drift.name for drift in DRIFTS if not drift.noise)
 
 
 def drifted(order: Json, names: frozenset[str] = frozenset(NAMES)) -> Json:
-    """Return an order as a candidate with these drifts tells it."""
+    """Return an order as a candidate with these drifts sends it."""
     for drift in DRIFTS:
         if drift.name in names:
             order = drift.apply(order)

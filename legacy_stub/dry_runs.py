@@ -1,4 +1,4 @@
-"""The dry-run contract of a candidate: a write that is a shadow is answered as if it were run, and changes nothing."""
+"""The dry-run contract of a candidate: a shadow write gets the response of a real one, but changes nothing."""
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -11,9 +11,9 @@ _HANDLED = {"X-Strangler-Shadow-Handled": "1"}
 
 
 def dry_runs(shop: Shop) -> Middleware:
-    """Return the middleware that rehearses marked writes, and confirms beforehand, to OPTIONS, that it would.
+    """Return the middleware that rehearses marked writes, and promises so in its response to OPTIONS.
 
-    A build that does not know shadows runs them like any other: the accident that asking beforehand is for.
+    A build that does not know shadows runs them like any other: the accident that the OPTIONS request prevents.
     """
 
     @web.middleware
@@ -22,7 +22,7 @@ def dry_runs(shop: Shop) -> Middleware:
             return await handler(request)
         if request.method == "OPTIONS":
             return await _promise(request, handler)
-        await request.read()  # nothing waits for the client in the rehearsal
+        await request.read()  # so that nothing in the rehearsal waits for the client
         with shop.rehearsal():
             response = await handler(request)
         response.headers.update(_HANDLED)
@@ -32,7 +32,7 @@ def dry_runs(shop: Shop) -> Middleware:
 
 
 async def _promise(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Say yes for the paths that are served here, with the methods that they take."""
+    """Confirm the paths that are served here, with their methods."""
     error = request.match_info.http_exception
     if not isinstance(error, web.HTTPMethodNotAllowed):
         return await handler(request)

@@ -1,4 +1,4 @@
-"""Trouble on demand: slow answers and errors, to see what the proxy makes of them."""
+"""Faults on demand: slow responses and errors, to see how the proxy handles them."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ _SPARED = ("/faults", "/healthz")
 
 @dataclass(slots=True)
 class FaultState:
-    """The faults at the moment. `PUT /faults` with any of the two fields changes them."""
+    """The present faults. `PUT /faults` with one or both fields changes them."""
 
     latency_ms: float = 0.0
     error_percent: float = 0.0

@@ -16,7 +16,7 @@ _ANY_BYTES = "application/octet-stream"
 
 
 class Files:
-    """folder: where the bytes lie, each file under its id."""
+    """Uploads and downloads. folder: the place of the bytes, each file under its id."""
 
     def __init__(self, shop: Shop, folder: Path) -> None:
         self._shop = shop
@@ -26,7 +26,7 @@ class Files:
         return [web.post("/api/files", self.upload), web.get("/files/{id}", self.download)]
 
     async def upload(self, request: web.Request) -> web.Response:
-        """The first file of a form, or the whole body under the name that `?name=` gives."""
+        """Keep the first file of a form, or the whole body under the name in `?name=`."""
         if request.content_type != "multipart/form-data":
             name = request.query.get("name", "upload.bin")
             return await self._keep(name, request.content_type, request.content.iter_chunked(_CHUNK_BYTES))

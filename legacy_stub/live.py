@@ -13,14 +13,14 @@ Notices = asyncio.Queue[str | None]
 
 
 class NoticeBoard:
-    """Hands each notice to whoever listens at that moment. A listener that falls behind loses notices."""
+    """Passes each notice to all present listeners. A listener that falls behind loses notices."""
 
     def __init__(self) -> None:
         self._listeners: set[Notices] = set()
 
     @contextmanager
     def listening(self) -> Iterator[Notices]:
-        """A queue of notices; None means that the shop is closing."""
+        """Yield a queue of notices; None means that the shop is closing."""
         notices: Notices = asyncio.Queue(_BACKLOG)
         self._listeners.add(notices)
         try:
@@ -42,7 +42,7 @@ class Live:
         return [web.get("/events", self.events), web.get("/ws", self.websocket)]
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """Notices as they come, a tick for each second without one. `?limit=3` ends after three events."""
+        """Stream notices as they come, and a tick for each second without a notice. `?limit=3` ends after 3 events."""
         try:
             limit = int(request.query["limit"]) if "limit" in request.query else None
         except ValueError:
@@ -60,7 +60,7 @@ class Live:
         return response
 
     async def websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """Echoes what it gets, and says notices in between."""
+        """Echo what comes, and send notices in between."""
         socket = web.WebSocketResponse(heartbeat=30)
         await socket.prepare(request)
         with self._board.listening() as notices:

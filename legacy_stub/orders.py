@@ -14,7 +14,7 @@ _MOST_PER_PAGE = 100
 
 
 class OrderApi:
-    """tell: how an order is told to clients; the candidate tells it with drifts."""
+    """The API for orders. tell: returns an order as clients get it; the candidate's adds drifts."""
 
     def __init__(self, shop: Shop, board: NoticeBoard, tell: Callable[[Json], Json]) -> None:
         self._shop = shop
@@ -32,7 +32,7 @@ class OrderApi:
         ]
 
     async def list(self, request: web.Request) -> web.Response:
-        """Takes `?status=shipped&user_id=7&page=2&per_page=10`."""
+        """Return a page of orders, by `?status=shipped&user_id=7&page=2&per_page=10`."""
         order_filter = _filter_of(request)
         orders, total = self._shop.orders(order_filter)
         page = {
@@ -49,7 +49,7 @@ class OrderApi:
         return conditional(request, response, Version(self._shop.order(number))) if response.status == 200 else response
 
     async def place(self, request: web.Request) -> web.Response:
-        """Takes `{"user_id": 7, "lines": [{"sku": "MUG-01", "quantity": 2}], "gift_note": "…"}`."""
+        """Place `{"user_id": 7, "lines": [{"sku": "MUG-01", "quantity": 2}], "gift_note": "…"}`."""
         order = await json_body(request)
         try:
             user_id = int(order["user_id"])
@@ -65,7 +65,7 @@ class OrderApi:
         return response
 
     async def change(self, request: web.Request) -> web.Response:
-        """Takes `{"status": "paid", "gift_note": null}`."""
+        """Change an order by `{"status": "paid", "gift_note": null}`."""
         order = await json_body(request)
         number, status = _number_of(request), order.get("status")
         if status not in STATUSES:
@@ -103,7 +103,7 @@ def _number_of(request: web.Request) -> int:
 
 
 def _filter_of(request: web.Request) -> OrderFilter:
-    """Return the filter of a query. Raises 400."""
+    """Return the filter of a query. Raises 400 (HTTPBadRequest)."""
     query = request.query
     try:
         user_id = int(query["user_id"]) if "user_id" in query else None

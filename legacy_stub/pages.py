@@ -1,4 +1,4 @@
-"""The HTML pages of a visitor: home, cart, login, account, and a redirect for an address of old times."""
+"""The HTML pages of a visitor: home, cart, login, account, and a redirect from an old address."""
 
 import html
 
@@ -57,7 +57,7 @@ class Pages:
         return self._form(_visitor(request))
 
     async def login(self, request: web.Request) -> web.Response:
-        """302 to the account; 403 without the form's own token, 401 for a wrong password."""
+        """Redirect to the account; 403 without the form's own token, 401 for a wrong password."""
         session = _visitor(request)
         form = await request.post()
         if not is_token_of(session, str(form.get("csrf", ""))):
@@ -89,7 +89,7 @@ class Pages:
 
 
 def _visitor(request: web.Request) -> Session:
-    """Return the visitor of a page: whoever came without a session has got one by now."""
+    """Return the session of a page's visitor: the middleware has opened one if there was none."""
     session = session_of(request)
     assert session is not None
     return session

@@ -1,4 +1,4 @@
-"""The pages of products, with a form each, and what machines read of them: a feed and a list of prices."""
+"""The pages of products, each with a form, and their data for machines: a feed and a list of prices."""
 
 import csv
 import html
@@ -51,7 +51,7 @@ _REWRITTEN_ENTRY = """  <atom:entry>
 
 
 class Products:
-    """Legacy and candidate run this same code, each in its own style (see `Build.is_rewrite`)."""
+    """The code of legacy and candidate alike, each in its own style (see `Build.is_rewrite`)."""
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
@@ -76,7 +76,7 @@ class Products:
         return conditional(request, response, Version(products, request.app[BUILD].built))
 
     async def get(self, request: web.Request) -> web.Response:
-        """A product's page. Its version is the product's: token and nonce make no new one."""
+        """Return a product's page. Its version is the product's: token and nonce do not change it."""
         product, build, token = self._product(request), request.app[BUILD], _token_for(session_of(request))
         form = _REWRITTEN_FORM if build.is_rewrite else _FORM
         body = form.format(price=_price(product, build), sku=product["sku"], token=token)
@@ -96,7 +96,7 @@ class Products:
         return web.Response(status=303 if sees_other else 302, headers={"Location": "/cart"})
 
     async def prices(self, request: web.Request) -> web.Response:
-        """All prices as CSV, which may be read in parts."""
+        """Return all prices as CSV, which may be read in ranges."""
         products, text = self._shop.products(), io.StringIO()
         rows = ((item["sku"], item["name"], f"{item['cents'] / 100:.2f}") for item in products)
         csv.writer(text).writerows([("sku", "name", "price"), *rows])
@@ -104,7 +104,7 @@ class Products:
         return conditional(request, response, Version(products, request.app[BUILD].built, is_strong=True))
 
     async def feed(self, request: web.Request) -> web.Response:
-        """All products as an Atom feed, with prices in a namespace of their own."""
+        """Return all products as an Atom feed, with prices in a namespace of their own."""
         products, build = self._shop.products(), request.app[BUILD]
         feed, entry = (_REWRITTEN_FEED, _REWRITTEN_ENTRY) if build.is_rewrite else (_FEED, _ENTRY)
         entries = "\n".join(

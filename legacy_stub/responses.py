@@ -25,24 +25,24 @@ def json_error(status: int, message: str) -> web.Response:
 
 
 def timestamp() -> str:
-    """Now, to the microsecond: differs in any two answers."""
+    """Return the time to the microsecond, which differs between any two responses."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 async def json_body(request: web.Request) -> Json:
-    """The request's JSON object. Raises 400."""
+    """Return the request's JSON object. Raises 400 (HTTPBadRequest)."""
     try:
         data = await request.json()
     except ValueError:
         data = None
     if not isinstance(data, dict):
-        raise web.HTTPBadRequest(reason="a JSON object is needed")
+        raise web.HTTPBadRequest(reason="the body must be a JSON object")
     return data
 
 
 @web.middleware
 async def gzip(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Compress text that is worth it, where the client takes gzip. A strong ETag stands for bytes as they are."""
+    """Compress longer bodies for clients that accept gzip. A strong ETag stands for uncompressed bytes."""
     response = await handler(request)
     if not isinstance(response, web.Response) or len(_bytes_of(response)) < _GZIP_FROM_BYTES:
         return response
@@ -56,7 +56,7 @@ async def gzip(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """4xx as JSON under /api, as a page elsewhere; a redirect that was raised as an answer."""
+    """Turn a raised 4xx into JSON under /api and into a page elsewhere, and a raised redirect into a response."""
     try:
         return await handler(request)
     except web.HTTPRedirection as redirect:
@@ -78,7 +78,7 @@ def _bytes_of(response: web.Response) -> bytes:
 def page(title: str, body: str, status: int = 200, token: str = "") -> web.Response:
     """Return a whole HTML page. `body` is markup; `title` is text; `token` is for scripts that post forms.
 
-    Its script may run by a nonce of this very response (Content Security Policy, level 3).
+    A nonce of this very response allows its script to run (Content Security Policy, level 3).
     """
     name, nonce = html.escape(title), secrets.token_urlsafe(12)
     return web.Response(

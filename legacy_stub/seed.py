@@ -1,4 +1,4 @@
-"""The shop's first data. The same seed gives the same rows, so that a legacy and a candidate start alike."""
+"""The shop's first data. The same seed gives the same rows, so that legacy and candidate start alike."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Visitors: the session cookie, the count of their visits, and the tokens that keep forms from being forged."""
+"""Visitors: the session cookie, the count of their visits, and the tokens against forged forms."""
 
 import hashlib
 import secrets
@@ -18,10 +18,10 @@ _NO_PAGE = ("/api/", "/files/")
 
 
 def sessions(shop: Shop) -> Middleware:
-    """Return the middleware that counts visits, and opens a session for whoever comes to a page without one.
+    """Return the middleware that counts visits, and opens a session for a visitor of a page who has none.
 
-    Each request with a session's cookie is one visit, whatever becomes of it: one that nobody but a proxy has sent
-    shows in the count. A build that knows shadows neither counts one nor opens a session for it.
+    Each request with a session's cookie is one visit, whatever its outcome, so that an extra request by a proxy shows
+    in the count. A build that knows shadows neither counts a shadow nor opens a session for it.
     """
 
     @web.middleware
@@ -58,12 +58,12 @@ def forget(response: web.StreamResponse) -> None:
 
 
 def csrf_token(session: Session) -> str:
-    """Return a token for the session's forms: another one each time, so that gzip gives nothing away (BREACH)."""
+    """Return a token for the session's forms: a new one each time, so that gzip gives nothing away (BREACH)."""
     return _masked(session, secrets.token_hex(_MASK_DIGITS // 2))
 
 
 def is_token_of(session: Session | None, token: str) -> bool:
-    """Return whether a page made the token for this session."""
+    """Return True if a page made the token for this session."""
     return session is not None and secrets.compare_digest(
         token.encode(), _masked(session, token[:_MASK_DIGITS]).encode()
     )
@@ -74,7 +74,7 @@ def _masked(session: Session, mask: str) -> str:
 
 
 class Visits:
-    """The count of a visitor's visits, for whoever wants to check it. Asking is no visit."""
+    """The count of a visitor's visits, for checks. Reading it is no visit."""
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop

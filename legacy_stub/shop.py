@@ -1,6 +1,6 @@
-"""The shop's data: one SQLite connection and the questions that the pages and the API ask of it.
+"""The shop's data: one SQLite connection and the queries of the pages and the API.
 
-Queries run on the event loop: each takes some ten microseconds, and this is what a monolith does.
+Queries run on the event loop: each takes some ten microseconds, and a monolith does the same.
 """
 
 import json
@@ -42,7 +42,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """The query of `GET /api/orders`. `page` counts from 1."""
+    """The query of `GET /api/orders`; `page` counts from 1."""
 
     status: str | None = None
     user_id: int | None = None
@@ -51,7 +51,7 @@ class OrderFilter:
 
 
 def new_session(user_id: int | None = None, visits: int = 1) -> Session:
-    """Return a session under an id of its own, which nobody has written down yet."""
+    """Return a session under a new id, which is not stored yet."""
     return Session(secrets.token_hex(16), user_id, secrets.token_hex(8), visits)
 
 
@@ -62,8 +62,7 @@ class UnknownSku(LookupError):
 class Shop:
     """Users, products, orders, sessions, carts and the list of uploaded files.
 
-    data: a SQLite file that several processes may share, or None for a database in memory. An empty one is
-    seeded.
+    data: a SQLite file that several processes may share, or None for a database in memory. An empty database is filled.
     """
 
     def __init__(self, data: Path | None = None, seed_number: int = 1) -> None:
@@ -102,7 +101,7 @@ class Shop:
     # Orders
 
     def orders(self, order_filter: OrderFilter) -> tuple[list[Json], int]:
-        """One page of orders, newest first, and how many there are in all."""
+        """Return one page of orders, newest first, and the total number."""
         where = "(:status IS NULL OR status = :status) AND (:user IS NULL OR user_id = :user)"
         asking = {
             "status": order_filter.status,
@@ -135,14 +134,14 @@ class Shop:
         return order_id
 
     def change_order(self, order_id: int, status: str, gift_note: str | None) -> bool:
-        """False if there is no such order."""
+        """Change an order; return False if there is no such order."""
         changed = self._database.execute(
             "UPDATE orders SET status = ?, gift_note = ? WHERE id = ?", (status, gift_note, order_id)
         )
         return changed.rowcount > 0
 
     def delete_order(self, order_id: int) -> bool:
-        """False if there is no such order."""
+        """Delete an order; return False if there is no such order."""
         with self._writing():
             self._database.execute("DELETE FROM order_lines WHERE order_id = ?", (order_id,))
             return self._database.execute("DELETE FROM orders WHERE id = ?", (order_id,)).rowcount > 0
@@ -177,7 +176,7 @@ class Shop:
         return Session(**dict(row)) if row else None
 
     def count_visit(self, sid: str | None) -> Session | None:
-        """Return the session with one visit more, or None if there is no such session."""
+        """Return the session with one more visit, or None if there is no such session."""
         row = (
             self._random_order("UPDATE sessions SET visits = visits + 1 WHERE sid = ? RETURNING *", sid)
             if sid
@@ -186,7 +185,7 @@ class Shop:
         return Session(**dict(row)) if row else None
 
     def open_session(self, user_id: int | None = None, former: Session | None = None) -> Session:
-        """A session under a new id. Cart and visits of the `former` one come along; its id is void from now on."""
+        """Return a session under a new id. It takes over cart and visits of the `former` one, whose id is void then."""
         session = new_session(user_id, visits=former.visits if former else 1)
         with self._writing():
             self._database.execute(
@@ -208,7 +207,7 @@ class Shop:
         ]
 
     def put_in_cart(self, sid: str, sku: str, quantity: int) -> None:
-        """Raises UnknownSku."""
+        """Put a product into a cart. Raises UnknownSku."""
         self._prices([sku])
         self._database.execute(
             "INSERT INTO cart_lines VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET quantity = quantity + excluded.quantity",
@@ -218,7 +217,7 @@ class Shop:
     def empty_cart(self, sid: str) -> None:
         self._database.execute("DELETE FROM cart_lines WHERE sid = ?", (sid,))
 
-    # Files: the bytes lie in a folder, here is only what to call them
+    # Files: only their names and types; the bytes are in a folder
 
     def add_file(self, file_id: str, name: str, content_type: str, size: int) -> None:
         self._database.execute("INSERT INTO files VALUES (?, ?, ?, ?)", (file_id, name, content_type, size))
@@ -231,7 +230,7 @@ class Shop:
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
-        """A block whose writes are all undone at its end. Nothing in it may wait, or others would write in it, too."""
+        """Undo all writes of the block at its end. Nothing in it may wait, or others would write in it, too."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -240,7 +239,7 @@ class Shop:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction, ours from its first statement: another process may share the file."""
+        """Run one transaction, exclusive from its first statement, since another process may share the file."""
         if self._database.in_transaction:  # a rehearsal, which is undone as a whole
             yield
             return

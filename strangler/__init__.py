@@ -1,10 +1,10 @@
-"""Strangler: moves a monolith's endpoints to new services, a percent at a time, every answer compared first."""
+"""Strangler moves a monolith's endpoints to new services, a percent at a time, after comparing their responses."""
 
 __version__ = "0.1.0"
 
 
 def is_compiled() -> bool:
-    """Whether the hot path was compiled when this was installed."""
+    """Return True if the hot path was compiled at installation."""
     from importlib.util import find_spec
 
     found = find_spec("strangler.http1.client_connection")

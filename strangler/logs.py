@@ -1,7 +1,7 @@
-"""Logs of every process: one shape, to standard output, and never waited for.
+"""The logs of every process: one format, to standard output, and never waited for.
 
-Lines are gathered and written by a thread. When standard output is slower than the lines come, they are dropped
-and counted; whoever serves requests does not notice.
+A thread collects the lines and writes them. When standard output is slower than the lines come, they are dropped
+and counted, so that serving requests is never delayed.
 """
 
 import logging
@@ -46,7 +46,7 @@ class LogWriter:
         return self.write_lines([line])
 
     def write_lines(self, lines: list[bytes]) -> bool:
-        """Queue lines, from any thread; False if they were dropped, all of them. The list stays the caller's."""
+        """Queue lines, from any thread; False if all of them were dropped. The list is not kept."""
         size = sum(map(len, lines))
         with self._lock:
             if self._queued_bytes > self._max_queued_bytes:
@@ -86,14 +86,14 @@ class LogWriter:
                 view = view[os.write(self._descriptor, view) :]
             except BlockingIOError:  # someone made the terminal or pipe that we share non-blocking
                 select.select([], [self._descriptor], [], 1.0)
-            except OSError:  # the reader has gone: nobody is left to tell
+            except OSError:  # the reader has gone
                 with self._lock:
                     self.dropped += bytes(view).count(b"\n")
                 return
 
 
 def chunks(lines: list[bytes], limit: int) -> list[bytes]:
-    """The lines joined, in order, to chunks of at most `limit` bytes; a longer line is one by itself."""
+    """Return the lines joined, in order, into chunks of at most `limit` bytes; a longer line is a chunk of its own."""
     joined: list[bytes] = []
     start, size = 0, 0
     for index, line in enumerate(lines):
@@ -107,23 +107,23 @@ def chunks(lines: list[bytes], limit: int) -> list[bytes]:
 
 
 def _chunk_bytes(descriptor: int) -> int:
-    """A pipe keeps the writes of several processes apart up to PIPE_BUF (POSIX write()), a file always."""
+    """Return how much may be written at once: a pipe keeps processes apart up to PIPE_BUF (POSIX write())."""
     if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         return select.PIPE_BUF
     return 1024 * 1024
 
 
 def resolved_format(log: LogSettings, descriptor: int = 1) -> Literal["console", "json", "combined"]:
-    """`auto` is console on a terminal and JSON elsewhere."""
+    """Return the format of the log: `auto` means console on a terminal and JSON elsewhere."""
     if log.format == "auto":
         return "console" if os.isatty(descriptor) else "json"
     return log.format
 
 
 def configure(log: LogSettings, process: str, writer: LogWriter) -> None:
-    """Send what `structlog.get_logger()` and the standard library's loggers say to `writer`.
+    """Send the lines of `structlog.get_logger()` and of the standard library's loggers to `writer`.
 
-    `process` is `supervisor`, `control` or `worker-0`; every line tells it. May be called again.
+    `process` is `supervisor`, `control` or `worker-0`; every line has it. May be called again.
     """
     level = logging.getLevelNamesMapping()[log.level.upper()]
     structlog.configure(
@@ -162,7 +162,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def _plain(_: Any, __: str, event: _Event) -> _Event:
-    """Return a text that cannot steer the terminal: control characters are written as escapes."""
+    """Return the event with its control characters escaped, so that no text can steer the terminal."""
     return {key: _CONTROL.sub(_escape, value) if isinstance(value, str) else value for key, value in event.items()}
 
 
@@ -191,7 +191,7 @@ class _LineLogger:
 
 
 class _Bridge(logging.Handler):
-    """Lines of libraries that use the standard library's logging, such as aiohttp and asyncio."""
+    """The handler for libraries that use the standard library's logging, such as aiohttp and asyncio."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)

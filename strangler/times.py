@@ -1,4 +1,4 @@
-"""Times as files, logs and people have them, all in UTC: RFC 3339 to the millisecond, and the day of today."""
+"""The time as files, logs and people write it, in UTC: RFC 3339 to the millisecond, and today's date."""
 
 import time
 from datetime import UTC, date, datetime
@@ -15,5 +15,5 @@ def utc_now() -> str:
 
 
 def utc_day() -> date:
-    """Return the day of today; accept rules count until the end of theirs."""
+    """Return today's date; an accept rule counts until the end of its last day."""
     return datetime.now(UTC).date()

@@ -14,9 +14,9 @@ _NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 _THREATS = [
     line
     for part in re.split(r"^## ", TEXT, flags=re.MULTILINE)
-    if "| it tries |" in part
+    if "| attack |" in part
     for line in part.splitlines()
-    if line.startswith("| ") and not line.startswith("| it tries")
+    if line.startswith("| ") and not line.startswith("| attack")
 ]
 _RUNS_TEXT = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 _MAKES_CODE = {"eval", "exec", "compile", "__import__"}

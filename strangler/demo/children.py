@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None)
 
 
 class ChildDiedError(Exception):
-    """A process ended, or did not get ready. The message has its last words."""
+    """A process ended, or did not get ready. The message has its last lines of output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Child:
 
     def complaint(self, what: str) -> ChildDiedError:
         lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
-        words = "\n".join(f"  {line}" for line in lines) or "  (it said nothing)"
-        return ChildDiedError(f"{self.name} {what}; its last words:\n{words}")
+        words = "\n".join(f"  {line}" for line in lines) or "  (none)"
+        return ChildDiedError(f"{self.name} {what}; its last output:\n{words}")
 
     async def watch(self) -> None:
         """Wait until the process has ended. Always raises ChildDiedError."""
@@ -47,14 +47,14 @@ class Child:
 
 
 class ChildrenState:
-    """The processes that run. Each has a session of its own, so that Ctrl-C reaches the demo alone."""
+    """The running processes. Each has its own session, so that Ctrl-C reaches the demo alone."""
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._running: list[Child] = []
 
     async def start(self, name: str, *command: str, ready: str) -> None:
-        """Start a process and wait until GET `ready` answers 200. Raises ChildDiedError."""
+        """Start a process and wait until GET `ready` has the status 200. Raises ChildDiedError."""
         log = self._logs / f"{name}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
@@ -68,14 +68,14 @@ class ChildrenState:
         child = Child(name, process, log)
         self._running.append(child)
         if not await first_of(_first_ok(ready), child.watch(), timeout_s=_START_S):
-            raise child.complaint(f"did not answer at {ready} within {_START_S:.0f} s")
+            raise child.complaint(f"did not respond at {ready} within {_START_S:.0f} s")
 
     async def watch(self) -> None:
         """Wait until any of the processes has ended by itself. Always raises ChildDiedError."""
         await first_of(*(child.watch() for child in self._running))
 
     async def stop(self) -> list[str]:
-        """Stop all, the last started first. Returns the names of those that had to be killed."""
+        """Stop all, the last started first. Return the names of those that had to be killed."""
         killed = []
         while self._running:
             child = self._running.pop()
@@ -85,7 +85,7 @@ class ChildrenState:
 
 
 def _end_with_parent() -> None:
-    """Runs in the child: SIGTERM comes to it when its parent dies (Linux, prctl(2))."""
+    """Have the system send this child SIGTERM when its parent dies (Linux, prctl(2))."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -100,7 +100,7 @@ async def _first_ok(url: str) -> None:
 
 
 async def _stop(process: asyncio.subprocess.Process) -> bool:
-    """SIGTERM, then SIGKILL for the process and its own children. True if the first was enough."""
+    """Send SIGTERM, then SIGKILL to the process and its own children. Return True if SIGTERM was enough."""
     with suppress(ProcessLookupError):
         process.terminate()
     try:
@@ -113,10 +113,10 @@ async def _stop(process: asyncio.subprocess.Process) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that were free a moment ago, all different. Raises OSError if there are none.
+    """Return different ports of 127.0.0.1 that were free a moment ago. Raises OSError if there are too few.
 
-    They are below those that systems give to whoever asks for any port, or connects (32768 up on Linux, 49152 up
-    elsewhere): until a process that is being started binds them, no other gets them by chance.
+    They are below the ports that systems choose themselves, also for connections (from 32768 on Linux, 49152
+    elsewhere): no other process gets them by chance before they are bound.
     """
     ports: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):  # not a secret

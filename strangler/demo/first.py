@@ -1,4 +1,4 @@
-"""Several jobs at once until the first of them ends."""
+"""Run several jobs at once until the first of them ends."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,9 +6,9 @@ from typing import Any
 
 
 async def first_of(*jobs: Coroutine[Any, Any, object], timeout_s: float | None = None) -> bool:
-    """Run the jobs until one ends, then cancel the others. False if none ended in time.
+    """Run the jobs until one ends, then cancel the others. Return False if none ended in time.
 
-    Raises what the first one raised.
+    Raises what that job raised.
     """
     tasks = [asyncio.create_task(job) for job in jobs]
     try:

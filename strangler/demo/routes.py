@@ -1,4 +1,4 @@
-"""The routes.yaml that the demo begins with: short, commented, made to be edited."""
+"""The routes.yaml that the demo begins with: short, with comments, made to be edited."""
 
 from dataclasses import dataclass
 
@@ -22,14 +22,14 @@ routes:
     release: {{header: X-Release}} # evidence belongs to a release of the candidate
     split:
       percent: 25 # 0: nobody, 100: everybody
-      sticky: ["header:X-User-Id", "cookie:sid", client_ip] # whoever has moved stays moved as it rises
+      sticky: ["header:X-User-Id", "cookie:sid", client_ip] # a caller who has moved stays moved as it rises
       headers: {{X-Beta: "1"}} # these callers are served by the candidate at any percent
       override: X-Strangler-Arm # a request may name its arm: legacy or candidate
-    shadow: # what legacy answered is asked of the candidate, too, and compared: see `strangler diffs`
+    shadow: # the other arm gets a copy of each request, and the responses are compared: see `strangler diffs`
       percent: 100
-      baseline: 25% # and now and then of both again, to learn what differs anyway
+      baseline: 25% # a quarter is also sent to legacy again, to learn what differs anyway
 
-  - name: products # pages with sessions and forms: looked at, and served by nobody but legacy so far
+  - name: products # pages with sessions and forms: compared, but so far served by legacy only
     match: {{prefix: /products}}
     candidate: rewrite
     release: {{header: X-Release}}
@@ -55,7 +55,7 @@ class Ports:
 
 
 def routes_yaml(ports: Ports, state: str) -> str:
-    """state: the folder for what the proxy keeps."""
+    """Return the text of routes.yaml. `state`: the proxy's state folder."""
     return _TEMPLATE.format(
         proxy=ports.proxy,
         admin=ports.admin,

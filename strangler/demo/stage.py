@@ -54,7 +54,7 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where everything is."""
+    """The folder and the ports of everything."""
 
     folder: Path
     ports: Ports
@@ -99,7 +99,7 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 async def _set_up(stage: Stage, children: ChildrenState) -> None:
-    """Legacy, candidate and proxy, each ready before the next. Legacy and candidate share one database."""
+    """Start legacy, candidate and proxy, each ready before the next. Legacy and candidate share one database."""
     ports = stage.ports
     stage.routes.write_text(routes_yaml(ports, str(stage.folder / "state")))
     shop = (sys.executable, "-m", "legacy_stub", "--data", str(stage.folder / "shop.db"))
@@ -131,7 +131,7 @@ async def _play(
     async def close_in_time() -> None:
         await first_of(_report(tally, say), stopped.wait(), timeout_s=duration_s)
         closing.set()
-        await asyncio.sleep(_CLOSING_S)  # until then every visitor has finished, or is not waited for
+        await asyncio.sleep(_CLOSING_S)  # visitors that have not finished by then are not waited for
 
     await first_of(traffic.send(stage.proxy, tally, closing), close_in_time(), children.watch())
     say(f"\n{tally.requests} requests, {tally.errors} errors.")

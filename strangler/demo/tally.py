@@ -12,8 +12,8 @@ _COLUMNS = "{time:>8}  {requests:>8}  {arms:<18}  {errors:>6}  {p50:>6}  {p95:>7
 class SeenRequest:
     """One request as its visitor saw it.
 
-    on_route: it was for the route that moves. arm: X-Strangler-Arm of the answer, None if there was none.
-    duration_s: None for streams, which last as long as they are wanted.
+    on_route: it was for the route that moves. arm: X-Strangler-Arm of the response, None without one.
+    duration_s: None for streams, whose length says nothing.
     """
 
     on_route: bool
@@ -24,7 +24,7 @@ class SeenRequest:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """candidate_share: of the answers on the route, 0.0 to 1.0; None if there were none."""
+    """The figures of some requests. candidate_share: of the responses on the route, 0.0 to 1.0; None without any."""
 
     requests: int
     errors: int
@@ -33,7 +33,7 @@ class Summary:
     p95_ms: float | None
 
     def line(self, elapsed_s: float) -> str:
-        """One row under `HEADER`."""
+        """Return one row under `HEADER`."""
         return _COLUMNS.format(
             time=f"{int(elapsed_s) // 60:02}:{int(elapsed_s) % 60:02}",
             requests=self.requests,
@@ -50,10 +50,10 @@ class Summary:
 
 
 class TallyState:
-    """The numbers since the last look, and in all.
+    """The numbers since the last `take`, and in all.
 
-    visits_made: requests that visitors sent with a session. visits_counted: those that the shop counted for the same
-    sessions; it knows no shadows, so whatever else asked it in a visitor's name is in there, too.
+    visits_made: requests that visitors sent with a session. visits_counted: requests that the shop counted for the same
+    sessions; it cannot recognise shadows, so any that carry a visitor's session are included.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class TallyState:
         self.visits_counted += counted
 
     def visits(self) -> str:
-        """Return the line that says whether shadows have changed the visitors' sessions."""
+        """Return the line that shows whether shadows have changed the visitors' sessions."""
         what = "nothing" if self.visits_counted == self.visits_made else "something"
         return f"Shadows changed {what}: {self.visits_counted} visits counted, {self.visits_made} made."
 

@@ -1,7 +1,7 @@
-"""Visitors of the shop: people with cookies, who read pages, call the API, upload, listen; and apps, which have none.
+"""Visitors of the shop: people with cookies, who read pages, call the API, upload, listen; and apps without cookies.
 
-Each visitor counts the requests of its session, and at the end asks the shop for its own count: the two are the same
-unless something else asked the shop in the visitor's name.
+Each visitor counts the requests of its session, and at the end gets the shop's own count: the two are the same unless
+something else sent the shop requests with that session.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ async def send(proxy: str, tally: TallyState, closing: asyncio.Event) -> None:
         for number in range(VISITORS):
             group.create_task(_visit_often(road, _use_app if number < _APPS else _walk))
         await closing.wait()
-        for listener in listeners:  # they would listen on
+        for listener in listeners:  # they would never end by themselves
             listener.cancel()
 
 
@@ -58,13 +58,13 @@ class _Road:
     closing: asyncio.Event
 
     async def pause(self) -> None:
-        """Wait for a second or so, but not beyond the closing."""
+        """Wait for about a second, but not beyond the closing."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.closing.wait(), random.expovariate(1 / _PAUSE_S))
 
 
 async def _visit_often(road: _Road, stay: "Callable[[Visit], Awaitable[None]]") -> None:
-    """One visit after the other, each as another user with an empty cookie jar."""
+    """Make one visit after the other, each as another user with an empty cookie jar."""
     while not road.closing.is_set():
         await road.pause()
         user_id = random.randint(1, _USERS)  # noqa: S311 (believable, not secret)
@@ -82,7 +82,7 @@ async def _visit_often(road: _Road, stay: "Callable[[Visit], Awaitable[None]]") 
 
 
 async def _walk(visit: "Visit") -> None:
-    """Do what people do."""
+    """Take steps as people do."""
     steps = {
         visit.read_pages: 2,
         visit.read_product: 6,
@@ -99,7 +99,7 @@ async def _walk(visit: "Visit") -> None:
 
 
 async def _use_app(visit: "Visit") -> None:
-    """Do what programs do: they keep no cookies."""
+    """Take steps as programs do, which keep no cookies."""
     steps = {
         visit.read_user: 1,
         visit.list_orders: 4,
@@ -116,7 +116,7 @@ Step = Callable[[], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class _Got:
-    """A response; status 0 if there was none."""
+    """A response, or none: status 0."""
 
     status: int = 0
     body: bytes = b""
@@ -130,7 +130,7 @@ class _Got:
 
 
 class Visit:
-    """One user at the shop. Every method is a thing that a user does."""
+    """One user at the shop, with a method for each thing that a user does."""
 
     def __init__(self, session: ClientSession, user_id: int, road: _Road) -> None:
         self._session = session
@@ -149,7 +149,7 @@ class Visit:
             await self._road.pause()
 
     async def settle(self) -> None:
-        """Ask the shop how many visits it has counted. Where a request failed, nobody can tell how many there were."""
+        """Get the shop's count of visits, unless a request has failed: then the visitor's own count is unsure."""
         if not self._made or not self._is_sure:
             return
         made, got = self._made, await self._ask("GET", "/api/visits")
@@ -161,13 +161,13 @@ class Visit:
         await self._ask("GET", "/catalogue")
 
     async def read_product(self) -> None:
-        """Look at a product, and at the list before and after, as browsers do: what they have is asked for anew."""
+        """Look at a product, and at the list before and after; as in a browser, known pages are revalidated."""
         await self._browse("/products")
         await self._browse(f"/products/{random.choice(_SKUS)}")  # noqa: S311
         await self._browse("/products")
 
     async def buy(self) -> None:
-        """Put a product into the cart by the form of its page, and look at the cart."""
+        """Put a product into the cart by the form of its page, which leads to the cart."""
         path = f"/products/{random.choice(_SKUS)}"  # noqa: S311
         page = await self._ask("GET", path)
         await self._ask("POST", f"{path}/cart", data={"csrf": page.token, "quantity": "1"})
@@ -193,7 +193,7 @@ class Visit:
         await self._browse("/feed.xml")
 
     async def read_prices(self) -> None:
-        """Read the list of prices in two parts; the second only if it is of the same version."""
+        """Read the list of prices in two parts; the second only if the list has not changed."""
         first = await self._ask("GET", "/products/prices.csv", headers={"Range": "bytes=0-199"})
         going_on = {"Range": "bytes=200-", "If-Range": first.headers.get("ETag", "")}
         await self._ask("GET", "/products/prices.csv", headers=going_on)
@@ -215,7 +215,7 @@ class Visit:
         await self._ask("GET", "/events?limit=3", timed=False)
 
     async def chat(self) -> None:
-        """Open a websocket and say three things; one request in the tally."""
+        """Open a websocket and send three messages; one request in the tally."""
         failed = False
         try:
             async with self._session.ws_connect("/ws") as socket:
@@ -228,13 +228,13 @@ class Visit:
         self._road.tally.record(SeenRequest(on_route=False, arm=None, failed=failed, duration_s=None))
 
     async def _browse(self, path: str) -> None:
-        """Ask as a browser does that may have the page already (RFC 9111 section 4.3.1)."""
+        """Send a GET as a browser does that may have the page already (RFC 9111 section 4.3.1)."""
         got = await self._ask("GET", path, headers=self._validators.get(path, {}))
         known = (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified"))
         self._validators[path] = {ask: got.headers[name] for ask, name in known if name in got.headers}
 
     async def _ask(self, method: str, path: str, timed: bool = True, **request: Any) -> _Got:
-        """Send one request, follow where it is sent on to, and enter it in the tally."""
+        """Send one request, follow its redirects, and enter it in the tally."""
         begun = monotonic()
         got, arm, failed, visits = _Got(), None, True, None
         try:
@@ -251,7 +251,7 @@ class Visit:
         return got
 
     def _count(self, visits: int | None) -> None:
-        """Count requests that came with a session or opened one. None: nobody knows whether the shop has seen them."""
+        """Count requests that came with a session or opened one. None: it is unknown whether the shop has seen them."""
         if visits is None:
             self._is_sure = False
         elif any(cookie.key == "sid" for cookie in self._session.cookie_jar):

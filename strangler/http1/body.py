@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""A message body on its way from one connection to another. The same for requests and answers, small and endless."""
+"""A message body on its way from one connection to another, the same for requests and responses of any length."""
 
 import asyncio
 from typing import Protocol
@@ -8,13 +8,13 @@ from strangler.core.http.head import RawHeaders
 from strangler.http1.chunked import chunk, last_chunk
 
 _WAITING_BYTES = 64 * 1024
-"""How much may wait for a place to go before the source is told to pause."""
+"""How much may wait for a transport before the source is paused."""
 
 KEPT_BYTES = 64 * 1024
-"""Up to here a request's body is kept, so that it can be sent a second time."""
+"""Request bodies of up to this size are kept, so that they can be sent a second time."""
 
 _JOIN_BYTES = 16 * 1024
-"""Up to here head and body are joined into one buffer; beyond it the copy costs more than the vectored write."""
+"""Head and body are joined into one buffer up to this size; beyond it the copy costs more than the vectored write."""
 
 
 class Source(Protocol):
@@ -25,15 +25,15 @@ class Source(Protocol):
 
 
 class Tee(Protocol):
-    """Sees every byte that passes (a capture for a shadow)."""
+    """The observer of every byte that passes (a capture for a shadow)."""
 
     def feed(self, data: bytes) -> None: ...
 
 
 class Body:
-    """Bytes go in by `feed` and `finish`, and out to the transport that was attached; until then they wait.
+    """Passes the bytes of `feed` and `finish` on to the transport that is attached; until then they wait.
 
-    A slow transport pauses the source; nothing is ever held beyond `_WAITING_BYTES` plus one read.
+    A slow transport pauses the source; at most `_WAITING_BYTES` plus one read ever wait here.
     """
 
     __slots__ = (
@@ -56,7 +56,7 @@ class Body:
         self._out: asyncio.Transport | None = None
         self._is_chunked_out = False
         self._is_paused = False
-        self._is_sent = False  # it was attached once: what has come by then is no longer in `_waiting`
+        self._is_sent = False  # once attached, what came before is no longer in `_waiting`
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._kept: list[bytes] | None = [] if keep else None
@@ -82,7 +82,7 @@ class Body:
             self._out.write(data)
 
     def finish(self, trailers: RawHeaders | None = None) -> None:
-        """The body is complete. Its source is not to stay stopped: what comes next there is another message."""
+        """Mark the body as complete, and resume its source: what comes next there is another message."""
         self.is_finished = True
         if trailers:
             self.trailers = trailers
@@ -102,7 +102,7 @@ class Body:
             self._waiting = []
         if self.is_finished and chunked:
             parts.append(last_chunk(self.trailers))
-        self.resume()  # before it is written: what `out` says then, it says once
+        self.resume()  # before the write, which may pause again: a transport reports that it is full only once
         if len(parts) == 1:
             out.write(head)
         elif self._waiting_bytes <= _JOIN_BYTES:
@@ -112,13 +112,13 @@ class Body:
         self._waiting_bytes = 0
 
     def observe(self, tee: Tee) -> None:
-        """Show `tee` what has come so far, and all that comes. Before it is attached for the first time."""
+        """Feed `tee` what has come so far and all that comes. To be called before the first `attach`."""
         for data in self._waiting:
             tee.feed(data)
         self.tee = tee
 
     def whole(self, out: asyncio.Transport, head: bytes, *, chunked: bool) -> bytes | None:
-        """`head` and body as one message, if the body is complete and small: to be put into the outbox for `out`."""
+        """Return `head` and body as one message for the write batch, or None unless the body is complete and small."""
         if not self.is_finished or self._waiting_bytes > _JOIN_BYTES:
             return None
         self._out = out
@@ -133,11 +133,11 @@ class Body:
         return b"".join(parts)
 
     def detach(self) -> None:
-        """Let what comes from now on wait, until it is attached anew."""
+        """Let what comes from now on wait, until it is attached again."""
         self._out = None
 
     def rewind(self) -> bool:
-        """Make ready to be sent from its first byte again. False if not all of it was kept."""
+        """Make the body ready to be sent from its first byte again. Return False if not all of it was kept."""
         if not self._is_sent:
             return True
         if not self.is_resendable:
@@ -149,11 +149,11 @@ class Body:
 
     @property
     def is_resendable(self) -> bool:
-        """True if it could be rewound: all that has come is kept, or has not gone anywhere yet."""
+        """True if the body could be rewound: all that has come is kept, or has not been sent yet."""
         return self._kept is not None or not self._is_sent or not self.received_bytes
 
     def release(self) -> None:
-        """It will not be sent again."""
+        """Drop the kept bytes: the body will not be sent again."""
         self._kept = None
 
     def pause(self) -> None:
@@ -168,7 +168,7 @@ class Body:
 
     @property
     def is_paused(self) -> bool:
-        """True while the receiving side is the one that is waited for."""
+        """True while the receiving side has yet to read what was sent."""
         return self._is_paused
 
     def _wait(self, data: bytes) -> None:

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""A body, taken out of its framing (RFC 9112 section 6). The same for requests and for responses."""
+"""Readers that take a body out of its framing (RFC 9112 section 6), the same for requests and responses."""
 
 from strangler.core.fault import Fault
 from strangler.core.http.framing import Framing, Kind
@@ -10,19 +10,19 @@ _LENGTH, _CHUNKED = Kind.LENGTH, Kind.CHUNKED
 
 
 class BodyReader:
-    """Feeds the bytes of one body to `body`, and finds its end. Whoever reads calls `body.finish()` then."""
+    """Feeds the bytes of one body to `body`, and finds its end. The caller then calls `body.finish()`."""
 
     __slots__ = ("body",)
 
     body: Body
 
     def feed(self, data: bytes) -> bytes | Fault | None:
-        """Return None while the body goes on, then the bytes behind its end; or the fault that ends it."""
+        """Return None while the body goes on, at its end the bytes behind it, or the fault that ends it."""
         raise NotImplementedError
 
 
 class LengthReader(BodyReader):
-    """A body of as many bytes as Content-Length says."""
+    """The reader of a body with a Content-Length."""
 
     __slots__ = ("_missing_bytes",)
 
@@ -38,7 +38,7 @@ class LengthReader(BodyReader):
             self.body.feed(data)
             return None
         self._missing_bytes = 0
-        if size == missing_bytes:  # compiled code copies even what a slice takes whole
+        if size == missing_bytes:  # compiled code copies even for a slice of everything
             self.body.feed(data)
             return b""
         self.body.feed(data[:missing_bytes])
@@ -46,7 +46,7 @@ class LengthReader(BodyReader):
 
 
 class ChunkedReader(BodyReader):
-    """A chunked body. `broken`: the fault of the side that it comes from; `max_bytes`: None if it may be endless."""
+    """The reader of a chunked body. `broken`: the fault if its coding is invalid; `max_bytes`: None: no limit."""
 
     __slots__ = ("_broken", "_decoder", "_max_bytes")
 
@@ -72,7 +72,7 @@ class ChunkedReader(BodyReader):
 
 
 class CloseReader(BodyReader):
-    """A body that ends with its connection: whoever reads sees the end, not its bytes."""
+    """The reader of a body that ends with its connection, so that its bytes never show the end."""
 
     __slots__ = ()
 
@@ -85,7 +85,7 @@ class CloseReader(BodyReader):
 
 
 def body_reader(framing: Framing, body: Body, broken: Fault, max_bytes: int | None = None) -> BodyReader:
-    """Return what reads a body that is framed in this way, and that is not empty."""
+    """Return the reader of a body that has this framing and is not empty."""
     if framing.kind is _LENGTH:
         return LengthReader(body, framing.length)
     if framing.kind is _CHUNKED:

@@ -1,16 +1,16 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""A coroutine that is run by the events of its connection, without the event loop in between.
+"""A coroutine that the events of its connection step, without the event loop in between.
 
-The story of a client connection (`worker/handler.py`) is an `async def` that is told top to bottom. Run as an asyncio
-task, each of its waits costs a future, a callback and a turn of the loop: 1.5 to 2 µs, twice a request. Here the
-protocol callback that brings the news resumes the coroutine itself, for 0.3 µs.
+A client connection is served by one `async def` that reads top to bottom (`worker/handler.py`). In an asyncio task,
+each of its waits would cost a future, a callback and a turn of the loop: 1.5 to 2 µs, twice a request. Here the
+protocol callback resumes the coroutine itself, for 0.3 µs.
 
 The rules are those of a condition variable: `wake` carries no value and says only "look again", so a waiter loops:
 
-    while exchange.answer is None and exchange.fault is None:
-        await story
+    while exchange.response is None and exchange.fault is None:
+        await task
 
-A story waits for nothing else: no asyncio future may be awaited in it.
+The coroutine awaits nothing else: no asyncio future may be awaited in it.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class CallbackTask:
             self._coroutine.send(None)
         except StopIteration:
             self._coroutine = None
-            self._on_crash = _ignore  # its owner's method: kept, owner and story would be a cycle
+            self._on_crash = _ignore  # it was a method of the owner: kept, owner and task would be a cycle
         except Exception as crash:
             self._coroutine = None
             self._on_crash(crash)
@@ -71,10 +71,10 @@ def _ignore(crash: Exception) -> None:
 
 
 class Timer:
-    """Wakes a story after `seconds`. Whoever waits asks `has_expired`, and no second clock.
+    """Wakes a task after `seconds`. The waiter looks at `has_expired`, not at a clock.
 
-    Timers of the loop are rounded to milliseconds: one may ring just before a time that was worked out elsewhere, and
-    a story that went back to waiting for that time would wait for ever.
+    Timers of the loop are rounded to milliseconds, so one may expire just before its time by the clock; a task that
+    then went on waiting for that time would wait for ever.
     """
 
     __slots__ = ("_handle", "_task", "has_expired")

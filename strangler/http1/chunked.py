@@ -18,7 +18,7 @@ class ChunkedError(ValueError):
 
 
 class ChunkedDecoder:
-    """Takes a chunked body apart as it arrives. Chunks are counted through, not parsed byte by byte."""
+    """Takes a chunked body apart as it arrives. Chunk data is counted, not parsed byte by byte."""
 
     __slots__ = ("_line", "_remaining", "_state", "_trailer_bytes", "trailers")
 
@@ -59,7 +59,7 @@ class ChunkedDecoder:
         return payload, data[at:] if at < end else b""
 
     def _take_line(self, data: bytes, at: int) -> tuple[bytes | None, int]:
-        """The line that ends in `data`, without its CRLF, and where the next begins; None if it does not end yet."""
+        """Return the line that ends in `data`, or None if none does yet, without CRLF; and where the next begins."""
         newline = data.find(b"\n", at)
         stop = len(data) if newline < 0 else newline + 1
         line = self._line + data[at:stop]
@@ -103,12 +103,12 @@ class ChunkedDecoder:
 
 
 def chunk(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """One chunk, ready for `writelines`. Empty data would end the body: the caller must not pass it."""
+    """Return one chunk, ready for `writelines`. Empty data would end the body: the caller must not pass it."""
     return b"%x\r\n" % len(data), data, b"\r\n"
 
 
 def last_chunk(trailers: list[tuple[bytes, bytes]]) -> bytes:
-    """The end of a chunked body, with those of its trailer fields that may be passed on."""
+    """Return the end of a chunked body, with those of its trailer fields that may be passed on."""
     if not trailers:
         return b"0\r\n\r\n"
     return b"0\r\n" + b"".join(b"%b: %b\r\n" % field for field in passing_trailers(trailers)) + b"\r\n"

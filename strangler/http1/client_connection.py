@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""One connection from a client: requests come in one after another, each answered before the next is looked at.
+"""One connection from a client. Requests come in one after another; each has its response before the next is read.
 
 States and their table: `client_states.py`. Bodies: `body_readers.py`. How a connection ends: `client_lifecycle.py`.
 """
@@ -24,10 +24,10 @@ from strangler.http1.server_state import ServerState
 from strangler.http1.tunnel import Tunnel
 
 _AHEAD_BYTES = 64 * 1024
-"""How much of the next, pipelined request may wait while one is answered; then the client is not read from."""
+"""How much of the next, pipelined request may wait during a response; beyond it, reading from the client pauses."""
 
 LAST_REQUEST_S = 1.0
-"""How long a draining worker leaves an idle connection open: a request that is on its way is still answered."""
+"""How long a draining worker leaves an idle connection open: a request that is on its way still gets its response."""
 
 _NO_BODY = Kind.NONE
 
@@ -47,7 +47,7 @@ class ClientConnection(ClientLifecycle):
         self._inflow: Body | None = None
         self._tunnel: Tunnel | None = None
 
-    # What the story does with it
+    # Called by the connection's task
 
     async def next_request(self) -> Request | None:
         """Return the next request; None if the client is done."""
@@ -58,7 +58,7 @@ class ClientConnection(ClientLifecycle):
         return self.request
 
     def begin_response(self, head: bytes, body: Body | None, *, chunked: bool) -> None:
-        """Write a response's head, or all of it; a body follows as it comes in."""
+        """Write a response's head, or the whole response; a `body` follows as it comes in."""
         if self.request is None or self._state is states.CLOSED:
             return
         self.request.has_response = True
@@ -72,7 +72,7 @@ class ClientConnection(ClientLifecycle):
                 body.pause()
 
     def pass_interim(self, response: ResponseHead) -> None:
-        """Pass a 1xx on, unless the client does not understand it or does not read."""
+        """Pass a 1xx on, if the client understands it and is reading."""
         request = self.request
         if request is None or not request.takes_interim(response.status) or self.is_closed or self._is_full:
             return
@@ -80,11 +80,11 @@ class ClientConnection(ClientLifecycle):
         self.transport.write(response.head(b"\r\n"))
 
     def write_problem(self, response: bytes) -> None:
-        """Write a response of our own."""
+        """Write a response of the proxy's own."""
         self.begin_response(response, None, chunked=False)
 
     def end_request(self, *, keep: bool) -> None:
-        """End a request whose response is complete. `keep`: the connection may serve another request."""
+        """End a request whose response is complete. `keep`: the connection may serve another."""
         self.request = None
         self._inflow = None
         server = self.server
@@ -106,8 +106,8 @@ class ClientConnection(ClientLifecycle):
     def end_short(self, *, is_framed: bool) -> None:
         """End a request whose response cannot be completed. The client gets what there is, and must see that it is cut.
 
-        `is_framed`: its length, or the missing last chunk, shows that it is cut short, so the connection ends by FIN.
-        Else a FIN would be a clean end (RFC 9112 section 6.3), and the connection is reset once all has left.
+        `is_framed`: the length, or the missing last chunk, shows that the response is cut short, so a FIN ends the
+        connection. Else a FIN would be a clean end (RFC 9112 section 6.3): the connection is reset once all has left.
         """
         if is_framed:
             self.end_request(keep=False)
@@ -120,7 +120,7 @@ class ClientConnection(ClientLifecycle):
         self._reset()
 
     def start_tunnel(self, head: bytes, tunnel: Tunnel) -> None:
-        """Write the 101, and from then on join the bytes of both sides."""
+        """Write the 101, and from then on pass bytes between both sides."""
         if self.request is not None:
             self.request.has_response = True
         self._tunnel = tunnel
@@ -145,7 +145,7 @@ class ClientConnection(ClientLifecycle):
             self.deadline = min(self.deadline, now() + LAST_REQUEST_S)
 
     def refuse(self, refusal: Problem) -> None:
-        """Hand the story a request that it can only refuse; the connection is not read from any more."""
+        """Hand the task a request that it can only refuse; nothing more is read from the connection."""
         self._move(states.FAILED)
         self._ahead.clear()
         self.request = unreadable(self.server.request_type, refusal, self.peer_ip)
@@ -153,14 +153,14 @@ class ClientConnection(ClientLifecycle):
         self.task.wake()
 
     def give_way(self) -> None:
-        """End at once: another client has a better claim to the place of this idle connection."""
+        """End at once, to make place for another client: this connection is idle."""
         if self._is_full:
             self.transport.abort()
         else:
             self._end(linger=False)
 
     def expire(self, now: float) -> None:
-        """End what has taken too long: what the deadline stood for depends on what is under way."""
+        """End what has taken too long; what the deadline limits depends on what is under way."""
         self.deadline = inf
         request = self.request
         if request is None:
@@ -206,7 +206,7 @@ class ClientConnection(ClientLifecycle):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._move(states.LOST)
-        tunnel, self._tunnel, self._reader = self._tunnel, None, None  # cycles, which a worker hardly ever collects
+        tunnel, self._tunnel, self._reader = self._tunnel, None, None  # cycles: a worker hardly ever collects them
         self.server.leave(self, self._client)
         if tunnel is not None:
             tunnel.client_lost()
@@ -238,7 +238,7 @@ class ClientConnection(ClientLifecycle):
     # Reading requests
 
     def _read_on(self) -> None:
-        """Take up the next request, of which some or all may be here already."""
+        """Read the next request; some or all of it may be here already."""
         self.resume_reading()
         if self._ahead:
             waiting = bytes(self._ahead)

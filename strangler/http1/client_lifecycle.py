@@ -33,7 +33,7 @@ class ClientLifecycle(ClientSide):
         self._client = b""  # what counts as one client where connections are counted
         self._state: ClientState = HEAD
         self._closing: Closing | None = None
-        self._is_full = False  # the client does not read: no more is to be written
+        self._is_full = False  # the client does not read: nothing more may be written
         self._is_reading = True
 
     @property
@@ -42,7 +42,7 @@ class ClientLifecycle(ClientSide):
 
     @property
     def is_idle(self) -> bool:
-        """True while no request is under way; the head of one may be coming in."""
+        """True while no request is under way; the head of the next may be coming in."""
         return self._state is HEAD
 
     def abort(self) -> None:
@@ -68,7 +68,7 @@ class ClientLifecycle(ClientSide):
         self._follow_trust()
 
     def _follow_trust(self) -> None:
-        """Take the word of those whom the settings trust now: a connection may outlive the settings it began with."""
+        """Adopt the proxies that the settings trust now: a connection may outlive the settings it began with."""
         server = self.server
         self.forwarded = ForwardedFields(self.peer_ip.decode(), self.listener.scheme, server.trusted)
 
@@ -76,11 +76,11 @@ class ClientLifecycle(ClientSide):
         self._state = next_state(TRANSITIONS, self._state, event)
 
     def _limit(self, seconds: float | None) -> None:
-        """Let what is under way take so long; None: as long as it likes."""
+        """Limit what is under way to `seconds`; None: no limit."""
         self.deadline = inf if seconds is None else now() + seconds
 
     def _close(self, *, linger: bool) -> None:
-        """Close, after what was written has left. `linger`: the client may still be sending; hear it out."""
+        """Close, once what was written has left. `linger`: the client may still be sending; read that first."""
         if self._state is CLOSED:
             return
         self.server.write_batch.flush()
@@ -102,7 +102,7 @@ class ClientLifecycle(ClientSide):
             reset_when_sent(self.server.loop, self, now() + FLUSH_S)
 
     def _expire_close(self) -> None:
-        """End a connection whose last bytes have had their time; a client that reads on, slowly, has some more."""
+        """End a connection whose last bytes have had their time; a client that still reads, slowly, gets more."""
         if self._closing is not None and self._closing.try_extend():
             self._limit(self._closing.wait_s)
         else:

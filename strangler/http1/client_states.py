@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The states of a client's connection. A state says what the next bytes mean; a table says what may follow it."""
+"""The states of a client connection. A state says what the next bytes mean; a table says which state may follow."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -13,11 +13,11 @@ class ClientState(StrEnum):
 
     HEAD = "head"  # the head of a request, or the rest of one; no request is under way
     BODY = "body"  # the body of the request that is under way
-    RESPONSE = "response"  # the next request: it waits until this one, which is here whole, has its response
-    DISCARD = "discard"  # dropped: no more is read of the request that is under way, but it still gets a response
-    TUNNEL = "tunnel"  # those of another protocol
+    RESPONSE = "response"  # the next request; it waits until this one, which is complete, has its response
+    DISCARD = "discard"  # dropped: the request under way is not read any further, but still gets a response
+    TUNNEL = "tunnel"  # bytes of another protocol
     CLOSING = "closing"  # dropped: the proxy ends the connection, and what was written is leaving
-    CLOSED = "closed"  # none
+    CLOSED = "closed"  # no bytes can come
 
 
 class ClientEvent(StrEnum):
@@ -77,4 +77,4 @@ TRANSITIONS: Mapping[tuple[ClientState, ClientEvent], ClientState] = {
 
 AFTER_REQUEST: Final = next_state(TRANSITIONS, HEAD, REQUEST)
 AFTER_RESPONSE: Final = next_state(TRANSITIONS, RESPONSE, RESPONSE_COMPLETE)
-"""The transitions of every request, looked up beforehand: saves 0.3 µs each."""
+"""The transitions of every request, looked up in advance: saves 0.3 µs each."""

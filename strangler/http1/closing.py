@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The end of a client's connection: what was written leaves first, and a client that still sends is heard out."""
+"""The end of a client connection: what was written leaves first, and what the client still sends is read."""
 
 import asyncio
 import fcntl
@@ -12,19 +12,19 @@ from typing import Protocol
 from strangler.clock import now
 
 FLUSH_S = 10.0
-"""How long what was written may take to leave a connection that is closed."""
+"""How long what was written may take to leave a closing connection."""
 
 _LINGER_S = 2.0
-"""How long a connection that we close is still read from, so that the response is not lost to a reset."""
+"""How long reading goes on after the proxy closes its direction, so that a reset does not destroy the response."""
 
 _CUT_DELAY_S = 0.01
-"""How often it is looked whether all bytes have left a connection that is to be reset."""
+"""How often a connection that is to be reset is checked for unsent bytes."""
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
 
 
 class Closing:
-    """A close that was begun. `linger`: the client may still be sending, so that only our direction is closed."""
+    """A close under way. `linger`: the client may still be sending, so only the proxy's direction is closed."""
 
     __slots__ = ("_transport", "_unsent_bytes", "wait_s")
 
@@ -32,14 +32,14 @@ class Closing:
         self._transport = transport
         self._unsent_bytes = unsent_bytes(transport)
         self.wait_s = _LINGER_S if linger and not self._unsent_bytes else FLUSH_S
-        """How long it may take."""
+        """How long the close may take."""
         if linger:
             transport.write_eof()
         else:
             transport.close()
 
     def try_extend(self) -> bool:
-        """Give a client that reads on, slowly, some more time. Return False if it has read nothing meanwhile."""
+        """Give a client that still reads, slowly, more time. Return False if it has read nothing meanwhile."""
         left_bytes = unsent_bytes(self._transport)
         is_read = 0 < left_bytes < self._unsent_bytes
         if is_read:
@@ -58,7 +58,7 @@ class Resettable(Protocol):
 
 
 def reset_when_sent(loop: asyncio.AbstractEventLoop, connection: Resettable, until: float) -> None:
-    """Reset a connection. A reset throws away what has not left yet: wait for it, as long as the client reads."""
+    """Reset a connection once all bytes have left, which a reset would destroy; at the latest at `until`."""
     if connection.is_closed:
         return
     transport = connection.transport
@@ -72,7 +72,7 @@ def reset_when_sent(loop: asyncio.AbstractEventLoop, connection: Resettable, unt
 
 
 def unsent_bytes(transport: asyncio.Transport) -> int:
-    """Return how many bytes were written that the client's system has not acknowledged (tcp(7), SIOCOUTQ)."""
+    """Return how many of the written bytes the client's system has not acknowledged (tcp(7), SIOCOUTQ)."""
     waiting = transport.get_write_buffer_size()
     peer: socket.socket | None = transport.get_extra_info("socket")
     if waiting or peer is None or not hasattr(termios, "TIOCOUTQ"):

@@ -11,7 +11,7 @@ from strangler.http1.write_batch import WriteBatch
 
 
 class Downstream:
-    """A client's connection, or one part of an aggregate: it has a story to wake, and a deadline."""
+    """A client connection, or one part of an aggregate: it has a task to wake, and a deadline."""
 
     __slots__ = ("deadline", "forwarded", "loop", "task", "write_batch")
 
@@ -23,16 +23,16 @@ class Downstream:
     task: CallbackTask
 
     def expire(self, now: float) -> None:
-        """The deadline has passed."""
+        """End what has passed its deadline."""
         raise NotImplementedError
 
     def pass_interim(self, response: ResponseHead) -> None:
-        """A 1xx has come."""
+        """Pass a 1xx on."""
         raise NotImplementedError
 
 
 class ClientSide(Downstream):
-    """A client's connection, as a tunnel and the state that a worker's connections share see it."""
+    """A client connection, as tunnels and the worker's `ServerState` see it."""
 
     __slots__ = ("transport",)
 
@@ -49,19 +49,19 @@ class ClientSide(Downstream):
         raise NotImplementedError
 
     def pause_reading(self) -> None:
-        """Read no more for now."""
+        """Stop reading for now."""
         raise NotImplementedError
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Continue reading."""
         raise NotImplementedError
 
     def refuse(self, refusal: Problem) -> None:
-        """Respond with a problem to what was not read, and close."""
+        """Respond with a problem instead of serving what comes, and close."""
         raise NotImplementedError
 
     def give_way(self) -> None:
-        """Close an idle connection, because another one needs its place."""
+        """Close an idle connection, because another connection needs its place."""
         raise NotImplementedError
 
     def go_away(self) -> None:

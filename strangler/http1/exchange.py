@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""One attempt at one upstream: what the client's side and the upstream's side know of each other while it lasts."""
+"""One request and its response at one upstream: what the two connections know of each other while it lasts."""
 
 import math
 
@@ -12,7 +12,7 @@ from strangler.http1.tunnel import UpstreamSide
 
 
 class Clocks:
-    """The timeouts of an attempt, resolved: a limit that is off is infinite, so that nobody asks twice."""
+    """The timeouts of an attempt. A limit that is off is infinite, so that no caller has to check for None."""
 
     __slots__ = ("connect_s", "idle_s", "response_s")
 
@@ -22,14 +22,14 @@ class Clocks:
         self.idle_s = math.inf if timeouts.idle_s is None else timeouts.idle_s
 
     def within(self, seconds: float) -> "Clocks":
-        """The same, with no more time than this for a connection, and for the answer's head."""
+        """Return the same, with at most `seconds` for the connection, and for the response's head."""
         left_s = max(0.0, seconds)
         connect_s = left_s if self.connect_s is None else min(self.connect_s, left_s)
         return Clocks(TimeoutSettings(connect_s, min(self.response_s, left_s), self.idle_s))
 
 
 class Exchange:
-    """Filled in by the upstream's connection; the client's story wakes to look at `response`, `fault`, `is_done`."""
+    """Filled in by the upstream connection, which wakes the client's task to look at `response`, `fault`, `is_done`."""
 
     __slots__ = (
         "body",
@@ -55,21 +55,21 @@ class Exchange:
         """True once any byte came back."""
         self.response: ResponseHead | None = None
         self.body: Body | None = None
-        """The answer's body, if it has one that did not come whole with the head."""
+        """The response's body, unless it came whole with the head."""
         self.payload = b""
-        """The answer's body, if it came whole with the head: saves 2 µs for small answers."""
+        """The response's body, if it came whole with the head: saves 2 µs for small responses."""
         self.fault: Fault | None = None
         self.is_done = False
-        """True once the answer is complete."""
+        """True once the response is complete."""
 
     clocks: Clocks
     """Set before it is sent."""
 
     def drop(self) -> None:
-        """Give the attempt up: whatever the upstream still does with it is lost."""
+        """Give the exchange up: whatever the upstream still sends is lost."""
         if self.connection is not None:
             self.connection.drop()
 
     def settle(self) -> None:
-        """Give back all that it holds."""
+        """Give back all that the exchange holds."""
         self.drop()

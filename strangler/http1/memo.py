@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""Remembers what bytes meant. Clients and upstreams say the same thing again and again."""
+"""A cache of what bytes were parsed to: clients and upstreams repeat the same bytes again and again."""
 
 from typing import Generic, TypeVar
 
@@ -7,10 +7,10 @@ _Value = TypeVar("_Value")
 
 
 class Memo(Generic[_Value]):
-    """A bounded mapping from exact bytes to what they were found to mean; the oldest entry goes first.
+    """A bounded mapping from exact bytes to their parsed value; the oldest entry goes first.
 
-    Bounded in entries and in the length of a key, so that nobody fills the memory by never repeating themselves:
-    at most `entries` times a few kilobytes.
+    Entries and the length of a key are bounded, so that a peer that never repeats itself cannot fill the memory: at
+    most `entries` times a few kilobytes.
     """
 
     __slots__ = ("_entries", "_known", "_longest_bytes", "get")

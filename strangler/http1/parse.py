@@ -1,9 +1,9 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """The parts of a request's head: from complete bytes to values. `response.py` does the same for responses.
 
-llhttp (by httptools) judges every byte, by a new parser each time: 0.2 µs, and no state that one message could leave
-for the next. Only heads pass through it: bodies are counted. What identical bytes were found to mean is remembered,
-so a client that repeats its header section, as all keep-alive clients do, is parsed once.
+llhttp (by httptools) checks every byte, with a new parser each time: that costs 0.2 µs, and no message can leave state
+behind for the next. Only heads pass through it: bodies are counted. The result for identical bytes is remembered, so
+a client that repeats its header section, as all keep-alive clients do, is parsed once.
 """
 
 import re
@@ -21,14 +21,14 @@ MAX_FIELDS = 256
 """Header fields in one head. Envoy allows 100, aiohttp 128; a monolith's cookies and tracing can be many."""
 
 MAX_PASSES = 10
-"""How often a request may have passed proxies of ours: some may stand in a row, but an upstream that leads back to the
-proxy would multiply each request until its head is too large."""
+"""How often a request may have passed this proxy or others like it: several may stand in a row, but an upstream that
+leads back to the proxy would multiply each request until its head is too large."""
 
 _HOST = re.compile(
     rb"(?P<host>\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%(?!7[Ff])[2-9A-Fa-f][0-9A-Fa-f])+)"
     rb"(?::(?P<port>[0-9]{0,5}))?"
 )
-"""RFC 3986 section 3.2.2, less control characters that are percent-encoded: no name has them."""
+"""RFC 3986 section 3.2.2, without percent-encoded control characters: no name has them."""
 
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://(?P<authority>[^/?]+)(?P<path>/[^?]*)?(?P<query>\?.*)?")
 _TARGET = re.compile(rb"[\x21-\x7e\x80-\xff]+")
@@ -62,7 +62,7 @@ class FieldCollector:
 
 
 class RequestHeaders:
-    """The version and header section of a request, found valid. Shared by all requests with the same bytes."""
+    """The valid version and header section of a request, shared by all requests with the same bytes."""
 
     __slots__ = (
         "_lines",
@@ -87,7 +87,7 @@ class RequestHeaders:
     keep_alive: bool
     """The client wants the connection to stay (RFC 9112 section 9.3)."""
     has_upgrade: bool
-    """The client offers another protocol, and one that the proxy would tunnel (RFC 9110 section 7.8)."""
+    """The client offers another protocol that the proxy would tunnel (RFC 9110 section 7.8)."""
     host: bytes
     """Lower case, without port; empty in an HTTP/1.0 request without Host."""
     host_value: bytes
@@ -96,7 +96,7 @@ class RequestHeaders:
 
     @classmethod
     def unread(cls) -> "RequestHeaders":
-        """Return the section of a request that could not be read: nothing is known, and its connection is to end."""
+        """Return the headers of an unreadable request: nothing is known, and the connection has to end."""
         headers = cls()
         headers._lines = {}
         headers.headers = []
@@ -108,7 +108,7 @@ class RequestHeaders:
         return headers
 
     def bodyless(self, dropped: frozenset[bytes], added: RawHeaders) -> "RequestHeaders":
-        """Return the section of a request of our own for the same client: without a body, and with other fields."""
+        """Return the headers of a request of the proxy's own for the same client: no body, and other fields."""
         headers = RequestHeaders()
         headers._lines = {}
         headers.headers = [field for field in self.headers if field[0].lower() not in dropped] + added
@@ -123,7 +123,7 @@ class RequestHeaders:
         return headers
 
     def lines(self, dropped: frozenset[bytes]) -> bytes:
-        """Return the fields but for those in `dropped` or named by Connection, as lines in the order received."""
+        """Return the fields as lines in the order received, without those in `dropped` or named by Connection."""
         lines = self._lines.get(dropped)
         if lines is None:
             lines = b"".join(header_lines(self.headers, dropped | self.named))
@@ -132,13 +132,13 @@ class RequestHeaders:
 
 
 Target = tuple[bytes, bytes | None, bytes | None]
-"""Path, query (None: no `?`), and the authority of an absolute-form target, which replaces the Host field
+"""The path, the query (None: no `?`), and the authority of an absolute-form target, which replaces the Host field
 (RFC 9112 section 3.2.2)."""
 
 
 _MEMO_FIELDS = 64
-"""A section of more fields is not remembered: hundreds of tiny ones take far more memory than their bytes. Nor is one
-with an upgrade: its key is new each time (RFC 6455 section 4.1), and would only take the place of what comes again."""
+"""Sections with more fields are not remembered: hundreds of tiny fields take far more memory than their bytes. Nor are
+those with an upgrade: their key is new each time (RFC 6455 section 4.1), and would displace what comes again."""
 
 _sections: Memo[RequestHeaders] = Memo(entries=1024, longest_bytes=4096)
 _methods: set[bytes] = set()
@@ -146,7 +146,7 @@ _methods: set[bytes] = set()
 
 
 def parse_request_headers(raw: bytes) -> RequestHeaders | Problem:
-    """Return what a version and the header section mean. `raw`: from `HTTP/1.1` to the empty line."""
+    """Parse a version and header section. `raw`: from `HTTP/1.1` to the empty line."""
     known = _sections.get(raw)
     if known is not None:
         return known
@@ -210,7 +210,7 @@ def _read_connection(headers: RequestHeaders) -> None:
     stays = not headers.is_http10 or names_token(connection, b"keep-alive")
     headers.keep_alive = stays and not names_token(connection, b"close")
     if b"upgrade" in fields and names_token(connection, b"upgrade") and not headers.is_http10:
-        # a body behind the head could be read as the new protocol: then the upgrade is not offered
+        # a body could be read as the new protocol, so no upgrade is offered with one
         is_bodyless = not headers.is_chunked and not headers.framing.length
         headers.has_upgrade = is_bodyless and not _carries_http(fields[b"upgrade"])
 
@@ -228,7 +228,7 @@ def host_of(value: bytes) -> bytes | None:
 
 
 def check_method(method: bytes) -> Problem | None:
-    """Return None for a method that is forwarded, else why it is refused."""
+    """Return None for a method that is forwarded, else the reason why it is refused."""
     if method in _methods:
         return None
     if _METHOD.fullmatch(method) is None:

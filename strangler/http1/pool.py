@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""Connections to one URL of an upstream: the idle ones, and how new ones are made."""
+"""The connections to one URL of an upstream: idle connections, and how new ones are made."""
 
 import asyncio
 import contextlib
@@ -15,19 +15,19 @@ from strangler.core.settings import TlsSettings, Url
 from strangler.http1.upstream_connection import ConnectionOwner, UpstreamConnection
 
 ONCE_S = 1.0
-"""A request that cannot be sent twice goes onto a connection that was used this lately, or onto a new one: the close of
-an upstream whose time is over (gunicorn's after 2 s, uvicorn's and Node's after 5 s) may be on its way already."""
+"""A request that cannot be sent twice only goes onto a connection that was used this recently, or a new one: on older
+ones the upstream's close (gunicorn's after 2 s, uvicorn's and Node's after 5 s) may be on its way already."""
 
 _MAX_IDLE = 256
 _ESTABLISHED = 1  # TCP_INFO's first byte: tcpi_state
 _PEER_CHECK_AFTER_S = 0.5
-"""An idle connection of this age is asked for its state before a request that cannot be sent twice goes onto it."""
+"""The state of a connection idle for this long is checked before a request that cannot be sent twice goes onto it."""
 
 Connected = Callable[[UpstreamConnection | Fault], None]
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """For https upstreams. Raises OSError or ssl.SSLError if the CA file cannot be used."""
+    """Return the TLS context for https upstreams. Raises OSError or ssl.SSLError if the CA file cannot be used."""
     context = ssl.create_default_context(cafile=settings.ca)
     if not settings.verify:
         context.check_hostname = False
@@ -60,7 +60,7 @@ class Pool(ConnectionOwner):
         self._is_closed = False
 
     def take(self, *, once: bool) -> UpstreamConnection | None:
-        """An idle connection, if there is one. `once`: for a request that cannot be sent a second time."""
+        """Return an idle connection, if there is one. `once`: for a request that cannot be sent a second time."""
         at = now() if self._idle else 0.0
         while self._idle:
             connection = self._idle[-1]
@@ -80,7 +80,7 @@ class Pool(ConnectionOwner):
         return task
 
     def give_back(self, connection: UpstreamConnection, keep_s: float = math.inf) -> None:
-        """A connection is free. `keep_s`: how long it may be used again, by what the upstream says."""
+        """Take back a free connection. `keep_s`: how long it may be used again, according to the upstream."""
         lasts_s = min(self.keepalive_s, keep_s)
         if self._is_closed or len(self._idle) >= _MAX_IDLE or lasts_s <= 0:
             connection.close()
@@ -90,19 +90,19 @@ class Pool(ConnectionOwner):
         self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
-        """The connection is closed, or about to be."""
+        """Forget a connection that is closed, or about to be."""
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)
 
     def sweep(self, now: float) -> None:
-        """Close what has been idle for too long. Called about once a second."""
+        """Close connections that have been idle for too long. Called about once a second."""
         expired = [connection for connection in self._idle if connection.idle_until <= now]
         for connection in expired:
             self._idle.remove(connection)
             connection.close()
 
     def close(self) -> None:
-        """Close what is idle; connections in use close when their exchange ends."""
+        """Close idle connections; those in use close when their exchange ends."""
         self._is_closed = True
         for connection in self._idle:
             connection.close()
@@ -116,7 +116,7 @@ class Pool(ConnectionOwner):
         connection = UpstreamConnection(self)
         try:
             if self._tls is None and self.url.scheme == "https":
-                self._tls = tls_context(self._tls_settings)  # here, since the CA file may have gone since `check`
+                self._tls = tls_context(self._tls_settings)  # here, because the CA file may have gone since `check`
             async with asyncio.timeout(timeout_s):
                 await self._loop.create_connection(
                     lambda: cast(asyncio.Protocol, connection),
@@ -131,7 +131,7 @@ class Pool(ConnectionOwner):
         done(connection)
 
     def _is_alive(self, connection: UpstreamConnection, at: float) -> bool:
-        """Ask the kernel whether the peer has closed: its FIN may be there and not read yet."""
+        """Return False if, by the kernel's state, the peer has closed: its FIN may be there, but not read yet."""
         if at - connection.idle_since < _PEER_CHECK_AFTER_S:
             return True
         peer: socket.socket | None = connection.transport.get_extra_info("socket")

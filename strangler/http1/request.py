@@ -17,7 +17,7 @@ _CLIENT_PROTOCOL = Fault.CLIENT_PROTOCOL
 
 
 class Request(RequestHead):
-    """A request's head, with its section, its body and its state. Written by its connection and its story."""
+    """A request's head, with its header section, body and state. Written by its connection and its task."""
 
     __slots__ = ("body", "exchange", "fault", "has_response", "host_value", "is_absolute", "refusal", "request_headers")
 
@@ -52,23 +52,23 @@ class Request(RequestHead):
 
     request_headers: RequestHeaders
     host_value: bytes
-    """As the Host field of the forwarded request says it; empty: an HTTP/1.0 request without."""
+    """The Host field of the forwarded request; empty: an HTTP/1.0 request without one."""
     is_absolute: bool
-    """The target is an absolute URL: its authority is what `host_value` says."""
+    """True if the target is an absolute URL; `host_value` is its authority then."""
     refusal: Problem | None
-    """Why it cannot be served."""
+    """The reason why it cannot be served."""
     body: Body | None
     exchange: Exchange | None
     """The attempt under way."""
     fault: Fault | None
-    """The client's mistake, or that it left."""
+    """The client's mistake, or its leaving."""
     has_response: bool
-    """True once a byte of an answer has been written."""
+    """True once a byte of a response has been written."""
 
     def begin_body(self, source: Source, limit: int | None) -> BodyReader | None:
-        """Make the body that the head announces. Return what reads it; None if nothing of it is to be read.
+        """Make the body that the head announces. Return its reader; None if nothing of it is to be read.
 
-        It is refused if it is longer than `limit` bytes.
+        A body longer than `limit` bytes is refused.
         """
         framing = self.request_headers.framing
         if limit is not None and framing.length > limit:
@@ -81,18 +81,18 @@ class Request(RequestHead):
         return None
 
     def takes_interim(self, status: int) -> bool:
-        """RFC 9110 section 15.2: a 100 is only for a client that waits for it, and no 1xx is for HTTP/1.0."""
+        """Return True if a 1xx may be passed on: none to HTTP/1.0, a 100 if it is awaited (RFC 9110 section 15.2)."""
         return not self.request_headers.is_http10 and (status != 100 or b"expect" in self.fields)
 
     @property
     def is_waiting_for_client(self) -> bool:
-        """True while the client is the side that is waited for: it is slow to send, or to read."""
+        """True while the client keeps the proxy waiting: it is slow to send, or to read."""
         body, exchange = self.body, self.exchange
         if exchange is not None and exchange.response is not None:
             return exchange.body is not None and exchange.body.is_paused
         if body is None or body.is_finished or body.is_paused:
             return False
-        is_reported = exchange is not None and exchange.has_bytes  # 100, for one that waits for it
+        is_reported = exchange is not None and exchange.has_bytes  # the 100 that the client waits for
         return is_reported or body.received_bytes > 0 or b"expect" not in self.fields
 
 
@@ -100,14 +100,14 @@ _R = TypeVar("_R", bound=Request)
 
 
 def unreadable(kind: type[_R], refusal: Problem, client_ip: bytes) -> _R:
-    """Stands for bytes that are no request, so that the refusal is told like any other end."""
+    """Return a request that stands for unreadable bytes, so that the refusal is logged like any other end."""
     return kind(b"", b"", b"", None, b"", client_ip, _NOTHING, b"", False, refusal)
 
 
 def parse_request(raw: bytes, forwarded: ForwardedFields, kind: type[_R]) -> _R | Problem:
-    """A new request of the class `kind`. What RFC 9112 calls invalid, or ambiguous, is a Problem.
+    """Return a new request of the class `kind`, or a Problem for what RFC 9112 calls invalid or ambiguous.
 
-    `raw` is one head, request line to empty line.
+    `raw` is one head, from the request line to the empty line.
     """
     words = raw[: raw.find(b"\r\n")].split(b" ")
     if len(words) != 3:

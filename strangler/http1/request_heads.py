@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The heads of requests, found in the bytes of a client. What can no longer become one is refused at once."""
+"""Finds the heads of requests in a client's bytes. Bytes that can no longer become a head are refused at once."""
 
 import re
 
@@ -11,9 +11,9 @@ _BROKEN_LINES = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\
 
 
 def read_head(ahead: bytearray, data: bytes, limit: int) -> tuple[bytes, bytes] | Problem | None:
-    """Return the next head, of at most `limit` bytes, and the bytes behind it; or why these bytes are no head.
+    """Return the next head, of at most `limit` bytes, and the bytes behind it; or the problem that these bytes have.
 
-    `ahead` is what came before `data`. As long as the head is not complete, all of it is kept there and None returned.
+    `ahead` holds what came before `data`. While the head is incomplete, all of it is kept there and None is returned.
     """
     if ahead:
         return _read_rest(ahead, data, limit)
@@ -41,7 +41,7 @@ def _read_rest(ahead: bytearray, data: bytes, limit: int) -> tuple[bytes, bytes]
 
 
 def refusal_of_partial(ahead: bytearray, limit: int) -> Problem | None:
-    """Return why these first bytes of a head, of at most `limit` bytes in all, are refused; None: the rest may come."""
+    """Return the problem of an incomplete head, of at most `limit` bytes in all; None if the rest may come."""
     if len(ahead) > limit:
         return refusal_of_size(bytes(ahead), limit)
     if _HEAD_START.match(ahead) is None and ahead != b"\r":
@@ -53,7 +53,7 @@ def refusal_of_partial(ahead: bytearray, limit: int) -> Problem | None:
 
 
 def refusal_of_size(data: bytes, limit: int) -> Problem:
-    """Return what is too long of a head beyond `limit` bytes: its request line, or its fields."""
+    """Return the problem of a head beyond `limit` bytes: either its request line or its fields are too long."""
     line_end = data.find(b"\r\n")
     is_line = line_end < 0 or line_end > max(limit - 1024, limit // 2)
     return problem.TARGET_TOO_LONG if is_line else problem.HEADER_TOO_LARGE

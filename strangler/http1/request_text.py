@@ -21,7 +21,7 @@ class DescriptionError(ValueError):
 def described_head(
     settings: Settings, method: str, url: str, headers: Iterable[tuple[str, str]], client_ip: str
 ) -> RequestHead:
-    """The head of the request that a peer with the address `client_ip` sends for a URL, or for a path at this proxy.
+    """Return the head of the request that a peer at `client_ip` sends for a URL, or for a path at this proxy.
 
     A URL's authority becomes the Host field, unless `headers` has one. X-Forwarded-For names the client if
     `trusted_proxies` includes the peer. Raises `DescriptionError`.
@@ -41,7 +41,7 @@ def described_head(
     head = parse_request(raw, ForwardedFields(peer, b"http", TrustedProxies(settings.trusted_proxies)), Request)
     refusal = _refusal(raw, head, settings.limits)
     if refusal is not None:
-        raise DescriptionError(f"the proxy would answer {refusal.status}: {refusal.title}")
+        raise DescriptionError(f"the proxy would respond with {refusal.status}: {refusal.title}")
     assert isinstance(head, Request)
     return head
 
@@ -59,7 +59,7 @@ def _refusal(raw: bytes, head: Request | Problem, limits: LimitSettings) -> Prob
 
 
 def _split_url(url: str) -> tuple[str, str]:
-    """Authority and origin-form target of a URL; a path is at an unnamed host."""
+    """Return the authority and the origin-form target of a URL; a mere path gets `localhost`."""
     if "#" in url:
         raise DescriptionError(f"'{url}' has a fragment, which no client sends; leave out what begins with '#'")
     if any(character.isspace() for character in url):

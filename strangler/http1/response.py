@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The heads of responses: from complete bytes to values, by the same means as those of requests (`parse.py`)."""
+"""The heads of responses: from complete bytes to values, by the same means as for requests (`parse.py`)."""
 
 import contextlib
 import math
@@ -32,7 +32,7 @@ _DROPPED_NAMES = HOP_BY_HOP | {b"x-strangler-arm"}
 
 
 class ResponseHead:
-    """The head of a response, found fit to be passed on. Shared by all responses with the same bytes."""
+    """The head of a response that may be passed on, shared by all responses with the same bytes."""
 
     __slots__ = (
         "_has_stream_type",
@@ -55,22 +55,22 @@ class ResponseHead:
     raw: bytes
     status: int
     status_line: bytes
-    """As the client gets it, without the line's end."""
+    """The line as the client gets it, without its CRLF."""
     fields: dict[bytes, bytes]
     """The fields that concern a proxy, lower-case name to value."""
     framing: Framing
     keep_alive: bool
     keep_s: float
-    """How long the connection may be used again, by the upstream's Keep-Alive; infinite if it says nothing."""
+    """How long the connection may be used again, by the upstream's Keep-Alive field; infinite without one."""
 
     @property
     def is_stream(self) -> bool:
-        """True if the body has no end by its type. Only asked where it did not come whole with the head."""
+        """True if the body is endless by its type. Only needed if it did not come whole with the head."""
         return self.framing.kind is not Kind.LENGTH and self.has_stream_type
 
     @property
     def has_stream_type(self) -> bool:
-        """True if the type is one of bodies without an end. Searched once for all responses with these bytes."""
+        """True if the media type is that of an endless body. Searched once for all responses with these bytes."""
         found = self._has_stream_type
         if found is None:
             found = self._has_stream_type = _STREAM_TYPE.search(self.raw) is not None
@@ -85,14 +85,14 @@ class ResponseHead:
         return found
 
     def head(self, ending: bytes) -> bytes:
-        """Return the head for the client: as received, less hop-by-hop fields, with `ending` as its last lines."""
+        """Return the head for the client: as received, without hop-by-hop fields, and with `ending` at its end."""
         head = self._heads.get(ending)
         if head is None:
             head = self._heads[ending] = self.status_line + self._lines + ending
         return head
 
     def head_of(self, headers: RawHeaders, ending: bytes) -> bytes:
-        """Return the same with `headers` in place of those received."""
+        """Return the head for the client with `headers` in place of the fields received."""
         lines = header_lines(headers, _dropped_from(self.status, self.fields))
         return b"%b\r\n%b%b" % (self.status_line, b"".join(lines), ending)
 
@@ -105,10 +105,10 @@ _responses: Memo[ResponseHead] = Memo(entries=256, longest_bytes=2048)
 
 
 def mend_line_ends(data: bytes) -> bytes | None:
-    """Return `data` with CRLF at the end of each line of its head; None if it is not complete or ends in CRLF.
+    """Return `data` with CRLF at the end of each line of its head; None if the head is incomplete or ends in CRLF.
 
-    Old CGI programs and small devices end lines with a bare LF, and RFC 9112 section 2.2 lets a recipient take it for a
-    line's end, as browsers and nginx do. A head that ends in CRLF and has a bare LF within stays distrusted.
+    Old CGI programs and small devices end lines with a bare LF, and RFC 9112 section 2.2 lets a recipient accept that,
+    as browsers and nginx do. A head that ends in CRLF and has a bare LF within stays distrusted.
     """
     if not data.startswith(b"HTTP/1."):
         return None
@@ -124,7 +124,7 @@ def mend_line_ends(data: bytes) -> bytes | None:
 
 
 def parse_response(raw: bytes, *, is_head_response: bool) -> ResponseHead | None:
-    """Return what one head, status line to empty line, means; None if it is not to be passed on: no HTTP, ambiguous."""
+    """Parse one head, from status line to empty line; None if it must not be passed on: it is no HTTP, or ambiguous."""
     if not is_head_response:
         known = _responses.get(raw)
         if known is not None:
@@ -168,7 +168,7 @@ def parse_response(raw: bytes, *, is_head_response: bool) -> ResponseHead | None
 
 
 def _usable_s(keep_alive: bytes) -> float:
-    """Return a second less than the upstream keeps it, or half of a short time: its close takes a while to come."""
+    """Return the upstream's timeout less a second, or less half of a short one: its close takes a while to arrive."""
     found = _KEEP_TIMEOUT.search(keep_alive)
     if found is None:
         return math.inf
@@ -177,7 +177,7 @@ def _usable_s(keep_alive: bytes) -> float:
 
 
 def _passing_lines(raw: bytes, start: int, status: int, fields: dict[bytes, bytes]) -> bytes:
-    """Return the lines that go on, each behind its CRLF, and the CRLF of the last."""
+    """Return the lines to pass on, with a CRLF before each and behind the last."""
     dropped = _dropped_from(status, fields)
     if dropped is not _DROPPED_NAMES:
         return b"\r\n" + b"".join(header_lines(_fields_of(raw), dropped))

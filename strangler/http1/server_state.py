@@ -14,7 +14,7 @@ from strangler.http1.request import Request
 from strangler.http1.write_batch import WriteBatch
 
 _LOOKED_AT = 64
-"""How many connections of an address are looked at to find one that is idle."""
+"""How many connections of an address are checked to find an idle one."""
 
 
 class ServerState:
@@ -37,7 +37,7 @@ class ServerState:
         self.trusted = trusted
         self.on_crash = on_crash
         self.on_limit = on_limit
-        """Told the reason when a limit ends a connection that has no request to be answered."""
+        """Called with the reason when a limit ends a connection that has no request under way."""
         self.connection_limit: ConnectionLimit[ClientSide] = ConnectionLimit()
         self.plain = ListenerState(serve)
         """The listener of connections that name none."""
@@ -45,10 +45,10 @@ class ServerState:
         self.is_draining = False
         self.connections: set[ClientSide] = set()
         self.active: set[Downstream] = set()
-        """Those with a request under way: looked at by `sweep_active` many times a second."""
+        """The connections with a request under way: `sweep_active` checks them many times a second."""
 
     def enter(self, connection: ClientSide, address: bytes) -> bool:
-        """Count a new connection from `address`. Return False if there are too many, and none could make room."""
+        """Count a new connection from `address`. Return False if there are too many, and none could be closed."""
         self.connections.add(connection)
         has_room = self.connection_limit.total < self.limits.connections or self.make_room(address)
         self.connection_limit.enter(address, connection)
@@ -61,7 +61,7 @@ class ServerState:
         self.connection_limit.leave(address, connection)
 
     def turn_away(self, connection: ClientSide) -> None:
-        """Refuse one connection too many. Far beyond the limit it is not even told why: that would need a place."""
+        """Refuse a connection beyond the limit; far beyond it, without a 503, which would need a place itself."""
         limit = self.limits.connections
         if self.connection_limit.total <= limit + max(64, limit // 8):
             connection.refuse(problem.TOO_MANY_CONNECTIONS)
@@ -78,13 +78,13 @@ class ServerState:
             connection.expire(now)
 
     def drain(self) -> None:
-        """Each connection closes after the answer under way, or that of a request which comes within a second."""
+        """Close each connection after the response under way, or that to a request which comes within a second."""
         self.is_draining = True
         for connection in list(self.connections):
             connection.go_away()
 
     def make_room(self, address: bytes) -> bool:
-        """All connections are taken, and one more comes from `address`. False: it has to go away."""
+        """Close an idle connection for a new one from `address`. Return False if the new one has to go."""
         crowded = self.connection_limit.address_to_yield(address)
         if crowded is None:
             return False

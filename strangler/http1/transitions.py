@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""A table of states and events. A pair that is not in the table is a bug, and an error that names both."""
+"""State machines as tables. A state and event that are not in the table are a bug; the error names both."""
 
 from collections.abc import Mapping
 from enum import StrEnum

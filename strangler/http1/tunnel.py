@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""A tunnel after a 101: bytes both ways, each direction closing for itself, with no timeout of its own."""
+"""A tunnel after a 101: bytes both ways, each direction closed on its own, and no timeout."""
 
 import asyncio
 import socket
@@ -8,14 +8,14 @@ from strangler.http1.downstream import ClientSide
 from strangler.http1.websocket import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameBoundary
 
 _FLUSH_S = 10.0
-"""How long what the client said last may take to leave."""
+"""How long the client's last bytes may take to leave."""
 
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-"""A peer that has vanished is found after two minutes (tcp(7)); where the system has none of these, by its defaults."""
+"""A vanished peer is found after two minutes (tcp(7)); a system without these options uses its defaults."""
 
 
 class UpstreamSide:
-    """An upstream's connection, as its exchange and a tunnel see it."""
+    """An upstream connection, as its exchange and a tunnel see it."""
 
     __slots__ = ("transport",)
 
@@ -35,11 +35,11 @@ class UpstreamSide:
         raise NotImplementedError
 
     def pause_reading(self) -> None:
-        """Read no more for now."""
+        """Stop reading for now."""
         raise NotImplementedError
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Continue reading."""
         raise NotImplementedError
 
     def start_tunnel(self, tunnel: "Tunnel") -> bytes:
@@ -48,7 +48,7 @@ class UpstreamSide:
 
 
 class Tunnel:
-    """Joins a client's and an upstream's connection. The client's story is woken when it is over."""
+    """Joins a client and an upstream connection. The client's task is woken when it is over."""
 
     def __init__(self, client: ClientSide, upstream: UpstreamSide, *, is_websocket: bool) -> None:
         self.client = client
@@ -64,7 +64,7 @@ class Tunnel:
         _keep_alive(upstream.transport)
 
     def begin(self, head: bytes, ahead: bytes) -> None:
-        """Write the 101, and what has come behind it. `ahead`: bytes that the client has sent already."""
+        """Write the 101 and the bytes that came behind it. `ahead`: bytes that the client has sent already."""
         glued = self.upstream.start_tunnel(self)
         self.client.transport.write(head)
         if glued:
@@ -89,7 +89,7 @@ class Tunnel:
             self.client.transport.write(data)
 
     def eof_from_client(self) -> bool:
-        """The client has closed its direction. True keeps the other one open."""
+        """Pass on that the client has closed its direction. Return True to keep the other direction open."""
         self._has_client_ended = True
         is_one_way = self.upstream.transport.can_write_eof()  # not over TLS
         if self._has_upstream_ended or self.upstream.is_closed or not is_one_way:
@@ -107,7 +107,7 @@ class Tunnel:
         return self.upstream.transport.can_write_eof()
 
     def client_lost(self) -> None:
-        """End the tunnel. The last bytes of a client that ended by itself still go to the upstream."""
+        """End the tunnel. If the client closed its direction first, its last bytes still go to the upstream."""
         if self._has_client_ended and not self.upstream.is_closed:
             self.upstream.transport.close()
             self.client.loop.call_later(_FLUSH_S, self.upstream.close)
@@ -122,7 +122,7 @@ class Tunnel:
         self.end()
 
     def go_away(self) -> None:
-        """The proxy shuts down: websockets hear 1001 (RFC 6455 section 7.4.1) where a frame may begin; others end."""
+        """End for a shutdown, with status 1001 in websockets where a frame may begin (RFC 6455 section 7.4.1)."""
         if self._is_going_away:
             return
         self._is_going_away = True

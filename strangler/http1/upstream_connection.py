@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""One connection to an upstream. It does one exchange at a time and trusts nothing that comes back.
+"""One connection to an upstream. It serves one exchange at a time and trusts nothing that comes back.
 
 States and their table: `upstream_states.py`. Bodies: `body_readers.py`.
 """
@@ -38,7 +38,7 @@ class ConnectionOwner:
 
 
 class UpstreamConnection(UpstreamSide):
-    """Made and kept by a `Pool`. Bytes that nobody asked for close it; they never reach a client.
+    """A connection that a `Pool` makes and keeps. Bytes that no request asked for close it; they reach no client.
 
     An `asyncio.Protocol` in all but the base class, which a compiled class cannot have.
     """
@@ -62,7 +62,7 @@ class UpstreamConnection(UpstreamSide):
         self._state: states.UpstreamState = states.IDLE
         self.idle_since = self.idle_until = 0.0
         self._ahead = b""  # a head that is not complete, or the first bytes of a tunnel
-        self._is_full = False  # the upstream does not read: no more is to be written
+        self._is_full = False  # the upstream does not read: nothing more may be written
         self._reader: BodyReader | None = None
         self._request_body: Body | None = None
         self._tunnel: Tunnel | None = None
@@ -71,7 +71,7 @@ class UpstreamConnection(UpstreamSide):
     def is_closed(self) -> bool:
         return self._state is states.CLOSED
 
-    # What the pool and the story do with it
+    # Called by the pool and the client's task
 
     def send(self, exchange: Exchange, head: bytes, body: Body | None, *, chunked: bool) -> None:
         """Write the request; its body follows as it comes in."""
@@ -92,7 +92,7 @@ class UpstreamConnection(UpstreamSide):
             body.attach(self.transport, head, chunked=chunked)
 
     def drop(self) -> None:
-        """End the exchange without its answer. The connection is not used again."""
+        """End the exchange without its response. The connection is not used again."""
         self._leave_exchange()
         self.close()
 
@@ -102,7 +102,7 @@ class UpstreamConnection(UpstreamSide):
             self.transport.abort()
 
     def start_tunnel(self, tunnel: Tunnel) -> bytes:
-        """Let bytes go to the tunnel from now on. Return those that came behind the 101."""
+        """Pass bytes to the tunnel from now on. Return those that came behind the 101."""
         self._move(states.JOINED)
         self._leave_exchange()
         self._tunnel = tunnel
@@ -151,7 +151,7 @@ class UpstreamConnection(UpstreamSide):
     def connection_lost(self, exc: Exception | None) -> None:
         self._move(states.ENDED)
         self._pool.forget(self)
-        tunnel, self._tunnel = self._tunnel, None  # a cycle, and a worker hardly ever collects those
+        tunnel, self._tunnel = self._tunnel, None  # a cycle: a worker hardly ever collects them
         if tunnel is not None:
             tunnel.upstream_lost()
         elif self.exchange is not None:
@@ -171,7 +171,7 @@ class UpstreamConnection(UpstreamSide):
         elif self._request_body is not None:
             self._request_body.resume()
 
-    # Reading an answer
+    # Reading a response
 
     def _receive_head(self, data: bytes) -> None:
         exchange = self.exchange
@@ -238,7 +238,7 @@ class UpstreamConnection(UpstreamSide):
             self._receive_body(rest)
         else:
             exchange.client.deadline = now() + exchange.clocks.idle_s
-        if self.exchange is not None:  # else the end of the response has woken the story
+        if self.exchange is not None:  # else the end of the response has woken the task
             exchange.client.task.wake()
 
     def _receive_body(self, data: bytes) -> None:
@@ -255,7 +255,7 @@ class UpstreamConnection(UpstreamSide):
             self._end_response(is_reusable=not rest)
 
     def _end_response(self, *, is_reusable: bool) -> None:
-        """The answer is complete: the connection goes back to the pool before the story goes on."""
+        """End a complete exchange. The connection goes back to the pool before the client's task goes on."""
         exchange = self.exchange
         assert exchange is not None
         assert exchange.response is not None
@@ -290,7 +290,7 @@ class UpstreamConnection(UpstreamSide):
         if self.exchange is not None:
             self.exchange.connection = None
             self.exchange = None
-        self._reader = None  # its body knows this connection: a cycle, and a worker hardly ever collects those
+        self._reader = None  # its body refers to this connection: a cycle, which a worker hardly ever collects
 
     def _move(self, event: states.UpstreamEvent) -> None:
         self._state = next_state(states.TRANSITIONS, self._state, event)

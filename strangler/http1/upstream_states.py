@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The states of an upstream's connection. A state says what the next bytes mean; a table says what may follow it."""
+"""The states of an upstream connection. A state says what the next bytes mean; a table says which state may follow."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,12 +11,12 @@ from strangler.http1.transitions import next_state
 class UpstreamState(StrEnum):
     """The meaning of the next bytes from an upstream."""
 
-    IDLE = "idle"  # a breach: nothing was asked for
+    IDLE = "idle"  # a violation: no request was sent
     HEAD = "head"  # the head of a response, or the rest of one
     BODY = "body"  # the body of a response
-    SWITCHED = "switched"  # those of another protocol; they wait until the tunnel is there
-    TUNNEL = "tunnel"  # those of another protocol
-    CLOSED = "closed"  # none
+    SWITCHED = "switched"  # bytes of another protocol; they wait for the tunnel
+    TUNNEL = "tunnel"  # bytes of another protocol
+    CLOSED = "closed"  # no bytes can come
 
 
 class UpstreamEvent(StrEnum):
@@ -60,4 +60,4 @@ TRANSITIONS: Mapping[tuple[UpstreamState, UpstreamEvent], UpstreamState] = {
 
 AFTER_SENT: Final = next_state(TRANSITIONS, IDLE, SENT)
 AFTER_COMPLETE: Final = next_state(TRANSITIONS, HEAD, COMPLETE)
-"""The transitions of every request, looked up beforehand: saves 0.3 µs each."""
+"""The transitions of every request, looked up in advance: saves 0.3 µs each."""

@@ -4,7 +4,7 @@ CLOSE_GOING_AWAY = b"\x88\x02\x03\xe9"
 """A close frame with status 1001, as a server sends it."""
 
 CLOSE_GOING_AWAY_MASKED = b"\x88\x82\x00\x00\x00\x00\x03\xe9"
-"""The same as a client sends it: masked, with a mask of zeros."""
+"""The same frame as a client sends it: masked, with a mask of zeros."""
 
 
 class FrameBoundary:

@@ -1,15 +1,15 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """Small messages that leave together at the end of a turn of the loop.
 
-A turn reads from many connections. Were each answer written at once, each write would wake a peer that had just gone
-to sleep; written in a row, they find it awake. Measured: 6 µs of kernel time less a request at 32 connections.
+A turn reads from many connections. If each message were written at once, each write would wake a peer that had just
+gone to sleep; written in a row, they find it awake. This saves 6 µs of kernel time per request at 32 connections.
 """
 
 import asyncio
 
 
 class WriteBatch:
-    """Owned by a worker; all its connections put small whole messages in. Streams are written directly."""
+    """The pending small messages of all connections of a worker. Streams are written directly."""
 
     __slots__ = ("_loop", "_pending")
 
@@ -18,13 +18,13 @@ class WriteBatch:
         self._pending: list[tuple[asyncio.Transport, bytes]] = []
 
     def put(self, transport: asyncio.Transport, message: bytes) -> None:
-        """Write `message` at the end of this turn. Whoever writes to the transport directly, or closes it, flushes."""
+        """Write `message` at the end of this turn. To write to the transport directly, or close it, flush first."""
         if not self._pending:
             self._loop.call_soon(self.flush)
         self._pending.append((transport, message))
 
     def flush(self) -> None:
-        """Write now what is waiting, in the order in which it was put in."""
+        """Write the pending messages now, in order."""
         pending = self._pending
         if not pending:
             return

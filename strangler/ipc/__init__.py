@@ -1,1 +1,1 @@
-"""The exchange between our own processes: messages, links, start-up, metrics."""
+"""The communication between the proxy's own processes: messages, links, start-up, metrics."""

@@ -1,4 +1,4 @@
-"""The supervisor's end of its talk with control: a local socket, without a loop of its own, never waited for."""
+"""The supervisor's end of the channel to control: a local socket, without a loop of its own, never waited for."""
 
 import selectors
 import socket
@@ -10,7 +10,7 @@ MAX_UNSENT_BYTES = 1024 * 1024
 
 
 class Channel:
-    """Registers itself with the owner's selector, and asks for writability only while something is unsent."""
+    """A channel that registers with the owner's selector, for writability only while something is unsent."""
 
     def __init__(
         self, connection: socket.socket, selector: selectors.BaseSelector, on_ready: Callable[[int], object]
@@ -31,7 +31,7 @@ class Channel:
         self._flush()
 
     def turn(self, events: int) -> list[ToSupervisor]:
-        """Do what the selector says is possible; the messages that came.
+        """Read and write what the selector reports as possible; return the messages that came.
 
         Raises FrameError for garbage, EOFError if the other end is closed.
         """
@@ -58,7 +58,7 @@ class Channel:
             sent = self._socket.send(self._unsent) if self._unsent else 0
         except BlockingIOError:
             sent = 0
-        except OSError:  # the other end is gone; reading will say so
+        except OSError:  # the other end is gone, which reading will report
             sent = len(self._unsent)
         self._unsent = self._unsent[sent:]
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)

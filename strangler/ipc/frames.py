@@ -1,4 +1,4 @@
-"""One end of a connection that carries frames, in an event loop."""
+"""One end of a connection that carries frames, for use in an event loop."""
 
 import asyncio
 from types import UnionType
@@ -10,9 +10,9 @@ _M = TypeVar("_M")
 
 
 class FrameProtocol(asyncio.Protocol, Generic[_M]):
-    """Cuts what comes into messages of one union of types, and sends messages. Garbage cuts the connection.
+    """Decodes incoming bytes into messages of one union of types, and sends messages. Garbage ends the connection.
 
-    A subclass says what becomes of a message, and what else it wants to know.
+    A subclass handles the messages, and the other events if it needs them.
     """
 
     def __init__(self, kind: type[_M] | UnionType) -> None:
@@ -40,17 +40,17 @@ class FrameProtocol(asyncio.Protocol, Generic[_M]):
         self.on_lost()
 
     def on_message(self, message: _M) -> None:
-        """Take in a message. None comes after the connection was cut."""
+        """Handle a message. Not called after the connection was cut."""
         raise NotImplementedError
 
     def on_garbage(self, error: FrameError) -> None:
-        """The other end does not speak this protocol; the connection is cut right after this."""
+        """Note that the other end does not speak this protocol; the connection is cut right after this."""
 
     def on_lost(self) -> None:
-        """The connection has ended, from whichever end."""
+        """Note that the connection has ended, from whichever end."""
 
     def has_room(self, max_buffered_bytes: int) -> bool:
-        """Return whether there is a connection, and less than this waits to be sent."""
+        """Return True if there is a connection, and fewer than `max_buffered_bytes` wait to be sent."""
         return self._transport is not None and self._transport.get_write_buffer_size() < max_buffered_bytes
 
     def send(self, message: Message) -> None:
@@ -64,7 +64,7 @@ class FrameProtocol(asyncio.Protocol, Generic[_M]):
             self._transport.close()
 
     def abort(self) -> None:
-        """Cut the connection: nothing more is sent, and nothing that has come is taken in."""
+        """Cut the connection: nothing more is sent, and no further message is handled."""
         self._is_cut = True
         if self._transport is not None:
             self._transport.abort()

@@ -1,7 +1,7 @@
 """The worker's end of the link to control: bounded, never waited for.
 
-While control is away, what is offered is dropped and counted, and the numbers wait in their cells; a new
-connection begins with all of them, so nothing that was counted is ever lost by control's death.
+While control is away, messages are dropped and counted, and the metrics wait in their cells; a new connection begins
+with all of them, so nothing that was counted is ever lost when control dies.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ CLOSE_TIMEOUT_S = 1.0
 class WorkerLink:
     """Connects to control for as long as `run` runs, and again when the connection is lost.
 
-    `hello` is called anew for each connection, so that it can tell the generation of the moment, and so is `knowledge`:
-    what a control that is new has to know beside the numbers. `receive` is called in the loop for each message from
-    control, and `lost` when a connection is lost: what control has said no longer holds. The counter
-    `strangler_link_dropped_total` says how many messages were dropped.
+    `hello` is called for each connection, so that it can name the present generation, and so is `knowledge`: the
+    messages that a new control needs beside the metrics. `receive` is called in the loop for each message from control,
+    and `lost` when a connection is lost: what control has sent no longer holds. The counter
+    `strangler_link_dropped_total` counts dropped messages.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class WorkerLink:
         return self._connection is not None
 
     def offer(self, message: ToControl) -> bool:
-        """Send if that needs no waiting; else drop, count, and return False. Never raises, never blocks."""
+        """Send if no waiting is needed; else drop, count, and return False. Never raises, never blocks."""
         connection = self._connection
         if connection is None or not connection.has_room(self._max_buffered_bytes):
             self._dropped.inc()
@@ -75,7 +75,7 @@ class WorkerLink:
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
     async def close(self) -> None:
-        """Send the last numbers and say goodbye, in a second at most. For when `run` has been cancelled."""
+        """Send the last metrics and a `Bye`, in a second at most. To be called once `run` has been cancelled."""
         connection = self._connection or await self._connect()
         self._connection = None
         if connection is None:
@@ -90,7 +90,7 @@ class WorkerLink:
             connection.abort()
 
     async def _connect(self) -> "_Connection | None":
-        """A connection that has said hello and told all numbers; None if control cannot be reached."""
+        """Return a connection that has sent its `Hello` and all metrics; None if control cannot be reached."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(MAX_BACKOFF_S):
@@ -101,11 +101,11 @@ class WorkerLink:
         try:
             for report in self._numbers.report_all():
                 connection.send(report)
-                await asyncio.sleep(0)  # 10,000 routes are 20 ms of cells: requests go on in between
+                await asyncio.sleep(0)  # 10,000 routes are 20 ms of cells: requests are served in between
         except asyncio.CancelledError:
             connection.abort()
             raise
-        for message in self._knowledge():  # all at once, so that nothing is learned while it is told
+        for message in self._knowledge():  # without a wait, so that nothing changes in between
             connection.send(message)
         return connection
 

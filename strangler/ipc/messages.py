@@ -1,7 +1,7 @@
-"""The messages between our own processes, and their encoding.
+"""The messages between the proxy's own processes, and their encoding.
 
-A frame is four bytes of length, most significant first, and a msgpack body. Bodies are tagged arrays: short,
-and a body that is not one of the expected messages is refused whole.
+A frame is four bytes of length, most significant first, and a msgpack body. Bodies are tagged arrays: they are short,
+and a body that is none of the expected messages is refused as a whole.
 """
 
 import struct
@@ -16,17 +16,17 @@ from strangler.core.resilience.write_fence import FenceMark
 from strangler.core.settings import AdminSettings, LimitSettings, ListenerSettings, LogSettings, Settings, Url
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
-"""Above the settings of 100,000 routes; a length beyond it is garbage."""
+"""More than the settings of 100,000 routes; a length beyond it is garbage."""
 
 Labels = tuple[str, ...]
 
 
 class FrameError(Exception):
-    """The other side does not speak this protocol: the connection is to be closed."""
+    """The other side does not speak this protocol: the connection has to be closed."""
 
 
 class _Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
-    """Anything that travels in a frame."""
+    """The base of all that travels in a frame."""
 
 
 class Hello(_Message, frozen=True):
@@ -41,7 +41,7 @@ class Hello(_Message, frozen=True):
 class HistogramCell(msgspec.Struct, array_like=True, frozen=True):
     name: str
     labels: Labels
-    buckets: list[int]  # one count per bound of `numbers.BOUNDS_S`, not cumulated, and one above the last
+    buckets: list[int]  # one count per bound of `metrics.BOUNDS_S`, not cumulative, and one above the last
     sum: float
 
 
@@ -52,10 +52,10 @@ class ValueCell(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Report(_Message, frozen=True):
-    """Numbers that changed since the last report, each as its value since the process started.
+    """The metrics that changed since the last report, each with its value since the process started.
 
-    The first ones on a connection hold them all: whoever reads them needs no memory of earlier ones. One is sent
-    at least once a second, empty if need be: a worker that falls silent hangs.
+    The first reports on a connection hold all metrics, so that a new reader misses none. One is sent at least once a
+    second, even if empty: a worker that falls silent hangs.
     """
 
     counters: list[ValueCell]
@@ -71,20 +71,20 @@ class BreakerChanged(_Message, frozen=True):
 
 
 class CapturedResponse(msgspec.Struct, array_like=True, frozen=True):
-    """The response that the client got. `head` is the upstream's, as received; empty if none came (`fault`)."""
+    """The response that the client got. `head` is the upstream's as received, empty if none came (`fault`)."""
 
     status: int
     head: bytes
-    body: bytes  # as sent, codings on, framing off; empty if it is too large or streaming
+    body: bytes  # as sent, with its codings, without its framing; empty if it is too large or streaming
     fault: str | None
-    duration_s: float  # from the start of the attempt to the answer's head
+    duration_s: float  # from the start of the attempt to the response's head
     size: int  # bytes of the whole body
     is_too_large: bool
     is_streaming: bool
 
 
 class CandidateFailed(msgspec.Struct, array_like=True, frozen=True):
-    """The candidate's failure, where legacy answered in its place. Exactly one of `fault` and `status` is set."""
+    """The candidate's failure, if legacy served the request instead. Exactly one of `fault` and `status` is set."""
 
     fault: str | None
     status: int | None
@@ -92,28 +92,28 @@ class CandidateFailed(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Captured(_Message, frozen=True):
-    """One request whose client has its last byte, and the answer it got: what a shadow is made of."""
+    """One request whose client has its last byte, and its response: what a shadow is made of."""
 
     route: str
     at: float  # Unix time of the request
     method: bytes
     target: bytes  # as received
-    host: bytes  # the Host that the client asked for
-    lines: bytes  # the header section for any upstream: less hop-by-hop fields, plus the proxy's own; Host is in it
+    host: bytes  # the client's Host
+    lines: bytes  # the header section for any upstream, with Host: no hop-by-hop fields, plus the proxy's own
     body: bytes
     is_body_complete: bool
     request_id: bytes
     traceparent: bytes
-    arm: str  # who answered
+    arm: str  # that responded
     upstream: str
-    url: str  # the one of the upstream's that answered; empty if none did
+    url: str  # the upstream's URL that responded; empty if none did
     response: CapturedResponse
     failed: CandidateFailed | None
-    is_from_trusted: bool = False  # the client is a trusted proxy, whose X-Forwarded-* are its own
+    is_from_trusted: bool = False  # the client is a trusted proxy, whose X-Forwarded-* fields count
 
 
 class AttemptSpan(msgspec.Struct, array_like=True, frozen=True):
-    """One attempt, up to the head of its answer. `url`: which of the upstream's; empty if none was asked."""
+    """One attempt, up to the head of its response. `url`: the upstream's URL; empty if none was tried."""
 
     span_id: bytes
     upstream: str
@@ -126,7 +126,7 @@ class AttemptSpan(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Spans(_Message, frozen=True):
-    """One request that is sampled, once it is over. Ids are lower-case hexadecimal digits."""
+    """One sampled request, once it is over. Ids are lower-case hexadecimal digits."""
 
     trace_id: bytes
     span_id: bytes
@@ -144,30 +144,30 @@ class Spans(_Message, frozen=True):
     arm: str
     upstream: str
     reason: str
-    status: int  # 0: the client left before there was any
+    status: int  # 0: the client left before there was a response
     fault: str | None
     is_fallback: bool
     attempts: list[AttemptSpan]
 
 
 class BreakerOpened(_Message, frozen=True):
-    """A breaker is open until `until`. A worker tells of its own; control tells all others."""
+    """A breaker that is open until `until`. A worker reports its own; control passes it on to all others."""
 
     upstream: str
-    generation: int  # of the settings that the worker had: an opening of an upstream that has moved is no news
+    generation: int  # of the worker's settings: if the upstream has moved since, the opening means nothing
     until: float  # on the monotonic clock, which the processes of a machine share
     streak: int
     reason: str
 
 
 class FenceMarks(_Message, frozen=True):
-    """Callers whose reads must not fall back. A worker tells of its own; control tells all others."""
+    """The callers whose reads must not fall back. A worker reports its own; control passes them on to all others."""
 
     marks: list[FenceMark]
 
 
 MOST_MARKS = 1000
-"""The limit of one message."""
+"""The most marks in one message."""
 
 
 class EndpointHealth(_Message, frozen=True):
@@ -181,24 +181,24 @@ class EndpointHealth(_Message, frozen=True):
 
 
 class LoadedGeneration(_Message, frozen=True):
-    """The worker now plans new requests on the settings of this generation."""
+    """A worker's message that it now plans new requests on the settings of this generation."""
 
     generation: int
 
 
 class Bye(_Message, frozen=True):
-    """The worker has drained and ends. Nothing follows."""
+    """A worker's last message: it has drained, and ends."""
 
 
 class Push(_Message, frozen=True):
-    """New settings, as `encode_settings` made them. The last one counts; earlier ones may be left out."""
+    """New settings, as `encode_settings` made them. The last push counts; earlier ones may be left out."""
 
     generation: int
     settings: bytes
 
 
 class KillSwitch(_Message, frozen=True):
-    """While on, every request goes to legacy, whatever the routes say."""
+    """The state of the kill switch: while it is on, every request goes to legacy, whatever the routes say."""
 
     on: bool
     reason: str
@@ -206,25 +206,25 @@ class KillSwitch(_Message, frozen=True):
 
 class CaptureGrant(msgspec.Struct, array_like=True, frozen=True):
     route: str
-    captures: int  # how many more captures of the route control takes from this worker; replaces what it said before
-    reason: str  # why none, if there is no room: the label of `strangler_shadow_dropped_total`
+    captures: int  # how many more captures of the route control takes from this worker; replaces the last grant
+    reason: str  # why there are none: the label of `strangler_shadow_dropped_total`
 
 
 class CaptureGrants(_Message, frozen=True):
-    """Whose captures are wanted. A route that was never named has no room, and what is not wanted costs nothing."""
+    """The grants of the routes that are shadowed. A route without a grant is not captured, which costs nothing."""
 
     grants: list[CaptureGrant]
 
 
 Shared = BreakerOpened | FenceMarks | EndpointHealth
-"""The facts that all workers share, whoever found them."""
+"""The facts that all workers share, whichever of them found them."""
 
 ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Spans | Shared
 ToWorker = Push | KillSwitch | CaptureGrants | Shared
 
 
 class Adopt(_Message, frozen=True):
-    """Control to supervisor: new settings are good; start workers with them from now on."""
+    """Control to supervisor: new settings are valid; start workers with them from now on."""
 
     generation: int
     settings: bytes
@@ -233,7 +233,7 @@ class Adopt(_Message, frozen=True):
 
 
 class StandsBy(_Message, frozen=True):
-    """Control to supervisor: the program is loaded. It touches the state folder once it hears anything back."""
+    """Control to supervisor: the program is loaded. It waits for a message before it touches the state folder."""
 
 
 class Started(_Message, frozen=True):
@@ -253,16 +253,16 @@ class Draining(_Message, frozen=True):
 
 
 class ProcessInfo(msgspec.Struct, array_like=True, frozen=True):
-    role: str  # supervisor, control or worker; leaving: a worker of the supervisor before this one, which drains
+    role: str  # supervisor, control or worker; leaving: a draining worker of the supervisor before this one
     index: int
     instance: str
     pid: int
     started: float  # Unix time
-    restarts: int  # how often its place has been filled anew
+    restarts: int  # how often its place has been filled again
 
 
 class Processes(_Message, frozen=True):
-    """Supervisor to control: all processes that live now."""
+    """Supervisor to control: all processes that run now."""
 
     processes: list[ProcessInfo]
 
@@ -271,11 +271,11 @@ ToSupervisor = Adopt | DrainSeen | StandsBy | Started
 FromSupervisor = Reload | Draining | Processes
 
 Message = ToControl | ToWorker | ToSupervisor | FromSupervisor
-"""All that travels in a frame."""
+"""Everything that travels in a frame."""
 
 
 class Outline(msgspec.Struct, frozen=True):
-    """The outline of the settings for the supervisor; routes and upstreams are skipped, and cost no memory."""
+    """The part of the settings that the supervisor needs; routes and upstreams are skipped, and cost no memory."""
 
     listeners: tuple[ListenerSettings, ...]
     admin: AdminSettings
@@ -296,24 +296,24 @@ def encode_settings(settings: Settings) -> bytes:
 
 
 def decode_settings(data: bytes) -> Settings:
-    """Raises msgspec.DecodeError."""
+    """Decode the settings. Raises msgspec.DecodeError."""
     return _settings_decoder.decode(data)
 
 
 def decode_outline(data: bytes) -> Outline:
-    """Raises msgspec.DecodeError."""
+    """Decode the outline of the settings. Raises msgspec.DecodeError."""
     return _outline_decoder.decode(data)
 
 
 def fence_messages(marks: Iterable[FenceMark]) -> Iterator[FenceMarks]:
-    """Any number of marks, in messages of bounded size."""
+    """Yield any number of marks, in messages of bounded size."""
     rest = iter(marks)
     while batch := list(islice(rest, MOST_MARKS)):
         yield FenceMarks(batch)
 
 
 def encode_frame(message: Message) -> bytes:
-    """Raises FrameError if the message is larger than a frame may be."""
+    """Return the frame of a message. Raises FrameError if it is larger than a frame may be."""
     body = _encoder.encode(message)
     if len(body) > MAX_FRAME_BYTES:
         raise FrameError(f"a {type(message).__name__} of {len(body)} bytes is more than a frame holds")
@@ -324,14 +324,14 @@ _M = TypeVar("_M")
 
 
 class FrameReader(Generic[_M]):
-    """Cuts a stream of bytes into messages of one union of types."""
+    """Decodes a stream of bytes into messages of one union of types."""
 
     def __init__(self, kind: type[_M] | UnionType) -> None:
         self._decoder: msgspec.msgpack.Decoder[_M] = msgspec.msgpack.Decoder(kind)
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[_M]:
-        """The messages that are complete now, in order. Raises FrameError for garbage, and is done then."""
+        """Return the messages that are complete now, in order. Raises FrameError for garbage, and is unusable then."""
         self._buffer += data
         messages: list[_M] = []
         start = 0

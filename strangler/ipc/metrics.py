@@ -1,7 +1,7 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""Counting in a worker: cells bound once per snapshot, touched in the hot path, reported to control.
+"""The metrics of a worker: cells bound once per snapshot, changed in the hot path, reported to control.
 
-A cell that is touched enters a list: a report costs by what changed, not by how many routes there are.
+A changed cell enters a list, so that a report costs by what changed, not by how many routes there are.
 """
 
 from bisect import bisect_left
@@ -12,16 +12,16 @@ from typing import Literal
 from strangler.ipc.messages import HistogramCell, Labels, Report, ValueCell
 
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Upper bounds of the buckets, inclusive: OpenTelemetry's advice for `http.server.request.duration`."""
+"""The inclusive upper bounds of the buckets, as OpenTelemetry advises for `http.server.request.duration`."""
 
 
 MOST_CELLS = 1000
-"""The cells in one report of all metrics: 1 ms to make."""
+"""The most cells in one report of all metrics, which takes 1 ms to make."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric. `merge` says what one figure of several workers is: their sum, or their highest."""
+    """One metric. `merge` says how the values of several workers become one: by their sum, or their maximum."""
 
     name: str
     kind: Literal["counter", "histogram", "gauge"]
@@ -34,21 +34,21 @@ FAMILIES = {
     family.name: family
     for family in (
         Family("strangler_requests_total", "counter", ("route", "arm", "upstream", "code_class"),
-               "Requests answered. route is empty where none matched; code_class is 2xx to 5xx, or gone."),
+               "Requests served. route is empty where none matched; code_class is 2xx to 5xx, or gone."),
         Family("strangler_request_duration_seconds", "histogram", ("route", "arm"),
-               "From the request's head to the last byte of its answer."),
+               "Time from the request's head to the last byte of its response."),
         Family("strangler_attempts_total", "counter", ("upstream", "result"),
-               "Tries at upstreams. result is a class of statuses or a fault."),
+               "Attempts at upstreams. result is a class of statuses or a fault."),
         Family("strangler_fallbacks_total", "counter", ("route", "fault"),
-               "Requests that legacy answered after the candidate failed."),
+               "Requests that legacy served after the candidate failed."),
         Family("strangler_fallbacks_withheld_total", "counter", ("route", "reason"),
-               "Requests whose failure is listed in fallback.when, and that legacy must not answer all the same."),
+               "Requests whose failure is listed in fallback.when, but that legacy must not serve."),
         Family("strangler_failed_parts_total", "counter", ("route", "part", "reason"),
-               "Parts of aggregates that have no place in the answer."),
+               "Parts of aggregates that are missing from the response."),
         Family("strangler_retries_total", "counter", ("upstream", "decision"),
-               "Failures listed in retry.when: tried again (retry), or why not."),
+               "Failures listed in retry.when. decision is retry, or the reason why there was none."),
         Family("strangler_refused_total", "counter", ("reason",),
-               "What limits and framing rules turned away or ended: requests, and connections."),
+               "Requests and connections that limits and framing rules refused or ended."),
         Family("strangler_breaker_state", "gauge", ("upstream",),
                "0 closed, 1 half open, 2 open: the worst of all workers.", merge="max"),
         Family("strangler_endpoint_state", "gauge", ("upstream", "endpoint"),
@@ -56,35 +56,35 @@ FAMILIES = {
                "workers.", merge="max"),
         Family("strangler_in_flight", "gauge", ("upstream",), "Requests at the upstream now."),
         Family("strangler_streams", "gauge", ("upstream",),
-               "Tunnels and responses without an end at the upstream now; they are not in flight."),
+               "Tunnels and endless responses at the upstream now; they are not in flight."),
         Family("strangler_waiting", "gauge", ("upstream",), "Requests that wait for a place at the upstream."),
-        Family("strangler_connections", "gauge", (), "Client connections that are open now."),
+        Family("strangler_connections", "gauge", (), "Open client connections."),
         Family("strangler_shadow_comparisons_total", "counter", ("route", "outcome"),
-               "Shadows compared, as judged then: match, accepted, mismatch, not_comparable."),
+               "Shadows compared, by their outcome at that time: match, accepted, mismatch, not_comparable."),
         Family("strangler_shadow_dropped_total", "counter", ("route", "reason"),
-               "Shadows given up before they were compared."),
+               "Shadows dropped before they were compared."),
         Family("strangler_shadow_stopped", "gauge", ("route",),
-               "1 while the shadowing of a route has stopped by itself: `strangler shadow resume` starts it again.",
+               "1 while the shadowing of a route has stopped itself: `strangler shadow resume` starts it again.",
                merge="max"),
         Family("strangler_candidate_slow", "gauge", ("route",),
-               "Endpoints of a route that its candidate answers three times as slowly as legacy, or slower.",
+               "Endpoints of a route at which the candidate takes at least three times as long as legacy.",
                merge="max"),
-        Family("strangler_events_total", "counter", ("type",), "Events, by what happened."),
+        Family("strangler_events_total", "counter", ("type",), "Events, by type."),
         Family("strangler_events_lost_total", "counter", (), "Events that could not be stored: only the log has them."),
-        Family("strangler_events_backlog", "gauge", ("sink",), "Events that a sink has not taken yet."),
-        Family("strangler_events_dead", "gauge", ("sink",), "Events that a sink refused for good, and that are kept."),
+        Family("strangler_events_backlog", "gauge", ("sink",), "Events that a sink has not accepted yet."),
+        Family("strangler_events_dead", "gauge", ("sink",), "Events that a sink refused for good; they are kept."),
         Family("strangler_comparisons_sent_total", "counter", ("result",),
-               "Comparisons for the topic of comparisons: delivered, or dropped."),
+               "Comparisons for the topic of comparisons. result is delivered or dropped."),
         Family("strangler_link_dropped_total", "counter", (),
-               "Messages to control that were given up because it was away or slow."),
+               "Messages to control dropped because it was away or slow."),
         Family("strangler_log_dropped_total", "counter", (),
-               "Log lines given up because standard output was slow."),
+               "Log lines dropped because standard output was slow."),
     )
 }  # fmt: skip
 
 
 class Counter:
-    """Only goes up. `inc` costs 0.05 µs."""
+    """A number that only goes up. `inc` costs 0.05 µs."""
 
     __slots__ = ("_clean", "_labels", "_name", "_touched", "value")
 
@@ -108,7 +108,7 @@ class Counter:
 
 
 class Gauge(Counter):
-    """Goes up and down."""
+    """A number that goes up and down."""
 
     __slots__ = ()
 
@@ -121,7 +121,7 @@ class Gauge(Counter):
 
 
 class Histogram:
-    """Counts durations by bucket."""
+    """The count of durations per bucket."""
 
     __slots__ = ("_clean", "_labels", "_name", "_sum_s", "_touched", "buckets")
 
@@ -147,7 +147,7 @@ class Histogram:
 
 
 class Metrics:
-    """All cells of one process. Asking twice for the same name and labels gives the same cell."""
+    """The cells of one process. The same name and labels always give the same cell."""
 
     def __init__(self) -> None:
         self._counters: dict[tuple[str, Labels], Counter] = {}
@@ -158,7 +158,7 @@ class Metrics:
         self._touched_histograms: list[Histogram] = []
 
     def counter(self, name: str, *labels: str) -> Counter:
-        """Raises KeyError for a name that is not in FAMILIES, ValueError for the wrong number of labels."""
+        """Return a cell. Raises KeyError for a name not in FAMILIES, ValueError for the wrong number of labels."""
         key = (name, labels)
         cell = self._counters.get(key)
         if cell is None:
@@ -167,17 +167,17 @@ class Metrics:
         return cell
 
     def gauge(self, name: str, *labels: str) -> Gauge:
-        """Raises like `counter`."""
+        """Return a cell; raises like `counter`."""
         key = (name, labels)
         cell = self._gauges.get(key)
         if cell is None:
             _check(name, labels, "gauge")
             cell = self._gauges[key] = Gauge(name, labels, self._touched_gauges)
-            cell.inc(0)  # a gauge is reported from the start: 0 is a figure, not the lack of one
+            cell.inc(0)  # a gauge is reported from the start: 0 is a value, not a missing one
         return cell
 
     def histogram(self, name: str, *labels: str) -> Histogram:
-        """Raises like `counter`."""
+        """Return a cell; raises like `counter`."""
         key = (name, labels)
         cell = self._histograms.get(key)
         if cell is None:
@@ -187,7 +187,7 @@ class Metrics:
 
     @property
     def is_touched(self) -> bool:
-        """Whether anything changed since the last report."""
+        """True if anything changed since the last report."""
         return bool(self._touched_counters or self._touched_histograms or self._touched_gauges)
 
     def report(self) -> Report:
@@ -201,9 +201,9 @@ class Metrics:
         return report
 
     def report_all(self) -> Iterator[Report]:
-        """Every number that was ever touched, in reports of bounded size: for a reader who knows nothing yet.
+        """Yield every number that was ever changed, in reports of bounded size, for a reader that knows nothing yet.
 
-        What changes before its turn comes is told as it is then; what changes later, by the next `report`.
+        A cell has the value of the moment at which it is yielded; what changes later is in the next `report`.
         """
         self._clear_touched()
         cells = [*self._counters.values(), *self._gauges.values(), *self._histograms.values()]

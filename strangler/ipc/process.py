@@ -1,4 +1,4 @@
-"""Child processes and signals, as the supervisor needs them."""
+"""Child processes and signals, for the supervisor."""
 
 import os
 import resource
@@ -22,9 +22,9 @@ def spawn(
     descriptors: tuple[int, ...],
     stderr_fd: int | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a child that inherits these descriptors, and our standard error if it is not given its own. Raises OSError.
+    """Start a child that inherits these descriptors, and our standard error unless it gets its own. Raises OSError.
 
-    It is in a process group of its own, or Ctrl-C in a terminal would reach it past its parent.
+    It has its own process group: otherwise Ctrl-C in a terminal would reach it directly, not by way of its parent.
     """
     return subprocess.Popen(  # noqa: S603 - our own programs, no shell
         command, env=_environ(start), pass_fds=descriptors, stdin=subprocess.DEVNULL, stderr=stderr_fd, process_group=0
@@ -32,11 +32,11 @@ def spawn(
 
 
 def make_nicer(pid: int, by: int) -> None:
-    """Have a process that has just been started give way to this one: `by` as in nice(1), and where there is such a
-    class (Linux, sched(7)) as one for batches, that does not interrupt others as it wakes up.
+    """Lower the priority of a process that has just been started: `by` as in nice(1), and on Linux as a batch process
+    (sched(7)), which does not interrupt others when it wakes up.
 
-    On Linux that is said of its first thread, and all that it starts later take after it. A system that does not allow
-    it leaves the process as it is.
+    On Linux this holds for its first thread, and all later ones inherit it. Where the system does not allow it, the
+    process stays as it is.
     """
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + by)
@@ -45,7 +45,7 @@ def make_nicer(pid: int, by: int) -> None:
 
 
 def _environ(start: WorkerStart | ControlStart) -> dict[str, str]:
-    """Ours, the start, and, if this package is not installed but run from its folder, where to find it."""
+    """Return our environment with the start and, if the package is run without installation, the path to it."""
     environ = dict(os.environ) | to_environ(start)
     root = str(Path(strangler.__file__).parent.parent)
     if root not in site.getsitepackages():
@@ -54,7 +54,7 @@ def _environ(start: WorkerStart | ControlStart) -> dict[str, str]:
 
 
 def raise_file_limit() -> int:
-    """Let this process, and what it starts, have as many files and sockets open as the system allows; how many."""
+    """Raise the limit of open files and sockets, for this process and its children, to the most allowed; return it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # macOS refuses what it reports: the soft limit stays then
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -63,14 +63,14 @@ def raise_file_limit() -> int:
 
 
 def has_ended(pipe_fd: int) -> bool:
-    """True if nobody can write to the pipe any more. Does not wait."""
+    """Return True if the pipe has no open writing end any more. Does not wait."""
     poll = select.poll()
-    poll.register(pipe_fd, 0)  # POLLHUP is told in any case
+    poll.register(pipe_fd, 0)  # POLLHUP is always reported
     return bool(poll.poll(0))
 
 
 def how_it_ended(status: int) -> str:
-    """A process's return code, as subprocess gives it, in words."""
+    """Return a process's return code, as subprocess gives it, in words."""
     if status >= 0:
         return f"exit code {status}"
     with suppress(ValueError):
@@ -80,7 +80,7 @@ def how_it_ended(status: int) -> str:
 
 @contextmanager
 def signals(numbers: Sequence[signal.Signals]) -> Iterator[socket.socket]:
-    """A socket that yields the number of each of these signals that comes, one byte each."""
+    """Yield a socket from which the number of each of these signals can be read as it comes, one byte each."""
     reader, writer = socket.socketpair()
     reader.setblocking(False)
     writer.setblocking(False)

@@ -17,7 +17,7 @@ SUCCESSION_VARIABLE = "STRANGLER_SUCCESSION"
 
 @dataclass(frozen=True, slots=True)
 class WorkerStart:
-    """The start of one worker process. `instance` names this process and no other, ever."""
+    """The start of one worker process. `instance` is never used for another process."""
 
     index: int  # 0 to workers - 1; a worker that replaces a dead one takes over its index
     instance: str
@@ -26,18 +26,18 @@ class WorkerStart:
     link_path: str  # control's local socket; always listening while the supervisor lives
     settings_fd: int
     generation: int
-    killed: bool  # the kill switch, as it stood when the process was started
-    lifeline_fd: int  # reads end-of-file when the whole proxy ends, and when the supervisor is gone, however that came
-    counts_fd: int  # the page where each worker says how many connections it has: `strangler.sockets.accept`
-    leaving_fd: int  # a pipe to the supervisor: a worker that begins to drain says its instance, in a line
+    killed: bool  # the state of the kill switch when the process was started
+    lifeline_fd: int  # reads end-of-file when the whole proxy ends, or the supervisor is gone for any reason
+    counts_fd: int  # the page where each worker publishes its number of connections: `strangler.sockets.accept`
+    leaving_fd: int  # a pipe to the supervisor: a worker that begins to drain writes its instance, in a line
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "WorkerStart":
-        """Raises StartError if this process was not started by a supervisor."""
+        """Read the start from the environment. Raises StartError if no supervisor started this process."""
         return _read(cls, environ)
 
     def settings(self) -> bytes:
-        """The encoded settings of `generation`; for `strangler.ipc.messages.decode_settings`."""
+        """Return the encoded settings of `generation`, for `strangler.ipc.messages.decode_settings`."""
         return read_file(self.settings_fd)
 
 
@@ -45,21 +45,21 @@ class WorkerStart:
 class ControlStart:
     """The start of the control process."""
 
-    run: str  # this supervisor's life: names of worker instances begin with it
+    run: str  # the id of this supervisor's run: names of worker instances begin with it
     config: str  # path of routes.yaml
     folder: str  # the state folder, held by the supervisor
     settings_fd: int  # the last good settings
-    first_settings_fd: int  # those the supervisor began with: sockets and state folder follow them
+    first_settings_fd: int  # the settings that the supervisor began with: sockets and state folder follow them
     generation: int
     listen: str  # where the proxy really listens: `127.0.0.1:8080`
     admin_fds: tuple[int, ...]
     link_fd: int  # a listening local socket
     supervisor_fd: int  # one end of a socket pair; end-of-file: the supervisor is gone
-    former_link_fd: int | None = None  # the same of the supervisor before this one, whose workers drain
+    former_link_fd: int | None = None  # `link_fd` of the supervisor before this one, whose workers drain
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "ControlStart":
-        """Raises StartError if this process was not started by a supervisor."""
+        """Read the start from the environment. Raises StartError if no supervisor started this process."""
         return _read(cls, environ)
 
 
@@ -67,32 +67,32 @@ class ControlStart:
 class ListenerGroup:
     """The listening sockets of one key of routes.yaml, as one program leaves them to the next."""
 
-    key: str  # `listen` or `admin.listen`; empty: the service manager did not say
-    address: str  # as routes.yaml said it: `localhost:8080`
+    key: str  # `listen` or `admin.listen`; empty: the service manager did not name it
+    address: str  # as in routes.yaml: `localhost:8080`
     fds: tuple[int, ...]
     is_activated: bool = False  # the service manager made them, and keeps them open
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisorStart:
-    """The start of a supervisor that follows one which still serves. Programs of other versions read it, too: what is
-    added later has a default."""
+    """The start of a supervisor that follows one which still serves. Programs of other versions read it, too: fields
+    that are added later have a default."""
 
     run: str
-    term: int  # which supervisor of this run: 2 is the first successor
+    term: int  # the number of this supervisor in its run: 2 is the first successor
     generation: int
     version: str
     folder: str
-    lock_fd: int  # the lock of `folder`: whoever has it open holds it
+    lock_fd: int  # the lock of `folder`: every process that has it open holds it
     listeners: tuple[ListenerGroup, ...]
-    link_fd: int  # where its workers find control, and go on to find it
-    channel_fd: int  # one end of a socket pair; the other is the supervisor that is followed
-    stderr_fd: int  # what standard error is once we serve; until then it goes to a file that says why we failed
+    link_fd: int  # the predecessor's socket, where its workers go on to report
+    channel_fd: int  # one end of a socket pair; the predecessor has the other
+    stderr_fd: int  # standard error once this one serves; until then errors go to a file, for the case of a failure
     origin_fd: int | None = None  # to the process that the service manager knows, if that one stays
 
     @classmethod
     def from_environ(cls, environ: MutableMapping[str, str] = os.environ) -> "SupervisorStart | None":
-        """Take the start out of the environment; None if nobody is followed. Raises StartError."""
+        """Take the start out of the environment; None if there is no predecessor. Raises StartError."""
         text = environ.pop(SUCCESSION_VARIABLE, None)
         if text is None:
             return None
@@ -106,7 +106,7 @@ class SupervisorStart:
 
     @property
     def fds(self) -> tuple[int, ...]:
-        """All descriptors that are inherited."""
+        """All inherited descriptors."""
         own = (self.lock_fd, self.link_fd, self.channel_fd, self.stderr_fd)
         origin = () if self.origin_fd is None else (self.origin_fd,)
         return (*own, *origin, *(fd for group in self.listeners for fd in group.fds))
@@ -120,26 +120,26 @@ class StartError(Exception):
 
 
 def to_environ(start: WorkerStart | ControlStart) -> dict[str, str]:
-    """The variable that a child reads its start from."""
+    """Return the environment variable that a child reads its start from."""
     return {VARIABLE: msgspec.json.encode(start).decode()}
 
 
 def unnamed_file(content: bytes) -> int:
-    """A file descriptor of a file that has no name and holds `content`; the caller closes it."""
+    """Return a descriptor of a file that has no name and holds `content`; the caller closes it."""
     descriptor = _open_unnamed()
     write_file(descriptor, content)
     return descriptor
 
 
 def write_file(descriptor: int, content: bytes) -> None:
-    """Append all of it."""
+    """Append all of `content`."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def read_file(descriptor: int) -> bytes:
-    """All that the file holds, wherever its offset stands: several processes share it."""
+    """Return the file's whole content, whatever its offset, which several processes share."""
     size = os.fstat(descriptor).st_size
     chunks: list[bytes] = []
     while size:

@@ -1,1 +1,1 @@
-"""Listening sockets, accepted connections, and the addresses of names."""
+"""Listening sockets, accepting connections, and the addresses of host names."""

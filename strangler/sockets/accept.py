@@ -1,14 +1,14 @@
 """Accepting connections: all workers listen at one socket, and each takes its fair share of what waits there.
 
-Left alone, the worker that wakes first takes all that waits: 64 connections that come together end at one worker. So
-each tells in a shared page how many it has, and takes of those that wait as many as bring all workers to one level.
-What is left is for the others. It looks after them for a moment only: what still waits then it takes, ever more at a
-time, so that a worker that hangs costs little. A worker that is alone takes all, and does none of this.
+Without this, the worker that wakes first would take everything: 64 connections that come together would end at one
+worker. So each worker publishes its number of connections in a shared page, and takes as many of the waiting ones as
+bring all workers to one level. The rest is for the others, but only for a moment: what still waits then it takes, ever
+more at a time, so that a worker that hangs costs little. A single worker takes all, and does none of this.
 
-A socket for each worker (SO_REUSEPORT) would spread evenly too, but what waits at a dead worker's would wait for its
-successor, or be refused. The loop's own servers accept a connection that comes alone for 30 µs less, and those that
-come together for as much; but they close for good, without a word, at an error such as ENOMEM, and where there are no
-more file descriptors they cut off all that waits.
+A socket for each worker (SO_REUSEPORT) would spread evenly too, but connections at a dead worker's socket would wait
+for its successor, or be refused. The loop's own servers accept a single connection for 30 µs less, and several that
+come together for the same; but they close for good, silently, at an error such as ENOMEM, and where there are no more
+file descriptors they cut off all that waits.
 """
 
 import array
@@ -21,35 +21,35 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 
 PLACES = 256
-"""The most workers that routes.yaml may ask for."""
+"""The most workers that routes.yaml may have."""
 
 HOLD_BACK_S = 0.002
-"""How long a worker leaves to the others what is theirs, before it looks again."""
+"""How long a worker leaves the others' share alone before it looks again."""
 
-_PATIENCE = 10  # times that it looks before it takes what is theirs: on a busy machine they get a core in 20 ms
+_PATIENCE = 10  # looks before it takes the others' share: on a busy machine they get a core within 20 ms
 _MOST_AT_ONCE = 64
-_REST_S = 0.1  # after an error, as where there are no more file descriptors: the connection waits
-_LAST_S = 0.2  # at the end: for handshakes under way, which last as long as the way to the client and back
+_REST_S = 0.1  # after an error, such as no more file descriptors: the connection waits
+_LAST_S = 0.2  # at the end: for handshakes under way, which take a round trip to the client
 
 _WIDTH = 4  # bytes of a place
 _SHARED = PLACES  # the place behind those of the workers
 
 
 class ConnectionCounts:
-    """The page: at each worker's place its connections + 1, or 0 where there is no worker that accepts; behind them
+    """The page: each worker's place holds its connections + 1, or 0 if no worker accepts there; behind them stands
     whether others listen at the same sockets."""
 
     def __init__(self, descriptor: int) -> None:
-        """`descriptor` is of a file as `empty_page` makes it, which all workers share."""
+        """`descriptor` is that of a file with the content of `empty_page`, which all workers share."""
         self._page = mmap.mmap(descriptor, (PLACES + 1) * _WIDTH)
         self._places = memoryview(self._page).cast("I")
 
     def publish(self, index: int, connections: int | None) -> None:
-        """Say how many connections worker `index` has; None: it accepts no more."""
+        """Publish how many connections worker `index` has; None: it accepts no more."""
         self._places[index] = 0 if connections is None else connections + 1
 
     def others(self, index: int) -> list[int]:
-        """How many connections each worker but `index` has."""
+        """Return how many connections each worker but `index` has."""
         used = -(
             -len(self._page[: PLACES * _WIDTH].rstrip(b"\0")) // _WIDTH
         )  # those beyond are 250, and would cost 4 µs
@@ -57,12 +57,12 @@ class ConnectionCounts:
         return [place - 1 for at, place in enumerate(places) if place and at != index]
 
     def accepting(self, count: int) -> bool:
-        """Whether workers 0 to `count` - 1 all accept."""
+        """Return True if workers 0 to `count` - 1 all accept."""
         return all(self._places[:count])
 
     @property
     def is_shared(self) -> bool:
-        """Whether others listen at the same sockets: another supervisor's workers, or the service manager."""
+        """True if others listen at the same sockets: another supervisor's workers, or the service manager."""
         return self._places[_SHARED] != 0
 
     @is_shared.setter
@@ -80,9 +80,9 @@ def empty_page() -> bytes:
 
 
 def fair_share(own: int, others: Sequence[int], waiting: int) -> int:
-    """How many of those that wait (one at least) are for a worker with `own` connections, so that all workers come as
-    near to one level as can be. What cannot be divided is anybody's: the shares may add up to more than there are."""
-    lower, held = 0, 0  # how many workers are below the level, and what they have
+    """Return how many of `waiting` connections (at least one) are for a worker with `own`, so that all workers come as
+    near to one level as possible. Shares are rounded up: together they may be more than there are."""
+    lower, held = 0, 0  # how many workers are below the level, and how many connections they have
     for count in sorted((own, *others)):
         if count * lower - held >= waiting:
             break
@@ -114,7 +114,7 @@ class Acceptor:
         self._addresses: dict[socket.socket, str] = {}
         self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
         self._beginning: set[asyncio.Task[object]] = set()
-        self._in_vain = 0  # looks in a row that found still waiting what is for the others
+        self._in_vain = 0  # looks in a row that found the others' share still waiting
         self._is_last = False
 
     def start(self, listeners: Sequence[tuple[socket.socket, str]]) -> None:
@@ -138,15 +138,15 @@ class Acceptor:
         self._counts.publish(self._index, None)
 
     async def settle(self) -> None:
-        """Wait until each connection that was accepted has its protocol: whoever ends before would reset it."""
+        """Wait until each accepted connection has its protocol: if the worker ended before, it would be reset."""
         if self._beginning:
             await asyncio.wait(self._beginning)
 
     async def finish(self) -> None:
-        """Stop, where nobody else will accept: whoever has a connection by now keeps it, all others are refused.
+        """Stop when no other process will accept: clients that are connected by now are served, all others refused.
 
-        A listening socket that is closed resets what waits at it. So new handshakes are stopped first, and those under
-        way are given the time to end. Whoever came too late tries again after a second (RFC 6298), and is refused.
+        Closing a listening socket resets what waits at it. So new handshakes are stopped first, and those under way
+        get the time to end. A client that came too late tries again after a second (RFC 6298), and is refused.
         """
         self._is_last = True
         for listener in self._listeners:
@@ -158,7 +158,7 @@ class Acceptor:
         self.stop()
 
     def publish(self) -> None:
-        """Say in the page how many connections there are. To be called now and then: connections end, too."""
+        """Publish the number of connections. To be called now and then: connections end, too."""
         if self._listeners:
             self._counts.publish(self._index, self._held)
 
@@ -170,7 +170,7 @@ class Acceptor:
         waiting = waiting_at(listener)
         if not waiting:
             return
-        self.publish()  # others may look at this very moment, and some of ours have ended since the last time
+        self.publish()  # others may look at this very moment, and some of our connections may have ended
         share = self._share(waiting)
         if share:
             self._in_vain = 0
@@ -201,7 +201,7 @@ class Acceptor:
         self._rest(listener, HOLD_BACK_S)
 
     def _take(self, listener: socket.socket, count: int) -> None:
-        """Accept so many connections; fewer if others were faster."""
+        """Accept `count` connections; fewer if others were faster."""
         for _ in range(count):
             try:
                 accepted, _address = listener.accept()
@@ -231,24 +231,24 @@ class Acceptor:
 
 
 def waiting_at(listener: socket.socket) -> int:
-    """How many connections wait to be accepted; where the system does not tell, 1."""
+    """Return how many connections wait to be accepted; 1 where the system does not report it."""
     if sys.platform != "linux" or listener.family == socket.AF_UNIX:
         return 1
     try:
         found = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BACKLOG.stop)
-    except OSError:  # forbidden: not a reason to accept nothing
+    except OSError:  # forbidden, but no reason to accept nothing
         return 1
     return waiting_connections(found)
 
 
 def waiting_connections(found: bytes) -> int:
-    """Return the backlog in the first 32 bytes of struct tcp_info; None where the system has none (gVisor)."""
+    """Return how many wait, by the first 32 bytes of struct tcp_info; 1 where the system leaves it empty (gVisor)."""
     if not any(found[_BACKLOG]):
         return 1
     return int.from_bytes(found[_UNACKED], sys.byteorder)
 
 
-# Of struct tcp_info: tcpi_unacked and tcpi_sacked. Of a listening socket they hold how many wait and how many may
+# tcpi_unacked and tcpi_sacked of struct tcp_info: for a listening socket, how many wait and how many may wait
 # (net/ipv4/tcp.c).
 _UNACKED, _BACKLOG = slice(24, 28), slice(28, 32)
 
@@ -265,9 +265,9 @@ _STOP_HANDSHAKES = (
 
 
 def stop_handshakes(listener: socket.socket) -> None:
-    """Have the system drop the first packet of every new connection; those that wait, or have begun, are as before.
+    """Have the system drop the first packet of every new connection; those that wait, or have begun, are not affected.
 
-    Raises OSError where there is no such thing.
+    Raises OSError where the system cannot do that.
     """
     if sys.platform != "linux":
         raise OSError("sockets have no filters here")

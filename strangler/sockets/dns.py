@@ -1,4 +1,4 @@
-"""Addresses of host names. Callers get what is known at once; lookups happen beside the requests."""
+"""The addresses of host names. Callers get what is known at once; lookups run beside the requests."""
 
 import asyncio
 import contextlib
@@ -11,10 +11,10 @@ import structlog
 from strangler.clock import now
 
 REFRESH_EVERY_S = 30.0
-"""How long an answer is taken as good. getaddrinfo does not tell how long the name's owner meant it to be."""
+"""How long addresses count as fresh. getaddrinfo does not report the time to live that the name's owner chose."""
 
 HINT_EVERY_S = 1.0
-"""After a failed connect a name is looked up again, but not more often than this."""
+"""A failed connect causes another lookup of the name, but not more often than this."""
 
 MAX_ADDRESSES = 64
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 def is_literal(host: str) -> bool:
-    """True for an address: there is nothing to look up."""
+    """Return True for an address: there is nothing to look up."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -33,7 +33,7 @@ def is_literal(host: str) -> bool:
 class HostNames:
     """The names of all upstreams and their addresses. Owns the lookups under way.
 
-    `changed` is called with a name whose addresses are others than before. An answer that fails leaves what was known.
+    `changed` is called with a name whose addresses have changed. A failed lookup leaves the known addresses.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, changed: Callable[[str], None]) -> None:
@@ -41,16 +41,16 @@ class HostNames:
         self._changed = changed
         self._addresses: dict[str, tuple[str, ...]] = {}
         self._looked_up_at: dict[str, float] = {}
-        """By name: when it was last looked up. Exactly the names that are watched."""
+        """The time of the last lookup by name. Holds exactly the watched names."""
         self._lookups: dict[str, asyncio.Task[None]] = {}
         self._is_failing: set[str] = set()
 
     def addresses(self, host: str) -> tuple[str, ...]:
-        """Those of a name; the name itself, for the connect to look up, as long as none are known."""
+        """Return the addresses of a name; while none are known, the name itself, which the connect looks up."""
         return self._addresses.get(host) or (host,)
 
     def watch(self, hosts: Iterable[str]) -> None:
-        """From now on these are kept up to date; what is new is looked up at once."""
+        """Keep the addresses of exactly these hosts up to date; new names are looked up at once."""
         names = {host for host in hosts if not is_literal(host)}
         for gone in self._looked_up_at.keys() - names:
             del self._looked_up_at[gone]
@@ -60,18 +60,18 @@ class HostNames:
             self._look_up(name)
 
     def hint(self, host: str) -> None:
-        """One of its addresses could not be reached: they may be others by now."""
+        """Report a failed connect: the addresses may have changed."""
         if host in self._looked_up_at and now() - self._looked_up_at[host] >= HINT_EVERY_S:
             self._look_up(host)
 
     def sweep(self, at: float) -> None:
-        """Look up what is no longer fresh. Called about once a second."""
+        """Look up the names that are no longer fresh. Called about once a second."""
         for name, looked_up_at in self._looked_up_at.items():
             if at - looked_up_at >= REFRESH_EVERY_S:
                 self._look_up(name)
 
     async def settle(self, seconds: float) -> None:
-        """Wait until the lookups under way are done, but no longer than this."""
+        """Wait until the lookups under way are done, for `seconds` at most."""
         if self._lookups:
             await asyncio.wait(self._lookups.values(), timeout=seconds)
 

@@ -1,6 +1,6 @@
-"""Sockets that listen: made once by the supervisor, inherited by those who accept, so that no connection is refused.
+"""Listening sockets: made once by the supervisor and inherited by the workers, so that no connection is refused.
 
-A supervisor may get them from the one before it (`strangler.ipc.start.SupervisorStart`), or from the service manager
+A supervisor may get them from its predecessor (`strangler.ipc.start.SupervisorStart`), or from the service manager
 (sd_listen_fds(3)).
 """
 
@@ -23,7 +23,7 @@ MAX_LOCAL_PATH_BYTES = 100  # sun_path holds 104 bytes on BSD and macOS, 108 on 
 
 
 class ListenError(Exception):
-    """A socket cannot listen; the message says where, why, and the way out."""
+    """A socket cannot listen; the message names the address, the reason and the way out."""
 
 
 _FIRST_ACTIVATED_FD = 3  # SD_LISTEN_FDS_START
@@ -31,10 +31,10 @@ _KEYS_BY_NAME = {"listen": "listen", "admin": "admin.listen"}
 
 
 def activated(environ: MutableMapping[str, str] = os.environ) -> tuple[ListenerGroup, ...]:
-    """The sockets that the service manager passes to this process, taken out of the environment.
+    """Return the sockets that the service manager passes to this process, and take them out of the environment.
 
-    One named `listen` or `admin` (FileDescriptorName=) is for that key of routes.yaml, whatever address stands there;
-    any other is known by its address. Raises ListenError for what is no listening TCP socket.
+    A socket named `listen` or `admin` (FileDescriptorName=) is for that key of routes.yaml, whatever its address there;
+    any other is found by its address. Raises ListenError for a descriptor that is no listening TCP socket.
     """
     pid, count, names = (environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
     if pid != str(os.getpid()) or not count.isdecimal():
@@ -61,14 +61,14 @@ def _checked(descriptor: int) -> int:
 
 @dataclass(slots=True)
 class InheritedState:
-    """Listening sockets that others left to this process, and which of them have been taken so far."""
+    """The listening sockets that this process inherits, and which of them have been taken so far."""
 
     groups: Sequence[ListenerGroup] = ()
     activated_keys: set[str] = field(default_factory=set)
     _taken: set[int] = field(default_factory=set)
 
     def take_key(self, key: str, address: Address) -> list[socket.socket]:
-        """All sockets of a key whose address is still the same, or is the service manager's to choose."""
+        """Take all sockets of a key, if its address is still the same or the service manager chooses it."""
         return [
             self._take(key, group, descriptor)
             for group in self.groups
@@ -77,7 +77,7 @@ class InheritedState:
         ]
 
     def take_at(self, key: str, host: str, port: int) -> socket.socket | None:
-        """The socket that listens at exactly this address, whatever key it was for."""
+        """Take the socket that listens at exactly this address, whatever its key was."""
         for group in self.groups:
             for descriptor in group.fds:
                 if descriptor not in self._taken and _address_of(descriptor) == Address(host, port):
@@ -85,7 +85,7 @@ class InheritedState:
         return None
 
     def close_rest(self) -> tuple[int, ...]:
-        """Close what nobody wanted; which descriptors those were. Raises ListenError for the service manager's."""
+        """Close the sockets not taken; return their descriptors. Raises ListenError for the service manager's."""
         rest = [(group, fd) for group in self.groups for fd in group.fds if fd not in self._taken]
         for group, descriptor in rest:
             if group.is_activated:
@@ -224,7 +224,7 @@ def _group_id(group: str, key: str) -> int:
 
 
 def listen_locally(folder: Path, name: str = "link.sock") -> tuple[socket.socket, Path]:
-    """The link's listening socket in `folder`, or in a private temporary folder if the path would be too long.
+    """Make the link's listening socket in `folder`, or in a private temporary folder if the path would be too long.
 
     Only this user can connect: the folder has mode 0700.
     """
@@ -245,7 +245,7 @@ def listen_locally(folder: Path, name: str = "link.sock") -> tuple[socket.socket
 
 
 def close_all(sockets: list[socket.socket]) -> None:
-    """Close and forget them."""
+    """Close the sockets and empty the list."""
     while sockets:
         sockets.pop().close()
 
@@ -279,7 +279,7 @@ def _explain(address: Address, key: str, error: OSError, has_inherited: bool) ->
     if error.errno == errno.EADDRINUSE and has_inherited:
         return (
             f"{key}: {address} is taken, by another program or by a listener of the running proxy that overlaps with it"
-            " (0.0.0.0 and 127.0.0.1 do); choose another port, or stop the proxy and start it"
+            " (as 0.0.0.0 does with 127.0.0.1); choose another port, or stop the proxy and start it"
         )
     if error.errno == errno.EADDRINUSE:
         return f"{key}: {address} is taken by another program; stop it, or choose another port"

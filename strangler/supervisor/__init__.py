@@ -1,7 +1,7 @@
-"""The parent of all other processes: binds the sockets, starts, restarts what dies, drains, hands over to a successor.
+"""The parent of all other processes: binds the sockets, starts children, restarts what dies, drains, hands over.
 
-It reads no request, and routes.yaml never, so there is little that could end it. What it has to know of a reload
-(the last good settings, for workers that start later) control tells it.
+It reads neither requests nor routes.yaml, so there is little that could end it. After a reload, control sends it the
+new settings, for workers that start later.
 """
 
 from strangler.supervisor.bootstrap import SupervisorError, run

@@ -1,4 +1,4 @@
-"""The settings that children are started with: the last good ones, encoded, as control hands them over."""
+"""The settings that children are started with: the last good ones, encoded, as control sends them."""
 
 import os
 
@@ -11,10 +11,10 @@ log = structlog.get_logger()
 
 
 class AdoptedSettings:
-    """Owns the files that hold the first and the last good settings."""
+    """The owner of the files that hold the first and the last good settings."""
 
     def __init__(self, first_fd: int, generation: int, drain_s: float) -> None:
-        """`first_fd` is of a file that holds the settings that the supervisor begins with; from now on it is ours."""
+        """Take over `first_fd`, a descriptor of a file with the settings that the supervisor begins with."""
         self.first_fd = first_fd
         self.fd = os.dup(first_fd)
         self.generation = generation
@@ -24,7 +24,7 @@ class AdoptedSettings:
         """Start children with these settings from now on; return False if they cannot be kept."""
         try:
             descriptor = unnamed_file(message.settings)
-        except OSError as error:  # out of memory: a worker that starts now begins with older settings
+        except OSError as error:  # out of memory: workers that start later begin with older settings
             log.error("supervisor.settings_not_kept", generation=message.generation, reason=error.strerror)
             return False
         os.close(self.fd)

@@ -1,4 +1,4 @@
-"""The word that all workers accept, said once to whoever waits for it: the supervisor before us, or systemd."""
+"""The announcement that all workers accept, made once to the process that waits for it: our predecessor, or systemd."""
 
 from strangler.supervisor.phase import LifecycleState, Phase
 from strangler.supervisor.predecessor import Predecessor
@@ -6,11 +6,11 @@ from strangler.supervisor.service_manager import ServiceManager
 from strangler.supervisor.sockets import Sockets
 from strangler.supervisor.workers import Workers
 
-LOOK_EVERY_S = 0.02  # whether all workers accept, while somebody waits for it
+LOOK_EVERY_S = 0.02  # between checks whether all workers accept, while the announcement is awaited
 
 
 class Announcement:
-    """Says it when it is true, and control is as far as it has to be."""
+    """Makes the announcement once it is true and control is ready."""
 
     def __init__(
         self,
@@ -21,7 +21,7 @@ class Announcement:
         predecessor: Predecessor,
     ) -> None:
         self.control_stands_by = False
-        """Our control is loaded, and waits."""
+        """True once our control is loaded, and waits."""
         self.serves_admin = False
         self._life = life
         self._workers = workers
@@ -33,17 +33,17 @@ class Announcement:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether somebody still waits. A supervisor that follows another says it in STANDBY or never."""
+        """True while it is still awaited. A supervisor with a predecessor makes it in STANDBY or never."""
         if self._is_made:
             return False
         return self._life.phase is Phase.STANDBY if self._is_follower else self._service_manager.is_heard
 
     def next_look(self, now: float) -> float:
-        """Return when to call `advance` again even if nothing happens."""
+        """Return when to call `advance` again, even if nothing happens."""
         return now + LOOK_EVERY_S if self.is_awaited else float("inf")
 
     def advance(self) -> None:
-        """Say it now, if it can be said."""
+        """Make the announcement if it is time."""
         if not self.is_awaited or not self._workers.all_accept:
             return
         if self._is_follower and self.control_stands_by and self._predecessor.is_alive:

@@ -1,4 +1,4 @@
-"""The start of a supervisor: log, state folder and sockets, made anew or left by the one before."""
+"""The start of a supervisor: log, state folder and sockets, new or left by its predecessor."""
 
 import os
 from contextlib import suppress
@@ -26,8 +26,8 @@ class SupervisorError(Exception):
 def run(config: Path, settings_fd: int, commands: Commands | None = None) -> int:
     """Serve until a signal ends it; return the exit status. Raises SupervisorError if it cannot start.
 
-    `settings_fd` is of a file that holds the encoded settings; from now on it is ours. The environment says whether
-    another supervisor is followed, or a service manager has made the sockets.
+    `settings_fd`, which is taken over, is of a file with the encoded settings. The environment shows whether there is a
+    predecessor, or a service manager has made the sockets.
     """
     outline = decode_outline(read_file(settings_fd))
     writer = logs.LogWriter()
@@ -41,7 +41,7 @@ def run(config: Path, settings_fd: int, commands: Commands | None = None) -> int
 
 
 def _serve(config: Path, settings_fd: int, outline: Outline, commands: Commands) -> int:
-    """Take the folder and the sockets, and give them back at the end. Raises FolderError, ListenError, StartError."""
+    """Hold the folder and the sockets until the end. Raises FolderError, ListenError, StartError."""
     folder = Path(outline.state).absolute()
     start = SupervisorStart.from_environ()
     inherited = InheritedState(start.listeners if start else activated())
@@ -54,7 +54,7 @@ def _serve(config: Path, settings_fd: int, outline: Outline, commands: Commands)
 
 
 def _inherited_lock(start: SupervisorStart | None, folder: Path) -> int | None:
-    """Return the lock of the supervisor before us, if it uses the same folder; close that of another folder."""
+    """Return the lock of our predecessor if it uses the same folder; close that of another folder."""
     if start is None:
         return None
     if _is_same(folder, Path(start.folder)):

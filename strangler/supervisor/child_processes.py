@@ -1,4 +1,4 @@
-"""The children of a supervisor: they are started when it is their time, and what dies is started again or forgotten."""
+"""The children of a supervisor: started when it is time, and after their death started again or forgotten."""
 
 import signal
 import time
@@ -42,7 +42,7 @@ class ChildProcesses:
 
     @property
     def next_due(self) -> float:
-        """When the next process is to be started."""
+        """The time at which the next process is to be started."""
         return min((place.due for place in self.places if place.due is not None), default=float("inf"))
 
     @property
@@ -51,20 +51,20 @@ class ChildProcesses:
         return {place.process.pid for place in self.places if place.process is not None}
 
     def infos(self) -> list[ProcessInfo]:
-        """Return the facts about the processes that live."""
+        """Return the facts about the running processes."""
         return [info for place in self.places for info in place.infos()]
 
     def start_due(self, now: float) -> bool:
-        """Start the processes whose time has come; return whether there were any."""
+        """Start the processes whose time has come; return True if there were any."""
         due = [place for place in self.places if place.due is not None and place.due <= now]
         for place in due:
             self._start(place, now)
         return bool(due)
 
     def reap(self, now: float, on_early_death: Callable[[str], object]) -> bool:
-        """Start the processes again that have died; return whether there were any.
+        """Schedule a new start of the processes that have died; return True if there were any.
 
-        `on_early_death` is called with the reason if one has died before the proxy was ready.
+        `on_early_death` is called with the reason if a process died before the proxy was ready.
         """
         dead = [place for place in self.places if place.is_dead]
         for place in dead:
@@ -72,7 +72,7 @@ class ChildProcesses:
         return bool(dead)
 
     def end_starting(self) -> None:
-        """Let those that live go on, and start no more."""
+        """Start no more processes; those that run go on."""
         self.workers.remove_unfilled()
         self.control.place.due = None
 
@@ -107,7 +107,7 @@ class ChildProcesses:
         else:
             self.workers.on_death(place)
         if self._life.phase is Phase.STANDBY:
-            on_early_death(f"{place.role} {place.index} ended before it was ready ({how}); what it wrote is in the log")
+            on_early_death(f"{place.role} {place.index} ended before it was ready ({how}); its output is in the log")
         if place.is_leaving or self._life.phase is not Phase.RUNNING:
             log.info(f"{place.role}.ended", index=place.index, how=how)
             self.workers.remove(place)

@@ -1,4 +1,4 @@
-"""The control process, and the channel on which it and the supervisor talk."""
+"""The control process, and the supervisor's channel to it."""
 
 import selectors
 import signal
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class ControlProcess:
-    """Owns the place of control and our end of the channel."""
+    """The owner of control's place and of our end of the channel."""
 
     def __init__(
         self, life: LifecycleState, selector: selectors.BaseSelector, on_message: Callable[[ToSupervisor], object]
@@ -29,11 +29,11 @@ class ControlProcess:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a channel."""
+        """True if there is a channel."""
         return self._channel is not None
 
     def connect(self, ours: socket.socket) -> None:
-        """Talk with a new control process."""
+        """Open the channel to a new control process."""
         self.disconnect()
         self._channel = Channel(ours, self._selector, self._on_ready)
 
@@ -49,7 +49,7 @@ class ControlProcess:
             self._channel = None
 
     def stay(self, now: float) -> None:
-        """Let it go on after all, or start it again if it has ended."""
+        """Keep control after all, or start it again if it has ended."""
         self.place.is_leaving = False
         if self.place.process is None:
             self.place.due = now
@@ -59,7 +59,7 @@ class ControlProcess:
             return
         try:
             messages = self._channel.turn(events)
-        except (EOFError, FrameError) as error:  # without this channel control is of no use: have it replaced
+        except (EOFError, FrameError) as error:  # without this channel control is useless: have it replaced
             log.debug("control.channel_lost", reason=str(error))
             self.disconnect()
             if self._life.phase is Phase.RUNNING and not self.place.is_leaving:

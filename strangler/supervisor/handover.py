@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class Handover:
-    """Owns at most one successor, and those before it that failed and still drain."""
+    """The owner of at most one successor, and of earlier ones that failed and still drain."""
 
     def __init__(
         self,
@@ -37,10 +37,10 @@ class Handover:
         clock: Callable[[], float],
         on_change: Callable[[], object],
     ) -> None:
-        """`on_change` is called when a successor begins to listen at our sockets, or ends."""
+        """`on_change` is called when a successor begins to share our sockets, or ends."""
         self.successor: Successor | None = None
         self.origin: Origin | None = None
-        """The part that this process plays once a successor serves, if the service manager knows it."""
+        """The role of this process once a successor serves, if the service manager knows it."""
         self.is_done = False
         self._life = life
         self._children = children
@@ -56,7 +56,7 @@ class Handover:
 
     @property
     def next_due(self) -> float:
-        """When to call `advance` even if nothing happens."""
+        """The time at which to call `advance`, even if nothing happens."""
         return self.successor.next_due if self.successor is not None else float("inf")
 
     @property
@@ -70,12 +70,12 @@ class Handover:
         self._failed = [process for process in self._failed if process.poll() is None]
 
     def begin(self) -> None:
-        """Start the program anew, beside us."""
+        """Start the program again, beside us."""
         if self.successor is not None:
             log.warning("supervisor.restart_under_way", successor=self.successor.process.pid)
             return
         if self._life.phase is not Phase.RUNNING:
-            self._log_failure("the proxy is about to end, or not yet ready")
+            self._log_failure("the proxy is ending, or not yet ready")
             return
         command = program()
         log.info("supervisor.restarting", command=" ".join(command))
@@ -90,7 +90,7 @@ class Handover:
         self._on_change()
 
     def advance(self, now: float) -> None:
-        """Take the next step if it is time, or if what it waits for has happened."""
+        """Take the next step if its time, or the event that it waits for, has come."""
         successor = self.successor
         if successor is None or self._life.phase is not Phase.RUNNING:
             return
@@ -106,7 +106,7 @@ class Handover:
             successor.clear_deadline = float("inf")
 
     def fail(self, reason: str, *, is_ending: bool = False) -> None:
-        """Go on as if nothing had happened. `is_ending`: the successor said so itself, and drains."""
+        """Go on as before. `is_ending`: the successor has reported the failure itself, and drains."""
         successor = self.successor
         assert successor is not None
         if is_ending:
@@ -124,7 +124,7 @@ class Handover:
         self._log_failure(reason, output)
 
     def release(self) -> None:
-        """Kill, at our end, what does not serve: a successor that is not that far, and those that failed."""
+        """Kill, at our end, the successors that do not serve: one that is not yet ready, and those that failed."""
         if self.successor is not None:
             if not self.is_done:
                 self.successor.kill()
@@ -145,7 +145,7 @@ class Handover:
             self._hand_over(successor)
 
     def _on_silence(self) -> None:
-        """The successor has closed its end: it is about to end, by itself or not."""
+        """Handle the end of the connection: the successor is about to end, by itself or not."""
         assert self.successor is not None
         if self._life.phase is not Phase.RUNNING:
             self._forget_successor()
@@ -155,7 +155,7 @@ class Handover:
         self.fail(self.successor.reason())
 
     def _clear_for(self, successor: Successor, message: Message) -> None:
-        """Have our control end: the successor's waits for the state folder."""
+        """End our control, since the successor's waits for the state folder."""
         successor.step = Step.CLEARING
         successor.unwanted = tuple(message.get("unwanted", ()))
         successor.has_our_folder = message.get("same_folder", True)
@@ -163,7 +163,7 @@ class Handover:
         successor.clear_deadline = self._clock() + GRACE_S
 
     def _yield_to(self, successor: Successor) -> None:
-        """Leave the folder to the successor, and tell it which workers will go on to report."""
+        """Leave the folder to the successor, and name the workers that will go on to report."""
         successor.step = Step.YIELDED
         yours = [
             {"instance": info.instance, "pid": info.pid, "started": info.started}
@@ -172,7 +172,7 @@ class Handover:
         successor.peer.send(yours=yours)
 
     def _hand_over(self, successor: Successor) -> None:
-        """Let go of all that is the successor's now that it serves, and drain."""
+        """Release what belongs to the successor, now that it serves, and drain."""
         successor.step = Step.SERVING
         pid = successor.process.pid
         log.info("supervisor.handed_over", successor=pid, drain_s=self._shutdown.drain_s)

@@ -1,4 +1,4 @@
-"""The start of a successor: what it inherits, and who stands for it before the service manager."""
+"""The start of a successor: what it inherits, and which process the service manager goes on to watch."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from strangler.supervisor.successor import Successor
 
 
 class SuccessorLauncher:
-    """Starts new programs, each with the number that follows that of the last one."""
+    """Starts new programs, each with the next number."""
 
     def __init__(
         self,
@@ -34,8 +34,8 @@ class SuccessorLauncher:
         self._last_term = run.term
 
     def start(self, command: Sequence[str], deadline: float) -> tuple[Successor, Origin | None]:
-        """Start the program; return the origin that this process is to be once it serves, too, if there is no other
-        and the service manager cannot be told of another main process. Raises OSError."""
+        """Start the program. Return it, and the `Origin` that this process becomes once it serves, if there is none yet
+        and the service manager does not accept another main process. Raises OSError."""
         self._last_term += 1
         link_fd = self._origin_link.fd
         if link_fd is not None or self._service_manager.is_heard:

@@ -48,7 +48,7 @@ log = structlog.get_logger()
 
 
 class Supervisor:
-    """One thread, one loop. Each part of its life has an owner; the loop says who is to act."""
+    """One thread, one loop. Each part of its life has an owner; the loop calls the owner that has to act."""
 
     def __init__(
         self,
@@ -60,8 +60,8 @@ class Supervisor:
         commands: Commands,
         start: SupervisorStart | None,
     ) -> None:
-        """`settings_fd` is of a file that holds the encoded settings; from now on it is ours. `start`: that of a
-        supervisor which follows another."""
+        """`settings_fd`, which is taken over, is of a file that holds the encoded settings. `start`: None for a
+        supervisor without a predecessor."""
         self._run = _run_info(config, state.folder, start)
         self._sockets = sockets
         self._life = life = LifecycleState(Phase.RUNNING if start is None else Phase.STANDBY)
@@ -126,7 +126,7 @@ class Supervisor:
         return self._life.exit_status
 
     def _watch(self, wakeup: socket.socket) -> None:
-        """Register all that may wake the loop; what is registered is called with the events of the selector."""
+        """Register all that may wake the loop, as callbacks that get the events of the selector."""
         self._selector.register(wakeup, selectors.EVENT_READ, lambda events: self._on_signals(wakeup.recv(4096)))
         self._selector.register(self._pipes.farewells_fd, selectors.EVENT_READ, lambda events: self._on_farewells())
         self._predecessor.watch(self._selector)
@@ -144,7 +144,7 @@ class Supervisor:
         self._handover.advance(self._clock())
         if self._predecessor.forget_if_due(self._clock()):
             self._publish_processes()
-        if self._life.phase is not Phase.STANDBY:  # until then the supervisor before us does it
+        if self._life.phase is not Phase.STANDBY:  # until then our predecessor does it
             self._service_manager.feed(self._clock())
         self._announcement.advance()
         self._shutdown.advance()
@@ -162,7 +162,7 @@ class Supervisor:
         return None if next_time == float("inf") else max(0.0, next_time - now)
 
     def _release(self) -> None:
-        """Leave nothing behind, whatever ended the loop."""
+        """Release everything, whatever ended the loop."""
         self._handover.release()
         self._children.kill()
         self._origin_link.send(status=self._life.exit_status)
@@ -182,12 +182,12 @@ class Supervisor:
     def _on_signal(self, number: signal.Signals) -> None:
         origin = self._handover.origin
         if self._handover.is_done and origin is not None:
-            origin.pass_on(number)  # whoever sends it means the proxy
+            origin.pass_on(number)  # it is meant for the proxy
             if origin.end_requests > 1:  # at once
                 self._life.enter(Phase.ENDED)
         elif number is signal.SIGHUP:
             log.info("supervisor.reload_asked")
-            if self._predecessor.has_left_folder:  # else control has not begun, and will load what there is
+            if self._predecessor.has_left_folder:  # else control has not begun, and will load the present file
                 self._control.send(Reload())
         elif number is signal.SIGUSR2:
             self._handover.begin()
@@ -195,7 +195,7 @@ class Supervisor:
             self._end(number)
 
     def _on_farewells(self) -> None:
-        """Workers drain because somebody told them to: others follow them before that is done."""
+        """Start other workers at once for those that were signalled to drain."""
         instances = self._pipes.read_farewells()
         if self._life.phase is Phase.RUNNING:
             self._workers.replace(instances)
@@ -215,12 +215,12 @@ class Supervisor:
                     self._workers.fit(message.workers)
 
     def _on_predecessor(self) -> None:
-        """The supervisor before us has made way, or has gone."""
+        """Handle that our predecessor has made way, or is gone."""
         self._share_listeners()
         self._publish_processes()
 
     def _on_origin_gone(self) -> None:
-        """The process that the service manager knows was killed: nobody would watch over us."""
+        """Drain, since the process that the service manager watches was killed."""
         self._origin_link.close()
         if self._life.phase is Phase.RUNNING:
             self._end(signal.SIGTERM)
@@ -250,14 +250,14 @@ class Supervisor:
         )
 
     def _publish_processes(self) -> None:
-        """Tell control which processes live."""
-        if not self._predecessor.has_left_folder:  # control begins with the first word from us
+        """Send control the list of running processes."""
+        if not self._predecessor.has_left_folder:  # control begins with our first message
             return
         own = ProcessInfo("supervisor", 0, self._run.name, os.getpid(), self._started, 0)
         self._control.send(Processes([own, *self._children.infos(), *self._predecessor.workers]))
 
     def _share_listeners(self) -> None:
-        """Tell our workers whether others accept at their sockets: then whoever waits there is not lost with us."""
+        """Publish to our workers whether others accept at their sockets: if so, what waits there survives our end."""
         has_neighbour = self._predecessor.shares_listeners or self._handover.successor is not None
         self._pipes.counts.is_shared = self._sockets.is_activated or has_neighbour
 

@@ -1,4 +1,4 @@
-"""Messages to the service manager that started the proxy: the protocol of sd_notify(3), one datagram a message."""
+"""Messages to the service manager that started the proxy: the protocol of sd_notify(3), one datagram per message."""
 
 import os
 import socket
@@ -11,23 +11,23 @@ _INTERVAL = "WATCHDOG_USEC"
 _WATCHED = "WATCHDOG_PID"
 
 MAX_WAIT_S = 0.5
-"""For a service manager that is slow to read: a few messages wait in the system, then they would be lost."""
+"""How long to wait for a service manager that is slow to read, once the system's queue of messages is full."""
 
 
 class Notifier:
-    """The proxy's end of the protocol; it says nothing where no service manager listens."""
+    """The proxy's end of the protocol; it sends nothing if no service manager listens."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._path = environ.get(_SOCKET, "")
         self.watchdog_s = _watchdog_s(environ) if self._path else None
-        """How often the service manager must hear `WATCHDOG=1`, halved as it asks for; None: it does not watch."""
+        """The interval of `WATCHDOG=1`: half of the service manager's, as it advises; None: it does not watch."""
 
     @property
     def is_heard(self) -> bool:
         return bool(self._path)
 
     def send(self, *lines: str) -> None:
-        """Send the assignments as one message. A service manager that has gone is no reason to fail."""
+        """Send the assignments as one message. A service manager that is gone is no reason to fail."""
         if not self._path:
             return
         address = f"\0{self._path[1:]}" if self._path.startswith("@") else self._path
@@ -36,12 +36,12 @@ class Notifier:
             sender.sendto("\n".join(lines).encode(), address)
 
     def reloading(self) -> None:
-        """Say that something is under way which `READY=1` ends."""
+        """Report that a reload or restart has begun, which `READY=1` ends."""
         self.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def without_watched_pid(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process that is to be watched in our place."""
+    """Return the environment of a process that is to be watched instead of this one."""
     return {name: value for name, value in environ.items() if name != _WATCHED}
 
 

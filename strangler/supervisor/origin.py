@@ -1,8 +1,8 @@
-"""The process that the service manager started, once its successors serve: it stays, and stands for them.
+"""The process that the service manager started, once its successors serve: it stays, and stands in for them.
 
-A container ends with its process 1, and runit, supervisord or a shell watch what they have started. So the first
-supervisor passes signals on to the one that serves, lets go of what dies, and ends as that one does. Only under
-systemd, which can be told of another main process, it ends when it has drained.
+A container ends with its process 1, and runit, supervisord or a shell watch the process that they have started. So the
+first supervisor passes signals on to the serving one, reaps dead children, and ends with the same exit status. Only
+under systemd, which accepts another main process, it ends when it has drained.
 """
 
 import os
@@ -17,18 +17,18 @@ from strangler.supervisor.peer import Peer
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 
-_LEAVE_S = 2.0  # for one that serves no more, until its process is gone
+_LEAVE_S = 2.0  # for a supervisor that has closed its end, until its process is gone
 _LOOK_EVERY_S = 0.02
 
 
 class Origin:
-    """The first supervisor's end of the talk with whoever serves."""
+    """The first supervisor's end of the connection to the serving one."""
 
     def __init__(self, peer: Peer, pid: int) -> None:
-        """`pid` is the first successor's; later ones say theirs."""
+        """`pid` is the first successor's; later ones send theirs."""
         self._peer = peer
         self._pid = pid
-        self._status = 1  # of one that is killed
+        self._status = 1  # for a supervisor that is killed
         self._has_ended = False
         self.end_requests = 0
         """How many signals that ask for the end have been passed on."""
@@ -75,7 +75,7 @@ class Origin:
 
 
 class OriginLink:
-    """A later supervisor's end of that talk; closed from the start where there is no such process."""
+    """A later supervisor's end of that connection; closed from the start if there is no such process."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._peer = None if descriptor is None else Peer.at(descriptor)
@@ -86,12 +86,12 @@ class OriginLink:
         return self._peer.socket.fileno() if self._peer is not None and self._peer.is_open else None
 
     def watch(self, selector: selectors.BaseSelector, on_closed: Callable[[], object]) -> None:
-        """Call `on_closed` when the process has gone, after which nobody would watch over us."""
+        """Call `on_closed` when the process is gone, after which no service manager would watch us."""
         if self._peer is not None:
             self._peer.watch(selector, lambda message: None, on_closed)
 
     def send(self, **message: int) -> None:
-        """Say our `pid`, or at the end our `status`."""
+        """Send our `pid`, or at the end our `status`."""
         if self._peer is not None:
             self._peer.send(**message)
 

@@ -1,7 +1,7 @@
-"""The talk between a supervisor and the one after it, and with the process that the service manager knows.
+"""The messages between a supervisor and its successor, and with the process that the service manager knows.
 
-A message is a JSON object in a line: programs of two versions speak it with each other, so that keys that are not known
-are passed over, and one that is missing has no meaning.
+A message is a JSON object in a line. Programs of two versions exchange them, so unknown keys are ignored, and a missing
+key means nothing.
 """
 
 import os
@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 MAX_LINE_BYTES = 1024 * 1024
-"""Above the names of 256 workers; a line beyond it is garbage."""
+"""More than the names of 256 workers; a longer line is garbage."""
 
 Message = dict[str, Any]
 
 
 class Peer:
-    """One end of a socket pair. Nothing is waited for."""
+    """One end of a socket pair, which never waits."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -39,12 +39,12 @@ class Peer:
         on_message: Callable[[Message], object],
         on_closed: Callable[[], object],
     ) -> None:
-        """Hand on each message as it comes, from the owner's loop, and the end of all messages, until `close`."""
+        """Call back, from the owner's loop, for each message and at the end of the connection, until `close`."""
         self._selector = selector
         selector.register(self.socket, selectors.EVENT_READ, lambda events: self._on_readable(on_message, on_closed))
 
     def send(self, **message: Any) -> None:
-        """Send, if somebody still listens."""
+        """Send a message, if the other end is still open."""
         with suppress(OSError):
             self.socket.sendall(msgspec.json.encode(message) + b"\n")
 
@@ -65,7 +65,7 @@ class Peer:
             raise EOFError(str(error)) from error
 
     def close(self) -> None:
-        """Close the end, once; nothing is handed on any more."""
+        """Close this end, once; no callback follows."""
         if self.is_open and self._selector is not None:
             self._selector.unregister(self.socket)
         self.is_open = False
@@ -85,13 +85,13 @@ class Peer:
 
 
 def pair() -> tuple[Peer, socket.socket]:
-    """Our end, and the socket to pass on."""
+    """Return our end, and the socket to pass on."""
     ours, theirs = socket.socketpair()
     return Peer(ours), theirs
 
 
 def restore_stderr(descriptor: int) -> None:
-    """Have standard error go where `descriptor` does, and what has been written to it so far, too."""
+    """Redirect standard error to `descriptor`, along with what has been written to it so far."""
     with suppress(OSError):
         size = os.fstat(2).st_size
         written = os.pread(2, size, 0)

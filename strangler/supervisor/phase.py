@@ -1,8 +1,8 @@
-"""The phases of a supervisor's life, and which may follow which.
+"""The phases of a supervisor's life, and the table of their order.
 
-How it begins where it follows another supervisor, and how it ends:
+How it begins if it has a predecessor, and how it ends:
 
-    STANDBY --workers accept, the one before yields, control serves--> RUNNING
+    STANDBY --workers accept, the predecessor yields, control serves--> RUNNING
     STANDBY --it cannot serve--> EMPTYING
     RUNNING --SIGTERM--> ANNOUNCING --control has seen it--> EMPTYING --workers gone--> CLOSING --control gone--> ENDED
     RUNNING --a successor serves--> YIELDING --connections that waited are accepted--> EMPTYING
@@ -15,7 +15,7 @@ from typing import Final
 
 
 class Phase(Enum):
-    """How far the supervisor has come from its start to its end."""
+    """The phase of a supervisor between its start and its end."""
 
     STANDBY = "standby"
     RUNNING = "running"
@@ -38,12 +38,12 @@ TRANSITIONS: Final = {
 
 
 class TransitionError(Exception):
-    """A phase was to follow one that it cannot follow."""
+    """A phase cannot follow the present one."""
 
 
 @dataclass(slots=True)
 class LifecycleState:
-    """The present phase, when it is to be over, and the exit status so far."""
+    """The present phase, its deadline, and the exit status so far."""
 
     phase: Phase
     deadline: float = float("inf")  # on the monotonic clock
@@ -57,5 +57,5 @@ class LifecycleState:
         self.deadline = deadline
 
     def is_late(self, now: float) -> bool:
-        """Return whether the phase has lasted as long as it may."""
+        """Return True if the phase has passed its deadline."""
         return now >= self.deadline

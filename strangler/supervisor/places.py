@@ -1,4 +1,4 @@
-"""The places of the child processes: which process fills each, and when it is filled again."""
+"""The places of the child processes: which process fills each, and when to fill it again."""
 
 import signal
 import subprocess
@@ -16,8 +16,7 @@ log = structlog.get_logger()
 
 
 def restart_delay_s(failures: int) -> float:
-    """Return how long to wait before a process that died `failures` times in a row is started again: at first, not at
-    all."""
+    """Return the delay before a process that died `failures` times in a row is started again; the first time, 0."""
     if failures <= 1:
         return 0.0
     return min(FIRST_DELAY_S * 2.0 ** min(failures - 2, 16), MAX_DELAY_S)
@@ -41,7 +40,7 @@ class PlaceState:
 
     @property
     def is_dead(self) -> bool:
-        """Whether there was a process and it has ended."""
+        """True if there is a process that has ended."""
         return self.process is not None and self.process.poll() is not None
 
     def signal(self, number: signal.Signals) -> None:
@@ -50,12 +49,12 @@ class PlaceState:
             self.process.send_signal(number)
 
     def dismiss(self) -> None:
-        """Have the process end, and no other follow it."""
+        """End the process, and start no other in its place."""
         self.is_leaving, self.due = True, None
         self.signal(signal.SIGTERM)
 
     def schedule(self, now: float, how: str) -> None:
-        """Have the place filled again: at once the first time, ever later while its process keeps dying."""
+        """Schedule a new process: at once the first time, ever later while it keeps dying."""
         self.failures = 1 if now - self.begun >= QUIET_S else self.failures + 1
         self.restarts += 1
         delay_s = restart_delay_s(self.failures)

@@ -1,4 +1,4 @@
-"""The supervisor before this one, as this one sees it: it serves, makes way, and drains. The first one has none."""
+"""The supervisor before this one: it serves, makes way, and drains. The first supervisor has no predecessor."""
 
 import os
 import selectors
@@ -10,11 +10,11 @@ from strangler.ipc.start import SupervisorStart
 from strangler.supervisor.peer import Message, Peer
 from strangler.supervisor.phase import LifecycleState, Phase
 
-LAST_WORDS_S = 5.0  # for what workers of the supervisor before us have sent to control as they ended
+LAST_WORDS_S = 5.0  # for the last messages that our predecessor's workers have sent to control
 
 
 class Predecessor:
-    """Owns the talk with it, and what it leaves to us until it has ended. Where there is none, it has gone already."""
+    """The connection to the predecessor, and what it leaves to us until it has ended. None counts as gone."""
 
     def __init__(
         self,
@@ -24,14 +24,14 @@ class Predecessor:
         clock: Callable[[], float],
         on_change: Callable[[], object],
     ) -> None:
-        """`on_change` is called when it has made way, and when it has gone."""
+        """`on_change` is called when it has made way, and when it is gone."""
         self.workers: list[ProcessInfo] = []
-        """Its workers, that drain, if they report to our control."""
+        """Its draining workers, if they report to our control."""
         self.has_left_folder = start is None
         self.forget_due = float("inf")
-        """When nobody comes from there any more."""
+        """The time after which none of its workers reports any more."""
         self.link_fd = _adopted_link(start, is_same_folder) if start is not None else None
-        """Where its workers report to our control, if they do."""
+        """The socket at which its workers report to our control, if they do."""
         self._is_same_folder = is_same_folder
         self._life = life
         self._clock = clock
@@ -41,35 +41,35 @@ class Predecessor:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not gone yet."""
+        """True until it is gone."""
         return self._peer is not None and self._peer.is_open
 
     @property
     def shares_listeners(self) -> bool:
-        """Whether its workers accept at our sockets: where we have failed it goes on, also when it has let go of us."""
+        """True if its workers accept at our sockets. After our failure it goes on, even if it has closed its end."""
         return self.is_alive or self._has_refused
 
     def watch(self, selector: selectors.BaseSelector) -> None:
-        """Take in what it says, from the owner's loop."""
+        """Handle its messages, from the owner's loop."""
         if self._peer is not None:
             self._peer.watch(selector, self._on_message, self._on_gone)
 
     def say_ready(self, unwanted: tuple[int, ...]) -> None:
-        """Say that it may make way. `unwanted`: descriptors of its sockets that we do not listen at."""
+        """Report that it may make way. `unwanted`: descriptors of its sockets that we do not listen at."""
         self._send(ready=True, unwanted=unwanted, same_folder=self._is_same_folder)
 
     def say_serving(self) -> None:
-        """Say that we are the proxy from now on."""
+        """Report that we are the proxy from now on."""
         self._send(serving=True)
 
     def say_failed(self, reason: str) -> None:
-        """Say that it has to go on, and why."""
+        """Report that it has to go on, and why."""
         if self.is_alive:
             self._has_refused = True
             self._send(failed=reason)
 
     def forget_if_due(self, now: float) -> bool:
-        """Forget its workers once their last reports have been read; return whether it was time."""
+        """Forget its workers once their last reports have been read; return True if it was time."""
         if now < self.forget_due:
             return False
         self.forget_due, self.workers = float("inf"), []
@@ -79,7 +79,7 @@ class Predecessor:
         return True
 
     def close(self) -> None:
-        """End the talk."""
+        """Close the connection."""
         if self._peer is not None:
             self._peer.close()
 
@@ -99,7 +99,7 @@ class Predecessor:
         self._on_change()
 
     def _on_gone(self) -> None:
-        """It has drained, or was killed: then what it held is ours."""
+        """Take over what it held, since it has drained or was killed."""
         self.close()
         self.forget_due = self._clock() + LAST_WORDS_S
         if self._life.phase is Phase.STANDBY:
@@ -108,7 +108,7 @@ class Predecessor:
 
 
 def _adopted_link(start: SupervisorStart, is_same_folder: bool) -> int | None:
-    """Return where its workers report, if they speak as ours do and count in the same folder; else close that."""
+    """Return its workers' socket to control, if version and folder are the same as ours; else close that."""
     if is_same_folder and start.version == __version__:
         return start.link_fd
     os.close(start.link_fd)

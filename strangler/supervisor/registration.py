@@ -10,7 +10,7 @@ from strangler.supervisor.sockets import Sockets
 
 
 class Registration:
-    """Writes what other commands read."""
+    """Writes the entry, which other commands read."""
 
     def __init__(self, state: FolderState, sockets: Sockets) -> None:
         self.running = sockets.running()
@@ -18,27 +18,27 @@ class Registration:
         self._sockets = sockets
 
     def publish(self) -> None:
-        """Say where this proxy is. Raises FolderError."""
+        """Write where this proxy serves. Raises FolderError."""
         write_running(self._state.folder, self.running)
 
     def take(self) -> None:
-        """Make the folder ours, and say where this proxy is. Raises FolderError, OSError."""
+        """Take the folder, and write where this proxy serves. Raises FolderError, OSError."""
         self._state.take()
         self.publish()
 
     def retake(self) -> None:
-        """Take the folder again after a successor that failed, which may have written its own entry. Raises OSError."""
+        """Take the folder again after a failed successor, which may have written its own entry. Raises OSError."""
         self._state.take()
         with suppress(FolderError):
             self.publish()
 
     def publish_draining(self) -> None:
-        """Say that whoever is started now may wait for us, if it can be written."""
+        """Write, if possible, that this proxy drains, so that a proxy started now can wait for it."""
         with suppress(FolderError):
             write_running(self._state.folder, self._sockets.running(is_draining=True))
 
     def leave_to(self, pid: int, has_our_folder: bool) -> None:
-        """Note that another process serves now; it has the folder, too, unless it uses another one."""
+        """Note that another process serves now, which also has the folder unless it uses another one."""
         self._state.is_ours = not has_our_folder
         write_restart(self._state.folder, pid)
 

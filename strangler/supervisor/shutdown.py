@@ -16,14 +16,14 @@ from strangler.supervisor.places import PlaceState, kill_late
 from strangler.supervisor.sockets import Sockets
 
 ANNOUNCE_S = 1.0  # control has this long to make readiness fail
-LAST_S = 0.2  # in YIELDING: for those who were connecting to an address that is given up
+LAST_S = 0.2  # in YIELDING: for clients that are connecting to an address that is given up
 GRACE_S = 5.0  # beyond limits.drain, before a process that does not end is killed
 
 log = structlog.get_logger()
 
 
 class Shutdown:
-    """Takes the steps from the first signal that asks for the end to the end."""
+    """Takes the steps from the first signal to the end."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Shutdown:
 
     @property
     def drain_s(self) -> float:
-        """How long requests under way have to finish."""
+        """The time that requests under way have to finish."""
         return self._settings.drain_s
 
     def announce(self) -> None:
@@ -57,12 +57,12 @@ class Shutdown:
         self._children.control.send(Draining())
 
     def on_announced(self) -> None:
-        """Go on: readiness fails from now on."""
+        """Go on, since readiness fails now."""
         if self._life.phase is Phase.ANNOUNCING:
             self._life.deadline = 0.0
 
     def yield_to_successor(self, unwanted_fds: tuple[int, ...]) -> None:
-        """Let go of all that is the successor's now. `unwanted_fds` are of sockets that it does not listen at."""
+        """Release what belongs to the successor now. `unwanted_fds` are of sockets that it does not listen at."""
         close_all(self._sockets.admin)
         self._children.workers.remove_unfilled()
         given_up = [listener for listener in self._sockets.listen if listener.fileno() in unwanted_fds]
@@ -78,7 +78,7 @@ class Shutdown:
         self._life.enter(Phase.EMPTYING, self._clock() + self._settings.drain_s + GRACE_S)
 
     def end_at_once(self, number: signal.Signals) -> None:
-        """Wait for nothing any more: the end was asked for twice."""
+        """End without waiting, since a second signal came."""
         log.warning("supervisor.ends_at_once", signal=number.name)
         self._life.exit_status = 128 + number
         self._life.enter(Phase.ENDED)

@@ -1,4 +1,4 @@
-"""The listening sockets of a supervisor: made anew, or left to it by the one before or by the service manager."""
+"""The listening sockets of a supervisor: new, or left to it by its predecessor or the service manager."""
 
 import os
 import socket
@@ -36,8 +36,8 @@ class Sockets:
     link: socket.socket
     link_path: Path
     groups: tuple[ListenerGroup, ...]
-    unwanted: tuple[int, ...]  # descriptors of the supervisor before us that we do not listen at
-    is_activated: bool  # the service manager keeps sockets of `listen` open, whatever becomes of us
+    unwanted: tuple[int, ...]  # descriptors of our predecessor that we do not listen at
+    is_activated: bool  # the service manager keeps sockets of `listen` open, even without us
 
     def listening(self) -> str:
         """Return every address that clients connect to, as the system has bound it."""

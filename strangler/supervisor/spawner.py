@@ -1,4 +1,4 @@
-"""How the children are started: their names, their commands, and what they inherit."""
+"""The start of the children: their names, their commands, and what they inherit."""
 
 import socket
 import subprocess
@@ -15,12 +15,12 @@ from strangler.supervisor.places import PlaceState
 from strangler.supervisor.sockets import Sockets
 from strangler.supervisor.worker_pipes import WorkerPipes
 
-CONTROL_NICENESS = 10  # beyond ours: a worker goes first, and leaves control a tenth of a core that both want
+CONTROL_NICENESS = 10  # beyond ours: of a core that both want, control gets a tenth, and a worker the rest
 
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """The command of each role. `-P`: modules that lie in the working directory are not taken for ours."""
+    """The command of each role. `-P`: modules in the working directory do not replace ours."""
 
     worker: Sequence[str] = (sys.executable, "-P", "-m", "strangler.worker")
     control: Sequence[str] = (sys.executable, "-P", "-m", "strangler.control")
@@ -58,7 +58,7 @@ class Spawner:
         self._spawned = 0
 
     def next_instance(self, index: int) -> str:
-        """Return a name that no process has had before."""
+        """Return a name that no other process has ever had."""
         self._spawned += 1
         return f"{self._run.name}-{self._run.term}-{index}-{self._spawned}"
 
@@ -81,7 +81,7 @@ class Spawner:
         return spawn(self._commands.worker, start, (*start.listen_fds, *fds), self.stderr_fd)
 
     def start_control(self, former_link_fd: int | None) -> tuple[subprocess.Popen[bytes], socket.socket]:
-        """Start control, with lower priority; return our end of the channel, too. Raises OSError."""
+        """Start control with a lower priority; return it and our end of the channel. Raises OSError."""
         ours, theirs = socket.socketpair()
         with theirs:
             start = self._control_start(theirs.fileno(), former_link_fd)

@@ -1,8 +1,8 @@
-"""The next supervisor, as the present one sees it: a new program that is started beside it, and may fail.
+"""The next supervisor, as the present one sees it: a new program beside it, which may fail.
 
     STARTING --ready--> CLEARING --our control has ended--> YIELDED --serving--> SERVING, and we drain
 
-Until it says `serving`, whatever happens to it leaves the present one as it was.
+Until it has sent `serving`, nothing that happens to it affects the present one.
 """
 
 import os
@@ -19,14 +19,14 @@ from strangler.supervisor.notify import without_watched_pid
 from strangler.supervisor.peer import pair
 
 MAX_START_S = 60.0
-"""From the start of the new program until it serves: 10,000 routes take it 5 s, on a machine with a free core."""
+"""How long the new program may take until it serves: with 10,000 routes it takes 5 s on a free core."""
 
 MAX_REASON_CHARACTERS = 2000
 MAX_OUTPUT_CHARACTERS = 10_000
 
 
 class Step(Enum):
-    """How far the new supervisor has come."""
+    """The progress of the new supervisor."""
 
     STARTING = "starting"
     CLEARING = "clearing"
@@ -35,7 +35,7 @@ class Step(Enum):
 
 
 def program() -> list[str]:
-    """The command that started this process, by the name under which it was called: a new version may lie there now."""
+    """Return the command that started this process, by the path as it was called: a new version may be there now."""
     called = sys.argv[0]
     if os.path.isabs(called) and os.access(called, os.X_OK) and called in sys.orig_argv:
         return [called, *sys.argv[1:]]
@@ -43,7 +43,7 @@ def program() -> list[str]:
 
 
 class Successor:
-    """Owns the process until it serves, and the talk with it."""
+    """The owner of the new process until it serves, and of the connection to it."""
 
     def __init__(self, command: Sequence[str], start: SupervisorStart, deadline: float) -> None:
         """Start the program; `channel_fd` and `stderr_fd` of `start` are filled in here. Raises OSError."""
@@ -53,7 +53,7 @@ class Successor:
         """Descriptors of listening sockets that it does not listen at."""
         self.has_our_folder = True
         self.clear_deadline = float("inf")
-        """When our control is killed, if it has not ended by then."""
+        """The time at which our control is killed, if it has not ended by then."""
         self._output_fd = unnamed_file(b"")
         self.peer, channel = pair()
         stderr_fd = os.dup(2)
@@ -76,7 +76,7 @@ class Successor:
 
     @property
     def next_due(self) -> float:
-        """When it has taken too long for its present step, on the monotonic clock."""
+        """The deadline of its present step, on the monotonic clock."""
         if self.step is Step.SERVING:
             return float("inf")
         return min(self.deadline, self.clear_deadline) if self.step is Step.CLEARING else self.deadline
@@ -86,23 +86,23 @@ class Successor:
         return self.process.poll() is not None
 
     def kill(self) -> None:
-        """End it. Its workers notice, and drain."""
+        """Kill the process. Its workers notice, and drain."""
         with suppress(OSError):
             self.process.kill()
         self.process.wait()
 
     def reason(self) -> str:
-        """Why it has ended, as far as it told on standard error: the last line of a traceback, else all of it."""
+        """Return why it has ended, by its standard error: the last line of a traceback, else the whole text."""
         text = self.output()
         if "Traceback (most recent call last)" in text:
             text = text.splitlines()[-1]
         if text:
             return text.removeprefix("Error: ")[:MAX_REASON_CHARACTERS]
         status = self.process.poll()
-        return "it does not go on" if status is None else how_it_ended(status)
+        return "it makes no progress" if status is None else how_it_ended(status)
 
     def output(self) -> str:
-        """The end of what it wrote to standard error before it served."""
+        """Return the end of what it wrote to standard error before it served."""
         return read_file(self._output_fd).decode(errors="replace").strip()[-MAX_OUTPUT_CHARACTERS:]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The beginning beside another supervisor: this one stands by, and then takes its place or fails."""
+"""The start beside another supervisor: this one stands by, and then replaces it or fails."""
 
 import os
 
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class Takeover:
-    """Ends STANDBY, one way or the other. Its owner gives it what it needs for both."""
+    """Ends STANDBY, either way: by serving or by failing."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Takeover:
         self._shutdown = shutdown
 
     def try_serve(self) -> bool:
-        """Become the proxy, now that our control serves; return whether that was still to be done, and succeeded."""
+        """Become the proxy, now that our control serves; return False if it is one already, or on failure."""
         if self._life.phase is not Phase.STANDBY:
             return False
         try:
@@ -54,7 +54,7 @@ class Takeover:
         return True
 
     def fail(self, reason: str) -> None:
-        """Say why we cannot serve, and let what our workers have accepted finish."""
+        """Report why we cannot serve, and let our workers finish what they have accepted."""
         if self._life.phase is not Phase.STANDBY:
             return
         log.error("supervisor.start_failed", reason=reason)

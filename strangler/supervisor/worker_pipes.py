@@ -7,17 +7,17 @@ from strangler.sockets.accept import ConnectionCounts, empty_page
 
 
 class WorkerPipes:
-    """Owns both ends of two pipes, and the page in which each worker says how many connections it has."""
+    """The owner of both ends of two pipes, and of the page in which workers publish their connection counts."""
 
     def __init__(self) -> None:
         self.lifeline_fd, life_fd = os.pipe()
-        self._life_fd: int | None = life_fd  # nobody writes to it; its end tells the workers that all of it ends
+        self._life_fd: int | None = life_fd  # never written to; its closing tells the workers that the proxy ends
         self.farewells_fd, self.leaving_fd = os.pipe()
         self.counts_fd = unnamed_file(empty_page())
         self.counts = ConnectionCounts(self.counts_fd)
 
     def cut_lifeline(self) -> None:
-        """Tell the workers that the whole proxy ends."""
+        """Signal to the workers that the whole proxy ends."""
         if self._life_fd is not None:
             os.close(self._life_fd)
             self._life_fd = None

@@ -1,4 +1,4 @@
-"""The workers: how many there are to be, which of them leave, and whether all accept."""
+"""The workers: how many there should be, which of them leave, and whether all accept."""
 
 import signal
 
@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 class Workers:
-    """Owns the places of the workers. Several may have one index: those that drain, and the one that follows them."""
+    """The owner of the workers' places. Several may have the same index: draining ones, and their successor."""
 
     def __init__(self, count: int, pipes: WorkerPipes) -> None:
         self.places = [PlaceState("worker", index) for index in range(count)]
@@ -20,15 +20,15 @@ class Workers:
 
     @property
     def all_accept(self) -> bool:
-        """Whether every worker accepts connections."""
+        """True if every worker accepts connections."""
         return self.pipes.counts.accepting(len(self.places))
 
     def infos(self) -> list[ProcessInfo]:
-        """Return the facts about the workers that live."""
+        """Return the facts about the running workers."""
         return [info for place in self.places for info in place.infos()]
 
     def fit(self, count: int) -> None:
-        """Have so many workers: start more, or let those with the highest indices leave."""
+        """Change the number of workers to `count`: start more, or let those with the highest indices leave."""
         staying = sorted((place for place in self.places if not place.is_leaving), key=lambda place: place.index)
         self.places += [PlaceState("worker", index) for index in range(len(staying), count)]
         for place in staying[count:]:
@@ -37,28 +37,28 @@ class Workers:
             place.dismiss()
 
     def replace(self, instances: list[str]) -> None:
-        """Have other workers follow those that drain because somebody told them to, without waiting for their end."""
+        """Start other workers for those that were signalled to drain, without waiting for their end."""
         for place in [place for place in self.places if place.instance in instances and not place.is_leaving]:
             log.info("worker.leaving", index=place.index)
             place.is_leaving = place.has_successor = True
             self.places.append(PlaceState("worker", place.index, restarts=place.restarts + 1))
 
     def on_death(self, place: PlaceState) -> None:
-        """Count the connections of a dead worker no more: the others are not to hold back for it."""
+        """Stop counting the connections of a dead worker, so that the others do not hold back for it."""
         if not place.has_successor:
             self.pipes.counts.publish(place.index, None)
 
     def remove(self, place: PlaceState) -> None:
-        """Forget a place, if it is a worker's."""
+        """Remove a place, if it is a worker's."""
         if place in self.places:
             self.places.remove(place)
 
     def remove_unfilled(self) -> None:
-        """Forget the places without a process: none is started any more."""
+        """Remove the places without a process: none is started any more."""
         self.places = [place for place in self.places if place.process is not None]
 
     def drain(self) -> None:
-        """Have all workers finish what they have accepted, and end."""
-        self.pipes.cut_lifeline()  # first: so they know that nobody else will accept what waits
+        """Let all workers finish what they have accepted, and end."""
+        self.pipes.cut_lifeline()  # first: it tells them that no other process will accept what waits
         for place in self.places:
             place.signal(signal.SIGTERM)

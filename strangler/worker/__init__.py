@@ -1,1 +1,1 @@
-"""The data plane: the process that forwards requests and does nothing else."""
+"""The worker: the process that forwards requests and does nothing else."""

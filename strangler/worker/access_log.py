@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The access log: one line for a request, of which the parts that repeat are kept."""
+"""The access log: one line per request; the parts of a line that repeat are cached."""
 
 import re
 import time
@@ -19,7 +19,7 @@ _plain = re.compile(rb"[ !#-\[\]-~]*").fullmatch
 _MOST_ENDS = 4096
 
 _ESCAPED = re.compile(rb"[^ !#-\[\]-~]")
-"""The bytes that may not stand between the quotes of a combined line: all but printable ASCII, `"` and `\\`."""
+"""The bytes that may not stand between the quotes of a combined line: `"`, `\\`, and all but printable ASCII."""
 
 
 class AccessLog:
@@ -53,7 +53,7 @@ class AccessLog:
             self._keeps_errors = access.errors == "always"
 
     def write(self, call: Call, route: str, duration_s: float) -> None:
-        """Write the line of a request that is over, if it is to have one."""
+        """Write the line of a request that is over, unless the settings leave it out."""
         if not self._is_on or (self._is_sampled and not self._is_wanted(call, duration_s)):
             return
         if self._format == "json":
@@ -64,7 +64,7 @@ class AccessLog:
             self._log.info("request", **_fields(call, route, duration_s))
 
     def _is_wanted(self, call: Call, duration_s: float) -> bool:
-        """True if this request has a line, where only a share of them do."""
+        """Return True if this request gets a line, where only a share of them does."""
         if duration_s >= self._slow_s:
             return True
         if self._keeps_errors and (call.end is not None or call.status >= 500 or call.is_fallback):
@@ -72,7 +72,7 @@ class AccessLog:
         return random() < self._sample  # noqa: S311 - chance is no secret
 
     def flush(self) -> None:
-        """Hand the lines to the writer's thread; called many times a second."""
+        """Pass the lines to the writer's thread; called many times a second."""
         if self._lines:
             self._writer.write_lines(self._lines)
             self._lines.clear()
@@ -114,10 +114,10 @@ class AccessLog:
         )
 
     def _combined_line(self, call: Call) -> bytes:
-        """`%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"` of Apache's mod_log_config.
+        """Return `%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"` of Apache's mod_log_config.
 
-        What came from the wire is escaped as Apache does it, so that no byte of it can end a field or a line. A client
-        that left before its answer began has the status 499, as nginx tells it.
+        Bytes from the wire are escaped as Apache does it, so that none of them can end a field or a line. A client that
+        left before its response began has the status 499, as in nginx.
         """
         fields = call.fields
         line = b"-"
@@ -138,7 +138,7 @@ class AccessLog:
         )
 
     def _middle(self, call: Call, route: str, key: tuple[object, ...]) -> bytes:
-        """The part of a line that says where the request went and why: the same for most requests of a route."""
+        """Return the part of a line that says where the request went and why: most requests of a route share it."""
         fields: dict[str, object] = {
             "route": route or None,
             "arm": call.arm or None,
@@ -155,7 +155,7 @@ class AccessLog:
         return middle
 
     def _now(self) -> bytes:
-        """`2026-11-23T08:00:00.123Z`; all but the milliseconds is made once a second."""
+        """Return `2026-11-23T08:00:00.123Z`; all but the milliseconds is made once a second."""
         now = time.time()
         second = int(now)
         if second != self._second:
@@ -164,7 +164,7 @@ class AccessLog:
         return b"%b.%03dZ" % (self._stamp, int((now - second) * 1000))
 
     def _apache_now(self) -> bytes:
-        """`23/Nov/2026:08:00:00 +0000`; made once a second."""
+        """Return `23/Nov/2026:08:00:00 +0000`, which is made once a second."""
         second = int(time.time())
         if second != self._second:
             self._second = second
@@ -178,18 +178,18 @@ _NAMED = {b'"': b'\\"', b"\\": b"\\\\", b"\t": b"\\t"}
 
 
 def _escape(found: "re.Match[bytes]") -> bytes:
-    """One byte as Apache writes it: `\\"`, `\\\\`, `\\t`, else `\\xhh`."""
+    """Return one byte as Apache writes it: `\\"`, `\\\\`, `\\t`, else `\\xhh`."""
     byte = found[0]
     return _NAMED.get(byte) or b"\\x%02x" % byte[0]
 
 
 def _quote(raw: bytes) -> bytes:
-    """JSON text of bytes from the wire that are not plain ASCII."""
+    """Return the JSON string for bytes from the wire that are not plain ASCII."""
     return msgspec.json.encode(raw.decode("utf-8", "backslashreplace"))
 
 
 def _printable(raw: bytes) -> str:
-    """Text for a terminal, that nothing in it can steer."""
+    """Return a text that cannot steer the terminal."""
     text = raw.decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text
@@ -197,7 +197,7 @@ def _printable(raw: bytes) -> str:
 
 
 def _detours(call: Call) -> dict[str, object]:
-    """Return the rare fields: how a request came to its response when the first attempt gave none."""
+    """Return the rare fields: how a request got its response after the first attempt failed."""
     fields: dict[str, object] = {}
     if call.no_retry is not None:
         fields["no_retry"] = call.no_retry.value

@@ -5,9 +5,9 @@
                     ├─▶ part's task ───────────────────────────────────────────┼─▶ join
                     └─▶ part's task ───────────────────────────────────────────┘
 
-The attempts at a part are made by the code that makes them for a client (`worker/retries.py`), so that its upstream's
-breaker, bulkhead, retries and timeouts hold. Once the client has left, or a required part has failed, the other parts
-are given up.
+The attempts at a part use the same code as those for a client (`worker/retries.py`), so that its upstream's breaker,
+bulkhead, retries and timeouts hold. Once the client has left, or a required part has failed, the other parts are given
+up.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ async def try_parts(call: Call, context: WorkerContext) -> JoinedResponse | Fail
 
 
 def _is_decided(parts: "list[PartDownstream]") -> bool:
-    """True if all have an outcome, or one has failed that cannot be done without."""
+    """Return True if all parts have an outcome, or a required part has failed."""
     return all(part.outcome is not None for part in parts) or any(map(_is_fatal, parts))
 
 
@@ -95,7 +95,7 @@ def _join(call: Call, parts: "list[PartDownstream]") -> JoinedResponse | Failed:
 
 
 class PartDownstream(Downstream):
-    """Plays the client's role for one part: its attempts wake its task, and its deadline is theirs."""
+    """The client's role for one part: its attempts wake its task, and its deadline is theirs."""
 
     __slots__ = ("_context", "_timer", "_whole", "call", "outcome", "part", "server")
 
@@ -118,20 +118,20 @@ class PartDownstream(Downstream):
 
     @property
     def failure(self) -> PartFailure | None:
-        """Why it has no response, unless it was given up before that was known."""
+        """The reason why it has no response, unless it was given up before that was known."""
         outcome = self.outcome
         is_given_up = self.call.fault is Fault.CLIENT_GONE
         return outcome if isinstance(outcome, PartFailure) and not is_given_up else None
 
     def begin(self) -> None:
-        """Begin with the attempts, up to the first wait."""
+        """Begin the attempts, up to the first wait."""
         self.server.active.add(self)
         if self.part.timeout_s is not None:
             self._timer = self.loop.call_later(self.part.timeout_s, self._end_by, Fault.TIMEOUT)
         self.task.begin(self._run())
 
     def give_up(self) -> None:
-        """End it at once, since nobody waits for it any more."""
+        """End the part at once, since it is no longer needed."""
         if self.outcome is None:
             self._end_by(Fault.CLIENT_GONE)
 
@@ -142,7 +142,7 @@ class PartDownstream(Downstream):
             self.task.wake()
 
     def pass_interim(self, response: ResponseHead) -> None:
-        """A 1xx of one part says nothing about the whole."""
+        """Ignore a 1xx of one part: it says nothing about the whole."""
 
     def _end_by(self, fault: Fault) -> None:
         if self.outcome is None and self.call.fault is None:
@@ -175,7 +175,7 @@ class PartDownstream(Downstream):
             return part_unusable("too_large", duration_s)
         if attempt.body is None:
             return read_part(response.status, headers, attempt.payload, duration_s)
-        # not at once: the body that overflows is just being read
+        # not at once: the overflowing body is being read at that moment
         sink = Sink(MAX_PART_BYTES, lambda: self.loop.call_soon(self.task.wake))
         attempt.body.attach(sink, b"", chunked=False)
         while not attempt.is_done and attempt.fault is None and call.fault is None and not sink.is_over:

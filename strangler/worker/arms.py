@@ -12,12 +12,12 @@ from strangler.worker.outcome import Failed, JoinedResponse
 from strangler.worker.retries import try_upstream
 
 Outcome = Attempt | JoinedResponse | Failed
-"""The outcome of trying an arm: a response whose head has come and whose body may follow, one that is whole, or none.
-It is to be settled."""
+"""The outcome of trying an arm: a response whose head has come and whose body may follow, a whole response, or none.
+The caller settles it."""
 
 
 def try_arm(call: Call, arm: Arm, context: WorkerContext) -> Awaitable[Outcome]:
-    """Try what serves the arm, up to the head of a response. No coroutine itself: that would cost 0.3 µs."""
+    """Try what serves the arm, up to the head of a response. This is no coroutine: that would cost 0.3 µs."""
     plan = call.plan
     if arm is LEGACY_ARM:
         name = LEGACY

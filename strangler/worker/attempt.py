@@ -25,11 +25,11 @@ from strangler.worker.request_head import request_head
 from strangler.worker.upstreams import Upstream
 
 _SHORT_BYTES = 64 * 1024
-"""An answer of this length is taken in whole even if the client does not read."""
+"""A response of up to this length is received whole even if the client does not read."""
 
 
 class Attempt(Exchange):
-    """An exchange, and what it holds until it is settled: a slot in the bulkhead and a place at an endpoint."""
+    """An exchange with what it holds until it is settled: a slot in the bulkhead and a place at an endpoint."""
 
     __slots__ = ("_is_reported", "endpoint", "permit", "result", "retry_after_s", "span_id", "upstream")
 
@@ -42,7 +42,7 @@ class Attempt(Exchange):
         self.upstream = upstream
         self.permit: Permit | None = None
         self.retry_after_s: float | None = None
-        """How long the upstream's own admission asks to wait, when it refused."""
+        """How long the client should wait after a refusal by the upstream's admission."""
         self._is_reported = False
         notes = call.trace.notes
         self.span_id = b"" if notes is None else notes.next_id()
@@ -54,7 +54,7 @@ class Attempt(Exchange):
         return "" if self.permit is None else str(self.endpoint.key.url)
 
     def report(self, result: Result, at: float) -> None:
-        """Tell breaker and endpoint what came of it; the slot is kept until `settle`."""
+        """Report the result to breaker and endpoint; the slot is kept until `settle`."""
         self.result = result
         if self.permit is None:
             return
@@ -71,9 +71,9 @@ class Attempt(Exchange):
 
     @property
     def is_to_be_continued(self) -> bool:
-        """The head is there and its body still comes: how it ends is part of the result.
+        """True if the head has come and the end of the body, which is part of the result, has not.
 
-        A trial of a breaker waits only for what is sure to come soon, however slowly the client reads.
+        A trial of a breaker only waits for a body that is sure to come soon, however slowly the client reads.
         """
         if self.body is None or self.is_done or self.fault is not None:
             return False
@@ -85,8 +85,8 @@ class Attempt(Exchange):
         return response.framing.length <= _SHORT_BYTES
 
     def try_go_on(self) -> bool:
-        """Let the body, or the tunnel, behind the head go on. What has no end leaves the requests in flight, and the
-        breaker and the endpoint learn of it by its head. False if the upstream has as many of those as may be."""
+        """Let the body, or the tunnel, behind the head go on. A stream no longer counts as in flight, and is reported
+        to breaker and endpoint by its head. Return False if the upstream has as many streams as allowed."""
         permit, response = self.permit, self.response
         if permit is None or response is None or self.is_done:
             return True
@@ -100,7 +100,7 @@ class Attempt(Exchange):
         return True
 
     def settle(self) -> None:
-        """Give back all that it holds. An exchange that is not complete is dropped."""
+        """Give back all that the attempt holds. An incomplete exchange is dropped."""
         if not self.is_done:
             self.drop()
         if self.permit is None:
@@ -124,7 +124,7 @@ async def make_attempt(
 ) -> Attempt:
     """Try `upstream` once. The attempt's result is that of the response head, or a fault.
 
-    `deadline`: when the head must be there, whatever `response` says. `avoid`: the endpoint that has just failed.
+    `deadline`: the latest time for the head, whatever the timeouts. `avoid`: the endpoint that has just failed.
     """
     started = now()
     attempt = Attempt(call, upstream)
@@ -157,7 +157,7 @@ async def make_attempt(
 
 
 async def _exchange_heads(call: Call, attempt: Attempt, arm: Arm) -> Fault | None:
-    """Send the request, on an idle connection if there is one, and wait for the answer's head."""
+    """Send the request, on an idle connection if there is one, and wait for the response's head."""
     task = call.downstream.task
     rewrite = call.plan.route.rewrite if call.plan.route is not None and arm is CANDIDATE_ARM else None
     once = call.method not in IDEMPOTENT
@@ -186,12 +186,12 @@ async def _exchange_heads(call: Call, attempt: Attempt, arm: Arm) -> Fault | Non
             return None
         if is_new or not _may_send_again(call, attempt) or not call.try_rewind():
             return call.fault or attempt.fault
-        connection = None  # it had been closed while it was idle: once more, on a new one
+        connection = None  # it was closed while idle: send once more, on a new one
         was_sent = True
 
 
 def _try_sibling(attempt: Attempt, tried: list[EndpointState]) -> bool:
-    """Go on to another address of the name, since this endpoint cannot be reached; False if there is none."""
+    """Move to another address of the name, since this endpoint cannot be reached; False if there is none."""
     upstream, refusing, at = attempt.upstream, attempt.endpoint, now()
     upstream.hint(refusing)
     tried.append(refusing)
@@ -206,7 +206,7 @@ def _try_sibling(attempt: Attempt, tried: list[EndpointState]) -> bool:
 
 
 def _may_send_again(call: Call, attempt: Attempt) -> bool:
-    """True for an idempotent request whose connection died without a byte (RFC 9110 section 9.2.2)."""
+    """Return True for an idempotent request whose connection died without a byte (RFC 9110 section 9.2.2)."""
     return attempt.fault is Fault.RESET and not attempt.has_bytes and call.method in IDEMPOTENT
 
 
@@ -222,7 +222,7 @@ def _send(call: Call, attempt: Attempt, connection: UpstreamConnection, url: Url
 
 
 async def _connect(call: Call, attempt: Attempt, pool: Pool) -> UpstreamConnection | Fault:
-    """A new connection, or the fault. If the client leaves meanwhile, the connection goes to the pool."""
+    """Return a new connection, or the fault. If the client leaves meanwhile, the connection goes to the pool."""
     arrived: list[UpstreamConnection | Fault] = []
     task = call.downstream.task
     is_waiting = True
@@ -246,7 +246,7 @@ async def _connect(call: Call, attempt: Attempt, pool: Pool) -> UpstreamConnecti
 
 
 def _connect_s(attempt: Attempt) -> float | None:
-    """How long one address may take: the addresses of a name share the time."""
+    """Return how long one address may take: the addresses of a name share the time."""
     endpoints, connect_s = attempt.upstream.endpoints, attempt.clocks.connect_s
     if connect_s is None or len(endpoints.states) == 1:
         return connect_s
@@ -258,7 +258,7 @@ async def _wait_for_turn(call: Call, upstream: Upstream, ticket: Ticket) -> Perm
     admission = upstream.admission
     task = call.downstream.task
     loop = call.downstream.loop
-    ticket.on_turn = lambda: loop.call_soon(task.wake)  # not at once: who is refused hands it on to the next
+    ticket.on_turn = lambda: loop.call_soon(task.wake)  # not at once: a refused request passes the turn on to the next
     timer = Timer(loop, task, admission.wait_s)
     while ticket.state is TicketState.WAITING and call.fault is None and not timer.has_expired:
         await task

@@ -15,7 +15,7 @@ from strangler.worker.trace import Trace
 
 
 class Call(Request):
-    """A request, and how far it got. Only the code that serves it writes to it; telemetry reads it at the end."""
+    """A request with its progress. Only the code that serves it writes to it; telemetry reads it at the end."""
 
     __slots__ = (
         "arm",
@@ -42,7 +42,7 @@ class Call(Request):
     downstream: Downstream
     """The party that its attempts are made for: the client, or one part of an aggregate."""
     snapshot: Snapshot
-    """The one that the request began with; a reload does not change it."""
+    """The snapshot that the request began with; a reload does not change it."""
     started: float  # monotonic seconds
     trace: Trace
     plan: Plan
@@ -50,15 +50,16 @@ class Call(Request):
     """The arm that responded in the end: after a fallback, legacy. Empty until the request is planned."""
     upstream: str
     attempts: int
+    """The number of attempts at all upstreams."""
     results: list[Result]
-    """The number of attempts at the upstream that is being tried."""
+    """The results of the attempts at the upstream that is being tried."""
     is_fallback: bool
     no_fallback: NoFallback | None
     no_retry: NoRetry | None
     """Why the last failure that `retry.when` lists was not tried again."""
     status: int
     end: Fault | str | None
-    """The fault that it ended with, as the log tells it."""
+    """The fault that it ended with, as the access log has it."""
     failed_parts: str | None
     """The failed parts of an aggregate: optional ones that are null, or the required one, each with its reason."""
     sent_bytes: int
@@ -81,11 +82,11 @@ class Call(Request):
 
     @property
     def is_resendable(self) -> bool:
-        """All of the request that has come could be sent again."""
+        """True if all of the request that has come could be sent again."""
         return self.body is None or self.body.is_resendable
 
     def try_rewind(self) -> bool:
-        """Make the body ready to be sent from its first byte again; False if not all of it was kept."""
+        """Make the body ready to be sent again from its first byte; False if not all of it was kept."""
         return self.body is None or self.body.rewind()
 
     def try_start_over(self) -> bool:

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The write fences of callers as one worker knows them, and those that the other workers have to learn of."""
+"""The write fences of callers as one worker knows them, and the new ones that it has to share."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,11 +10,11 @@ from strangler.core.routing.split import Split
 from strangler.worker.call import Call
 
 _MAX_NEW_MARKS = 50_000
-"""Marks that wait while control is too slow to take them."""
+"""How many marks may wait while control is too slow to take them."""
 
 
 class CallerFences:
-    """Knows which callers wrote to the candidate lately."""
+    """The callers that wrote to the candidate recently."""
 
     def __init__(self) -> None:
         self._fence = WriteFence()
@@ -23,15 +23,15 @@ class CallerFences:
         """True if a caller is fenced, or was until a short while ago."""
 
     def is_fenced(self, call: Call) -> bool:
-        """True if the candidate took a write of this caller lately."""
+        """Return True if the candidate has accepted a write of this caller recently."""
         route, key = call.plan.route, sticky_key(call)
         if route is None or key is None:
             return False
         return self._fence.is_fenced(route.settings.split.group, key, now())
 
     def fence_writer(self, call: Call, route: Route, cookies: dict[bytes, bytes | None], fence_s: float) -> None:
-        """Fence the caller of a write. A first write may begin a session: then its caller has no key yet but the one
-        that the response gives it."""
+        """Fence the caller of a write. A first write may begin a session: then the caller's only key is the one that
+        the response gives it."""
         if not fence_s:
             return
         for key in {sticky_key(call), route.split.sticky_key_after(call, cookies)}:
@@ -41,7 +41,7 @@ class CallerFences:
     def follow_caller(
         self, call: Call, cookies: dict[bytes, bytes | None], splits: Iterable[tuple[Split, tuple[str, ...]]]
     ) -> None:
-        """Take the fence along where a caller that is fenced gets another key, as a login or a logout gives it."""
+        """Move the fence along when a fenced caller gets another key, as by a login or a logout."""
         at = now()
         for split, groups in splits:
             key, after = split.sticky_key(call), split.sticky_key_after(call, cookies)
@@ -63,7 +63,7 @@ class CallerFences:
         return self._fence.marks(now())
 
     def take_new_marks(self) -> list[FenceMark]:
-        """Return the marks that the other workers have not been sent yet, and forget that they are new."""
+        """Return the marks not yet sent to the other workers, and forget that they are new."""
         marks, self._new_marks = self._new_marks, []
         return marks
 
@@ -78,6 +78,6 @@ class CallerFences:
 
 
 def sticky_key(call: Call) -> bytes | None:
-    """Return what its route knows the caller by, if anything."""
+    """Return the key by which the route knows the caller, if any."""
     plan = call.plan
     return None if plan.route is None else plan.sticky_key or plan.route.split.sticky_key(call)

@@ -1,9 +1,9 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """Copies for shadows: a request and the response that its client got, kept while they stream.
 
-Nothing here is waited for. Control says how many captures of a route it can use (`CaptureGrants`); without room a
-request that would get a shadow costs a lookup and a count, and without control there is no room. What is too large, or
-too much at once, is dropped and counted. A request without a shadow has `NO_CAPTURE`, which keeps nothing.
+Nothing here is waited for. Control grants the number of captures of a route (`CaptureGrants`). Without credit, and so
+without control, a request that would get a shadow costs a lookup and a count. Captures that are too large, or too many
+at once, are dropped and counted. A request without a shadow has `NO_CAPTURE`, which keeps nothing.
 """
 
 import time
@@ -18,13 +18,13 @@ from strangler.ipc.metrics import Counter, Metrics
 from strangler.worker.control_link import NO_LINK, ControlLink
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
-"""The limit of one body, whatever `max_body` says: beyond it nothing is compared, and a frame has its limit."""
+"""The limit of one body, whatever `max_body` is: larger bodies are not compared, and a frame has its limit."""
 
 MAX_HELD_BYTES = 32 * 1024 * 1024
-"""The limit of all captures of a worker that are under way."""
+"""The limit of all unfinished captures of a worker."""
 
 _BATCH = 8
-"""Captures that are told at once: a write to the link, and waking control, cost more than making one."""
+"""The captures sent together: a write to the link, and waking control, cost more than a capture."""
 
 _BATCH_BYTES = 64 * 1024
 
@@ -33,7 +33,7 @@ _SHADOW = b"x-strangler-shadow"
 
 
 class CaptureCredit:
-    """How many more captures of a route control takes, and where those beyond are counted."""
+    """The number of further captures of a route that control takes, and the counter of those beyond."""
 
     __slots__ = ("dropped", "left", "route")
 
@@ -44,7 +44,7 @@ class CaptureCredit:
 
 
 class Captures:
-    """All captures of a worker: how many are wanted, how many bytes they hold, and what becomes of them."""
+    """All captures of a worker: how many are wanted, how many bytes they hold, and which are finished."""
 
     def __init__(self, metrics: Metrics, link: ControlLink = NO_LINK, max_held_bytes: int = MAX_HELD_BYTES) -> None:
         self.held_bytes = 0
@@ -64,22 +64,22 @@ class Captures:
             credit.dropped = self._dropped(grant.route, grant.reason)
 
     def close_credits(self) -> None:
-        """Control is gone. What was begun gives its place back to a room that nobody asks any more."""
+        """Drop all credits, since control is gone. Captures under way give theirs back to dropped objects."""
         self._credits = {}
 
     def begin(self, route: Route | None, request: Request, *, is_from_trusted: bool) -> "Capture":
-        """Keep a copy of what comes, for a request whose plan says that it gets a shadow: if there is room for it.
+        """Return a new capture for a request that is planned to get a shadow, if there is credit for it.
 
         `is_from_trusted`: it comes from a trusted proxy, which may mark it as a shadow of its own.
         """
         if route is None:
             return NO_CAPTURE
         credit = self._credits.get(route.name) or self.credit(route.name)
-        if credit.left <= 0:  # under load this is how most end: 0.3 µs
+        if credit.left <= 0:  # the usual end under load: 0.3 µs
             credit.dropped.inc()
             return NO_CAPTURE
         if route.settings.shadow is None or (is_from_trusted and _SHADOW in request.fields):
-            return NO_CAPTURE  # a shadow of another proxy's: its response is compared there
+            return NO_CAPTURE  # another proxy's shadow: its response is compared there
         credit.left -= 1
         capture = Capture(self, credit, min(route.settings.shadow.max_body_bytes, MAX_BODY_BYTES))
         if request.body is not None:
@@ -87,26 +87,26 @@ class Captures:
         return capture
 
     def offer(self, credit: CaptureCredit, message: Captured) -> None:
-        """A capture is finished: tell control soon, at once if it may wait for just this one."""
+        """Send a finished capture to control soon; at once if control may be waiting for just this one."""
         self._finished.append((credit, message))
         self._finished_bytes += len(message.body) + len(message.response.body)
         if credit.left <= 0 or len(self._finished) >= _BATCH or self._finished_bytes >= _BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Hand what is finished to the link, as far as that has room; called many times a second."""
+        """Send the finished captures, as far as the link has room; called many times a second."""
         finished, self._finished, self._finished_bytes = self._finished, [], 0
         for credit, message in finished:
             if not self._link.offer(message):
                 self.give_up(credit, _AWAY)
 
     def give_up(self, credit: CaptureCredit, reason: str) -> None:
-        """Control will not hear of one: its place is free again."""
+        """Count a capture that is not sent to control, and free its credit."""
         credit.left += 1
         self._dropped(credit.route, reason).inc()
 
     def credit(self, route: str) -> CaptureCredit:
-        """Return the credit of a route; none before control grants some."""
+        """Return the credit of a route; it is 0 until control grants some."""
         credit = self._credits.get(route)
         if credit is None:
             credit = self._credits[route] = CaptureCredit(route, self._dropped(route, _AWAY))
@@ -117,8 +117,8 @@ class Captures:
 
 
 class Copy:
-    """One body as far as it is kept; a `Tee` of a `Body`. It knows its capture until that is over, and not longer: the
-    two would be a cycle, which a worker collects seldom."""
+    """One body as far as it is kept; a `Tee` of a `Body`. It refers to its capture only until that is over: otherwise
+    the two would be a cycle, which a worker hardly ever collects."""
 
     __slots__ = ("capture", "is_too_large", "parts", "size")
 
@@ -174,24 +174,24 @@ class Capture:
         self.response = _NO_BODY
         self.is_streaming = False
         self.failed: Result | None = None
-        """The candidate's failure, if legacy answered in its place."""
+        """The candidate's failure, if legacy responded instead."""
         self.is_forgotten = False
-        """Its bytes are gone, and none is kept any more."""
+        """True once its bytes are dropped; none are kept any more."""
         self.is_over = False
-        """Handed to control, or given up."""
+        """True once it is sent to control, or given up."""
 
     def copy_request(self) -> Copy:
-        """For the body of the request."""
+        """Return a copy to be fed with the request's body."""
         self.request = copy = Copy(self)
         return copy
 
     def copy_response(self) -> Copy:
-        """For the body of the answer."""
+        """Return a copy to be fed with the response's body."""
         self.response = copy = Copy(self)
         return copy
 
     def watch(self, response: ResponseHead, payload: bytes, body: Body | None) -> None:
-        """The head of the answer that the client gets has come: keep what follows, unless it is a stream."""
+        """Keep what follows the head of the client's response, unless it is a stream."""
         if response.status == 101 or response.has_stream_type:
             self.is_streaming = True
             self.forget()
@@ -201,11 +201,11 @@ class Capture:
             self.copy_response().feed(payload)
 
     def note_failure(self, result: Result) -> None:
-        """Note what the candidate came to, before legacy responds in its place."""
+        """Note the candidate's result, before legacy is tried."""
         self.failed = result
 
     def finish(self, message: Captured) -> None:
-        """End the capture and hand `message`, which was made of it, to control."""
+        """End the capture and send control `message`, which was made of it."""
         self._end()
         self._captures.offer(self._credit, message)
 
@@ -215,7 +215,7 @@ class Capture:
             self._give_up("unfinished")
 
     def reserve_bytes(self, size: int) -> bool:
-        """Take room for so many more bytes; False if they are not to be kept. Too many for a worker end the capture."""
+        """Reserve `size` more bytes; False if they are not to be kept. The worker's limit ends the capture."""
         if self.is_forgotten:
             return False
         captures = self._captures
@@ -227,7 +227,7 @@ class Capture:
         return True
 
     def forget(self) -> None:
-        """Let go of all bytes, and keep none from now on."""
+        """Drop all bytes, and keep none from now on."""
         self.is_forgotten = True
         self.request.parts.clear()
         self.response.parts.clear()
@@ -245,12 +245,12 @@ class Capture:
 
     @property
     def route(self) -> str:
-        """The name of the route that the request belongs to."""
+        """The name of the request's route."""
         return self._credit.route
 
 
 class _NoCapture(Capture):
-    """Stands for the capture of a request that has none."""
+    """The null object for a request without a capture."""
 
     __slots__ = ()
 

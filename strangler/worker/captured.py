@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The messages for control that are made of captures, once the client has its response or a problem in its place."""
+"""The messages to control that are made of captures, once the client has its response, or a problem instead."""
 
 from strangler.core.result import Result
 from strangler.core.routing.aggregate import Joined
@@ -29,7 +29,7 @@ def finish_streamed(call: Call, attempt: Attempt) -> None:
 
 
 def finish_joined(call: Call, joined: Joined, duration_s: float) -> None:
-    """Finish the capture of a request whose client has the response that several parts gave together."""
+    """Finish the capture of a request whose client has the joined response of several parts."""
     if call.capture.is_over:
         return
     copy = call.capture.copy_response()
@@ -46,12 +46,12 @@ def finish_joined(call: Call, joined: Joined, duration_s: float) -> None:
         is_too_large=copy.is_too_large,
         is_streaming=False,
     )
-    if not call.capture.is_over:  # else it was too much for this worker
+    if not call.capture.is_over:  # else the worker's limit has ended it
         _finish(call, "", response)
 
 
 def finish_failed(call: Call, result: Result) -> None:
-    """Finish the capture of a request to which no response came: its client got a problem of the proxy's own."""
+    """Finish the capture of a request without a response: its client got a problem of the proxy's own."""
     if not call.capture.is_over and result.fault is not None:
         _finish(call, "", CapturedResponse(0, b"", b"", result.fault.value, result.duration_s, 0, False, False))
 

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The parts of a worker that all of its requests share."""
+"""The parts of a worker that all its requests share."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from strangler.worker.upstreams import Upstreams
 
 
 class WorkerContext:
-    """Builds the parts, each from those before it, and hands them new settings. A function takes the one it needs."""
+    """Builds the parts, each from those before it, and gives them new settings. A function takes the part it needs."""
 
     __slots__ = ("access_log", "captures", "metrics", "peers", "policies", "telemetry", "upstreams")
 
@@ -30,7 +30,7 @@ class WorkerContext:
         link: ControlLink = NO_LINK,
         index: int = 0,
     ) -> None:
-        """`index` is the number of this worker among those that routes.yaml asks for."""
+        """`index` is the number of this worker, from 0."""
         self.metrics = metrics
         self.access_log = access_log
         self.captures = captures
@@ -41,7 +41,7 @@ class WorkerContext:
         self.adopt(snapshot)
 
     def adopt(self, snapshot: Snapshot) -> None:
-        """Take over new settings, for all requests that begin from now on."""
+        """Adopt new settings, for all requests that begin from now on."""
         self.policies.adopt(snapshot)
         self.upstreams.adopt(snapshot.settings)
         self.access_log.adopt(snapshot.settings.log)

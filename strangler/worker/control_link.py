@@ -1,4 +1,4 @@
-"""The way from a worker to control, as the parts of a worker see it."""
+"""The link from a worker to control, as the parts of a worker see it."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from strangler.ipc.messages import ToControl
 
 
 class ControlLink(Protocol):
-    """Takes a message if that needs no waiting; else it is lost, and counted."""
+    """A link that sends a message if no waiting is needed; else the message is lost, and counted."""
 
     @property
     def is_connected(self) -> bool: ...

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The last step of a request: its client gets a response as it comes, one that is whole, or a problem."""
+"""The last step of a request: its client gets a response as it comes, a whole response, or a problem."""
 
 from strangler.clock import now
 from strangler.core.fault import Fault
@@ -19,7 +19,7 @@ from strangler.worker.policies import Policies
 
 
 async def deliver(call: Call, outcome: Outcome, policies: Policies) -> None:
-    """Give the client the outcome. A response that is cut short upstream is cut short here."""
+    """Give the client the outcome. A response that the upstream cuts short is cut short for the client too."""
     if not isinstance(outcome, Attempt):
         _write_whole(call, outcome, policies)
         return
@@ -58,13 +58,13 @@ async def deliver(call: Call, outcome: Outcome, policies: Policies) -> None:
 
 
 def keeps_alive(call: Call) -> bool:
-    """True if the client's connection may serve another request: it wants to, this one is read, and we do not drain."""
+    """Return True if the connection may serve another request: the client wants it, has sent this one, no drain."""
     is_read = call.body is None or call.body.is_finished  # else the response has overtaken its upload
     return is_read and call.request_headers.keep_alive and not call.client.server.is_draining
 
 
 def refuse(call: Call, problem: Problem, *, keep: bool) -> None:
-    """Respond with a problem. `keep`: there is no doubt about where the client's request ends."""
+    """Respond with a problem. `keep`: it is certain where the client's request ends."""
     client = call.client
     call.status = problem.status
     call.end = problem.fault
@@ -119,7 +119,7 @@ def _locations(call: Call, attempt: Attempt, route: Route) -> Locations | None:
 
 
 async def _tunnel(call: Call, attempt: Attempt, head: bytes) -> None:
-    """Join the two sides after a 101, for as long as they have something to say to each other."""
+    """Join the two sides after a 101, until the tunnel ends."""
     client, connection = call.client, attempt.connection
     if connection is None or client.is_closed:
         call.end = call.fault or attempt.fault or Fault.RESET

@@ -9,7 +9,7 @@ _STATE_FIGURES = {"closed": 0, "half_open": 1, "open": 2}
 
 
 class UpstreamGauges:
-    """Measures what is in flight, and the states of breakers and endpoints."""
+    """Measures the requests in flight, and the states of breakers and endpoints."""
 
     def __init__(self, metrics: Metrics, upstreams: Upstreams) -> None:
         self._numbers = metrics

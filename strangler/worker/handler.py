@@ -51,7 +51,7 @@ async def _respond(call: Call, context: WorkerContext) -> None:
     if refusal is not None:
         refuse(call, refusal, keep=False)
         return
-    # 2. Try that arm; legacy instead, if that failed and it is safe.
+    # 2. Try that arm; if it fails, try legacy, if that is safe.
     outcome = await try_arm(call, plan.arm, context)
     try:
         if _is_fallback_listed(call, outcome, policies):
@@ -62,14 +62,14 @@ async def _respond(call: Call, context: WorkerContext) -> None:
                 outcome.settle()
                 _note_fallback(call, outcome, context.metrics)
                 outcome = await try_arm(call, LEGACY_ARM, context)
-        # 3. Deliver what came of it.
+        # 3. Deliver the outcome.
         await deliver(call, outcome, policies)
     finally:
         outcome.settle()
 
 
 def _is_fallback_listed(call: Call, outcome: Outcome, policies: Policies) -> bool:
-    """True if the candidate has failed in a way for which the route has legacy respond."""
+    """Return True if the candidate has failed in a way that `fallback.when` of the route lists."""
     if call.plan.arm is not CANDIDATE_ARM or call.fault is not None:
         return False
     return outcome.result.cause in policies.fallback_rules(call.plan.route).when

@@ -18,7 +18,7 @@ _LOCATIONS = frozenset({b"location", b"content-location"})
 
 
 class _Date:
-    """The Date field of the proxy's own responses (RFC 9110 section 5.6.7); made once a second."""
+    """The Date field of the proxy's own responses (RFC 9110 section 5.6.7), made once a second."""
 
     __slots__ = ("_second", "_text")
 
@@ -55,7 +55,7 @@ def _endings() -> dict[tuple[str | None, bool, bool, bool], bytes]:
 
 
 _ENDINGS = _endings()
-"""By arm (None: not told), chunked, HTTP/1.0, keep."""
+"""The last lines of a head by arm (None: hidden), chunked, HTTP/1.0, keep."""
 
 
 def response_head(
@@ -67,7 +67,7 @@ def response_head(
     is_http10: bool,
     keep: bool,
 ) -> bytes:
-    """The head for the client: as received, minus hop-by-hop fields, plus the arm (unless it is hidden: None)."""
+    """Return the head for the client: as received, minus hop-by-hop fields, plus the arm (None: hidden)."""
     ending = _ENDINGS[arm, chunked, is_http10, keep]
     if locations is None or not locations.concern(response):
         return response.head(ending)
@@ -81,7 +81,7 @@ def joined_head(joined: Joined, arm: str | None, *, is_http10: bool, keep: bool)
 
 
 def switch_head(response: ResponseHead, arm: str | None) -> bytes:
-    """A 101 for the client (RFC 9110 section 7.8): its Upgrade belongs to it, and goes along."""
+    """Return a 101 for the client, with its Upgrade field, which is part of it (RFC 9110 section 7.8)."""
     arm_line = b"" if arm is None else b"X-Strangler-Arm: %b\r\n" % arm.encode()
     upgrade = response.fields.get(b"upgrade", b"")
     return response.head(b"Connection: Upgrade\r\nUpgrade: %b\r\n%b\r\n" % (upgrade, arm_line))

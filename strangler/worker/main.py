@@ -54,23 +54,23 @@ _ACTIVE_TICK_S = 0.05
 """How late a timeout of a request may be noticed."""
 
 _IDLE_TICK_S = 1.0
-"""The same for idle connections: ten thousand of them cost 0.05 % of a core."""
+"""How late a timeout of an idle connection may be noticed: ten thousand of them cost 0.05 % of a core."""
 
 _GC_THRESHOLDS = (50_000, 20, 50)
-"""Requests leave no cycles behind; a collection that finds nothing costs milliseconds of everyone's time."""
+"""Requests leave no cycles behind; a collection that finds nothing would delay all requests by milliseconds."""
 
 _LOOKUP_S = 2.0
-"""How long the first request may have to wait for names to be looked up; beyond it, the connect looks them up."""
+"""How long the start waits for the first lookup of names; names that take longer are looked up by the connect."""
 
 _OTHER_FILES = 1000
-"""Descriptors that are not clients': connections to upstreams, listeners, the link."""
+"""Descriptors other than client connections: connections to upstreams, listeners, the link."""
 
 _GOODBYE_S = 0.5
 """After a drain: how long closing connections may take to flush."""
 
 
 class Worker:
-    """Owns all that lives as long as the process."""
+    """The owner of all that lives as long as the process."""
 
     def __init__(self, start: WorkerStart, loop: asyncio.AbstractEventLoop, writer: LogWriter) -> None:
         settings = decode_settings(start.settings())
@@ -176,7 +176,7 @@ class Worker:
         )
 
     def _check_file_limit(self) -> None:
-        """Each client's connection needs a descriptor, and so does the one to an upstream that serves it."""
+        """Warn if too few descriptors are allowed: a client connection needs one, and often another to an upstream."""
         allowed, wanted = raise_file_limit(), self._server.limits.connections
         if allowed < wanted * 9 // 8 + _OTHER_FILES:
             self._log.warning(
@@ -184,10 +184,10 @@ class Worker:
             )
 
     async def _drain(self) -> None:
-        """Accept no more, let what is under way finish within `limits.drain`."""
+        """Accept no more connections, and let requests under way finish within `limits.drain`."""
         until = self._loop.time() + self._policies.snapshot.settings.limits.drain_s
         self._loop.remove_reader(self._start.lifeline_fd)
-        with contextlib.suppress(OSError):  # there may be no supervisor any more
+        with contextlib.suppress(OSError):  # the supervisor may be gone
             os.write(self._start.leaving_fd, f"{self._start.instance}\n".encode())
         self._server.drain()
         if has_ended(self._start.lifeline_fd) and not self._counts.is_shared:
@@ -203,7 +203,7 @@ class Worker:
         await asyncio.sleep(0)
 
     async def _empties(self, connections: Collection[Downstream], until: float) -> bool:
-        """Wait until no connection is left in the set; False if the time was not enough."""
+        """Wait until no connection is left; return False if that took too long."""
         while connections and self._loop.time() < until:  # noqa: ASYNC110 - an event would burden the hot path
             await asyncio.sleep(0.02)
         return not connections
@@ -232,7 +232,7 @@ class Worker:
             self._upstreams.sweep(now)
 
     def _warn_ignored_peer(self) -> None:
-        """Once in a generation: whoever is not believed may be the load balancer in front of us."""
+        """Warn, once per generation, of a peer whose fields are ignored: it may be the load balancer before us."""
         trusted = self._server.trusted
         if not trusted.ignored.peer or self._has_warned_ignored is trusted:
             return
@@ -242,7 +242,7 @@ class Worker:
             "client.forwarded_ignored",
             peer=peer,
             field=field,
-            remedy=f"the peer is not trusted, so that what it says of the client is not believed; if it is a proxy of"
+            remedy=f"the peer is not trusted, so what it sends about the client is ignored; if it is a proxy of"
             f" yours, write `{trusted.with_peer(peer)}` into routes.yaml",
         )
 
@@ -261,8 +261,8 @@ class Worker:
             self._peers.learn(message)
 
     async def _load_pushed(self) -> None:
-        """Take over new settings, the latest if several came. They are made ready in a thread: 10,000 routes take
-        half a second, and requests go on meanwhile."""
+        """Adopt new settings, the latest if several came. A thread prepares them: 10,000 routes take half a second,
+        during which requests go on."""
         while True:
             await self._has_push.wait()
             self._has_push.clear()
@@ -281,7 +281,7 @@ class Worker:
         self._link.offer(LoadedGeneration(snapshot.generation))
 
     def _crashed(self, crash: Exception) -> None:
-        """A bug in the story of a request: that connection ends, the others go on."""
+        """Log a bug in the task of a connection: that connection ends, the others go on."""
         self._log.error("worker.crash", error=repr(crash), traceback="".join(traceback.format_exception(crash)))
 
 
@@ -297,7 +297,7 @@ async def _run(start: WorkerStart, writer: LogWriter) -> None:
 
 
 def main() -> None:
-    """`python -m strangler.worker`, as the supervisor starts it."""
+    """Run `python -m strangler.worker`, as the supervisor starts it."""
     try:
         start = WorkerStart.from_environ()
     except StartError as error:

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The outcomes of trying an arm, beside an `Attempt` whose response head has come."""
+"""The outcomes of trying an arm, other than an `Attempt` whose response head has come."""
 
 from strangler.core.fault import Fault
 from strangler.core.http.problem import Problem, problem_of
@@ -17,18 +17,18 @@ class JoinedResponse:
         self.result = Result(None, 200, duration_s)
 
     def settle(self) -> None:
-        """Give back all that it holds, which is nothing."""
+        """Do nothing: it holds nothing to give back."""
 
 
 class Failed:
-    """No response that the client could get."""
+    """The lack of a response that the client could get."""
 
     __slots__ = ("fault", "problem", "result", "retry_after_s")
 
     fault: Fault | None
     """The upstream's fault, or the client's. None for parts that responded, but with nothing that can be joined."""
     problem: Problem | None
-    """The response in its place; None if the client has left."""
+    """The response that the client gets instead; None if it has left."""
 
     def __init__(
         self, result: Result, fault: Fault | None, retry_after_s: float | None, problem: Problem | None
@@ -40,11 +40,11 @@ class Failed:
 
     @property
     def is_framing_sound(self) -> bool:
-        """True if the failure leaves no doubt about where the client's request ends."""
+        """True if it is certain where the client's request ends."""
         return self.fault is None or self.fault.is_upstream or self.fault.is_unsent
 
     def settle(self) -> None:
-        """Give back all that it holds, which is nothing."""
+        """Do nothing: it holds nothing to give back."""
 
 
 def failed_by(fault: Fault, result: Result, retry_after_s: float | None = None) -> Failed:
@@ -54,5 +54,5 @@ def failed_by(fault: Fault, result: Result, retry_after_s: float | None = None) 
 
 
 def failed_part(failure: PartFailure) -> Failed:
-    """Return the outcome of an aggregate of which a required part failed."""
+    """Return the outcome of an aggregate whose required part has failed."""
     return Failed(failure.result, failure.result.fault, failure.retry_after_s, failure.problem)

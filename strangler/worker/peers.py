@@ -1,4 +1,4 @@
-"""The knowledge that all workers share, by way of control: open breakers, unhealthy endpoints, write fences."""
+"""The facts that all workers share, by way of control: open breakers, unhealthy endpoints, write fences."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from strangler.worker.upstreams import Upstreams
 
 
 class Peers:
-    """Learns from the other workers, and lets them know of this worker's write fences."""
+    """Takes in the facts of the other workers, and sends them this worker's write fences."""
 
     def __init__(self, policies: Policies, upstreams: Upstreams, link: ControlLink) -> None:
         self._policies = policies
@@ -43,7 +43,7 @@ class Peers:
                 fences.put_back(message.marks)
 
     def knowledge(self) -> Iterator[Shared]:
-        """Yield all that a control that is new has to hear from this worker."""
+        """Yield all the facts of this worker that a new control needs."""
         generation = self._policies.snapshot.generation
         for upstream in self._upstreams:
             opening = upstream.admission.breaker.export()

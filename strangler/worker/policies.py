@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The rules of the settings in force: the plan of a request, its timeouts, its fallback, its caller's write fence."""
+"""The rules in force for a request: its timeouts, its fallback, its caller's write fence."""
 
 import time
 
@@ -19,7 +19,7 @@ _NO_FALLBACK = FallbackRules(None)
 
 
 class Policies:
-    """Answers, for one request, what the settings and the kill switch say. Owns the snapshot in force."""
+    """The rules of the settings and the kill switch for a request. Owns the snapshot in force."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.is_killed = False
@@ -27,14 +27,14 @@ class Policies:
         self.adopt(snapshot)
 
     def adopt(self, snapshot: Snapshot) -> None:
-        """Take over new settings, for all requests that begin from now on."""
+        """Adopt new settings, for all requests that begin from now on."""
         self.snapshot = snapshot
         self.exposes_arm = snapshot.settings.expose_arm
-        self._route_clocks: dict[Route, Clocks] = {}  # not by name: a request under way has a route of its own time
+        self._route_clocks: dict[Route, Clocks] = {}  # not by name: a request under way has its earlier route
         self._fallback_rules: dict[Route, FallbackRules] = {}
 
     def clocks(self, default: Clocks, route: Route | None, arm: Arm) -> Clocks:
-        """Return the timeouts of an attempt: the route's, if it has its own for its candidate, else the upstream's."""
+        """Return the timeouts of an attempt: the route's own for its candidate, if it has any, else `default`."""
         if route is None or arm is not CANDIDATE_ARM or route.settings.timeouts is None:
             return default
         clocks = self._route_clocks.get(route)
@@ -43,7 +43,7 @@ class Policies:
         return clocks
 
     def fallback_rules(self, route: Route | None) -> FallbackRules:
-        """Return the rules by which legacy may respond in the candidate's place."""
+        """Return the rules by which legacy may respond instead of the candidate."""
         if route is None:
             return _NO_FALLBACK
         rules = self._fallback_rules.get(route)
@@ -62,7 +62,7 @@ class Policies:
         )
 
     def note_response(self, call: Call, result: Result, response: ResponseHead) -> None:
-        """Keep the write fences up to date, now that the head of a response is about to be passed on."""
+        """Update the write fences, just before the head of a response is passed on."""
         is_write = call.arm == CANDIDATE_ARM and is_fencing(call.method, result)
         splits = self.snapshot.cookie_splits
         if not is_write and not (splits and self.fences.has_marks):

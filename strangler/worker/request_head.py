@@ -15,7 +15,7 @@ _PREFIX = frozenset({b"x-forwarded-prefix"})
 def request_head(call: Call, edits: UpstreamEdits, url: Url, rewrite: Rewrite | None, span_id: bytes) -> bytes:
     """Return the head for an upstream: as received, without hop-by-hop fields, with the proxy's own and `edits`.
 
-    `span_id` is that of the attempt, which the upstream sees as its parent if the request is sampled.
+    `span_id` is that of the attempt, which is the parent of the upstream's spans if the request is sampled.
     """
     headers, trace, forwarded = call.request_headers, call.trace, call.downstream.forwarded
     dropped = edits.dropped_from_trusted if forwarded.is_trusted else edits.dropped
@@ -30,7 +30,7 @@ def request_head(call: Call, edits: UpstreamEdits, url: Url, rewrite: Rewrite | 
         if prefix:
             received = headers.fields.get(b"x-forwarded-prefix")
             if received is not None:
-                dropped |= _PREFIX  # only then: a set that is made anew costs 0.4 µs
+                dropped |= _PREFIX  # only then: making a new set costs 0.4 µs
             value = forwarded_prefix(prefix, received, is_trusted=forwarded.is_trusted)
             added = b"X-Forwarded-Prefix: %b\r\n%b" % (value, added)
     last = b"\r\n"

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The counters and histograms of requests. Cells are kept, so that counting a request costs 0.5 µs."""
+"""The counters and histograms of requests. Cells are cached, so that counting a request costs 0.5 µs."""
 
 from strangler.core.fault import Fault
 from strangler.core.result import Result
@@ -23,7 +23,7 @@ class _Meter:
 
 
 class RequestMetrics:
-    """Counts requests, attempts, and how requests came to their end."""
+    """Counts requests, attempts, and how requests ended."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._numbers = metrics
@@ -40,7 +40,7 @@ class RequestMetrics:
         meter.duration.observe(duration_s)
 
     def count_attempt(self, upstream: str, result: Result) -> None:
-        """Count an attempt that has come to its response head, or its fault."""
+        """Count an attempt that has its response head, or its fault."""
         cause = result.cause
         cell = self._attempts.get((upstream, cause))
         if cell is None:
@@ -52,23 +52,23 @@ class RequestMetrics:
         cell.inc()
 
     def count_retry(self, upstream: str, decision: str) -> None:
-        """Count a failure that `retry.when` lists: as `retry`, or by the reason why there is none."""
+        """Count a failure that `retry.when` lists: as `retry`, or by the reason why there was no retry."""
         self._numbers.counter("strangler_retries_total", upstream, decision).inc()
 
     def count_fallback(self, call: Call, result: Result) -> None:
-        """Count a request that legacy gets in the candidate's place."""
+        """Count a request that legacy gets after the candidate failed."""
         route = call.plan.route
         self._numbers.counter("strangler_fallbacks_total", route.name if route else "", str(result.cause)).inc()
 
     def count_withheld_fallback(self, call: Call, reason: str) -> None:
-        """Count a failure that `fallback.when` lists, though legacy must not respond."""
+        """Count a failure that `fallback.when` lists, but for which legacy must not respond."""
         route = call.plan.route
         self._numbers.counter("strangler_fallbacks_withheld_total", route.name if route else "", reason).inc()
 
     def count_failed_part(self, route: str, part: str, reason: str) -> None:
-        """Count a part of an aggregate that has no place in the whole."""
+        """Count a part of an aggregate that is missing from the response."""
         self._numbers.counter("strangler_failed_parts_total", route, part, reason).inc()
 
     def count_refused(self, reason: str) -> None:
-        """Count a request or a connection that a limit, or a rule of framing, turned away or ended."""
+        """Count a request or connection that a limit, or a rule of framing, refused or ended."""
         self._numbers.counter("strangler_refused_total", str(reason)).inc()

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""All attempts at one upstream: the first, and those that its rules and its budget allow after it."""
+"""All attempts at one upstream: the first, and the retries that its rules and its budget allow."""
 
 import time
 from random import random
@@ -23,7 +23,7 @@ async def try_upstream(
 ) -> Attempt | Failed:
     """Make the first attempt, and the retries that the upstream's rules and its budget allow.
 
-    Return the attempt whose response head has come, of whatever status; it is to be settled.
+    Return the attempt whose response head has come, with any status; the caller settles it.
     """
     name = upstream.settings.name
     retry = upstream.admission.retry
@@ -53,7 +53,7 @@ async def try_upstream(
         avoid = attempt.endpoint if attempt.permit is not None else None
         attempt.settle()
         if not await _pause(call, decision.after_s) or not call.try_start_over():
-            if not attempt.is_done:  # its response was dropped on the way: there is none to pass on
+            if not attempt.is_done:  # its unfinished response was dropped: there is none to pass on
                 attempt.result = result.with_fault(result.fault or Fault.RESET)
             break
     fault = call.fault or attempt.result.fault
@@ -64,7 +64,7 @@ async def try_upstream(
 
 
 def _decide(call: Call, attempt: Attempt, rules: RetryRules, deadline: float | None) -> Retry | NoRetry:
-    """Decide on another attempt, which is then taken out of the budget."""
+    """Decide on another attempt, which the budget then pays for."""
     return rules.decide(
         attempt.upstream.admission.budget,
         call.method,
@@ -79,13 +79,13 @@ def _decide(call: Call, attempt: Attempt, rules: RetryRules, deadline: float | N
 
 
 def retry_after(attempt: Attempt) -> float | None:
-    """Return how many seconds the response asks to wait, if it does."""
+    """Return the seconds of the response's Retry-After, if it has one."""
     value = attempt.response.fields.get(b"retry-after") if attempt.response is not None else None
     return None if value is None else parse_retry_after(value, time.time())
 
 
 async def _pause(call: Call, seconds: float) -> bool:
-    """Wait before a retry; False if the client left meanwhile."""
+    """Wait before a retry; return False if the client left meanwhile."""
     timer = Timer(call.downstream.loop, call.downstream.task, seconds)
     while not timer.has_expired and call.fault is None:
         await call.downstream.task

@@ -1,11 +1,11 @@
-"""Where a body goes that is read whole."""
+"""The transport that collects a body which is read whole."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class Sink(asyncio.Transport):
-    """Keeps up to `limit` bytes; `on_overflow` is called once, when more come. None of them are kept then."""
+    """Keeps up to `limit` bytes. When more come, `on_overflow` is called once and nothing is kept."""
 
     def __init__(self, limit: int, on_overflow: Callable[[], object]) -> None:
         super().__init__()
@@ -27,5 +27,5 @@ class Sink(asyncio.Transport):
             self._parts.append(bytes(data))
 
     def content(self) -> bytes:
-        """All that has come."""
+        """Return all that has come."""
         return b"".join(self._parts)

@@ -11,7 +11,7 @@ MAX_STATE_BYTES = 512
 
 
 class SpanNotes:
-    """The names of the spans of one request, and its attempts as they end.
+    """The ids of the spans of one request, and its attempts as they end.
 
     `parent_id` is empty where the trace begins here. Ids are lower-case hexadecimal digits.
     """
@@ -27,11 +27,11 @@ class SpanNotes:
         self.started = time.time()
 
     def next_id(self) -> bytes:
-        """The name of a new span."""
+        """Return the id of a new span."""
         return b"%016x" % (random.getrandbits(64) | 1)
 
     def add_attempt(self, span_id: bytes, upstream: str, url: str, arm: str, result: Result) -> None:
-        """Note an attempt that has just come to its response head, or its fault."""
+        """Note an attempt that has just got its response head, or its fault."""
         if len(self.attempts) >= MAX_ATTEMPTS:
             return
         started = time.time() - result.duration_s

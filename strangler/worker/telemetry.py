@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The end of a request in metrics, access log and spans."""
+"""The record of a request that is over, in metrics, access log and spans."""
 
 from strangler.clock import now
 from strangler.core.fault import Fault
@@ -14,7 +14,7 @@ from strangler.worker.spans import SpanNotes
 MAX_TARGET_BYTES = 2048
 
 _NO_REFUSAL = frozenset({Fault.CLIENT_GONE, *(fault for fault in Fault if fault.is_upstream or fault.is_unsent)})
-"""Ends of a request that neither a limit nor a rule of framing brought about."""
+"""The ends of a request that neither a limit nor a rule of framing caused."""
 
 
 class Telemetry:

@@ -19,7 +19,7 @@ _ZEROS = b"0" * 16
 
 
 class _Ids:
-    """Random ids: 80 hexadecimal digits each. Drawing many at once costs a third."""
+    """Random ids: 80 hexadecimal digits each. Drawing many at once costs a third of the time."""
 
     __slots__ = ("_digits", "_next")
 
@@ -47,13 +47,13 @@ _ids = _Ids()
 
 
 class Trace:
-    """The names under which a request is found again: X-Request-Id and traceparent, as received or made here."""
+    """The ids of one request: X-Request-Id and traceparent, as received or made here."""
 
     __slots__ = ("_id_line", "dropped", "lines", "notes", "request_id", "traceparent")
 
     def __init__(self, headers: RequestHeaders, sampled_below: bytes | None = None) -> None:
-        """`sampled_below`: which traces that begin here have spans, as `Snapshot` has it. A trace that began elsewhere
-        has them if its flags say so."""
+        """`sampled_below` decides which traces that begin here have spans (see `Snapshot`). A trace that began
+        elsewhere has them if its flags say so."""
         fields = headers.fields
         ids = _ids.draw()
         request_id = fields.get(b"x-request-id")
@@ -94,15 +94,15 @@ class Trace:
             self._sample(traceparent[3:35], ids[64:], traceparent[36:52], fields.get(b"tracestate", b""), flags)
 
     def _sample(self, trace_id: bytes, span_id: bytes, parent_id: bytes, state: bytes, flags: bytes) -> None:
-        """The request has spans. What is forwarded names ours as the parent, in version 00 (section 4.3), with the
-        flags that this version knows (section 3.2.2.5)."""
+        """Give the request spans. The forwarded traceparent names ours as the parent, in version 00 (section 4.3),
+        with the flags that this version knows (section 3.2.2.5)."""
         self.notes = SpanNotes(trace_id, span_id, parent_id, state)
         self.traceparent = b"00-%b-%b-%b" % (trace_id, span_id, flags)
         self.lines = self.lines_of(span_id)
         self.dropped |= _TRACEPARENT
 
     def lines_of(self, span_id: bytes) -> bytes:
-        """The lines of a sampled request to an upstream, whose parent is that span."""
+        """Return the lines of a sampled request to an upstream, with `span_id` as the parent."""
         return b"%btraceparent: %b%b%b\r\n" % (
             self._id_line, self.traceparent[:36], span_id, self.traceparent[52:]
         )  # fmt: skip

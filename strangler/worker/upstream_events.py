@@ -1,4 +1,4 @@
-"""The events of upstreams: changes of breakers and of endpoints, in the log, and those of breakers at control."""
+"""The events of upstreams: changes of breakers and endpoints go to the log, those of breakers also to control."""
 
 import structlog
 
@@ -11,7 +11,7 @@ from strangler.worker.policies import Policies
 
 
 class UpstreamEvents:
-    """Logs what changes at an upstream; sends control what it and the other workers have to know."""
+    """Logs changes of an upstream, and sends control those that it and the other workers need."""
 
     def __init__(self, policies: Policies, link: ControlLink) -> None:
         self._policies = policies
@@ -19,7 +19,7 @@ class UpstreamEvents:
         self._log = structlog.get_logger()
 
     def log_breaker(self, change: BreakerChanged) -> None:
-        """Log a change of a breaker, whether this worker found it out or followed another."""
+        """Log a change of a breaker, whether it began in this worker or in another."""
         self._log.warning(
             "breaker.changed",
             upstream=change.upstream,
@@ -29,7 +29,7 @@ class UpstreamEvents:
         )
 
     def send_breaker(self, change: BreakerChanged, opening: BreakerOpening | None) -> None:
-        """Send control a change that this worker found out, and for the other workers how long it is open."""
+        """Send control a change that began in this worker, and for the other workers how long the breaker is open."""
         self._link.offer(BreakerChangedMessage(change.upstream, change.before.value, change.after.value, change.reason))
         if change.after is OPEN and opening is not None:
             self._link.offer(BreakerOpened(change.upstream, self._policies.snapshot.generation, *opening))

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The upstreams as a worker knows them: what survives a reload (breaker, slots, connections) and what is made anew."""
+"""The upstreams of a worker: what survives a reload (breaker, slots, connections) and what is made again."""
 
 import asyncio
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from strangler.worker.upstream_events import UpstreamEvents
 
 
 class Upstream:
-    """One named upstream. Its owner is `Upstreams`."""
+    """One named upstream, owned by `Upstreams`."""
 
     __slots__ = (
         "_events",
@@ -51,7 +51,7 @@ class Upstream:
         self._pools: dict[EndpointState, Pool] = {}
         self._is_retired = False
         self.unhealthy: dict[EndpointKey, str] = {}
-        """The endpoints that checks found unhealthy, and why; kept for addresses that DNS names later, too."""
+        """The endpoints that checks found unhealthy, with the reason; kept also for addresses that DNS names later."""
         self.admission = Admission(worker_share.of_upstream(settings), worker_share.workers)
         self.settings = settings
         self.endpoints = Endpoints(self._keys())
@@ -66,7 +66,7 @@ class Upstream:
         self.edits = UpstreamEdits(settings)
 
     def adopt(self, settings: UpstreamSettings, max_head_bytes: int, worker_share: WorkerShare, at: float) -> None:
-        """Take over new settings; what they leave as it was keeps its state and its connections."""
+        """Adopt new settings; what they do not change keeps its state and its connections."""
         before = self.settings
         change = self.admission.adopt(worker_share.of_upstream(settings), at, worker_share.workers)
         self._apply(settings)
@@ -83,7 +83,7 @@ class Upstream:
             self.publish_breaker(change)
 
     def find_endpoints(self) -> None:
-        """The URLs or their addresses may have changed; endpoints that stay keep their state and their connections."""
+        """Adopt changed URLs or addresses; endpoints that stay keep their state and their connections."""
         self.endpoints.adopt(self._keys())
         for gone in self._pools.keys() - set(self.endpoints.states):
             self._pools.pop(gone).close()
@@ -101,7 +101,7 @@ class Upstream:
         self.endpoints.set_health(key, is_healthy, reason, now())
 
     def endpoint_figures(self, at: float) -> dict[str, int]:
-        """By URL: 0 in use, 1 put aside, 2 unhealthy; the worst of its addresses. Empty if there is no choice."""
+        """Return by URL the worst of its addresses (0 in use, 1 put aside, 2 unhealthy); {} if there is no choice."""
         states = self.endpoints.states
         if len(states) == 1 and self.settings.health is None:
             return {}
@@ -133,7 +133,7 @@ class Upstream:
             self._events.log_breaker(change)
 
     def pool(self, endpoint: EndpointState) -> Pool:
-        """The connections to an endpoint; made when first asked for."""
+        """Return the connection pool of an endpoint, which is made at its first use."""
         pool = self._pools.get(endpoint)
         if pool is None:
             url, address = endpoint.key
@@ -154,13 +154,13 @@ class Upstream:
         self._pools.clear()
 
     def retire(self) -> None:
-        """Note that the settings dropped it; requests that still wait for it keep no connection."""
+        """Note that the settings no longer have it; requests that still wait for it keep no connection."""
         self._is_retired = True
         self.close()
 
 
 class Upstreams:
-    """All upstreams of the settings in force, as worker number `index` uses them."""
+    """All upstreams of the settings in force, as the worker with this `index` uses them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, events: UpstreamEvents, index: int = 0) -> None:
         self._loop = loop
@@ -179,7 +179,7 @@ class Upstreams:
         return self._by_name.get(name)
 
     def adopt(self, settings: Settings) -> None:
-        """Take over new settings. A request under way keeps the upstream that it has."""
+        """Adopt new settings. A request under way keeps its upstream."""
         at = now()
         wanted, max_head_bytes = settings.upstreams, settings.limits.response_header_bytes
         worker_share = WorkerShare(self._index, settings.workers)
@@ -203,7 +203,7 @@ class Upstreams:
             upstream.close()
 
     def _find_endpoints(self, host: str) -> None:
-        """A name stands for other addresses than before."""
+        """Adopt the changed addresses of a host name."""
         for upstream in self._by_name.values():
             if any(url.host == host for url in upstream.settings.urls):
                 upstream.find_endpoints()

@@ -173,9 +173,9 @@ def test_chance_is_said_with_its_share(config: Path) -> None:
         (["GET", "/a b"], "has white space"),
         (["GET", "/", "-H", "X-User-Id"], "is not a header"),
         (["GET", "/", "-H", "X: a\r\nY: b"], "no line breaks"),
-        (["GET", "/", "-H", "X Y: b"], "the proxy would answer 400"),
-        (["G(T", "/"], "the proxy would answer"),
-        (["CONNECT", "/"], "the proxy would answer 405"),
+        (["GET", "/", "-H", "X Y: b"], "the proxy would respond with 400"),
+        (["G(T", "/"], "the proxy would respond with"),
+        (["CONNECT", "/"], "the proxy would respond with 405"),
         (["GET"], "Missing argument"),
         (["GET", "/", "--colour"], "No such option"),
     ],
@@ -372,7 +372,7 @@ class TestWhatARequestGets:
         url = [] if arguments[0].startswith("/") else ["/users/7"]
         result = run(config, "GET", *url, *arguments)
         assert result.exit_code == 2
-        assert f"the proxy would answer {status}" in result.output
+        assert f"the proxy would respond with {status}" in result.output
 
     def test_only_blanks_and_tabs_around_a_value_go(self, config: Path) -> None:
         found = response(config, "GET", "/api/orders", "-H", "X-User-Id: \u00a09")

@@ -646,7 +646,7 @@ class TestProcess:
         )
         _, complaint = await process.communicate()
         assert process.returncode == 2
-        assert b"name one with --candidate" in complaint
+        assert b"add --candidate" in complaint
 
     async def test_a_taken_port_is_an_error(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:

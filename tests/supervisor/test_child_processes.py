@@ -68,6 +68,6 @@ def test_a_death_before_the_proxy_is_ready_is_the_end_of_it(tmp_path: Path) -> N
         stage.life.enter(Phase.EMPTYING)
 
     assert stage.children.reap(stage.now, fail)
-    assert reasons == ["worker 0 ended before it was ready (exit code 3); what it wrote is in the log"]
+    assert reasons == ["worker 0 ended before it was ready (exit code 3); its output is in the log"]
     assert stage.workers.places == []
     stage.close()

@@ -151,7 +151,7 @@ def test_only_one_program_is_started_at_a_time(restarting: Restarting) -> None:
 def test_none_is_started_at_the_end(restarting: Restarting) -> None:
     restarting.stage.life.enter(Phase.ANNOUNCING)
     restarting.begin("raise SystemExit")
-    assert restarting.problem() == "the proxy is about to end, or not yet ready"
+    assert restarting.problem() == "the proxy is ending, or not yet ready"
 
 
 def test_one_that_cannot_be_started_is_told_to_the_command(restarting: Restarting) -> None:

@@ -60,7 +60,7 @@ def test_why_it_ended_is_known(start: StartSuccessor, program: str, reason: str)
 
 def test_one_that_hangs_is_said_not_to_go_on(start: StartSuccessor) -> None:
     successor = start("import time; time.sleep(60)")
-    assert successor.reason() == "it does not go on"
+    assert successor.reason() == "it makes no progress"
     successor.kill()
     assert successor.has_died
 
