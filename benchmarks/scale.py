@@ -184,13 +184,13 @@ def _print_runs(runs: list[Run], console: Console) -> None:
             str(run.errors),
         )
     console.print(table)
-    item, two = ([run for run in runs if run.workers == workers] for workers in (1, 2))
+    one_worker, two = ([run for run in runs if run.workers == workers] for workers in (1, 2))
     console.print(
-        f"2 workers / 1, of the medians: {_ratio(two, item, lambda run: run.full_rate):.2f} with a core for each worker"
+        f"2 workers / 1, of the medians: {_ratio(two, one_worker, lambda run: run.full_rate):.2f} with a core for each"
     )
-    console.print(f"  {_ratio(two, item, lambda run: run.rate):.2f} as measured, the load on the same two cores")
-    console.print(f"  {_ratio(two, item, lambda run: run.cpu_us):.2f} the CPU time of a request")
-    shares = " and ".join(f"{statistics.median(run.load_share for run in of):.0%}" for of in (item, two))
+    console.print(f"  {_ratio(two, one_worker, lambda run: run.rate):.2f} as measured, the load on the same two cores")
+    console.print(f"  {_ratio(two, one_worker, lambda run: run.cpu_us):.2f} the CPU time of a request")
+    shares = " and ".join(f"{statistics.median(run.load_share for run in of):.0%}" for of in (one_worker, two))
     console.print(f"share of wrk and the upstream in all CPU time: {shares}")
 
 

@@ -72,7 +72,7 @@ class Shop:
         self._database.execute("PRAGMA synchronous = OFF")
         self._database.executescript(_SCHEMA)
         with self._writing():
-            if self._random_order("SELECT 1 FROM users") is None:
+            if self._row("SELECT 1 FROM users") is None:
                 seed.fill(self._database, seed_number)
 
     def close(self) -> None:
@@ -84,18 +84,18 @@ class Shop:
         return [dict(row) for row in self._all("SELECT * FROM users ORDER BY id")]
 
     def user(self, user_id: int) -> Json | None:
-        row = self._random_order("SELECT * FROM users WHERE id = ?", user_id)
+        row = self._row("SELECT * FROM users WHERE id = ?", user_id)
         return dict(row) if row else None
 
     def user_id_of(self, email: str) -> int | None:
-        row = self._random_order("SELECT id FROM users WHERE email = ?", email)
+        row = self._row("SELECT id FROM users WHERE email = ?", email)
         return row["id"] if row else None
 
     def products(self) -> list[Json]:
         return [dict(row) for row in self._all("SELECT * FROM products ORDER BY name")]
 
     def product(self, sku: str) -> Json | None:
-        row = self._random_order("SELECT * FROM products WHERE sku = ?", sku)
+        row = self._row("SELECT * FROM products WHERE sku = ?", sku)
         return dict(row) if row else None
 
     # Orders
@@ -109,12 +109,12 @@ class Shop:
             "limit": order_filter.per_page,
             "offset": (order_filter.page - 1) * order_filter.per_page,
         }
-        total = self._random_order(f"SELECT count(*) AS n FROM orders WHERE {where}", asking)
+        total = self._row(f"SELECT count(*) AS n FROM orders WHERE {where}", asking)
         rows = self._all(f"SELECT * FROM orders WHERE {where} ORDER BY id DESC LIMIT :limit OFFSET :offset", asking)
         return [self._order(row) for row in rows], total["n"] if total else 0
 
     def order(self, order_id: int) -> Json | None:
-        row = self._random_order("SELECT * FROM orders WHERE id = ?", order_id)
+        row = self._row("SELECT * FROM orders WHERE id = ?", order_id)
         return self._order(row) if row else None
 
     def place_order(self, user_id: int, lines: Sequence[tuple[str, int]], gift_note: str | None) -> int:
@@ -172,16 +172,12 @@ class Shop:
     # Sessions and carts
 
     def session(self, sid: str | None) -> Session | None:
-        row = self._random_order("SELECT * FROM sessions WHERE sid = ?", sid) if sid else None
+        row = self._row("SELECT * FROM sessions WHERE sid = ?", sid) if sid else None
         return Session(**dict(row)) if row else None
 
     def count_visit(self, sid: str | None) -> Session | None:
         """Return the session with one more visit, or None if there is no such session."""
-        row = (
-            self._random_order("UPDATE sessions SET visits = visits + 1 WHERE sid = ? RETURNING *", sid)
-            if sid
-            else None
-        )
+        row = self._row("UPDATE sessions SET visits = visits + 1 WHERE sid = ? RETURNING *", sid) if sid else None
         return Session(**dict(row)) if row else None
 
     def open_session(self, user_id: int | None = None, former: Session | None = None) -> Session:
@@ -223,7 +219,7 @@ class Shop:
         self._database.execute("INSERT INTO files VALUES (?, ?, ?, ?)", (file_id, name, content_type, size))
 
     def file(self, file_id: str) -> Json | None:
-        row = self._random_order("SELECT * FROM files WHERE id = ?", file_id)
+        row = self._row("SELECT * FROM files WHERE id = ?", file_id)
         return dict(row) if row else None
 
     # SQLite
@@ -251,7 +247,7 @@ class Shop:
             raise
         self._database.execute("COMMIT")
 
-    def _random_order(self, query: str, *values: Any) -> sqlite3.Row | None:
+    def _row(self, query: str, *values: Any) -> sqlite3.Row | None:
         with closing(self._run(query, values)) as cursor:
             row: sqlite3.Row | None = cursor.fetchone()
             return row

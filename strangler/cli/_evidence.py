@@ -83,7 +83,7 @@ def known_release(evidence: Evidence, route: str | None, release: str | None) ->
     """End the program if the release is not known, and print those that are."""
     if release is None:
         return
-    problem = reading.release_problem((connection.name for connection in evidence.releases(route)), route, release)
+    problem = reading.release_problem((known.name for known in evidence.releases(route)), route, release)
     if problem is not None:
         raise failed(problem)
 

@@ -89,7 +89,7 @@ class IndexState:
         count, last = self._samples.get(of, (0, 0.0))
         return count < SAMPLES or at - last > SAMPLE_EVERY_S
 
-    def takes_sample(self, signature: str, at: float, release: str = "") -> bool:
+    def add_sample_if_wanted(self, signature: str, at: float, release: str = "") -> bool:
         """Count one more sample if it is wanted, and return whether it is."""
         of = signature, release
         if not self._lacks_sample(of, at):
@@ -129,7 +129,7 @@ class IndexState:
             found.setdefault(stored_difference.id, stored_difference)
         return found
 
-    def takes_noise(self, route: str) -> bool:
+    def add_noise_if_wanted(self, route: str) -> bool:
         self._noise[route] += 1
         return self._noise[route] <= _MAX_NOISE
 

@@ -188,7 +188,7 @@ def _store_samples(connection: sqlite3.Connection, index: IndexState, finding: F
     if finding.sample is None:
         return
     ids = [seen.id for seen in kept.differences]
-    wanted = [name for name in ids if index.takes_sample(name, finding.at, finding.release)]
+    wanted = [name for name in ids if index.add_sample_if_wanted(name, finding.at, finding.release)]
     if wanted:
         _store_sample(connection, finding, finding.sample, wanted)
 
@@ -231,7 +231,7 @@ def _store_sides(connection: sqlite3.Connection, index: IndexState, finding: Fin
             WHERE route = ? AND era = '' AND place = ? AND path = ? AND kind = ? AND shape = ?""",
             key,
         )
-        if not updated.rowcount and index.takes_noise(finding.route):
+        if not updated.rowcount and index.add_noise_if_wanted(finding.route):
             connection.execute("INSERT INTO noise VALUES (?, '', ?, ?, ?, ?, 1)", key)
 
 

@@ -213,7 +213,7 @@ def resume_problem(settings: Settings, name: str) -> str | None:
     """Return why the shadows of a route cannot be resumed, with the way out; None if they can."""
     route = queries.route_named(settings, name)
     if route is None:
-        return unknown_route(name[:_MAX_NAME], [connection.name for connection in settings.routes])
+        return unknown_route(name[:_MAX_NAME], [each.name for each in settings.routes])
     if route.shadow is None or not route.shadow.percent:
         return f"route '{name}' has no shadows in routes.yaml"
     return None

@@ -165,12 +165,7 @@ class ShadowComparison:
 
 def _times(legacy: ArmResponse, candidate: ArmResponse) -> Times | None:
     """Return the times of both; None unless both responded."""
-    response_head, other = legacy.response, candidate.response
-    if (
-        response_head.fault is not None
-        or other.fault is not None
-        or response_head.duration_s is None
-        or other.duration_s is None
-    ):
+    first, other = legacy.response, candidate.response
+    if first.fault is not None or other.fault is not None or first.duration_s is None or other.duration_s is None:
         return None
-    return response_head.duration_s, other.duration_s
+    return first.duration_s, other.duration_s
