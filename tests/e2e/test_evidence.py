@@ -171,7 +171,7 @@ class TestReleases:
                 ("ready", "orders", "--release", "two"): "route 'orders' has no release 'two'; known are 'one', ''",
                 ("diffs", "--release", "two"): "no route has a release 'two'; known are 'one'",
                 ("report", "--release", "two"): "no route has a release 'two'",
-                ("evidence", "reset", "orders", "--why", " "): "say why",
+                ("evidence", "reset", "orders", "--why", " "): "--why is empty; give a reason",
                 ("evidence", "reset", "orders"): "--why",
                 ("evidence", "reset", "orderz", "--why", "x"): "did you mean 'orders'?",
             }
