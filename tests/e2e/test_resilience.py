@@ -243,7 +243,9 @@ async def test_a_worker_that_starts_late_is_told_of_openings_and_fences(
         late = await connect(proxy)
         await proxy.until(lambda: len(proxy.events("breaker.changed")) == 2)
         status, body = await late.ask(user="ana")
-        assert (status, b"no requests for a while after failures" in body) == (503, True), "legacy is older than what ana wrote"
+        assert (status, b"no requests for a while after failures" in body) == (503, True), (
+            "legacy is older than what ana wrote"
+        )
         assert await late.ask(user="bob") == (200, b"legacy")
         assert len(candidate.requests) == count
 
