@@ -1,7 +1,7 @@
 """The rules that hold for one request, asked of the settings in force."""
 
+import asyncio
 from random import random
-from typing import cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from strangler.http1.body import Body
 from strangler.http1.client_connection import ClientConnection
 from strangler.http1.exchange import Clocks
 from strangler.http1.request import parse_request
+from strangler.http1.server_state import ServerState
 from strangler.worker.call import Call
 from strangler.worker.policies import Policies
 from tests.factories import route, settings
@@ -32,12 +33,22 @@ def policies(**changes: object) -> Policies:
     return Policies(Snapshot(settings([route("orders", prefix="/api", **changes)]), 1))  # type: ignore[arg-type]
 
 
+def idle_client() -> ClientConnection:
+    """A client's connection that nothing happens on; a compiled call takes no stand-in for it."""
+    loop = asyncio.new_event_loop()
+    loop.close()
+
+    async def serve(client: ClientConnection) -> None: ...
+
+    return ClientConnection(ServerState(loop, settings().limits, Call, serve, TrustedProxies(()), repr))  # type: ignore[arg-type]
+
+
 def called(of: Policies, method: bytes = b"GET", *results: Result) -> Call:
     """A planned request, and what its attempts at the candidate came to."""
     forwarded = ForwardedFields("127.0.0.1", b"http", TrustedProxies(()))
     call = parse_request(method + b" /api HTTP/1.1\r\nHost: shop\r\nX-User-Id: ana\r\n\r\n", forwarded, Call)
     assert not isinstance(call, Problem)
-    call.begin(cast(ClientConnection, None), of.snapshot, of.snapshot.plan(call, random), 0.0)
+    call.begin(idle_client(), of.snapshot, of.snapshot.plan(call, random), 0.0)
     call.results += results
     return call
 
