@@ -9,12 +9,12 @@ from strangler.clock import now
 from strangler.core.http.addresses import canonical
 from strangler.core.http.headers import ForwardedFields
 from strangler.core.resilience.connection_limit import client_key
+from strangler.core.transitions import next_state
 from strangler.http1.client_states import CLOSED, HEAD, TRANSITIONS, ClientEvent, ClientState
 from strangler.http1.closing import FLUSH_S, Closing, reset_when_sent
 from strangler.http1.downstream import ClientSide
 from strangler.http1.listener_state import ListenerState
 from strangler.http1.server_state import ServerState
-from strangler.http1.transitions import next_state
 
 
 class ClientLifecycle(ClientSide):

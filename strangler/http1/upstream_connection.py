@@ -11,12 +11,12 @@ from typing import cast
 from strangler.clock import now
 from strangler.core.fault import Fault
 from strangler.core.http.framing import Kind
+from strangler.core.transitions import next_state
 from strangler.http1 import upstream_states as states
 from strangler.http1.body import Body
 from strangler.http1.body_readers import BodyReader, body_reader
 from strangler.http1.exchange import Exchange
 from strangler.http1.response import ResponseHead, mend_line_ends, parse_response
-from strangler.http1.transitions import next_state
 from strangler.http1.tunnel import Tunnel, UpstreamSide
 
 _NO_BODY, _LENGTH = Kind.NONE, Kind.LENGTH

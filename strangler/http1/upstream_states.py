@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from strangler.http1.transitions import next_state
+from strangler.core.transitions import next_state
 
 
 class UpstreamState(StrEnum):

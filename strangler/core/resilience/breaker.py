@@ -30,6 +30,7 @@ from strangler.core.fault import Fault
 from strangler.core.resilience.window import SlidingWindow
 from strangler.core.result import Result
 from strangler.core.settings import BreakerSettings
+from strangler.core.transitions import next_state
 
 
 class BreakerState(StrEnum):
@@ -65,20 +66,6 @@ TRANSITIONS: dict[tuple[BreakerState, Trigger], BreakerState] = {
     (HALF_OPEN, Trigger.REPORTED): OPEN,
     (HALF_OPEN, Trigger.REPLACED): CLOSED,
 }
-
-
-def next_state(state: BreakerState, trigger: Trigger) -> BreakerState:
-    """Return the state after `trigger`. Raises `ValueError`, naming both, for a pair that is not in the table."""
-    try:
-        return TRANSITIONS[state, trigger]
-    except KeyError:
-        raise ValueError(f"breaker: no transition from {state.name} on {trigger.name}") from None
-
-
-def diagram() -> str:
-    """Return the table as a Mermaid state diagram, for docs/resilience.md."""
-    arrows = [f"    {before} --> {after}: {trigger}" for (before, trigger), after in TRANSITIONS.items()]
-    return "\n".join(["stateDiagram-v2", f"    [*] --> {CLOSED}", *arrows])
 
 
 class BreakerChanged(NamedTuple):
@@ -299,7 +286,7 @@ class Breaker:
 
     def _move(self, trigger: Trigger, reason: str, now: float) -> BreakerChanged | None:
         """Start a new epoch; return the change, or None if the state is the same as before."""
-        before, self.state = self.state, next_state(self.state, trigger)
+        before, self.state = self.state, next_state(TRANSITIONS, self.state, trigger)
         self._epoch += 1
         self.in_trial = self._passed = 0
         if self.state is CLOSED:

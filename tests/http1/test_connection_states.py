@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
+from strangler.core.transitions import diagram, next_state
 from strangler.http1 import client_states, upstream_states
 from strangler.http1.client_states import ClientEvent, ClientState
-from strangler.http1.transitions import diagram, next_state
 from strangler.http1.upstream_states import UpstreamEvent, UpstreamState
 
 Table = Mapping[tuple[StrEnum, StrEnum], StrEnum]

@@ -18,6 +18,6 @@ def next_state(table: Mapping[tuple[_State, _Event], _State], state: _State, eve
 
 
 def diagram(table: Mapping[tuple[_State, _Event], _State], first: _State) -> str:
-    """Return the table as a Mermaid state diagram, for docs/connections.md."""
+    """Return the table as a Mermaid state diagram, for the docs."""
     arrows = [f"    {before} --> {after}: {event}" for (before, event), after in table.items()]
     return "\n".join(["stateDiagram-v2", f"    [*] --> {first}", *arrows])
