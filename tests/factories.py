@@ -171,7 +171,7 @@ def settings(
         names |= dict.fromkeys(part.upstream for r in routes for part in r.aggregate or ())
         upstreams = [upstream(name) for name in names]
     made = s.Settings(
-        listeners=(s.ListenerSettings(s.Address("127.0.0.1", 0), None, None, None, None),),
+        listeners=(s.ListenerSettings(s.Address("127.0.0.1", 0)),),
         admin=s.AdminSettings(s.Address("127.0.0.1", 0), None),
         workers=1,
         state=".strangler",

@@ -361,10 +361,10 @@ class ListenerSettings:
     """One place where clients connect."""
 
     address: Address
-    proxy_protocol: ProxyProtocolSettings | None
-    redirect_port: int | None  # every request is redirected to https:// at this port; None: requests are forwarded
-    mode: int | None  # permissions of a unix socket
-    group: str | None  # its group, a name or a number; None: that of the process
+    proxy_protocol: ProxyProtocolSettings | None = None
+    redirect_port: int | None = None  # requests are redirected to https:// at this port; None: forwarded
+    mode: int | None = None  # permissions of a unix socket
+    group: str | None = None  # its group, a name or a number; None: that of the process
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,25 +64,27 @@ class InheritedState:
     """The listening sockets that this process inherits, and which of them have been taken so far."""
 
     groups: Sequence[ListenerGroup] = ()
-    activated_keys: set[str] = field(default_factory=set)
     _taken: set[int] = field(default_factory=set)
 
     def take_key(self, key: str, address: Address) -> list[socket.socket]:
-        """Take all sockets of a key, if its address is still the same or the service manager chooses it."""
-        return [
-            self._take(key, group, descriptor)
-            for group in self.groups
-            if group.key == key and (group.is_activated or group.address == str(address))
-            for descriptor in group.fds
-        ]
+        """Take the sockets of a key that were for this address, or else those for which the service manager chooses
+        the address. Each is taken once: a key may have several listeners."""
+        own = [group for group in self.groups if group.key == key and group.address == str(address)]
+        activated = [group for group in self.groups if group.key == key and group.is_activated]
+        return self._take_all(own) or ([] if address.unix_path is not None else self._take_all(activated))
 
-    def take_at(self, key: str, host: str, port: int) -> socket.socket | None:
+    def take_at(self, host: str, port: int) -> socket.socket | None:
         """Take the socket that listens at exactly this address, whatever its key was."""
         for group in self.groups:
             for descriptor in group.fds:
                 if descriptor not in self._taken and _address_of(descriptor) == Address(host, port):
-                    return self._take(key, group, descriptor)
+                    return self._take(descriptor)
         return None
+
+    def has_activated(self, sockets: Sequence[socket.socket]) -> bool:
+        """Return whether the service manager made any of these sockets, and keeps it open."""
+        activated = {descriptor for group in self.groups if group.is_activated for descriptor in group.fds}
+        return any(listener.fileno() in activated for listener in sockets)
 
     def close_rest(self) -> tuple[int, ...]:
         """Close the sockets not taken; return their descriptors. Raises ListenError for the service manager's."""
@@ -96,15 +98,15 @@ class InheritedState:
             os.close(descriptor)
         return tuple(descriptor for _, descriptor in rest)
 
-    def _take(self, key: str, group: ListenerGroup, descriptor: int) -> socket.socket:
+    def _take_all(self, groups: Sequence[ListenerGroup]) -> list[socket.socket]:
+        descriptors = [descriptor for group in groups for descriptor in group.fds if descriptor not in self._taken]
+        return list(map(self._take, descriptors))
+
+    def _take(self, descriptor: int) -> socket.socket:
         self._taken.add(descriptor)
-        if group.is_activated:
-            self.activated_keys.add(key)
         listener = socket.socket(fileno=descriptor)
-        if listener.family != socket.AF_UNIX:
-            listener.setsockopt(
-                socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-            )  # the service manager's have it only if asked
+        if listener.family != socket.AF_UNIX:  # by default the service manager does not set it
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.setblocking(False)
         return listener
 
@@ -137,7 +139,7 @@ def listen_at(
     port = address.port
     for family, host in _resolve(address, key):
         try:
-            sockets.append(inherited.take_at(key, host, port) or _listen(family, host, port))
+            sockets.append(inherited.take_at(host, port) or _listen(family, host, port))
         except OSError as error:
             refusal = error
             if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
@@ -168,7 +170,8 @@ def listen_at_path(path: str, key: str, mode: int | None, group: str | None) -> 
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777 & ~(0o660 if mode is None else mode))  # it never stands there with other permissions
     try:
-        remove_dead(path)
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # of a program that has ended
         listener.bind(path)
         os.chown(path, -1, group_id)
         listener.listen(BACKLOG)

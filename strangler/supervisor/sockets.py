@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from strangler.core.settings import Address, ListenerSettings
+from strangler.core.settings import ListenerSettings
 from strangler.ipc.messages import Outline
 from strangler.ipc.start import ListenerGroup
 from strangler.sockets.listen import (
@@ -60,20 +60,21 @@ def open_sockets(
         for listener in settings.listeners:  # all of them, before any serves
             sockets = _listen_patiently(listener, "listen", inherited, patience_s)
             by_address[str(listener.address)] = sockets
-        admin = _listen_patiently(_of_admin(settings.admin.listen), "admin.listen", inherited, patience_s)
+        admin = _listen_patiently(ListenerSettings(settings.admin.listen), "admin.listen", inherited, patience_s)
         unwanted = inherited.close_rest()
-        is_activated = "listen" in inherited.activated_keys
-        groups = (
-            *(ListenerGroup("listen", address, _fds(sockets), is_activated) for address, sockets in by_address.items()),
-            ListenerGroup(
-                "admin.listen", str(settings.admin.listen), _fds(admin), "admin.listen" in inherited.activated_keys
-            ),
+        places = [
+            *(("listen", address, sockets) for address, sockets in by_address.items()),
+            ("admin.listen", str(settings.admin.listen), admin),
+        ]
+        groups = tuple(
+            ListenerGroup(key, address, tuple(map(socket.socket.fileno, sockets)), inherited.has_activated(sockets))
+            for key, address, sockets in places
         )
         listen = [listener for sockets in by_address.values() for listener in sockets]
         addresses = [address for address, sockets in by_address.items() for _ in sockets]
         link, path = listen_locally(folder, link_name)
         with link:
-            yield Sockets(listen, addresses, admin, link, path, groups, unwanted, is_activated)
+            yield Sockets(listen, addresses, admin, link, path, groups, unwanted, inherited.has_activated(listen))
             path.unlink(missing_ok=True)
     finally:
         for sockets in by_address.values():
@@ -82,14 +83,6 @@ def open_sockets(
         for listener in settings.listeners:
             if listener.address.unix_path is not None:
                 remove_dead(listener.address.unix_path)
-
-
-def _fds(sockets: list[socket.socket]) -> tuple[int, ...]:
-    return tuple(map(socket.socket.fileno, sockets))
-
-
-def _of_admin(address: Address) -> ListenerSettings:
-    return ListenerSettings(address, None, None, None, None)
 
 
 def _listen_patiently(

@@ -18,7 +18,7 @@ def listeners(text: str) -> tuple[ListenerSettings, ...]:
 
 
 def plain(host: str, port: int) -> ListenerSettings:
-    return ListenerSettings(Address(host, port), None, None, None, None)
+    return ListenerSettings(Address(host, port))
 
 
 @pytest.mark.parametrize(

@@ -313,7 +313,7 @@ async def test_a_busy_neighbour_in_the_folder_is_no_reason_to_look(path: Path) -
 
 
 def _listener(host: str, port: int) -> ListenerSettings:
-    return ListenerSettings(Address(host, port), None, None, None, None)
+    return ListenerSettings(Address(host, port))
 
 
 @pytest.mark.parametrize(

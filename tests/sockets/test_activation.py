@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -37,8 +38,36 @@ def test_a_key_takes_what_was_its_own(left: socket.socket, key: str, address: st
     assert taken.fileno() == left.fileno()
     assert not taken.getblocking()
     assert inherited.close_rest() == ()
-    assert inherited.activated_keys == ({"listen"} if is_activated else set())
+    assert inherited.has_activated([taken]) == is_activated
     taken.close()
+
+
+def test_a_socket_of_the_service_manager_is_the_first_listeners_and_of_no_other(left: socket.socket) -> None:
+    inherited = group(left, "listen", "", is_activated=True)
+    (first,) = listen_at(Address("127.0.0.1", 0), "listen", inherited)
+    (second,) = listen_at(Address("127.0.0.1", 0), "listen", inherited)
+    assert first.fileno() == left.fileno() != second.fileno()
+    assert [inherited.has_activated([listener]) for listener in (first, second)] == [True, False]
+    first.close()
+    second.close()
+
+
+def test_of_several_listeners_each_takes_what_was_its_own_in_any_order(left: socket.socket, tmp_path: Path) -> None:
+    address = Address(f"unix:{tmp_path / 's.sock'}", 0)
+    (unix,) = listen_at(address, "listen")
+    inherited = InheritedState(
+        [
+            ListenerGroup("listen", "127.0.0.1:80", (left.fileno(),), is_activated=True),
+            ListenerGroup("listen", str(address), (unix.fileno(),)),
+        ]
+    )
+    (again,) = listen_at(address, "listen", inherited)
+    (tcp,) = listen_at(Address("127.0.0.1", 81), "listen", inherited)
+    assert (again.fileno(), tcp.fileno()) == (unix.fileno(), left.fileno())
+    assert inherited.close_rest() == ()
+    again.detach()
+    unix.close()
+    tcp.close()
 
 
 @pytest.mark.parametrize("key", ["listen", "admin.listen", ""])
