@@ -6,7 +6,7 @@ from math import inf
 from typing import cast
 
 from strangler.clock import now
-from strangler.core.http.addresses import canonical
+from strangler.core.http.addresses import peer_address
 from strangler.core.http.headers import ForwardedFields
 from strangler.core.resilience.connection_limit import client_key
 from strangler.core.transitions import next_state
@@ -61,9 +61,7 @@ class ClientLifecycle(ClientSide):
     def _begin(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         if not self.peer_ip:
-            peername = transport.get_extra_info("peername")
-            address = canonical(str(peername[0]).partition("%")[0] if isinstance(peername, tuple) else "127.0.0.1")
-            self.peer_ip = address.encode()
+            self.peer_ip = peer_address(transport.get_extra_info("peername")).encode()
         self._client = client_key(self.peer_ip.decode())
         self._follow_trust()
 

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The facts about one listener that its connections need: its scheme, its story, and who may say who the client is."""
+"""The facts about one listener that its connections need: its scheme, what serves them, and who names the client."""
 
 from collections.abc import Callable, Coroutine
 

@@ -9,9 +9,10 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 
 from strangler.clock import now
-from strangler.core.http.addresses import canonical
+from strangler.core.http.addresses import peer_address
 from strangler.core.http.problem import Problem
 from strangler.core.http.proxy_protocol import MAX_V2_BYTES, SIGNATURE_V2, ProxyProtocolError, is_beginning, read_header
 from strangler.core.resilience.connection_limit import client_key
@@ -20,7 +21,6 @@ from strangler.http1.listener_state import ListenerState
 from strangler.http1.server_state import ServerState
 
 _REASON = "proxy_protocol"
-_LOCAL = "127.0.0.1"
 _LOOK_AGAIN_S = 0.005
 """Bytes that may yet become a header, or a request without one, stay in the socket meanwhile."""
 
@@ -47,11 +47,16 @@ class ProxyHeaderReader(ClientSide):
         self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
         self.loop = server.loop
-        self.deadline = now() + (server.limits.header_timeout_s or 86_400.0)
+        limit = server.limits.header_timeout_s
+        self.deadline = inf if limit is None else now() + limit
 
     def start(self) -> None:
         """Wait for the header if the peer may send one, and for nothing else if it may not."""
-        peer = peer_of(self._accepted)
+        try:
+            peer = peer_address(self._accepted.getpeername())
+        except OSError:  # it is gone already
+            self._close()
+            return
         balancers = self._listener.balancers
         if balancers is None or not balancers.includes(peer):
             if self._listener.is_header_required:
@@ -152,12 +157,3 @@ class ProxyHeaderReader(ClientSide):
 
     def abort(self) -> None:
         self._close()
-
-
-def peer_of(accepted: socket.socket) -> str:
-    """Return the address of a connection's peer; that of this machine for a unix socket's."""
-    try:
-        peername = accepted.getpeername()
-    except OSError:
-        return ""
-    return canonical(str(peername[0]).partition("%")[0]) if isinstance(peername, tuple) else _LOCAL

@@ -168,9 +168,7 @@ class Worker:
     def _listener_state(self, listener: ListenerSettings) -> ListenerState:
         protocol, context, port = listener.proxy_protocol, self._context, listener.redirect_port
         return ListenerState(
-            (lambda client: serve(client, context))
-            if port is None
-            else (lambda client: serve_redirects(client, context, port)),
+            self._server.plain.serve if port is None else lambda client: serve_redirects(client, context, port),
             balancers=None if protocol is None else TrustedProxies(protocol.networks),
             is_header_required=protocol is not None and protocol.is_required,
         )

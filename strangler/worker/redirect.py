@@ -44,7 +44,7 @@ def _respond(call: Call, port: int) -> None:
 
 
 def location(call: Call, port: int) -> bytes:
-    """Return the target of a request at https://, byte for byte but for scheme and port."""
+    """Return the https:// URL of a request: its host, the port, and path and query byte for byte."""
     where = b"" if port == _HTTPS_PORT else b":%d" % port
     path = call.path if call.path.startswith(b"/") else b"/"
     query = b"" if call.query is None else b"?" + call.query

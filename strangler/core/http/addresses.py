@@ -39,6 +39,11 @@ def canonical(text: str) -> str:
     return text if address is None else str(address)
 
 
+def peer_address(peername: object) -> str:
+    """Return the address in a socket's peer name, without its zone; that of this machine for a unix socket's."""
+    return canonical(str(peername[0]).partition("%")[0]) if isinstance(peername, tuple) else "127.0.0.1"
+
+
 @lru_cache(4096)
 def caller_of(address: bytes) -> bytes:
     """Return the address that stands for one caller: an IPv4 address, or the first of an IPv6 address's /64.

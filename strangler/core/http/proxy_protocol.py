@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+from strangler.core.http.addresses import canonical
+
 SIGNATURE_V2: Final = b"\r\n\r\n\0\r\nQUIT\n"
 MAX_V1_BYTES: Final = 107
 """The longest first version, its CRLF included (section 2.1)."""
@@ -88,11 +90,7 @@ def _ip_of_text(kind: bytes, text: bytes) -> str:
         raise ProxyProtocolError("version 1 has an address that is none") from None
     if address.scope_id is not None:
         raise ProxyProtocolError("version 1 has an address with a scope")
-    return _unmapped(address)
-
-
-def _unmapped(address: IPv6Address) -> str:
-    return str(address.ipv4_mapped or address)
+    return canonical(str(address))
 
 
 def _read_v2(data: bytes) -> ProxyHeader | None:
@@ -122,7 +120,7 @@ def _source(data: bytes, family: int) -> tuple[str, int] | None:
     if family == _INET:
         return str(IPv4Address(data[16:20])), int.from_bytes(data[24:26], "big")
     if family == _INET6:
-        return _unmapped(IPv6Address(data[16:32])), int.from_bytes(data[48:50], "big")
+        return canonical(str(IPv6Address(data[16:32]))), int.from_bytes(data[48:50], "big")
     return None
 
 

@@ -2,10 +2,6 @@
 """The two arms of a route, and the reasons why a request goes to one of them."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 BUCKETS = 10_000
 """A bucket is a hundredth of a percent."""
