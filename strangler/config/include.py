@@ -76,7 +76,7 @@ def join(main: Document, path: Path | None, environ: Mapping[str, str], contents
     if main.root is None or not isinstance(listed, SequenceNode) or not listed.items:
         return Joined(main)
     if path is None:
-        where = _Notes(main.name)
+        where = _Notes()
         where.add(listed, "include is followed only in a file", "name the file")
         return Joined(main, (), where.found)
     return _Joining(main, path, environ, contents or {}).join(listed)
@@ -85,14 +85,13 @@ def join(main: Document, path: Path | None, environ: Mapping[str, str], contents
 class _Notes:
     """Problems, each at the place of a node."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self) -> None:
         self.found: list[Problem] = []
 
     def add(self, node: Node, what: str, way_out: str, *, mark: object = None, is_warning: bool = False) -> None:
-        file, line, column = place_of(mark if mark is not None else node.start)
+        place = place_of(mark if mark is not None else node.start)
         severity: Literal["error", "warning"] = "warning" if is_warning else "error"
-        self.found.append(Problem(file or self._name, line, column, "", what, way_out, severity))
+        self.found.append(Problem(*place, "", what, way_out, severity))
 
 
 class _Joining:
@@ -103,7 +102,7 @@ class _Joining:
         self._path = path
         self._environ = environ
         self._contents = contents
-        self._notes = _Notes(main.name)
+        self._notes = _Notes()
         self._aliased = set(main.aliased)
 
     def join(self, listed: SequenceNode) -> Joined:
@@ -173,7 +172,7 @@ class _Joining:
         self._add_routes(root, root.values.get("routes"), routes)
 
     def _add_upstreams(self, added: Node | None, upstreams: MappingNode) -> None:
-        if added is None or (isinstance(added, Scalar) and added.text is None):
+        if added is None or _is_nothing(added):
             return
         if not isinstance(added, MappingNode):
             self._notes.add(added, "upstreams is not a mapping", "write `NAME: {url: …}`")
@@ -191,7 +190,7 @@ class _Joining:
 
     def _add_routes(self, root: MappingNode, added: Node | None, routes: SequenceNode) -> None:
         owner = self._owner(root)
-        if added is None or (isinstance(added, Scalar) and added.text is None):
+        if added is None or _is_nothing(added):
             return
         if not isinstance(added, SequenceNode):
             self._notes.add(added, "routes is not a list", "write each route on a line that starts with -")
@@ -205,12 +204,16 @@ class _Joining:
 
     def _owner(self, root: MappingNode) -> Scalar | None:
         owner = root.values.get("owner")
-        if owner is None or (isinstance(owner, Scalar) and (owner.text or owner.is_broken)):
-            return owner if isinstance(owner, Scalar) and not owner.is_broken else None
-        self._notes.add(
-            owner, "owner is not a name", "name who is responsible for these routes, such as `owner: payments`"
-        )
+        if isinstance(owner, Scalar) and (owner.text or owner.is_broken):
+            return None if owner.is_broken else owner
+        if owner is not None:
+            way_out = "name who is responsible for these routes, such as `owner: payments`"
+            self._notes.add(owner, "owner is not a name", way_out)
         return None
+
+
+def _is_nothing(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.text is None
 
 
 def _matching(path: Path, pattern: str) -> list[Path]:
