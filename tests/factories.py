@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from strangler.core import settings as s
 from strangler.core.http.head import RequestHead
+from strangler.core.listener_settings import Address, ListenerSettings
 
 _SAFE = ("GET", "HEAD")
 _FAULTS = ("connect", "timeout", "open", "full", 502, 503, 504)
@@ -171,8 +172,8 @@ def settings(
         names |= dict.fromkeys(part.upstream for r in routes for part in r.aggregate or ())
         upstreams = [upstream(name) for name in names]
     made = s.Settings(
-        listeners=(s.ListenerSettings(s.Address("127.0.0.1", 0)),),
-        admin=s.AdminSettings(s.Address("127.0.0.1", 0), None),
+        listeners=(ListenerSettings(Address("127.0.0.1", 0)),),
+        admin=s.AdminSettings(Address("127.0.0.1", 0), None),
         workers=1,
         state=".strangler",
         log=s.LogSettings("info", "auto", s.AccessSettings(1.0, None, "always")),

@@ -8,8 +8,15 @@ from strangler.config import schema, schema_compare, schema_routes, schema_upstr
 from strangler.config.cpus import usable_cpus
 from strangler.config.quantities import AUTO, MAX_WORKERS
 from strangler.config.schema_listeners import Listener
+from strangler.config.schema_tls import ListenerTls, ServerTls
 from strangler.config.types import Pairs
 from strangler.core import settings
+from strangler.core.listener_settings import (
+    CertificateSettings,
+    ListenerSettings,
+    ProxyProtocolSettings,
+    ServerTlsSettings,
+)
 
 _S = TypeVar("_S", bound=section.Section)
 _M = TypeVar("_M")
@@ -28,6 +35,7 @@ def build(file: schema.File) -> settings.Settings:
             ready_needs_legacy=file.admin.ready_needs_legacy,
             users=file.admin.users,
             trusted_proxies=file.admin.trusted_proxies,
+            tls=_server_tls(file.admin.tls),
         ),
         workers=min(usable_cpus(), MAX_WORKERS) if file.workers == AUTO else file.workers,
         state=file.state,
@@ -45,16 +53,29 @@ def build(file: schema.File) -> settings.Settings:
     )
 
 
-def _listener(listener: Listener) -> settings.ListenerSettings:
+def _listener(listener: Listener) -> ListenerSettings:
     protocol = listener.proxy_protocol
     is_unix = listener.address.unix_path is not None
-    return settings.ListenerSettings(
+    return ListenerSettings(
         address=listener.address,
-        proxy_protocol=None if protocol is None else settings.ProxyProtocolSettings(protocol.from_, protocol.required),
+        proxy_protocol=None if protocol is None else ProxyProtocolSettings(protocol.from_, protocol.required),
         redirect_port=listener.redirect,
         mode=listener.mode if is_unix else None,
         group=listener.group if is_unix else None,
+        tls=_server_tls(listener.tls),
     )
+
+
+def _server_tls(tls: ServerTls | None) -> ServerTlsSettings | None:
+    """Return what is written; what the certificates say is filled in once they are read (`pem_files`)."""
+    if tls is None:
+        return None
+    certificates = tuple(
+        CertificateSettings(written.cert, written.key_ or written.cert, (), "", 0.0) for written in tls.certificates
+    )
+    if not isinstance(tls, ListenerTls):
+        return ServerTlsSettings(certificates, tls.min_version)
+    return ServerTlsSettings(certificates, tls.min_version, tls.client_ca, tls.client_cert)
 
 
 def _access(access: schema.Access | None) -> settings.AccessSettings | None:

@@ -13,7 +13,7 @@ from strangler.config.schema_routes import RouteDefaults
 from strangler.config.schema_upstreams import LegacyBreaker, LegacyTimeouts, Upstream, UpstreamDefaults, Upstreams
 from strangler.config.section import Section, keys_of
 from strangler.config.types import Switchable
-from strangler.core.settings import Address
+from strangler.core.listener_settings import Address
 
 T = TypeVar("T")
 

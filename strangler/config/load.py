@@ -16,7 +16,8 @@ from strangler.config.page import read_page
 from strangler.config.problem import Problem
 from strangler.config.validate import validate
 from strangler.core.collector import collector_paused
-from strangler.core.settings import UNIX, Address, ListenerSettings, Settings
+from strangler.core.listener_settings import UNIX, Address, ListenerSettings
+from strangler.core.settings import Settings
 
 STANDARD_INPUT = "-"
 """The path that means standard input."""

@@ -12,7 +12,7 @@ from strangler.config.notes import Notes
 from strangler.config.problem import Problem
 from strangler.config.schema import File
 from strangler.config.schema_listeners import Listener
-from strangler.core.settings import Address
+from strangler.core.listener_settings import Address
 
 MIN_HEADER_BYTES = 1 << 10
 

@@ -10,8 +10,9 @@ from strangler.config.schema import File
 from strangler.config.schema_upstreams import Upstream
 from strangler.config.urls import is_any, is_loopback
 from strangler.core.http.headers import HOP_BY_HOP
+from strangler.core.listener_settings import Address
 from strangler.core.routing.arm import AGGREGATE
-from strangler.core.settings import Address, Url
+from strangler.core.settings import Url
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _FRAMING = frozenset(name.decode() for name in HOP_BY_HOP) | {"content-length", "trailer", "expect"}

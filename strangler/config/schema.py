@@ -11,10 +11,11 @@ from strangler.config import types as t
 from strangler.config.leaf import leaf
 from strangler.config.schema_listeners import DEFAULT_LISTENERS, Listeners
 from strangler.config.schema_routes import Route, RouteDefaults
+from strangler.config.schema_tls import ServerTls
 from strangler.config.schema_upstreams import UpstreamDefaults, Upstreams
 from strangler.config.section import REQUIRED, Section, key
 from strangler.config.types import LIST, Switchable, whole, word
-from strangler.core.settings import Address
+from strangler.core.listener_settings import Address
 
 
 class Admin(Section):
@@ -41,6 +42,9 @@ class Admin(Section):
         "Addresses and networks of the proxies in front of this listener, whose X-Forwarded-For, -Host, -Prefix and"
         " `users` fields are trusted.",
         "[10.0.0.0/8]",
+    )
+    tls: ServerTls | None = key(
+        None, "It is served by TLS (https://); null: without.", "{certificates: [{cert: admin.pem, key: admin.key}]}"
     )
 
 

@@ -8,6 +8,7 @@ from pydantic_core import CoreSchema
 
 from strangler.config import types as t
 from strangler.config.leaf import Kind
+from strangler.config.schema_tls import ListenerTls
 from strangler.config.section import REQUIRED, Section, key
 from strangler.config.types import LIST
 
@@ -30,6 +31,9 @@ class Listener(Section):
         REQUIRED,
         "Host and port, or a unix socket; `[::]` takes IPv4 too. All that is bound is bound at the start.",
         '"[::]:80"',
+    )
+    tls: ListenerTls | None = key(
+        None, "Clients connect by TLS (https://); null: without.", "{certificates: [{cert: shop.pem, key: shop.key}]}"
     )
     proxy_protocol: ProxyProtocol | None = key(
         None,

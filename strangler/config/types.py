@@ -11,7 +11,8 @@ from strangler.config import quantities, scalars, urls
 from strangler.config.leaf import VARIABLE, Kind, Shape, leaf, unexpected
 from strangler.config.quantities import duration_text, share_text, size_text
 from strangler.core.fault import Fault
-from strangler.core.settings import Address, StickySource, Url
+from strangler.core.listener_settings import Address
+from strangler.core.settings import StickySource, Url
 
 Pairs = tuple[tuple[str, str], ...]
 

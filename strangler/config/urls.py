@@ -5,7 +5,8 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from strangler.config.scalars import TOKEN_PATTERN, did_you_mean
-from strangler.core.settings import UNIX, Address, StickySource, Url
+from strangler.core.listener_settings import UNIX, Address
+from strangler.core.settings import StickySource, Url
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
 _ADDRESS = re.compile(r"(\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]+)")

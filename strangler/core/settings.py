@@ -8,27 +8,7 @@ workers as they are, so every field is plain data. Durations are in seconds, siz
 from dataclasses import dataclass, field
 from typing import Literal
 
-UNIX = "unix:"
-"""The beginning of an address that is a unix socket."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """The place where a listener binds: a host and a port, 0 for one that the system chooses; or a unix socket, whose
-    host is `unix:` and its path, and whose port is 0."""
-
-    host: str
-    port: int
-
-    @property
-    def unix_path(self) -> str | None:
-        """The path of a unix socket; None for a host and a port."""
-        return self.host.removeprefix(UNIX) if self.host.startswith(UNIX) else None
-
-    def __str__(self) -> str:
-        if self.host.startswith(UNIX):
-            return self.host
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+from strangler.core.listener_settings import Address, ListenerSettings, ServerTlsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +43,7 @@ class AdminSettings:
     """Whether the proxy is not ready while legacy cannot be reached."""
     users: str | None = None  # name of the header in which a trusted proxy names the person
     trusted_proxies: tuple[str, ...] = ()  # addresses and CIDR networks
+    tls: ServerTlsSettings | None = None  # None: plain HTTP
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +96,13 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
+    """TLS towards an upstream. The files are in `Settings.files`, by these paths."""
+
     ca: str | None  # file of PEM certificates; None: the system's
     verify: bool
+    cert: str | None = None  # file of our own certificate and its chain; None: there is none
+    key: str | None = None  # file of its key, which may be `cert`
+    server_name: str | None = None  # the name in the handshake and in the upstream's certificate; None: the URL's host
 
 
 TimeoutSource = Literal["default", "upstream", "route"]
@@ -349,25 +335,6 @@ class ErrorSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ProxyProtocolSettings:
-    """The peers of a listener that say who the client is, in a header of the PROXY protocol."""
-
-    networks: tuple[str, ...]
-    is_required: bool  # False: a connection of theirs may come without a header
-
-
-@dataclass(frozen=True, slots=True)
-class ListenerSettings:
-    """One place where clients connect."""
-
-    address: Address
-    proxy_protocol: ProxyProtocolSettings | None = None
-    redirect_port: int | None = None  # requests are redirected to https:// at this port; None: forwarded
-    mode: int | None = None  # permissions of a unix socket
-    group: str | None = None  # its group, a name or a number; None: that of the process
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     listeners: tuple[ListenerSettings, ...]  # one at least
     admin: AdminSettings
@@ -384,3 +351,5 @@ class Settings:
     limits: LimitSettings
     upstreams: dict[str, UpstreamSettings]
     routes: tuple[RouteSettings, ...]
+    files: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """The content of the files with certificates and keys that the settings name, by absolute path."""

@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from strangler.core.listener_settings import ListenerSettings
 from strangler.core.resilience.write_fence import FenceMark
-from strangler.core.settings import AdminSettings, LimitSettings, ListenerSettings, LogSettings, Settings, Url
+from strangler.core.settings import AdminSettings, LimitSettings, LogSettings, Settings, Url
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """More than the settings of 100,000 routes; a length beyond it is garbage."""

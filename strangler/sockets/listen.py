@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from strangler.core.settings import UNIX, Address
+from strangler.core.listener_settings import UNIX, Address
 from strangler.ipc.start import ListenerGroup
 
 BACKLOG = 4096  # connections that wait while a worker is replaced; the system caps it at net.core.somaxconn

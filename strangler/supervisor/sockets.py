@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from strangler.core.settings import ListenerSettings
+from strangler.core.listener_settings import ListenerSettings
 from strangler.ipc.messages import Outline
 from strangler.ipc.start import ListenerGroup
 from strangler.sockets.listen import (

@@ -16,8 +16,9 @@ import uvloop
 
 from strangler import logs
 from strangler.core.http.trust import TrustedProxies
+from strangler.core.listener_settings import ListenerSettings
 from strangler.core.routing.snapshot import Snapshot
-from strangler.core.settings import ListenerSettings, Settings
+from strangler.core.settings import Settings
 from strangler.http1.client_connection import LAST_REQUEST_S, ClientConnection
 from strangler.http1.downstream import Downstream
 from strangler.http1.listener_state import ListenerState

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from strangler.config.load import parse
-from strangler.core.settings import Address, ListenerSettings, ProxyProtocolSettings
+from strangler.core.listener_settings import Address, ListenerSettings, ProxyProtocolSettings
 from tests.config.files import TODAY, TOP, problems, read, warnings
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strangler.config import quantities, scalars, urls
-from strangler.core.settings import Address, StickySource, Url
+from strangler.core.listener_settings import Address
+from strangler.core.settings import StickySource, Url
 
 
 def _duration(text: str) -> float:

@@ -15,7 +15,8 @@ from strangler.config.load import parse
 from strangler.control import reload
 from strangler.control.reload import DOUBT_S, InForce, ReloadState, needs_restart
 from strangler.control.watching import Change, changes
-from strangler.core.settings import Address, ListenerSettings, Settings
+from strangler.core.listener_settings import Address, ListenerSettings
+from strangler.core.settings import Settings
 from strangler.ipc.messages import encode_settings
 
 ROUTES = """\

@@ -5,7 +5,8 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from strangler.control.visitor import MAX_USER, Visitor, visitor_of
-from strangler.core.settings import Address, AdminSettings
+from strangler.core.listener_settings import Address
+from strangler.core.settings import AdminSettings
 
 PEER = "10.0.0.7"
 Fields = list[tuple[str, str]]

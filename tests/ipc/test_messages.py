@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from strangler.core.listener_settings import Address
 from strangler.core.resilience.write_fence import FenceMark
-from strangler.core.settings import Address, Settings, Url
+from strangler.core.settings import Settings, Url
 from strangler.ipc.messages import (
     MAX_FRAME_BYTES,
     BreakerOpened,

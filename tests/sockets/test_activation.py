@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from strangler.core.settings import Address
+from strangler.core.listener_settings import Address
 from strangler.ipc.start import ListenerGroup
 from strangler.sockets.listen import InheritedState, ListenError, activated, listen_at, where
 from strangler.supervisor.notify import Notifier, without_watched_pid

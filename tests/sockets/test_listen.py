@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from strangler.core.settings import Address
+from strangler.core.listener_settings import Address
 from strangler.sockets.listen import ListenError, close_all, listen_at, listen_locally, remove_dead, where
 
 

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from strangler.core.settings import Address
+from strangler.core.listener_settings import Address
 from strangler.ipc.start import unnamed_file
 from strangler.sockets.listen import close_all, listen_at, listen_locally
 from strangler.supervisor.adopted_settings import AdoptedSettings
