@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -11,13 +11,13 @@ from pathlib import Path
 from strangler.config import include, mounts, reader, rules
 from strangler.config.build import build
 from strangler.config.defaults import with_defaults, with_listed_listeners, without_repeats
-from strangler.config.document import Document
+from strangler.config.document import Document, Loc
 from strangler.config.page import read_page
 from strangler.config.problem import Problem
 from strangler.config.validate import validate
 from strangler.core.collector import collector_paused
-from strangler.core.listener_settings import UNIX, Address, ListenerSettings
-from strangler.core.settings import Settings
+from strangler.core.listener_settings import MAX_UNIX_PATH_BYTES, UNIX, Address, ListenerSettings
+from strangler.core.settings import Settings, UpstreamSettings, Url
 
 STANDARD_INPUT = "-"
 """The path that means standard input."""
@@ -122,9 +122,15 @@ def _ordered(read: Document, problems: list[Problem]) -> tuple[Problem, ...]:
 
 def _with_files(loaded: Loaded, read: Document, folder: Path) -> Loaded:
     """Return the settings with paths of unix sockets that start at the folder, and with the page that browsers get."""
-    if loaded.settings is not None:
-        listeners = tuple(_within(folder, listener) for listener in loaded.settings.listeners)
-        loaded = replace(loaded, settings=replace(loaded.settings, listeners=listeners))
+    settings = loaded.settings
+    if settings is None:
+        return loaded
+    listeners = tuple(_within(folder, listener) for listener in settings.listeners)
+    upstreams = {name: _upstream_within(folder, upstream) for name, upstream in settings.upstreams.items()}
+    problems = _ordered(read, list(_long_paths(read, upstreams)))
+    if problems:
+        return replace(loaded, settings=None, problems=problems, warnings=())
+    loaded = replace(loaded, settings=replace(settings, listeners=listeners, upstreams=upstreams))
     return _with_page(loaded, read, folder)
 
 
@@ -133,6 +139,28 @@ def _within(folder: Path, listener: ListenerSettings) -> ListenerSettings:
     if path is None:
         return listener
     return replace(listener, address=Address(f"{UNIX}{(folder / path).absolute()}", 0))
+
+
+def _upstream_within(folder: Path, upstream: UpstreamSettings) -> UpstreamSettings:
+    if all(url.unix_path is None for url in upstream.urls):
+        return upstream
+    return replace(upstream, urls=tuple(_url_within(folder, url) for url in upstream.urls))
+
+
+def _url_within(folder: Path, url: Url) -> Url:
+    return url if url.unix_path is None else replace(url, unix_path=str((folder / url.unix_path).absolute()))
+
+
+def _long_paths(read: Document, upstreams: Mapping[str, UpstreamSettings]) -> Iterator[Problem]:
+    """Yield a problem for each socket whose path no program can connect to."""
+    for name, upstream in upstreams.items():
+        for index, url in enumerate(upstream.urls):
+            size = len(os.fsencode(url.unix_path or ""))
+            if size > MAX_UNIX_PATH_BYTES:
+                single: Loc = ("upstreams", name, "url")
+                place = read.place(single if read.node(single) is not None else ("upstreams", name, "urls", index))
+                what = f"the path of the socket has {size} bytes, and the system allows {MAX_UNIX_PATH_BYTES}: {url}"
+                yield Problem(*place, f"upstream '{name}'", what, "move the socket to a shorter path")
 
 
 def _with_page(loaded: Loaded, read: Document, folder: Path) -> Loaded:
