@@ -1,0 +1,69 @@
+"""TLS towards an upstream."""
+
+import ssl
+from collections.abc import Mapping
+
+from strangler.core.settings import TlsSettings, Url
+from strangler.tls.pem_path import pem_path
+
+
+def upstream_context(settings: TlsSettings, files: Mapping[str, bytes]) -> ssl.SSLContext:
+    """Return the context of connections to an upstream; `files` are those of `Settings`.
+
+    Raises OSError, of which ssl.SSLError is one, if a file is missing or cannot be used.
+    """
+    if settings.ca is None:
+        context = ssl.create_default_context()
+    else:
+        with pem_path(_content(settings.ca, files)) as path:
+            context = ssl.create_default_context(cafile=path)
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.cert is not None:
+        key = settings.key or settings.cert
+        with pem_path(_content(settings.cert, files)) as chain, pem_path(_content(key, files)) as key_path:
+            context.load_cert_chain(chain, key_path, password="")  # else OpenSSL would ask a terminal
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _content(path: str, files: Mapping[str, bytes]) -> bytes:
+    if path not in files:
+        raise FileNotFoundError(f"{path} has not been read")
+    return files[path]
+
+
+class ClientTlsState:
+    """The TLS of the connections to one upstream. Its context is made at the first use, and again after a change."""
+
+    __slots__ = ("_context", "_files", "_settings")
+
+    def __init__(self, settings: TlsSettings, files: Mapping[str, bytes]) -> None:
+        self._settings = settings
+        self._files = _named(settings, files)
+        self._context: ssl.SSLContext | None = None
+
+    def adopt(self, settings: TlsSettings, files: Mapping[str, bytes]) -> None:
+        """Use these settings, and what their files hold now, for new connections."""
+        named = _named(settings, files)
+        if (settings, named) != (self._settings, self._files):
+            self._settings, self._files, self._context = settings, named, None
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """Return the context. Raises OSError if a file is missing or cannot be used."""
+        if self._context is None:
+            self._context = upstream_context(self._settings, self._files)
+        return self._context
+
+    def server_name(self, url: Url) -> str:
+        """Return the name in the handshake, which is also the one that the certificate must have."""
+        return self._settings.server_name or url.server_name
+
+
+def _named(settings: TlsSettings, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files that the settings name, as far as they have been read."""
+    return {
+        path: files[path] for path in (settings.ca, settings.cert, settings.key) if path is not None and path in files
+    }
