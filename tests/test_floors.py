@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "core.shadowing": {"core", "core.compare.model"},
     # text to settings
-    "config": {"core", "core.compare.accept_rules", "core.compare.model", "core.http", "core.routing"},
+    "config": {"core", "core.compare.accept_rules", "core.compare.model", "core.http", "core.routing", "tls"},
     # what every process has
     "clock": set(),
     "logs": {"core", "times"},
@@ -48,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sockets": {"clock", "core", "ipc"},
     "http1": {"clock", "core", "core.http", "core.resilience"},
     "state": set(),
+    "tls": {"ipc"},
     "evidence": {
         "config",
         "core",

@@ -61,7 +61,7 @@ def _load_apart(config: Path) -> int:
 def _load_and_end(config: Path, settings_fd: int) -> NoReturn:
     status = 1
     try:
-        write_file(settings_fd, encode_settings(settings_of(config)))
+        write_file(settings_fd, encode_settings(settings_of(config, with_certificates=True)))
         status = 0
     except SystemExit:
         status = BAD_INPUT
