@@ -43,12 +43,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clock": set(),
     "logs": {"core", "times"},
     "times": set(),
+    "unnamed_files": set(),
     # bytes, sockets, messages, files
     "ipc": {"core", "core.resilience"},
     "sockets": {"clock", "core", "ipc"},
     "http1": {"clock", "core", "core.http", "core.resilience"},
     "state": set(),
-    "tls": {"ipc"},
+    "tls": {"unnamed_files"},
     "evidence": {
         "config",
         "core",
@@ -92,7 +93,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "state",
         "times",
     },
-    "supervisor": {"core", "ipc", "logs", "sockets", "state"},
+    "supervisor": {"core", "ipc", "logs", "sockets", "state", "unnamed_files"},
     "demo": set(),
     "cli": {
         "config",
@@ -107,6 +108,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "state",
         "supervisor",
         "times",
+        "unnamed_files",
     },
     "__main__": {"cli"},
 }

@@ -13,7 +13,7 @@ import click
 from strangler.cli._config import BAD_INPUT, config_option, only_a_file, settings_of
 from strangler.ipc.messages import encode_settings
 from strangler.ipc.process import how_it_ended
-from strangler.ipc.start import unnamed_file, write_file
+from strangler.unnamed_files import unnamed_file, write_file
 
 
 @click.command()

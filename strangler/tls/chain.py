@@ -3,7 +3,7 @@
 import os
 import ssl
 
-from strangler.ipc.start import unnamed_file
+from strangler.unnamed_files import unnamed_file
 
 
 class ChainError(Exception):

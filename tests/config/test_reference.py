@@ -57,9 +57,7 @@ def _complete(data: Any, path: str) -> None:
         data["listen"][0].setdefault("address", "unix:/run/strangler.sock" if is_unix else "127.0.0.1:8080")
         if path.endswith("proxy_protocol.required"):
             data["listen"][0]["proxy_protocol"]["from"] = ["10.0.0.0/8"]
-    for holder in (data["admin"] if "admin" in data else {}, data["listen"][0] if path.startswith("listen[].") else {}):
-        if holder.get("tls") is not None:
-            _complete_tls(holder["tls"])
+    _complete_tls(data)
     if path.startswith("routes[].shadow"):
         route["shadow"].setdefault("percent", 1)
     if path.endswith("shadow.to"):
@@ -72,7 +70,15 @@ def _complete(data: Any, path: str) -> None:
         data["events"]["kafka"] = {"bootstrap_servers": "a:1", "topic": "t"} | data["events"]["kafka"]
 
 
-def _complete_tls(tls: dict[str, Any]) -> None:
+def _complete_tls(data: Any) -> None:
+    """Gives each `tls` a certificate."""
+    listed = data.get("listen")
+    holders = [data.get("admin", {}), *(listed if isinstance(listed, list) else [])]
+    for tls in [holder["tls"] for holder in holders if isinstance(holder, dict) and holder.get("tls") is not None]:
+        _complete_certificates(tls)
+
+
+def _complete_certificates(tls: dict[str, Any]) -> None:
     for certificate in tls.setdefault("certificates", [{}]) or ():
         certificate.setdefault("cert", "shop.pem")
     if "client_cert" in tls:
