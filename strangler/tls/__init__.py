@@ -1,1 +1,1 @@
-"""Contexts of TLS, made of settings and of the content of the files that they name."""
+"""Certificates, and the TLS contexts made of them, for listeners and towards upstreams."""

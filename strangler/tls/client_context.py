@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Mapping
 
 from strangler.core.settings import TlsSettings, Url
-from strangler.tls.pem_path import pem_path
+from strangler.tls.chain import ChainError, load_chain
 
 
 def upstream_context(settings: TlsSettings, files: Mapping[str, bytes]) -> ssl.SSLContext:
@@ -12,20 +12,27 @@ def upstream_context(settings: TlsSettings, files: Mapping[str, bytes]) -> ssl.S
 
     Raises OSError, of which ssl.SSLError is one, if a file is missing or cannot be used.
     """
-    if settings.ca is None:
-        context = ssl.create_default_context()
-    else:
-        with pem_path(_content(settings.ca, files)) as path:
-            context = ssl.create_default_context(cafile=path)
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if settings.cert is not None:
-        key = settings.key or settings.cert
-        with pem_path(_content(settings.cert, files)) as chain, pem_path(_content(key, files)) as key_path:
-            context.load_cert_chain(chain, key_path, password="")  # else OpenSSL would ask a terminal
+    try:
+        context = ssl.create_default_context(cadata=_authorities(settings.ca, files))
+        if not settings.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if settings.cert is not None:
+            load_chain(context, _content(settings.cert, files), _content(settings.key or settings.cert, files))
+    except ChainError as error:
+        raise OSError(f"{settings.cert}: {error}") from error
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _authorities(path: str | None, files: Mapping[str, bytes]) -> str | None:
+    """Return the authorities to trust in place of the system's; None: the system's."""
+    if path is None:
+        return None
+    text = _content(path, files).decode("ascii", "ignore")  # comments may hold any bytes
+    if not text:
+        raise OSError(f"{path} is empty")  # `ssl` would take the system's authorities
+    return text
 
 
 def _content(path: str, files: Mapping[str, bytes]) -> bytes:

@@ -4,6 +4,8 @@ import asyncio
 import threading
 from dataclasses import replace
 
+import pytest
+
 from strangler.control.health import HealthChecks
 from strangler.control.readiness import LegacyProbe
 from strangler.control.shadow.client import ShadowUpstream
@@ -11,7 +13,7 @@ from strangler.control.shadow.request import Outgoing
 from strangler.control.shared_facts import SharedState
 from strangler.core.settings import HealthSettings, Settings, TlsSettings
 from strangler.ipc.messages import BreakerOpened, EndpointHealth
-from strangler.tls.client_context import ClientTlsState
+from strangler.tls.client_context import ClientTlsState, upstream_context
 from tests.control.control import in_force
 from tests.factories import breaker, upstream
 from tests.factories import settings as make_settings
@@ -129,3 +131,25 @@ def test_a_context_is_made_once_for_the_same_files(authorities: Authorities) -> 
     assert state.context is context
     state.adopt(TLS, files(authorities, "stranger"))
     assert state.context is not context
+
+
+def test_an_empty_file_of_authorities_is_not_the_systems(authorities: Authorities) -> None:
+    for content in (b"", "ä".encode()):
+        with pytest.raises(OSError, match="is empty"):
+            upstream_context(TlsSettings("/tls/ca.pem", True), {"/tls/ca.pem": content})
+
+
+def test_comments_of_authorities_may_hold_anything(authorities: Authorities) -> None:
+    content = "# Certificación\n".encode() + authorities.files["/tls/ca.pem"]
+    context = upstream_context(TlsSettings("/tls/ca.pem", True), {"/tls/ca.pem": content})
+    assert context.cert_store_stats()["x509_ca"] == 1
+
+
+@pytest.mark.parametrize("cert", ["client", "stranger"])
+def test_a_key_that_does_not_fit_is_an_error(cert: str, authorities: Authorities) -> None:
+    tls = TlsSettings(None, True, f"/tls/{cert}.pem", "/tls/client.key")
+    if cert == "client":
+        upstream_context(tls, authorities.files)
+    else:
+        with pytest.raises(OSError, match=r"/tls/stranger.pem: .*mismatch"):
+            upstream_context(tls, authorities.files)
