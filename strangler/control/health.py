@@ -158,6 +158,8 @@ async def _check(checked: _Checked, key: EndpointKey, tls: ClientTlsState) -> st
         return f"no response in {checked.health.timeout_s:g} s"
     except ssl.SSLCertVerificationError as error:
         return f"its certificate is not valid: {error.verify_message}"
+    except ssl.SSLError as error:
+        return f"TLS failed: {(error.reason or str(error)).lower().replace('_', ' ')}"
     except CONNECT_ERRORS as error:
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
     except BadResponseError:

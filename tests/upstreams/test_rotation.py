@@ -22,6 +22,7 @@ from tests.upstreams.servers import OK, Authorities, Server
 from tests.worker.conftest import Serve
 from tests.worker.plane import request, two_arms
 
+CA = TlsSettings("/tls/ca.pem", True)
 TLS = TlsSettings("/tls/ca.pem", True, "/tls/mine.pem", "/tls/mine.key")
 
 
@@ -131,6 +132,15 @@ def test_a_context_is_made_once_for_the_same_files(authorities: Authorities) -> 
     assert state.context is context
     state.adopt(TLS, files(authorities, "stranger"))
     assert state.context is not context
+
+
+def test_upstreams_that_need_the_same_context_share_it(authorities: Authorities) -> None:
+    """It is made of what the files hold, wherever they are, and not of the name that is expected."""
+    first = upstream_context(CA, authorities.files)
+    copied = {"/copy.pem": authorities.files["/tls/ca.pem"]}
+    assert upstream_context(TlsSettings("/copy.pem", True, server_name="orders.example"), copied) is first
+    for other in (TlsSettings("/tls/ca.pem", False), TlsSettings("/tls/other-ca.pem", True), TlsSettings(None, True)):
+        assert upstream_context(other, authorities.files) is not first
 
 
 def test_an_empty_file_of_authorities_is_not_the_systems(authorities: Authorities) -> None:
