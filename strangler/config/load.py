@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -11,14 +11,14 @@ from pathlib import Path
 from strangler.config import include, mounts, reader, rules
 from strangler.config.build import build
 from strangler.config.defaults import with_defaults, with_listed_listeners, without_repeats
-from strangler.config.document import Document, Loc
+from strangler.config.document import Document
 from strangler.config.page import read_page
 from strangler.config.pem_files import PemSource, paths_of, read_pem_files, with_absolute_paths
 from strangler.config.problem import Problem
+from strangler.config.socket_paths import check_sockets, with_absolute_sockets
 from strangler.config.validate import validate
 from strangler.core.collector import collector_paused
-from strangler.core.listener_settings import MAX_UNIX_PATH_BYTES, UNIX, Address, ListenerSettings
-from strangler.core.settings import Settings, UpstreamSettings, Url
+from strangler.core.settings import Settings
 
 STANDARD_INPUT = "-"
 """The path that means standard input."""
@@ -133,12 +133,10 @@ def _with_files(loaded: Loaded, read: Document, folder: Path, pem: PemSource | N
     """Return the settings with paths that start at the folder, and with what the named files hold."""
     if loaded.settings is None:
         return loaded
-    listeners = tuple(_within(folder, listener) for listener in loaded.settings.listeners)
-    upstreams = {name: _upstream_within(folder, upstream) for name, upstream in loaded.settings.upstreams.items()}
-    problems = _ordered(read, list(_long_paths(read, upstreams)))
+    settings = with_absolute_paths(with_absolute_sockets(loaded.settings, folder), folder)
+    problems = _ordered(read, check_sockets(settings, read))
     if problems:
         return replace(loaded, settings=None, problems=problems)
-    settings = with_absolute_paths(replace(loaded.settings, listeners=listeners, upstreams=upstreams), folder)
     loaded = replace(loaded, settings=settings, pem_files=paths_of(settings))
     return _with_page(loaded if pem is None else _with_pem(loaded, read, settings, pem), read, folder)
 
@@ -155,35 +153,6 @@ def _with_pem(loaded: Loaded, read: Document, settings: Settings, pem: PemSource
         warnings=_ordered(read, [*loaded.warnings, *warnings]),
         is_stale=found.is_stale,
     )
-
-
-def _within(folder: Path, listener: ListenerSettings) -> ListenerSettings:
-    path = listener.address.unix_path
-    if path is None:
-        return listener
-    return replace(listener, address=Address(f"{UNIX}{(folder / path).absolute()}", 0))
-
-
-def _upstream_within(folder: Path, upstream: UpstreamSettings) -> UpstreamSettings:
-    if all(url.unix_path is None for url in upstream.urls):
-        return upstream
-    return replace(upstream, urls=tuple(_url_within(folder, url) for url in upstream.urls))
-
-
-def _url_within(folder: Path, url: Url) -> Url:
-    return url if url.unix_path is None else replace(url, unix_path=str((folder / url.unix_path).absolute()))
-
-
-def _long_paths(read: Document, upstreams: Mapping[str, UpstreamSettings]) -> Iterator[Problem]:
-    """Yield a problem for each socket whose path no program can connect to."""
-    for name, upstream in upstreams.items():
-        for index, url in enumerate(upstream.urls):
-            size = len(os.fsencode(url.unix_path or ""))
-            if size > MAX_UNIX_PATH_BYTES:
-                single: Loc = ("upstreams", name, "url")
-                place = read.place(single if read.node(single) is not None else ("upstreams", name, "urls", index))
-                what = f"the path of the socket has {size} bytes, and the system allows {MAX_UNIX_PATH_BYTES}: {url}"
-                yield Problem(*place, f"upstream '{name}'", what, "move the socket to a shorter path")
 
 
 def _with_page(loaded: Loaded, read: Document, folder: Path) -> Loaded:

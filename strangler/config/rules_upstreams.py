@@ -9,6 +9,7 @@ from strangler.config.document import Loc
 from strangler.config.notes import Notes, Severity
 from strangler.config.schema import File
 from strangler.config.schema_upstreams import Upstream
+from strangler.config.socket_paths import OWN
 from strangler.config.urls import is_any, is_loopback
 from strangler.core.http.headers import HOP_BY_HOP
 from strangler.core.listener_settings import Address
@@ -180,9 +181,7 @@ def _check_not_itself(file: File, upstream: Upstream, loc: Loc, notes: Notes) ->
         own = [("listen", listener.address) for listener in file.listen]
         for listener, at in (*own, ("admin.listen", file.admin.listen)):
             if _leads_to(url, at):
-                notes.value(
-                    place, f"that is the proxy's own {listener} address, so requests would loop; name the service's"
-                )
+                notes.value(place, OWN.format(listener=listener))
 
 
 def _leads_to(url: Url, at: Address) -> bool:

@@ -47,7 +47,7 @@ def test_curl_and_hurl_are_told_the_socket(request_: _reproduce.Request, tmp_pat
 def test_the_commands_reach_a_socket(request_: _reproduce.Request, tmp_path: Path) -> None:
     require("" if which("curl") else "curl")
     failing = b"HTTP/1.1 503 -\r\nContent-Length: 0\r\n\r\n"
-    with Server(unix_path=tmp_path / "one") as one, Server(unix_path=tmp_path / "two", response=failing) as two:
+    with Server(unix_path=tmp_path / "one") as old, Server(unix_path=tmp_path / "two", response=failing) as new:
         command = ["sh", "-c", _reproduce.curl(request_, request_.candidate)]
         assert b"503" in subprocess.run(command, check=True, capture_output=True).stdout
         file = tmp_path / "test_it.py"
@@ -55,5 +55,5 @@ def test_the_commands_reach_a_socket(request_: _reproduce.Request, tmp_path: Pat
         words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", str(file))
         ran = subprocess.run(words, capture_output=True, check=False)
         assert b"assert 200 == 503" in ran.stdout, ran.stdout
-        assert [request.split(b"\r\n")[0] for request in one.requests] == [b"GET /api/7?x=1 HTTP/1.1"]
-        assert two.requests[0].startswith(b"GET /base/api/7?x=1 HTTP/1.1\r\nHost: shop\r\n")
+        assert [request.split(b"\r\n")[0] for request in old.requests] == [b"GET /api/7?x=1 HTTP/1.1"]
+        assert new.requests[0].startswith(b"GET /base/api/7?x=1 HTTP/1.1\r\nHost: shop\r\n")

@@ -79,6 +79,15 @@ def test_a_socket_of_the_proxy_itself_is_no_upstream(url: str) -> None:
     assert problems(TOP.replace("http://127.0.0.1:8001", "unix:/run/t.sock") + 'listen: "unix:/run/s.sock"\n') == []
 
 
+def test_nor_is_one_that_is_named_once_from_the_folder_of_routes_yaml(tmp_path: Path) -> None:
+    text = TOP.replace("http://127.0.0.1:8001", "unix:run/s.sock") + f'listen: "unix:{tmp_path}/run/s.sock"\n'
+    loaded = parse(text, "f", {}, TODAY, path=tmp_path / "routes.yaml")
+    (problem,) = loaded.problems
+    assert str(problem).startswith(
+        "f:4:17: upstream 'orders': url is 'unix:run/s.sock'; that is the proxy's own listen"
+    )
+
+
 def test_a_final_dot_does_not_hide_the_proxy_itself() -> None:
     assert "own admin.listen address" in problems(TOP.replace("127.0.0.1:8001", "localhost.:8081"))[0]
 
