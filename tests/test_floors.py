@@ -46,7 +46,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # bytes, sockets, messages, files
     "ipc": {"core", "core.resilience"},
     "sockets": {"clock", "core", "ipc"},
-    "http1": {"clock", "core", "core.http", "core.resilience"},
+    "tls": {"core", "ipc"},
+    "http1": {"clock", "core", "core.http", "core.resilience", "tls"},
     "state": set(),
     "evidence": {
         "config",
@@ -70,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "ipc",
         "logs",
         "sockets",
+        "tls",
     },
     "control": {
         "config",

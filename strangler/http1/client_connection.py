@@ -158,6 +158,7 @@ class ClientConnection(ClientLifecycle):
             self.transport.abort()
         else:
             self._end(linger=False)
+            self._leave_at_once()
 
     def expire(self, now: float) -> None:
         """End what has taken too long; what the deadline limits depends on what is under way."""
