@@ -135,7 +135,7 @@ class ClientConnection(ClientLifecycle):
 
     def end_tunnel(self) -> None:
         self._leave_request()
-        self._close_both_ways()
+        self._close(linger=False)
 
     def go_away(self) -> None:
         """End soon: the proxy drains."""

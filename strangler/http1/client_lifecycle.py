@@ -102,12 +102,6 @@ class ClientLifecycle(ClientSide):
         self._closing = Closing(self.transport, linger=linger)
         self._limit(self._closing.wait_s)
 
-    def _close_both_ways(self) -> None:
-        """Close a connection that has been a tunnel's."""
-        if self._state is not CLOSED:
-            self._limit(FLUSH_S)
-            self.transport.close()
-
     def _reset(self) -> None:
         """Break the connection, once what was written has left."""
         if self._state is not CLOSED:

@@ -20,14 +20,15 @@ class TlsVisitor(Visitor):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name, session=session)
         self.is_secure = False
-        self.is_reading = True
         self.error = ""
-        self.sent_notify = False
+        self.may_read = asyncio.Event()
+        self.may_read.set()
         super().__init__(sock)
 
     async def _read(self) -> None:
         await self._step()
         while self.end == "open":
+            await self.may_read.wait()
             try:
                 data = await self._loop.sock_recv(self._sock, 65536)
             except OSError as error:
