@@ -1,8 +1,10 @@
-"""Load: wrk for the highest rate of a proxy, a paced generator for the latency at half of that, idle connections.
+"""Load: wrk for the highest rate of a proxy, a paced generator for the latency at half of that, a client that connects
+for each request, idle connections.
 
 wrk is a closed loop: a slow response delays the next request, which hides waiting ("coordinated omission"). The paced
 generator sends at the moments of a Poisson process, fixed before it starts, and counts each latency from the moment
-when the request was due, so that queueing behind a slow response is seen.
+when the request was due, so that queueing behind a slow response is seen. The client that connects for each request is
+slower than any proxy, so that only the proxy's CPU per request counts.
 """
 
 import json
@@ -11,11 +13,13 @@ import random
 import re
 import select
 import socket
+import ssl
 import subprocess
 import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 _HEADERS = {"User-Agent": "benchmark/1", "Accept": "application/json", "Cookie": "sid=5a1c8e; theme=dark"}
 _USERS = 128
@@ -31,6 +35,9 @@ class Workload:
     body_bytes: int
     connections: int
     is_upload: bool
+    is_tls: bool = False
+    connects: Literal["once", "anew", "resumed"] = "once"
+    """How often a client connects: once for all requests, or for each; `resumed`: with the TLS session of the last."""
 
 
 WORKLOADS = (
@@ -38,6 +45,16 @@ WORKLOADS = (
     Workload("post", "10 KB POST", "POST", "/api/orders", 10_000, 32, True),
     Workload("download", "1 MB download", "GET", "/api/orders/megabyte", 0, 8, False),
     Workload("upload", "1 MB upload", "POST", "/api/orders", 1_000_000, 8, True),
+    Workload("connect", "small GET, a connection each", "GET", "/api/orders/7", 0, 1, False, connects="anew"),
+    Workload("tls-get", "small GET by TLS", "GET", "/api/orders/7", 0, 32, False, is_tls=True),
+    Workload("tls-download", "1 MB download by TLS", "GET", "/api/orders/megabyte", 0, 8, False, is_tls=True),
+    Workload("tls-upload", "1 MB upload by TLS", "POST", "/api/orders", 1_000_000, 8, True, is_tls=True),
+    Workload(
+        "tls-connect", "small GET, a TLS connection each", "GET", "/api/orders/7", 0, 1, False, True, connects="anew"
+    ),
+    Workload(
+        "tls-resume", "small GET, a resumed TLS connection each", "GET", "/api/orders/7", 0, 1, False, True, "resumed"
+    ),
 )
 
 
@@ -57,10 +74,12 @@ class Load:
 
 
 def closed_loop(workload: Workload, port: int, seconds: float, cpu: int, folder: Path) -> Load:
-    """Run wrk with one thread, as fast as the proxy responds."""
+    """Run wrk with one thread, as fast as the proxy responds; or connect for each request, one after the other."""
+    if workload.connects != "once":
+        return connecting(workload, port, seconds)
     script = write_script(workload, folder)
     command = ["taskset", "-c", str(cpu), "wrk", "-t1", f"-c{workload.connections}", f"-d{max(1, round(seconds))}s"]
-    command += ["--timeout", "20s", "-s", str(script), f"http://127.0.0.1:{port}"]
+    command += ["--timeout", "20s", "-s", str(script), f"{'https' if workload.is_tls else 'http'}://127.0.0.1:{port}"]
     return read_result(
         subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True).stdout
     )
@@ -212,20 +231,59 @@ def _connect(port: int) -> socket.socket:
     return sock
 
 
-def open_idle(port: int, count: int) -> list[socket.socket]:
+def connecting(workload: Workload, port: int, seconds: float) -> Load:
+    """Connect for each request, one after the other, on the caller's core."""
+    context = _client_context() if workload.is_tls else None
+    requests = [_request(workload, user) for user in range(_USERS)]
+    latencies: list[float] = []
+    errors = 0
+    session: ssl.SSLSession | None = None
+    begin = time.perf_counter()
+    while (now := time.perf_counter()) - begin < seconds:
+        sock = _connect(port)
+        try:
+            if context is not None:
+                sock = context.wrap_socket(sock, session=session if workload.connects == "resumed" else None)
+                if session is not None and workload.connects == "resumed":
+                    errors += not sock.session_reused
+            _exchange(sock, requests[len(latencies) % _USERS])
+            if isinstance(sock, ssl.SSLSocket):
+                session = sock.session
+        finally:
+            sock.close()
+        latencies.append(time.perf_counter() - now)
+    took = time.perf_counter() - begin
+    latencies.sort()
+    return Load(len(latencies), took, errors, latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)])
+
+
+def _exchange(sock: socket.socket, request: bytes) -> None:
+    """Send a request and read its response. Raises RuntimeError if the proxy closes before its end."""
+    sock.sendall(request)
+    received = bytearray()
+    while not is_complete(received):
+        data = sock.recv(65536)
+        if not data:
+            raise RuntimeError("the proxy has closed a connection before its response was complete")
+        received += data
+
+
+def _client_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # a certificate of the benchmark's own
+    return context
+
+
+def open_idle(port: int, count: int, *, is_tls: bool = False) -> list[socket.socket]:
     """Return `count` connections that have served one request each. The caller closes them."""
-    held = []
+    held: list[socket.socket] = []
     request = _request(WORKLOADS[0], 1)
+    context = _client_context() if is_tls else None
     for _ in range(count):
         sock = _connect(port)
-        held.append(sock)
-        sock.sendall(request)
-        received = bytearray()
-        while not is_complete(received):
-            data = sock.recv(65536)
-            if not data:
-                raise RuntimeError(f"connection {len(held)} was closed by the proxy")
-            received += data
+        held.append(sock if context is None else context.wrap_socket(sock))
+        _exchange(held[-1], request)
     return held
 
 

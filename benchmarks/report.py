@@ -12,8 +12,8 @@ from benchmarks.load import WORKLOADS
 if TYPE_CHECKING:
     from benchmarks.peers import Cell
 
-_WORKLOAD_LABELS = {w.name: w.label for w in WORKLOADS} | {"idle": "idle connections"}
 Row = tuple[str, ...]
+_IDLE = {"idle": "Idle connections", "tls-idle": "Idle TLS connections"}
 _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 
 
@@ -74,7 +74,8 @@ def _tables(cells: "Sequence[Cell]", labels: dict[str, str]) -> list[tuple[str, 
     for workload in WORKLOADS:
         own = [cell for cell in cells if cell.workload == workload.name]
         if own:
-            title = f"{workload.label}, {workload.connections} connections, as fast as it goes"
+            many = "one after the other" if workload.connections == 1 else f"{workload.connections} connections"
+            title = f"{workload.label}, {many}, as fast as it goes"
             tables.append((title, _COLUMNS, [_row(cell, cells, labels) for cell in own]))
         half = [cell for cell in own if cell.paced_rate is not None]
         if half:
@@ -82,9 +83,10 @@ def _tables(cells: "Sequence[Cell]", labels: dict[str, str]) -> list[tuple[str, 
                 f"{workload.label} at half of Envoy's best rate, paced: latency from the moment each request was due"
             )
             tables.append((title, _PACED_COLUMNS, [_paced_row(cell, cells, labels) for cell in half]))
-    idle = [cell for cell in cells if cell.workload == "idle"]
-    if idle:
-        tables.append(("Idle connections", _IDLE_COLUMNS, [_idle_row(cell, labels) for cell in idle]))
+    for name, title in _IDLE.items():
+        idle = [cell for cell in cells if cell.workload == name]
+        if idle:
+            tables.append((title, _IDLE_COLUMNS, [_idle_row(cell, labels) for cell in idle]))
     return tables
 
 
@@ -160,6 +162,7 @@ def _panels(cells: "Sequence[Cell]") -> list[tuple[str, list[tuple[str, float]]]
         panels.append((f"{workload.label}: CPU µs per request", bars))
     half = [(c.proxy, c.paced_p99_s * 1e3) for c in cells if c.paced_p99_s]
     panels.insert(1, ("small GET at half load: p99, ms", half))
-    idle = [(c.proxy, c.bytes_per_idle / 1e3) for c in cells if c.bytes_per_idle is not None]
-    panels.append(("idle connection: KB", idle))
+    for name, title in (("idle", "idle connection: KB"), ("tls-idle", "idle TLS connection: KB")):
+        held = [(c.proxy, c.bytes_per_idle / 1e3) for c in cells if c.workload == name and c.bytes_per_idle is not None]
+        panels.append((title, held))
     return panels

@@ -38,15 +38,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "core.shadowing": {"core", "core.compare.model"},
     # text to settings
-    "config": {"core", "core.compare.accept_rules", "core.compare.model", "core.http", "core.routing"},
+    "config": {"core", "core.compare.accept_rules", "core.compare.model", "core.http", "core.routing", "tls"},
     # what every process has
     "clock": set(),
     "logs": {"core", "times"},
     "times": set(),
+    "unnamed_files": set(),
     # bytes, sockets, messages, files
     "ipc": {"core", "core.resilience"},
     "sockets": {"clock", "core", "ipc"},
-    "tls": {"core", "ipc"},
+    "tls": {"core", "unnamed_files"},
     "http1": {"clock", "core", "core.http", "core.resilience", "tls"},
     "state": set(),
     "evidence": {
@@ -93,7 +94,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "state",
         "times",
     },
-    "supervisor": {"core", "ipc", "logs", "sockets", "state"},
+    "supervisor": {"core", "ipc", "logs", "sockets", "state", "unnamed_files"},
     "demo": set(),
     "cli": {
         "config",
@@ -108,6 +109,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "state",
         "supervisor",
         "times",
+        "unnamed_files",
     },
     "__main__": {"cli"},
 }

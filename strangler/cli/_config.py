@@ -1,6 +1,7 @@
 """Finding and loading routes.yaml. What loading it needs (yaml, pydantic: 15 MB) is imported only then."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -32,11 +33,15 @@ def only_a_file(config: Path) -> None:
         raise failed("-: this command needs a file of its own, not standard input; name it with -c")
 
 
-def settings_of(config: Path) -> Settings:
-    """Return the settings of a file; end the program with all its problems if it has any."""
-    from strangler.config.load import load
+def settings_of(config: Path, *, with_certificates: bool = False) -> Settings:
+    """Return the settings of a file; end the program with all its problems if it has any.
 
-    loaded = load(config, os.environ)
+    Certificate files are read only where that is asked for: they belong to the proxy's user.
+    """
+    from strangler.config.load import load
+    from strangler.config.pem_files import PemSource
+
+    loaded = load(config, os.environ, PemSource(datetime.now(UTC)) if with_certificates else None)
     if loaded.settings is None:
         raise failed("\n".join(map(str, loaded.problems)))
     return loaded.settings

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from strangler.cli._config import BAD_INPUT, config_option, failed
 from strangler.cli._gates import judge_gates
 from strangler.cli._terminal import plain
 from strangler.config.load import STANDARD_INPUT, STANDARD_INPUT_NAME, Loaded, load
+from strangler.config.pem_files import PemSource
 from strangler.config.problem import Problem
 from strangler.config.quantities import duration_text
 from strangler.core.settings import Settings, TimeoutSettings
@@ -55,7 +57,7 @@ def command(
         config = file
     if against is not None and not is_gated:
         raise failed("--against needs --gate")
-    loaded = load(config, os.environ)
+    loaded = load(config, os.environ, PemSource(datetime.now(UTC)))
     gates = None if loaded.settings is None or not is_gated else judge_gates(config, loaded.settings, against, admin)
     config = Path(STANDARD_INPUT_NAME) if str(config) == STANDARD_INPUT else config
     if as_json:

@@ -31,6 +31,7 @@ _STYLES = {
     "candidate.slow": "yellow",
     "candidate.slow_over": "green",
     "release.changed": "cyan",
+    "certificate.expiring": "yellow",
     "breaker.closed": "green",
     "shadow.resumed": "green",
     "shadow.started": "green",

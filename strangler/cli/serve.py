@@ -13,7 +13,7 @@ import click
 from strangler.cli._config import BAD_INPUT, config_option, only_a_file, settings_of
 from strangler.ipc.messages import encode_settings
 from strangler.ipc.process import how_it_ended
-from strangler.ipc.start import unnamed_file, write_file
+from strangler.unnamed_files import unnamed_file, write_file
 
 
 @click.command()
@@ -61,7 +61,7 @@ def _load_apart(config: Path) -> int:
 def _load_and_end(config: Path, settings_fd: int) -> NoReturn:
     status = 1
     try:
-        write_file(settings_fd, encode_settings(settings_of(config)))
+        write_file(settings_fd, encode_settings(settings_of(config, with_certificates=True)))
         status = 0
     except SystemExit:
         status = BAD_INPUT

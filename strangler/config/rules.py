@@ -7,11 +7,12 @@ from collections.abc import Callable
 from datetime import date
 
 from strangler.config import rules_routes, rules_upstreams, urls
-from strangler.config.document import Document
+from strangler.config.document import Document, Loc
 from strangler.config.notes import Notes
 from strangler.config.problem import Problem
 from strangler.config.schema import File
 from strangler.config.schema_listeners import Listener
+from strangler.config.schema_tls import ServerTls
 from strangler.core.listener_settings import Address
 
 MIN_HEADER_BYTES = 1 << 10
@@ -29,6 +30,8 @@ def check(file: File, document: Document, today: date) -> list[Problem]:
 
 def _check_admin(file: File, notes: Notes) -> None:
     admin = file.admin
+    if admin.tls is not None:
+        _check_tls(("admin", "tls"), admin.tls, notes)
     if admin.token is None and not urls.is_loopback(admin.listen) and not notes.is_lost(("admin", "token")):
         notes.value(
             ("admin", "listen"),
@@ -52,7 +55,13 @@ def _check_listeners(file: File, notes: Notes) -> None:
 
 def _check_listener(index: int, listener: Listener, notes: Notes) -> None:
     loc = ("listen", index)
-    protocol = listener.proxy_protocol
+    protocol, tls = listener.proxy_protocol, listener.tls
+    if tls is not None:
+        _check_tls((*loc, "tls"), tls, notes)
+        if tls.client_ca is None and tls.client_cert == "required" and not notes.is_lost((*loc, "tls", "client_ca")):
+            notes.value((*loc, "tls", "client_cert"), "name the authorities that verify clients in tls.client_ca")
+        if listener.redirect is not None and listener.redirect == listener.address.port:
+            notes.error((*loc, "redirect"), "redirect leads to this listener itself", "take it out, or take tls out")
     if listener.address.unix_path is None:
         for key in ("mode", "group"):
             if notes.is_written((*loc, key)):
@@ -62,6 +71,15 @@ def _check_listener(index: int, listener: Listener, notes: Notes) -> None:
             (*loc, "proxy_protocol"),
             "proxy_protocol.from names nobody",
             "name the load balancers, such as [10.0.0.0/8]",
+        )
+
+
+def _check_tls(loc: Loc, tls: ServerTls, notes: Notes) -> None:
+    if not tls.certificates and not notes.has_lost((*loc, "certificates")):
+        notes.error(
+            (*loc, "certificates"),
+            f"{notes.key((*loc, 'certificates'))} is empty",
+            "write one, such as {cert: shop.pem, key: shop.key}",
         )
 
 

@@ -117,6 +117,7 @@ class ControlApp:
             self.events.ready,
             self.events.gates,
             self.events.slow,
+            self.events.certificates,
         )
 
     async def close(self) -> None:
@@ -261,7 +262,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         operator=Operator(store, links, shadow.table, shadow.switch, [workers, shadow.runner, events.changes]),
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
-        metrics=MetricsSource(reload, links, own, store, probe, only, shadow.table, events.slow),
+        metrics=MetricsSource(reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from strangler.config import mounts
+from strangler.config import mounts, pem_files
 from strangler.config.include import find_files
 from strangler.config.reader import MAX_BYTES
 from strangler.control.watching import has_writer
@@ -20,6 +20,7 @@ class Content:
 
     data: bytes | None = None  # None: there is no file, or it cannot be read
     reason: str = ""  # why it cannot be read
+    errno: int = 0  # the number of that error
     file: tuple[int, int] | None = None  # device and inode
     has_writer: bool | None = None  # a process has it open for writing; None: unknown
     is_replaced: bool = False  # it is mounted, and the file outside has been replaced since
@@ -42,15 +43,17 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The content of routes.yaml, and of the files that it includes."""
+    """The content of routes.yaml, of the files that it includes, and of the certificate files that it names."""
 
     main: Content = Content()
     included: Mapping[Path, Content] = field(default_factory=dict)
+    pem: Mapping[Path, Content] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[object, ...]:
         """The facts that make it worth loading the settings again when they change."""
-        return self.main.key, *((path, content.key) for path, content in self.included.items())
+        named = (*self.included.items(), *self.pem.items())
+        return self.main.key, *((path, content.key) for path, content in named)
 
     @property
     def has_writer(self) -> bool | None:
@@ -65,14 +68,30 @@ class Contents:
 
 
 def read_contents(
-    path: Path, mounted: str | None, include: tuple[str, ...], *, asks_for_writers: bool = True
+    path: Path,
+    mounted: str | None,
+    include: tuple[str, ...],
+    pem: tuple[Path, ...] = (),
+    *,
+    asks_for_writers: bool = True,
 ) -> Contents:
-    """Read routes.yaml, and the files that its patterns match."""
+    """Read routes.yaml, the files that its patterns match, and certificate files."""
     main = read_content(path, mounted, asks_for_writers=asks_for_writers)
     found = find_files(path, include)
     return Contents(
-        main, {each_path: read_content(each_path, None, asks_for_writers=asks_for_writers) for each_path in found}
+        main,
+        {each_path: read_content(each_path, None, asks_for_writers=asks_for_writers) for each_path in found},
+        {each_path: _pem_content(each_path) for each_path in pem},
     )
+
+
+def _pem_content(path: Path) -> Content:
+    content = pem_files.read_content(path)
+    return _unreadable(content) if isinstance(content, OSError) else Content(content)
+
+
+def _unreadable(error: OSError) -> Content:
+    return Content(reason=error.strerror or str(error), errno=error.errno or 0)
 
 
 def stamps(path: Path, include: tuple[str, ...]) -> tuple[object, ...]:
@@ -95,7 +114,7 @@ def read_content(path: Path, mounted: str | None, *, asks_for_writers: bool = Tr
                 is_replaced=mounts.is_replaced(status) or (mounted is not None and _has_another(path, mounted)),
             )
     except OSError as error:
-        return Content(reason=error.strerror or str(error))
+        return _unreadable(error)
 
 
 def _has_another(path: Path, mounted: str) -> bool:

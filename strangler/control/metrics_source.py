@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import TypeVar
 
+from strangler.control.events.certificates import CertificateWatch
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.links import LinksState
@@ -49,6 +50,7 @@ class MetricsSource:
         only: MetricsFilter,
         table: ShadowRouteTable,
         slow: SlowWatch,
+        certificates: CertificateWatch,
     ) -> None:
         self._reload = reload
         self._links = links
@@ -58,13 +60,19 @@ class MetricsSource:
         self._only = only
         self._table = table
         self._slow = slow
+        self._certificates = certificates
 
     async def collect(self) -> ExposedMetrics:
         """Return all metrics as they are now."""
         is_legacy_reachable = await self._probe.is_reachable(self._reload.in_force.settings)
         self._own.report()
         totals = self._links.totals
-        gauges = self._only.visible(totals.gauges()) | stopped_gauges(self._table) | self._slow.gauges()
+        gauges = (
+            self._only.visible(totals.gauges())
+            | stopped_gauges(self._table)
+            | self._slow.gauges()
+            | self._certificates.gauges()
+        )
         return ExposedMetrics(self._only.visible(totals.values()), gauges, self._of_control(is_legacy_reachable))
 
     def _of_control(self, is_legacy_reachable: bool) -> dict[str, float]:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ import structlog
 
 from strangler.config import load, mounts
 from strangler.config.include import find_files
+from strangler.config.pem_files import PemSource
 from strangler.config.reader import MAX_BYTES
 from strangler.control.content import Content, Contents, is_cut, read_contents, stamps
 from strangler.control.watching import Change, changes
@@ -84,6 +86,7 @@ class ReloadState:
         self._hint = asyncio.Event()
         self._is_forced = True  # the first load is for problems and warnings, even if nothing changed
         self._include: tuple[str, ...] = ()  # the patterns of the latest file that could be read
+        self._pem: tuple[Path, ...] = ()  # the certificate files that it names
         self._seen = Contents().key
         self._seen_files: dict[Path, tuple[int, int] | None] = {}
         self.texts: Mapping[Path, str] = {}
@@ -143,7 +146,7 @@ class ReloadState:
             return
         self._seen = content.key
         self._seen_files = {path: file_content.file for path, file_content in self._by_path(content).items()}
-        self._follow(found.include)
+        self._follow(found.include, found.pem_files)
         if found.encoded is None:
             self._reject(found.problems)
             return
@@ -156,10 +159,11 @@ class ReloadState:
     def _by_path(self, contents: Contents) -> dict[Path, Content]:
         return {self._path: contents.main, **contents.included}
 
-    def _follow(self, include: tuple[str, ...] | None) -> None:
-        """Look again if the included files have changed, for the new ones may be being written."""
-        if include is not None and include != self._include:
-            self._include = include
+    def _follow(self, include: tuple[str, ...] | None, pem: tuple[Path, ...] | None) -> None:
+        """Look again if other files are named, for the new ones may be being written."""
+        wanted = self._include if include is None else include, self._pem if pem is None else pem
+        if wanted != (self._include, self._pem):
+            self._include, self._pem = wanted
             self._hint.set()
 
     async def _found(self, content: Contents, is_requested: bool) -> tuple[Contents, "_Found"]:
@@ -201,6 +205,11 @@ class ReloadState:
         now = self.in_force
         if now.generation != before.generation:
             log.info("routes.reloaded", generation=now.generation, routes=len(now.settings.routes))
+            replaced = [
+                path for path, held in now.settings.files.items() if before.settings.files.get(path, held) != held
+            ]
+            if replaced:
+                log.info("certificates.reloaded", files=replaced)
         elif before.problems:
             log.info("routes.restored", generation=now.generation)
         for warning in now.warnings:
@@ -230,7 +239,7 @@ class ReloadState:
                 log.info("routes.waiting", reason="a process has the file open for writing", most_s=MAX_WRITE_S)
 
     async def _read(self) -> Contents:
-        return await asyncio.to_thread(read_contents, self._path, self._mounted, self._include)
+        return await asyncio.to_thread(read_contents, self._path, self._mounted, self._include, self._pem)
 
     def _is_being_written(self, content: Contents) -> bool:
         return self._is_unclosed if content.has_writer is None else content.has_writer
@@ -253,7 +262,7 @@ class ReloadState:
         while True:
             await asyncio.sleep(POLL_EVERY_S)
             found = await asyncio.to_thread(
-                read_contents, self._path, self._mounted, self._include, asks_for_writers=False
+                read_contents, self._path, self._mounted, self._include, self._pem, asks_for_writers=False
             )
             if found.key != self._seen:
                 self._hint.set()
@@ -284,6 +293,7 @@ class _Found:
     warnings: tuple[str, ...]
     is_doubtful: bool  # it may be partly written
     include: tuple[str, ...] | None = None  # None: that could not be read
+    pem_files: tuple[Path, ...] | None = None
 
 
 def _load(path: Path, contents: Contents, environ: Mapping[str, str], before: _Before) -> _Found:
@@ -293,18 +303,24 @@ def _load(path: Path, contents: Contents, environ: Mapping[str, str], before: _B
         return _Found(None, (str(replace(load.replaced_outside(replaced), severity="error")),), (), is_doubtful=False)
     if content.data is None:
         return _Found(None, tuple(map(str, load.unreadable(path, content.reason).problems)), (), is_doubtful=False)
-    known = {
-        included_path: found.data if found.data is not None else OSError(found.reason)
-        for included_path, found in included.items()
-    }
-    loaded = load.parse(content.data, str(path), environ, path=path, contents=known)
+    source = PemSource(datetime.now(UTC), _known(contents.pem), before.settings)
+    loaded = load.parse(content.data, str(path), environ, path=path, contents=_known(included), pem=source)
     return _Found(
         None if loaded.settings is None else encode_settings(loaded.settings),
         tuple(map(str, loaded.problems)),
         tuple(map(str, loaded.warnings)),
-        _is_doubtful({path: content, **included}, loaded.settings, before),
+        loaded.is_stale or _is_doubtful({path: content, **included}, loaded.settings, before),
         None if loaded.settings is None and not loaded.include else loaded.include,
+        loaded.pem_files or (None if loaded.settings is None else ()),
     )
+
+
+def _known(contents: Mapping[Path, Content]) -> dict[Path, bytes | OSError]:
+    """Return the content of files by path, or why they cannot be read."""
+    return {
+        path: content.data if content.data is not None else OSError(content.errno, content.reason)
+        for path, content in contents.items()
+    }
 
 
 def _is_doubtful(contents: Mapping[Path, Content], settings: Settings | None, before: _Before) -> bool:

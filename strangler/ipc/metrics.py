@@ -69,6 +69,8 @@ FAMILIES = {
         Family("strangler_candidate_slow", "gauge", ("route",),
                "Endpoints of a route at which the candidate takes at least three times as long as legacy.",
                merge="max"),
+        Family("strangler_certificate_expiry_seconds", "gauge", ("listener", "name"),
+               "Seconds until a listener's certificate expires; negative once it has.", merge="max"),
         Family("strangler_events_total", "counter", ("type",), "Events, by type."),
         Family("strangler_events_lost_total", "counter", (), "Events that could not be stored: only the log has them."),
         Family("strangler_events_backlog", "gauge", ("sink",), "Events that a sink has not accepted yet."),

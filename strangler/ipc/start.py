@@ -124,20 +124,6 @@ def to_environ(start: WorkerStart | ControlStart) -> dict[str, str]:
     return {VARIABLE: msgspec.json.encode(start).decode()}
 
 
-def unnamed_file(content: bytes) -> int:
-    """Return a descriptor of a file that has no name and holds `content`; the caller closes it."""
-    descriptor = _open_unnamed()
-    write_file(descriptor, content)
-    return descriptor
-
-
-def write_file(descriptor: int, content: bytes) -> None:
-    """Append all of `content`."""
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
 def read_file(descriptor: int) -> bytes:
     """Return the file's whole content, whatever its offset, which several processes share."""
     size = os.fstat(descriptor).st_size
@@ -162,12 +148,3 @@ def _read(kind: type[_Start], environ: Mapping[str, str]) -> _Start:
         return msgspec.json.decode(text, type=kind)
     except msgspec.DecodeError as error:
         raise StartError(f"{VARIABLE} cannot be read: {error}; is the supervisor of another version?") from error
-
-
-def _open_unnamed() -> int:
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("strangler-settings")
-    import tempfile
-
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

@@ -5,7 +5,7 @@ import os
 import structlog
 
 from strangler.ipc.messages import Adopt
-from strangler.ipc.start import unnamed_file
+from strangler.unnamed_files import unnamed_file
 
 log = structlog.get_logger()
 

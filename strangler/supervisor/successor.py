@@ -14,9 +14,10 @@ from dataclasses import replace
 from enum import Enum
 
 from strangler.ipc.process import how_it_ended
-from strangler.ipc.start import SupervisorStart, read_file, unnamed_file
+from strangler.ipc.start import SupervisorStart, read_file
 from strangler.supervisor.notify import without_watched_pid
 from strangler.supervisor.peer import pair
+from strangler.unnamed_files import unnamed_file
 
 MAX_START_S = 60.0
 """How long the new program may take until it serves: with 10,000 routes it takes 5 s on a free core."""

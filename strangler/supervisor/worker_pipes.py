@@ -2,8 +2,8 @@
 
 import os
 
-from strangler.ipc.start import unnamed_file
 from strangler.sockets.accept import ConnectionCounts, empty_page
+from strangler.unnamed_files import unnamed_file
 
 
 class WorkerPipes:

@@ -1,1 +1,1 @@
-"""TLS contexts, made of the settings and of the file contents that they carry; nothing here reads those files."""
+"""Certificates, and the TLS contexts made of them, for listeners and towards upstreams."""

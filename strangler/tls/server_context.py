@@ -1,15 +1,13 @@
 """TLS of listeners: one context for each set of certificates that a client may be offered."""
 
-import os
 import ssl
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from strangler.core.listener_settings import ListenerSettings, ServerTlsSettings
-from strangler.ipc.start import unnamed_file
+from strangler.tls.chain import ChainError, load_chain
 
 ON_ALERT: ContextVar[Callable[[bytes], None] | None] = ContextVar("strangler_on_alert", default=None)
 """Called with the bytes for the client when a handshake fails that was begun in this context: uvloop, like asyncio,
@@ -82,15 +80,15 @@ class ServerContexts:
                 else:
                     by_address[address] = server_context(tls, files)
                 made_of[address] = wanted
-            except (ssl.SSLError, ValueError, KeyError) as error:
-                failed[address] = _reason(error)
+            except (ChainError, ssl.SSLError, KeyError) as error:
+                failed[address] = f"{error} is not there" if isinstance(error, KeyError) else str(error)
                 if address in self.by_address:
                     by_address[address], made_of[address] = self.by_address[address], self.made_of[address]
         return ServerContexts(by_address, failed, made_of)
 
 
 def server_context(tls: ServerTlsSettings, files: Mapping[str, bytes]) -> ssl.SSLContext:
-    """Return the context for a listener. Raises ssl.SSLError for a pair that OpenSSL does not take.
+    """Return the context for a listener. Raises ChainError for a pair that OpenSSL does not take.
 
     A client that names a host gets the certificates for exactly that name, else those for `*.` and the name above it.
     One that names none, or an unknown one, gets the first. Of each kind of key there is one: the first in the settings.
@@ -146,8 +144,7 @@ def _context(tls: ServerTlsSettings, places: Iterable[int], files: Mapping[str, 
     context.set_alpn_protocols(["http/1.1"])  # a client that offers others connects, too, and gets HTTP/1.1
     for at in places:
         pair = tls.certificates[at]
-        with _as_file(files[pair.cert]) as cert, _as_file(files[pair.key]) as key:
-            context.load_cert_chain(cert, key, password="")  # else a key with a passphrase would ask the terminal
+        load_chain(context, files[pair.cert], files[pair.key])
     if tls.client_ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED if tls.client_cert == "required" else ssl.CERT_OPTIONAL
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # each certificate in the file is trusted
@@ -182,18 +179,3 @@ def _content(tls: ServerTlsSettings, files: Mapping[str, bytes]) -> _Content:
     if tls.client_ca is not None:
         paths.append(tls.client_ca)
     return tuple(files.get(path, b"") for path in paths)
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-@contextmanager
-def _as_file(content: bytes) -> Iterator[str]:
-    """Give `content` a path for as long as the block runs: OpenSSL reads chains and keys from files alone."""
-    descriptor = unnamed_file(content)
-    try:
-        os.lseek(descriptor, 0, os.SEEK_SET)  # where /dev/fd shares the offset
-        yield f"/dev/fd/{descriptor}"
-    finally:
-        os.close(descriptor)

@@ -57,6 +57,7 @@ def _complete(data: Any, path: str) -> None:
         data["listen"][0].setdefault("address", "unix:/run/strangler.sock" if is_unix else "127.0.0.1:8080")
         if path.endswith("proxy_protocol.required"):
             data["listen"][0]["proxy_protocol"]["from"] = ["10.0.0.0/8"]
+    _complete_tls(data)
     if path.startswith("routes[].shadow"):
         route["shadow"].setdefault("percent", 1)
     if path.endswith("shadow.to"):
@@ -67,6 +68,21 @@ def _complete(data: Any, path: str) -> None:
         rule.setdefault("path", "$.a")
     if "kafka" in path and path.count(".") == 2:
         data["events"]["kafka"] = {"bootstrap_servers": "a:1", "topic": "t"} | data["events"]["kafka"]
+
+
+def _complete_tls(data: Any) -> None:
+    """Gives each `tls` a certificate."""
+    listed = data.get("listen")
+    holders = [data.get("admin", {}), *(listed if isinstance(listed, list) else [])]
+    for tls in [holder["tls"] for holder in holders if isinstance(holder, dict) and holder.get("tls") is not None]:
+        _complete_certificates(tls)
+
+
+def _complete_certificates(tls: dict[str, Any]) -> None:
+    for certificate in tls.setdefault("certificates", [{}]) or ():
+        certificate.setdefault("cert", "shop.pem")
+    if "client_cert" in tls:
+        tls["client_ca"] = "ca.pem"
 
 
 def _complete_way(data: Any, path: str) -> None:
@@ -120,7 +136,14 @@ def test_the_defaults_in_the_docs_are_what_is_used() -> None:
         is_value = key.default is not None and key.default.startswith("`")
         if not is_value or "[]" in ".".join(steps) or "FIELD" in steps or len(steps) == 1:
             continue
-        optional = ("events.kafka", "routes.rewrite", "routes.timeouts", "routes.shadow", "upstreams.orders.health")
+        optional = (
+            "events.kafka",
+            "routes.rewrite",
+            "routes.timeouts",
+            "routes.shadow",
+            "upstreams.orders.health",
+            "admin.tls",
+        )
         if ".".join(steps).startswith(optional):
             continue
         here = data["routes"][0] if steps[0] == "routes" else data

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from strangler.config.load import load
+from strangler.config.pem_files import PemSource
 from strangler.control.app import ControlApp, Launch, build_app
 from strangler.control.reload import InForce
 from strangler.control.totals import Key, Vector
@@ -22,7 +24,7 @@ async def control_of(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[
     """Return the control of a folder's routes.yaml, which is right; watching it is up to the caller."""
     file, state_folder = folder / "routes.yaml", folder / "state"
     state_folder.mkdir(exist_ok=True)
-    settings = load(file, environ).settings
+    settings = load(file, environ, PemSource(datetime.now(UTC))).settings
     assert settings is not None
     app = build_app(
         Launch(

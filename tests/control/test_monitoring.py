@@ -125,7 +125,7 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def series(name: str, values: str, **labels: str) -> dict[str, str]:
+def series(name: str, values: str, /, **labels: str) -> dict[str, str]:
     """One series of a scrape every 15 s: `0+5x80` goes up by 5, 80 times."""
     inside = ",".join(f'{label}="{value}"' for label, value in {"instance": "a", **labels}.items())
     return {"series": f"{name}{{{inside}}}", "values": values}
@@ -152,6 +152,7 @@ HEALTHY = [
     series("strangler_breaker_state", "0x120", upstream="orders"),
     series("strangler_shadow_stopped", "0x120", route="orders"),
     series("strangler_candidate_slow", "0x120", route="orders"),
+    series("strangler_certificate_expiry_seconds", "7000000x120", listener="0.0.0.0:443", name="shop.example"),
     series("strangler_events_backlog", "0x120", sink="webhook"),
     series("strangler_events_dead", "4x120", sink="webhook"),
     compared("match", "0+100x120"),
@@ -204,6 +205,8 @@ CASES = [
     Case("some shadows dropped", "StranglerShadowDropped", None, [dropped("0+50x120")]),
     Case("shadowing has stopped", "StranglerShadowStopped", A | ORDERS,
          [series("strangler_shadow_stopped", "0x60 1x60", route="orders")]),
+    Case("a certificate ends soon", "StranglerCertificateExpiring", A | {"name": "shop.example"},
+         [series("strangler_certificate_expiry_seconds", "600000x120", listener="0.0.0.0:443", name="shop.example")]),
     Case("a slow candidate", "StranglerCandidateSlow", A | ORDERS,
          [series("strangler_candidate_slow", "0x60 2x60", route="orders")]),
     Case("the candidate's errors", "StranglerCandidateErrors", ORDERS, [requests_series("5xx", "0+10x120")]),
@@ -251,5 +254,5 @@ def _test_of(case: Case) -> dict[str, Any]:
     }
 
 
-def _sample(name: str, **labels: str) -> str:
+def _sample(name: str, /, **labels: str) -> str:
     return name + "{" + ",".join(f'{label}="{value}"' for label, value in sorted(labels.items())) + "}"

@@ -18,6 +18,7 @@ from strangler.control.watching import Change, changes
 from strangler.core.listener_settings import Address, ListenerSettings
 from strangler.core.settings import Settings
 from strangler.ipc.messages import encode_settings
+from tests.certificates import Pair, make_pair
 
 ROUTES = """\
 version: 1
@@ -434,3 +435,94 @@ class TestIncludedFiles:
             team.write_text("nonsense: 1\n")
             await asyncio.sleep(1.5)
             assert len(adopted) == count
+
+
+TLS = "listen: {address: 127.0.0.1:8443, tls: {certificates: [{cert: live/shop.pem, key: live/shop.key}]}}\n"
+
+
+@pytest.fixture
+def certificates(path: Path) -> Path:
+    """The folder of the certificate that routes.yaml names, as Kubernetes mounts it: two links up."""
+    _mount(path.parent, "first", make_pair(["first.example"]))
+    for name in ("shop.pem", "shop.key"):
+        (path.parent / "live").mkdir(exist_ok=True)
+        (path.parent / "live" / name).symlink_to(f"../..data/{name}")
+    path.write_text(routes(0) + TLS)
+    return path.parent
+
+
+def _mount(folder: Path, version: str, pair: Pair) -> None:
+    """Replace what `..data` leads to, in one step."""
+    (folder / f"..{version}").mkdir()
+    pair.write(folder / f"..{version}", "shop")
+    (folder / "..next").symlink_to(f"..{version}")
+    (folder / "..next").rename(folder / "..data")
+
+
+def names(in_force: InForce) -> list[str]:
+    """The names in the certificates in force."""
+    tls = [listener.tls for listener in in_force.settings.listeners]
+    return [name for each in tls if each is not None for pair in each.certificates for name in pair.names]
+
+
+class TestCertificates:
+    async def test_a_new_pair_is_put_in_force_through_any_number_of_links(self, certificates: Path, path: Path) -> None:
+        async with reloading(path, []) as state:
+            await until(lambda: names(state.in_force) == ["first.example"])
+            generation = state.in_force.generation
+            _mount(certificates, "second", make_pair(["second.example"]))
+            await until(lambda: names(state.in_force) == ["second.example"])
+            assert state.in_force.generation == generation + 1
+            assert state.in_force.warnings == ()
+
+    async def test_two_files_may_be_swapped_one_after_the_other(self, certificates: Path, path: Path) -> None:
+        adopted: list[InForce] = []
+        other = make_pair(["other.example"])
+        async with reloading(path, adopted) as state:
+            await until(lambda: names(state.in_force) == ["first.example"])
+            (certificates / "live" / "shop.pem").resolve().write_bytes(other.chain)
+            await asyncio.sleep(0.3)
+            (certificates / "live" / "shop.key").resolve().write_bytes(other.key)
+            await until(lambda: names(state.in_force) == ["other.example"])
+        assert all(in_force.warnings == () for in_force in adopted)
+
+    async def test_a_bad_pair_is_told_and_the_earlier_one_stays(self, certificates: Path, path: Path) -> None:
+        async with reloading(path, []) as state:
+            await until(lambda: names(state.in_force) == ["first.example"])
+            before = state.in_force
+            (certificates / "live" / "shop.key").resolve().write_text("no key")
+            await until(lambda: state.in_force.warnings)
+            assert "holds no private key, so the earlier content stays in force" in state.in_force.warnings[0]
+            assert (state.in_force.encoded, state.in_force.generation) == (before.encoded, before.generation)
+            assert state.in_force.problems == ()
+
+    async def test_other_edits_are_put_in_force_meanwhile(self, certificates: Path, path: Path) -> None:
+        adopted: list[InForce] = []
+        async with reloading(path, adopted) as state:
+            await until(lambda: names(state.in_force) == ["first.example"])
+            (certificates / "live" / "shop.key").resolve().unlink()
+            path.write_text(routes(5) + TLS)
+            await until(lambda: percents(adopted) == {"orders": 5})
+            assert names(state.in_force) == ["first.example"]
+
+    async def test_a_file_that_comes_back_ends_the_warning(self, certificates: Path, path: Path) -> None:
+        key = (certificates / "live" / "shop.key").resolve()
+        content = key.read_bytes()
+        async with reloading(path, []) as state:
+            await until(lambda: names(state.in_force) == ["first.example"])
+            key.unlink()
+            await until(lambda: state.in_force.warnings)
+            key.write_bytes(content)
+            await until(lambda: not state.in_force.warnings)
+
+    async def test_an_edit_that_names_a_bad_pair_is_taken_once_the_files_are_right(
+        self, certificates: Path, path: Path
+    ) -> None:
+        async with reloading(path, []) as state:
+            await until(lambda: names(state.in_force) == ["first.example"])
+            path.write_text(routes(0) + TLS.replace("live/", "later/"))
+            await until(lambda: state.in_force.problems)
+            (certificates / "later").mkdir()
+            make_pair(["later.example"]).write(certificates / "later", "shop")
+            await until(lambda: names(state.in_force) == ["later.example"])
+            assert state.in_force.problems == ()

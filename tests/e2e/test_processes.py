@@ -142,7 +142,7 @@ async def test_a_program_that_dies_at_once_is_started_ever_more_rarely(start: St
         "from strangler.config.load import load\n"
         "from strangler.supervisor import Commands, run\n"
         "from strangler.ipc.messages import encode_settings\n"
-        "from strangler.ipc.start import unnamed_file\n"
+        "from strangler.unnamed_files import unnamed_file\n"
         "settings = unnamed_file(encode_settings(load(Path('routes.yaml'), os.environ).settings))\n"
         "sys.exit(run(Path('routes.yaml'), settings, Commands(worker=(sys.executable, '-c', 'raise SystemExit(3)'))))\n"
     )

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from strangler.ipc.start import VARIABLE, ControlStart, StartError, WorkerStart, read_file, to_environ, unnamed_file
+from strangler.ipc.start import VARIABLE, ControlStart, StartError, WorkerStart, read_file, to_environ
+from strangler.unnamed_files import unnamed_file
 
 WORKER = WorkerStart(1, "run-1-2", (3, 4), ("127.0.0.1:8080", "unix:/run/s"), "/state/link.sock", 5, 7, True, 6, 8, 9)
 CONTROL = ControlStart("run", "routes.yaml", "/state", 3, 4, 7, "127.0.0.1:8080", (5,), 6, 7)

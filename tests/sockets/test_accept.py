@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.ipc.start import unnamed_file
 from strangler.sockets.accept import Acceptor, ConnectionCounts, empty_page, fair_share, waiting_at, waiting_connections
+from strangler.unnamed_files import unnamed_file
 
 counts = st.integers(0, 50)
 

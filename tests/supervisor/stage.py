@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from strangler.core.listener_settings import Address
-from strangler.ipc.start import unnamed_file
 from strangler.sockets.listen import close_all, listen_at, listen_locally
 from strangler.supervisor.adopted_settings import AdoptedSettings
 from strangler.supervisor.child_processes import ChildProcesses
@@ -19,6 +18,7 @@ from strangler.supervisor.sockets import Sockets
 from strangler.supervisor.spawner import Commands, RunInfo, Spawner
 from strangler.supervisor.worker_pipes import WorkerPipes
 from strangler.supervisor.workers import Workers
+from strangler.unnamed_files import unnamed_file
 
 DRAIN_S = 10.0
 

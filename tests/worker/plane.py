@@ -27,10 +27,10 @@ from strangler.core.http.trust import TrustedProxies
 from strangler.core.routing.snapshot import Snapshot
 from strangler.http1.server_state import ServerState
 from strangler.ipc.metrics import Metrics
-from strangler.ipc.start import unnamed_file
 from strangler.logs import LogWriter
 from strangler.sockets.accept import ConnectionCounts, empty_page
 from strangler.tls.server_context import ServerContexts
+from strangler.unnamed_files import unnamed_file
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
 from strangler.worker.capture import Captures

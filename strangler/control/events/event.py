@@ -17,7 +17,8 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 
 
 class Kind(StrEnum):
-    """The kinds of events. The subject is a route, an upstream (breakers), or `routes.yaml`, `kill_switch`, `store`."""
+    """The kinds of events. The subject is a route, an upstream (breakers), the name in a certificate, or `routes.yaml`,
+    `kill_switch`, `store`."""
 
     ROUTE_SHIFTED = "route.shifted"
     ROUTES_RELOADED = "routes.reloaded"
@@ -31,6 +32,7 @@ class Kind(StrEnum):
     CANDIDATE_SLOW = "candidate.slow"
     CANDIDATE_SLOW_OVER = "candidate.slow_over"
     GATE_PASSED_BY = "gate.passed_by"
+    CERTIFICATE_EXPIRING = "certificate.expiring"
     RELEASE_CHANGED = "release.changed"
     SHADOW_HALTED = "shadow.halted"
     SHADOW_RESUMED = "shadow.resumed"

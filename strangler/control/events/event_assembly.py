@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from strangler.control.events.certificates import CertificateWatch
 from strangler.control.events.changes import ChangeEvents
 from strangler.control.events.comparisons import ComparisonTopic
 from strangler.control.events.event import source_of_this_host
@@ -30,11 +31,12 @@ class EventParts:
     gates: GateWatch
     ready: ReadyWatch
     slow: SlowWatch
+    certificates: CertificateWatch
 
     @property
     def followers(self) -> Sequence[Follower]:
         """All parts that follow the settings. The event that `changes` publishes makes new sinks known to the store."""
-        return self.sinks, self.comparisons, self.changes, self.gates, self.ready, self.slow
+        return self.sinks, self.comparisons, self.changes, self.gates, self.ready, self.slow, self.certificates
 
     async def restore(self, in_force: InForce) -> None:
         """Restore the state that an earlier control left in the state folder."""
@@ -47,6 +49,7 @@ class EventParts:
         else:
             await self.publisher.write()
         await self.slow.restore()
+        await self.certificates.restore()
 
     async def close(self) -> None:
         """End the deliveries, and store unsent events: they are sent after the next start."""
@@ -78,4 +81,5 @@ def assemble_events(
         gates=GateWatch(store, publisher, settings),
         ready=ReadyWatch(store, publisher, settings, READY_EVERY_S),
         slow=SlowWatch(store, publisher, settings),
+        certificates=CertificateWatch(store, publisher, settings),
     )

@@ -31,7 +31,11 @@ _HAVE_A_LINE: Final = frozenset(
     }
 )
 """The kinds of events that are logged where they happen, and so not again here."""
-_LEVELS: Final = {Kind.SHADOW_HALTED: "error", Kind.SIGNATURE_REGRESSED: "warning"}
+_LEVELS: Final = {
+    Kind.SHADOW_HALTED: "error",
+    Kind.SIGNATURE_REGRESSED: "warning",
+    Kind.CERTIFICATE_EXPIRING: "warning",
+}
 
 log = structlog.get_logger()
 
