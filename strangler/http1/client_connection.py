@@ -135,7 +135,7 @@ class ClientConnection(ClientLifecycle):
 
     def end_tunnel(self) -> None:
         self._leave_request()
-        self._close_both_ways()
+        self._close(linger=False)
 
     def go_away(self) -> None:
         """End soon: the proxy drains."""
@@ -158,6 +158,7 @@ class ClientConnection(ClientLifecycle):
             self.transport.abort()
         else:
             self._end(linger=False)
+            self._leave_at_once()
 
     def expire(self, now: float) -> None:
         """End what has taken too long; what the deadline limits depends on what is under way."""

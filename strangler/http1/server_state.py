@@ -3,7 +3,9 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from math import inf
 
+from strangler.clock import now
 from strangler.core.http import problem
 from strangler.core.http.trust import TrustedProxies
 from strangler.core.resilience.connection_limit import ConnectionLimit
@@ -98,3 +100,9 @@ class ServerState:
     def abort(self) -> None:
         for connection in list(self.connections):
             connection.abort()
+
+
+def first_deadline(server: ServerState) -> float:
+    """Return when a connection that begins now must have said who it is: PROXY header and TLS handshake together."""
+    limit_s = server.limits.header_timeout_s
+    return inf if limit_s is None else now() + limit_s
