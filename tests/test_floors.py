@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ipc": {"core", "core.resilience"},
     "sockets": {"clock", "core", "ipc"},
     "http1": {"clock", "core", "core.http", "core.resilience", "tls"},
-    "imports": {"core.privacy"},
+    "imports": {"core.compare.model", "core.privacy"},
     "state": set(),
     "tls": {"core", "unnamed_files"},
     "evidence": {
