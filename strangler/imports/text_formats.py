@@ -234,9 +234,11 @@ def envoy() -> Parse:
 _COLOUR: Final = re.compile(rb"\x1b\[[0-9;]{0,16}m")
 _CONSOLE: Final = re.compile(
     rb"(\d{4}-\d\d-\d\dT[\d:.]++Z) \[[a-z]++ *+\] "
-    rb"(?:(request) ++method=(\S*+) path=(\S*+) (?=.*? status=(\d{1,3}|None)(?: |$))"
+    rb"(?:(request) ++method=(\S*+) "
+    rb"path=(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\S*+) (?=.*? status=(\d{1,3}|None)(?: |$))"
     rb"(?:.*? duration_ms=(\d{1,12}(?:\.\d{1,6})?))?)?"
 )
+_REPR: Final = re.compile(rb"\\([\\'\"])")
 _ESCAPED_BYTE: Final = re.compile(rb"\\x([89a-f][0-9a-f])")
 
 
@@ -258,6 +260,8 @@ def console() -> Parse:
             return Unread.BAD_TIME
         if not method or not path:
             return Unread.NO_REQUEST
+        if path[:1] in (b"'", b'"'):  # structlog quotes what has a quote or `=` in it
+            path = _REPR.sub(rb"\1", path[1:-1])
         target = encoded(own_bytes(path))
         return LoggedCall(
             at, method.decode("latin-1"), target, b"", _status(status), "", "", float(took) / 1000 if took else None

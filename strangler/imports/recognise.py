@@ -1,0 +1,179 @@
+"""The one door to foreign files: which kind of file it is, by its content, and the reader of that kind."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+from strangler.imports import openapi_paths, route_documents, route_tables
+from strangler.imports.documents import MAX_DOCUMENT_BYTES, parsed_json, parsed_yaml, whole
+from strangler.imports.har import MAX_HAR_BYTES, entries
+from strangler.imports.json_formats import decoded_object
+from strangler.imports.log_reading import SAMPLE_LINES, CallsState, numbered, recognised, unknown
+from strangler.imports.source_bytes import CHUNK_BYTES, SourceState, blocks
+from strangler.imports.values import ImportOptions, ImportRefusedError, ListedEndpoint, Summary, SummaryState
+
+_YAML: Final = re.compile(rb"^[\"']?(?:openapi|swagger)[\"']?[ \t]*:", re.MULTILINE)
+_HAR: Final = re.compile(rb"\{\s*\"log\"\s*:\s*\{")
+_DOCUMENT: Final = re.compile(rb"\{\s*\"(?:openapi|swagger|contexts)\"\s*:")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The endpoints of a list or of a description, each once, and the account of the file."""
+
+    endpoints: tuple[ListedEndpoint, ...]
+    summary: Summary
+
+
+@contextmanager
+def opened(name: str, options: ImportOptions | None = None) -> Iterator[CallsState | Listing]:
+    """Open a file, or standard input for `-`, and yield its calls or its endpoints.
+
+    Raises ImportRefusedError: here if the file is of no known kind, and from the iteration if most of a log cannot be
+    read.
+    """
+    if name == "-":
+        yield read(SourceState(sys.stdin.buffer, "standard input"), options or ImportOptions())
+        return
+    try:
+        file = Path(name).open("rb")  # noqa: SIM115 - closed below; an error of the reader is no error of opening
+    except OSError as error:
+        raise ImportRefusedError(f"{name} cannot be read: {error.strerror or error}") from error
+    with file:
+        yield read(SourceState(file, Path(name).name), options or ImportOptions())
+
+
+def digest(name: str) -> str:
+    """Return the digest of a file before anything of it is imported: SHA-256 of the decompressed bytes, in hex."""
+    with Path(name).open("rb") as file:
+        source = SourceState(file, Path(name).name)
+        for _ in source.chunks():
+            pass
+        return source.digest
+
+
+def read(source: SourceState, options: ImportOptions) -> CallsState | Listing:
+    """Return the reader of an open file. Raises ImportRefusedError if its content is of no known kind."""
+    head = _head(source)
+    if not head.strip():
+        cut = " or cannot be decompressed" if source.is_cut else ""
+        raise ImportRefusedError(f"{source.name} is empty{cut}")
+    if b"\0" in head[:4096]:
+        raise ImportRefusedError(f"{source.name} is no text; a log, a list of routes, OpenAPI or HAR is expected")
+    first = head.lstrip()[:1]
+    if first == b"[" and not options.fields and not _is_text_log(head, options):
+        return _listing(source, head)
+    if first == b"{" and not options.fields and _is_document(head):
+        if _HAR.match(head.lstrip()):
+            calls = entries(whole(source, head, MAX_HAR_BYTES), source.name, options)
+            return CallsState("HAR", source, calls, "entry")
+        return _listing(source, head)
+    if _YAML.search(head) and first not in (b"{", b"["):
+        return _listing(source, head)
+    return _lines(source, head, options)
+
+
+def _head(source: SourceState) -> bytes:
+    """Return the first bytes: at least CHUNK_BYTES of them, if there are so many."""
+    pieces, size = [], 0
+    for chunk in source.chunks():
+        pieces.append(chunk)
+        size += len(chunk)
+        if size >= CHUNK_BYTES:
+            break
+    return b"".join(pieces)
+
+
+def _is_text_log(head: bytes, options: ImportOptions) -> bool:
+    """Return True for a log whose lines begin with a bracket, as Envoy's do."""
+    return recognised(_sample(head), options) is not None
+
+
+def _is_document(head: bytes) -> bool:
+    """Return True if a text that begins with `{` is one document, and no JSON lines."""
+    text = head.lstrip()
+    if _HAR.match(text) or _DOCUMENT.match(text):
+        return True
+    line = decoded_object(text.partition(b"\n")[0])
+    if line is None:
+        return True
+    return bool(line.keys() & {"openapi", "swagger", "contexts"})
+
+
+def _sample(head: bytes) -> list[bytes]:
+    """Return the first whole lines that are not blank."""
+    lines = head.split(b"\n")
+    if len(lines) > 1:
+        lines.pop()
+    return [line for line in lines[: SAMPLE_LINES * 2] if line.strip()][:SAMPLE_LINES]
+
+
+def _lines(source: SourceState, head: bytes, options: ImportOptions) -> CallsState | Listing:
+    sample = _sample(head)
+    known = recognised(sample, options)
+    if known is not None:
+        name, parse = known
+        return CallsState(name, source, numbered(parse, blocks(chain([head], source.chunks()))))
+    if not options.fields:
+        if route_documents.is_express(head):
+            return _listing(source, head)
+        if route_tables.share_of_routes(sample) >= 0.5:
+            return _table(source, head)
+    raise unknown(source.name, sample, options)
+
+
+def _table(source: SourceState, head: bytes) -> Listing:
+    data = whole(source, head)
+    state = SummaryState()
+    found = tuple(dict.fromkeys(route_tables.endpoints(data, state)))
+    if state.faults() > len(found):
+        line, text = route_tables.first_unread(data, state)
+        raise ImportRefusedError(
+            f"{source.name}:{line}: most lines name no endpoint, such as `{text}`. A list has `METHOD /path/{{id}}` on "
+            "each line"
+        )
+    return _finished("list of routes", found, source, state)
+
+
+def _listing(source: SourceState, head: bytes) -> Listing:
+    data = whole(source, head, MAX_DOCUMENT_BYTES)
+    state = SummaryState()
+    if route_documents.is_express(data) and data.lstrip()[:1] == b"[" and b'"path"' not in data:
+        return _finished("Express routes", tuple(route_documents.express(data, state)), source, state)
+    is_json = data.lstrip()[:1] in (b"{", b"[")
+    document = parsed_json(data, source.name) if is_json else parsed_yaml(data, source.name)
+    name, found = _document(document, data, source.name, state)
+    return _finished(name, found, source, state)
+
+
+def _document(document: Any, data: bytes, name: str, state: SummaryState) -> tuple[str, tuple[ListedEndpoint, ...]]:
+    if openapi_paths.is_openapi(document):
+        return "OpenAPI", tuple(openapi_paths.endpoints(document, data, state))
+    if route_documents.is_spring(document):
+        return "Spring mappings", tuple(route_documents.spring(document, data, state))
+    if route_documents.is_route_list(document):
+        return "list of routes", tuple(route_documents.route_list(document, data, state))
+    if isinstance(document, list):
+        raise ImportRefusedError(
+            f"{name} is a JSON array that lists no routes; if it is a log, `jq -c '.[]' FILE` makes lines of it"
+        )
+    raise ImportRefusedError(
+        f"{name} is a document without routes; known are OpenAPI, HAR, Spring's mappings, and lists of routes of "
+        "Laravel, Express and Django"
+    )
+
+
+def _finished(name: str, found: tuple[ListedEndpoint, ...], source: SourceState, state: SummaryState) -> Listing:
+    """Return the listing, each endpoint once, where it stands first."""
+    first: dict[tuple[str, str], ListedEndpoint] = {}
+    for endpoint in found:
+        first.setdefault((endpoint.method, endpoint.template), endpoint)
+    if not first:
+        raise ImportRefusedError(f"{source.name} ({name}) names no endpoint")
+    state.read = len(first)
+    return Listing(tuple(first.values()), state.summary(name, source.digest, source.is_cut))
