@@ -7,7 +7,7 @@ import msgspec
 
 from strangler.imports.excerpt import excerpt
 from strangler.imports.log_reading import Numbered
-from strangler.imports.request_lines import plain_host, split_target
+from strangler.imports.request_lines import is_method, plain_host, split_target
 from strangler.imports.text_formats import Found
 from strangler.imports.timestamps import IsoClock
 from strangler.imports.values import ImportOptions, ImportRefusedError, LoggedCall, Unread
@@ -82,7 +82,7 @@ def _call(raw: msgspec.Raw, clock: IsoClock) -> Found:
     if not request.url.lower().startswith(("http:", "https:")):
         return Unread.NOT_HTTP
     parts = split_target(request.url.encode("utf-8", "replace"))
-    if isinstance(parts, Unread) or not request.method:
+    if isinstance(parts, Unread) or not is_method(request.method):
         return Unread.NO_PATH
     at = clock.at(entry.started) if isinstance(entry.started, str) and entry.started else None
     if at is None:

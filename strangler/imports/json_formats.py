@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from strangler.imports.request_lines import Target, encoded, plain_host, split_request, split_target
+from strangler.imports.request_lines import Target, encoded, is_method, plain_host, split_request, split_target
 from strangler.imports.text_formats import Found, Parse, own_bytes
 from strangler.imports.timestamps import AnyClock, IsoClock
 from strangler.imports.values import LoggedCall, Unread
@@ -121,7 +121,7 @@ def own() -> Parse:
         if at is None:
             return Unread.BAD_TIME
         path = value.path.encode("utf-8", "replace")
-        if not path or not _text(value.method):
+        if not path or not is_method(value.method):
             return Unread.NO_REQUEST
         target = encoded(own_bytes(path))
         if target[:1] != b"/":
@@ -183,7 +183,7 @@ def _built(
 ) -> Found:
     if isinstance(parts, Unread):
         return parts
-    if not method or method == "-":
+    if not is_method(method):
         return Unread.NO_REQUEST
     path, query, named = parts
     plain = named or (plain_host(host.encode("utf-8", "replace")) if isinstance(host, str) else "")

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from strangler.imports.excerpt import excerpt
 from strangler.imports.json_formats import FIELDS, KNOWN_JSON, by_fields, decoded_object, field_names
+from strangler.imports.request_lines import plain_host
 from strangler.imports.source_bytes import MAX_LINE_BYTES, SourceState
 from strangler.imports.text_formats import TEXT_FORMATS, Found, Parse
 from strangler.imports.values import (
@@ -19,7 +20,7 @@ from strangler.imports.values import (
     Unread,
 )
 
-SAMPLE_LINES: Final = 200
+SAMPLE_LINES: Final = 1000
 _PATIENCE: Final = 1000
 """The unreadable lines after which a log may be refused before its end."""
 
@@ -147,6 +148,16 @@ def numbered(parse: Parse, blocks: Iterable[tuple[list[bytes], bool]]) -> Number
             yield number, found
 
 
+def of_host(found: Numbered, host: str) -> Numbered:
+    """Yield the same, but for calls that went to another host; a call whose line names none is kept."""
+    wanted = plain_host(host.encode("utf-8", "replace"))
+    for number, item in found:
+        if isinstance(item, LoggedCall) and item.host and item.host != wanted:
+            yield number, Unread.OTHER_HOST
+        else:
+            yield number, item
+
+
 def parsed_fields(text: str) -> dict[str, str]:
     """Return the fields of `--fields time=when,path=http.uri`. Raises ImportRefusedError."""
     fields: dict[str, str] = {}
@@ -164,12 +175,18 @@ def parsed_fields(text: str) -> dict[str, str]:
     return fields
 
 
-def unknown(name: str, sample: list[bytes], options: ImportOptions) -> ImportRefusedError:
+def unknown(name: str, head: bytes, sample: list[bytes], options: ImportOptions) -> ImportRefusedError:
     """Return the error for a file that is no known log: its first line, and what to do."""
-    for line in json_objects(sample):
-        return ImportRefusedError(f"{name}: {_json_hint(line, options)} {WAY_OUT}")
-    number, first = next(((at, line) for at, line in enumerate(sample, 1) if line.strip()), (1, b""))
-    return ImportRefusedError(f"{name}:{number}: `{excerpt(first)}` has no form that is known. {WAY_OUT}")
+    best = _best(sample, options)
+    near = ""
+    if best and best.calls:
+        near = f" The nearest is {best.name}: {best.calls} of the first {len(sample)} lines are in it."
+    else:
+        for line in json_objects(sample):
+            return ImportRefusedError(f"{name}: {_json_hint(line, options)} {WAY_OUT}")
+    first = next((line for line in sample if best is None or best.parse(line) in FAULTS), sample[0])
+    number = head.split(b"\n").index(first) + 1
+    return ImportRefusedError(f"{name}:{number}: `{excerpt(first)}` has no form that is known.{near} {WAY_OUT}")
 
 
 def _json_hint(line: Mapping[str, Any], options: ImportOptions) -> str:

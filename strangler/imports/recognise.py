@@ -13,7 +13,7 @@ from strangler.imports import openapi_paths, route_documents, route_tables
 from strangler.imports.documents import MAX_DOCUMENT_BYTES, parsed_json, parsed_yaml, whole
 from strangler.imports.har import MAX_HAR_BYTES, entries
 from strangler.imports.json_formats import decoded_object
-from strangler.imports.log_reading import SAMPLE_LINES, CallsState, numbered, recognised, unknown
+from strangler.imports.log_reading import SAMPLE_LINES, CallsState, numbered, of_host, recognised, unknown
 from strangler.imports.source_bytes import CHUNK_BYTES, SourceState, blocks
 from strangler.imports.values import ImportOptions, ImportRefusedError, ListedEndpoint, Summary, SummaryState
 
@@ -79,9 +79,15 @@ def read(source: SourceState, options: ImportOptions) -> CallsState | Listing:
 
 
 def _head(source: SourceState) -> bytes:
-    """Return the first bytes: at least CHUNK_BYTES of them, if there are so many."""
-    pieces, size = [], 0
+    """Return the first bytes: at least CHUNK_BYTES of them, if there are so many.
+
+    Zeros at the start are left out: logrotate's copytruncate leaves them where the old lines were.
+    """
+    pieces, size = list[bytes](), 0
     for chunk in source.chunks():
+        chunk = chunk if pieces else chunk.lstrip(b"\0")
+        if not chunk:
+            continue
         pieces.append(chunk)
         size += len(chunk)
         if size >= CHUNK_BYTES:
@@ -106,11 +112,9 @@ def _is_document(head: bytes) -> bool:
 
 
 def _sample(head: bytes) -> list[bytes]:
-    """Return the first whole lines that are not blank."""
-    lines = head.split(b"\n")
-    if len(lines) > 1:
-        lines.pop()
-    return [line for line in lines[: SAMPLE_LINES * 2] if line.strip()][:SAMPLE_LINES]
+    """Return the first whole lines that are not blank; the last one too, if it is the only one."""
+    *lines, last = head.split(b"\n")
+    return [line for line in lines if line.strip()][:SAMPLE_LINES] or [last]
 
 
 def _lines(source: SourceState, head: bytes, options: ImportOptions) -> CallsState | Listing:
@@ -118,13 +122,14 @@ def _lines(source: SourceState, head: bytes, options: ImportOptions) -> CallsSta
     known = recognised(sample, options)
     if known is not None:
         name, parse = known
-        return CallsState(name, source, numbered(parse, blocks(chain([head], source.chunks()))))
+        found = numbered(parse, blocks(chain([head], source.chunks())))
+        return CallsState(name, source, of_host(found, options.host) if options.host else found)
     if not options.fields:
         if route_documents.is_express(head):
             return _listing(source, head)
         if route_tables.share_of_routes(sample) >= 0.5:
             return _table(source, head)
-    raise unknown(source.name, sample, options)
+    raise unknown(source.name, head, sample, options)
 
 
 def _table(source: SourceState, head: bytes) -> Listing:

@@ -14,6 +14,8 @@ _NAMED: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"
 _UNSAFE: Final = re.compile(rb"[^!-~]+|\"+")
 _VERSION: Final = re.compile(rb" HTTP/\d(?:\.\d)?\Z")
 
+_USUAL: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 Target = tuple[bytes, bytes, str]
 """Path, query and host."""
 
@@ -40,6 +42,13 @@ def split_request(line: bytes) -> tuple[str, Target] | Unread:
         return Unread.NO_REQUEST
     target = split_target(_VERSION.sub(b"", rest, 1))
     return target if isinstance(target, Unread) else (method.decode("ascii"), target)
+
+
+def is_method(text: object) -> bool:
+    """Return True for a method (RFC 9110 section 9.1) of a length that is used."""
+    if not isinstance(text, str):
+        return False
+    return text in _USUAL or (text.isascii() and _METHOD.fullmatch(text.encode()) is not None)
 
 
 def split_target(raw: bytes) -> Target | Unread:

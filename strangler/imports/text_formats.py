@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from strangler.imports.request_lines import encoded, plain_host, split_request, unescaped
+from strangler.imports.request_lines import encoded, is_method, plain_host, split_request, unescaped
 from strangler.imports.timestamps import ClfClock, IsoClock
 from strangler.imports.values import LoggedCall, Unread
 
@@ -258,14 +258,15 @@ def console() -> Parse:
         at = clock.at(stamp.decode())
         if at is None:
             return Unread.BAD_TIME
-        if not method or not path:
+        verb = method.decode("latin-1")
+        if not path or not is_method(verb):
             return Unread.NO_REQUEST
         if path[:1] in (b"'", b'"'):  # structlog quotes what has a quote or `=` in it
             path = _REPR.sub(rb"\1", path[1:-1])
         target = encoded(own_bytes(path))
-        return LoggedCall(
-            at, method.decode("latin-1"), target, b"", _status(status), "", "", float(took) / 1000 if took else None
-        )
+        if target[:1] != b"/" and target != b"*":
+            return Unread.NO_PATH
+        return LoggedCall(at, verb, target, b"", _status(status), "", "", float(took) / 1000 if took else None)
 
     return parse
 

@@ -38,9 +38,14 @@ def _minute(stamp: bytes, zone: bytes) -> float | None:
         offset = timedelta(hours=int(zone[:3]), minutes=int(zone[:1] + zone[3:]))
         day, month, year = int(stamp[:2]), _MONTHS[stamp[3:6].capitalize()], int(stamp[7:11])
         at = datetime(year, month, day, int(stamp[12:14]), int(stamp[15:17]), tzinfo=timezone(offset))
-        return at.timestamp()
+        return _in_time(at.timestamp())
     except (ValueError, KeyError, OverflowError):
         return None
+
+
+def _in_time(at: float) -> float | None:
+    """Return a Unix time that a log may have; None for one before 1970."""
+    return at if at >= 0 else None
 
 
 class IsoClock:
@@ -68,7 +73,7 @@ class IsoClock:
         if len(self._minutes) >= MAX_REMEMBERED:
             self._minutes.clear()
         self._minutes[f"{found[1]}T{found[2]}"] = minute
-        return minute + float((found[3] or ":0")[1:].replace(",", ".")) - _offset_s(found[4])
+        return _in_time(minute + float((found[3] or ":0")[1:].replace(",", ".")) - _offset_s(found[4]))
 
 
 def _offset_s(zone: str | None) -> int:

@@ -63,6 +63,10 @@ def test_a_last_line_that_is_cut_off_is_no_fault() -> None:
     assert reading.summary.skipped == (Skipped(Unread.CUT, 1, (4,)),)
 
 
+def test_zeros_that_a_truncated_file_begins_with_are_passed_over() -> None:
+    assert len(list(calls(bytes(3_000_000) + log(*good(3))))) == 3
+
+
 def test_a_last_line_without_a_line_break_is_read() -> None:
     assert len(list(calls(log(*good(3), end=b"")))) == 3
 
@@ -82,15 +86,26 @@ def test_of_several_formats_lines_of_the_first_are_read() -> None:
 
 
 def test_a_log_that_turns_into_something_else_is_refused() -> None:
-    reading = calls(log(*good(300), *[b"no log at all"] * 2000))
-    with pytest.raises(ImportRefusedError, match=r"most lines cannot be read as common or combined .* line 301, 302"):
+    reading = calls(log(*good(1200), *[b"no log at all"] * 3000))
+    with pytest.raises(ImportRefusedError, match=r"most lines cannot be read as common or combined .* line 1201, 1202"):
         list(reading)
+
+
+def test_of_several_hosts_one_can_be_read() -> None:
+    lines = [b"%b:80 %b" % (host, line) for host in (b"a.example", b"B.example") for line in good(2)]
+    reading = calls(log(*lines, *good(1)), ImportOptions(host="b.example:443"))
+    assert [call.host for call in reading] == ["b.example", "b.example", ""]
+    assert reading.summary.skipped == (Skipped(Unread.OTHER_HOST, 2, (1, 2)),)
 
 
 UNKNOWN = {
     "text": (
         b"Exception in thread main\n" * 5,
         r"access.log:1: `Exception in thread main` has no form that is known.*--fields",
+    ),
+    "half of another format": (
+        log(*good(40), *[b"no log"] * 60),
+        r"access.log:41: `no log` has no form .* nearest is common or combined: 40 of the first 100 lines",
     ),
     "JSON without a path": (b'{"when":1,"who":"x"}\n' * 5, r"they have when, who\..*--fields"),
     "Docker's JSON": (b'{"log":"x","stream":"stdout","time":"x"}\n', r"jq -rj \.log"),

@@ -94,8 +94,8 @@ REFUSED = {
     "broken JSON": (b'{"openapi": "3.0.0",\n "paths": {', "is no valid JSON"),
     "a description without paths": (b"openapi: 3.0.0\npaths: {}\n", r"\(OpenAPI\) names no endpoint"),
     "mostly no routes": (
-        b"GET /a\n" * 210 + b"odd\n" * 300,
-        r"file:211: most lines name no endpoint, such as `odd`",
+        b"GET /a\n" * 1100 + b"odd\n" * 2000,
+        r"file:1101: most lines name no endpoint, such as `odd`",
     ),
 }
 
