@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from strangler.imports.excerpt import excerpt
 from strangler.imports.source_bytes import SourceState
 from strangler.imports.values import ImportRefusedError
 
@@ -42,9 +43,9 @@ def _json_error(error: Exception, data: bytes) -> str:
     """Return what is wrong and the line of it; msgspec names the byte."""
     found = re.search(r"\(byte (\d+)\)", str(error))
     if found is None:
-        return "it is nested too deep" if isinstance(error, RecursionError) else str(error).lower()
+        return "it is nested too deep" if isinstance(error, RecursionError) else "it ends too early"
     line = data.count(b"\n", 0, int(found[1])) + 1
-    return f"{str(error)[: found.start()].strip().lower()}, line {line}"
+    return f"{str(error)[: found.start()].strip().removeprefix('JSON is malformed: ')}, line {line}"
 
 
 def parsed_yaml(data: bytes, name: str) -> Any:
@@ -54,7 +55,7 @@ def parsed_yaml(data: bytes, name: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}" if mark else ""
-        raise ImportRefusedError(f"{name} is no valid YAML: {error.problem or 'not readable'}{place}") from error
+        raise ImportRefusedError(f"{name} is no valid YAML: {excerpt(str(error.problem).encode())}{place}") from error
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         raise ImportRefusedError(f"{name} is no valid YAML, or nested too deep") from error
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from strangler.imports import openapi_paths, route_documents, route_tables
 from strangler.imports.documents import MAX_DOCUMENT_BYTES, parsed_json, parsed_yaml, whole
@@ -18,6 +18,7 @@ from strangler.imports.source_bytes import CHUNK_BYTES, SourceState, blocks
 from strangler.imports.values import ImportOptions, ImportRefusedError, ListedEndpoint, Summary, SummaryState
 
 _YAML: Final = re.compile(rb"^[\"']?(?:openapi|swagger)[\"']?[ \t]*:", re.MULTILINE)
+_ARRAY: Final = re.compile(rb"\[\s*[\[{\"\]]")
 _HAR: Final = re.compile(rb"\{\s*\"log\"\s*:\s*\{")
 _DOCUMENT: Final = re.compile(rb"\{\s*\"(?:openapi|swagger|contexts)\"\s*:")
 
@@ -40,17 +41,24 @@ def opened(name: str, options: ImportOptions | None = None) -> Iterator[CallsSta
     if name == "-":
         yield read(SourceState(sys.stdin.buffer, "standard input"), options or ImportOptions())
         return
-    try:
-        file = Path(name).open("rb")  # noqa: SIM115 - closed below; an error of the reader is no error of opening
-    except OSError as error:
-        raise ImportRefusedError(f"{name} cannot be read: {error.strerror or error}") from error
-    with file:
+    with _open(name) as file:
         yield read(SourceState(file, Path(name).name), options or ImportOptions())
 
 
+def _open(name: str) -> IO[bytes]:
+    """Open a file. Raises ImportRefusedError."""
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise ImportRefusedError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
 def digest(name: str) -> str:
-    """Return the digest of a file before anything of it is imported: SHA-256 of the decompressed bytes, in hex."""
-    with Path(name).open("rb") as file:
+    """Return the digest of a file before anything of it is imported: SHA-256 of the decompressed bytes, in hex.
+
+    Raises ImportRefusedError.
+    """
+    with _open(name) as file:
         source = SourceState(file, Path(name).name)
         for _ in source.chunks():
             pass
@@ -66,7 +74,7 @@ def read(source: SourceState, options: ImportOptions) -> CallsState | Listing:
     if b"\0" in head[:4096]:
         raise ImportRefusedError(f"{source.name} is no text; a log, a list of routes, OpenAPI or HAR is expected")
     first = head.lstrip()[:1]
-    if first == b"[" and not options.fields and not _is_text_log(head, options):
+    if _ARRAY.match(head.lstrip()) and not options.fields:
         return _listing(source, head)
     if first == b"{" and not options.fields and _is_document(head):
         if _HAR.match(head.lstrip()):
@@ -93,11 +101,6 @@ def _head(source: SourceState) -> bytes:
         if size >= CHUNK_BYTES:
             break
     return b"".join(pieces)
-
-
-def _is_text_log(head: bytes, options: ImportOptions) -> bool:
-    """Return True for a log whose lines begin with a bracket, as Envoy's do."""
-    return recognised(_sample(head), options) is not None
 
 
 def _is_document(head: bytes) -> bool:

@@ -51,11 +51,11 @@ class SourceState:
         return self._chunks
 
     def _plain(self, file: IO[bytes]) -> Iterator[bytes]:
-        head = _head(file)
+        head = _head(file, self.name)
         for magic, text in _OTHER_FORMS:
             if head.startswith(magic):
                 raise ImportRefusedError(f"{self.name} {text.format(name=self.name)}")
-        raw = _chained(head, file)
+        raw = _chained(head, file, self.name)
         pieces = raw if (unpacked := _unpacking(head)) is None else unpacked(raw)
         is_first = True
         try:
@@ -67,18 +67,26 @@ class SourceState:
             self.is_cut = True
 
 
-def _head(file: IO[bytes]) -> bytes:
+def _piece(file: IO[bytes], size: int, name: str) -> bytes:
+    """Return the next bytes. Raises ImportRefusedError."""
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise ImportRefusedError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def _head(file: IO[bytes], name: str) -> bytes:
     """Return the first bytes, as many as are needed to recognise a form; a pipe may give fewer at once."""
     head = b""
-    while len(head) < CHUNK_BYTES and (piece := file.read(CHUNK_BYTES - len(head))):
+    while len(head) < CHUNK_BYTES and (piece := _piece(file, CHUNK_BYTES - len(head), name)):
         head += piece
     return head
 
 
-def _chained(head: bytes, file: IO[bytes]) -> Iterator[bytes]:
+def _chained(head: bytes, file: IO[bytes], name: str) -> Iterator[bytes]:
     if head:
         yield head
-    while piece := file.read(CHUNK_BYTES):
+    while piece := _piece(file, CHUNK_BYTES, name):
         yield piece
 
 

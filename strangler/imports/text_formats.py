@@ -27,15 +27,23 @@ class _Callers:
     """The texts of User-Agents, decoded once each."""
 
     def __init__(self) -> None:
-        self._texts: dict[bytes, str] = {b"-": "", b"": ""}
+        self._texts: dict[bytes, str] = {}
 
     def text(self, raw: bytes) -> str:
-        found = self._texts.get(raw)
-        if found is None:
-            if len(self._texts) >= _MAX_REMEMBERED:
-                self._texts = {b"-": "", b"": ""}
-            found = self._texts[raw] = unescaped(raw).decode("utf-8", "replace")
-        return found
+        """Return a text in which backslashes escape."""
+        return self._texts.get(raw) or self._decoded(raw, unescaped(raw))
+
+    def plain(self, raw: bytes) -> str:
+        """Return a text as it is."""
+        return self._texts.get(raw) or self._decoded(raw, raw)
+
+    def _decoded(self, raw: bytes, plain: bytes) -> str:
+        if raw in (b"-", b""):
+            return ""
+        if len(self._texts) >= _MAX_REMEMBERED:
+            self._texts.clear()
+        text = self._texts[raw] = plain.decode("utf-8", "replace")
+        return text
 
 
 def _status(raw: bytes) -> int | None:
@@ -116,7 +124,7 @@ def haproxy() -> Parse:
         if other is not None:
             if closed is None:
                 return Unread.CUT
-            parts = split_request(_HASHED.sub(lambda code: bytes([int(code[1], 16)]), other))
+            parts = split_request(_unhashed(other))
             if isinstance(parts, Unread):
                 return parts
             verb, (path, query, named) = parts
@@ -128,7 +136,7 @@ def haproxy() -> Parse:
             path,
             query or b"",
             _status(status),
-            callers.text(caller),
+            callers.plain(caller),
             host,
             milliseconds / 1000 if 0 <= milliseconds < 1 << 40 else None,
         )
@@ -136,9 +144,14 @@ def haproxy() -> Parse:
     return parse
 
 
+def _unhashed(raw: bytes) -> bytes:
+    """Return what HAProxy writes as `#22`."""
+    return _HASHED.sub(lambda code: bytes([int(code[1], 16)]), raw) if b"#" in raw else raw
+
+
 def _captured(fields: bytes) -> tuple[bytes, str]:
     """Return User-Agent and host among captured request fields, known by their forms since they have no names."""
-    values = fields.split(b"|")
+    values = [_unhashed(value) for value in fields.split(b"|")]
     caller = next((value for value in values if _CALLER.match(value)), b"")
     host = next((value for value in values if _HOST.fullmatch(value)), b"")
     return caller, plain_host(host) if host else ""
@@ -203,8 +216,9 @@ def _sum_s(parts: list[bytes]) -> float | None:
 
 _ENVOY: Final = re.compile(
     rb"\[(\d{4}-\d\d-\d\dT[\d:.]++Z)\] (?:%b|%b) (\d{1,3}|-) \S++ (?:\S++ \S++ \"[^\"]*+\" )?\d+ \d+ (\d{1,12}|-) \S++ "
-    rb"\"[^\"]*+\" %b \"[^\"]*+\" \"([^\"]*+)\"" % (_PLAIN, _QUOTED, _QUOTED)
+    rb"\"[^\"]*+\" \"(.*)\" \"[^\"]*+\" \"([^\"]*+)\" \"[^\"]*+\"" % (_PLAIN, _QUOTED)
 )
+"""Envoy escapes nothing: a User-Agent with quotes ends before the last three fields in quotes."""
 
 
 def envoy() -> Parse:
@@ -226,7 +240,7 @@ def envoy() -> Parse:
                 return parts
             verb, (path, query, _) = parts
         seconds = int(took) / 1000 if took.isdigit() else None
-        return LoggedCall(at, verb, path, query or b"", _status(status), callers.text(caller), host, seconds)
+        return LoggedCall(at, verb, path, query or b"", _status(status), callers.plain(caller), host, seconds)
 
     return parse
 

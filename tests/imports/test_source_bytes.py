@@ -68,6 +68,15 @@ def test_much_that_was_compressed_to_little_comes_in_pieces() -> None:
     assert max(map(len, content.chunks())) <= CHUNK_BYTES
 
 
+def test_an_error_of_the_disk_is_named() -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(ImportRefusedError, match=r"access\.log cannot be read: Input/output error"):
+        list(SourceState(Broken(), "access.log").chunks())
+
+
 def test_a_byte_order_mark_is_no_content() -> None:
     assert b"".join(source(b"\xef\xbb\xbfGET /a").chunks()) == b"GET /a"
 
