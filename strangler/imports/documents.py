@@ -34,9 +34,14 @@ def whole(source: SourceState, head: bytes, limit: int = MAX_DOCUMENT_BYTES) -> 
 def parsed_json(data: bytes, name: str) -> Any:
     """Return a JSON document. Raises ImportRefusedError."""
     try:
-        return msgspec.json.decode(data)
+        return msgspec.json.decode(_mended(data))
     except (msgspec.DecodeError, RecursionError) as error:
         raise ImportRefusedError(f"{name} is no valid JSON: {_json_error(error, data)}") from error
+
+
+def _mended(data: bytes) -> bytes:
+    """Return a text with marks for bytes that are no UTF-8: one of them in a description is no reason to refuse it."""
+    return data.decode("utf-8", "replace").encode()
 
 
 def _json_error(error: Exception, data: bytes) -> str:
@@ -51,7 +56,7 @@ def _json_error(error: Exception, data: bytes) -> str:
 def parsed_yaml(data: bytes, name: str) -> Any:
     """Return a YAML document whose scalars are all texts. Raises ImportRefusedError."""
     try:
-        return yaml.load(data, Loader=yaml.CBaseLoader)  # noqa: S506 - it makes texts, lists and mappings alone
+        return yaml.load(_mended(data), Loader=yaml.CBaseLoader)  # noqa: S506 - it makes texts, lists and mappings alone
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}" if mark else ""

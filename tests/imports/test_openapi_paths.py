@@ -132,6 +132,18 @@ def test_endpoints_have_the_lines_of_their_paths() -> None:
     assert [endpoint.line for endpoint in endpoints(parsed_json(data, "x"), data, SummaryState())] == [8, 13]
 
 
+@pytest.mark.parametrize(
+    ("parse", "data"),
+    [
+        (parsed_json, b'{"openapi":"3.0.0","a":"\xff","paths":{"/a":{"get":{}}}}'),
+        (parsed_yaml, b"openapi: 3.0.0\na: \xff\npaths: {/a: {get: {}}}\n"),
+    ],
+    ids=["json", "yaml"],
+)
+def test_a_byte_that_is_no_utf_8_does_no_harm(parse: Any, data: bytes) -> None:
+    assert [endpoint.template for endpoint in endpoints(parse(data, "x"), data, SummaryState())] == ["/a"]
+
+
 BROKEN = {
     "not closed": (parsed_yaml, b"openapi: 3.0.0\npaths: {", r"x is no valid YAML: .*, line \d"),
     "nested too deep": (parsed_yaml, b"a: " + b"[" * 100_000, "x is no valid YAML"),
