@@ -6,7 +6,7 @@ import ssl
 from typing import Any, cast
 
 _BUFFER_BYTES = 64 * 1024
-"""How much may wait in TLS itself for the client, beside what waits in its socket's transport: uvloop allows 512 KiB."""
+"""How much may wait in TLS itself for a client, beside what its socket's transport holds: uvloop allows 512 KiB."""
 
 
 def begin_tls(transport: asyncio.Transport) -> bytes:
