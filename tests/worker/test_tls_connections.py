@@ -455,6 +455,26 @@ async def test_idle_connections_give_way_at_once(
         await plane.until(lambda: len(plane.port.connections) <= 5, 1.0)
 
 
+async def test_who_gives_way_still_gets_what_was_written(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream, trusting: ssl.SSLContext
+) -> None:
+    legacy.script = in_turn(read_request(), send(response(200, LONG[:60_000])), hang())
+    plane = await serve(over_tls(two_arms(legacy, candidate, limits={"connections": 2})), send_buffer=4096)
+    slow = await (await tls_client(plane, trusting, address="127.0.0.2", receive_buffer=4096)).secure()
+    slow.may_read.clear()
+    await slow.send(request("/"))
+    await plane.lines(1)
+    other = await (await tls_client(plane, trusting, address="127.0.0.2")).secure()
+    await other.ask(request("/api"))
+    await slow.send(b"")
+    async with connected(plane, trusting) as client:
+        assert (await client.ask(request("/api"))).status == 200
+        assert plane.counted("strangler_refused_total") == {("crowded_out",): 1}
+        slow.may_read.set()
+        assert await slow.ended() == "eof", slow.error
+    assert slow.received.endswith(LONG[:60_000])
+
+
 async def test_a_drain_waits_a_moment_for_a_handshake_and_its_request(
     serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream, trusting: ssl.SSLContext
 ) -> None:
