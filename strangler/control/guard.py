@@ -67,10 +67,10 @@ def foreign(
         return None
     if not any(_is_same(origin, name) for name in (host, *hosts)):
         return 403, _why_foreign(origin, host)
-    if scheme is not None and urlsplit(origin).scheme != scheme:
+    if scheme == "https" and urlsplit(origin).scheme != scheme:  # anybody on the network can make a page in clear
         return 403, (
             f"A page from elsewhere may not change anything here: the page's origin is '{_plain(origin)}', and pages"
-            f" here have {scheme}://. If both are this dashboard, the proxy in front sends the wrong X-Forwarded-Proto"
+            " here have https://. If both are this dashboard, the proxy in front sends the wrong X-Forwarded-Proto"
             " (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`)."
         )
     return None
