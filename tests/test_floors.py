@@ -47,9 +47,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     # bytes, sockets, messages, files
     "ipc": {"core", "core.resilience"},
     "sockets": {"clock", "core", "ipc"},
-    "tls": {"core", "unnamed_files"},
     "http1": {"clock", "core", "core.http", "core.resilience", "tls"},
     "state": set(),
+    "tls": {"core", "unnamed_files"},
     "evidence": {
         "config",
         "core",

@@ -147,7 +147,7 @@ class Tunnel:
 
 def _keep_alive(transport: asyncio.Transport) -> None:
     peer: socket.socket | None = transport.get_extra_info("socket")
-    if peer is None:
+    if peer is None or peer.family == socket.AF_UNIX:
         return
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in _KEEP_ALIVE.items():

@@ -68,6 +68,8 @@ def _complete(data: Any, path: str) -> None:
         rule.setdefault("path", "$.a")
     if "kafka" in path and path.count(".") == 2:
         data["events"]["kafka"] = {"bootstrap_servers": "a:1", "topic": "t"} | data["events"]["kafka"]
+    if path == "upstreams.NAME.tls.key":
+        data["upstreams"]["orders"]["tls"]["cert"] = "client.pem"
 
 
 def _complete_tls(data: Any) -> None:
