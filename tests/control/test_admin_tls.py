@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import socket
 import ssl
 import time
@@ -289,3 +290,20 @@ async def test_a_handshake_that_does_not_go_on_ends(admin: Admin, monkeypatch: p
         async with asyncio.timeout(10):
             assert await reader.read() == b""
         assert time.monotonic() - before >= 0.15
+
+
+async def test_without_descriptors_it_accepts_later(admin: Admin) -> None:
+    clients = [socket.socket() for _ in range(3)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with structlog.testing.capture_logs() as logs:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(client.fileno() for client in clients) + 1, hard))
+        try:
+            for client in clients:
+                client.connect(("127.0.0.1", admin.port))
+            await admin.until(lambda: bool(logs))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [line["event"] for line in logs] == ["admin.accept_failed"]
+    assert await ask(*await admin.connect()) == b"HTTP/1.1 200 OK"
+    for client in clients:
+        client.close()

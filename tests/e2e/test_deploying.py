@@ -341,6 +341,24 @@ async def test_the_dashboard_is_behind_a_login_and_the_audit_has_the_name(behind
     assert "eve" not in output
 
 
+async def test_an_ingress_names_the_client_and_its_scheme(tmp_path: Path) -> None:
+    async with legacy() as (upstream, seen):
+        routes = replaced(
+            block("yaml", "# routes.yaml", 2),
+            ("[::]:8080", "127.0.0.1:0"),
+            ("[::]:8081", "127.0.0.1:0"),
+            ("10.244.0.0/16", "127.0.0.1"),
+            ("/var/lib/strangler", str(tmp_path / "state")),
+            ("legacy:8000", f"127.0.0.1:{upstream}"),
+        )
+        async with deployed(tmp_path, routes) as proxy, ClientSession() as client:
+            headers = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+            async with client.get(f"http://127.0.0.1:{proxy.port}/who", headers=headers) as response:
+                assert response.status == 200
+            assert await last_client(proxy) == "203.0.113.7"
+    assert seen[-1].headers["X-Forwarded-Proto"] == "https"
+
+
 # 3. On its own at the edge
 
 CERTBOT = """\
@@ -556,7 +574,7 @@ def test_kubectl_reads_the_manifests(tmp_path: Path, begins: str) -> None:
 
 
 def test_the_manifests_fit_each_other() -> None:
-    (service,), (ingress,) = documents("# service.yaml"), documents("# ingress.yaml")
+    (service,), (inner, ingress) = documents("# service.yaml"), documents("# ingress.yaml")
     certificate, config, deployment = documents("# kubernetes.yaml")
     pod = deployment["spec"]["template"]
     (container,) = pod["spec"]["containers"]
@@ -575,8 +593,13 @@ def test_the_manifests_fit_each_other() -> None:
     assert volumes["routes"]["configMap"]["name"] == config["metadata"]["name"]
     assert routes["state"] == mounts["state"]
     assert f'"-c", "{mounts["routes"]}/routes.yaml"' in (ROOT / "Dockerfile").read_text()
-    service_of_ingress = ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
-    assert service_of_ingress["name"] == service["metadata"]["name"]
+    served_by = ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
+    assert (served_by["name"], served_by["port"]["name"]) == (
+        inner["metadata"]["name"],
+        inner["spec"]["ports"][0]["name"],
+    )
+    assert inner["spec"]["ports"][0]["targetPort"] == ports["http"]
+    assert inner["spec"]["selector"] == service["spec"]["selector"]
     for probe in ("readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"]["port"] in ports
 
