@@ -165,32 +165,28 @@ class AdminListener:
 
     async def _begin(self, connection: socket.socket) -> None:
         """Hand the connection over to aiohttp, or close it. What clients do wrong is no error of ours."""
-        is_taken = False
+        is_ours = True
         try:
             with suppress(OSError):  # ssl.SSLError and TimeoutError are OSErrors
                 async with asyncio.timeout(HANDSHAKE_S):
-                    if not self._tls.is_on or await self._is_handshake(connection):
-                        context = self._tls.context
-                        if context is not None or not self._tls.is_on:
-                            is_taken = True
-                            await self._hand_over(connection, context)
+                    if connection.family != socket.AF_UNIX:
+                        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    if self._tls.is_on and not await self._is_handshake(connection):
+                        return
+                    context = self._tls.context
+                    if self._tls.is_on and context is None:
+                        return
+                    is_ours = False
+                    await self._loop.connect_accepted_socket(
+                        self._protocol,
+                        connection,
+                        ssl=context,
+                        ssl_handshake_timeout=None if context is None else HANDSHAKE_S,
+                        ssl_shutdown_timeout=None if context is None else CLOSE_S,
+                    )
         finally:
-            if not is_taken:
+            if is_ours:
                 connection.close()
-
-    async def _hand_over(self, connection: socket.socket, context: ssl.SSLContext | None) -> None:
-        if connection.family != socket.AF_UNIX:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if context is None:
-            await self._loop.connect_accepted_socket(self._protocol, connection)
-        else:
-            await self._loop.connect_accepted_socket(
-                self._protocol,
-                connection,
-                ssl=context,
-                ssl_handshake_timeout=HANDSHAKE_S,
-                ssl_shutdown_timeout=CLOSE_S,
-            )
 
     async def _is_handshake(self, connection: socket.socket) -> bool:
         """Return whether the connection begins with TLS. A request in clear is told what to use instead."""
