@@ -562,17 +562,6 @@ def documents(begins: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(block("yaml", begins)))
 
 
-@pytest.mark.parametrize("begins", ["# service.yaml", "# ingress.yaml", "# kubernetes.yaml"])
-def test_kubectl_reads_the_manifests(tmp_path: Path, begins: str) -> None:
-    if which("kubectl") is None:  # Debian's is old, so that it is not required
-        pytest.skip("missing: kubectl")
-    (tmp_path / "manifest.yaml").write_text(block("yaml", begins))
-    (tmp_path / "kustomization.yaml").write_text("resources: [manifest.yaml]\n")
-    built = subprocess.run(["kubectl", "kustomize", str(tmp_path)], capture_output=True, text=True, check=False)
-    assert (built.returncode, built.stderr) == (0, "")
-    assert len(list(yaml.safe_load_all(built.stdout))) == len(documents(begins))
-
-
 def test_the_manifests_fit_each_other() -> None:
     (service,), (inner, ingress) = documents("# service.yaml"), documents("# ingress.yaml")
     certificate, config, deployment = documents("# kubernetes.yaml")
