@@ -111,6 +111,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "state",
         "supervisor",
         "times",
+        "tls",
         "unnamed_files",
     },
     "__main__": {"cli"},

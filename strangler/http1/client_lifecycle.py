@@ -11,11 +11,14 @@ from strangler.core.http.headers import ForwardedFields
 from strangler.core.resilience.connection_limit import client_key
 from strangler.core.transitions import next_state
 from strangler.http1.client_states import CLOSED, HEAD, TRANSITIONS, ClientEvent, ClientState
-from strangler.http1.closing import FLUSH_S, Closing, reset_when_sent
+from strangler.http1.closing import FLUSH_S, Closing, reset_when_sent, unsent_bytes
 from strangler.http1.downstream import ClientSide
 from strangler.http1.listener_state import ListenerState
 from strangler.http1.server_state import ServerState
 from strangler.http1.tls_transport import begin_tls
+
+_SURELY_SENT_BYTES = 2048
+"""While fewer bytes than this are unsent, all of them are in the buffer of the socket, which is larger."""
 
 
 class ClientLifecycle(ClientSide):
@@ -108,10 +111,10 @@ class ClientLifecycle(ClientSide):
             self.server.write_batch.flush()
             reset_when_sent(self.server.loop, self, now() + FLUSH_S)
 
-    def _leave_at_once(self) -> None:
-        """Wait no longer for a client that has been told of the end: over TLS, a close waits for its close_notify."""
-        if self.listener.tls is not None:
-            self.loop.call_soon(self.transport.abort)  # once this turn has sent our own
+    @property
+    def _awaits_notify(self) -> bool:
+        """True if a close lasts until the client responds to it, though all that was written has left: over TLS."""
+        return self.listener.tls is not None and unsent_bytes(self.transport) < _SURELY_SENT_BYTES
 
     def _expire_close(self) -> None:
         """End a connection whose last bytes have had their time; a client that still reads, slowly, gets more."""

@@ -49,10 +49,13 @@ class ServerState:
         self.active: set[Downstream] = set()
         """The connections with a request under way: `sweep_active` checks them many times a second."""
 
-    def enter(self, connection: ClientSide, address: bytes) -> bool:
-        """Count a new connection from `address`. Return False if there are too many, and none could be closed."""
+    def enter(self, connection: ClientSide, address: bytes, *, is_admitted: bool = False) -> bool:
+        """Count a new connection from `address`. Return False if there are too many, and none could be closed.
+
+        `is_admitted`: it takes the place of one that has just left.
+        """
         self.connections.add(connection)
-        has_room = self.connection_limit.total < self.limits.connections or self.make_room(address)
+        has_room = is_admitted or self.connection_limit.total < self.limits.connections or self.make_room(address)
         self.connection_limit.enter(address, connection)
         return has_room
 

@@ -154,7 +154,7 @@ class TlsHandshake(ClientSide):
             transport.abort()
             return
         self._leave()
-        connection = ClientConnection(self._server, self._state, self._address)
+        connection = ClientConnection(self._server, self._state, self._address, is_admitted=True)
         transport.set_protocol(cast(asyncio.BaseProtocol, connection))
         connection.connection_made(transport)
 

@@ -6,8 +6,7 @@ import ssl
 from typing import Any, cast
 
 _BUFFER_BYTES = 64 * 1024
-"""How much may wait in TLS itself, in each direction, before the source is paused: as for a plain connection. uvloop's
-own limits are 512 and 256 KiB."""
+"""How much may wait in TLS itself for a client, beside what its socket's transport holds: uvloop allows 512 KiB."""
 
 
 def begin_tls(transport: asyncio.Transport) -> bytes:
@@ -16,6 +15,7 @@ def begin_tls(transport: asyncio.Transport) -> bytes:
     A certificate that was shown is valid: else the handshake would have failed.
     """
     transport.set_write_buffer_limits(_BUFFER_BYTES)
-    cast(Any, transport).set_read_buffer_limits(_BUFFER_BYTES)
+    # While reading is paused, the client's end must stay unread, too: uvloop would drop what came before it.
+    cast(Any, transport).set_read_buffer_limits(1, 0)
     connection: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
     return (connection is not None and connection.getpeercert(binary_form=True)) or b""

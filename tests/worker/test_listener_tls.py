@@ -11,11 +11,14 @@ import pytest
 
 from strangler.core.listener_settings import Address, ListenerSettings
 from strangler.core.settings import Settings
+from strangler.ipc.messages import Captured, CaptureGrant
 from strangler.tls.server_context import ignore_undecodable_names
 from tests.certificates import Pair, client_context, hello, make_ca, make_pair, tls_of
+from tests.factories import shadow
 from tests.http1.scripted import ScriptedUpstream
 from tests.worker.conftest import Serve
 from tests.worker.plane import RunningPlane, request, two_arms
+from tests.worker.test_trace_context import CollectingLink
 from tests.worker.tls_client import connected, tls_client
 
 CA = make_ca()
@@ -304,3 +307,18 @@ async def test_a_certificate_survives_a_change_of_trust_and_a_resumption(
     assert again.tls.session_reused
     await again.ask(request("/"))
     assert all(LINE in each.raw for each in legacy.requests)
+
+
+async def test_a_shadow_carries_the_certificate_that_the_live_request_carried(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    link = CollectingLink()
+    settings = over_tls(two_arms(legacy, candidate, shadow=shadow(100, of="any")), client_ca=CA)
+    plane = await serve(replace(settings, trusted_proxies=("127.0.0.1",)), link=link)
+    plane.context.captures.set_credits([CaptureGrant("orders", 10, "full")])
+    async with connected(plane, client_context(CA, ANA)) as client:
+        await client.ask(request("/api", *FORGED, "Connection: Client-Cert"))
+    plane.context.captures.flush()
+    (captured,) = [message for message in link.messages if isinstance(message, Captured)]
+    assert LINE in captured.lines
+    assert re.findall(rb"client.cert", captured.lines, re.IGNORECASE) == [b"Client-Cert"]

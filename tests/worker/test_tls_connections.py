@@ -11,6 +11,7 @@ from strangler.core import settings as s
 from strangler.core.listener_settings import ProxyProtocolSettings
 from tests.certificates import client_context, make_pair
 from tests.http1.scripted import Connection, ScriptedUpstream, hang, in_turn, read_request, send
+from tests.open_connections import open_connections
 from tests.worker.conftest import Serve
 from tests.worker.plane import RunningPlane, request, response, two_arms
 from tests.worker.test_listener_tls import CA, SHOP, over_tls
@@ -286,6 +287,65 @@ async def test_what_the_client_says_last_reaches_the_upstream_of_a_tunnel(
     assert bytes(connection.received).endswith(LONG)
 
 
+async def test_what_the_client_says_last_reaches_an_upstream_that_reads_late(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream, trusting: ssl.SSLContext
+) -> None:
+    goes_on = asyncio.Event()
+
+    async def read_late(connection: Connection) -> None:
+        await connection.read_request()
+        await connection.send(SWITCH)
+        await goes_on.wait()
+        await connection.read_end()
+
+    legacy.script = read_late
+    plane = await serve(over_tls(two_arms(legacy, candidate)))
+    client = await upgraded(plane, trusting)
+    last = LONG * 5
+    sending = asyncio.create_task(client.send(last))
+    await plane.until(lambda: not any(each._is_reading for each in open_connections(plane.port)))
+    goes_on.set()
+    await sending
+    await client.notify()
+    client.half_close()
+    await client.ended()
+    connection = await legacy.wait_for_connection()
+    await plane.until(lambda: connection.end != "open")
+    assert bytes(connection.received).endswith(last)
+
+
+async def test_the_last_bytes_of_a_client_wait_while_the_upstream_does_not_read(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream, trusting: ssl.SSLContext
+) -> None:
+    """Its end must not overtake them within TLS."""
+    goes_on = asyncio.Event()
+
+    async def read_late(connection: Connection) -> None:
+        await connection.read_request()
+        await connection.send(SWITCH)
+        await goes_on.wait()
+        await connection.read_end()
+
+    legacy.script = read_late
+    plane = await serve(over_tls(two_arms(legacy, candidate)))
+    client = await upgraded(plane, trusting)
+    sent = b""
+    while all(each._is_reading for each in open_connections(plane.port)):
+        piece = bytes([len(sent) // 65536 % 251]) * 65536
+        await client.send(piece)
+        sent += piece
+        await asyncio.sleep(0.01)
+    await client.send(b"last words")
+    await client.notify()
+    client.half_close()
+    await asyncio.sleep(0.2)
+    goes_on.set()
+    await client.ended()
+    connection = await legacy.wait_for_connection()
+    await plane.until(lambda: connection.end != "open")
+    assert bytes(connection.received).endswith(sent + b"last words")
+
+
 @pytest.mark.parametrize("end", [Connection.half_close, Connection.close], ids=["half close", "close"])
 async def test_what_the_upstream_says_last_reaches_the_client_of_a_tunnel(
     serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream, trusting: ssl.SSLContext, end: object
@@ -393,6 +453,26 @@ async def test_idle_connections_give_way_at_once(
             assert (await client.ask(request("/"))).status == 200
             await plane.until(lambda: len(plane.port.connections) <= 5, 1.0)
         await plane.until(lambda: len(plane.port.connections) <= 5, 1.0)
+
+
+async def test_who_gives_way_still_gets_what_was_written(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream, trusting: ssl.SSLContext
+) -> None:
+    legacy.script = in_turn(read_request(), send(response(200, LONG[:60_000])), hang())
+    plane = await serve(over_tls(two_arms(legacy, candidate, limits={"connections": 2})), send_buffer=4096)
+    slow = await (await tls_client(plane, trusting, address="127.0.0.2", receive_buffer=4096)).secure()
+    slow.may_read.clear()
+    await slow.send(request("/"))
+    await plane.lines(1)
+    other = await (await tls_client(plane, trusting, address="127.0.0.2")).secure()
+    await other.ask(request("/api"))
+    await slow.send(b"")
+    async with connected(plane, trusting) as client:
+        assert (await client.ask(request("/api"))).status == 200
+        assert plane.counted("strangler_refused_total") == {("crowded_out",): 1}
+        slow.may_read.set()
+        assert await slow.ended() == "eof", slow.error
+    assert slow.received.endswith(LONG[:60_000])
 
 
 async def test_a_drain_waits_a_moment_for_a_handshake_and_its_request(
