@@ -9,7 +9,9 @@ MAX_EXCERPT = 80
 _LOOKED_AT = 400
 _QUERY = re.compile(r"\?[^\s\"'|}\]]*")
 _IPV4 = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
-_IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){3,7}[0-9A-Fa-f]{0,4}(?![\w:])")
+_IPV6 = re.compile(
+    r"(?<![\w:])(?=[0-9:]{0,32}[A-Fa-f:]{2}|[0-9:]{0,32}[A-Fa-f])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])"
+)
 _LONG_WORD = re.compile(r"[A-Za-z0-9_\-+=]{33,}")
 
 

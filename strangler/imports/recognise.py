@@ -18,6 +18,7 @@ from strangler.imports.source_bytes import CHUNK_BYTES, SourceState, blocks
 from strangler.imports.values import ImportOptions, ImportRefusedError, ListedEndpoint, Summary, SummaryState
 
 _YAML: Final = re.compile(rb"^[\"']?(?:openapi|swagger)[\"']?[ \t]*:", re.MULTILINE)
+_FIRST_LINES: Final = 20
 _ARRAY: Final = re.compile(rb"\[\s*[\[{\"\]]")
 _HAR: Final = re.compile(rb"\{\s*\"log\"\s*:\s*\{")
 _DOCUMENT: Final = re.compile(rb"\{\s*\"(?:openapi|swagger|contexts)\"\s*:")
@@ -108,10 +109,10 @@ def _is_document(head: bytes) -> bool:
     text = head.lstrip()
     if _HAR.match(text) or _DOCUMENT.match(text):
         return True
-    line = decoded_object(text.partition(b"\n")[0])
-    if line is None:
-        return True
-    return bool(line.keys() & {"openapi", "swagger", "contexts"})
+    lines = [decoded_object(line) for line in _sample(text)[:_FIRST_LINES]]
+    if lines[0] is None:  # the first line of a document, or a log's that is damaged
+        return lines.count(None) * 2 > len(lines) or len(lines) == 1
+    return bool(lines[0].keys() & {"openapi", "swagger", "contexts"})
 
 
 def _sample(head: bytes) -> list[bytes]:
@@ -150,6 +151,8 @@ def _table(source: SourceState, head: bytes) -> Listing:
 
 def _listing(source: SourceState, head: bytes) -> Listing:
     data = whole(source, head, MAX_DOCUMENT_BYTES)
+    if source.is_cut:
+        raise ImportRefusedError(f"{source.name}: the compressed file ends too early, or is damaged")
     state = SummaryState()
     if route_documents.is_express(data) and data.lstrip()[:1] == b"[" and b'"path"' not in data:
         return _finished("Express routes", tuple(route_documents.express(data, state)), source, state)

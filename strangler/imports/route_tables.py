@@ -22,10 +22,10 @@ _WORDS: Final = rf"^[\s|]*(?:(?!(?:{_NAMES})[\s|])(?:[A-Za-z_][\w.:-]*|\d{{1,5}}
 """A name, a host or a number before the method."""
 _NO_LOG: Final = r"(?=\s|$)(?!\s+\d{3}(?:\s|$))"
 """A status behind the path would say that it is a line of a log."""
-_METHOD_FIRST: Final = re.compile(rf"{_WORDS}({_METHODS})[\s|]+((?:/|\^|https?://)[^\s=]*){_NO_LOG}")
+_METHOD_FIRST: Final = re.compile(rf"{_WORDS}({_METHODS})[\s|]+((?:\(?/|\^|https?://)[^\s=]*){_NO_LOG}")
 _LARAVEL: Final = re.compile(rf"^[\s|]*({_METHODS})[\s|]+(?!/)([\w{{}}.:?*-][^\s|]*)\s*(?:\.{{2,}}|\||$)")
 _PATH_FIRST: Final = re.compile(rf"^[\s|]*(/[^\s|]*)(?:[\s|]+({_METHODS}))?(?=[\s|]|$)")
-_MOUNTED: Final = re.compile(r"^\s*(?:\w+\s+)?(/\S*)\s+([A-Z]\w*(?:::\w+)*\S*|#<\S.*)")
+_VERBLESS: Final = re.compile(r"^\s*(?:\w+\s+)?(/\S*|\(/\S*)\s+(\S+)")
 _RAILS_HEADER: Final = re.compile(r"Prefix\s+Verb\s+URI Pattern|Verb\s+URI Pattern")
 _ROUTES_FOR: Final = re.compile(r"^\s*Routes for (\w+(?:::\w+)*):?\s*$")
 _EXPANDED: Final = re.compile(r"^\s*(Verb|URI|Prefix|Controller#Action|Source Location)\s*\|\s*(.*?)\s*$")
@@ -87,8 +87,11 @@ def _line(line: str, number: int, table: _TableState, state: SummaryState) -> It
         return
     if found := _METHOD_FIRST.search(line):
         yield from listed(_split(found[1]), table.prefix + found[2], number, state)
-    elif table.is_rails and (found := _MOUNTED.match(line)):
-        yield from _mounted(found[1], found[2], number, table, state)
+    elif table.is_rails and (found := _VERBLESS.match(line)):
+        if found[2][:1].isupper() or found[2].startswith("#<"):
+            yield from _mounted(found[1], found[2], number, table, state)
+        else:
+            yield from listed(["*"], table.prefix + found[1], number, state)
     elif found := _PATH_FIRST.match(line):
         yield from listed(_split(found[2] or "*"), table.prefix + found[1], number, state)
     elif found := _LARAVEL.match(line):

@@ -10,6 +10,8 @@ CASES = {
     "an encoded one": (b"/users/mia%40mail.example/x", "/users/*@*/x"),
     "an IPv4 address": (b"203.0.113.7 - -", "*.*.*.* - -"),
     "an IPv6 address": (b"2001:db8::1:2:3 - -", "*:* - -"),
+    "a short IPv6 address": (b"::1 2001:db8::7", "*:* *:*"),
+    "no time": (b"[10/Oct/2000:13:55:36 -0700]", "[10/Oct/2000:13:55:36 -0700]"),
     "a token": (b"/t/0123456789abcdef0123456789abcdef01234567", "/t/…"),
     "an assigned secret": (b'{"password":"hunter2","a":1}', '{"password":"…","a":1}'),
     "control characters": (b"a\x1b[31mb\x00", "a·[31mb·"),

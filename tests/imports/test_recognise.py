@@ -35,6 +35,9 @@ KINDS = {
     "a log of brackets": (ENVOY, "Envoy"),
     "JSON lines": (b'{"method":"GET","path":"/a","time":971211336}\n' * 2, "JSON lines"),
     "one JSON line": (b'{"method":"GET","path":"/a","time":971211336}', "JSON lines"),
+    "JSON lines, the first one damaged": (
+        b'{"method":"GET","pa\n' + b'{"method":"GET","path":"/a","time":971211336}\n' * 2, "JSON lines",
+    ),
     "OpenAPI": (json.dumps(OPENAPI, indent=2).encode(), "OpenAPI"),
     "OpenAPI on one line": (json.dumps(OPENAPI).encode(), "OpenAPI"),
     "OpenAPI in YAML": (b"# ours\n\ninfo: {}\nopenapi: 3.0.0\npaths: {/a: {get: {}}}\n", "OpenAPI"),
@@ -92,6 +95,10 @@ def test_an_endpoint_that_is_listed_twice_comes_once(tmp_path: Path) -> None:
 REFUSED = {
     "a document of another kind": (b'{"a": {\n"b": 1}}', "is a document without routes; known are OpenAPI"),
     "broken JSON": (b'{"openapi": "3.0.0",\n "paths": {', "is no valid JSON"),
+    "a description in an archive that is cut": (
+        gzip.compress(json.dumps(OPENAPI).encode())[:-9],
+        "the compressed file ends too early",
+    ),
     "a description without paths": (b"openapi: 3.0.0\npaths: {}\n", r"\(OpenAPI\) names no endpoint"),
     "mostly no routes": (
         b"GET /a\n" * 1100 + b"odd\n" * 2000,

@@ -13,13 +13,15 @@ RAILS = """\
           blog           /blog                          Blog::Engine
        sidekiq           /sidekiq                       Sidekiq::Web
           root GET       /                              home#index
+        search           /search(.:format)              search#any
+               GET       (/:locale)/about(.:format)     pages#about
 
 Routes for Blog::Engine:
          posts GET       /posts(.:format)               blog/posts#index
 """
 OF_RAILS = [
     "GET /orders", "POST /orders", "PATCH /orders/{}", "PUT /orders/{}", "* /blog", "* /sidekiq", "GET /",
-    "GET /blog/posts", "* /sidekiq/{...}",
+    "* /search", "GET /about", "GET /{}/about", "GET /blog/posts", "* /sidekiq/{...}",
 ]  # fmt: skip
 
 TABLES = {
@@ -127,7 +129,7 @@ def test_a_list_of_routes(text: str, expected: list[str]) -> None:
 
 def test_an_endpoint_has_its_line() -> None:
     found = list(endpoints(RAILS.encode(), SummaryState()))
-    assert [endpoint.line for endpoint in found] == [2, 3, 4, 4, 5, 6, 7, 10, 6]
+    assert [endpoint.line for endpoint in found] == [2, 3, 4, 4, 5, 6, 7, 8, 9, 9, 12, 6]
 
 
 @pytest.mark.parametrize(
