@@ -87,7 +87,7 @@ def _line_of_fields(at: int, path: str, caller: str) -> str:
     )
 
 
-_FORMATS: dict[str, Callable[[int, str, str], str]] = {
+FORMATS: dict[str, Callable[[int, str, str], str]] = {
     "combined": _line_of_clf,
     "Traefik": _line_of_traefik,
     "HAProxy": _line_of_haproxy,
@@ -96,7 +96,7 @@ _FORMATS: dict[str, Callable[[int, str, str], str]] = {
     "Traefik JSON": _line_of_traefik_json,
     "JSON with --fields": _line_of_fields,
 }
-_FIELDS = {"time": "when", "method": "http.verb", "path": "http.uri", "status": "code", "caller": "ua"}
+FIELDS = {"time": "when", "method": "http.verb", "path": "http.uri", "status": "code", "caller": "ua"}
 
 
 def made(line: Callable[[int, str, str], str], count: int) -> bytes:
@@ -111,7 +111,7 @@ def made(line: Callable[[int, str, str], str], count: int) -> bytes:
 
 
 def _read(data: bytes, name: str) -> int:
-    options = ImportOptions(_FIELDS) if "--fields" in name else ImportOptions()
+    options = ImportOptions(FIELDS) if "--fields" in name else ImportOptions()
     calls = read(SourceState(io.BytesIO(data), name), options)
     assert isinstance(calls, CallsState)
     return sum(1 for _ in calls)
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=200_000)
     count = parser.parse_args().lines
     table = Table("format", "lines a second", "a million lines, s")
-    for name, line in _FORMATS.items():
+    for name, line in FORMATS.items():
         data = made(line, count)
         for label, content in (
             (name, data),

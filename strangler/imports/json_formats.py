@@ -17,23 +17,25 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "method": (
         "method", "request_method", "verb", "http_method", "requestMethod", "httpRequest.requestMethod",
-        "http.request.method", "request.method",
+        "http.request.method", "request.method", "httpMethod", "req.method",
     ),
     "path": (
         "path", "uri", "request_uri", "url", "request_path", "requestUri", "httpRequest.requestUrl", "url.original",
-        "url.path", "request.uri", "request.url", "request", "request_line",
+        "url.path", "request.uri", "request.url", "req.url", "request", "request_line",
     ),
     "query": ("query", "query_string", "args", "url.query"),
     "status": (
         "status", "status_code", "statusCode", "response_code", "code", "httpRequest.status", "response.status",
-        "http.response.status_code",
+        "http.response.status_code", "res.statusCode",
     ),
     "caller": (
         "user_agent", "http_user_agent", "userAgent", "user-agent", "ua", "agent", "httpRequest.userAgent",
-        "user_agent.original",
+        "user_agent.original", "req.headers.user-agent",
     ),
-    "host": ("host", "http_host", "authority", "request_authority", "server_name", "vhost", "url.domain"),
-    "duration_ms": ("duration_ms", "latency_ms", "durationMs"),
+    "host": (
+        "host", "http_host", "authority", "request_authority", "server_name", "vhost", "url.domain", "req.headers.host",
+    ),
+    "duration_ms": ("duration_ms", "latency_ms", "durationMs", "responseTime"),
     "duration_s": ("request_time", "duration_s"),
 }  # fmt: skip
 """The keys of `--fields`, and the usual names of each: the first that a line has is taken if `--fields` gives none."""

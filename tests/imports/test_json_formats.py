@@ -40,6 +40,11 @@ GOOGLE = {
     },
 }  # fmt: skip
 
+PINO = {
+    "level": 30, "time": 971211336250, "responseTime": 1.5, "res": {"statusCode": 200, "headers": {}}, "msg": "done",
+    "req": {"method": "GET", "url": "/a/7?b=c", "headers": {"host": "shop.example", "user-agent": "curl/8"}},
+}  # fmt: skip
+
 WHOLE = LoggedCall(AT + 0.25, "GET", b"/a/7", b"b=c", 200, "curl/8", "shop.example", 0.0015)
 
 CASES = {
@@ -54,6 +59,7 @@ CASES = {
     "Traefik": ("Traefik JSON", TRAEFIK, WHOLE),
     "Caddy": ("Caddy JSON", CADDY, WHOLE),
     "Istio": ("JSON lines", ISTIO, WHOLE),
+    "pino of Node": ("JSON lines", PINO, WHOLE),
     "nginx": (
         "JSON lines", NGINX, LoggedCall(AT, "GET", b"/a/7", b"b=c", 200, "curl/8", "shop.example", 0.0015),
     ),
