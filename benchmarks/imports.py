@@ -74,6 +74,15 @@ def _line_of_traefik_json(at: int, path: str, caller: str) -> str:
     )  # fmt: skip
 
 
+def _line_of_iis(at: int, path: str, caller: str) -> str:
+    stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    stem, _, query = path.partition("?")
+    head = (
+        "" if at > _START else "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query cs(User-Agent) sc-status\n"
+    )
+    return f"{head}{stamp} 10.0.0.1 GET {stem} {query} {caller.replace(' ', '+')} 200"
+
+
 def _line_of_fields(at: int, path: str, caller: str) -> str:
     return json.dumps(
         {
@@ -92,6 +101,7 @@ FORMATS: dict[str, Callable[[int, str, str], str]] = {
     "Traefik": _line_of_traefik,
     "HAProxy": _line_of_haproxy,
     "AWS ALB": _line_of_alb,
+    "W3C extended": _line_of_iis,
     "our JSON": _line_of_ours,
     "Traefik JSON": _line_of_traefik_json,
     "JSON with --fields": _line_of_fields,

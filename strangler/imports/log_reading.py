@@ -19,6 +19,7 @@ from strangler.imports.values import (
     SummaryState,
     Unread,
 )
+from strangler.imports.w3c_format import extended
 
 SAMPLE_LINES: Final = 1000
 _PATIENCE: Final = 1000
@@ -74,7 +75,8 @@ class CallsState:
 
 WAY_OUT: Final = (
     "Access logs that are known: common and combined (nginx, Apache), ours, Traefik, HAProxy, AWS load balancers, "
-    "Envoy, Caddy; other JSON lines with `--fields time=when,method=verb,path=uri,status=code,caller=ua`."
+    "Envoy, Caddy, W3C extended (IIS, CloudFront); other JSON lines with "
+    "`--fields time=when,method=verb,path=uri,status=code,caller=ua`."
 )
 
 
@@ -95,7 +97,8 @@ def recognised(sample: list[bytes], options: ImportOptions) -> tuple[str, Parse]
 
 
 def _best(sample: list[bytes], options: ImportOptions) -> _Candidate | None:
-    tried = [_tried(name, make(), sample) for name, make in TEXT_FORMATS.items()] if not options.fields else []
+    texts = {} if options.fields else TEXT_FORMATS | {"W3C extended": extended}
+    tried = [_tried(name, make(), sample) for name, make in texts.items()]
     if any(line.lstrip()[:1] == b"{" for line in sample):
         known = {} if options.fields else KNOWN_JSON
         tried += [_tried(name, make(), sample) for name, make in known.items()]

@@ -128,18 +128,15 @@ def _lines(source: SourceState, head: bytes, options: ImportOptions) -> CallsSta
         name, parse = known
         found = numbered(parse, blocks(chain([head], source.chunks())))
         return CallsState(name, source, of_host(found, options.host) if options.host else found)
-    if not options.fields:
-        if route_documents.is_express(head):
-            return _listing(source, head)
-        if route_tables.share_of_routes(sample) >= 0.5:
-            return _table(source, head)
+    if not options.fields and route_tables.share_of_routes(sample) >= 0.5:
+        return _table(source, head)
     raise unknown(source.name, head, sample, options)
 
 
 def _table(source: SourceState, head: bytes) -> Listing:
     data = whole(source, head)
     state = SummaryState()
-    found = tuple(dict.fromkeys(route_tables.endpoints(data, state)))
+    found = tuple(route_tables.endpoints(data, state))
     if state.faults() > len(found):
         line, text = route_tables.first_unread(data, state)
         raise ImportRefusedError(

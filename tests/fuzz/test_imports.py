@@ -31,6 +31,8 @@ LOGS = [
     b'"duration_ms":1.5}\n',
     b'{"RequestMethod":"GET","RequestPath":"/a","StartUTC":"2024-12-29T11:42:47Z","DownstreamStatus":200,"Duration":5}\n',
     b'{"ts":971211336.5,"request":{"method":"GET","host":"x","uri":"/a","headers":{"User-Agent":["c"]}},"status":200}\n',
+    b"#Fields: date time cs-method cs-uri-stem cs-uri-query sc-status cs(User-Agent) time-taken\n"
+    b"2000-10-10 20:55:36 GET /a b=c 200 Mozilla/5.0+(X11) 46\n",
     b'{"msec":"971211336.5","request":"GET /a\\x22b HTTP/1.1","status":"200","request_time":"0.1","args":"b=c"}\n',
 ]
 DOCUMENTS = [
