@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from strangler.imports.documents import parsed_json, parsed_yaml
+from strangler.imports.documents import MAX_YAML_BYTES, parsed_json, parsed_yaml
 from strangler.imports.openapi_paths import endpoints
 from strangler.imports.values import ImportRefusedError, SummaryState, Unread
 
@@ -145,6 +145,7 @@ def test_a_byte_that_is_no_utf_8_does_no_harm(parse: Any, data: bytes) -> None:
 
 
 BROKEN = {
+    "too much YAML": (parsed_yaml, b"a" * (MAX_YAML_BYTES + 1), "more than 16 MiB of YAML: make JSON of it"),
     "not closed": (parsed_yaml, b"openapi: 3.0.0\npaths: {", r"x is no valid YAML: .*, line \d"),
     "nested too deep": (parsed_yaml, b"a: " + b"[" * 100_000, "x is no valid YAML"),
     "a tag of Python": (parsed_yaml, b"openapi: !!python/object/apply:os.system ['true']\n: :", "x is no valid YAML"),
