@@ -15,18 +15,17 @@ _HOSTS: Final = (b"cs(host)", b"cs-host", b"x-host-header")
 
 def extended() -> Parse:
     """Return the reader. Its times are UTC; lines before the directive cannot be read."""
-    clock, columns = IsoClock(), dict[bytes, int]()
+    clock, names = IsoClock(), list[bytes]()
 
     def parse(line: bytes) -> Found:
         if line[:1] == b"#":
             if line[:8].lower() == _DIRECTIVE:
-                columns.clear()
-                columns.update((name.lower(), at) for at, name in enumerate(line[8:].split()))
+                names[:] = line[8:].lower().split()
             return Unread.OTHER_EVENT
         values = line.rstrip(b"\r").split(b"\t" if b"\t" in line else b" ")
-        if not columns or len(values) != len(columns):
+        if not names or len(values) != len(names):
             return Unread.BAD_FORM
-        return _call({name: values[at] for name, at in columns.items()}, clock)
+        return _call(dict(zip(names, values, strict=True)), clock)
 
     return parse
 

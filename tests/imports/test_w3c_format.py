@@ -35,6 +35,11 @@ CASES = {
     "no request": (IIS, b"2000-10-10 20:55:36 10.0.0.1 - - - 443 - 203.0.113.7 - - 400 0 0 1", Unread.NO_REQUEST),
     "no time": (IIS, b"yesterday 20:55:36 10.0.0.1 GET /a - 443 - 203.0.113.7 - - 200 0 0 1", Unread.BAD_TIME),
     "another number of columns": (IIS, b"2000-10-10 20:55:36 GET /a", Unread.BAD_FORM),
+    "a column that is named twice": (
+        b"#Fields: date time cs-method cs-method cs-uri-stem",
+        b"2000-10-10 20:55:36 GET PUT /a",
+        LoggedCall(AT, "PUT", b"/a"),
+    ),
     "no directive before it": (b"#Version: 1.0", b"2000-10-10 20:55:36 GET /a", Unread.BAD_FORM),
 }
 
