@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from strangler.core.listener_settings import Address, ListenerSettings, ServerTlsSettings
+from strangler.core.retire_settings import RetireSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +320,8 @@ class RouteSettings:
     """The owner of the route."""
     is_passthrough: bool = False
     """Whether `candidate` was never part of legacy: it gets all requests, even while the kill switch is on."""
+    retire: RetireSettings | None = None
+    """When and how the route ends; None: it stays."""
 
 
 @dataclass(frozen=True, slots=True)

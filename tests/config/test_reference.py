@@ -62,6 +62,8 @@ def _complete(data: Any, path: str) -> None:
         route["shadow"].setdefault("percent", 1)
     if path.endswith("shadow.to"):
         route["shadow"]["writes"] = "sandbox"
+    if path.startswith("routes[].retire"):
+        _complete_retire(route["retire"])
     for rule in (route.get("compare") or {}).get("accept", []):
         _complete_rule(rule)
     for rule in (route.get("compare") or {}).get("unordered", []):
@@ -96,6 +98,13 @@ def _complete_way(data: Any, path: str) -> None:
         for part in route["aggregate"].values():
             part.setdefault("upstream", "orders")
             part.setdefault("path", "/x")
+
+
+def _complete_retire(retire: dict[str, Any]) -> None:
+    retire.setdefault("sunset", "2027-03-01")
+    for brownout in retire.get("brownouts", []):
+        brownout.setdefault("from", "2027-02-01T09:00Z")
+        brownout.setdefault("to", "2027-02-01T10:00Z")
 
 
 def _complete_rule(rule: dict[str, Any]) -> None:
@@ -138,6 +147,7 @@ def test_the_defaults_in_the_docs_are_what_is_used() -> None:
             continue
         optional = (
             "events.kafka",
+            "routes.retire",
             "routes.rewrite",
             "routes.timeouts",
             "routes.shadow",
