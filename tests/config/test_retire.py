@@ -234,6 +234,11 @@ def test_a_disabled_route_is_not_retired() -> None:
     assert found.endswith("without `enabled: false` the route would refuse every request with 410")
 
 
+def test_a_wrong_end_is_no_misspelt_rewrite() -> None:
+    (found,) = messages("{sunset: soon}", "")
+    assert found.startswith(f"{PLACE}retire.sunset is 'soon'")
+
+
 @pytest.mark.parametrize("key", ["split: {percent: 5}", "shadow: {percent: 5}", "rewrite: {prefix: /x}"])
 def test_a_route_without_a_candidate_has_nothing_to_move(key: str) -> None:
     name = key.partition(":")[0]
