@@ -273,8 +273,9 @@ def main(
         json_file.write_text(json.dumps({"machine": machine, "cells": [asdict(cell) for cell in cells]}, indent=1))
     if docs is not None:
         page = docs / "performance.md"
-        page.write_text(report.with_figures(page.read_text(), report.markdown(cells, labels, machine)))
-        report.draw(cells, labels, docs / "peers.svg")
+        page.write_text(report.with_cells(page.read_text(), cells, labels, machine))
+        if any(cell.workload == "get" for cell in cells):
+            report.draw(cells, labels, docs / "peers.svg")
     if picture is not None:
         report.draw(cells, labels, picture)
 

@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
 Row = tuple[str, ...]
 _IDLE = {"idle": "Idle connections", "tls-idle": "Idle TLS connections"}
-_BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
+_PARTS = {
+    "figures": ("get", "post", "download", "upload", "idle"),
+    "figures of connections": (
+        "connect",
+        "tls-get",
+        "tls-download",
+        "tls-upload",
+        "tls-connect",
+        "tls-resume",
+        "tls-idle",
+    ),
+}
+"""The parts of the page, and the workloads whose tables each has."""
 
 
 def _number(value: float | None, scale: float = 1.0, digits: int = 0) -> str:
@@ -112,13 +124,23 @@ def markdown(cells: "Sequence[Cell]", labels: dict[str, str], machine: dict[str,
     return "\n".join(lines)
 
 
-def with_figures(page: str, figures: str) -> str:
-    """Return `page` with the text between its two marks replaced. Raises ValueError if it has no marks."""
-    before, mark, rest = page.partition(_BEGIN)
-    _, end_mark, after = rest.partition(_END)
+def with_cells(page: str, cells: "Sequence[Cell]", labels: dict[str, str], machine: dict[str, object]) -> str:
+    """Return `page` with the tables of those parts of it that were measured. Raises ValueError if it lacks marks."""
+    for part, workloads in _PARTS.items():
+        own = [cell for cell in cells if cell.workload in workloads]
+        if own:
+            page = with_figures(page, markdown(own, labels, machine), part)
+    return page
+
+
+def with_figures(page: str, figures: str, part: str = "figures") -> str:
+    """Return `page` with the text between the two marks of a part replaced. Raises ValueError if it has no marks."""
+    begin, end = f"<!-- {part} -->", f"<!-- end of {part} -->"
+    before, mark, rest = page.partition(begin)
+    _, end_mark, after = rest.partition(end)
     if not mark or not end_mark:
-        raise ValueError(f"the page has no {_BEGIN!r} and {_END!r}")
-    return f"{before}{_BEGIN}\n\n{figures}\n{_END}{after}"
+        raise ValueError(f"the page has no {begin!r} and {end!r}")
+    return f"{before}{begin}\n\n{figures}\n{end}{after}"
 
 
 def _piped(row: Row) -> str:

@@ -2,7 +2,10 @@
 (`make_pair`)."""
 
 import ipaddress
+import ssl
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from strangler.core.listener_settings import CertificateSettings, ServerTlsSettings
 
 Kind = Literal["ecdsa", "rsa", "ed25519"]
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -67,6 +72,46 @@ def make_pair(
 ) -> Pair:
     """A certificate for DNS names and addresses, for servers and clients alike; `ca` None: it signs itself."""
     return _make(names[0] if names else "nameless", names, kind, ca, not_after, not_before, rsa_bits=rsa_bits)
+
+
+def tls_of(
+    *pairs: Pair,
+    min_version: Literal["1.2", "1.3"] = "1.2",
+    client_ca: Pair | None = None,
+    client_cert: Literal["optional", "required"] = "optional",
+) -> tuple[ServerTlsSettings, dict[str, bytes]]:
+    """The settings of a listener with these pairs, and the content of the files that they name."""
+    certificates: list[CertificateSettings] = []
+    files: dict[str, bytes] = {}
+    for at, pair in enumerate(pairs):
+        cert, key = f"/tls/{at}.pem", f"/tls/{at}.key"
+        files |= {cert: pair.chain, key: pair.key}
+        certificates.append(CertificateSettings(cert, key, pair.names, pair.kind, pair.not_after))
+    if client_ca is not None:
+        files["/tls/clients.pem"] = client_ca.cert
+    path = None if client_ca is None else "/tls/clients.pem"
+    return ServerTlsSettings(tuple(certificates), min_version, path, client_cert), files
+
+
+def client_context(ca: Pair, own: Pair | None = None) -> ssl.SSLContext:
+    """The context of a client that trusts `ca` alone, and shows `own`."""
+    context = ssl.create_default_context(cadata=ca.cert.decode())
+    if own is not None:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(own.both)
+            file.flush()
+            context.load_cert_chain(file.name)
+    return context
+
+
+def hello(name: bytes = b"shop.example") -> bytes:
+    """The first record of a client that asks for `name`, whatever its bytes are."""
+    outgoing = ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="a" * len(name))
+    with suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read().replace(b"a" * len(name), name)
 
 
 def _make(

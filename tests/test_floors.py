@@ -47,9 +47,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     # bytes, sockets, messages, files
     "ipc": {"core", "core.resilience"},
     "sockets": {"clock", "core", "ipc"},
-    "http1": {"clock", "core", "core.http", "core.resilience"},
+    "http1": {"clock", "core", "core.http", "core.resilience", "tls"},
     "state": set(),
-    "tls": {"unnamed_files"},
+    "tls": {"core", "unnamed_files"},
     "evidence": {
         "config",
         "core",
@@ -72,6 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "ipc",
         "logs",
         "sockets",
+        "tls",
     },
     "control": {
         "config",
@@ -92,6 +93,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "sockets",
         "state",
         "times",
+        "tls",
     },
     "supervisor": {"core", "ipc", "logs", "sockets", "state", "unnamed_files"},
     "demo": set(),
@@ -108,6 +110,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "state",
         "supervisor",
         "times",
+        "tls",
         "unnamed_files",
     },
     "__main__": {"cli"},

@@ -1,30 +1,37 @@
 """Requests to the admin listener of a running proxy."""
 
 import os
+import socket
+import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from functools import wraps
+from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 import msgspec
 
 from strangler.cli._config import BAD_INPUT
+from strangler.cli._trust import Authorities, Pinned, Trust, TrustError
 from strangler.config.load import load
 from strangler.config.scalars import bearer_token
 from strangler.core.documents import ProblemDocument
+from strangler.core.settings import Settings
 from strangler.state.folder import is_known
-from strangler.state.running import read_running
+from strangler.state.running import Running, read_running
 
 _Document = TypeVar("_Document")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 TIMEOUT_S = 5.0
 TOKEN_VARIABLE = "STRANGLER_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class _AdminUrl(click.ParamType[str]):
-    """`http://127.0.0.1:8081`, or `https://…` if something terminates TLS in front of it."""
+    """`http://127.0.0.1:8081`, or `https://…` with `admin.tls` or if something terminates TLS in front of it."""
 
     name = "url"
 
@@ -41,6 +48,8 @@ class _AdminUrl(click.ParamType[str]):
         return f"{parts.scheme}://{parts.netloc}"
 
 
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"})
+"""The reasons that OpenSSL has, by version, for a response in place of its handshake."""
 _WAY_TO_THE_TOKEN = f"set admin.token in the routes.yaml named with -c, or else ${TOKEN_VARIABLE}"
 
 
@@ -50,20 +59,58 @@ class _BadFileError(click.ClickException):
     exit_code = BAD_INPUT
 
 
-admin_option = click.option(
-    "--admin",
-    type=_AdminUrl(),
-    metavar="URL",
-    help="The admin listener, if routes.yaml does not name it: http://127.0.0.1:8081",
-)
+_GIVEN_URL, _GIVEN_FILE = "strangler.admin", "strangler.cacert"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAdmin:
+    """The admin listener that the command line names."""
+
+    url: str
+    trust: Trust
+
+
+def admin_option(command: _Command) -> _Command:
+    """Add `--admin` and `--cacert`, which the command gets as one parameter: `admin: NamedAdmin | None`."""
+
+    @click.option(
+        "--admin",
+        "admin_url",
+        type=_AdminUrl(),
+        metavar="URL",
+        help="The admin listener, if routes.yaml does not name it: http://127.0.0.1:8081",
+    )
+    @click.option(
+        "--cacert",
+        metavar="FILE",
+        help="PEM file with the authority that has signed for --admin https://HOST. Default: the system's.",
+    )
+    @wraps(command)
+    def with_admin(*arguments: Any, admin_url: str | None, cacert: str | None, **options: Any) -> Any:
+        given = click.get_current_context().meta  # that of a group is its subcommands', too
+        url = given[_GIVEN_URL] = admin_url or given.get(_GIVEN_URL)
+        file = given[_GIVEN_FILE] = cacert or given.get(_GIVEN_FILE)
+        return command(*arguments, admin=_named(url, file), **options)
+
+    return with_admin  # type: ignore[return-value]  # click replaces the parameters
+
+
+def _named(url: str | None, cacert: str | None) -> NamedAdmin | None:
+    is_https = url is not None and url.startswith("https:")
+    if cacert is not None and not is_https:
+        raise click.UsageError(
+            "--cacert goes with --admin https://HOST:PORT, the listener whose certificate it verifies"
+        )
+    return None if url is None else NamedAdmin(url, Authorities(cacert))
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """The address of the admin listener, `http://127.0.0.1:8081`, and its token."""
+    """The address of the admin listener, `http://127.0.0.1:8081`, its token, and the certificates accepted of it."""
 
     url: str
     token: str | None
+    trust: Trust
 
     def ask(self, method: str, path: str, kind: type[_Document], body: object = None) -> _Document:
         """Return the document that the proxy sends. Raises click.ClickException if it sends none, or refuses."""
@@ -88,16 +135,25 @@ class Admin:
         if body is not None:
             payload = msgspec.json.encode(body)
             headers["Content-Type"] = "application/json"
-        is_https = self.url.startswith("https:")
-        connection = (HTTPSConnection if is_https else HTTPConnection)(self._authority, timeout=TIMEOUT_S)
+        connection = self._connection()
         try:
             connection.request(method, path, payload, headers)
             response = connection.getresponse()
             return response.status, response.read()
+        except ssl.SSLCertVerificationError as error:
+            raise click.ClickException(f"{self._authority} {self.trust.explain(error)}") from error
         except (OSError, HTTPException) as error:
             raise self._absent(error) from error
         finally:
             connection.close()
+
+    def _connection(self) -> HTTPConnection:
+        if not self._is_https:
+            return HTTPConnection(self._authority, timeout=TIMEOUT_S)
+        try:
+            return HTTPSConnection(self._authority, timeout=TIMEOUT_S, context=self.trust.context())
+        except TrustError as error:
+            raise _BadFileError(str(error)) from None
 
     def _decoded(self, content: bytes, kind: type[_Document]) -> _Document:
         try:
@@ -114,9 +170,32 @@ class Admin:
     def _authority(self) -> str:
         return self.url.partition("://")[2]
 
+    @property
+    def _is_https(self) -> bool:
+        return self.url.startswith("https:")
+
     def _absent(self, error: Exception) -> click.ClickException:
+        if self._is_https and isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+            return click.ClickException(f"{self._authority} does not use TLS; name it as http://{self._authority}")
+        if not self._is_https and isinstance(error, ConnectionResetError | BadStatusLine) and self._uses_tls():
+            return click.ClickException(f"{self._authority} uses TLS; name it as https://{self._authority}")
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return click.ClickException(f"no proxy answers at {self._authority} ({reason}); is `strangler serve` running?")
+
+    def _uses_tls(self) -> bool:
+        """Return whether a listener that does not understand a request in clear completes a handshake."""
+        parts = urlsplit(self.url)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # nothing is sent to it
+        try:
+            with (
+                socket.create_connection((parts.hostname or "", parts.port or 80), TIMEOUT_S) as connection,
+                context.wrap_socket(connection),
+            ):
+                return True
+        except OSError:
+            return False
 
     def _refused(self, status: int, content: bytes) -> click.ClickException:
         if status == 401:
@@ -135,18 +214,18 @@ def _token_of_environment() -> str | None:
         raise _BadFileError(f"{TOKEN_VARIABLE} is not valid: {error}") from None
 
 
-def find_admin(config: Path, url: str | None) -> Admin:
-    """Return the admin listener named by `url`, else by routes.yaml, or by the default state folder if that cannot be
-    loaded. The token is that of routes.yaml, else of the environment."""
+def find_admin(config: Path, named: NamedAdmin | None) -> Admin:
+    """Return the admin listener that is named, else that of routes.yaml, or of the default state folder if the file
+    cannot be loaded. The token is that of routes.yaml, else of the environment."""
     loaded = load(config, os.environ)
     settings = loaded.settings
     token = (settings.admin.token if settings else None) or _token_of_environment()
-    if url is not None:
-        return Admin(url, token)
+    if named is not None:
+        return Admin(named.url, token, named.trust)
     folder = Path(settings.state if settings else ".strangler")
     running = read_running(folder)
     if running is not None:
-        return Admin(f"http://{running.admin}", token)
+        return admin_of(running, settings, token)
     if settings is not None and is_known(folder):
         # what listens at admin.listen is another proxy, such as that of the folder that this one is a copy of
         raise click.ClickException(
@@ -161,4 +240,17 @@ def find_admin(config: Path, url: str | None) -> Admin:
         raise click.ClickException(
             f"no proxy runs on the state folder {settings.state}; start it with `strangler serve`"
         )
-    return Admin(f"http://{settings.admin.listen}", token)
+    scheme = "http" if settings.admin.tls is None else "https"
+    return Admin(f"{scheme}://{settings.admin.listen}", token, Pinned(_certificates(settings)))
+
+
+def admin_of(running: Running, settings: Settings | None, token: str | None) -> Admin:
+    """Return the admin listener of a running proxy. `settings`: those of its routes.yaml, if that can be loaded."""
+    scheme = "https" if running.admin_has_tls else "http"
+    trust = Pinned(() if settings is None else _certificates(settings), running.admin_certificates)
+    return Admin(f"{scheme}://{running.admin}", token, trust)
+
+
+def _certificates(settings: Settings) -> tuple[str, ...]:
+    tls = settings.admin.tls
+    return () if tls is None else tuple(pair.cert for pair in tls.certificates)

@@ -9,6 +9,7 @@ import click
 
 from strangler.cli import _inbox
 from strangler.cli._acting_user import acting_user
+from strangler.cli._admin import NamedAdmin
 from strangler.cli._choice import Choice, choice_options, chosen, confirm, print_rows
 from strangler.cli._choice import named as named_row
 from strangler.cli._config import failed, route_of, settings_of
@@ -38,7 +39,7 @@ def accept(
     ctx: click.Context,
     /,
     config: Path | None,
-    admin: str | None,
+    admin: NamedAdmin | None,
     why: str,
     until: str | None,
     owner: str | None,
@@ -127,7 +128,7 @@ def known(
     ctx: click.Context,
     /,
     config: Path | None,
-    admin: str | None,
+    admin: NamedAdmin | None,
     owner: str | None,
     why: str | None,
     dry_run: bool,
@@ -148,7 +149,7 @@ def fixed(
     ctx: click.Context,
     /,
     config: Path | None,
-    admin: str | None,
+    admin: NamedAdmin | None,
     why: str | None,
     dry_run: bool,
     is_sure: bool,
@@ -187,7 +188,7 @@ def _mark(evidence: Evidence, choice: Choice, review: Review, is_sure: bool, dry
 @click.argument("route")
 @where_options
 @click.pass_context
-def propose(ctx: click.Context, route: str, config: Path | None, admin: str | None) -> None:
+def propose(ctx: click.Context, route: str, config: Path | None, admin: NamedAdmin | None) -> None:
     """Propose accept rules for where legacy differs from itself.
 
     They are printed as a part of routes.yaml. Nothing is changed: judge each rule, and copy those that are right.

@@ -6,6 +6,7 @@ import click
 from rich.markup import escape
 
 from strangler.cli import _inbox, _reproduce
+from strangler.cli._admin import NamedAdmin
 from strangler.cli._config import failed, route_of, settings_of
 from strangler.cli._diffs_where import config_of, evidence_of, where_options
 from strangler.cli._evidence import Evidence, known_release
@@ -42,7 +43,7 @@ def show(
     ctx: click.Context,
     name: str,
     config: Path | None,
-    admin: str | None,
+    admin: NamedAdmin | None,
     number: int,
     form: str | None,
     as_json: bool,

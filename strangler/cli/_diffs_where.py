@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from strangler.cli._admin import admin_option
+from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._evidence import Evidence, find_evidence
 from strangler.core.settings import Settings
 
@@ -28,7 +28,6 @@ def config_of(ctx: click.Context, config: Path | None) -> Path:
 
 
 def evidence_of(
-    ctx: click.Context, config: Path | None, admin: str | None, settings: Settings | None = None
+    ctx: click.Context, config: Path | None, admin: NamedAdmin | None, settings: Settings | None = None
 ) -> Evidence:
-    above = ctx.parent.params.get("admin") if ctx.parent is not None else None
-    return find_evidence(config_of(ctx, config), admin or above, settings)
+    return find_evidence(config_of(ctx, config), admin, settings)

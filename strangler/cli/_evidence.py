@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import click
 import msgspec
 
-from strangler.cli._admin import Admin, find_admin
+from strangler.cli._admin import Admin, NamedAdmin, admin_of, find_admin
 from strangler.cli._config import failed, settings_of
 from strangler.core.documents import (
     AuditDocument,
@@ -65,17 +65,17 @@ class Evidence(Protocol):
     def audit(self, what: str, route: str, why: str, actor: str, detail: str) -> None: ...
 
 
-def find_evidence(config: Path, admin_url: str | None, settings: Settings | None = None) -> Evidence:
+def find_evidence(config: Path, admin: NamedAdmin | None, settings: Settings | None = None) -> Evidence:
     """Return the running proxy if there is one, else the store of the state folder that routes.yaml names.
 
     `settings`: those of a file that is loaded already; None: `config` is loaded.
     """
     settings = settings or settings_of(config)
-    if admin_url is not None:
-        return _Live(find_admin(config, admin_url))
+    if admin is not None:
+        return _Live(find_admin(config, admin))
     running = read_running(Path(settings.state))
     if running is not None and _listens(running.admin):
-        return _Live(Admin(f"http://{running.admin}", settings.admin.token))
+        return _Live(admin_of(running, settings, settings.admin.token))
     return _Stored(Path(settings.state), settings)
 
 

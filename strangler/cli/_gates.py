@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from strangler.cli._admin import find_admin
+from strangler.cli._admin import NamedAdmin, find_admin
 from strangler.cli._config import failed
 from strangler.cli._evidence import Evidence, find_evidence
 from strangler.cli._verdict import Verdict, short, short_verdict, verdict_of
@@ -74,7 +74,7 @@ class Gates:
         return GateCheck(self.against, self.is_allowed, [judged_raise.document() for judged_raise in self.judged])
 
 
-def judge_gates(config: Path, settings: Settings, against: Path | None, admin: str | None) -> Gates:
+def judge_gates(config: Path, settings: Settings, against: Path | None, admin: NamedAdmin | None) -> Gates:
     """Compare the file with what is in force. End the program if that is not known."""
     before, name, former = _in_force(config, against, admin)
     found = raises(before, rollouts_of(settings))
@@ -85,7 +85,7 @@ def judge_gates(config: Path, settings: Settings, against: Path | None, admin: s
 
 
 def _in_force(
-    config: Path, against: Path | None, admin: str | None
+    config: Path, against: Path | None, admin: NamedAdmin | None
 ) -> tuple[dict[str, RouteRollout], str, Settings | None]:
     """Return what was in force by route, where that was found, and the settings if it was a file."""
     if against is not None:
@@ -104,7 +104,7 @@ def _in_force(
     return in_force.routes, f"the proxy at {proxy.url}", None
 
 
-def _evidence(config: Path, admin: str | None, settings: Settings) -> Evidence | str:
+def _evidence(config: Path, admin: NamedAdmin | None, settings: Settings) -> Evidence | str:
     """Return the evidence, judged by the rules in force, or why there is none.
 
     A rule that the same edit adds counts only from the next edit on, like a gate that it loosens.

@@ -22,12 +22,20 @@ _OURS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """The URL of a request at one arm, and the unix socket to connect to in place of its host, if there is one."""
+
+    url: str
+    unix_path: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A request to both arms."""
 
     method: str
-    legacy: str  # URLs
-    candidate: str
+    legacy: Destination
+    candidate: Destination
     host: str | None
     headers: tuple[tuple[str, str], ...]
     body: str | None
@@ -46,40 +54,44 @@ def request_of(sample: KeptPair, route: RouteSettings, settings: Settings) -> Re
     body = request.body
     return Request(
         method=request.method,
-        legacy=_url(settings, "legacy", target, None),
-        candidate=_url(settings, route.candidate or "legacy", target, rewrite),
+        legacy=_destination(settings, "legacy", target, None),
+        candidate=_destination(settings, route.candidate or "legacy", target, rewrite),
         host=host,
         headers=tuple(headers),
         body=None if body is None or body.text is UNSET else body.text,
     )
 
 
-def _url(settings: Settings, upstream: str, target: bytes, rewrite: Rewrite | None) -> str:
+def _destination(settings: Settings, upstream: str, target: bytes, rewrite: Rewrite | None) -> Destination:
     url = settings.upstreams[upstream].urls[0]
     path = rewrite_target(target, rewrite, url.path.encode()).decode("utf-8", "replace")
-    return f"{url.scheme}://{url.authority}{path}"
+    return Destination(f"{url.scheme}://{url.authority}{path}", url.unix_path)
 
 
-def curl(request: Request, url: str) -> str:
+def curl(request: Request, to: Destination) -> str:
     """Return one command, with a line for each option."""
     words = ["curl -sS -i --compressed"]
     if request.method == "HEAD":
         words.append("-I")
     elif request.method != "GET":
         words.append(f"-X {shlex.quote(request.method)}")
+    if to.unix_path is not None:
+        words.append(f"--unix-socket {shlex.quote(to.unix_path)}")
     words += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in _fields(request)]
     if request.body is not None:
         words.append(f"--data-binary {shlex.quote(request.body)}")
-    return " \\\n  ".join([*words, shlex.quote(url)])
+    return " \\\n  ".join([*words, shlex.quote(to.url)])
 
 
 def hurl(request: Request) -> str:
     """Return a Hurl file with both arms, one after the other (https://hurl.dev)."""
-    return "\n\n".join(_hurl_entry(request, url) for url in (request.legacy, request.candidate)) + "\n"
+    return "\n\n".join(_hurl_entry(request, to) for to in (request.legacy, request.candidate)) + "\n"
 
 
-def _hurl_entry(request: Request, url: str) -> str:
-    lines = [f"{request.method} {url}", *(f"{name}: {_hurl_value(value)}" for name, value in _fields(request))]
+def _hurl_entry(request: Request, to: Destination) -> str:
+    lines = [f"{request.method} {to.url}", *(f"{name}: {_hurl_value(value)}" for name, value in _fields(request))]
+    if to.unix_path is not None:
+        lines += ["[Options]", f"unix-socket: {_hurl_value(to.unix_path)}"]
     if request.body is not None:
         lines += ["```", request.body, "```"]
     return "\n".join([*lines, "HTTP *"])
@@ -94,16 +106,20 @@ _PYTEST = '''\
 
 import http.client
 import json
+import socket
 from urllib.parse import urlsplit
 
 HEADERS = {headers}
 BODY = {body}
 
 
-def ask(url):
+def ask(url, unix_path=None):
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=10)
+    if unix_path is not None:
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(unix_path)
     try:
         connection.request({method!r}, parts.path + ("?" + parts.query if parts.query else ""), BODY, HEADERS)
         answer = connection.getresponse()
@@ -113,8 +129,8 @@ def ask(url):
 
 {helpers}
 def test_the_candidate_answers_as_legacy_does():
-    legacy, legacy_body = ask({legacy!r})
-    candidate, candidate_body = ask({candidate!r})
+    legacy, legacy_body = ask({legacy})
+    candidate, candidate_body = ask({candidate})
     assert {left} == {right}
 '''
 
@@ -139,12 +155,16 @@ def pytest_file(request: Request, row: SignatureRow, steps: tuple[str | None, ..
         headers=json.dumps(headers, indent=4, ensure_ascii=False) if headers else "{}",
         body=None if request.body is None else repr(request.body.encode()),
         method=request.method,
-        legacy=request.legacy,
-        candidate=request.candidate,
+        legacy=_arguments(request.legacy),
+        candidate=_arguments(request.candidate),
         left=left,
         right=right,
         helpers=helpers,
     )
+
+
+def _arguments(to: Destination) -> str:
+    return repr(to.url) if to.unix_path is None else f"{to.url!r}, {to.unix_path!r}"
 
 
 def _compared(row: SignatureRow, steps: tuple[str | None, ...]) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from strangler.cli._admin import admin_option
+from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._config import config_option
 from strangler.cli._evidence import find_evidence
 from strangler.cli._json import json_text
@@ -37,7 +37,13 @@ _COLUMNS = ("when, UTC", "who", "what", "route", "why", "detail")
 @config_option
 @admin_option
 def command(
-    route: str | None, since: float | None, who: str | None, limit: int, as_json: bool, config: Path, admin: str | None
+    route: str | None,
+    since: float | None,
+    who: str | None,
+    limit: int,
+    as_json: bool,
+    config: Path,
+    admin: NamedAdmin | None,
 ) -> None:
     """Show every action that has changed something, newest first.
 

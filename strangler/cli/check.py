@@ -11,7 +11,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from strangler.cli._admin import admin_option
+from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._config import BAD_INPUT, config_option, failed
 from strangler.cli._gates import judge_gates
 from strangler.cli._terminal import plain
@@ -37,7 +37,7 @@ def command(
     config: Path,
     is_gated: bool,
     against: Path | None,
-    admin: str | None,
+    admin: NamedAdmin | None,
     as_json: bool,
 ) -> None:
     """Report everything that is wrong with routes.yaml, and where.

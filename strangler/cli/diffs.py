@@ -9,6 +9,7 @@ import msgspec
 from rich.markup import escape
 
 from strangler.cli import _inbox
+from strangler.cli._admin import NamedAdmin
 from strangler.cli._config import route_of, settings_of
 from strangler.cli._diffs_review import accept, fixed, known, propose
 from strangler.cli._diffs_show import show
@@ -47,7 +48,7 @@ _MOST_ROWS = 200
 def command(
     ctx: click.Context,
     config: Path | None,
-    admin: str | None,
+    admin: NamedAdmin | None,
     route: str | None,
     severity: str | None,
     state: str | None,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from strangler.cli._admin import Admin, admin_option, find_admin
+from strangler.cli._admin import Admin, NamedAdmin, admin_option, find_admin
 from strangler.cli._config import config_option
 from strangler.cli._json import json_text
 from strangler.cli._terminal import console as terminal
@@ -46,7 +46,7 @@ _STYLES = {
 @click.option("--since", type=Since(), default="7d", show_default=True, help="How far back: 30m, 2h, 2026-11-23.")
 @click.option("--follow", is_flag=True, help="Keep printing new events, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as CloudEvents JSON, one per line.")
-def command(config: Path, admin: str | None, since: float, follow: bool, as_json: bool) -> None:
+def command(config: Path, admin: NamedAdmin | None, since: float, follow: bool, as_json: bool) -> None:
     """Show what has happened: shifts, reloads, breakers and more.
 
     Exit code 1 if no proxy runs.

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from strangler.cli._acting_user import acting_user
-from strangler.cli._admin import admin_option
+from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._config import config_option, failed, route_of, settings_of
 from strangler.cli._evidence import find_evidence
 from strangler.cli._json import json_text
@@ -22,7 +22,7 @@ def command() -> None:
 @config_option
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def reset(route: str, why: str, config: Path, admin: str | None, as_json: bool) -> None:
+def reset(route: str, why: str, config: Path, admin: NamedAdmin | None, as_json: bool) -> None:
     """Set aside everything compared so far on ROUTE, and begin again.
 
     It stays readable as release NAME@TIME: `strangler ready ROUTE --release NAME@TIME`. Pairs, differences and their

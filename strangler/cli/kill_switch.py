@@ -6,7 +6,7 @@ from typing import Literal
 import click
 
 from strangler.cli._acting_user import acting_user
-from strangler.cli._admin import admin_option, find_admin
+from strangler.cli._admin import NamedAdmin, admin_option, find_admin
 from strangler.cli._config import config_option
 from strangler.core.documents import KillSwitchRequest, KillSwitchStatus
 
@@ -16,7 +16,7 @@ from strangler.core.documents import KillSwitchRequest, KillSwitchStatus
 @click.option("--reason", default="", help="Why; shown in the log and by `strangler status`.")
 @config_option
 @admin_option
-def command(turn: Literal["on", "off"], reason: str, config: Path, admin: str | None) -> None:
+def command(turn: Literal["on", "off"], reason: str, config: Path, admin: NamedAdmin | None) -> None:
     """Send all traffic to legacy (on), or follow the routes (off).
 
     It takes effect at once in every worker, needs no valid routes.yaml, and stays on over restarts until it is turned

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from strangler.cli._admin import admin_option
+from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._config import config_option, failed, route_of, settings_of
 from strangler.cli._evidence import find_evidence, known_release, release_option
 from strangler.cli._json import json_text
@@ -23,7 +23,7 @@ _SOME = 12
 @admin_option
 @release_option
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict and what it rests on as JSON.")
-def command(route: str, config: Path, admin: str | None, release: str | None, as_json: bool) -> None:
+def command(route: str, config: Path, admin: NamedAdmin | None, release: str | None, as_json: bool) -> None:
     """Say whether a route is ready to be cut over, and why not.
 
     It is ready if its candidate responds as legacy does, by the `gate` of the route. Exit code 0: ready. 1: not ready,

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from strangler.cli import _inbox
 from strangler.cli._acting_user import acting_user
-from strangler.cli._admin import admin_option
+from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._config import config_option, failed, route_of, settings_of
 from strangler.cli._evidence import find_evidence
 from strangler.cli._json import json_text
@@ -26,7 +26,9 @@ from strangler.evidence.stored_releases import name_problem
 @config_option
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print what is known, or what was done, as JSON.")
-def command(route: str | None, name: str | None, why: str, config: Path, admin: str | None, as_json: bool) -> None:
+def command(
+    route: str | None, name: str | None, why: str, config: Path, admin: NamedAdmin | None, as_json: bool
+) -> None:
     """Name the candidate's release, or show those known.
 
     Pairs belong to a release, and the verdict is about the current one. Call this from the deploy pipeline, unless

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from strangler.cli._admin import admin_option
+from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._config import config_option
 from strangler.cli._evidence import find_evidence, known_release, release_option
 from strangler.cli._page import page
@@ -27,7 +27,7 @@ _MISSING = "the pictures need matplotlib; install it with: pip install 'strangle
 @config_option
 @admin_option
 @release_option
-def command(output: Path, config: Path, admin: str | None, release: str | None) -> None:
+def command(output: Path, config: Path, admin: NamedAdmin | None, release: str | None) -> None:
     """Write one self-contained page for a cutover meeting.
 
     For each route: the verdict and its reasons, outcomes of pairs over time, response times of both arms, the most

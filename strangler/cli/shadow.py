@@ -6,7 +6,7 @@ from urllib.parse import quote
 import click
 
 from strangler.cli._acting_user import acting_user
-from strangler.cli._admin import admin_option, find_admin
+from strangler.cli._admin import NamedAdmin, admin_option, find_admin
 from strangler.cli._config import config_option, route_of, settings_of
 from strangler.core.documents import DoneDocument, ResumeRequest
 
@@ -21,7 +21,7 @@ def command() -> None:
 @click.option("--why", default="", help="Why it may go on; recorded with your name.")
 @config_option
 @admin_option
-def resume(route: str, why: str, config: Path, admin: str | None) -> None:
+def resume(route: str, why: str, config: Path, admin: NamedAdmin | None) -> None:
     """Resume shadows of ROUTE that have stopped by themselves.
 
     They stop if a candidate does not confirm a dry run. Before the next write it gets another OPTIONS request.

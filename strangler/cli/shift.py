@@ -9,7 +9,7 @@ import click
 
 from strangler.cli import ready
 from strangler.cli._acting_user import acting_user
-from strangler.cli._admin import admin_option
+from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._config import config_option, failed
 from strangler.cli._editing import diff_of, edited, read_texts, write_texts
 from strangler.cli._evidence import Evidence, find_evidence
@@ -57,7 +57,7 @@ def command(
     route: str,
     percent: float,
     config: Path,
-    admin: str | None,
+    admin: NamedAdmin | None,
     dry_run: bool,
     force: bool,
     why: str | None,
@@ -97,7 +97,7 @@ def command(
 class _Lazy:
     """The evidence, looked up only when it is needed: a shift down must not wait for anything."""
 
-    def __init__(self, config: Path, admin: str | None, edit: Edit) -> None:
+    def __init__(self, config: Path, admin: NamedAdmin | None, edit: Edit) -> None:
         self._config = config
         self._admin = admin
         self._settings = edit.loaded.settings

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from strangler.cli import _tables
-from strangler.cli._admin import admin_option, find_admin
+from strangler.cli._admin import NamedAdmin, admin_option, find_admin
 from strangler.cli._config import config_option
 from strangler.cli._json import json_text
 from strangler.cli._terminal import console as terminal
@@ -20,7 +20,7 @@ from strangler.core.documents import StatusDocument
 @click.option("--watch", "is_watching", is_flag=True, help="Keep running, and update in place, until Ctrl-C.")
 @click.option("--interval", type=Duration(), default="1s", show_default=True, help="How often, with --watch.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, with --watch one line each time.")
-def command(config: Path, admin: str | None, is_watching: bool, interval: float, as_json: bool) -> None:
+def command(config: Path, admin: NamedAdmin | None, is_watching: bool, interval: float, as_json: bool) -> None:
     """Show what a running proxy does: processes, upstreams, routes.
 
     Exit code 1 if no proxy runs. With --watch, a proxy that goes away later is shown as away until it is back.

@@ -107,7 +107,7 @@ def _upstream(name: str, upstream: schema_upstreams.Upstream) -> settings.Upstre
     return settings.UpstreamSettings(
         name=name,
         urls=upstream.urls if upstream.url is None else (upstream.url,),
-        tls=settings.TlsSettings(upstream.tls.ca, upstream.tls.verify),
+        tls=_tls(upstream.tls),
         host=upstream.host,
         timeouts=settings.TimeoutSettings(
             upstream.timeouts.connect,
@@ -122,6 +122,11 @@ def _upstream(name: str, upstream: schema_upstreams.Upstream) -> settings.Upstre
         headers=settings.HeaderEdits(upstream.headers.set, upstream.headers.remove),
         keepalive_s=upstream.keepalive,
     )
+
+
+def _tls(tls: schema_upstreams.Tls) -> settings.TlsSettings:
+    key = None if tls.cert is None else tls.key_ or tls.cert
+    return settings.TlsSettings(tls.ca, tls.verify, tls.cert, key, tls.server_name)
 
 
 def _bulkhead(bulkhead: schema_upstreams.Bulkhead | None) -> settings.BulkheadSettings | None:

@@ -16,9 +16,9 @@ from strangler.config.document import Document
 from strangler.config.page import read_page
 from strangler.config.pem_files import PemSource, paths_of, read_pem_files, with_absolute_paths
 from strangler.config.problem import Problem
+from strangler.config.socket_paths import check_sockets, with_absolute_sockets
 from strangler.config.validate import validate
 from strangler.core.collector import collector_paused
-from strangler.core.listener_settings import UNIX, Address, ListenerSettings
 from strangler.core.settings import Settings
 
 STANDARD_INPUT = "-"
@@ -136,8 +136,10 @@ def _with_files(loaded: Loaded, read: Document, folder: Path, pem: PemSource | N
     """Return the settings with paths that start at the folder, and with what the named files hold."""
     if loaded.settings is None:
         return loaded
-    listeners = tuple(_within(folder, listener) for listener in loaded.settings.listeners)
-    settings = with_absolute_paths(replace(loaded.settings, listeners=listeners), folder)
+    settings = with_absolute_paths(with_absolute_sockets(loaded.settings, folder), folder)
+    problems = _ordered(read, check_sockets(settings, read))
+    if problems:
+        return replace(loaded, settings=None, problems=problems)
     loaded = replace(loaded, settings=settings, pem_files=paths_of(settings))
     return _with_page(loaded if pem is None else _with_pem(loaded, read, settings, pem), read, folder)
 
@@ -154,13 +156,6 @@ def _with_pem(loaded: Loaded, read: Document, settings: Settings, pem: PemSource
         warnings=_ordered(read, [*loaded.warnings, *warnings]),
         is_stale=found.is_stale,
     )
-
-
-def _within(folder: Path, listener: ListenerSettings) -> ListenerSettings:
-    path = listener.address.unix_path
-    if path is None:
-        return listener
-    return replace(listener, address=Address(f"{UNIX}{(folder / path).absolute()}", 0))
 
 
 def _with_page(loaded: Loaded, read: Document, folder: Path) -> Loaded:

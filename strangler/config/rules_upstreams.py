@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
+from os.path import normpath
 
 from strangler.config import patterns
 from strangler.config.document import Loc
 from strangler.config.notes import Notes, Severity
 from strangler.config.schema import File
 from strangler.config.schema_upstreams import Upstream
+from strangler.config.socket_paths import OWN
 from strangler.config.urls import is_any, is_loopback
 from strangler.core.http.headers import HOP_BY_HOP
 from strangler.core.listener_settings import Address
@@ -70,17 +72,39 @@ def _check_urls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
 
 
 def _check_tls(upstream: Upstream, loc: Loc, notes: Notes) -> None:
-    if not upstream.tls.verify:
+    tls, here = upstream.tls, (*loc, "tls")
+    if not tls.verify:
         notes.warning(
-            (*loc, "tls", "verify"),
+            (*here, "verify"),
             "tls.verify is false",
             "anyone in between can read and change what is sent; name the right tls.ca instead",
         )
-    urls = _urls(upstream, loc)
-    if urls and notes.is_written((*loc, "tls")) and all(url.scheme == "http" for _, url in urls):
-        notes.warning(
-            (*loc, "tls"), "tls has no effect", "the URL starts with http://; write https:// or take tls out", key=True
+    if tls.key_ is not None and tls.cert is None and not notes.is_lost((*here, "cert")):
+        notes.error(
+            (*here, "key"), "tls.key is there without tls.cert", "name the certificate that it belongs to", key=True
         )
+    urls = _urls(upstream, loc)
+    plain = [place for place, url in urls if url.scheme == "http"]
+    if urls and notes.is_written(here) and len(plain) == len(urls):
+        way_out = "no URL starts with https://; write https:// or take tls out"
+        notes.warning(here, "tls has no effect", way_out, key=True)
+        return
+    _check_tls_effect(upstream, here, notes)
+    if tls.cert is not None:
+        for place in plain:
+            notes.warning(
+                place, "tls.cert is not sent to a URL without TLS", "write https://, or name another upstream"
+            )
+
+
+def _check_tls_effect(upstream: Upstream, here: Loc, notes: Notes) -> None:
+    """Warn of keys that mean nothing while the upstream's certificate is not checked."""
+    if upstream.tls.verify:
+        return
+    for name in ("ca", "server_name"):
+        if getattr(upstream.tls, name) is not None:
+            what = f"tls.{name} does not protect" if name == "server_name" else f"tls.{name} has no effect"
+            notes.warning((*here, name), what, "the certificate is not checked; write `verify: true`", key=True)
 
 
 def _check_times(upstream: Upstream, loc: Loc, notes: Notes) -> None:
@@ -156,12 +180,16 @@ def _check_not_itself(file: File, upstream: Upstream, loc: Loc, notes: Notes) ->
     for place, url in _urls(upstream, loc):
         own = [("listen", listener.address) for listener in file.listen]
         for listener, at in (*own, ("admin.listen", file.admin.listen)):
-            here = Address(url.host, url.port)
-            local = is_loopback(here) and (is_any(at) or is_loopback(at))
-            if at.unix_path is None and url.port == at.port and (local or url.host == at.host):
-                notes.value(
-                    place, f"that is the proxy's own {listener} address, so requests would loop; name the service's"
-                )
+            if _leads_to(url, at):
+                notes.value(place, OWN.format(listener=listener))
+
+
+def _leads_to(url: Url, at: Address) -> bool:
+    if url.unix_path is not None or at.unix_path is not None:
+        return normpath(url.unix_path or "/") == normpath(at.unix_path or "/")
+    here = Address(url.server_name, url.port)
+    is_local = is_loopback(here) and (is_any(at) or is_loopback(at))
+    return url.port == at.port and (is_local or here.host == at.host)
 
 
 def _check_distinct(file: File, notes: Notes) -> None:

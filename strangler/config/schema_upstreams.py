@@ -12,6 +12,19 @@ from strangler.config.types import LIST, Switchable, whole, word
 class Tls(Section):
     ca: t.MaybeText = key(None, "File of PEM certificates to trust; null: the system's.", "/etc/ssl/internal-ca.pem")
     verify: t.Bool = key(True, "Check the upstream's certificate.", "false")
+    cert: t.MaybeText = key(
+        None,
+        "PEM file of the proxy's own certificate, followed by its chain, for upstreams that ask for one; null: none.",
+        "client.pem",
+    )
+    key_: t.MaybeText = key(
+        None, "PEM file of its key, without a passphrase; null: it is in `cert`.", "client.key", name="key"
+    )
+    server_name: t.MaybeServerName = key(
+        None,
+        "Name that is sent in the handshake and expected in the certificate; null: the URL's host.",
+        "orders.internal",
+    )
 
 
 class Timeouts(Section):
@@ -114,7 +127,9 @@ class UpstreamUrls(Section):
     """The URLs of one upstream."""
 
     url: t.MaybeBaseUrl = key(
-        None, "Base URL of the service; one of `url` and `urls` is required.", "http://127.0.0.1:8001"
+        None,
+        "Base URL of the service, or `unix:PATH` of its socket; one of `url` and `urls` is required.",
+        "http://127.0.0.1:8001",
     )
     urls: Annotated[tuple[t.BaseUrl, ...], LIST] = key(
         (), "Several base URLs of one service.", "[http://10.0.0.1:8001, http://10.0.0.2:8001]"
@@ -124,7 +139,7 @@ class UpstreamUrls(Section):
 class UpstreamDefaults(Section):
     """The keys that upstreams may have in common."""
 
-    tls: Tls = key(Tls, "TLS of https:// URLs.", "{ca: /etc/ssl/internal-ca.pem}")
+    tls: Tls = key(Tls, "TLS of https:// URLs; new files count from the next handshake.", "{ca: internal-ca.pem}")
     host: Annotated[Literal["preserve", "upstream"], *word("preserve", "upstream")] = key(
         "preserve", "Host header that is sent: the client's, or that of the upstream's URL.", "upstream"
     )

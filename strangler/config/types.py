@@ -41,6 +41,7 @@ _PERCENT: tuple[Shape, ...] = (
 )
 _TOKEN: Shape = {"type": "string", "pattern": scalars.TOKEN_PATTERN}
 _WEB: Shape = {"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://"}
+_BASE_URL: Shape = {"type": "string", "pattern": "^([hH][tT][tT][pP]([sS]|\\+unix)?://|unix:[^/]|unix:/[^/])"}
 _STICKY: Shape = {"type": "string", "pattern": "^(header:.+|cookie:.+|client_ip)$"}
 _EXPONENT: Shape = {"type": "string", "pattern": quantities.NUMBER_PATTERN}
 _SHARE: tuple[Shape, ...] = (
@@ -96,6 +97,10 @@ MaybeHost = Annotated[
     str | None,
     *leaf(_or_empty(urls.host_header), "host or null", "write a host such as shop.internal", _TEXT, nullable=True),
 ]
+MaybeServerName = Annotated[
+    str | None,
+    *leaf(_or_empty(urls.server_name), "name or null", "write a name such as orders.internal", _TEXT, nullable=True),
+]
 Workers = Annotated[
     int | Literal["auto"],
     *leaf(
@@ -150,8 +155,8 @@ MaybeRedirect = Annotated[
         nullable=True,
     ),
 ]
-BaseUrl = Annotated[Url, *leaf(urls.base_url, "URL", _WRITE_URL, _WEB)]
-MaybeBaseUrl = Annotated[Url | None, *leaf(urls.base_url, "URL or null", _WRITE_URL, _WEB, nullable=True)]
+BaseUrl = Annotated[Url, *leaf(urls.base_url, "URL", _WRITE_URL, _BASE_URL)]
+MaybeBaseUrl = Annotated[Url | None, *leaf(urls.base_url, "URL or null", _WRITE_URL, _BASE_URL, nullable=True)]
 MaybeWebUrl = Annotated[
     str | None,
     *leaf(_or_empty(urls.web_url), "URL or null", "write a URL such as https://example.com/hook", _WEB, nullable=True),

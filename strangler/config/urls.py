@@ -2,11 +2,11 @@
 
 import ipaddress
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from strangler.config.scalars import TOKEN_PATTERN, did_you_mean
 from strangler.core.listener_settings import UNIX, Address
-from strangler.core.settings import StickySource, Url
+from strangler.core.settings import HTTP_UNIX, StickySource, Url
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
 _ADDRESS = re.compile(r"(\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]+)")
@@ -15,6 +15,9 @@ _FRAGMENT = re.compile(r"[\x21-\x22\x24-\x7e]*")
 _NOT_IN_A_LINK = re.compile("[\"'<>^`{|}]")
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
 _WRITE_ADDRESS = "write host:port, such as 127.0.0.1:8080"
+_WRITE_UNIX = "write the path of the socket's file, such as unix:/run/gunicorn.sock"
+_WRITE_UNIX_BASE = "write http+unix://%2Frun%2Fgunicorn.sock/base"
+_WRITE_NAME = "it must be a name such as orders.internal, without a scheme and a port"
 
 
 def address(text: str) -> Address:
@@ -65,7 +68,16 @@ def is_any(where: Address) -> bool:
 
 
 def base_url(text: str) -> Url:
-    """Read an upstream's base URL."""
+    """Read an upstream's base URL: `http://host:port/base`, `unix:PATH`, or `http+unix://PATH/base`."""
+    lower = text.lower()
+    if lower.startswith(UNIX):
+        return _unix_url(text.removeprefix(text[: len(UNIX)]))
+    if lower.startswith(HTTP_UNIX):
+        return _http_unix_url(text)
+    if lower.startswith(("https+unix:", "https://unix:")):
+        raise ValueError(f"a unix socket is reached without TLS; {_WRITE_UNIX}")
+    if lower.startswith(("http+unix:", "http://unix:", "unix+http:")):
+        raise ValueError(_WRITE_UNIX)
     parts, host, port = _split(text)
     if parts.query or "?" in text:
         raise ValueError("a base URL cannot have a query; take it out")
@@ -73,6 +85,45 @@ def base_url(text: str) -> Url:
     return Url(
         "https" if parts.scheme == "https" else "http", host, port or (443 if parts.scheme == "https" else 80), path
     )
+
+
+def _unix_url(path: str) -> Url:
+    if path.startswith("//"):
+        raise ValueError(f"the path of the socket follows the colon at once; {_WRITE_UNIX}")
+    if ":/" in path:
+        raise ValueError(f"for a path behind the socket {_WRITE_UNIX_BASE}")
+    return _at_socket(path, "")
+
+
+def _http_unix_url(text: str) -> Url:
+    if _VISIBLE.fullmatch(text) is None or "\\" in text:
+        raise ValueError(f"a URL has only visible ASCII characters; {_WRITE_UNIX_BASE}")
+    if "?" in text or "#" in text:
+        raise ValueError("a base URL cannot have a query or a fragment; take it out")
+    host, slash, path = text[len(HTTP_UNIX) :].partition("/")
+    if not host:
+        raise ValueError(f"the path of the socket is percent-encoded; {_WRITE_UNIX_BASE}")
+    try:
+        socket = unquote(host, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("the path of the socket must be UTF-8, percent-encoded") from None
+    return _at_socket(socket, f"{slash}{path}".rstrip("/"))
+
+
+def _at_socket(path: str, base: str) -> Url:
+    if not path or path.endswith("/") or "\0" in path or path.startswith("@"):
+        raise ValueError(_WRITE_UNIX)
+    return Url("http", "localhost", 80, base, path)
+
+
+def server_name(text: str) -> str:
+    """Read the name that a server has in its certificate, without the final dot that only DNS knows."""
+    if text.startswith("[") or _VISIBLE.fullmatch(text) is None:
+        raise ValueError(_WRITE_NAME)
+    try:
+        return _host(text.removesuffix("."), is_six=text.count(":") > 1).lower()
+    except ValueError:
+        raise ValueError(_WRITE_NAME) from None
 
 
 def web_url(text: str) -> str | None:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from strangler import logs
 from strangler.control.admin import application
+from strangler.control.admin_listener import AdminListener, AdminTls
 from strangler.control.app import ControlApp, Launch, build_app
 from strangler.control.connection_cap import bounded
 from strangler.control.link_server import LinkServer
@@ -20,11 +21,13 @@ from strangler.control.links import WorkerLinks
 from strangler.control.reload import InForce
 from strangler.control.supervisor_end import SupervisorEnd, SupervisorSender
 from strangler.core.settings import Settings
-from strangler.ipc.messages import StandsBy, Started, decode_settings, encode_frame
+from strangler.ipc.messages import AdminCertificates, StandsBy, Started, decode_settings, encode_frame
 from strangler.ipc.start import ControlStart, read_file
 from strangler.times import utc_now
+from strangler.tls.server_context import ignore_undecodable_names
 
 SHUTDOWN_S = 1.0  # for responses of the admin listener that are in flight
+LAST_HANDSHAKES_S = 0.2  # for connections to it that have just been accepted
 
 log = structlog.get_logger()
 
@@ -41,6 +44,7 @@ def main() -> None:
         return
     writer = logs.LogWriter()
     logs.configure(settings.log, "control", writer)
+    ignore_undecodable_names()
     try:
         uvloop.run(_run(start, first, InForce(settings, encoded, start.generation, utc_now()), writer))
     finally:
@@ -79,18 +83,19 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         in_force=in_force,
     )
     supervisor = SupervisorSender()
-    app = build_app(launch, before=[_LogFollower(writer)], after=[supervisor])
+    tls = AdminTls(in_force.settings, lambda pem: supervisor.send(AdminCertificates(pem)))
+    app = build_app(launch, before=[_LogFollower(writer)], after=[supervisor, tls])
     await app.restore()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(app.close)
         app.checks.adopt(in_force)
         ended = await _attach(start.supervisor_fd, app, supervisor)
-        await _serve_admin(stack, app, start.admin_fds)
+        await _serve_admin(stack, app, tls, start.admin_fds)
         log.info("control.ready", generation=in_force.generation)
         supervisor.send(Started())
         links = [number for number in (start.link_fd, start.former_link_fd) if number is not None]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(part.run()) for part in app.running]
+            tasks = [group.create_task(part.run()) for part in (*app.running, tls)]
             tasks += [
                 group.create_task(_accept(app.server, app.workers, socket.socket(fileno=number))) for number in links
             ]
@@ -111,15 +116,15 @@ async def _attach(descriptor: int, app: ControlApp, supervisor: SupervisorSender
     return ended
 
 
-async def _serve_admin(stack: AsyncExitStack, app: ControlApp, descriptors: tuple[int, ...]) -> None:
+async def _serve_admin(stack: AsyncExitStack, app: ControlApp, tls: AdminTls, descriptors: tuple[int, ...]) -> None:
     runner = web.AppRunner(application(app), access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     assert runner.server is not None
-    enter = bounded(runner.server)
-    for descriptor in descriptors:
-        listener = await asyncio.get_running_loop().create_server(enter, sock=socket.socket(fileno=descriptor))
-        stack.callback(listener.close)
+    await tls.follow()
+    listener = AdminListener([socket.socket(fileno=number) for number in descriptors], tls, bounded(runner.server))
+    listener.start()
+    stack.push_async_callback(listener.close, LAST_HANDSHAKES_S)
 
 
 async def _accept(server: LinkServer, links: WorkerLinks, listener: socket.socket) -> None:

@@ -65,7 +65,7 @@ async def _guarded(request: web.Request, handler: _Handler) -> web.StreamRespons
     if visitor.has_unstripped(request.path) and request.match_info.http_exception is not None:
         return request.app[_DASHBOARD].unstripped(request)
     if request.path not in guard.PROBES and not is_page(request):
-        refused = guard.refusal(_token(request), request.method, request.headers, visitor.hosts)
+        refused = guard.refusal(_token(request), request.method, request.headers, visitor.hosts, scheme=visitor.scheme)
         if refused is not None:
             return problem(*refused)
     try:

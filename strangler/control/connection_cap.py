@@ -21,6 +21,15 @@ class _NamelessResponse(web.Response):
 class _Protocol(RequestHandler):
     __slots__ = ()
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Close the oldest connections if this one is more than there may be. With TLS its handshake is complete."""
+        super().connection_made(transport)
+        assert self._manager is not None
+        there = self._manager.connections
+        for oldest in there[: max(0, len(there) - MAX_CONNECTIONS)]:
+            if oldest.transport is not None:
+                oldest.transport.abort()
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -41,7 +50,7 @@ async def nameless(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.popall(hdrs.SERVER, None)
 
 
-def bounded(server: web.Server, most: int = MAX_CONNECTIONS) -> Callable[[], RequestHandler]:
+def bounded(server: web.Server) -> Callable[[], RequestHandler]:
     """Return the factory of connection protocols. A new connection always gets in; the oldest are closed for it.
 
     aiohttp has no timeout for a request's header section. A cap on the number of connections needs none, and a
@@ -49,10 +58,6 @@ def bounded(server: web.Server, most: int = MAX_CONNECTIONS) -> Callable[[], Req
     """
 
     def enter() -> RequestHandler:
-        there = server.connections
-        for oldest in there[: max(0, len(there) + 1 - most)]:
-            if oldest.transport is not None:
-                oldest.transport.abort()
         loop = asyncio.get_running_loop()
         return _Protocol(server, loop=loop, access_log=None)  # type: ignore[arg-type]  # None: no access log
 

@@ -26,21 +26,33 @@ def has_token(token: str | None, headers: Mapping[str, str]) -> bool:
 
 
 def refusal(
-    token: str | None, method: str, headers: Mapping[str, str], hosts: Sequence[str] = ()
+    token: str | None,
+    method: str,
+    headers: Mapping[str, str],
+    hosts: Sequence[str] = (),
+    *,
+    scheme: str | None = None,
 ) -> tuple[int, str] | None:
     """Return the status and the reason to refuse a request that is not a probe; None if it may pass."""
     if not has_token(token, headers):
         return 401, "this needs the header `Authorization: Bearer TOKEN`, with admin.token of routes.yaml"
-    return foreign(token, method, headers, hosts)
+    return foreign(token, method, headers, hosts, scheme=scheme)
 
 
 def foreign(
-    token: str | None, method: str, headers: Mapping[str, str], hosts: Sequence[str] = (), *, has_mark: bool = False
+    token: str | None,
+    method: str,
+    headers: Mapping[str, str],
+    hosts: Sequence[str] = (),
+    *,
+    scheme: str | None = None,
+    has_mark: bool = False,
 ) -> tuple[int, str] | None:
     """Return the same for a client with the token: a request that a foreign page may have made is refused.
 
-    `hosts` are further names of this listener from a trusted proxy, beside Host. With `has_mark` the caller checks
-    the form's own mark, which decides where the browser hides the page's origin (`Origin: null`).
+    `hosts` are further names of this listener from a trusted proxy, beside Host. `scheme` is that of our pages, None if
+    it is not known: something in front may add TLS. With `has_mark` the caller checks the form's own mark, which
+    decides where the browser hides the page's origin (`Origin: null`).
     """
     host = headers.get("Host", "")
     if token is None and not is_loopback(host):
@@ -53,9 +65,15 @@ def foreign(
     origin = headers.get("Origin")
     if method in _SAFE_METHODS or origin is None or (origin == "null" and has_mark):
         return None
-    if any(_is_same(origin, name) for name in (host, *hosts)):
-        return None
-    return 403, _why_foreign(origin, host)
+    if not any(_is_same(origin, name) for name in (host, *hosts)):
+        return 403, _why_foreign(origin, host)
+    if scheme == "https" and urlsplit(origin).scheme != scheme:  # anybody on the network can make a page in clear
+        return 403, (
+            f"A page from elsewhere may not change anything here: the page's origin is '{_plain(origin)}', and pages"
+            " here have https://. If both are this dashboard, the proxy in front sends the wrong X-Forwarded-Proto"
+            " (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`)."
+        )
+    return None
 
 
 def _is_same(origin: str, host: str) -> bool:

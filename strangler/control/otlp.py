@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -21,6 +21,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from strangler import __version__
+from strangler.core.listener_settings import UNIX
+from strangler.core.settings import HTTP_UNIX
 from strangler.evidence.findings import Finding
 from strangler.ipc.messages import AttemptSpan, Spans
 
@@ -117,7 +119,7 @@ def _server_span(spans: Spans, context: SpanContext, parent: SpanContext | None,
 def _client_span(spans: Spans, attempt: AttemptSpan, number: int, parent: SpanContext) -> ReadableSpan:
     is_error = attempt.fault is not None or (attempt.status or 0) >= 400
     attributes = _method(spans.method) | {
-        "url.full": attempt.url + _text(spans.path) if attempt.url else None,
+        "url.full": _full_url(attempt.url, _text(spans.path)),
         "network.protocol.name": "http",
         "http.request.resend_count": number or None,
         "http.response.status_code": attempt.status,
@@ -127,8 +129,7 @@ def _client_span(spans: Spans, attempt: AttemptSpan, number: int, parent: SpanCo
         "strangler.upstream": attempt.upstream,
         "strangler.fault": attempt.fault,
     }
-    parts = urlsplit(attempt.url)
-    attributes |= _server(parts.netloc, 443 if parts.scheme == "https" else 80)
+    attributes |= _upstream_server(attempt.url)
     method = attributes["http.request.method"]
     return _span(
         "HTTP" if method == "_OTHER" else method,
@@ -216,6 +217,22 @@ def _server(authority: str, port: int) -> dict[str, Any]:
         return {"server.address": parts.hostname, "server.port": (parts.port or port) if parts.hostname else None}
     except ValueError:
         return {}
+
+
+def _upstream_server(url: str) -> dict[str, Any]:
+    """Return the same of an upstream's URL; of a unix socket its path, and no port."""
+    if url.startswith(UNIX):
+        return {"server.address": url.removeprefix(UNIX)}
+    parts = urlsplit(url)
+    if url.startswith(HTTP_UNIX):
+        return {"server.address": unquote(parts.netloc)}
+    return _server(parts.netloc, 443 if parts.scheme == "https" else 80)
+
+
+def _full_url(url: str, path: str) -> str | None:
+    if url.startswith(UNIX):
+        url = f"{HTTP_UNIX}{quote(url.removeprefix(UNIX), safe='')}"
+    return url + path if url else None
 
 
 def _text(raw: bytes) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from strangler.control.links import LinksState
@@ -11,20 +10,26 @@ from strangler.control.reload import ReloadState
 from strangler.core.documents import ReadyChecks, ReadyDocument
 from strangler.core.routing.arm import LEGACY
 from strangler.core.settings import Settings, Url
+from strangler.http1.connect import CONNECT_ERRORS
+from strangler.http1.upstream_stream import UpstreamStream
+from strangler.tls.client_context import ClientTlsState
 
 CACHE_S = 1.0
 CONNECT_S = 1.0
 PATIENCE_S = 0.3
 """The longest wait for a probe of legacy that decides nothing: Kubernetes gives up after a second."""
+REFUSED_WITHIN_S = 0.15
+"""How long a TLS upstream that does not want our certificate may take to say so after the handshake."""
 
 
 @dataclass(slots=True)
 class LegacyProbe:
-    """Finds out whether legacy accepts a TCP connection, at most once a second however often it is used."""
+    """Finds out whether legacy accepts a connection, TLS included, at most once a second however often it is used."""
 
     _probed_at: float = float("-inf")
     _result: bool = False
     _asking: asyncio.Task[None] | None = None
+    _tls: ClientTlsState | None = None
 
     async def is_reachable(self, settings: Settings, patience_s: float = PATIENCE_S) -> bool:
         """Return whether any URL of legacy accepts a connection, or the last result if that is not known in time."""
@@ -36,7 +41,11 @@ class LegacyProbe:
 
     async def _ask(self, settings: Settings) -> None:
         try:
-            self._result = await _any_connects(settings.upstreams[LEGACY].urls)
+            legacy = settings.upstreams[LEGACY]
+            if self._tls is None:
+                self._tls = ClientTlsState(legacy.tls, settings.files)
+            self._tls.adopt(legacy.tls, settings.files)
+            self._result = any(await asyncio.gather(*(_connects(url, self._tls) for url in legacy.urls)))
         finally:
             self._probed_at, self._asking = time.monotonic(), None
 
@@ -80,17 +89,29 @@ class Readiness:
         )
 
 
-async def _any_connects(urls: tuple[Url, ...]) -> bool:
-    return any(await asyncio.gather(*map(_connects, urls)))
-
-
-async def _connects(url: Url) -> bool:
+async def _connects(url: Url, tls: ClientTlsState) -> bool:
     try:
         async with asyncio.timeout(CONNECT_S):
-            _, writer = await asyncio.open_connection(url.host, url.port)
-    except (OSError, TimeoutError):
+            stream = await UpstreamStream.open(url, url.connect_host, tls)
+    except CONNECT_ERRORS:
         return False
-    writer.transport.abort()
-    with suppress(OSError):
-        await writer.wait_closed()
-    return True
+    try:
+        return not await _is_refused(stream)
+    finally:
+        stream.abort()
+
+
+async def _is_refused(stream: UpstreamStream) -> bool:
+    """Return whether the upstream refuses our certificate, or the lack of one: by TLS 1.3 it does so only after the
+    handshake is complete for us, and nothing tells that it has accepted it."""
+    session = stream.transport.get_extra_info("ssl_object")
+    if session is None or session.version() != "TLSv1.3":
+        return False
+    try:
+        async with asyncio.timeout(REFUSED_WITHIN_S):
+            await stream.read()
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    return False

@@ -28,13 +28,15 @@ class Visitor:
     """A client of the admin listener.
 
     `hosts` are the authorities by which the client may know this listener, `prefix` the path below which it sees it,
-    without a trailing slash. `ignored` names the fields that were not trusted.
+    without a trailing slash, `scheme` how it reaches it, None if that is not known: in clear, but maybe over a proxy
+    that is not trusted and has TLS. `ignored` names the fields that were not trusted.
     """
 
     address: str
     user: str | None = None
     prefix: str = ""
     hosts: tuple[str, ...] = ()
+    scheme: str | None = None
     ignored: tuple[str, ...] = ()
 
     def has_unstripped(self, path: str) -> bool:
@@ -53,13 +55,15 @@ def visitor_of(settings: AdminSettings, request: web.BaseRequest) -> Visitor:
     trusted = _trusted(settings.trusted_proxies)
     if not trusted.includes(peer):
         names = _FIELDS if settings.users is None else (*_FIELDS, settings.users)
-        return Visitor(peer, hosts=hosts, ignored=tuple(name for name in names if name in headers))
+        scheme = "https" if request.secure else None
+        return Visitor(peer, hosts=hosts, scheme=scheme, ignored=tuple(name for name in names if name in headers))
     chain = ",".join(headers.getall("X-Forwarded-For", [])).encode("utf-8", "surrogateescape")
     return Visitor(
         address=trusted.client_of(peer, chain or None).decode(),
         user=None if settings.users is None else _user(headers, settings.users),
         prefix=_prefix(headers),
         hosts=hosts + tuple(_listed(headers, "X-Forwarded-Host")),
+        scheme=_scheme(headers),
     )
 
 
@@ -71,6 +75,13 @@ def _user(headers: CIMultiDictProxy[str], name: str) -> str | None:
     text = found[0].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     plain = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(plain.split())[:MAX_USER] or None
+
+
+def _scheme(headers: CIMultiDictProxy[str]) -> str | None:
+    """Return the browser's scheme: in a chain of proxies the first."""
+    listed = _listed(headers, "X-Forwarded-Proto")
+    first = listed[0].lower() if listed else ""
+    return first if first in {"http", "https"} else None
 
 
 def _prefix(headers: CIMultiDictProxy[str]) -> str:

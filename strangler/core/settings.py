@@ -7,9 +7,13 @@ workers as they are, so every field is plain data. Durations are in seconds, siz
 
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import quote
 
-from strangler.core.listener_settings import Address, ListenerSettings, ServerTlsSettings
+from strangler.core.listener_settings import UNIX, Address, ListenerSettings, ServerTlsSettings
 from strangler.core.retire_settings import RetireSettings
+
+HTTP_UNIX = "http+unix://"
+"""The beginning of a URL whose host is the percent-encoded path of a unix socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +24,35 @@ class Url:
     host: str
     port: int
     path: str
+    unix_path: str | None = None
+    """The path of the unix socket to connect to. Scheme, host and port are `http`, `localhost` and 80 then."""
 
     @property
     def authority(self) -> str:
-        """Return host and port as in a Host header: without the scheme's default port."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+        """Return host and port as in a Host header: without the scheme's default port, and without a final dot."""
+        return self._authority(self.server_name)
 
     @property
     def server_name(self) -> str:
-        """Return the host as a certificate and a TLS handshake name it: without a final dot (RFC 6066 section 3)."""
+        """Return the host as a certificate and a TLS handshake name it: without a final dot (RFC 6066 section 3), which
+        only DNS knows."""
         return self.host.removesuffix(".")
 
+    @property
+    def connect_host(self) -> str:
+        """Return the host to connect to: a name, an address, or `unix:` and the path of a socket."""
+        return self.host if self.unix_path is None else f"{UNIX}{self.unix_path}"
+
+    def _authority(self, host: str) -> str:
+        host = f"[{host}]" if ":" in host else host
+        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}{self.path}"
+        if self.unix_path is None:
+            return f"{self.scheme}://{self._authority(self.host)}{self.path}"
+        if not self.path:
+            return f"{UNIX}{self.unix_path}"
+        return f"{HTTP_UNIX}{quote(self.unix_path, safe='')}{self.path}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,19 @@ class ClientConnection(ClientLifecycle):
     """Reads requests and writes responses; `worker/handler.py` has what happens in between. It is an `asyncio.Protocol`
     in all but the base class, which a compiled class cannot have."""
 
-    __slots__ = ("_ahead", "_inflow", "_reader", "_tunnel", "request")
+    __slots__ = ("_ahead", "_inflow", "_is_admitted", "_reader", "_tunnel", "request")
 
-    def __init__(self, server: ServerState, listener: ListenerState | None = None, address: str = "") -> None:
+    def __init__(
+        self,
+        server: ServerState,
+        listener: ListenerState | None = None,
+        address: str = "",
+        *,
+        is_admitted: bool = False,
+    ) -> None:
+        """`is_admitted`: its handshake has had its place already."""
         super().__init__(server, listener, address)
+        self._is_admitted = is_admitted
         self.task = CallbackTask(self._crash)
         self.request: Request | None = None
         self._ahead = bytearray()  # a head that is not complete, or what came before its turn
@@ -135,7 +144,7 @@ class ClientConnection(ClientLifecycle):
 
     def end_tunnel(self) -> None:
         self._leave_request()
-        self._close_both_ways()
+        self._close(linger=False)
 
     def go_away(self) -> None:
         """End soon: the proxy drains."""
@@ -156,8 +165,11 @@ class ClientConnection(ClientLifecycle):
         """End at once, to make place for another client: this connection is idle."""
         if self._is_full:
             self.transport.abort()
-        else:
-            self._end(linger=False)
+            return
+        awaits_notify = self._awaits_notify
+        self._end(linger=False)
+        if awaits_notify:
+            self.loop.call_soon(self.transport.abort)  # once this turn has sent ours
 
     def expire(self, now: float) -> None:
         """End what has taken too long; what the deadline limits depends on what is under way."""
@@ -176,7 +188,7 @@ class ClientConnection(ClientLifecycle):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._begin(transport)
         server = self.server
-        has_room = server.enter(self, self._client)
+        has_room = server.enter(self, self._client, is_admitted=self._is_admitted)
         self._limit(server.limits.header_timeout_s)
         self.task.begin(self.listener.serve(self))
         if server.is_draining:

@@ -11,16 +11,30 @@ from strangler.core.http.headers import ForwardedFields
 from strangler.core.resilience.connection_limit import client_key
 from strangler.core.transitions import next_state
 from strangler.http1.client_states import CLOSED, HEAD, TRANSITIONS, ClientEvent, ClientState
-from strangler.http1.closing import FLUSH_S, Closing, reset_when_sent
+from strangler.http1.closing import FLUSH_S, Closing, reset_when_sent, unsent_bytes
 from strangler.http1.downstream import ClientSide
 from strangler.http1.listener_state import ListenerState
 from strangler.http1.server_state import ServerState
+from strangler.http1.tls_transport import begin_tls
+
+_SURELY_SENT_BYTES = 2048
+"""While fewer bytes than this are unsent, all of them are in the buffer of the socket, which is larger."""
 
 
 class ClientLifecycle(ClientSide):
     """The base of `ClientConnection`, below its requests. States and their table: `client_states.py`."""
 
-    __slots__ = ("_client", "_closing", "_is_full", "_is_reading", "_state", "listener", "peer_ip", "server")
+    __slots__ = (
+        "_certificate",
+        "_client",
+        "_closing",
+        "_is_full",
+        "_is_reading",
+        "_state",
+        "listener",
+        "peer_ip",
+        "server",
+    )
 
     def __init__(self, server: ServerState, listener: ListenerState | None, address: str) -> None:
         """`address`: the client's, as a load balancer has named it; empty: that of the connection's peer."""
@@ -30,6 +44,7 @@ class ClientLifecycle(ClientSide):
         self.write_batch = server.write_batch
         self.deadline = inf
         self.peer_ip = address.encode()
+        self._certificate = b""  # of the client, as DER, if its handshake has shown one that is valid
         self._client = b""  # what counts as one client where connections are counted
         self._state: ClientState = HEAD
         self._closing: Closing | None = None
@@ -60,6 +75,8 @@ class ClientLifecycle(ClientSide):
 
     def _begin(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        if self.listener.tls is not None:
+            self._certificate = begin_tls(self.transport)
         if not self.peer_ip:
             self.peer_ip = peer_address(transport.get_extra_info("peername")).encode()
         self._client = client_key(self.peer_ip.decode())
@@ -68,7 +85,8 @@ class ClientLifecycle(ClientSide):
     def _follow_trust(self) -> None:
         """Adopt the proxies that the settings trust now: a connection may outlive the settings it began with."""
         server = self.server
-        self.forwarded = ForwardedFields(self.peer_ip.decode(), self.listener.scheme, server.trusted)
+        scheme, trusted = self.listener.scheme, server.trusted
+        self.forwarded = ForwardedFields(self.peer_ip.decode(), scheme, trusted, self._certificate)
 
     def _move(self, event: ClientEvent) -> None:
         self._state = next_state(TRANSITIONS, self._state, event)
@@ -87,17 +105,16 @@ class ClientLifecycle(ClientSide):
         self._closing = Closing(self.transport, linger=linger)
         self._limit(self._closing.wait_s)
 
-    def _close_both_ways(self) -> None:
-        """Close a connection that has been a tunnel's."""
-        if self._state is not CLOSED:
-            self._limit(FLUSH_S)
-            self.transport.close()
-
     def _reset(self) -> None:
         """Break the connection, once what was written has left."""
         if self._state is not CLOSED:
             self.server.write_batch.flush()
             reset_when_sent(self.server.loop, self, now() + FLUSH_S)
+
+    @property
+    def _awaits_notify(self) -> bool:
+        """True if a close lasts until the client responds to it, though all that was written has left: over TLS."""
+        return self.listener.tls is not None and unsent_bytes(self.transport) < _SURELY_SENT_BYTES
 
     def _expire_close(self) -> None:
         """End a connection whose last bytes have had their time; a client that still reads, slowly, gets more."""

@@ -3,6 +3,7 @@
 
 import asyncio
 import fcntl
+import functools
 import socket
 import struct
 import sys
@@ -14,7 +15,7 @@ from strangler.clock import now
 FLUSH_S = 10.0
 """How long what was written may take to leave a closing connection."""
 
-_LINGER_S = 2.0
+LINGER_S = 2.0
 """How long reading goes on after the proxy closes its direction, so that a reset does not destroy the response."""
 
 _CUT_DELAY_S = 0.01
@@ -24,16 +25,24 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
 
 
 class Closing:
-    """A close under way. `linger`: the client may still be sending, so only the proxy's direction is closed."""
+    """A close under way. `linger`: the client may still be sending, so only the proxy's direction is closed.
+
+    A TLS transport cannot close one direction: it sends what was written and its close_notify, and discards what comes
+    until the client has closed as well. So there, every close lingers.
+    """
 
     __slots__ = ("_transport", "_unsent_bytes", "wait_s")
 
     def __init__(self, transport: asyncio.Transport, *, linger: bool) -> None:
         self._transport = transport
-        self._unsent_bytes = unsent_bytes(transport)
-        self.wait_s = _LINGER_S if linger and not self._unsent_bytes else FLUSH_S
-        """How long the close may take."""
-        if linger:
+        if transport.can_write_eof():
+            self._unsent_bytes = unsent_bytes(transport)
+            self.wait_s = LINGER_S if linger and not self._unsent_bytes else FLUSH_S
+            """How long the close may take."""
+        else:
+            self._unsent_bytes = sys.maxsize  # what its socket's transport holds back is unknown
+            self.wait_s = LINGER_S
+        if linger and transport.can_write_eof():
             transport.write_eof()
         else:
             transport.close()
@@ -57,13 +66,20 @@ class Resettable(Protocol):
     def is_closed(self) -> bool: ...
 
 
-def reset_when_sent(loop: asyncio.AbstractEventLoop, connection: Resettable, until: float) -> None:
-    """Reset a connection once all bytes have left, which a reset would destroy; at the latest at `until`."""
+def reset_when_sent(
+    loop: asyncio.AbstractEventLoop, connection: Resettable, until: float, *, was_sent: bool = False
+) -> None:
+    """Reset a connection once all bytes have left, which a reset would destroy; at the latest at `until`.
+
+    Over TLS all must have left at two looks in a row: the first may fall between the buffers of TLS and of the system.
+    """
     if connection.is_closed:
         return
     transport = connection.transport
-    if now() < until and unsent_bytes(transport):
-        loop.call_later(_CUT_DELAY_S, reset_when_sent, loop, connection, until)
+    is_sent = not unsent_bytes(transport)
+    if now() < until and not (is_sent and (was_sent or transport.can_write_eof())):
+        look_again = functools.partial(reset_when_sent, loop, connection, until, was_sent=is_sent)
+        loop.call_later(_CUT_DELAY_S, look_again)
         return
     peer: socket.socket | None = transport.get_extra_info("socket")
     if peer is not None:
@@ -75,10 +91,10 @@ def unsent_bytes(transport: asyncio.Transport) -> int:
     """Return how many of the written bytes the client's system has not acknowledged (tcp(7), SIOCOUTQ)."""
     waiting = transport.get_write_buffer_size()
     peer: socket.socket | None = transport.get_extra_info("socket")
-    if waiting or peer is None or not hasattr(termios, "TIOCOUTQ"):
+    if peer is None or not hasattr(termios, "TIOCOUTQ"):
         return waiting
     try:
         outcome = fcntl.ioctl(peer.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
     except (OSError, ValueError):  # closed meanwhile
         return 0
-    return int.from_bytes(outcome, sys.byteorder)
+    return waiting + int.from_bytes(outcome, sys.byteorder)

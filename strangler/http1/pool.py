@@ -4,15 +4,17 @@
 import asyncio
 import contextlib
 import math
+import select
 import socket
-import ssl
 from collections.abc import Callable
 from typing import cast
 
 from strangler.clock import now
 from strangler.core.fault import Fault
-from strangler.core.settings import TlsSettings, Url
+from strangler.core.settings import Url
+from strangler.http1.connect import CONNECT_ERRORS, connect
 from strangler.http1.upstream_connection import ConnectionOwner, UpstreamConnection
+from strangler.tls.client_context import ClientTlsState
 
 ONCE_S = 1.0
 """A request that cannot be sent twice only goes onto a connection that was used this recently, or a new one: on older
@@ -26,16 +28,6 @@ _PEER_CHECK_AFTER_S = 0.5
 Connected = Callable[[UpstreamConnection | Fault], None]
 
 
-def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """Return the TLS context for https upstreams. Raises OSError or ssl.SSLError if the CA file cannot be used."""
-    context = ssl.create_default_context(cafile=settings.ca)
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
 class Pool(ConnectionOwner):
     """The connections to one URL. The last one given back is the first one taken, so that the rest can expire."""
 
@@ -44,7 +36,7 @@ class Pool(ConnectionOwner):
         loop: asyncio.AbstractEventLoop,
         url: Url,
         address: str,
-        tls: TlsSettings,
+        tls: ClientTlsState,
         max_head_bytes: int,
         keepalive_s: float = 30.0,
     ) -> None:
@@ -53,8 +45,7 @@ class Pool(ConnectionOwner):
         self._address = address
         self.max_head_bytes = max_head_bytes
         self._loop = loop
-        self._tls_settings = tls
-        self._tls: ssl.SSLContext | None = None
+        self._tls = tls
         self._idle: list[UpstreamConnection] = []
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -115,17 +106,9 @@ class Pool(ConnectionOwner):
     async def _connect(self, timeout_s: float | None, done: Connected) -> None:
         connection = UpstreamConnection(self)
         try:
-            if self._tls is None and self.url.scheme == "https":
-                self._tls = tls_context(self._tls_settings)  # here, because the CA file may have gone since `check`
             async with asyncio.timeout(timeout_s):
-                await self._loop.create_connection(
-                    lambda: cast(asyncio.Protocol, connection),
-                    self._address,
-                    self.url.port,
-                    ssl=self._tls,
-                    server_hostname=self.url.server_name if self._tls else None,
-                )
-        except (OSError, TimeoutError, ssl.SSLError, UnicodeError):
+                await connect(lambda: cast(asyncio.Protocol, connection), self.url, self._address, self._tls)
+        except CONNECT_ERRORS:
             done(Fault.CONNECT)
             return
         done(connection)
@@ -137,8 +120,17 @@ class Pool(ConnectionOwner):
         peer: socket.socket | None = connection.transport.get_extra_info("socket")
         if peer is None:
             return False
+        if self.url.unix_path is not None:
+            return not _is_readable(peer)
         try:
             state = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
         except OSError:
             return False
         return state[0] == _ESTABLISHED
+
+
+def _is_readable(peer: socket.socket) -> bool:
+    """Return True if bytes or an end have come: nothing else shows that the peer of a unix socket has closed."""
+    events = select.poll()
+    events.register(peer.fileno(), select.POLLIN)
+    return bool(events.poll(0))

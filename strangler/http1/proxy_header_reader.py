@@ -9,16 +9,14 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from math import inf
 
-from strangler.clock import now
 from strangler.core.http.addresses import peer_address
 from strangler.core.http.problem import Problem
 from strangler.core.http.proxy_protocol import MAX_V2_BYTES, SIGNATURE_V2, ProxyProtocolError, is_beginning, read_header
 from strangler.core.resilience.connection_limit import client_key
 from strangler.http1.downstream import ClientSide
 from strangler.http1.listener_state import ListenerState
-from strangler.http1.server_state import ServerState
+from strangler.http1.server_state import ServerState, first_deadline
 
 _REASON = "proxy_protocol"
 _LOOK_AGAIN_S = 0.005
@@ -35,9 +33,10 @@ class ProxyHeaderReader(ClientSide):
         server: ServerState,
         listener: ListenerState,
         accepted: socket.socket,
-        begin: Callable[[socket.socket, str], None],
+        begin: Callable[[socket.socket, str, float], None],
     ) -> None:
-        """`begin` is called with the socket and the client's address, empty where that is the peer's."""
+        """`begin` is called with the socket, the client's address, empty where that is the peer's, and the time when
+        a TLS handshake has to be over as well."""
         self._server = server
         self._listener = listener
         self._accepted = accepted
@@ -47,8 +46,7 @@ class ProxyHeaderReader(ClientSide):
         self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
         self.loop = server.loop
-        limit = server.limits.header_timeout_s
-        self.deadline = inf if limit is None else now() + limit
+        self.deadline = first_deadline(server)
 
     def start(self) -> None:
         """Wait for the header if the peer may send one, and for nothing else if it may not."""
@@ -63,7 +61,7 @@ class ProxyHeaderReader(ClientSide):
                 self._fail()
             else:
                 self._is_closed = True
-                self._begin(self._accepted, "")
+                self._begin(self._accepted, "", self.deadline)
             return
         self._client = client_key(peer)
         if not self._server.enter(self, self._client):
@@ -111,7 +109,7 @@ class ProxyHeaderReader(ClientSide):
 
     def _finish(self, client: str) -> None:
         self._leave()
-        self._begin(self._accepted, client)
+        self._begin(self._accepted, client, self.deadline)
 
     def _fail(self) -> None:
         """Close a connection whose header is broken or late, or whose peer may not send one."""

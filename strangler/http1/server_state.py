@@ -3,7 +3,9 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from math import inf
 
+from strangler.clock import now
 from strangler.core.http import problem
 from strangler.core.http.trust import TrustedProxies
 from strangler.core.resilience.connection_limit import ConnectionLimit
@@ -47,10 +49,13 @@ class ServerState:
         self.active: set[Downstream] = set()
         """The connections with a request under way: `sweep_active` checks them many times a second."""
 
-    def enter(self, connection: ClientSide, address: bytes) -> bool:
-        """Count a new connection from `address`. Return False if there are too many, and none could be closed."""
+    def enter(self, connection: ClientSide, address: bytes, *, is_admitted: bool = False) -> bool:
+        """Count a new connection from `address`. Return False if there are too many, and none could be closed.
+
+        `is_admitted`: it takes the place of one that has just left.
+        """
         self.connections.add(connection)
-        has_room = self.connection_limit.total < self.limits.connections or self.make_room(address)
+        has_room = is_admitted or self.connection_limit.total < self.limits.connections or self.make_room(address)
         self.connection_limit.enter(address, connection)
         return has_room
 
@@ -98,3 +103,9 @@ class ServerState:
     def abort(self) -> None:
         for connection in list(self.connections):
             connection.abort()
+
+
+def first_deadline(server: ServerState) -> float:
+    """Return when a connection that begins now must have said who it is: PROXY header and TLS handshake together."""
+    limit_s = server.limits.header_timeout_s
+    return inf if limit_s is None else now() + limit_s

@@ -80,6 +80,8 @@ class Tunnel:
         self.upstream.transport.write(data)
 
     def receive_from_upstream(self, data: bytes) -> None:
+        if self.is_over:
+            return
         self.sent_bytes += len(data)
         if self._from_upstream is None:
             self.client.transport.write(data)
@@ -91,7 +93,7 @@ class Tunnel:
     def eof_from_client(self) -> bool:
         """Pass on that the client has closed its direction. Return True to keep the other direction open."""
         self._has_client_ended = True
-        is_one_way = self.upstream.transport.can_write_eof()  # not over TLS
+        is_one_way = self.upstream.transport.can_write_eof() and self.client.transport.can_write_eof()  # not over TLS
         if self._has_upstream_ended or self.upstream.is_closed or not is_one_way:
             self.end()
             return False
@@ -101,6 +103,10 @@ class Tunnel:
     def eof_from_upstream(self) -> bool:
         self._has_upstream_ended = True
         if self._has_client_ended or self.client.is_closed:
+            self.end()
+            return False
+        if not self.client.transport.can_write_eof():
+            self.client.transport.close()
             self.end()
             return False
         self.client.transport.write_eof()
@@ -141,7 +147,7 @@ class Tunnel:
 
 def _keep_alive(transport: asyncio.Transport) -> None:
     peer: socket.socket | None = transport.get_extra_info("socket")
-    if peer is None:
+    if peer is None or peer.family == socket.AF_UNIX:
         return
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in _KEEP_ALIVE.items():

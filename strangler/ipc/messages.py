@@ -241,6 +241,13 @@ class Started(_Message, frozen=True):
     """Control to supervisor: the admin listener is served."""
 
 
+class AdminCertificates(_Message, frozen=True):
+    """Control to supervisor: clients of the admin listener get one of these certificates (PEM) from now on; if there
+    are none, it takes connections without TLS."""
+
+    certificates: tuple[str, ...]
+
+
 class DrainSeen(_Message, frozen=True):
     """Control to supervisor: readiness fails from now on."""
 
@@ -268,7 +275,7 @@ class Processes(_Message, frozen=True):
     processes: list[ProcessInfo]
 
 
-ToSupervisor = Adopt | DrainSeen | StandsBy | Started
+ToSupervisor = Adopt | AdminCertificates | DrainSeen | StandsBy | Started
 FromSupervisor = Reload | Draining | Processes
 
 Message = ToControl | ToWorker | ToSupervisor | FromSupervisor

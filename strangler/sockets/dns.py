@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from strangler.clock import now
+from strangler.core.listener_settings import UNIX
 
 REFRESH_EVERY_S = 30.0
 """How long addresses count as fresh. getaddrinfo does not report the time to live that the name's owner chose."""
@@ -22,7 +23,9 @@ log = structlog.get_logger()
 
 
 def is_literal(host: str) -> bool:
-    """Return True for an address: there is nothing to look up."""
+    """Return True for an address and for a unix socket: there is nothing to look up."""
+    if host.startswith(UNIX):
+        return True
     try:
         ipaddress.ip_address(host)
     except ValueError:

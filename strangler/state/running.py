@@ -21,6 +21,9 @@ class Running:
     is_draining: bool = False
     takes_restarts: bool = False
     """SIGUSR2 restarts it. Versions that do not know the signal do not write this field, and would end."""
+    admin_has_tls: bool = False
+    admin_certificates: tuple[str, ...] = ()
+    """The certificates that clients of `admin` get, as PEM; none until its TLS is served."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from strangler.ipc.messages import (
+    AdminCertificates,
     Adopt,
     DrainSeen,
     Outline,
@@ -71,7 +72,7 @@ class Supervisor:
         self._settings = AdoptedSettings(settings_fd, start.generation + 1 if start else 1, outline.limits.drain_s)
         self._pipes = WorkerPipes()
         self._service_manager = ServiceManager()
-        self._registration = Registration(state, sockets)
+        self._registration = Registration(state, sockets, admin_has_tls=outline.admin.tls is not None)
         self._origin_link = OriginLink(start.origin_fd if start else None)
         self._predecessor = Predecessor(start, not state.is_ours, life, clock, self._on_predecessor)
         spawner = Spawner(
@@ -210,6 +211,8 @@ class Supervisor:
                 self._announcement.serves_admin = True
                 if self._takeover.try_serve():
                     self._log_started()
+            case AdminCertificates(certificates):
+                self._registration.note_admin(certificates, is_published=self._life.phase is Phase.RUNNING)
             case Adopt():
                 if self._settings.try_adopt(message) and self._life.phase is Phase.RUNNING:
                     self._workers.fit(message.workers)
@@ -245,9 +248,8 @@ class Supervisor:
 
     def _log_started(self) -> None:
         running = self._registration.running
-        log.info(
-            "supervisor.started", listen=self._sockets.listening(), admin=running.admin, config=str(self._run.config)
-        )
+        admin = f"https://{running.admin}" if running.admin_has_tls else running.admin
+        log.info("supervisor.started", listen=self._sockets.listening(), admin=admin, config=str(self._run.config))
 
     def _publish_processes(self) -> None:
         """Send control the list of running processes."""

@@ -43,10 +43,9 @@ class Sockets:
         """Return every address that clients connect to, as the system has bound it."""
         return ", ".join(str(where(listener)) for listener in self.listen)
 
-    def running(self, is_draining: bool = False) -> Running:
-        """Return the facts about this proxy that other commands need."""
-        listen, admin = str(where(self.listen[0])), str(where(self.admin[0]))
-        return Running(os.getpid(), listen, admin, is_draining, takes_restarts=True)
+    def running(self) -> Running:
+        """Return the facts about this proxy that other commands need, as far as the sockets show them."""
+        return Running(os.getpid(), str(where(self.listen[0])), str(where(self.admin[0])), takes_restarts=True)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def count_authorities(text: bytes) -> int:
         return 0
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_verify_locations(cadata=text.decode("ascii", "replace"))
+        context.load_verify_locations(cadata=text.decode("ascii", "ignore"))
     except (ssl.SSLError, ValueError) as error:
         raise ChainError(_reason(error)) from error
     return context.cert_store_stats()["x509"]

@@ -117,7 +117,7 @@ class Locations:
         self._route = route
         self._base = url.path.encode()
         self._upstream = url.authority.encode()
-        self._upstream_host = url.host.encode()
+        self._upstream_host = url.server_name.encode()
         self._request_path = request_path
         self._own = own
 

@@ -8,21 +8,16 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Collection, Coroutine
-from typing import cast
+from collections.abc import Collection
 
 import structlog
 import uvloop
 
 from strangler import logs
 from strangler.core.http.trust import TrustedProxies
-from strangler.core.listener_settings import ListenerSettings
 from strangler.core.routing.snapshot import Snapshot
-from strangler.core.settings import Settings
-from strangler.http1.client_connection import LAST_REQUEST_S, ClientConnection
+from strangler.http1.client_connection import LAST_REQUEST_S
 from strangler.http1.downstream import Downstream
-from strangler.http1.listener_state import ListenerState
-from strangler.http1.proxy_header_reader import ProxyHeaderReader
 from strangler.http1.server_state import ServerState
 from strangler.ipc.link import WorkerLink
 from strangler.ipc.messages import (
@@ -41,14 +36,15 @@ from strangler.ipc.metrics import Metrics
 from strangler.ipc.process import has_ended, raise_file_limit
 from strangler.ipc.start import StartError, WorkerStart
 from strangler.logs import LogWriter
-from strangler.sockets.accept import Acceptor, ConnectionCounts
+from strangler.sockets.accept import ConnectionCounts
+from strangler.tls.server_context import ServerContexts, ignore_undecodable_names
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
 from strangler.worker.capture import Captures
 from strangler.worker.context import WorkerContext
 from strangler.worker.gauges import UpstreamGauges
 from strangler.worker.handler import serve
-from strangler.worker.redirect import serve_redirects
+from strangler.worker.listeners import Listeners
 from strangler.worker.request_metrics import RequestMetrics
 
 _ACTIVE_TICK_S = 0.05
@@ -110,9 +106,9 @@ class Worker:
             metrics.count_refused,
         )
         self._counts = ConnectionCounts(start.counts_fd)
-        self._listeners: dict[str, ListenerState] = {}
-        self._follow_listeners(settings)
-        self._acceptor = Acceptor(loop, start.index, self._counts, lambda: len(self._server.connections), self._connect)
+        self._listeners = Listeners(self._server, context, start.index, self._counts)
+        self._listeners.adopt(settings, ServerContexts().renewed(settings.listeners, settings.files))
+        self._acceptor = self._listeners.acceptor
         self._has_warned_ignored: TrustedProxies | None = None
         self._stop = asyncio.Event()
         self._pushed: Push | None = None
@@ -145,34 +141,6 @@ class Worker:
         await self._link.close()
         self._upstreams.close()
         await self._upstreams.names.close()
-
-    def _connect(self, accepted: socket.socket, address: str) -> Coroutine[object, object, object] | None:
-        """Give a connection its protocol; first read who the client is, where a load balancer says so."""
-        listener = self._listeners.get(address, self._server.plain)
-        if listener.balancers is None:
-            return self._loop.connect_accepted_socket(self._protocol(listener, ""), accepted)
-
-        def begin(accepted: socket.socket, client: str) -> None:
-            connecting = self._loop.connect_accepted_socket(self._protocol(listener, client), accepted)
-            self._acceptor.begin(connecting)
-
-        ProxyHeaderReader(self._server, listener, accepted, begin).start()
-        return None
-
-    def _protocol(self, listener: ListenerState, address: str) -> Callable[[], asyncio.Protocol]:
-        return lambda: cast(asyncio.Protocol, ClientConnection(self._server, listener, address))
-
-    def _follow_listeners(self, settings: Settings) -> None:
-        """Take over what the settings say of listeners. One that only a restart removes stays as it was."""
-        self._listeners |= {str(listener.address): self._listener_state(listener) for listener in settings.listeners}
-
-    def _listener_state(self, listener: ListenerSettings) -> ListenerState:
-        protocol, context, port = listener.proxy_protocol, self._context, listener.redirect_port
-        return ListenerState(
-            self._server.plain.serve if port is None else lambda client: serve_redirects(client, context, port),
-            balancers=None if protocol is None else TrustedProxies(protocol.networks),
-            is_header_required=protocol is not None and protocol.is_required,
-        )
 
     def _check_file_limit(self) -> None:
         """Warn if too few descriptors are allowed: a client connection needs one, and often another to an upstream."""
@@ -267,13 +235,13 @@ class Worker:
             self._has_push.clear()
             push, self._pushed = self._pushed, None
             if push is not None:
-                self._load(await asyncio.to_thread(_snapshot, push))
+                self._load(*await asyncio.to_thread(_prepare, push, self._listeners.contexts))
             del push  # with 10,000 routes 5 MB, until the next reload
 
-    def _load(self, snapshot: Snapshot) -> None:
+    def _load(self, snapshot: Snapshot, contexts: ServerContexts) -> None:
         settings = snapshot.settings
         self._context.adopt(snapshot)
-        self._follow_listeners(settings)
+        self._listeners.adopt(settings, contexts)
         self._server.limits = settings.limits
         self._server.trusted = TrustedProxies(settings.trusted_proxies)
         logs.configure(settings.log, self._process, self._writer)
@@ -284,8 +252,9 @@ class Worker:
         self._log.error("worker.crash", error=repr(crash), traceback="".join(traceback.format_exception(crash)))
 
 
-def _snapshot(push: Push) -> Snapshot:
-    return Snapshot(decode_settings(push.settings), push.generation)
+def _prepare(push: Push, former: ServerContexts) -> tuple[Snapshot, ServerContexts]:
+    settings = decode_settings(push.settings)
+    return Snapshot(settings, push.generation), former.renewed(settings.listeners, settings.files)
 
 
 async def _run(start: WorkerStart, writer: LogWriter) -> None:
@@ -302,6 +271,7 @@ def main() -> None:
     except StartError as error:
         sys.exit(f"strangler: {error}")
     writer = LogWriter()
+    ignore_undecodable_names()
     try:
         uvloop.run(_run(start, writer))
     finally:

@@ -18,7 +18,9 @@ def request_head(call: Call, edits: UpstreamEdits, url: Url, rewrite: Rewrite | 
     `span_id` is that of the attempt, which is the parent of the upstream's spans if the request is sampled.
     """
     headers, trace, forwarded = call.request_headers, call.trace, call.downstream.forwarded
-    dropped = edits.dropped_from_trusted if forwarded.is_trusted else edits.dropped
+    dropped = edits.dropped
+    if forwarded.is_trusted:
+        dropped = edits.dropped_with_certificate if forwarded.has_certificate else edits.dropped_from_trusted
     first = b""
     host = edits.new_host(call.host_value, url, call.is_absolute)
     if host is not None:

@@ -2,7 +2,7 @@
 """The upstreams of a worker: what survives a reload (breaker, slots, connections) and what is made again."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from strangler.clock import now
 from strangler.core.http.upstream_edits import UpstreamEdits
@@ -14,6 +14,7 @@ from strangler.core.settings import Settings, UpstreamSettings
 from strangler.http1.exchange import Clocks
 from strangler.http1.pool import Pool
 from strangler.sockets.dns import HostNames
+from strangler.tls.client_context import ClientTlsState
 from strangler.worker.upstream_events import UpstreamEvents
 
 
@@ -27,6 +28,7 @@ class Upstream:
         "_max_head_bytes",
         "_names",
         "_pools",
+        "_tls",
         "admission",
         "clocks",
         "edits",
@@ -43,12 +45,14 @@ class Upstream:
         names: HostNames,
         worker_share: WorkerShare,
         events: UpstreamEvents,
+        files: Mapping[str, bytes],
     ) -> None:
         self._loop = loop
         self._events = events
         self._max_head_bytes = max_head_bytes
         self._names = names
         self._pools: dict[EndpointState, Pool] = {}
+        self._tls = ClientTlsState(settings.tls, files)
         self._is_retired = False
         self.unhealthy: dict[EndpointKey, str] = {}
         """The endpoints that checks found unhealthy, with the reason; kept also for addresses that DNS names later."""
@@ -58,18 +62,32 @@ class Upstream:
         self._apply(settings)
 
     def _keys(self) -> list[EndpointKey]:
-        return [EndpointKey(url, address) for url in self.settings.urls for address in self._names.addresses(url.host)]
+        names = self._names
+        return [
+            EndpointKey(url, address) for url in self.settings.urls for address in names.addresses(url.connect_host)
+        ]
 
     def _apply(self, settings: UpstreamSettings) -> None:
         self.settings = settings
         self.clocks = Clocks(settings.timeouts)
         self.edits = UpstreamEdits(settings)
 
-    def adopt(self, settings: UpstreamSettings, max_head_bytes: int, worker_share: WorkerShare, at: float) -> None:
-        """Adopt new settings; what they do not change keeps its state and its connections."""
+    def adopt(
+        self,
+        settings: UpstreamSettings,
+        max_head_bytes: int,
+        worker_share: WorkerShare,
+        at: float,
+        files: Mapping[str, bytes],
+    ) -> None:
+        """Adopt new settings; what they do not change keeps its state and its connections.
+
+        Connections also outlast a new content of `files`, which counts from the next handshake.
+        """
         before = self.settings
         change = self.admission.adopt(worker_share.of_upstream(settings), at, worker_share.workers)
         self._apply(settings)
+        self._tls.adopt(settings.tls, files)
         if before.tls != settings.tls:
             self.close()
         is_checked = settings.health is not None
@@ -114,7 +132,7 @@ class Upstream:
 
     def hint(self, endpoint: EndpointState) -> None:
         """Report a failed connect, so that the host name is resolved again soon."""
-        self._names.hint(endpoint.key.url.host)
+        self._names.hint(endpoint.key.url.connect_host)
 
     def publish_breaker(self, change: BreakerChanged) -> None:
         """Log a change of the breaker; send it to control, unless the settings have dropped the upstream."""
@@ -138,7 +156,7 @@ class Upstream:
         if pool is None:
             url, address = endpoint.key
             settings = self.settings
-            pool = Pool(self._loop, url, address, settings.tls, self._max_head_bytes, settings.keepalive_s)
+            pool = Pool(self._loop, url, address, self._tls, self._max_head_bytes, settings.keepalive_s)
             self._pools[endpoint] = pool
             if self._is_retired:
                 pool.close()
@@ -188,10 +206,12 @@ class Upstreams:
         for name, upstream in wanted.items():
             known = self._by_name.get(name)
             if known is not None:
-                known.adopt(upstream, max_head_bytes, worker_share, at)
+                known.adopt(upstream, max_head_bytes, worker_share, at, settings.files)
                 continue
-            self._by_name[name] = Upstream(self._loop, upstream, max_head_bytes, self.names, worker_share, self._events)
-        self.names.watch(url.host for upstream in wanted.values() for url in upstream.urls)
+            self._by_name[name] = Upstream(
+                self._loop, upstream, max_head_bytes, self.names, worker_share, self._events, settings.files
+            )
+        self.names.watch(url.connect_host for upstream in wanted.values() for url in upstream.urls)
 
     def sweep(self, at: float) -> None:
         self.names.sweep(at)
@@ -205,5 +225,5 @@ class Upstreams:
     def _find_endpoints(self, host: str) -> None:
         """Adopt the changed addresses of a host name."""
         for upstream in self._by_name.values():
-            if any(url.host == host for url in upstream.settings.urls):
+            if any(url.connect_host == host for url in upstream.settings.urls):
                 upstream.find_endpoints()

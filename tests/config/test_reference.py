@@ -58,18 +58,19 @@ def _complete(data: Any, path: str) -> None:
         if path.endswith("proxy_protocol.required"):
             data["listen"][0]["proxy_protocol"]["from"] = ["10.0.0.0/8"]
     _complete_tls(data)
+    _complete_retire(route.get("retire") or {})
     if path.startswith("routes[].shadow"):
         route["shadow"].setdefault("percent", 1)
     if path.endswith("shadow.to"):
         route["shadow"]["writes"] = "sandbox"
-    if path.startswith("routes[].retire"):
-        _complete_retire(route["retire"])
     for rule in (route.get("compare") or {}).get("accept", []):
         _complete_rule(rule)
     for rule in (route.get("compare") or {}).get("unordered", []):
         rule.setdefault("path", "$.a")
     if "kafka" in path and path.count(".") == 2:
         data["events"]["kafka"] = {"bootstrap_servers": "a:1", "topic": "t"} | data["events"]["kafka"]
+    if path == "upstreams.NAME.tls.key":
+        data["upstreams"]["orders"]["tls"]["cert"] = "client.pem"
 
 
 def _complete_tls(data: Any) -> None:
@@ -101,7 +102,8 @@ def _complete_way(data: Any, path: str) -> None:
 
 
 def _complete_retire(retire: dict[str, Any]) -> None:
-    retire.setdefault("sunset", "2027-03-01")
+    if retire:
+        retire.setdefault("sunset", "2027-03-01")
     for brownout in retire.get("brownouts", []):
         brownout.setdefault("from", "2027-02-01T09:00Z")
         brownout.setdefault("to", "2027-02-01T10:00Z")

@@ -40,6 +40,24 @@ def test_a_request_passes_or_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("scheme", "origin", "is_taken"),
+    [
+        pytest.param("https", "https://ops.example", True, id="ours"),
+        pytest.param("https", "http://ops.example", False, id="in clear, where we have TLS"),
+        pytest.param("http", "https://ops.example", True, id="with TLS, where a trusted proxy in between has none"),
+        pytest.param(None, "http://ops.example", True, id="in clear, where ours is not known"),
+        pytest.param(None, "https://ops.example", True, id="with TLS, where ours is not known"),
+    ],
+)
+def test_a_page_with_another_scheme_is_from_elsewhere(scheme: str | None, origin: str, is_taken: bool) -> None:
+    refused = foreign(TOKEN, "POST", {"Host": "ops.example", "Origin": origin}, scheme=scheme)
+    assert (refused is None) == is_taken
+    if refused is not None:
+        assert "X-Forwarded-Proto" in refused[1]
+        assert foreign(TOKEN, "GET", {"Host": "ops.example", "Origin": origin}, scheme=scheme) is None
+
+
+@pytest.mark.parametrize(
     ("host", "origin", "more", "is_taken"),
     [
         pytest.param("ops.example", "https://ops.example", [], True, id="the same"),

@@ -83,6 +83,21 @@ def test_who_is_not_trusted_is_not_believed(trusted: tuple[str, ...], peer: str)
     assert seen(fields, trusted, peer) == Visitor(peer, hosts=("inside",), ignored=names)
 
 
+@pytest.mark.parametrize(
+    ("fields", "peer", "scheme"),
+    [
+        ([("X-Forwarded-Proto", "https")], PEER, "https"),
+        ([("X-Forwarded-Proto", "HTTPS, http")], PEER, "https"),
+        ([("X-Forwarded-Proto", "http")], PEER, "http"),
+        ([("X-Forwarded-Proto", "wss")], PEER, None),
+        ([], PEER, None),
+        ([("X-Forwarded-Proto", "https")], "203.0.113.9", None),
+    ],
+)
+def test_the_scheme_is_what_a_trusted_proxy_says(fields: Fields, peer: str, scheme: str | None) -> None:
+    assert seen(fields, peer=peer).scheme == scheme
+
+
 def test_a_mapped_peer_is_the_trusted_one() -> None:
     assert seen([("X-Forwarded-User", "ana")], peer="::ffff:10.0.0.7").user == "ana"
 

@@ -6,6 +6,7 @@ All of it is synchronous, as the driver of the browser is.
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from tests.needs import require
 
+_ANY_CERTIFICATE = ssl._create_unverified_context()
 TOKEN = "correct-horse-battery"
 EVIL = "<script>window.pwned=1;alert(1)</script>"
 ROUTES = """\
@@ -90,6 +92,7 @@ class Shop:
     folder: Path
     listen: str
     admin: str
+    scheme: str = "http"  # of `admin`
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> int:
         """One request to the proxy; the status. The path goes out as it is."""
@@ -107,8 +110,8 @@ class Shop:
 
     def ask(self, path: str) -> str:
         """Ask the API."""
-        request = Request(f"http://{self.admin}{path}", headers={"Authorization": f"Bearer {TOKEN}"})
-        with urlopen(request, timeout=10) as response:
+        request = Request(f"{self.scheme}://{self.admin}{path}", headers={"Authorization": f"Bearer {TOKEN}"})
+        with urlopen(request, timeout=10, context=_ANY_CERTIFICATE) as response:
             text: str = response.read().decode()
         return text
 
@@ -207,8 +210,9 @@ def shop(folder: Path, admin: str = "") -> Iterator[Shop]:
         def ready() -> Shop | None:
             try:
                 running = json.loads((folder / "state" / "running.json").read_text())
-                with urlopen(f"http://{running['admin']}/readyz", timeout=5):
-                    return Shop(folder, running["listen"], running["admin"])
+                scheme = "https" if running["admin_has_tls"] else "http"
+                with urlopen(f"{scheme}://{running['admin']}/readyz", timeout=5, context=_ANY_CERTIFICATE):
+                    return Shop(folder, running["listen"], running["admin"], scheme)
             except (OSError, ValueError, HTTPError):
                 return None
 
@@ -225,11 +229,11 @@ def find_chromium() -> tuple[str, str]:
 
 
 @contextmanager
-def chromium() -> Iterator[Chrome]:
+def chromium(*more_flags: str) -> Iterator[Chrome]:
     """A headless browser with a profile of its own."""
     program, driver = find_chromium()
     options = ChromeOptions()
-    for flag in _FLAGS.split():
+    for flag in (*_FLAGS.split(), *more_flags):
         options.add_argument(flag)
     options.binary_location = program
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -248,7 +252,7 @@ class Window:
         self.shop = shop
 
     def open(self, path: str) -> None:
-        self.browser.get(f"http://{self.shop.admin}{path}")
+        self.browser.get(f"{self.shop.scheme}://{self.shop.admin}{path}")
 
     def log_in(self) -> None:
         self.open("/login")

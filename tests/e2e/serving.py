@@ -99,7 +99,8 @@ class Proxy:
 
     @property
     def admin(self) -> str:
-        return f"http://{self._running()['admin']}"
+        running = self._running()
+        return f"{'https' if running['admin_has_tls'] else 'http'}://{running['admin']}"
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -180,7 +181,7 @@ class Proxy:
             sent["Authorization"] = f"Bearer {self.token}"
         async with (
             ClientSession() as client,
-            client.request(method, self.admin + path, json=body, headers=sent) as response,
+            client.request(method, self.admin + path, json=body, headers=sent, ssl=False) as response,
         ):
             text = await response.text()
             return response.status, json.loads(text) if "json" in response.content_type else text

@@ -11,6 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from strangler.cli import main
+from tests.certificates import make_pair
+from tests.e2e.serving import Proxy, legacy
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,6 +90,15 @@ def test_what_it_copies_is_sent_to_the_build() -> None:
     assert all((ROOT / name).exists() for name in copied)
 
 
+async def _is_healthy(port: int) -> bool:
+    """Run the health check."""
+    options, _, command = _only("HEALTHCHECK").partition("CMD ")
+    program, *arguments = json.loads(command.replace("8081", str(port)))
+    assert (program, "--interval" in options) == ("python", True)
+    process = await asyncio.create_subprocess_exec(*(sys.executable, *arguments), stderr=asyncio.subprocess.DEVNULL)
+    return await process.wait() == 0
+
+
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False), (None, False)])
 async def test_health_check_tells_alive_from_dead(status: int | None, healthy: bool) -> None:
     async def healthz(_: web.Request) -> web.Response:
@@ -98,8 +109,17 @@ async def test_health_check_tells_alive_from_dead(status: int | None, healthy: b
     async with TestServer(app) as server:
         if status is None:
             await server.close()
-        options, _, command = _only("HEALTHCHECK").partition("CMD ")
-        program, *arguments = json.loads(command.replace("8081", str(server.port)))
-        assert (program, "--interval" in options) == ("python", True)
-        process = await asyncio.create_subprocess_exec(*(sys.executable, *arguments), stderr=asyncio.subprocess.DEVNULL)
-        assert (await process.wait() == 0) is healthy
+        assert await _is_healthy(server.port or 1) is healthy
+
+
+async def test_health_check_works_with_tls(tmp_path: Path) -> None:
+    cert, key = make_pair().write(tmp_path, "admin")
+    tls = f"admin: {{listen: 127.0.0.1:0, tls: {{certificates: [{{cert: {cert}, key: {key}}}]}}"
+    async with legacy() as upstream:
+        proxy = Proxy(tmp_path, upstream.port)
+        proxy.file.write_text(proxy.routes().replace("admin: {listen: 127.0.0.1:0", tls))
+        await proxy.start()
+        try:
+            assert await _is_healthy(int(proxy.admin.rpartition(":")[2]))
+        finally:
+            await proxy.stop()

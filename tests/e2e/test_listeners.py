@@ -11,6 +11,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
+from aiohttp import ClientSession, UnixConnector
 
 from tests.e2e.commands import run
 from tests.e2e.serving import Proxy, legacy
@@ -179,6 +180,13 @@ async def test_a_unix_socket_serves_and_is_removed_at_the_end(proxy: Listening) 
     assert lines[-1]["client"] == "127.0.0.1"
     await proxy.stop()
     assert not proxy.path.exists()
+
+
+async def test_a_websocket_passes_through_a_unix_socket(proxy: Listening) -> None:
+    connector = UnixConnector(str(proxy.path))
+    async with ClientSession(connector=connector) as client, client.ws_connect("http://shop.example/ws") as websocket:
+        await websocket.send_str("hello")
+        assert await websocket.receive_str(timeout=10) == "hello"
 
 
 async def test_the_file_of_a_killed_proxy_is_taken_over(proxy: Listening) -> None:

@@ -109,7 +109,13 @@ async def admin_never_refuses(proxy: Proxy, stop: asyncio.Event) -> list[str]:
 
 
 async def settled(proxy: Proxy) -> float:
-    """The number of requests counted, once it stays the same for longer than workers take to report."""
+    """The number of requests counted, once no worker is leaving and it stays the same for longer than others take to
+    report."""
+
+    async def has_no_leaver() -> bool:
+        return "leaving" not in (await proxy.status())["pid"]  # the key stands there while there are some
+
+    await proxy.until(has_no_leaver)
     before = -1.0
     while (now := await proxy.requests()) != before:
         before = now

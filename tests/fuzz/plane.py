@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import uvloop
 
+from strangler.core.settings import Settings
 from tests.factories import settings, upstream
 from tests.http1.raw import Client
 from tests.http1.scripted import Script, ScriptedUpstream
@@ -53,11 +54,11 @@ class Plane:
 
 
 @contextlib.contextmanager
-def plane(script: Script) -> Iterator[Plane]:
+def plane(script: Script, changed: Callable[[Settings], Settings] = lambda made: made) -> Iterator[Plane]:
     """A plane with one upstream, which does what `script` says, for as long as this lasts."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack = contextlib.AsyncExitStack()
-        made = runner.run(_enter(stack, runner, script))
+        made = runner.run(_enter(stack, runner, script, changed))
         made.runner.get_loop().set_exception_handler(lambda _, context: made.complaints.append(context))
         try:
             yield made
@@ -65,7 +66,12 @@ def plane(script: Script) -> Iterator[Plane]:
             runner.run(stack.aclose())
 
 
-async def _enter(stack: contextlib.AsyncExitStack, runner: asyncio.Runner, script: Script) -> Plane:
+async def _enter(
+    stack: contextlib.AsyncExitStack,
+    runner: asyncio.Runner,
+    script: Script,
+    changed: Callable[[Settings], Settings],
+) -> Plane:
     scripted = await stack.enter_async_context(ScriptedUpstream(script))
     only = settings(upstreams=[upstream("legacy", at(scripted), timeouts=timeouts())])
-    return Plane(runner, await stack.enter_async_context(RunningPlane(only)), scripted)
+    return Plane(runner, await stack.enter_async_context(RunningPlane(changed(only))), scripted)

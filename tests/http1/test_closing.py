@@ -11,8 +11,9 @@ from strangler.http1.closing import FLUSH_S, Closing
 class Transport:
     """Holds bytes that have not left."""
 
-    def __init__(self, unsent_bytes: int) -> None:
+    def __init__(self, unsent_bytes: int, *, is_tls: bool = False) -> None:
         self.unsent_bytes = unsent_bytes
+        self.is_tls = is_tls
         self.calls: list[str] = []
 
     def get_write_buffer_size(self) -> int:
@@ -20,6 +21,9 @@ class Transport:
 
     def get_extra_info(self, name: str) -> None:
         return None
+
+    def can_write_eof(self) -> bool:
+        return not self.is_tls
 
     def close(self) -> None:
         self.calls.append("close")
@@ -54,4 +58,15 @@ def test_a_client_that_reads_on_gets_more_time_and_one_that_does_not_gets_none()
     assert begun.try_extend()
     assert not begun.try_extend()
     transport.unsent_bytes = 0
+    assert not begun.try_extend()
+
+
+@pytest.mark.parametrize("linger", [False, True])
+def test_over_tls_every_close_reads_on_for_a_while(linger: bool) -> None:
+    transport = Transport(100, is_tls=True)
+    begun = closing(transport, linger=linger)
+    assert transport.calls == ["close"]
+    assert begun.wait_s == 2.0
+    assert begun.try_extend()  # the first look tells how much is left
+    assert begun.wait_s == FLUSH_S
     assert not begun.try_extend()

@@ -12,12 +12,13 @@ from strangler.core.fault import Fault
 from strangler.core.settings import TlsSettings, Url
 from strangler.http1.pool import _MAX_IDLE, Pool
 from strangler.http1.upstream_connection import UpstreamConnection
+from strangler.tls.client_context import ClientTlsState
 from tests.http1.scripted import ScriptedUpstream, in_turn, read_end, refused_port
 
 
 def made(port: int) -> Pool:
     url = Url("http", "127.0.0.1", port, "")
-    return Pool(asyncio.get_running_loop(), url, "127.0.0.1", TlsSettings(None, True), 1000)
+    return Pool(asyncio.get_running_loop(), url, "127.0.0.1", ClientTlsState(TlsSettings(None, True), {}), 1000)
 
 
 async def connect(pool: Pool, timeout_s: float | None = 1.0) -> UpstreamConnection | Fault:

@@ -16,7 +16,7 @@ import socket
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import structlog
 from structlog.testing import capture_logs
@@ -25,10 +25,12 @@ from strangler.clock import now
 from strangler.core import settings as s
 from strangler.core.http.trust import TrustedProxies
 from strangler.core.routing.snapshot import Snapshot
-from strangler.http1.client_connection import ClientConnection
 from strangler.http1.server_state import ServerState
 from strangler.ipc.metrics import Metrics
 from strangler.logs import LogWriter
+from strangler.sockets.accept import ConnectionCounts, empty_page
+from strangler.tls.server_context import ServerContexts
+from strangler.unnamed_files import unnamed_file
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
 from strangler.worker.capture import Captures
@@ -36,6 +38,7 @@ from strangler.worker.context import WorkerContext
 from strangler.worker.control_link import NO_LINK, ControlLink
 from strangler.worker.gauges import UpstreamGauges
 from strangler.worker.handler import serve
+from strangler.worker.listeners import Listeners
 from strangler.worker.request_metrics import RequestMetrics
 from tests.factories import route, settings, upstream
 from tests.http1.raw import Client
@@ -156,12 +159,15 @@ class RunningPlane:
             self.crashes.append,
             metrics.count_refused,
         )
+        self.listeners = Listeners(self.port, self.context, 0, ConnectionCounts(unnamed_file(empty_page())))
+        self.listeners.adopt(self.settings, self._contexts(self.settings))
         listener = socket.socket()
         if self._send_buffer is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)  # accepted sockets inherit it
         listener.bind(("127.0.0.1", 0))
         self.number: int = listener.getsockname()[1]
-        self._server = await self.loop.create_server(self._accept, sock=listener)
+        listener.listen(1024)
+        self.listeners.acceptor.start([(listener, str(self.settings.listeners[0].address))])
         self._ticks = self.loop.create_task(self._tick())
         return self
 
@@ -171,8 +177,8 @@ class RunningPlane:
         finally:
             await self._exits.aclose()
 
-    def _accept(self) -> asyncio.Protocol:
-        return cast(asyncio.Protocol, ClientConnection(self.port))
+    def _contexts(self, settings: s.Settings) -> ServerContexts:
+        return self.listeners.contexts.renewed(settings.listeners, settings.files)
 
     async def _tick(self) -> None:
         while True:
@@ -187,6 +193,7 @@ class RunningPlane:
         """Adopt a push as `strangler.worker.main` does."""
         settings = replace(settings, log=self.settings.log)
         self.context.adopt(Snapshot(settings, generation))
+        self.listeners.adopt(settings, self._contexts(settings))
         self.port.limits = settings.limits
         self.port.trusted = TrustedProxies(settings.trusted_proxies)
 
@@ -196,7 +203,8 @@ class RunningPlane:
             await client.close()
         for sock in self._deaf:
             sock.close()
-        self._server.close()
+        self.listeners.acceptor.stop()
+        await self.listeners.acceptor.settle()
         await self.quiet()
         self._ticks.cancel()
         self.port.abort()
@@ -241,6 +249,10 @@ class RunningPlane:
         client = Visitor(sock)
         self._clients.append(client)
         return client
+
+    def keep(self, client: Visitor) -> None:
+        """Close `client` at the test's end."""
+        self._clients.append(client)
 
     async def deaf_client(self, receive_buffer: int = 4096) -> socket.socket:
         """A connection that nobody reads from; to be used with `loop.sock_…`, and closed by the test's end."""

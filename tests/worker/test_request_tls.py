@@ -5,7 +5,6 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from strangler.core.fault import Fault
 from strangler.core.settings import TlsSettings, UpstreamSettings, Url
 from strangler.http1.pool import Pool
 from strangler.http1.upstream_connection import UpstreamConnection
+from strangler.tls.client_context import ClientTlsState
 from tests.factories import breaker, upstream
 from tests.http1.scripted import ScriptedUpstream, hang, in_turn, send
 from tests.worker.conftest import Serve
@@ -23,12 +23,17 @@ from tests.worker.plane import at, request, response, timeouts, two_arms
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
+CA = "/tls/ca.pem"
+
+
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Path]:
-    made = trustme.CA()
-    path = tmp_path_factory.mktemp("ca") / "ca.pem"
-    made.cert_pem.write_to_path(path)
-    return made, path
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def known(authority: trustme.CA) -> dict[str, Any]:
+    """The settings' files, with that of the authority."""
+    return {"files": {CA: authority.cert_pem.bytes()}}
 
 
 class TlsUpstream:
@@ -106,12 +111,13 @@ async def test_an_https_upstream_must_be_who_it_says(
     status: int,
     serve: Serve,
     legacy: ScriptedUpstream,
-    authority: tuple[trustme.CA, Path],
+    authority: trustme.CA,
 ) -> None:
-    made, path = authority
-    async with tls_upstream(made.issue_cert(*names)) as there:
-        tls = TlsSettings(ca=str(path) if trusts else None, verify=verify)
-        running = await serve(two_arms(legacy, secured(there.port, tls, host, breaker=breaker()), fallback=None))
+    async with tls_upstream(authority.issue_cert(*names)) as there:
+        tls = TlsSettings(ca=CA if trusts else None, verify=verify)
+        running = await serve(
+            two_arms(legacy, secured(there.port, tls, host, breaker=breaker()), fallback=None, general=known(authority))
+        )
         reply = await running.ask(request())
         assert reply.status == status
         if status == 200:
@@ -125,11 +131,12 @@ async def test_an_https_upstream_must_be_who_it_says(
 
 
 async def test_tls_connections_are_kept_and_bodies_pass(
-    serve: Serve, legacy: ScriptedUpstream, authority: tuple[trustme.CA, Path]
+    serve: Serve, legacy: ScriptedUpstream, authority: trustme.CA
 ) -> None:
-    made, path = authority
-    async with tls_upstream(made.issue_cert("127.0.0.1")) as there:
-        running = await serve(two_arms(legacy, secured(there.port, TlsSettings(str(path), True)), fallback=None))
+    async with tls_upstream(authority.issue_cert("127.0.0.1")) as there:
+        running = await serve(
+            two_arms(legacy, secured(there.port, TlsSettings(CA, True)), fallback=None, general=known(authority))
+        )
         client = await running.client()
         for size in (0, 10, 500_000):
             reply = await client.ask(request(method="POST", body=b"y" * size))
@@ -139,13 +146,12 @@ async def test_tls_connections_are_kept_and_bodies_pass(
 
 @pytest.mark.parametrize("content", [None, b"no certificate", b""], ids=["missing", "not PEM", "empty"])
 async def test_a_ca_file_that_cannot_be_used_is_a_connect_fault(
-    content: bytes | None, serve: Serve, legacy: ScriptedUpstream, tmp_path: Path
+    content: bytes | None, serve: Serve, legacy: ScriptedUpstream
 ) -> None:
-    """`check` looks at it; but a file can vanish later, and that must not end connections without a word."""
-    path = tmp_path / "ca.pem"
-    if content is not None:
-        path.write_bytes(content)
-    running = await serve(two_arms(legacy, secured(9, TlsSettings(str(path), True)), fallback=None))
+    """`check` looks at it; but nothing of it must end connections without a word."""
+    files = {} if content is None else {CA: content}
+    made = two_arms(legacy, secured(9, TlsSettings(CA, True)), fallback=None, general={"files": files})
+    running = await serve(made)
     for _ in range(2):
         assert (await running.ask(request())).status == 502
     assert {line["fault"] for line in await running.lines(2)} == {"connect"}
@@ -176,11 +182,10 @@ async def test_a_tunnel_over_tls_ends_in_good_order(
     ends_first: str,
     serve: Serve,
     legacy: ScriptedUpstream,
-    authority: tuple[trustme.CA, Path],
+    authority: trustme.CA,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """TLS has no half-close that asyncio knows: when one side ends, the other one is ended too, without an error."""
-    made, path = authority
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -194,8 +199,10 @@ async def test_a_tunnel_over_tls_ends_in_good_order(
     errors: list[Any] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _loop, context: errors.append(context))
-    async with tls_upstream(made.issue_cert("127.0.0.1"), echo) as there:
-        running = await serve(two_arms(legacy, secured(there.port, TlsSettings(str(path), True)), fallback=None))
+    async with tls_upstream(authority.issue_cert("127.0.0.1"), echo) as there:
+        running = await serve(
+            two_arms(legacy, secured(there.port, TlsSettings(CA, True)), fallback=None, general=known(authority))
+        )
         client = await running.client()
         await client.send(request("/api", "Connection: Upgrade", "Upgrade: raw"))
         await client.wait_for(lambda: b"\r\n\r\n" in client.received)
@@ -213,18 +220,18 @@ async def test_a_tunnel_over_tls_ends_in_good_order(
 
 
 async def test_an_answer_that_is_cut_short_over_tls_is_cut_short_for_the_client(
-    serve: Serve, legacy: ScriptedUpstream, authority: tuple[trustme.CA, Path]
+    serve: Serve, legacy: ScriptedUpstream, authority: trustme.CA
 ) -> None:
-    made, path = authority
-
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
         await writer.drain()
         writer.close()
 
-    async with tls_upstream(made.issue_cert("127.0.0.1"), cut) as there:
-        running = await serve(two_arms(legacy, secured(there.port, TlsSettings(str(path), True)), fallback=None))
+    async with tls_upstream(authority.issue_cert("127.0.0.1"), cut) as there:
+        running = await serve(
+            two_arms(legacy, secured(there.port, TlsSettings(CA, True)), fallback=None, general=known(authority))
+        )
         client = await running.client()
         await client.send(request())
         reply = await client.response_or_cut()
@@ -258,13 +265,13 @@ async def test_a_name_that_does_not_exist_is_a_connect_fault(serve: Serve, legac
     assert (await running.line())["fault"] == "connect"
 
 
-async def test_an_absolute_name_is_the_same_name(authority: tuple[trustme.CA, Path]) -> None:
+async def test_an_absolute_name_is_the_same_name(authority: trustme.CA) -> None:
     """`https://name.:443`: the certificate and the handshake know no dot at the end."""
-    made, path = authority
-    async with tls_upstream(made.issue_cert("name.example")) as there:
+    async with tls_upstream(authority.issue_cert("name.example")) as there:
         url = Url("https", "name.example.", there.port, "")
         loop = asyncio.get_running_loop()
-        pool = Pool(loop, url, "127.0.0.1", TlsSettings(str(path), True), 1000)
+        tls = ClientTlsState(TlsSettings(CA, True), {CA: authority.cert_pem.bytes()})
+        pool = Pool(loop, url, "127.0.0.1", tls, 1000)
         outcome: asyncio.Future[UpstreamConnection | Fault] = loop.create_future()
         pool.connect(5.0, outcome.set_result)
         connection = await asyncio.wait_for(outcome, 10)

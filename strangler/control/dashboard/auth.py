@@ -57,7 +57,10 @@ class Auth:
         Raises ActionError for a form that none of our pages made.
         """
         request = visit.request
-        refused = guard.foreign(visit.state.token, request.method, request.headers, visit.visitor.hosts, has_mark=True)
+        visitor = visit.visitor
+        refused = guard.foreign(
+            visit.state.token, request.method, request.headers, visitor.hosts, scheme=visitor.scheme, has_mark=True
+        )
         if refused is not None:
             return self._layout.problem(visit, *refused)
         if not visit.is_inside and not is_open:

@@ -6,23 +6,21 @@ client's request reaches, and what workers reject is rejected here.
 
 import asyncio
 import random
-import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from strangler.control.shadow.request import Outgoing
 from strangler.core.compare import Response
 from strangler.core.fault import Fault
-from strangler.core.http.framing import Kind
 from strangler.core.resilience.breaker import Breaker
 from strangler.core.resilience.endpoints import EndpointKey, Endpoints
 from strangler.core.result import Result
 from strangler.core.settings import BreakerSettings, UpstreamSettings, Url
-from strangler.http1.chunked import ChunkedDecoder, ChunkedError
-from strangler.http1.pool import tls_context
-from strangler.http1.response import ResponseHead as Head
-from strangler.http1.response import mend_line_ends, parse_response
+from strangler.http1.connect import CONNECT_ERRORS
+from strangler.http1.upstream_stream import BadResponseError, UpstreamStream
 from strangler.sockets.dns import HostNames
+from strangler.tls.client_context import ClientTlsState
 
 BREAKER = BreakerSettings(
     failure_rate=0.5,
@@ -37,9 +35,6 @@ BREAKER = BreakerSettings(
 )
 """The breaker of shadows only: a 5xx response is worth comparing, a silent arm is not worth asking."""
 
-MAX_HEAD_BYTES = 256 * 1024
-_READ_BYTES = 64 * 1024
-
 
 class _ConnectError(Exception):
     """No connection was made, so nothing was sent."""
@@ -49,25 +44,25 @@ class _WithheldError(Exception):
     """The request must no longer be sent."""
 
 
-class _BadResponseError(Exception):
-    """The received bytes are not a response that a worker would pass on."""
-
-
 class ShadowUpstream:
     """One upstream as shadows use it. It must be closed."""
 
     def __init__(
-        self, settings: UpstreamSettings, is_healthy: Callable[[str, Url], bool] = lambda upstream, url: True
+        self,
+        settings: UpstreamSettings,
+        is_healthy: Callable[[str, Url], bool] = lambda upstream, url: True,
+        files: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
-        """Take the settings, and `is_healthy`, the result of active checks of a URL of the upstream."""
+        """Take the settings, `is_healthy`, the result of active checks of a URL of the upstream, and the content of the
+        files that the settings name."""
         self.settings = settings
+        self.tls = ClientTlsState(settings.tls, files)
         self._is_healthy = is_healthy
-        self._endpoints = Endpoints([EndpointKey(url, url.host) for url in settings.urls])
+        self._endpoints = Endpoints([EndpointKey(url, url.connect_host) for url in settings.urls])
         self.breaker = Breaker(settings.name, BREAKER)
         self.failures = 0
         """The failures so far. After each, another process may be behind it, which must confirm dry runs again."""
         self._names: HostNames | None = None
-        self._tls: ssl.SSLContext | None = None
 
     def pick(self) -> Url:
         """Return one of its URLs as a live request would: at random, but not an unhealthy or ejected one."""
@@ -120,140 +115,58 @@ class ShadowUpstream:
         try:
             async with asyncio.timeout(timeout_s):
                 # a connection for each request: an idle one may hold unrequested bytes that would be the next response
-                reader, writer = await self._connect(request.url)
+                stream = await self._connect(request.url)
                 try:
                     if not may_send():
                         raise _WithheldError
-                    return await _exchange(reader, writer, request, max_bytes)
+                    return await _exchange(stream, request, max_bytes)
                 finally:
-                    writer.transport.abort()
+                    stream.abort()
         except TimeoutError:
             return Response(0, fault=Fault.TIMEOUT)
         except _ConnectError:
             return Response(0, fault=Fault.CONNECT)
-        except _BadResponseError:
+        except BadResponseError:
             return Response(0, fault=Fault.BAD_RESPONSE)
         except OSError:
             return Response(0, fault=Fault.RESET)
 
-    async def _connect(self, url: Url) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self, url: Url) -> UpstreamStream:
         """Return a connection to the first address that accepts it, in random order. Raises _ConnectError."""
-        addresses = list(self._watched().addresses(url.host))
+        addresses = list(self._watched().addresses(url.connect_host))
         random.shuffle(addresses)
         for address in addresses:
             try:
                 async with asyncio.timeout(self.settings.timeouts.connect_s):
-                    return await self._open(url, address)
-            except (OSError, UnicodeError):  # timeouts, TLS and host name errors are among them
+                    return await UpstreamStream.open(url, address, self.tls)
+            except CONNECT_ERRORS:
                 continue
-        self._watched().hint(url.host)
+        self._watched().hint(url.connect_host)
         raise _ConnectError
-
-    async def _open(self, url: Url, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if url.scheme != "https":
-            return await asyncio.open_connection(address, url.port)
-        if self._tls is None:
-            self._tls = tls_context(self.settings.tls)  # here, since the CA file may have gone since `check`
-        return await asyncio.open_connection(address, url.port, ssl=self._tls, server_hostname=url.server_name)
 
     def _watched(self) -> HostNames:
         if self._names is None:
             self._names = HostNames(asyncio.get_running_loop(), lambda _: None)
-            self._names.watch({url.host for url in self.settings.urls})
+            self._names.watch({url.connect_host for url in self.settings.urls})
         self._names.sweep(time.monotonic())
         return self._names
 
 
-async def _exchange(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Outgoing, max_bytes: int
-) -> Response:
+async def _exchange(stream: UpstreamStream, request: Outgoing, max_bytes: int) -> Response:
     """Send a request and read its response. Raises OSError if the connection breaks."""
-    writer.write(request.encode())
+    stream.write(request.encode())
     sent = time.monotonic()
-    head, rest = await _read_head(reader, is_head=request.method == b"HEAD")
+    head, rest = await stream.read_head(is_head=request.method == b"HEAD")
     duration_s = time.monotonic() - sent
     headers = head.headers()
     if head.has_stream_type:
         return Response(head.status, headers, duration_s=duration_s, is_streaming=True)
     try:
-        body = await _read_body(reader, head, rest, max_bytes)
-    except (OSError, _BadResponseError):
+        body = await stream.read_body(head, rest, max_bytes)
+    except (OSError, BadResponseError):
         if head.status < 500:
             raise
         body = None  # the status alone makes it a failure, whatever becomes of its body
     if body is None:
         return Response(head.status, headers, duration_s=duration_s, is_too_large=True)
     return Response(head.status, headers, body, duration_s=duration_s)
-
-
-async def _read_head(reader: asyncio.StreamReader, *, is_head: bool) -> tuple[Head, bytes]:
-    """Return the head of the final response, and the bytes after it."""
-    data = b""
-    while True:
-        end = data.find(b"\r\n\r\n") + 4
-        if max(end, len(data) if end < 4 else 0) > MAX_HEAD_BYTES or not _is_http(data):
-            raise _BadResponseError
-        if end < 4:
-            data = mend_line_ends(data) or data + await _read_some(reader)
-            continue
-        head = parse_response(data[:end], is_head_response=is_head)
-        mended = mend_line_ends(data) if head is None else None
-        if mended is not None:
-            data = mended
-            continue
-        if head is None or head.status == 101:  # no upgrade is ever requested
-            raise _BadResponseError
-        data = data[end:]
-        if head.status >= 200:
-            return head, data
-
-
-def _is_http(data: bytes) -> bool:
-    return data.startswith(b"HTTP/1.") or b"HTTP/1.".startswith(data)
-
-
-async def _read_body(reader: asyncio.StreamReader, head: Head, rest: bytes, max_bytes: int) -> bytes | None:
-    """Return the whole body without framing; None if it is over `max_bytes`."""
-    kind, length = head.framing
-    if kind is Kind.NONE:
-        return b""
-    if kind is Kind.CHUNKED:
-        return await _read_chunks(reader, rest, max_bytes)
-    if length > max_bytes:
-        return None
-    parts, size = [rest], len(rest)
-    while size <= max_bytes and (kind is Kind.CLOSE or size < length):
-        data = await reader.read(_READ_BYTES)
-        if not data and kind is Kind.CLOSE:
-            break
-        if not data:
-            raise ConnectionResetError
-        parts.append(data)
-        size += len(data)
-    body = b"".join(parts)
-    if kind is Kind.LENGTH:
-        return body[:length]
-    return body if size <= max_bytes else None
-
-
-async def _read_chunks(reader: asyncio.StreamReader, rest: bytes, max_bytes: int) -> bytes | None:
-    decoder, parts, size = ChunkedDecoder(), list[bytes](), 0
-    while True:
-        try:
-            payload, _ = decoder.feed(rest)
-        except ChunkedError as error:
-            raise _BadResponseError from error
-        parts.append(payload)
-        size += len(payload)
-        if size > max_bytes:
-            return None
-        if decoder.is_done:
-            return b"".join(parts)
-        rest = await _read_some(reader)
-
-
-async def _read_some(reader: asyncio.StreamReader) -> bytes:
-    data = await reader.read(_READ_BYTES)
-    if not data:
-        raise ConnectionResetError
-    return data

@@ -167,7 +167,7 @@ class ShadowRoute:
         path = path_of(captured.target)
         host = host_of(captured.host) or b""
         return public_cookie(
-            cookie, lambda own: cookie_path_back(own, self.rewrite, path, base), url.host.encode(), host
+            cookie, lambda own: cookie_path_back(own, self.rewrite, path, base), url.server_name.encode(), host
         )
 
 

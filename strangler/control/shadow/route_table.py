@@ -40,8 +40,11 @@ class ShadowRouteTable:
         ]
         self._replaced += [self.upstreams.pop(name) for name in replaced]
         for name, wanted in settings.upstreams.items():
-            if name not in self.upstreams:
-                self.upstreams[name] = ShadowUpstream(wanted, self._is_healthy)
+            known = self.upstreams.get(name)
+            if known is None:
+                self.upstreams[name] = ShadowUpstream(wanted, self._is_healthy, settings.files)
+            else:
+                known.tls.adopt(wanted.tls, settings.files)
         return replaced
 
     def _route(self, wanted: RouteSettings, key: bytes, settings: Settings) -> ShadowRoute | None:

@@ -2,6 +2,8 @@
 """Header sections on their way through the proxy (RFC 9110 section 7.6): what is dropped and what is added."""
 
 import re
+from base64 import b64encode
+from itertools import product
 
 from strangler.core.http.head import RawHeaders
 from strangler.core.http.trust import TrustedProxies
@@ -12,7 +14,12 @@ STREAM_TYPES = ("text/event-stream", "multipart/x-mixed-replace")
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"})
 """Fields that concern this connection only. Proxy-Authenticate and Trailer are for the other end, and pass."""
 
-_NEVER_NAMED = frozenset({b"host", b"content-length", b"content-type", b"date", b"expect", b"via"})
+CLIENT_CERTIFICATE = frozenset(
+    b"client" + first + b"cert" + rest for first, rest in product((b"-", b"_"), (b"", b"-chain", b"_chain"))
+)
+"""Fields that name the certificate of a client (RFC 9440), also as servers read them that take `_` for `-`."""
+
+_NEVER_NAMED = CLIENT_CERTIFICATE | {b"host", b"content-length", b"content-type", b"date", b"expect", b"via"}
 """Naming one of these in Connection does not remove it: the message would change its meaning or its length."""
 
 _COMMON_CONNECTION = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close", b"Upgrade", b"upgrade"})
@@ -22,6 +29,7 @@ _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-
 _FORBIDDEN_TRAILERS = (
     HOP_BY_HOP
     | _FORWARDED
+    | CLIENT_CERTIFICATE
     | frozenset(
         {
             b"content-length",
@@ -74,23 +82,38 @@ def passing_trailers(trailers: RawHeaders) -> RawHeaders:
 
 
 class ForwardedFields:
-    """X-Forwarded-For, -Proto, -Host and Forwarded, for one client connection.
+    """X-Forwarded-For, -Proto, -Host, Forwarded and Client-Cert, for one client connection.
 
-    From a peer that is not trusted all four are dropped and the first three are set; from a trusted one they are
-    extended (DESIGN section 8, RFC 7239). Made once per connection, and again when `trusted_proxies` changes;
-    `lines` costs one concatenation per request.
+    From a peer that is not trusted all of them are dropped, and the first three are set; from a trusted one they are
+    extended (DESIGN section 8, RFC 7239), and Client-Cert passes. The connection's own certificate replaces any other.
+    Made once per connection, and again when `trusted_proxies` changes; `lines` costs one concatenation per request.
     """
 
-    __slots__ = ("_address", "_peer", "_proto", "_start", "dropped", "is_trusted", "trusted")
+    __slots__ = (
+        "_address",
+        "_first",
+        "_peer",
+        "_proto",
+        "_start",
+        "dropped",
+        "has_certificate",
+        "is_trusted",
+        "trusted",
+    )
 
-    def __init__(self, address: str, scheme: bytes, trusted: TrustedProxies) -> None:
+    def __init__(self, address: str, scheme: bytes, trusted: TrustedProxies, certificate: bytes = b"") -> None:
+        """`certificate`: that of the client, verified by this connection's handshake, as DER; empty: there is none."""
         self._address = address
         self._peer = address.encode()
         self._proto = scheme
         self.trusted = trusted
         self.is_trusted = trusted.includes(address)
-        self._start = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: " % (self._peer, scheme)
-        self.dropped = DROPPED_TRUSTED if self.is_trusted else DROPPED
+        self.has_certificate = bool(certificate)
+        self._first = (client_certificate(certificate) if certificate else b"") + b"X-Forwarded-For: "
+        self._start = b"%b%b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: " % (self._first, self._peer, scheme)
+        self.dropped = DROPPED
+        if self.is_trusted:
+            self.dropped = DROPPED_WITH_CERTIFICATE if certificate else DROPPED_TRUSTED
 
     def client_ip(self, fields: dict[bytes, bytes]) -> bytes:
         """Return the client's address, as far as trusted proxies report it."""
@@ -106,7 +129,7 @@ class ForwardedFields:
             return self._start + host + b"\r\n"
         before = fields.get(b"x-forwarded-for")
         lines = [
-            b"X-Forwarded-For: " + (before + b", " if before else b"") + self._peer,
+            self._first + (before + b", " if before else b"") + self._peer,
             b"X-Forwarded-Proto: " + fields.get(b"x-forwarded-proto", self._proto),
             b"X-Forwarded-Host: " + fields.get(b"x-forwarded-host", host),
         ]
@@ -117,8 +140,16 @@ class ForwardedFields:
         return b"\r\n".join(lines) + b"\r\n"
 
 
+def client_certificate(der: bytes) -> bytes:
+    """Return the line that names a client's certificate (RFC 9440 section 2.2)."""
+    return b"Client-Cert: :%b:\r\n" % b64encode(der)
+
+
 DROPPED_TRUSTED = HOP_BY_HOP | _FORWARDED
 """The fields of a trusted peer's request that are not passed on: hop-by-hop fields, and those that are extended."""
 
-DROPPED = DROPPED_TRUSTED | {b"x-strangler-shadow"}
-"""The same for any other peer, which must not send shadows."""
+DROPPED_WITH_CERTIFICATE = DROPPED_TRUSTED | CLIENT_CERTIFICATE
+"""The same for a trusted peer that has shown a certificate of its own, which takes the place of those fields."""
+
+DROPPED = DROPPED_WITH_CERTIFICATE | {b"x-strangler-shadow"}
+"""The same for any other peer, which must not send shadows, nor say whose certificate it has seen."""

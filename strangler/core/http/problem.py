@@ -64,6 +64,7 @@ METHOD_NOT_ALLOWED = Problem(
 HEADER_TIMEOUT = Problem(408, "header_timeout", "The request's head did not arrive in time.")
 BODY_TIMEOUT = Problem(408, Fault.CLIENT_TIMEOUT, "The request's body did not arrive in time.")
 BODY_TOO_LARGE = Problem(413, Fault.TOO_LARGE, "The request's body is too large.")
+NOT_TLS = Problem(400, "tls_handshake", "This port speaks HTTPS, and the request came without TLS.")
 TARGET_TOO_LONG = Problem(414, "target_too_long", "The request target is too long.")
 UNKNOWN_EXPECTATION = Problem(417, "unknown_expectation", "The only expectation that is met is 100-continue.")
 HEADER_TOO_LARGE = Problem(431, "header_too_large", "The request's header section is too large.")

@@ -5,9 +5,9 @@ from strangler.core.privacy.secrets import is_secret_name
 
 _HEADERS = frozenset(
     {
-        b"authorization", b"client-cert", b"cookie", b"proxy-authorization", b"remote-user", b"ssl-client-cert",
-        b"x-api-key", b"x-auth-request-user", b"x-client-cert", b"x-forwarded-client-cert", b"x-forwarded-user",
-        b"x-remote-user", b"x-ssl-client-cert",
+        b"authorization", b"client-cert", b"client-cert-chain", b"cookie", b"proxy-authorization",
+        b"remote-user", b"ssl-client-cert", b"x-api-key", b"x-auth-request-user", b"x-client-cert",
+        b"x-forwarded-client-cert", b"x-forwarded-user", b"x-remote-user", b"x-ssl-client-cert",
     }
 )  # fmt: skip
 """Fields that authenticate a caller, or in which a proxy in front names the caller that it has authenticated."""
@@ -23,7 +23,7 @@ def has_credentials(headers: RawHeaders, target: bytes) -> bool:
 
 
 def _is_secret(name: bytes) -> bool:
-    lower = name.lower()
+    lower = name.lower().replace(b"_", b"-")
     return lower in _HEADERS or lower.startswith(b"x-amzn-oidc-") or is_secret_name(name.decode("latin-1"))
 
 

@@ -52,13 +52,13 @@ def is_good(result: Result) -> bool:
 
 
 class EndpointKey(NamedTuple):
-    """The key of an endpoint: the URL, and the address to connect to (one of those of its host name)."""
+    """The key of an endpoint: the URL, and the address to connect to (one of those of its `connect_host`)."""
 
     url: Url
     address: str
 
     def __str__(self) -> str:
-        return str(self.url) if self.address == self.url.host else f"{self.url} ({self.address})"
+        return str(self.url) if self.address == self.url.connect_host else f"{self.url} ({self.address})"
 
 
 class EndpointChanged(NamedTuple):

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from strangler.control.shadow.client import MAX_HEAD_BYTES, ShadowUpstream
+from strangler.control.shadow.client import ShadowUpstream
 from strangler.control.shadow.request import Outgoing
 from strangler.core.compare import Response
 from strangler.core.fault import Fault
 from strangler.core.settings import Url
+from strangler.http1.upstream_stream import MAX_HEAD_BYTES
 from tests.factories import upstream
 from tests.http1.scripted import (
     ScriptedUpstream,

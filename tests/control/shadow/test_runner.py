@@ -13,15 +13,16 @@ from strangler.control.events import outbox
 from strangler.control.shadow import held_captures, pending
 from strangler.control.shadow.route_status import route_status, stopped_gauges
 from strangler.core.compare import Response
-from strangler.core.settings import EvidenceSettings, RouteSettings
+from strangler.core.settings import EvidenceSettings, RouteSettings, TlsSettings
 from strangler.evidence.stored_releases import current_release
 from strangler.evidence.writing import SCHEMA
 from strangler.state.kill_switch import OFF, KillSwitchState
 from strangler.state.store import Store, StoreError
+from tests.certificates import make_ca
 from tests.control.control import in_force
 from tests.control.shadow.rig import Rig, begun
 from tests.evidence.pairs import captured, match, mismatch
-from tests.factories import route, settings, shadow
+from tests.factories import route, settings, shadow, upstream
 
 ORDERS: RouteSettings = replace(route("orders"), shadow=shadow())
 IN_FORCE = settings(routes=[ORDERS])
@@ -292,4 +293,19 @@ async def test_a_store_that_fails_is_published_and_so_is_its_recovery(store: Sto
     assert await rig.parts.runner.store()
     rig.parts.runner.turned(off)
     assert rig.listener.halts == ["no room", "resumed"]
+    await rig.parts.runner.close()
+
+
+async def test_new_certificates_replace_no_upstream_of_shadows(store: Store) -> None:
+    """Its breaker and its failures are those of before; the next handshake has the new files."""
+    authority = make_ca()
+    orders = replace(upstream("orders", "https://orders.internal"), tls=TlsSettings("/ca.pem", True))
+    made = settings(routes=[ORDERS], upstreams=[upstream("legacy"), orders])
+    rig = await begun(store, made)
+    before = rig.parts.table.upstreams["orders"]
+    with pytest.raises(FileNotFoundError):
+        before.tls.context  # noqa: B018 - it is made by this
+    rig.parts.runner.adopt(in_force(replace(made, files={"/ca.pem": authority.cert}), 2))
+    assert rig.parts.table.upstreams["orders"] is before
+    assert before.tls.context.cert_store_stats()["x509_ca"] == 1
     await rig.parts.runner.close()

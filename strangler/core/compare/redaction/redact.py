@@ -24,7 +24,7 @@ from strangler.core.compare.redaction.plain_json import KeptValue
 from strangler.core.compare.redaction.redact_url import is_action, names_next, redact_url
 from strangler.core.privacy.secrets import MARK, VALUE_MEMBERS, card_spans, holds_named_secret, is_secret_name
 
-_SECRET_HEADERS = frozenset(["authorization", "proxy-authorization", "x-api-key"])
+_SECRET_HEADERS = frozenset(["authorization", "client-cert", "client-cert-chain", "proxy-authorization", "x-api-key"])
 _HARMLESS_HEADERS = frozenset(
     re.findall(
         r"[\w\-]+",
@@ -147,7 +147,7 @@ class Redactor:
     def header(self, name: str, value: str) -> str:
         """Return a field's value as it may be kept. Cookies keep their names."""
         name = name.lower()
-        if name in self.headers:
+        if name in self.headers or name.replace("_", "-") in self.headers:
             return self.mark(value)
         if name == "cookie":
             return "; ".join(self._cookie(pair) for pair in value.split(";"))

@@ -1,0 +1,1 @@
+"""Every party that connects to an upstream, against the same real servers."""
