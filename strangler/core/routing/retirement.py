@@ -1,6 +1,7 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """The end of a route: what its responses announce, and what requests get in a brownout and after the sunset."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable
 from email.utils import formatdate
@@ -26,9 +27,15 @@ class Refusal(NamedTuple):
 
 
 class Retirement:
-    """The plan of a route's end, computed before a request comes. A decision costs 0.1 µs."""
+    """The plan of a route's end, computed before a request comes. It keeps the last decision and the time for which it
+    holds, which saves 0.1 µs; a clock that is set makes it decide again."""
 
-    __slots__ = ("_bounds", "_endings", "_refusals", "announcement")
+    __slots__ = ("_begins", "_bounds", "_endings", "_ends", "_refusal", "_refusals", "announcement")
+
+    _begins: float
+    """The first second for which `_refusal` holds."""
+    _ends: float
+    """The first second for which it no longer does."""
 
     announcement: bytes
     """The lines that each response has: Deprecation, Sunset and Link."""
@@ -36,17 +43,27 @@ class Retirement:
     def __init__(self, settings: RetireSettings) -> None:
         self.announcement = _announcement(settings)
         self._endings: dict[bytes, bytes] = {}
-        bounds: list[float] = []
+        bounds: list[float] = []  # alternating: a brownout begins, is over; at the end the sunset
         refusals: list[Refusal | None] = [None]
         for window in settings.windows:
-            bounds += (window.begins, window.ends)
+            bounds += (float(window.begins), float(window.ends))
             refusals += (_brownout(settings, window, self.announcement), None)
         self._bounds = [*bounds, float(settings.sunset)]
         self._refusals = (*refusals, _gone(settings))
+        self._refusal: Refusal | None = None
+        self._begins = self._ends = 0.0  # it holds for no time yet
 
     def refusal(self, now: float) -> Refusal | None:
         """Return why a request of that time is not forwarded; None if it is. `now`: Unix time."""
-        return self._refusals[bisect_right(self._bounds, now)]
+        if not self._begins <= now < self._ends:
+            self._decide(now)
+        return self._refusal
+
+    def _decide(self, now: float) -> None:
+        place = bisect_right(self._bounds, now)
+        self._begins = self._bounds[place - 1] if place else -math.inf
+        self._ends = self._bounds[place] if place < len(self._bounds) else math.inf
+        self._refusal = self._refusals[place]
 
     def ending(self, ending: bytes) -> bytes:
         """Return the last lines of a head with the announcement before them: one object for equal bytes."""
