@@ -214,7 +214,7 @@ async def test_after_the_sunset_the_route_is_gone(
     body = json.loads(reply.body)
     assert (body["type"], body["status"], body["link"]) == ("urn:strangler:fault:retired", 410, LINK)
     assert body["sunset"].endswith("Z")
-    for method in ("HEAD", "OPTIONS", "POST"):  # on the same connection
+    for method in ("POST", "HEAD", "OPTIONS"):  # on the same connection
         assert (await client.ask(request("/api", method=method, body=b"x" if method == "POST" else None))).status == 410
     lines = await running.lines(4)
     assert {(line["arm"], line["reason"], line["fault"]) for line in lines} == {(None, "retired", "retired")}
@@ -282,3 +282,13 @@ async def test_the_kill_switch_and_a_disabled_route_bring_it_back(
     assert (await running.ask(request("/api"))).status == 410
     running.adopt(ending(made, retire, enabled=False))
     assert (await running.ask(request("/api"))).body == b"legacy"
+
+
+async def test_pipelined_requests_are_refused_in_turn(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    running = await serve(ending(two_arms(legacy, candidate), ends_in(-1)))
+    client = await running.client()
+    await client.send(request("/api", method="POST", body=b"x" * 1000) + request("/other") + request("/api"))
+    found = [await client.response(method) for method in (b"POST", b"GET", b"GET")]
+    assert [reply.status for reply in found] == [410, 200, 410]
