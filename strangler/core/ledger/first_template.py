@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes
 
 from strangler.core.ledger.segments import HOLE, REST
-from strangler.core.ledger.value_forms import MAX_WORD, is_plain_value, is_value, is_version
+from strangler.core.ledger.value_forms import is_plain_value, is_value, is_version
 from strangler.core.ledger.well_known import ASSETS, EXTENSIONS
 
 MAX_SEGMENTS = 16
@@ -25,6 +25,7 @@ _CALLED = re.compile(r"([A-Za-z_.]+)\((?:[^()]*[\d'=][^()]*)\)", re.ASCII)
 _HOLES = re.compile(r"\{\}(?:[-_.~]\{\})+")
 _MEANINGFUL = re.compile(r"[%?#&{}\s;/]")
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
+_SLASHES = re.compile(rb"/+")
 _NO_WORDS: frozenset[str] = frozenset()
 
 
@@ -38,7 +39,8 @@ def first_template(path: bytes, words: frozenset[str] = _NO_WORDS) -> str:
     raw = path.partition(b"?")[0].partition(b"#")[0]
     if raw == b"*":
         return "*"
-    pieces = re.split(rb"/+", raw.lstrip(b"/"), maxsplit=MAX_SEGMENTS)
+    raw = raw.lstrip(b"/")
+    pieces = _SLASHES.split(raw, MAX_SEGMENTS) if b"//" in raw else raw.split(b"/", MAX_SEGMENTS)
     has_rest = len(pieces) > MAX_SEGMENTS and pieces[-1] != b""
     if has_rest:
         pieces.pop()
@@ -51,10 +53,10 @@ def first_template(path: bytes, words: frozenset[str] = _NO_WORDS) -> str:
 
 
 def _decoded(raw: bytes) -> str:
-    """Return a segment without its parameters; what is far too long is cut, since it is a value anyway."""
+    """Return a segment without its parameters; one that is far too long is a value, and is not read."""
     plain = raw.partition(b";")[0]
-    if len(plain) > 9 * MAX_WORD:
-        plain = plain[: 9 * MAX_WORD] + b"\xff"
+    if len(plain) > 9 * MAX_FILE_NAME:
+        return "\ufffd"
     return unquote_to_bytes(plain).decode("utf-8", "replace")
 
 

@@ -69,7 +69,8 @@ class TemplateTreeState:
     def learn_first(self, first: str, count: int = 1, is_probe: bool = False) -> str:
         """Count calls of a first template, as workers send them, and return the template.
 
-        Nothing is learned from probes. The template is that after the folds for which these calls gave the reason.
+        Nothing is learned from probes, whose responses are refusals (`rows.is_refusal`). The template is that after the
+        folds for which these calls gave the reason; rows follow a fold when `revision` has grown.
         """
         if is_probe or count <= 0:
             return self.template_of_first(first)
