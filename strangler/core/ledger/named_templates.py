@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
-from strangler.core.ledger.first_template import segment_template
+from strangler.core.ledger.first_template import escaped, segment_template
 from strangler.core.ledger.segments import HOLE, REST, split_segments
 
 
@@ -30,17 +31,29 @@ class NamedTemplates:
     def add(self, template: str, is_prefix: bool = False) -> None:
         """Add `/orders/{}/lines`; names in braces have no meaning, and `{...}` may stand at the end."""
         node = self.root
-        for segment in split_segments(template):
-            segment = _NAME.sub(HOLE, segment)
+        for segment in named_segments(template):
             if segment == REST:
                 node.has_rest = True
                 return
             kind = node.holes if HOLE in segment else node.words
             node = kind.setdefault(segment, NamedNode())
-            if HOLE not in segment and segment_template(segment) != segment:
-                self.unusual |= {segment}
+            if HOLE not in segment and segment_template(unquote(segment)) != segment:
+                self.unusual |= {unquote(segment)}
         node.is_end = True
         node.is_prefix |= is_prefix
+
+    def remove(self, template: str) -> bool:
+        """Forget a template; False if it is none of these."""
+        node: NamedNode | None = self.root
+        for segment in named_segments(template):
+            if segment == REST and node is not None and node.has_rest:
+                node.has_rest = False
+                return True
+            node = node and (node.words.get(segment) or node.holes.get(segment))
+        if node is None or not node.is_end:
+            return False
+        node.is_end = node.is_prefix = False
+        return True
 
     def resolved(self, segments: list[str]) -> list[str]:
         """Return the segments with those that a template covers replaced by the template's own."""
@@ -51,6 +64,12 @@ class NamedTemplates:
 
 
 _NAME = re.compile(r"\{\w*\}")
+
+
+def named_segments(template: str) -> list[str]:
+    """Return the segments of an operator's template as first templates spell them: `/m%79/{id}` -> `my`, `{}`."""
+    found = [_NAME.sub(HOLE, segment) for segment in split_segments(template)]
+    return [text if "{" in text or text[:1] in ("?", "#", "&") else escaped(unquote(text)) for text in found]
 
 
 def _covering(node: NamedNode, segments: list[str], at: int) -> list[str] | None:

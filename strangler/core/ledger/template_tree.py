@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from strangler.core.ledger.first_template import first_template
 from strangler.core.ledger.folding import MAX_WORDS, Place, Word, are_values, staying
-from strangler.core.ledger.named_templates import NamedTemplates
+from strangler.core.ledger.named_templates import NamedTemplates, named_segments
 from strangler.core.ledger.segments import HOLE, REST, joined_segments, split_segments
 from strangler.core.ledger.well_known import BESIDE_VALUES, COLLECTIONS, FORMATS
 from strangler.core.ledger.word_classes import OVERFLOW, Form, WordClass, classes_of, is_fixed_form, is_plural
@@ -103,7 +103,7 @@ class TemplateTreeState:
         for template in templates:
             self.names.add(template, are_prefixes)
             node: Node | None = self.root
-            for segment in split_segments(template):
+            for segment in named_segments(template):
                 if segment == REST or node is None:
                     break
                 if segment not in node.stays:
@@ -112,10 +112,13 @@ class TemplateTreeState:
         self.revision += 1
 
     def unfold(self, template: str) -> bool:
-        """Undo the last fold that a template shows, for good; False if it shows none but values that their form tells.
+        """Undo a name of the operator's, or the last fold that a template shows; False if forms alone tell its values.
 
         Words that come from now on have their own rows; what was counted stays in the row of the template.
         """
+        if self.names.remove(template):
+            self.revision += 1
+            return True
         found = None
         node: Node | None = self.root
         for segment in split_segments(template):

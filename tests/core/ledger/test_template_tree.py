@@ -140,6 +140,22 @@ def test_a_fold_keeps_an_example_and_can_be_undone_for_good() -> None:
     assert tree.template_of(b"/users/7") == "/users/{}"
 
 
+def test_an_operator_folds_words_and_undoes_it() -> None:
+    tree = learned("/shops/acme/orders", "/shops/globex/orders", times=9)
+    row = tree.template_of(b"/shops/acme/orders")
+    tree.name(["/shops/{shop}/orders"])
+    assert tree.template_of_first(row) == "/shops/{}/orders"
+    assert tree.unfold("/shops/{}/orders")
+    assert tree.template_of_first(row) == "/shops/acme/orders"
+
+
+def test_a_named_word_is_found_however_it_is_encoded() -> None:
+    tree = TemplateTreeState()
+    tree.name(["/caf%C3%A9/{id}", "/my%20file/2024"])
+    assert tree.template_of(b"/caf\xc3\xa9/abc") == "/café/{}"
+    assert tree.template_of(b"/my%20file/2024") == "/my%20file/2024"
+
+
 def test_names_of_persons_are_no_examples() -> None:
     tree = learned(*(f"/staff/{name[:-1]}.{name}" for name in NAMES[:60]))
     assert [fold.example for _, fold in tree.folds()] == ["/staff/*"]
