@@ -8,6 +8,7 @@ from rich.table import Table
 from strangler.core.documents import (
     MatchFigures,
     PassedGate,
+    RetireStatus,
     RouteStatus,
     SinkStatus,
     SlowEndpoint,
@@ -17,6 +18,7 @@ from strangler.core.documents import (
     WorkerStatus,
 )
 from strangler.core.gate import cut_percent
+from strangler.core.retire_text import refuses, retire_text
 from strangler.core.slowness import slow_text
 from strangler.evidence.stopped_routes import stopped_text
 
@@ -41,6 +43,7 @@ def notices(status: StatusDocument) -> list[str]:
     lines += [_passed_by(item) for item in status.gates.passed_by.values()]
     lines += [_slow(item) for found in status.slow.values() for item in found]
     lines += [line for route in status.routes for line in _shadow(route)]
+    lines += [_retire(route.name, route.retire) for route in status.routes if route.retire is not None]
     lines += [line for name, sink in status.events.sinks.items() for line in _sink(name, sink)]
     return [*lines, _processes(status)]
 
@@ -56,6 +59,12 @@ def _passed_by(passed: PassedGate) -> str:
 def _slow(slowness: SlowEndpoint) -> str:
     """Return the line about an endpoint where the candidate is much slower than legacy."""
     return f"[yellow]route '{escape(slowness.route)}'[/]: {escape(slow_text(slowness))}"
+
+
+def _retire(name: str, retire: RetireStatus) -> str:
+    """Return the line about a route that ends."""
+    style = "dim" if retire.in_force == "announced" else "yellow"
+    return f"[{style}]route '{escape(name)}'[/]: {escape(retire_text(retire))}"
 
 
 def _shadow(route: RouteStatus) -> list[str]:
@@ -160,6 +169,9 @@ def percent(route: RouteStatus) -> str:
     """Return a route's split, or why it has none."""
     if not route.enabled:
         return "[yellow]disabled[/]"
+    refusal = refuses(route)
+    if refusal is not None:
+        return f"[yellow]{refusal}[/]"
     return "[dim]passthrough[/]" if route.passthrough else f"{route.percent:g}%"
 
 

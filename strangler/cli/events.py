@@ -32,6 +32,8 @@ _STYLES = {
     "candidate.slow_over": "green",
     "release.changed": "cyan",
     "certificate.expiring": "yellow",
+    "retire.brownout_began": "yellow",
+    "retire.sunset": "yellow",
     "breaker.closed": "green",
     "shadow.resumed": "green",
     "shadow.started": "green",

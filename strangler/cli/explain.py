@@ -1,5 +1,6 @@
 """`strangler explain`: where would this request go, and why? Offline: routes.yaml and the kill switch are read."""
 
+import time
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def command(
         head = described_head(settings, method, url, headers, client_ip)
     except DescriptionError as error:
         raise click.UsageError(str(error)) from None
-    response = explain(Snapshot(settings, 0), head, _is_killed(Path(settings.state)))
+    response = explain(Snapshot(settings, 0), head, _is_killed(Path(settings.state)), time.time())
     click.echo(json_text(response) if as_json else _lines(response))
 
 

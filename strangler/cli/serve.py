@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import NoReturn
 import click
 
 from strangler.cli._config import BAD_INPUT, config_option, only_a_file, settings_of
+from strangler.core.first_loads import with_first_loads
 from strangler.ipc.messages import encode_settings
 from strangler.ipc.process import how_it_ended
+from strangler.state import retire_file
 from strangler.unnamed_files import unnamed_file, write_file
 
 
@@ -61,7 +64,9 @@ def _load_apart(config: Path) -> int:
 def _load_and_end(config: Path, settings_fd: int) -> NoReturn:
     status = 1
     try:
-        write_file(settings_fd, encode_settings(settings_of(config, with_certificates=True)))
+        settings = settings_of(config, with_certificates=True)
+        known = retire_file.read(Path(settings.state))
+        write_file(settings_fd, encode_settings(with_first_loads(settings, known, time.time())))
         status = 0
     except SystemExit:
         status = BAD_INPUT

@@ -4,19 +4,20 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
 
-from strangler.config import schema, schema_compare, schema_routes, schema_upstreams, section
+from strangler.config import schema, schema_compare, schema_retire, schema_routes, schema_upstreams, section
 from strangler.config.cpus import usable_cpus
 from strangler.config.quantities import AUTO, MAX_WORKERS
 from strangler.config.schema_listeners import Listener
 from strangler.config.schema_tls import ListenerTls, ServerTls
 from strangler.config.types import Pairs
-from strangler.core import settings
+from strangler.core import retire_settings, settings
 from strangler.core.listener_settings import (
     CertificateSettings,
     ListenerSettings,
     ProxyProtocolSettings,
     ServerTlsSettings,
 )
+from strangler.core.routing.arm import LEGACY
 
 _S = TypeVar("_S", bound=section.Section)
 _M = TypeVar("_M")
@@ -182,12 +183,25 @@ def _route(route: schema_routes.Route, upstreams: dict[str, settings.UpstreamSet
         is_gated="gate" in route.model_fields_set,
         owner=route.owner,
         is_passthrough=is_passthrough,
+        retire=None if route.retire is None else _retire(route.retire),
     )
 
 
 def _upstream_of(route: schema_routes.Route) -> str | None:
-    """Return the upstream that a route leads to besides legacy; None for an aggregate."""
+    """Return the upstream that a route leads to; None for an aggregate. What only ends is legacy's until then."""
+    if route.candidate is None and route.passthrough is None and route.aggregate is None:
+        return LEGACY
     return route.candidate if route.passthrough is None else route.passthrough
+
+
+def _retire(retire: schema_retire.Retire) -> retire_settings.RetireSettings:
+    return retire_settings.RetireSettings(
+        sunset=retire.sunset,
+        since=retire.since,
+        link=retire.link,
+        status=retire.status,
+        brownouts=tuple(retire_settings.BrownoutSettings(each.from_, each.to) for each in retire.brownouts),
+    )
 
 
 def _match(route: schema_routes.Route) -> settings.MatchSettings:

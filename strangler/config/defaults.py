@@ -14,7 +14,7 @@ from strangler.config.section import keys_of
 from strangler.core.routing.arm import LEGACY
 
 OF_TWO_ARMS = ("split", "shadow", "gate", "compare", "rewrite", "timeouts", "fallback", "release", "fold")
-"""Keys without a meaning with `candidate: legacy`."""
+"""Keys without a meaning with `candidate: legacy`, or with `retire` and no candidate."""
 OF_A_MIGRATION = ("split", "shadow", "gate", "compare", "fallback", "release", "fold")
 """Keys without a meaning with `passthrough`."""
 OF_ONE_CANDIDATE = ("rewrite", "timeouts", "release")
@@ -105,7 +105,9 @@ def _left_out(route: Node) -> tuple[str, ...]:
         return OF_TWO_ARMS
     if "passthrough" in route.values:
         return OF_A_MIGRATION
-    return OF_ONE_CANDIDATE if "aggregate" in route.values else ()
+    if "aggregate" in route.values:
+        return OF_ONE_CANDIDATE
+    return OF_TWO_ARMS if candidate is None and "retire" in route.values else ()
 
 
 def _completed(own: Node, defaults: MappingNode, nullable: Container[str], left_out: Container[str] = ()) -> Node:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -91,11 +92,13 @@ def parse(
     path: Path | None = None,
     contents: include.Contents | None = None,
     pem: PemSource | None = None,
+    now: float | None = None,
 ) -> Loaded:
     """Load the text of a file; `name` is the file's name in messages. It never raises, whatever the text holds.
 
     `path`: where the text lies, and where the files that it names are found; None: they are not read. `contents`: what
     included files hold, in place of what is on disk. `pem`: where certificate files are read; None: they are not.
+    `now`: Unix time; None: the present.
     """
     with collector_paused():  # saves 1.5 s of 2 for 10,000 routes, which are 300,000 objects
         main = reader.read(text, name, environ)
@@ -103,17 +106,17 @@ def parse(
             return Loaded(None, tuple(main.problems))
         joined = include.join(main, path, environ, contents)
         read = with_listed_listeners(with_defaults(joined.document))
-        loaded = _loaded(read, joined.problems, today or date.today())
+        loaded = _loaded(read, joined.problems, today or date.today(), time.time() if now is None else now)
         loaded = replace(loaded, include=include.patterns_of(main), included=joined.paths)
         is_file = path is not None and str(path) != STANDARD_INPUT_NAME
         return _with_files(loaded, read, path.parent, pem) if path is not None and is_file else loaded
 
 
-def _loaded(read: Document, problems_of_files: list[Problem], today: date) -> Loaded:
+def _loaded(read: Document, problems_of_files: list[Problem], today: date, now: float) -> Loaded:
     file, sound, found = validate(read)
     found += [*read.problems, *problems_of_files]
     if file is not None:
-        found += rules.check(file, sound, today)
+        found += rules.check(file, sound, today, now)
     problems = _ordered(read, [problem for problem in found if problem.severity == "error"])
     warnings = _ordered(read, [problem for problem in found if problem.severity == "warning"])
     settings = build(file) if file is not None and not problems else None

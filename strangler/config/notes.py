@@ -7,7 +7,7 @@ from typing import Literal
 from strangler.config.document import Document, Loc, MappingNode, Node, Scalar, SequenceNode
 from strangler.config.patterns import Complaint
 from strangler.config.problem import Problem
-from strangler.config.validate import dotted, quoted_value, where
+from strangler.config.validate import dotted, known_keys, quoted_value, where
 
 Severity = Literal["error", "warning"]
 
@@ -52,7 +52,10 @@ class Notes:
             return False
         node = parent.values.get(str(loc[-1]))
         has_value = node is not None and not (isinstance(node, Scalar) and node.text is None and not node.is_broken)
-        return has_value or bool(parent.lost and get_close_matches(str(loc[-1]), parent.lost, 1))
+        if has_value or not parent.lost:
+            return has_value
+        misspelt = parent.lost - known_keys(loc[:-1])
+        return loc[-1] in parent.lost or bool(get_close_matches(str(loc[-1]), misspelt, 1))
 
     def is_lost(self, loc: Loc) -> bool:
         """True if what the file says there is wrong, which is noted already."""

@@ -18,13 +18,14 @@ from strangler.core.listener_settings import Address
 MIN_HEADER_BYTES = 1 << 10
 
 
-def check(file: File, document: Document, today: date) -> list[Problem]:
-    """Return everything that the rules find, in no order. `today` decides which accept rules have expired."""
+def check(file: File, document: Document, today: date, now: float) -> list[Problem]:
+    """Return everything that the rules find, in no order. `today` decides which accept rules have expired, `now`,
+    a Unix time, which routes are retired."""
     notes = Notes(document)
     for rule in _RULES:
         rule(file, notes)
     rules_upstreams.check(file, notes)
-    rules_routes.check(file, notes, today)
+    rules_routes.check(file, notes, today, now)
     return notes.found
 
 

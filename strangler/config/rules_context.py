@@ -14,11 +14,12 @@ _SUGGESTED = 10
 
 @dataclass(frozen=True, slots=True)
 class RouteContext:
-    """The file that a route stands in, the upstreams that it may name, and the day."""
+    """The file that a route stands in, the upstreams that it may name, and the time."""
 
     file: File
     upstreams: frozenset[str]
     today: date
+    now: float  # Unix time
 
     def check_upstream(self, name: str, loc: Loc, notes: Notes) -> None:
         """Note an error if the upstream that a key names is not in the file."""

@@ -13,11 +13,13 @@ from strangler.core.routing.arm import LEGACY
 
 
 def check_destination(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
-    """A route has one destination: a candidate, a passthrough or an aggregate."""
+    """A route has one destination: a candidate, a passthrough or an aggregate. What only ends needs none."""
     ways = [key for key in _WAYS if getattr(route, key) is not None or notes.is_written((*loc, key))]
     if len(ways) > 1:
         notes.error((*loc, ways[1]), f"{' and '.join(ways)} are both there", "keep one of them", key=True)
-    if not ways:
+    if not ways and (route.retire is not None or notes.is_written((*loc, "retire"))):
+        _check_one_arm(OF_TWO_ARMS, "retire and no candidate", "take it out, or name a candidate", loc, notes)
+    elif not ways:
         notes.error(
             loc, "candidate is missing", "add `candidate: UPSTREAM`, or `aggregate:` for several services", key=True
         )

@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from datetime import date
 
-from strangler.config import rules_accept, rules_destination, rules_match, rules_reach, rules_shadow, rules_split
+from strangler.config import (
+    rules_accept,
+    rules_destination,
+    rules_match,
+    rules_reach,
+    rules_retire,
+    rules_shadow,
+    rules_split,
+)
 from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext
@@ -12,10 +20,10 @@ from strangler.config.schema import File
 from strangler.config.schema_routes import Route
 
 
-def check(file: File, notes: Notes, today: date) -> None:
+def check(file: File, notes: Notes, today: date, now: float) -> None:
     """Note everything that is wrong with the routes."""
     known = notes.names(("upstreams",)) | set(file.upstreams.by_name)
-    context = RouteContext(file, frozenset(known), today)
+    context = RouteContext(file, frozenset(known), today, now)
     for index, route in enumerate(file.routes):
         loc: Loc = ("routes", index)
         for check_route in _CHECKS:
@@ -49,6 +57,7 @@ _CHECKS: tuple[Callable[[Route, Loc, Notes, RouteContext], None], ...] = (
     rules_shadow.check_gate,
     rules_split.check_percent,
     rules_destination.check_release,
+    rules_retire.check_retire,
     rules_split.check_split,
 )
 """The checks of one route, in the order in which their problems are listed."""

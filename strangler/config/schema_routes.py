@@ -8,6 +8,7 @@ from strangler.config import quantities
 from strangler.config import types as t
 from strangler.config.leaf import Unwritten
 from strangler.config.schema_compare import Compare, Gate, Release
+from strangler.config.schema_retire import Retire
 from strangler.config.section import REQUIRED, Section, key
 from strangler.config.types import LIST, OR_SHARE, Switchable, whole, word
 from strangler.core.routing.aggregate import METHODS as AGGREGATED
@@ -134,8 +135,8 @@ class RoutePlace(Section):
     match: Match = key(REQUIRED, "Conditions that must all hold.", "{prefix: /api/orders}")
     candidate: t.MaybeText = key(
         None,
-        "Upstream of the new service; one of `candidate`, `passthrough` and `aggregate` is required. `legacy`: an"
-        " exception that stays at legacy.",
+        "Upstream of the new service; one of `candidate`, `passthrough` and `aggregate` is required, except"
+        " with `retire`. `legacy`: an exception that stays at legacy.",
         "orders",
     )
     passthrough: t.MaybeText = key(
@@ -153,6 +154,11 @@ class RoutePlace(Section):
         None, "Who is responsible for the route; an included file can name one owner for all its routes.", "payments"
     )
     enabled: t.Bool = key(True, "`false`: all requests go to legacy, whatever the other keys say.", "false")
+    retire: Retire | None = key(
+        None,
+        "How the route ends; null: it stays. With it, a route may have no `candidate`: legacy serves it until then.",
+        "{sunset: 2027-03-01}",
+    )
     rewrite: Rewrite | None = key(None, "Path that the candidate sees; null: as received.", "{prefix: /v2/orders}")
     fold: Annotated[tuple[t.PathTemplate, ...], LIST] = key(
         (),

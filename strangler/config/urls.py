@@ -11,6 +11,8 @@ from strangler.core.settings import HTTP_UNIX, StickySource, Url
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
 _ADDRESS = re.compile(r"(\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]+)")
 _TOKEN = re.compile(TOKEN_PATTERN)
+_FRAGMENT = re.compile(r"[\x21-\x22\x24-\x7e]*")
+_NOT_IN_A_LINK = re.compile("[\"'<>^`{|}]")
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
 _WRITE_ADDRESS = "write host:port, such as 127.0.0.1:8080"
 _WRITE_UNIX = "write the path of the socket's file, such as unix:/run/gunicorn.sock"
@@ -129,6 +131,17 @@ def web_url(text: str) -> str | None:
     if not text.strip():
         return None
     _split(text)
+    return text
+
+
+def link(text: str) -> str | None:
+    """Read a URL that clients get, in a header and on a page; it may have a fragment. Empty text is read as None."""
+    if not text.strip():
+        return None
+    whole, _, fragment = text.partition("#")
+    _split(whole)
+    if _FRAGMENT.fullmatch(fragment) is None or _NOT_IN_A_LINK.search(text):
+        raise ValueError("a link has only the characters of a URL (RFC 3986); percent-encode others")
     return text
 
 

@@ -236,5 +236,10 @@ def _model(loc: Loc) -> type[BaseModel] | None:
     return model
 
 
+def known_keys(loc: Loc) -> frozenset[str]:
+    """Return the keys that the mapping at a path may have; none where it has names."""
+    return frozenset(_fields(_model(loc)))
+
+
 def _field(loc: Loc) -> FieldInfo | None:
     return _fields(_model(loc[:-1])).get(str(loc[-1])) if loc else None

@@ -1,6 +1,7 @@
 """The admin listener: probes, metrics, status, explain, kill switch, and the dashboard."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -128,7 +129,7 @@ async def _explain(request: web.Request, described: ExplainRequest) -> web.Respo
         head = described_head(snapshot.settings, described.method, described.url, described.headers, described.client)
     except DescriptionError as error:
         return problem(400, str(error))
-    return json_response(explain(snapshot, head, state.kill_switch.on))
+    return json_response(explain(snapshot, head, state.kill_switch.on, time.time()))
 
 
 MAX_EVENTS = 1000

@@ -17,6 +17,7 @@ from strangler.control.events.event_assembly import EventParts, assemble_events
 from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
+from strangler.control.first_loads_keeper import FirstLoadsKeeper
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
 from strangler.control.link_server import LinkListeners, LinkServer
@@ -83,6 +84,7 @@ class ControlApp:
     shadow: ShadowParts
     figures: FiguresState
     checks: HealthChecks
+    keeper: FirstLoadsKeeper
     reload: ReloadState
     operator: Operator
     probe: LegacyProbe
@@ -98,6 +100,7 @@ class ControlApp:
         await self.saver.restore()
         await self.shadow.runner.restore()
         await self.events.restore(in_force)
+        self.keeper.adopt(in_force)
         self.links.shared.adopt(in_force.settings.upstreams, in_force.generation)
         switch = self.links.kill_switch
         if switch.on:
@@ -118,6 +121,7 @@ class ControlApp:
             self.events.gates,
             self.events.slow,
             self.events.certificates,
+            self.events.retire,
         )
 
     async def close(self) -> None:
@@ -228,12 +232,13 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     """
     settings, base = launch.in_force.settings, _build_base(launch)
     store, links, workers, own = base.store, base.links, base.workers, base.own
-    events = assemble_events(launch.run, settings, store, launch.environ, own)
+    events = assemble_events(launch.run, settings, store, launch.environ, own, links)
     shadow = _build_shadow(launch, base, events)
     server = LinkServer(workers, own, LinkListeners(shadow.runner, events.changes, base.tracing))
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
     checks = HealthChecks(links.shared, workers.broadcast)
-    inner: list[Follower] = [workers, checks, shadow.runner, *events.followers, figures, base.tracing, only]
+    keeper = FirstLoadsKeeper(launch.folder)
+    inner: list[Follower] = [keeper, workers, checks, shadow.runner, *events.followers, figures, base.tracing, only]
     reload = ReloadState(
         launch.config,
         launch.environ,
@@ -241,6 +246,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         launch.in_force,
         [*before, *inner, *after],
         rejected=events.changes.rejected,
+        first_loads=lambda: keeper.known,
     )
     probe, processes = LegacyProbe(), ProcessesState()
     return ControlApp(
@@ -258,6 +264,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         shadow=shadow,
         figures=figures,
         checks=checks,
+        keeper=keeper,
         reload=reload,
         operator=Operator(store, links, shadow.table, shadow.switch, [workers, shadow.runner, events.changes]),
         probe=probe,

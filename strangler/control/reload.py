@@ -22,6 +22,7 @@ from strangler.config.pem_files import PemSource
 from strangler.config.reader import MAX_BYTES
 from strangler.control.content import Content, Contents, is_cut, read_contents, stamps
 from strangler.control.watching import Change, changes
+from strangler.core.first_loads import with_first_loads
 from strangler.core.settings import Settings
 from strangler.ipc.messages import decode_settings, encode_settings
 from strangler.times import utc_now
@@ -60,7 +61,7 @@ class Follower(Protocol):
 class ReloadState:
     """Owns the settings in force. The followers adopt new ones, in their order, before anything else can happen.
 
-    `rejected` is called for each invalid file.
+    `rejected` is called for each invalid file. `first_loads` returns when the `retire` of each route was first loaded.
 
     `changes` yields changes of the file and of what its patterns match, and ends when the folders are replaced; it may
     raise OSError.
@@ -75,6 +76,7 @@ class ReloadState:
         followers: Sequence[Follower],
         changes: Callable[[Path, tuple[str, ...]], AsyncIterator[Change]] = changes,
         rejected: Callable[[InForce], None] = lambda _: None,
+        first_loads: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self.in_force = in_force
         self._changes = changes
@@ -83,6 +85,7 @@ class ReloadState:
         self.first = first
         self._followers = followers
         self._rejected = rejected
+        self._first_loads = first_loads
         self._hint = asyncio.Event()
         self._is_forced = True  # the first load is for problems and warnings, even if nothing changed
         self._include: tuple[str, ...] = ()  # the patterns of the latest file that could be read
@@ -168,7 +171,7 @@ class ReloadState:
 
     async def _found(self, content: Contents, is_requested: bool) -> tuple[Contents, "_Found"]:
         """Load the content. A file that may be partly written must stay the same for a while, unless requested."""
-        before = _Before(self.in_force.settings, self.texts, self._seen_files)
+        before = _Before(self.in_force.settings, self.texts, self._seen_files, self._first_loads())
         deadline = time.monotonic() + MAX_WRITE_S
         found = await asyncio.to_thread(_load, self._path, content, self._environ, before)
         while found.is_doubtful and not is_requested and not self._is_forced and time.monotonic() < deadline:
@@ -281,6 +284,7 @@ class _Before:
     settings: Settings
     texts: Mapping[Path, str]
     files: Mapping[Path, tuple[int, int] | None]  # device and inode of the files that were loaded last
+    first_loads: Mapping[str, int]  # by route: when its `retire` was first loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +309,9 @@ def _load(path: Path, contents: Contents, environ: Mapping[str, str], before: _B
         return _Found(None, tuple(map(str, load.unreadable(path, content.reason).problems)), (), is_doubtful=False)
     source = PemSource(datetime.now(UTC), _known(contents.pem), before.settings)
     loaded = load.parse(content.data, str(path), environ, path=path, contents=_known(included), pem=source)
+    settings = None if loaded.settings is None else with_first_loads(loaded.settings, before.first_loads, time.time())
     return _Found(
-        None if loaded.settings is None else encode_settings(loaded.settings),
+        None if settings is None else encode_settings(settings),
         tuple(map(str, loaded.problems)),
         tuple(map(str, loaded.warnings)),
         loaded.is_stale or _is_doubtful({path: content, **included}, loaded.settings, before),

@@ -9,6 +9,7 @@ from strangler import __version__
 from strangler.control.history import Recent
 from strangler.control.links import LinksState
 from strangler.control.reload import InForce
+from strangler.control.retire_status import retire_status
 from strangler.control.totals import Key, Vector
 from strangler.core.documents import (
     ArmsRecent,
@@ -78,7 +79,10 @@ def status(
         kill_switch=kill_switch_status(kill_switch),
         problems={part: problem for part, problem in problems.items() if problem is not None},
         upstreams=[_upstream(upstream, gauges, links.breaker_reasons) for upstream in settings.upstreams.values()],
-        routes=[_route(route, counts, recent, shadow(route.name), judged(route.name)) for route in settings.routes],
+        routes=[
+            _route(route, counts, recent, shadow(route.name), judged(route.name), is_killed=kill_switch.on)
+            for route in settings.routes
+        ],
         unrouted=UnroutedStatus(
             requests=LegacyRequests(counts.get(("", Arm.LEGACY.value), 0)),
             recent=LegacyRecent(_recent(recent("", Arm.LEGACY.value))),
@@ -142,6 +146,8 @@ def _route(
     recent: Callable[[str, str], Recent],
     shadow: ShadowStatus | None,
     judged: MatchFigures | None,
+    *,
+    is_killed: bool,
 ) -> RouteStatus:
     name, legacy, candidate = route.name, Arm.LEGACY.value, Arm.CANDIDATE.value
     return RouteStatus(
@@ -157,6 +163,7 @@ def _route(
         recent=ArmsRecent(_recent(recent(name, legacy)), _recent(recent(name, candidate))),
         shadow=shadow,
         judged=judged,
+        retire=retire_status(route, counts.get((name, ""), 0), is_killed=is_killed, now=time.time()),
     )
 
 

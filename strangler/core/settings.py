@@ -10,6 +10,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from strangler.core.listener_settings import UNIX, Address, ListenerSettings, ServerTlsSettings
+from strangler.core.retire_settings import RetireSettings
 
 HTTP_UNIX = "http+unix://"
 """The beginning of a URL whose host is the percent-encoded path of a unix socket."""
@@ -338,6 +339,8 @@ class RouteSettings:
     """The owner of the route."""
     is_passthrough: bool = False
     """Whether `candidate` was never part of legacy: it gets all requests, even while the kill switch is on."""
+    retire: RetireSettings | None = None
+    """When and how the route ends; None: it stays."""
 
 
 @dataclass(frozen=True, slots=True)

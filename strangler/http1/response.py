@@ -24,6 +24,7 @@ _LF = 0x0A
 _STREAM_TYPE = re.compile(
     rb"\r\ncontent-type:[ \t]*(?:%b)" % b"|".join(re.escape(each.encode()) for each in STREAM_TYPES), re.IGNORECASE
 )
+_ANNOUNCES_END = re.compile(rb"\r\n(?:deprecation|sunset):", re.IGNORECASE)
 _DROPPED_LINES = re.compile(
     rb"\r\n(?:connection|keep-alive|proxy-connection|te|transfer-encoding|upgrade|x-strangler-arm):[^\r\n]*",
     re.IGNORECASE,
@@ -35,6 +36,7 @@ class ResponseHead:
     """The head of a response that may be passed on, shared by all responses with the same bytes."""
 
     __slots__ = (
+        "_announces_end",
         "_has_stream_type",
         "_heads",
         "_lines",
@@ -48,6 +50,7 @@ class ResponseHead:
         "status_line",
     )
 
+    _announces_end: bool | None
     _has_stream_type: bool | None
     _heads: dict[bytes, bytes]
     _sets_cookies: bool | None
@@ -82,6 +85,14 @@ class ResponseHead:
         found = self._sets_cookies
         if found is None:
             found = self._sets_cookies = b"\r\nset-cookie:" in self.raw.lower()
+        return found
+
+    @property
+    def announces_end(self) -> bool:
+        """True if there is a Deprecation or Sunset field. Searched once for all responses with these bytes."""
+        found = self._announces_end
+        if found is None:
+            found = self._announces_end = _ANNOUNCES_END.search(self.raw) is not None
         return found
 
     def head(self, ending: bytes) -> bytes:
@@ -153,7 +164,7 @@ def parse_response(raw: bytes, *, is_head_response: bool) -> ResponseHead | None
     response.fields = fields
     response.framing = framing
     response._heads = {}
-    response._has_stream_type = response._sets_cookies = None
+    response._announces_end = response._has_stream_type = response._sets_cookies = None
     line_end = raw.find(b"\r\n")
     response.status_line = b"HTTP/1.1 %d%b" % (status, raw[12:line_end] or b" ")
     response._lines = _passing_lines(raw, line_end, status, fields)

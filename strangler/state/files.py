@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 LOCK: Final = "lock"
+FIRST_LOADS: Final = "retire.json"
 RUNNING: Final = "running.json"
 RESTART: Final = "restart.json"
 KILL_SWITCH: Final = "kill-switch.json"
@@ -20,6 +21,7 @@ KEPT: Final = (
     REDACTION_KEY,
     WEBHOOK_KEY,
     KILL_SWITCH,
+    FIRST_LOADS,
     JOURNAL,
     *(f"{JOURNAL}.{number}" for number in range(1, MAX_OLD_JOURNALS + 1)),
 )

@@ -7,6 +7,7 @@ from strangler.core.http.framing import Kind
 from strangler.core.http.methods import SAFE
 from strangler.core.http.problem import Problem, fill_page, problem_of, render, wants_page
 from strangler.core.routing.arm import CANDIDATE_ARM
+from strangler.core.routing.retirement import Retirement
 from strangler.core.routing.route import Route
 from strangler.http1.tunnel import Tunnel
 from strangler.worker.arms import Outcome
@@ -33,8 +34,10 @@ async def deliver(call: Call, outcome: Outcome, policies: Policies) -> None:
         return
     call.capture.watch(response, outcome.payload, body)
     arm = call.arm if policies.exposes_arm else None
+    route = call.plan.route
+    retirement = None if route is None else route.retirement
     if response.status == 101:
-        await _tunnel(call, outcome, switch_head(response, arm))
+        await _tunnel(call, outcome, switch_head(response, arm, retirement))
         return
     is_sized = body is None or response.framing.kind is Kind.LENGTH
     is_http10 = call.request_headers.is_http10
@@ -42,9 +45,8 @@ async def deliver(call: Call, outcome: Outcome, policies: Policies) -> None:
     keep = (is_sized or chunked) and keeps_alive(call)
     if call.body is not None:
         call.body.release()
-    route = call.plan.route
     locations = None if route is None or not route.is_moved else _locations(call, outcome, route)
-    head = response_head(response, arm, locations, chunked=chunked, is_http10=is_http10, keep=keep)
+    head = response_head(response, arm, locations, retirement, chunked=chunked, is_http10=is_http10, keep=keep)
     client.begin_response(head + outcome.payload, body, chunked=chunked)
     while not outcome.is_done and outcome.fault is None and call.fault is None:
         await client.task
@@ -78,8 +80,23 @@ def refuse(call: Call, problem: Problem, *, keep: bool) -> None:
     if wants_page(problem, call.fields.get(b"accept")):
         page = fill_page(call.snapshot.settings.errors.html, problem, request_id)
     is_head = call.method == b"HEAD"
-    client.write_problem(render(problem, request_id, http_date(), close=not keep, bodyless=is_head, page=page))
+    more = problem.lines
+    if more is None:
+        more = _announcement(call)
+    response = render(problem, request_id, http_date(), close=not keep, bodyless=is_head, page=page, more=more)
+    client.write_problem(response)
     client.end_request(keep=keep)
+
+
+def _announcement(call: Call) -> bytes:
+    """Return the lines that all responses of the route have; none for a route that stays."""
+    retirement = _retirement(call)
+    return b"" if retirement is None else retirement.announcement
+
+
+def _retirement(call: Call) -> Retirement | None:
+    route = call.plan.route
+    return None if route is None else route.retirement
 
 
 def _write_whole(call: Call, outcome: JoinedResponse | Failed, policies: Policies) -> None:
@@ -103,7 +120,8 @@ def _write_joined(call: Call, response: JoinedResponse, policies: Policies) -> N
     client, joined, is_http10 = call.client, response.joined, call.request_headers.is_http10
     call.status = 200
     keep = keeps_alive(call)
-    head = joined_head(joined, call.arm if policies.exposes_arm else None, is_http10=is_http10, keep=keep)
+    arm = call.arm if policies.exposes_arm else None
+    head = joined_head(joined, arm, _retirement(call), is_http10=is_http10, keep=keep)
     body = b"" if call.method == b"HEAD" else joined.body
     client.begin_response(head + body, None, chunked=False)
     call.sent_bytes = len(body)

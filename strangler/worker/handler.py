@@ -12,7 +12,7 @@ The decisions of each step are made in `strangler.core`; the bytes are moved by 
 
 from random import random
 
-from strangler.clock import now
+from strangler.clock import now, unix_now
 from strangler.core.resilience.fallback import NoFallback
 from strangler.core.routing.arm import CANDIDATE_ARM, LEGACY_ARM
 from strangler.core.routing.plan import UNPLANNED
@@ -42,14 +42,17 @@ async def _respond(call: Call, context: WorkerContext) -> None:
     # 1. Decide which arm serves the request, and why; or why it is refused.
     refusal = call.refusal
     if refusal is None:
-        call.plan = plan = call.snapshot.plan(call, random, policies.is_killed)
+        call.plan = plan = call.snapshot.plan(call, random, policies.is_killed, unix_now)
         call.arm = plan.arm
         refusal = plan.refusal
         if plan.shadow:
             is_from_trusted = call.client.forwarded.is_trusted
             call.capture = context.captures.begin(plan.route, call, is_from_trusted=is_from_trusted)
     if refusal is not None:
-        refuse(call, refusal, keep=False)
+        is_sound = call.plan.route is not None  # it was read, and its path has one meaning
+        if is_sound:
+            call.arm = ""  # neither is asked
+        refuse(call, refusal, keep=is_sound)
         return
     # 2. Try that arm; if it fails, try legacy, if that is safe.
     outcome = await try_arm(call, plan.arm, context)

@@ -8,6 +8,7 @@ from strangler.core.http.cookies import public_cookie
 from strangler.core.http.head import RawHeaders
 from strangler.core.routing.aggregate import Joined
 from strangler.core.routing.arm import Arm
+from strangler.core.routing.retirement import ENDING_FIELDS, Retirement
 from strangler.core.routing.rewrite import cookie_path_back, rewrite_back
 from strangler.core.routing.route import Route
 from strangler.core.settings import Url
@@ -62,29 +63,49 @@ def response_head(
     response: ResponseHead,
     arm: str | None,
     locations: "Locations | None",
+    retirement: Retirement | None,
     *,
     chunked: bool,
     is_http10: bool,
     keep: bool,
 ) -> bytes:
-    """Return the head for the client: as received, minus hop-by-hop fields, plus the arm (None: hidden)."""
+    """Return the head for the client: as received, minus hop-by-hop fields, plus the arm (None: hidden) and what the
+    route announces of its end."""
     ending = _ENDINGS[arm, chunked, is_http10, keep]
+    if retirement is not None:
+        return _ending_head(response, locations, retirement, ending)
     if locations is None or not locations.concern(response):
         return response.head(ending)
     return response.head_of(locations.rewritten(response.headers()), ending)
 
 
-def joined_head(joined: Joined, arm: str | None, *, is_http10: bool, keep: bool) -> bytes:
+def _ending_head(response: ResponseHead, locations: "Locations | None", retirement: Retirement, ending: bytes) -> bytes:
+    """Return the head of a response of a route that ends: what the upstream itself says of that is replaced."""
+    ending = retirement.ending(ending)
+    is_moved = locations is not None and locations.concern(response)
+    if not is_moved and not response.announces_end:
+        return response.head(ending)
+    headers = [field for field in response.headers() if field[0].lower() not in ENDING_FIELDS]
+    return response.head_of(headers if locations is None else locations.rewritten(headers), ending)
+
+
+def joined_head(
+    joined: Joined, arm: str | None, retirement: Retirement | None, *, is_http10: bool, keep: bool
+) -> bytes:
     """Return the head of an aggregate's response, which is the proxy's own."""
     lines = b"".join([b"%b: %b\r\n" % field for field in joined.fields])
-    return b"HTTP/1.1 200 OK\r\nDate: %b\r\n%b%b" % (http_date(), lines, _ENDINGS[arm, False, is_http10, keep])
+    ending = _ENDINGS[arm, False, is_http10, keep]
+    if retirement is not None:
+        ending = retirement.ending(ending)
+    return b"HTTP/1.1 200 OK\r\nDate: %b\r\n%b%b" % (http_date(), lines, ending)
 
 
-def switch_head(response: ResponseHead, arm: str | None) -> bytes:
+def switch_head(response: ResponseHead, arm: str | None, retirement: Retirement | None) -> bytes:
     """Return a 101 for the client, with its Upgrade field, which is part of it (RFC 9110 section 7.8)."""
     arm_line = b"" if arm is None else b"X-Strangler-Arm: %b\r\n" % arm.encode()
     upgrade = response.fields.get(b"upgrade", b"")
-    return response.head(b"Connection: Upgrade\r\nUpgrade: %b\r\n%b\r\n" % (upgrade, arm_line))
+    ending = b"Connection: Upgrade\r\nUpgrade: %b\r\n%b\r\n" % (upgrade, arm_line)
+    return response.head(ending) if retirement is None else _ending_head(response, None, retirement, ending)
 
 
 class Locations:

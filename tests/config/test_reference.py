@@ -58,6 +58,7 @@ def _complete(data: Any, path: str) -> None:
         if path.endswith("proxy_protocol.required"):
             data["listen"][0]["proxy_protocol"]["from"] = ["10.0.0.0/8"]
     _complete_tls(data)
+    _complete_retire(route.get("retire") or {})
     if path.startswith("routes[].shadow"):
         route["shadow"].setdefault("percent", 1)
     if path.endswith("shadow.to"):
@@ -100,6 +101,14 @@ def _complete_way(data: Any, path: str) -> None:
             part.setdefault("path", "/x")
 
 
+def _complete_retire(retire: dict[str, Any]) -> None:
+    if retire:
+        retire.setdefault("sunset", "2027-03-01")
+    for brownout in retire.get("brownouts", []):
+        brownout.setdefault("from", "2027-02-01T09:00Z")
+        brownout.setdefault("to", "2027-02-01T10:00Z")
+
+
 def _complete_rule(rule: dict[str, Any]) -> None:
     if rule.keys().isdisjoint({"path", "css", "header", "status"}):
         rule["path"] = "$.a"
@@ -140,6 +149,7 @@ def test_the_defaults_in_the_docs_are_what_is_used() -> None:
             continue
         optional = (
             "events.kafka",
+            "routes.retire",
             "routes.rewrite",
             "routes.timeouts",
             "routes.shadow",

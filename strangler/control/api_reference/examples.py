@@ -67,6 +67,15 @@ STATUS = d.StatusDocument(
                 comparisons=d.ShadowComparisons(match=8120, accepted=14, mismatch=3, not_comparable=20),
             ),
             judged=d.MatchFigures(release="v1.4.2", pairs=8137, matches=8134, share=0.9996),
+            retire=d.RetireStatus(
+                sunset="2027-03-01T00:00:00Z",
+                deprecated="2026-11-23T12:00:00Z",
+                link="https://example.com/orders-v1-ends",
+                status=410,
+                brownouts=[d.BrownoutStatus("2027-02-01T09:00:00Z", "2027-02-01T10:00:00Z")],
+                in_force="announced",
+                refused=0,
+            ),
         )
     ],
     unrouted=d.UnroutedStatus(d.LegacyRequests(4711), d.LegacyRecent(_LEGACY)),

@@ -199,7 +199,7 @@ async def _explain(state: Control, query: Mapping[str, str]) -> Content:
         try:
             snapshot = await state.snapshot()
             head = described_head(snapshot.settings, fields["method"], fields["url"], pairs, fields["client"])
-            response = explain(snapshot, head, state.kill_switch.on)
+            response = explain(snapshot, head, state.kill_switch.on, time.time())
         except DescriptionError as error:
             wrong = str(error)
     return Content("Explain", "explain.html", {"asked": fields, "answer": response, "wrong": wrong})

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.history import HistoryState, Point, Recent
 from strangler.core.documents import PassedGate, SignatureRow, StatusDocument
+from strangler.core.retire_text import brownouts_text, refuses, retire_text
 from strangler.core.routing.arm import Arm
 from strangler.core.settings import RouteSettings, Settings
 from strangler.core.slowness import slow_text
@@ -74,6 +75,9 @@ class RouteView:
     slow: tuple[str, ...]  # endpoints where the candidate is much slower than legacy
     open_signatures: int
     breaking: int  # of the open signatures
+    retire: str | None  # how it ends, in words
+    refuses: str | None  # `brownout` or `retired`: no request reaches an arm
+    brownouts: str  # that take place before its end, in words
 
     @property
     def requests(self) -> int:
@@ -159,6 +163,9 @@ def route_views(state: Watched, status: StatusDocument, now: float, rows: Sequen
                 passed_by=passed_text(passed[route.name]) if route.name in passed else None,
                 open_signatures=opened[route.name],
                 breaking=breaking[route.name],
+                retire=retire_text(found.retire) if found.retire else None,
+                refuses=refuses(found),
+                brownouts=brownouts_text(found.retire) if found.retire else "",
             )
         )
     return views

@@ -10,9 +10,11 @@ from strangler.control.events.comparisons import ComparisonTopic
 from strangler.control.events.event import source_of_this_host
 from strangler.control.events.gates import GateWatch
 from strangler.control.events.publisher import EventPublisher
+from strangler.control.events.retire import RetireWatch
 from strangler.control.events.shadow_events import READY_EVERY_S, ReadyWatch
 from strangler.control.events.sinks import EventSinks
 from strangler.control.events.slow import SlowWatch
+from strangler.control.links import LinksState
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import Follower, InForce
 from strangler.core.documents import EventsStatus, QueueStatus
@@ -32,11 +34,13 @@ class EventParts:
     ready: ReadyWatch
     slow: SlowWatch
     certificates: CertificateWatch
+    retire: RetireWatch
 
     @property
     def followers(self) -> Sequence[Follower]:
         """All parts that follow the settings. The event that `changes` publishes makes new sinks known to the store."""
-        return self.sinks, self.comparisons, self.changes, self.gates, self.ready, self.slow, self.certificates
+        first = self.sinks, self.comparisons, self.changes
+        return *first, self.gates, self.ready, self.slow, self.certificates, self.retire
 
     async def restore(self, in_force: InForce) -> None:
         """Restore the state that an earlier control left in the state folder."""
@@ -50,6 +54,7 @@ class EventParts:
             await self.publisher.write()
         await self.slow.restore()
         await self.certificates.restore()
+        await self.retire.restore()
 
     async def close(self) -> None:
         """End the deliveries, and store unsent events: they are sent after the next start."""
@@ -67,7 +72,7 @@ class EventParts:
 
 
 def assemble_events(
-    run: str, settings: Settings, store: Store, environ: Mapping[str, str], own: OwnMetrics
+    run: str, settings: Settings, store: Store, environ: Mapping[str, str], own: OwnMetrics, links: LinksState
 ) -> EventParts:
     """Make all parts of events. Nothing runs yet, and nothing is read or written."""
     source = source_of_this_host()
@@ -82,4 +87,5 @@ def assemble_events(
         ready=ReadyWatch(store, publisher, settings, READY_EVERY_S),
         slow=SlowWatch(store, publisher, settings),
         certificates=CertificateWatch(store, publisher, settings),
+        retire=RetireWatch(store, publisher, settings, links),
     )

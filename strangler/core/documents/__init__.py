@@ -41,6 +41,7 @@ from strangler.core.documents.signatures import SignatureDocument as SignatureDo
 from strangler.core.documents.signatures import SignatureRow as SignatureRow
 from strangler.core.documents.status import ArmsRecent as ArmsRecent
 from strangler.core.documents.status import ArmsRequests as ArmsRequests
+from strangler.core.documents.status import BrownoutStatus as BrownoutStatus
 from strangler.core.documents.status import ConfigStatus as ConfigStatus
 from strangler.core.documents.status import EventsStatus as EventsStatus
 from strangler.core.documents.status import GatesStatus as GatesStatus
@@ -54,6 +55,7 @@ from strangler.core.documents.status import QueueStatus as QueueStatus
 from strangler.core.documents.status import ReadyChecks as ReadyChecks
 from strangler.core.documents.status import ReadyDocument as ReadyDocument
 from strangler.core.documents.status import RecentFigures as RecentFigures
+from strangler.core.documents.status import RetireStatus as RetireStatus
 from strangler.core.documents.status import RouteStatus as RouteStatus
 from strangler.core.documents.status import ShadowComparisons as ShadowComparisons
 from strangler.core.documents.status import ShadowStatus as ShadowStatus

@@ -135,6 +135,32 @@ class MatchFigures(Struct, frozen=True):
     share: Annotated[float | None, Meta(description="The share that matches, 0 to 1; null without pairs.")]
 
 
+class BrownoutStatus(Struct, frozen=True):
+    """An announced window in which a route is off."""
+
+    from_: Time = field(name="from")
+    to: Time
+
+
+class RetireStatus(Struct, frozen=True):
+    """How a route ends."""
+
+    sunset: Time
+    deprecated: Annotated[str | None, Meta(description="Since when it is deprecated, in RFC 3339.")]
+    link: Annotated[str | None, Meta(description="The page for those who still call.")]
+    status: Annotated[int, Meta(description="The status after the sunset.")]
+    brownouts: Annotated[list[BrownoutStatus], Meta(description="As they take place: joined, and before the sunset.")]
+    in_force: Annotated[
+        str,
+        Meta(
+            description="`announced`: it is served; `suspended`: it is served although it is to be off, since it is"
+            " disabled or the kill switch is on.",
+            extra_json_schema={"enum": ["announced", "brownout", "retired", "suspended"]},
+        ),
+    ]
+    refused: Annotated[int, Meta(description="Requests refused in brownouts and after the sunset, since the start.")]
+
+
 class RouteStatus(Struct, frozen=True):
     """One route."""
 
@@ -150,6 +176,7 @@ class RouteStatus(Struct, frozen=True):
     recent: ArmsRecent
     shadow: Annotated[ShadowStatus | None, Meta(description="Null for a route without shadows.")]
     judged: Annotated[MatchFigures | None, Meta(description="Null if nothing was ever compared.")]
+    retire: Annotated[RetireStatus | None, Meta(description="Null for a route that stays.")] = None
 
 
 class LegacyRequests(Struct, frozen=True):

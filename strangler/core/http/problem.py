@@ -9,8 +9,10 @@ from strangler.core.fault import Fault
 
 REASON_PHRASES = {
     400: b"Bad Request",
+    404: b"Not Found",
     405: b"Method Not Allowed",
     408: b"Request Timeout",
+    410: b"Gone",
     413: b"Content Too Large",
     414: b"URI Too Long",
     417: b"Expectation Failed",
@@ -33,6 +35,12 @@ class Problem(NamedTuple):
     title: str
     retry_after_s: int | None = None
     allow: bytes | None = None
+    lines: bytes | None = None
+    """Further lines of the head, in place of those that all responses of the route have; None: these."""
+    page: str | None = None
+    """The page for browsers that is built in for this problem, with placeholders; None: that of a failure."""
+    members: tuple[tuple[str, str], ...] = ()
+    """Further members of the problem details (RFC 9457 section 3.2)."""
 
 
 def _malformed(title: str) -> Problem:
@@ -93,7 +101,7 @@ def part_problem(status: int, retry_after_s: float | None = None) -> Problem:
     return Problem(status, Fault.BAD_RESPONSE, "A service that provides a part of the response failed.", wait_s)
 
 
-_PAGE = """<!doctype html>
+_FRAME = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -103,20 +111,28 @@ _PAGE = """<!doctype html>
 body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 20vh auto 0; padding: 0 1rem; }
 p { margin: .5rem 0; }
 small { opacity: .7; }
-@media (prefers-color-scheme: dark) { body { background: #111; color: #eee; } }
+@media (prefers-color-scheme: dark) { body { background: #111; color: #eee; } a { color: #9cf; } }
 </style>
-<h1>This page cannot be shown right now</h1>
-<p>Please try again in a moment.</p>
+<h1>%s</h1>
+%s
 <p><small>{{status}} · {{title}} · {{request_id}}</small></p>
 </html>
 """
+
+
+def page_of(heading: str, *paragraphs: str) -> str:
+    """Return a page for browsers, with placeholders. The texts are HTML."""
+    return _FRAME % (heading, "\n".join(f"<p>{paragraph}</p>" for paragraph in paragraphs))
+
+
+_PAGE = page_of("This page cannot be shown right now", "Please try again in a moment.")
 _FOR_BROWSERS = frozenset({502, 503, 504})
 _QUALITY = re.compile(rb";[ \t]*q=([01](?:\.[0-9]{0,3})?)", re.IGNORECASE)
 
 
 def wants_page(problem: Problem, accept: bytes | None) -> bool:
     """Return True if a page serves the client better: Accept (RFC 9110 section 12.5.1) prefers HTML to JSON."""
-    if accept is None or problem.status not in _FOR_BROWSERS:
+    if accept is None or (problem.page is None and problem.status not in _FOR_BROWSERS):
         return False
     best, is_page = 0.0, False
     for part in accept.lower().split(b","):
@@ -131,18 +147,28 @@ def wants_page(problem: Problem, accept: bytes | None) -> bool:
 
 
 def fill_page(page: str | None, problem: Problem, request_id: str) -> bytes:
-    """Return a page, the built-in one for None, with its placeholders filled in."""
+    """Return a page with its placeholders filled in: `page`, which is for failures, or the built-in one."""
+    if page is None or problem.status not in _FOR_BROWSERS:
+        page = problem.page or _PAGE
     values = {"status": str(problem.status), "title": problem.title, "request_id": request_id}
-    return _PLACEHOLDER.sub(lambda found: escape(values[found[1]]), page or _PAGE).encode()
+    return _PLACEHOLDER.sub(lambda found: escape(values[found[1]]), page).encode()
 
 
 _PLACEHOLDER = re.compile(r"\{\{[ ]?(status|title|request_id)[ ]?\}\}")
 
 
 def render(
-    problem: Problem, request_id: str, date: bytes, *, close: bool, bodyless: bool, page: bytes | None = None
+    problem: Problem,
+    request_id: str,
+    date: bytes,
+    *,
+    close: bool,
+    bodyless: bool,
+    page: bytes | None = None,
+    more: bytes = b"",
 ) -> bytes:
-    """Return the whole response, head and body. `bodyless`: to a HEAD request. `page`: HTML in place of the details."""
+    """Return the whole response, head and body. `bodyless`: to a HEAD request. `page`: HTML in place of the details.
+    `more`: lines of the head, each with its end."""
     body = (
         page
         if page is not None
@@ -153,6 +179,7 @@ def render(
                 "status": problem.status,
                 "fault": problem.fault,
                 "request_id": request_id,
+                **dict(problem.members),
             },
             separators=(",", ":"),
         ).encode()
@@ -170,4 +197,4 @@ def render(
         lines.append(b"Allow: " + problem.allow)
     if close:
         lines.append(b"Connection: close")
-    return b"\r\n".join(lines) + b"\r\n\r\n" + (b"" if bodyless else body)
+    return b"\r\n".join(lines) + b"\r\n" + more + b"\r\n" + (b"" if bodyless else body)

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     AMBIGUOUS_PATH = "ambiguous_path"
     MALFORMED_TARGET = "malformed_target"  # refused with 400 and not forwarded
     KILL_SWITCH = "kill_switch"
+    RETIRED = "retired"  # refused: the route's sunset has passed
+    BROWNOUT = "brownout"  # refused: the route is off for a while
     DISABLED = "disabled"
     OVERRIDE = "override"
     SPLIT_HEADER = "split_header"

@@ -1,7 +1,10 @@
 """A plan in words, for `strangler explain` and `/api/explain`, made by the same function as in the worker."""
 
+import math
+
 from strangler.core.documents import ExplainedPart, ExplainedTimeout, Explanation
 from strangler.core.http.head import RequestHead
+from strangler.core.retire_settings import utc_text
 from strangler.core.routing.arm import BUCKETS, LEGACY, Arm, Reason
 from strangler.core.routing.plan import Plan, shadow_percent
 from strangler.core.routing.rewrite import rewrite_target
@@ -10,9 +13,12 @@ from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import StickySource
 
 
-def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False) -> Explanation:
-    """Return what `snapshot.plan` decides for the request, and why. Where chance decides, the likelier arm is given."""
-    plan = snapshot.plan(head, _likelier, killed)
+def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False, now: float = -math.inf) -> Explanation:
+    """Return what `snapshot.plan` decides for the request, and why. Where chance decides, the likelier arm is given.
+
+    `now`: Unix time, for a route that ends; without it, its end is still to come.
+    """
+    plan = snapshot.plan(head, _likelier, killed, lambda: now)
     is_refused = plan.refusal is not None
     percent = _shadow_percent(plan, head)
     return Explanation(
@@ -27,7 +33,7 @@ def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False) -> Expl
         timeouts=None if is_refused or plan.parts else _timeouts(snapshot, plan.upstream, plan),
         shadow=percent > 0,
         shadow_percent=percent,
-        detail=_detail(plan, head),
+        detail=_detail(plan, head) + _end(plan, now),
     )
 
 
@@ -36,7 +42,7 @@ def _likelier() -> float:
 
 
 def _shadow_percent(plan: Plan, head: RequestHead) -> float:
-    if plan.route is None or plan.reason in (Reason.DISABLED, Reason.KILL_SWITCH):
+    if plan.route is None or plan.refusal is not None or plan.reason in (Reason.DISABLED, Reason.KILL_SWITCH):
         return 0.0
     return shadow_percent(plan.route, head.method, plan.arm)
 
@@ -80,9 +86,12 @@ def _base(snapshot: Snapshot, name: str) -> bytes:
 def _detail(plan: Plan, head: RequestHead) -> str:
     if plan.route is None:
         return _why_unrouted(plan, head)
+    if plan.refusal is not None:
+        return f"route '{plan.route.name}' refuses with {plan.refusal.status}, and asks neither arm"
     split = plan.route.settings.split
     if plan.route.settings.candidate == LEGACY and plan.reason is Reason.PERCENT:
-        return f"route '{plan.route.name}' has candidate: legacy"
+        leads = "has candidate: legacy" if plan.route.settings.retire is None else "leads to legacy"
+        return f"route '{plan.route.name}' {leads}"
     if plan.route.settings.is_passthrough and plan.reason is Reason.PERCENT:
         return f"route '{plan.route.name}' has passthrough: {plan.route.settings.candidate}"
     match plan.reason:
@@ -98,6 +107,20 @@ def _detail(plan: Plan, head: RequestHead) -> str:
             return _by_chance(plan.route)
         case _:
             return _by_percent(plan, plan.route, head)
+
+
+def _end(plan: Plan, now: float) -> str:
+    """Return what `retire` of the route means for the request; nothing for a route that stays."""
+    retire = None if plan.route is None else plan.route.settings.retire
+    if retire is None:
+        return ""
+    window, sunset = retire.brownout_at(now), utc_text(retire.sunset)
+    brownout = "" if window is None else f"a brownout from {utc_text(window.begins)} to {utc_text(window.ends)}"
+    if plan.refusal is not None:
+        return f": {brownout or f'its sunset was {sunset}'}"
+    if window is not None or now >= retire.sunset:
+        return f"; {brownout or f'its sunset, {sunset},'} has no effect meanwhile"
+    return f"; its sunset is {sunset}"
 
 
 def _why_unrouted(plan: Plan, head: RequestHead) -> str:

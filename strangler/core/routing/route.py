@@ -8,6 +8,7 @@ from strangler.core.http.methods import SAFE
 from strangler.core.routing.aggregate import Part
 from strangler.core.routing.arm import AGGREGATE
 from strangler.core.routing.match import Conditions, encode_fields
+from strangler.core.routing.retirement import Retirement
 from strangler.core.routing.rewrite import Rewrite
 from strangler.core.routing.split import Split
 from strangler.core.settings import RouteSettings
@@ -38,6 +39,7 @@ class Route:
         "name",
         "override",
         "parts",
+        "retirement",
         "rewrite",
         "settings",
         "shadow",
@@ -59,6 +61,7 @@ class Route:
         self.split = Split(split_settings)
         self.shadow = ShadowShare(shadow.percent, shadow.methods, shadow.of) if shadow and shadow.percent else None
         self.rewrite = _rewrite(settings)
+        self.retirement = None if settings.retire is None else Retirement(settings.retire)
         self.parts = tuple(Part(part, match) for part in settings.aggregate or ())
         self.is_moved = is_moved or self.rewrite is not None  # the candidate sees another path than the client
 

@@ -1,6 +1,7 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """The routing table and settings that one request sees. A reload makes a new snapshot; none is ever changed."""
 
+import math
 from collections.abc import Iterable
 
 from strangler.core.http import problem
@@ -8,12 +9,17 @@ from strangler.core.http.head import RequestHead
 from strangler.core.routing.arm import LEGACY, Arm, Reason
 from strangler.core.routing.path import Oddity
 from strangler.core.routing.plan import Draw, Plan, decide, plan_to
+from strangler.core.routing.retirement import Clock
 from strangler.core.routing.route import Route
 from strangler.core.routing.split import Split
 from strangler.core.routing.table import RoutingTable
 from strangler.core.settings import RouteSettings, Settings, StickySource, TracingSettings
 
 _NO_ROUTE = Plan(None, Arm.LEGACY, LEGACY, Reason.NO_ROUTE)
+
+
+def _long_ago() -> float:
+    return -math.inf
 
 
 class Snapshot:
@@ -35,12 +41,13 @@ class Snapshot:
         self.table = RoutingTable(self.routes.values())
         self._odd = {oddity: _odd_plan(oddity, settings.ambiguous_paths == "reject") for oddity in Oddity}
 
-    def plan(self, head: RequestHead, draw: Draw, killed: bool = False) -> Plan:
+    def plan(self, head: RequestHead, draw: Draw, killed: bool = False, clock: Clock = _long_ago) -> Plan:
         """Decide which arm serves the request, why, and whether it gets a shadow. Never raises, whatever the bytes.
 
         With `killed` (the kill switch is on) every route goes to legacy, except passthrough routes. A disabled or
         killed route sends its candidate no shadows either. A request whose plan has a `refusal` gets that response and
-        is not forwarded.
+        is not forwarded. `clock` is read only for a route that ends; without it, its end is still to come. A route that
+        is disabled, and every route while the kill switch is on, is served as if it did not end.
         """
         found = self.table.lookup(head)
         if found is None:
@@ -51,6 +58,10 @@ class Snapshot:
             return plan_to(found, Arm.LEGACY, Reason.DISABLED)
         if killed and not found.settings.is_passthrough:
             return plan_to(found, Arm.LEGACY, Reason.KILL_SWITCH)
+        if found.retirement is not None and not killed:
+            refusal = found.retirement.refusal(clock())
+            if refusal is not None:
+                return Plan(found, Arm.LEGACY, LEGACY, refusal.reason, refusal=refusal.problem)
         return decide(found, head, draw)
 
 

@@ -1,0 +1,46 @@
+"""Values that split one path into several rows."""
+
+import pytest
+
+from strangler.core.ledger.segments import joined_segments, split_segments
+from strangler.core.ledger.split_values import SplitKey, parse_split_key, split_suffix
+
+KEYS = [SplitKey(True, "module"), SplitKey(True, "action"), SplitKey(False, "SOAPAction")]
+
+
+@pytest.mark.parametrize(
+    ("target", "field", "suffix"),
+    [
+        ("/i.php?action=list", "", "?action=list"),
+        ("/i.php?x=1&action=list&module=shop&action=no", "", "?module=shop&action=list"),
+        ("/i.php?action=", "", ""),
+        ("/i.php?action=7", "", "?action={}"),
+        ("/i.php?action=a%2Fb=c%26d", "", "?action={}"),
+        ("/i.php?action=two+words", "", "?action=two%20words"),
+        ("/ws", '"http://shop.example/Orders#GetOrder"', "#SOAPAction=GetOrder"),
+        ("/ws", "urn:GetOrder", "#SOAPAction=GetOrder"),
+        ("/ws?action=x", "GetOrder", "?action=x#SOAPAction=GetOrder"),
+        ("/ws", '""', "#SOAPAction="),
+        ("/ws", "x" * 4000, "#SOAPAction={}"),
+    ],
+)
+def test_a_value_becomes_a_suffix(target: str, field: str, suffix: str) -> None:
+    headers = [(b"soapaction", field.encode())] if field else []
+    assert split_suffix(KEYS, target.encode(), headers) == suffix
+
+
+@pytest.mark.parametrize("suffix", ["", "?action=list", "?module=shop&action=list", "?action=x#SOAPAction=Get"])
+@pytest.mark.parametrize("path", ["/", "/a/b", "/a/", "*"])
+def test_a_template_is_split_and_joined(path: str, suffix: str) -> None:
+    assert joined_segments(split_segments(path + suffix)) == path + suffix
+
+
+def test_keys_are_read() -> None:
+    assert parse_split_key("query:action") == SplitKey(True, "action")
+    assert parse_split_key("header:SOAPAction") == SplitKey(False, "SOAPAction")
+
+
+@pytest.mark.parametrize("text", ["action", "query:", "cookie:sid", "query:a b"])
+def test_other_keys_are_refused_with_the_way_out(text: str) -> None:
+    with pytest.raises(ValueError, match="write query:NAME or header:NAME"):
+        parse_split_key(text)
