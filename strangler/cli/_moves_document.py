@@ -162,7 +162,8 @@ def _summary(moves: Moves, moved: list[Change], affected: float, span: Span) -> 
 
 def rate(calls: float, days: float | None) -> str:
     """Return `4,100 calls a day`, or without days the calls of the log."""
-    return f"{figure(calls)} calls of the log" if days is None else f"{figure(calls / days)} calls a day"
+    number = figure(calls if days is None else calls / days)
+    return f"{number} {'call' if number == '1' else 'calls'} {'of the log' if days is None else 'a day'}"
 
 
 def _notes(moves: Moves, moved: list[Change], missed: list[Change], span: Span) -> list[str]:

@@ -119,9 +119,10 @@ def _serving(settings: Settings, plan: Plan, method: bytes) -> Serving:
 def _percent(route: Route, plan: Plan) -> tuple[float, tuple[str, ...]]:
     """Return the percent that the candidate gets, and the sticky keys on which that depends and the log lacks."""
     split = route.settings.split
+    if plan.reason is Reason.CHANCE:
+        return split.percent, tuple(map(_source, split.sticky))
     missing = _missing(split.sticky)
-    is_open = plan.reason is Reason.CHANCE or (plan.bucket is not None and bool(missing))
-    if is_open:
+    if plan.bucket is not None and missing:
         return split.percent, missing
     return (100.0 if plan.arm is Arm.CANDIDATE else 0.0), ()
 

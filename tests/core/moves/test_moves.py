@@ -208,6 +208,21 @@ def test_a_split_by_user_agent_is_decided_for_each_caller() -> None:
     assert all(change.after.unknown_keys == () for change in found.changes)
 
 
+@pytest.mark.parametrize(
+    ("sticky", "agent", "unknown"),
+    [
+        (["header:user-agent"], "", ("header:user-agent",)),
+        (["cookie:sid", "header:user-agent"], "curl/8", ("cookie:sid",)),
+        ([], "curl/8", ()),
+    ],
+    ids=["no User-Agent in the log", "an unknown key comes first", "by chance"],
+)
+def test_a_split_that_the_log_cannot_decide_is_a_share(sticky: list[str], agent: str, unknown: tuple[str, ...]) -> None:
+    change = change_of([], [route("orders", percent=30, sticky=sticky)], "GET", b"/orders", b"", "", agent)
+    assert change is not None
+    assert (change.after.text, change.after.unknown_keys) == ("orders 30 %", unknown)
+
+
 def test_a_header_that_the_log_lacks_makes_a_change_possible() -> None:
     after = [route("beta", prefix="/orders", headers={"X-Beta": "1"})]
     found = moved(settings([]), settings(after), [("GET", b"/orders/7"), ("GET", b"/users/7")])
