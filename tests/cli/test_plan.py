@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from strangler.cli import main
+from strangler.cli._moves_document import FAILURES
+from strangler.core.moves.difference import Kind
 
 TODAY = """\
 version: 1
@@ -238,3 +240,23 @@ def test_bad_input_is_2_and_says_why(run: Run, arguments: list[str], message: st
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_the_example_of_the_page_prints_what_it_shows(run: Run) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "plan.md").read_text()
+    blocks = dict(re.findall(r"^```(log|yaml|console)\n(.*?)^```$", page, re.M | re.S))
+    Path("routes.yaml").unlink()
+    Path("access.log").write_text(blocks["log"])
+    Path("new.yaml").write_text(blocks["yaml"])
+    command, _, expected = blocks["console"].partition("\n")
+    assert command == "$ strangler plan new.yaml --against access.log"
+    output = run("new.yaml", "--against", "access.log").output
+    assert "\n".join(text.rstrip() for text in output.splitlines()) == expected.rstrip("\n")
+
+
+def test_the_page_names_each_kind_and_each_failure() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "plan.md").read_text()
+    kinds = page.partition("| `kinds` in `--json`")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)`", kinds, re.M) == [kind.value for kind in Kind]
+    failures = page.partition("| `--fail-on` | if |")[2].partition("\n\n")[0]
+    assert tuple(re.findall(r"^\| `([\w-]+)`", failures, re.M)) == FAILURES
