@@ -18,6 +18,8 @@ from strangler.core.settings import RouteSettings, Settings
 MAX_PENDING: Final = 20_000
 """The sums that are kept before they are given to the tree."""
 MAX_ROWS: Final = 10_000
+MAX_MISSED_ROWS: Final = MAX_ROWS // 2
+"""The rows after which a path that nothing serves gets none: scanners must leave room for endpoints."""
 _MAX_REMEMBERED: Final = 20_000
 _MAX_METHODS: Final = 50
 ANY_METHOD: Final = "*"
@@ -188,8 +190,11 @@ class CallCountsState:
             else:
                 known.add(counts)
         for (method, template, outcome), counts in sums.items():
-            taught = 0 if outcome.needs else counts.calls - counts.missed
-            self._row((method, self._tree.learn_first(template, taught), outcome)).add(counts)
+            served = counts.calls - counts.missed
+            key = (method, self._tree.learn_first(template, 0 if outcome.needs else served), outcome)
+            if not served and len(self.rows) >= MAX_MISSED_ROWS and key not in self.rows:
+                key = (ANY_METHOD, OVERFLOW, outcome)
+            self._row(key).add(counts)
 
     def _row(self, key: RowKey) -> RowCounts:
         row = self.rows.get(key)

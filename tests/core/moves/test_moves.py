@@ -282,6 +282,20 @@ def test_memory_is_bounded_whatever_the_log() -> None:
     assert all(len(change.callers) <= 50 for change in found.changes)
 
 
+def test_scanners_leave_room_for_endpoints() -> None:
+    after = settings(ALL)
+    state = CallCountsState(settings([]), after, NOW)
+    words = ["".join(chr(97 + (n >> shift) % 16) for shift in (0, 4, 8, 12)) for n in range(30_000)]
+    for word in words:
+        state.count("GET", f"/orders/{word}.php".encode(), status=404)
+    for n in range(100):
+        state.count("GET", f"/orders/list/{'abcdefghij'[n % 10]}x/items".encode(), status=200)
+    found = moves_of(state, after)
+    assert sum(change.calls for change in found.missed) == 30_000
+    assert sum(change.calls for change in found.changes) == 100
+    assert all("…" not in change.template for change in found.changes)
+
+
 ROUTES = st.lists(
     st.builds(
         lambda name, percent, prefix, sticky, methods, enabled: route(
