@@ -133,7 +133,7 @@ class _ReadingState:
         title = "standard input" if name == _STDIN else name
         with opened(name, options) as calls:
             if not isinstance(calls, CallsState):
-                raise ImportRefusedError(f"{title} is a {calls.summary.format}; --against takes an access log")
+                raise ImportRefusedError(f"{title} is no access log ({calls.summary.format}); --against takes one")
             count = self.counts.count
             for call in calls:
                 count(call.method, call.path, call.query, call.host, call.caller, call.status)

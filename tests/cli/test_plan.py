@@ -221,7 +221,7 @@ def test_fields_and_host_are_those_of_the_operator(run: Run) -> None:
         (["new.yaml"], "--against is missing; it takes an access log"),
         (["new.yaml", "--against", "none.log"], "none.log cannot be read"),
         (["new.yaml", "--against", "new.yaml"], "has no form that is known"),
-        (["new.yaml", "--against", "routes.txt"], "routes.txt is a list of routes; --against takes an access log"),
+        (["new.yaml", "--against", "routes.txt"], "routes.txt is no access log (list of routes); --against takes one"),
         (["new.yaml", "--against", "access.log", "--against", "access.log"], "has the same content as another"),
         (["new.yaml", "--against", "access.log", "--fields", "path"], "is not WHAT=NAME"),
         (["new.yaml", "--against", "vhosts.log", "--host", "b.example"], "vhosts.log has no call that counts"),
