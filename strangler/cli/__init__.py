@@ -16,6 +16,7 @@ _COMMANDS = {
     "restart": "restart",
     "check": "check",
     "explain": "explain",
+    "plan": "plan",
     "status": "status",
     "kill-switch": "kill_switch",
     "shift": "shift",

@@ -29,7 +29,7 @@ routes:
 ASKING = ("status", "events", "kill-switch on")
 """Commands that need a proxy, and no sound routes.yaml to find it."""
 READING = ("check", "explain GET /", "shift orders 5", "diffs", "diffs show a", "diffs accept a --why b",
-           "diffs propose orders", "ready orders", "report")  # fmt: skip
+           "diffs propose orders", "ready orders", "report", "plan routes.yaml --against access.log")  # fmt: skip
 """Commands that need a sound routes.yaml."""
 
 Run = Callable[[str], Result]

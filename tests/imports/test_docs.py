@@ -1,13 +1,11 @@
-"""docs/ledger-imports.md shows what is so: the keys of `--fields`, the templates of patterns, the limits."""
+"""docs/ledger-imports.md shows what is so: the keys of `--fields`, and the limits."""
 
 import re
 from pathlib import Path
 
-from strangler.imports.documents import MAX_DOCUMENT_BYTES, MAX_YAML_BYTES
 from strangler.imports.har import MAX_HAR_BYTES
 from strangler.imports.json_formats import FIELDS
 from strangler.imports.log_reading import parsed_fields
-from strangler.imports.path_patterns import templates
 from strangler.imports.source_bytes import MAX_LINE_BYTES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "ledger-imports.md").read_text()
@@ -32,18 +30,6 @@ def test_the_example_of_fields_can_be_used() -> None:
     assert set(parsed_fields(example)) == {"time", "method", "path", "status", "caller"}
 
 
-def test_patterns_become_the_templates_on_the_page() -> None:
-    table = rows("| written | template |")
-    assert len(table) == 5
-    for row in table:
-        expected = quoted(row[1])
-        for pattern in quoted(row[0]):
-            assert not expected or templates(pattern) == expected
-
-
 def test_the_limits_are_those_on_the_page() -> None:
     values = [row[1].split(";")[0] for row in rows("| limit | value |")]
-    assert values == [
-        f"{MAX_LINE_BYTES >> 10} KiB",
-        *(f"{limit >> 20} MiB" for limit in (MAX_DOCUMENT_BYTES, MAX_YAML_BYTES, MAX_HAR_BYTES)),
-    ]
+    assert values == [f"{MAX_LINE_BYTES >> 10} KiB", f"{MAX_HAR_BYTES >> 20} MiB"]

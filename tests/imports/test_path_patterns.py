@@ -101,3 +101,21 @@ def test_time_is_bounded_whatever_is_repeated(scrap: str) -> None:
     start = time.process_time()
     templates("/" + scrap * (2000 // len(scrap)))
     assert time.process_time() - start < 2
+
+
+SPELLINGS = {
+    "/orders/{}": ["/orders/{id}", "/orders/:id", "/orders/<int:id>", r"/orders/(?P<id>\d+)", "/orders/:id(.:format)"],
+    "/files/{...}": ["/files/*path", "/files/<path:name>", "/files/{*rest}", "/files/**"],
+    "/admin/{}/change/": ["/admin/<path:id>/change/"],
+}
+"""Templates, and how frameworks write them. A value is `{}`, the rest of a path of any depth is `{...}`."""
+
+
+@pytest.mark.parametrize("template", SPELLINGS)
+def test_the_spellings_of_frameworks_are_the_same_template(template: str) -> None:
+    assert [templates(pattern) for pattern in SPELLINGS[template]] == [[template]] * len(SPELLINGS[template])
+
+
+@pytest.mark.parametrize("pattern", ["(/:locale)/orders", "/orders/{id?}"])
+def test_an_optional_part_gives_two_templates(pattern: str) -> None:
+    assert len(templates(pattern)) == 2
