@@ -25,6 +25,15 @@ SOON = timedelta(days=14)
 
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey
 
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""The errors of a certificate that is damaged, which are not all ValueErrors."""
+
 Complaint = tuple[str, str]
 """A complaint, as the continuation of the file's name, and the way out."""
 
@@ -87,7 +96,7 @@ def _certificates(text: bytes) -> list[x509.Certificate] | PairProblem:
         chain = x509.load_pem_x509_certificates(text)
         for certificate in chain:
             certificate.public_key(), certificate.extensions
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except _UNREADABLE as error:
         return PairProblem("cert", (f"holds a certificate that cannot be read: {error}", "copy the file again"))
     return chain
 

@@ -1,6 +1,7 @@
 """Reading a pair of certificate and key: what it says, and why it cannot serve."""
 
 from datetime import UTC, datetime, timedelta
+from ssl import DER_cert_to_PEM_cert
 
 import pytest
 from cryptography import x509
@@ -68,6 +69,13 @@ def test_the_key_may_stand_before_the_certificate() -> None:
 )  # fmt: skip
 def test_what_cannot_serve_is_named_with_the_file(cert: bytes, key: bytes, what: str) -> None:
     assert problem(cert, key).startswith(what)
+
+
+def test_a_version_that_no_certificate_has_is_damage() -> None:
+    version = bytes.fromhex("a003020102")  # [0] INTEGER 2, which is version 3 (RFC 5280 section 4.1)
+    damaged = DER_cert_to_PEM_cert(SHOP.der.replace(version, version[:-1] + b"\x46", 1)).encode()
+    assert problem(damaged, SHOP.key) == "cert holds a certificate that cannot be read: 70 is not a valid X509 version"
+    assert problem(SHOP.cert + damaged, SHOP.key).startswith("cert holds a certificate that cannot be read")
 
 
 def test_an_expired_certificate_cannot_serve() -> None:
