@@ -27,6 +27,7 @@ PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448
 
 _UNREADABLE = (
     ValueError,
+    TypeError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
     x509.InvalidVersion,
@@ -95,7 +96,7 @@ def _certificates(text: bytes) -> list[x509.Certificate] | PairProblem:
     try:
         chain = x509.load_pem_x509_certificates(text)
         for certificate in chain:
-            certificate.public_key(), certificate.extensions
+            certificate.public_key(), certificate.extensions, certificate.issuer, certificate.subject  # parsed late
     except _UNREADABLE as error:
         return PairProblem("cert", (f"holds a certificate that cannot be read: {error}", "copy the file again"))
     return chain

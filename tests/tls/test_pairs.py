@@ -78,6 +78,17 @@ def test_a_version_that_no_certificate_has_is_damage() -> None:
     assert problem(SHOP.cert + damaged, SHOP.key).startswith("cert holds a certificate that cannot be read")
 
 
+@pytest.mark.parametrize("place", [0, 1], ids=["of its own", "of a signer"])
+def test_a_name_that_cannot_be_read_is_damage(place: int) -> None:
+    chain = [SHOP.der, BETWEEN.der]
+    name = (b"Shop.example", b"Between")[place]
+    before, found, after = chain[place].rpartition(name) if place else chain[place].partition(name)
+    assert found
+    chain[place] = before + b"\xff" + name[1:] + after  # no UTF-8
+    text = "".join(map(DER_cert_to_PEM_cert, chain)).encode()
+    assert problem(text, SHOP.key).startswith("cert holds a certificate that cannot be read")
+
+
 def test_an_expired_certificate_cannot_serve() -> None:
     pair = make_pair(not_after=datetime(2026, 2, 3, 4, 5, tzinfo=UTC))
     assert problem(pair.chain, pair.key) == "cert has expired on 2026-02-03 04:05 UTC"
