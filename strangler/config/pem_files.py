@@ -32,7 +32,7 @@ class PemSource:
     """
 
     now: datetime
-    contents: Contents = field(default_factory=dict)
+    contents: Contents = field(default_factory=dict, repr=False)
     in_force: Settings | None = None
 
 
