@@ -3,6 +3,7 @@
 The library `cryptography` reads what Python's ssl cannot tell of a server's own certificate: names, dates, issuers.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from strangler.tls.chain import ChainError, check_chain
@@ -94,7 +96,9 @@ def _certificates(text: bytes) -> list[x509.Certificate] | PairProblem:
             way_out = "convert it: openssl x509 -inform der -in FILE -out FILE.pem"
         return PairProblem("cert", ("holds no certificate", way_out))
     try:
-        chain = x509.load_pem_x509_certificates(text)
+        with warnings.catch_warnings():  # of serial numbers below 1: they would go to standard error, between log lines
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            chain = x509.load_pem_x509_certificates(text)
         for certificate in chain:
             certificate.public_key(), certificate.extensions, certificate.issuer, certificate.subject  # parsed late
     except _UNREADABLE as error:

@@ -89,6 +89,13 @@ def test_a_name_that_cannot_be_read_is_damage(place: int) -> None:
     assert problem(text, SHOP.key).startswith("cert holds a certificate that cannot be read")
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_serial_number_that_is_not_allowed_goes_unsaid() -> None:
+    before, version, rest = SHOP.der.partition(bytes.fromhex("a003020102"))  # an INTEGER follows: 02, length, value
+    negative = DER_cert_to_PEM_cert(before + version + rest[:2] + b"\xfe" + rest[3:]).encode()
+    assert warnings(negative + BETWEEN.cert, SHOP.key) == []
+
+
 def test_an_expired_certificate_cannot_serve() -> None:
     pair = make_pair(not_after=datetime(2026, 2, 3, 4, 5, tzinfo=UTC))
     assert problem(pair.chain, pair.key) == "cert has expired on 2026-02-03 04:05 UTC"
