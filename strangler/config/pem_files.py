@@ -32,7 +32,7 @@ class PemSource:
     """
 
     now: datetime
-    contents: Contents = field(default_factory=dict)
+    contents: Contents = field(default_factory=dict, repr=False)
     in_force: Settings | None = None
 
 
@@ -105,27 +105,42 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def read_pem_files(settings: Settings, document: Document, source: PemSource) -> PemRead:
     """Read the files that settings with absolute paths name, and check them."""
-    reading = _Reading(Notes(document), source, settings)
+    reading = _Reading(document, source, settings)
     found = reading.settings()
     note_names(found, reading.notes)
     return PemRead(found, reading.notes.found, reading.is_stale)
 
 
 class _Reading:
-    """One reading of all files."""
+    """One reading of all files. A file has one content for all who name it: that in force, if it stays in force for one
+    of them. Else a listener would get the certificate of one pair with the key of another."""
 
-    def __init__(self, notes: Notes, source: PemSource, settings: Settings) -> None:
-        self.notes = notes
-        self.is_stale = False
+    def __init__(self, document: Document, source: PemSource, settings: Settings) -> None:
+        self.notes = Notes(document)
+        self._document = document
         self._source = source
         self._settings = settings
         self._before = source.in_force.files if source.in_force is not None else {}
         self._known = dict(_pairs_of(source.in_force)) if source.in_force is not None else {}
         self._read: dict[str, bytes | Complaint] = {}
         self._files: dict[str, bytes] = {}
+        self._stale: dict[tuple[str, ...], tuple[str, Complaint]] = {}  # by the files that stay in force together
+        self._held: dict[str, bytes] = {}  # their content
+
+    @property
+    def is_stale(self) -> bool:
+        return bool(self._stale)
 
     def settings(self) -> Settings:
         """Return the settings with the facts about their certificates, and with the files' content."""
+        while True:
+            stale = len(self._stale)
+            self.notes, self._files = Notes(self._document), {}
+            found = self._once()
+            if len(self._stale) == stale:
+                return found
+
+    def _once(self) -> Settings:
         settings = self._settings
         listeners = tuple(
             replace(listener, tls=self._server(("listen", index, "tls"), listener.tls))
@@ -154,31 +169,35 @@ class _Reading:
         """Read a certificate and its key. Note what is wrong, and take what is in force in its place."""
         from strangler.tls.pairs import PairProblem, read_pair  # cryptography, for those alone who need it
 
+        if (named.cert, named.key) in self._stale:
+            return self._stale_pair(loc, named, *self._stale[named.cert, named.key])
         cert, key = self._content(named.cert), self._content(named.key)
         if isinstance(cert, tuple):
-            return self._stale_pair((*loc, "cert"), named, cert)
+            return self._stale_pair(loc, named, "cert", cert)
         if isinstance(key, tuple):
-            return self._stale_pair((*loc, "key"), named, key)
+            return self._stale_pair(loc, named, "key", key)
         found = read_pair(cert, key, self._source.now)
         if isinstance(found, PairProblem):
             part = found.part if found.part == "cert" or named.key != named.cert else "cert"
-            return self._stale_pair((*loc, part), named, found.complaint)
+            return self._stale_pair(loc, named, part, found.complaint)
         self._note((*loc, "cert"), *found.warnings)
         self._files |= {named.cert: cert, named.key: key}
         return replace(named, names=found.names, kind=found.kind, not_after=found.not_after)
 
-    def _stale_pair(self, loc: Loc, named: CertificateSettings, complaint: Complaint) -> CertificateSettings:
+    def _stale_pair(self, loc: Loc, named: CertificateSettings, part: str, complaint: Complaint) -> CertificateSettings:
         known = self._known.get((named.cert, named.key))
         if known is None:
-            self.notes.complaints(loc, [complaint])
+            self.notes.complaints((*loc, part), [complaint])
             return named
-        self._files |= {named.cert: self._before[named.cert], named.key: self._before[named.key]}
-        self._note_stale(loc, complaint)
+        self._hold((*loc, part), (named.cert, named.key), complaint)
         return known
 
     def _authorities(self, loc: Loc, path: str) -> None:
         from strangler.tls.chain import ChainError, count_authorities
 
+        if (path,) in self._stale:
+            self._hold(loc, (path,), self._stale[path,][1])
+            return
         content = self._content(path)
         if isinstance(content, bytes):
             try:
@@ -188,13 +207,14 @@ class _Reading:
                 content = ("holds no certificate", "name a PEM file with the certificates of authorities")
             except ChainError as error:
                 content = (f"cannot be used: {error}", "name a PEM file with the certificates of authorities")
-        if path not in self._before:
+        if path in self._before:
+            self._hold(loc, (path,), content)
+        else:
             self.notes.complaints(loc, [content])
-            return
-        self._files[path] = self._before[path]
-        self._note_stale(loc, content)
 
     def _content(self, path: str) -> bytes | Complaint:
+        if path in self._held:
+            return self._held[path]
         if path not in self._read:
             self._read[path] = self._checked(path)
         return self._read[path]
@@ -209,8 +229,11 @@ class _Reading:
     def _note(self, loc: Loc, *complaints: Complaint) -> None:
         self.notes.complaints(loc, complaints, "warning")
 
-    def _note_stale(self, loc: Loc, complaint: Complaint) -> None:
-        self.is_stale = True
+    def _hold(self, loc: Loc, paths: tuple[str, ...], complaint: Complaint) -> None:
+        """Keep in force what these files held. `loc` ends with the part that the complaint is about."""
+        self._stale[paths] = str(loc[-1]), complaint
+        self._held |= {path: self._before[path] for path in paths}
+        self._files |= self._held
         self._note(loc, (f"{complaint[0]}, so the earlier content stays in force", complaint[1]))
 
 

@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -47,7 +47,7 @@ class _Wanted:
     """The TLS settings of the admin listener, with the content of its files."""
 
     tls: ServerTlsSettings | None
-    files: dict[str, bytes]
+    files: dict[str, bytes] = field(repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> "_Wanted":

@@ -18,7 +18,7 @@ Stamp = tuple[int, int, int, int, int]
 class Content:
     """A file's content, and what the system knows about the file."""
 
-    data: bytes | None = None  # None: there is no file, or it cannot be read
+    data: bytes | None = field(default=None, repr=False)  # None: there is no file, or it cannot be read
     reason: str = ""  # why it cannot be read
     errno: int = 0  # the number of that error
     file: tuple[int, int] | None = None  # device and inode

@@ -9,7 +9,7 @@ the file ends earlier than before, it is read again after a pause.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -44,7 +44,7 @@ class InForce:
     """The settings in force, and the problems of the latest file."""
 
     settings: Settings
-    encoded: bytes
+    encoded: bytes = field(repr=False)  # with the keys of certificates
     generation: int
     since: str
     problems: tuple[str, ...] = ()  # of the latest file; not empty: it was rejected
@@ -292,7 +292,7 @@ class _Found:
     """The result of a file, without its settings: these share texts with the tree of values, and would keep its
     memory, 90 MB with 10,000 routes."""
 
-    encoded: bytes | None
+    encoded: bytes | None = field(repr=False)
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     is_doubtful: bool  # it may be partly written

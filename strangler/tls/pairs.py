@@ -3,6 +3,7 @@
 The library `cryptography` reads what Python's ssl cannot tell of a server's own certificate: names, dates, issuers.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from strangler.tls.chain import ChainError, check_chain
@@ -24,6 +26,16 @@ SOON = timedelta(days=14)
 """A certificate that expires within this time is worth a warning."""
 
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey
+
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""The errors of a certificate that is damaged, which are not all ValueErrors."""
 
 Complaint = tuple[str, str]
 """A complaint, as the continuation of the file's name, and the way out."""
@@ -84,10 +96,12 @@ def _certificates(text: bytes) -> list[x509.Certificate] | PairProblem:
             way_out = "convert it: openssl x509 -inform der -in FILE -out FILE.pem"
         return PairProblem("cert", ("holds no certificate", way_out))
     try:
-        chain = x509.load_pem_x509_certificates(text)
+        with warnings.catch_warnings():  # of serial numbers below 1: they would go to standard error, between log lines
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            chain = x509.load_pem_x509_certificates(text)
         for certificate in chain:
-            certificate.public_key(), certificate.extensions
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+            certificate.public_key(), certificate.extensions, certificate.issuer, certificate.subject  # parsed late
+    except _UNREADABLE as error:
         return PairProblem("cert", (f"holds a certificate that cannot be read: {error}", "copy the file again"))
     return chain
 

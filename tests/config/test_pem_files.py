@@ -190,6 +190,30 @@ class TestARunningProxy:
         assert "so the earlier content stays in force" in warning
         assert folder.problems()  # a start would not take it
 
+    @pytest.mark.parametrize("bad", ["shop.key", "twin.key"])
+    def test_a_certificate_stays_for_all_who_name_it(self, folder: Folder, bad: str) -> None:
+        pairs = "[{cert: shop.pem, key: shop.key}, {cert: shop.pem, key: twin.key}]"
+        folder.write(TLS.replace("[{cert: shop.pem, key: shop.key}]", pairs), shop=SHOP)
+        (folder.path / "twin.key").write_bytes(SHOP.key)
+        before = folder.settings()
+        renewed = make_pair(["shop.example"])
+        renewed.write(folder.path, "shop")
+        (folder.path / "twin.key").write_bytes(renewed.key)
+        (folder.path / bad).write_bytes(SHOP.key)  # not renewed yet
+        after = folder.settings(before)
+        assert after.files == before.files  # else one pair were the new certificate with the old key
+        assert tls_of(after) == tls_of(before)
+        (folder.path / bad).write_bytes(renewed.key)
+        assert folder.settings(after).files[str(folder.path / "shop.pem")] == renewed.chain
+
+    def test_a_certificate_that_is_an_authority_too_stays_for_both(self, folder: Folder) -> None:
+        upstream = 'upstreams: {legacy: {url: "https://legacy.example", tls: {ca: shop.pem}}}\n'
+        folder.write(TLS, shop=SHOP)
+        (folder.path / "routes.yaml").write_text("version: 1\n" + upstream + TLS)
+        before = folder.settings()
+        (folder.path / "shop.pem").write_bytes(OTHER.chain)
+        assert folder.settings(before).files == before.files
+
     def test_other_edits_go_through_meanwhile(self, folder: Folder) -> None:
         folder.write(TLS, shop=SHOP)
         before = folder.settings()

@@ -6,16 +6,20 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from strangler.config.load import parse
+from strangler.config.pem_files import PemSource
 from strangler.control import reload
+from strangler.control.admin_listener import AdminTls
+from strangler.control.content import read_contents
 from strangler.control.reload import DOUBT_S, InForce, ReloadState, needs_restart
 from strangler.control.watching import Change, changes
-from strangler.core.listener_settings import Address, ListenerSettings
+from strangler.core.listener_settings import Address, CertificateSettings, ListenerSettings, ServerTlsSettings
 from strangler.core.settings import Settings
 from strangler.ipc.messages import encode_settings
 from tests.certificates import Pair, make_pair
@@ -526,3 +530,19 @@ class TestCertificates:
             make_pair(["later.example"]).write(certificates / "later", "shop")
             await until(lambda: names(state.in_force) == ["later.example"])
             assert state.in_force.problems == ()
+
+
+def test_keys_are_in_no_text_about_what_holds_them(path: Path) -> None:
+    pair = make_pair()
+    cert, key = pair.write(path.parent, "admin")
+    tls = ServerTlsSettings((CertificateSettings(cert, key, pair.names, pair.kind, pair.not_after),))
+    files = {cert: pair.chain, key: pair.key}
+    first = settings()
+    first = replace(first, admin=replace(first.admin, tls=tls), files=files)
+    in_force = InForce(first, encode_settings(first), 1, "then")
+    contents = read_contents(path, None, (), (Path(cert), Path(key)))
+    source = PemSource(datetime.now(UTC), {Path(key): pair.key}, first)
+    admin = AdminTls(first, lambda _: None)
+    held = [in_force, contents, source, admin, vars(admin)]
+    assert pair.key in in_force.encoded  # as it is sent to the workers
+    assert "PRIVATE KEY" not in repr(held)

@@ -1,6 +1,7 @@
 """Reading a pair of certificate and key: what it says, and why it cannot serve."""
 
 from datetime import UTC, datetime, timedelta
+from ssl import DER_cert_to_PEM_cert
 
 import pytest
 from cryptography import x509
@@ -68,6 +69,31 @@ def test_the_key_may_stand_before_the_certificate() -> None:
 )  # fmt: skip
 def test_what_cannot_serve_is_named_with_the_file(cert: bytes, key: bytes, what: str) -> None:
     assert problem(cert, key).startswith(what)
+
+
+def test_a_version_that_no_certificate_has_is_damage() -> None:
+    version = bytes.fromhex("a003020102")  # [0] INTEGER 2, which is version 3 (RFC 5280 section 4.1)
+    damaged = DER_cert_to_PEM_cert(SHOP.der.replace(version, version[:-1] + b"\x46", 1)).encode()
+    assert problem(damaged, SHOP.key) == "cert holds a certificate that cannot be read: 70 is not a valid X509 version"
+    assert problem(SHOP.cert + damaged, SHOP.key).startswith("cert holds a certificate that cannot be read")
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["of its own", "of a signer"])
+def test_a_name_that_cannot_be_read_is_damage(place: int) -> None:
+    chain = [SHOP.der, BETWEEN.der]
+    name = (b"Shop.example", b"Between")[place]
+    before, found, after = chain[place].rpartition(name) if place else chain[place].partition(name)
+    assert found
+    chain[place] = before + b"\xff" + name[1:] + after  # no UTF-8
+    text = "".join(map(DER_cert_to_PEM_cert, chain)).encode()
+    assert problem(text, SHOP.key).startswith("cert holds a certificate that cannot be read")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_serial_number_that_is_not_allowed_goes_unsaid() -> None:
+    before, version, rest = SHOP.der.partition(bytes.fromhex("a003020102"))  # an INTEGER follows: 02, length, value
+    negative = DER_cert_to_PEM_cert(before + version + rest[:2] + b"\xfe" + rest[3:]).encode()
+    assert warnings(negative + BETWEEN.cert, SHOP.key) == []
 
 
 def test_an_expired_certificate_cannot_serve() -> None:
