@@ -55,6 +55,7 @@ LOG = "".join(
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs `plan` in a folder with two files and a log."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # no row is folded then
     Path("routes.yaml").write_text(TODAY)
     Path("new.yaml").write_text(NEW)
     Path("access.log").write_text(LOG)
