@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,18 +10,15 @@ from typing import Final
 
 from strangler.config.certificate_names import note_names
 from strangler.config.document import Document, Loc
+from strangler.config.include import Contents
 from strangler.config.notes import Notes
+from strangler.config.patterns import Complaint
 from strangler.config.problem import Problem
 from strangler.core.listener_settings import CertificateSettings, ServerTlsSettings
 from strangler.core.settings import Settings, TlsSettings
 
 MAX_PEM_BYTES: Final = 1024 * 1024
 _LARGEST = f"at most {MAX_PEM_BYTES // 1024} KiB are allowed"
-
-Complaint = tuple[str, str]
-"""A complaint, as the continuation of the file's name, and the way out."""
-Contents = Mapping[Path, bytes | OSError]
-"""The content of files by path, or the error for a file that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ from typing import Literal
 UNIX = "unix:"
 """The beginning of an address that is a unix socket."""
 
+EXPIRES_SOON_S = 14 * 86_400.0
+"""A certificate that expires within this time is worth a warning, and an event."""
+
 MAX_UNIX_PATH_BYTES = 107
 """The longest path of a unix socket (unix(7)). libuv cuts a longer one, and connects to another socket."""
 

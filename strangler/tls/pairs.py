@@ -6,7 +6,7 @@ The library `cryptography` reads what Python's ssl cannot tell of a server's own
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import Literal
 
@@ -20,10 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
+from strangler.core.listener_settings import EXPIRES_SOON_S
 from strangler.tls.chain import ChainError, check_chain
-
-SOON = timedelta(days=14)
-"""A certificate that expires within this time is worth a warning."""
 
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey
 
@@ -82,9 +80,9 @@ def read_pair(cert: bytes, key: bytes, now: datetime) -> Pair | PairProblem:
     )
 
 
-def expiry_warning(not_after: datetime, now: datetime) -> Complaint | None:
+def _expiry_warning(not_after: datetime, now: datetime) -> Complaint | None:
     """Return the complaint about a certificate that expires soon."""
-    if not_after - now > SOON:
+    if (not_after - now).total_seconds() > EXPIRES_SOON_S:
         return None
     return f"expires on {not_after:%Y-%m-%d}", "renew it; a new file is read without a restart"
 
@@ -143,7 +141,7 @@ def _expiry(certificate: x509.Certificate, now: datetime) -> PairProblem | None:
 
 def _warnings(chain: Sequence[x509.Certificate], now: datetime) -> Iterator[Complaint]:
     own = chain[0]
-    soon = expiry_warning(own.not_valid_after_utc, now)
+    soon = _expiry_warning(own.not_valid_after_utc, now)
     if soon is not None:
         yield soon
     if own.not_valid_before_utc > now:
@@ -184,8 +182,3 @@ def _kind(private: PrivateKey) -> str:
     if isinstance(private, EllipticCurvePrivateKey):
         return "ecdsa"
     return "ed25519" if isinstance(private, Ed25519PrivateKey) else "ed448"
-
-
-def utc(timestamp: float) -> datetime:
-    """Return a Unix time as a date and time."""
-    return datetime.fromtimestamp(timestamp, UTC)

@@ -14,14 +14,13 @@ from strangler.control.events.event import Kind
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
 from strangler.control.totals import Key
+from strangler.core.listener_settings import EXPIRES_SOON_S
 from strangler.core.settings import Settings
 from strangler.state.database import read_meta, write_meta
 from strangler.state.store import Store, StoreError
 from strangler.times import rfc3339
 
 LOOK_EVERY_S: Final = 60.0
-SOON_S: Final = 14 * 86_400.0
-"""How long before the end a certificate is reported."""
 
 _META: Final = "expiring_certificates"
 _GAUGE: Final = "strangler_certificate_expiry_seconds"
@@ -69,7 +68,7 @@ class CertificateWatch:
         """Report the certificates that expire soon, each once, even if several listeners have it."""
         expiring: dict[str, _Served] = {}
         for each in _served(self._settings):
-            if each.not_after - now <= SOON_S:
+            if each.not_after - now <= EXPIRES_SOON_S:
                 expiring.setdefault(_id(each), each)
         new = expiring.keys() - self._reported
         reported = expiring.keys() & self._reported | new
