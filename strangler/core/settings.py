@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote
 
+from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.listener_settings import UNIX, Address, ListenerSettings, ServerTlsSettings
 from strangler.core.retire_settings import RetireSettings
 
@@ -375,3 +376,5 @@ class Settings:
     routes: tuple[RouteSettings, ...]
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
     """The content of the files with certificates and keys that the settings name, by absolute path."""
+    ledger: LedgerSettings | None = field(default_factory=LedgerSettings)
+    """What the ledger keeps; None: there is none."""

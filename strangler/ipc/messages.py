@@ -151,6 +151,39 @@ class Spans(_Message, frozen=True):
     attempts: list[AttemptSpan]
 
 
+class LedgerSum(msgspec.Struct, array_like=True, frozen=True):
+    """Calls of one endpoint that are alike: one route, arm, status and caller."""
+
+    method: str
+    template: str  # a first template (`core/ledger/first_template.py`), with what `ledger.by` adds
+    route: str  # empty where none matched
+    arm: str  # that responded; empty where neither was asked: `retire` has refused the calls
+    status: int  # 0: the client left before there was a response
+    caller: str
+    calls: int
+    at: float  # Unix time of the last of them
+    buckets: list[int]  # how many took how long, by `metrics.BOUNDS_S`, not cumulative, with one above the last
+    example: str  # a path without what is secret or personal; empty unless the template is new to the worker
+
+
+class LedgerBatch(_Message, frozen=True):
+    """The calls since the last batch, for the ledger.
+
+    One batch at a time is under way: a worker keeps it until `LedgerStored` names its number, and sends it again to a
+    new control. So a call is counted once, whichever process is killed; a killed worker loses those of its last moment.
+    """
+
+    number: int  # from 1, by the worker's instance
+    sums: list[LedgerSum]
+    sampled_from: int  # calls that were too many to be counted one by one, and are in the sums as an estimate
+
+
+class LedgerStored(_Message, frozen=True):
+    """Control to the worker: its batches up to this number are stored."""
+
+    number: int
+
+
 class BreakerOpened(_Message, frozen=True):
     """A breaker that is open until `until`. A worker reports its own; control passes it on to all others."""
 
@@ -220,8 +253,8 @@ class CaptureGrants(_Message, frozen=True):
 Shared = BreakerOpened | FenceMarks | EndpointHealth
 """The facts that all workers share, whichever of them found them."""
 
-ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Spans | Shared
-ToWorker = Push | KillSwitch | CaptureGrants | Shared
+ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Spans | LedgerBatch | Shared
+ToWorker = Push | KillSwitch | CaptureGrants | LedgerStored | Shared
 
 
 class Adopt(_Message, frozen=True):
