@@ -23,7 +23,7 @@ _MAX_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class StepFacts:
-    """What decides the next step. Times are Unix times."""
+    """The facts that decide the next step. Times are Unix times."""
 
     method: str
     template: str
@@ -184,6 +184,6 @@ def _named(callers: Sequence[str]) -> str:
     """Return the first callers as text: `Firefox, okhttp/4 and 2 others`."""
     if not callers:
         return "unknown callers"
-    shown = list(callers[:_MAX_NAMED])
-    more = len(callers) - len(shown)
-    return ", ".join(shown) + (f" and {more} others" if more > 1 else " and 1 other" if more else "")
+    first = list(callers[:_MAX_NAMED])
+    more = len(callers) - len(first)
+    return ", ".join(first) + (f" and {more} others" if more > 1 else " and 1 other" if more else "")

@@ -7,7 +7,7 @@ import pytest
 
 from strangler.core.settings import Settings
 from strangler.ledger.ledger_state import LedgerState
-from strangler.ledger.queries import (
+from strangler.ledger.ledger_queries import (
     Filters,
     endpoint_document,
     filters_problem,
@@ -92,8 +92,8 @@ def test_ignored_rows_are_hidden_and_count_for_nothing() -> None:
     document = ledger_document(state, shop(), NOW, Filters())
     assert "GET /orders/{}" not in [row.endpoint for row in document.rows]
     assert (document.share, document.states["cut_over"]) == (0.0, 1)
-    shown = ledger_document(state, shop(), NOW, Filters(with_hidden=True))
-    assert "GET /orders/{}" in [row.endpoint for row in shown.rows]
+    hidden = ledger_document(state, shop(), NOW, Filters(with_hidden=True))
+    assert "GET /orders/{}" in [row.endpoint for row in hidden.rows]
 
 
 @pytest.mark.parametrize(

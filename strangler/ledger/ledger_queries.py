@@ -85,7 +85,7 @@ class Progress:
     """How far the migration is."""
 
     share: float
-    """Of the requests, those that candidates served: 0 to 1."""
+    """The share of the requests that candidates served, 0 to 1."""
     states: dict[str, int]
     """The endpoints in each state; ignored ones are not."""
 
