@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sockets": {"clock", "core", "ipc"},
     "http1": {"clock", "core", "core.http", "core.resilience", "tls"},
     "imports": {"core.compare.model", "core.privacy"},
-    "ledger": {"core", "core.http", "core.ledger", "core.routing", "state", "times"},
+    "ledger": {"core", "core.http", "core.ledger", "core.routing", "times"},
     "state": set(),
     "tls": {"core", "unnamed_files"},
     "evidence": {

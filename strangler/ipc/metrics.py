@@ -9,11 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from strangler.core.time_buckets import BOUNDS_S as BOUNDS_S
 from strangler.ipc.messages import HistogramCell, Labels, Report, ValueCell
-
-BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""The inclusive upper bounds of the buckets, as OpenTelemetry advises for `http.server.request.duration`."""
-
 
 MOST_CELLS = 1000
 """The most cells in one report of all metrics, which takes 1 ms to make."""

@@ -12,6 +12,9 @@ class LedgerCalls(Struct, frozen=True):
 
     legacy: int
     candidate: int
+    refused: Annotated[
+        int, Meta(description="Calls that neither arm was asked for: `retire` has ended the endpoint.")
+    ] = 0
 
 
 class LedgerCaller(Struct, frozen=True):
@@ -62,7 +65,13 @@ class LedgerDocument(Struct, frozen=True):
     """Endpoints, and how far the migration is."""
 
     rows: list[LedgerRow]
-    share: Annotated[float, Meta(description="The share of the requests that candidates served, 0 to 1.")]
+    share: Annotated[
+        float,
+        Meta(
+            description="The share of the requests of the last 7 days that candidates served, 0 to 1; `passthrough`"
+            " routes are left out."
+        ),
+    ]
     states: Annotated[dict[str, int], Meta(description="How many endpoints are in each state; ignored ones are not.")]
     quiet_s: Annotated[float, Meta(description="`ledger.quiet`, in seconds.")]
     keep_s: Annotated[float, Meta(description="`ledger.keep`, in seconds.")]
@@ -84,7 +93,7 @@ class LedgerDay(Struct, frozen=True):
 
 
 class LedgerStep(Struct, frozen=True):
-    """What can be done next about an endpoint."""
+    """The next thing to do about an endpoint."""
 
     text: str
     command: Annotated[str | None, Meta(description="A command to copy.")]
@@ -157,7 +166,7 @@ class LedgerImportRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LedgerImportedDocument(Struct, frozen=True):
-    """What an import has changed."""
+    """The change that an import has made."""
 
     new_endpoints: int
     endpoints: int
