@@ -1,20 +1,21 @@
 """`strangler ledger show`: all that the ledger knows of one endpoint."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from strangler.cli._admin import NamedAdmin
 from strangler.cli._config import failed
 from strangler.cli._diffs_where import config_of, where_options
 from strangler.cli._json import json_text
 from strangler.cli._ledger_source import LedgerSource, find_ledger
-from strangler.cli._ledger_table import STYLES, day_text, days_text, statuses_text, times_text
+from strangler.cli._ledger_table import STYLES, day_text, statuses_text, times_text
 from strangler.cli._tables import table
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
@@ -78,7 +79,9 @@ def print_endpoint(console: Console, found: LedgerEndpointDocument) -> None:
     console.print(f"[bold]{escape(plain_line(row.endpoint))}[/]: {state}", soft_wrap=True)
     for name, text in _facts(found):
         console.print(f"{name:<{_LABEL}}{escape(plain_line(text))}", soft_wrap=True)
-    chart = chart_lines(found.days, min(console.width, _LABEL + MAX_DAYS), has_blocks(console.encoding))
+    chart = chart_lines(
+        found.days, datetime.now(UTC).date(), min(console.width, _LABEL + MAX_DAYS), has_blocks(console.encoding)
+    )
     if chart:
         console.print()
     for line in chart:
@@ -148,7 +151,8 @@ def _last_legacy(row: LedgerRow) -> str:
 def why(found: LedgerEndpointDocument) -> str:
     """Return the reason for the state, and until when it must stay quiet."""
     row = found.row
-    until = "" if found.deletable_at is None else f"deletable on {found.deletable_at[:10]} if legacy is not called again"
+    at = found.deletable_at
+    until = "" if at is None else f"deletable on {at[:10]} if legacy is not called again"
     return {
         "legacy": f"legacy serves it; {until}" if not row.calls.legacy and until else "legacy serves it",
         "shadowed": "legacy serves it, and shadows go to the candidate",
@@ -161,7 +165,7 @@ def why(found: LedgerEndpointDocument) -> str:
     }.get(row.state, until)
 
 
-def _callers(row: LedgerRow):  # type: ignore[no-untyped-def]
+def _callers(row: LedgerRow) -> Table:
     made = table("caller", "calls>", "of legacy>", "last by legacy")
     for caller in row.callers:
         name = "… (all others)" if caller.name == "…" else plain_line(caller.name)
@@ -174,25 +178,27 @@ def has_blocks(encoding: str) -> bool:
     return encoding.lower().replace("-", "").startswith("utf")
 
 
-def chart_lines(days: Sequence[LedgerDay], width: int, blocks: bool) -> list[str]:
+def chart_lines(days: Sequence[LedgerDay], today: date, width: int, blocks: bool) -> list[str]:
     """Return the calls by day, one sign a day and one line an arm; the latest days, as many as there is room for."""
     if not days:
         return []
     room = max(_NARROWEST, min(width - _LABEL, MAX_DAYS))
     last = date.fromisoformat(days[-1].day)
+    if today > last and (today - last).days < room:
+        last = today  # the days without a call are what matters
     first = max(date.fromisoformat(days[0].day), last - timedelta(days=room - 1))
     by_day = {each.day: each for each in days}
-    shown = [
-        by_day.get((first + timedelta(days=at)).isoformat()) for at in range((last - first).days + 1)
-    ]
-    arms = (("legacy", [0 if day is None else day.legacy for day in shown]),)
+    shown = [by_day.get((first + timedelta(days=at)).isoformat()) for at in range((last - first).days + 1)]
+    arms = [("legacy", [0 if day is None else day.legacy for day in shown])]
     candidate = [0 if day is None else day.candidate for day in shown]
-    arms = (*arms, ("candidate", candidate)) if any(candidate) else arms  # type: ignore[assignment]
+    if any(candidate):
+        arms.append(("candidate", candidate))
     most = max(max(counts) for _, counts in arms)
     if not most:
         return []
     title = f"calls by day (UTC), {first.isoformat()} to {last.isoformat()}; the highest is {most:,}"
-    return [title, *(f"{name:<{_LABEL}}{''.join(_sign(count, most, blocks) for count in counts)}" for name, counts in arms)]
+    bars = ((name, "".join(_sign(count, most, blocks) for count in counts)) for name, counts in arms)
+    return [title, *(f"{name:<{_LABEL}}{signs}" for name, signs in bars)]
 
 
 def _sign(count: int, most: int, blocks: bool) -> str:

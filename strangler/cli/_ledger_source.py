@@ -6,12 +6,11 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import click
 
-from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import Admin, NamedAdmin, find_admin, running_admin
 from strangler.cli._config import failed, settings_of
 from strangler.core.documents import (
@@ -35,6 +34,8 @@ from strangler.ledger.ledger_state import LedgerState
 from strangler.state.files import STORE
 
 _T = TypeVar("_T")
+_LOCK_TIMEOUT_S: Final = 60.0
+"""How long a command waits for another one that imports a file."""
 _IMPORT_TIMEOUT_S: Final = 120.0
 """An import is 16 MiB at most; the proxy takes seconds to count it."""
 
@@ -87,9 +88,8 @@ class _Live:
 def _query(filters: Filters) -> str:
     found: list[tuple[str, str]] = [("sort", filters.sort)]
     found += [("state", state) for state in sorted(filters.states)]
-    found += [
-        (name, value) for name, value in (("route", filters.route), ("since", filters.since), ("q", filters.text)) if value
-    ]
+    texts = (("route", filters.route), ("since", filters.since), ("q", filters.text))
+    found += [(name, value) for name, value in texts if value]
     return "?" + urlencode([*found, *([("hidden", "1")] if filters.with_hidden else [])])
 
 
@@ -102,13 +102,74 @@ class _Stored:
     ledger: LedgerSettings
 
     def document(self, filters: Filters) -> LedgerDocument:
-        return ledger_document(self._state(), self.settings, time.time(), filters)
+        now = time.time()
+        return self._read(lambda state, _: ledger_document(state, self.settings, now, filters), now)
 
     def endpoint(self, name: str) -> LedgerEndpointDocument | None:
-        return endpoint_document(self._state(), self.settings, time.time(), name, None)
+        now = time.time()
+
+        def ask(state: LedgerState, connection: sqlite3.Connection | None) -> LedgerEndpointDocument | None:
+            return endpoint_document(state, self.settings, now, name, None)
+
+        return self._read(ask, now)
 
     def change(self, action: str, request: LedgerActionRequest) -> str:
-        return ""
+        now = time.time()
+
+        def work(state: LedgerState, connection: sqlite3.Connection) -> str:
+            done = _ACTIONS[action](state, request, now)
+            write_audit(connection, now, request.who, f"ledger {action}", "", request.why, done)
+            return done
+
+        return self._write(work, now)
 
     def take_import(self, request: LedgerImportRequest) -> LedgerImportedDocument:
-        raise NotImplementedError
+        now = time.time()
+
+        def work(state: LedgerState, connection: sqlite3.Connection) -> LedgerImportedDocument:
+            done = actions.apply_import(state, request, self.ledger.quiet_s, now)
+            detail = f"{request.name} ({request.format}): {done.calls} calls, {done.new_endpoints} new endpoints"
+            write_audit(connection, now, request.who, "ledger import", "", "", detail)
+            return done
+
+        return self._write(work, now)
+
+    def _read(self, ask: Callable[[LedgerState, sqlite3.Connection | None], _T], now: float) -> _T:
+        if not (self.folder / STORE).exists():  # nothing has run here
+            state = LedgerState()
+            state.adopt(self.settings, now)
+            return ask(state, None)
+        try:
+            with reading.reader(self.folder, looks_over=True) as connection:
+                state = stored.load(connection)
+                state.adopt(self.settings, now)
+                return ask(state, connection)
+        except NoEvidenceError as error:
+            raise click.ClickException(str(error)) from None
+
+    def _write(self, work: Callable[[LedgerState, sqlite3.Connection], _T], now: float) -> _T:
+        """Change the ledger in the store, whole or not at all: no proxy runs, but another command may."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.folder / STORE, timeout=_LOCK_TIMEOUT_S)) as connection, connection:
+                prepare(connection)
+                connection.executescript(stored.SCHEMA)
+                connection.execute("BEGIN IMMEDIATE")
+                state = stored.load(connection)
+                state.adopt(self.settings, now)
+                done = work(state, connection)
+                if not stored.save(connection, stored.collect_unsaved(state, with_tree=True)):
+                    raise click.ClickException(f"{self.folder / STORE} was replaced meanwhile; nothing was changed")
+                return done
+        except LedgerError as error:
+            raise click.ClickException(str(error)) from None
+        except (sqlite3.Error, OSError) as error:
+            raise click.ClickException(f"{self.folder / STORE} cannot be written: {error}") from None
+
+
+_ACTIONS: Final[dict[str, Callable[[LedgerState, LedgerActionRequest, float], str]]] = {
+    "fold": lambda state, request, now: actions.fold(state, request.endpoint, now),
+    "unfold": lambda state, request, now: actions.unfold(state, request.endpoint, now),
+    "ignore": lambda state, request, now: actions.ignore(state, request.endpoint),
+    "own": lambda state, request, now: actions.own(state, request.endpoint, request.name),
+}

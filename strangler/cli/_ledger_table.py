@@ -54,7 +54,7 @@ def notices(document: LedgerDocument) -> list[str]:
     if document.since is not None:
         lines.append(f"calls are those since {document.since[:10]}")
     if document.left_out:
-        lines.append(f"[yellow]{document.left_out:,} calls[/] are of endpoints that no row had room for: they are under …")
+        lines.append(f"[yellow]{document.left_out:,} calls[/] count under …: no row had room for their endpoints")
     if document.sampled:
         lines.append(f"[yellow]{document.sampled:,} calls[/] are an estimate: there were too many at a time")
     return lines
