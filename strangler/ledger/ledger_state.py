@@ -68,12 +68,22 @@ class LedgerState:
     """By the instance of a worker."""
     sampled: int = 0
     """The calls that were too many at a time, and were estimated."""
-    stored: set[str] = field(default_factory=set)
+    stored: set[str] = field(default_factory=set, repr=False)
     """The names of the rows that the store has."""
+    meta: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """The other content that the store has, by its name."""
+    stored_revision: int = -1
+    """The revision of the tree that the store has."""
     _carried: int = 0
     """The revision of the tree after which the rows have their templates."""
     _named: tuple[tuple[str, ...], ...] = ()
     """The names that the tree has."""
+
+    def restore(self, rows: Iterable[EndpointRow], left_out: int) -> None:
+        """Take over stored rows, whose templates are those of the tree."""
+        self.rows.restore(rows)
+        self.rows.left_out = left_out
+        self._carried = self.tree.revision
 
     @property
     def left_out(self) -> int:
