@@ -78,6 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "clock",
         "core",
         "core.http",
+        "core.ledger",
         "core.privacy",
         "core.resilience",
         "core.routing",
