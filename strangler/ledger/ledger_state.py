@@ -11,6 +11,7 @@ from strangler.core.ledger.rows import ANY_METHOD, MAX_ROWS, CallSum, EndpointRo
 from strangler.core.ledger.segments import joined_segments
 from strangler.core.ledger.states import WatchState
 from strangler.core.ledger.template_tree import TemplateTreeState
+from strangler.core.ledger.word_classes import OVERFLOW
 from strangler.core.settings import RouteSettings, Settings
 
 MAX_ROUTE_ROWS = MAX_ROWS // 2
@@ -131,10 +132,12 @@ class LedgerState:
         for each in sums:
             calls = each.calls
             is_probe = not calls.arm or is_refusal(each.method, calls.status)
-            self.tree.learn_first(each.template, calls.calls, is_probe)
+            if each.template != OVERFLOW:
+                self.tree.learn_first(each.template, calls.calls, is_probe)
         self.follow_folds()
         for each in sums:
-            template = self.tree.template_of_first(each.template)
+            is_left_out = each.template == OVERFLOW
+            template = OVERFLOW if is_left_out else self.tree.template_of_first(each.template)
             self.rows.record(each.method, template, each.calls, quiet_s, each.example)
 
     def follow_folds(self) -> int:
