@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from strangler.core.settings import Settings
-from strangler.ledger.ledger_state import LedgerState
 from strangler.ledger.ledger_queries import (
     Filters,
     endpoint_document,
@@ -15,6 +14,7 @@ from strangler.ledger.ledger_queries import (
     ledger_document,
     progress,
 )
+from strangler.ledger.ledger_state import LedgerState
 from tests import factories as f
 from tests.ledger.ledgers import DAY, NOW, QUIET, called
 

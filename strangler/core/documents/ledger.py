@@ -93,7 +93,7 @@ class LedgerDay(Struct, frozen=True):
 
 
 class LedgerStep(Struct, frozen=True):
-    """The next thing to do about an endpoint."""
+    """The next step for an endpoint."""
 
     text: str
     command: Annotated[str | None, Meta(description="A command to copy.")]
@@ -166,7 +166,7 @@ class LedgerImportRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LedgerImportedDocument(Struct, frozen=True):
-    """The change that an import has made."""
+    """The changes that an import has made."""
 
     new_endpoints: int
     endpoints: int
