@@ -19,7 +19,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def _change_options(command: _F) -> _F:
     why = click.option("--why", default="", help="Why; kept in the audit.")
-    return where_options(why(click.pass_context(command)))
+    return where_options(why(click.pass_context(command)))  # type: ignore[return-value]  # without the context
 
 
 @click.command()

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 import click
 from rich.console import Console
@@ -130,4 +130,4 @@ class _Wrap:
             return file
         size = os.fstat(file.fileno()).st_size
         name = plain(Path(str(file.name)).name)
-        return self._progress.wrap_file(file, total=size, description=name)  # type: ignore[return-value]
+        return self._progress.wrap_file(cast(BinaryIO, file), total=size, description=name)

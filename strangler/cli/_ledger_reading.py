@@ -174,7 +174,7 @@ def _sums(state: LogSumsState) -> list[ImportedSum]:
     """Return the sums in the order in which they are counted, with one example for each endpoint."""
     given: set[tuple[str, str]] = set()
     made = []
-    for (method, template, status, caller, _), found in state.ordered():
+    for (method, template, status, caller, _), found in state.finish():
         endpoint = (method, template)
         example = "" if endpoint in given else state.example(method, template)
         given.add(endpoint)

@@ -188,9 +188,9 @@ def chart_lines(days: Sequence[LedgerDay], today: date, width: int, blocks: bool
         last = today  # the days without a call are what matters
     first = max(date.fromisoformat(days[0].day), last - timedelta(days=room - 1))
     by_day = {each.day: each for each in days}
-    shown = [by_day.get((first + timedelta(days=at)).isoformat()) for at in range((last - first).days + 1)]
-    arms = [("legacy", [0 if day is None else day.legacy for day in shown])]
-    candidate = [0 if day is None else day.candidate for day in shown]
+    of_days = [by_day.get((first + timedelta(days=at)).isoformat()) for at in range((last - first).days + 1)]
+    arms = [("legacy", [0 if day is None else day.legacy for day in of_days])]
+    candidate = [0 if day is None else day.candidate for day in of_days]
     if any(candidate):
         arms.append(("candidate", candidate))
     most = max(max(counts) for _, counts in arms)

@@ -14,7 +14,7 @@ import click
 from strangler.cli._admin import Admin, NamedAdmin, find_admin, running_admin
 from strangler.cli._config import failed, settings_of
 from strangler.core.documents import (
-    DoneDocument,
+    LedgerActionDocument,
     LedgerActionRequest,
     LedgerDocument,
     LedgerEndpointDocument,

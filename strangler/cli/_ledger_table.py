@@ -28,7 +28,7 @@ _WIDE = 150
 _MEDIUM = 110
 """The columns of a terminal that have room for all figures, and for most of them."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet take a cell for a formula."""
+"""The signs that make a spreadsheet take a cell for a formula."""
 _STATUSES = ("2xx", "3xx", "4xx", "5xx", "other")
 _CSV_TITLES = (
     *("endpoint", "method", "path", "state", "route", "legacy", "candidate", "refused", *_STATUSES, "probes"),
@@ -141,6 +141,8 @@ def day_text(at: str | None) -> str:
 
 def times_text(times: LedgerTimes) -> str:
     """Return `120 / 85`: the times of legacy and of the candidate."""
+    if times.legacy is None and times.candidate is None:
+        return "-"
     return " / ".join("-" if value is None else f"{value:,.0f}" for value in (times.legacy, times.candidate))
 
 

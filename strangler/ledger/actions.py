@@ -94,7 +94,7 @@ def apply_import(
     state.count([_sum(each) for each in request.sums], quiet_s)
     for each in request.sums:
         row = state.find(f"{each.method} {each.template}")
-        if row is not None and row.endpoint not in before:
+        if row is not None and row.endpoint not in before and row.first_seen is not None:
             row.source = "import"
     if request.began is not None and request.ended is not None:
         state.watch.add(request.began, request.ended)

@@ -28,6 +28,7 @@ from strangler.core.documents.explanations import Explanation as Explanation
 from strangler.core.documents.ledger import CalledEndpoint as CalledEndpoint
 from strangler.core.documents.ledger import DescribedEndpoint as DescribedEndpoint
 from strangler.core.documents.ledger import ImportedSum as ImportedSum
+from strangler.core.documents.ledger import LedgerActionDocument as LedgerActionDocument
 from strangler.core.documents.ledger import LedgerActionRequest as LedgerActionRequest
 from strangler.core.documents.ledger import LedgerCaller as LedgerCaller
 from strangler.core.documents.ledger import LedgerCalls as LedgerCalls

@@ -165,6 +165,12 @@ class LedgerImportRequest(Struct, frozen=True, forbid_unknown_fields=True):
     who: str = ""
 
 
+class LedgerActionDocument(Struct, frozen=True):
+    """A row was changed."""
+
+    done: Annotated[str, Meta(description="A sentence that says what was done.")]
+
+
 class LedgerImportedDocument(Struct, frozen=True):
     """The changes that an import has made."""
 

@@ -11,7 +11,7 @@ from strangler.core.ledger.counts import DAY_S, day_of
 from strangler.core.ledger.examples import example_of
 from strangler.core.ledger.first_template import FirstTemplateMemo
 from strangler.core.ledger.rows import is_refusal
-from strangler.core.ledger.split_values import SplitKey, split_suffix
+from strangler.core.ledger.split_values import SplitKey, raw_values, suffix_of
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.ledger.word_classes import OVERFLOW
 
@@ -19,12 +19,13 @@ MAX_SUMS: Final = 60_000
 """The sums that are kept at a time: about 50 MB."""
 ANY_METHOD: Final = "*"
 _MAX_METHODS: Final = 50
+_NO_FIELDS: Final[dict[bytes, bytes]] = {}
 _MAX_REMEMBERED: Final = 20_000
 _MAX_PATH: Final = 2048
 _ALWAYS_VALUES: Final = re.compile(rb"/(?:[0-9]+|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?=/|\Z)")
 """Segments that are values wherever they stand, unless an operator's template spells one out."""
-_CALLERS_KEPT: Final = (49, 10, 3, 0)
-"""The callers of an endpoint that keep their names; fewer if there is still no room."""
+MAX_REFUSED: Final = 2000
+"""The sums of paths that were only ever refused."""
 
 Key = tuple[str, str, int, str, int]
 """Method, template, status, caller, and the day as a number since 1970."""
@@ -95,7 +96,7 @@ class LogSumsState:
         # most paths differ in numbers alone: one entry of the memo for all of them saves 10 µs for a call
         template = self._memo.template_of(_ALWAYS_VALUES.sub(b"/0", path) if self._has_plain_paths else path)
         if self._split_by:
-            template += split_suffix(self._split_by, path + b"?" + query, [])
+            template += suffix_of(self._split_by, raw_values(self._split_by, query, _NO_FIELDS))
         if self._tree is not None:
             template = self._folded.get(template) or self._fold_one(self._tree, template)
         caller = self._families.get(user_agent) or self._family(user_agent)
@@ -140,23 +141,30 @@ class LogSumsState:
         """Return a path of an endpoint without what is secret or personal; empty for what counts under `…`."""
         return "" if template == OVERFLOW else example_of(self._paths.get((method, template), b""))
 
-    def ordered(self) -> list[tuple[Key, LogSum]]:
-        """Return the sums in the order in which they are counted: by day, and within a day first what was served."""
+    def finish(self) -> list[tuple[Key, LogSum]]:
+        """Return the sums in the order in which they are counted: by day, and within a day first what was served.
+
+        Most of the paths that were only ever refused go under `…`: scanners ask for them.
+        """
+        self._leave_out(self._rarest(self._refused_endpoints(), MAX_REFUSED))
         return sorted(self.sums.items(), key=lambda item: (item[0][4], is_refusal(item[0][0], item[0][2]), item[1].at))
 
     def shrink(self, most: int) -> None:
         """Sum up more, from what is missed least to what is missed most, until there are at most so many sums."""
-        if len(self.sums) > most:
-            self._fold()
-        for kept in _CALLERS_KEPT:
+        steps = (
+            self._fold,
+            lambda: self._leave_out(self._rarest(self._refused_endpoints(), MAX_REFUSED)),
+            lambda: self._keep_callers(49),
+            lambda: self._leave_out(self._refused_endpoints()),
+            lambda: self._keep_callers(10),
+            self._sum_months,
+            lambda: self._keep_callers(3),
+            lambda: self._keep_callers(0),
+            lambda: self._leave_out(self._rarest({key[:2] for key in self.sums}, most)),
+        )
+        for step in steps:
             if len(self.sums) > most:
-                self._keep_callers(kept)
-        if len(self.sums) > most:
-            self._leave_out(self._refused_endpoints())
-        if len(self.sums) > most:
-            self._sum_months()
-        if len(self.sums) > most:
-            self._leave_out(self._rarest_endpoints(most))
+                step()
         endpoints = {key[:2] for key in self.sums}
         self._paths = {endpoint: path for endpoint, path in self._paths.items() if endpoint in endpoints}
 
@@ -189,13 +197,14 @@ class LogSumsState:
         served = {key[:2] for key in self.sums if not is_refusal(key[0], key[2])}
         return {key[:2] for key in self.sums} - served
 
-    def _rarest_endpoints(self, most: int) -> set[tuple[str, str]]:
-        """Return the endpoints with the fewest calls that have no room beside the others."""
+    def _rarest(self, endpoints: set[tuple[str, str]], most: int) -> set[tuple[str, str]]:
+        """Return those of some endpoints with the fewest calls, beside whose others there are at most so many sums."""
         calls: dict[tuple[str, str], int] = {}
         sums: dict[tuple[str, str], int] = {}
         for key, found in self.sums.items():
-            calls[key[:2]] = calls.get(key[:2], 0) + found.calls
-            sums[key[:2]] = sums.get(key[:2], 0) + 1
+            if key[:2] in endpoints:
+                calls[key[:2]] = calls.get(key[:2], 0) + found.calls
+                sums[key[:2]] = sums.get(key[:2], 0) + 1
         room, rarest = most, set[tuple[str, str]]()
         for endpoint in sorted(calls, key=lambda each: (-calls[each], each)):
             room -= sums[endpoint]

@@ -32,7 +32,7 @@ def test_calls_that_are_alike_are_one_sum_with_the_time_of_the_last() -> None:
     sums = state()
     for at in (5.0, 9.0, 7.0):
         get(sums, f"/orders/{at:.0f}", at=at)
-    ((key, found),) = sums.ordered()
+    ((key, found),) = sums.finish()
     assert key == ("GET", "/orders/{}", 200, "curl/8", 0)
     assert (found.calls, found.at, found.buckets) == (3, 9.0, [])
 
@@ -46,7 +46,7 @@ def test_calls_that_differ_are_two_sums(other: dict[str, object]) -> None:
     sums = state()
     get(sums, "/orders/7")
     get(sums, **({"path": "/orders/7"} | other))  # type: ignore[arg-type]
-    assert len(sums.ordered()) == 2
+    assert len(sums.finish()) == 2
 
 
 def test_times_go_into_the_bucket_whose_bound_they_do_not_exceed() -> None:
@@ -54,7 +54,7 @@ def test_times_go_into_the_bucket_whose_bound_they_do_not_exceed() -> None:
     for seconds in (0.05, 0.1, 0.5, 1.5):
         sums.count("GET", b"/a", b"", 200, "", 0.0, seconds)
     get(sums, "/a", agent="")
-    ((_, found),) = sums.ordered()
+    ((_, found),) = sums.finish()
     assert (found.calls, found.buckets) == (5, [2, 1, 1])
 
 
@@ -64,7 +64,7 @@ def test_a_day_begins_with_what_was_served_so_that_refusals_of_a_living_endpoint
     get(sums, "/a", at=2.0)
     get(sums, "/a", status=404, at=DAY - 1)
     get(sums, "/a", at=DAY)
-    assert [(key[2], key[4]) for key, _ in sums.ordered()] == [(200, 0), (404, 0), (200, 1)]
+    assert [(key[2], key[4]) for key, _ in sums.finish()] == [(200, 0), (404, 0), (200, 1)]
 
 
 def test_an_example_holds_no_secret() -> None:
@@ -77,13 +77,13 @@ def test_a_number_that_the_operator_has_named_is_a_word() -> None:
     sums = state(names=("/reports/2024",))
     get(sums, "/reports/2024")
     get(sums, "/reports/2025")
-    assert {key[1] for key, _ in sums.ordered()} == {"/reports/2024", "/reports/{}"}
+    assert {key[1] for key, _ in sums.finish()} == {"/reports/2024", "/reports/{}"}
 
 
 def test_a_parameter_splits_an_endpoint_and_a_field_that_no_log_has_does_not() -> None:
     sums = state(by=("query:action", "header:SOAPAction"))
     sums.count("GET", b"/index.php", b"id=7&action=list", 200, "", 0.0)
-    ((key, _),) = sums.ordered()
+    ((key, _),) = sums.finish()
     assert key[1] == "/index.php?action=list"
 
 
@@ -95,15 +95,15 @@ def test_a_template_is_that_of_the_path_alone(paths: list[str]) -> None:
     for path in paths:
         get(sums, path)
     expected = Counter(first_template(path.encode()) for path in paths)
-    assert {key[1]: found.calls for key, found in sums.ordered()} == expected
+    assert {key[1]: found.calls for key, found in sums.finish()} == expected
 
 
 def total(sums: LogSumsState) -> int:
-    return sum(found.calls for _, found in sums.ordered())
+    return sum(found.calls for _, found in sums.finish())
 
 
 def keys(sums: LogSumsState) -> list[Key]:
-    return [key for key, _ in sums.ordered()]
+    return [key for key, _ in sums.finish()]
 
 
 def test_many_words_at_one_place_fold_when_there_is_no_room() -> None:
@@ -121,7 +121,7 @@ def test_the_rarest_callers_lose_their_names_first() -> None:
     for number in range(300):
         get(sums, "/a", agent=f"client{chr(97 + number % 26)}{chr(97 + number // 26)}/1.0")
         get(sums, "/a", agent="okhttp/4.12.0")
-    found = {key[3]: found.calls for key, found in sums.ordered()}
+    found = {key[3]: found.calls for key, found in sums.finish()}
     assert found["okhttp/4"] == 300
     assert found["…"] > 100
     assert len(found) <= 100
@@ -145,7 +145,7 @@ def test_days_become_months_rather_than_lose_an_endpoint() -> None:
         get(sums, "/b", at=day * DAY)
     assert sums.is_by_month
     assert {key[1] for key in keys(sums)} == {"/a", "/b"}
-    assert max(found.at for _, found in sums.ordered()) == 399 * DAY
+    assert max(found.at for _, found in sums.finish()) == 399 * DAY
     assert total(sums) == 800
 
 
