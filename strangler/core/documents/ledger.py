@@ -139,6 +139,12 @@ class LedgerActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(description="For `own`: who answers for it; empty: nobody.")] = ""
 
 
+class LedgerActionDocument(Struct, frozen=True):
+    """The change that was made."""
+
+    done: Annotated[str, Meta(description="One sentence.")]
+
+
 class ImportedSum(Struct, frozen=True):
     """Calls of an imported log that are alike: one endpoint, status, caller and day. They are legacy's."""
 
