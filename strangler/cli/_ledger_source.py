@@ -25,6 +25,7 @@ from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.settings import Settings
 from strangler.evidence import reading
 from strangler.evidence.audits import write_audit
+from strangler.evidence.queries import endpoint_evidence
 from strangler.evidence.reading import NoEvidenceError
 from strangler.evidence.tables import prepare
 from strangler.ledger import actions, stored
@@ -32,6 +33,7 @@ from strangler.ledger.actions import LedgerError
 from strangler.ledger.ledger_queries import Filters, endpoint_document, ledger_document
 from strangler.ledger.ledger_state import LedgerState
 from strangler.state.files import STORE
+from strangler.times import utc_day
 
 _T = TypeVar("_T")
 _LOCK_TIMEOUT_S: Final = 60.0
@@ -109,7 +111,12 @@ class _Stored:
         now = time.time()
 
         def ask(state: LedgerState, connection: sqlite3.Connection | None) -> LedgerEndpointDocument | None:
-            return endpoint_document(state, self.settings, now, name, None)
+            found = endpoint_document(state, self.settings, now, name, None)
+            route = None if found is None else found.row.route
+            if found is None or route is None or connection is None:
+                return found
+            evidence = endpoint_evidence(connection, self.settings, route, found.row.endpoint, utc_day())
+            return endpoint_document(state, self.settings, now, name, evidence)
 
         return self._read(ask, now)
 

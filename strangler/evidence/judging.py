@@ -147,7 +147,7 @@ def endpoint_pairs(
         return None
     open_ones = [
         difference
-        for name, difference in judge.known.items()
+        for name, difference in judge.rows.items()
         if difference.row.endpoint == endpoint and difference.row.state not in CLOSED and name not in judge.noise
     ]
     return judged.pairs.total(), judged.matches, len(open_ones)

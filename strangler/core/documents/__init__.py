@@ -64,6 +64,7 @@ from strangler.core.documents.status import ConfigStatus as ConfigStatus
 from strangler.core.documents.status import EventsStatus as EventsStatus
 from strangler.core.documents.status import GatesStatus as GatesStatus
 from strangler.core.documents.status import KillSwitchStatus as KillSwitchStatus
+from strangler.core.documents.status import LedgerStatus as LedgerStatus
 from strangler.core.documents.status import LegacyRecent as LegacyRecent
 from strangler.core.documents.status import LegacyRequests as LegacyRequests
 from strangler.core.documents.status import MatchFigures as MatchFigures

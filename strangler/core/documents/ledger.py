@@ -139,6 +139,12 @@ class LedgerActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(description="For `own`: who answers for it; empty: nobody.")] = ""
 
 
+class LedgerActionDocument(Struct, frozen=True):
+    """The change that was made."""
+
+    done: Annotated[str, Meta(description="One sentence.")]
+
+
 class ImportedSum(Struct, frozen=True):
     """Calls of an imported log that are alike: one endpoint, status, caller and day. They are legacy's."""
 
@@ -163,12 +169,6 @@ class LedgerImportRequest(Struct, frozen=True, forbid_unknown_fields=True):
     began: Annotated[float | None, Meta(description="Unix time of the first call of a log.")]
     ended: float | None
     who: str = ""
-
-
-class LedgerActionDocument(Struct, frozen=True):
-    """A row was changed."""
-
-    done: Annotated[str, Meta(description="A sentence that says what was done.")]
 
 
 class LedgerImportedDocument(Struct, frozen=True):
