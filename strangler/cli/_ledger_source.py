@@ -135,7 +135,7 @@ class _Stored:
 
         def work(state: LedgerState, connection: sqlite3.Connection) -> LedgerImportedDocument:
             done = actions.apply_import(state, request, self.ledger.quiet_s, now)
-            detail = f"{request.name} ({request.format}): {done.calls} calls, {done.new_endpoints} new endpoints"
+            detail = f"{request.name}: {done.new_endpoints} new endpoints, {done.calls} calls"
             write_audit(connection, now, request.who, "ledger import", "", "", detail)
             return done
 

@@ -25,7 +25,7 @@ STYLES = {
 _TOP = 2
 """The callers that are named."""
 _WIDE = 150
-_MEDIUM = 110
+_MEDIUM = 100
 """The columns of a terminal that have room for all figures, and for most of them."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """The signs that make a spreadsheet take a cell for a formula."""
