@@ -40,9 +40,9 @@ def fold(ctx: click.Context, endpoint: str, why: str, config: Path | None, admin
 @click.argument("endpoint")
 @_change_options
 def unfold(ctx: click.Context, endpoint: str, why: str, config: Path | None, admin: NamedAdmin | None) -> None:
-    """Undo a fold: its words are endpoints of their own from now on.
+    """Undo a fold, for calls from now on.
 
-    What was counted stays in the row of the template.
+    Its words are endpoints of their own then. What was counted stays in the row of the template.
 
     \b
     strangler ledger unfold 'GET /shops/{}'
@@ -54,9 +54,9 @@ def unfold(ctx: click.Context, endpoint: str, why: str, config: Path | None, adm
 @click.argument("endpoint")
 @_change_options
 def ignore(ctx: click.Context, endpoint: str, why: str, config: Path | None, admin: NamedAdmin | None) -> None:
-    """Hide an endpoint that says nothing about the migration; called again, show it.
+    """Hide an endpoint; called again, show it.
 
-    It counts neither in the share nor in the states.
+    For what says nothing about the migration. It counts neither in the share nor in the states.
 
     \b
     strangler ledger ignore 'GET /health' --why "the load balancer asks"
@@ -69,7 +69,9 @@ def ignore(ctx: click.Context, endpoint: str, why: str, config: Path | None, adm
 @click.argument("name", default="")
 @_change_options
 def own(ctx: click.Context, endpoint: str, name: str, why: str, config: Path | None, admin: NamedAdmin | None) -> None:
-    """Name who answers for an endpoint; without NAME, nobody does.
+    """Name who answers for an endpoint.
+
+    Without NAME, nobody does.
 
     \b
     strangler ledger own 'GET /orders/{}' "team orders"

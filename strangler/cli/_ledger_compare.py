@@ -56,9 +56,9 @@ def compare(
     fail_on: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Say what is called and not described, and what is described and not called.
+    """Compare a description of the API with the calls.
 
-    OPENAPI is a description of the API, or any other list of endpoints that `ledger import` reads; - is standard input.
+    It says what is called and not described, and what is described and not called. OPENAPI is a description of the API, or any other list of endpoints that `ledger import` reads; - is standard input.
     Probes are no calls, and ignored endpoints are left out.
 
     Exit code 0, whatever differs; 1 if --fail-on finds something; 2 for a file that cannot be read.

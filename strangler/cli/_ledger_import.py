@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import NamedAdmin
-from strangler.cli._config import BAD_INPUT, failed
+from strangler.cli._config import BAD_INPUT, failed, settings_of
 from strangler.cli._diffs_where import config_of, where_options
 from strangler.cli._ledger_reading import FileReader, PreviewState, ReadFile
 from strangler.cli._ledger_source import LedgerSource, find_ledger
@@ -44,27 +44,28 @@ def import_files(
     host: str,
     dry_run: bool,
 ) -> None:
-    """Read lists of endpoints, and access logs of the time before the proxy.
+    """Read lists of endpoints, and access logs.
 
     A list makes rows before anything is called: OpenAPI, or what a framework prints of its routes. The calls of a log
-    are legacy's, and count on their days. Files may be compressed with gzip or zstd; - is standard input. What a file
-    is, its content tells. A file that was imported before is refused.
+    of the time before the proxy are legacy's, and count on their days. Files may be compressed with gzip or zstd; - is
+    standard input. What a file is, its content tells. A file that was imported before is refused.
 
     Exit code 0; 1 if a file was refused, 2 if one cannot be read. The others are imported all the same.
 
     \b
     strangler ledger import openapi.yaml access.log*.gz
     """
-    if files.count("-") > 1:
-        raise click.UsageError("standard input (-) can be read once")
     file = config_of(ctx, config)
+    if [*files, str(file)].count("-") > 1:
+        raise click.UsageError("standard input (-) can be read once: FILE or -c")
     try:
         options = ImportOptions(parsed_fields(fields), host)
     except ImportRefusedError as error:
         raise failed(plain(str(error))) from None
-    ledger = find_ledger(file, admin)
+    settings = _settings(file, admin)
+    ledger = find_ledger(file, admin, settings)
     rows = ledger.document(Filters(with_hidden=True)).rows
-    reader = FileReader(options, _settings(file), rows, acting_user(), time.time())
+    reader = FileReader(options, settings, rows, acting_user(), time.time())
     preview = PreviewState(reader) if dry_run else None
     worst = 0
     for name in files:
@@ -73,11 +74,13 @@ def import_files(
         raise SystemExit(worst)
 
 
-def _settings(config: Path) -> Settings | None:
-    """Return the settings, for the names that they give; None if the file cannot be loaded."""
+def _settings(config: Path, admin: NamedAdmin | None) -> Settings | None:
+    """Return the settings, for the names that they give; None if they are not needed, and cannot be loaded."""
+    if admin is None:
+        return settings_of(config)
     from strangler.config.load import load
 
-    return load(config, os.environ).settings
+    return None if str(config) == "-" else load(config, os.environ).settings
 
 
 def _import(ledger: LedgerSource, reader: FileReader, name: str, preview: PreviewState | None) -> int:

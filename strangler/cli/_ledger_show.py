@@ -41,7 +41,7 @@ _NEAR = 5
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.pass_context
 def show(ctx: click.Context, endpoint: str, config: Path | None, admin: NamedAdmin | None, as_json: bool) -> None:
-    """Show one endpoint: its calls by day, who still calls legacy, and the next step.
+    """Show one endpoint: calls, callers, the next step.
 
     \b
     strangler ledger show 'GET /orders/{}'

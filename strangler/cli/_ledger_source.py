@@ -38,8 +38,8 @@ from strangler.times import utc_day
 _T = TypeVar("_T")
 _LOCK_TIMEOUT_S: Final = 60.0
 """How long a command waits for another one that imports a file."""
-_IMPORT_TIMEOUT_S: Final = 120.0
-"""An import is 16 MiB at most; the proxy takes seconds to count it."""
+_TIMEOUT_S: Final = 120.0
+"""A document of all rows, and an import, may have 16 MiB; the proxy takes seconds for it."""
 
 
 class LedgerSource(Protocol):
@@ -57,14 +57,18 @@ def find_ledger(config: Path, admin: NamedAdmin | None, settings: Settings | Non
     `settings`: those of a file that is loaded already; None: `config` is loaded, unless `admin` names a proxy.
     """
     if admin is not None:
-        return _Live(find_admin(config, admin))
+        return _live(find_admin(config, admin))
     settings = settings or settings_of(config)
     running = running_admin(settings)
     if running is not None:
-        return _Live(running)
+        return _live(running)
     if settings.ledger is None:
         raise failed(f"{config}: `ledger: false` keeps no ledger; take it out")
     return _Stored(Path(settings.state), settings, settings.ledger)
+
+
+def _live(admin: Admin) -> "_Live":
+    return _Live(replace(admin, timeout_s=_TIMEOUT_S))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,7 @@ class _Live:
         return self.admin.ask("POST", f"/api/ledger/{action}", LedgerActionDocument, request).done
 
     def take_import(self, request: LedgerImportRequest) -> LedgerImportedDocument:
-        patient = replace(self.admin, timeout_s=_IMPORT_TIMEOUT_S)
-        return patient.ask("POST", "/api/ledger/import", LedgerImportedDocument, request)
+        return self.admin.ask("POST", "/api/ledger/import", LedgerImportedDocument, request)
 
 
 def _query(filters: Filters) -> str:

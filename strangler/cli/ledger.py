@@ -48,9 +48,9 @@ def command(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Show the endpoints, who still calls legacy, and what may be deleted.
+    """Show what legacy serves, and what may be deleted.
 
-    They are learned from all traffic, and from what `ledger import` reads. Without a subcommand: one row for each.
+    Endpoints are learned from all traffic, and from what `ledger import` reads. Without a subcommand: one row for each.
 
     \b
     strangler ledger --state deletable
