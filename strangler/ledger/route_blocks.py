@@ -5,6 +5,7 @@ import re
 from urllib.parse import quote, unquote
 
 from strangler.core.ledger.segments import HOLE, REST, split_segments
+from strangler.core.ledger.word_classes import OVERFLOW
 from strangler.core.routing.arm import LEGACY
 from strangler.core.routing.path import has_one_reading
 from strangler.core.settings import Settings
@@ -49,7 +50,7 @@ def _path(names: list[str]) -> tuple[str, bool]:
             path += "/"
         else:
             word = quote(unquote(text), safe=_AS_IS)
-            if HOLE in text or text == REST or not has_one_reading(f"/{word}".encode()):
+            if HOLE in text or text in (REST, OVERFLOW) or not has_one_reading(f"/{word}".encode()):
                 return path, False
             path += "/" + word
     return path, True

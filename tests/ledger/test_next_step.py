@@ -84,6 +84,7 @@ NOBODY: dict[str, Any] = {"last_call": None, "last_legacy": None, "callers": []}
         (facts(State.DELETABLE, "GET /orders/{}", "order-page"), "delete the code in legacy. Take the fallback", None),
         (facts(State.DELETABLE, "GET /a", **NOBODY), "Nobody has called it for 30 days.", None),
         (facts(State.DELETABLE, "GET /static/app-{}.js", **NOBODY), "end it in legacy", None),
+        (facts(State.LEGACY, "* …"), "stands for all endpoints that no row had room for", None),
         (facts(State.PROBED, "GET /wp-login.php"), "only probes", None),
     ],
 )  # fmt: skip
@@ -188,6 +189,7 @@ def test_a_block_for_a_route_that_there_is_loads_in_it(state: State, endpoint: s
         ("POST /soap#SOAPAction=GetOrder", None),
         ("GET /x.php?do=list&id={}", '{path: "/x.php", methods: [GET], query: {"do": "list"}}'),
         ("OPTIONS *", None),
+        ("GET /a/…", '{prefix: "/a", methods: [GET]}'),
         ("GET /a/%2e%2e/b", '{prefix: "/a", methods: [GET]}'),
     ],
 )
