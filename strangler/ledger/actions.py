@@ -136,7 +136,7 @@ def _list(state: LedgerState, endpoints: Iterable[tuple[str, str]], now: float) 
     called = {row.template for row in state.rows.rows.values()}
     for method, path in wanted:
         template = state.tree.template_of_first(path)
-        if method == "*" and template in called:
+        if (method == "*" and template in called) or template.endswith(OVERFLOW):
             continue
         row = state.rows.row_of(method, template, "import", now)
         if row.first_seen is None and row.source == "traffic":  # only probes have called it: it exists all the same
