@@ -58,7 +58,8 @@ def compare(
 ) -> None:
     """Compare a description of the API with the calls.
 
-    It says what is called and not described, and what is described and not called. OPENAPI is a description of the API, or any other list of endpoints that `ledger import` reads; - is standard input.
+    It says what is called and not described, and what is described and not called. OPENAPI is a description of the API,
+    or any other list of endpoints that `ledger import` reads; - is standard input.
     Probes are no calls, and ignored endpoints are left out.
 
     Exit code 0, whatever differs; 1 if --fail-on finds something; 2 for a file that cannot be read.

@@ -24,6 +24,9 @@ _MAX_REMEMBERED: Final = 20_000
 _MAX_PATH: Final = 2048
 _ALWAYS_VALUES: Final = re.compile(rb"/(?:[0-9]+|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?=/|\Z)")
 """Segments that are values wherever they stand, unless an operator's template spells one out."""
+WORDS_KEPT: Final = 100
+MAX_KEPT: Final = 3000
+"""The words that stay of each fold, and of all."""
 MAX_REFUSED: Final = 2000
 """The sums of paths that were only ever refused."""
 
@@ -171,14 +174,36 @@ class LogSumsState:
     def _fold(self) -> None:
         """Fold words that are values, as control does with what workers send; nothing is learned from refusals."""
         tree = self._make_tree()
+        served: dict[str, int] = {}
         for (method, template, status, _, _), found in self.sums.items():
-            if template != OVERFLOW:
-                tree.learn_first(template, found.calls, is_refusal(method, status))
+            if template != OVERFLOW and not is_refusal(method, status):
+                served[template] = served.get(template, 0) + found.calls
+        for template, calls in served.items():
+            tree.learn_first(template, calls)
         self._tree, self._folded = tree, {}
-        folded = {template: tree.template_of_first(template) for _, template, *_ in self.sums if template != OVERFLOW}
+        folded = self._folds(tree)
         for (method, template), path in list(self._paths.items()):
             self._paths.setdefault((method, folded.get(template, template)), path)
         self._rekey(lambda key: (key[0], folded.get(key[1], key[1]), *key[2:]))
+
+    def _folds(self, tree: TemplateTreeState) -> dict[str, str]:
+        """Return the templates that fold, and those that they become.
+
+        Some words of each fold stay: by them control's own tree learns the same, for the calls that come later.
+        """
+        found: dict[str, str] = {}
+        kept: dict[str, int] = {}
+        room = min(MAX_KEPT, self._max_sums // 20)
+        for template in dict.fromkeys(key[1] for key in self.sums):
+            folded = template if template == OVERFLOW else tree.template_of_first(template)
+            if folded == template:
+                continue
+            count = kept[folded] = kept.get(folded, 0) + 1
+            if count <= WORDS_KEPT and room > 0:
+                room -= 1
+            else:
+                found[template] = folded
+        return found
 
     def _keep_callers(self, most: int) -> None:
         """Sum up the callers of each endpoint, but for those that call most, under `…`."""
