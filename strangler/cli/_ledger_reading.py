@@ -186,13 +186,17 @@ def _sums(state: LogSumsState) -> list[ImportedSum]:
 
 def _left_out(sums: Sequence[ImportedSum], state: LogSumsState) -> list[str]:
     """Return what had to be summed up, because there was no room for it."""
-    endpoints = sum(each.calls for each in sums if each.template == OVERFLOW)
+    refused = state.refused_left_out
+    endpoints = sum(each.calls for each in sums if each.template == OVERFLOW) - refused
     callers = sum(each.calls for each in sums if each.caller == OVERFLOW and each.template != OVERFLOW)
     found = []
     if callers:
         found.append(f"{counted(callers, 'call')} of the rarest callers count under {OVERFLOW}: too many names")
     if state.is_by_month:
         found.append("the calls of a month count on its last day: there are too many days and endpoints")
+    if refused:
+        many = counted(refused, "call")
+        found.append(f"{many} of paths that were only ever refused count under {OVERFLOW}: too many paths")
     if endpoints:
         found.append(f"{counted(endpoints, 'call')} of the rarest paths count under {OVERFLOW}: too many paths")
     return found

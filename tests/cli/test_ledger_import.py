@@ -320,7 +320,7 @@ def test_a_log_of_any_kind_gives_a_request_of_bounded_size(now: float, tmp_path:
     assert [name for name in state.rows.rows if "/shops" in name] == ["GET /shops/{}"]
     assert len([template for _, template in endpoints if template.startswith("/api")]) == 40
     assert any("of the rarest callers count under …: too many names" in note for note in found.notes)
-    assert any("paths count under …: too many paths" in note for note in found.notes)
+    assert any("of paths that were only ever refused count under …: too many paths" in note for note in found.notes)
 
 
 def test_a_request_is_in_the_order_in_which_calls_count(now: float, tmp_path: Path) -> None:

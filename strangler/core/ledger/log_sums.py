@@ -68,6 +68,8 @@ class LogSumsState:
     ) -> None:
         self.sums: dict[Key, LogSum] = {}
         self.calls = 0
+        self.refused_left_out = 0
+        """The calls under `…` whose endpoints were only ever refused."""
         self.is_by_month = False
         """Whether the days of a month had to be summed up."""
         self._make_tree = make_tree
@@ -149,16 +151,16 @@ class LogSumsState:
 
         Most of the paths that were only ever refused go under `…`: scanners ask for them.
         """
-        self._leave_out(self._rarest(self._refused_endpoints(), MAX_REFUSED))
+        self._leave_out_refused(MAX_REFUSED)
         return sorted(self.sums.items(), key=lambda item: (item[0][4], is_refusal(item[0][0], item[0][2]), item[1].at))
 
     def shrink(self, most: int) -> None:
         """Sum up more, from what is missed least to what is missed most, until there are at most so many sums."""
         steps = (
             self._fold,
-            lambda: self._leave_out(self._rarest(self._refused_endpoints(), MAX_REFUSED)),
+            lambda: self._leave_out_refused(MAX_REFUSED),
             lambda: self._keep_callers(49),
-            lambda: self._leave_out(self._refused_endpoints()),
+            lambda: self._leave_out_refused(0),
             lambda: self._keep_callers(10),
             self._sum_months,
             lambda: self._keep_callers(3),
@@ -217,9 +219,15 @@ class LogSumsState:
         }
         self._rekey(lambda key: key if key[3] in kept[key[:2]] else (*key[:3], OVERFLOW, key[4]))
 
+    def _leave_out_refused(self, most: int) -> None:
+        """Count endpoints that were only ever refused under `…`, but for those with the most calls."""
+        endpoints = self._rarest(self._refused_endpoints(), most)
+        self.refused_left_out += sum(found.calls for key, found in self.sums.items() if key[:2] in endpoints)
+        self._leave_out(endpoints)
+
     def _refused_endpoints(self) -> set[tuple[str, str]]:
         """Return the endpoints that were only ever refused: scanners ask for them."""
-        served = {key[:2] for key in self.sums if not is_refusal(key[0], key[2])}
+        served = {key[:2] for key in self.sums if not is_refusal(key[0], key[2]) or key[1] == OVERFLOW}
         return {key[:2] for key in self.sums} - served
 
     def _rarest(self, endpoints: set[tuple[str, str]], most: int) -> set[tuple[str, str]]:
