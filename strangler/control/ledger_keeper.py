@@ -336,11 +336,18 @@ class LedgerKeeper:
 
 
 async def _in_steps(steps: Generator[None, None, _T]) -> _T:
-    """Run steps with a pause between them, in which others may run."""
+    """Run steps with a pause between them, in which others may run. If it is cancelled, it ends after the last step."""
+    cancelled: asyncio.CancelledError | None = None
     while True:
         try:
             next(steps)
         except StopIteration as ended:
+            if cancelled is not None:
+                raise cancelled from None
             found: _T = ended.value
             return found
-        await asyncio.sleep(0)
+        if cancelled is None:
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError as error:
+                cancelled = error

@@ -204,7 +204,7 @@ def put_back(state: LedgerState, unsaved: Unsaved) -> None:
     for name, periods in unsaved.changed.items():
         if name in state.rows.rows:
             state.rows.changed.setdefault(name, set()).update(periods)
-    state.rows.dropped |= unsaved.dropped
+    state.rows.dropped |= unsaved.dropped & state.stored  # what was never stored need not go
     if _TREE in unsaved.meta:
         state.stored_revision = -1
 
