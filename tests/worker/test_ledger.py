@@ -150,10 +150,10 @@ ENDLESS = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "begins", "ends", "status"), ENDLESS)
+@pytest.mark.parametrize(("opening", "begins", "ends", "status"), ENDLESS)
 async def test_an_endless_response_counts_once_and_when_it_begins(
     serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream,
-    asked: bytes, begins: bytes, ends: bytes, status: int,
+    opening: bytes, begins: bytes, ends: bytes, status: int,
 ) -> None:  # fmt: skip
     may_end = asyncio.Event()
 
@@ -168,7 +168,7 @@ async def test_an_endless_response_counts_once_and_when_it_begins(
     control = KeepingControl()
     running = await serve(two_arms(legacy, candidate), link=control)
     client = await running.client()
-    await client.send(asked)
+    await client.send(opening)
     counted = {("GET", "/live", "", "legacy", status, NONE): 1}
     assert await control.counted(running, 1) == counted
     may_end.set()
