@@ -275,6 +275,17 @@ async def test_an_endpoint_has_one_example_without_what_is_secret(
     assert not [secret for secret in ("jane", "joe", "9f8e", "1a2b", "s3cr3t") if secret in sent]
 
 
+async def test_of_a_huge_path_and_caller_little_is_kept(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    control = KeepingControl()
+    running = await serve(two_arms(legacy, candidate), link=control)
+    target = "/a/" + "x" * 12_000 + "/b?q=" + "y" * 4000
+    await running.ask(request(target, "User-Agent: " + "z" * 8000))
+    assert await control.counted(running, 1) == {("GET", "/a/{}", "", "legacy", 200, "(other)"): 1}
+    assert len(repr(control.batches)) < 1000
+
+
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
