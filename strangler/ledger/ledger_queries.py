@@ -200,7 +200,10 @@ def _row(row: EndpointRow, placed: Placed, state: State, counts: Counts) -> Ledg
         first_seen=_time(row.first_seen),
         last_seen=_time(row.last_seen),
         last_legacy=_time(row.last_legacy),
-        callers=[LedgerCaller(name, each.calls, each.legacy, _time(each.last_legacy)) for name, each in _by_calls(row)],
+        callers=[
+            LedgerCaller(name, each.calls, each.legacy, _time(each.last_legacy), each.refused, _time(each.last_refused))
+            for name, each in _by_calls(row)
+        ],
         p95_ms=LedgerTimes(_p95(row.legacy_buckets), _p95(row.candidate_buckets)),
         example=row.example,
         source=row.source,
@@ -296,10 +299,12 @@ def _days(counts: Iterable[tuple[str, Counts]]) -> list[LedgerDay]:
     ]
 
 
-def history_document(state: LedgerState) -> LedgerHistoryDocument:
-    """Return the calls of all endpoints together, but for ignored ones."""
+def history_document(state: LedgerState, placements: PlacementsState | None = None) -> LedgerHistoryDocument:
+    """Return the calls of all endpoints together, but for ignored ones, and for those of passthrough routes where
+    `placements` tell them: as in the share of candidates."""
     total = History()
     for row in state.rows.rows.values():
-        if not row.is_ignored:
+        is_beside = placements is not None and placements.of(row).placement.is_passthrough
+        if not row.is_ignored and not is_beside:
             total.merge(row.history)
     return LedgerHistoryDocument(_days(total.days.items()), _days(total.months.items()))
