@@ -1,6 +1,6 @@
 """The changes that an operator makes to the ledger, each returning a sentence that says what was done."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 
 from strangler.core.documents import ImportedSum, LedgerImportedDocument, LedgerImportRequest
 from strangler.core.ledger.named_templates import named_segments
@@ -16,6 +16,7 @@ MAX_OWNER = 100
 """The longest name of an owner, in characters."""
 MAX_CALLS = 10**12
 """The most calls of one sum of an imported log."""
+SUMS_IN_A_STEP = 500
 _HOUR_S = 3600.0
 
 
@@ -85,17 +86,35 @@ def apply_import(
     state: LedgerState, request: LedgerImportRequest, quiet_s: float, now: float
 ) -> LedgerImportedDocument:
     """Take over a list of endpoints, or the calls of a log. Raises LedgerError; nothing has changed then."""
+    steps = import_steps(state, request, quiet_s, now)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            found: LedgerImportedDocument = ended.value
+            return found
+
+
+def import_steps(
+    state: LedgerState, request: LedgerImportRequest, quiet_s: float, now: float
+) -> Generator[None, None, LedgerImportedDocument]:
+    """Do the same in steps of some milliseconds. Nothing must be saved before the last of them."""
     if request.digest in state.imports:
         raise LedgerError(f"this file was imported already, as {state.imports[request.digest]}; nothing was changed")
     _check(request, now)
     before = set(state.rows.rows)
     if request.endpoints:
         _list(state, request.endpoints, now)
-    state.count([_sum(each) for each in request.sums], quiet_s)
-    for each in request.sums:
-        row = state.find(f"{each.method} {each.template}")
+    for at in range(0, len(request.sums), SUMS_IN_A_STEP):
+        state.count([_sum(each) for each in request.sums[at : at + SUMS_IN_A_STEP]], quiet_s)
+        yield
+    for at, (method, template) in enumerate({(each.method, each.template) for each in request.sums}):
+        row = state.rows.rows.get(f"{method} {state.tree.template_of_first(template)}")
         if row is not None and row.endpoint not in before:
             row.source = "import"
+            state.rows.spare.pop(row.endpoint, None)
+        if at % SUMS_IN_A_STEP == 0:
+            yield
     if request.began is not None and request.ended is not None:
         state.watch.add(request.began, request.ended)
     state.imports[request.digest] = request.name[:200]

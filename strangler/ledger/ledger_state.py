@@ -11,6 +11,7 @@ from strangler.core.ledger.rows import ANY_METHOD, MAX_ROWS, CallSum, EndpointRo
 from strangler.core.ledger.segments import joined_segments
 from strangler.core.ledger.states import WatchState
 from strangler.core.ledger.template_tree import TemplateTreeState
+from strangler.core.ledger.word_classes import OVERFLOW
 from strangler.core.settings import RouteSettings, Settings
 
 MAX_ROUTE_ROWS = MAX_ROWS // 2
@@ -68,12 +69,22 @@ class LedgerState:
     """By the instance of a worker."""
     sampled: int = 0
     """The calls that were too many at a time, and were estimated."""
-    stored: set[str] = field(default_factory=set)
+    stored: set[str] = field(default_factory=set, repr=False)
     """The names of the rows that the store has."""
+    meta: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """The other content that the store has, by its name."""
+    stored_revision: int = -1
+    """The revision of the tree that the store has."""
     _carried: int = 0
     """The revision of the tree after which the rows have their templates."""
     _named: tuple[tuple[str, ...], ...] = ()
     """The names that the tree has."""
+
+    def restore(self, rows: Iterable[EndpointRow], left_out: int) -> None:
+        """Take over stored rows, whose templates are those of the tree."""
+        self.rows.restore(rows)
+        self.rows.left_out = left_out
+        self._carried = self.tree.revision
 
     @property
     def left_out(self) -> int:
@@ -121,10 +132,12 @@ class LedgerState:
         for each in sums:
             calls = each.calls
             is_probe = not calls.arm or is_refusal(each.method, calls.status)
-            self.tree.learn_first(each.template, calls.calls, is_probe)
+            if each.template != OVERFLOW:
+                self.tree.learn_first(each.template, calls.calls, is_probe)
         self.follow_folds()
         for each in sums:
-            template = self.tree.template_of_first(each.template)
+            is_left_out = each.template == OVERFLOW
+            template = OVERFLOW if is_left_out else self.tree.template_of_first(each.template)
             self.rows.record(each.method, template, each.calls, quiet_s, each.example)
 
     def follow_folds(self) -> int:

@@ -95,7 +95,7 @@ class LedgerDay(Struct, frozen=True):
 
 
 class LedgerStep(Struct, frozen=True):
-    """The next thing to do about an endpoint."""
+    """The next step for an endpoint."""
 
     text: str
     command: Annotated[str | None, Meta(description="A command to copy.")]
@@ -141,6 +141,12 @@ class LedgerActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(description="For `own`: who answers for it; empty: nobody.")] = ""
 
 
+class LedgerActionDocument(Struct, frozen=True):
+    """The change that was made."""
+
+    done: Annotated[str, Meta(description="One sentence.")]
+
+
 class ImportedSum(Struct, frozen=True):
     """Calls of an imported log that are alike: one endpoint, status, caller and day. They are legacy's."""
 
@@ -168,7 +174,7 @@ class LedgerImportRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LedgerImportedDocument(Struct, frozen=True):
-    """The change that an import has made."""
+    """The changes that an import has made."""
 
     new_endpoints: int
     endpoints: int

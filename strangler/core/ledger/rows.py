@@ -215,10 +215,12 @@ class LedgerRowsState:
 
     def row_of(self, method: str, template: str, source: str, now: float) -> EndpointRow:
         """Return the row of an endpoint, made if there is room; a row of probes alone makes room for it."""
-        endpoint = f"{method} {template}"
+        endpoint = OVERFLOW if template == OVERFLOW else f"{method} {template}"
         row = self.rows.get(endpoint)
         if row is not None:
             return row
+        if template == OVERFLOW:
+            return self._add(EndpointRow(ANY_METHOD, OVERFLOW, source, now))
         listed = f"{ANY_METHOD} {template}"
         if listed in self.rows:  # a list had it without a method, and this is its first call
             row = self.rows[listed]
@@ -226,7 +228,7 @@ class LedgerRowsState:
             row.method = method
             return self._add(row)
         if len(self.rows) >= MAX_ROWS - 1 and not self._make_room():
-            return self.rows.get(OVERFLOW) or self._add(EndpointRow("*", OVERFLOW, source, now))
+            return self.row_of(ANY_METHOD, OVERFLOW, source, now)
         return self._add(EndpointRow(method, template, source, now))
 
     def drop(self, endpoint: str) -> None:
