@@ -246,7 +246,7 @@ class LedgerKeeper:
     def history(self) -> LedgerHistoryDocument:
         """Return the calls of all endpoints by day. Raises LedgerOffError."""
         self._check()
-        return history_document(self.state)
+        return history_document(self.state, self._placed())
 
     def progress(self) -> Progress | None:
         """Return how far the migration is, a few seconds old; None without a ledger."""
