@@ -151,7 +151,7 @@ def ledger_document(
         keep_s=view.ledger.keep_s,
         since=None if filters.since is None else f"{filters.since}T00:00:00.000Z",
         watched_since=rfc3339(spans[0].start) if spans else None,
-        watched_s=round(sum(span.end - span.start for span in spans), 3),
+        watched_s=round(sum((span.end - span.start for span in spans), 0.0), 3),
         left_out=state.left_out,
         sampled=state.sampled,
     )
