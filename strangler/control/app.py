@@ -279,7 +279,9 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         operator=Operator(store, links, shadow.table, shadow.switch, [workers, shadow.runner, events.changes]),
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
-        metrics=MetricsSource(reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates),
+        metrics=MetricsSource(
+            reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates, ledger
+        ),
     )
 
 

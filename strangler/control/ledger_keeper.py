@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from strangler.control.reload import InForce
+from strangler.control.totals import Key
 from strangler.core.documents import (
     LedgerDocument,
     LedgerEndpointDocument,
@@ -256,6 +257,16 @@ class LedgerKeeper:
         if self._progress is None or not 0 <= now - self._progress[0] < COUNT_STATES_EVERY_S:
             self._progress = now, progress(self.state, self._settings, now, self._placed())
         return self._progress[1]
+
+    def gauges(self) -> dict[Key, float]:
+        """Return the metrics of the ledger; none without one."""
+        found = self.progress()
+        if found is None:
+            return {}
+        gauges: dict[Key, float] = {("strangler_migration_share", ()): found.share}
+        for state, count in found.states.items():
+            gauges["strangler_endpoints", (state,)] = float(count)
+        return gauges
 
     def status(self) -> LedgerStatus | None:
         """Return the ledger in short; None if there is none."""
