@@ -65,7 +65,7 @@ class Clients:
             await self.call(1)
 
     async def counted(self) -> Counter[str]:
-        """What the ledger has; empty while control is away."""
+        """Return the counts of the ledger; none while control is away."""
         try:
             status, document = await self.proxy.ask("/api/ledger")
         except OSError:
