@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
 from strangler.core.documents import (
     LedgerCaller,
     LedgerCalls,
@@ -17,6 +19,7 @@ from strangler.core.documents import (
     LedgerStep,
     LedgerTimes,
 )
+from strangler.ledger.ledger_queries import Filters
 
 DAY_S = 86_400.0
 
@@ -104,9 +107,10 @@ class FixedLedger:
     reads: int = 0
     changes: list[tuple[str, ...]] = field(default_factory=list)
 
-    def document(self, filters: object) -> LedgerDocument:
+    def document(self, filters: Filters) -> LedgerDocument:
         self.reads += 1
-        return self.found
+        rows = [each for each in self.found.rows if filters.route in (None, each.route) and _has(each, filters.text)]
+        return replace(self.found, rows=rows)
 
     def history(self) -> LedgerHistoryDocument:
         return self.course
@@ -135,3 +139,8 @@ class FixedLedger:
     def _change(self, *change: str) -> str:
         self.changes.append(change)
         return " ".join(change)
+
+
+def _has(of: LedgerRow, text: str) -> bool:
+    names = (of.endpoint, of.owner or "", *(each.name for each in of.callers))
+    return any(text.casefold() in name.casefold() for name in names)

@@ -9,6 +9,7 @@ from strangler.control.dashboard.cached_ledger import FRESH_S, MAX_RESULTS, REST
 from strangler.core.documents import LedgerDocument, LedgerHistoryDocument, StatusDocument
 from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.settings import Settings
+from strangler.ledger.ledger_queries import Filters
 from tests.control.ledger_documents import FixedLedger, document, endpoint, row
 from tests.factories import settings
 
@@ -20,7 +21,7 @@ class SlowLedger(FixedLedger):
     now: list[float] = field(default_factory=lambda: [0.0])
     takes_s: float = 0.0
 
-    def document(self, filters: object) -> LedgerDocument:
+    def document(self, filters: Filters) -> LedgerDocument:
         self.now[0] += self.takes_s
         self.reads += 1
         return document(row(f"GET /read/{self.reads}"))
@@ -83,8 +84,9 @@ async def test_without_a_ledger_nothing_is_read() -> None:
     control = Control()
     control.settings = replace(control.settings, ledger=None)
     cached = cache_of(control)
-    found: list[Any] = [cached.document(control), cached.history(control), await cached.endpoint(control, "GET /")]
-    assert (found, control.ledger.reads) == ([None, None, None], 0)
+    found: list[Any] = [cached.document(control), cached.of_route(control, "orders"), cached.history(control)]
+    found.append(await cached.endpoint(control, "GET /"))
+    assert (found, control.ledger.reads) == ([None] * 4, 0)
 
 
 async def test_so_many_results_are_kept_and_no_more() -> None:

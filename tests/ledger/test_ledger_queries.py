@@ -191,3 +191,8 @@ def test_callers_that_a_brownout_refused_are_told_apart() -> None:
         ("cron", 1, 0, 1, "2024-10-04T01:01:30.000Z"),
     ]
     assert (row.calls.legacy, row.last_legacy) == (2, "2024-10-04T01:00:00.000Z")
+
+
+def test_rows_come_without_callers_if_nobody_needs_them() -> None:
+    document = ledger_document(ledger(), shop(), NOW, Filters(text="okhttp", with_callers=False))
+    assert [(row.endpoint, row.callers) for row in document.rows] == [("GET /users/{}", [])]

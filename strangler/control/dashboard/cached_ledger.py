@@ -61,10 +61,15 @@ class CachedLedgerState:
     clock: Callable[[], float] = time.monotonic
     _results: dict[tuple[str, str], _Result] = field(default_factory=dict, init=False)
 
-    def document(self, state: LedgerControl) -> LedgerDocument | None:
-        """Return all endpoints, hidden ones too; None with `ledger: false`."""
-        ledger = state.ledger
-        return self._read(("list", ""), state, lambda: ledger.document(Filters(with_hidden=True)))
+    def document(self, state: LedgerControl, text: str = "") -> LedgerDocument | None:
+        """Return all endpoints that have a text, hidden ones too, without callers; None with `ledger: false`."""
+        ledger, filters = state.ledger, Filters(text=text, with_hidden=True, with_callers=False)
+        return self._read(("list", text), state, lambda: ledger.document(filters))
+
+    def of_route(self, state: LedgerControl, route: str) -> LedgerDocument | None:
+        """Return the endpoints of a route with their callers; None with `ledger: false`."""
+        ledger, filters = state.ledger, Filters(route=route, with_hidden=True)
+        return self._read(("route", route), state, lambda: ledger.document(filters))
 
     def history(self, state: LedgerControl) -> LedgerHistoryDocument | None:
         """Return the calls of all endpoints by day; None with `ledger: false`."""

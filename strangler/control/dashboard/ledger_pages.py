@@ -38,13 +38,14 @@ class LedgerPages:
 
     async def ledger(self, state: LedgerControl, query: Mapping[str, str]) -> Content:
         """Return the list of endpoints and how far the migration is."""
-        document = self._cached.document(state)
+        choice = ledger_view.choice_of(query)
+        document = self._cached.document(state, ledger_view.plain_name(choice.text))
         if document is None:
             return Content("Ledger", "ledger_off.html")
         quiet = quiet_text(document.quiet_s)
         context = {
             "document": document,
-            "view": ledger_view.ledger_view(document, ledger_view.choice_of(query), quiet),
+            "view": ledger_view.ledger_view(document, choice, quiet),
             "quiet": quiet,
             "charts": requests_charts(self._cached.history(state), utc_day()),
             "route_names": [route.name for route in state.settings.routes],
@@ -74,12 +75,12 @@ class LedgerPages:
     async def refused(self, state: LedgerControl, name: str) -> Content | None:
         """Return the callers that a route with `retire` has refused; None if the route does not end."""
         route = next((route for route in state.status().routes if route.name == name), None)
-        document = self._cached.document(state)
         if route is None or route.retire is None:
             return None
+        document = self._cached.of_route(state, name)
         if document is None:
             return Content("Ledger", "ledger_off.html")
-        hits = ledger_view.hits_of(row for row in document.rows if row.route == name)
+        hits = ledger_view.hits_of(document.rows)
         context = {
             "route": name,
             "retire": retire_text(route.retire),

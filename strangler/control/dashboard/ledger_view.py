@@ -146,7 +146,8 @@ class LedgerView:
 
 
 def ledger_view(document: LedgerDocument, choice: Choice, quiet: str) -> LedgerView:
-    """Return the page. `document`: all endpoints, hidden ones too; `quiet`: the time until one is quiet, in words."""
+    """Return the page. `document`: all endpoints with the text of the choice, hidden ones too; `quiet`: the time until
+    one is quiet, in words."""
     matching = [row for row in document.rows if _matches(row, choice)]
     visible = [row for row in matching if choice.with_hidden or not is_hidden(row, choice.state)]
     pages = max(1, -(-len(visible) // MAX_ENDPOINTS))
@@ -176,15 +177,12 @@ def _matches(row: LedgerRow, choice: Choice) -> bool:
         choice.state in ("", row.state)
         and choice.route in ("", row.route or NO_ROUTE)
         and choice.owner in ("", row.owner or NOBODY)
-        and _has_text(row, choice.text.casefold())
     )
 
 
-def _has_text(row: LedgerRow, text: str) -> bool:
-    """Return whether a text is a part of the endpoint (`{id}` equals `{}`), of its owner or of a caller's name."""
-    if not text or _NAMED.sub("{}", text) in row.endpoint.casefold():
-        return True
-    return any(text in name.casefold() for name in (row.owner or "", *(caller.name for caller in row.callers)))
+def plain_name(text: str) -> str:
+    """Return a text to search for, in which `{id}` is `{}`."""
+    return _NAMED.sub("{}", text)
 
 
 def sort_rows(rows: Iterable[LedgerRow], choice: Choice) -> list[LedgerRow]:
