@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from selenium.webdriver import ActionChains, Chrome, Keys
@@ -126,6 +127,24 @@ def test_hostile_calls_are_text(window: Window) -> None:
     until(lambda: "<script>window.pwned=1" in window.text("main"))
     assert window.run("window.pwned") is None
     assert window.run("document.querySelectorAll('main script, main img').length") == 0
+
+
+def test_a_brownout_says_who_was_hit(window: Window, running: Shop) -> None:
+    now = datetime.now(UTC)
+    begins, ends = (f"{now + timedelta(hours=hours):%Y-%m-%dT%H:%MZ}" for hours in (-1, 1))
+    retire = f"{{sunset: 2099-01-01, brownouts: [{{from: {begins}, to: {ends}}}]}}"
+    running.edit(lambda text: f"{text}  - name: users\n    match: {{prefix: /api/users}}\n    retire: {retire}\n")
+    until(lambda: running.get("/api/users/7", {"User-Agent": "late-job"}) == 503)
+    for _ in range(3):
+        running.get("/api/users/8", {"User-Agent": "nightly-job"})
+    window.open("/routes/users")
+    window.click("#refused")
+    until(lambda: "nightly-job" in window.text(".hits") and "late-job" in window.text(".hits"))
+    first = ".hits tbody tr:first-child"
+    until(lambda: (window.text(f"{first} th"), window.text(f"{first} td")) == ("nightly-job", "3"))
+    window.browser.find_element(By.LINK_TEXT, USERS).click()
+    until(lambda: window.text("#endpoint") == USERS)
+    assert "refused by retire" in window.text("#calls")
 
 
 _FAINT = """
