@@ -3,13 +3,19 @@
 import re
 import time
 from html import unescape
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientResponse
+from yarl import URL
 
+from strangler.control.dashboard.cached_ledger import CachedLedgerState
+from strangler.control.dashboard.cached_queries import EvidenceState
 from strangler.control.dashboard.ledger_view import MAX_ENDPOINTS, MAX_HITS, endpoint_url
+from strangler.control.dashboard.pages import Pages
 from strangler.core.documents import LedgerEvidence, LedgerHistoryDocument
 from tests.control.admin_browser import EVIL, ROUTES, TOKEN, Browser, Open
+from tests.control.control import control_of
 from tests.control.ledger_documents import FixedLedger, caller, day, document, endpoint, row
 from tests.ledger.ledgers import called
 
@@ -89,6 +95,17 @@ class TestList:
         opened = await browser()
         fixed(opened, FixedLedger(document(*ROWS)))
         assert endpoints_of(await opened.text(f"/ledger{query}")) == expected
+
+    @pytest.mark.parametrize(
+        ("text", "covering"),
+        [("/users/9", "GET /users/{}"), ("get /users/9", "GET /users/{}"), ("/none/9", None), ("nothing", None)],
+    )
+    async def test_a_call_leads_to_its_endpoint(self, browser: Open, text: str, covering: str | None) -> None:
+        opened = await learned(browser)
+        page = await opened.text("/ledger", params={"q": text})
+        assert "No endpoint matches." in page
+        found = re.search(r'id="covering" href="([^"]+)"', page)
+        assert (None if found is None else unescape(found[1])) == (covering and endpoint_url(covering))
 
     async def test_its_links_sort_by_each_column_and_turn_the_order(self, browser: Open) -> None:
         opened = await browser()
@@ -307,6 +324,15 @@ class TestSpans:
             "days": ["share by day, last 12 weeks", "requests by day, last 12 weeks"],
             "months": ["share by month", "requests by month"],
         }
+
+    async def test_they_survive_a_restart_of_control(self, tmp_path: Path) -> None:
+        (tmp_path / "routes.yaml").write_text(ROUTES)
+        async with control_of(tmp_path, {}) as control:
+            called(control.ledger.state, "GET /users/7", time.time(), calls=3, caller="nightly-job")
+        async with control_of(tmp_path, {}) as control:
+            content = await Pages(EvidenceState(), CachedLedgerState()).content(control, URL("/?span=days"))
+        assert content is not None
+        assert "3 by legacy, 0 by candidates" in str(content.context["charts"])
 
     async def test_without_a_ledger_only_what_memory_holds_is_offered(self, browser: Open) -> None:
         page = await (await browser(routes=ROUTES + "ledger: false\n")).text("/?span=months")

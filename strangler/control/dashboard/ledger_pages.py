@@ -43,9 +43,11 @@ class LedgerPages:
         if document is None:
             return Content("Ledger", "ledger_off.html")
         quiet = quiet_text(document.quiet_s)
+        view = ledger_view.ledger_view(document, choice, quiet)
         context = {
             "document": document,
-            "view": ledger_view.ledger_view(document, choice, quiet),
+            "view": view,
+            "covering": None if view.rows else await self._covering(state, choice.text),
             "quiet": quiet,
             "charts": requests_charts(self._cached.history(state), utc_day()),
             "route_names": [route.name for route in state.settings.routes],
@@ -53,6 +55,13 @@ class LedgerPages:
             "no_route": ledger_view.NO_ROUTE,
         }
         return Content("Ledger", "ledger.html", context, is_live=True)
+
+    async def _covering(self, state: LedgerControl, text: str) -> str | None:
+        """Return the endpoint that a text is a call of, `/orders/7` or `POST /orders/7`; None if there is none."""
+        if "/" not in text:
+            return None
+        found = await self._cached.endpoint(state, f"GET {text}" if text.startswith("/") else text)
+        return None if found is None else found.row.endpoint
 
     async def endpoint(self, state: LedgerControl, endpoint: str) -> Content | None:
         """Return all that the ledger knows of an endpoint; None if it does not know it."""
