@@ -1,74 +1,64 @@
-"""docs/ledger.md: its commands print what it shows, and its tables are complete."""
+"""The section of the ledger in the report."""
 
 import re
-import shlex
-from collections.abc import Callable
-from datetime import UTC, date, datetime
-from pathlib import Path
+from html import unescape
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from strangler.cli import main
-from strangler.cli.ledger import command
-from strangler.core.ledger.states import State
+from strangler.cli._ledger_page import ledger_section
+from strangler.cli._page import page
+from strangler.core.documents import ReportDocument
+from strangler.core.ledger_text import STATES
+from tests.control.ledger_documents import caller, document, row
 
-PAGE = (Path(__file__).parents[2] / "docs" / "ledger.md").read_text()
-PAGE_DAY = date(2026, 11, 30)
-"""The day on which the page's commands were given."""
-SESSIONS = re.findall(r"^```console\n\$ strangler ([^\n]+)\n(.*?)^```$", PAGE, re.M | re.S)
-
-
-def block(language: str) -> str:
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S)
-    return str(found)
-
-
-def moved(days: int) -> Callable[[re.Match[str]], str]:
-    """Return what moves a date of a log (`20/Oct/2026`) or of the output (`2026-10-20`) by so many days."""
-
-    def move(found: re.Match[str]) -> str:
-        form = "%d/%b/%Y" if "/" in found[0] else "%Y-%m-%d"
-        day = datetime.strptime(found[0], form).replace(tzinfo=UTC).date()
-        return date.fromordinal(day.toordinal() + days).strftime(form)
-
-    return move
+EVIL = "<script>alert(1)</script>"
+ROWS = (
+    row("POST /orders", route="orders", owner="ana", legacy=4000, candidate=12, last_legacy="2027-02-03T10:00:00.000Z"),
+    row(
+        "GET /reports/{}",
+        state="deletable",
+        legacy=2,
+        last_legacy="2026-11-03T10:00:00.000Z",
+        callers=[caller("nightly-job", 2, 2, "2026-11-03T10:00:00.000Z")],
+    ),
+)
 
 
-@pytest.mark.skipif(f"{datetime.now(UTC):%H%M}" > "2357", reason="the day may end meanwhile")
-def test_its_sessions_print_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COLUMNS", raising=False)
-    later = (datetime.now(UTC).date() - PAGE_DAY).days
-    Path("access.log").write_text(re.sub(r"\d\d/\w{3}/\d{4}", moved(later), block("log")))
-    Path("routes.yaml").write_text(block("yaml"))
-    Path("openapi.yaml").write_text(block("openapi"))
-    assert [text.split()[:2] for text, _ in SESSIONS] == [
-        *(["ledger", "import"], ["ledger"], ["ledger", "show"], ["ledger", "compare"])
-    ]
-    for text, expected in SESSIONS:
-        result = CliRunner().invoke(main, shlex.split(text), catch_exceptions=False)
-        lines = "".join(line.rstrip() + "\n" for line in result.output.splitlines())
-        assert re.sub(r"\d{4}-\d\d-\d\d", moved(-later), lines) == expected, text
+def test_it_has_progress_states_and_endpoints_the_deletable_ones_first() -> None:
+    text = ledger_section(
+        document(*ROWS, share=0.2513, watched_since="2026-11-01T08:00:00.000Z", watched_s=86400.0 * 95, left_out=7)
+    )
+    assert "<b>25.13 %</b>" in text
+    assert "since 2026-11-01 08:00 UTC, 95.0 days" in text
+    assert "7 calls had no room" in text
+    assert re.findall(r"<h3>(.*?)</h3>", text) == ["Deletable: 1", "Legacy: 1"]
+    assert "nightly-job <span class=dim>2026-11-03 10:00</span>" in text
+    counts = re.findall(r"<tr><td>([\w ]+)</td><td class=number>(\d+)</td>", text)
+    assert dict(counts) == {state.replace("_", " "): "0" for state in STATES} | {"legacy": "1", "deletable": "1"}
 
 
-def rows(header: str) -> list[str]:
-    """Return the first cells of the table with this header."""
-    body = PAGE.partition(header)[2].partition("\n\n")[0]
-    return re.findall(r"^\| `([^`]+)`", body, re.M)
+def test_it_says_how_many_endpoints_it_leaves_out() -> None:
+    found = document(*(row(f"GET /r{number}", legacy=number) for number in range(3)))
+    found.states["legacy"] = 4321
+    assert "<h3>Legacy: 4,321, the 3 most called</h3>" in ledger_section(found)
 
 
-def test_it_names_each_state() -> None:
-    assert set(rows("| state | the endpoint |")) == {state.value for state in State}
+@pytest.mark.parametrize("where", ["endpoint", "owner", "route", "caller"])
+def test_whatever_came_from_outside_is_text(where: str) -> None:
+    evil = f"{EVIL}\x1b[2J\u202e" + "x" * 9000
+    more: dict[str, Any] = {where: evil} if where in ("owner", "route") else {}
+    callers = [caller(evil if where == "caller" else "curl/8", 1, 1)]
+    text = ledger_section(document(row(f"GET /{evil if where == 'endpoint' else 'x'}", callers=callers, **more)))
+    assert "<script>" not in text
+    assert EVIL in unescape(text)
+    assert not {"\x1b", "\u202e"} & set(text)
+    assert len(text) < 4000
 
 
-def test_it_names_each_command() -> None:
-    named = [text.split()[2:3] for text in rows("| command | what it does |") if text.startswith("strangler ledger")]
-    assert named[0] == []
-    assert sorted(name for (name,) in named[1:]) == sorted(command.commands)
-
-
-def test_it_names_each_option_of_the_table() -> None:
-    line = next(line for line in PAGE.splitlines() if line.startswith("| `strangler ledger` |"))
-    options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
-    assert set(re.findall(r"`(--\w+)`", line)) == options - {"--config", "--admin", "--cacert"}
+def test_without_a_ledger_the_report_has_no_such_section() -> None:
+    assert ledger_section(None) == ""
+    report = ReportDocument(at=0.0, routes=[], audit=[])
+    assert "id=ledger" not in page(report, lambda route: [])
+    report = ReportDocument(at=0.0, routes=[], audit=[], ledger=document(*ROWS))
+    assert "id=ledger" in page(report, lambda route: [])

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from click.testing import CliRunner, Result
 from strangler.cli import main
 from strangler.ledger.ledger_state import LedgerState
 from tests.cli.ledger_folder import ROUTES, write_ledger
-from tests.ledger.ledgers import DAY, called
+from tests.ledger.ledgers import DAY, called, sum_of
 
 Run = Callable[..., Result]
 
@@ -66,6 +67,18 @@ def test_json_names_the_ledger_as_its_source(run: Run) -> None:
         ("GET /api/orders/{}", []),
         ("POST /users", ["query draft"]),
     ]
+
+
+def test_calls_without_a_row_are_not_planned_and_said(run: Run) -> None:
+    state = LedgerState()
+    state.watch.add(time.time() - DAY, time.time())
+    called(state, "GET /api/orders/7", time.time(), calls=3)
+    calls = sum_of("GET /", time.time(), calls=7)
+    state.count([replace(calls, template="…")], 30 * DAY)
+    write_ledger(state)
+    result = run("new.yaml", "--against", "ledger")
+    assert "the ledger has 3 calls" in result.stdout
+    assert "ledger: 7 calls of endpoints that the ledger has no room for are not planned" in result.stderr
 
 
 def test_a_file_of_that_name_is_given_with_its_folder(run: Run) -> None:

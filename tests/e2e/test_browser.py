@@ -20,7 +20,17 @@ from selenium.webdriver.common.by import By
 
 from tests.e2e.browsing import EVIL, TOKEN, Shop, Window, shop, until
 
-PAGES = ["/", "/routes/orders", "/signatures", "/explain?url=/api/orders/7", "/config", "/audit"]
+PAGES = [
+    "/",
+    "/?span=days",
+    "/routes/orders",
+    "/signatures",
+    "/ledger",
+    "/ledger/endpoint?endpoint=GET+/api/orders/{}",
+    "/explain?url=/api/orders/7",
+    "/config",
+    "/audit",
+]
 
 
 @pytest.fixture(scope="module")
@@ -174,19 +184,22 @@ def test_a_phone_never_scrolls_sideways(window: Window, path: str) -> None:
 
 def test_the_keyboard_reaches_everything_and_keeps_its_place(window: Window, running: Shop) -> None:
     reached: list[str] = []
-    for _ in range(15):
+    for _ in range(20):
         ActionChains(window.browser).send_keys(Keys.TAB).perform()
         reached.append(window.run("document.activeElement.textContent.trim() || document.activeElement.id"))
     for control in (
         "Skip to content",
         "Overview",
         "Differences",
+        "Ledger",
         "Explain",
         "Audit",
         "routes.yaml",
         "Log out",
         "reason",
         "All traffic to legacy",
+        "minutes",
+        "months",
         "orders",
     ):
         assert control in reached, reached
