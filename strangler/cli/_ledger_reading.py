@@ -19,6 +19,7 @@ from strangler.core.time_buckets import BOUNDS_S
 from strangler.imports.log_reading import CallsState
 from strangler.imports.recognise import Listing, opened
 from strangler.imports.values import ImportOptions, ImportRefusedError, Summary
+from strangler.ledger.actions import MAX_METHOD, MAX_PATH
 
 MAX_REQUEST_BYTES: Final = 15 << 20
 """The most bytes of a request; the admin listener takes 16 MiB."""
@@ -82,9 +83,12 @@ class FileReader:
 
     def _of_list(self, title: str, found: Listing) -> ReadFile:
         endpoints = [(endpoint.method, endpoint.template) for endpoint in found.endpoints]
+        kept = [each for each in endpoints if len(each[0]) <= MAX_METHOD and len(each[1]) <= MAX_PATH]
+        long = len(endpoints) - len(kept)
+        notes = [f"{counted(long, 'endpoint')} passed over: longer than {MAX_PATH} characters"] if long else []
         summary = found.summary
-        request = LedgerImportRequest(summary.digest, title, summary.format, endpoints, [], None, None, self.actor)
-        return ReadFile(title, request, summary.sentences())
+        request = LedgerImportRequest(summary.digest, title, summary.format, kept, [], None, None, self.actor)
+        return ReadFile(title, request, [*summary.sentences(), *notes])
 
     def _of_log(self, title: str, calls: CallsState) -> ReadFile:
         by = () if self.settings is None or self.settings.ledger is None else self.settings.ledger.by

@@ -190,6 +190,16 @@ def test_what_is_passed_over_is_said_with_its_number(run: Run, now: float) -> No
     assert set(rows()) == {"GET /a", "GET /c"}
 
 
+def test_a_line_with_a_path_of_any_length_refuses_no_file(run: Run, now: float) -> None:
+    path = "/" + "/".join(16 * ["%25" * 60])
+    Path("a.log").write_text(line(path, now - DAY) + line("/b", now - DAY))
+    Path("list.txt").write_text(f"GET /{'c' * 2030}\nGET /d\n")
+    result = run("a.log", "list.txt")
+    assert result.exit_code == 0, result.output
+    assert "list.txt: 1 endpoint passed over: longer than 2000 characters" in result.stderr
+    assert {"GET /b", "GET /d"} < set(rows())
+
+
 def test_a_log_without_times_says_that_it_cannot_count(run: Run) -> None:
     Path("a.log").write_text('{"method": "GET", "path": "/a", "status": 200}\n')
     result = run("a.log")

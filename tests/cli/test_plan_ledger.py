@@ -75,8 +75,9 @@ def test_calls_without_a_row_are_not_planned_and_said(run: Run) -> None:
     called(state, "GET /api/orders/7", time.time(), calls=3)
     calls = sum_of("GET /", time.time(), calls=7)
     state.count([replace(calls, template="…")], 30 * DAY)
-    write_ledger(state)
-    result = run("new.yaml", "--against", "ledger")
+    write_ledger(state, Path("other"))
+    Path("other.yaml").write_text(ROUTES.replace("version: 1", "version: 1\nstate: other"))
+    result = run("new.yaml", "--against", "ledger", "-c", "other.yaml")
     assert "the ledger has 3 calls" in result.stdout
     assert "ledger: 7 calls of endpoints that the ledger has no room for are not planned" in result.stderr
 

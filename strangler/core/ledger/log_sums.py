@@ -11,12 +11,16 @@ from strangler.core.ledger.counts import DAY_S, day_of
 from strangler.core.ledger.examples import example_of
 from strangler.core.ledger.first_template import FirstTemplateMemo
 from strangler.core.ledger.rows import is_refusal
+from strangler.core.ledger.segments import REST
 from strangler.core.ledger.split_values import SplitKey, raw_values, suffix_of
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.ledger.word_classes import OVERFLOW
 
 MAX_SUMS: Final = 60_000
 """The sums that are kept at a time: about 50 MB."""
+MAX_TEMPLATE: Final = 512
+"""The longest template, in characters; the rest of a longer one is `{...}`."""
+MAX_METHOD: Final = 40
 ANY_METHOD: Final = "*"
 _MAX_METHODS: Final = 50
 _NO_FIELDS: Final[dict[bytes, bytes]] = {}
@@ -102,6 +106,8 @@ class LogSumsState:
         template = self._memo.template_of(_ALWAYS_VALUES.sub(b"/0", path) if self._has_plain_paths else path)
         if self._split_by:
             template += suffix_of(self._split_by, raw_values(self._split_by, query, _NO_FIELDS))
+        if len(template) > MAX_TEMPLATE:
+            template = template[: template.rfind("/", 0, MAX_TEMPLATE - len(REST)) + 1] + REST
         if self._tree is not None:
             template = self._folded.get(template) or self._fold_one(self._tree, template)
         caller = self._families.get(user_agent) or self._family(user_agent)
@@ -124,7 +130,7 @@ class LogSumsState:
         if self._tree is not None:
             template = self._tree.template_of_first(template)
         if method not in self._methods:
-            if len(self._methods) >= _MAX_METHODS:  # the log has bytes of other protocols
+            if len(self._methods) >= _MAX_METHODS or len(method) > MAX_METHOD:  # bytes of other protocols
                 method, template, caller = ANY_METHOD, OVERFLOW, OVERFLOW
             self._methods.add(method)
         self._paths.setdefault((method, template), path[:_MAX_PATH])

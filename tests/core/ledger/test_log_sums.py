@@ -67,6 +67,16 @@ def test_a_day_begins_with_what_was_served_so_that_refusals_of_a_living_endpoint
     assert [(key[2], key[4]) for key, _ in sums.finish()] == [(200, 0), (404, 0), (200, 1)]
 
 
+def test_a_template_and_a_method_have_bounded_lengths() -> None:
+    sums = state()
+    get(sums, "/" + "/".join(16 * ["%25" * 60]))
+    sums.count("G" * 50, b"/a", b"", 200, "", 0.0)
+    first, second = (key[:2] for key in keys(sums))
+    assert len(first[1]) <= 512
+    assert first[1].endswith("/{...}")
+    assert second == ("*", "…")
+
+
 def test_an_example_holds_no_secret() -> None:
     sums = state()
     get(sums, "/users/ana@example.com/orders/7")
