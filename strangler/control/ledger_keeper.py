@@ -41,7 +41,8 @@ from strangler.state.store import Store, StoreError
 from strangler.times import utc_day
 
 SAVE_EVERY_S = 1.0
-SAVE_TREE_EVERY_S = 30.0
+SAVE_SLOW_EVERY_S = 30.0
+"""How often the learned words, and the time that was watched, are saved: a shorter gap counts as watched."""
 COUNT_STATES_EVERY_S = 5.0
 """How old the states in metrics and in the status, and the calls of all endpoints by day, may be: 5,000 take 0.1 s."""
 COMPACTED_AT_ONCE = 250
@@ -81,7 +82,7 @@ class LedgerKeeper:
         """By worker: the number to acknowledge after the next save."""
         self._watched: float | None = None
         """Up to when calls have been watched."""
-        self._tree_saved = 0.0
+        self._slow_saved = 0.0
         self._compacted_on = ""
         self._to_compact: list[str] = []
         self._progress: tuple[float, Progress] | None = None
@@ -174,13 +175,13 @@ class LedgerKeeper:
         async with self._saving:
             self._keep_house()
             now = self._now()
-            is_tree_due = is_last or not 0 <= now - self._tree_saved < SAVE_TREE_EVERY_S
+            is_slow_due = is_last or not 0 <= now - self._slow_saved < SAVE_SLOW_EVERY_S
             owed, self._owed = self._owed, {}
-            unsaved = stored.collect_unsaved(self.state, with_tree=is_tree_due)
+            unsaved = stored.collect_unsaved(self.state, with_slow=is_slow_due)
             if unsaved.is_empty and not owed:
                 return
             if await self._write(unsaved):
-                self._tree_saved = now if is_tree_due else self._tree_saved
+                self._slow_saved = now if is_slow_due else self._slow_saved
                 for instance, number in owed.items():
                     self._workers.ledger_stored(instance, number)
             else:

@@ -122,6 +122,7 @@ def import_steps(
             yield
     if request.began is not None and request.ended is not None:
         state.watch.add(request.began, request.ended)
+        state.has_imported_watch = True
     state.imports[request.digest] = request.name[:200]
     while len(state.imports) > MAX_IMPORTS:
         del state.imports[next(iter(state.imports))]

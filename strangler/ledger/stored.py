@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS ledger_days (
 CREATE TABLE IF NOT EXISTS ledger_meta (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
 """
 _TREE: Final = "tree"
+_WATCH: Final = "watch"
 
 log = structlog.get_logger()
 
@@ -113,10 +114,11 @@ class Unsaved:
         return not self.gone and not self.rows and not self.meta
 
 
-def collect_unsaved(state: LedgerState, *, with_tree: bool = False) -> Unsaved:
+def collect_unsaved(state: LedgerState, *, with_slow: bool = False) -> Unsaved:
     """Return what has changed since the last save, and regard it as saved. `put_back` undoes that.
 
-    The tree is large, and each call changes it: it is saved `with_tree`, and whenever a template has changed.
+    The tree is large, and each call changes it; the time that was watched changes each second. Both are saved only
+    `with_slow`, and the tree whenever a template has changed, the time when an import has added to it.
     """
     ledger = state.rows
     changed, ledger.changed = ledger.changed, {}
@@ -135,9 +137,14 @@ def collect_unsaved(state: LedgerState, *, with_tree: bool = False) -> Unsaved:
             found = row.history.days
             days += [(name, day, msgspec.json.encode(_Day(_numbers_of(found[day])))) for day in periods if day in found]
     meta = {name: content for name, content in _meta(state).items() if state.meta.get(name) != content}
-    if with_tree or state.stored_revision != state.tree.revision or _TREE not in state.meta:
+    if with_slow or state.has_imported_watch or _WATCH not in state.meta:
+        meta[_WATCH] = msgspec.json.encode(state.watch)
+        state.has_imported_watch = False
+    tree = state.tree.revision, state.tree.root.calls
+    is_tree_changed = tree != state.stored_tree if with_slow else tree[0] != state.stored_tree[0]
+    if is_tree_changed or _TREE not in state.meta:
         meta[_TREE] = msgspec.json.encode(state.tree)
-        state.stored_revision = state.tree.revision
+        state.stored_tree = tree
     return Unsaved(changed, dropped, sorted(dropped & state.stored), rows, past, days, meta, not state.meta)
 
 
@@ -171,7 +178,7 @@ def _counts(numbers: Mapping[str, _DayNumbers]) -> dict[str, Counts]:
 def _meta(state: LedgerState) -> dict[str, bytes]:
     numbers = _Numbers(state.batches, state.sampled, state.left_out)
     given = _Given(state.names.listed, state.names.folded, state.imports)
-    parts = {"numbers": numbers, "watch": state.watch, "given": given}
+    parts = {"numbers": numbers, "given": given}
     return {name: msgspec.json.encode(part) for name, part in parts.items()}
 
 
@@ -194,9 +201,8 @@ def confirm(state: LedgerState, unsaved: Unsaved) -> None:
     """Note that changes have been saved."""
     state.stored.difference_update(unsaved.gone)
     state.stored.update(name for name, _ in unsaved.rows)
-    state.meta.update({name: content for name, content in unsaved.meta.items() if name != _TREE})
-    if _TREE in unsaved.meta:
-        state.meta[_TREE] = b""  # that there is one; its content is too large to be kept twice
+    state.meta.update(unsaved.meta)
+    state.meta.update({name: b"" for name in (_TREE, _WATCH) if name in unsaved.meta})  # what they hold is not compared
 
 
 def put_back(state: LedgerState, unsaved: Unsaved) -> None:
@@ -206,7 +212,8 @@ def put_back(state: LedgerState, unsaved: Unsaved) -> None:
             state.rows.changed.setdefault(name, set()).update(periods)
     state.rows.dropped |= unsaved.dropped & state.stored  # what was never stored need not go
     if _TREE in unsaved.meta:
-        state.stored_revision = -1
+        state.stored_tree = (-1, -1)
+    state.has_imported_watch |= _WATCH in unsaved.meta
 
 
 def put_all_back(state: LedgerState) -> None:
@@ -238,14 +245,14 @@ def _load(connection: sqlite3.Connection) -> LedgerState:
         tree = TemplateTreeState()
     state = LedgerState(
         tree=tree,
-        watch=_decoded(meta.get("watch"), WatchState, "watch") or WatchState(),
+        watch=_decoded(meta.get(_WATCH), WatchState, _WATCH) or WatchState(),
         names=GivenNames(listed=given.listed, folded=given.folded),
         imports=given.imports,
         batches=numbers.batches,
         sampled=numbers.sampled,
     )
     state.meta = dict.fromkeys(meta, b"")
-    state.stored_revision = tree.revision
+    state.stored_tree = tree.revision, tree.root.calls
     rows = _load_rows(connection, state)
     state.restore(rows.values(), numbers.left_out)
     return state
