@@ -168,7 +168,7 @@ class _Stored:
                 state = stored.load(connection)
                 state.adopt(self.settings, now)
                 done = work(state, connection)
-                if not stored.save(connection, stored.collect_unsaved(state, with_tree=True)):
+                if not stored.save(connection, stored.collect_unsaved(state, with_slow=True)):
                     raise click.ClickException(f"{self.folder / STORE} was replaced meanwhile; nothing was changed")
                 return done
         except LedgerError as error:

@@ -25,7 +25,7 @@ def write_ledger(state: LedgerState, folder: Path = Path(".strangler")) -> None:
     with closing(sqlite3.connect(folder / STORE)) as connection, connection:
         prepare(connection)
         connection.executescript(stored.SCHEMA)
-        assert stored.save(connection, stored.collect_unsaved(state, with_tree=True))
+        assert stored.save(connection, stored.collect_unsaved(state, with_slow=True))
 
 
 def read_ledger(folder: Path = Path(".strangler")) -> LedgerState:
