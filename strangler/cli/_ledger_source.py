@@ -1,6 +1,7 @@
 """The ledger, where commands find it: at the running proxy, else in the state folder."""
 
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -10,6 +11,7 @@ from typing import Final, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import click
+import structlog
 
 from strangler.cli._admin import Admin, NamedAdmin, find_admin, running_admin
 from strangler.cli._config import failed, settings_of
@@ -151,7 +153,7 @@ class _Stored:
             return ask(state, None)
         try:
             with reading.reader(self.folder, looks_over=True) as connection:
-                state = stored.load(connection)
+                state = _loaded(connection)
                 state.adopt(self.settings, now)
                 return ask(state, connection)
         except NoEvidenceError as error:
@@ -165,7 +167,7 @@ class _Stored:
                 prepare(connection)
                 connection.executescript(stored.SCHEMA)
                 connection.execute("BEGIN IMMEDIATE")
-                state = stored.load(connection)
+                state = _loaded(connection)
                 state.adopt(self.settings, now)
                 done = work(state, connection)
                 if not stored.save(connection, stored.collect_unsaved(state, with_slow=True)):
@@ -175,6 +177,16 @@ class _Stored:
             raise click.ClickException(str(error)) from None
         except (sqlite3.Error, OSError) as error:
             raise click.ClickException(f"{self.folder / STORE} cannot be written: {error}") from None
+
+
+def _loaded(connection: sqlite3.Connection) -> LedgerState:
+    """Return the stored ledger. What cannot be read of it is left out, and said on standard error."""
+    before = structlog.get_config()
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    try:
+        return stored.load(connection)
+    finally:
+        structlog.configure(**before)
 
 
 _ACTIONS: Final[dict[str, Callable[[LedgerState, LedgerActionRequest, float], str]]] = {

@@ -3,22 +3,27 @@
 import csv
 import io
 import json
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from strangler.cli import main
-from strangler.cli._ledger_show import MAX_DAYS, chart_lines, has_blocks
+from strangler.cli._ledger_show import MAX_DAYS, chart_lines, has_blocks, print_endpoint
 from strangler.cli._ledger_table import STYLES, csv_text, share_text
-from strangler.core.documents import LedgerDay, LedgerEndpointDocument
+from strangler.core.documents import LedgerDay, LedgerEndpointDocument, LedgerEvidence
+from strangler.core.ledger.counts import Counts
 from strangler.core.ledger.states import State
-from strangler.ledger.ledger_queries import Filters, ledger_document
+from strangler.ledger.ledger_queries import Filters, endpoint_document, ledger_document
 from strangler.ledger.ledger_state import LedgerState
+from strangler.state.files import STORE
 from tests import factories as f
 from tests.cli.ledger_folder import ROUTES, read_ledger, write_ledger
 from tests.ledger.ledgers import DAY, called
@@ -167,6 +172,14 @@ def test_control_characters_of_traffic_do_not_reach_the_terminal(run: Run, now: 
         assert "\x1b" not in output
 
 
+def test_a_damaged_row_is_left_out_and_said_on_standard_error(run: Run) -> None:
+    with closing(sqlite3.connect(Path(".strangler") / STORE)) as connection, connection:
+        connection.execute("UPDATE ledger_rows SET content = x'7b' WHERE endpoint = 'POST /users'")
+    result = run("--json")
+    assert [row["endpoint"] for row in json.loads(result.stdout)["rows"]] == ["GET /api/orders/{}", "GET /old/report"]
+    assert "POST /users" in result.stderr
+
+
 def test_json_and_csv_exclude_each_other(run: Run) -> None:
     assert run("--json", "--csv").exit_code == 2
 
@@ -240,6 +253,25 @@ def test_show_as_json_is_its_document(run: Run) -> None:
     assert set(found) == set(LedgerEndpointDocument.__struct_fields__)
     assert found["row"]["endpoint"] == "POST /users"
     assert [each["legacy"] for each in found["days"]] == [5]
+
+
+def test_show_has_the_evidence_the_folds_and_earlier_months(now: float) -> None:
+    state = LedgerState()
+    for number in range(40):
+        word = "".join("bdfgklmnpr"[int(digit)] + "aeiou"[int(digit) // 2] for digit in f"{number:03}")
+        called(state, f"GET /shops/{word}", now, route="shops")
+    row = state.rows.rows["GET /shops/{}"]
+    row.history.months["2020-01"] = Counts(legacy=1200, candidate=34)
+    settings = f.settings([f.route("shops")])
+    found = endpoint_document(state, settings, now, "GET /shops/{}", LedgerEvidence("shops", 3100, 3099, 1))
+    assert found is not None
+    console = Console(width=100, file=io.StringIO(), color_system=None)
+    print_endpoint(console, found)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert "evidence   3,100 pairs compared, 3,099 match; 1 open difference" in lines
+    assert "earlier    2020-01 1,234" in lines
+    assert "folded     its values were words; `strangler ledger unfold` separates them: /shops/{}" in lines
 
 
 def test_an_unknown_endpoint_suggests_those_that_are_near(run: Run) -> None:
