@@ -40,7 +40,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "core.shadowing": {"core", "core.compare.model"},
     # text to settings
-    "config": {"core", "core.compare.accept_rules", "core.compare.model", "core.http", "core.routing", "tls"},
+    "config": {
+        "core",
+        "core.compare.accept_rules",
+        "core.compare.model",
+        "core.http",
+        "core.ledger",
+        "core.privacy",
+        "core.routing",
+        "tls",
+    },
     # what every process has
     "clock": set(),
     "logs": {"core", "times"},
@@ -69,6 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "clock",
         "core",
         "core.http",
+        "core.ledger",
         "core.privacy",
         "core.resilience",
         "core.routing",

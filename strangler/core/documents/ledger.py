@@ -84,7 +84,7 @@ class LedgerDay(Struct, frozen=True):
 
 
 class LedgerStep(Struct, frozen=True):
-    """What can be done next about an endpoint."""
+    """The next step for an endpoint."""
 
     text: str
     command: Annotated[str | None, Meta(description="A command to copy.")]
@@ -157,7 +157,7 @@ class LedgerImportRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LedgerImportedDocument(Struct, frozen=True):
-    """What an import has changed."""
+    """The changes that an import has made."""
 
     new_endpoints: int
     endpoints: int
