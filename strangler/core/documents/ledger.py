@@ -12,6 +12,9 @@ class LedgerCalls(Struct, frozen=True):
 
     legacy: int
     candidate: int
+    refused: Annotated[
+        int, Meta(description="Calls that neither arm was asked for: `retire` has ended the endpoint.")
+    ] = 0
 
 
 class LedgerCaller(Struct, frozen=True):
@@ -62,7 +65,13 @@ class LedgerDocument(Struct, frozen=True):
     """Endpoints, and how far the migration is."""
 
     rows: list[LedgerRow]
-    share: Annotated[float, Meta(description="The share of the requests that candidates served, 0 to 1.")]
+    share: Annotated[
+        float,
+        Meta(
+            description="The share of the requests of the last 7 days that candidates served, 0 to 1; `passthrough`"
+            " routes are left out."
+        ),
+    ]
     states: Annotated[dict[str, int], Meta(description="How many endpoints are in each state; ignored ones are not.")]
     quiet_s: Annotated[float, Meta(description="`ledger.quiet`, in seconds.")]
     keep_s: Annotated[float, Meta(description="`ledger.keep`, in seconds.")]
@@ -128,6 +137,12 @@ class LedgerActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     who: str = ""
     why: str = ""
     name: Annotated[str, Meta(description="For `own`: who answers for it; empty: nobody.")] = ""
+
+
+class LedgerActionDocument(Struct, frozen=True):
+    """The change that was made."""
+
+    done: Annotated[str, Meta(description="One sentence.")]
 
 
 class ImportedSum(Struct, frozen=True):
