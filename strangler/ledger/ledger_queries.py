@@ -114,7 +114,7 @@ def _view(state: LedgerState, settings: Settings, now: float, placements: Placem
 def progress(state: LedgerState, settings: Settings, now: float, placements: PlacementsState | None = None) -> Progress:
     """Return how far the migration is. `placements` saves computing those of the same settings again."""
     view = _view(state, settings, now, placements)
-    first_day = day_of(now - (SHARE_DAYS - 1) * DAY_S)
+    last_days = [day_of(now - ago * DAY_S) for ago in range(SHARE_DAYS)]
     states = dict.fromkeys((each.value for each in _MIGRATION), 0)
     legacy = candidate = 0
     for row in state.rows.rows.values():
@@ -124,8 +124,9 @@ def progress(state: LedgerState, settings: Settings, now: float, placements: Pla
         if row.template != OVERFLOW:
             states[view.state_of(row, placed).value] += 1
         if not placed.placement.is_passthrough:
-            for day, counts in row.history.days.items():
-                if day >= first_day:
+            for day in last_days:
+                counts = row.history.days.get(day)
+                if counts is not None:
                     legacy += counts.legacy
                     candidate += counts.candidate
     return Progress(served_by_candidates(legacy, candidate), states)

@@ -183,6 +183,8 @@ class LedgerState:
         for route in routes:
             if route.match.path is not None:
                 template = self.tree.template_of_first(joined_segments(named_segments(route.match.path)))
+                if template.endswith(OVERFLOW):
+                    continue  # the tree has no room for it
                 for method in route.match.methods or (ANY_METHOD,):
                     wanted[f"{method} {template}"] = method, template
         rows = self.rows

@@ -9,6 +9,7 @@ from strangler.core.ledger.counts import DAY_S, day_of
 from strangler.core.ledger.named_templates import named_segments
 from strangler.core.ledger.segments import joined_segments
 from strangler.core.ledger.states import State
+from strangler.core.ledger.word_classes import OVERFLOW
 from strangler.core.retire_settings import utc_text
 from strangler.core.routing.arm import LEGACY
 from strangler.core.settings import RouteSettings, Settings
@@ -42,6 +43,8 @@ class StepFacts:
 
 def next_step(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
     """Return what can be done next about an endpoint."""
+    if facts.template == OVERFLOW:
+        return LedgerStep("Nothing: it stands for all endpoints that no row had room for.", None, None)
     step = _STEPS[facts.state](facts, settings, now)
     retire = None if facts.route is None else facts.route.retire
     if retire is not None and now < retire.sunset and facts.route is not None and facts.route.enabled:

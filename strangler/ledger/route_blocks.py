@@ -2,16 +2,19 @@
 
 import json
 import re
+from urllib.parse import quote, unquote
 
 from strangler.core.ledger.segments import HOLE, REST, split_segments
+from strangler.core.ledger.word_classes import OVERFLOW
 from strangler.core.routing.arm import LEGACY
+from strangler.core.routing.path import has_one_reading
 from strangler.core.settings import Settings
 
 SHADOW_PERCENT = 10
 _WORDS = re.compile(r"[a-z0-9]+")
 _SAFE = ("GET", "HEAD")
-_MATCHABLE = re.compile(r"(?:[A-Za-z0-9._~!$'()+,=:@&-]|%(?:20|2[1-9A-DF]|3[0-9AC-F]|[46-7][0-9A-E]|5[0-9A-BD-F]))+")
-"""A segment that has one meaning for every server, so that a route may name it."""
+_AS_IS = "~!$'()+,=:@&"
+"""The characters of a segment, beside letters, digits and `-._`, that are written as they are."""
 
 
 def match_of(method: str, template: str) -> str | None:
@@ -45,10 +48,11 @@ def _path(names: list[str]) -> tuple[str, bool]:
             path += "/{id}" if holes == 1 else f"/{{id{holes}}}"
         elif text == "" and at == len(names) - 1:
             path += "/"
-        elif HOLE in text or text == REST or not _MATCHABLE.fullmatch(text) or text in (".", ".."):
-            return path, False
         else:
-            path += "/" + text
+            word = quote(unquote(text), safe=_AS_IS)
+            if HOLE in text or text in (REST, OVERFLOW) or not has_one_reading(f"/{word}".encode()):
+                return path, False
+            path += "/" + word
     return path, True
 
 

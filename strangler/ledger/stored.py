@@ -7,7 +7,7 @@ ledger_meta    what there is once: the tree of words, the times that were watche
 """
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -69,6 +69,23 @@ class _Numbers(msgspec.Struct, frozen=True):
     left_out: int = 0
 
 
+_DayNumbers = tuple[int, int, int, int, int, int, int, int, int]
+"""The fields of `Counts`, in their order."""
+
+
+class _Day(msgspec.Struct, frozen=True):
+    """The counts of an endpoint on one day."""
+
+    counts: _DayNumbers
+
+
+class _Past(msgspec.Struct, frozen=True):
+    """The counts of an endpoint by day and month. There are very many of them, so names are left out."""
+
+    days: dict[str, _DayNumbers]
+    months: dict[str, _DayNumbers]
+
+
 class _Given(msgspec.Struct, frozen=True):
     """The facts that an operator gave."""
 
@@ -113,10 +130,10 @@ def collect_unsaved(state: LedgerState, *, with_tree: bool = False) -> Unsaved:
             continue
         rows.append((name, _encoded(row)))
         if name in dropped or name not in state.stored:
-            past.append((name, msgspec.json.encode(row.history)))
+            past.append((name, _encoded_history(row.history)))
         else:
             found = row.history.days
-            days += [(name, day, msgspec.json.encode(found[day])) for day in periods if day in found]
+            days += [(name, day, msgspec.json.encode(_Day(_numbers_of(found[day])))) for day in periods if day in found]
     meta = {name: content for name, content in _meta(state).items() if state.meta.get(name) != content}
     if with_tree or state.stored_revision != state.tree.revision or _TREE not in state.meta:
         meta[_TREE] = msgspec.json.encode(state.tree)
@@ -126,6 +143,29 @@ def collect_unsaved(state: LedgerState, *, with_tree: bool = False) -> Unsaved:
 
 def _encoded(row: EndpointRow) -> bytes:
     return msgspec.json.encode(_Row(*(getattr(row, name) for name in _FIELDS)))
+
+
+def _encoded_history(history: History) -> bytes:
+    parts = (history.days, history.months)
+    return msgspec.json.encode(_Past(*({name: _numbers_of(each) for name, each in part.items()} for part in parts)))
+
+
+def _numbers_of(counts: Counts) -> _DayNumbers:
+    return (
+        counts.legacy,
+        counts.candidate,
+        counts.probes,
+        counts.of_1xx,
+        counts.of_2xx,
+        counts.of_3xx,
+        counts.of_4xx,
+        counts.of_5xx,
+        counts.of_other,
+    )
+
+
+def _counts(numbers: Mapping[str, _DayNumbers]) -> dict[str, Counts]:
+    return {name: Counts(*each) for name, each in numbers.items()}
 
 
 def _meta(state: LedgerState) -> dict[str, bytes]:
@@ -164,7 +204,7 @@ def put_back(state: LedgerState, unsaved: Unsaved) -> None:
     for name, periods in unsaved.changed.items():
         if name in state.rows.rows:
             state.rows.changed.setdefault(name, set()).update(periods)
-    state.rows.dropped |= unsaved.dropped
+    state.rows.dropped |= unsaved.dropped & state.stored  # what was never stored need not go
     if _TREE in unsaved.meta:
         state.stored_revision = -1
 
@@ -221,14 +261,19 @@ def _load_rows(connection: sqlite3.Connection, state: LedgerState) -> dict[str, 
         else:
             rows[name] = EndpointRow(**{each: getattr(found, each) for each in _FIELDS})
             _repair(rows[name])
+    _load_counts(connection, rows)
+    return rows
+
+
+def _load_counts(connection: sqlite3.Connection, rows: Mapping[str, EndpointRow]) -> None:
     for name, content in connection.execute("SELECT endpoint, content FROM ledger_past"):
         if name in rows:
-            rows[name].history = _decoded(content, History, name) or History()
+            past = _decoded(content, _Past, name) or _Past({}, {})
+            rows[name].history = History(_counts(past.days), _counts(past.months))
     for name, day, content in connection.execute("SELECT endpoint, day, content FROM ledger_days"):
-        counts = _decoded(content, Counts, name) if name in rows else None
-        if counts is not None:
-            rows[name].history.days[day] = counts
-    return rows
+        found = _decoded(content, _Day, name) if name in rows else None
+        if found is not None:
+            rows[name].history.days[day] = Counts(*found.counts)
 
 
 def _repair(row: EndpointRow) -> None:

@@ -12,8 +12,8 @@ from strangler.core.documents import LedgerStatus
     ("ledger", "line"),
     [
         (
-            LedgerStatus(0.254, {"legacy": 12, "splitting": 2, "quiet": 0, "probed": 7}, 0),
-            "ledger: 14 endpoints (12 legacy, 2 splitting); candidates served 25.4 % of the requests of the last 7 days",
+            LedgerStatus(0.254, {"legacy": 9, "quiet": 0, "probed": 7}, 0),
+            "ledger: 9 endpoints (9 legacy); candidates served 25.4 % of the requests of the last 7 days",
         ),
         (
             LedgerStatus(1.0, {"deletable": 1}, 0),
@@ -22,7 +22,7 @@ from strangler.core.documents import LedgerStatus
         (LedgerStatus(0.0, {"legacy": 0, "probed": 3}, 0), None),
         (None, None),
     ],
-    ids=["several states", "one", "only probes", "no ledger"],
+    ids=["several endpoints", "one", "only probes", "no ledger"],
 )
 def test_one_line_says_how_far_the_migration_is(ledger: LedgerStatus | None, line: str | None) -> None:
     status = msgspec.structs.replace(STATUS, ledger=ledger)

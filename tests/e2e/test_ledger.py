@@ -63,6 +63,7 @@ class Clients:
     async def call_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await self.call(1)
+            await asyncio.sleep(0.02)
 
     async def counted(self) -> Counter[str]:
         """Return the counts of the ledger; none while control is away."""

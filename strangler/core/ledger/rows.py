@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from strangler.core.ledger.counts import History, by_status, day_of, summed_buckets
+from strangler.core.ledger.counts import History, day_of, summed_buckets
 from strangler.core.ledger.states import Activity
 from strangler.core.ledger.word_classes import OVERFLOW
 
@@ -103,8 +103,7 @@ class EndpointRow:
 
     def _count(self, calls: CallSum) -> None:
         day = self.history.on(calls.at)
-        name = by_status(calls.status)
-        day.statuses[name] = day.statuses.get(name, 0) + calls.calls
+        day.add_status(calls.status, calls.calls)
         self.first_seen = min(calls.at, self.first_seen or calls.at)
         if self.last_seen is None or calls.at >= self.last_seen:
             self.last_seen = calls.at
