@@ -110,7 +110,8 @@ class LedgerKeeper:
     def adopt(self, in_force: InForce) -> None:
         """Follow new settings. Without a ledger, what is stored is kept, and nothing more is counted."""
         self._settings = in_force.settings
-        self._placements = self._progress = None
+        self._placements = None
+        self._forget_computed()
         if self._ledger is None:
             self._watched = None
         elif self._is_restored:
@@ -256,7 +257,7 @@ class LedgerKeeper:
         self._check()
         now = self._now()
         if self._history is None or not 0 <= now - self._history[0] < COUNT_STATES_EVERY_S:
-            self._history = now, history_document(self.state)
+            self._history = now, history_document(self.state, self._placed())
         return self._history[1]
 
     def progress(self) -> Progress | None:
@@ -317,10 +318,13 @@ class LedgerKeeper:
         return done
 
     async def _save_change(self) -> None:
-        self._progress = None
+        self._forget_computed()
         await self.save()
         if self._store.problem is not None:
             raise StoreError(self._store.problem)
+
+    def _forget_computed(self) -> None:
+        self._progress = self._history = None
 
     def _check_restored(self) -> LedgerSettings:
         ledger = self._check()

@@ -36,16 +36,20 @@ class CallSum:
 
 @dataclass(slots=True)
 class CallerCounts:
-    """The calls of one caller, and those of them that legacy served."""
+    """The calls of one caller, and those of them that legacy served, or that `retire` refused."""
 
     calls: int = 0
     legacy: int = 0
     last_legacy: float | None = None
+    refused: int = 0
+    last_refused: float | None = None
 
     def add(self, other: "CallerCounts") -> None:
         self.calls += other.calls
         self.legacy += other.legacy
         self.last_legacy = _either(max, self.last_legacy, other.last_legacy)
+        self.refused += other.refused
+        self.last_refused = _either(max, self.last_refused, other.last_refused)
 
 
 @dataclass(slots=True)
@@ -113,6 +117,8 @@ class EndpointRow:
             self.last_legacy = max(calls.at, self.last_legacy or calls.at)
             self.legacy_buckets = summed_buckets(self.legacy_buckets, calls.buckets)
             caller = CallerCounts(calls.calls, calls.calls, calls.at)
+        else:
+            caller = CallerCounts(calls.calls, refused=calls.calls, last_refused=calls.at)
         self._add_caller(calls.caller, caller)
 
     def _add_caller(self, name: str, counts: CallerCounts) -> None:
