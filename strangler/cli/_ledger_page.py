@@ -7,6 +7,7 @@ from strangler.core.documents import LedgerCaller, LedgerDocument, LedgerRow
 from strangler.core.gate import cut_percent
 from strangler.core.ledger_text import STATES, meaning_of, quiet_text, state_title
 from strangler.core.plain import plain_line
+from strangler.ledger.ledger_queries import SHARE_DAYS
 
 _FIRST = ("deletable", "quiet")
 """States in which something can be done, before the others."""
@@ -19,7 +20,8 @@ def ledger_section(ledger: LedgerDocument | None) -> str:
     quiet = quiet_text(ledger.quiet_s)
     parts = [
         "<section id=ledger><h2>Ledger: what legacy still serves</h2>",
-        f"<p><b>{cut_percent(ledger.share):g} %</b> of the requests were served by candidates. {_watched(ledger)}</p>",
+        f"<p><b>{cut_percent(ledger.share):g} %</b> of the requests of the last {SHARE_DAYS} days were served by"
+        f" candidates. {_watched(ledger)}</p>",
         _states(ledger, quiet),
     ]
     ordered = [*_FIRST, *(state for state in STATES if state not in _FIRST)]

@@ -45,6 +45,8 @@ SAVE_SLOW_EVERY_S = 30.0
 """How often the learned words, and the time that was watched, are saved: a shorter gap counts as watched."""
 COUNT_STATES_EVERY_S = 5.0
 """How old the states in metrics and in the status, and the calls of all endpoints by day, may be: 5,000 take 0.1 s."""
+MAX_HELD = 200
+"""The workers whose batches wait for a store that cannot be read; more than those that run have ended since."""
 COMPACTED_AT_ONCE = 250
 """The rows that are compacted in one second, which takes 20 ms."""
 
@@ -76,8 +78,9 @@ class LedgerKeeper:
         self._now = wall_clock
         self._placements: PlacementsState | None = None
         self._is_restored = False
-        self._held: dict[str, LedgerBatch] = {}
-        """The batches that came before the stored ledger could be read: one of each worker."""
+        self._held: dict[str, dict[int, LedgerBatch]] = {}
+        """The batches that came before the stored ledger could be read, by worker and number: one of each worker, and
+        one more of a worker that has ended."""
         self._owed: dict[str, int] = {}
         """By worker: the number to acknowledge after the next save."""
         self._watched: float | None = None
@@ -101,8 +104,9 @@ class LedgerKeeper:
         if self._ledger is not None:
             self.state.adopt(self._settings, self._now())
         held, self._held = self._held, {}
-        for instance, batch in held.items():
-            self.take(instance, batch)
+        for instance, batches in held.items():
+            for _, batch in sorted(batches.items()):
+                self.take(instance, batch)
 
     def adopt(self, in_force: InForce) -> None:
         """Follow new settings. Without a ledger, what is stored is kept, and nothing more is counted."""
@@ -145,7 +149,9 @@ class LedgerKeeper:
             self._workers.ledger_stored(instance, batch.number)
             return
         if not self._is_restored:
-            self._held[instance] = batch
+            self._held.setdefault(instance, {})[batch.number] = batch
+            if len(self._held) > MAX_HELD:
+                del self._held[next(iter(self._held))]
             return
         now = self._now()
         sums = [

@@ -108,6 +108,12 @@ def test_a_few_bars_have_labels_and_the_last_is_among_them(bars: int) -> None:
     assert labels[-1:] == ([str(bars - 1)] if bars else [])
 
 
+@pytest.mark.parametrize(("bars", "width"), [(1, 48.0), (9, 48.0), (84, 5.39)])
+def test_a_few_bars_are_not_wide(bars: int, width: float) -> None:
+    picture = str(bars_svg(BarChart("x", [Bar("x", "x", (("legacy", 1.0),))] * bars, count_text)))
+    assert {float(found) for found in re.findall(r'<rect[^>]* width="([\d.]+)"', picture)} == {width}
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(0, "0"), (5, "5"), (0.5, "0.5"), (1000, "1k"), (2500, "2.5k"), (5e7, "50M"), (1e9, "1G")]
 )

@@ -144,6 +144,17 @@ async def test_a_store_that_cannot_be_read_at_the_start_is_tried_again_and_no_ba
         assert kept.workers.stored == [("w0", 2)]
 
 
+async def test_the_two_last_batches_of_a_worker_that_ends_before_the_store_is_read_count(tmp_path: Path) -> None:
+    settings = f.settings([f.route("orders", prefix="/orders", percent=25)])
+    kept = Kept(tmp_path, settings)
+    kept.keeper.take("w0", batch(1, 3))
+    kept.keeper.take("w0", batch(2, 4))
+    kept.keeper.take("w0", batch(1, 3))
+    await kept.keeper.restore()
+    assert kept.calls() == 7
+    await kept.store.close()
+
+
 async def test_a_store_that_was_moved_away_gets_everything_again(tmp_path: Path) -> None:
     async with kept_in(tmp_path) as kept:
         kept.keeper.take("w0", batch(1, 3))

@@ -269,12 +269,13 @@ def test_screenshots(window: Window, running: Shop, tmp_path: Path) -> None:
         window.open("/signatures?route=orders")
         address = window.find(".inbox a").get_attribute("href") or ""
         _take(window, address.partition(running.admin)[2], folder / "dashboard-difference.png", 1280)
+        _take(window, "/ledger", folder / "dashboard-ledger.png", 1280)
         _take(window, "/", folder / "dashboard-phone.png", 390, phone=True)
     finally:
         over.set()
         for visitor in visitors:
             visitor.join()
-    assert len([file for file in folder.glob("dashboard-*.png") if file.stat().st_size > 20_000]) == 4
+    assert len([file for file in folder.glob("dashboard-*.png") if file.stat().st_size > 20_000]) == 5
 
 
 def _shift(running: Shop, percent: str) -> None:
@@ -288,16 +289,30 @@ def _take(window: Window, path: str, file: Path, width: int, *, phone: bool = Fa
     """The page from its top, as high as it is, up to what a reader of a README scrolls by."""
     window.size(width, 900, phone=phone)
     window.open(path)
-    if path in ("/", "/routes/orders"):
+    if path in ("/", "/routes/orders", "/ledger"):
         until(lambda: window.text("#live") == "live")
     bottom = int(window.run("document.querySelector('main').getBoundingClientRect().bottom"))
     window.size(width, min(1800 if phone else 1150, bottom), phone=phone)
     window.browser.save_screenshot(str(file))
 
 
+_PATHS = (
+    "/api/orders/{}",
+    "/api/orders",
+    "/api/orders/{}/papers",
+    "/api/products/{}",
+    "/api/users/{}",
+    "/api/users",
+    "/api/carts",
+    "/products",
+    "/",
+)
+"""The paths of visitors, some of which legacy does not have."""
+
+
 def _visit(running: Shop, over: Event) -> None:
     chance = random.Random()
     while not over.is_set():
-        path = chance.choice(["/api/orders/{}", "/api/orders/{}", "/api/products/{}", "/api/products", "/api/users/{}"])
+        path = chance.choice(["/api/orders/{}", *_PATHS])
         running.get(path.format(chance.randint(1, 90)), {"X-User-Id": str(chance.randint(1, 400))})
         time.sleep(chance.uniform(0.02, 0.2))

@@ -173,10 +173,14 @@ async def test_a_backup_brings_the_ledger_back(tmp_path: Path, upstream: LegacyS
         clients = Clients(proxy)
         await clients.call(3)
         await proxy.until(clients.is_counted)
+        body = {"endpoint": "GET /pages/home", "name": "ana"}
+        assert (await proxy.ask("/api/ledger/own", "POST", body))[0] == 200  # stores all that there is
         status, output = await run(first, "state", "backup", str(file))
         assert status == 0, output
         await clients.call(1)
     status, output = await run(second, "state", "restore", str(file), "--state", str(second / "state"))
     assert status == 0, output
     async with serving(second, upstream) as other:
-        assert set((await Clients(other).counted()).values()) == {3}
+        _, document = await other.ask("/api/ledger")
+        assert {row["calls"]["legacy"] + row["calls"]["candidate"] for row in document["rows"]} == {3}
+        assert {row["owner"] for row in document["rows"]} == {"ana", None}

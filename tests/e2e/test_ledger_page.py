@@ -144,7 +144,7 @@ def test_a_brownout_says_who_was_hit(window: Window, running: Shop) -> None:
     until(lambda: (window.text(f"{first} th"), window.text(f"{first} td")) == ("nightly-job", "3"))
     window.browser.find_element(By.LINK_TEXT, USERS).click()
     until(lambda: window.text("#endpoint") == USERS)
-    assert "refused by retire" in window.text("#calls")
+    until(lambda: "refused by retire" in window.text("#calls"))
 
 
 _FAINT = """

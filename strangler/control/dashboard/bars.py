@@ -15,6 +15,7 @@ _WIDTH, _HEIGHT = 620, 170
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 8, 22
 _LABELS = 6
 _LABEL_WIDTH = 60
+_MAX_WIDTH = 60.0
 _GAP = 0.2
 """The part of a bar's place that stays empty."""
 
@@ -74,7 +75,7 @@ def _height(bar: Bar) -> float:
 
 def _place(number: int, count: int) -> tuple[float, float]:
     """Return where a bar begins, and how wide it is."""
-    width = (_WIDTH - _LEFT - _RIGHT) / max(1, count)
+    width = min(_MAX_WIDTH, (_WIDTH - _LEFT - _RIGHT) / max(1, count))
     return _LEFT + width * number + width * _GAP / 2, width * (1 - _GAP)
 
 
@@ -109,7 +110,7 @@ def _draw_labels(root: Element, bars: Sequence[Bar]) -> None:
     step = -(-len(bars) // _LABELS) or 1
     for number in reversed(range(len(bars) - 1, -1, -step)):
         x, width = _place(number, len(bars))
-        is_at_edge = number == len(bars) - 1 and width < _LABEL_WIDTH
+        is_at_edge = x + width / 2 + _LABEL_WIDTH / 2 > _WIDTH
         place = {
             "class": "end" if is_at_edge else "",
             "x": f"{x + width if is_at_edge else x + width / 2:.2f}",

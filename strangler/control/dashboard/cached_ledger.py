@@ -82,8 +82,7 @@ class CachedLedgerState:
             return None
         kept = self._kept(key, state.settings)
         if kept is None:
-            began = self.clock()
-            kept = self._keep(key, state.settings, await state.ledger.endpoint(endpoint), began)
+            kept = self._keep(key, state.settings, await state.ledger.endpoint(endpoint))
         found: LedgerEndpointDocument | None = kept.value
         return found
 
@@ -97,7 +96,8 @@ class CachedLedgerState:
         kept = self._kept(key, state.settings)
         if kept is None:
             began = self.clock()
-            kept = self._keep(key, state.settings, ask(), began)
+            value = ask()
+            kept = self._keep(key, state.settings, value, self.clock() - began)
         found: _T = kept.value
         return found
 
@@ -105,9 +105,10 @@ class CachedLedgerState:
         found = self._results.get(key)
         return found if found is not None and found.under is settings and self.clock() < found.until else None
 
-    def _keep(self, key: tuple[str, str], settings: Settings, value: object, began: float) -> _Result:
+    def _keep(self, key: tuple[str, str], settings: Settings, value: object, took_s: float = 0.0) -> _Result:
+        """Cache a result. `took_s`: how long nothing else could run."""
         while len(self._results) >= MAX_RESULTS:
             del self._results[next(iter(self._results))]
-        now = self.clock()
-        self._results[key] = result = _Result(value, settings, now + max(FRESH_S, REST * (now - began)))
+        until = self.clock() + max(FRESH_S, REST * took_s)
+        self._results[key] = result = _Result(value, settings, until)
         return result
