@@ -203,6 +203,9 @@ class LedgerKeeper:
         except StoreError:  # logged by the store itself, and in the status
             stored.put_back(self.state, unsaved)
             return False
+        except asyncio.CancelledError:  # it may be written or not; writing it again does no harm
+            stored.put_back(self.state, unsaved)
+            raise
         if is_whole:
             stored.confirm(self.state, unsaved)
         else:
