@@ -314,6 +314,7 @@ def endpoint_document(
         deletable_at=at,
         callers=[name for name, _ in _by_calls(row)],
         callers_of_legacy=recent,
+        open_differences=0 if evidence is None else evidence.open_differences,
     )
     return LedgerEndpointDocument(
         row=_row(row, placed, found, row.history.total(), _callers(row)),

@@ -39,6 +39,8 @@ class StepFacts:
     """Those who call it, the most frequent first."""
     callers_of_legacy: Sequence[str]
     """Those whom legacy has served within `quiet`, the most frequent first."""
+    open_differences: int = 0
+    """The differences of its responses that nobody has reviewed."""
 
 
 def next_step(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
@@ -75,6 +77,8 @@ def _legacy(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
 
 def _shadowed(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
     name = _route_name(facts)
+    if facts.open_differences:
+        return _review(facts, f"Route '{name}' compares its candidate with legacy.", "send callers there")
     text = (
         f"Route '{name}' compares its candidate with legacy. When its verdict is ready, send the first callers there."
     )
@@ -84,8 +88,20 @@ def _shadowed(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
 def _splitting(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
     name, percent = _route_name(facts), 0.0 if facts.route is None else facts.route.split.percent
     following = next((step for step in PERCENTS if step > percent), 100)
-    text = f"Route '{name}' sends {percent:g} % of the callers to its candidate. Raise it to {following} %."
-    return LedgerStep(text, f"strangler shift {shlex.quote(name)} {following}", None)
+    now_sends = f"Route '{name}' sends {percent:g} % of the callers to its candidate."
+    if facts.open_differences:
+        return _review(facts, now_sends, f"raise it to {following} %")
+    return LedgerStep(
+        f"{now_sends} Raise it to {following} %.", f"strangler shift {shlex.quote(name)} {following}", None
+    )
+
+
+def _review(facts: StepFacts, begin: str, aim: str) -> LedgerStep:
+    number = facts.open_differences
+    differ = "1 difference of its responses is" if number == 1 else f"{number} differences of its responses are"
+    endpoint = shlex.quote(f"{facts.method} {facts.template}")
+    command = f"strangler diffs --route {shlex.quote(_route_name(facts))} --endpoint {endpoint}"
+    return LedgerStep(f"{begin} {differ} open: review what is open before you {aim}.", command, None)
 
 
 def _cut_over(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:

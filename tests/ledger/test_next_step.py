@@ -71,6 +71,16 @@ NOBODY: dict[str, Any] = {"last_call": None, "last_legacy": None, "callers": []}
         (facts(State.SHADOWED, "GET /api/orders", "get-orders-id"), "its verdict", "strangler ready get-orders-id"),
         (facts(State.SPLITTING, "GET /api/orders", "get-orders-id"), "to 50 %", "strangler shift get-orders-id 50"),
         (facts(State.SPLITTING, "GET /orders/{}", "order-page"), "to 100 %", "strangler shift order-page 100"),
+        (
+            facts(State.SPLITTING, "GET /orders/{}", "order-page", open_differences=2),
+            "2 differences of its responses are open: review what is open before you raise it to 100 %.",
+            "strangler diffs --route order-page --endpoint 'GET /orders/{}'",
+        ),
+        (
+            facts(State.SHADOWED, "GET /api/orders", "get-orders-id", open_differences=1),
+            "1 difference of its responses is open: review what is open before you send callers there.",
+            "strangler diffs --route get-orders-id --endpoint 'GET /api/orders'",
+        ),
         (facts(State.CUT_OVER, "GET /chat/a", "chat"), "was never part of legacy", None),
         (facts(State.CUT_OVER, "GET /orders/{}", "order-page"), "deletable on 2024-10-09", None),
         (
