@@ -19,6 +19,7 @@ from strangler.core.compare import Kind, Where, parse_pattern
 from strangler.core.compare.accept_rules.compile import read_value
 from strangler.core.compare.accept_rules.jsonpath import Pattern
 from strangler.core.compare.accept_rules.places import covers_place, rule_for_place
+from strangler.core.compare.model.templates import OVERFLOW
 from strangler.core.documents import SignatureRow
 from strangler.core.settings import AcceptRule, Settings
 from strangler.evidence.audits import write_audit
@@ -130,8 +131,10 @@ def cannot_accept(row: SignatureRow) -> str | None:
     if place == Where.HEADER and not path:
         return "the header has no name; write a rule by hand"
     try:
-        endpoint(written_endpoint(row.endpoint))
+        is_single = OVERFLOW not in endpoint(written_endpoint(row.endpoint)).split("/")
     except ValueError:
+        is_single = False
+    if not is_single:
         return f"'{row.endpoint}' is not a single endpoint; write a rule by hand, for the whole route"
     return None
 

@@ -83,7 +83,8 @@ def test_a_rule_is_for_the_place_and_the_endpoint(found: SignatureRow, expected:
         pytest.param(b"/docs/my%20file", "/docs/my%20file", id="a blank"),
         pytest.param(b"/docs/a%3Fb%23c", "/docs/a%3Fb%23c", id="what would begin a query"),
         pytest.param(b"/docs/%2541", "/docs/%2541", id="a percent sign"),
-        pytest.param(b"/docs/%7Ba%7D", "/docs/%7Ba%7D", id="braces"),
+        pytest.param(b"/docs/%7Ba%7D", "/docs/{}", id="braces"),
+        pytest.param(b"/app-3f9ab21c.js", "/app-{}.js", id="a hole within a segment"),
         pytest.param(b"/docs/caf%C3%A9", "/docs/café", id="letters"),
     ],
 )
@@ -105,9 +106,19 @@ def test_a_rule_counts_on_the_endpoint_that_it_was_made_for(path: bytes, written
         (row("$['redacted:0123abcd'].x"), "not kept"),
         (row("$['string(12) 0123abcd']"), "not kept"),
         (row(endpoint="GET …"), "not a single endpoint"),
+        (row(endpoint="GET /api/…"), "not a single endpoint"),
         (row(endpoint="GET /" + "a/" * 20), "not a single endpoint"),
     ],
-    ids=["5xx", "folded", "cut", "a redacted key", "a hashed key", "many endpoints", "an endpoint that is too deep"],
+    ids=[
+        "5xx",
+        "folded",
+        "cut",
+        "a redacted key",
+        "a hashed key",
+        "many endpoints",
+        "endpoints beyond a limit",
+        "an endpoint that is too deep",
+    ],
 )
 def test_what_no_rule_can_say_is_refused_with_a_reason(found: SignatureRow, reason: str) -> None:
     with pytest.raises(ReviewError, match=reason):

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from strangler.control.shadow.aggregate import ask_parts
 from strangler.control.shadow.client import ShadowUpstream
-from strangler.control.shadow.digest import endpoint_of
+from strangler.control.shadow.digest import endpoint_of, request_of
 from strangler.control.shadow.dry_runs import Permit
 from strangler.control.shadow.request import lines_of, outgoing, question
 from strangler.control.shadow.route import ShadowRoute
-from strangler.core.compare import Response
+from strangler.core.compare import CompareRules, Response
+from strangler.core.compare.model.endpoint_names import TemplateTree
 from strangler.core.fault import Fault
 from strangler.core.http.methods import SAFE
 from strangler.core.routing.arm import LEGACY, Arm
@@ -34,7 +35,7 @@ class ArmResponse:
 
 @dataclass(slots=True)
 class CapturedArms:
-    """Both arms of one capture. `halt` stops the shadows of a route, for a reason."""
+    """Both arms of one capture. `halt` stops the shadows of a route, for a reason; `tree` is that of the ledger."""
 
     captured: Captured
     route: ShadowRoute
@@ -42,10 +43,14 @@ class CapturedArms:
     served_url: Url | None
     halt: Callable[[ShadowRoute, str], None]
     releases: ReleasesState = field(default_factory=ReleasesState)
+    tree: TemplateTree | None = None
     endpoint: str = field(init=False)
+    rules: CompareRules = field(init=False)
+    """The rules in force for this request."""
 
     def __post_init__(self) -> None:
-        self.endpoint = endpoint_of(self.captured, self.route.redactor, self.route.templates)
+        self.endpoint = endpoint_of(self.captured, self.route.names(self.tree))
+        self.rules = self.route.endpoint_rules.of(self.endpoint, request_of(self.captured))
 
     @property
     def is_safe(self) -> bool:

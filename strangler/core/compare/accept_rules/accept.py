@@ -9,6 +9,7 @@ from decimal import Decimal
 from strangler.core.compare.accept_rules.css import CssRule
 from strangler.core.compare.accept_rules.jsonpath import Pattern
 from strangler.core.compare.accept_rules.xmlpath import XmlPattern
+from strangler.core.compare.model.endpoint_names import covers_endpoint
 from strangler.core.compare.model.numbers import canonical, is_within
 from strangler.core.compare.model.values import Excerpt, Kind, Node, Value
 from strangler.core.settings import AcceptRule
@@ -56,6 +57,14 @@ class Accept:
     def is_for(self, endpoint: str) -> bool:
         """Return True if the rule is in force for this endpoint, `POST /api/orders/{}`."""
         return self.endpoint in (None, endpoint)
+
+    def is_within(self, endpoint: str) -> bool:
+        """Return True if the rule is for a part of this endpoint: it was written before words were folded into `{}`."""
+        return self.endpoint not in (None, endpoint) and covers_endpoint(endpoint, self.endpoint or "")
+
+    def covers_request(self, request: str) -> bool:
+        """Return True if the rule's endpoint covers a request, `POST /api/orders/7`, spelled like an endpoint."""
+        return self.endpoint is None or covers_endpoint(self.endpoint, request)
 
     @property
     def has_tolerance(self) -> bool:
