@@ -1,9 +1,10 @@
-"""The cost of metrics, access line and trace context per request: `python -m benchmarks.costs`.
+"""The cost of metrics, access line, trace context and ledger per request: `python -m benchmarks.costs`.
 
 A worker's code in this process, on transports that do nothing: a keep-alive client, an idle connection to the upstream,
-a small GET. Each part is taken out alone, then all three. The rounds of all variants alternate, and the quickest round
+a small GET. Each part is taken out alone, then all of them; the ledger also with a path of its own for each request,
+the dearest that can come to it. The rounds of all variants alternate, and the quickest round
 of each counts, so that other load on the machine drops out. CPU time, without that of the kernel. Of compiled code
-nothing can be taken out but the access line.
+nothing can be taken out but the access line and the ledger.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from strangler.core.settings import Settings
 from strangler.http1.client_connection import ClientConnection
 from strangler.http1.server_state import ServerState
 from strangler.http1.upstream_connection import UpstreamConnection
+from strangler.ipc.messages import LedgerBatch, ToControl, encode_frame
 from strangler.ipc.metrics import Metrics
 from strangler.logs import LogWriter
 from strangler.worker.access_log import AccessLog
@@ -54,8 +56,10 @@ _REQUEST = (
 )
 _BODY = b'{"id":7,"state":"shipped"}'
 _RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+_OTHER_PATH = _REQUEST.replace(b"/7?", b"/%d?")
 _TICK = 100
 """Requests between two ticks, which write the lines and report the metrics: 50 ms at 2,000 requests a second."""
+_TICK_S = 0.05
 
 
 class _Loop:
@@ -85,6 +89,21 @@ class _Wire(asyncio.Transport):
         return ("127.0.0.1", 50000) if name == "peername" else default
 
 
+class _Control:
+    """A link whose other end has stored each batch of the ledger before the next tick."""
+
+    is_connected = True
+
+    def __init__(self) -> None:
+        self.stored = 0
+
+    def offer(self, message: ToControl) -> bool:
+        if isinstance(message, LedgerBatch):
+            encode_frame(message)
+            self.stored = message.number
+        return True
+
+
 def _uncounted(numbers: Metrics) -> RequestMetrics:
     """Return metrics that count nothing."""
 
@@ -106,6 +125,11 @@ class Variant:
     metrics: bool = True
     access: bool = True
     trace: bool = True
+    ledger: bool = True
+    paths: bool = False
+    """Each request has a path of its own."""
+    whole: str = "as it is"
+    """The variant in which nothing is taken out."""
 
 
 VARIANTS = (
@@ -113,7 +137,10 @@ VARIANTS = (
     Variant("metrics", metrics=False),
     Variant("access line", access=False),
     Variant("trace context", trace=False),
-    Variant("all three", metrics=False, access=False, trace=False),
+    Variant("ledger", ledger=False),
+    Variant("all four", metrics=False, access=False, trace=False, ledger=False),
+    Variant("each path new", paths=True, whole="each path new"),
+    Variant("ledger, each path new", ledger=False, paths=True, whole="each path new"),
 )
 
 
@@ -123,12 +150,19 @@ class Bench:
     def __init__(self, variant: Variant, settings: Settings, writer: LogWriter) -> None:
         if not variant.access:
             settings = replace(settings, log=replace(settings.log, access=None))
+        if not variant.ledger:
+            settings = replace(settings, ledger=None)
         loop = cast(asyncio.AbstractEventLoop, _Loop())
         self.numbers = Metrics()
         self._is_traced = variant.trace
         self.access_log = AccessLog(writer, "worker-0", os.getpid())
         metrics = (RequestMetrics if variant.metrics else _uncounted)(self.numbers)
-        context = WorkerContext(loop, Snapshot(settings, 1), metrics, self.access_log, Captures(self.numbers))
+        self._control = _Control()
+        captures = Captures(self.numbers)
+        context = WorkerContext(loop, Snapshot(settings, 1), metrics, self.access_log, captures, self._control)
+        self.ledger = context.ledger
+        self._has_paths = variant.paths
+        self._at = 0.0
         self._port = ServerState(
             loop, settings.limits, Call, lambda client: serve(client, context), TrustedProxies(()), _raise
         )
@@ -145,18 +179,22 @@ class Bench:
     def run(self, count: int) -> float:
         """Return the CPU µs per request."""
         client, upstream, write_batch = self._client, self._upstream, self._port.write_batch
+        requests = [_OTHER_PATH % (1000 + number) if self._has_paths else _REQUEST for number in range(count)]
         with _fixed_trace() if not self._is_traced else _as_it_is():
             self._exchange()
             read, written = self._read.writes, self._written.writes
             begun = time.process_time()
-            for number in range(count):
-                client.data_received(_REQUEST)
+            for number, request in enumerate(requests):
+                client.data_received(request)
                 write_batch.flush()
                 upstream.data_received(_RESPONSE)
                 write_batch.flush()
                 if not number % _TICK:
                     self.access_log.flush()
                     self.numbers.report()
+                    self.ledger.stored(self._control.stored)
+                    self._at += _TICK_S
+                    self.ledger.tick(self._at, self._at)
             spent_s = time.process_time() - begun
         assert (self._read.writes - read, self._written.writes - written) == (count, count)
         return spent_s / count * 1e6
@@ -220,11 +258,11 @@ def table(found: dict[str, float]) -> Table:
     """Return a table of the parts with their costs."""
     made = Table("part", box=None, pad_edge=False)
     made.add_column("µs per request", justify="right")
-    whole = found["as it is"]
-    made.add_row("all of the worker's code, all on", f"{whole:.1f}")
-    for name, spent in found.items():
-        if name != "as it is":
-            made.add_row(f"of which {name}", f"{whole - spent:.1f}")
+    for variant in VARIANTS:
+        if variant.name == variant.whole:
+            made.add_row(f"all of the worker's code, {variant.name}", f"{found[variant.name]:.1f}")
+        elif variant.name in found:
+            made.add_row(f"of which {variant.name}", f"{found[variant.whole] - found[variant.name]:.2f}")
     return made
 
 

@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from strangler.core.documents import (
+    LedgerStatus,
     MatchFigures,
     PassedGate,
     RetireStatus,
@@ -45,7 +46,19 @@ def notices(status: StatusDocument) -> list[str]:
     lines += [line for route in status.routes for line in _shadow(route)]
     lines += [_retire(route.name, route.retire) for route in status.routes if route.retire is not None]
     lines += [line for name, sink in status.events.sinks.items() for line in _sink(name, sink)]
+    if status.ledger is not None:
+        lines += _ledger(status.ledger)
     return [*lines, _processes(status)]
+
+
+def _ledger(ledger: LedgerStatus) -> list[str]:
+    """Return the line about how far the migration is, once there are endpoints."""
+    states = {name: count for name, count in ledger.states.items() if count and name != "probed"}
+    if not states:
+        return []
+    total, counts = sum(states.values()), ", ".join(f"{count} {name}" for name, count in states.items())
+    share = f"candidates served {100 * ledger.share:.3g} % of the requests of the last 7 days"
+    return [f"ledger: {total} endpoint{'s' if total != 1 else ''} ({counts}); {share}"]
 
 
 def _passed_by(passed: PassedGate) -> str:

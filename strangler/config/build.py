@@ -7,10 +7,12 @@ from typing import TypeVar
 from strangler.config import schema, schema_compare, schema_retire, schema_routes, schema_upstreams, section
 from strangler.config.cpus import usable_cpus
 from strangler.config.quantities import AUTO, MAX_WORKERS
+from strangler.config.schema_ledger import Ledger
 from strangler.config.schema_listeners import Listener
 from strangler.config.schema_tls import ListenerTls, ServerTls
 from strangler.config.types import Pairs
 from strangler.core import retire_settings, settings
+from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.listener_settings import (
     CertificateSettings,
     ListenerSettings,
@@ -49,6 +51,7 @@ def build(file: schema.File) -> settings.Settings:
         trusted_proxies=file.trusted_proxies,
         ambiguous_paths=file.ambiguous_paths,
         limits=_limits(file.limits),
+        ledger=_ledger(file.ledger),
         upstreams=upstreams,
         routes=tuple(_route(route, upstreams) for route in file.routes),
     )
@@ -89,6 +92,12 @@ def _events(events: schema.Events) -> settings.EventSettings:
         events.webhook,
         None if kafka is None else settings.KafkaSettings(kafka.bootstrap_servers, kafka.topic, kafka.shadow),
     )
+
+
+def _ledger(ledger: Ledger | None) -> LedgerSettings | None:
+    if ledger is None:
+        return None
+    return LedgerSettings(ledger.keep, ledger.quiet, ledger.callers.lower(), ledger.by)
 
 
 def _limits(limits: schema.Limits) -> settings.LimitSettings:

@@ -60,7 +60,7 @@ def decimal_number(low: float, high: float) -> Callable[[str], float]:
     return read
 
 
-def duration(text: str, *, zero: bool) -> float:
+def duration(text: str, *, zero: bool, longest_s: float = _LONGEST_S) -> float:
     """Return the seconds of `250ms`, `2s`, `1.5s`, `5m`, `24h` or `7d`; with `zero` also of `0`."""
     found = _DURATION.fullmatch(text)
     if found is None and text == "0":
@@ -69,8 +69,9 @@ def duration(text: str, *, zero: bool) -> float:
         raise ValueError(_duration_way_out(text))
     else:
         seconds = round(float(found[1]) * _SECONDS[found[2]], 6)
-    if seconds > _LONGEST_S:
-        raise ValueError("it must be at most a year; for no limit write none, where the key allows it")
+    if seconds > longest_s:
+        limit = "a year" if longest_s == _LONGEST_S else duration_text(longest_s)
+        raise ValueError(f"it must be at most {limit}; for no limit write none, where the key allows it")
     if seconds == 0 and not zero:
         raise ValueError("it must be longer than 0")
     return seconds
@@ -122,8 +123,8 @@ def _digits(text: str) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return the text that `duration` reads as this value, to the millisecond: `250ms` for 0.25, `5m` for 300."""
-    unit = next((unit for unit in ("h", "m") if seconds > _SECONDS[unit] and seconds % _SECONDS[unit] == 0), "s")
+    """Return the text that `duration` reads as this value, to the millisecond: `250ms` for 0.25, `30d` for 2592000."""
+    unit = next((unit for unit in ("d", "h", "m") if seconds > _SECONDS[unit] and seconds % _SECONDS[unit] == 0), "s")
     if 0 < seconds < 1:
         unit = "ms"
     number = f"{seconds / _SECONDS[unit]:.3f}".rstrip("0").rstrip(".")

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from strangler.config import types as t
 from strangler.config.leaf import leaf
+from strangler.config.schema_ledger import Ledger
 from strangler.config.schema_listeners import DEFAULT_LISTENERS, Listeners
 from strangler.config.schema_routes import Route, RouteDefaults
 from strangler.config.schema_tls import ServerTls
@@ -187,6 +188,11 @@ class File(Section):
         "legacy", "A path that can be read in two ways goes to legacy, or is rejected with 400.", "reject"
     )
     limits: Limits = key(Limits, "Limits of requests and client connections.", "{request_body: 10MiB}")
+    ledger: Annotated[Ledger | None, Switchable()] = key(
+        Ledger,
+        "Counts of all calls by endpoint, arm and caller: what may be moved, and what may be deleted; `false`: none.",
+        "{quiet: 14d}",
+    )
     defaults: Defaults = key(
         Defaults, "Values for the keys that upstreams and routes leave out.", "{upstreams: {keepalive: 4s}}"
     )

@@ -13,6 +13,7 @@ from strangler.control.app import ControlApp
 from strangler.control.connection_cap import nameless
 from strangler.control.dashboard.site import Dashboard, is_page
 from strangler.control.exposition import expose
+from strangler.control.ledger_api import LedgerApi
 from strangler.control.responses import VISITOR, json_response, named, problem, read_body
 from strangler.control.shadow.api import ShadowApi
 from strangler.control.shadow.releases_api import ReleasesApi
@@ -51,6 +52,7 @@ def application(state: ControlApp) -> web.Application:
             web.get("/api/events", _events),
             *ShadowApi(lambda request: request.app[_STATE]).routes(),
             *ReleasesApi(lambda request: request.app[_STATE]).routes(),
+            *LedgerApi(lambda request: request.app[_STATE]).routes(),
         ]
     )
     app[_DASHBOARD] = dashboard = Dashboard(lambda request: request.app[_STATE])

@@ -20,6 +20,7 @@ from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
+from strangler.control.ledger_keeper import LedgerKeeper
 from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.metrics_source import MetricsFilter, MetricsSource
@@ -39,6 +40,7 @@ from strangler.core.documents import GatesStatus, ReadyDocument, StatusDocument,
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
 from strangler.evidence.tables import SCHEMA, upgrade
+from strangler.ledger import stored
 from strangler.state import kill_switch
 from strangler.state.files import STORE
 from strangler.state.kill_switch import KillSwitchState
@@ -85,6 +87,7 @@ class ControlApp:
     figures: FiguresState
     checks: HealthChecks
     keeper: FirstLoadsKeeper
+    ledger: LedgerKeeper
     reload: ReloadState
     operator: Operator
     probe: LegacyProbe
@@ -98,6 +101,7 @@ class ControlApp:
         """Restore the state that an earlier control left in the state folder."""
         in_force = self.launch.in_force
         await self.saver.restore()
+        await self.ledger.restore()
         await self.shadow.runner.restore()
         await self.events.restore(in_force)
         self.keeper.adopt(in_force)
@@ -112,6 +116,7 @@ class ControlApp:
         return (
             self.reload,
             self.saver,
+            self.ledger,
             HistorySampler(self.history, self.links.totals),
             self.own,
             self.shadow.runner,
@@ -133,6 +138,7 @@ class ControlApp:
             self.checks.close,
             self.probe.close,
             self._save,
+            self.ledger.close,
             self.store.close,
         )
         async with AsyncExitStack() as stack:
@@ -206,6 +212,7 @@ class ControlApp:
             self.tracing.status(),
             GatesStatus(dict(self.events.gates.passed_by)),
             self.events.slow.status(),
+            self.ledger.status(),
         )
 
     async def snapshot(self) -> Snapshot:
@@ -234,11 +241,13 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     store, links, workers, own = base.store, base.links, base.workers, base.own
     events = assemble_events(launch.run, settings, store, launch.environ, own, links)
     shadow = _build_shadow(launch, base, events)
-    server = LinkServer(workers, own, LinkListeners(shadow.runner, events.changes, base.tracing))
+    ledger = LedgerKeeper(store, workers, settings)
+    server = LinkServer(workers, own, LinkListeners(shadow.runner, events.changes, base.tracing, ledger))
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
     checks = HealthChecks(links.shared, workers.broadcast)
     keeper = FirstLoadsKeeper(launch.folder)
-    inner: list[Follower] = [keeper, workers, checks, shadow.runner, *events.followers, figures, base.tracing, only]
+    inner: list[Follower] = [keeper, ledger, workers, checks, shadow.runner, *events.followers, figures]
+    inner += [base.tracing, only]
     reload = ReloadState(
         launch.config,
         launch.environ,
@@ -265,11 +274,14 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         figures=figures,
         checks=checks,
         keeper=keeper,
+        ledger=ledger,
         reload=reload,
         operator=Operator(store, links, shadow.table, shadow.switch, [workers, shadow.runner, events.changes]),
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
-        metrics=MetricsSource(reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates),
+        metrics=MetricsSource(
+            reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates, ledger
+        ),
     )
 
 
@@ -288,7 +300,7 @@ def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
     return _Base(
-        store=Store(launch.folder / STORE, SCHEMA + outbox.SCHEMA + gates.SCHEMA, upgrade),
+        store=Store(launch.folder / STORE, SCHEMA + outbox.SCHEMA + gates.SCHEMA + stored.SCHEMA, upgrade),
         links=links,
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),

@@ -16,6 +16,7 @@ from strangler.ipc.messages import (
     EndpointHealth,
     FenceMarks,
     Hello,
+    LedgerBatch,
     LoadedGeneration,
     Report,
     Shared,
@@ -45,6 +46,12 @@ class SpanListener(Protocol):
     def take(self, spans: Spans) -> None: ...
 
 
+class LedgerListener(Protocol):
+    """The receiver of the calls that workers have counted. It calls `WorkerLinks.ledger_stored` once they are kept."""
+
+    def take(self, instance: str, batch: LedgerBatch) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class LinkListeners:
     """The receivers of all messages that are not for the links themselves."""
@@ -52,6 +59,8 @@ class LinkListeners:
     captures: CaptureListener
     breakers: BreakerListener
     spans: SpanListener
+    ledger: LedgerListener | None = None
+    """None: nobody keeps the calls, and workers go on adding them up."""
 
 
 class LinkServer:
@@ -104,6 +113,9 @@ class LinkServer:
                 self._take(worker, message)
             case Spans():
                 self._listeners.spans.take(message)
+            case LedgerBatch():
+                if self._listeners.ledger is not None:
+                    self._listeners.ledger.take(hello.instance, message)
             case Hello() | Bye():
                 pass
 

@@ -11,7 +11,17 @@ from strangler.control.reload import InForce
 from strangler.control.shared_facts import SharedState
 from strangler.control.totals import TotalsState
 from strangler.ipc.frames import FrameProtocol
-from strangler.ipc.messages import CaptureGrant, CaptureGrants, FrameError, Hello, KillSwitch, Push, Shared, ToControl
+from strangler.ipc.messages import (
+    CaptureGrant,
+    CaptureGrants,
+    FrameError,
+    Hello,
+    KillSwitch,
+    LedgerStored,
+    Push,
+    Shared,
+    ToControl,
+)
 from strangler.state.kill_switch import KillSwitchState
 
 log = structlog.get_logger()
@@ -96,6 +106,12 @@ class WorkerLinks:
         for connection in self._connections:
             connection.grant(grants)
 
+    def ledger_stored(self, instance: str, number: int) -> None:
+        """Tell a worker that its calls are stored, up to the batch of that number. One that has gone needs no word."""
+        for connection in self._connections:
+            if connection.instance == instance:
+                connection.send(LedgerStored(number))
+
     def add(self, connection: "WorkerConnection", hello: Hello) -> None:
         """Admit a worker, and send it all that it does not know."""
         self._connections.add(connection)
@@ -146,6 +162,11 @@ class WorkerConnection(FrameProtocol[ToControl]):
     def on_lost(self) -> None:
         if self._hello is not None:
             self._listener.left(self, self._hello)
+
+    @property
+    def instance(self) -> str | None:
+        """The worker's instance; None before its Hello."""
+        return None if self._hello is None else self._hello.instance
 
     def pause_writing(self) -> None:
         self._is_full = True

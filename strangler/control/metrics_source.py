@@ -7,6 +7,7 @@ from typing import TypeVar
 from strangler.control.events.certificates import CertificateWatch
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
+from strangler.control.ledger_keeper import LedgerKeeper
 from strangler.control.links import LinksState
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.readiness import LegacyProbe
@@ -51,6 +52,7 @@ class MetricsSource:
         table: ShadowRouteTable,
         slow: SlowWatch,
         certificates: CertificateWatch,
+        ledger: LedgerKeeper,
     ) -> None:
         self._reload = reload
         self._links = links
@@ -61,6 +63,7 @@ class MetricsSource:
         self._table = table
         self._slow = slow
         self._certificates = certificates
+        self._ledger = ledger
 
     async def collect(self) -> ExposedMetrics:
         """Return all metrics as they are now."""
@@ -72,6 +75,7 @@ class MetricsSource:
             | stopped_gauges(self._table)
             | self._slow.gauges()
             | self._certificates.gauges()
+            | self._ledger.gauges()
         )
         return ExposedMetrics(self._only.visible(totals.values()), gauges, self._of_control(is_legacy_reachable))
 

@@ -18,6 +18,7 @@ from strangler.core.documents import (
     EventsStatus,
     GatesStatus,
     KillSwitchStatus,
+    LedgerStatus,
     LegacyRecent,
     LegacyRequests,
     MatchFigures,
@@ -56,6 +57,7 @@ def status(
     tracing: TracingStatus | None,
     gates: GatesStatus,
     slow: dict[str, list[SlowEndpoint]],
+    ledger: LedgerStatus | None,
 ) -> StatusDocument:
     """Return the status. `problems`: by part of control; None if it has none. `shadow`: by the name of a route.
     `recent`: by the name of a route, empty for requests without a route, and arm. `judged`: by the name of a route, its
@@ -91,6 +93,7 @@ def status(
         tracing=tracing,
         gates=gates,
         slow=slow,
+        ledger=ledger,
     )
 
 

@@ -377,4 +377,4 @@ class Settings:
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
     """The content of the files with certificates and keys that the settings name, by absolute path."""
     ledger: LedgerSettings | None = field(default_factory=LedgerSettings)
-    """What the ledger keeps; None: there is none."""
+    """The settings of the ledger; None: there is none."""

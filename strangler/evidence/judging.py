@@ -129,6 +129,30 @@ def _judged(connection: Connection, route: str, release: str, judge: _Judge) -> 
     return judged
 
 
+def endpoint_pairs(
+    connection: Connection, route: str, endpoint: str, rules: Rules, today: date
+) -> tuple[int, int, int] | None:
+    """Return the pairs of an endpoint in the current release of its route, those that match, and the differences that
+    are open; None if nothing was compared."""
+    release = release_or_current(connection, route, None)
+    judge = _judge_of(connection, route, release, rules, today)
+    judged = _Judged()
+    for outcome, members, count in connection.execute(
+        """SELECT outcome, members, sum(count) FROM pairs
+        WHERE route = ? AND release = ? AND endpoint = ? GROUP BY 1, 2""",
+        (route, release, endpoint),
+    ):
+        judged.add(endpoint, judge.outcome(outcome, members), count)
+    if not judged.pairs.total():
+        return None
+    open_ones = [
+        difference
+        for name, difference in judge.rows.items()
+        if difference.row.endpoint == endpoint and difference.row.state not in CLOSED and name not in judge.noise
+    ]
+    return judged.pairs.total(), judged.matches, len(open_ones)
+
+
 def matches(connection: Connection, route: str, rules: Rules, today: date) -> Matches:
     """Return the match of the current release of a route, the same wherever a match is shown."""
     release = release_or_current(connection, route, None)

@@ -7,6 +7,7 @@ from sqlite3 import Connection
 from strangler.core.compare import CompareRules, compile_rules
 from strangler.core.documents import (
     InboxDocument,
+    LedgerEvidence,
     ReleasesDocument,
     ReportDocument,
     RouteReport,
@@ -17,6 +18,7 @@ from strangler.core.routing.arm import AGGREGATE
 from strangler.core.settings import GateSettings, RouteSettings, Settings
 from strangler.evidence import audits, reading
 from strangler.evidence.audits import AuditFilters
+from strangler.evidence.judging import endpoint_pairs
 from strangler.evidence.reading import Filters
 from strangler.evidence.states import Rules
 
@@ -77,6 +79,17 @@ def _verdict(
     is_timed = route.shadow is not None and route.shadow.baseline.share > 0
     gate = gate if gate is not None else route.gate
     return reading.readiness(connection, route.name, rules, gate, today, release=release, is_timed=is_timed)
+
+
+def endpoint_evidence(
+    connection: Connection, settings: Settings, name: str, endpoint: str, today: date
+) -> LedgerEvidence | None:
+    """Return the comparisons of an endpoint in the current release of a route; None if there are none."""
+    route = route_named(settings, name)
+    if route is None:
+        return None
+    found = endpoint_pairs(connection, name, endpoint, {name: compile_rules(route.compare)}, today)
+    return None if found is None else LedgerEvidence(name, *found)
 
 
 def timeline(connection: Connection, settings: Settings, name: str, today: date) -> list[dict[str, int]]:

@@ -24,8 +24,8 @@ class WorkerLink:
 
     `hello` is called for each connection, so that it can name the present generation, and so is `knowledge`: the
     messages that a new control needs beside the metrics. `receive` is called in the loop for each message from control,
-    and `lost` when a connection is lost: what control has sent no longer holds. The counter
-    `strangler_link_dropped_total` counts dropped messages.
+    and `lost` when a connection is lost: what control has sent no longer holds. `farewell` is called by `close`: the
+    messages that must come before the `Bye`. The counter `strangler_link_dropped_total` counts dropped messages.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class WorkerLink:
         max_buffered_bytes: int = MAX_BUFFERED_BYTES,
         knowledge: Callable[[], Iterable[ToControl]] = tuple,
         lost: Callable[[], object] = bool,
+        farewell: Callable[[], Iterable[ToControl]] = tuple,
     ) -> None:
         self._path = path
         self._knowledge = knowledge
@@ -44,6 +45,7 @@ class WorkerLink:
         self._numbers = metrics
         self._receive = receive
         self._lost = lost
+        self._farewell = farewell
         self._max_buffered_bytes = max_buffered_bytes
         self._dropped = metrics.counter("strangler_link_dropped_total")
         self._connection: _Connection | None = None
@@ -75,11 +77,13 @@ class WorkerLink:
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
     async def close(self) -> None:
-        """Send the last metrics and a `Bye`, in a second at most. To be called once `run` has been cancelled."""
+        """Send what is left, and a `Bye`, in a second at most. To be called once `run` has been cancelled."""
         connection = self._connection or await self._connect()
         self._connection = None
         if connection is None:
             return
+        for message in self._farewell():
+            connection.send(message)
         connection.send(self._numbers.report())
         connection.send(Bye())
         connection.finish()

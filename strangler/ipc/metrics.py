@@ -9,11 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from strangler.core.time_buckets import BOUNDS_S as BOUNDS_S
 from strangler.ipc.messages import HistogramCell, Labels, Report, ValueCell
-
-BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""The inclusive upper bounds of the buckets, as OpenTelemetry advises for `http.server.request.duration`."""
-
 
 MOST_CELLS = 1000
 """The most cells in one report of all metrics, which takes 1 ms to make."""
@@ -71,6 +68,10 @@ FAMILIES = {
                merge="max"),
         Family("strangler_certificate_expiry_seconds", "gauge", ("listener", "name"),
                "Seconds until a listener's certificate expires; negative once it has.", merge="max"),
+        Family("strangler_migration_share", "gauge", (),
+               "Share of the requests of the last 7 days that candidates served, 0 to 1, by the ledger."),
+        Family("strangler_endpoints", "gauge", ("state",),
+               "Endpoints of the ledger, by the state of their migration; ignored ones are left out."),
         Family("strangler_events_total", "counter", ("type",), "Events, by type."),
         Family("strangler_events_lost_total", "counter", (), "Events that could not be stored: only the log has them."),
         Family("strangler_events_backlog", "gauge", ("sink",), "Events that a sink has not accepted yet."),

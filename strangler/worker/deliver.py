@@ -17,9 +17,10 @@ from strangler.worker.captured import finish_failed, finish_joined, finish_strea
 from strangler.worker.heads import Locations, http_date, joined_head, response_head, switch_head
 from strangler.worker.outcome import Failed, JoinedResponse
 from strangler.worker.policies import Policies
+from strangler.worker.telemetry import Telemetry
 
 
-async def deliver(call: Call, outcome: Outcome, policies: Policies) -> None:
+async def deliver(call: Call, outcome: Outcome, policies: Policies, telemetry: Telemetry) -> None:
     """Give the client the outcome. A response that the upstream cuts short is cut short for the client too."""
     if not isinstance(outcome, Attempt):
         _write_whole(call, outcome, policies)
@@ -37,7 +38,7 @@ async def deliver(call: Call, outcome: Outcome, policies: Policies) -> None:
     route = call.plan.route
     retirement = None if route is None else route.retirement
     if response.status == 101:
-        await _tunnel(call, outcome, switch_head(response, arm, retirement))
+        await _tunnel(call, outcome, switch_head(response, arm, retirement), telemetry)
         return
     is_sized = body is None or response.framing.kind is Kind.LENGTH
     is_http10 = call.request_headers.is_http10
@@ -48,6 +49,8 @@ async def deliver(call: Call, outcome: Outcome, policies: Policies) -> None:
     locations = None if route is None or not route.is_moved else _locations(call, outcome, route)
     head = response_head(response, arm, locations, retirement, chunked=chunked, is_http10=is_http10, keep=keep)
     client.begin_response(head + outcome.payload, body, chunked=chunked)
+    if body is not None and response.is_stream:
+        telemetry.note_endless(call)
     while not outcome.is_done and outcome.fault is None and call.fault is None:
         await client.task
     call.sent_bytes = len(outcome.payload) if body is None else body.received_bytes
@@ -136,7 +139,7 @@ def _locations(call: Call, attempt: Attempt, route: Route) -> Locations | None:
     return Locations(route, attempt.endpoint.key.url, call.path, call.host_value)
 
 
-async def _tunnel(call: Call, attempt: Attempt, head: bytes) -> None:
+async def _tunnel(call: Call, attempt: Attempt, head: bytes, telemetry: Telemetry) -> None:
     """Join the two sides after a 101, until the tunnel ends."""
     client, connection = call.client, attempt.connection
     if connection is None or client.is_closed:
@@ -147,6 +150,7 @@ async def _tunnel(call: Call, attempt: Attempt, head: bytes) -> None:
     is_websocket = call.fields[b"upgrade"].lower() == b"websocket"
     tunnel = Tunnel(client, connection, is_websocket=is_websocket)
     client.start_tunnel(head, tunnel)
+    telemetry.note_endless(call)
     while not tunnel.is_over:
         await client.task
     call.sent_bytes = tunnel.sent_bytes

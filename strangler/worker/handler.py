@@ -66,7 +66,7 @@ async def _respond(call: Call, context: WorkerContext) -> None:
                 _note_fallback(call, outcome, context.metrics)
                 outcome = await try_arm(call, LEGACY_ARM, context)
         # 3. Deliver the outcome.
-        await deliver(call, outcome, policies)
+        await deliver(call, outcome, policies, context.telemetry)
     finally:
         outcome.settle()
 

@@ -8,12 +8,13 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import structlog
 import uvloop
 
 from strangler import logs
+from strangler.clock import unix_now
 from strangler.core.http.trust import TrustedProxies
 from strangler.core.routing.snapshot import Snapshot
 from strangler.http1.client_connection import LAST_REQUEST_S
@@ -27,8 +28,10 @@ from strangler.ipc.messages import (
     FenceMarks,
     Hello,
     KillSwitch,
+    LedgerStored,
     LoadedGeneration,
     Push,
+    ToControl,
     ToWorker,
     decode_settings,
 )
@@ -44,6 +47,7 @@ from strangler.worker.capture import Captures
 from strangler.worker.context import WorkerContext
 from strangler.worker.gauges import UpstreamGauges
 from strangler.worker.handler import serve
+from strangler.worker.ledger_names import LedgerNames, names_for
 from strangler.worker.listeners import Listeners
 from strangler.worker.request_metrics import RequestMetrics
 
@@ -83,8 +87,9 @@ class Worker:
             self._hello,
             self._numbers,
             self._receive,
-            knowledge=lambda: self._peers.knowledge(),
+            knowledge=self._knowledge,
             lost=lambda: self._captures.close_credits(),
+            farewell=lambda: self._ledger.finish(loop.time(), unix_now()),
         )
         self._access_log = AccessLog(writer, self._process, os.getpid())
         self._captures = Captures(self._numbers, self._link)
@@ -94,6 +99,7 @@ class Worker:
             loop, snapshot, metrics, self._access_log, self._captures, self._link, start.index
         )
         self._policies, self._peers, self._upstreams = context.policies, context.peers, context.upstreams
+        self._ledger = context.ledger
         self._policies.is_killed = start.killed
         self._gauges = UpstreamGauges(self._numbers, self._upstreams)
         self._server = ServerState(
@@ -183,6 +189,7 @@ class Worker:
             self._access_log.flush()
             self._peers.share_marks()
             self._captures.flush()
+            self._ledger.tick(self._loop.time(), unix_now())
 
     async def _tick_idle(self) -> None:
         connections = self._numbers.gauge("strangler_connections")
@@ -216,6 +223,11 @@ class Worker:
     def _hello(self) -> Hello:
         return Hello(self._start.index, self._start.instance, os.getpid(), self._policies.snapshot.generation)
 
+    def _knowledge(self) -> Iterator[ToControl]:
+        """Yield all that a new control needs beside the metrics."""
+        yield from self._peers.knowledge()
+        yield from self._ledger.knowledge()
+
     def _receive(self, message: ToWorker) -> None:
         if isinstance(message, KillSwitch):
             self._policies.is_killed = message.on
@@ -224,6 +236,8 @@ class Worker:
             self._has_push.set()
         elif isinstance(message, CaptureGrants):
             self._captures.set_credits(message.grants)
+        elif isinstance(message, LedgerStored):
+            self._ledger.stored(message.number)
         elif isinstance(message, BreakerOpened | FenceMarks | EndpointHealth):
             self._peers.learn(message)
 
@@ -238,9 +252,9 @@ class Worker:
                 self._load(*await asyncio.to_thread(_prepare, push, self._listeners.contexts))
             del push  # with 10,000 routes 5 MB, until the next reload
 
-    def _load(self, snapshot: Snapshot, contexts: ServerContexts) -> None:
+    def _load(self, snapshot: Snapshot, contexts: ServerContexts, names: LedgerNames | None) -> None:
         settings = snapshot.settings
-        self._context.adopt(snapshot)
+        self._context.adopt(snapshot, names)
         self._listeners.adopt(settings, contexts)
         self._server.limits = settings.limits
         self._server.trusted = TrustedProxies(settings.trusted_proxies)
@@ -252,9 +266,10 @@ class Worker:
         self._log.error("worker.crash", error=repr(crash), traceback="".join(traceback.format_exception(crash)))
 
 
-def _prepare(push: Push, former: ServerContexts) -> tuple[Snapshot, ServerContexts]:
+def _prepare(push: Push, former: ServerContexts) -> tuple[Snapshot, ServerContexts, LedgerNames | None]:
     settings = decode_settings(push.settings)
-    return Snapshot(settings, push.generation), former.renewed(settings.listeners, settings.files)
+    contexts = former.renewed(settings.listeners, settings.files)
+    return Snapshot(settings, push.generation), contexts, names_for(settings)
 
 
 async def _run(start: WorkerStart, writer: LogWriter) -> None:

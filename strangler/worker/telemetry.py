@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The record of a request that is over, in metrics, access log and spans."""
+"""The record of a request that is over, in metrics, access log, spans and ledger."""
 
 from strangler.clock import now
 from strangler.core.fault import Fault
@@ -8,6 +8,7 @@ from strangler.ipc.messages import Spans
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
 from strangler.worker.control_link import ControlLink
+from strangler.worker.ledger import Ledger
 from strangler.worker.request_metrics import RequestMetrics
 from strangler.worker.spans import SpanNotes
 
@@ -20,12 +21,18 @@ _NO_REFUSAL = frozenset({Fault.CLIENT_GONE, *(fault for fault in Fault if fault.
 class Telemetry:
     """Records each request once it is over."""
 
-    __slots__ = ("_access_log", "_link", "_metrics")
+    __slots__ = ("_access_log", "_ledger", "_link", "_metrics")
 
-    def __init__(self, metrics: RequestMetrics, access_log: AccessLog, link: ControlLink) -> None:
+    def __init__(self, metrics: RequestMetrics, access_log: AccessLog, link: ControlLink, ledger: Ledger) -> None:
         self._metrics = metrics
         self._access_log = access_log
         self._link = link
+        self._ledger = ledger
+
+    def note_endless(self, call: Call) -> None:
+        """Count a request in the ledger whose response has begun and may never end: a tunnel, or an event stream."""
+        call.is_in_ledger = True
+        self._ledger.count(call, "" if call.plan.route is None else call.plan.route.name, now() - call.started)
 
     def record(self, call: Call) -> None:
         """Count a request that is over, write its line, and send its spans if it is sampled."""
@@ -35,6 +42,8 @@ class Telemetry:
         route = "" if call.plan.route is None else call.plan.route.name
         self._metrics.count_request(call, route, duration_s)
         self._access_log.write(call, route, duration_s)
+        if not call.is_in_ledger:
+            self._ledger.count(call, route, duration_s)
         if call.trace.notes is not None:
             self._link.offer(_spans(call, call.trace.notes, route, duration_s))
 

@@ -32,12 +32,14 @@ from strangler.core.slowness import Slowness
 from strangler.evidence.audits import write_audit
 from strangler.evidence.index import IndexState
 from strangler.evidence.writing import set_state, store_findings
-from strangler.ipc.messages import ProcessInfo
+from strangler.ipc.messages import LedgerBatch, LedgerSum, ProcessInfo
+from strangler.ipc.metrics import BOUNDS_S
 from strangler.times import utc_day
 from tests.control.control import control_of, take
 from tests.evidence.pairs import NOON, captured, finding_of, json_response, match, mismatch, seen
 
 GOLDEN = Path(__file__).with_name("documents.json")
+BUCKETS = [0, 0, 1, *(0 for _ in BOUNDS_S[2:])]
 ROUTES = """\
 version: 1
 admin: {listen: 127.0.0.1:0}
@@ -60,8 +62,10 @@ routes:
     enabled: false
   - {name: users, match: {host: shop.example.com, prefix: /users}, passthrough: orders}
 """
-VOLATILE = frozenset({"version", "silent_s", "time", "at", "since", "file", "diff", "against"})
+VOLATILE = frozenset({"version", "silent_s", "time", "at", "since", "file", "diff", "against", "watched_s"})
 """Keys whose values are others in each run; of these the type alone is kept."""
+TIMES = frozenset({"first_seen", "last_seen", "last_legacy", "watched_since", "day", "deletable_at"})
+"""Keys of the ledger whose texts are times. Elsewhere they have numbers, which are always the same."""
 ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 LEGACY = {"id": 7, "price": 19.99, "at": "2026-11-23T12:00:00Z"}
 CANDIDATE = {"id": 7, "price": "19.99", "at": "2026-11-23T12:00:01Z", "more": [1, {"a": None}]}
@@ -84,9 +88,22 @@ GETS = [
     "/api/report",
     "/api/audit",
     "/api/releases",
+    "/api/ledger?hidden=1",
+    "/api/ledger/endpoint?endpoint=GET%20/api/orders/7",
+    "/api/ledger/history",
     "/api/diffs/none",
     "/api/diffs?severity=x",
 ]
+IMPORT = {
+    "digest": "9f86d081",
+    "name": "routes.txt",
+    "format": "list",
+    "endpoints": [["GET", "/api/carts/{id}"]],
+    "sums": [],
+    "began": None,
+    "ended": None,
+    "who": "ana",
+}
 POSTS: list[tuple[str, dict[str, Any]]] = [
     ("/api/explain", {"method": "GET", "url": "/users/7", "headers": [["Host", "shop.example.com"]]}),
     ("/api/diffs/PRICE", {"state": "known", "who": "ana"}),
@@ -95,6 +112,11 @@ POSTS: list[tuple[str, dict[str, Any]]] = [
     ("/api/shadows/orders/resume", {"who": "ana"}),
     ("/api/releases", {"route": "orders", "name": "v2", "who": "ci"}),
     ("/api/routes/orders/reset", {"why": "another database", "who": "ana"}),
+    ("/api/ledger/fold", {"endpoint": "/shops/{}/menu", "who": "ana"}),
+    ("/api/ledger/own", {"endpoint": "GET /api/orders/7", "name": "ana", "who": "ana"}),
+    ("/api/ledger/ignore", {"endpoint": "GET /nobody", "who": "ana"}),
+    ("/api/ledger/import", IMPORT),
+    ("/api/ledger/import", IMPORT),
     ("/api/kill-switch", {"on": True, "reason": "nonsense", "who": "ana"}),
     ("/api/kill-switch", {"off": True}),
 ]
@@ -126,6 +148,8 @@ def masked(value: Any, key: str = "") -> Any:
     if value is not None and (key in VOLATILE or (isinstance(value, str) and ULID.fullmatch(value))):
         return f"<{type(value).__name__}>"
     if isinstance(value, str):
+        if key in TIMES:
+            return "<time>"
         return "<host>" if value.startswith("//") else re.sub(r"@20\d\d-[\dT:Z.\-]+", "@<moment>", value)
     return f"<{type(value).__name__}>" if isinstance(value, float) and value > NOON + 86400 else value
 
@@ -219,6 +243,11 @@ async def _fill(state: ControlApp) -> str:
         ProcessInfo("leaving", 0, "w1", 4, 0.0, 2),
     ]
     take(state, {("strangler_requests_total", ("orders", "candidate", "GET", "2xx")): (7.0,)})
+    sums = [
+        LedgerSum("GET", "/api/orders/{}", "orders", arm, 200, "okhttp/4", calls, time.time(), BUCKETS, "/api/orders/7")
+        for arm, calls in (("legacy", 3), ("candidate", 1))
+    ]
+    state.ledger.take("w0", LedgerBatch(1, sums, 0))
     state.history.observe(time.monotonic() - 1, state.links.totals.values())
     return sampled.differences[0].id
 

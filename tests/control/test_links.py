@@ -23,6 +23,9 @@ from strangler.ipc.messages import (
     FrameReader,
     Hello,
     KillSwitch,
+    LedgerBatch,
+    LedgerStored,
+    LedgerSum,
     LoadedGeneration,
     Push,
     Report,
@@ -65,13 +68,23 @@ class ScriptedWorker:
         return True
 
 
+class Batches:
+    """A keeper of counted calls that notes each batch with its worker."""
+
+    def __init__(self, heard: list[Any]) -> None:
+        self._heard = heard
+
+    def take(self, instance: str, batch: LedgerBatch) -> None:
+        self._heard.append((instance, batch))
+
+
 class Rig:
     def __init__(self, path: Path) -> None:
         self.state = LinksState(TotalsState(), 1, b"settings 1", OFF)
         self.links = WorkerLinks(self.state)
         self.heard: list[Any] = []
         own = OwnMetrics(self.state.totals, "own")
-        self.server = LinkServer(self.links, own, LinkListeners(self, self, self))
+        self.server = LinkServer(self.links, own, LinkListeners(self, self, self, Batches(self.heard)))
         self._path = path
         self._workers: list[ScriptedWorker] = []
 
@@ -212,6 +225,20 @@ async def test_a_capture_goes_to_its_listener_and_more_credit_is_granted_when_ha
         worker.say(captured())
     await until(lambda: len(rig.heard) >= 6)
     assert rig.heard == [(), captured(), captured(), ("orders",), captured(), ("orders",)]
+
+
+async def test_counted_calls_go_to_their_listener_and_only_their_worker_is_told_that_they_are_stored(rig: Rig) -> None:
+    workers = {name: await rig.connect(hello(name)) for name in ("a", "b")}
+    await until(lambda: len(rig.state.workers) == 2)
+    calls = LedgerSum("GET", "/orders/{}", "orders", "legacy", 200, "okhttp/4", 3, 1.5, [3], "/orders/7")
+    batch = LedgerBatch(1, [calls], 0)
+    workers["a"].say(batch)
+    await until(lambda: ("a", batch) in rig.heard)
+    rig.links.ledger_stored("a", 1)
+    rig.links.ledger_stored("gone", 7)
+    assert await workers["a"].hears(2) == [KillSwitch(False, ""), LedgerStored(1)]
+    rig.links.turned(KillSwitchState(True, "last", "now"))
+    assert await workers["b"].hears(2) == [KillSwitch(False, ""), KillSwitch(True, "last")]
 
 
 async def test_what_control_counts_itself_is_not_retired(rig: Rig) -> None:

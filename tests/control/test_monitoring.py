@@ -15,6 +15,7 @@ import yaml
 
 from strangler.control.exposition import ExposedMetrics, expose
 from strangler.core.compare import Outcome
+from strangler.core.ledger.states import State
 from strangler.core.routing.arm import Arm
 from strangler.ipc.metrics import FAMILIES
 from tests.needs import require
@@ -35,7 +36,8 @@ TARGETS = {"instance", "job"}
 """Labels that Prometheus adds."""
 
 VALUES = {
-    "arm": {arm.value for arm in Arm},
+    "arm": {arm.value for arm in Arm} | {""},  # neither was asked: `retire` has refused the request
+    "state": {state.value for state in State},
     "outcome": {outcome.value for outcome in Outcome},
     "code_class": {"2xx", "3xx", "4xx", "5xx", "gone"},
 }
@@ -210,6 +212,12 @@ CASES = [
     Case("a slow candidate", "StranglerCandidateSlow", A | ORDERS,
          [series("strangler_candidate_slow", "0x60 2x60", route="orders")]),
     Case("the candidate's errors", "StranglerCandidateErrors", ORDERS, [requests_series("5xx", "0+10x120")]),
+    Case("an end that is still called", "StranglerEndedCalled", A | ORDERS,
+         [series("strangler_requests_total", "0x60 0+1x60", route="orders", arm="", upstream="", code_class="4xx")]),
+    Case("an end that nobody calls", "StranglerEndedCalled", None,
+         [series("strangler_requests_total", "7x120", route="orders", arm="", upstream="", code_class="4xx")]),
+    Case("requests that nobody could plan", "StranglerEndedCalled", None,
+         [series("strangler_requests_total", "0+1x120", route="", arm="", upstream="", code_class="4xx")]),
     Case("legacy's errors", "StranglerCandidateErrors", None, [requests_series("5xx", "0+10x120", arm="legacy")]),
 ]  # fmt: skip
 

@@ -186,6 +186,21 @@ async def test_a_control_that_does_not_read_costs_offers_and_nothing_else(path: 
     assert metrics.counter("strangler_link_dropped_total").value == 1000 - accepted
 
 
+@pytest.mark.parametrize("is_running", [True, False], ids=["connected", "found when it closes"])
+async def test_the_farewell_comes_after_all_else_and_before_the_bye(path: Path, is_running: bool) -> None:
+    control = ScriptedControl()
+    known, last = [LoadedGeneration(2)], [LoadedGeneration(3)]
+    link = WorkerLink(str(path), lambda: HELLO, Metrics(), print, knowledge=lambda: known, farewell=lambda: last)
+    async with listening(control, path):
+        if is_running:
+            async with running(link):
+                await until(lambda: link.is_connected)
+        await link.close()
+        await until(lambda: control.connections and Bye() in control.connections[0])
+    others = [message for message in control.connections[0] if not isinstance(message, Report)]
+    assert others == [HELLO, *known, *last, Bye()]
+
+
 async def test_messages_of_control_are_received_in_order(path: Path) -> None:
     control, received = ScriptedControl(), list[ToWorker]()
     sent: list[ToWorker] = [KillSwitch(True, "why"), Push(2, b"settings" * 100_000)]

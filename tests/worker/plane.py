@@ -21,7 +21,7 @@ from typing import Any, Self
 import structlog
 from structlog.testing import capture_logs
 
-from strangler.clock import now
+from strangler.clock import now, unix_now
 from strangler.core import settings as s
 from strangler.core.http.trust import TrustedProxies
 from strangler.core.routing.snapshot import Snapshot
@@ -38,6 +38,7 @@ from strangler.worker.context import WorkerContext
 from strangler.worker.control_link import NO_LINK, ControlLink
 from strangler.worker.gauges import UpstreamGauges
 from strangler.worker.handler import serve
+from strangler.worker.ledger_names import names_for
 from strangler.worker.listeners import Listeners
 from strangler.worker.request_metrics import RequestMetrics
 from tests.factories import route, settings, upstream
@@ -188,11 +189,12 @@ class RunningPlane:
             self.port.sweep_all(at)
             self.upstreams.sweep(at)
             self.access_log.flush()
+            self.context.ledger.tick(at, unix_now())
 
     def adopt(self, settings: s.Settings, generation: int = 2) -> None:
         """Adopt a push as `strangler.worker.main` does."""
         settings = replace(settings, log=self.settings.log)
-        self.context.adopt(Snapshot(settings, generation))
+        self.context.adopt(Snapshot(settings, generation), names_for(settings))
         self.listeners.adopt(settings, self._contexts(settings))
         self.port.limits = settings.limits
         self.port.trusted = TrustedProxies(settings.trusted_proxies)

@@ -87,6 +87,7 @@ STATUS = d.StatusDocument(
     tracing=None,
     gates=d.GatesStatus({}),
     slow={},
+    ledger=d.LedgerStatus(0.25, {"legacy": 371, "splitting": 2, "deletable": 38, "probed": 12}, left_out=0),
 )
 
 EXPLANATION = d.Explanation(
@@ -262,3 +263,50 @@ RELEASES = d.ReleasesDocument(
 )
 RELEASE_NAMED = d.ReleaseNamedDocument(route="orders", release="v1.4.2", former="v1.4.1", changed=True)
 DONE = d.DoneDocument(done=True)
+
+_LEDGER_ROW = d.LedgerRow(
+    endpoint=_ENDPOINT,
+    method="GET",
+    path="/api/orders/{}",
+    state="splitting",
+    route="orders",
+    calls=d.LedgerCalls(legacy=90210, candidate=30040),
+    statuses={"2xx": 120100, "4xx": 150},
+    probes=0,
+    first_seen=_TIME,
+    last_seen=_TIME,
+    last_legacy=_TIME,
+    callers=[d.LedgerCaller("okhttp/4", calls=120250, legacy=90210, last_legacy=_TIME)],
+    p95_ms=d.LedgerTimes(legacy=82.0, candidate=61.5),
+    example="/api/orders/7",
+    source="traffic",
+    owner="team-orders",
+    is_ignored=False,
+)
+LEDGER = d.LedgerDocument(
+    rows=[_LEDGER_ROW],
+    share=0.25,
+    states={"legacy": 371, "splitting": 2, "deletable": 38, "probed": 12},
+    quiet_s=2592000.0,
+    keep_s=34560000.0,
+    since=None,
+    watched_since=_TIME,
+    watched_s=86400.0,
+    left_out=0,
+    sampled=0,
+)
+_DAY = d.LedgerDay("2026-11-23", legacy=90210, candidate=30040, probes=0, statuses={"2xx": 120100, "4xx": 150})
+LEDGER_ENDPOINT = d.LedgerEndpointDocument(
+    row=_LEDGER_ROW,
+    days=[_DAY],
+    months=[],
+    deletable_at="2026-12-23T12:00:00.000Z",
+    evidence=d.LedgerEvidence(route="orders", pairs=8137, matches=8134, open_differences=1),
+    next=d.LedgerStep(
+        "Route 'orders' sends 25 % of the callers to its candidate. Raise it to 50 %.",
+        "strangler shift orders 50",
+        None,
+    ),
+    folded=[],
+)
+LEDGER_HISTORY = d.LedgerHistoryDocument(days=[_DAY], months=[])

@@ -13,6 +13,12 @@ _STORE = "The store cannot be read."
 _UNWRITTEN = "The store cannot be written; nothing was changed."
 _BODY = "The body is not valid."
 _ROUTE = "routes.yaml has no such route."
+_NO_LEDGER = "There is no ledger: routes.yaml has `ledger: false`."
+_LEDGER_ERRORS: Final = {
+    400: "The body is not valid, or nothing can be changed as it says.",
+    404: _NO_LEDGER,
+    507: "The store cannot be written; the change is stored once it can be.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,5 +292,87 @@ OPERATIONS: Final = (
         examples.DONE,
         body=d.AuditRequest("shift", "orders", "agreed with ops", "ana", "25 to 50 %"),
         errors={400: _BODY, 507: _UNWRITTEN},
+    ),
+    Operation(
+        "GET",
+        "/api/ledger",
+        "Return the endpoints of the ledger, and how far the migration is.",
+        d.LedgerDocument,
+        examples.LEDGER,
+        call="?state=legacy&state=shadowed&sort=last_legacy",
+        query=(
+            Parameter("state", "Only endpoints in this state; may be repeated.", is_repeatable=True),
+            Parameter("route", "Only endpoints that this route covers."),
+            Parameter("since", "Calls are counted from this day on: 2027-02-01."),
+            Parameter("q", "Only endpoints that have this text in their name, or in that of their owner or a caller."),
+            Parameter("sort", "calls, endpoint, state, last_seen, last_legacy or p95; without it calls."),
+            Parameter("hidden", "1: also what only probes have called, and what is ignored."),
+        ),
+        errors={400: "A parameter has an unknown value.", 404: _NO_LEDGER},
+    ),
+    Operation(
+        "GET",
+        "/api/ledger/endpoint",
+        "Return all that the ledger knows of one endpoint, and the next step.",
+        d.LedgerEndpointDocument,
+        examples.LEDGER_ENDPOINT,
+        call="?endpoint=GET%20/api/orders/{}",
+        query=(Parameter("endpoint", "Its method and path, or a call of it: `GET /orders/7`.", is_required=True),),
+        errors={400: "`endpoint` is missing.", 404: "It is unknown, or there is no ledger."},
+    ),
+    Operation(
+        "GET",
+        "/api/ledger/history",
+        "Return the calls of all endpoints together, by day and by earlier month.",
+        d.LedgerHistoryDocument,
+        examples.LEDGER_HISTORY,
+        errors={404: _NO_LEDGER},
+    ),
+    Operation(
+        "POST",
+        "/api/ledger/fold",
+        "Make all paths of a template one endpoint, for each method.",
+        d.LedgerActionDocument,
+        d.LedgerActionDocument("/shops/{} is one endpoint now, which 12 were before"),
+        body=d.LedgerActionRequest("/shops/{}", "ana", "tenants"),
+        errors=_LEDGER_ERRORS,
+    ),
+    Operation(
+        "POST",
+        "/api/ledger/unfold",
+        "Undo a fold: paths that come from now on are endpoints of their own.",
+        d.LedgerActionDocument,
+        d.LedgerActionDocument("/shops/{} is folded no more: from now on its paths are endpoints of their own"),
+        body=d.LedgerActionRequest("GET /shops/{}", "ana"),
+        errors=_LEDGER_ERRORS,
+    ),
+    Operation(
+        "POST",
+        "/api/ledger/ignore",
+        "Hide an endpoint, which then counts for nothing, or show one that is hidden again.",
+        d.LedgerActionDocument,
+        d.LedgerActionDocument("GET /healthz is shown and counted again"),
+        body=d.LedgerActionRequest("GET /healthz", "ana"),
+        errors=_LEDGER_ERRORS,
+    ),
+    Operation(
+        "POST",
+        "/api/ledger/own",
+        "Name the owner of an endpoint; an empty `name` is nobody.",
+        d.LedgerActionDocument,
+        d.LedgerActionDocument("GET /api/orders/{} belongs to team-orders"),
+        body=d.LedgerActionRequest("GET /api/orders/{}", "ana", name="team-orders"),
+        errors=_LEDGER_ERRORS,
+    ),
+    Operation(
+        "POST",
+        "/api/ledger/import",
+        "Take over a file that `strangler ledger import` has read. The body may have up to 16 MiB.",
+        d.LedgerImportedDocument,
+        d.LedgerImportedDocument(new_endpoints=1, endpoints=412, calls=0),
+        body=d.LedgerImportRequest(
+            "9f86d081884c7d65", "routes.txt", "list", [("GET", "/api/orders/{}")], [], None, None, "ana"
+        ),
+        errors=_LEDGER_ERRORS | {413: "The body is longer than 16 MiB."},
     ),
 )

@@ -26,6 +26,7 @@ from strangler.core.documents.explanations import ExplainedPart as ExplainedPart
 from strangler.core.documents.explanations import ExplainedTimeout as ExplainedTimeout
 from strangler.core.documents.explanations import Explanation as Explanation
 from strangler.core.documents.ledger import ImportedSum as ImportedSum
+from strangler.core.documents.ledger import LedgerActionDocument as LedgerActionDocument
 from strangler.core.documents.ledger import LedgerActionRequest as LedgerActionRequest
 from strangler.core.documents.ledger import LedgerCaller as LedgerCaller
 from strangler.core.documents.ledger import LedgerCalls as LedgerCalls
@@ -60,6 +61,7 @@ from strangler.core.documents.status import ConfigStatus as ConfigStatus
 from strangler.core.documents.status import EventsStatus as EventsStatus
 from strangler.core.documents.status import GatesStatus as GatesStatus
 from strangler.core.documents.status import KillSwitchStatus as KillSwitchStatus
+from strangler.core.documents.status import LedgerStatus as LedgerStatus
 from strangler.core.documents.status import LegacyRecent as LegacyRecent
 from strangler.core.documents.status import LegacyRequests as LegacyRequests
 from strangler.core.documents.status import MatchFigures as MatchFigures

@@ -12,6 +12,9 @@ class LedgerCalls(Struct, frozen=True):
 
     legacy: int
     candidate: int
+    refused: Annotated[
+        int, Meta(description="Calls that neither arm was asked for: `retire` has ended the endpoint.")
+    ] = 0
 
 
 class LedgerCaller(Struct, frozen=True):
@@ -62,7 +65,13 @@ class LedgerDocument(Struct, frozen=True):
     """Endpoints, and how far the migration is."""
 
     rows: list[LedgerRow]
-    share: Annotated[float, Meta(description="The share of the requests that candidates served, 0 to 1.")]
+    share: Annotated[
+        float,
+        Meta(
+            description="The share of the requests of the last 7 days that candidates served, 0 to 1; `passthrough`"
+            " routes are left out."
+        ),
+    ]
     states: Annotated[dict[str, int], Meta(description="How many endpoints are in each state; ignored ones are not.")]
     quiet_s: Annotated[float, Meta(description="`ledger.quiet`, in seconds.")]
     keep_s: Annotated[float, Meta(description="`ledger.keep`, in seconds.")]
@@ -84,7 +93,7 @@ class LedgerDay(Struct, frozen=True):
 
 
 class LedgerStep(Struct, frozen=True):
-    """What can be done next about an endpoint."""
+    """The next step for an endpoint."""
 
     text: str
     command: Annotated[str | None, Meta(description="A command to copy.")]
@@ -130,6 +139,12 @@ class LedgerActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(description="For `own`: who answers for it; empty: nobody.")] = ""
 
 
+class LedgerActionDocument(Struct, frozen=True):
+    """The change that was made."""
+
+    done: Annotated[str, Meta(description="One sentence.")]
+
+
 class ImportedSum(Struct, frozen=True):
     """Calls of an imported log that are alike: one endpoint, status, caller and day. They are legacy's."""
 
@@ -157,7 +172,7 @@ class LedgerImportRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LedgerImportedDocument(Struct, frozen=True):
-    """What an import has changed."""
+    """The changes that an import has made."""
 
     new_endpoints: int
     endpoints: int

@@ -258,6 +258,16 @@ class SlowEndpoint(Struct, frozen=True):
     pairs: int
 
 
+class LedgerStatus(Struct, frozen=True):
+    """The ledger in short; `/api/ledger` has the endpoints."""
+
+    share: Annotated[
+        float, Meta(description="The share of the requests of the last 7 days that candidates served, 0 to 1.")
+    ]
+    states: Annotated[dict[str, int], Meta(description="How many endpoints are in each state; ignored ones are not.")]
+    left_out: Annotated[int, Meta(description="Calls of endpoints that the ledger had no room for.")]
+
+
 class StatusDocument(Struct, frozen=True):
     """The state of a running proxy."""
 
@@ -278,3 +288,4 @@ class StatusDocument(Struct, frozen=True):
     tracing: Annotated[TracingStatus | None, Meta(description="Null if no spans are sent.")]
     gates: GatesStatus = GatesStatus()
     slow: Annotated[dict[str, list[SlowEndpoint]], Meta(description="By route, the slowest endpoint first.")] = {}
+    ledger: Annotated[LedgerStatus | None, Meta(description="Null if routes.yaml has `ledger: false`.")] = None

@@ -24,6 +24,11 @@ class Counts:
     def calls(self) -> int:
         return self.legacy + self.candidate
 
+    @property
+    def refused(self) -> int:
+        """The calls that neither arm was asked for: `retire` has ended the endpoint."""
+        return max(0, sum(self.statuses.values()) - self.calls)
+
     def add(self, other: "Counts") -> None:
         self.legacy += other.legacy
         self.candidate += other.candidate

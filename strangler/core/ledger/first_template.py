@@ -1,3 +1,4 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The first template of a path: all that its form alone tells. The worker counts by it.
 
 `/shops/7/app-3f9ab21c.js;v=1?x=y` -> `/shops/{}/app-{}.js`. Control gives it to its tree (`template_tree`), which has
@@ -5,7 +6,6 @@ seen the words of all paths and folds further. Nothing here depends on other pat
 """
 
 import re
-from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes
 
 from strangler.core.ledger.segments import HOLE, REST
@@ -46,7 +46,7 @@ def first_template(path: bytes, words: frozenset[str] = _NO_WORDS) -> str:
         pieces.pop()
     decoded = [_decoded(piece) for piece in pieces]
     folded = [
-        escaped(text) if text in words else segment_template(text, _may_be_version(decoded, at))
+        escaped(text) if text in words else segment_template(text, at < 3 and _may_be_version(decoded, at))
         for at, text in enumerate(decoded)
     ]
     return "/" + "/".join([*folded, REST] if has_rest else folded)
@@ -54,15 +54,18 @@ def first_template(path: bytes, words: frozenset[str] = _NO_WORDS) -> str:
 
 def _decoded(raw: bytes) -> str:
     """Return a segment without its parameters; one that is far too long is a value, and is not read."""
-    plain = raw.partition(b";")[0]
-    if len(plain) > 9 * MAX_FILE_NAME:
+    if b";" in raw:
+        raw = raw.partition(b";")[0]
+    if len(raw) > 9 * MAX_FILE_NAME:
         return "\ufffd"
-    return unquote_to_bytes(plain).decode("utf-8", "replace")
+    if b"%" in raw:
+        raw = unquote_to_bytes(raw)
+    return raw.decode("utf-8", "replace")
 
 
 def _may_be_version(segments: list[str], at: int) -> bool:
     """Return True where an API's version may stand: early in the path, after words alone, and not at the end."""
-    if at > 2 or at + 1 >= len(segments) or not segments[at + 1] or not segments[at][:1].isdigit():
+    if not segments[at][:1].isdigit() or at > 2 or at + 1 >= len(segments) or not segments[at + 1]:
         return False
     return is_version(segments[at]) and not any(map(is_value, segments[:at]))
 
@@ -117,16 +120,18 @@ MAX_REMEMBERED_BYTES = 256
 """The longest path that is remembered."""
 
 
-@dataclass(slots=True)
 class FirstTemplateMemo:
     """The first templates of the paths met lately, in a worker: bounded whatever the paths.
 
     Two halves: a full one becomes the elder and the former elder goes, so frequent paths are never computed anew.
     """
 
-    words: frozenset[str] = _NO_WORDS
-    recent: dict[bytes, str] = field(default_factory=dict)
-    elder: dict[bytes, str] = field(default_factory=dict)
+    __slots__ = ("elder", "recent", "words")
+
+    def __init__(self, words: frozenset[str] = _NO_WORDS) -> None:
+        self.words = words
+        self.recent: dict[bytes, str] = {}
+        self.elder: dict[bytes, str] = {}
 
     def template_of(self, path: bytes) -> str:
         """Return the first template of a raw path without its query."""

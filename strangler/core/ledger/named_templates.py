@@ -1,6 +1,7 @@
 """The templates that the operator gave: matches of routes, and imported lists. They win over what is learned."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -37,7 +38,7 @@ class NamedTemplates:
                 return
             kind = node.holes if HOLE in segment else node.words
             node = kind.setdefault(segment, NamedNode())
-            if HOLE not in segment and segment_template(unquote(segment)) != segment:
+            if _is_unusual(segment):
                 self.unusual |= {unquote(segment)}
         node.is_end = True
         node.is_prefix |= is_prefix
@@ -61,6 +62,16 @@ class NamedTemplates:
             return segments
         found = _covering(self.root, segments, 0)
         return segments if found is None else found
+
+
+def unusual_words(templates: Iterable[str]) -> frozenset[str]:
+    """Return the words in the segments of an operator's templates that look like values: those of `unusual` alone."""
+    segments = {segment for template in templates for segment in named_segments(template)}
+    return frozenset(unquote(segment) for segment in segments if segment != REST and _is_unusual(segment))
+
+
+def _is_unusual(segment: str) -> bool:
+    return HOLE not in segment and segment_template(unquote(segment)) != segment
 
 
 _NAME = re.compile(r"\{\w*\}")

@@ -4,13 +4,14 @@ The worker adds the suffix to the first template: `/index.php?action=list`. The 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from strangler.core.http.head import RawHeaders
 from strangler.core.ledger.first_template import segment_template
 
+MAX_VALUE = 256
+"""The bytes that are read of a value."""
 _SPACES = re.compile(rb"\+")
 _LAST_PART = re.compile(r"[^/#:]+\Z")
 _UNSAFE = re.compile(r"[=/]")
@@ -32,13 +33,20 @@ def parse_split_key(text: str) -> SplitKey:
     return SplitKey(kind == "query", name)
 
 
-def split_suffix(keys: Sequence[SplitKey], target: bytes, headers: RawHeaders) -> str:
-    """Return what the values of a request add to its first template; empty if it has none of them."""
-    query = target.partition(b"?")[2].partition(b"#")[0]
+def raw_values(keys: Sequence[SplitKey], query: bytes, fields: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
+    """Return the value of each key as the request has it, cut to what is read of it; empty where it has none."""
+    return tuple(
+        (_query_value(key.name, query) if key.is_query else fields.get(key.name.lower().encode(), b""))[:MAX_VALUE]
+        for key in keys
+    )
+
+
+def suffix_of(keys: Sequence[SplitKey], values: Sequence[bytes]) -> str:
+    """Return what values, one for each key, add to the first template of their path."""
     parts = [
         _query_part(key.name, value) if key.is_query else _header_part(key.name, value)
-        for key in keys
-        if (value := _query_value(key.name, query) if key.is_query else _header_value(key.name, headers))
+        for key, value in zip(keys, values, strict=True)
+        if value
     ]
     queries = [part for part in parts if part[0] == "?"]
     return "".join(["&".join(queries).replace("&?", "&"), *(part for part in parts if part[0] == "#")])
@@ -53,19 +61,14 @@ def _query_value(name: str, query: bytes) -> bytes:
     return b""
 
 
-def _header_value(name: str, headers: RawHeaders) -> bytes:
-    lower = name.lower().encode()
-    return next((value for key, value in headers if key.lower() == lower), b"")
-
-
 def _query_part(name: str, value: bytes) -> str:
-    text = unquote_to_bytes(_SPACES.sub(b" ", value[:256])).decode("utf-8", "replace")
+    text = unquote_to_bytes(_SPACES.sub(b" ", value)).decode("utf-8", "replace")
     return f"?{name}={_value_template(text)}"
 
 
 def _header_part(name: str, value: bytes) -> str:
     """Return the value of a field; of an address (`"http://shop/Orders#Get"`), as SOAP has them, the last part."""
-    text = value[:256].decode("latin-1").strip().strip('"')
+    text = value.decode("latin-1").strip().strip('"')
     last = _LAST_PART.search(text)
     return f"#{name}={_value_template(last[0] if last else text)}"
 

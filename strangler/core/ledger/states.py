@@ -31,6 +31,8 @@ class Placement:
     is_shadowed: bool = False
     sunset: float | None = None
     """When its `retire` block ends it."""
+    is_passthrough: bool = False
+    """Whether a service beside legacy has always served it, so that legacy has nothing to delete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,12 @@ class WatchState:
 
     def watched_s(self, since: float, now: float) -> float:
         """Return how much of the time from `since` to `now` was watched."""
-        return sum(max(0.0, min(span.end, now) - max(span.start, since)) for span in self.spans)
+        watched = 0.0
+        for span in reversed(self.spans):
+            if span.end <= since:
+                break
+            watched += max(0.0, min(span.end, now) - max(span.start, since))
+        return watched
 
 
 def _joined(spans: Iterable[Span]) -> list[Span]:
@@ -94,7 +101,8 @@ def state_of(placement: Placement, activity: Activity, watch: WatchState, now: f
         return State.RETIRED
     if activity.has_probes_alone:
         return State.PROBED
-    if watch.watched_s(_latest(activity.last_legacy, activity.known_since), now) >= quiet_s:
+    watched_s = watch.watched_s(_latest(activity.last_legacy, activity.known_since), now)
+    if watched_s >= quiet_s and not placement.is_passthrough:
         return State.DELETABLE
     if now - _latest(activity.last_call, activity.known_since) >= quiet_s:
         return State.QUIET

@@ -1,3 +1,4 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """Values known by their form alone: numbers, UUIDs, ULIDs, hashes, dates, e-mail addresses, codes, tokens.
 
 This runs in a worker, for each path that it has not met lately; nothing here depends on other paths.

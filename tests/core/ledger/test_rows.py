@@ -3,7 +3,15 @@
 import msgspec
 import pytest
 
-from strangler.core.ledger.rows import MAX_CALLERS, MAX_ROWS, CallSum, EndpointRow, LedgerRowsState, is_refusal
+from strangler.core.ledger.rows import (
+    MAX_CALLERS,
+    MAX_ROWS,
+    CallerCounts,
+    CallSum,
+    EndpointRow,
+    LedgerRowsState,
+    is_refusal,
+)
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.ledger.word_classes import OVERFLOW
 
@@ -15,7 +23,7 @@ QUIET = 30 * DAY
 def calls(
     at: float = NOW, status: int = 200, count: int = 1, candidate: bool = False, caller: str = "curl/8"
 ) -> CallSum:
-    return CallSum(at, candidate, status, caller, count, (count,) + (0,) * 14)
+    return CallSum(at, "candidate" if candidate else "legacy", status, caller, count, (count,) + (0,) * 14)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +67,7 @@ def test_calls_count_by_arm_status_day_and_caller() -> None:
     total = row.history.total()
     assert (total.legacy, total.candidate, total.statuses) == (3, 2, {"2xx": 3, "5xx": 2})
     assert list(row.history.days) == ["2024-10-04", "2024-10-05"]
-    assert row.callers == {"curl/8": 3, "Firefox": 2}
+    assert row.callers == {"curl/8": CallerCounts(3, 3, NOW), "Firefox": CallerCounts(2)}
     assert (row.first_seen, row.last_seen, row.last_legacy) == (NOW, NOW + DAY, NOW)
     assert (sum(row.legacy_buckets), sum(row.candidate_buckets)) == (3, 2)
 
@@ -69,8 +77,8 @@ def test_callers_are_bounded() -> None:
     for number in range(200):
         row.record(calls(caller=f"app/{number}"), QUIET)
     assert len(row.callers) == MAX_CALLERS
-    assert sum(row.callers.values()) == 200
-    assert row.callers[OVERFLOW] == 200 - MAX_CALLERS + 1
+    assert sum(counts.calls for counts in row.callers.values()) == 200
+    assert row.callers[OVERFLOW].calls == 200 - MAX_CALLERS + 1
 
 
 def test_rows_are_bounded_and_probes_make_room() -> None:
@@ -95,7 +103,7 @@ def test_rows_follow_a_fold() -> None:
     row = ledger.rows["GET /users/{}"]
     assert row.history.total().legacy == len(names)
     assert (row.first_seen, row.last_seen) == (NOW, NOW + len(names) - 1)
-    assert sum(row.callers.values()) == len(names)
+    assert sum(counts.calls for counts in row.callers.values()) == len(names)
 
 
 def test_the_rows_are_plain_data() -> None:

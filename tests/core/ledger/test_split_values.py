@@ -3,7 +3,7 @@
 import pytest
 
 from strangler.core.ledger.segments import joined_segments, split_segments
-from strangler.core.ledger.split_values import SplitKey, parse_split_key, split_suffix
+from strangler.core.ledger.split_values import SplitKey, parse_split_key, raw_values, suffix_of
 
 KEYS = [SplitKey(True, "module"), SplitKey(True, "action"), SplitKey(False, "SOAPAction")]
 
@@ -25,8 +25,14 @@ KEYS = [SplitKey(True, "module"), SplitKey(True, "action"), SplitKey(False, "SOA
     ],
 )
 def test_a_value_becomes_a_suffix(target: str, field: str, suffix: str) -> None:
-    headers = [(b"soapaction", field.encode())] if field else []
-    assert split_suffix(KEYS, target.encode(), headers) == suffix
+    fields = {b"soapaction": field.encode()} if field else {}
+    query = target.partition("?")[2].encode()
+    assert suffix_of(KEYS, raw_values(KEYS, query, fields)) == suffix
+
+
+def test_no_more_is_kept_of_a_value_than_is_read() -> None:
+    (value,) = raw_values([SplitKey(False, "X")], b"", {b"x": b"a" * 100_000})
+    assert len(value) <= 256
 
 
 @pytest.mark.parametrize("suffix", ["", "?action=list", "?module=shop&action=list", "?action=x#SOAPAction=Get"])

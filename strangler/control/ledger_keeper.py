@@ -1,0 +1,342 @@
+"""The keeper of the ledger: takes the calls that workers count, stores them, and acknowledges what is stored."""
+
+import asyncio
+import time
+from collections.abc import Callable, Generator
+from typing import Protocol, TypeVar
+
+import structlog
+
+from strangler.control.reload import InForce
+from strangler.control.totals import Key
+from strangler.core.documents import (
+    LedgerDocument,
+    LedgerEndpointDocument,
+    LedgerEvidence,
+    LedgerHistoryDocument,
+    LedgerImportedDocument,
+    LedgerImportRequest,
+    LedgerStatus,
+)
+from strangler.core.ledger.counts import day_of
+from strangler.core.ledger.rows import CallSum
+from strangler.core.ledger.states import SHORT_GAP_S
+from strangler.core.ledger_settings import LedgerSettings
+from strangler.core.settings import Settings
+from strangler.evidence import reading
+from strangler.evidence.queries import endpoint_evidence
+from strangler.ipc.messages import LedgerBatch
+from strangler.ledger import actions, stored
+from strangler.ledger.ledger_queries import (
+    Filters,
+    Progress,
+    endpoint_document,
+    history_document,
+    ledger_document,
+    progress,
+)
+from strangler.ledger.ledger_state import EndpointSum, LedgerState
+from strangler.ledger.placements import PlacementsState
+from strangler.state.store import Store, StoreError
+from strangler.times import utc_day
+
+SAVE_EVERY_S = 1.0
+SAVE_TREE_EVERY_S = 30.0
+COUNT_STATES_EVERY_S = 5.0
+"""How old the numbers of endpoints in each state may be, in metrics and the status: counting 5,000 takes 50 ms."""
+COMPACTED_AT_ONCE = 250
+"""The rows that are compacted in one second, which takes 20 ms."""
+
+log = structlog.get_logger()
+
+_T = TypeVar("_T")
+
+
+class LedgerOffError(Exception):
+    """There is no ledger; the text says why, and the way out."""
+
+
+class LedgerSender(Protocol):
+    """The way back to the workers."""
+
+    def ledger_stored(self, instance: str, number: int) -> None: ...
+
+
+class LedgerKeeper:
+    """Owns the ledger. `wall_clock` returns Unix time."""
+
+    def __init__(
+        self, store: Store, workers: LedgerSender, settings: Settings, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        self.state = LedgerState()
+        self._store = store
+        self._workers = workers
+        self._settings = settings
+        self._now = wall_clock
+        self._placements: PlacementsState | None = None
+        self._is_restored = False
+        self._held: dict[str, LedgerBatch] = {}
+        """The batches that came before the stored ledger could be read: one of each worker."""
+        self._owed: dict[str, int] = {}
+        """By worker: the number to acknowledge after the next save."""
+        self._watched: float | None = None
+        """Up to when calls have been watched."""
+        self._tree_saved = 0.0
+        self._compacted_on = ""
+        self._to_compact: list[str] = []
+        self._progress: tuple[float, Progress] | None = None
+        self._saving = asyncio.Lock()
+
+    # From start to end
+
+    async def restore(self) -> None:
+        """Continue the ledger that an earlier control has stored. It is tried again while the store cannot be read."""
+        try:
+            self.state = await self._store.call(stored.load)
+        except StoreError:  # logged by the store itself
+            return
+        self._is_restored = True
+        if self._ledger is not None:
+            self.state.adopt(self._settings, self._now())
+        held, self._held = self._held, {}
+        for instance, batch in held.items():
+            self.take(instance, batch)
+
+    def adopt(self, in_force: InForce) -> None:
+        """Follow new settings. Without a ledger, what is stored is kept, and nothing more is counted."""
+        self._settings = in_force.settings
+        self._placements = self._progress = None
+        if self._ledger is None:
+            self._watched = None
+        elif self._is_restored:
+            self.state.adopt(self._settings, self._now())
+
+    async def run(self) -> None:
+        """Save the ledger every second until cancelled."""
+        while True:
+            await asyncio.sleep(SAVE_EVERY_S)
+            if not self._is_restored:
+                await self.restore()
+            self.watch()
+            await self.save()
+
+    async def close(self) -> None:
+        """Save what is left."""
+        self.watch()
+        await self.save(is_last=True)
+
+    def watch(self) -> None:
+        """Note that calls have been watched since the last time. A clock that was set adds nothing."""
+        if self._ledger is None or not self._is_restored:
+            return
+        now = self._now()
+        if self._watched is not None and 0 < now - self._watched <= SHORT_GAP_S:
+            self.state.watch.add(self._watched, now)
+        self._watched = now
+
+    # Calls that workers have counted
+
+    def take(self, instance: str, batch: LedgerBatch) -> None:
+        """Count a worker's batch. It is acknowledged once it is stored; without a ledger it is dropped at once."""
+        if self._ledger is None:
+            self._workers.ledger_stored(instance, batch.number)
+            return
+        if not self._is_restored:
+            self._held[instance] = batch
+            return
+        now = self._now()
+        sums = [
+            EndpointSum(
+                each.method,
+                each.template,
+                each.example,
+                CallSum(
+                    min(each.at, now),
+                    each.arm,
+                    each.status,
+                    each.caller,
+                    each.calls,
+                    tuple(each.buckets),
+                    each.route,
+                ),
+            )
+            for each in batch.sums
+        ]
+        self.state.take(instance, batch.number, sums, batch.sampled_from, self._ledger.quiet_s, now)
+        self._owed[instance] = max(batch.number, self._owed.get(instance, 0))
+
+    async def save(self, *, is_last: bool = False) -> None:
+        """Store what has changed, and acknowledge the batches in it."""
+        if not self._is_restored:
+            return
+        async with self._saving:
+            self._keep_house()
+            now = self._now()
+            is_tree_due = is_last or not 0 <= now - self._tree_saved < SAVE_TREE_EVERY_S
+            owed, self._owed = self._owed, {}
+            unsaved = stored.collect_unsaved(self.state, with_tree=is_tree_due)
+            if unsaved.is_empty and not owed:
+                return
+            if await self._write(unsaved):
+                self._tree_saved = now if is_tree_due else self._tree_saved
+                for instance, number in owed.items():
+                    self._workers.ledger_stored(instance, number)
+            else:
+                for instance, number in owed.items():
+                    self._owed[instance] = max(number, self._owed.get(instance, 0))
+
+    async def _write(self, unsaved: stored.Unsaved) -> bool:
+        try:
+            is_whole = await self._store.call(lambda connection: stored.save(connection, unsaved))
+        except StoreError:  # logged by the store itself, and in the status
+            stored.put_back(self.state, unsaved)
+            return False
+        if is_whole:
+            stored.confirm(self.state, unsaved)
+        else:
+            stored.put_all_back(self.state)
+        return is_whole
+
+    def _keep_house(self) -> None:
+        """Once a day, sum up earlier days and forget what is too old, some rows at a time."""
+        if self._ledger is None:
+            return
+        now = self._now()
+        self.state.forget_instances(now)
+        today = day_of(now)
+        if today != self._compacted_on:
+            self._compacted_on = today
+            self._to_compact = list(self.state.rows.rows)
+        some, self._to_compact = self._to_compact[:COMPACTED_AT_ONCE], self._to_compact[COMPACTED_AT_ONCE:]
+        stored.compact(self.state, some, now, self._ledger.keep_s)
+
+    # For the admin listener
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a ledger."""
+        return self._ledger is not None
+
+    @property
+    def _ledger(self) -> LedgerSettings | None:
+        return self._settings.ledger
+
+    def document(self, filters: Filters) -> LedgerDocument:
+        """Return the rows that filters ask for. Raises LedgerOffError."""
+        self._check()
+        return ledger_document(self.state, self._settings, self._now(), filters, self._placed())
+
+    async def endpoint(self, endpoint: str) -> LedgerEndpointDocument | None:
+        """Return all that is known of an endpoint; None if it is unknown. Raises LedgerOffError."""
+        self._check()
+        found = endpoint_document(self.state, self._settings, self._now(), endpoint, None, self._placed())
+        if found is None or found.row.route is None:
+            return found
+        evidence = await self._evidence(found.row.route, found.row.endpoint)
+        return endpoint_document(self.state, self._settings, self._now(), endpoint, evidence, self._placed())
+
+    async def _evidence(self, route: str, endpoint: str) -> LedgerEvidence | None:
+        settings = self._settings
+        try:
+            return await reading.ask(
+                self._store, lambda connection: endpoint_evidence(connection, settings, route, endpoint, utc_day())
+            )
+        except reading.NoEvidenceError:  # in the status already
+            return None
+
+    def history(self) -> LedgerHistoryDocument:
+        """Return the calls of all endpoints by day. Raises LedgerOffError."""
+        self._check()
+        return history_document(self.state)
+
+    def progress(self) -> Progress | None:
+        """Return how far the migration is, a few seconds old; None without a ledger."""
+        if self._ledger is None:
+            return None
+        now = self._now()
+        if self._progress is None or not 0 <= now - self._progress[0] < COUNT_STATES_EVERY_S:
+            self._progress = now, progress(self.state, self._settings, now, self._placed())
+        return self._progress[1]
+
+    def gauges(self) -> dict[Key, float]:
+        """Return the metrics of the ledger; none without one."""
+        found = self.progress()
+        if found is None:
+            return {}
+        gauges: dict[Key, float] = {("strangler_migration_share", ()): found.share}
+        for state, count in found.states.items():
+            gauges["strangler_endpoints", (state,)] = float(count)
+        return gauges
+
+    def status(self) -> LedgerStatus | None:
+        """Return the ledger in short; None if there is none."""
+        found = self.progress()
+        if found is None:
+            return None
+        return LedgerStatus(round(found.share, 6), found.states, self.state.left_out)
+
+    async def fold(self, endpoint: str) -> str:
+        """Make the paths of a template one endpoint. Raises LedgerOffError, LedgerError and StoreError, like all."""
+        return await self._change(lambda: actions.fold(self.state, endpoint, self._now()))
+
+    async def unfold(self, endpoint: str) -> str:
+        """Undo a fold."""
+        return await self._change(lambda: actions.unfold(self.state, endpoint, self._now()))
+
+    async def ignore(self, endpoint: str) -> str:
+        """Hide an endpoint, or show it again."""
+        return await self._change(lambda: actions.ignore(self.state, endpoint))
+
+    async def own(self, endpoint: str, name: str) -> str:
+        """Name who answers for an endpoint."""
+        return await self._change(lambda: actions.own(self.state, endpoint, name))
+
+    async def import_file(self, request: LedgerImportRequest) -> LedgerImportedDocument:
+        """Take over a list of endpoints, or the calls of a log."""
+        ledger = self._check_restored()
+        async with self._saving:  # nothing is saved between its steps, so that a file is never imported in part
+            done = await _in_steps(actions.import_steps(self.state, request, ledger.quiet_s, self._now()))
+        await self._save_change()
+        return done
+
+    async def _change(self, change: Callable[[], str]) -> str:
+        """Make a change and store it. A store that cannot be written gets it as soon as it can."""
+        self._check_restored()
+        done = change()
+        await self._save_change()
+        return done
+
+    async def _save_change(self) -> None:
+        self._progress = None
+        await self.save()
+        if self._store.problem is not None:
+            raise StoreError(self._store.problem)
+
+    def _check_restored(self) -> LedgerSettings:
+        ledger = self._check()
+        if not self._is_restored:
+            raise StoreError(self._store.problem)
+        return ledger
+
+    def _check(self) -> LedgerSettings:
+        if self._ledger is None:
+            raise LedgerOffError(
+                "there is no ledger: routes.yaml has `ledger: false`; take that line out, and calls are counted"
+            )
+        return self._ledger
+
+    def _placed(self) -> PlacementsState:
+        if self._placements is None or self._placements.settings is not self._settings:
+            self._placements = PlacementsState(self._settings)
+        return self._placements
+
+
+async def _in_steps(steps: Generator[None, None, _T]) -> _T:
+    """Run steps with a pause between them, in which others may run."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            found: _T = ended.value
+            return found
+        await asyncio.sleep(0)
