@@ -23,6 +23,7 @@ from strangler.core.compare.model.templates import OVERFLOW
 from strangler.core.documents import SignatureRow
 from strangler.core.settings import AcceptRule, Settings
 from strangler.evidence.audits import write_audit
+from strangler.evidence.former_ids import present_id
 from strangler.evidence.reading import path_steps
 from strangler.evidence.writing import set_state
 
@@ -65,10 +66,14 @@ class Marked:
 
 
 def mark(connection: Connection, names: Iterable[str], review: Review, actor: str, now: float) -> Marked:
-    """Mark signatures, all or none, and audit each change; a signature that is marked so already stays unchanged."""
-    wanted = tuple(dict.fromkeys(names))
+    """Mark signatures, all or none, and audit each change; a signature that is marked so already stays unchanged.
+
+    A former id stands for the present one, which the result has.
+    """
+    given = {name: present_id(connection, name) for name in names}
+    wanted = tuple(dict.fromkeys(given.values()))
     rows = {name: _row(connection, name) for name in wanted}
-    unknown = tuple(name for name in wanted if rows[name] is None)
+    unknown = tuple(name for name, present in given.items() if rows[present] is None)
     if unknown:
         return Marked(unknown=unknown)
     changed: dict[str, None] = {}
