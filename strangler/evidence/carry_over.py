@@ -5,7 +5,7 @@ version that named endpoints otherwise. Counts add up. Differences get the ids o
 the more cautious review holds. What one name has counted is never split: it stays under that name until it ages out.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -62,16 +62,16 @@ def stored_endpoints(connection: Connection) -> list[StoredEndpoint]:
     return [StoredEndpoint(*key, is_earlier=key[0] in earlier) for key in sorted(found)]
 
 
-def _places(connection: Connection) -> Iterator[tuple[str, str, str]]:
-    """Yield the routes, releases and endpoints of all pairs, skipping from one to the next in the index."""
-    last = ("", "", "")
+def _places(connection: Connection, route: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield the routes, releases and endpoints of all pairs, or of those of a route, skipping through the index."""
+    last = (route, "", "")
     while True:
         row = connection.execute(
             """SELECT route, release, endpoint FROM pairs WHERE (route, release, endpoint) > (?, ?, ?)
             ORDER BY route, release, endpoint LIMIT 1""",
             last,
         ).fetchone()
-        if row is None:
+        if row is None or route not in ("", row[0]):
             return
         yield row
         last = row
@@ -236,7 +236,7 @@ class _Move:
 
     def _loses_acceptance(self, row: _Difference) -> bool:
         rules = self.rules.get(self.route)
-        if rules is None or all(rule.endpoint is None for rule in rules.accept):
+        if rules is None or all(rule.endpoint != row.endpoint for rule in rules.accept):
             return False
 
         def accepted_at(endpoint: str) -> Acceptance:
@@ -309,50 +309,45 @@ class _Move:
 
     def _move_pairs(self, sets: Mapping[str, str]) -> None:
         """Rename the endpoints and sets of pairs; those that are alike then add up. `prune` deletes unused sets."""
-        places = [(release, endpoint) for route, release, endpoint in _places(self.connection) if route == self.route]
-        there = set(places)
-        for release, endpoint in places:
+        places = list(_places(self.connection, self.route))
+        there = {place[1:] for place in places}
+        found: Counter[tuple[object, ...]] = Counter()
+        for route, release, endpoint in places:
             new = self.names.get(endpoint, endpoint)
-            if new != endpoint:
-                if (release, new) in there:
-                    self.joined.add((release, new))
-                there.add((release, new))
-            elif not endpoint.endswith(f" {FOLDED}"):
-                continue
-            self._move_place(release, endpoint, new, sets)
-
-    def _move_place(self, release: str, endpoint: str, new: str, sets: Mapping[str, str]) -> None:
-        key = self.route, release, endpoint
-        rows = self.connection.execute(
-            """SELECT hour, outcome, reason, members, count FROM pairs
-            WHERE route = ? AND release = ? AND endpoint = ?""",
-            key,
-        ).fetchall()
-        if new == endpoint and sets.keys().isdisjoint(row[3] for row in rows):
-            return
-        self.connection.execute("DELETE FROM pairs WHERE route = ? AND release = ? AND endpoint = ?", key)
+            if new != endpoint and (release, new) in there:
+                self.joined.add((release, new))
+            there.add((release, new))
+            if new != endpoint or endpoint.endswith(f" {FOLDED}"):
+                for *key, members, count in self.connection.execute(
+                    """DELETE FROM pairs WHERE route = ? AND release = ? AND endpoint = ?
+                    RETURNING hour, outcome, reason, members, count""",
+                    (route, release, endpoint),
+                ):
+                    found[route, release, new, *key, sets.get(members, members)] += count
         self.connection.executemany(
             """INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET count = count + excluded.count""",
-            [
-                (self.route, release, new, hour, outcome, reason, sets.get(members, members), count)
-                for hour, outcome, reason, members, count in rows
-            ],
+            [(*key, count) for key, count in found.items()],
         )
 
     # 3. What hangs on differences
 
     def _move_sightings(self) -> None:
         """Rename the sightings of differences; of one release they add up."""
-        rows: list[tuple[object, ...]] = []
-        for old, new in self.ids.items():
-            found = self.connection.execute(
-                """DELETE FROM sightings WHERE signature = ? RETURNING route, release, count, accepted, first_seen,
-                last_seen, legacy, candidate, state""",
-                (old,),
-            ).fetchall()
-            for route, release, count, accepted, *others in found:
-                rows.append((route, release, new, count, count if old in self.frozen else accepted, *others))
+        found = self.connection.execute(
+            """SELECT release, signature, count, accepted, first_seen, last_seen, legacy, candidate, state
+            FROM sightings WHERE route = ?""",
+            (self.route,),
+        ).fetchall()
+        former = [row for row in found if row[1] in self.ids]
+        self.connection.executemany(
+            "DELETE FROM sightings WHERE route = ? AND release = ? AND signature = ?",
+            [(self.route, *row[:2]) for row in former],
+        )
+        rows = [
+            (self.route, release, self.ids[name], count, count if name in self.frozen else accepted, *others)
+            for release, name, count, accepted, *others in former
+        ]
         self.connection.executemany(
             f"""INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
             count = count + excluded.count, accepted = accepted + excluded.accepted,

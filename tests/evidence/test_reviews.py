@@ -1,5 +1,6 @@
 """The rules that accept differences: what is written, what is refused, and what is there already."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -8,10 +9,10 @@ import pytest
 from strangler.config.edit_accept import add_accepts
 from strangler.config.load import parse
 from strangler.config.source_files import Files
-from strangler.core.compare import endpoint_shape
+from strangler.core.compare import compile_rules, endpoint_shape
 from strangler.core.documents import SignatureRow
 from strangler.core.settings import AcceptRule, CompareSettings
-from strangler.evidence.hints import order_hints
+from strangler.evidence.hints import endpoint_hints, order_hints
 from strangler.evidence.reviews import Review, ReviewError, accept_rule, covers, plan_accepts
 from tests.evidence.pairs import signature_row
 from tests.factories import route, settings
@@ -252,3 +253,25 @@ def test_another_order_is_a_hint_once_for_an_endpoint() -> None:
     assert first.paths == ("$.items", "$.tags")
     assert 'unordered: [{path: "$.items"}, {path: "$.tags"}]' in first.text
     assert second.endpoint == "GET /api/other"
+
+
+HINTS = {
+    "a part of it": ("GET /posts/{}", "GET /posts/hello", "is for that part of it alone"),
+    "one beside it": ("GET /list/page-{}", "GET /list/{}", "is not for this endpoint"),
+    "the same": ("GET /posts/{}", "GET /posts/{}", None),
+    "every endpoint": ("GET /posts/{}", None, None),
+    "another": ("GET /posts/{}", "GET /pages/x", None),
+    "another method": ("GET /posts/{}", "POST /posts/x", None),
+}
+
+
+@pytest.mark.parametrize(("endpoint", "rule_endpoint", "text"), HINTS.values(), ids=HINTS)
+def test_a_rule_for_another_endpoint_is_a_hint(endpoint: str, rule_endpoint: str | None, text: str | None) -> None:
+    accept = AcceptRule(path="$.price", endpoint=rule_endpoint, why="agreed")
+    rules = {"orders": compile_rules(replace(route("orders").compare, accept=(accept,)))}
+    rows = [row(endpoint=endpoint), row(endpoint=endpoint, kind="type"), row(endpoint=endpoint, state="accepted")]
+    found = [hint.text for hint in endpoint_hints(rows, rules, TODAY)]
+    assert len(found) == (text is not None)
+    assert text is None or (text in found[0] and found[0].startswith(f"{endpoint}: "))
+    assert endpoint_hints([row("$.other", endpoint=endpoint)], rules, TODAY) == []
+    assert endpoint_hints([row(endpoint=endpoint, route="gone")], rules, TODAY) == []
