@@ -137,7 +137,8 @@ class CapturedArms:
     async def _ask_dry_run(self, upstream: ShadowUpstream, url: Url) -> Response:
         """Send a write as a dry run, after the candidate has confirmed that it supports dry runs."""
         route, captured, shadow = self.route, self.captured, self.route.shadow
-        runs, place = route.dry_runs, Place(self.endpoint, str(url))
+        # What the ledger has folded does not count: a permission for `/posts/hello` is none for `/posts/delete-all`.
+        runs, place = route.dry_runs, Place(endpoint_of(captured, route.names(None)), str(url))
 
         def basis() -> Basis:
             return Basis(self.releases.current(route.name), upstream.failures)
