@@ -9,7 +9,7 @@ from decimal import Decimal
 from strangler.core.compare.accept_rules.css import CssRule
 from strangler.core.compare.accept_rules.jsonpath import Pattern
 from strangler.core.compare.accept_rules.xmlpath import XmlPattern
-from strangler.core.compare.model.endpoint_names import covers_endpoint
+from strangler.core.compare.model.endpoint_names import covers_endpoint, fixed_start
 from strangler.core.compare.model.numbers import canonical, is_within
 from strangler.core.compare.model.values import Excerpt, Kind, Node, Value
 from strangler.core.settings import AcceptRule
@@ -60,7 +60,7 @@ class Accept:
 
     def is_within(self, endpoint: str) -> bool:
         """Return True if the rule is for a part of this endpoint: it was written before words were folded into `{}`."""
-        return self.endpoint not in (None, endpoint) and covers_endpoint(endpoint, self.endpoint or "")
+        return self.endpoint is not None and self.endpoint != endpoint and covers_endpoint(endpoint, self.endpoint)
 
     def covers_request(self, request: str) -> bool:
         """Return True if the rule's endpoint covers a request, `POST /api/orders/7`, spelled like an endpoint."""
@@ -94,6 +94,14 @@ class Accept:
         if not (isinstance(legacy, bytes) and isinstance(candidate, bytes)):
             return False
         return is_within(legacy, candidate, self.abs_, self.rel)
+
+
+def rules_within(rules: Iterable[Accept], endpoint: str) -> list[Accept]:
+    """Return the rules that are for a part of an endpoint; an endpoint without holes has no parts."""
+    start = fixed_start(endpoint)
+    if start == endpoint:
+        return []
+    return [rule for rule in rules if rule.endpoint and rule.endpoint.startswith(start) and rule.is_within(endpoint)]
 
 
 _NUMBER = re.compile(r"\s*([+-]?)0*(\d+(?:\.\d+)?)\s*\Z", re.ASCII)

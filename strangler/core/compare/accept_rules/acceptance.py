@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 from enum import Enum, auto
 
-from strangler.core.compare.accept_rules.accept import Accept
+from strangler.core.compare.accept_rules.accept import Accept, rules_within
 from strangler.core.compare.accept_rules.jsonpath import PatternError, parse_pattern
 from strangler.core.compare.accept_rules.places import accept_covers_place
 from strangler.core.compare.accept_rules.rules import CompareRules
@@ -41,7 +41,7 @@ def acceptance(
     found = _by_rules(rules, [rule for rule in alive if rule.is_for(endpoint)], in_, path, kind, values)
     if found is not Acceptance.NONE:
         return found
-    parts = [rule for rule in alive if rule.is_within(endpoint)]
+    parts = rules_within(alive, endpoint)
     is_accepted = bool(parts) and _by_rules(rules, parts, in_, path, kind, values) is not Acceptance.NONE
     return Acceptance.SOME if is_accepted else Acceptance.NONE
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from strangler.core.compare.accept_rules.accept import Accept
+from strangler.core.compare.accept_rules.accept import Accept, rules_within
 from strangler.core.compare.accept_rules.jsonpath import Pattern
 
 
@@ -57,7 +57,7 @@ class EndpointRules:
     def _add(self, endpoint: str) -> tuple[CompareRules, tuple[Accept, ...]]:
         """Return the rules for all of an endpoint, and those for parts of it."""
         accept = tuple(rule for rule in self._rules.accept if rule.is_for(endpoint))
-        parts = tuple(rule for rule in self._rules.accept if rule.is_within(endpoint))
+        parts = tuple(rules_within(self._rules.accept, endpoint))
         found = replace(self._rules, accept=accept), parts
         if len(self._by_endpoint) < _MAX_ENDPOINTS:
             self._by_endpoint[endpoint] = found

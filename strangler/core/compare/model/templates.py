@@ -57,13 +57,14 @@ def covers_path(template: str, path: str) -> bool:
 
     `{}` stands for any text within a segment, but for none; `{...}` and `…` for one segment or more at the end.
     """
+    has_rest = template.endswith((f"/{REST}", f"/{OVERFLOW}"))
+    if not has_rest and template.count("/") != path.count("/"):
+        return False
     wanted, given = template.split("/"), path.split("/")
-    if wanted[-1] in (REST, OVERFLOW):
+    if has_rest:
         wanted.pop()
         if len(given) <= len(wanted):
             return False
-    elif len(wanted) != len(given):
-        return False
     return all(_covers_segment(*pair) for pair in zip(wanted, given, strict=False))
 
 
