@@ -125,6 +125,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "http1",
         "imports",
         "ipc",
+        "ledger",
         "state",
         "supervisor",
         "times",

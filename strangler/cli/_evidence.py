@@ -21,6 +21,7 @@ from strangler.core.documents import (
     AuditRequest,
     DoneDocument,
     InboxDocument,
+    LedgerDocument,
     ProposalDocument,
     ReleaseNamedDocument,
     ReleaseRequest,
@@ -41,6 +42,10 @@ from strangler.evidence.retention import set_aside
 from strangler.evidence.reviews import Marked, Review, mark
 from strangler.evidence.stored_releases import name_release, set_aside_names, set_aside_problem
 from strangler.evidence.tables import prepare
+from strangler.ledger import stored
+from strangler.ledger.ledger_excerpt import excerpt
+from strangler.ledger.ledger_queries import Filters as LedgerFilters
+from strangler.ledger.ledger_queries import ledger_document
 from strangler.state.files import STORE
 from strangler.state.running import read_running
 from strangler.times import utc_day
@@ -179,7 +184,17 @@ class _Stored:
         return self._read(lambda connection: reading.proposal(connection, route))
 
     def report(self, release: str | None = None) -> ReportDocument:
-        return self._read(lambda connection: queries.report(connection, self.settings, utc_day(), release))
+        def ask(connection: sqlite3.Connection) -> ReportDocument:
+            return queries.report(connection, self.settings, utc_day(), release, self._ledger(connection))
+
+        return self._read(ask)
+
+    def _ledger(self, connection: sqlite3.Connection) -> LedgerDocument | None:
+        if self.settings.ledger is None:
+            return None
+        state, now = stored.load(connection), time.time()
+        state.adopt(self.settings, now)
+        return excerpt(ledger_document(state, self.settings, now, LedgerFilters()))
 
     def releases(self, route: str | None) -> list[ReleaseRow]:
         found = self._read(lambda connection: queries.releases(connection, self.settings, route))

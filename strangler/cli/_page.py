@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from strangler.cli import _inbox
+from strangler.cli._ledger_page import ledger_section
 from strangler.core.documents import (
     AuditEntry,
     ReportDocument,
@@ -57,6 +58,7 @@ def page(report: ReportDocument, pictures: Pictures) -> str:
         f"<h1>Is the candidate ready?</h1><p class=dim>Written by strangler on {at}.</p>",
         _summary(routes),
         *(_route(route, pictures) for route in routes),
+        ledger_section(report.ledger),
         _audit(report.audit),
         _WORDS,
     ]

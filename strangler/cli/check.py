@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._config import BAD_INPUT, config_option, failed
 from strangler.cli._gates import judge_gates
+from strangler.cli._living_callers import living_callers
 from strangler.cli._terminal import plain
 from strangler.config.load import STANDARD_INPUT, STANDARD_INPUT_NAME, Loaded, load
 from strangler.config.pem_files import PemSource
@@ -58,6 +59,7 @@ def command(
     if against is not None and not is_gated:
         raise failed("--against needs --gate")
     loaded = load(config, os.environ, PemSource(datetime.now(UTC)))
+    loaded = replace(loaded, warnings=(*loaded.warnings, *living_callers(loaded)))
     gates = None if loaded.settings is None or not is_gated else judge_gates(config, loaded.settings, against, admin)
     config = Path(STANDARD_INPUT_NAME) if str(config) == STANDARD_INPUT else config
     if as_json:

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -40,6 +40,8 @@ class Loaded:
     """The files that they match."""
     pem_files: tuple[Path, ...] = ()
     """The certificate files that the settings name, whether or not they can be read."""
+    sunsets: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+    """By route: file, line and column of its `retire.sunset`."""
     is_stale: bool = False
     """Whether content in force stays in place of certificate files that cannot be used."""
 
@@ -119,8 +121,15 @@ def _loaded(read: Document, problems_of_files: list[Problem], today: date, now: 
         found += rules.check(file, sound, today, now)
     problems = _ordered(read, [problem for problem in found if problem.severity == "error"])
     warnings = _ordered(read, [problem for problem in found if problem.severity == "warning"])
-    settings = build(file) if file is not None and not problems else None
-    return Loaded(settings, problems, warnings)
+    if file is None or problems:
+        return Loaded(None, problems, warnings)
+    settings = build(file)
+    return Loaded(settings, problems, warnings, sunsets=_sunsets(read, settings))
+
+
+def _sunsets(read: Document, settings: Settings) -> dict[str, tuple[str, int, int]]:
+    routes = enumerate(settings.routes)
+    return {route.name: read.place(("routes", at, "retire", "sunset")) for at, route in routes if route.retire}
 
 
 def _ordered(read: Document, problems: list[Problem]) -> tuple[Problem, ...]:

@@ -42,9 +42,12 @@ from strangler.state.store import Store, StoreError
 from strangler.times import utc_day
 
 SAVE_EVERY_S = 1.0
-SAVE_TREE_EVERY_S = 30.0
+SAVE_SLOW_EVERY_S = 30.0
+"""How often the learned words, and the time that was watched, are saved: a shorter gap counts as watched."""
 COUNT_STATES_EVERY_S = 5.0
-"""How old the numbers of endpoints in each state may be, in metrics and the status: counting 5,000 takes 50 ms."""
+"""How old the states in metrics and in the status, and the calls of all endpoints by day, may be: 5,000 take 0.1 s."""
+MAX_HELD = 200
+"""The workers whose batches wait for a store that cannot be read; more than those that run have ended since."""
 COMPACTED_AT_ONCE = 250
 """The rows that are compacted in one second, which takes 20 ms."""
 
@@ -76,16 +79,18 @@ class LedgerKeeper:
         self._now = wall_clock
         self._placements: PlacementsState | None = None
         self._is_restored = False
-        self._held: dict[str, LedgerBatch] = {}
-        """The batches that came before the stored ledger could be read: one of each worker."""
+        self._held: dict[str, dict[int, LedgerBatch]] = {}
+        """The batches that came before the stored ledger could be read, by worker and number: one of each worker, and
+        one more of a worker that has ended."""
         self._owed: dict[str, int] = {}
         """By worker: the number to acknowledge after the next save."""
         self._watched: float | None = None
         """Up to when calls have been watched."""
-        self._tree_saved = 0.0
+        self._slow_saved = 0.0
         self._compacted_on = ""
         self._to_compact: list[str] = []
         self._progress: tuple[float, Progress] | None = None
+        self._history: tuple[float, LedgerHistoryDocument] | None = None
         self._saving = asyncio.Lock()
 
     # From start to end
@@ -100,13 +105,15 @@ class LedgerKeeper:
         if self._ledger is not None:
             self.state.adopt(self._settings, self._now())
         held, self._held = self._held, {}
-        for instance, batch in held.items():
-            self.take(instance, batch)
+        for instance, batches in held.items():
+            for _, batch in sorted(batches.items()):
+                self.take(instance, batch)
 
     def adopt(self, in_force: InForce) -> None:
         """Follow new settings. Without a ledger, what is stored is kept, and nothing more is counted."""
         self._settings = in_force.settings
-        self._placements = self._progress = None
+        self._placements = None
+        self._forget_computed()
         if self._ledger is None:
             self._watched = None
         elif self._is_restored:
@@ -143,7 +150,9 @@ class LedgerKeeper:
             self._workers.ledger_stored(instance, batch.number)
             return
         if not self._is_restored:
-            self._held[instance] = batch
+            self._held.setdefault(instance, {})[batch.number] = batch
+            if len(self._held) > MAX_HELD:
+                del self._held[next(iter(self._held))]
             return
         now = self._now()
         sums = [
@@ -173,13 +182,13 @@ class LedgerKeeper:
         async with self._saving:
             self._keep_house()
             now = self._now()
-            is_tree_due = is_last or not 0 <= now - self._tree_saved < SAVE_TREE_EVERY_S
+            is_slow_due = is_last or not 0 <= now - self._slow_saved < SAVE_SLOW_EVERY_S
             owed, self._owed = self._owed, {}
-            unsaved = stored.collect_unsaved(self.state, with_tree=is_tree_due)
+            unsaved = stored.collect_unsaved(self.state, with_slow=is_slow_due)
             if unsaved.is_empty and not owed:
                 return
             if await self._write(unsaved):
-                self._tree_saved = now if is_tree_due else self._tree_saved
+                self._slow_saved = now if is_slow_due else self._slow_saved
                 for instance, number in owed.items():
                     self._workers.ledger_stored(instance, number)
             else:
@@ -251,9 +260,12 @@ class LedgerKeeper:
             return None
 
     def history(self) -> LedgerHistoryDocument:
-        """Return the calls of all endpoints by day. Raises LedgerOffError."""
+        """Return the calls of all endpoints by day, a few seconds old. Raises LedgerOffError."""
         self._check()
-        return history_document(self.state)
+        now = self._now()
+        if self._history is None or not 0 <= now - self._history[0] < COUNT_STATES_EVERY_S:
+            self._history = now, history_document(self.state, self._placed())
+        return self._history[1]
 
     def progress(self) -> Progress | None:
         """Return how far the migration is, a few seconds old; None without a ledger."""
@@ -313,10 +325,13 @@ class LedgerKeeper:
         return done
 
     async def _save_change(self) -> None:
-        self._progress = None
+        self._forget_computed()
         await self.save()
         if self._store.problem is not None:
             raise StoreError(self._store.problem)
+
+    def _forget_computed(self) -> None:
+        self._progress = self._history = None
 
     def _check_restored(self) -> LedgerSettings:
         ledger = self._check()
@@ -338,11 +353,18 @@ class LedgerKeeper:
 
 
 async def _in_steps(steps: Generator[None, None, _T]) -> _T:
-    """Run steps with a pause between them, in which others may run."""
+    """Run steps with a pause between them, in which others may run. If it is cancelled, it ends after the last step."""
+    cancelled: asyncio.CancelledError | None = None
     while True:
         try:
             next(steps)
         except StopIteration as ended:
+            if cancelled is not None:
+                raise cancelled from None
             found: _T = ended.value
             return found
-        await asyncio.sleep(0)
+        if cancelled is None:
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError as error:
+                cancelled = error

@@ -7,6 +7,7 @@ from sqlite3 import Connection
 from strangler.core.compare import CompareRules, compile_rules
 from strangler.core.documents import (
     InboxDocument,
+    LedgerDocument,
     LedgerEvidence,
     ReleasesDocument,
     ReportDocument,
@@ -110,9 +111,15 @@ def releases(connection: Connection, settings: Settings, name: str | None) -> Re
     return ReleasesDocument([release for release in reading.releases(connection, name) if release.route in names])
 
 
-def report(connection: Connection, settings: Settings, today: date, release: str | None = None) -> ReportDocument:
+def report(
+    connection: Connection,
+    settings: Settings,
+    today: date,
+    release: str | None = None,
+    ledger: LedgerDocument | None = None,
+) -> ReportDocument:
     """Return the report, route by route, those with shadows first. With a release it has only the routes that have it.
-    Raises UnknownReleaseError."""
+    `ledger`: an excerpt, None without a ledger. Raises UnknownReleaseError."""
     rules, reports = rules_of(settings), reading.rule_reports(connection)
     rows = reading.signatures(connection, rules, Filters(release=release), today)
     routes = sorted(settings.routes, key=lambda route: (route.shadow is None, route.name))
@@ -136,6 +143,7 @@ def report(connection: Connection, settings: Settings, today: date, release: str
             for route in routes
         ],
         audit=audits.entries(connection, AuditFilters(limit=_AUDITED)),
+        ledger=ledger,
     )
 
 

@@ -33,12 +33,17 @@ class Closing:
 
     __slots__ = ("_transport", "_unsent_bytes", "wait_s")
 
+    wait_s: float
+    """How long the close may take."""
+
     def __init__(self, transport: asyncio.Transport, *, linger: bool) -> None:
         self._transport = transport
-        if transport.can_write_eof():
+        if transport.can_write_eof() and not linger and not transport.get_write_buffer_size():
+            self._unsent_bytes = 0  # the system has all of it, and the transport is gone at once
+            self.wait_s = FLUSH_S
+        elif transport.can_write_eof():
             self._unsent_bytes = unsent_bytes(transport)
             self.wait_s = LINGER_S if linger and not self._unsent_bytes else FLUSH_S
-            """How long the close may take."""
         else:
             self._unsent_bytes = sys.maxsize  # what its socket's transport holds back is unknown
             self.wait_s = LINGER_S

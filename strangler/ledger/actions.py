@@ -3,6 +3,8 @@
 from collections.abc import Generator, Iterable
 
 from strangler.core.documents import ImportedSum, LedgerImportedDocument, LedgerImportRequest
+from strangler.core.ledger.callers import MAX_NAME
+from strangler.core.ledger.examples import MAX_EXAMPLE
 from strangler.core.ledger.named_templates import named_segments
 from strangler.core.ledger.rows import LEGACY, MAX_ROWS, CallSum, EndpointRow
 from strangler.core.ledger.segments import HOLE, REST, joined_segments
@@ -16,6 +18,9 @@ MAX_OWNER = 100
 """The longest name of an owner, in characters."""
 MAX_CALLS = 10**12
 """The most calls of one sum of an imported log."""
+MAX_METHOD = 40
+MAX_PATH = 2000
+"""The longest path of an import, in characters."""
 SUMS_IN_A_STEP = 500
 _HOUR_S = 3600.0
 
@@ -117,6 +122,7 @@ def import_steps(
             yield
     if request.began is not None and request.ended is not None:
         state.watch.add(request.began, request.ended)
+        state.has_imported_watch = True
     state.imports[request.digest] = request.name[:200]
     while len(state.imports) > MAX_IMPORTS:
         del state.imports[next(iter(state.imports))]
@@ -146,13 +152,16 @@ def _list(state: LedgerState, endpoints: Iterable[tuple[str, str]], now: float) 
 
 
 def _sum(each: ImportedSum) -> EndpointSum:
-    calls = CallSum(each.at, LEGACY, each.status, each.caller, each.calls, tuple(each.buckets))
-    return EndpointSum(each.method, each.template, each.example, calls)
+    calls = CallSum(each.at, LEGACY, each.status, each.caller[:MAX_NAME], each.calls, tuple(each.buckets))
+    return EndpointSum(each.method, each.template, each.example[:MAX_EXAMPLE], calls)
 
 
 def _check(request: LedgerImportRequest, now: float) -> None:
     """Raise LedgerError for what no reader of a file sends."""
     sizes = (0, len(BOUNDS_S) + 1)
+    endpoints = [*request.endpoints, *((each.method, each.template) for each in request.sums)]
+    if any(len(method) > MAX_METHOD or len(path) > MAX_PATH for method, path in endpoints):
+        raise LedgerError(f"a method has at most {MAX_METHOD} characters, and a path {MAX_PATH}; correct the file")
     for each in request.sums:
         if not 0 < each.calls <= MAX_CALLS or len(each.buckets) not in sizes or min(each.buckets, default=0) < 0:
             raise LedgerError(f"{each.method} {each.template}: its calls are no counts; import the file again")

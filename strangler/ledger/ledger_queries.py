@@ -61,6 +61,8 @@ class Filters:
     sort: str = "calls"
     with_hidden: bool = False
     """Also what only probes have called, and what is ignored."""
+    with_callers: bool = True
+    """Without callers, thousands of rows take half the time."""
 
 
 def filters_problem(filters: Filters) -> str | None:
@@ -112,7 +114,7 @@ def _view(state: LedgerState, settings: Settings, now: float, placements: Placem
 def progress(state: LedgerState, settings: Settings, now: float, placements: PlacementsState | None = None) -> Progress:
     """Return how far the migration is. `placements` saves computing those of the same settings again."""
     view = _view(state, settings, now, placements)
-    first_day = day_of(now - (SHARE_DAYS - 1) * DAY_S)
+    last_days = [day_of(now - ago * DAY_S) for ago in range(SHARE_DAYS)]
     states = dict.fromkeys((each.value for each in _MIGRATION), 0)
     legacy = candidate = 0
     for row in state.rows.rows.values():
@@ -122,8 +124,9 @@ def progress(state: LedgerState, settings: Settings, now: float, placements: Pla
         if row.template != OVERFLOW:
             states[view.state_of(row, placed).value] += 1
         if not placed.placement.is_passthrough:
-            for day, counts in row.history.days.items():
-                if day >= first_day:
+            for day in last_days:
+                counts = row.history.days.get(day)
+                if counts is not None:
                     legacy += counts.legacy
                     candidate += counts.candidate
     return Progress(served_by_candidates(legacy, candidate), states)
@@ -171,7 +174,8 @@ def _wanted(row: EndpointRow, view: _View, filters: Filters) -> LedgerRow | None
         return None
     if filters.text and not _has_text(row, filters.text.casefold()):
         return None
-    return _row(row, placed, found, _counts_since(row.history, filters.since))
+    counts = _counts_since(row.history, filters.since)
+    return _row(row, placed, found, counts, _callers(row) if filters.with_callers else [])
 
 
 def _has_text(row: EndpointRow, text: str) -> bool:
@@ -187,7 +191,14 @@ def _counts_since(history: History, since: str | None) -> Counts:
     return total_of([*days, *(counts for month, counts in history.months.items() if f"{month}-01" >= since)])
 
 
-def _row(row: EndpointRow, placed: Placed, state: State, counts: Counts) -> LedgerRow:
+def _callers(row: EndpointRow) -> list[LedgerCaller]:
+    return [
+        LedgerCaller(name, each.calls, each.legacy, _time(each.last_legacy), each.refused, _time(each.last_refused))
+        for name, each in _by_calls(row)
+    ]
+
+
+def _row(row: EndpointRow, placed: Placed, state: State, counts: Counts, callers: list[LedgerCaller]) -> LedgerRow:
     return LedgerRow(
         endpoint=row.endpoint,
         method=row.method,
@@ -200,7 +211,7 @@ def _row(row: EndpointRow, placed: Placed, state: State, counts: Counts) -> Ledg
         first_seen=_time(row.first_seen),
         last_seen=_time(row.last_seen),
         last_legacy=_time(row.last_legacy),
-        callers=[LedgerCaller(name, each.calls, each.legacy, _time(each.last_legacy)) for name, each in _by_calls(row)],
+        callers=callers,
         p95_ms=LedgerTimes(_p95(row.legacy_buckets), _p95(row.candidate_buckets)),
         example=row.example,
         source=row.source,
@@ -279,7 +290,7 @@ def endpoint_document(
         callers_of_legacy=recent,
     )
     return LedgerEndpointDocument(
-        row=_row(row, placed, found, row.history.total()),
+        row=_row(row, placed, found, row.history.total(), _callers(row)),
         days=_days(row.history.days.items()),
         months=_days(row.history.months.items()),
         deletable_at=None if placed.placement.is_passthrough else rfc3339(at),
@@ -296,10 +307,12 @@ def _days(counts: Iterable[tuple[str, Counts]]) -> list[LedgerDay]:
     ]
 
 
-def history_document(state: LedgerState) -> LedgerHistoryDocument:
-    """Return the calls of all endpoints together, but for ignored ones."""
+def history_document(state: LedgerState, placements: PlacementsState | None = None) -> LedgerHistoryDocument:
+    """Return the calls of all endpoints together, but for ignored ones, and for those of passthrough routes where
+    `placements` tell them: as in the share of candidates."""
     total = History()
     for row in state.rows.rows.values():
-        if not row.is_ignored:
+        is_beside = placements is not None and placements.of(row).placement.is_passthrough
+        if not row.is_ignored and not is_beside:
             total.merge(row.history)
     return LedgerHistoryDocument(_days(total.days.items()), _days(total.months.items()))

@@ -73,8 +73,10 @@ class LedgerState:
     """The names of the rows that the store has."""
     meta: dict[str, bytes] = field(default_factory=dict, repr=False)
     """The other content that the store has, by its name."""
-    stored_revision: int = -1
-    """The revision of the tree that the store has."""
+    has_imported_watch: bool = False
+    """Whether an import has added to the times that were watched, and the store does not have that yet."""
+    stored_tree: tuple[int, int] = (-1, -1)
+    """The revision of the tree that the store has, and its calls."""
     _carried: int = 0
     """The revision of the tree after which the rows have their templates."""
     _named: tuple[tuple[str, ...], ...] = ()

@@ -15,6 +15,8 @@ from strangler.core.settings import MatchSettings, RouteSettings, Settings
 
 MAX_HOSTS = 16
 """The most hosts of routes that are tried for an endpoint that was never called."""
+MAX_PLACED = 20_000
+"""The placements that are remembered: some for each row, since rows come and go."""
 _NO_CONDITIONS = MatchSettings(None, None, (), None, (), ())
 
 
@@ -33,7 +35,7 @@ class PlacementsState:
     settings: Settings
     _snapshot: Snapshot = field(init=False)
     _hosts: tuple[str, ...] = field(init=False)
-    _placed: dict[tuple[str, str, str], Placed] = field(default_factory=dict)
+    _placed: dict[tuple[str, str, str, bool], Placed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._snapshot = Snapshot(self.settings, 0)
@@ -41,10 +43,10 @@ class PlacementsState:
 
     def of(self, row: EndpointRow) -> Placed:
         """Return the placement of an endpoint. The kill switch does not count: it is not how things are meant to be."""
-        key = row.method, row.template, row.route
+        key = row.method, row.template, row.route, row.first_seen is None
         found = self._placed.get(key)
         if found is None:
-            if len(self._placed) > 20_000:
+            if len(self._placed) >= MAX_PLACED:
                 self._placed.clear()
             route = self._route_of(row)
             found = self._placed[key] = Placed(None if route is None else route.settings, _placement(route, row.method))

@@ -7,7 +7,7 @@ ledger_meta    what there is once: the tree of words, the times that were watche
 """
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS ledger_days (
 CREATE TABLE IF NOT EXISTS ledger_meta (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
 """
 _TREE: Final = "tree"
+_WATCH: Final = "watch"
 
 log = structlog.get_logger()
 
@@ -69,6 +70,23 @@ class _Numbers(msgspec.Struct, frozen=True):
     left_out: int = 0
 
 
+_DayNumbers = tuple[int, int, int, int, int, int, int, int, int]
+"""The fields of `Counts`, in their order."""
+
+
+class _Day(msgspec.Struct, frozen=True):
+    """The counts of an endpoint on one day."""
+
+    counts: _DayNumbers
+
+
+class _Past(msgspec.Struct, frozen=True):
+    """The counts of an endpoint by day and month. There are very many of them, so names are left out."""
+
+    days: dict[str, _DayNumbers]
+    months: dict[str, _DayNumbers]
+
+
 class _Given(msgspec.Struct, frozen=True):
     """The facts that an operator gave."""
 
@@ -96,10 +114,11 @@ class Unsaved:
         return not self.gone and not self.rows and not self.meta
 
 
-def collect_unsaved(state: LedgerState, *, with_tree: bool = False) -> Unsaved:
+def collect_unsaved(state: LedgerState, *, with_slow: bool = False) -> Unsaved:
     """Return what has changed since the last save, and regard it as saved. `put_back` undoes that.
 
-    The tree is large, and each call changes it: it is saved `with_tree`, and whenever a template has changed.
+    The tree is large, and each call changes it; the time that was watched changes each second. Both are saved only
+    `with_slow`, and the tree whenever a template has changed, the time when an import has added to it.
     """
     ledger = state.rows
     changed, ledger.changed = ledger.changed, {}
@@ -113,14 +132,19 @@ def collect_unsaved(state: LedgerState, *, with_tree: bool = False) -> Unsaved:
             continue
         rows.append((name, _encoded(row)))
         if name in dropped or name not in state.stored:
-            past.append((name, msgspec.json.encode(row.history)))
+            past.append((name, _encoded_history(row.history)))
         else:
             found = row.history.days
-            days += [(name, day, msgspec.json.encode(found[day])) for day in periods if day in found]
+            days += [(name, day, msgspec.json.encode(_Day(_numbers_of(found[day])))) for day in periods if day in found]
     meta = {name: content for name, content in _meta(state).items() if state.meta.get(name) != content}
-    if with_tree or state.stored_revision != state.tree.revision or _TREE not in state.meta:
+    if with_slow or state.has_imported_watch or _WATCH not in state.meta:
+        meta[_WATCH] = msgspec.json.encode(state.watch)
+        state.has_imported_watch = False
+    tree = state.tree.revision, state.tree.root.calls
+    is_tree_changed = tree != state.stored_tree if with_slow else tree[0] != state.stored_tree[0]
+    if is_tree_changed or _TREE not in state.meta:
         meta[_TREE] = msgspec.json.encode(state.tree)
-        state.stored_revision = state.tree.revision
+        state.stored_tree = tree
     return Unsaved(changed, dropped, sorted(dropped & state.stored), rows, past, days, meta, not state.meta)
 
 
@@ -128,10 +152,33 @@ def _encoded(row: EndpointRow) -> bytes:
     return msgspec.json.encode(_Row(*(getattr(row, name) for name in _FIELDS)))
 
 
+def _encoded_history(history: History) -> bytes:
+    parts = (history.days, history.months)
+    return msgspec.json.encode(_Past(*({name: _numbers_of(each) for name, each in part.items()} for part in parts)))
+
+
+def _numbers_of(counts: Counts) -> _DayNumbers:
+    return (
+        counts.legacy,
+        counts.candidate,
+        counts.probes,
+        counts.of_1xx,
+        counts.of_2xx,
+        counts.of_3xx,
+        counts.of_4xx,
+        counts.of_5xx,
+        counts.of_other,
+    )
+
+
+def _counts(numbers: Mapping[str, _DayNumbers]) -> dict[str, Counts]:
+    return {name: Counts(*each) for name, each in numbers.items()}
+
+
 def _meta(state: LedgerState) -> dict[str, bytes]:
     numbers = _Numbers(state.batches, state.sampled, state.left_out)
     given = _Given(state.names.listed, state.names.folded, state.imports)
-    parts = {"numbers": numbers, "watch": state.watch, "given": given}
+    parts = {"numbers": numbers, "given": given}
     return {name: msgspec.json.encode(part) for name, part in parts.items()}
 
 
@@ -154,9 +201,8 @@ def confirm(state: LedgerState, unsaved: Unsaved) -> None:
     """Note that changes have been saved."""
     state.stored.difference_update(unsaved.gone)
     state.stored.update(name for name, _ in unsaved.rows)
-    state.meta.update({name: content for name, content in unsaved.meta.items() if name != _TREE})
-    if _TREE in unsaved.meta:
-        state.meta[_TREE] = b""  # that there is one; its content is too large to be kept twice
+    state.meta.update(unsaved.meta)
+    state.meta.update({name: b"" for name in (_TREE, _WATCH) if name in unsaved.meta})  # what they hold is not compared
 
 
 def put_back(state: LedgerState, unsaved: Unsaved) -> None:
@@ -164,9 +210,10 @@ def put_back(state: LedgerState, unsaved: Unsaved) -> None:
     for name, periods in unsaved.changed.items():
         if name in state.rows.rows:
             state.rows.changed.setdefault(name, set()).update(periods)
-    state.rows.dropped |= unsaved.dropped
+    state.rows.dropped |= unsaved.dropped & state.stored  # what was never stored need not go
     if _TREE in unsaved.meta:
-        state.stored_revision = -1
+        state.stored_tree = (-1, -1)
+    state.has_imported_watch |= _WATCH in unsaved.meta
 
 
 def put_all_back(state: LedgerState) -> None:
@@ -198,14 +245,14 @@ def _load(connection: sqlite3.Connection) -> LedgerState:
         tree = TemplateTreeState()
     state = LedgerState(
         tree=tree,
-        watch=_decoded(meta.get("watch"), WatchState, "watch") or WatchState(),
+        watch=_decoded(meta.get(_WATCH), WatchState, _WATCH) or WatchState(),
         names=GivenNames(listed=given.listed, folded=given.folded),
         imports=given.imports,
         batches=numbers.batches,
         sampled=numbers.sampled,
     )
     state.meta = dict.fromkeys(meta, b"")
-    state.stored_revision = tree.revision
+    state.stored_tree = tree.revision, tree.root.calls
     rows = _load_rows(connection, state)
     state.restore(rows.values(), numbers.left_out)
     return state
@@ -221,14 +268,19 @@ def _load_rows(connection: sqlite3.Connection, state: LedgerState) -> dict[str, 
         else:
             rows[name] = EndpointRow(**{each: getattr(found, each) for each in _FIELDS})
             _repair(rows[name])
+    _load_counts(connection, rows)
+    return rows
+
+
+def _load_counts(connection: sqlite3.Connection, rows: Mapping[str, EndpointRow]) -> None:
     for name, content in connection.execute("SELECT endpoint, content FROM ledger_past"):
         if name in rows:
-            rows[name].history = _decoded(content, History, name) or History()
+            past = _decoded(content, _Past, name) or _Past({}, {})
+            rows[name].history = History(_counts(past.days), _counts(past.months))
     for name, day, content in connection.execute("SELECT endpoint, day, content FROM ledger_days"):
-        counts = _decoded(content, Counts, name) if name in rows else None
-        if counts is not None:
-            rows[name].history.days[day] = counts
-    return rows
+        found = _decoded(content, _Day, name) if name in rows else None
+        if found is not None:
+            rows[name].history.days[day] = Counts(*found.counts)
 
 
 def _repair(row: EndpointRow) -> None:

@@ -1,3 +1,4 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """Accepting connections: all workers listen at one socket, and each takes its fair share of what waits there.
 
 Without this, the worker that wakes first would take everything: 64 connections that come together would end at one
@@ -8,17 +9,20 @@ more at a time, so that a worker that hangs costs little. A single worker takes 
 A socket for each worker (SO_REUSEPORT) would spread evenly too, but connections at a dead worker's socket would wait
 for its successor, or be refused. The loop's own servers accept a single connection for 30 µs less, and several that
 come together for the same; but they close for good, silently, at an error such as ENOMEM, and where there are no more
-file descriptors they cut off all that waits.
+file descriptors they cut off all that waits. Here the same is saved by asking the system for nothing that accept(2) has
+said, and by running the coroutine of a transport without a task.
 """
 
-import array
 import asyncio
 import mmap
 import socket
-import struct
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import cast
+
+from strangler.sockets.handshakes import stop_handshakes
 
 PLACES = 256
 """The most workers that routes.yaml may have."""
@@ -92,6 +96,31 @@ def fair_share(own: int, others: Sequence[int], waiting: int) -> int:
     return max(0, min(waiting, level - own))
 
 
+class Accepted:
+    """A connection as accept(2) returns it. `peer` is the address of the other side."""
+
+    __slots__ = ("_descriptor", "family", "peer")
+
+    def __init__(self, descriptor: int, family: int, peer: object) -> None:
+        self._descriptor = descriptor
+        self.family = family
+        self.peer = peer
+
+    def bare(self) -> socket.socket:
+        """Return a socket for a transport alone. `socket.socket` would ask the system what it is, and cost 10 µs."""
+        return cast(socket.socket, socket.SocketType(self.family, socket.SOCK_STREAM, 0, self._descriptor))
+
+    def whole(self) -> socket.socket:
+        """Return a non-blocking socket for all uses."""
+        accepted = socket.socket(self.family, socket.SOCK_STREAM, 0, self._descriptor)
+        accepted.setblocking(False)
+        return accepted
+
+
+Beginning = Coroutine["asyncio.Future[None]", None, object]
+"""A coroutine that makes a transport: it waits for the loop once, until the protocol has its transport."""
+
+
 class Acceptor:
     """Accepts for one worker, and gives each connection a protocol."""
 
@@ -101,9 +130,9 @@ class Acceptor:
         index: int,
         counts: ConnectionCounts,
         connections: Callable[[], int],
-        connect: Callable[[socket.socket, str], Coroutine[object, object, object] | None],
+        connect: Callable[[Accepted, str], Beginning | None],
     ) -> None:
-        """`connections` says how many this worker has now. `connect` gives a socket that was accepted at an address its
+        """`connections` says how many this worker has now. `connect` gives what was accepted at an address its
         protocol, by a coroutine; or returns None, and calls `begin` with one later."""
         self._loop = loop
         self._index = index
@@ -112,8 +141,9 @@ class Acceptor:
         self._connect = connect
         self._listeners: list[socket.socket] = []
         self._addresses: dict[socket.socket, str] = {}
+        self._families: dict[socket.socket, int] = {}
         self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
-        self._beginning: set[asyncio.Task[object]] = set()
+        self._beginning: set[asyncio.Future[None]] = set()
         self._in_vain = 0  # looks in a row that found the others' share still waiting
         self._is_last = False
 
@@ -121,6 +151,7 @@ class Acceptor:
         """Accept at sockets, each with its address as routes.yaml writes it."""
         self._addresses = dict(listeners)
         self._listeners = list(self._addresses)
+        self._families = {listener: int(listener.family) for listener in self._listeners}
         self.publish()
         for listener in self._listeners:
             listener.setblocking(False)
@@ -202,9 +233,10 @@ class Acceptor:
 
     def _take(self, listener: socket.socket, count: int) -> None:
         """Accept `count` connections; fewer if others were faster."""
+        family, address = self._families[listener], self._addresses[listener]
         for _ in range(count):
             try:
-                accepted, _address = listener.accept()
+                descriptor, peer = listener._accept()  # type: ignore[attr-defined]  # `accept` without its socket
             except ConnectionAbortedError:
                 continue
             except BlockingIOError:
@@ -212,22 +244,22 @@ class Acceptor:
             except OSError:
                 self._rest(listener, _REST_S)
                 break
-            accepted.setblocking(False)
-            beginning = self._connect(accepted, self._addresses[listener])
+            beginning = self._connect(Accepted(descriptor, family, peer), address)
             if beginning is not None:
                 self.begin(beginning)
         self.publish()
 
-    def begin(self, beginning: Coroutine[object, object, object]) -> None:
-        """Run the coroutine that gives a connection its protocol."""
-        task = self._loop.create_task(beginning)
-        self._beginning.add(task)
-        task.add_done_callback(self._begun)
+    def begin(self, beginning: Beginning) -> None:
+        """Run the coroutine that gives a connection its protocol, now: a task would begin a turn of the loop later."""
+        with suppress(StopIteration, OSError):  # the client may be gone already: nothing is lost
+            made = beginning.send(None)
+            self._beginning.add(made)
+            made.add_done_callback(partial(self._begun, beginning))
 
-    def _begun(self, task: "asyncio.Task[object]") -> None:
-        self._beginning.discard(task)
-        if not task.cancelled():
-            task.exception()  # the client may be gone already: nothing is lost
+    def _begun(self, beginning: Beginning, made: "asyncio.Future[None]") -> None:
+        self._beginning.discard(made)
+        with suppress(StopIteration, OSError):
+            beginning.send(None)
 
 
 def waiting_at(listener: socket.socket) -> int:
@@ -235,7 +267,7 @@ def waiting_at(listener: socket.socket) -> int:
     if sys.platform != "linux" or listener.family == socket.AF_UNIX:
         return 1
     try:
-        found = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BACKLOG.stop)
+        found = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
     except OSError:  # forbidden, but no reason to accept nothing
         return 1
     return waiting_connections(found)
@@ -243,34 +275,11 @@ def waiting_at(listener: socket.socket) -> int:
 
 def waiting_connections(found: bytes) -> int:
     """Return how many wait, by the first 32 bytes of struct tcp_info; 1 where the system leaves it empty (gVisor)."""
-    if not any(found[_BACKLOG]):
+    if not any(found[_BACKLOG_AT:_INFO_BYTES]):
         return 1
-    return int.from_bytes(found[_UNACKED], sys.byteorder)
+    return int.from_bytes(found[_UNACKED_AT:_BACKLOG_AT], sys.byteorder)
 
 
-# tcpi_unacked and tcpi_sacked of struct tcp_info: for a listening socket, how many wait and how many may wait
-# (net/ipv4/tcp.c).
-_UNACKED, _BACKLOG = slice(24, 28), slice(28, 32)
-
-_SO_ATTACH_FILTER = 26  # socket(7); Python has no name for it
-_SYN, _SYN_ACK = 0x02, 0x12  # flags in byte 13 of a TCP header (RFC 9293 section 3.1)
-_STOP_HANDSHAKES = (
-    # Classic BPF (linux/filter.h): code, how far to jump if true and if false, operand.
-    (0x30, 0, 0, 13),  # load the flags
-    (0x54, 0, 0, _SYN_ACK),  # keep SYN and ACK of them
-    (0x15, 0, 1, _SYN),  # is it SYN alone?
-    (0x06, 0, 0, 0),  # yes: drop the packet
-    (0x06, 0, 0, 0xFFFFFFFF),  # no: take all of it
-)
-
-
-def stop_handshakes(listener: socket.socket) -> None:
-    """Have the system drop the first packet of every new connection; those that wait, or have begun, are not affected.
-
-    Raises OSError where the system cannot do that.
-    """
-    if sys.platform != "linux":
-        raise OSError("sockets have no filters here")
-    code = array.array("B", b"".join(struct.pack("HBBI", *step) for step in _STOP_HANDSHAKES))
-    program = struct.pack("HP", len(_STOP_HANDSHAKES), code.buffer_info()[0])
-    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+# Where tcpi_unacked and tcpi_sacked of struct tcp_info begin, and where they end: for a listening socket, how many wait
+# and how many may wait (net/ipv4/tcp.c).
+_UNACKED_AT, _BACKLOG_AT, _INFO_BYTES = 24, 28, 32

@@ -7,7 +7,7 @@ from contextlib import suppress
 import structlog
 
 from strangler.ipc.messages import Draining
-from strangler.sockets.accept import stop_handshakes
+from strangler.sockets.handshakes import stop_handshakes
 from strangler.sockets.listen import close_all
 from strangler.supervisor.adopted_settings import AdoptedSettings
 from strangler.supervisor.child_processes import ChildProcesses

@@ -1,14 +1,15 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The listeners of a worker: what their connections need to know, and how an accepted connection begins."""
 
 import asyncio
 import functools
 import socket
-from collections.abc import Callable, Coroutine
 from typing import cast
 
 import structlog
 
 from strangler.clock import now
+from strangler.core.http.addresses import peer_address
 from strangler.core.http.trust import TrustedProxies
 from strangler.core.listener_settings import ListenerSettings
 from strangler.core.settings import Settings
@@ -17,7 +18,7 @@ from strangler.http1.listener_state import ListenerState
 from strangler.http1.proxy_header_reader import ProxyHeaderReader
 from strangler.http1.server_state import ServerState, first_deadline
 from strangler.http1.tls_handshake import TlsHandshake
-from strangler.sockets.accept import Acceptor, ConnectionCounts
+from strangler.sockets.accept import Accepted, Acceptor, Beginning, ConnectionCounts
 from strangler.tls.server_context import ServerContexts
 from strangler.worker.context import WorkerContext
 from strangler.worker.in_clear import refuse_in_clear
@@ -50,17 +51,17 @@ class Listeners:
         for address, reason in contexts.failed.items():
             self._log.error("listener.tls_failed", listen=address, reason=reason)
 
-    def connect(self, accepted: socket.socket, address: str) -> Coroutine[object, object, object] | None:
+    def connect(self, accepted: Accepted, address: str) -> Beginning | None:
         """Give a connection its protocol; first read who the client is, where a load balancer says so."""
         listener = self._state_at(address)
         if listener.balancers is not None:
             begin = functools.partial(self._begin, address)
-            ProxyHeaderReader(self._server, listener, accepted, begin).start()
+            ProxyHeaderReader(self._server, listener, accepted.whole(), begin).start()
             return None
         if address in self._with_tls:
-            self._begin(address, accepted, "", first_deadline(self._server))
+            self._begin(address, accepted.whole(), "", first_deadline(self._server))
             return None
-        return self._server.loop.connect_accepted_socket(self._protocol(listener, ""), accepted)
+        return self._beginning(listener, accepted.bare(), peer_address(accepted.peer))
 
     def _begin(self, address: str, accepted: socket.socket, client: str, deadline: float) -> None:
         if address not in self._with_tls:
@@ -77,11 +78,11 @@ class Listeners:
         ).start()
 
     def _begin_plain(self, listener: ListenerState, accepted: socket.socket, client: str) -> None:
-        connecting = self._server.loop.connect_accepted_socket(self._protocol(listener, client), accepted)
-        self.acceptor.begin(connecting)
+        self.acceptor.begin(self._beginning(listener, accepted, client))
 
-    def _protocol(self, listener: ListenerState, client: str) -> Callable[[], asyncio.Protocol]:
-        return lambda: cast(asyncio.Protocol, ClientConnection(self._server, listener, client))
+    def _beginning(self, listener: ListenerState, accepted: socket.socket, client: str) -> Beginning:
+        protocol = cast(asyncio.Protocol, ClientConnection(self._server, listener, client))
+        return cast(Beginning, self._server.loop.connect_accepted_socket(lambda: protocol, accepted))
 
     def _state_at(self, address: str) -> ListenerState:
         return self._states.get(address, self._server.plain)

@@ -12,6 +12,7 @@ def test_every_variant_is_measured_and_told() -> None:
     assert set(found) == {variant.name for variant in VARIANTS}
     assert all(spent > 0 for spent in found.values())
     console = Console(file=StringIO(), width=80)
-    console.print(table({"as it is": 30.0, "metrics": 29.0, "all three": 20.0}))
+    figures = {"as it is": 30.0, "metrics": 29.0, "ledger": 29.25, "all four": 20.0}
+    console.print(table(figures | {"each path new": 40.0, "ledger, each path new": 35.0}))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert [line.split()[-1] for line in text.splitlines()[1:]] == ["30.0", "1.0", "10.0"]
+    assert [line.split()[-1] for line in text.splitlines()[1:]] == ["30.0", "1.00", "0.75", "10.00", "40.0", "5.00"]

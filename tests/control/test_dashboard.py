@@ -4,21 +4,15 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from datetime import date
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
-from aiohttp import ClientResponse, CookieJar
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse
 from structlog.testing import LogCapture
 
-from strangler.control.admin import application
-from strangler.control.app import ControlApp
 from strangler.control.dashboard import source
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.dashboard.layout import HEADERS
@@ -27,122 +21,30 @@ from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, 
 from strangler.control.dashboard.view import match_chart
 from strangler.evidence.carry_over import carry_over
 from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
 from strangler.evidence.stored_releases import name_release
-from strangler.evidence.writing import set_state, store_findings
-from tests.control.control import control_of, take
+from strangler.evidence.writing import set_state
+from tests.control.admin_browser import EVIL, ROUTES, TOKEN, Open
+from tests.control.control import take
 from tests.evidence.pairs import captured, finding_of, json_response, match
 
-TOKEN = "a-long-s3cret"
-EVIL = "<script>alert(1)</script>"
-ROUTES = """\
-version: 1
-admin: {listen: 127.0.0.1:0, token: "${TOKEN:-}"}
-state: state
-upstreams:
-  legacy: {url: http://127.0.0.1:8000}
-  orders: {url: http://127.0.0.1:8001, headers: {set: {X-Api-Token: hush}}}
-routes:
-  - name: orders # the first to move
-    match: {prefix: /api/orders}
-    candidate: orders
-    split: {percent: 25, sticky: ["header:X-User-Id"]}
-    shadow: {percent: 10}
-"""
 LEGACY = {"id": 7, "price": 19.99}
 CANDIDATE = {"id": 7, "price": "19.99"}
-
-
-@dataclass(slots=True)
-class Browser:
-    """Follows nothing by itself; keeps cookies."""
-
-    client: TestClient[Any, Any]
-    state: ControlApp
-
-    async def get(self, path: str, **more: Any) -> ClientResponse:
-        response: ClientResponse = await self.client.get(path, allow_redirects=False, **more)
-        return response
-
-    async def text(self, path: str, **more: Any) -> str:
-        response = await self.get(path, **more)
-        text: str = await response.text()
-        assert response.status == 200, text
-        return text
-
-    async def until(self, condition: Callable[[], Any]) -> None:
-        """Let routes.yaml be watched until a condition holds."""
-        watching = asyncio.ensure_future(self.state.reload.run())
-        try:
-            async with asyncio.timeout(5):
-                while not condition():  # noqa: ASYNC110 - the state has no event for this
-                    await asyncio.sleep(0.02)
-        finally:
-            watching.cancel()
-
-    async def post(self, path: str, form: Any, **more: Any) -> ClientResponse:
-        response: ClientResponse = await self.client.post(path, data=form, allow_redirects=False, **more)
-        return response
-
-    async def mark(self, page: str = "/") -> str:
-        """Return the mark in a page's form."""
-        found = re.search(r'name="mark" value="(\w+)"', await self.text(page))
-        assert found is not None
-        return found[1]
-
-    async def log_in(self, token: str = TOKEN, **more: str) -> ClientResponse:
-        return await self.post("/login", {"mark": await self.mark("/login"), "token": token, **more})
-
-    async def keep(self, *findings: Finding) -> None:
-        """Into the store."""
-        await self.state.store.call(lambda connection: store_findings(connection, IndexState(), findings, time.time()))
-
-    async def signature(self) -> str:
-        """The id of the only difference there is."""
-        names: set[str] = set(re.findall(r'href="/signatures/(\w+)"', await self.text("/signatures")))
-        (name,) = names
-        return name
-
-
-Open = Callable[..., Awaitable[Browser]]
-
-
-@pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[Open]:
-    """Opens the admin listener; `token` for one that needs it."""
-    async with _Opened(tmp_path) as opened:
-        yield opened.open
-
-
-class _Opened:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._ends: list[Any] = []
-
-    async def __aenter__(self) -> "_Opened":
-        return self
-
-    async def open(self, token: str = "", routes: str = ROUTES) -> Browser:
-        (self._folder / "routes.yaml").write_text(routes)
-        control = control_of(self._folder, {"TOKEN": token})
-        state = await control.__aenter__()
-        client: TestClient[Any, Any] = TestClient(
-            TestServer(application(state), host="127.0.0.1"), cookie_jar=CookieJar(unsafe=True)
-        )
-        await client.start_server()
-        self._ends += [control, client]
-        return Browser(client, state)
-
-    async def __aexit__(self, *error: object) -> None:
-        for end in reversed(self._ends):
-            await (end.close() if isinstance(end, TestClient) else end.__aexit__(None, None, None))
 
 
 def difference(legacy: Any = LEGACY, candidate: Any = CANDIDATE, **more: Any) -> Finding:
     return finding_of(json_response(legacy), json_response(candidate), captured(**({"at": time.time()} | more)))
 
 
-PAGES = ["/", "/routes/orders", "/signatures", "/explain", "/explain?url=/api/orders/7", "/config"]
+PAGES = [
+    "/",
+    "/?span=days",
+    "/routes/orders",
+    "/signatures",
+    "/ledger",
+    "/explain",
+    "/explain?url=/api/orders/7",
+    "/config",
+]
 
 
 class TestAccess:
@@ -290,6 +192,7 @@ class TestActions:
             "/actions/signatures/0123",
             "/actions/signatures",
             "/actions/shadows/orders",
+            "/actions/ledger",
             "/logout",
         ],
     )
@@ -505,6 +408,22 @@ class TestActions:
         this_browser = await browser()
         await this_browser.keep(difference({"items": [1, 2, 3]}, {"items": [3, 2, 1]}))
         assert "the same elements in another order at $.items." in unescape(await this_browser.text("/signatures"))
+
+    async def test_a_rule_for_a_part_of_an_endpoint_is_a_hint(self, browser: Open) -> None:
+        this_browser = await browser()
+        await this_browser.keep(difference())
+        form = {"mark": await this_browser.mark(), "state": "accepted", "why": "agreed"}
+        name = await this_browser.signature()
+        assert (await this_browser.post(f"/actions/signatures/{name}", form)).status == 303
+        await this_browser.until(lambda: this_browser.state.settings.routes[0].compare.accept)
+        wide = {("orders", "GET /api/orders/{}"): "GET /api/{}/{}"}
+        await this_browser.state.store.call(
+            lambda connection: carry_over(connection, wide, {}, date(2026, 11, 23), time.time())
+        )
+        await this_browser.keep(difference())
+        page = unescape(await this_browser.text("/signatures"))
+        assert "route 'orders' for GET /api/orders/{} is for that part of it alone" in page
+        assert "that part of it" not in await this_browser.text("/signatures?severity=additive")
 
     async def test_the_audit_is_a_page_and_what_people_wrote_is_text(self, browser: Open) -> None:
         this_browser = await browser()

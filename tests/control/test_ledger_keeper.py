@@ -1,15 +1,17 @@
 """The keeper of the ledger: each batch is counted once and acknowledged when it is stored, whatever happens between."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
+from dataclasses import replace as replaced
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from strangler.control.ledger_keeper import LedgerKeeper, LedgerOffError
-from strangler.core.documents import LedgerImportRequest
+from strangler.core.documents import ImportedSum, LedgerImportRequest
 from strangler.core.settings import Settings
 from strangler.ipc.messages import LedgerBatch, LedgerSum
 from strangler.ledger import stored
@@ -142,6 +144,17 @@ async def test_a_store_that_cannot_be_read_at_the_start_is_tried_again_and_no_ba
         assert kept.workers.stored == [("w0", 2)]
 
 
+async def test_the_two_last_batches_of_a_worker_that_ends_before_the_store_is_read_count(tmp_path: Path) -> None:
+    settings = f.settings([f.route("orders", prefix="/orders", percent=25)])
+    kept = Kept(tmp_path, settings)
+    kept.keeper.take("w0", batch(1, 3))
+    kept.keeper.take("w0", batch(2, 4))
+    kept.keeper.take("w0", batch(1, 3))
+    await kept.keeper.restore()
+    assert kept.calls() == 7
+    await kept.store.close()
+
+
 async def test_a_store_that_was_moved_away_gets_everything_again(tmp_path: Path) -> None:
     async with kept_in(tmp_path) as kept:
         kept.keeper.take("w0", batch(1, 3))
@@ -173,7 +186,7 @@ async def test_time_is_watched_but_not_across_a_gap_or_a_clock_that_was_set(tmp_
 
 
 async def test_without_a_ledger_batches_are_dropped_and_what_is_stored_is_kept(tmp_path: Path) -> None:
-    off = replace(f.settings(), ledger=None)
+    off = replaced(f.settings(), ledger=None)
     async with kept_in(tmp_path) as kept:
         kept.keeper.take("w0", batch(1, 3))
         kept.keeper.adopt(in_force(off, 2))
@@ -225,6 +238,34 @@ async def test_changes_are_stored_at_once(tmp_path: Path) -> None:
         assert after.keeper.state.watch.watched_s(0, NOW) == DAY
         with pytest.raises(LedgerError, match="imported already"):
             await after.keeper.import_file(log)
+
+
+async def test_an_import_that_is_cancelled_is_whole_all_the_same(tmp_path: Path) -> None:
+    sums = [ImportedSum("GET", f"/a/{number % 7}x/b", 200, "curl/8", 1, NOW, [], "/a") for number in range(5000)]
+    log = LedgerImportRequest("d1", "access.log", "combined", [], sums, None, None)
+    async with kept_in(tmp_path) as kept:
+        task = asyncio.create_task(kept.keeper.import_file(log))
+        while not kept.keeper.state.rows.rows:  # noqa: ASYNC110 - its steps are not events
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await kept.keeper.close()
+    async with kept_in(tmp_path) as after:
+        assert sum(row.calls.legacy for row in after.keeper.document(Filters()).rows) == 5000
+        assert "d1" in after.keeper.state.imports
+
+
+async def test_memory_is_bounded_while_nothing_can_be_stored(tmp_path: Path) -> None:
+    async with kept_in(tmp_path) as kept:
+        await kept.store.call(lambda connection: connection.execute(BROKEN))
+        for number in range(1, 60):
+            scan = [replace(batch(1).sums[0], template=f"/x{number}/{at}", status=404) for at in range(200)]
+            kept.keeper.take("w0", LedgerBatch(number, scan, 0))
+            await kept.keeper.save()
+        rows = kept.keeper.state.rows
+        assert (len(rows.rows), len(rows.changed), len(rows.dropped)) == (4999, 4999, 0)
+        assert kept.workers.stored == []
 
 
 async def test_rows_are_compacted_once_a_day(tmp_path: Path) -> None:

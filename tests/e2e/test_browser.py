@@ -20,7 +20,17 @@ from selenium.webdriver.common.by import By
 
 from tests.e2e.browsing import EVIL, TOKEN, Shop, Window, shop, until
 
-PAGES = ["/", "/routes/orders", "/signatures", "/explain?url=/api/orders/7", "/config", "/audit"]
+PAGES = [
+    "/",
+    "/?span=days",
+    "/routes/orders",
+    "/signatures",
+    "/ledger",
+    "/ledger/endpoint?endpoint=GET+/api/orders/{}",
+    "/explain?url=/api/orders/7",
+    "/config",
+    "/audit",
+]
 
 
 @pytest.fixture(scope="module")
@@ -174,19 +184,22 @@ def test_a_phone_never_scrolls_sideways(window: Window, path: str) -> None:
 
 def test_the_keyboard_reaches_everything_and_keeps_its_place(window: Window, running: Shop) -> None:
     reached: list[str] = []
-    for _ in range(15):
+    for _ in range(20):
         ActionChains(window.browser).send_keys(Keys.TAB).perform()
         reached.append(window.run("document.activeElement.textContent.trim() || document.activeElement.id"))
     for control in (
         "Skip to content",
         "Overview",
         "Differences",
+        "Ledger",
         "Explain",
         "Audit",
         "routes.yaml",
         "Log out",
         "reason",
         "All traffic to legacy",
+        "minutes",
+        "months",
         "orders",
     ):
         assert control in reached, reached
@@ -256,12 +269,13 @@ def test_screenshots(window: Window, running: Shop, tmp_path: Path) -> None:
         window.open("/signatures?route=orders")
         address = window.find(".inbox a").get_attribute("href") or ""
         _take(window, address.partition(running.admin)[2], folder / "dashboard-difference.png", 1280)
+        _take(window, "/ledger", folder / "dashboard-ledger.png", 1280)
         _take(window, "/", folder / "dashboard-phone.png", 390, phone=True)
     finally:
         over.set()
         for visitor in visitors:
             visitor.join()
-    assert len([file for file in folder.glob("dashboard-*.png") if file.stat().st_size > 20_000]) == 4
+    assert len([file for file in folder.glob("dashboard-*.png") if file.stat().st_size > 20_000]) == 5
 
 
 def _shift(running: Shop, percent: str) -> None:
@@ -275,16 +289,30 @@ def _take(window: Window, path: str, file: Path, width: int, *, phone: bool = Fa
     """The page from its top, as high as it is, up to what a reader of a README scrolls by."""
     window.size(width, 900, phone=phone)
     window.open(path)
-    if path in ("/", "/routes/orders"):
+    if path in ("/", "/routes/orders", "/ledger"):
         until(lambda: window.text("#live") == "live")
     bottom = int(window.run("document.querySelector('main').getBoundingClientRect().bottom"))
     window.size(width, min(1800 if phone else 1150, bottom), phone=phone)
     window.browser.save_screenshot(str(file))
 
 
+_PATHS = (
+    "/api/orders/{}",
+    "/api/orders",
+    "/api/orders/{}/papers",
+    "/api/products/{}",
+    "/api/users/{}",
+    "/api/users",
+    "/api/carts",
+    "/products",
+    "/",
+)
+"""The paths of visitors, some of which legacy does not have."""
+
+
 def _visit(running: Shop, over: Event) -> None:
     chance = random.Random()
     while not over.is_set():
-        path = chance.choice(["/api/orders/{}", "/api/orders/{}", "/api/products/{}", "/api/products", "/api/users/{}"])
+        path = chance.choice(["/api/orders/{}", *_PATHS])
         running.get(path.format(chance.randint(1, 90)), {"X-User-Id": str(chance.randint(1, 400))})
         time.sleep(chance.uniform(0.02, 0.2))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.commands import run
 from tests.e2e.serving import LegacyState, Proxy, legacy
 
 PATHS = {
@@ -63,6 +64,7 @@ class Clients:
     async def call_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await self.call(1)
+            await asyncio.sleep(0.02)
 
     async def counted(self) -> Counter[str]:
         """Return the counts of the ledger; none while control is away."""
@@ -160,3 +162,25 @@ async def test_without_a_ledger_nothing_is_counted_and_what_was_is_kept(tmp_path
         clients.served = counted
         await clients.call(1)
         await proxy.until(clients.is_counted)
+
+
+async def test_a_backup_brings_the_ledger_back(tmp_path: Path, upstream: LegacyState) -> None:
+    file = tmp_path / "backup.tar.gz"
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    async with serving(first, upstream) as proxy:
+        clients = Clients(proxy)
+        await clients.call(3)
+        await proxy.until(clients.is_counted)
+        body = {"endpoint": "GET /pages/home", "name": "ana"}
+        assert (await proxy.ask("/api/ledger/own", "POST", body))[0] == 200  # stores all that there is
+        status, output = await run(first, "state", "backup", str(file))
+        assert status == 0, output
+        await clients.call(1)
+    status, output = await run(second, "state", "restore", str(file), "--state", str(second / "state"))
+    assert status == 0, output
+    async with serving(second, upstream) as other:
+        _, document = await other.ask("/api/ledger")
+        assert {row["calls"]["legacy"] + row["calls"]["candidate"] for row in document["rows"]} == {3}
+        assert {row["owner"] for row in document["rows"]} == {"ana", None}

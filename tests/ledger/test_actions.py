@@ -161,6 +161,8 @@ def test_the_calls_of_a_log_are_those_of_legacy_and_its_time_was_watched() -> No
         ({"sums": [log_sum("GET /a", buckets=[-1] * 15)]}, "its calls are no counts"),
         ({"sums": [log_sum("GET /b"), log_sum("GET /a", NOW + DAY)]}, "later than now; correct its clock"),
         ({"sums": [log_sum("GET /a", float("nan"))]}, "later than now; correct its clock"),
+        ({"sums": [log_sum("GET /" + "a" * 3000)]}, "correct the file"),
+        ({"endpoints": [("G" * 50, "/a")]}, "correct the file"),
         ({"began": NOW, "ended": NOW - 1}, "correct its times"),
         ({"began": NOW, "ended": NOW + DAY}, "correct its times"),
         ({"endpoints": [("GET", "about")]}, "write a method and a path"),

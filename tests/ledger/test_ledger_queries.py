@@ -15,6 +15,7 @@ from strangler.ledger.ledger_queries import (
     progress,
 )
 from strangler.ledger.ledger_state import LedgerState
+from strangler.ledger.placements import PlacementsState
 from tests import factories as f
 from tests.ledger.ledgers import DAY, NOW, QUIET, called
 
@@ -168,3 +169,30 @@ def test_the_history_is_that_of_all_endpoints() -> None:
         ("2024-10-03", 1, 0, 0),
         ("2024-10-04", 2, 56, 1),
     ]
+
+
+def test_the_history_leaves_passthrough_out_as_the_share_does() -> None:
+    document = history_document(ledger(), PlacementsState(shop()))
+    assert [(day.day, day.legacy, day.candidate) for day in document.days] == [
+        ("2024-10-03", 1, 0),
+        ("2024-10-04", 2, 6),
+    ]
+
+
+def test_callers_that_a_brownout_refused_are_told_apart() -> None:
+    state = ledger()
+    called(state, "GET /users/9", NOW + 60, arm="", status=503, calls=3, route="users", caller="okhttp/4")
+    called(state, "GET /users/9", NOW + 90, arm="", status=503, calls=1, route="users", caller="cron")
+    (row,) = ledger_document(state, shop(), NOW, Filters(text="/users")).rows
+    assert [
+        (caller.name, caller.calls, caller.legacy, caller.refused, caller.last_refused) for caller in row.callers
+    ] == [
+        ("okhttp/4", 5, 2, 3, "2024-10-04T01:01:00.000Z"),
+        ("cron", 1, 0, 1, "2024-10-04T01:01:30.000Z"),
+    ]
+    assert (row.calls.legacy, row.last_legacy) == (2, "2024-10-04T01:00:00.000Z")
+
+
+def test_rows_come_without_callers_if_nobody_needs_them() -> None:
+    document = ledger_document(ledger(), shop(), NOW, Filters(text="okhttp", with_callers=False))
+    assert [(row.endpoint, row.callers) for row in document.rows] == [("GET /users/{}", [])]

@@ -24,7 +24,7 @@ class Kept:
         self.state = LedgerState()
 
     def save(self, *, fails: bool = False) -> None:
-        unsaved = stored.collect_unsaved(self.state, with_tree=True)
+        unsaved = stored.collect_unsaved(self.state, with_slow=True)
         if fails:
             stored.put_back(self.state, unsaved)
             return
@@ -91,7 +91,7 @@ def test_the_tree_is_saved_now_and_then_and_whenever_a_template_changes(kept: Ke
     kept.save()
     called(kept.state, "GET /another")
     assert "tree" not in stored.collect_unsaved(kept.state).meta
-    assert "tree" in stored.collect_unsaved(kept.state, with_tree=True).meta
+    assert "tree" in stored.collect_unsaved(kept.state, with_slow=True).meta
     fold(kept.state, "/{}/menu", NOW)
     assert "tree" in stored.collect_unsaved(kept.state).meta
 
@@ -101,6 +101,20 @@ def test_a_failed_save_is_made_up_for(kept: Kept) -> None:
     kept.save(fails=True)
     called(kept.state, "GET /orders/7", NOW + DAY)
     kept.save(fails=True)
+    kept.save()
+    kept.assert_equal()
+
+
+def test_time_that_was_watched_alone_is_saved_now_and_then_and_an_import_of_it_at_once(kept: Kept) -> None:
+    fill(kept.state)
+    kept.save()
+    kept.state.watch.add(NOW, NOW + 1)
+    assert stored.collect_unsaved(kept.state).is_empty
+    log = LedgerImportRequest("d1", "access.log", "combined", [], [], NOW - 9 * DAY, NOW - 8 * DAY)
+    apply_import(kept.state, log, QUIET, NOW)
+    unsaved = stored.collect_unsaved(kept.state)
+    assert {"given", "watch"} == unsaved.meta.keys()
+    stored.put_back(kept.state, unsaved)
     kept.save()
     kept.assert_equal()
 

@@ -6,14 +6,24 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.sockets.accept import Acceptor, ConnectionCounts, empty_page, fair_share, waiting_at, waiting_connections
+from strangler.sockets.accept import (
+    Accepted,
+    Acceptor,
+    Beginning,
+    ConnectionCounts,
+    empty_page,
+    fair_share,
+    waiting_at,
+    waiting_connections,
+)
 from strangler.unnamed_files import unnamed_file
 
 counts = st.integers(0, 50)
@@ -64,9 +74,10 @@ class _Worker(asyncio.Protocol):
         self.acceptor = Acceptor(loop, index, self.counts, lambda: self.connections, self._connect)
         self._loop = loop
 
-    def _connect(self, accepted: socket.socket, address: str) -> Coroutine[object, object, object]:
+    def _connect(self, accepted: Accepted, address: str) -> Beginning:
         assert address == "here"
-        return self._loop.connect_accepted_socket(lambda: self, accepted)
+        assert accepted.family == socket.AF_INET
+        return cast(Beginning, self._loop.connect_accepted_socket(lambda: self, accepted.bare()))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.connections += 1

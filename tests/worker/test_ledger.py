@@ -150,10 +150,10 @@ ENDLESS = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "begins", "ends", "status"), ENDLESS)
+@pytest.mark.parametrize(("opening", "begins", "ends", "status"), ENDLESS)
 async def test_an_endless_response_counts_once_and_when_it_begins(
     serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream,
-    asked: bytes, begins: bytes, ends: bytes, status: int,
+    opening: bytes, begins: bytes, ends: bytes, status: int,
 ) -> None:  # fmt: skip
     may_end = asyncio.Event()
 
@@ -168,7 +168,7 @@ async def test_an_endless_response_counts_once_and_when_it_begins(
     control = KeepingControl()
     running = await serve(two_arms(legacy, candidate), link=control)
     client = await running.client()
-    await client.send(asked)
+    await client.send(opening)
     counted = {("GET", "/live", "", "legacy", status, NONE): 1}
     assert await control.counted(running, 1) == counted
     may_end.set()
@@ -273,6 +273,17 @@ async def test_an_endpoint_has_one_example_without_what_is_secret(
     assert examples == [("GET", "/users/*@*/reset/*"), ("DELETE", "/users/*@*/reset/*")]
     sent = repr(control.batches)
     assert not [secret for secret in ("jane", "joe", "9f8e", "1a2b", "s3cr3t") if secret in sent]
+
+
+async def test_of_a_huge_path_and_caller_little_is_kept(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    control = KeepingControl()
+    running = await serve(two_arms(legacy, candidate), link=control)
+    target = "/a/" + "x" * 12_000 + "/b?q=" + "y" * 4000
+    await running.ask(request(target, "User-Agent: " + "z" * 8000))
+    assert await control.counted(running, 1) == {("GET", "/a/{}", "", "legacy", 200, "(other)"): 1}
+    assert len(repr(control.batches)) < 1000
 
 
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────

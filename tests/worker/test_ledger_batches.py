@@ -27,10 +27,10 @@ class Worker:
 
     def sent(self) -> list[tuple[int, list[str]]]:
         """All that was offered: the number and the templates of each batch."""
-        return list(map(told, self.control.batches))
+        return list(map(brief, self.control.batches))
 
 
-def told(batch: LedgerBatch) -> tuple[int, list[str]]:
+def brief(batch: LedgerBatch) -> tuple[int, list[str]]:
     return batch.number, [each.template for each in batch.sums]
 
 
@@ -78,13 +78,13 @@ def test_a_new_control_gets_what_it_may_not_have(worker: Worker) -> None:
     worker.call("/b")
     worker.tick()
     worker.control.is_connected = True
-    assert list(map(told, worker.ledger.knowledge())) == [(1, ["/a"])]
+    assert list(map(brief, worker.ledger.knowledge())) == [(1, ["/a"])]
     worker.tick()
     assert worker.sent() == [(1, ["/a"])], "it is under way again"
     worker.ledger.stored(1)
     worker.tick()
     assert worker.sent()[1:] == [(2, ["/b"])]
-    assert [told(each) for each in worker.ledger.knowledge()] == [(2, ["/b"])]
+    assert [brief(each) for each in worker.ledger.knowledge()] == [(2, ["/b"])]
 
 
 def test_a_full_link_gets_the_batch_as_soon_as_it_has_room(worker: Worker) -> None:
@@ -107,7 +107,7 @@ def test_an_old_word_of_control_does_not_free_a_later_batch(worker: Worker) -> N
     worker.call("/b")
     worker.tick()
     worker.ledger.stored(1)
-    assert [told(each) for each in worker.ledger.knowledge()] == [(2, ["/b"])]
+    assert [brief(each) for each in worker.ledger.knowledge()] == [(2, ["/b"])]
 
 
 def test_a_worker_that_ends_sends_the_batch_under_way_again_and_all_later_calls(worker: Worker) -> None:
@@ -118,7 +118,7 @@ def test_a_worker_that_ends_sends_the_batch_under_way_again_and_all_later_calls(
     worker.tick(0.01)
     worker.call("/c")
     under_way, last = worker.ledger.finish(worker.now, 1_900_000_000.0)
-    assert told(under_way) == (1, ["/a"])
+    assert brief(under_way) == (1, ["/a"])
     assert last.number == 2
     assert {each.template: each.calls for each in last.sums} == {"/b/{}": 1000, "/c": 1}
 

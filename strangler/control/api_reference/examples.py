@@ -240,24 +240,6 @@ RESET = d.ResetDocument(route="orders", set_aside=["v1.4.2@2026-11-23T12:00:00.0
 _ENTRY = d.AuditEntry(at=_AT, who="ana", what="shift", route="orders", why="agreed with ops", detail="5 to 25 %")
 AUDIT = d.AuditDocument([_ENTRY])
 
-REPORT = d.ReportDocument(
-    at=_AT,
-    routes=[
-        d.RouteReport(
-            name="orders",
-            candidate="orders",
-            percent=25.0,
-            shadow_percent=10.0,
-            readiness=VERDICT,
-            timeline=[{"at": int(_AT), "match": 812, "mismatch": 1}],
-            latencies=[(_AT, 0.061, 0.048)],
-            signatures=[SIGNATURE_ROW],
-            rules=_RULES,
-        )
-    ],
-    audit=[_ENTRY],
-)
-
 RELEASES = d.ReleasesDocument(
     [d.ReleaseRow("orders", "v1.4.2", _AT, _AT + 60, is_current=True, is_set_aside=False, pairs=8137)]
 )
@@ -276,7 +258,7 @@ _LEDGER_ROW = d.LedgerRow(
     first_seen=_TIME,
     last_seen=_TIME,
     last_legacy=_TIME,
-    callers=[d.LedgerCaller("okhttp/4", calls=120250, legacy=90210, last_legacy=_TIME)],
+    callers=[d.LedgerCaller("okhttp/4", calls=120250, legacy=90210, last_legacy=_TIME, refused=0, last_refused=None)],
     p95_ms=d.LedgerTimes(legacy=82.0, candidate=61.5),
     example="/api/orders/7",
     source="traffic",
@@ -295,6 +277,25 @@ LEDGER = d.LedgerDocument(
     left_out=0,
     sampled=0,
 )
+REPORT = d.ReportDocument(
+    at=_AT,
+    routes=[
+        d.RouteReport(
+            name="orders",
+            candidate="orders",
+            percent=25.0,
+            shadow_percent=10.0,
+            readiness=VERDICT,
+            timeline=[{"at": int(_AT), "match": 812, "mismatch": 1}],
+            latencies=[(_AT, 0.061, 0.048)],
+            signatures=[SIGNATURE_ROW],
+            rules=_RULES,
+        )
+    ],
+    audit=[_ENTRY],
+    ledger=LEDGER,
+)
+
 _DAY = d.LedgerDay("2026-11-23", legacy=90210, candidate=30040, probes=0, statuses={"2xx": 120100, "4xx": 150})
 LEDGER_ENDPOINT = d.LedgerEndpointDocument(
     row=_LEDGER_ROW,

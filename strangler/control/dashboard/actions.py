@@ -1,4 +1,4 @@
-"""Actions of an operator on a page: turn the kill switch, resume shadows, and review differences.
+"""Actions of an operator on a page: turn the kill switch, resume shadows, review differences, and change the ledger.
 
 All of them are audited.
 """
@@ -15,10 +15,12 @@ from strangler.control.dashboard.pages import Control
 from strangler.control.shadow.api import MAX_TEXT, log_marked, resume_problem
 from strangler.core.documents import SignatureRow
 from strangler.evidence.reviews import MAX_MARKED, AcceptPlan, Review, ReviewError, mark, plan_accepts, write_rules
+from strangler.ledger.actions import LedgerError
 from strangler.state.store import StoreError
 from strangler.times import utc_day
 
 _STATES: Final = ("known", "fixed", "accepted")
+LEDGER_CHANGES: Final = ("fold", "unfold", "ignore", "own")
 
 
 class ActionError(Exception):
@@ -27,6 +29,16 @@ class ActionError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerChange:
+    """The change of one row of the ledger. `endpoint`: for fold, also a path alone; `name`: the owner."""
+
+    what: str
+    endpoint: str
+    name: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,30 @@ async def resume(state: Control, route: str, why: str, actor: str) -> None:
         raise ActionError(404, f"Nothing was changed: {refused}.")
     if not await state.resume_shadows(route, actor, why[:MAX_TEXT]):
         raise ActionError(409, f"Nothing was changed: shadowing of route '{route}' is not stopped.")
+
+
+async def change_ledger(state: Control, change: LedgerChange, actor: str) -> None:
+    """Change the row of an endpoint: `fold`, `unfold`, `ignore` (again: show it) or `own`."""
+    if state.settings.ledger is None:
+        raise ActionError(404, "There is no ledger: routes.yaml has `ledger: false`. Nothing was changed.")
+    ledger, endpoint = state.ledger, change.endpoint
+    try:
+        match change.what:
+            case "fold":
+                done = await ledger.fold(endpoint)
+            case "unfold":
+                done = await ledger.unfold(endpoint)
+            case "ignore":
+                done = await ledger.ignore(endpoint)
+            case "own":
+                done = await ledger.own(endpoint, change.name)
+            case _:
+                raise ActionError(400, f"A row can be changed by {', '.join(LEDGER_CHANGES)}.")
+    except LedgerError as error:
+        raise ActionError(409, f"Nothing was changed: {error}.") from error
+    except StoreError as error:
+        raise ActionError(507, f"The store cannot be written: {error}. The change is stored once it can be.") from error
+    await state.audit(actor, f"ledger {change.what}", "", change.why[:MAX_TEXT], done)
 
 
 async def review(

@@ -14,7 +14,8 @@ from yarl import URL
 from strangler.control import guard
 from strangler.control.dashboard.actions import ActionError
 from strangler.control.dashboard.layout import Layout
-from strangler.control.dashboard.pages import Content, Control
+from strangler.control.dashboard.page_content import Content
+from strangler.control.dashboard.pages import Control
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, SessionsState, is_cookie, new_cookie
 from strangler.control.dashboard.visit import Visit, form_text, local_url, read_form
 from strangler.control.responses import VISITOR

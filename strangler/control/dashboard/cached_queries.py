@@ -12,6 +12,7 @@ from strangler.core.settings import Settings
 from strangler.evidence import audits, queries, reading
 from strangler.evidence.audits import AuditFilters
 from strangler.evidence.former_ids import present_id
+from strangler.evidence.hints import EndpointHint, endpoint_hints
 from strangler.evidence.reading import Filters, NoEvidenceError
 from strangler.evidence.reviews import OPEN_STATES
 from strangler.state.store import Store
@@ -35,10 +36,19 @@ class EvidenceState:
     async def inbox(self, store: Store, settings: Settings) -> list[SignatureRow]:
         """Return all signatures, most severe first; none if nothing was ever compared, or the store is corrupt."""
 
-        def ask(connection: Connection) -> list[SignatureRow]:
-            return reading.signatures(connection, queries.rules_of(settings), Filters(), utc_day())
+        return (await self._inbox(store, settings))[0]
 
-        return await self._cached("inbox", "", INBOX_S, store, settings, ask) or []
+    async def endpoint_hints(self, store: Store, settings: Settings) -> list[EndpointHint]:
+        """Return hints at accept rules that are for other endpoints."""
+        return (await self._inbox(store, settings))[1]
+
+    async def _inbox(self, store: Store, settings: Settings) -> tuple[list[SignatureRow], list[EndpointHint]]:
+        def ask(connection: Connection) -> tuple[list[SignatureRow], list[EndpointHint]]:
+            rules, today = queries.rules_of(settings), utc_day()
+            rows = reading.signatures(connection, rules, Filters(), today)
+            return rows, endpoint_hints(rows, rules, today)
+
+        return await self._cached("inbox", "", INBOX_S, store, settings, ask) or ([], [])
 
     async def readiness(self, store: Store, settings: Settings, route: str) -> VerdictDocument | None:
         """Return the verdict for a route; None if nothing was ever compared, or the store is corrupt."""

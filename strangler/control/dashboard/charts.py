@@ -31,7 +31,7 @@ class Chart:
 
 def svg(chart: Chart) -> Markup:
     """Return the SVG element. Everything in it is escaped by the XML writer."""
-    top = chart.top or _round_top(chart)
+    top = chart.top or round_top(_highest(chart))
     drawn = _pygal().XY(
         width=_WIDTH,
         height=_HEIGHT,
@@ -90,9 +90,12 @@ def _pygal() -> Any:
     return pygal
 
 
-def _round_top(chart: Chart) -> float:
-    """Return 1, 2 or 5 times a power of ten: the lowest that holds all values."""
-    highest = max((value for points in chart.series.values() for _, value in points if value is not None), default=0.0)
+def _highest(chart: Chart) -> float:
+    return max((value for points in chart.series.values() for _, value in points if value is not None), default=0.0)
+
+
+def round_top(highest: float) -> float:
+    """Return 1, 2 or 5 times a power of ten: the lowest that is at least `highest`; 1 for nothing."""
     if highest <= 0:
         return 1.0
     power: float = 10.0 ** floor(log10(highest))

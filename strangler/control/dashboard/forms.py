@@ -6,9 +6,11 @@ from typing import Any
 from aiohttp import web
 from yarl import URL
 
-from strangler.control.dashboard.actions import resume, review, turn
+from strangler.control.dashboard.actions import LedgerChange, change_ledger, resume, review, turn
+from strangler.control.dashboard.cached_ledger import CachedLedgerState
 from strangler.control.dashboard.cached_queries import EvidenceState, chosen_open
 from strangler.control.dashboard.layout import MAX_REFUSALS_LENGTH
+from strangler.control.dashboard.ledger_view import endpoint_url
 from strangler.control.dashboard.pages import FILTERS
 from strangler.control.dashboard.visit import Visit, form_text, read_form
 
@@ -16,8 +18,9 @@ from strangler.control.dashboard.visit import Visit, form_text, read_form
 class Forms:
     """The handlers of the forms for actions."""
 
-    def __init__(self, evidence: EvidenceState) -> None:
+    def __init__(self, evidence: EvidenceState, ledger: CachedLedgerState) -> None:
         self._evidence = evidence
+        self._ledger = ledger
 
     async def turn_kill_switch(self, visit: Visit) -> web.Response:
         """Turn the kill switch on or off."""
@@ -38,6 +41,19 @@ class Forms:
         fields = _review_fields(form)
         await review(visit.state, self._evidence, [name], fields, visit.actor)
         return visit.see((URL("/signatures") / name).with_query(said=fields["state"]))
+
+    async def change_ledger(self, visit: Visit) -> web.Response:
+        """Change a row of the ledger, and lead back to the page of the endpoint, also if a fold has renamed it."""
+        form = await read_form(visit.request)
+        what, page = form_text(form, "what"), form_text(form, "page")
+        change = LedgerChange(what, form_text(form, "endpoint"), form_text(form, "name"), form_text(form, "why"))
+        await change_ledger(visit.state, change, visit.actor)
+        self._ledger.forget()
+        found = await visit.state.ledger.endpoint(page)
+        if found is None:
+            return visit.see(URL("/ledger").with_query(said=what))
+        outcome = "shown" if what == "ignore" and not found.row.is_ignored else what
+        return visit.see(URL(endpoint_url(found.row.endpoint)).update_query(said=outcome))
 
     async def review_many(self, visit: Visit) -> web.Response:
         """Review the ticked rows, or all that the page's filters match."""

@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from strangler import __version__
-from strangler.control.dashboard.pages import Content
+from strangler.control.dashboard.page_content import Content
 from strangler.control.dashboard.rendering import environment
 from strangler.control.dashboard.sessions import SessionsState
 from strangler.control.dashboard.visit import Visit
@@ -33,6 +33,11 @@ _NOTICES: Final = {
     "known": "Noted as known.",
     "fixed": "Noted as fixed. If it is seen again, it is marked as regressed.",
     "accepted": "Accepted: routes.yaml has the rule.",
+    "own": "Its owner is noted.",
+    "fold": "Folded: the paths that the template covers are one endpoint now.",
+    "unfold": "Unfolded: from now on its paths are endpoints of their own.",
+    "ignore": "Ignored: it is hidden, and counts for nothing.",
+    "shown": "It is shown again, and counts.",
 }
 _BULK_FIELDS: Final = ("state_said", "changed", "unchanged", "refused", "why_not")
 _HEADINGS: Final = {401: "Logged out", 403: "Refused", 404: "Not found"}

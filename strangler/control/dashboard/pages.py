@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Final, Protocol
 
 from yarl import URL
 
 from strangler.control.dashboard import source, view
+from strangler.control.dashboard.cached_ledger import CachedLedgerState, Ledger
 from strangler.control.dashboard.cached_queries import EvidenceState, chosen, chosen_open
+from strangler.control.dashboard.ledger_pages import LONG_SPANS, Charts, LedgerPages, share_charts
+from strangler.control.dashboard.page_content import Content
 from strangler.control.history import HistoryState
 from strangler.control.reload import ReloadState, read_text
 from strangler.core.compare import Severity
@@ -26,6 +28,7 @@ from strangler.evidence.writing import STATES
 from strangler.http1.request_text import DescriptionError, described_head
 from strangler.state.kill_switch import KillSwitchState
 from strangler.state.store import Store
+from strangler.times import utc_day
 
 MAX_SIGNATURES = 300
 """The most rows on one page."""
@@ -34,6 +37,9 @@ MAX_ENDPOINTS = 1000
 MAX_AUDIT = 500
 FILTERS = ("route", "endpoint", "severity", "state", "noise")
 """The filters of the list of differences."""
+
+_SPANS: Final = ("minutes", "hours", *LONG_SPANS)
+"""The spans of the overview's charts; the long ones come from the ledger."""
 
 
 class Control(Protocol):
@@ -49,6 +55,8 @@ class Control(Protocol):
     def token(self) -> str | None: ...
     @property
     def kill_switch(self) -> KillSwitchState: ...
+    @property
+    def ledger(self) -> Ledger: ...
     def status(self) -> StatusDocument: ...
     async def snapshot(self) -> Snapshot: ...
     async def turn_kill_switch(self, on: bool, reason: str, actor: str) -> KillSwitchState: ...
@@ -56,21 +64,13 @@ class Control(Protocol):
     async def audit(self, actor: str, what: str, route: str, why: str, detail: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """The main part of a page. `is_live`: it is rendered again while it is open."""
-
-    title: str
-    fragment: str
-    context: Mapping[str, Any] = field(default_factory=dict)
-    is_live: bool = False
-
-
 class Pages:
     """Builds the content of pages; changes nothing."""
 
-    def __init__(self, evidence: EvidenceState) -> None:
+    def __init__(self, evidence: EvidenceState, cached: CachedLedgerState) -> None:
         self._evidence = evidence
+        self._cached = cached
+        self._ledger = LedgerPages(cached)
 
     async def content(self, state: Control, url: URL) -> Content | None:
         """Return the content of the page at a path with its query; None if there is no such page."""
@@ -83,6 +83,12 @@ class Pages:
                 return await self._signatures(state, url.query)
             case ("/", "signatures", name):
                 return await self._signature(state, name, url.query)
+            case ("/", "ledger"):
+                return await self._ledger.ledger(state, url.query)
+            case ("/", "ledger", "endpoint"):
+                return await self._ledger.endpoint(state, url.query.get("endpoint", ""))
+            case ("/", "routes", name, "refused"):
+                return await self._ledger.refused(state, name)
             case ("/", "explain"):
                 return await _explain(state, url.query)
             case ("/", "audit"):
@@ -95,12 +101,24 @@ class Pages:
     async def _overview(self, state: Control, query: Mapping[str, str]) -> Content:
         rows = await self._evidence.inbox(state.store, state.settings)
         now, search = time.monotonic(), query.get("q", "")
+        spans = [name for name in _SPANS if state.settings.ledger is not None or name not in LONG_SPANS]
+        span = query.get("span", "") if query.get("span") in spans else spans[0]
         context = {
             "view": view.overview(state, now, rows, search),
-            "charts": view.share_charts(state.history, now, view.passthroughs(state.settings)),
+            "charts": self._share_charts(state, span, now),
+            "spans": [(name, name, _overview_url(search, name)) for name in spans],
+            "span": span,
+            "is_long": span in LONG_SPANS,
             "search": search,
         }
         return Content("Overview", "overview.html", context, is_live=True)
+
+    def _share_charts(self, state: Control, span: str, now: float) -> Charts:
+        """Return the charts of the candidates' share: from memory, or for long spans from the ledger."""
+        if span in LONG_SPANS:
+            return share_charts(self._cached.history(state), span, utc_day())
+        spans_s = view.share_spans_s(state.history, now, span)
+        return view.share_charts(state.history, now, spans_s, view.passthroughs(state.settings))
 
     async def _route(self, state: Control, name: str, query: Mapping[str, str]) -> Content | None:
         rows = await self._evidence.inbox(state.store, state.settings)
@@ -120,6 +138,7 @@ class Pages:
             "match_chart": view.match_chart(timeline, time.time(), name),
             "ready": ready if ready and (ready.pairs or ready.not_comparable) else None,
             "rows": chosen(rows, {"route": name})[:MAX_SIGNATURES],
+            **self._ledger.of_route(state, name),
         }
         return Content(name, "route.html", context, is_live=True)
 
@@ -127,6 +146,8 @@ class Pages:
         by = {key: query.get(key, "") for key in FILTERS}
         inbox = await self._evidence.inbox(state.store, state.settings)
         rows = chosen(inbox, by)
+        hints = await self._evidence.endpoint_hints(state.store, state.settings)
+        places = {(row.route, row.endpoint) for row in rows}
         pages = max(1, -(-len(rows) // MAX_SIGNATURES))
         page = min(_number(query.get("page")), pages)
         first = (page - 1) * MAX_SIGNATURES
@@ -136,7 +157,7 @@ class Pages:
             "open": len(chosen_open(rows, by)),
             "page": page,
             "pages": [(number, page_url(by, number)) for number in range(1, pages + 1)],
-            "hints": order_hints(rows),
+            "hints": [*order_hints(rows), *(hint for hint in hints if (hint.route, hint.endpoint) in places)],
             "chosen": by,
             "endpoints": sorted({row.endpoint for row in inbox if by["route"] in ("", row.route)})[:MAX_ENDPOINTS],
             "route_names": [route.name for route in state.settings.routes if route.shadow is not None],
@@ -173,6 +194,11 @@ class Pages:
             "route_names": [route.name for route in state.settings.routes],
         }
         return Content("Audit", "audit.html", context)
+
+
+def _overview_url(search: str, span: str) -> str:
+    query = {"q": search, "span": "" if span == _SPANS[0] else span}
+    return str(URL("/").with_query({key: value for key, value in query.items() if value}))
 
 
 def page_url(by: Mapping[str, str], page: int) -> str:

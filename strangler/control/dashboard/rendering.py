@@ -5,8 +5,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from strangler.config.quantities import duration_text
+from strangler.control.dashboard.ledger_view import endpoint_url
 from strangler.core.documents import ComparedDifference, SignatureRow
 from strangler.core.gate import cut_percent
+from strangler.core.ledger_text import meaning_of
 from strangler.core.plain import plain_line
 from strangler.evidence.side_by_side import value_text
 from strangler.evidence.stopped_routes import stopped_text
@@ -35,12 +37,16 @@ def environment() -> "Environment":
         "percent": percent,
         "share": share,
         "ms": milliseconds,
+        "ms_of": lambda value: milliseconds(None if value is None else value / 1000),
         "moment": moment,
+        "stamp": stamp,
         "seconds": lambda value: "none" if value is None else duration_text(value),
         "place": place,
         "told": value_text,
         "plain": plain_line,
         "stopped": stopped_text,
+        "meaning": meaning_of,
+        "endpoint_url": endpoint_url,
     }
     return made
 
@@ -70,6 +76,11 @@ def milliseconds(seconds: float | None) -> str:
 def moment(at: float) -> str:
     """Return a Unix time as `2026-11-23 08:00:00 UTC`."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def stamp(time: str | None) -> str:
+    """Return a time of a document as `2027-02-01 09:00`, in UTC; `–` for none."""
+    return "–" if time is None else time[:16].replace("T", " ")
 
 
 def place(row: SignatureRow | ComparedDifference) -> str:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from strangler.control.dashboard.actions import ActionError
 from strangler.control.dashboard.auth import Auth, set_cookie
+from strangler.control.dashboard.cached_ledger import CachedLedgerState
 from strangler.control.dashboard.cached_queries import EvidenceState
 from strangler.control.dashboard.forms import Forms
 from strangler.control.dashboard.layout import HEADERS, Layout, ignored_prefix_text
@@ -20,7 +21,18 @@ from strangler.control.responses import VISITOR
 from strangler.control.visitor import PREFIX_FIELD, Visitor
 
 _NAME: Final = "page:"
-_PAGES: Final = ("/", "/routes/{name}", "/signatures", "/signatures/{name}", "/explain", "/config", "/audit")
+_PAGES: Final = (
+    "/",
+    "/routes/{name}",
+    "/routes/{name}/refused",
+    "/signatures",
+    "/signatures/{name}",
+    "/ledger",
+    "/ledger/endpoint",
+    "/explain",
+    "/config",
+    "/audit",
+)
 _STATIC: Final = {
     "dashboard.css": "text/css",
     "dashboard.js": "text/javascript",
@@ -39,12 +51,12 @@ class Dashboard:
     """The paths of the dashboard. `state_of` returns the state of control behind a request."""
 
     def __init__(self, state_of: Callable[[web.Request], Control]) -> None:
-        sessions, evidence = SessionsState(), EvidenceState()
+        sessions, evidence, ledger = SessionsState(), EvidenceState(), CachedLedgerState()
         self._layout = Layout(sessions)
         self._auth = Auth(state_of, sessions, self._layout)
-        self._pages = Pages(evidence)
+        self._pages = Pages(evidence, ledger)
         self._live = LiveStreams(self._auth, self._layout, self._pages)
-        self._forms = Forms(evidence)
+        self._forms = Forms(evidence, ledger)
         self._static = {
             name: files("strangler.control.dashboard").joinpath("static", name).read_bytes() for name in _STATIC
         }
@@ -63,6 +75,7 @@ class Dashboard:
         self._add(app, "POST", "/actions/signatures/{name}", self._forms.review_one)
         self._add(app, "POST", "/actions/signatures", self._forms.review_many)
         self._add(app, "POST", "/actions/shadows/{name}", self._forms.resume_shadow)
+        self._add(app, "POST", "/actions/ledger", self._forms.change_ledger)
         app.on_shutdown.append(self._live.stop)
 
     def _add(self, app: web.Application, method: str, path: str, handler: Handler, is_open: bool = False) -> None:

@@ -250,11 +250,17 @@ def span_text(span_s: int) -> str:
     return "last hour" if span_s == 3600 else f"last {span_s // 3600} hours"
 
 
-def share_charts(history: HistoryState, now: float, apart: Sequence[str] = ()) -> list[tuple[str, Markup]]:
-    """Return titles and charts of the candidates' share of all traffic except that of the routes `apart`, over a short
-    and a long span."""
+def share_spans_s(history: HistoryState, now: float, span: str) -> tuple[int, int]:
+    """Return the spans of both charts of the candidates' share, for `minutes` or `hours`."""
+    return (6 * _HOUR_S, _DAY_S) if span == "hours" else (SHORT_S, min(_HOUR_S, long_span_s(history, now)))
+
+
+def share_charts(
+    history: HistoryState, now: float, spans_s: Sequence[int], apart: Sequence[str] = ()
+) -> list[tuple[str, Markup]]:
+    """Return titles and charts of the candidates' share of all traffic except that of the routes `apart`."""
     charts = []
-    for span_s in (SHORT_S, long_span_s(history, now)):
+    for span_s in spans_s:
         legacy, candidate = _grouped(history, now, None, span_s)
         left_out = [_grouped(history, now, route, span_s)[1] for route in apart]
         title, series = span_text(span_s), {"candidate": _shares(legacy, candidate, left_out)}

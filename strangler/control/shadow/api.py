@@ -19,6 +19,7 @@ from strangler.core.documents import (
     AuditRequest,
     BulkReviewRequest,
     DoneDocument,
+    LedgerDocument,
     ProposalDocument,
     ResumeRequest,
     ReviewedDocument,
@@ -32,6 +33,8 @@ from strangler.evidence.audits import AuditFilters, write_audit
 from strangler.evidence.reading import Filters, NoEvidenceError, UnknownReleaseError
 from strangler.evidence.reviews import MAX_MARKED, Marked, Review, mark
 from strangler.evidence.writing import STATES
+from strangler.ledger.ledger_excerpt import excerpt
+from strangler.ledger.ledger_queries import Filters as LedgerFilters
 from strangler.state.store import Store, StoreError
 from strangler.times import utc_day
 
@@ -53,6 +56,12 @@ def log_marked(review: Review, marked: Marked, actor: str) -> None:
         log.info("audit", who=actor, what=review.state, why=review.why or "", count=len(marked.changed), ids=some)
 
 
+class Ledger(Protocol):
+    """The ledger as the report reads it."""
+
+    def document(self, filters: LedgerFilters) -> LedgerDocument: ...
+
+
 class Control(Protocol):
     """The parts of control that are needed here."""
 
@@ -60,6 +69,8 @@ class Control(Protocol):
     def settings(self) -> Settings: ...
     @property
     def store(self) -> Store: ...
+    @property
+    def ledger(self) -> Ledger: ...
     async def resume_shadows(self, route: str, actor: str, why: str) -> bool: ...
 
 
@@ -120,9 +131,10 @@ class ShadowApi:
         return await self._read(request, lambda connection, _: ProposalDocument(reading.proposal(connection, name)))
 
     async def report(self, request: web.Request) -> web.Response:
-        release = request.query.get("release")
+        state, release = self._of(request), request.query.get("release")
+        ledger = None if state.settings.ledger is None else excerpt(state.ledger.document(LedgerFilters()))
         return await self._read(
-            request, lambda connection, settings: queries.report(connection, settings, utc_day(), release)
+            request, lambda connection, settings: queries.report(connection, settings, utc_day(), release, ledger)
         )
 
     async def review(self, request: web.Request) -> web.Response:

@@ -24,6 +24,8 @@ class LedgerCaller(Struct, frozen=True):
     calls: int
     legacy: Annotated[int, Meta(description="Those that legacy served.")]
     last_legacy: Annotated[Time | None, Meta(description="The last call that legacy served.")]
+    refused: Annotated[int, Meta(description="Those that `retire` refused: in a brownout, or after the sunset.")] = 0
+    last_refused: Annotated[Time | None, Meta(description="The last call that `retire` refused.")] = None
 
 
 class LedgerTimes(Struct, frozen=True):

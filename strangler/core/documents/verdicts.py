@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from strangler.core.documents.ledger import LedgerDocument
 from strangler.core.documents.signatures import RuleReport, SignatureRow
 from strangler.core.gate import Latency
 from strangler.core.rollout import RouteRollout
@@ -149,3 +150,6 @@ class ReportDocument(Struct, frozen=True):
     at: Annotated[float, Meta(description="Unix time.")]
     routes: list[RouteReport]
     audit: list[AuditEntry]
+    ledger: Annotated[
+        LedgerDocument | None, Meta(description="At most 100 endpoints of each state; null with `ledger: false`.")
+    ] = None

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
+from functools import lru_cache
 
 DAY_S = 86_400
 DAYS_IN_DETAIL = 92
@@ -12,13 +13,17 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 @dataclass(slots=True)
 class Counts:
-    """The calls of a day or of a month."""
+    """The calls of a day or of a month, by arm and class of status. There are very many of these: no dict in each."""
 
     legacy: int = 0
     candidate: int = 0
-    statuses: dict[str, int] = field(default_factory=dict)
-    """By class: `2xx`."""
     probes: int = 0
+    of_1xx: int = 0
+    of_2xx: int = 0
+    of_3xx: int = 0
+    of_4xx: int = 0
+    of_5xx: int = 0
+    of_other: int = 0
 
     @property
     def calls(self) -> int:
@@ -29,12 +34,31 @@ class Counts:
         """The calls that neither arm was asked for: `retire` has ended the endpoint."""
         return max(0, sum(self.statuses.values()) - self.calls)
 
+    @property
+    def statuses(self) -> dict[str, int]:
+        """The calls by class of status, `2xx`; classes without calls are left out."""
+        found = zip(_CLASSES, (getattr(self, name) for name in _FIELDS), strict=True)
+        return {name: calls for name, calls in found if calls}
+
+    def add_status(self, status: int, calls: int) -> None:
+        """Count calls with a status."""
+        name = "of_" + by_status(status)
+        setattr(self, name, getattr(self, name) + calls)
+
     def add(self, other: "Counts") -> None:
         self.legacy += other.legacy
         self.candidate += other.candidate
         self.probes += other.probes
-        for name, calls in other.statuses.items():
-            self.statuses[name] = self.statuses.get(name, 0) + calls
+        self.of_1xx += other.of_1xx
+        self.of_2xx += other.of_2xx
+        self.of_3xx += other.of_3xx
+        self.of_4xx += other.of_4xx
+        self.of_5xx += other.of_5xx
+        self.of_other += other.of_other
+
+
+_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "other")
+_FIELDS = tuple(f"of_{name}" for name in _CLASSES)
 
 
 @dataclass(slots=True)
@@ -43,25 +67,37 @@ class History:
 
     days: dict[str, Counts] = field(default_factory=dict)
     months: dict[str, Counts] = field(default_factory=dict)
+    _total: Counts | None = field(default=None, compare=False, repr=False)
+    """The sum, until something is added: most endpoints are not called between two looks at the ledger."""
 
     def on(self, at: float) -> Counts:
-        """Return the counts of a time's day (UTC), which may be added to."""
+        """Return the counts of a time's day (UTC), which may be added to at once."""
+        self._total = None
         return self.days.setdefault(day_of(at), Counts())
 
     def total(self) -> Counts:
-        """Return the sum of all that is kept."""
-        return total_of((*self.days.values(), *self.months.values()))
+        """Return the sum of all that is kept, which must not be changed."""
+        if self._total is None:
+            self._total = total_of((*self.days.values(), *self.months.values()))
+        return self._total
 
     def merge(self, other: "History") -> None:
         """Add the counts of another history."""
+        self._total = None
         for own, more in ((self.days, other.days), (self.months, other.months)):
             for name, counts in more.items():
                 own.setdefault(name, Counts()).add(counts)
 
 
 def day_of(at: float) -> str:
-    """Return the day of a Unix time, in UTC."""
-    return datetime.fromtimestamp(at, UTC).date().isoformat()
+    """Return the day of a Unix time, in UTC: `2027-02-01`."""
+    return _day(int(at // DAY_S))
+
+
+@lru_cache(4096)
+def _day(number: int) -> str:
+    """Return a day by its number; one object for each, since every row has it as a key."""
+    return date.fromordinal(_EPOCH + number).isoformat()
 
 
 def total_of(counts: Iterable[Counts]) -> Counts:

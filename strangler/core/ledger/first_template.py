@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from strangler.core.ledger.segments import HOLE, REST
 from strangler.core.ledger.value_forms import is_plain_value, is_value, is_version
-from strangler.core.ledger.well_known import ASSETS, EXTENSIONS
+from strangler.core.ledger.well_known import ASSETS, EXTENSIONS, PAGES
 
 MAX_SEGMENTS = 16
 """The segments that are looked at; what follows is `{...}`."""
@@ -19,10 +19,12 @@ MAX_FILE_NAME = 200
 _SHORT_ENDING = re.compile(r"(.+)(\.[A-Za-z][A-Za-z0-9]{1,5})", re.ASCII)
 _SEPARATORS = re.compile(r"([-_.~@+,() ]+)")
 _PIECE_VALUE = re.compile(r"\d+|\d{3,4}x\d{0,4}|(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,}", re.ASCII)
-_BUNDLE_HASH = re.compile(r"(.*[-.])((?=[\w-]*[A-Z])(?=[\w-]*[a-z\d])[\w-]{8})", re.ASCII)
+_BUNDLE_HASH = re.compile(r"(.*[-.])((?=[\w-]*[A-Z])(?=[\w-]*[a-z\d])[\w-]{8}|[A-Z2-7]{8})", re.ASCII)
+_NAMED_PIECE = re.compile(r"[^\W\d_]{3,}")
 _CALLED = re.compile(r"([A-Za-z_.]+)\((?:[^()]*[\d'=][^()]*)\)", re.ASCII)
 """A key of OData: `Orders(7)`, `Customers('ana')`."""
 _HOLES = re.compile(r"\{\}(?:[-_.~]\{\})+")
+_BEFORE_RELEASE = re.compile(r"\{\}[-._+](?:alpha|beta|dev|pre|rc|snapshot)\d*(?![a-z\d])", re.IGNORECASE)
 _MEANINGFUL = re.compile(r"[%?#&{}\s;/]")
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 _SLASHES = re.compile(rb"/+")
@@ -95,14 +97,20 @@ def segment_template(text: str, may_be_version: bool = False) -> str:
 
 
 def _file_template(stem: str, ending: str) -> str:
-    is_asset = ending.lower() in ASSETS
-    if is_plain_value(stem) or (not is_asset and is_value(stem)):
+    is_asset, is_page = ending.lower() in ASSETS, ending.lower() in PAGES
+    if is_plain_value(stem) or (not is_asset and is_value(stem) and (is_page or not _is_named(stem))):
         return f"{HOLE}.{ending}"
     if is_asset and (bundle := _BUNDLE_HASH.fullmatch(stem)):
         return f"{escaped(bundle[1])}{HOLE}.{ending}"
     pieces = _SEPARATORS.split(stem)
     holed = [HOLE if at % 2 == 0 and _is_piece_value(piece) else escaped(piece) for at, piece in enumerate(pieces)]
-    return _HOLES.sub(HOLE, "".join(holed)) + "." + ending
+    return _BEFORE_RELEASE.sub(HOLE, _HOLES.sub(HOLE, "".join(holed))) + "." + ending
+
+
+def _is_named(stem: str) -> bool:
+    """Return True for the name of a document that begins with a word: `minutes-2025-03-06`, `DESADV_20221121_8970`."""
+    first = _SEPARATORS.split(stem, 1)[0]
+    return len(first) < len(stem) and _NAMED_PIECE.fullmatch(first) is not None and not is_value(first)
 
 
 def _is_piece_value(piece: str) -> bool:

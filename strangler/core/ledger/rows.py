@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from strangler.core.ledger.counts import History, by_status, day_of, summed_buckets
+from strangler.core.ledger.counts import History, day_of, summed_buckets
 from strangler.core.ledger.states import Activity
 from strangler.core.ledger.word_classes import OVERFLOW
 
@@ -36,16 +36,20 @@ class CallSum:
 
 @dataclass(slots=True)
 class CallerCounts:
-    """The calls of one caller, and those of them that legacy served."""
+    """The calls of one caller, and those of them that legacy served, or that `retire` refused."""
 
     calls: int = 0
     legacy: int = 0
     last_legacy: float | None = None
+    refused: int = 0
+    last_refused: float | None = None
 
     def add(self, other: "CallerCounts") -> None:
         self.calls += other.calls
         self.legacy += other.legacy
         self.last_legacy = _either(max, self.last_legacy, other.last_legacy)
+        self.refused += other.refused
+        self.last_refused = _either(max, self.last_refused, other.last_refused)
 
 
 @dataclass(slots=True)
@@ -99,8 +103,7 @@ class EndpointRow:
 
     def _count(self, calls: CallSum) -> None:
         day = self.history.on(calls.at)
-        name = by_status(calls.status)
-        day.statuses[name] = day.statuses.get(name, 0) + calls.calls
+        day.add_status(calls.status, calls.calls)
         self.first_seen = min(calls.at, self.first_seen or calls.at)
         if self.last_seen is None or calls.at >= self.last_seen:
             self.last_seen = calls.at
@@ -114,6 +117,8 @@ class EndpointRow:
             self.last_legacy = max(calls.at, self.last_legacy or calls.at)
             self.legacy_buckets = summed_buckets(self.legacy_buckets, calls.buckets)
             caller = CallerCounts(calls.calls, calls.calls, calls.at)
+        else:
+            caller = CallerCounts(calls.calls, refused=calls.calls, last_refused=calls.at)
         self._add_caller(calls.caller, caller)
 
     def _add_caller(self, name: str, counts: CallerCounts) -> None:

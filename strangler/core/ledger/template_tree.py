@@ -142,7 +142,7 @@ class TemplateTreeState:
 
     def _resolved(self, node: Node, segment: str) -> str:
         """Return the segment that a segment counts as under a node, after all folds there."""
-        while node.folds and segment not in node.stays:
+        while node.folds and segment not in node.stays and segment not in BESIDE_VALUES:
             fold = next((node.folds[each.name] for each in classes_of(segment) if each.name in node.folds), None)
             if fold is None or fold.folded == segment:
                 break

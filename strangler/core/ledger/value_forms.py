@@ -20,11 +20,13 @@ _PLAIN_VALUE = re.compile(_PLAIN, re.ASCII | re.IGNORECASE)
 _VALUE = re.compile(
     _PLAIN + r"|\d{4}[-_.]\d\d?(?:[-_.]\d\d?(?:[t_ ][\d:.,]+(?:z|[+-]\d\d:?\d\d)?)?)?"  # date, date and time
     r"|\d{4}-?(?:w\d\d|q[1-4])"  # week, quarter
+    r"|v?\d+(?:\.\d+){1,3}[-._+]?(?:alpha|beta|dev|pre|rc|snapshot)[-._]?\d*"  # version before its release
     r"|(?=(?:[\w-]*?\d){3})[\w-]{20,}={0,2}"  # long, with digits
     r"|[a-z0-9+/_-]{6,}={1,2}"  # Base64, padded
     r"|ey[a-z0-9_-]{6,}(?:\.[a-z0-9_-]*){1,4}"  # JSON Web Token
     r"|[a-z]{1,16}[-_]?\d{4,}"  # user12345, ord-12345
     r"|[a-z]{1,12}[-_]\d{3}"  # ord-123
+    r"|[a-z]{1,16}[-_](?=[a-f]*\d)[0-9a-f]{8,}"  # app-29c587b5e4
     r"|\d{3,}[-_][^/]+"  # 123-blue-shoes
     r"|[^/]+[-_][a-z]{0,2}\d{4,}"  # blue-shoes-12345
     r"|(?:urn|arn|did):[^/]+"
@@ -38,6 +40,7 @@ _LOWER_WORD = re.compile(r"(?<![^\W_])[a-z]{2,}(?![^\W_])", re.ASCII)
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}\.\d{1,2}", re.ASCII)
 _NUMBERED = re.compile(r"([A-Za-z]+[-_]?)\d{1,3}", re.ASCII)
 _CODE = re.compile(r"(?=[0-9._-]*[A-Z])(?=(?:\D*\d){2})[A-Z0-9]+(?:[-_.][A-Z0-9]+)*", re.ASCII)
+_LETTER_CODE = re.compile(r"[A-Z]\d{2,4}", re.ASCII)
 _PIECE = re.compile(r"[A-Za-z0-9]+", re.ASCII)
 _DIGITS = re.compile(r"\d+", re.ASCII)
 _CHANGES = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])", re.ASCII)
@@ -63,7 +66,9 @@ def is_value(text: str) -> bool:
         return False
     if _VALUE.fullmatch(text):
         return True
-    return _is_random(text) or (_CODE.fullmatch(text) is not None and not _NUMBERED.fullmatch(text))
+    if _is_random(text) or _LETTER_CODE.fullmatch(text):
+        return True
+    return _CODE.fullmatch(text) is not None and not _NUMBERED.fullmatch(text)
 
 
 def is_plain_value(text: str) -> bool:

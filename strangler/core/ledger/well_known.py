@@ -7,7 +7,7 @@ def _words(text: str) -> frozenset[str]:
 
 EXTENSIONS = _words(
     """
-    7z aac action ashx asmx asp aspx atom avif axd bin bmp bz2 cfm cgi css csv dll do doc docx eot exe faces flac
+    7z aac action ashx asmx asp aspx atom avif axd bin bmp bz2 cfm cgi css csv dll do doc docx edi eot exe faces flac
     gif gz htm html ico ics ini jar jpeg jpg js jsf json jsonld jsp jspx less log m3u8 m4a m4s map md mjs mov mp3
     mp4 mpd msi odt ogg otf pdf php php3 php5 phtml pl png ppt pptx ps py rar rb rdf rss rtf sass scss seam shtml
     svc svg swf tar tgz tif tiff toml ts tsv ttf txt vcf vtt wasm wav webm webmanifest webp woff woff2 wsdl xhtml
@@ -21,6 +21,13 @@ ASSETS = _words(
     """
 )
 """The endings of files whose names hold the hash of a build."""
+PAGES = _words(
+    """
+    asp aspx cfm do htm html jsp jspx phtml php php3 php5 pl shtml xhtml
+    """
+)
+"""The endings of pages, whose whole names are values where a part is: `blue-shoes-12345.html`. The names of other files
+keep their words, `minutes-{}.pdf`."""
 FORMATS = _words(
     """
     atom csv htm html ics json jsonld md pdf rss xlsx xml yaml
@@ -62,15 +69,24 @@ ON_ALL_RESOURCES = _words(
 """Words below unlike parents (`/orders/new`, `/customers/new`): they do not show that the parents are alike."""
 COLLECTIONS = _words(
     """
-    a account accounts article articles author authors blog blogs brand brands by-name by-slug c categories category
-    channel channels cities city client clients club clubs collection collections communities community companies
-    company countries country customer customers event events game games go group groups guide guides hotel hotels i
-    item items job jobs journal l label labels location locations member members merchant merchants news org
-    org-units organisation organisations organization organizations orgs p package packages people person place
-    places player players post posts product products profile profiles project projects r recipe recipes repo repos
-    repositories repository restaurant restaurants s seller sellers shop shops space spaces store store-locator
-    stores stories story t tag tags team teams tenant tenants thread threads topic topics u user username usernames
-    users vendor vendors wiki workspace workspaces
+    a account accounts annonce annonces article articles articoli articolo articulo articulos artikel auteur auteurs
+    author authors autor autore autores autori beitraege beitrag benutzer beruf berufe bestellung bestellungen blog
+    blogs boutique boutiques brand brands by-name by-slug c categoria categorias categorie categories category channel
+    channels cidade cidades cities citta city ciudad ciudades client cliente clientes clients club clubs collection
+    collections commande commandes communities community companies company countries country customer customers
+    etiqueta etiquetas evenement evenements event events fiche fiches filiale filialen firma firmen game games
+    gebruiker gebruikers go group groups gruppe gruppen guide guides hersteller hotel hotels i item items job jobs
+    journal kategorie kategorien klant klanten kunde kunden l label labels location locations loja lojas marca marcas
+    marke marken marque marques member members membre membres merchant merchants merk merken mitglied mitglieder news
+    noticia noticias notizia notizie nutzer onderwerp onderwerpen org org-units organisation organisations organization
+    organizations orgs ort orte p package packages people person personen place places player players post posts
+    prodotti prodotto product producto productos products produit produits produkt produkte produto produtos profil
+    profile profiles profils project projects projekt projekte projet projets r receta recetas recette recettes recipe
+    recipes region regionen repo repos repositories repository ressort ressorts restaurant restaurants rezept rezepte
+    ricetta ricette s schlagwort schlagworte seller sellers shop shops space spaces stadt staedte store store-locator
+    stores stories story sujet sujets t tag tags team teams tema temas tenant tenants thema theme themen themes thread
+    threads tienda tiendas topic topics u user username usernames users usuario usuarios utente utenti utilisateur
+    utilisateurs vendor vendors verein vereine ville villes wiki winkel winkels workspace workspaces
     """
 )
 """Parents of values: less is needed of words below them. What else stands there is in `BESIDE_VALUES`."""

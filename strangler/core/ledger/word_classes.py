@@ -22,6 +22,7 @@ class Form(StrEnum):
     NUMBERED = "numbered"  # step1, page-2
     DATE = "date"  # 2010-04-01
     NAME = "name"  # jane.doe
+    CODED = "coded"  # depot-nord-11, sonic-mini-128gb
     ODD = "odd"  # UIGwakoPKThx
     SLUG = "slug"  # my-first-post-here
     PARAMETER = "parameter"  # ?action=list
@@ -67,6 +68,8 @@ def _narrow(stem: str, tail: str) -> tuple[WordClass, ...]:
         return (WordClass(Form.SLUG, HOLE + tail),)
     if _PERSON.fullmatch(stem):
         return (WordClass(Form.NAME, HOLE + tail),)
+    if _CODED.fullmatch(stem) and not is_fixed_form(stem):
+        return (WordClass(Form.CODED, HOLE + tail),)
     return (WordClass(Form.ODD, HOLE + tail),) if is_odd(stem) and not is_fixed_form(stem) else ()
 
 
@@ -78,6 +81,7 @@ def _is_slug(stem: str) -> bool:
 
 _SEPARATOR = re.compile(r"(?<=[^\W_])(?:[-_+,]|%20)+(?=\w|\{)")
 _PERSON = re.compile(r"[^\W\d_]+\.[^\W\d_]+(?:\.[^\W\d_]+)?\d{0,4}")
+_CODED = re.compile(r"(?=\D*\d)[A-Za-z0-9]+(?:[-_.][A-Za-z0-9]+)+", re.ASCII)
 _VERSION_NAME = re.compile(r"v\d{1,3}(?:\.\d{1,3}){0,2}(?:alpha|beta)?\d?", re.IGNORECASE | re.ASCII)
 _LOCALE = re.compile(r"([a-z]{2})(?:[-_](?:[A-Za-z]{2}|[A-Z][a-z]{3}))?", re.ASCII)
 

@@ -1,3 +1,4 @@
+# Compiled with mypyc: see docs/hot-path.md.
 """The limit of a worker's connections: how many each client holds, and which one gives way when there are no more.
 
 One client may use all of `limits.connections` as long as no other client needs any. Once all are taken, a newcomer

@@ -14,7 +14,7 @@ def history(days: dict[int, int]) -> History:
     """A history with calls of legacy so many days ago."""
     found = History()
     for ago, calls in days.items():
-        found.on(NOW - ago * DAY_S).add(Counts(legacy=calls, statuses={"2xx": calls}))
+        found.on(NOW - ago * DAY_S).add(Counts(legacy=calls, of_2xx=calls))
     return found
 
 

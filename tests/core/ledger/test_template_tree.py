@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from strangler.core.ledger.folding import MAX_WORDS
+from strangler.core.ledger.named_templates import NamedTemplates, unusual_words
 from strangler.core.ledger.template_tree import MAX_NODES, TemplateTreeState
 from strangler.core.ledger.word_classes import OVERFLOW
 
@@ -212,3 +213,34 @@ def test_an_unfolded_parent_takes_no_more_words_than_there_is_room_for() -> None
         tree.learn(f"/users/{word}".encode())
     assert len(tree.root.words["users"].words) <= MAX_WORDS
     assert tree.learn(b"/users/nobody") == "/users/" + OVERFLOW
+
+
+def test_a_usual_word_that_comes_after_the_fold_stays_a_word() -> None:
+    tree = TemplateTreeState()
+    for number in range(70):
+        tree.learn(b"/users/" + _name(number))
+    assert tree.template_of(b"/users/zoltan") == "/users/{}"
+    tree.learn(b"/users/search")
+    assert tree.learn(b"/users/search") == "/users/search"
+
+
+def test_words_with_numbers_in_them_are_values() -> None:
+    paths = [f"/sites/depot-{town}-{at}" for at in range(6) for town in ("nord", "ost", "mitte")]
+    tree = TemplateTreeState()
+    for path in paths:
+        tree.learn(path.encode())
+    assert {tree.template_of(path.encode()) for path in paths} == {"/sites/{}"}
+
+
+def _name(number: int) -> bytes:
+    """Return a word of letters alone."""
+    return "".join(chr(ord("a") + int(digit)) for digit in f"{number * 7919 % 10_000:04}").encode() + b"ia"
+
+
+def test_workers_spare_the_same_words_as_control() -> None:
+    templates = ["/sales/2024/{}", "/ord-12345", "/a/{id}/7", "/plain/words", "/my%2D2024/{...}", "/{}.json", "", "/"]
+    names = NamedTemplates()
+    for template in templates:
+        names.add(template)
+    assert unusual_words(templates) == names.unusual
+    assert {"2024", "ord-12345", "7"} <= names.unusual

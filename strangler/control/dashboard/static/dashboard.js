@@ -55,9 +55,12 @@
     removeUntil(at, null);
   };
 
-  // "All on this page" is shown where scripts run; without it, each box is still a part of the form.
+  // "All on this page" is shown where scripts run; without it, each box is still a part of the form. So are buttons
+  // that copy a text, where the browser lets a page do so; without them, the text can be selected.
   const offerAll = () => {
     for (const every of document.querySelectorAll("[data-every]")) every.closest("label").hidden = false;
+    if (!navigator.clipboard) return;
+    for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   };
 
   const show = (html) => {
@@ -77,6 +80,15 @@
     told.textContent = text;
     told.classList.toggle("stale", isStale);
   };
+
+  document.addEventListener("click", ({ target }) => {
+    const text = target.dataset.copy && document.getElementById(target.dataset.copy)?.textContent;
+    if (!text) return;
+    navigator.clipboard.writeText(text).then(
+      () => (target.textContent = "Copied"),
+      () => (target.textContent = "Not copied: select it"),
+    );
+  });
 
   document.addEventListener("change", ({ target }) => {
     if (!target.dataset.every) return;
