@@ -198,7 +198,6 @@ routes:
 async def test_the_names_are_those_of_the_ledger_if_there_is_one(tmp_path: Path, ledger: str, name: str) -> None:
     (tmp_path / "routes.yaml").write_text(ROUTES.replace("LEDGER", ledger))
     async with control_of(tmp_path, {}) as state:
-        learn(state.ledger.state.tree)
         await state.ledger.restore()
         learn(state.ledger.state.tree)
         await state.shadow.runner.restore()

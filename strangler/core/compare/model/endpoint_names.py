@@ -2,6 +2,8 @@
 
 The templates of a route decide the first segments, most specific first; the form of a value (`first_template`) and, if
 there is a ledger, its tree decide the others. The tree learns, so a name may become a wider one: `now` returns it.
+What a full tree has no room for is `…` in the ledger, but keeps its name here: differences that were reviewed apart
+must not become one by that.
 """
 
 import re
@@ -42,6 +44,8 @@ class EndpointNames:
     def of(self, path: bytes) -> str:
         """Return the name of a raw request path: `/api/orders/7/lines` -> `/api/orders/{}/lines`."""
         first = first_template(path) if self.tree is None else self.tree.template_of(path)
+        if _is_overflow(first):
+            first = first_template(path)
         if not first.startswith("/"):  # `*`
             return first
         return self.now(self.hide(self._by_route(raw_segments(path), first)))
@@ -55,6 +59,8 @@ class EndpointNames:
             return name
         for _ in range(_MAX_ROUNDS):
             found = name if self.tree is None else self.tree.template_of_first(name)
+            if _is_overflow(found):
+                found = name
             found = self._by_route(name.removeprefix("/").split("/"), found)
             if found == name:
                 break
@@ -92,6 +98,10 @@ class EndpointNames:
 def endpoint_shape(path: bytes, templates: Sequence[Template] = (), tree: TemplateTree | None = None) -> str:
     """Return the name of a raw request path, by the templates of its route and the tree of the ledger."""
     return EndpointNames(templates, tree).of(path)
+
+
+def _is_overflow(name: str) -> bool:
+    return name.endswith(f"/{OVERFLOW}")
 
 
 def covers_endpoint(endpoint: str, other: str) -> bool:

@@ -15,7 +15,7 @@ from strangler.core.compare.model.templates import (
     route_templates,
     write_endpoint_path,
 )
-from strangler.core.ledger.template_tree import TemplateTreeState
+from strangler.core.ledger.template_tree import MAX_NODES, TemplateTreeState
 
 FORMS = {
     "/": "/",
@@ -131,6 +131,12 @@ class TestTheTree:
         assert names.of(b"/wiki/talk/ana") == "/wiki/talk/{}"
         assert names.of(b"/wiki/talk/ana/x") == "/wiki/talk/{}/{...}"
         assert names.of(b"/wiki/ana/x") == "/wiki/{...}"
+
+    def test_what_it_has_no_room_for_keeps_its_name(self) -> None:
+        tree = learned("/a/b")
+        tree.nodes = MAX_NODES
+        assert tree.template_of(b"/x/y/7") == "/…"
+        assert endpoint_shape(b"/x/y/7", (), tree) == EndpointNames(tree=tree).now("/x/y/{}") == "/x/y/{}"
 
     def test_words_that_the_operator_has_named_stay(self) -> None:
         tree = TemplateTreeState()
