@@ -15,11 +15,21 @@ from typing import Final, NamedTuple
 import msgspec
 
 from strangler.core.claims import pairs_to_prove
-from strangler.core.compare import Acceptance, Kind, Severity, Where, acceptance, signature, signature_path
+from strangler.core.compare import (
+    Acceptance,
+    CompareRules,
+    Kind,
+    Severity,
+    Where,
+    acceptance,
+    signature,
+    signature_path,
+)
 from strangler.evidence.audits import write_audit
 from strangler.evidence.findings import Finding, StoredDifference
 from strangler.evidence.former_ids import note_former_ids
 from strangler.evidence.index import SAMPLES, set_id
+from strangler.evidence.reviews import OPEN_STATES
 from strangler.evidence.states import Rules
 from strangler.evidence.stored_claims import FOLDED
 from strangler.evidence.writing import note_change
@@ -230,29 +240,36 @@ class _Move:
             return row.id
         new = _id_of(self.route, self.names[row.endpoint], row)
         self.ids[row.id] = new
-        if self._loses_acceptance(row):
-            self.frozen.add(row.id)
+        self._note_acceptance(row, new)
         return new
 
-    def _loses_acceptance(self, row: _Difference) -> bool:
-        rules = self.rules.get(self.route)
-        if rules is None or all(rule.endpoint != row.endpoint for rule in rules.accept):
-            return False
+    def _note_acceptance(self, row: _Difference, new: str) -> None:
+        """Note a difference that a rule accepts at one of its two names only.
 
-        def accepted_at(endpoint: str) -> Acceptance:
-            return acceptance(
-                rules,
-                endpoint,
-                Where(row.place),
-                row.path,
-                Kind(row.kind),
-                legacy=msgspec.json.decode(row.legacy),
-                candidate=msgspec.json.decode(row.candidate),
-                today=self.today,
-            )
+        What was accepted stays so. A rule for the new name is for all that has it, as it says; the audit tells that.
+        """
+        rules, name = self.rules.get(self.route), self.names[row.endpoint]
+        if rules is None or {row.endpoint, name}.isdisjoint(rule.endpoint for rule in rules.accept):
+            return
+        was_accepted, is_accepted = (self._is_accepted(rules, row, endpoint) for endpoint in (row.endpoint, name))
+        if was_accepted and not is_accepted:
+            self.frozen.add(row.id)
+        elif is_accepted and not was_accepted and row.state in OPEN_STATES:
+            detail = f"{new} {name}: the rule for it accepts what was {row.state} as {row.id} {row.endpoint}, too"
+            write_audit(self.connection, self.now, "strangler", "accepted", self.route, "", detail)
 
-        is_accepted = accepted_at(row.endpoint) is Acceptance.ALL
-        return is_accepted and accepted_at(self.names[row.endpoint]) is not Acceptance.ALL
+    def _is_accepted(self, rules: CompareRules, row: _Difference, endpoint: str) -> bool:
+        found = acceptance(
+            rules,
+            endpoint,
+            Where(row.place),
+            row.path,
+            Kind(row.kind),
+            legacy=msgspec.json.decode(row.legacy),
+            candidate=msgspec.json.decode(row.candidate),
+            today=self.today,
+        )
+        return found is Acceptance.ALL
 
     def _merged(self, name: str, group: Sequence[_Difference]) -> _Difference:
         """Return the row of differences that have become one. The most cautious review holds, the latest of its kind.

@@ -244,6 +244,16 @@ class TestAcceptedByARule:
         kept.rules = {}
         assert kept.verdict().matches == 0
 
+    def test_a_rule_for_the_new_name_is_for_all_that_has_it_and_the_audit_says_so(self, kept: Kept) -> None:
+        kept.store(found_at(A), accepted(*differs(ALL), endpoint=ALL), found_at(B))
+        set_state(kept.connection, id_at(B), "accepted", NOON)
+        kept.rules = accept(ALL)
+        kept.carry({A: ALL, B: ALL})
+        entry, *others = [entry for entry in entries(kept.connection, AuditFilters()) if entry.what == "accepted"]
+        assert (entry.who, others) == ("strangler", [])
+        assert entry.detail == f"{id_at(ALL)} {ALL}: the rule for it accepts what was new as {id_at(A)} {A}, too"
+        assert kept.verdict().matches == 3
+
     def test_a_rule_for_the_new_name_needs_nothing(self, kept: Kept) -> None:
         kept.store(found_at(A))
         kept.rules = accept(ALL)
