@@ -179,6 +179,22 @@ def test_a_name_is_its_own_present_name(path: bytes, folds: list[str], named: li
     assert names.now(name) == name
 
 
+@given(st.lists(PATHS, min_size=1, max_size=8), FOLDS, st.lists(st.sampled_from([USERS, BLOG]), max_size=2))
+def test_what_was_counted_meets_what_is_counted_from_now_on(
+    paths: list[bytes], folds: list[str], lessons: list[tuple[str, ...]]
+) -> None:
+    """The present name of a path's former name is the name that the path has now."""
+    tree = TemplateTreeState()
+    names = EndpointNames(route_templates("/", None, folds), tree, Redactor.of(b"k", []).shape)
+    before = {path: names.of(path) for path in paths}
+    for lesson in lessons:
+        for number in range(0, len(lesson), 2):
+            tree.learn(lesson[number].encode())
+            tree.learn(paths[number % len(paths)])
+        for path, name in before.items():
+            assert names.now(name) == names.of(path)
+
+
 def test_a_name_follows_the_tree() -> None:
     tree = TemplateTreeState()
     names = EndpointNames(tree=tree)
