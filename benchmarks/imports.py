@@ -1,7 +1,7 @@
 """How fast logs are read for the ledger: `python -m benchmarks.imports [--lines 200000]`.
 
 Made lines of each format, of many callers and paths over a day, are read from memory as `strangler.imports` reads them;
-lines a second of one core, and the peak of memory over a tenfold file.
+and one of them is summed up as an import does: lines a second of one core, and the peak of memory over a tenfold file.
 """
 
 import argparse
@@ -16,6 +16,9 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.table import Table
 
+from strangler.core.ledger.log_sums import LogSumsState
+from strangler.core.ledger.template_tree import TemplateTreeState
+from strangler.core.time_buckets import BOUNDS_S
 from strangler.imports.log_reading import CallsState
 from strangler.imports.recognise import read
 from strangler.imports.source_bytes import SourceState
@@ -127,6 +130,16 @@ def _read(data: bytes, name: str) -> int:
     return sum(1 for _ in calls)
 
 
+def summed(data: bytes) -> LogSumsState:
+    """Return the calls of a log, summed up as `strangler ledger import` does."""
+    calls = read(SourceState(io.BytesIO(data), "combined"), ImportOptions())
+    assert isinstance(calls, CallsState)
+    sums = LogSumsState(TemplateTreeState, BOUNDS_S)
+    for call in calls:
+        sums.count(call.method, call.path, call.query, call.status or 0, call.caller, call.at or 0.0, call.duration_s)
+    return sums
+
+
 def _peak_bytes(data: bytes) -> int:
     tracemalloc.start()
     _read(data, "combined")
@@ -150,6 +163,11 @@ def main() -> None:
             assert _read(content, label) == count
             spent = time.process_time() - start
             table.add_row(label, f"{count / spent:,.0f}", f"{1e6 * spent / count:.1f}")
+    data = made(_line_of_clf, count)
+    start = time.process_time()
+    assert summed(data).calls == count
+    spent = time.process_time() - start
+    table.add_row("combined, summed up for the ledger", f"{count / spent:,.0f}", f"{1e6 * spent / count:.1f}")
     console = Console()
     console.print(table)
     small, large = (_peak_bytes(made(_line_of_clf, lines)) for lines in (count // 10, count))

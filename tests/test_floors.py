@@ -117,6 +117,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config",
         "core",
         "core.compare",
+        "core.ledger",
         "core.moves",
         "core.routing",
         "core.shadowing",

@@ -64,6 +64,7 @@ SAME_MODULES: Mapping[str, str] = {
     "events": "a command, and the package that it reads",
     "shadow": "a command, and the package that it steers",
     "state": "a command, and the folder that it saves",
+    "ledger": "a command, and the counting of a worker",
     "plan": "a command, and the decision that it asks for",
     "problem": "of a file, and the response of RFC 9457",
     "process": "how a worker, and any child, is started",

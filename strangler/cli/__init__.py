@@ -20,6 +20,7 @@ _COMMANDS = {
     "status": "status",
     "kill-switch": "kill_switch",
     "shift": "shift",
+    "ledger": "ledger",
     "events": "events",
     "diffs": "diffs",
     "ready": "ready",

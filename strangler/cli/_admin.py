@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPSConnection
@@ -111,6 +112,7 @@ class Admin:
     url: str
     token: str | None
     trust: Trust
+    timeout_s: float = TIMEOUT_S
 
     def ask(self, method: str, path: str, kind: type[_Document], body: object = None) -> _Document:
         """Return the document that the proxy sends. Raises click.ClickException if it sends none, or refuses."""
@@ -149,9 +151,9 @@ class Admin:
 
     def _connection(self) -> HTTPConnection:
         if not self._is_https:
-            return HTTPConnection(self._authority, timeout=TIMEOUT_S)
+            return HTTPConnection(self._authority, timeout=self.timeout_s)
         try:
-            return HTTPSConnection(self._authority, timeout=TIMEOUT_S, context=self.trust.context())
+            return HTTPSConnection(self._authority, timeout=self.timeout_s, context=self.trust.context())
         except TrustError as error:
             raise _BadFileError(str(error)) from None
 
@@ -242,6 +244,22 @@ def find_admin(config: Path, named: NamedAdmin | None) -> Admin:
         )
     scheme = "http" if settings.admin.tls is None else "https"
     return Admin(f"{scheme}://{settings.admin.listen}", token, Pinned(_certificates(settings)))
+
+
+def running_admin(settings: Settings) -> Admin | None:
+    """Return the admin listener of the proxy that runs on the state folder; None if none does."""
+    running = read_running(Path(settings.state))
+    if running is None or not _listens(running.admin):
+        return None
+    return admin_of(running, settings, settings.admin.token)
+
+
+def _listens(authority: str) -> bool:
+    """Return whether anything listens there: running.json may be left over from a proxy that was killed."""
+    host, _, port = authority.rpartition(":")
+    with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), 1.0):
+        return True
+    return False
 
 
 def admin_of(running: Running, settings: Settings | None, token: str | None) -> Admin:

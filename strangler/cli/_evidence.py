@@ -1,10 +1,9 @@
 """The evidence, where commands find it: at the running proxy, else in the state folder."""
 
-import socket
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -13,7 +12,7 @@ from urllib.parse import quote, urlencode
 import click
 import msgspec
 
-from strangler.cli._admin import Admin, NamedAdmin, admin_of, find_admin
+from strangler.cli._admin import Admin, NamedAdmin, find_admin, running_admin
 from strangler.cli._config import failed, settings_of
 from strangler.core.documents import (
     AuditDocument,
@@ -47,7 +46,6 @@ from strangler.ledger.ledger_excerpt import excerpt
 from strangler.ledger.ledger_queries import Filters as LedgerFilters
 from strangler.ledger.ledger_queries import ledger_document
 from strangler.state.files import STORE
-from strangler.state.running import read_running
 from strangler.times import utc_day
 
 _T = TypeVar("_T")
@@ -78,9 +76,9 @@ def find_evidence(config: Path, admin: NamedAdmin | None, settings: Settings | N
     settings = settings or settings_of(config)
     if admin is not None:
         return _Live(find_admin(config, admin))
-    running = read_running(Path(settings.state))
-    if running is not None and _listens(running.admin):
-        return _Live(admin_of(running, settings, settings.admin.token))
+    running = running_admin(settings)
+    if running is not None:
+        return _Live(running)
     return _Stored(Path(settings.state), settings)
 
 
@@ -98,14 +96,6 @@ release_option = click.option("--release", metavar="NAME", help="Show this relea
 
 def _of(release: str | None) -> str:
     return "" if release is None else f"?{urlencode({'release': release})}"
-
-
-def _listens(authority: str) -> bool:
-    """Return whether anything listens there: running.json may be left over from a proxy that was killed."""
-    host, _, port = authority.rpartition(":")
-    with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), 1.0):
-        return True
-    return False
 
 
 @dataclass(frozen=True, slots=True)

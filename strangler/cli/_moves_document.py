@@ -19,29 +19,38 @@ _DAY_S = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time that the logs cover."""
+    """The time that the logs cover, or for which the ledger has watched."""
 
-    first_at: float | None
-    last_at: float | None
+    seconds: float | None
+    source: str = "log"
+    """`log` or `ledger`: what the calls were counted from."""
 
-    @property
-    def seconds(self) -> float | None:
-        return None if self.first_at is None or self.last_at is None else self.last_at - self.first_at
+    @classmethod
+    def between(cls, first_at: float | None, last_at: float | None) -> "Span":
+        """Return the time from the first call of the logs to the last."""
+        return cls(None if first_at is None or last_at is None else last_at - first_at)
 
     @property
     def days(self) -> float | None:
-        """Return the days that the logs cover; None if that is less than an hour, or unknown."""
+        """Return the days; None if that is less than an hour, or unknown."""
         return None if self.seconds is None or self.seconds < _SHORTEST_S else self.seconds / _DAY_S
 
     def sentence(self, calls: int) -> str:
-        many = counted(calls, "call")
+        many = f"the {self.source} has {counted(calls, 'call')}"
+        figures = f"figures are calls of the {self.source}, not of a day"
         if self.seconds is None:
-            return f"the log has {many} and no times: figures are calls of the log, not of a day"
+            return f"{many} and no times: {figures}"
         if self.days is None:
-            return f"the log has {many} of less than an hour: figures are calls of the log, not of a day"
+            return f"{many} of less than an hour: {figures}"
         if self.days < 1:
-            return f"the log has {many} of {self.days * 24:.1f} hours, from which those of a day are estimated"
-        return f"the log has {many} of {self.days:.1f} days"
+            return f"{many} of {self.days * 24:.1f} hours, from which those of a day are estimated"
+        return f"{many} of {self.days:.1f} days"
+
+    def rate(self, calls: float) -> str:
+        """Return `4,100 calls a day`, or without days the calls of the log."""
+        number = figure(calls if self.days is None else calls / self.days)
+        unit = f"of the {self.source}" if self.days is None else "a day"
+        return f"{number} {'call' if number == '1' else 'calls'} {unit}"
 
 
 def document_of(moves: Moves, span: Span, logs: list[LogDocument], fail_on: Sequence[str]) -> MovesDocument:
@@ -156,14 +165,8 @@ def _summary(moves: Moves, moved: list[Change], affected: float, span: Span) -> 
         return f"none of {counted(moves.endpoints, 'endpoint')} is served by another arm or upstream"
     many, writes = _endpoints(moved), _endpoints(change for change in moved if change.is_write)
     verb = "changes" if many == 1 else "change"
-    text = f"{many:,} of {counted(moves.endpoints, 'endpoint')} {verb} arm or upstream: {rate(affected, span.days)}"
+    text = f"{many:,} of {counted(moves.endpoints, 'endpoint')} {verb} arm or upstream: {span.rate(affected)}"
     return f"{text}; {writes:,} of them {'writes' if writes == 1 else 'write'}" if writes else text
-
-
-def rate(calls: float, days: float | None) -> str:
-    """Return `4,100 calls a day`, or without days the calls of the log."""
-    number = figure(calls if days is None else calls / days)
-    return f"{number} {'call' if number == '1' else 'calls'} {'of the log' if days is None else 'a day'}"
 
 
 def _notes(moves: Moves, moved: list[Change], missed: list[Change], span: Span) -> list[str]:
@@ -180,37 +183,41 @@ def _notes(moves: Moves, moved: list[Change], missed: list[Change], span: Span) 
     if possible:
         needs = ", ".join(sorted({need for change in possible for need in change.needs}))
         found.append(
-            f"{counted(_endpoints(possible), 'endpoint')} may change with {needs}, which the log does not have:"
-            " the calls given there are an upper bound"
+            f"{counted(_endpoints(possible), 'endpoint')} may change with {needs}, which the {span.source} does not"
+            " have: the calls given there are an upper bound"
         )
     if missed:
         found.append(
-            f"{rate(sum(change.affected for change in missed), span.days)} on {counted(_endpoints(missed), 'path')}"
+            f"{span.rate(sum(change.affected for change in missed))} on {counted(_endpoints(missed), 'path')}"
             " that got 404 or 405 move, too; they are not listed"
         )
-    return [*found, *_split_notes(moves), *_route_notes(moves)]
+    return [*found, *_split_notes(moves, span.source), *_route_notes(moves, span.source)]
 
 
-def _split_notes(moves: Moves) -> list[str]:
-    """Return a sentence for each split that the log cannot decide."""
+def _split_notes(moves: Moves, source: str) -> list[str]:
+    """Return a sentence for each split that the log, or the ledger, cannot decide."""
     found: dict[str, None] = {}
     for change in moves.changes:
         for serving in (change.before, change.after):
             if serving.unknown_keys:
                 keys = ", ".join(serving.unknown_keys)
-                found[f"route '{serving.route}': split by {keys}, which the log does not have: calls are shares"] = None
+                found[f"{_about(serving)}: split by {keys}, which the {source} does not have: calls are shares"] = None
             if serving.unknown_fields:
                 names = ", ".join(serving.unknown_fields)
-                found[f"route '{serving.route}': header {names} may decide otherwise; the log does not have it"] = None
+                found[f"{_about(serving)}: header {names} may decide otherwise; the {source} does not have it"] = None
         first, second = change.before, change.after
         if first.shuffle and second.shuffle and first.shuffle != second.shuffle:
             found[f"route '{second.route}': another group or other sticky keys: callers change arm both ways"] = None
     return list(found)
 
 
-def _route_notes(moves: Moves) -> list[str]:
-    unmatched = [f"route '{name}': no call of the log comes to it" for name in moves.unmatched]
-    text = "calls come to it only if they had what its conditions ask for, which the log does not have"
+def _about(serving: Serving) -> str:
+    return f"route '{serving.route}'"
+
+
+def _route_notes(moves: Moves, source: str) -> list[str]:
+    unmatched = [f"route '{name}': no call of the {source} comes to it" for name in moves.unmatched]
+    text = f"calls come to it only if they had what its conditions ask for, which the {source} does not have"
     return unmatched + [f"route '{name}': {text}" for name in moves.possible]
 
 

@@ -1,7 +1,7 @@
 """Times on the command line, written as in routes.yaml."""
 
 import time
-from datetime import date
+from datetime import UTC, date, datetime
 
 import click
 
@@ -40,6 +40,22 @@ class Since(click.ParamType[float]):
         except ValueError:
             self.fail(f"{value!r} is not a time; write 30m, 2h or 2026-11-23", param, ctx)
         return time.mktime(moment.timetuple())
+
+
+class SinceDay(click.ParamType[str]):
+    """The day from which calls count, in UTC, written as `30d` (the last 30 days) or `2027-02-01`."""
+
+    name = "since"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return datetime.fromtimestamp(time.time() - duration(value, zero=False), UTC).date().isoformat()
+        except (ValueError, OverflowError, OSError):
+            pass
+        try:
+            return date.fromisoformat(value).isoformat()
+        except ValueError:
+            self.fail(f"{value!r} is no day; write 30d or 2027-02-01", param, ctx)
 
 
 class Day(click.ParamType[str]):

@@ -58,7 +58,7 @@ class LedgerApi:
         if wrong is not None:
             return problem(400, wrong)
         try:
-            return json_response(self._of(request).ledger.document(filters))
+            return json_response(await self._of(request).ledger.listed(filters))
         except LedgerOffError as error:
             return problem(404, str(error))
 

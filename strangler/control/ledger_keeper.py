@@ -26,11 +26,12 @@ from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.settings import Settings
 from strangler.evidence import reading
 from strangler.evidence.queries import endpoint_evidence
-from strangler.ipc.messages import LedgerBatch
+from strangler.ipc.messages import LedgerBatch, LedgerSum
 from strangler.ledger import actions, stored
 from strangler.ledger.ledger_queries import (
     Filters,
     Progress,
+    document_steps,
     endpoint_document,
     history_document,
     ledger_document,
@@ -48,6 +49,8 @@ COUNT_STATES_EVERY_S = 5.0
 """How old the states in metrics and in the status, and the calls of all endpoints by day, may be: 5,000 take 0.1 s."""
 MAX_HELD = 200
 """The workers whose batches wait for a store that cannot be read; more than those that run have ended since."""
+SUMS_AT_ONCE = 250
+"""The sums of a batch that are counted without a pause, which takes 10 ms; a worker sends at most 5,000."""
 COMPACTED_AT_ONCE = 250
 """The rows that are compacted in one second, which takes 20 ms."""
 
@@ -80,8 +83,8 @@ class LedgerKeeper:
         self._placements: PlacementsState | None = None
         self._is_restored = False
         self._held: dict[str, dict[int, LedgerBatch]] = {}
-        """The batches that came before the stored ledger could be read, by worker and number: one of each worker, and
-        one more of a worker that has ended."""
+        """The batches that wait, by worker and number: large ones, and those that came before the stored ledger was
+        read. There is one of each worker, and one more of a worker that has ended."""
         self._owed: dict[str, int] = {}
         """By worker: the number to acknowledge after the next save."""
         self._watched: float | None = None
@@ -104,10 +107,6 @@ class LedgerKeeper:
         self._is_restored = True
         if self._ledger is not None:
             self.state.adopt(self._settings, self._now())
-        held, self._held = self._held, {}
-        for instance, batches in held.items():
-            for _, batch in sorted(batches.items()):
-                self.take(instance, batch)
 
     def adopt(self, in_force: InForce) -> None:
         """Follow new settings. Without a ledger, what is stored is kept, and nothing more is counted."""
@@ -149,37 +148,41 @@ class LedgerKeeper:
         if self._ledger is None:
             self._workers.ledger_stored(instance, batch.number)
             return
-        if not self._is_restored:
+        is_large = len(batch.sums) > SUMS_AT_ONCE
+        if is_large or instance in self._held or not self._is_restored:
             self._held.setdefault(instance, {})[batch.number] = batch
             if len(self._held) > MAX_HELD:
                 del self._held[next(iter(self._held))]
             return
-        now = self._now()
-        sums = [
-            EndpointSum(
-                each.method,
-                each.template,
-                each.example,
-                CallSum(
-                    min(each.at, now),
-                    each.arm,
-                    each.status,
-                    each.caller,
-                    each.calls,
-                    tuple(each.buckets),
-                    each.route,
-                ),
-            )
-            for each in batch.sums
-        ]
-        self.state.take(instance, batch.number, sums, batch.sampled_from, self._ledger.quiet_s, now)
+        for _ in self._counting(instance, batch):
+            pass
+
+    def _counting(self, instance: str, batch: LedgerBatch) -> Generator[None, None, None]:
+        """Count a batch in steps of some milliseconds. Nothing must be saved before the last of them."""
+        ledger, now = self._ledger, self._now()
+        if ledger is not None and self.state.begin_batch(instance, batch.number, batch.sampled_from, now):
+            for at in range(0, len(batch.sums), SUMS_AT_ONCE):
+                self.state.count([_sum(each, now) for each in batch.sums[at : at + SUMS_AT_ONCE]], ledger.quiet_s)
+                yield
         self._owed[instance] = max(batch.number, self._owed.get(instance, 0))
+
+    async def _count_held(self) -> None:
+        """Count the batches that wait, each worker's in their order. One that comes meanwhile waits, too."""
+        while self._held:
+            instance = next(iter(self._held))
+            batches = self._held[instance]
+            number = min(batches)
+            await _in_steps(self._counting(instance, batches[number]))
+            batches.pop(number, None)
+            if self._held.get(instance) == {}:
+                del self._held[instance]
 
     async def save(self, *, is_last: bool = False) -> None:
         """Store what has changed, and acknowledge the batches in it."""
         if not self._is_restored:
             return
         async with self._saving:
+            await self._count_held()
             self._keep_house()
             now = self._now()
             is_slow_due = is_last or not 0 <= now - self._slow_saved < SAVE_SLOW_EVERY_S
@@ -201,6 +204,9 @@ class LedgerKeeper:
         except StoreError:  # logged by the store itself, and in the status
             stored.put_back(self.state, unsaved)
             return False
+        except asyncio.CancelledError:  # it may be written or not; writing it again does no harm
+            stored.put_back(self.state, unsaved)
+            raise
         if is_whole:
             stored.confirm(self.state, unsaved)
         else:
@@ -241,6 +247,12 @@ class LedgerKeeper:
         self._check()
         return ledger_document(self.state, self._settings, self._now(), filters, self._placed())
 
+    async def listed(self, filters: Filters) -> LedgerDocument:
+        """Return the same with pauses, in which others may run: 5,000 rows with their callers take a second."""
+        self._check()
+        reached, placed = self.progress(), self._placed()
+        return await _in_steps(document_steps(self.state, self._settings, self._now(), filters, placed, reached))
+
     async def endpoint(self, endpoint: str) -> LedgerEndpointDocument | None:
         """Return all that is known of an endpoint; None if it is unknown. Raises LedgerOffError."""
         self._check()
@@ -248,6 +260,7 @@ class LedgerKeeper:
         if found is None or found.row.route is None:
             return found
         evidence = await self._evidence(found.row.route, found.row.endpoint)
+        self._check()
         return endpoint_document(self.state, self._settings, self._now(), endpoint, evidence, self._placed())
 
     async def _evidence(self, route: str, endpoint: str) -> LedgerEvidence | None:
@@ -350,6 +363,12 @@ class LedgerKeeper:
         if self._placements is None or self._placements.settings is not self._settings:
             self._placements = PlacementsState(self._settings)
         return self._placements
+
+
+def _sum(each: LedgerSum, now: float) -> EndpointSum:
+    at = min(each.at, now)  # a clock that was set back must not keep an endpoint alive
+    calls = CallSum(at, each.arm, each.status, each.caller, each.calls, tuple(each.buckets), each.route)
+    return EndpointSum(each.method, each.template, each.example, calls)
 
 
 async def _in_steps(steps: Generator[None, None, _T]) -> _T:

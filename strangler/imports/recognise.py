@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -32,9 +32,15 @@ class Listing:
     summary: Summary
 
 
+def _as_it_is(file: IO[bytes]) -> IO[bytes]:
+    return file
+
+
 @contextmanager
-def opened(name: str, options: ImportOptions | None = None) -> Iterator[CallsState | Listing]:
-    """Open a file, or standard input for `-`, and yield its calls or its endpoints.
+def opened(
+    name: str, options: ImportOptions | None = None, wrap: Callable[[IO[bytes]], IO[bytes]] = _as_it_is
+) -> Iterator[CallsState | Listing]:
+    """Open a file, or standard input for `-`, and yield its calls or its endpoints. `wrap` sees what is read of a file.
 
     Raises ImportRefusedError: here if the file is of no known kind, and from the iteration if most of a log cannot be
     read.
@@ -43,7 +49,7 @@ def opened(name: str, options: ImportOptions | None = None) -> Iterator[CallsSta
         yield read(SourceState(sys.stdin.buffer, "standard input"), options or ImportOptions())
         return
     with _open(name) as file:
-        yield read(SourceState(file, Path(name).name), options or ImportOptions())
+        yield read(SourceState(wrap(file), Path(name).name), options or ImportOptions())
 
 
 def _open(name: str) -> IO[bytes]:

@@ -115,7 +115,7 @@ def import_steps(
         yield
     for at, (method, template) in enumerate({(each.method, each.template) for each in request.sums}):
         row = state.rows.rows.get(f"{method} {state.tree.template_of_first(template)}")
-        if row is not None and row.endpoint not in before:
+        if row is not None and row.endpoint not in before and row.first_seen is not None:
             row.source = "import"
             state.rows.spare.pop(row.endpoint, None)
         if at % SUMS_IN_A_STEP == 0:

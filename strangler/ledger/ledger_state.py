@@ -121,12 +121,18 @@ class LedgerState:
         self, instance: str, number: int, sums: Sequence[EndpointSum], sampled_from: int, quiet_s: float, now: float
     ) -> bool:
         """Count a worker's batch; return False if it came before, and was sent again because the worker cannot know."""
+        is_new = self.begin_batch(instance, number, sampled_from, now)
+        if is_new:
+            self.count(sums, quiet_s)
+        return is_new
+
+    def begin_batch(self, instance: str, number: int, sampled_from: int, now: float) -> bool:
+        """Note that a batch is counted, which is up to the caller; return False if it came before."""
         last = self.batches.get(instance)
         if last is not None and number <= last.number:
             return False
         self.batches[instance] = LastBatch(number, now)
         self.sampled += sampled_from
-        self.count(sums, quiet_s)
         return True
 
     def count(self, sums: Sequence[EndpointSum], quiet_s: float) -> None:

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from benchmarks.imports import FIELDS, FORMATS, made
+from benchmarks.imports import FIELDS, FORMATS, made, summed
 from strangler.imports.log_reading import CallsState
 from strangler.imports.recognise import read
 from strangler.imports.source_bytes import SourceState
@@ -18,3 +18,9 @@ def test_made_lines_are_read(name: str) -> None:
     assert isinstance(reading, CallsState)
     assert {call.path.split(b"/")[2] for call in reading} == {b"orders"}
     assert reading.summary.read == 90
+
+
+def test_made_lines_are_summed_up_by_endpoint() -> None:
+    found = summed(made(FORMATS["combined"], 90))
+    assert {key[1] for key in found.sums} == {"/api/orders/{}/items"}
+    assert sum(each.calls for each in found.sums.values()) == 90

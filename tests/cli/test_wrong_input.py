@@ -194,6 +194,8 @@ def test_output_that_cannot_be_written_is_one_line(run: Run, command: list[str])
     )
 
 
-@pytest.mark.parametrize("group", ["--help", "diffs --help", "state --help", "evidence --help", "shadow --help"])
+@pytest.mark.parametrize(
+    "group", ["--help", "diffs --help", "ledger --help", "state --help", "evidence --help", "shadow --help"]
+)
 def test_the_list_of_commands_is_not_cut_short(run: Run, group: str) -> None:
     assert "..." not in run(group).output.partition("Commands:")[2]

@@ -151,8 +151,52 @@ async def test_the_two_last_batches_of_a_worker_that_ends_before_the_store_is_re
     kept.keeper.take("w0", batch(2, 4))
     kept.keeper.take("w0", batch(1, 3))
     await kept.keeper.restore()
+    await kept.keeper.save()
     assert kept.calls() == 7
+    assert kept.workers.stored == [("w0", 2)]
     await kept.store.close()
+
+
+def large(number: int, sums: int = 3000) -> LedgerBatch:
+    return LedgerBatch(number, [replace(batch(1).sums[0], template=f"/a/{at % 9}x/b") for at in range(sums)], 0)
+
+
+def counted(kept: Kept) -> int:
+    return sum(row.calls.legacy for row in kept.keeper.document(Filters()).rows)
+
+
+async def test_a_large_batch_is_counted_with_pauses_and_those_after_it_wait(tmp_path: Path) -> None:
+    async with kept_in(tmp_path) as kept:
+        kept.keeper.take("w0", large(1))
+        kept.keeper.take("w0", batch(2, 5))
+        kept.keeper.take("w1", batch(1, 7))
+        assert counted(kept) == 7
+        saving = asyncio.create_task(kept.keeper.save())
+        while counted(kept) == 7:  # noqa: ASYNC110 - its steps are not events
+            await asyncio.sleep(0)
+        assert counted(kept) < 3007
+        kept.keeper.take("w0", batch(3, 1))
+        kept.keeper.take("w0", large(1))
+        await saving
+        assert counted(kept) == 3013
+        assert sorted(kept.workers.stored) == [("w0", 3), ("w1", 1)]
+    async with kept_in(tmp_path) as after:
+        assert counted(after) == 3013
+
+
+async def test_a_large_batch_is_whole_where_control_ends_while_it_is_counted(tmp_path: Path) -> None:
+    async with kept_in(tmp_path) as kept:
+        kept.keeper.take("w0", large(1))
+        saving = asyncio.create_task(kept.keeper.save())
+        while not counted(kept):  # noqa: ASYNC110 - its steps are not events
+            await asyncio.sleep(0)
+        saving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await saving
+        await kept.keeper.close()
+        assert kept.workers.stored == [("w0", 1)]
+    async with kept_in(tmp_path) as after:
+        assert counted(after) == 3000
 
 
 async def test_a_store_that_was_moved_away_gets_everything_again(tmp_path: Path) -> None:

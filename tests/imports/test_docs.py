@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from strangler.imports.documents import MAX_DOCUMENT_BYTES, MAX_YAML_BYTES
 from strangler.imports.har import MAX_HAR_BYTES
 from strangler.imports.json_formats import FIELDS
 from strangler.imports.log_reading import parsed_fields
@@ -32,4 +33,5 @@ def test_the_example_of_fields_can_be_used() -> None:
 
 def test_the_limits_are_those_on_the_page() -> None:
     values = [row[1].split(";")[0] for row in rows("| limit | value |")]
-    assert values == [f"{MAX_LINE_BYTES >> 10} KiB", f"{MAX_HAR_BYTES >> 20} MiB"]
+    assert values == [f"{MAX_LINE_BYTES >> 10} KiB", f"{MAX_HAR_BYTES >> 20} MiB", f"{MAX_DOCUMENT_BYTES >> 20} MiB"]
+    assert f"as YAML {MAX_YAML_BYTES >> 20} MiB" in PAGE

@@ -146,7 +146,7 @@ def test_the_calls_of_a_log_are_those_of_legacy_and_its_time_was_watched() -> No
     assert (found.new_endpoints, found.calls) == (2, 8)
     assert {name: row.source for name, row in state.rows.rows.items()} == {
         "GET /about": "traffic",
-        "GET /old/{}": "import",
+        "GET /old/{}": "traffic",  # only refused: what may not exist is `probed`, as in traffic
         "GET /news": "import",
     }
     assert state.rows.rows["GET /about"].callers["curl/8"].legacy == 3

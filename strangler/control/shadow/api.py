@@ -59,7 +59,7 @@ def log_marked(review: Review, marked: Marked, actor: str) -> None:
 class Ledger(Protocol):
     """The ledger as the report reads it."""
 
-    def document(self, filters: LedgerFilters) -> LedgerDocument: ...
+    async def listed(self, filters: LedgerFilters) -> LedgerDocument: ...
 
 
 class Control(Protocol):
@@ -132,7 +132,7 @@ class ShadowApi:
 
     async def report(self, request: web.Request) -> web.Response:
         state, release = self._of(request), request.query.get("release")
-        ledger = None if state.settings.ledger is None else excerpt(state.ledger.document(LedgerFilters()))
+        ledger = None if state.settings.ledger is None else excerpt(await state.ledger.listed(LedgerFilters()))
         return await self._read(
             request, lambda connection, settings: queries.report(connection, settings, utc_day(), release, ledger)
         )

@@ -25,11 +25,14 @@ from strangler.core.documents.events import StoredEvent as StoredEvent
 from strangler.core.documents.explanations import ExplainedPart as ExplainedPart
 from strangler.core.documents.explanations import ExplainedTimeout as ExplainedTimeout
 from strangler.core.documents.explanations import Explanation as Explanation
+from strangler.core.documents.ledger import CalledEndpoint as CalledEndpoint
+from strangler.core.documents.ledger import DescribedEndpoint as DescribedEndpoint
 from strangler.core.documents.ledger import ImportedSum as ImportedSum
 from strangler.core.documents.ledger import LedgerActionDocument as LedgerActionDocument
 from strangler.core.documents.ledger import LedgerActionRequest as LedgerActionRequest
 from strangler.core.documents.ledger import LedgerCaller as LedgerCaller
 from strangler.core.documents.ledger import LedgerCalls as LedgerCalls
+from strangler.core.documents.ledger import LedgerComparisonDocument as LedgerComparisonDocument
 from strangler.core.documents.ledger import LedgerDay as LedgerDay
 from strangler.core.documents.ledger import LedgerDocument as LedgerDocument
 from strangler.core.documents.ledger import LedgerEndpointDocument as LedgerEndpointDocument

@@ -179,3 +179,28 @@ class LedgerImportedDocument(Struct, frozen=True):
     new_endpoints: int
     endpoints: int
     calls: int
+
+
+class CalledEndpoint(Struct, frozen=True):
+    """An endpoint that is called, and that a description does not have."""
+
+    endpoint: str
+    calls: int
+    last_seen: Time | None
+    callers: list[LedgerCaller]
+
+
+class DescribedEndpoint(Struct, frozen=True):
+    """An endpoint of a description that nobody calls."""
+
+    endpoint: str
+    line: Annotated[int | None, Meta(description="Where the description has it, from 1.")]
+
+
+class LedgerComparisonDocument(Struct, frozen=True):
+    """`strangler ledger compare --json`: what is in one of the two alone."""
+
+    format: str
+    both: Annotated[int, Meta(description="Endpoints that are called and described.")]
+    called: list[CalledEndpoint]
+    described: list[DescribedEndpoint]

@@ -1,5 +1,6 @@
 """The calls of a log, counted by endpoint and by how two files serve them, with bounded memory."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,8 +11,9 @@ from strangler.core.ledger.rows import add_caller
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.ledger.word_classes import OVERFLOW
 from strangler.core.moves.difference import kinds_of
-from strangler.core.moves.serving import Serving, ServingsState, served_without_proxy
-from strangler.core.moves.unknown import Assumptions
+from strangler.core.moves.serving import LOG_FIELDS, Serving, ServingsState, served_without_proxy
+from strangler.core.moves.template_paths import narrower_templates, path_of
+from strangler.core.moves.unknown import Assumption, Assumptions
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import RouteSettings, Settings
 
@@ -77,10 +79,16 @@ class _Use:
 
 
 class CallCountsState:
-    """Counts the calls of a log. `before` is None where nothing stands before legacy yet; `now`: Unix time."""
+    """Counts the calls of a log, or those that the ledger has counted (`has_rows_alone`).
 
-    def __init__(self, before: Settings | None, after: Settings, now: float, host: str = "") -> None:
+    `before` is None where nothing stands before legacy yet; `now`: Unix time.
+    """
+
+    def __init__(
+        self, before: Settings | None, after: Settings, now: float, host: str = "", has_rows_alone: bool = False
+    ) -> None:
         own = () if before is None else before.routes
+        known = frozenset[str]() if has_rows_alone else LOG_FIELDS
         self.rows: dict[RowKey, RowCounts] = {}
         self.calls = 0
         self.reached: set[str] = set()
@@ -88,11 +96,12 @@ class CallCountsState:
         self.possible: set[str] = set()
         """Those that calls may come to: the log does not have what their conditions ask for."""
         self._legacy = served_without_proxy(after)
-        self._before = None if before is None else ServingsState(Snapshot(before, 0), now)
-        self._after = ServingsState(Snapshot(after, 0), now)
-        self._assumptions = Assumptions((*own, *after.routes))
+        self._before = None if before is None else ServingsState(Snapshot(before, 0), now, known)
+        self._after = ServingsState(Snapshot(after, 0), now, known)
+        self._assumptions = Assumptions((*own, *after.routes), known, has_queries=not has_rows_alone)
+        self._matches = tuple(dict.fromkeys(route.match for route in (*own, *after.routes)))
         self._use = _Use.of((*own, *after.routes))
-        self._host = host
+        self.host = host
         self._tree = TemplateTreeState()
         _name_routes(self._tree, (*own, *after.routes))
         self._carried = self._tree.revision
@@ -127,7 +136,7 @@ class CallCountsState:
         if found is None:
             if len(self._recent) >= _MAX_REMEMBERED:
                 self._recent.clear()
-            outcomes = self._outcomes_of(_head(method, path, query, host or self._host, user_agent))
+            outcomes = self._outcomes_of(_head(method, path, query, host or self.host, user_agent))
             found = self._recent[key] = (self._memo.template_of(path), outcomes)
         caller = self._families.get(user_agent)
         if caller is None:
@@ -149,22 +158,55 @@ class CallCountsState:
             counts.missed += is_missed
             add_caller(counts.callers, caller, 1)
 
+    def count_rows(self, rows: Iterable[tuple[str, str, int, Mapping[str, int]]]) -> None:
+        """Count the calls of endpoints whose single calls are not known: method, template, calls, and callers.
+
+        A route that covers a part of an endpoint's paths, as `/users/me` does of `/users/{}`, may get its calls, unless
+        that part is an endpoint of its own.
+        """
+        found = list(rows)
+        known = {row[:2] for row in found}
+        for method, template, calls, callers in found:
+            self.calls += calls
+            head = self._head_of(method, template)
+            outcomes = list(self._outcomes_of(head))
+            for narrower in narrower_templates(template, self._matches):
+                if (method, narrower) not in known:
+                    outcomes += self._other_outcomes(
+                        self._head_of(method, narrower), outcomes[0], (f"path {narrower}",)
+                    )
+            for outcome in dict.fromkeys(outcomes):
+                self._row((method, template, outcome)).add(RowCounts(calls, 0, dict(callers)))
+
+    def _head_of(self, method: str, template: str) -> RequestHead:
+        return _head(method, *path_of(template), self.host, "")
+
     def _outcomes_of(self, head: RequestHead) -> tuple[Outcome, ...]:
-        """Return how a call is served, and how else it may be, if it had what the log does not have."""
+        """Return how a call is served, and how else it may be, if it had what is not known of it."""
         after = self._after.serving_of(head)
         if after.route is not None:
             self.reached.add(after.route)
         plain = self._outcome(self._before_of(head), after)
-        found = [plain]
-        for assumption in self._assumptions.of(head):
-            assumed = assumption.applied(head)
-            after = self._after.serving_of(assumed)
-            before = self._before_of(assumed)
-            if after.route is not None and after.route != plain.after.route:
-                self.possible.add(after.route)
-            if (before, after) != (plain.before, plain.after) and kinds_of(before, after):
-                found.append(self._outcome(before, after, assumption.names))
-        return tuple(found)
+        assumed = (self._assumed(head, assumption, plain, ()) for assumption in self._assumptions.of(head))
+        return (plain, *(outcome for outcome in assumed if outcome is not None))
+
+    def _other_outcomes(self, head: RequestHead, plain: Outcome, needs: tuple[str, ...]) -> list[Outcome]:
+        """Return how calls may be served if they had this head, where that differs from how they are served."""
+        assumptions = (Assumption(), *self._assumptions.of(head))
+        found = (self._assumed(head, assumption, plain, needs) for assumption in assumptions)
+        return [outcome for outcome in found if outcome is not None]
+
+    def _assumed(
+        self, head: RequestHead, assumption: Assumption, plain: Outcome, needs: tuple[str, ...]
+    ) -> Outcome | None:
+        assumed = assumption.applied(head)
+        after = self._after.serving_of(assumed)
+        before = self._before_of(assumed)
+        if after.route is not None and after.route != plain.after.route:
+            self.possible.add(after.route)
+        if (before, after) == (plain.before, plain.after) or not kinds_of(before, after):
+            return None
+        return self._outcome(before, after, (*needs, *assumption.names))
 
     def _before_of(self, head: RequestHead) -> Serving:
         return self._legacy if self._before is None else self._before.serving_of(head)

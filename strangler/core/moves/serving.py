@@ -9,8 +9,8 @@ from strangler.core.routing.route import Route
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings, StickySource, Url
 
-KNOWN_FIELDS = frozenset({"host", "user-agent"})
-"""The header fields that a log has."""
+LOG_FIELDS = frozenset({"host", "user-agent"})
+"""The header fields that a log has. The ledger has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,14 @@ class Serving:
 
 @dataclass(slots=True)
 class ServingsState:
-    """How a snapshot serves requests; what is alike is computed once. `now`: Unix time, for routes that end."""
+    """How a snapshot serves requests; what is alike is computed once.
+
+    `now`: Unix time, for routes that end. `known_fields`: the header fields that requests are known by.
+    """
 
     snapshot: Snapshot
     now: float
+    known_fields: frozenset[str] = LOG_FIELDS
     remembered: dict[tuple[str, Arm, Reason, bytes, int | None], Serving] = field(default_factory=dict)
     values: dict[Serving, Serving] = field(default_factory=dict)
     """Each value once, so that equal ones are one object."""
@@ -76,7 +80,7 @@ class ServingsState:
         key = (route, plan.arm, plan.reason, method, status)
         found = self.remembered.get(key)
         if found is None:
-            made = _serving(self.snapshot.settings, plan, head.method)
+            made = _serving(self.snapshot.settings, plan, head.method, self.known_fields)
             found = self.remembered[key] = self.values.setdefault(made, made)
         return found
 
@@ -101,7 +105,7 @@ def _middle() -> float:
     return 0.5
 
 
-def _serving(settings: Settings, plan: Plan, method: bytes) -> Serving:
+def _serving(settings: Settings, plan: Plan, method: bytes, known_fields: frozenset[str]) -> Serving:
     legacy = _served_by_legacy(settings)
     route = plan.route
     if plan.refusal is not None:
@@ -112,26 +116,27 @@ def _serving(settings: Settings, plan: Plan, method: bytes) -> Serving:
     sunset = None if route.settings.retire is None else route.settings.retire.sunset
     if plan.reason is Reason.DISABLED:
         return replace(legacy, route=route.name, sunset=sunset)
-    percent, keys = _percent(route, plan)
-    return _shared(settings, legacy, route, method, percent, keys, sunset)
+    percent, keys = _percent(route, plan, known_fields)
+    found = _shared(settings, legacy, route, method, percent, keys, sunset)
+    return replace(found, unknown_fields=tuple(name for name in found.unknown_fields if name not in known_fields))
 
 
-def _percent(route: Route, plan: Plan) -> tuple[float, tuple[str, ...]]:
+def _percent(route: Route, plan: Plan, known_fields: frozenset[str]) -> tuple[float, tuple[str, ...]]:
     """Return the percent that the candidate gets, and the sticky keys on which that depends and the log lacks."""
     split = route.settings.split
     if plan.reason is Reason.CHANCE:
         return split.percent, tuple(map(_source, split.sticky))
-    missing = _missing(split.sticky)
+    missing = _missing(split.sticky, known_fields)
     if plan.bucket is not None and missing:
         return split.percent, missing
     return (100.0 if plan.arm is Arm.CANDIDATE else 0.0), ()
 
 
-def _missing(sources: tuple[StickySource, ...]) -> tuple[str, ...]:
-    """Return the sticky keys before the first one that a log has: any of them may decide."""
+def _missing(sources: tuple[StickySource, ...], known_fields: frozenset[str]) -> tuple[str, ...]:
+    """Return the sticky keys before the first one that is known: any of them may decide."""
     found = []
     for source in sources:
-        if source.kind == "header" and source.name in KNOWN_FIELDS:
+        if source.kind == "header" and source.name in known_fields:
             break
         found.append(_source(source))
     return tuple(found)
@@ -159,7 +164,7 @@ def _shared(
         route, method, Arm.CANDIDATE
     )
     timeouts = [*(_timeouts(settings, route) if of_candidate else ()), *(legacy.timeouts_s if percent < 100 else ())]
-    fields = {split.override, *(name for name, _ in split.headers)} - {None} - KNOWN_FIELDS
+    fields = {split.override, *(name for name, _ in split.headers)} - {None}
     is_split = 0 < percent < 100
     return Serving(
         route=route.name,
