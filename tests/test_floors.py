@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.privacy": {"core.http"},
     "core.ledger": {"core.privacy"},
     "core.moves": {"core", "core.http", "core.ledger", "core.routing"},
-    "core.compare.model": {"core", "core.http"},
+    "core.compare.model": {"core", "core.http", "core.ledger"},
     "core.compare.accept_rules": {"core", "core.compare.model"},
     "core.compare.json": {"core.compare.accept_rules", "core.compare.model", "core.privacy"},
     "core.compare.markup": {"core.compare.accept_rules", "core.compare.model", "core.privacy"},

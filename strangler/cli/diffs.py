@@ -74,7 +74,9 @@ def command(
     def inbox() -> InboxDocument:
         found = evidence.inbox(filters)
         rows = [row for row in found.signatures if endpoint in (None, row.endpoint)]
-        return msgspec.structs.replace(found, signatures=[row for row in rows if row.is_noise or not is_noise])
+        rows = [row for row in rows if row.is_noise or not is_noise]
+        hints = [text for text in found.hints if endpoint is None or text.startswith(f"{endpoint}: ")]
+        return msgspec.structs.replace(found, signatures=rows, hints=hints)
 
     if follow:
         _follow(lambda: inbox().signatures, as_json)
@@ -94,8 +96,8 @@ def command(
         _knows(route, config_of(ctx, config))
         is_all = filters == Filters() and endpoint is None and not is_noise
         console.print("no differences" if is_all else "no such differences")
-    for hint in order_hints(rows):
-        console.print(f"[cyan]hint[/]: {escape(hint.text)}", soft_wrap=True)
+    for text in [*(hint.text for hint in order_hints(rows)), *found.hints]:
+        console.print(f"[cyan]hint[/]: {escape(text)}", soft_wrap=True)
     for note in _notes(found):
         console.print(note, soft_wrap=True)
 

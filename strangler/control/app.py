@@ -240,8 +240,8 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     settings, base = launch.in_force.settings, _build_base(launch)
     store, links, workers, own = base.store, base.links, base.workers, base.own
     events = assemble_events(launch.run, settings, store, launch.environ, own, links)
-    shadow = _build_shadow(launch, base, events)
     ledger = LedgerKeeper(store, workers, settings)
+    shadow = _build_shadow(launch, base, events, ledger)
     server = LinkServer(workers, own, LinkListeners(shadow.runner, events.changes, base.tracing, ledger))
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
     checks = HealthChecks(links.shared, workers.broadcast)
@@ -308,7 +308,10 @@ def _build_base(launch: Launch) -> _Base:
     )
 
 
-def _build_shadow(launch: Launch, base: _Base, events: EventParts) -> ShadowParts:
+def _build_shadow(launch: Launch, base: _Base, events: EventParts, ledger: LedgerKeeper) -> ShadowParts:
     evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow)
     listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing)
-    return assemble_shadow(launch.run, launch.in_force.settings, base.store, base.workers, base.own, listeners)
+    settings = launch.in_force.settings
+    return assemble_shadow(
+        launch.run, settings, base.store, base.workers, base.own, listeners, tree=lambda: ledger.tree
+    )

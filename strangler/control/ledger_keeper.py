@@ -21,6 +21,7 @@ from strangler.core.documents import (
 from strangler.core.ledger.counts import day_of
 from strangler.core.ledger.rows import CallSum
 from strangler.core.ledger.states import SHORT_GAP_S
+from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.settings import Settings
 from strangler.evidence import reading
@@ -231,6 +232,11 @@ class LedgerKeeper:
     def is_on(self) -> bool:
         """Whether there is a ledger."""
         return self._ledger is not None
+
+    @property
+    def tree(self) -> TemplateTreeState | None:
+        """The tree that names endpoints; None if there is no ledger, or it could not be read yet."""
+        return self.state.tree if self.is_on and self._is_restored else None
 
     @property
     def _ledger(self) -> LedgerSettings | None:

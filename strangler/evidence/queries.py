@@ -19,6 +19,7 @@ from strangler.core.routing.arm import AGGREGATE
 from strangler.core.settings import GateSettings, RouteSettings, Settings
 from strangler.evidence import audits, reading
 from strangler.evidence.audits import AuditFilters
+from strangler.evidence.hints import endpoint_hints
 from strangler.evidence.judging import endpoint_pairs
 from strangler.evidence.reading import Filters
 from strangler.evidence.states import Rules
@@ -36,10 +37,13 @@ def rules_of(settings: Settings) -> dict[str, CompareRules]:
 
 def inbox(connection: Connection, settings: Settings, filters: Filters, today: date) -> InboxDocument:
     """Return the filtered signatures, with the reports of all accept rules and the stopped routes."""
+    rules = rules_of(settings)
+    rows = reading.signatures(connection, rules, filters, today)
     return InboxDocument(
-        signatures=reading.signatures(connection, rules_of(settings), filters, today),
+        signatures=rows,
         rules=reading.rule_reports(connection),
         stops=reading.stops(connection),
+        hints=[hint.text for hint in endpoint_hints(rows, rules, today)],
     )
 
 

@@ -37,7 +37,7 @@ from strangler.evidence.states import (
 from strangler.evidence.states import noise_counts as noise_counts
 from strangler.evidence.states import proposal as proposal
 from strangler.evidence.stored_releases import Release, load_releases, release_rows, seen_between
-from strangler.evidence.tables import is_earlier, read_as_earlier
+from strangler.evidence.tables import read_as_now
 from strangler.state.database import corruption_text, is_corrupt, look_over
 from strangler.state.files import STORE
 from strangler.state.store import Store
@@ -71,8 +71,7 @@ def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connec
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)) as connection:
             connection.execute("PRAGMA cell_size_check = ON")
-            if is_earlier(connection):
-                read_as_earlier(connection)
+            read_as_now(connection)
             if looks_over:
                 look_over(connection)
             yield connection

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from strangler.core.releases import UNNAMED
+from strangler.evidence.former_ids import prune_former_ids
 from strangler.evidence.stored_releases import (
     MAX_RELEASES,
     Release,
@@ -143,6 +144,7 @@ def _drop_orphans(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM signatures WHERE id NOT IN (SELECT signature FROM sightings)")
     connection.execute("DELETE FROM member_sets WHERE id NOT IN (SELECT members FROM pairs)")
     connection.execute("DELETE FROM claims WHERE signature NOT IN (SELECT id FROM signatures)")
+    prune_former_ids(connection)
     for table in ("noise", "baselines"):
         connection.execute(
             f"DELETE FROM {table} WHERE era != '' AND (route, era) NOT IN (SELECT route, era FROM releases)"  # noqa: S608

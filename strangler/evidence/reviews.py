@@ -19,9 +19,11 @@ from strangler.core.compare import Kind, Where, parse_pattern
 from strangler.core.compare.accept_rules.compile import read_value
 from strangler.core.compare.accept_rules.jsonpath import Pattern
 from strangler.core.compare.accept_rules.places import covers_place, rule_for_place
+from strangler.core.compare.model.templates import OVERFLOW
 from strangler.core.documents import SignatureRow
 from strangler.core.settings import AcceptRule, Settings
 from strangler.evidence.audits import write_audit
+from strangler.evidence.former_ids import present_id
 from strangler.evidence.reading import path_steps
 from strangler.evidence.writing import set_state
 
@@ -64,10 +66,14 @@ class Marked:
 
 
 def mark(connection: Connection, names: Iterable[str], review: Review, actor: str, now: float) -> Marked:
-    """Mark signatures, all or none, and audit each change; a signature that is marked so already stays unchanged."""
-    wanted = tuple(dict.fromkeys(names))
+    """Mark signatures, all or none, and audit each change; a signature that is marked so already stays unchanged.
+
+    A former id stands for the present one, which the result has.
+    """
+    given = {name: present_id(connection, name) for name in names}
+    wanted = tuple(dict.fromkeys(given.values()))
     rows = {name: _row(connection, name) for name in wanted}
-    unknown = tuple(name for name in wanted if rows[name] is None)
+    unknown = tuple(name for name, present in given.items() if rows[present] is None)
     if unknown:
         return Marked(unknown=unknown)
     changed: dict[str, None] = {}
@@ -130,8 +136,10 @@ def cannot_accept(row: SignatureRow) -> str | None:
     if place == Where.HEADER and not path:
         return "the header has no name; write a rule by hand"
     try:
-        endpoint(written_endpoint(row.endpoint))
+        is_single = OVERFLOW not in endpoint(written_endpoint(row.endpoint)).split("/")
     except ValueError:
+        is_single = False
+    if not is_single:
         return f"'{row.endpoint}' is not a single endpoint; write a rule by hand, for the whole route"
     return None
 

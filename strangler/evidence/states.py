@@ -69,8 +69,12 @@ def named_rows(connection: Connection, rules: Rules, today: date, release: str) 
 
 
 def rows_by_id(connection: Connection, rules: Rules, today: date, start: str) -> list[JudgedSignature]:
-    """Return the signatures whose id begins with `start`, of every release that has shown them."""
-    found = connection.execute(f"{_ROWS} WHERE g.signature >= ? AND g.signature < ?", (start, start + LAST))
+    """Return the signatures whose id, or a former one, begins with `start`, of every release that has shown them."""
+    found = connection.execute(
+        f"""{_ROWS} WHERE (g.signature >= ?1 AND g.signature < ?2) OR g.signature IN (
+            SELECT now FROM former_ids WHERE id >= ?1 AND id < ?2 AND id NOT IN (SELECT id FROM signatures))""",  # noqa: S608 - ours
+        (start, start + LAST),
+    )
     return _judged_rows(found, rules, today)
 
 

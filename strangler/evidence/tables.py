@@ -10,6 +10,8 @@ releases       the names of a candidate's releases; `era` is set for those that 
 samples        whole responses, at most `SAMPLES` for each signature and release
 noise          what differed between two responses of legacy; `era` as above
 latencies      the time of both arms for one request, measured alike
+former_ids     the present id of a difference by an id that it had when its endpoint had another name
+earlier_names  the routes whose endpoints are still named as an earlier version did
 changes        the routes whose evidence has changed, the latest with the highest number
 """
 
@@ -75,6 +77,9 @@ CREATE TABLE IF NOT EXISTS releases (
     route TEXT NOT NULL, name TEXT NOT NULL, first_seen REAL NOT NULL, last_seen REAL NOT NULL,
     is_current INTEGER NOT NULL, since REAL NOT NULL, era TEXT NOT NULL, PRIMARY KEY (route, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS former_ids (id TEXT PRIMARY KEY, now TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS former_ids_by_now ON former_ids (now);
+CREATE TABLE IF NOT EXISTS earlier_names (route TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS changes (route TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS changes_by_number ON changes (number);
 CREATE TABLE IF NOT EXISTS rule_uses (route TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
@@ -111,6 +116,8 @@ _EMPTY: Final = {
     "releases": "route, name, first_seen, last_seen, is_current, since, era",
     "changes": "route, number",
 }
+_YOUNGER: Final = {"former_ids": "id, now, at"}
+"""The tables that commands read, and that a store of the version before does not have."""
 
 
 def is_earlier(connection: sqlite3.Connection) -> bool:
@@ -122,14 +129,17 @@ def is_earlier(connection: sqlite3.Connection) -> bool:
 def upgrade(connection: sqlite3.Connection) -> bool:
     """Upgrade a store of an earlier version in place: all of it or, if that fails, nothing.
 
-    Its evidence becomes that of the unnamed release. Return whether something was done. Raises sqlite3.Error.
+    If it had no releases, its evidence becomes that of the unnamed release. Its endpoints keep their names until
+    `carry_over`. Return whether something was done. Raises sqlite3.Error.
     """
-    if not is_earlier(connection):
+    if not _is_due(connection):
         return False
     connection.execute("BEGIN IMMEDIATE")
     try:
         if is_earlier(connection):  # no other process was quicker
             _upgrade(connection)
+        if _has_earlier_names(connection):
+            _note_earlier_names(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -138,15 +148,34 @@ def upgrade(connection: sqlite3.Connection) -> bool:
     return True
 
 
+def _is_due(connection: sqlite3.Connection) -> bool:
+    return is_earlier(connection) or _has_earlier_names(connection)
+
+
+def _has_earlier_names(connection: sqlite3.Connection) -> bool:
+    """Return whether a version has written the evidence that named endpoints otherwise, and kept no former ids."""
+    tables = _tables(connection)
+    return "pairs" in tables and "earlier_names" not in tables
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")}
+
+
+def _note_earlier_names(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE earlier_names (route TEXT PRIMARY KEY) WITHOUT ROWID")
+    connection.execute("INSERT INTO earlier_names SELECT route FROM pairs UNION SELECT route FROM signatures")
+
+
 def _upgrade(connection: sqlite3.Connection) -> None:
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables = _tables(connection)
     for table in _REBUILT.keys() & tables:
         connection.execute(f"ALTER TABLE {table} RENAME TO earlier_{table}")
     for table in _GROWN.keys() & tables:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN {_GROWN[table][0]}")
     connection.execute("DROP INDEX IF EXISTS latencies_by_route")
     for statement in SCHEMA.split(";"):
-        if statement.strip():
+        if statement.strip() and "earlier_names" not in statement:
             connection.execute(statement)
     for table in _REBUILT.keys() & tables:
         rows = _REBUILT[table].format(old=f"earlier_{table}", pairs="earlier_pairs")
@@ -158,9 +187,18 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     open_earlier_claims(connection)
 
 
-def read_as_earlier(connection: sqlite3.Connection) -> None:
-    """Let a read-only connection see a store of an earlier version as one of this version, by temporary views."""
+def read_as_now(connection: sqlite3.Connection) -> None:
+    """Let a read-only connection see a store of an earlier version as one of this version, with temporary tables."""
     connection.execute("PRAGMA temp_store = MEMORY")
+    there = _tables(connection)
+    for table, columns in _YOUNGER.items():
+        if table not in there:
+            connection.execute(f"CREATE TEMP TABLE {table} ({columns})")
+    if is_earlier(connection):
+        _read_as_earlier(connection)
+
+
+def _read_as_earlier(connection: sqlite3.Connection) -> None:
     for table, rows in _REBUILT.items():
         connection.execute(f"CREATE TEMP VIEW {table} AS {rows.format(old=f'main.{table}', pairs='main.pairs')}")
     for table, (_, columns) in _GROWN.items():

@@ -16,6 +16,7 @@ from strangler.cli import main
 from strangler.config.load import load
 from strangler.core.compare import compare
 from strangler.core.compare.accept_rules.rules import NO_RULES
+from strangler.evidence.carry_over import carry_over
 from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
 from strangler.evidence.writing import SCHEMA, store_findings
@@ -181,6 +182,35 @@ class TestReview:
         assert settings is not None
         assert settings.routes[0].compare.accept[0].path == "$.price"
         assert (row(run)["state"], row(run)["owner"]) == ("accepted", "ana")
+
+    def test_a_former_id_names_the_difference_that_it_is_now(self, run: Run) -> None:
+        keep(differing(), differing())
+        former = row(run)["id"]
+        wide = {("orders", "GET /api/orders/{}"): "GET /api/{}/{}"}
+        with closing(sqlite3.connect("state/strangler.db")) as connection, connection:
+            carry_over(connection, wide, {}, today(), time.time())
+        now = row(run)["id"]
+        assert now != former
+        assert now in run("diffs", "show", former[:8]).output
+        result = run("diffs", "known", former, "--why", "rounding")
+        assert (result.exit_code, row(run)["state"]) == (0, "known"), result.output
+        result = run("diffs", "accept", former, "--why", "agreed")
+        assert result.exit_code == 0
+        assert 'endpoint: "GET /api/{}/{}"' in Path("routes.yaml").read_text()
+        assert row(run)["state"] == "accepted"
+
+    def test_a_rule_for_a_part_of_an_endpoint_is_a_hint(self, run: Run) -> None:
+        keep(differing())
+        wide = {("orders", "GET /api/orders/{}"): "GET /api/{}/{}"}
+        with closing(sqlite3.connect("state/strangler.db")) as connection, connection:
+            carry_over(connection, wide, {}, today(), time.time())
+        assert run("diffs", "accept", row(run)["id"], "--why", "agreed").exit_code == 0
+        file = Path("routes.yaml")
+        file.write_text(file.read_text().replace("GET /api/{}/{}", "GET /api/orders/7"))
+        hint = "the accept rule of route 'orders' for GET /api/orders/7 is for that part of it alone"
+        assert hint in run("diffs").output
+        assert hint in run("diffs", "--endpoint", "GET /api/{}/{}").output
+        assert hint not in run("diffs", "--endpoint", "GET /api/orders/{}").output
 
     def test_accept_needs_a_reason(self, run: Run) -> None:
         assert run("diffs", "accept", "a").exit_code == 2

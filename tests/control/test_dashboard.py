@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import time
+from datetime import date
 from html import unescape
 from typing import Any
 
@@ -18,6 +19,7 @@ from strangler.control.dashboard.layout import HEADERS
 from strangler.control.dashboard.live import MAX_STREAMS
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, SessionsState
 from strangler.control.dashboard.view import match_chart
+from strangler.evidence.carry_over import carry_over
 from strangler.evidence.findings import Finding
 from strangler.evidence.stored_releases import name_release
 from strangler.evidence.writing import set_state
@@ -263,6 +265,24 @@ class TestActions:
         )
         assert rows == [(state, "orders", "rounding")]
 
+    async def test_a_page_that_is_older_than_a_new_name_still_works(self, browser: Open) -> None:
+        """Somebody has it open while the ledger folds words of the path."""
+        this_browser = await browser()
+        await this_browser.keep(difference({"a": 1, "b": 1}, {"a": "1", "b": "1"}))
+        names = sorted(set(re.findall(r'name="id" value="(\w+)"', await this_browser.text("/signatures"))))
+        form = {"mark": await this_browser.mark("/signatures"), "state": "known", "which": "ticked", "why": "rounding"}
+        wide = {("orders", "GET /api/orders/{}"): "GET /api/{}/{}"}
+        await this_browser.state.store.call(
+            lambda connection: carry_over(connection, wide, {}, date(2026, 11, 23), time.time())
+        )
+        response = await this_browser.post("/actions/signatures", [*form.items(), *(("id", name) for name in names)])
+        assert "2 noted as known." in await this_browser.text(response.headers["Location"])
+        for name in names:
+            assert "GET /api/{}/{}" in await this_browser.text(f"/signatures/{name}")
+        fixed = {"mark": form["mark"], "state": "fixed"}
+        assert (await this_browser.post(f"/actions/signatures/{names[0]}", fixed)).status == 303
+        assert ">fixed</span>" in await this_browser.text(f"/signatures/{names[0]}")
+
     async def test_to_accept_writes_a_rule_into_routes_yaml(self, browser: Open) -> None:
         this_browser = await browser()
         await this_browser.keep(difference())
@@ -388,6 +408,22 @@ class TestActions:
         this_browser = await browser()
         await this_browser.keep(difference({"items": [1, 2, 3]}, {"items": [3, 2, 1]}))
         assert "the same elements in another order at $.items." in unescape(await this_browser.text("/signatures"))
+
+    async def test_a_rule_for_a_part_of_an_endpoint_is_a_hint(self, browser: Open) -> None:
+        this_browser = await browser()
+        await this_browser.keep(difference())
+        form = {"mark": await this_browser.mark(), "state": "accepted", "why": "agreed"}
+        name = await this_browser.signature()
+        assert (await this_browser.post(f"/actions/signatures/{name}", form)).status == 303
+        await this_browser.until(lambda: this_browser.state.settings.routes[0].compare.accept)
+        wide = {("orders", "GET /api/orders/{}"): "GET /api/{}/{}"}
+        await this_browser.state.store.call(
+            lambda connection: carry_over(connection, wide, {}, date(2026, 11, 23), time.time())
+        )
+        await this_browser.keep(difference())
+        page = unescape(await this_browser.text("/signatures"))
+        assert "route 'orders' for GET /api/orders/{} is for that part of it alone" in page
+        assert "that part of it" not in await this_browser.text("/signatures?severity=additive")
 
     async def test_the_audit_is_a_page_and_what_people_wrote_is_text(self, browser: Open) -> None:
         this_browser = await browser()

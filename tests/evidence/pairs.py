@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from strangler.control.shadow.digest import Pair, digest
-from strangler.core.compare import NO_RULES, CompareRules, Comparison, Redactor, Response, compare
+from strangler.control.shadow.digest import Pair, digest, endpoint_of
+from strangler.core.compare import NO_RULES, CompareRules, Comparison, EndpointNames, Redactor, Response, compare
 from strangler.core.documents import SignatureRow
 from strangler.evidence.findings import Finding, Noisy, StoredDifference
 from strangler.evidence.index import IndexState
@@ -62,8 +62,9 @@ def finding_of(
     """As control makes it of two answers."""
     request = request or captured()
     comparison = compare(legacy, candidate, rules, utc_day())
-    pair = Pair(request, legacy, candidate, "orders")
-    return digest(pair, comparison, baseline, None, redactor or Redactor.of(KEY, []), index or IndexState())
+    pair, redactor = Pair(request, legacy, candidate, "orders"), redactor or Redactor.of(KEY, [])
+    endpoint = endpoint_of(request, EndpointNames(hide=redactor.shape))
+    return digest(pair, endpoint, comparison, baseline, None, redactor, index or IndexState())
 
 
 def seen(

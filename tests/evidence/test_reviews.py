@@ -1,5 +1,6 @@
 """The rules that accept differences: what is written, what is refused, and what is there already."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -8,10 +9,10 @@ import pytest
 from strangler.config.edit_accept import add_accepts
 from strangler.config.load import parse
 from strangler.config.source_files import Files
-from strangler.core.compare import endpoint_shape
+from strangler.core.compare import compile_rules, endpoint_shape
 from strangler.core.documents import SignatureRow
 from strangler.core.settings import AcceptRule, CompareSettings
-from strangler.evidence.hints import order_hints
+from strangler.evidence.hints import endpoint_hints, order_hints
 from strangler.evidence.reviews import Review, ReviewError, accept_rule, covers, plan_accepts
 from tests.evidence.pairs import signature_row
 from tests.factories import route, settings
@@ -83,7 +84,8 @@ def test_a_rule_is_for_the_place_and_the_endpoint(found: SignatureRow, expected:
         pytest.param(b"/docs/my%20file", "/docs/my%20file", id="a blank"),
         pytest.param(b"/docs/a%3Fb%23c", "/docs/a%3Fb%23c", id="what would begin a query"),
         pytest.param(b"/docs/%2541", "/docs/%2541", id="a percent sign"),
-        pytest.param(b"/docs/%7Ba%7D", "/docs/%7Ba%7D", id="braces"),
+        pytest.param(b"/docs/%7Ba%7D", "/docs/{}", id="braces"),
+        pytest.param(b"/app-3f9ab21c.js", "/app-{}.js", id="a hole within a segment"),
         pytest.param(b"/docs/caf%C3%A9", "/docs/café", id="letters"),
     ],
 )
@@ -105,9 +107,19 @@ def test_a_rule_counts_on_the_endpoint_that_it_was_made_for(path: bytes, written
         (row("$['redacted:0123abcd'].x"), "not kept"),
         (row("$['string(12) 0123abcd']"), "not kept"),
         (row(endpoint="GET …"), "not a single endpoint"),
+        (row(endpoint="GET /api/…"), "not a single endpoint"),
         (row(endpoint="GET /" + "a/" * 20), "not a single endpoint"),
     ],
-    ids=["5xx", "folded", "cut", "a redacted key", "a hashed key", "many endpoints", "an endpoint that is too deep"],
+    ids=[
+        "5xx",
+        "folded",
+        "cut",
+        "a redacted key",
+        "a hashed key",
+        "many endpoints",
+        "endpoints beyond a limit",
+        "an endpoint that is too deep",
+    ],
 )
 def test_what_no_rule_can_say_is_refused_with_a_reason(found: SignatureRow, reason: str) -> None:
     with pytest.raises(ReviewError, match=reason):
@@ -241,3 +253,25 @@ def test_another_order_is_a_hint_once_for_an_endpoint() -> None:
     assert first.paths == ("$.items", "$.tags")
     assert 'unordered: [{path: "$.items"}, {path: "$.tags"}]' in first.text
     assert second.endpoint == "GET /api/other"
+
+
+HINTS = {
+    "a part of it": ("GET /posts/{}", "GET /posts/hello", "is for that part of it alone"),
+    "one beside it": ("GET /list/page-{}", "GET /list/{}", "is not for this endpoint"),
+    "the same": ("GET /posts/{}", "GET /posts/{}", None),
+    "every endpoint": ("GET /posts/{}", None, None),
+    "another": ("GET /posts/{}", "GET /pages/x", None),
+    "another method": ("GET /posts/{}", "POST /posts/x", None),
+}
+
+
+@pytest.mark.parametrize(("endpoint", "rule_endpoint", "text"), HINTS.values(), ids=HINTS)
+def test_a_rule_for_another_endpoint_is_a_hint(endpoint: str, rule_endpoint: str | None, text: str | None) -> None:
+    accept = AcceptRule(path="$.price", endpoint=rule_endpoint, why="agreed")
+    rules = {"orders": compile_rules(replace(route("orders").compare, accept=(accept,)))}
+    rows = [row(endpoint=endpoint), row(endpoint=endpoint, kind="type"), row(endpoint=endpoint, state="accepted")]
+    found = [hint.text for hint in endpoint_hints(rows, rules, TODAY)]
+    assert len(found) == (text is not None)
+    assert text is None or (text in found[0] and found[0].startswith(f"{endpoint}: "))
+    assert endpoint_hints([row("$.other", endpoint=endpoint)], rules, TODAY) == []
+    assert endpoint_hints([row(endpoint=endpoint, route="gone")], rules, TODAY) == []

@@ -156,7 +156,7 @@ SIGNATURE_ROW = d.SignatureRow(
 
 _RULES = d.RuleReport(8157, [d.RuleUse(rule="$.total (value)", uses=14, is_dead=False, is_expired=False)])
 
-INBOX = d.InboxDocument(signatures=[SIGNATURE_ROW], rules={"orders": _RULES}, stops={})
+INBOX = d.InboxDocument(signatures=[SIGNATURE_ROW], rules={"orders": _RULES}, stops={}, hints=[])
 
 _COMPARISON = d.ComparisonLine(
     time=_TIME,

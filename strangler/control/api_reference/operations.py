@@ -162,7 +162,8 @@ OPERATIONS: Final = (
     Operation(
         "POST",
         "/api/diffs",
-        "Review several differences: all, or none if an id is unknown. The body may have up to 1 MiB and 20,000 ids.",
+        "Review several differences: all, or none if an id is unknown. The body may have up to 1 MiB and 20,000 ids."
+        " Former ids count; the response has the present ones.",
         d.ReviewedDocument,
         examples.REVIEWED,
         body=d.BulkReviewRequest("known", ids=["9f2c1a77d0b3e415"], owner="ana", why="rounding", who="ana"),
@@ -171,7 +172,7 @@ OPERATIONS: Final = (
     Operation(
         "GET",
         "/api/diffs/{id}",
-        "Return one difference with its samples.",
+        "Return one difference with its samples, by the start of its id or of a former one.",
         d.SignatureDocument,
         examples.SIGNATURE,
         call="/api/diffs/9f2c1a77",
@@ -181,7 +182,7 @@ OPERATIONS: Final = (
     Operation(
         "POST",
         "/api/diffs/{id}",
-        "Review one difference.",
+        "Review one difference, by its id or a former one.",
         d.ReviewedDocument,
         examples.REVIEWED,
         call="/api/diffs/9f2c1a77d0b3e415",

@@ -118,10 +118,11 @@ async def review(
         evidence.forget()
 
 
-async def _rows(state: Control, evidence: EvidenceState, wanted: Collection[str]) -> list[SignatureRow]:
+async def _rows(state: Control, evidence: EvidenceState, names: Collection[str]) -> list[SignatureRow]:
     """Return the differences of these ids: of the current release, or a single one of an earlier release."""
+    wanted = await evidence.present_ids(state.store, names)
     rows = [row for row in await evidence.inbox(state.store, state.settings) if row.id in wanted]
-    missing = set(wanted) - {row.id for row in rows}
+    missing = wanted - {row.id for row in rows}
     earlier = await evidence.signature(state.store, state.settings, missing.pop()) if len(missing) == 1 else None
     rows += [] if earlier is None else [earlier]
     if len(rows) < len(wanted):

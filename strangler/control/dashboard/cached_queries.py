@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any, TypeVar
@@ -11,6 +11,8 @@ from strangler.core.documents import AuditEntry, SignatureDocument, SignatureRow
 from strangler.core.settings import Settings
 from strangler.evidence import audits, queries, reading
 from strangler.evidence.audits import AuditFilters
+from strangler.evidence.former_ids import present_id
+from strangler.evidence.hints import EndpointHint, endpoint_hints
 from strangler.evidence.reading import Filters, NoEvidenceError
 from strangler.evidence.reviews import OPEN_STATES
 from strangler.state.store import Store
@@ -34,10 +36,19 @@ class EvidenceState:
     async def inbox(self, store: Store, settings: Settings) -> list[SignatureRow]:
         """Return all signatures, most severe first; none if nothing was ever compared, or the store is corrupt."""
 
-        def ask(connection: Connection) -> list[SignatureRow]:
-            return reading.signatures(connection, queries.rules_of(settings), Filters(), utc_day())
+        return (await self._inbox(store, settings))[0]
 
-        return await self._cached("inbox", "", INBOX_S, store, settings, ask) or []
+    async def endpoint_hints(self, store: Store, settings: Settings) -> list[EndpointHint]:
+        """Return hints at accept rules that are for other endpoints."""
+        return (await self._inbox(store, settings))[1]
+
+    async def _inbox(self, store: Store, settings: Settings) -> tuple[list[SignatureRow], list[EndpointHint]]:
+        def ask(connection: Connection) -> tuple[list[SignatureRow], list[EndpointHint]]:
+            rules, today = queries.rules_of(settings), utc_day()
+            rows = reading.signatures(connection, rules, Filters(), today)
+            return rows, endpoint_hints(rows, rules, today)
+
+        return await self._cached("inbox", "", INBOX_S, store, settings, ask) or ([], [])
 
     async def readiness(self, store: Store, settings: Settings, route: str) -> VerdictDocument | None:
         """Return the verdict for a route; None if nothing was ever compared, or the store is corrupt."""
@@ -56,13 +67,19 @@ class EvidenceState:
         return await self._cached("timeline", route, READY_S, store, settings, ask) or []
 
     async def signature(self, store: Store, settings: Settings, name: str) -> SignatureDocument | None:
-        """Return one signature with its samples, by its whole id; it is not cached."""
+        """Return one signature with its samples, by its whole id or a former one; it is not cached."""
 
         def ask(connection: Connection) -> SignatureDocument | None:
-            return queries.detail(connection, settings, name, utc_day())
+            present = present_id(connection, name)
+            found = queries.detail(connection, settings, present, utc_day())
+            return found if found is not None and found.id == present else None
 
-        found = await _read(store, ask)
-        return found if found is not None and found.id == name else None
+        return await _read(store, ask)
+
+    async def present_ids(self, store: Store, names: Iterable[str]) -> set[str]:
+        """Return the present ids of differences, which may be named by former ones."""
+        found = await _read(store, lambda connection: {present_id(connection, name) for name in names})
+        return set(names) if found is None else found
 
     async def audit(self, store: Store, filters: AuditFilters) -> list[AuditEntry] | None:
         """Return the audit, newest first; None if it cannot be read."""

@@ -146,6 +146,8 @@ class Pages:
         by = {key: query.get(key, "") for key in FILTERS}
         inbox = await self._evidence.inbox(state.store, state.settings)
         rows = chosen(inbox, by)
+        hints = await self._evidence.endpoint_hints(state.store, state.settings)
+        places = {(row.route, row.endpoint) for row in rows}
         pages = max(1, -(-len(rows) // MAX_SIGNATURES))
         page = min(_number(query.get("page")), pages)
         first = (page - 1) * MAX_SIGNATURES
@@ -155,7 +157,7 @@ class Pages:
             "open": len(chosen_open(rows, by)),
             "page": page,
             "pages": [(number, page_url(by, number)) for number in range(1, pages + 1)],
-            "hints": order_hints(rows),
+            "hints": [*order_hints(rows), *(hint for hint in hints if (hint.route, hint.endpoint) in places)],
             "chosen": by,
             "endpoints": sorted({row.endpoint for row in inbox if by["route"] in ("", row.route)})[:MAX_ENDPOINTS],
             "route_names": [route.name for route in state.settings.routes if route.shadow is not None],

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from strangler.control.shadow.aggregate import ask_parts
 from strangler.control.shadow.client import ShadowUpstream
-from strangler.control.shadow.digest import endpoint_of
+from strangler.control.shadow.digest import endpoint_of, request_of
 from strangler.control.shadow.dry_runs import Permit
 from strangler.control.shadow.request import lines_of, outgoing, question
 from strangler.control.shadow.route import ShadowRoute
-from strangler.core.compare import Response
+from strangler.core.compare import CompareRules, Response
+from strangler.core.compare.model.endpoint_names import TemplateTree
 from strangler.core.fault import Fault
 from strangler.core.http.methods import SAFE
 from strangler.core.routing.arm import LEGACY, Arm
@@ -34,7 +35,7 @@ class ArmResponse:
 
 @dataclass(slots=True)
 class CapturedArms:
-    """Both arms of one capture. `halt` stops the shadows of a route, for a reason."""
+    """Both arms of one capture. `halt` stops the shadows of a route, for a reason; `tree` is that of the ledger."""
 
     captured: Captured
     route: ShadowRoute
@@ -42,10 +43,14 @@ class CapturedArms:
     served_url: Url | None
     halt: Callable[[ShadowRoute, str], None]
     releases: ReleasesState = field(default_factory=ReleasesState)
+    tree: TemplateTree | None = None
     endpoint: str = field(init=False)
+    rules: CompareRules = field(init=False)
+    """The rules in force for this request."""
 
     def __post_init__(self) -> None:
-        self.endpoint = endpoint_of(self.captured, self.route.redactor, self.route.templates)
+        self.endpoint = endpoint_of(self.captured, self.route.names(self.tree))
+        self.rules = self.route.endpoint_rules.of(self.endpoint, request_of(self.captured))
 
     @property
     def is_safe(self) -> bool:
@@ -132,7 +137,8 @@ class CapturedArms:
     async def _ask_dry_run(self, upstream: ShadowUpstream, url: Url) -> Response:
         """Send a write as a dry run, after the candidate has confirmed that it supports dry runs."""
         route, captured, shadow = self.route, self.captured, self.route.shadow
-        runs, place = route.dry_runs, Place(self.endpoint, str(url))
+        # What the ledger has folded does not count: a permission for `/posts/hello` is none for `/posts/delete-all`.
+        runs, place = route.dry_runs, Place(endpoint_of(captured, route.names(None)), str(url))
 
         def basis() -> Basis:
             return Basis(self.releases.current(route.name), upstream.failures)

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from strangler.control.links import WorkerLinks
 from strangler.control.own_metrics import OwnMetrics
+from strangler.control.shadow.carrier import EndpointCarrier
 from strangler.control.shadow.counters import ShadowCounters
 from strangler.control.shadow.credits import CaptureCredits
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.held_captures import HeldCaptures
 from strangler.control.shadow.listener import EvidenceListener
+from strangler.control.shadow.naming import EndpointNaming, TreeSource, no_tree
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.runner import ShadowRunner, ShadowSpans
 from strangler.control.shadow.stop_switch import StopSwitch
@@ -39,16 +41,25 @@ class ShadowParts:
     switch: StopSwitch
     runner: ShadowRunner
     evidence: EvidenceActions
+    carrier: EndpointCarrier
 
 
 def assemble_shadow(
-    run: str, settings: Settings, store: Store, links: WorkerLinks, own: OwnMetrics, listeners: ShadowListeners
+    run: str,
+    settings: Settings,
+    store: Store,
+    links: WorkerLinks,
+    own: OwnMetrics,
+    listeners: ShadowListeners,
+    tree: TreeSource = no_tree,
 ) -> ShadowParts:
-    """Make all parts of shadows. Nothing runs yet, and nothing is read or written."""
+    """Make all parts of shadows. Nothing runs yet, and nothing is read or written. `tree`: that of the ledger."""
     counters, stops, index = ShadowCounters(own), ShadowStops(run), IndexState()
     releases = ReleasesState(listeners.release_changed)
     table = ShadowRouteTable(settings, links.state.shared.is_url_healthy, stops)
-    writer = FindingWriter(store, table, stops, releases, index, counters, listeners.evidence)
+    naming = EndpointNaming(table, tree)
+    writer = FindingWriter(store, table, stops, releases, index, counters, listeners.evidence, naming)
+    carrier = EndpointCarrier(naming, writer)
     held = HeldCaptures(counters)
     credits_ = CaptureCredits(links, table, writer, held, listeners.evidence)
     switch = StopSwitch(table, stops, writer, credits_)
@@ -63,6 +74,8 @@ def assemble_shadow(
         counters=counters,
         halt=switch.halt,
         spans=listeners.spans,
+        carrier=carrier,
+        tree=tree,
     )
     evidence = EvidenceActions(runner, writer, releases, table, held)
-    return ShadowParts(table, releases, writer, switch, runner, evidence)
+    return ShadowParts(table, releases, writer, switch, runner, evidence, carrier)

@@ -1,7 +1,7 @@
 """One transaction of all that shadows store: findings, stops, releases, and the use of rules."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -10,14 +10,18 @@ from strangler.control.events.event import Event
 from strangler.control.shadow.listener import EvidenceListener
 from strangler.control.shadow.rules import store_rules
 from strangler.core.documents import RuleReport
+from strangler.core.settings import Settings
+from strangler.evidence.carry_over import Carried, Endpoint, carry_over
 from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
 from strangler.evidence.journal import Journal
+from strangler.evidence.queries import rules_of
 from strangler.evidence.retention import drop_evidence, prune, set_aside
 from strangler.evidence.stopped_routes import Stop, StopChange, store_changes, store_stop
 from strangler.evidence.stored_releases import Release, save_releases
 from strangler.evidence.writing import store_findings
 from strangler.state.database import look_over
+from strangler.times import utc_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,11 @@ class BatchWriter:
         """Set the evidence of a route aside. Return the names under which it can be read."""
         self._indexed = None
         return set_aside(connection, route, now)
+
+    def carry_over(self, connection: Connection, names: Mapping[Endpoint, str], settings: Settings) -> Carried:
+        """Carry the evidence of endpoints over to their present names, all of it or nothing."""
+        self._indexed = None
+        return carry_over(connection, names, rules_of(settings), utc_day(), time.time())
 
     def forget_lines(self) -> None:
         """Note that the batch is committed, so that its lines are not needed again."""

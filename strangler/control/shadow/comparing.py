@@ -41,7 +41,7 @@ class Comparer:
             return compare(
                 legacy.response,
                 candidate.response,
-                route.endpoint_rules.of(self.arms.endpoint),
+                self.arms.rules,
                 utc_day(),
                 request=conditions_of(lines_of(captured.lines)),
                 rewrite_back=lambda location: route.public_location(location, captured, candidate.url),

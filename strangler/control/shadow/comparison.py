@@ -138,13 +138,12 @@ class ShadowComparison:
     async def _finding(self, pair: ComparedPair) -> Finding:
         route, comparison, release = self.arms.route, pair.comparison, pair.candidate.release
         if comparison.outcome is not Outcome.NOT_COMPARABLE:
-            in_force = route.endpoint_rules.of(self.arms.endpoint).indices
-            route.uses.record(comparison.rules_used, in_force)
+            route.uses.record(comparison.rules_used, self.arms.rules.indices)
         this_pair, index = self._pair_of(pair), self.index
         finding = await asyncio.get_running_loop().run_in_executor(
             self.threads,
             lambda: digest(
-                this_pair, comparison, pair.baseline, pair.times, route.redactor, index, release, route.templates
+                this_pair, self.arms.endpoint, comparison, pair.baseline, pair.times, route.redactor, index, release
             ),
         )
         return replace(finding, is_timeable=self.is_timeable)

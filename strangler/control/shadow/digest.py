@@ -1,6 +1,6 @@
 """From a comparison to its finding. Everything that leaves here is redacted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -9,19 +9,19 @@ from msgspec import UNSET
 from strangler.control.shadow.request import lines_of, path_of
 from strangler.core.compare import (
     Comparison,
+    EndpointNames,
     KeptDifference,
     Outcome,
     Redactor,
     Response,
     Sample,
-    endpoint_shape,
     redact_differences,
     redact_sample,
     signature,
     signature_path,
 )
+from strangler.core.compare.model.endpoint_names import spelled_request
 from strangler.core.compare.model.shapes import shape_of
-from strangler.core.compare.model.templates import Template
 from strangler.core.compare.redaction.plain_json import KeptValue, printable
 from strangler.core.documents import ComparedDifference, ComparedSide, ComparisonLine
 from strangler.evidence.findings import Finding, Noisy, StoredDifference
@@ -48,25 +48,32 @@ class Pair:
     candidate_bytes: int | None = None
 
 
-def endpoint_of(captured: Captured, redactor: Redactor, templates: Sequence[Template] = ()) -> str:
-    """Return the endpoint of a capture, `GET /api/orders/{}`. `templates` are those of the route."""
-    shape = printable(redactor.shape(endpoint_shape(path_of(captured.target), templates)))
-    return f"{captured.method.decode('ascii', 'replace')} {shape}"
+def endpoint_of(captured: Captured, names: EndpointNames) -> str:
+    """Return the endpoint of a capture, `GET /api/orders/{}`. To be called by the thread that the tree belongs to."""
+    return f"{_method_of(captured)} {names.of(path_of(captured.target))}"
+
+
+def request_of(captured: Captured) -> str:
+    """Return a capture in the spelling of endpoints, with nothing folded or redacted: it must not be kept."""
+    return spelled_request(_method_of(captured), path_of(captured.target))
+
+
+def _method_of(captured: Captured) -> str:
+    return captured.method.decode("ascii", "replace")
 
 
 def digest(
     pair: Pair,
+    endpoint: str,
     comparison: Comparison,
     baseline: Comparison | None,
     latency: tuple[float, float] | None,
     redactor: Redactor,
     index: IndexState,
     release: str = "",
-    templates: Sequence[Template] = (),
 ) -> Finding:
     """Return the finding of a comparison. To be run in a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
-    endpoint = endpoint_of(captured, redactor, templates)
     redactor = redactor.within(endpoint)
     kept = redact_differences(comparison.differences, redactor)
     seen = tuple(_seen(captured.route, endpoint, difference) for difference in kept)
@@ -145,7 +152,7 @@ def _line(
         trace_id=captured.traceparent[3:35].decode("ascii", "replace"),
         route=captured.route,
         release=release or None,
-        method=captured.method.decode("ascii", "replace"),
+        method=_method_of(captured),
         path=printable(redactor.target(path_of(captured.target))),
         served_by=captured.arm,
         outcome=comparison.outcome.value,

@@ -12,8 +12,9 @@ import msgspec
 from strangler.control.shadow.client import ShadowUpstream
 from strangler.control.shadow.dry_runs import DryRuns
 from strangler.control.shadow.request import path_of
-from strangler.core.compare import CompareRules, Redactor, RuleUseState, compile_rules
+from strangler.core.compare import CompareRules, EndpointNames, Redactor, RuleUseState, compile_rules
 from strangler.core.compare.accept_rules.rules import EndpointRules
+from strangler.core.compare.model.endpoint_names import TemplateTree
 from strangler.core.compare.model.templates import Template, route_templates
 from strangler.core.http.cookies import public_cookie
 from strangler.core.http.methods import SAFE
@@ -44,7 +45,7 @@ class ShadowRoute:
     redactor: Redactor
     rewrite: Rewrite | None
     templates: tuple[Template, ...]
-    """The templates that turn paths into endpoints."""
+    """The templates that name its endpoints."""
     uses: RuleUseState
     sending: asyncio.Semaphore
     looks: dict[Arm, RecheckState]
@@ -92,6 +93,10 @@ class ShadowRoute:
         """The fingerprint of the settings that a stop depends on: shadows go on when any of them changes."""
         encoded = msgspec.json.encode((self.settings.aggregate or self.candidate, self.shadow))
         return blake2b(encoded, digest_size=8).hexdigest()
+
+    def names(self, tree: TemplateTree | None) -> EndpointNames:
+        """Return the names of the route's endpoints. `tree`: that of the ledger, if there is one."""
+        return EndpointNames(self.templates, tree, self.redactor.shape)
 
     def begin_anew(self) -> None:
         """Forget the results of rechecks and the uses of rules: the evidence starts again."""

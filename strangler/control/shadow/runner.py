@@ -10,11 +10,13 @@ import structlog
 
 from strangler.control.reload import InForce
 from strangler.control.shadow.arms import CapturedArms
+from strangler.control.shadow.carrier import EndpointCarrier
 from strangler.control.shadow.comparison import ShadowComparison
 from strangler.control.shadow.counters import ShadowCounters
 from strangler.control.shadow.credits import CaptureCredits
 from strangler.control.shadow.held_captures import HeldCaptures
 from strangler.control.shadow.key import redaction_key
+from strangler.control.shadow.naming import TreeSource
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.writer import FindingWriter
@@ -53,6 +55,8 @@ class ShadowRunner:
         counters: ShadowCounters,
         halt: Callable[[ShadowRoute, str], None],
         spans: ShadowSpans,
+        carrier: EndpointCarrier,
+        tree: TreeSource,
     ) -> None:
         self._folder = folder
         self._table = table
@@ -64,6 +68,8 @@ class ShadowRunner:
         self._counters = counters
         self._halt = halt
         self._spans = spans
+        self._carrier = carrier
+        self._tree = tree
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compare")
 
     # 1. What is in force
@@ -75,6 +81,7 @@ class ShadowRunner:
                 self._table.key = await asyncio.to_thread(redaction_key, self._folder)
                 self._follow(self._table.settings)  # so that workers know why there is no credit
             await self._writer.restore()
+            await self._carrier.look()
         except OSError as error:
             self._fail(f"the key for redaction cannot be written to {self._folder}: {error.strerror}")
         except StoreError as error:
@@ -141,16 +148,18 @@ class ShadowRunner:
             served_url=self._table.served_url(captured.url, captured.upstream),
             halt=self._halt,
             releases=self._releases,
+            tree=self._tree(),
         )
         return ShadowComparison(arms, self._index, self._threads)
 
     # 3. Background tasks
 
     async def run(self) -> None:
-        """Grant credits and write findings, until cancelled."""
+        """Grant credits, write findings and rename endpoints, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_granting())
             group.create_task(self._keep_storing())
+            group.create_task(self._carrier.run())
 
     async def _keep_granting(self) -> None:
         while True:

@@ -2,16 +2,19 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
 from strangler.control.shadow.batch import Batch, BatchWriter
 from strangler.control.shadow.counters import ShadowCounters
 from strangler.control.shadow.listener import EvidenceListener
+from strangler.control.shadow.naming import EndpointNaming
 from strangler.control.shadow.pending import PendingFindings
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.rules import rule_report
 from strangler.control.shadow.stopping import ShadowStops
+from strangler.evidence.carry_over import Carried, Endpoint, StoredEndpoint, renamed, stored_endpoints
 from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
 from strangler.evidence.stopped_routes import load_stops
@@ -34,6 +37,7 @@ class FindingWriter:
         index: IndexState,
         counters: ShadowCounters,
         listener: EvidenceListener,
+        naming: EndpointNaming,
     ) -> None:
         self.problem: str | None = None
         """Why nothing can be stored at the moment, if the store itself is not the cause."""
@@ -44,6 +48,7 @@ class FindingWriter:
         self._releases = releases
         self._counters = counters
         self._listener = listener
+        self._naming = naming
         self._pending = PendingFindings(counters)
         self._batches = BatchWriter(store.folder, index, stops.all, listener)
         self._storing = asyncio.Lock()
@@ -111,6 +116,19 @@ class FindingWriter:
             self._pending.drop(route, now)
         return names
 
+    async def carry_over(self, names: Callable[[Sequence[StoredEndpoint]], Awaitable[dict[Endpoint, str]]]) -> Carried:
+        """Carry stored evidence over to the names that `names` returns. Findings wait meanwhile.
+
+        Raises StoreError; nothing has changed then.
+        """
+        async with self._storing:
+            stored = await self._store.call(stored_endpoints)
+            found = await names(stored)
+            if not any(each.is_earlier or found.get(each[:2], each.name) != each.name for each in stored):
+                return Carried()
+            settings = self._table.settings
+            return await self._store.call(partial(self._batches.carry_over, names=found, settings=settings))
+
     async def _store_pending(self) -> bool:
         batch = self._next_batch()
         if batch.is_empty and self.problem is None:
@@ -131,7 +149,7 @@ class FindingWriter:
         return True
 
     def _next_batch(self) -> Batch:
-        findings = self._pending.take()
+        findings = [self._named(finding) for finding in self._pending.take()]
         releases, evicted = self._releases.unsaved()
         return Batch(
             findings=findings,
@@ -141,6 +159,10 @@ class FindingWriter:
             rules={name: rule_report(route) for name, route in self._table.routes.items()} if findings else {},
             is_prune_due=time.monotonic() - self._pruned > PRUNE_EVERY_S,
         )
+
+    def _named(self, finding: Finding) -> Finding:
+        """Return a finding under the present name of its endpoint, which may be another one than at the request."""
+        return renamed(finding, self._naming.present(finding.route, finding.endpoint))
 
     def _take_back(self, batch: Batch) -> None:
         self._releases.not_saved(batch.releases, batch.evicted)

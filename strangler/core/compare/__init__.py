@@ -8,10 +8,10 @@ from strangler.core.compare.accept_rules.proposals import propose
 from strangler.core.compare.accept_rules.rules import NO_RULES, CompareRules, EndpointRules
 from strangler.core.compare.engine import compare, second_look
 from strangler.core.compare.model.conditions import NO_CONDITIONS, RequestConditions, conditions_of
+from strangler.core.compare.model.endpoint_names import EndpointNames, endpoint_shape
 from strangler.core.compare.model.noise import NoiseCount
 from strangler.core.compare.model.signature import (
     comparison_signature,
-    endpoint_shape,
     signature,
     signature_path,
     status_key,
@@ -39,6 +39,7 @@ __all__ = [
     "CompareRules",
     "Comparison",
     "Difference",
+    "EndpointNames",
     "EndpointRules",
     "KeptDifference",
     "KeptValue",

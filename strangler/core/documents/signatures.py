@@ -63,6 +63,9 @@ class InboxDocument(Struct, frozen=True):
     signatures: list[SignatureRow]
     rules: Annotated[dict[str, RuleReport], Meta(description="By route.")]
     stops: Annotated[dict[str, str], Meta(description="By route: why its shadowing has stopped by itself.")]
+    hints: Annotated[
+        list[str], Meta(description="Accept rules that are for a part of an endpoint only, or for one beside it.")
+    ] = []
 
 
 class ProposalDocument(Struct, frozen=True):

@@ -69,6 +69,20 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 
 
 class TestReviews:
+    async def test_a_former_id_names_the_difference_that_it_is_now(self, api: Api) -> None:
+        """Whoever has noted an id finds the difference, also after its endpoint has got another name."""
+        former, now = "d" * 16, IDS[0]
+        note = "INSERT INTO former_ids VALUES (?, ?, 1)"
+        await api.state.store.call(lambda connection: connection.execute(note, (former, now)))
+        status, found = await api.get(f"/api/diffs/{former}")
+        assert (status, found["id"]) == (200, now)
+        assert (await api.get(f"/api/diffs/{former[:9]}"))[1]["id"] == now
+        body = {"state": "known", "who": "ben"}
+        assert await api.post(f"/api/diffs/{former}", body) == (200, {"done": True, "changed": [now], "unchanged": []})
+        both = await api.post("/api/diffs", body | {"ids": [former, now, IDS[1]]})
+        assert both == (200, {"done": True, "changed": [IDS[1]], "unchanged": [now]})
+        assert await api.states() == ["known", "known", "new"]
+
     async def test_several_are_marked_and_audited_with_a_name(self, api: Api) -> None:
         body = {"ids": IDS[:2], "state": "known", "owner": "ana", "why": "rounding", "who": "ben"}
         assert await api.post("/api/diffs", body) == (200, {"done": True, "changed": IDS[:2], "unchanged": []})

@@ -14,6 +14,8 @@ from strangler.control.shadow.arms import CapturedArms
 from strangler.control.shadow.client import ShadowUpstream
 from strangler.control.shadow.comparison import ShadowComparison
 from strangler.control.shadow.route import ShadowRoute
+from strangler.core.ledger.template_tree import TemplateTreeState
+from strangler.core.routing.arm import Arm
 from strangler.core.settings import BaselineSettings
 from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
@@ -113,6 +115,31 @@ async def test_a_write_is_never_asked_again() -> None:
         request = captured(method=b"POST", arm="candidate", response=got(NINE))
         assert (await on.finding(request)).outcome == "mismatch"
         assert on.requests_seen == (1, 0)
+
+
+async def test_a_dry_run_is_confirmed_for_each_endpoint_though_the_ledger_has_folded_them() -> None:
+    """A permission for a write must not let another one out, only because their paths have one name now."""
+    tree = TemplateTreeState()
+    tree.name(["/users/{}"])
+    handled = HEAD.replace(b"\r\n\r\n", b"\r\nX-Strangler-Shadow-Handled: 1\r\nContent-Length: 11\r\n\r\n")
+
+    async def confirm(connection: Connection) -> None:
+        while True:
+            await connection.read_request()
+            await connection.send(handled + b'{"price":9}')
+
+    async with site(writes="dry_run") as on:
+        on.candidate.script = confirm
+        names = set()
+        for path in (b"/users/ana", b"/users/bob", b"/users/ana"):
+            arms = CapturedArms(captured(path, method=b"POST"), on.route, on.upstreams, None, on._halt, tree=tree)
+            names.add(arms.endpoint)
+            await arms.ask(Arm.CANDIDATE)
+        assert names == {"POST /users/{}"}
+        requests = [request.raw.partition(b" HTTP")[0] for request in on.candidate.requests]
+        assert requests == [
+            b"OPTIONS /users/ana", b"POST /users/ana", b"OPTIONS /users/bob", b"POST /users/bob", b"POST /users/ana",
+        ]  # fmt: skip
 
 
 async def test_no_recheck_is_made_once_shadows_have_stopped() -> None:

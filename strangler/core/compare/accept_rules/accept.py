@@ -9,6 +9,7 @@ from decimal import Decimal
 from strangler.core.compare.accept_rules.css import CssRule
 from strangler.core.compare.accept_rules.jsonpath import Pattern
 from strangler.core.compare.accept_rules.xmlpath import XmlPattern
+from strangler.core.compare.model.endpoint_names import covers_endpoint, fixed_start
 from strangler.core.compare.model.numbers import canonical, is_within
 from strangler.core.compare.model.values import Excerpt, Kind, Node, Value
 from strangler.core.settings import AcceptRule
@@ -57,6 +58,14 @@ class Accept:
         """Return True if the rule is in force for this endpoint, `POST /api/orders/{}`."""
         return self.endpoint in (None, endpoint)
 
+    def is_within(self, endpoint: str) -> bool:
+        """Return True if the rule is for a part of this endpoint: it was written before words were folded into `{}`."""
+        return self.endpoint is not None and self.endpoint != endpoint and covers_endpoint(endpoint, self.endpoint)
+
+    def covers_request(self, request: str) -> bool:
+        """Return True if the rule's endpoint covers a request, `POST /api/orders/7`, spelled like an endpoint."""
+        return self.endpoint is None or covers_endpoint(self.endpoint, request)
+
     @property
     def has_tolerance(self) -> bool:
         return self.abs_ is not None or self.rel is not None
@@ -85,6 +94,14 @@ class Accept:
         if not (isinstance(legacy, bytes) and isinstance(candidate, bytes)):
             return False
         return is_within(legacy, candidate, self.abs_, self.rel)
+
+
+def rules_within(rules: Iterable[Accept], endpoint: str) -> list[Accept]:
+    """Return the rules that are for a part of an endpoint; an endpoint without holes has no parts."""
+    start = fixed_start(endpoint)
+    if start == endpoint:
+        return []
+    return [rule for rule in rules if rule.endpoint and rule.endpoint.startswith(start) and rule.is_within(endpoint)]
 
 
 _NUMBER = re.compile(r"\s*([+-]?)0*(\d+(?:\.\d+)?)\s*\Z", re.ASCII)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 from enum import Enum, auto
 
-from strangler.core.compare.accept_rules.accept import Accept
+from strangler.core.compare.accept_rules.accept import Accept, rules_within
 from strangler.core.compare.accept_rules.jsonpath import PatternError, parse_pattern
 from strangler.core.compare.accept_rules.places import accept_covers_place
 from strangler.core.compare.accept_rules.rules import CompareRules
@@ -16,7 +16,7 @@ class Acceptance(Enum):
 
     ALL = auto()
     SOME = auto()
-    """It depends on the values of a pair: a tolerance, or one pair of values."""
+    """It depends on the pair: a rule has a tolerance, one pair of values, or is for a part of the endpoint."""
     NONE = auto()
 
 
@@ -36,11 +36,26 @@ def acceptance(
     `legacy` and `candidate` are the values that it was seen with; for a status they are the difference. A 5xx of the
     candidate is never accepted.
     """
-    in_force = [
-        rule for rule in rules.accept if rule.is_for(endpoint) and rule.is_about(kind) and not rule.is_expired(today)
-    ]
+    alive = [rule for rule in rules.accept if rule.is_about(kind) and not rule.is_expired(today)]
+    values = legacy, candidate
+    found = _by_rules(rules, [rule for rule in alive if rule.is_for(endpoint)], in_, path, kind, values)
+    if found is not Acceptance.NONE:
+        return found
+    parts = rules_within(alive, endpoint)
+    is_accepted = bool(parts) and _by_rules(rules, parts, in_, path, kind, values) is not Acceptance.NONE
+    return Acceptance.SOME if is_accepted else Acceptance.NONE
+
+
+def _by_rules(
+    rules: CompareRules,
+    in_force: list[Accept],
+    in_: Where,
+    path: str | None,
+    kind: Kind,
+    values: tuple[object, object],
+) -> Acceptance:
     if in_ is Where.STATUS:
-        return _status_acceptance(in_force, legacy, candidate)
+        return _status_acceptance(in_force, *values)
     if path is None:
         return Acceptance.NONE
     if in_ is Where.HEADER:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from strangler.core.compare.accept_rules.accept import Accept
+from strangler.core.compare.accept_rules.accept import Accept, rules_within
 from strangler.core.compare.accept_rules.jsonpath import Pattern
 
 
@@ -30,26 +30,42 @@ class CompareRules:
 
 
 class EndpointRules:
-    """A route's rules for each of its endpoints: an accept rule may be for one endpoint alone."""
+    """A route's rules for each of its endpoints: an accept rule may be for one endpoint alone.
+
+    A rule may also be for a part of an endpoint, since words of its path were folded after the rule was written. It
+    still is for requests of that part, and for no other: an acceptance never covers more than was accepted.
+    """
 
     __slots__ = ("_by_endpoint", "_has_endpoints", "_rules")
 
     def __init__(self, rules: CompareRules) -> None:
         self._rules = rules
         self._has_endpoints = any(rule.endpoint is not None for rule in rules.accept)
-        self._by_endpoint: dict[str, CompareRules] = {}
+        self._by_endpoint: dict[str, tuple[CompareRules, tuple[Accept, ...]]] = {}
 
-    def of(self, endpoint: str) -> CompareRules:
-        """Return the rules for `POST /api/orders/{}`."""
+    def of(self, endpoint: str, request: str) -> CompareRules:
+        """Return the rules for `POST /api/orders/{}`, and those for the part of it that has the request.
+
+        `request` comes from `spelled_request`.
+        """
         if not self._has_endpoints:
             return self._rules
-        found = self._by_endpoint.get(endpoint)
-        if found is None:
-            accept = tuple(rule for rule in self._rules.accept if rule.is_for(endpoint))
-            found = replace(self._rules, accept=accept)
-            if len(self._by_endpoint) < _MAX_ENDPOINTS:
-                self._by_endpoint[endpoint] = found
+        found, parts = self._by_endpoint.get(endpoint) or self._add(endpoint)
+        more = [rule for rule in parts if rule.covers_request(request)]
+        return replace(found, accept=_in_order(*found.accept, *more)) if more else found
+
+    def _add(self, endpoint: str) -> tuple[CompareRules, tuple[Accept, ...]]:
+        """Return the rules for all of an endpoint, and those for parts of it."""
+        accept = tuple(rule for rule in self._rules.accept if rule.is_for(endpoint))
+        parts = tuple(rules_within(self._rules.accept, endpoint))
+        found = replace(self._rules, accept=accept), parts
+        if len(self._by_endpoint) < _MAX_ENDPOINTS:
+            self._by_endpoint[endpoint] = found
         return found
+
+
+def _in_order(*rules: Accept) -> tuple[Accept, ...]:
+    return tuple(sorted(rules, key=lambda rule: rule.index))
 
 
 _MAX_ENDPOINTS = 1000

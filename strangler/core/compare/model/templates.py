@@ -5,41 +5,83 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
-HOLE = "{}"
-REST = "{...}"
+from strangler.core.ledger.first_template import MAX_SEGMENTS, escaped
+from strangler.core.ledger.segments import HOLE as HOLE
+from strangler.core.ledger.segments import REST as REST
+from strangler.core.ledger.word_classes import OVERFLOW as OVERFLOW
+
 _HOLE = re.compile(r"\{\w*\}")
-_NAMED_FILE = re.compile(r"\{\w*\}(\.[A-Za-z][A-Za-z0-9]{1,5})")
-_FOLDED_FILE = re.compile(r"\{\}\.[A-Za-z][A-Za-z0-9]{1,5}")
-_MEANINGFUL = re.compile(r"[%?#{}\s]")
-"""The characters that `parse_endpoint_path` does not read literally."""
-MAX_SEGMENTS = 16
+_UNREADABLE = re.compile(r"[?#\s]")
+"""The characters that cannot stand in an endpoint as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template such as `/shops/{}/items`. `segments` has None for a hole; `has_rest`: one of any depth at the end."""
+    """A template such as `/shops/{}/items`. `segments` has None for a hole; `has_rest`: one of any depth at the end.
+
+    Words are in the spelling of the ledger: decoded, but for characters that mean something in a template.
+    """
 
     segments: tuple[str | None, ...]
     has_rest: bool = False
 
     @property
+    def parts(self) -> list[str]:
+        """Return the segments without the rest; every hole is `{}`."""
+        return [HOLE if segment is None else segment for segment in self.segments]
+
+    @property
     def text(self) -> str:
-        """Return the template in the form of an endpoint: every hole is `{}`."""
-        parts = [HOLE if segment is None else segment for segment in self.segments]
-        return "/" + "/".join([*parts, REST] if self.has_rest else parts)
+        """Return the template in the form of an endpoint."""
+        return "/" + "/".join([*self.parts, REST] if self.has_rest else self.parts)
 
     def covers(self, segments: list[str]) -> bool:
-        """Return True if the template matches the first of these decoded segments; a hole takes no empty one."""
+        """Return True if the template matches the first of these segments; a hole takes no empty one, and no rest."""
         if len(segments) < len(self.segments):
             return False
         pairs = zip(self.segments, segments, strict=False)
-        return all(bool(given) if wanted is None else wanted == given for wanted, given in pairs)
+        return all(given not in _NO_VALUES if wanted is None else wanted == given for wanted, given in pairs)
 
     @property
     def rank(self) -> tuple[int, ...]:
         """Return the key that sorts templates; in descending order the most specific comes first."""
         segments = tuple(1 if segment is None else 2 for segment in self.segments)
         return (*segments, 0) if self.has_rest else segments
+
+
+_NO_VALUES = ("", REST, OVERFLOW)
+
+
+def covers_path(template: str, path: str) -> bool:
+    """Return True if an endpoint's path covers a path or a narrower endpoint's path, both spelled like templates.
+
+    `{}` stands for any text within a segment, but for none; `{...}` and `…` for one segment or more at the end.
+    """
+    has_rest = template.endswith((f"/{REST}", f"/{OVERFLOW}"))
+    if not has_rest and template.count("/") != path.count("/"):
+        return False
+    wanted, given = template.split("/"), path.split("/")
+    if has_rest:
+        wanted.pop()
+        if len(given) <= len(wanted):
+            return False
+    return all(_covers_segment(*pair) for pair in zip(wanted, given, strict=False))
+
+
+def _covers_segment(wanted: str, given: str) -> bool:
+    """Return True if a segment with holes covers another one. The work is in proportion to the lengths."""
+    if wanted == given:
+        return True
+    first, *others = wanted.split(HOLE)
+    if not others or given in _NO_VALUES or not given.startswith(first):
+        return False
+    at, last = len(first), others.pop()
+    for text in others:
+        found = given.find(text, at + 1)
+        if found < 0:
+            return False
+        at = found + len(text)
+    return given.endswith(last) and len(given) - len(last) > at
 
 
 def parse_template(text: str) -> Template:
@@ -60,25 +102,19 @@ def parse_template(text: str) -> Template:
 
 
 def parse_endpoint_path(text: str) -> str:
-    """Read `/orders/{id}.json` as the path of an endpoint, `/orders/{}.json`: a template, with folded file names.
+    """Read `/orders/{id}.json` as the path of an endpoint, `/orders/{}.json`: a template, with holes within segments.
 
     Raises ValueError with the way out.
     """
-    files = [_NAMED_FILE.fullmatch(part) for part in text.split("/")]
-    parts = [HOLE if file else part for file, part in zip(files, text.split("/"), strict=True)]
-    read = parse_template("/".join(parts)).text.split("/")
-    return "/".join(part + file[1] if file else part for file, part in zip(files, read, strict=True))
+    parts = text.split("/")
+    plain = [_HOLE.sub("", part) if _HOLE.fullmatch(part) is None else part for part in parts]
+    parse_template("/".join(plain))
+    return "/".join(part if part == REST else HOLE.join(map(_word, _HOLE.split(part))) for part in parts)
 
 
 def write_endpoint_path(path: str) -> str:
-    """Return the text that `parse_endpoint_path` reads as this endpoint's path: `/my file` -> `/my%20file`."""
-    return "/".join(map(_written, path.split("/")))
-
-
-def _written(segment: str) -> str:
-    if segment in (HOLE, REST) or _FOLDED_FILE.fullmatch(segment):
-        return segment
-    return _MEANINGFUL.sub(lambda found: quote(found[0], safe=""), segment)
+    """Return the text that `parse_endpoint_path` reads as this endpoint's path."""
+    return _UNREADABLE.sub(lambda found: quote(found[0], safe=""), path)
 
 
 def _segment(part: str) -> str | None:
@@ -109,7 +145,7 @@ def can_meet(prefix: str | None, path: str | None, template: str) -> bool:
     """Return False if no path fits both the match (one of `prefix` and `path`) and a template or endpoint."""
     parts = template.removeprefix("/").split("/")
     has_rest = parts[-1] == REST
-    segments = tuple(None if part == HOLE else part for part in (parts[:-1] if has_rest else parts))
+    segments = tuple(None if HOLE in part else part for part in (parts[:-1] if has_rest else parts))
     return _narrowed(_match_template(prefix, path), Template(segments, has_rest)) is not None
 
 
@@ -125,7 +161,7 @@ def _is_name(part: str) -> bool:
 
 
 def _word(part: str) -> str:
-    return unquote_to_bytes(part).decode("utf-8", "replace")
+    return escaped(unquote_to_bytes(part).decode("utf-8", "replace"))
 
 
 def _narrowed(own: Template, fold: Template) -> Template | None:

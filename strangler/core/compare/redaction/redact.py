@@ -14,9 +14,11 @@ from urllib.parse import unquote
 
 from strangler.core.compare.accept_rules.jsonpath import Pattern, parse_pattern
 from strangler.core.compare.accept_rules.places import redacted_place
-from strangler.core.compare.model.signature import FOLDED, endpoint_shape, is_id
+from strangler.core.compare.model.endpoint_names import endpoint_shape
+from strangler.core.compare.model.templates import HOLE
 from strangler.core.compare.model.tree import write_json
 from strangler.core.compare.model.values import Node, Step, Steps
+from strangler.core.compare.redaction.key_forms import is_id
 from strangler.core.compare.redaction.nested import redact_nested
 from strangler.core.compare.redaction.nested_markup import redact_markup
 from strangler.core.compare.redaction.nesting import Nesting
@@ -108,12 +110,12 @@ class Redactor:
 
     def within(self, endpoint: str) -> "Redactor":
         """Return the redactor for one endpoint, `GET /api/orders/{}`, which keeps the words of its path."""
-        return replace(self, words=tuple(endpoint.partition(" ")[2].split("/")))
+        return replace(self, words=_words_of(endpoint.partition(" ")[2]))
 
     def target(self, target: bytes) -> str:
         """Return a request target with its secrets marked, its names and values decoded as by a server."""
         text = target.decode("utf-8", "backslashreplace")
-        words = self.words or tuple(endpoint_shape(target).split("/"))
+        words = self.words or _words_of(endpoint_shape(target))
         return redact_url(text, self, words=words if self.hides_values else None)
 
     def place(self, path: str) -> str:
@@ -134,8 +136,9 @@ class Redactor:
         segments: list[str] = []
         is_named = False
         for segment in shape.split("/"):
-            is_secret = (is_named and segment and not is_action(segment)) or self.text(segment) != segment
-            segments.append(FOLDED if is_secret else segment)
+            plain = unquote(segment)
+            is_secret = (is_named and segment and not is_action(segment)) or self.text(plain) != plain
+            segments.append(HOLE if is_secret else segment)
             is_named = names_next(segment)
         return "/".join(segments)
 
@@ -241,6 +244,11 @@ class Redactor:
 _SELECTED = re.compile(r"([#.])((?:[\w\-]|\\.)+)")
 """An id or a class in a selector."""
 _DESCRIBED = re.compile(r"(?:string|number|text)\([0-9]{1,9}\) [0-9a-f]{8}|boolean [0-9a-f]{8}")
+
+
+def _words_of(path: str) -> tuple[str, ...]:
+    """Return the decoded segments of an endpoint's path."""
+    return tuple(map(unquote, path.split("/")))
 
 
 def _masks(pattern: Pattern, steps: Steps) -> int:

@@ -265,7 +265,7 @@ ENDPOINTS = [
 
 def at(endpoint: str, legacy: Response, candidate: Response) -> Comparison:
     rules = EndpointRules(compile_rules(settings(*ENDPOINTS, headers=("etag",))))
-    return compare(legacy, candidate, rules.of(endpoint), TODAY)
+    return compare(legacy, candidate, rules.of(endpoint, endpoint), TODAY)
 
 
 def test_a_rule_of_an_endpoint_counts_there_alone() -> None:
@@ -281,14 +281,34 @@ def test_a_rule_of_an_endpoint_counts_there_alone() -> None:
     assert at("PUT /x/{}", *tags).outcome is Outcome.MISMATCH
 
 
+PARTS = {
+    "the very path": ("GET /posts/hello", "GET /posts/{}", "GET /posts/hello", True),
+    "another path": ("GET /posts/hello", "GET /posts/{}", "GET /posts/other", False),
+    "another method": ("GET /posts/hello", "POST /posts/{}", "POST /posts/hello", False),
+    "values below a word": ("GET /a/x/items/{}", "GET /a/{}/items/{}", "GET /a/x/items/7", True),
+    "a bundle": ("GET /app-3f9ab21c.js", "GET /app-{}.js", "GET /app-3f9ab21c.js", True),
+    "a rest": ("GET /w/a/{}", "GET /w/{...}", "GET /w/a/b", True),
+    "an endpoint beside it": ("GET /items/{}", "GET /items/new", "GET /items/new", False),
+    "a finer endpoint": ("GET /list/{}", "GET /list/page-{}", "GET /list/page-12", False),
+}
+
+
+@pytest.mark.parametrize(("rule", "endpoint", "request_text", "is_in_force"), PARTS.values(), ids=PARTS)
+def test_a_rule_for_a_part_of_an_endpoint_covers_that_part_alone(
+    rule: str, endpoint: str, request_text: str, is_in_force: bool
+) -> None:
+    rules = EndpointRules(compile_rules(settings(accept("$.b"), accept("$.a", endpoint=rule), accept("$.c"))))
+    assert rules.of(endpoint, request_text).indices == ((0, 1, 2) if is_in_force else (0, 2))
+
+
 def test_a_rule_is_dead_only_where_it_is_in_force() -> None:
     rules = EndpointRules(compile_rules(settings(*ENDPOINTS)))
     uses = RuleUseState(len(ENDPOINTS))
     for _ in range(10):
-        uses.record({3}, rules.of("GET /y").indices)
+        uses.record({3}, rules.of("GET /y", "GET /y").indices)
     assert uses.dead(min_comparisons=10) == ()
     for _ in range(10):
-        uses.record({0, 3}, rules.of("POST /x").indices)
+        uses.record({0, 3}, rules.of("POST /x", "POST /x").indices)
     assert uses.dead(min_comparisons=10) == (2,)
     assert uses.comparisons == 20
 

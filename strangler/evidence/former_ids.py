@@ -1,0 +1,36 @@
+"""The former ids of differences, whose endpoints have another name now. Whoever has noted one finds the difference."""
+
+from collections.abc import Mapping
+from sqlite3 import Connection
+from typing import Final
+
+MAX_FORMER_IDS: Final = 50_000
+"""The most former ids that are kept; the oldest are forgotten first."""
+
+
+def present_id(connection: Connection, name: str) -> str:
+    """Return the present id of a difference by its whole id, or by a former one; the same id if it is unknown."""
+    row = connection.execute(
+        "SELECT now FROM former_ids WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM signatures WHERE id = ?1)", (name,)
+    ).fetchone()
+    return name if row is None else str(row[0])
+
+
+def note_former_ids(connection: Connection, ids: Mapping[str, str], at: float) -> None:
+    """Note new ids by the former ones. Ids that were former to these lead to the new ones, too."""
+    moved = [(new, old) for old, new in ids.items()]
+    connection.executemany("UPDATE former_ids SET now = ? WHERE now = ?", moved)
+    connection.executemany(
+        "INSERT OR REPLACE INTO former_ids (id, now, at) VALUES (?2, ?1, ?3)", [(*pair, at) for pair in moved]
+    )
+    connection.executemany("DELETE FROM former_ids WHERE id = ?", [(new,) for new in set(ids.values())])
+
+
+def prune_former_ids(connection: Connection) -> None:
+    """Delete former ids of differences that are gone, and the oldest ones beyond `MAX_FORMER_IDS`."""
+    connection.execute("DELETE FROM former_ids WHERE now NOT IN (SELECT id FROM signatures)")
+    connection.execute(
+        """DELETE FROM former_ids WHERE id IN (SELECT id FROM (
+            SELECT id, row_number() OVER (ORDER BY at DESC, id) AS place FROM former_ids) WHERE place > ?)""",
+        (MAX_FORMER_IDS,),
+    )
