@@ -34,7 +34,7 @@ from strangler.core.rollout.advance import ChangeKind, advance, happen
 from strangler.core.rollout.caller_sketch import CallerCounts, CallerSketch, sketch_of
 from strangler.core.rollout.evidence import ArmCounts, Numbers, StepCounts
 from strangler.core.rollout.machine import RolloutEvent
-from strangler.core.rollout.position import Position
+from strangler.core.rollout.position import Position, WaitsFor
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.ipc.metrics import BOUNDS_S
 
@@ -67,7 +67,7 @@ class Truth:
     bot_fails: float = 0.0
     has_outages: bool = False
     """Whether both arms fail for five minutes every three hours, as with a shared database."""
-    days: int = 7
+    days: int = 3
 
     def rate_at(self, minute: int) -> float:
         """Return the requests of a minute. Rollouts begin at 18:00; the night is from 20:00 to 08:00."""
@@ -87,10 +87,10 @@ TRUTHS = (
     Truth("+5 % errors", False, candidate_fails=_FAILS + 0.05),
     Truth("1.2 x latency", True, times=1.2),
     Truth("2 x latency", False, times=2.0),
-    Truth("20 requests an hour", True, per_minute=20 / 60, days=14),
-    Truth("20 requests an hour, +5 % errors", False, candidate_fails=_FAILS + 0.05, per_minute=20 / 60, days=14),
+    Truth("20 requests an hour", True, per_minute=20 / 60, days=4),
+    Truth("20 requests an hour, +5 % errors", False, candidate_fails=_FAILS + 0.05, per_minute=20 / 60, days=4),
     Truth("a night without traffic", True, has_night=True),
-    Truth("a bot is 90 % of a step, and fails", True, bot_share=0.9, bot_fails=0.05),
+    Truth("a bot is 90 % of a step, and fails", True, bot_share=0.9, bot_fails=0.05, days=1),
     Truth("a bot is 90 % of a step, +1 % for others", False, candidate_fails=_FAILS + 0.01, bot_share=0.9),
 )
 
@@ -191,6 +191,8 @@ class Ours:
     def see(self, minute: int, seen: Minute) -> None:
         counts = StepCounts(seen.legacy, seen.candidate, seen.callers)
         now = (minute + 1) * _MINUTE_S
+        if not (seen.legacy.requests or seen.candidate.requests) and self._position.waits_for is WaitsFor.EVIDENCE:
+            return  # the next look would be the last one again
         self._position, changes = advance(self._position, self._settings, now, Numbers(counts, BOUNDS_S))
         self.percent = self._position.percent
         for change in changes:

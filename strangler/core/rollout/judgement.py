@@ -65,20 +65,22 @@ def look_at(
 ) -> LookRecord:
     """Judge a step by the counts since it began.
 
-    At 100 % legacy serves nobody, so `reference` stands in: its counts of the step before. A verdict has to be the same
-    without the busiest caller, unless a single caller is evidence enough (`evidence.callers: 1`): one is neither good
-    nor bad evidence, however many requests it makes.
+    At 100 % legacy serves nobody, so `reference` stands in: its counts of the step before. One caller is no evidence,
+    however many requests it makes, unless the settings say so (`evidence.callers: 1`): a look is bad if it is so
+    without the busiest caller, and good if it is so with it and without it.
     """
     legacy = reference if percent >= WHOLE else counts.legacy
-    verdict, reasons = _verdict(counts.candidate, legacy, counts, settings, bounds_s)
-    if verdict is not LookVerdict.NOT_ENOUGH and settings.evidence.callers > 1:
-        busiest = counts.callers.busiest_caller
-        others = _without(counts.candidate, busiest)
-        verdict_without, reasons_without = _verdict(others, legacy, counts, settings, bounds_s)
-        if verdict_without is not verdict:
-            share = f"{busiest.requests} of the candidate's {counts.candidate.requests} requests"
-            text = f"one caller is not evidence: with it ({share}) the look is {verdict}, without it {verdict_without}"
-            verdict, reasons = LookVerdict.NOT_ENOUGH, (text, *(reasons or reasons_without))
+    candidate, busiest = counts.candidate, counts.callers.busiest_caller
+    if settings.evidence.callers > 1:
+        verdict, reasons = _verdict(_without(candidate, busiest), legacy, counts, settings, bounds_s)
+        if verdict is LookVerdict.GOOD:
+            verdict, reasons = _verdict(candidate, legacy, counts, settings, bounds_s)
+            if verdict is not LookVerdict.GOOD:
+                share = f"{busiest.requests} of the candidate's {candidate.requests} requests"
+                reasons = (f"all is well but for one caller, which made {share}", *reasons)
+                verdict = LookVerdict.NOT_ENOUGH
+    else:
+        verdict, reasons = _verdict(candidate, legacy, counts, settings, bounds_s)
     return LookRecord(
         at=now,
         verdict=verdict,
