@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
+from functools import lru_cache
 from re import compile as pattern
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -92,6 +93,7 @@ class OpeningWindows:
         )
 
 
+@lru_cache(maxsize=256)
 def opening_windows(text: str) -> OpeningWindows:
     """Return the windows that a text names. Raise ValueError, which says how it should read."""
     return OpeningWindows(tuple(_window(part.strip()) for part in text.split(",")))

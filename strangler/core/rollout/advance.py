@@ -40,6 +40,8 @@ def advance(position: Position, settings: RolloutSettings, now: float, numbers: 
     """Take new counts and do what is due: at most one step, up or down."""
     if position.is_overridden:
         return replace(position, waits_for=WaitsFor.KILL_SWITCH, until=None), ()
+    if position.state is RolloutState.DONE:
+        return position, ()
     position = replace(position, counts=position.counts.plus(numbers.counts))
     if position.state is RolloutState.BACKING:
         return _back(position, settings, now)

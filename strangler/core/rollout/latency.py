@@ -23,6 +23,8 @@ TAIL: Final = 0.05
 """The share of times above the 95th percentile."""
 _TAILS: Final = (0.025, 0.25)
 """The shares that are near enough to it to say something of the percentile."""
+_LEAST_TAIL: Final = 0.005
+_MIN_CONTRAST: Final = 1.2
 _LOG_BOTH_SHOWN: Final = log(4 / 0.05)
 """The interval of a ratio consists of four bounds, which are all right in 95 % of cases."""
 _MANY: Final = Bets((1.2, 1.6, 2.5, 5.0, 12.0), (0.2, 0.2, 0.2, 0.2, 0.2))
@@ -85,21 +87,39 @@ def _reaches(failed: float, total: float, share: float, bets: Bets, wanted: floa
 def times_are_above(legacy: Sequence[int], candidate: Sequence[int], bounds_s: Sequence[float], ratio: float) -> bool:
     """Return whether buckets show at one of the bounds that the candidate's times are above `ratio` times legacy's."""
     tails = _tails(legacy, candidate, bounds_s, ratio)
-    return any(is_above(own, others, 1.0, 0.0, LOG_SHOWN + log(len(tails))) for own, others in tails)
+    wanted = LOG_SHOWN + log(max(1, len(tails)))
+    return any(is_above(tail.candidate, tail.limit, 1.0, 0.0, wanted) for tail in tails if tail.is_near)
 
 
 def times_are_below(legacy: Sequence[int], candidate: Sequence[int], bounds_s: Sequence[float], ratio: float) -> bool:
-    """Return whether buckets show at all of the bounds that the candidate's times are below `ratio` times legacy's."""
+    """Return whether buckets show at all of the bounds that the candidate's times are below `ratio` times legacy's.
+
+    A bound at which legacy's times could grow by `ratio` without being seen, as between those of a cache and those of
+    a disk, is left out: equal times would never be below. If none is left, the bound that shows most of it is used.
+    """
     tails = _tails(legacy, candidate, bounds_s, ratio)
-    return bool(tails) and all(is_below(own, others, 1.0, 0.0) for own, others in tails)
+    telling = [tail for tail in tails if tail.is_near and tail.contrast >= _MIN_CONTRAST]
+    if not telling:
+        telling = sorted(tails, key=lambda tail: tail.contrast)[-1:]
+    return bool(telling) and all(is_below(tail.candidate, tail.limit, 1.0, 0.0) for tail in telling)
 
 
-def _tails(
-    legacy: Sequence[int], candidate: Sequence[int], bounds_s: Sequence[float], ratio: float
-) -> list[tuple[Share, Share]]:
-    """Return the candidate's share above some bounds, and legacy's above the bounds divided by `ratio`.
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """The times above a bound: the candidate's, and legacy's above the bound divided by the ratio."""
 
-    The bounds are those with legacy's share within `_TAILS`, and always the one with the share nearest to 5 %.
+    candidate: Share
+    limit: Share
+    contrast: float
+    """How many more times of legacy's are above the divided bound than above the bound itself."""
+    is_near: bool
+    """Whether the bound is near enough to the percentile to say something of it."""
+
+
+def _tails(legacy: Sequence[int], candidate: Sequence[int], bounds_s: Sequence[float], ratio: float) -> list[_Tail]:
+    """Return the tails at all bounds that some of legacy's times would be above.
+
+    Near the percentile are those with legacy's share within `_TAILS`, and always the one with the share nearest to 5 %.
     """
     total = sum(legacy)
     if not total or not any(candidate):
@@ -108,8 +128,16 @@ def _tails(
     far = [abs(log(count / total / TAIL)) if count else inf for count in above]
     nearest = min(range(len(bounds_s)), key=far.__getitem__)
     least, most = _TAILS
-    chosen = [at for at, count in enumerate(above) if at == nearest or least <= count / total <= most]
-    return [(Share(sum(candidate[at + 1 :]), sum(candidate)), Share(above[at], total)) for at in chosen]
+    return [
+        _Tail(
+            candidate=Share(sum(candidate[at + 1 :]), sum(candidate)),
+            limit=Share(count, total),
+            contrast=count / max(sum(legacy[at + 1 :]), 1),
+            is_near=at == nearest or least <= count / total <= most,
+        )
+        for at, count in enumerate(above)
+        if count / total >= _LEAST_TAIL
+    ]
 
 
 def _above(buckets: Sequence[int], bounds_s: Sequence[float], time_s: float) -> float:
