@@ -28,16 +28,19 @@ class Bets:
     odds: tuple[float, ...]
     stakes: tuple[float, ...]
     terms: tuple[tuple[float, float, float], ...] = field(init=False)
+    """Of each bet but that on odds 0: the logarithm of the odds, the odds less 1, the logarithm of the stake."""
+    log_stake_at_0: float | None = field(init=False)
+    """The logarithm of the stake on odds 0, which the first failure loses."""
 
     def __post_init__(self) -> None:
         if len(self.odds) != len(self.stakes) or abs(sum(self.stakes) - 1) > 1e-9 or min(self.stakes) <= 0:
             raise ValueError(f"every bet has a stake above 0, and all stakes are 1 together, not {self.stakes}")
         if not (all(0 <= odds <= 1 for odds in self.odds) or all(odds >= 1 for odds in self.odds)):
             raise ValueError(f"bets are all on a lower share or all on a higher one, not {self.odds}")
-        terms = zip(self.odds, self.stakes, strict=True)
-        object.__setattr__(
-            self, "terms", tuple((log(odds) if odds else -inf, odds - 1, log(stake)) for odds, stake in terms)
-        )
+        bets = list(zip(self.odds, self.stakes, strict=True))
+        terms = tuple((log(odds), odds - 1, log(stake)) for odds, stake in bets if odds)
+        object.__setattr__(self, "terms", terms)
+        object.__setattr__(self, "log_stake_at_0", next((log(stake) for odds, stake in bets if not odds), None))
 
 
 def log_evidence(failed: float, total: float, share: float, bets: Bets) -> float:
@@ -47,18 +50,16 @@ def log_evidence(failed: float, total: float, share: float, bets: Bets) -> float
     on a higher one, against every share of at most `share`, and falls with it.
     """
     share = min(share, _ALMOST_ONE)
-    values = []
-    for log_odds, odds_less_1, log_stake in bets.terms:
-        if log_odds == -inf:
-            if failed:
-                continue
-            values.append(log_stake - total * log1p(-share))
-        else:
-            values.append(log_stake + failed * log_odds - total * log1p(share * odds_less_1))
+    values = [
+        log_stake + failed * log_odds - total * log1p(share * odds_less_1)
+        for log_odds, odds_less_1, log_stake in bets.terms
+    ]
+    if not failed and bets.log_stake_at_0 is not None:
+        values.append(bets.log_stake_at_0 - total * log1p(-share))
     if not values:
         return -inf
     most = max(values)
-    return most + log(sum(exp(value - most) for value in values))
+    return most + log(sum([exp(value - most) for value in values]))
 
 
 _ON_A_MATCH: Final = Bets((0.0, 0.05, 0.1, 0.2, 0.4), (0.92, 0.02, 0.02, 0.02, 0.02))

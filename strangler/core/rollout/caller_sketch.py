@@ -5,6 +5,7 @@ al., 1990): about one too few of 20, and within 7 % of many. The busiest are fou
 caller of more than a 17th of the requests has a counter in the end. Sketches of several workers can be merged.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import log
@@ -53,7 +54,7 @@ class CallerSketch:
     def callers(self) -> int:
         """The number of different callers, estimated."""
         empty = self.registers.count(0)
-        estimate = _BIAS * _REGISTERS**2 / sum(2.0**-rank for rank in self.registers)
+        estimate = _BIAS * _REGISTERS**2 / sum(many * 2.0**-rank for rank, many in Counter(self.registers).items())
         if estimate <= _FEW and empty:
             estimate = _REGISTERS * log(_REGISTERS / empty)
         return round(estimate)

@@ -1,4 +1,4 @@
-"""A year of rollouts in less than a second: what each does, day by day, with nights, weekends, faults and people."""
+"""A year of rollouts in about a second: what each does, day by day, with nights, weekends, faults and people."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -16,14 +16,16 @@ from tests.core.rollout.draws import BOUNDS_S, even_callers, times
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR_S = 3600.0
-PLAN = RolloutSettings(hold_s=4 * HOUR_S, look_s=HOUR_S, approve=(50.0,), within="mon-fri 09:00-17:00 Europe/Berlin")
-FIRST = datetime(2026, 1, 5, 8, 0, tzinfo=BERLIN).timestamp()
+PLAN = RolloutSettings(
+    hold_s=4 * HOUR_S, look_s=4 * HOUR_S, approve=(50.0,), within="mon-fri 09:00-17:00 Europe/Berlin"
+)
+FIRST = datetime(2026, 1, 5, 0, 0, tzinfo=BERLIN).timestamp()
 FAULTY_DAYS = (1, 2)
 """On these days of a rollout, Tuesday and Wednesday, the candidate fails 3 % of its requests at 25 %."""
 
 
 def served(now: float, percent: float, is_faulty: bool) -> Numbers:
-    """Return the counts of an hour: 200,000 requests by day, none at night."""
+    """Return the counts of four hours: 200,000 requests by day, none at night."""
     hour = datetime.fromtimestamp(now, BERLIN).hour
     total = 200_000 if 7 <= hour < 22 else 0
     own = int(total * percent / 100)
@@ -39,7 +41,7 @@ def served(now: float, percent: float, is_faulty: bool) -> Numbers:
 def test_a_year_of_rollouts() -> None:
     """Four weeks each, thirteen in a row; all of them are stored and restored once a day."""
     position, changes = Position(), list[Change]()
-    for hour in range(13 * 4 * 7 * 24):
+    for hour in range(0, 13 * 4 * 7 * 24, 4):
         now, day = FIRST + hour * HOUR_S, hour // 24 % (4 * 7)
         if not hour % (4 * 7 * 24):
             position = Position()
