@@ -16,7 +16,7 @@ from typing import Final
 
 DOUBT: Final = 0.05
 """The probability with which a hypothesis that holds is ever taken to be refuted."""
-LOG_SHOWN: Final = log(1 / DOUBT)
+LOG_ENOUGH: Final = log(1 / DOUBT)
 """From this logarithm of an e-value on, the hypothesis is refuted."""
 _ALMOST_ONE: Final = 1 - 1e-12
 
@@ -28,7 +28,7 @@ class Bets:
     odds: tuple[float, ...]
     stakes: tuple[float, ...]
     terms: tuple[tuple[float, float, float], ...] = field(init=False)
-    """Of each bet but that on odds 0: the logarithm of the odds, the odds less 1, the logarithm of the stake."""
+    """The logarithm of the odds, the odds less 1, and the logarithm of the stake, of each bet but that on odds 0."""
     log_stake_at_0: float | None = field(init=False)
     """The logarithm of the stake on odds 0, which the first failure loses."""
 
@@ -79,7 +79,7 @@ def shows_match(matches: int, pairs: int, min_match: float) -> bool:
     """
     if min_match >= 1:
         return matches == pairs
-    return min_match <= 0 or log_match_evidence(matches, pairs, min_match) >= LOG_SHOWN
+    return min_match <= 0 or log_match_evidence(matches, pairs, min_match) >= LOG_ENOUGH
 
 
 def match_low(matches: int, pairs: int) -> float:
@@ -87,7 +87,7 @@ def match_low(matches: int, pairs: int) -> float:
     low, high = 0, 1_000_000
     while high - low > 1:
         middle = (low + high) // 2
-        if log_match_evidence(matches, pairs, middle / 1e6) >= LOG_SHOWN:
+        if log_match_evidence(matches, pairs, middle / 1e6) >= LOG_ENOUGH:
             low = middle
         else:
             high = middle
@@ -102,12 +102,12 @@ def further_pairs(matches: int, pairs: int, min_match: float) -> int | None:
     if shows_match(matches, pairs, min_match):
         return 0
     rate = matches / pairs if pairs else 1.0
-    if min_match >= 1 or log_match_evidence(MAX_PAIRS * rate, MAX_PAIRS, min_match) < LOG_SHOWN:
+    if min_match >= 1 or log_match_evidence(MAX_PAIRS * rate, MAX_PAIRS, min_match) < LOG_ENOUGH:
         return None
     low, high = pairs, MAX_PAIRS
     while high - low > 1:
         middle = (low + high) // 2
-        if log_match_evidence(middle * rate, middle, min_match) >= LOG_SHOWN:
+        if log_match_evidence(middle * rate, middle, min_match) >= LOG_ENOUGH:
             high = middle
         else:
             low = middle

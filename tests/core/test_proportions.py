@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strangler.core.proportions import (
-    LOG_SHOWN,
+    LOG_ENOUGH,
     Bets,
     further_pairs,
     log_evidence,
@@ -34,7 +34,7 @@ def test_clean_pairs_open_a_gate_at_about_three_divided_by_the_share_of_mismatch
 
 
 @pytest.mark.parametrize(
-    ("matches", "pairs", "is_shown"),
+    ("matches", "pairs", "passes"),
     [
         pytest.param(19_998, 20_000, True, id="a share of 99.99 % passes, too"),
         pytest.param(2_999, 3_000, False, id="a single mismatch takes more pairs"),
@@ -42,8 +42,8 @@ def test_clean_pairs_open_a_gate_at_about_three_divided_by_the_share_of_mismatch
         pytest.param(0, 0, False, id="nothing"),
     ],
 )
-def test_mismatches_are_allowed_if_they_are_few_enough(matches: int, pairs: int, is_shown: bool) -> None:
-    assert shows_match(matches, pairs, 0.999) is is_shown
+def test_mismatches_are_allowed_if_they_are_few_enough(matches: int, pairs: int, passes: bool) -> None:
+    assert shows_match(matches, pairs, 0.999) is passes
 
 
 def crossing_probability(share: float, wanted: float, most: int) -> float:
@@ -57,7 +57,7 @@ def crossing_probability(share: float, wanted: float, most: int) -> float:
         low, high = mismatches, most + 1
         while low < high:
             middle = (low + high) // 2
-            if log_match_evidence(middle - mismatches, middle, wanted) >= LOG_SHOWN:
+            if log_match_evidence(middle - mismatches, middle, wanted) >= LOG_ENOUGH:
                 high = middle
             else:
                 low = middle + 1
@@ -105,12 +105,12 @@ def test_the_further_pairs_at_the_present_rate_are_enough(mismatches: int, pairs
         assert matches / pairs < 1 - (1 - wanted) / 3
         return
     rate, total = matches / pairs, pairs + further
-    assert log_match_evidence(rate * total, total, wanted) >= LOG_SHOWN
-    assert not further or log_match_evidence(rate * (total - 1), total - 1, wanted) < LOG_SHOWN
+    assert log_match_evidence(rate * total, total, wanted) >= LOG_ENOUGH
+    assert not further or log_match_evidence(rate * (total - 1), total - 1, wanted) < LOG_ENOUGH
 
 
 @given(st.integers(0, 20), st.integers(0, 5000))
-def test_the_lower_bound_is_the_highest_share_that_is_shown(mismatches: int, matches: int) -> None:
+def test_the_lower_bound_is_the_highest_share_that_passes(mismatches: int, matches: int) -> None:
     low = match_low(matches, matches + mismatches)
     assert not low or shows_match(matches, matches + mismatches, low)
     assert not shows_match(matches, matches + mismatches, low + 2e-6)

@@ -90,10 +90,10 @@ def _climb(
         return done, (Change(ChangeKind.DONE, now, position.percent, position.percent, "the last step has held", look),)
     waits_for, until = _obstacle(position, settings, now, numbers, step)
     if waits_for is not None:
-        is_news = waits_for is WaitsFor.APPROVAL and position.waits_for is not WaitsFor.APPROVAL
+        is_first = waits_for is WaitsFor.APPROVAL and position.waits_for is not WaitsFor.APPROVAL
         why = f"{step:g} % waits for an approval"
         change = Change(ChangeKind.WAITING, now, position.percent, step, why, look)
-        return _waiting(position, waits_for, until), (change,) if is_news else ()
+        return _waiting(position, waits_for, until), (change,) if is_first else ()
     why = "it begins" if look is None else "the look was good"
     after = _waiting(position.after(RolloutEvent.LOOK).at_percent(step, now), WaitsFor.HOLD, now + settings.hold_s)
     return after, (Change(ChangeKind.STEPPED, now, position.percent, step, why, look),)

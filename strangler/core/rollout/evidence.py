@@ -12,7 +12,7 @@ from strangler.core.rollout.latency import PairedTimes
 
 @dataclass(frozen=True, slots=True)
 class ArmCounts:
-    """What an arm served. A request failed if its response was a 5xx, or if there was none (a fault)."""
+    """The requests that an arm served. A request failed if its response was a 5xx, or if there was none (a fault)."""
 
     requests: int = 0
     failed: int = 0

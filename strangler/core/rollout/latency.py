@@ -16,7 +16,7 @@ from math import ceil, inf, log
 from typing import Final
 
 from strangler.core.ledger.counts import p95_ms
-from strangler.core.proportions import LOG_SHOWN, Bets, log_evidence
+from strangler.core.proportions import LOG_ENOUGH, Bets, log_evidence
 from strangler.core.rollout.two_shares import Share, is_above, is_below
 
 TAIL: Final = 0.05
@@ -25,7 +25,7 @@ _TAILS: Final = (0.025, 0.25)
 """The shares that are near enough to it to say something of the percentile."""
 _LEAST_TAIL: Final = 0.005
 _MIN_CONTRAST: Final = 1.2
-_LOG_BOTH_SHOWN: Final = log(4 / 0.05)
+_LOG_ENOUGH_FOR_FOUR: Final = log(4 / 0.05)
 """The interval of a ratio consists of four bounds, which are all right in 95 % of cases."""
 _MANY: Final = Bets((1.2, 1.6, 2.5, 5.0, 12.0), (0.2, 0.2, 0.2, 0.2, 0.2))
 _FEW: Final = Bets((0.0, 0.15, 0.4, 0.7, 0.9), (0.2, 0.2, 0.2, 0.2, 0.2))
@@ -72,12 +72,12 @@ def p95_s(times: Iterable[float]) -> float | None:
 
 def paired_are_above(times: PairedTimes) -> bool:
     """Return whether pairs show that the candidate's percentile is above the limit."""
-    return _reaches(times.slower, times.slower + times.faster, _EVEN, _MANY, LOG_SHOWN)
+    return _reaches(times.slower, times.slower + times.faster, _EVEN, _MANY, LOG_ENOUGH)
 
 
 def paired_are_below(times: PairedTimes) -> bool:
     """Return whether pairs show that the candidate's percentile is below the limit."""
-    return _reaches(times.slower, times.slower + times.faster, _EVEN, _FEW, LOG_SHOWN)
+    return _reaches(times.slower, times.slower + times.faster, _EVEN, _FEW, LOG_ENOUGH)
 
 
 def _reaches(failed: float, total: float, share: float, bets: Bets, wanted: float) -> bool:
@@ -86,9 +86,9 @@ def _reaches(failed: float, total: float, share: float, bets: Bets, wanted: floa
 
 def times_are_above(legacy: Sequence[int], candidate: Sequence[int], bounds_s: Sequence[float], ratio: float) -> bool:
     """Return whether buckets show at one of the bounds that the candidate's times are above `ratio` times legacy's."""
-    tails = _tails(legacy, candidate, bounds_s, ratio)
-    wanted = LOG_SHOWN + log(max(1, len(tails)))
-    return any(is_above(tail.candidate, tail.limit, 1.0, 0.0, wanted) for tail in tails if tail.is_near)
+    near = [tail for tail in _tails(legacy, candidate, bounds_s, ratio) if tail.is_near]
+    wanted = LOG_ENOUGH + log(max(1, len(near)))
+    return any(is_above(tail.candidate, tail.limit, 1.0, 0.0, wanted) for tail in near)
 
 
 def times_are_below(legacy: Sequence[int], candidate: Sequence[int], bounds_s: Sequence[float], ratio: float) -> bool:
@@ -169,8 +169,8 @@ def _p95_bounds(buckets: Sequence[int], bounds_s: Sequence[float]) -> tuple[floa
     total, low = sum(buckets), 0.0
     for at, bound in enumerate(bounds_s):
         slow = sum(buckets[at + 1 :])
-        if _reaches(slow, total, TAIL, _MANY, _LOG_BOTH_SHOWN):
+        if _reaches(slow, total, TAIL, _MANY, _LOG_ENOUGH_FOR_FOUR):
             low = bound
-        elif _reaches(slow, total, TAIL, _FEW, _LOG_BOTH_SHOWN):
+        elif _reaches(slow, total, TAIL, _FEW, _LOG_ENOUGH_FOR_FOUR):
             return low, bound
     return low, None

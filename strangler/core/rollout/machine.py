@@ -54,7 +54,7 @@ _STAYING: Final = (
     RolloutEvent.PLAN_CHANGED,
     RolloutEvent.WINDOW_OPENED,
 )
-"""What happens in any state, and leaves it."""
+"""The events that happen in any state, and leave it as it is."""
 
 TRANSITIONS: Final[Mapping[tuple[RolloutState, RolloutEvent], RolloutState]] = {
     (_W, RolloutEvent.START): _R,

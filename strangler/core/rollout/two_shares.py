@@ -13,7 +13,7 @@ from itertools import pairwise
 from math import sqrt
 from typing import Final
 
-from strangler.core.proportions import LOG_SHOWN, Bets, log_evidence
+from strangler.core.proportions import LOG_ENOUGH, Bets, log_evidence
 
 _CANDIDATE_IS_LOWER: Final = Bets((0.0, 0.1, 0.25, 0.4, 0.6, 0.8), (0.4, 0.08, 0.12, 0.16, 0.14, 0.1))
 _CANDIDATE_IS_HIGHER: Final = Bets((1.15, 1.4, 1.8, 2.5, 4.0, 8.0, 25.0), (0.1, 0.1, 0.15, 0.25, 0.2, 0.12, 0.08))
@@ -38,7 +38,7 @@ class Share:
         return self.failed / self.total if self.total else 0.0
 
 
-def is_above(candidate: Share, legacy: Share, ratio: float, floor: float, wanted: float = LOG_SHOWN) -> bool:
+def is_above(candidate: Share, legacy: Share, ratio: float, floor: float, wanted: float = LOG_ENOUGH) -> bool:
     """Return whether it is shown that the candidate's share is above `ratio` times legacy's and `floor`.
 
     `wanted` is the logarithm of the e-value that shows it.
@@ -50,7 +50,7 @@ def is_above(candidate: Share, legacy: Share, ratio: float, floor: float, wanted
     def rising(share: float) -> float:
         return log_evidence(legacy.failed, legacy.total, share, _LEGACY_IS_LOWER)
 
-    return _is_shown(falling, rising, legacy, wanted)
+    return _holds_everywhere(falling, rising, legacy, wanted)
 
 
 def is_below(candidate: Share, legacy: Share, ratio: float, floor: float) -> bool:
@@ -62,13 +62,13 @@ def is_below(candidate: Share, legacy: Share, ratio: float, floor: float) -> boo
     def rising(share: float) -> float:
         return log_evidence(candidate.failed, candidate.total, ratio * share + floor, _CANDIDATE_IS_LOWER)
 
-    return _is_shown(falling, rising, legacy, LOG_SHOWN)
+    return _holds_everywhere(falling, rising, legacy, LOG_ENOUGH)
 
 
 Evidence = Callable[[float], float]
 
 
-def _is_shown(falling: Evidence, rising: Evidence, legacy: Share, wanted: float) -> bool:
+def _holds_everywhere(falling: Evidence, rising: Evidence, legacy: Share, wanted: float) -> bool:
     """Return whether the sum of a falling and a rising function reaches `wanted` everywhere from 0 to 1.
 
     Between two places the sum is at least what the first has at the right end and the second at the left end. Where

@@ -1,4 +1,4 @@
-"""What a look says, and the numbers that it says it by."""
+"""The verdicts of looks, and the numbers that they are decided by."""
 
 from dataclasses import replace
 

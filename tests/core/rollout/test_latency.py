@@ -83,8 +83,8 @@ def pairs(chance: Random, count: int, times: float) -> list[tuple[float, float]]
     """Return times of the same requests: what a request asks for makes both slow, and each has noise of its own."""
     found = []
     for _ in range(count):
-        asked = chance.lognormvariate(-3, 0.8)
-        found.append((asked * chance.lognormvariate(0, 0.1), times * asked * chance.lognormvariate(0, 0.1)))
+        size = chance.lognormvariate(-3, 0.8)
+        found.append((size * chance.lognormvariate(0, 0.1), times * size * chance.lognormvariate(0, 0.1)))
     return found
 
 

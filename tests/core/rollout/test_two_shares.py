@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.core.proportions import LOG_SHOWN, log_evidence
+from strangler.core.proportions import LOG_ENOUGH, log_evidence
 from strangler.core.rollout import two_shares
 from strangler.core.rollout.two_shares import Share, is_above, is_below
 from tests.core.rollout.draws import binomial
@@ -60,7 +60,7 @@ def test_what_is_shown_is_shown_for_every_share_of_legacy(
                 candidate.failed, candidate.total, RATIO * share + FLOOR, two_shares._CANDIDATE_IS_HIGHER
             )
             others = log_evidence(legacy.failed, legacy.total, share, two_shares._LEGACY_IS_LOWER)
-            assert own + others >= LOG_SHOWN - 1e-9
+            assert own + others >= LOG_ENOUGH - 1e-9
 
 
 def alarms(candidate_share: float, legacy_share: float, per_look: tuple[int, int], looks: int, runs: int) -> list[int]:
