@@ -14,6 +14,7 @@ from strangler.core.rollout.latency import (
     paired_are_below,
     times_are_above,
     times_are_below,
+    times_ratio,
 )
 from strangler.core.rollout.two_shares import Share, is_above, is_below
 from strangler.core.rollout_settings import RolloutSettings
@@ -154,12 +155,27 @@ def _times(
     own, others = p95_ms(candidate.buckets, bounds_s), p95_ms(legacy.buckets, bounds_s)
     if own is None or others is None:
         return _Finding(LookVerdict.NOT_ENOUGH, "times of both arms are needed")
-    text = f"the candidate's 95th percentile is {own:.3g} ms, legacy's {others:.3g} ms; allowed is {ratio:g} times"
     if paired.pairs >= MIN_PAIRS:
         above, below = paired_are_above(paired), paired_are_below(paired)
     else:
         above = times_are_above(legacy.buckets, candidate.buckets, bounds_s, ratio)
         below = not above and times_are_below(legacy.buckets, candidate.buckets, bounds_s, ratio)
+    if below and not above:
+        return _GOOD
+    text = (
+        f"the candidate's 95th percentile is {own:.4g} ms, legacy's {others:.4g} ms"
+        f"{_interval(candidate, legacy, bounds_s)}; allowed is {ratio:g} times"
+    )
     if above:
         return _Finding(LookVerdict.BAD, text)
-    return _GOOD if below else _Finding(LookVerdict.NOT_ENOUGH, f"times are not certain enough: {text}")
+    return _Finding(LookVerdict.NOT_ENOUGH, f"times are not certain enough: {text}")
+
+
+def _interval(candidate: ArmCounts, legacy: ArmCounts, bounds_s: Sequence[float]) -> str:
+    """Return the ratio of the percentiles with its interval, as text; nothing where there is none."""
+    found = times_ratio(legacy.buckets, candidate.buckets, bounds_s)
+    if found is None:
+        return ""
+    low = "0" if found.low is None else f"{found.low:.3g}"
+    high = "any number" if found.high is None else f"{found.high:.3g}"
+    return f", {found.value:.2f} times that (buckets tell: {low} to {high})"

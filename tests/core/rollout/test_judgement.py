@@ -65,6 +65,14 @@ def test_a_look_has_all_numbers() -> None:
     assert record.candidate.p95_ms == pytest.approx(49, abs=2)
 
 
+def test_a_look_at_times_says_how_sure_it_is() -> None:
+    (reason,) = look(numbers(arm(20_000, 40, slow=6000))).reasons
+    assert "is 2250 ms, legacy's 49.04 ms, 45.88 times that" in reason
+    assert "(buckets tell: 20 to 100); allowed is 1.3 times" in reason
+    early = "; ".join(look(TOO_FEW).reasons)
+    assert "(buckets tell: 0.25 to any number)" in early
+
+
 def test_at_100_percent_legacy_is_as_it_was_on_the_step_before() -> None:
     last = numbers(arm(20_000, 40), ArmCounts())
     assert look(last, percent=50.0).verdict is LookVerdict.NOT_ENOUGH

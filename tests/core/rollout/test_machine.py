@@ -1,6 +1,7 @@
 """The table of states: every pair of a state and an event is decided here, one way or the other."""
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from strangler.core.rollout.machine import (
     next_rollout_state,
     possible_commands,
 )
+from strangler.core.transitions import diagram
 
 W, R, P, D, B = RolloutState
 E = RolloutEvent
@@ -64,6 +66,12 @@ def test_an_error_says_what_is_possible(state: RolloutState, commands: tuple[str
     with pytest.raises(NoTransitionError) as caught:
         next_rollout_state(state, refused)
     assert str(caught.value).endswith(f"not possible now, but {', '.join(commands)}")
+
+
+def test_the_diagram_in_the_docs_is_the_table() -> None:
+    moves = {pair: after for pair, after in TRANSITIONS.items() if pair[0] is not after}
+    page = Path(__file__).parents[3] / "docs" / "rollout.md"
+    assert f"```mermaid\n{diagram(moves, W)}\n```\n" in page.read_text()
 
 
 def test_every_state_is_reached_and_left() -> None:
