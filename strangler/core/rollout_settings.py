@@ -3,6 +3,7 @@
 Durations are in seconds, shares from 0 to 1, percents from 0 to 100.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -61,6 +62,18 @@ def problems_of(settings: RolloutSettings) -> list[tuple[str, str]]:
         *_problems_of_numbers(settings),
         *_problems_of_within(settings.within),
     ]
+
+
+def problem_of_group(group: str, plans: Mapping[str, RolloutSettings]) -> str | None:
+    """Return what is wrong with the rollouts of a group's routes, by name: they climb as one, so they have one plan."""
+    names = list(plans)
+    other = next((name for name in names if plans[name] != plans[names[0]]), None)
+    if other is None:
+        return None
+    return (
+        f"group {group!r}: routes {names[0]!r} and {other!r} move together, but have different rollouts;"
+        " write the same in both, or give them different groups"
+    )
 
 
 def _problems_of_steps(settings: RolloutSettings) -> list[tuple[str, str]]:

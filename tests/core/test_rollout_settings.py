@@ -9,6 +9,7 @@ from strangler.core.rollout_settings import (
     EvidenceSettings,
     LatencySettings,
     RolloutSettings,
+    problem_of_group,
     problems_of,
 )
 
@@ -55,3 +56,11 @@ def test_a_mistake_is_named_with_its_key(settings: RolloutSettings, key: str, me
 def test_all_mistakes_are_named_at_once() -> None:
     settings = replace(DEFAULTS, steps=(5.0, 1.0), hold_s=-1, within="soon")
     assert [key for key, _ in problems_of(settings)] == ["steps", "hold", "within"]
+
+
+def test_routes_of_a_group_have_one_plan() -> None:
+    same, other = replace(DEFAULTS), replace(DEFAULTS, hold_s=60)
+    assert problem_of_group("orders", {"list": DEFAULTS, "detail": same}) is None
+    problem = problem_of_group("orders", {"list": DEFAULTS, "detail": same, "search": other})
+    assert problem is not None
+    assert problem.startswith("group 'orders': routes 'list' and 'search' move together, but have different rollouts")
