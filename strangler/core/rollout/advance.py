@@ -90,10 +90,12 @@ def _climb(
         return done, (Change(ChangeKind.DONE, now, position.percent, position.percent, "the last step has held", look),)
     waits_for, until = _obstacle(position, settings, now, numbers, step)
     if waits_for is not None:
-        is_first = waits_for is WaitsFor.APPROVAL and position.waits_for is not WaitsFor.APPROVAL
+        position = _waiting(position, waits_for, until)
+        if waits_for is not WaitsFor.APPROVAL or position.announced == step:
+            return position, ()
         why = f"{step:g} % waits for an approval"
         change = Change(ChangeKind.WAITING, now, position.percent, step, why, look)
-        return _waiting(position, waits_for, until), (change,) if is_first else ()
+        return replace(position, announced=step), (change,)
     why = "it begins" if look is None else "the look was good"
     after = _waiting(position.after(RolloutEvent.LOOK).at_percent(step, now), WaitsFor.HOLD, now + settings.hold_s)
     return after, (Change(ChangeKind.STEPPED, now, position.percent, step, why, look),)

@@ -43,6 +43,7 @@ class Position:
     looks: tuple[LookRecord, ...] = ()  # the last ones, in order
     looked_at: float | None = None  # None: not on this step yet
     approved: float | None = None  # the percent that a person has allowed to enter
+    announced: float | None = None  # the percent whose missing approval was announced
     is_overridden: bool = False  # by the kill switch, or a route that is disabled
     waits_for: WaitsFor | None = WaitsFor.START
     until: float | None = None  # when what it waits for will be there, if that is a matter of time
@@ -59,7 +60,7 @@ class Position:
         """Return the position on another step, whose evidence begins now."""
         legacy = self.counts.legacy
         reference = legacy if legacy.requests and self.percent < WHOLE else self.reference
-        return replace(self.afresh(now), percent=percent, reference=reference, approved=None)
+        return replace(self.afresh(now), percent=percent, reference=reference, approved=None, announced=None)
 
     def fallen(self) -> "Position":
         """Return the position with one more fall from its percent."""

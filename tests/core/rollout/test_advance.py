@@ -174,7 +174,7 @@ def test_a_fall_from_the_first_step_holds_before_it_begins_again() -> None:
     assert climb.at == ("running", 0.0)
     climb.look(NOTHING, times=10)
     assert climb.at == ("running", 1.0)
-    assert climb.now - fell == 600
+    assert climb.position.since - fell == 600
     assert climb.look(BAD, times=3).at == ("paused", 0.0)
 
 
@@ -196,7 +196,7 @@ def test_the_kill_switch_keeps_the_position_and_begins_evidence_anew() -> None:
     assert climb.position.counts == StepCounts()
     climb.look(GOOD, times=10)
     assert climb.at == ("running", 50.0)
-    assert climb.now - freed == 600, "it holds again"
+    assert climb.position.since - freed == 600, "it holds again"
 
 
 def test_commands_while_the_kill_switch_is_on_change_what_is_done_after_it() -> None:
@@ -204,6 +204,16 @@ def test_commands_while_the_kill_switch_is_on_change_what_is_done_after_it() -> 
     assert climb.position.waits_for is WaitsFor.KILL_SWITCH
     assert climb.on(E.KILL_SWITCH_OFF).position.waits_for is WaitsFor.RESUME
     assert climb.look(GOOD, times=20).at == ("paused", 25.0)
+
+
+def test_legacy_before_the_cut_over_is_remembered() -> None:
+    """On the last step legacy serves nobody; after a fall and another climb its counts of before still stand in."""
+    climb = Climb().to(100)
+    known = climb.position.reference
+    assert known.requests > 0
+    alone = Numbers(replace(BAD.counts, legacy=NOTHING.counts.legacy), BOUNDS_S, Verdict.READY)
+    assert climb.look(alone, times=3).at == ("running", 50.0)
+    assert climb.position.reference == known
 
 
 def test_back_goes_down_by_steps() -> None:
@@ -221,7 +231,7 @@ def test_back_may_be_paused_and_resumed_upwards() -> None:
 
 
 def test_an_approval_is_needed_before_a_percent_is_entered() -> None:
-    climb = Climb(replace(PLAN, approve=(25.0,))).to(5).look(GOOD, times=60)
+    climb = Climb(replace(PLAN, approve=(25.0,))).to(5).look(GOOD, times=30).look(BAD).look(GOOD, times=30)
     assert climb.at == ("running", 5.0)
     assert climb.position.waits_for is WaitsFor.APPROVAL
     assert [change.kind for change in climb.changes].count(ChangeKind.WAITING) == 1, "it is said once"

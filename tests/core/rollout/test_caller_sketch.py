@@ -50,6 +50,15 @@ def test_a_caller_with_most_requests_is_the_busiest(others: list[CallerSketch], 
     assert found.busiest_caller.requests >= 31 * 1000 * len(others)
 
 
+def test_a_newcomer_gets_a_counter_in_the_end() -> None:
+    """Sixteen callers were busy once; another comes in small reports, each smaller than all of their counters."""
+    found = sketch(range(MAX_BUSIEST), requests=100)
+    for _ in range(100):
+        found = found.merged(sketch_of({hashed(77): CallerCounts(10)}))
+    assert hashed(77) in found.busiest
+    assert found.busiest_caller.requests > 800
+
+
 def test_the_failures_and_times_of_the_busiest_are_summed() -> None:
     bot = sketch_of({5: CallerCounts(100, 10, (60, 40))})
     found = bot.merged(sketch(range(100))).merged(bot)

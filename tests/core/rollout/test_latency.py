@@ -52,6 +52,23 @@ def test_a_tail_that_grows_alone_is_found() -> None:
     assert times_are_above(legacy, candidate, BOUNDS_S, RATIO)
 
 
+def test_times_with_a_gap_are_cleared_and_found_too() -> None:
+    """96 % are those of a cache, 4 % those of a disk, of which nothing is between 10 ms and a quarter of a second."""
+    cache, disk = [4000, 5600], [0, 0, 0, 0, 0, 400]
+    equal = [*cache, *disk, *[0] * 7]
+    legacy = [10 * each for each in equal]
+    assert times_are_below(legacy, equal, BOUNDS_S, RATIO)
+    assert not times_are_above(legacy, equal, BOUNDS_S, RATIO)
+    assert times_are_above(legacy, [4000, 5000, 0, 0, 0, 0, 0, 1000, *[0] * 7], BOUNDS_S, RATIO)
+
+
+def test_few_slow_requests_show_nothing() -> None:
+    """Legacy has 4 % beyond 250 ms: 4 of 30 are more than that, and may be chance."""
+    legacy = [0, 96_000, 0, 0, 0, 0, 0, 4000, *[0] * 7]
+    assert not times_are_above(legacy, [0, 26, 0, 0, 0, 0, 0, 4, *[0] * 7], BOUNDS_S, RATIO)
+    assert times_are_above(legacy, [0, 260, 0, 0, 0, 0, 0, 40, *[0] * 7], BOUNDS_S, RATIO)
+
+
 @pytest.mark.parametrize(
     ("legacy", "candidate"),
     [([], [0] * 14 + [5]), ([0] * 14 + [5], []), ([0] * 15, [0] * 15)],
