@@ -66,7 +66,7 @@ def look_at(
 ) -> LookRecord:
     """Judge a step by the counts since it began.
 
-    At 100 % legacy serves nobody, so `reference` stands in: its counts of the step before. One caller is no evidence,
+    At 100 % legacy serves nobody, so `reference` stands in: its counts of the steps before. One caller is no evidence,
     however many requests it makes, unless the settings say so (`evidence.callers: 1`): a look is bad if it is so
     without the busiest caller, and good if it is so with it and without it.
     """

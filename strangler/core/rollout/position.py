@@ -37,7 +37,8 @@ class Position:
     percent: float = 0.0
     since: float = 0.0  # when the evidence began: the step, or the last resumption on it
     counts: StepCounts = field(default_factory=StepCounts)
-    reference: ArmCounts = field(default_factory=ArmCounts)  # legacy's counts of the step before
+    reference: ArmCounts = field(default_factory=ArmCounts)  # legacy's counts of the steps before, summed
+    reference_from: float = 0.0  # the percent that the sum begins with; 0: before the first step
     failed_looks: int = 0  # in a row
     falls: tuple[Fall, ...] = ()
     looks: tuple[LookRecord, ...] = ()  # the last ones, in order
@@ -58,9 +59,13 @@ class Position:
 
     def at_percent(self, percent: float, now: float) -> "Position":
         """Return the position on another step, whose evidence begins now."""
+        after = replace(self.afresh(now), percent=percent, approved=None, announced=None)
         legacy = self.counts.legacy
-        reference = legacy if legacy.requests and self.percent < WHOLE else self.reference
-        return replace(self.afresh(now), percent=percent, reference=reference, approved=None, announced=None)
+        if not legacy.requests or self.percent >= WHOLE:
+            return after
+        if self.reference_from:
+            legacy = self.reference.plus(legacy) if self.percent else legacy
+        return replace(after, reference=legacy, reference_from=self.percent and (self.reference_from or self.percent))
 
     def fallen(self) -> "Position":
         """Return the position with one more fall from its percent."""

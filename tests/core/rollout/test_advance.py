@@ -216,6 +216,20 @@ def test_legacy_before_the_cut_over_is_remembered() -> None:
     assert climb.position.reference == known
 
 
+def test_legacy_is_remembered_over_all_steps_and_not_from_before_the_first() -> None:
+    """A step that is short, as after a night, leaves few counts of legacy: too few to clear a candidate at 100 %."""
+    climb = Climb().look(GOOD, times=50).on(E.START).look(NOTHING)
+    waited = climb.position.reference.requests
+    assert (waited, climb.position.reference_from) == (50 * 200_000, 0.0)
+    climb.look(GOOD, times=10)
+    first = climb.position.reference.requests
+    assert (first, climb.position.reference_from) == (10 * 200_000, 1.0)
+    climb.look(GOOD, times=10)
+    assert (climb.position.reference.requests, climb.position.reference_from) == (2 * first, 1.0)
+    climb.on(E.BREAKER_OPENED, E.RESUME).look(GOOD)
+    assert (climb.position.reference.requests, climb.position.reference_from) == (200_000, 0.0)
+
+
 def test_back_goes_down_by_steps() -> None:
     climb = Climb().to(100).look(GOOD, times=10).on(E.BACK)
     assert climb.at == ("backing", 50.0)
