@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.resilience": {"core", "core.http"},
     "core.privacy": {"core.http"},
     "core.ledger": {"core.privacy"},
+    "core.rollout": {"core", "core.ledger"},
     "core.moves": {"core", "core.http", "core.ledger", "core.routing"},
     "core.compare.model": {"core", "core.http", "core.ledger"},
     "core.compare.accept_rules": {"core", "core.compare.model"},

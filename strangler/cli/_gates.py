@@ -12,7 +12,7 @@ from strangler.cli._evidence import Evidence, find_evidence
 from strangler.cli._verdict import Verdict, short, short_verdict, verdict_of
 from strangler.config.load import load
 from strangler.core.documents import GateCheck, RiseDocument, RolloutDocument
-from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
+from strangler.core.percents import Raise, RouteRollout, raises, rollouts_of
 from strangler.core.settings import Settings
 
 _OTHER = "name another one with --against"

@@ -27,7 +27,7 @@ from strangler.control.events.gates import load_rollouts, store_rollouts
 from strangler.control.shadow.rules import store_rules
 from strangler.core.compare import NO_RULES, compare
 from strangler.core.documents import PassedGate, ProblemDocument, RuleReport, RuleUse
-from strangler.core.rollout import rollouts_of
+from strangler.core.percents import rollouts_of
 from strangler.core.slowness import Slowness
 from strangler.evidence.audits import write_audit
 from strangler.evidence.index import IndexState

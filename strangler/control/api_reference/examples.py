@@ -4,7 +4,7 @@ from msgspec import UNSET
 
 from strangler.core import documents as d
 from strangler.core.gate import Interval, Latency
-from strangler.core.rollout import RouteRollout
+from strangler.core.percents import RouteRollout
 from strangler.core.settings import GateSettings
 
 _AT = 1795435200.0

@@ -21,7 +21,7 @@ from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
 from strangler.core.documents import PassedGate, VerdictDocument
 from strangler.core.gate import Verdict
-from strangler.core.rollout import Raise, RouteRollout, raises, rollouts_of
+from strangler.core.percents import Raise, RouteRollout, raises, rollouts_of
 from strangler.core.settings import GateSettings, Settings
 from strangler.evidence import queries
 from strangler.evidence.audits import has_forced

@@ -26,7 +26,7 @@ from strangler.core.documents import (
     ReviewRequest,
     RolloutDocument,
 )
-from strangler.core.rollout import rollouts_of
+from strangler.core.percents import rollouts_of
 from strangler.core.settings import GateSettings, Settings
 from strangler.evidence import audits, queries, reading
 from strangler.evidence.audits import AuditFilters, write_audit

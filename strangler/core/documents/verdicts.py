@@ -7,7 +7,7 @@ from msgspec import Meta, Struct, field
 from strangler.core.documents.ledger import LedgerDocument
 from strangler.core.documents.signatures import RuleReport, SignatureRow
 from strangler.core.gate import Latency
-from strangler.core.rollout import RouteRollout
+from strangler.core.percents import RouteRollout
 from strangler.core.settings import GateSettings
 
 

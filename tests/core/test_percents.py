@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from strangler.core.rollout import Raise, raises, rollouts_of
+from strangler.core.percents import Raise, raises, rollouts_of
 from strangler.core.settings import AggregatePart, GateSettings, RouteSettings
 from tests.factories import route, settings
 

@@ -1,0 +1,1 @@
+"""Rollouts: percents that climb by evidence, wait where there is none, and come down gently."""
