@@ -643,7 +643,7 @@ class TestLive:
         for stream in streams:
             stream.close()
         async with asyncio.timeout(5):
-            while (response := await this_browser.get("/live?of=/")).status == 503:  # noqa: ASYNC110 - seen at the next write
+            while (response := await this_browser.get("/live?of=/")).status == 503:  # noqa: ASYNC110 - seen within a second
                 await asyncio.sleep(0.05)
         response.close()
 

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace as replaced
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from msgspec.structs import replace
 
 from strangler.control.ledger_keeper import LedgerKeeper, LedgerOffError
 from strangler.core.documents import ImportedSum, LedgerImportRequest
-from strangler.core.settings import Settings
+from strangler.core.settings import EvidenceSettings, Settings
 from strangler.ipc.messages import LedgerBatch, LedgerSum
 from strangler.ledger import stored
 from strangler.ledger.actions import LedgerError
@@ -244,6 +245,16 @@ async def test_without_a_ledger_batches_are_dropped_and_what_is_stored_is_kept(t
         assert (kept.keeper.status(), kept.keeper.progress()) == (None, None)
         kept.keeper.adopt(in_force(f.settings(), 3))
         assert kept.calls() == 3
+
+
+@pytest.mark.parametrize(("values", "example"), [("shown", "/orders/7"), ("hashed", "")])
+async def test_an_example_is_kept_only_where_values_are(
+    tmp_path: Path, values: Literal["shown", "hashed"], example: str
+) -> None:
+    async with kept_in(tmp_path, replaced(f.settings(), evidence=EvidenceSettings(values))) as kept:
+        kept.keeper.take("w0", batch(1))
+        await kept.keeper.save()
+        assert [row.example for row in kept.keeper.document(Filters()).rows] == [example]
 
 
 async def test_new_settings_give_names_and_rows(tmp_path: Path) -> None:

@@ -275,7 +275,7 @@ class TestSecrets:
             assert [secret for secret in (*planted, "mia%40mail") if secret.encode() in content] == []
 
     async def test_with_hashed_values_no_value_does(self, tmp_path: Path) -> None:
-        planted = ("a plain word", "Anna", "19.75", "an-agent", "page-two", "a-tag")
+        planted = ("a plain word", "Anna", "19.75", "an-agent/1.22 (a-device)", "page-two", "a-tag")
 
         def response(price: object) -> Any:
             value = {"name": planted[1], "text": planted[0], "total": 19.75, "price": price}

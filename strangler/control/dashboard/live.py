@@ -51,7 +51,7 @@ class LiveStreams:
 
     async def _send_changes(self, visit: Visit, response: web.StreamResponse, url: URL) -> None:
         sent, unchanged = "", 0
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and not _is_gone(visit.request):
             if not self._auth.visit(visit.request).is_inside:
                 await response.write(b"event: leave\ndata: \n\n")
                 return
@@ -77,3 +77,8 @@ class LiveStreams:
                 await self._stopping.wait()
         except TimeoutError:
             pass
+
+
+def _is_gone(request: web.Request) -> bool:
+    """Return True once the browser has closed the connection: a page without changes would not notice it."""
+    return request.transport is None or request.transport.is_closing()
