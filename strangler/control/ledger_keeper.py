@@ -160,11 +160,9 @@ class LedgerKeeper:
     def _counting(self, instance: str, batch: LedgerBatch) -> Generator[None, None, None]:
         """Count a batch in steps of some milliseconds. Nothing must be saved before the last of them."""
         ledger, now = self._ledger, self._now()
-        keeps_values = self._settings.evidence.values == "shown"
         if ledger is not None and self.state.begin_batch(instance, batch.number, batch.sampled_from, now):
             for at in range(0, len(batch.sums), SUMS_AT_ONCE):
-                some = batch.sums[at : at + SUMS_AT_ONCE]
-                self.state.count([_sum(each, now, keeps_values) for each in some], ledger.quiet_s)
+                self.state.count([_sum(each, now) for each in batch.sums[at : at + SUMS_AT_ONCE]], ledger.quiet_s)
                 yield
         self._owed[instance] = max(batch.number, self._owed.get(instance, 0))
 
@@ -367,10 +365,10 @@ class LedgerKeeper:
         return self._placements
 
 
-def _sum(each: LedgerSum, now: float, keeps_values: bool) -> EndpointSum:
+def _sum(each: LedgerSum, now: float) -> EndpointSum:
     at = min(each.at, now)  # a clock that was set back must not keep an endpoint alive
     calls = CallSum(at, each.arm, each.status, each.caller, each.calls, tuple(each.buckets), each.route)
-    return EndpointSum(each.method, each.template, each.example if keeps_values else "", calls)
+    return EndpointSum(each.method, each.template, each.example, calls)
 
 
 async def _in_steps(steps: Generator[None, None, _T]) -> _T:

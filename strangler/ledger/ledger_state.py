@@ -73,6 +73,8 @@ class LedgerState:
     """The names of the rows that the store has."""
     meta: dict[str, bytes] = field(default_factory=dict, repr=False)
     """The other content that the store has, by its name."""
+    keeps_examples: bool = True
+    """Whether rows keep a path as it was called: not with `evidence: {values: hashed}`."""
     has_imported_watch: bool = False
     """Whether an import has added to the times that were watched, and the store does not have that yet."""
     stored_tree: tuple[int, int] = (-1, -1)
@@ -146,7 +148,8 @@ class LedgerState:
         for each in sums:
             is_left_out = each.template == OVERFLOW
             template = OVERFLOW if is_left_out else self.tree.template_of_first(each.template)
-            self.rows.record(each.method, template, each.calls, quiet_s, each.example)
+            example = each.example if self.keeps_examples else ""
+            self.rows.record(each.method, template, each.calls, quiet_s, example)
 
     def follow_folds(self) -> int:
         """Give the rows the templates that they have now; return how many have moved."""
@@ -167,6 +170,7 @@ class LedgerState:
     def adopt(self, settings: Settings, now: float) -> None:
         """Follow new settings: matches of routes are names of templates, and exact ones are rows before any call."""
         routes = settings.routes
+        self.keeps_examples = settings.evidence.values == "shown"
         exact = [route.match.path for route in routes if route.match.path is not None]
         self.names.of_routes = [*exact, *(template for route in routes for template in route.fold)]
         prefixes = [(route.match.prefix or "").rstrip("/") for route in routes if route.match.path is None]
