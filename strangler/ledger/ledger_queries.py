@@ -12,6 +12,7 @@ from strangler.core.documents import (
     LedgerEndpointDocument,
     LedgerEvidence,
     LedgerHistoryDocument,
+    LedgerHour,
     LedgerRow,
     LedgerTimes,
 )
@@ -342,4 +343,5 @@ def history_document(state: LedgerState, placements: PlacementsState | None = No
         is_beside = placements is not None and placements.of(row).placement.is_passthrough
         if not row.is_ignored and not is_beside:
             total.merge(row.history)
-    return LedgerHistoryDocument(_days(total.days.items()), _days(total.months.items()))
+    hours = [LedgerHour(name, *state.hours[name]) for name in sorted(state.hours)]
+    return LedgerHistoryDocument(_days(total.days.items()), _days(total.months.items()), hours)

@@ -6,16 +6,20 @@ Control owns one and keeps it in the store; commands read it there. Times are Un
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from strangler.core.ledger.counts import hour_of
 from strangler.core.ledger.named_templates import NamedTemplates, named_segments
 from strangler.core.ledger.rows import ANY_METHOD, MAX_ROWS, CallSum, EndpointRow, LedgerRowsState, is_refusal
 from strangler.core.ledger.segments import joined_segments
 from strangler.core.ledger.states import WatchState
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.ledger.word_classes import OVERFLOW
+from strangler.core.routing.arm import LEGACY_ARM
 from strangler.core.settings import RouteSettings, Settings
 
 MAX_ROUTE_ROWS = MAX_ROWS // 2
 """The rows after which routes that nobody has called yet get none."""
+MAX_HOURS = 14 * 24
+"""The hours of which the calls are kept by hour."""
 MAX_IMPORTS = 1000
 """The imported files whose digests are remembered."""
 MAX_INSTANCES = 1000
@@ -69,6 +73,8 @@ class LedgerState:
     """By the instance of a worker."""
     sampled: int = 0
     """The calls that were too many at a time, and were estimated."""
+    hours: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The calls of legacy and of the candidates by hour, but for those of passthrough routes."""
     stored: set[str] = field(default_factory=set, repr=False)
     """The names of the rows that the store has."""
     meta: dict[str, bytes] = field(default_factory=dict, repr=False)
@@ -79,6 +85,7 @@ class LedgerState:
     """Whether an import has added to the times that were watched, and the store does not have that yet."""
     stored_tree: tuple[int, int] = (-1, -1)
     """The revision of the tree that the store has, and its calls."""
+    _passthroughs: frozenset[str] = frozenset()
     _carried: int = 0
     """The revision of the tree after which the rows have their templates."""
     _named: tuple[tuple[str, ...], ...] = ()
@@ -149,7 +156,18 @@ class LedgerState:
             is_left_out = each.template == OVERFLOW
             template = OVERFLOW if is_left_out else self.tree.template_of_first(each.template)
             example = each.example if self.keeps_examples else ""
-            self.rows.record(each.method, template, each.calls, quiet_s, example)
+            if self.rows.record(each.method, template, each.calls, quiet_s, example):
+                self._count_hour(each.calls)
+
+    def _count_hour(self, calls: CallSum) -> None:
+        if not calls.arm or calls.route in self._passthroughs:
+            return
+        hour = hour_of(calls.at)
+        legacy, candidate = self.hours.get(hour, (0, 0))
+        is_legacy = calls.arm == LEGACY_ARM
+        self.hours[hour] = legacy + calls.calls * is_legacy, candidate + calls.calls * (not is_legacy)
+        while len(self.hours) > MAX_HOURS:
+            del self.hours[min(self.hours)]
 
     def follow_folds(self) -> int:
         """Give the rows the templates that they have now; return how many have moved."""
@@ -170,6 +188,7 @@ class LedgerState:
     def adopt(self, settings: Settings, now: float) -> None:
         """Follow new settings: matches of routes are names of templates, and exact ones are rows before any call."""
         routes = settings.routes
+        self._passthroughs = frozenset(route.name for route in routes if route.is_passthrough)
         self.keeps_examples = settings.evidence.values == "shown"
         exact = [route.match.path for route in routes if route.match.path is not None]
         self.names.of_routes = [*exact, *(template for route in routes for template in route.fold)]

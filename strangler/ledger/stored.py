@@ -70,6 +70,12 @@ class _Numbers(msgspec.Struct, frozen=True):
     left_out: int = 0
 
 
+class _Hours(msgspec.Struct, frozen=True):
+    """The calls of all endpoints together by hour."""
+
+    hours: dict[str, tuple[int, int]] = {}
+
+
 _DayNumbers = tuple[int, int, int, int, int, int, int, int, int]
 """The fields of `Counts`, in their order."""
 
@@ -178,7 +184,7 @@ def _counts(numbers: Mapping[str, _DayNumbers]) -> dict[str, Counts]:
 def _meta(state: LedgerState) -> dict[str, bytes]:
     numbers = _Numbers(state.batches, state.sampled, state.left_out)
     given = _Given(state.names.listed, state.names.folded, state.imports)
-    parts = {"numbers": numbers, "given": given}
+    parts = {"numbers": numbers, "given": given, "hours": _Hours(state.hours)}
     return {name: msgspec.json.encode(part) for name, part in parts.items()}
 
 
@@ -250,6 +256,7 @@ def _load(connection: sqlite3.Connection) -> LedgerState:
         imports=given.imports,
         batches=numbers.batches,
         sampled=numbers.sampled,
+        hours=dict((_decoded(meta.get("hours"), _Hours, "hours") or _Hours()).hours),
     )
     state.meta = dict.fromkeys(meta, b"")
     state.stored_tree = tree.revision, tree.root.calls

@@ -309,7 +309,7 @@ class TestHits:
 
 
 class TestSpans:
-    async def test_days_and_months_come_from_the_ledger(self, browser: Open) -> None:
+    async def test_hours_days_and_months_come_from_the_ledger(self, browser: Open) -> None:
         opened = await browser()
         fixed(opened, FixedLedger(course=LedgerHistoryDocument([day("2027-02-01", 30, 10)], [day("2026-11", 5)])))
         spans = {}
@@ -320,17 +320,18 @@ class TestSpans:
             assert unescape(current) == ("/?q=ord" if span == "minutes" else f"/?q=ord&span={span}")
         assert spans == {
             "minutes": ["last 5 minutes", "last 15 minutes"],
-            "hours": ["last 6 hours", "last 24 hours"],
+            "hours": ["share by hour (UTC), last two days", "requests by hour (UTC), last two days"],
             "days": ["share by day, last 12 weeks", "requests by day, last 12 weeks"],
             "months": ["share by month", "requests by month"],
         }
 
-    async def test_they_survive_a_restart_of_control(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("span", ["hours", "days", "months"])
+    async def test_they_survive_a_restart_of_control(self, tmp_path: Path, span: str) -> None:
         (tmp_path / "routes.yaml").write_text(ROUTES)
         async with control_of(tmp_path, {}) as control:
             called(control.ledger.state, "GET /users/7", time.time(), calls=3, caller="nightly-job")
         async with control_of(tmp_path, {}) as control:
-            content = await Pages(EvidenceState(), CachedLedgerState()).content(control, URL("/?span=days"))
+            content = await Pages(EvidenceState(), CachedLedgerState()).content(control, URL(f"/?span={span}"))
         assert content is not None
         assert "3 by legacy, 0 by candidates" in str(content.context["charts"])
 
@@ -338,6 +339,8 @@ class TestSpans:
         page = await (await browser(routes=ROUTES + "ledger: false\n")).text("/?span=months")
         assert re.findall(r'href="(/\?span=\w+)"', page) == ["/?span=hours"]
         assert "last 5 minutes" in page
+        hours = await (await browser(routes=ROUTES + "ledger: false\n")).text("/?span=hours")
+        assert re.findall(r"<figcaption>(.*?)</figcaption>", hours) == ["last 6 hours", "last 24 hours"]
 
 
 class TestForms:

@@ -1,7 +1,7 @@
 """Charts of the ledger: days and months without gaps, and pictures that hold the figures."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +11,7 @@ from strangler.control.dashboard.ledger_charts import (
     MAX_DAYS,
     MAX_MONTHS,
     by_day,
+    by_hour,
     by_month,
     label,
     requests_chart,
@@ -18,7 +19,7 @@ from strangler.control.dashboard.ledger_charts import (
     share_percent,
 )
 from strangler.control.dashboard.ledger_pages import requests_charts, share_charts
-from strangler.core.documents import LedgerHistoryDocument
+from strangler.core.documents import LedgerHistoryDocument, LedgerHour
 from tests.control.ledger_documents import day
 
 TODAY = date(2027, 2, 3)
@@ -136,6 +137,23 @@ def test_months_are_drawn_once_there_are_earlier_ones() -> None:
 @pytest.mark.parametrize(("span", "bars"), [("days", 3), ("months", 6)])
 def test_the_overview_draws_a_long_span_by_day_or_by_month(span: str, bars: int) -> None:
     history = LedgerHistoryDocument([day("2027-02-01", 3, 1)], [day("2026-09", 5)])
-    share, requests = share_charts(history, span, TODAY)
+    share, requests = share_charts(history, span, datetime(TODAY.year, TODAY.month, TODAY.day, tzinfo=UTC))
     assert [str(picture).count("<title>") for _, picture in (share, requests)] == [bars, bars]
     assert 'aria-label="Share of traffic served by candidates' in share[1]
+
+
+def test_hours_are_those_of_two_days_from_the_first_call_on() -> None:
+    now = datetime(2027, 2, 3, 1, 30, tzinfo=UTC)
+    slots = by_hour([LedgerHour("2027-01-01T00", 9, 9), LedgerHour("2027-02-02T23", 3, 1)], now)
+    assert [(name, calls and calls.legacy) for name, calls in slots] == [
+        ("2027-02-02T23", 3),
+        ("2027-02-03T00", None),
+        ("2027-02-03T01", None),
+    ]
+    assert label("2027-02-02T23") == "23:00"
+    assert [name for name, _ in by_hour([], now)] == ["2027-02-03T01"]
+    [(caption, picture), _] = share_charts(
+        LedgerHistoryDocument([], [], [LedgerHour("2027-02-02T23", 3, 1)]), "hours", now
+    )
+    assert caption == "share by hour (UTC), last two days"
+    assert "25%" in picture

@@ -3,14 +3,16 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace as replaced
 from pathlib import Path
 
 import pytest
 
 from strangler.core.documents import LedgerImportRequest
+from strangler.core.ledger.counts import hour_of
 from strangler.ledger import stored
 from strangler.ledger.actions import apply_import, fold, ignore, own
-from strangler.ledger.ledger_state import LedgerState
+from strangler.ledger.ledger_state import MAX_HOURS, LedgerState
 from strangler.state.database import connect, transaction
 from tests import factories as f
 from tests.ledger.ledgers import DAY, NOW, QUIET, called, sum_of
@@ -201,3 +203,20 @@ def test_names_of_routes_come_from_the_settings_alone(kept: Kept) -> None:
     loaded.adopt(f.settings(), NOW)
     called(loaded, "GET /a/blue/b")
     assert sorted(loaded.rows.rows) == ["GET /a/blue/b", "GET /a/{}/b"]
+
+
+def test_calls_by_hour_are_kept_but_for_those_beside_legacy_and_bounded() -> None:
+    state = LedgerState()
+    state.adopt(f.settings([replaced(f.route("chat", prefix="/chat"), is_passthrough=True)]), NOW)
+    called(state, "GET /orders/7", NOW, calls=3)
+    called(state, "GET /orders/7", NOW, arm="candidate", calls=2)
+    called(state, "GET /chat/7", NOW, arm="candidate", calls=50, route="chat")
+    assert state.hours == {hour_of(NOW): (3, 2)}
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(stored.SCHEMA)
+        assert stored.save(connection, stored.collect_unsaved(state))
+        assert stored.load(connection).hours == {hour_of(NOW): (3, 2)}
+    for back in range(2 * MAX_HOURS):
+        called(state, "GET /orders/7", NOW - 3600 * back)
+    assert len(state.hours) == MAX_HOURS
+    assert min(state.hours) == hour_of(NOW - 3600 * (MAX_HOURS - 1))

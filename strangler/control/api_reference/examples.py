@@ -310,4 +310,4 @@ LEDGER_ENDPOINT = d.LedgerEndpointDocument(
     ),
     folded=[],
 )
-LEDGER_HISTORY = d.LedgerHistoryDocument(days=[_DAY], months=[])
+LEDGER_HISTORY = d.LedgerHistoryDocument(days=[_DAY], months=[], hours=[d.LedgerHour("2026-11-23T08", 7, 3)])

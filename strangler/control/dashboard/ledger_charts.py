@@ -1,17 +1,18 @@
 """The charts of the ledger: requests, and the candidates' share of them, by day and by month. Days are those of UTC."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from markupsafe import Markup
 
 from strangler.control.dashboard.bars import Bar, BarChart, bars_svg, count_text
-from strangler.core.documents import LedgerDay
+from strangler.core.documents import LedgerDay, LedgerHour
 
 MAX_DAYS = 84
 """Twelve weeks: the ledger keeps days a little longer, and then sums them up by month."""
 
 MAX_MONTHS = 25
+MAX_HOURS = 48
 
 Slot = tuple[str, LedgerDay | None]
 """A day or month, and its calls; None: there were none."""
@@ -24,6 +25,14 @@ def by_day(days: Sequence[LedgerDay], today: date) -> list[Slot]:
     begin = min(date.fromisoformat(first), today)
     names = [(begin + timedelta(number)).isoformat() for number in range((today - begin).days + 1)]
     return [(name, known.get(name)) for name in names]
+
+
+def by_hour(hours: Sequence[LedgerHour], now: datetime) -> list[Slot]:
+    """Return the hours from the first call to the present one, at most two days of them."""
+    known = {each.hour: LedgerDay(each.hour, each.legacy, each.candidate, 0, {}) for each in hours}
+    names = [f"{now - timedelta(hours=back):%Y-%m-%dT%H}" for back in reversed(range(MAX_HOURS))]
+    first = next((at for at, name in enumerate(names) if name in known), MAX_HOURS - 1)
+    return [(name, known.get(name)) for name in names[first:]]
 
 
 def by_month(days: Iterable[LedgerDay], months: Iterable[LedgerDay], today: date) -> list[Slot]:
@@ -98,6 +107,8 @@ _MONTHS: Mapping[str, str] = dict(
 
 
 def label(day: str) -> str:
-    """Return `1 Feb` for a day, and `Feb 2027` for a month."""
+    """Return `09:00` for an hour, `1 Feb` for a day, and `Feb 2027` for a month."""
+    if len(day) > 10:
+        return f"{day[11:]}:00"
     month = _MONTHS[day[5:7]]
     return f"{int(day[8:])} {month}" if len(day) > 7 else f"{month} {day[:4]}"

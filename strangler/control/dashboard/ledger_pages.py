@@ -1,7 +1,7 @@
 """The content of the pages that show the ledger: its list, an endpoint, and who was hit when a route was off."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -23,6 +23,7 @@ MAX_OF_ROUTE = 50
 """The most endpoints on the page of a route; the ledger's list has all of them."""
 
 LONG_SPANS: Final = ("days", "months")
+"""The spans that only the ledger has."""
 
 _NO_HISTORY: Final = LedgerHistoryDocument([], [])
 
@@ -119,12 +120,16 @@ def _differences_url(found: LedgerEndpointDocument) -> str:
     return f"/signatures?{urlencode({'route': route, 'endpoint': found.row.endpoint})}"
 
 
-def share_charts(history: LedgerHistoryDocument | None, span: str, today: date) -> Charts:
-    """Return the charts of the overview for `days` or `months`: the candidates' share, and the requests behind it."""
-    history = history or _NO_HISTORY
-    days = ledger_charts.by_day(history.days, today)
-    months = ledger_charts.by_month(history.days, history.months, today)
-    slots, title = (days, "by day, last 12 weeks") if span == "days" else (months, "by month")
+def share_charts(history: LedgerHistoryDocument | None, span: str, now: datetime) -> Charts:
+    """Return the charts of the overview for `hours`, `days` or `months`: the candidates' share, and the requests behind
+    it. `now` is in UTC."""
+    history, today = history or _NO_HISTORY, now.date()
+    if span == "hours":
+        slots, title = ledger_charts.by_hour(history.hours, now), "by hour (UTC), last two days"
+    elif span == "days":
+        slots, title = ledger_charts.by_day(history.days, today), "by day, last 12 weeks"
+    else:
+        slots, title = ledger_charts.by_month(history.days, history.months, today), "by month"
     return [
         (f"share {title}", ledger_charts.share_chart(slots, f"Share of traffic served by candidates, {title}")),
         (f"requests {title}", ledger_charts.requests_chart(slots, f"Requests by arm, {title}")),

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -28,7 +29,6 @@ from strangler.evidence.writing import STATES
 from strangler.http1.request_text import DescriptionError, described_head
 from strangler.state.kill_switch import KillSwitchState
 from strangler.state.store import Store
-from strangler.times import utc_day
 
 MAX_SIGNATURES = 300
 """The most rows on one page."""
@@ -108,15 +108,16 @@ class Pages:
             "charts": self._share_charts(state, span, now),
             "spans": [(name, name, _overview_url(search, name)) for name in spans],
             "span": span,
-            "is_long": span in LONG_SPANS,
+            "is_long": span in LONG_SPANS or (span == "hours" and state.settings.ledger is not None),
             "search": search,
         }
         return Content("Overview", "overview.html", context, is_live=True)
 
     def _share_charts(self, state: Control, span: str, now: float) -> Charts:
-        """Return the charts of the candidates' share: from memory, or for long spans from the ledger."""
-        if span in LONG_SPANS:
-            return share_charts(self._cached.history(state), span, utc_day())
+        """Return the charts of the candidates' share: minutes from memory, longer spans from the ledger, if there is
+        one."""
+        if span in LONG_SPANS or (span == "hours" and state.settings.ledger is not None):
+            return share_charts(self._cached.history(state), span, datetime.now(UTC))
         spans_s = view.share_spans_s(state.history, now, span)
         return view.share_charts(state.history, now, spans_s, view.passthroughs(state.settings))
 

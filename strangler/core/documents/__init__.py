@@ -38,6 +38,7 @@ from strangler.core.documents.ledger import LedgerDocument as LedgerDocument
 from strangler.core.documents.ledger import LedgerEndpointDocument as LedgerEndpointDocument
 from strangler.core.documents.ledger import LedgerEvidence as LedgerEvidence
 from strangler.core.documents.ledger import LedgerHistoryDocument as LedgerHistoryDocument
+from strangler.core.documents.ledger import LedgerHour as LedgerHour
 from strangler.core.documents.ledger import LedgerImportedDocument as LedgerImportedDocument
 from strangler.core.documents.ledger import LedgerImportRequest as LedgerImportRequest
 from strangler.core.documents.ledger import LedgerRow as LedgerRow

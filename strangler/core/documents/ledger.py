@@ -125,11 +125,20 @@ class LedgerEndpointDocument(Struct, frozen=True):
     folded: Annotated[list[str], Meta(description="Templates of learned folds that it contains; `unfold` undoes one.")]
 
 
+class LedgerHour(Struct, frozen=True):
+    """The calls of an hour (`2027-02-01T09`), in UTC."""
+
+    hour: str
+    legacy: int
+    candidate: int
+
+
 class LedgerHistoryDocument(Struct, frozen=True):
-    """The calls of all endpoints together, by day and by earlier month."""
+    """The calls of all endpoints together, by day and by earlier month, and those of the last two weeks by hour."""
 
     days: list[LedgerDay]
     months: list[LedgerDay]
+    hours: list[LedgerHour] = []
 
 
 class LedgerActionRequest(Struct, frozen=True, forbid_unknown_fields=True):

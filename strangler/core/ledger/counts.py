@@ -100,6 +100,11 @@ def _day(number: int) -> str:
     return date.fromordinal(_EPOCH + number).isoformat()
 
 
+def hour_of(at: float) -> str:
+    """Return the hour of a Unix time, in UTC: `2027-02-01T09`."""
+    return f"{day_of(at)}T{int(at % DAY_S) // 3600:02}"
+
+
 def total_of(counts: Iterable[Counts]) -> Counts:
     total = Counts()
     for each in counts:
