@@ -10,7 +10,8 @@ import msgspec
 
 from strangler.cli._moves_document import counted
 from strangler.core.documents import ImportedSum, LedgerImportRequest, LedgerRow
-from strangler.core.ledger.log_sums import LogSumsState
+from strangler.core.given_templates import given_templates
+from strangler.core.ledger.log_sums import MAX_METHOD, LogSumsState
 from strangler.core.ledger.split_values import parse_split_key
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.ledger.word_classes import OVERFLOW
@@ -19,7 +20,7 @@ from strangler.core.time_buckets import BOUNDS_S
 from strangler.imports.log_reading import CallsState
 from strangler.imports.recognise import Listing, opened
 from strangler.imports.values import ImportOptions, ImportRefusedError, Summary
-from strangler.ledger.actions import MAX_METHOD, MAX_PATH
+from strangler.ledger.actions import MAX_PATH
 
 MAX_REQUEST_BYTES: Final = 15 << 20
 """The most bytes of a request; the admin listener takes 16 MiB."""
@@ -74,11 +75,10 @@ class FileReader:
     def make_tree(self) -> TemplateTreeState:
         """Return a tree that has no words, only the names that the operator gave."""
         tree = TemplateTreeState()
-        routes = () if self.settings is None else self.settings.routes
+        given = given_templates(() if self.settings is None else self.settings.routes)
         tree.name([row.path for row in self.rows if row.source in _GIVEN and row.path != OVERFLOW])
-        tree.name([*(route.match.path or "" for route in routes if route.match.path), *_folds(self.settings)])
-        prefixes = [(route.match.prefix or "").rstrip("/") for route in routes]
-        tree.name([prefix for prefix in prefixes if prefix], are_prefixes=True)
+        tree.name(given.whole)
+        tree.name(given.prefixes, are_prefixes=True)
         return tree
 
     def _of_list(self, title: str, found: Listing) -> ReadFile:
@@ -124,10 +124,6 @@ class FileReader:
         if ledger is None or ledger.callers == "user-agent":
             return []
         return [f"callers are the families of the User-Agents: a log does not have {ledger.callers} (ledger.callers)"]
-
-
-def _folds(settings: Settings | None) -> list[str]:
-    return [] if settings is None else [template for route in settings.routes for template in route.fold]
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Generator
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
@@ -39,6 +39,7 @@ from strangler.ledger.ledger_queries import (
 )
 from strangler.ledger.ledger_state import EndpointSum, LedgerState
 from strangler.ledger.placements import PlacementsState
+from strangler.ledger.steps import with_pauses
 from strangler.state.store import Store, StoreError
 from strangler.times import utc_day
 
@@ -55,8 +56,6 @@ COMPACTED_AT_ONCE = 250
 """The rows that are compacted in one second, which takes 20 ms."""
 
 log = structlog.get_logger()
-
-_T = TypeVar("_T")
 
 
 class LedgerOffError(Exception):
@@ -172,7 +171,7 @@ class LedgerKeeper:
             instance = next(iter(self._held))
             batches = self._held[instance]
             number = min(batches)
-            await _in_steps(self._counting(instance, batches[number]))
+            await with_pauses(self._counting(instance, batches[number]))
             batches.pop(number, None)
             if self._held.get(instance) == {}:
                 del self._held[instance]
@@ -251,7 +250,7 @@ class LedgerKeeper:
         """Return the same with pauses, in which others may run: 5,000 rows with their callers take a second."""
         self._check()
         reached, placed = self.progress(), self._placed()
-        return await _in_steps(document_steps(self.state, self._settings, self._now(), filters, placed, reached))
+        return await with_pauses(document_steps(self.state, self._settings, self._now(), filters, placed, reached))
 
     async def endpoint(self, endpoint: str) -> LedgerEndpointDocument | None:
         """Return all that is known of an endpoint; None if it is unknown. Raises LedgerOffError."""
@@ -326,7 +325,7 @@ class LedgerKeeper:
         """Take over a list of endpoints, or the calls of a log."""
         ledger = self._check_restored()
         async with self._saving:  # nothing is saved between its steps, so that a file is never imported in part
-            done = await _in_steps(actions.import_steps(self.state, request, ledger.quiet_s, self._now()))
+            done = await with_pauses(actions.import_steps(self.state, request, ledger.quiet_s, self._now()))
         await self._save_change()
         return done
 
@@ -369,21 +368,3 @@ def _sum(each: LedgerSum, now: float) -> EndpointSum:
     at = min(each.at, now)  # a clock that was set back must not keep an endpoint alive
     calls = CallSum(at, each.arm, each.status, each.caller, each.calls, tuple(each.buckets), each.route)
     return EndpointSum(each.method, each.template, each.example, calls)
-
-
-async def _in_steps(steps: Generator[None, None, _T]) -> _T:
-    """Run steps with a pause between them, in which others may run. If it is cancelled, it ends after the last step."""
-    cancelled: asyncio.CancelledError | None = None
-    while True:
-        try:
-            next(steps)
-        except StopIteration as ended:
-            if cancelled is not None:
-                raise cancelled from None
-            found: _T = ended.value
-            return found
-        if cancelled is None:
-            try:
-                await asyncio.sleep(0)
-            except asyncio.CancelledError as error:
-                cancelled = error

@@ -5,12 +5,14 @@ from collections.abc import Generator, Iterable
 from strangler.core.documents import ImportedSum, LedgerImportedDocument, LedgerImportRequest
 from strangler.core.ledger.callers import MAX_NAME
 from strangler.core.ledger.examples import MAX_EXAMPLE
+from strangler.core.ledger.log_sums import MAX_METHOD
 from strangler.core.ledger.named_templates import named_segments
 from strangler.core.ledger.rows import LEGACY, MAX_ROWS, CallSum, EndpointRow
 from strangler.core.ledger.segments import HOLE, REST, joined_segments
 from strangler.core.ledger.word_classes import OVERFLOW
 from strangler.core.time_buckets import BOUNDS_S
 from strangler.ledger.ledger_state import MAX_IMPORTS, EndpointSum, LedgerState
+from strangler.ledger.steps import at_once
 
 MAX_FOLDS = 1000
 """The templates that the operator may name with `fold`."""
@@ -18,7 +20,6 @@ MAX_OWNER = 100
 """The longest name of an owner, in characters."""
 MAX_CALLS = 10**12
 """The most calls of one sum of an imported log."""
-MAX_METHOD = 40
 MAX_PATH = 2000
 """The longest path of an import, in characters."""
 SUMS_IN_A_STEP = 500
@@ -91,13 +92,7 @@ def apply_import(
     state: LedgerState, request: LedgerImportRequest, quiet_s: float, now: float
 ) -> LedgerImportedDocument:
     """Take over a list of endpoints, or the calls of a log. Raises LedgerError; nothing has changed then."""
-    steps = import_steps(state, request, quiet_s, now)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as ended:
-            found: LedgerImportedDocument = ended.value
-            return found
+    return at_once(import_steps(state, request, quiet_s, now))
 
 
 def import_steps(

@@ -21,11 +21,13 @@ from strangler.core.ledger.rows import CallerCounts, EndpointRow
 from strangler.core.ledger.states import State, deletable_at, served_by_candidates, state_of
 from strangler.core.ledger.word_classes import OVERFLOW
 from strangler.core.ledger_settings import LedgerSettings
+from strangler.core.ledger_text import STATES
 from strangler.core.settings import Settings
 from strangler.core.time_buckets import BOUNDS_S
 from strangler.ledger.ledger_state import LedgerState
 from strangler.ledger.next_step import StepFacts, next_step
 from strangler.ledger.placements import Placed, PlacementsState
+from strangler.ledger.steps import at_once
 from strangler.times import rfc3339
 
 SORTS = ("calls", "endpoint", "state", "last_seen", "last_legacy", "p95")
@@ -33,21 +35,7 @@ SHARE_DAYS = 7
 """The days whose calls make up the share of candidates, today included."""
 ROWS_OF_A_STEP = 25
 """The rows of which the documents are made at once: 5 ms where all have many callers."""
-_MIGRATION = {
-    state: at
-    for at, state in enumerate(
-        (
-            State.LEGACY,
-            State.SHADOWED,
-            State.SPLITTING,
-            State.CUT_OVER,
-            State.QUIET,
-            State.DELETABLE,
-            State.RETIRED,
-            State.PROBED,
-        )
-    )
-}
+_MIGRATION = {name: at for at, name in enumerate(STATES)}
 """The states in the order in which an endpoint has them."""
 
 
@@ -70,9 +58,9 @@ class Filters:
 
 def filters_problem(filters: Filters) -> str | None:
     """Return what is wrong with filters, and the way out; None if they can be used."""
-    unknown = sorted(filters.states - {state.value for state in State})
+    unknown = sorted(filters.states - set(STATES))
     if unknown:
-        return f"there is no state {unknown[0][:40]!r}; write one of {', '.join(state.value for state in _MIGRATION)}"
+        return f"there is no state {unknown[0][:40]!r}; write one of {', '.join(STATES)}"
     if filters.sort not in SORTS:
         return f"cannot sort by {filters.sort[:40]!r}; write one of {', '.join(SORTS)}"
     if filters.since is not None:
@@ -118,7 +106,7 @@ def progress(state: LedgerState, settings: Settings, now: float, placements: Pla
     """Return how far the migration is. `placements` saves computing those of the same settings again."""
     view = _view(state, settings, now, placements)
     last_days = [day_of(now - ago * DAY_S) for ago in range(SHARE_DAYS)]
-    states = dict.fromkeys((each.value for each in _MIGRATION), 0)
+    states = dict.fromkeys(STATES, 0)
     legacy = candidate = 0
     for row in state.rows.rows.values():
         if row.is_ignored:
@@ -143,13 +131,7 @@ def ledger_document(
     placements: PlacementsState | None = None,
 ) -> LedgerDocument:
     """Return the rows that filters ask for, sorted, and how far the migration is as a whole."""
-    steps = document_steps(state, settings, now, filters, placements)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as ended:
-            found: LedgerDocument = ended.value
-            return found
+    return at_once(document_steps(state, settings, now, filters, placements))
 
 
 def document_steps(
@@ -277,7 +259,7 @@ def _slowest_first(times: LedgerTimes) -> _Key:
 _SORTS: dict[str, Callable[[LedgerRow], _Key]] = {
     "calls": lambda row: (-(row.calls.legacy + row.calls.candidate + row.calls.refused),),
     "endpoint": lambda row: (row.path, row.method),
-    "state": lambda row: (_MIGRATION[State(row.state)],),
+    "state": lambda row: (_MIGRATION[row.state],),
     "last_seen": lambda row: _latest_first(row.last_seen),
     "last_legacy": lambda row: _latest_first(row.last_legacy),
     "p95": lambda row: _slowest_first(row.p95_ms),

@@ -6,6 +6,7 @@ Control owns one and keeps it in the store; commands read it there. Times are Un
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from strangler.core.given_templates import given_templates
 from strangler.core.ledger.counts import hour_of
 from strangler.core.ledger.named_templates import NamedTemplates, named_segments
 from strangler.core.ledger.rows import ANY_METHOD, MAX_ROWS, CallSum, EndpointRow, LedgerRowsState, is_refusal
@@ -190,10 +191,8 @@ class LedgerState:
         routes = settings.routes
         self._passthroughs = frozenset(route.name for route in routes if route.is_passthrough)
         self.keeps_examples = settings.evidence.values == "shown"
-        exact = [route.match.path for route in routes if route.match.path is not None]
-        self.names.of_routes = [*exact, *(template for route in routes for template in route.fold)]
-        prefixes = [(route.match.prefix or "").rstrip("/") for route in routes if route.match.path is None]
-        self.names.prefixes = [prefix for prefix in prefixes if prefix]
+        given = given_templates(routes)
+        self.names.of_routes, self.names.prefixes = given.whole, given.prefixes
         self.apply_names()
         self._list_routes(routes, now)
 

@@ -1,19 +1,18 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """The names under which the ledger counts calls, by one set of settings: templates, and families of callers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
+from strangler.core.given_templates import given_templates
 from strangler.core.ledger.callers import caller_of, named_caller
 from strangler.core.ledger.first_template import FirstTemplateMemo
 from strangler.core.ledger.named_templates import unusual_words
-from strangler.core.ledger.segments import REST
+from strangler.core.ledger.segments import MAX_TEMPLATE, cut_short
 from strangler.core.ledger.split_values import SplitKey, parse_split_key, raw_values, suffix_of
 from strangler.core.ledger.word_classes import OVERFLOW
-from strangler.core.settings import RouteSettings, Settings
+from strangler.core.settings import Settings
 from strangler.worker.call import Call
 
-MAX_TEMPLATE = 512
-"""The longest template, in characters; the rest of a longer one is `{...}`."""
 MAX_CALLERS = 2048
 """The values of the callers' field whose names are remembered."""
 _USER_AGENT = b"user-agent"
@@ -45,9 +44,7 @@ class LedgerNames:
         template = self._memo.template_of(path)
         if values:
             template += suffix_of(self.by, values)
-        if len(template) > MAX_TEMPLATE:
-            template = template[: template.rfind("/", 0, MAX_TEMPLATE - len(REST)) + 1] + REST
-        return template
+        return template if len(template) <= MAX_TEMPLATE else cut_short(template)
 
     def caller_of(self, value: bytes) -> str:
         """Return the name of the caller by the value of its field."""
@@ -66,11 +63,5 @@ def names_for(settings: Settings) -> LedgerNames | None:
     ledger = settings.ledger
     if ledger is None:
         return None
-    words = unusual_words(text for route in settings.routes for text in _templates(route))
-    return LedgerNames(ledger.callers, ledger.by, words)
-
-
-def _templates(route: RouteSettings) -> Iterator[str]:
-    """Yield the templates that the operator has given a route."""
-    yield route.match.path or route.match.prefix or ""
-    yield from route.fold
+    given = given_templates(settings.routes)
+    return LedgerNames(ledger.callers, ledger.by, unusual_words([*given.whole, *given.prefixes]))

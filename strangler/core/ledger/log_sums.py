@@ -10,18 +10,15 @@ from strangler.core.ledger.callers import caller_of
 from strangler.core.ledger.counts import DAY_S, day_of
 from strangler.core.ledger.examples import example_of
 from strangler.core.ledger.first_template import FirstTemplateMemo
-from strangler.core.ledger.rows import is_refusal
-from strangler.core.ledger.segments import REST
+from strangler.core.ledger.rows import ANY_METHOD, is_refusal
+from strangler.core.ledger.segments import MAX_TEMPLATE, cut_short
 from strangler.core.ledger.split_values import SplitKey, raw_values, suffix_of
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.ledger.word_classes import OVERFLOW
 
 MAX_SUMS: Final = 60_000
 """The sums that are kept at a time: about 50 MB."""
-MAX_TEMPLATE: Final = 512
-"""The longest template, in characters; the rest of a longer one is `{...}`."""
 MAX_METHOD: Final = 40
-ANY_METHOD: Final = "*"
 _MAX_METHODS: Final = 50
 _NO_FIELDS: Final[dict[bytes, bytes]] = {}
 _MAX_REMEMBERED: Final = 20_000
@@ -107,7 +104,7 @@ class LogSumsState:
         if self._split_by:
             template += suffix_of(self._split_by, raw_values(self._split_by, query, _NO_FIELDS))
         if len(template) > MAX_TEMPLATE:
-            template = template[: template.rfind("/", 0, MAX_TEMPLATE - len(REST)) + 1] + REST
+            template = cut_short(template)
         if self._tree is not None:
             template = self._folded.get(template) or self._fold_one(self._tree, template)
         caller = self._families.get(user_agent) or self._family(user_agent)

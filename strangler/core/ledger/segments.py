@@ -5,6 +5,8 @@ import re
 HOLE = "{}"
 REST = "{...}"
 """The rest of a path, of any depth."""
+MAX_TEMPLATE = 512
+"""The longest template that is counted, in characters; the rest of a longer one is `{...}`."""
 _PARAMETER = re.compile(r"[?&#][^?&#]*")
 
 
@@ -22,3 +24,8 @@ def joined_segments(segments: list[str]) -> str:
     count = next((at for at, text in enumerate(segments) if text[:1] in ("?", "&", "#") and text), len(segments))
     path = "/".join(segments[:count])
     return ("*" if path == "*" else "/" + path) + "".join(segments[count:])
+
+
+def cut_short(template: str) -> str:
+    """Return a template that is longer than `MAX_TEMPLATE` with `{...}` for the segments that are too many."""
+    return template[: template.rfind("/", 0, MAX_TEMPLATE - len(REST)) + 1] + REST

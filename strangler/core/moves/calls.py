@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from strangler.core.given_templates import given_templates
 from strangler.core.http.head import RequestHead
 from strangler.core.ledger.callers import caller_of
 from strangler.core.ledger.first_template import FirstTemplateMemo
-from strangler.core.ledger.rows import add_caller
+from strangler.core.ledger.rows import ANY_METHOD, add_caller
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.ledger.word_classes import OVERFLOW
 from strangler.core.moves.difference import kinds_of
@@ -24,8 +25,6 @@ MAX_MISSED_ROWS: Final = MAX_ROWS // 2
 """The rows after which a path that nothing serves gets none: scanners must leave room for endpoints."""
 _MAX_REMEMBERED: Final = 20_000
 _MAX_METHODS: Final = 50
-ANY_METHOD: Final = "*"
-"""The method of a row for calls that have no row of their own."""
 _NOTHING_THERE: Final = frozenset({404, 405})
 """The statuses of paths that nothing serves: scanners ask for them."""
 
@@ -280,7 +279,6 @@ def _head(method: str, path: bytes, query: bytes, host: str, user_agent: str) ->
 
 def _name_routes(tree: TemplateTreeState, routes: tuple[RouteSettings, ...]) -> None:
     """Give the tree the names that the operator gave: matches, and the templates of `fold`."""
-    paths = [route.match.path for route in routes if route.match.path is not None]
-    prefixes = [(route.match.prefix or "").rstrip("/") for route in routes if route.match.path is None]
-    tree.name([*paths, *(template for route in routes for template in route.fold)])
-    tree.name([prefix for prefix in prefixes if prefix], are_prefixes=True)
+    given = given_templates(routes)
+    tree.name(given.whole)
+    tree.name(given.prefixes, are_prefixes=True)
