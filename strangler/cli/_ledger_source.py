@@ -129,7 +129,7 @@ class _Stored:
         now = time.time()
 
         def work(state: LedgerState, connection: sqlite3.Connection) -> str:
-            done = _ACTIONS[action](state, request, now)
+            done = _ACTIONS[action](state, request)
             write_audit(connection, now, request.who, f"ledger {action}", "", request.why, done)
             return done
 
@@ -189,9 +189,9 @@ def _loaded(connection: sqlite3.Connection) -> LedgerState:
         structlog.configure(**before)
 
 
-_ACTIONS: Final[dict[str, Callable[[LedgerState, LedgerActionRequest, float], str]]] = {
-    "fold": lambda state, request, now: actions.fold(state, request.endpoint, now),
-    "unfold": lambda state, request, now: actions.unfold(state, request.endpoint, now),
-    "ignore": lambda state, request, now: actions.ignore(state, request.endpoint),
-    "own": lambda state, request, now: actions.own(state, request.endpoint, request.name),
+_ACTIONS: Final[dict[str, Callable[[LedgerState, LedgerActionRequest], str]]] = {
+    "fold": lambda state, request: actions.fold(state, request.endpoint),
+    "unfold": lambda state, request: actions.unfold(state, request.endpoint),
+    "ignore": lambda state, request: actions.ignore(state, request.endpoint),
+    "own": lambda state, request: actions.own(state, request.endpoint, request.name),
 }

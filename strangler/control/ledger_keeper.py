@@ -307,11 +307,11 @@ class LedgerKeeper:
 
     async def fold(self, endpoint: str) -> str:
         """Make the paths of a template one endpoint. Raises LedgerOffError, LedgerError and StoreError, like all."""
-        return await self._change(lambda: actions.fold(self.state, endpoint, self._now()))
+        return await self._change(lambda: actions.fold(self.state, endpoint))
 
     async def unfold(self, endpoint: str) -> str:
         """Undo a fold."""
-        return await self._change(lambda: actions.unfold(self.state, endpoint, self._now()))
+        return await self._change(lambda: actions.unfold(self.state, endpoint))
 
     async def ignore(self, endpoint: str) -> str:
         """Hide an endpoint, or show it again."""

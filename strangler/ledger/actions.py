@@ -30,7 +30,7 @@ class LedgerError(Exception):
     """Nothing was changed; the text says why, and the way out."""
 
 
-def fold(state: LedgerState, endpoint: str, now: float) -> str:
+def fold(state: LedgerState, endpoint: str) -> str:
     """Make all paths that a template covers one endpoint, for each method. Raises LedgerError."""
     template = _template(endpoint)
     if HOLE not in template and REST not in template:
@@ -49,7 +49,7 @@ def fold(state: LedgerState, endpoint: str, now: float) -> str:
     return f"{template} is one endpoint now" + (f", which {joined + 1} were before" if joined else "")
 
 
-def unfold(state: LedgerState, endpoint: str, now: float) -> str:
+def unfold(state: LedgerState, endpoint: str) -> str:
     """Undo a fold: paths that come from now on are endpoints of their own. Raises LedgerError."""
     template = _template(endpoint)
     names, text = state.names, f"{template} is folded no more: from now on its paths are endpoints of their own"

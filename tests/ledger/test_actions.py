@@ -44,11 +44,11 @@ def test_a_fold_joins_the_endpoints_of_each_method_and_can_be_undone() -> None:
     state = LedgerState()
     words(state, "/acme/menu", "/apex/menu", "/about")
     called(state, "POST /acme/menu")
-    assert fold(state, "GET /{shop}/menu", NOW) == "/{}/menu is one endpoint now, which 2 were before"
+    assert fold(state, "GET /{shop}/menu") == "/{}/menu is one endpoint now, which 2 were before"
     assert rows(state) == {"GET /{}/menu": 2, "GET /about": 1, "POST /{}/menu": 1}
     with pytest.raises(LedgerError, match="one endpoint already"):
-        fold(state, "/{}/menu", NOW)
-    unfold(state, "GET /{}/menu", NOW)
+        fold(state, "/{}/menu")
+    unfold(state, "GET /{}/menu")
     words(state, "/beta/menu")
     assert rows(state)["GET /beta/menu"] == 1
     assert rows(state)["GET /{}/menu"] == 2, "what was counted stays"
@@ -59,7 +59,7 @@ def test_a_learned_fold_is_undone_by_its_template() -> None:
     names = [first + second for first in "abcdefgh" for second in ("lice", "run", "osa", "ella", "enno", "aim", "udy")]
     words(state, *(f"/users/{name}" for name in names))
     assert rows(state) == {"GET /users/{}": len(names)}
-    unfold(state, "GET /users/{}", NOW)
+    unfold(state, "GET /users/{}")
     words(state, "/users/alice")
     assert rows(state) == {"GET /users/{}": len(names), "GET /users/alice": 1}
 
@@ -67,11 +67,11 @@ def test_a_learned_fold_is_undone_by_its_template() -> None:
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        (lambda state: fold(state, "/about", NOW), "has no {}"),
-        (lambda state: fold(state, "about", NOW), "write a method and a path"),
-        (lambda state: fold(state, "/carts/{cart}", NOW), "one endpoint already"),
-        (lambda state: unfold(state, "/carts/{}", NOW), "stands in routes.yaml"),
-        (lambda state: unfold(state, "/orders/{}", NOW), "the form of its values tells"),
+        (lambda state: fold(state, "/about"), "has no {}"),
+        (lambda state: fold(state, "about"), "write a method and a path"),
+        (lambda state: fold(state, "/carts/{cart}"), "one endpoint already"),
+        (lambda state: unfold(state, "/carts/{}"), "stands in routes.yaml"),
+        (lambda state: unfold(state, "/orders/{}"), "the form of its values tells"),
         (lambda state: ignore(state, "GET /nobody"), "`strangler ledger` lists them"),
         (lambda state: own(state, "GET /about", "x" * 101), "at most 100 characters"),
     ],
@@ -91,7 +91,7 @@ def test_folds_are_bounded() -> None:
     state = LedgerState()
     state.names.folded = [f"/a{number}/{{}}" for number in range(MAX_FOLDS)]
     with pytest.raises(LedgerError, match="`strangler ledger unfold` undoes one"):
-        fold(state, "/b/{}", NOW)
+        fold(state, "/b/{}")
 
 
 def test_owners_are_named_and_forgotten_and_rows_hidden_and_shown() -> None:

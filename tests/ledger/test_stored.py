@@ -94,7 +94,7 @@ def test_the_tree_is_saved_now_and_then_and_whenever_a_template_changes(kept: Ke
     called(kept.state, "GET /another")
     assert "tree" not in stored.collect_unsaved(kept.state).meta
     assert "tree" in stored.collect_unsaved(kept.state, with_slow=True).meta
-    fold(kept.state, "/{}/menu", NOW)
+    fold(kept.state, "/{}/menu")
     assert "tree" in stored.collect_unsaved(kept.state).meta
 
 
@@ -125,7 +125,7 @@ def test_folded_rows_leave_the_store(kept: Kept) -> None:
     for name in ("berlin", "paris"):
         called(kept.state, f"GET /{name}/menu", caller=name)
     kept.save()
-    fold(kept.state, "/{}/menu", NOW)
+    fold(kept.state, "/{}/menu")
     kept.save(fails=True)
     kept.save()
     kept.assert_equal()
