@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strangler.core.ledger.segments import MAX_TEMPLATE
 from strangler.core.ledger_settings import LedgerSettings
 from strangler.ipc.messages import LedgerSum, encode_frame
 from strangler.ipc.metrics import BOUNDS_S
@@ -230,9 +231,9 @@ def test_no_huge_path_or_caller_is_kept() -> None:
     found = names_for(made)
     assert found is not None
     template = found.template_of(b"/" + b"word/" * 200, ())
-    assert len(template) <= ledger_names.MAX_TEMPLATE
+    assert len(template) <= MAX_TEMPLATE
     template = found.template_of(b"/purchase-order-line-item-attachment-description-translations" * 16, ())
-    assert len(template) <= ledger_names.MAX_TEMPLATE
+    assert len(template) <= MAX_TEMPLATE
     assert template.endswith("/{...}")
 
 
@@ -266,5 +267,5 @@ def test_any_bytes_are_counted(calls: list[tuple[bytes, bytes, bytes]], callers:
     batches = ledger.finish(0.0, 1.0)
     found = [each for batch in batches for each in batch.sums]
     assert sum(each.calls for each in found) == len(calls)
-    assert all(len(each.template) <= ledger_names.MAX_TEMPLATE and len(each.caller) <= 40 for each in found)
+    assert all(len(each.template) <= MAX_TEMPLATE and len(each.caller) <= 40 for each in found)
     assert all(encode_frame(batch) for batch in batches)
