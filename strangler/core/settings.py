@@ -12,6 +12,7 @@ from urllib.parse import quote
 from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.listener_settings import UNIX, Address, ListenerSettings, ServerTlsSettings
 from strangler.core.retire_settings import RetireSettings
+from strangler.core.rollout_settings import RolloutSettings
 
 HTTP_UNIX = "http+unix://"
 """The beginning of a URL whose host is the percent-encoded path of a unix socket."""
@@ -229,7 +230,7 @@ class StickySource:
 
 @dataclass(frozen=True, slots=True)
 class SplitSettings:
-    percent: float  # 0.00 to 100.00, two decimals
+    percent: float  # 0.00 to 100.00, two decimals; that of a rollout's position for a route that has one
     headers: tuple[tuple[str, str], ...]  # lower-case name, exact value; any match sends the request to the candidate
     override: str | None  # lower-case header name
     sticky: tuple[StickySource, ...]
@@ -342,6 +343,8 @@ class RouteSettings:
     """Whether `candidate` was never part of legacy: it gets all requests, even while the kill switch is on."""
     retire: RetireSettings | None = None
     """When and how the route ends; None: it stays."""
+    rollout: RolloutSettings | None = None
+    """The plan by which its percent climbs; None: the file says its percent."""
 
 
 @dataclass(frozen=True, slots=True)

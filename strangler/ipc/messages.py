@@ -184,6 +184,43 @@ class LedgerStored(_Message, frozen=True):
     number: int
 
 
+class RolloutCaller(msgspec.Struct, array_like=True, frozen=True):
+    """The requests of one caller at the candidate. `caller` is a hash of its sticky key, of 64 bits."""
+
+    caller: int
+    requests: int
+    failed: int
+    buckets: list[int]  # as in `RolloutArm`
+
+
+class RolloutArm(msgspec.Struct, array_like=True, frozen=True):
+    """The requests that a rollout sent to one arm. Failed: a 5xx, or a fault, also if legacy has responded instead."""
+
+    requests: int
+    failed: int
+    buckets: list[int]  # how many took how long, by `metrics.BOUNDS_S`, not cumulative, with one above the last
+
+
+class RolloutCounts(msgspec.Struct, array_like=True, frozen=True):
+    """Requests of one route since the last message that began under the settings of one generation."""
+
+    route: str
+    generation: int
+    legacy: RolloutArm
+    candidate: RolloutArm
+    registers: bytes  # of the candidate's callers: `core/rollout/caller_sketch.py`
+    busiest: list[RolloutCaller]  # of the candidate: at most `MAX_BUSIEST`
+
+
+class RolloutBatch(_Message, frozen=True):
+    """The requests of the routes that have a rollout, since the last batch.
+
+    A batch that was sent is not sent again: those that a killed control had not stored are lost to both arms alike.
+    """
+
+    counts: list[RolloutCounts]
+
+
 class BreakerOpened(_Message, frozen=True):
     """A breaker that is open until `until`. A worker reports its own; control passes it on to all others."""
 
@@ -232,10 +269,12 @@ class Push(_Message, frozen=True):
 
 
 class KillSwitch(_Message, frozen=True):
-    """The state of the kill switch: while it is on, every request goes to legacy, whatever the routes say."""
+    """The state of the kill switch: while it is on, every request goes to legacy, whatever the routes say; while it is
+    on for single routes, every request of those does."""
 
     on: bool
     reason: str
+    routes: list[str] = []
 
 
 class CaptureGrant(msgspec.Struct, array_like=True, frozen=True):
@@ -253,7 +292,9 @@ class CaptureGrants(_Message, frozen=True):
 Shared = BreakerOpened | FenceMarks | EndpointHealth
 """The facts that all workers share, whichever of them found them."""
 
-ToControl = Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Spans | LedgerBatch | Shared
+ToControl = (
+    Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Spans | LedgerBatch | RolloutBatch | Shared
+)
 ToWorker = Push | KillSwitch | CaptureGrants | LedgerStored | Shared
 
 

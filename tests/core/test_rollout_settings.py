@@ -4,14 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from strangler.core.rollout_settings import (
-    ErrorSettings,
-    EvidenceSettings,
-    LatencySettings,
-    RolloutSettings,
-    problem_of_group,
-    problems_of,
-)
+from strangler.core.rollout_rules import problem_of_group, problems_of
+from strangler.core.rollout_settings import ErrorSettings, EvidenceSettings, LatencySettings, RolloutSettings
 
 DEFAULTS = RolloutSettings()
 
@@ -21,7 +15,7 @@ def test_the_defaults_are_those_of_the_documentation_and_have_no_problem() -> No
     assert DEFAULTS.steps == (1, 5, 25, 50, 100)
     assert (DEFAULTS.hold_s, DEFAULTS.look_s, DEFAULTS.back_hold_s) == (1800, 60, 120)
     assert (DEFAULTS.gate, DEFAULTS.failed_looks, DEFAULTS.then) == ("every", 3, "step_back")
-    assert DEFAULTS.windows is None
+    assert DEFAULTS.within is None
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,12 @@ from strangler.core.documents.ledger import LedgerImportRequest as LedgerImportR
 from strangler.core.documents.ledger import LedgerRow as LedgerRow
 from strangler.core.documents.ledger import LedgerStep as LedgerStep
 from strangler.core.documents.ledger import LedgerTimes as LedgerTimes
+from strangler.core.documents.rollouts import RolloutArmNumbers as RolloutArmNumbers
+from strangler.core.documents.rollouts import RolloutLook as RolloutLook
+from strangler.core.documents.rollouts import RolloutMove as RolloutMove
+from strangler.core.documents.rollouts import RolloutRequest as RolloutRequest
+from strangler.core.documents.rollouts import RolloutsDocument as RolloutsDocument
+from strangler.core.documents.rollouts import RolloutStatus as RolloutStatus
 from strangler.core.documents.samples import ComparedDifference as ComparedDifference
 from strangler.core.documents.samples import ComparedSide as ComparedSide
 from strangler.core.documents.samples import ComparisonLine as ComparisonLine
@@ -76,6 +82,8 @@ from strangler.core.documents.status import ReadyChecks as ReadyChecks
 from strangler.core.documents.status import ReadyDocument as ReadyDocument
 from strangler.core.documents.status import RecentFigures as RecentFigures
 from strangler.core.documents.status import RetireStatus as RetireStatus
+from strangler.core.documents.status import RolloutShort as RolloutShort
+from strangler.core.documents.status import RouteKillSwitch as RouteKillSwitch
 from strangler.core.documents.status import RouteStatus as RouteStatus
 from strangler.core.documents.status import ShadowComparisons as ShadowComparisons
 from strangler.core.documents.status import ShadowStatus as ShadowStatus

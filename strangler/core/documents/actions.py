@@ -23,6 +23,7 @@ class KillSwitchRequest(Struct, frozen=True, forbid_unknown_fields=True):
     on: bool
     reason: str = ""
     who: str = ""
+    route: Annotated[str | None, Meta(description="The route to turn it for; null: for all routes.")] = None
 
 
 class ReviewRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,12 +31,20 @@ class ReadyDocument(Struct, frozen=True):
     ] = UNSET
 
 
+class RouteKillSwitch(Struct, frozen=True):
+    """The kill switch of a single route, which is on."""
+
+    reason: str
+    since: Annotated[str | None, Meta(description="When it was turned on.")]
+
+
 class KillSwitchStatus(Struct, frozen=True):
     """The kill switch. While it is on, all traffic goes to legacy."""
 
-    on: bool
+    on: Annotated[bool, Meta(description="Whether it is on for all routes.")]
     reason: str
     since: Annotated[str | None, Meta(description="When it was last turned.")]
+    routes: Annotated[dict[str, RouteKillSwitch], Meta(description="The routes that it is on for by themselves.")] = {}
 
 
 class ProcessIds(Struct, frozen=True, kw_only=True):
@@ -161,6 +169,15 @@ class RetireStatus(Struct, frozen=True):
     refused: Annotated[int, Meta(description="Requests refused in brownouts and after the sunset, since the start.")]
 
 
+class RolloutShort(Struct, frozen=True):
+    """A route's rollout in short; `/api/rollouts/ROUTE` has all of it."""
+
+    state: Annotated[str, Meta(extra_json_schema={"enum": ["waiting", "running", "paused", "done", "backing"]})]
+    step: Annotated[int, Meta(description="The number of the step that is reached: 0 before the first.")]
+    steps: list[float]
+    waits_for: Annotated[str | None, Meta(description="As in `/api/rollouts`.")]
+
+
 class RouteStatus(Struct, frozen=True):
     """One route."""
 
@@ -177,6 +194,8 @@ class RouteStatus(Struct, frozen=True):
     shadow: Annotated[ShadowStatus | None, Meta(description="Null for a route without shadows.")]
     judged: Annotated[MatchFigures | None, Meta(description="Null if nothing was ever compared.")]
     retire: Annotated[RetireStatus | None, Meta(description="Null for a route that stays.")] = None
+    rollout: Annotated[RolloutShort | None, Meta(description="Null for a route without `rollout`.")] = None
+    killed: Annotated[bool, Meta(description="Whether the kill switch is on for this route by itself.")] = False
 
 
 class LegacyRequests(Struct, frozen=True):

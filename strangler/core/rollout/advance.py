@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from strangler.core.gate import Verdict
+from strangler.core.opening_windows import opening_windows
 from strangler.core.rollout.evidence import Numbers
 from strangler.core.rollout.judgement import LookRecord, LookVerdict, look_at
 from strangler.core.rollout.machine import NoTransitionError, RolloutEvent, RolloutState
@@ -110,7 +111,7 @@ def _obstacle(
         return WaitsFor.GATE, None
     if step in settings.approve and position.approved != step:
         return WaitsFor.APPROVAL, None
-    windows = settings.windows
+    windows = None if settings.within is None else opening_windows(settings.within)
     if windows is not None and not windows.is_open(now):
         return WaitsFor.WINDOW, windows.next_opening(now)
     return None, None

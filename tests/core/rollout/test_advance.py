@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.core.gate import Verdict
+from strangler.core.opening_windows import opening_windows
 from strangler.core.rollout.advance import Change, ChangeKind, advance, happen
 from strangler.core.rollout.evidence import Numbers, StepCounts, summed
 from strangler.core.rollout.judgement import LookVerdict
@@ -417,7 +418,7 @@ def test_laws_of_every_rollout(plan: RolloutSettings, what: list[str]) -> None:
     """Whatever happens: the percent is a step; at most one step at a time; up by a good look alone, in a window, with a
     gate, with an approval, after the hold, and not under the kill switch; down by what is bad, or asked for."""
     ladder = (0.0, *plan.steps)
-    windows = plan.windows
+    windows = None if plan.within is None else opening_windows(plan.within)
     for item, now, before, after, changes in replayed(plan, what):
         assert after.percent in ladder
         assert len(after.looks) <= MAX_LOOKS
