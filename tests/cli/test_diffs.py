@@ -279,6 +279,7 @@ class TestReady:
         keep(*agreeing(3100))
         result = run("ready", "orders")
         assert (result.exit_code, result.output.splitlines()[0]) == (0, "orders: ready")
+        assert "100.000%, at least 99.902% (95 %, however often one looks)  (gate: 99.900%)" in result.output
 
     def test_not_enough_evidence_is_1_and_says_how_much_more(self, run: Run) -> None:
         keep(*agreeing(50))

@@ -111,7 +111,7 @@ def mismatches_of(random: Random, share: float, most: int) -> list[int]:
 
 @pytest.mark.parametrize(("share", "verdict", "limit"), [(0.999, Verdict.READY, 20), (0.9991, Verdict.NOT_READY, 6)])
 def test_simulated_routes_agree_with_what_is_computed(share: float, verdict: Verdict, limit: int) -> None:
-    """Of 200 routes at most 5 % (1 %) are expected to be judged wrongly, ever; the limit has three deviations more.
+    """At most 5 % (1 %) of 200 routes are expected to be judged wrongly, ever; the limit is three deviations above.
 
     Between two mismatches, evidence for a route grows with each pair, and evidence against it falls. So a verdict that
     is given at any time is given at the last pair before a mismatch, or at a mismatch.
