@@ -1,5 +1,6 @@
 """The changes of the proxy as events: settings, the kill switch, breakers."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from strangler.control.events import outbox
@@ -32,6 +33,17 @@ class ChangeEvents:
         self._settings = in_force.settings
         self._open_breakers.intersection_update(in_force.settings.upstreams)
         new = {route.name: route for route in in_force.settings.routes}
+        if not in_force.is_move:
+            self._publish_reload(in_force, old, new)
+        for name in sorted(new.keys() | old.keys()):
+            before, after = _percent(old.get(name)), _percent(new.get(name))
+            if before != after:
+                data = {"route": name, "from": before, "to": after, "generation": in_force.generation}
+                self._publisher.publish(Kind.ROUTE_SHIFTED, name, data)
+
+    def _publish_reload(
+        self, in_force: InForce, old: Mapping[str, RouteSettings], new: Mapping[str, RouteSettings]
+    ) -> None:
         self._publisher.publish(
             Kind.ROUTES_RELOADED,
             "routes.yaml",
@@ -43,11 +55,6 @@ class ChangeEvents:
                 "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
             },
         )
-        for name in sorted(new.keys() | old.keys()):
-            before, after = _percent(old.get(name)), _percent(new.get(name))
-            if before != after:
-                data = {"route": name, "from": before, "to": after, "generation": in_force.generation}
-                self._publisher.publish(Kind.ROUTE_SHIFTED, name, data)
 
     def rejected(self, in_force: InForce) -> None:
         """Publish that a routes.yaml was not put in force."""
