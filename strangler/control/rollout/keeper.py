@@ -502,6 +502,11 @@ class RolloutKeeper:
             raise UnknownRolloutError(f"route {route!r} has no rollout: write `rollout` in routes.yaml")
         raise UnknownRolloutError(f"there is no route {route!r}")
 
+    def position(self, group: str) -> Position | None:
+        """Return where a group stands; None if it has no rollout."""
+        climb = self._climbs.get(group)
+        return None if climb is None else climb.position
+
     def of(self, route: str) -> RolloutStatus | None:
         """Return a route's rollout; None if it has none."""
         climb = self._climbs.get(self._groups.get(route, ""))
