@@ -8,7 +8,6 @@ from strangler.control.events import outbox
 from strangler.control.events.event import Kind
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
-from strangler.core.rollout_percents import with_percents
 from strangler.core.settings import RouteSettings, Settings
 from strangler.ipc.messages import BreakerChanged
 from strangler.state.kill_switch import KillSwitchState
@@ -32,11 +31,10 @@ class ChangeEvents:
     def adopt(self, in_force: InForce) -> None:
         """Publish that new settings are in force, and what they change. A move of a rollout shifts without a reload."""
         before, self._settings = self._settings, in_force.settings
-        is_move = before != in_force.settings and with_percents(before, {}) == with_percents(in_force.settings, {})
         old = {route.name: route for route in before.routes}
         self._open_breakers.intersection_update(in_force.settings.upstreams)
         new = {route.name: route for route in in_force.settings.routes}
-        if not is_move:
+        if not in_force.is_move:
             self._publisher.publish(Kind.ROUTES_RELOADED, "routes.yaml", _reloaded(old, new, in_force.generation))
         for name in sorted(new.keys() | old.keys()):
             first, second = _percent(old.get(name)), _percent(new.get(name))
