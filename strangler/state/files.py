@@ -6,6 +6,7 @@ from typing import Final
 
 LOCK: Final = "lock"
 FIRST_LOADS: Final = "retire.json"
+ROLLOUTS: Final = "rollout.json"
 RUNNING: Final = "running.json"
 RESTART: Final = "restart.json"
 KILL_SWITCH: Final = "kill-switch.json"
@@ -22,10 +23,22 @@ KEPT: Final = (
     WEBHOOK_KEY,
     KILL_SWITCH,
     FIRST_LOADS,
+    ROLLOUTS,
     JOURNAL,
     *(f"{JOURNAL}.{number}" for number in range(1, MAX_OLD_JOURNALS + 1)),
 )
 """The files of a backup, in the order of copying."""
+
+
+def may_read(path: Path) -> bool:
+    """Return False if this user may not read a file: its content is unknown then, unlike that of a broken one."""
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def replace_file(path: Path, content: bytes) -> None:
