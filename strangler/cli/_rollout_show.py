@@ -20,7 +20,7 @@ from strangler.cli._rollout_table import (
 from strangler.cli._rollout_units import RolloutUnit
 from strangler.cli._tables import table
 from strangler.core.documents import RolloutArmNumbers, RolloutLook, RolloutMove, RolloutStatus
-from strangler.core.rollout_text import look_text, next_percent, step_text, waits_text
+from strangler.core.rollout_text import look_text, next_percent, percents_text, step_text, waits_text
 
 _LABEL = 11
 _LOOKS = 8
@@ -145,13 +145,12 @@ def _arm_cells(arm: RolloutArmNumbers, is_medium: bool) -> tuple[str, ...]:
 
 
 def _moves(moves: Sequence[RolloutMove]) -> Table:
-    made = table("moved", "what", "from>", "to>", "who", "why")
+    made = table("moved", "what", "percent>", "who", "why")
     for move in moves:
         made.add_row(
             minute_text(move.at)[5:],
             look_text(move.what),
-            f"{move.from_:g} %",
-            f"{move.to:g} %",
+            percents_text(move.what, move.from_, move.to),
             safe_markup(move.who),
             safe_markup(move.why),
         )

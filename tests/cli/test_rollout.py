@@ -133,6 +133,7 @@ async def test_one_rollout_says_where_it_stands_why_it_waits_and_what_moved_it(a
             moves=[
                 move("13:02", "start", 0.0, 0.0, "release 1.4", "ana"),
                 move("13:32", "stepped", 0.0, 1.0, "it begins"),
+                move("13:59", "approve", 5.0, 25.0, "looks well", "ben"),
                 move("14:01", "kill_switch", 25.0, 25.0, "the kill switch is off"),
             ],
             notes=["beyond 50 % legacy goes cold; shadow.of: candidate keeps it warm"],
@@ -163,10 +164,11 @@ async def test_one_rollout_says_where_it_stands_why_it_waits_and_what_moved_it(a
         "11-30 14:04    25  not enough     1 of 300 (0.333 %)       -     0 of 100 (0 %)      -        3",
         "11-30 14:05    25  not enough  12 of 31,360 (<0.1 %)  120 ms     0 of 120 (0 %)  99 ms        3",
         "",
-        "moved        what         from    to  who  why",
-        "11-30 13:02  start         0 %   0 %  ana  release 1.4",
-        "11-30 13:32  stepped       0 %   1 %       it begins",
-        "11-30 14:01  kill switch  25 %  25 %       the kill switch is off",
+        "moved        what         percent  who  why",
+        "11-30 13:02  start            0 %  ana  release 1.4",
+        "11-30 13:32  stepped      0 → 1 %       it begins",
+        "11-30 13:59  approve         25 %  ben  looks well",
+        "11-30 14:01  kill switch     25 %       the kill switch is off",
         "",
         "note: beyond 50 % legacy goes cold; shadow.of: candidate keeps it warm",
     ]
@@ -316,6 +318,32 @@ def test_without_a_proxy_each_command_says_so(tmp_path: Path, words: list[str]) 
     assert result.exit_code == 1
     assert "no proxy answers at 127.0.0.1:1" in result.stderr
     assert "is `strangler serve` running?" in result.stderr
+
+
+FILE = """\
+version: 1
+upstreams: {legacy: {url: "http://127.0.0.1:1"}, orders: {url: "http://127.0.0.1:2"}}
+routes:
+  - {name: orders, match: {prefix: /orders}, candidate: orders, rollout: {}}
+  - {name: offers, match: {prefix: /offers}, candidate: orders, split: {percent: 5}}
+  - {name: others, match: {prefix: /others}, candidate: orders, rollout: {}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "text"), [("status -c FILE o", FILE), ("approve -c FILE o", FILE), ("start -c FILE o", "routes: [")]
+)
+def test_the_shell_completes_routes_that_have_a_rollout(tmp_path: Path, words: str, text: str) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(text)
+    typed = f"strangler rollout {words.replace('FILE', str(path))}"
+    environ = {
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+        "_STRANGLER_COMPLETE": "bash_complete",
+    }
+    found = CliRunner().invoke(main, prog_name="strangler", env=environ, catch_exceptions=False).stdout
+    assert found == ("plain,orders\nplain,others\n" if text == FILE else "")
 
 
 # Watching
