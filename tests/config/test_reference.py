@@ -91,6 +91,8 @@ def _complete_certificates(tls: dict[str, Any]) -> None:
 def _complete_way(data: Any, path: str) -> None:
     """Where the route leads."""
     route = data["routes"][0]
+    if path.startswith("routes[].rollout"):
+        route["split"] = {"sticky": ["client_ip"]}
     if "aggregate" in path or "passthrough" in path:
         del route["candidate"]
     if "passthrough" in path:
@@ -151,6 +153,7 @@ def test_the_defaults_in_the_docs_are_what_is_used() -> None:
             "events.kafka",
             "routes.retire",
             "routes.rewrite",
+            "routes.rollout",
             "routes.timeouts",
             "routes.shadow",
             "upstreams.orders.health",
