@@ -324,26 +324,34 @@ FILE = """\
 version: 1
 upstreams: {legacy: {url: "http://127.0.0.1:1"}, orders: {url: "http://127.0.0.1:2"}}
 routes:
-  - {name: orders, match: {prefix: /orders}, candidate: orders, rollout: {}}
+  - {name: orders, match: {prefix: /orders}, candidate: orders, split: &sticky {sticky: [client_ip]}, rollout: {}}
   - {name: offers, match: {prefix: /offers}, candidate: orders, split: {percent: 5}}
-  - {name: others, match: {prefix: /others}, candidate: orders, rollout: {}}
+  - {name: others, match: {prefix: /others}, candidate: orders, split: *sticky, rollout: {}}
 """
 
 
 @pytest.mark.parametrize(
-    ("words", "text"), [("status -c FILE o", FILE), ("approve -c FILE o", FILE), ("start -c FILE o", "routes: [")]
+    ("words", "text", "names"),
+    [
+        ("status", FILE, ["orders", "others"]),
+        ("approve", FILE, ["orders", "others"]),
+        ("start", FILE.replace("percent: 5", "percent: 500"), ["orders", "offers", "others"]),
+        ("start", "routes: [", []),
+    ],
+    ids=["status", "a command", "a file with problems has all its routes", "a file that cannot be read has none"],
 )
-def test_the_shell_completes_routes_that_have_a_rollout(tmp_path: Path, words: str, text: str) -> None:
+def test_the_shell_completes_routes_that_have_a_rollout(
+    tmp_path: Path, words: str, text: str, names: list[str]
+) -> None:
     path = tmp_path / "routes.yaml"
     path.write_text(text)
-    typed = f"strangler rollout {words.replace('FILE', str(path))}"
     environ = {
-        "COMP_WORDS": typed,
-        "COMP_CWORD": str(len(typed.split()) - 1),
+        "COMP_WORDS": f"strangler rollout {words} -c {path} o",
+        "COMP_CWORD": "5",
         "_STRANGLER_COMPLETE": "bash_complete",
     }
-    found = CliRunner().invoke(main, prog_name="strangler", env=environ, catch_exceptions=False).stdout
-    assert found == ("plain,orders\nplain,others\n" if text == FILE else "")
+    result = CliRunner().invoke(main, prog_name="strangler", env=environ, catch_exceptions=False)
+    assert result.stdout.split() == [f"plain,{name}" for name in names]
 
 
 # Watching

@@ -38,10 +38,11 @@ state: {state}
 upstreams:
   legacy: {{url: http://127.0.0.1:8000}}
   orders: {{url: http://127.0.0.1:8001}}
+defaults: {{routes: {{rollout: {{steps: [1, 5]}}}}}}
 routes:
-  - {{name: orders, match: {{prefix: /orders}}, candidate: orders, split: {{group: shop}}, rollout: {{steps: [1, 5, 25]}}}}
-  - {{name: carts, match: {{prefix: /carts}}, candidate: orders, split: {{group: shop}}, rollout: {{steps: [1, 5, 25]}}}}
-  - {{name: users, match: {{prefix: /users}}, candidate: orders, rollout: {{}}}}
+  - {{name: orders, match: {{prefix: /orders}}, candidate: orders, split: &shop {{group: shop, sticky: [client_ip]}}}}
+  - {{name: carts, match: {{prefix: /carts}}, candidate: orders, split: *shop}}
+  - {{name: users, match: {{prefix: /users}}, candidate: orders, split: {{sticky: [client_ip]}}}}
 """
 AT = time.time() - 3600
 GOOD = LookRecord(AT + 60, 1.0, LookVerdict.GOOD, (), ArmNumbers(9000, 9, 120.0), ArmNumbers(700, 0, 99.5), callers=41)
@@ -82,11 +83,11 @@ def columns(text: str, title: str) -> list[list[str]]:
 
 def test_the_history_is_that_of_the_store(tmp_path: Path) -> None:
     fill(tmp_path)
-    settings = f.settings([climbing("orders", "shop", 1.0, 5.0, 25.0), climbing("carts", "shop", 1.0, 5.0, 25.0)])
+    settings = f.settings([climbing("orders", "shop", 1.0, 5.0), climbing("carts", "shop", 1.0, 5.0)])
     with reading.reader(tmp_path, looks_over=True) as connection:
         (found,) = rollout_reports(connection, settings)
     assert (found.group, found.routes, found.state, found.percent) == ("shop", ["orders", "carts"], "running", 1.0)
-    assert found.steps == [1.0, 5.0, 25.0]
+    assert found.steps == [1.0, 5.0]
     assert [(each.what, each.from_, each.to, each.who) for each in found.moves] == [
         (each.what, each.from_percent, each.to_percent, each.who) for each in MOVES
     ]
@@ -103,7 +104,7 @@ def test_a_row_that_cannot_be_read_is_left_out_and_the_others_stay(tmp_path: Pat
     with closing(sqlite3.connect(tmp_path / STORE)) as connection, connection:
         connection.execute("UPDATE rollout_moves SET content = x'7b' WHERE id = 1")
         connection.execute("UPDATE rollout_positions SET content = x'ff'")
-    settings = f.settings([climbing("orders", "shop", 1.0, 5.0, 25.0)])
+    settings = f.settings([climbing("orders", "shop", 1.0, 5.0)])
     with reading.reader(tmp_path, looks_over=True) as connection:
         (found,) = rollout_reports(connection, settings)
     assert (found.state, found.percent) == ("paused", 0.0)

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from strangler.core.rollout.judgement import LookRecord
 from strangler.core.rollout.position import Position
 
 SCHEMA: Final = """
@@ -37,6 +38,8 @@ class StoredMove(msgspec.Struct, frozen=True):
     what: str
     why: str
     who: str = ""
+    look: LookRecord | None = None
+    """The look that it was decided by, if one was."""
 
 
 class StoredPosition(msgspec.Struct, frozen=True):
