@@ -32,14 +32,14 @@ def rollout_section(rollouts: Sequence[RolloutReport]) -> str:
 
 def _rollout(rollout: RolloutReport) -> str:
     names = ", ".join(_text(name) for name in rollout.routes)
-    one = " (they climb as one)" if len(rollout.routes) > 1 else ""
+    together = " (they climb as one)" if len(rollout.routes) > 1 else ""
     climbs = [move for move in rollout.moves if _is_climb(move)]
     falls = [move for move in rollout.moves if _is_fall(move)]
     decisions = [move for move in rollout.moves if move.who]
     others = [move for move in rollout.moves if not (_is_climb(move) or _is_fall(move) or move.who)]
     return "\n".join(
         [
-            f"<h3>{names}{one}: {rollout.state} at {rollout.percent:g} %</h3>",
+            f"<h3>{names}{together}: {rollout.state} at {rollout.percent:g} %</h3>",
             f"<p class=dim>steps: {_text(ladder_text(rollout.steps, rollout.percent))}</p>",
             _table("Steps entered", f"<th>when</th><th>step</th>{_NUMBERS}<th>why</th>", climbs, _moved),
             _table("Falls, and steps back", f"<th>when</th><th>step</th>{_NUMBERS}<th>why</th>", falls, _moved),

@@ -23,7 +23,7 @@ class _StoredPosition(Struct, frozen=True):
     position: _Position = _Position()
 
 
-class _Look(Struct, frozen=True):
+class _StoredLook(Struct, frozen=True):
     at: float
     percent: float
     verdict: str
@@ -40,7 +40,7 @@ class _StoredMove(Struct, frozen=True):
     what: str
     why: str
     who: str = ""
-    look: _Look | None = None
+    look: _StoredLook | None = None
 
 
 def rollout_reports(connection: Connection, settings: Settings) -> list[RolloutReport]:
@@ -96,7 +96,7 @@ def _move(move: _StoredMove) -> RolloutMove:
     return RolloutMove(rfc3339(move.at), move.from_percent, move.to_percent, move.what, move.why, move.who, look)
 
 
-def _look(look: _Look) -> RolloutLook:
+def _look(look: _StoredLook) -> RolloutLook:
     return RolloutLook(
         rfc3339(look.at), look.percent, look.verdict, look.reasons, look.legacy, look.candidate, look.callers
     )

@@ -218,14 +218,14 @@ async def test_json_is_the_document(admin: ScriptedAdmin, run: Run) -> None:
     admin.rollouts = [rollout(), approval("users")]
     found = (await run("status", "--json")).stdout
     assert msgspec.json.decode(found, type=RolloutsDocument) == RolloutsDocument(admin.rollouts)
-    one = (await run("status", "users", "--json")).stdout
-    assert msgspec.json.decode(one, type=RolloutStatus) == admin.rollouts[1]
+    single = (await run("status", "users", "--json")).stdout
+    assert msgspec.json.decode(single, type=RolloutStatus) == admin.rollouts[1]
     promised = {"route", "state", "percent", "step", "steps", "since", "until", "waits_for", "looks"}
-    assert promised <= json.loads(one).keys()
-    assert json.loads(one)["looks"][0].keys() == {
+    assert promised <= json.loads(single).keys()
+    assert json.loads(single)["looks"][0].keys() == {
         *("at", "percent", "verdict", "reasons", "legacy", "candidate", "callers"),
     }
-    assert json.loads(one)["looks"][0]["legacy"].keys() == {"requests", "failed", "p95_ms"}
+    assert json.loads(single)["looks"][0]["legacy"].keys() == {"requests", "failed", "p95_ms"}
 
 
 async def test_nothing_is_coloured_in_a_pipe(admin: ScriptedAdmin, run: Run) -> None:
@@ -398,9 +398,9 @@ class Watched:
                 await asyncio.sleep(0.02)
         assert self.process.stderr is not None
         with self.process.stderr:
-            said = self.process.stderr.read().decode()
+            errors = self.process.stderr.read().decode()
         os.close(self._read)
-        return self.process.returncode, said
+        return self.process.returncode, errors
 
 
 async def test_watching_follows_the_rollout_and_ends_quietly(admin: ScriptedAdmin) -> None:
