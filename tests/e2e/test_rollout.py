@@ -142,6 +142,9 @@ class Rolling:
             if each["type"].startswith("rollout.")
         ]
 
+    async def has_event(self, event: tuple[str, float, float]) -> bool:
+        return event in await self.events()
+
     def check_file(self) -> None:
         assert self.proxy.file.read_bytes() == self.content
 
@@ -241,7 +244,7 @@ async def test_an_open_breaker_sends_everybody_to_legacy_at_once(tmp_path: Path,
         found = await this.status()
         assert (found["percent"], found["waits_for"]) == (0, "resume")
         assert "breaker opened" in found["why"]
-        assert (await this.events())[-1] == ("rollout.failed", 10, 0)
+        await this.proxy.until(lambda: this.has_event(("rollout.failed", 10, 0)))
         await this.settled()
         assert set((await this.callers.call_all()).values()) == {"legacy"}
         this.check_file()

@@ -8,6 +8,7 @@ works.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from sqlite3 import Connection
@@ -107,6 +108,8 @@ class RolloutKeeper:
         self._file_problem: str | None = None
         self._counts_saved = 0.0
         self._acting = asyncio.Lock()
+        self._hint = asyncio.Event()
+        """Set if there is something to be stored that should not wait."""
         self._writing: asyncio.Task[bool] | None = None
 
     # 1. From start to end
@@ -162,11 +165,14 @@ class RolloutKeeper:
         return climb
 
     async def run(self) -> None:
-        """Move the rollouts every second until cancelled."""
+        """Move the rollouts every second until cancelled; what has happened is stored at once."""
         self.begin()
         while True:
-            await asyncio.sleep(MOVE_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MOVE_EVERY_S):
+                    await self._hint.wait()
             await self.tick()
+            self._hint.clear()
 
     def begin(self) -> None:
         """Put the stored percents in force, if others are: the settings of a start may be older."""
@@ -376,6 +382,7 @@ class RolloutKeeper:
 
     def _note(self, climb: ClimbState, unsaved: Unsaved) -> None:
         climb.is_changed = True
+        self._hint.set()
         climb.unsaved.add(unsaved)
         for move in unsaved.moves:
             climb.move(move)
