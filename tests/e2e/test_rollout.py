@@ -159,8 +159,8 @@ async def rolling(folder: Path, upstream: LegacyState, callers: int = 4, workers
         proxy = Proxy(folder, upstream.port)
         proxy.file.write_text(ROUTES.format(legacy=upstream.port, orders=port, callers=callers, workers=workers))
         proxy.file.chmod(stat.S_IRUSR)
-        await proxy.start()
         stack.push_async_callback(proxy.stop)
+        await proxy.start()
         yield Rolling(proxy, of_candidate.aclose)
 
 
