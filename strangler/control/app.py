@@ -29,6 +29,7 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
 from strangler.control.reload import Follower, InForce, ReloadState
+from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
@@ -83,6 +84,7 @@ class ControlApp:
     saver: TotalsSaver
     tracing: TracingState
     events: EventParts
+    approvals: ApprovalLinks
     shadow: ShadowParts
     figures: FiguresState
     checks: HealthChecks
@@ -239,14 +241,15 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     """
     settings, base = launch.in_force.settings, _build_base(launch)
     store, links, workers, own = base.store, base.links, base.workers, base.own
-    events = assemble_events(launch.run, settings, store, launch.environ, own, links)
+    approvals = ApprovalLinks(launch.folder, settings.admin)
+    events = assemble_events(launch.run, settings, store, launch.environ, own, links, approvals.decorated)
     ledger = LedgerKeeper(store, workers, settings)
     shadow = _build_shadow(launch, base, events, ledger)
     server = LinkServer(workers, own, LinkListeners(shadow.runner, events.changes, base.tracing, ledger))
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
     checks = HealthChecks(links.shared, workers.broadcast)
     keeper = FirstLoadsKeeper(launch.folder)
-    inner: list[Follower] = [keeper, ledger, workers, checks, shadow.runner, *events.followers, figures]
+    inner: list[Follower] = [approvals, keeper, ledger, workers, checks, shadow.runner, *events.followers, figures]
     inner += [base.tracing, only]
     reload = ReloadState(
         launch.config,
@@ -270,6 +273,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         saver=TotalsSaver(links.totals, store, launch.run),
         tracing=base.tracing,
         events=events,
+        approvals=approvals,
         shadow=shadow,
         figures=figures,
         checks=checks,

@@ -45,6 +45,7 @@ class Position:
     looked_at: float | None = None  # None: not on this step yet
     approved: float | None = None  # the percent that a person has allowed to enter
     announced: float | None = None  # the percent whose missing approval was announced
+    announced_at: float | None = None  # when it was
     is_overridden: bool = False  # by the kill switch, or a route that is disabled
     waits_for: WaitsFor | None = WaitsFor.START
     until: float | None = None  # when what it waits for will be there, if that is a matter of time
