@@ -4,14 +4,22 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
 
-from strangler.config import schema, schema_compare, schema_retire, schema_routes, schema_upstreams, section
+from strangler.config import (
+    schema,
+    schema_compare,
+    schema_retire,
+    schema_rollout,
+    schema_routes,
+    schema_upstreams,
+    section,
+)
 from strangler.config.cpus import usable_cpus
 from strangler.config.quantities import AUTO, MAX_WORKERS
 from strangler.config.schema_ledger import Ledger
 from strangler.config.schema_listeners import Listener
 from strangler.config.schema_tls import ListenerTls, ServerTls
 from strangler.config.types import Pairs
-from strangler.core import retire_settings, settings
+from strangler.core import retire_settings, rollout_settings, settings
 from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.listener_settings import (
     CertificateSettings,
@@ -194,6 +202,7 @@ def _route(route: schema_routes.Route, upstreams: dict[str, settings.UpstreamSet
         owner=route.owner,
         is_passthrough=is_passthrough,
         retire=None if route.retire is None else _retire(route.retire),
+        rollout=None if route.rollout is None else rollout_of(route.rollout),
     )
 
 
@@ -211,6 +220,25 @@ def _retire(retire: schema_retire.Retire) -> retire_settings.RetireSettings:
         link=retire.link,
         status=retire.status,
         brownouts=tuple(retire_settings.BrownoutSettings(each.from_, each.to) for each in retire.brownouts),
+    )
+
+
+def rollout_of(rollout: schema_rollout.Rollout) -> rollout_settings.RolloutSettings:
+    """Return the plan that a section of the file describes."""
+    latency = rollout.latency
+    return rollout_settings.RolloutSettings(
+        steps=rollout.steps,
+        hold_s=rollout.hold,
+        evidence=rollout_settings.EvidenceSettings(rollout.evidence.requests, rollout.evidence.callers),
+        look_s=rollout.look,
+        errors=rollout_settings.ErrorSettings(rollout.errors.ratio, rollout.errors.floor),
+        latency=None if latency is None else rollout_settings.LatencySettings(latency.ratio),
+        gate=rollout.gate,
+        failed_looks=rollout.failed_looks,
+        then=rollout.then,
+        back_hold_s=rollout.back.hold,
+        approve=rollout.approve,
+        within=rollout.within,
     )
 
 
@@ -242,12 +270,19 @@ def _aggregate(parts: dict[str, schema_routes.Part] | None) -> tuple[settings.Ag
 def _split(route: schema_routes.Route) -> settings.SplitSettings:
     split = route.split
     return settings.SplitSettings(
-        percent=split.percent if route.passthrough is None else 100.0,
+        percent=_percent(route),
         headers=_lower(split.headers),
         override=None if split.override is None else split.override.lower(),
         sticky=split.sticky,
         group=split.group or route.name,
     )
+
+
+def _percent(route: schema_routes.Route) -> float:
+    """Return the percent that the file gives: 0 with a rollout, whose position is filled in by the proxy."""
+    if route.passthrough is not None:
+        return 100.0
+    return route.split.percent if route.rollout is None else 0.0
 
 
 def _timeouts(

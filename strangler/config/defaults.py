@@ -8,14 +8,15 @@ from dataclasses import replace
 
 from strangler.config.document import Document, MappingNode, Node, Scalar, SequenceNode, place_of
 from strangler.config.problem import Problem
+from strangler.config.scalars import FALSE
 from strangler.config.schema_routes import Route
 from strangler.config.schema_upstreams import Upstream
 from strangler.config.section import keys_of
 from strangler.core.routing.arm import LEGACY
 
-OF_TWO_ARMS = ("split", "shadow", "gate", "compare", "rewrite", "timeouts", "fallback", "release", "fold")
+OF_TWO_ARMS = ("split", "rollout", "shadow", "gate", "compare", "rewrite", "timeouts", "fallback", "release", "fold")
 """Keys without a meaning with `candidate: legacy`, or with `retire` and no candidate."""
-OF_A_MIGRATION = ("split", "shadow", "gate", "compare", "fallback", "release", "fold")
+OF_A_MIGRATION = ("split", "rollout", "shadow", "gate", "compare", "fallback", "release", "fold")
 """Keys without a meaning with `passthrough`."""
 OF_ONE_CANDIDATE = ("rewrite", "timeouts", "release")
 """Keys without a meaning with `aggregate`."""
@@ -62,7 +63,11 @@ def with_defaults(document: Document) -> Document:
             },
         )
     if isinstance(of_routes, MappingNode) and isinstance(routes, SequenceNode):
-        items = [_completed(node, of_routes, _NULLABLE_OF_ROUTE, _left_out(node)) for node in routes.items]
+        of_rollouts = _without_percent(of_routes)
+        items = [
+            _completed(node, of_rollouts if _has_rollout(node) else of_routes, _NULLABLE_OF_ROUTE, _left_out(node))
+            for node in routes.items
+        ]
         values["routes"] = SequenceNode(routes.start, items, routes.flow, routes.end, routes.has_lost, routes.numbers)
     return replace(document, root=_with_values(document.root, values))
 
@@ -105,9 +110,31 @@ def _left_out(route: Node) -> tuple[str, ...]:
         return OF_TWO_ARMS
     if "passthrough" in route.values:
         return OF_A_MIGRATION
+    by_hand = ("rollout",) if _has_percent(route) else ()
     if "aggregate" in route.values:
-        return OF_ONE_CANDIDATE
-    return OF_TWO_ARMS if candidate is None and "retire" in route.values else ()
+        return (*OF_ONE_CANDIDATE, *by_hand)
+    return OF_TWO_ARMS if candidate is None and "retire" in route.values else by_hand
+
+
+def _has_percent(route: MappingNode) -> bool:
+    """Tell whether a route has a `split.percent` of its own, so that a rollout of the defaults is not for it."""
+    split = route.values.get("split")
+    return isinstance(split, MappingNode) and ("percent" in split.values or "percent" in split.lost)
+
+
+def _has_rollout(route: Node) -> bool:
+    """Tell whether a route has a `rollout` of its own that is not switched off."""
+    rollout = route.values.get("rollout") if isinstance(route, MappingNode) else None
+    return rollout is not None and not (isinstance(rollout, Scalar) and (rollout.text or "").lower() in FALSE)
+
+
+def _without_percent(defaults: MappingNode) -> MappingNode:
+    """Return the defaults of routes that have a `rollout` of their own: what a route says itself wins."""
+    split = defaults.values.get("split")
+    if not isinstance(split, MappingNode) or "percent" not in split.values:
+        return defaults
+    others = {key: node for key, node in split.values.items() if key != "percent"}
+    return _with_values(defaults, {**defaults.values, "split": _with_values(split, others)})
 
 
 def _completed(own: Node, defaults: MappingNode, nullable: Container[str], left_out: Container[str] = ()) -> Node:

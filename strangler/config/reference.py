@@ -33,7 +33,7 @@ def _title(key: Key) -> str:
     return f"`routes[].{steps[1]}`" if len(steps) > 1 and steps[1] in _BIG else "`routes`"
 
 
-_BIG = frozenset({"match", "split", "shadow", "compare", "gate"})
+_BIG = frozenset({"match", "split", "rollout", "shadow", "compare", "gate"})
 
 
 def _table(title: str, rows: list[Key]) -> str:

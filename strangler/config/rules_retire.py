@@ -7,7 +7,7 @@ from strangler.config.schema_retire import Brownout, Retire
 from strangler.config.schema_routes import Route
 from strangler.core.retire_settings import utc_text
 
-_POINTLESS = ("split", "shadow", "gate")
+_POINTLESS = ("split", "rollout", "shadow", "gate")
 
 
 def check_retire(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:

@@ -9,6 +9,7 @@ from strangler.config import (
     rules_match,
     rules_reach,
     rules_retire,
+    rules_rollout,
     rules_shadow,
     rules_split,
 )
@@ -31,6 +32,7 @@ def check(file: File, notes: Notes, today: date, now: float) -> None:
     _check_names_differ(file, notes)
     rules_reach.check_reachable(file, notes)
     rules_split.check_groups(file, notes)
+    rules_rollout.check_groups(file, notes)
 
 
 def _check_name(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
@@ -59,6 +61,11 @@ _CHECKS: tuple[Callable[[Route, Loc, Notes, RouteContext], None], ...] = (
     rules_destination.check_release,
     rules_retire.check_retire,
     rules_split.check_split,
+    rules_rollout.check_plan,
+    rules_rollout.check_evidence,
+    rules_rollout.check_shadow,
+    rules_rollout.check_gate,
+    rules_rollout.check_end,
 )
 """The checks of one route, in the order in which their problems are listed."""
 

@@ -54,6 +54,8 @@ def _check_sandbox(route: Route, to: str, writes: str, loc: Loc, notes: Notes, c
 
 def check_latency(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """Both arms are timed only by a baseline, which sends them the same request at the same time."""
+    if route.rollout is not None:  # whose looks may compare times: `rules_rollout`
+        return
     if route.shadow is None or not notes.is_written((*loc, "gate", "max_latency_ratio")):
         return
     if not route.shadow.baseline.share:
@@ -66,6 +68,8 @@ def check_latency(route: Route, loc: Loc, notes: Notes, context: RouteContext) -
 
 def check_gate(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
     """A gate needs compared pairs, and so a shadow."""
+    if route.rollout is not None:  # `rules_rollout`
+        return
     has_shadow = route.shadow is not None and route.shadow.percent > 0
     if has_shadow or not notes.is_written((*loc, "gate")) or notes.has_lost((*loc, "shadow")):
         return

@@ -39,7 +39,7 @@ def check_split(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> 
     split, here = route.split, (*loc, "split")
     if not route.enabled:
         return
-    if 0 < split.percent < 100:
+    if 0 < split.percent < 100 or (route.rollout is not None and split.sticky):
         _check_sticky(split, here, notes, context)
     if split.override is not None and not all(is_loopback(listener.address) for listener in context.file.listen):
         notes.warning(

@@ -9,6 +9,7 @@ from strangler.config import types as t
 from strangler.config.leaf import Unwritten
 from strangler.config.schema_compare import Compare, Gate, Release
 from strangler.config.schema_retire import Retire
+from strangler.config.schema_rollout import Rollout
 from strangler.config.section import REQUIRED, Section, key
 from strangler.config.types import LIST, OR_SHARE, Switchable, whole, word
 from strangler.core.routing.aggregate import METHODS as AGGREGATED
@@ -110,6 +111,11 @@ class RouteDefaults(Section):
     """The keys that routes may have in common."""
 
     split: Split = key(Split, "Which requests go to the candidate.", "{percent: 25}")
+    rollout: Annotated[Rollout | None, Switchable()] = key(
+        None,
+        "In place of `split.percent`: the percents that the route climbs by itself, by evidence; `false`: none.",
+        "{steps: [1, 10, 50, 100]}",
+    )
     timeouts: RouteTimeouts | None = key(
         None, "Timeouts of this route's candidate, in place of its upstream's.", "{response: 5s}"
     )

@@ -191,11 +191,19 @@ def _missing(document: Document, loc: Loc) -> Problem:
     return Problem(*place, where(document, loc[:-1]), f"{dotted(document, loc)} is missing", f"add {example}")
 
 
+_MEANT: Mapping[tuple[str, str], str] = {
+    ("rollout", "percent"): "the percents of a rollout are its steps: write `steps: [1, 5, 25, 50, 100]`",
+}
+"""Hints about keys that a section lacks and that no known key resembles, by section and key."""
+
+
 def _unknown(document: Document, loc: Loc) -> Problem:
     place = document.place(loc, key=True)
     section, key = _model(loc[:-1]), str(loc[-1])
     known = list(keys_of(section)) if section is not None else []
-    way_out = _elsewhere(section, key) or did_you_mean(key, known)
+    way_out = (
+        _MEANT.get((str(loc[-2]) if len(loc) > 1 else "", key)) or _elsewhere(section, key) or did_you_mean(key, known)
+    )
     if not way_out:
         inside = dotted(document, loc[:-1])
         way_out = f"known {f'in {inside}' if inside else 'here'}: {', '.join(known)}"

@@ -127,6 +127,8 @@ def _zone(name: str) -> ZoneInfo:
     names = available_timezones()
     if name in names:
         return ZoneInfo(name)
+    if not names:
+        raise ValueError(f"time zone {name!r} cannot be read; this machine has no time zones: pip install tzdata")
     near = get_close_matches(name, names, 1)
     hint = f"did you mean {near[0]!r}?" if near else "names are those of the IANA time zone database, as Europe/Berlin"
     raise ValueError(f"unknown time zone {name!r}; {hint}")

@@ -41,13 +41,13 @@ def _problems_of_steps(settings: RolloutSettings) -> list[tuple[str, str]]:
         if not 0 < step <= 100 or round(step, 2) != step
     ]
     found += [
-        ("steps", f"percents must rise, but {_text(after)} follows {_text(before)}")
+        ("steps", f"percents must rise, but {_text(after)} follows {_text(before)}; put them in order, each once")
         for before, after in pairwise(steps)
         if after <= before
     ]
     known = ", ".join(map(_text, steps))
     found += [
-        ("approve", f"{_text(percent)} is none of the steps, which are {known}")
+        ("approve", f"{_text(percent)} is none of the steps, which are {known}; take one of these, or add it to them")
         for percent in settings.approve
         if percent not in steps
     ]

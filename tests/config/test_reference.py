@@ -59,6 +59,8 @@ def _complete(data: Any, path: str) -> None:
             data["listen"][0]["proxy_protocol"]["from"] = ["10.0.0.0/8"]
     _complete_tls(data)
     _complete_retire(route.get("retire") or {})
+    if path.startswith("routes[].rollout"):
+        route["split"] = {"sticky": ["client_ip"]}
     if path.startswith("routes[].shadow"):
         route["shadow"].setdefault("percent", 1)
     if path.endswith("shadow.to"):
@@ -151,6 +153,7 @@ def test_the_defaults_in_the_docs_are_what_is_used() -> None:
             "events.kafka",
             "routes.retire",
             "routes.rewrite",
+            "routes.rollout",
             "routes.timeouts",
             "routes.shadow",
             "upstreams.orders.health",
