@@ -52,8 +52,8 @@ def rollout(route: str = "orders", **more: Any) -> RolloutStatus:
     return RolloutStatus(route=route, step=sum(step <= percent for step in steps), **fields)
 
 
-Command = tuple[str, str, str, str, float | None]
-"""The route, the command, who gives it, why, and the percent."""
+Command = tuple[str, str, str, str, float | None, float | None]
+"""The route, the command, who gives it, why, the percent, and when it was announced that it waits."""
 
 
 @dataclass(slots=True)
@@ -76,11 +76,17 @@ class FixedRollouts:
         return self.positions.get(group)
 
     async def command(
-        self, route: str, command: str, actor: str, why: str = "", percent: float | None = None
+        self,
+        route: str,
+        command: str,
+        actor: str,
+        why: str = "",
+        percent: float | None = None,
+        announced_at: float | None = None,
     ) -> RolloutStatus:
         if self.refusal is not None:
             raise self.refusal
-        given = (route, command, actor, why, percent)
+        given = (route, command, actor, why, percent, announced_at)
         self.commands.append(given)
         if self.on_command is not None:
             self.on_command(given)

@@ -46,11 +46,13 @@ class LedgerChange:
 
 @dataclass(frozen=True, slots=True)
 class RolloutCommand:
-    """A command to a rollout. `percent`: of an approval; `is_confirmed`: of the way back."""
+    """A command to a rollout. `percent`: of an approval; `announced_at`: of an approval that counts for that
+    announcement alone; `is_confirmed`: of the way back."""
 
     command: str
     why: str
     percent: float | None = None
+    announced_at: float | None = None
     is_confirmed: bool = False
 
 
@@ -113,7 +115,9 @@ async def command_rollout(state: Control, route: str, command: RolloutCommand, a
     if command.command == RolloutEvent.BACK and not command.is_confirmed:
         raise ActionError(400, "Tick the box to confirm that callers go back to legacy. Nothing was moved.")
     try:
-        await state.rollouts.command(route, command.command, actor, command.why[:MAX_TEXT], command.percent)
+        await state.rollouts.command(
+            route, command.command, actor, command.why[:MAX_TEXT], command.percent, command.announced_at
+        )
     except UnknownRolloutError as error:
         raise ActionError(404, f"Nothing was moved: {error}.") from error
     except NoTransitionError as error:

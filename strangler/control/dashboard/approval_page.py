@@ -79,7 +79,7 @@ class ApprovalPage:
         routes = group_routes(state.settings, approval.group)
         if not routes or not is_pending(state.rollouts.position(approval.group), approval):
             return self._spent(visit, approval)
-        command = RolloutCommand("approve", form_text(form, "why"), approval.percent)
+        command = RolloutCommand("approve", form_text(form, "why"), approval.percent, approval.at)
         await command_rollout(state, routes[0], command, visit.visitor.name("approval link"))
         lines = (
             f"{approval.percent:g} % of {', '.join(routes)} is approved. It is entered once all else is there: good"

@@ -72,7 +72,7 @@ class Forms:
             form_text(form, "command"),
             form_text(form, "why"),
             _percent(form_text(form, "percent")),
-            form_text(form, "confirmed") == "1",
+            is_confirmed=form_text(form, "confirmed") == "1",
         )
         await command_rollout(visit.state, name, command, visit.actor)
         return visit.see(URL(rollout_url(name)).with_query(said=f"rollout-{command.command}"))

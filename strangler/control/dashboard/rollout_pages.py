@@ -24,7 +24,13 @@ class Rollouts(Protocol):
     def of(self, route: str) -> RolloutStatus | None: ...
     def position(self, group: str) -> Position | None: ...
     async def command(
-        self, route: str, command: str, actor: str, why: str = "", percent: float | None = None
+        self,
+        route: str,
+        command: str,
+        actor: str,
+        why: str = "",
+        percent: float | None = None,
+        announced_at: float | None = None,
     ) -> RolloutStatus: ...
 
 
