@@ -1,1 +1,1 @@
-"""Rollouts in control: where they stand, what moves them, and what people see of them and may do."""
+"""Rollouts in control: it keeps their positions, moves them, and shows where they stand."""

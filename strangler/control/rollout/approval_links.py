@@ -18,7 +18,7 @@ from strangler.control.reload import InForce
 from strangler.control.rollout import approval_token
 from strangler.control.rollout.approval_token import LASTS_S, Approval
 from strangler.core.documents import EventDocument
-from strangler.core.rollout.position import Position
+from strangler.core.rollout.position import Position, awaits
 from strangler.core.settings import AdminSettings
 from strangler.state.files import APPROVAL_KEY, kept_key
 from strangler.state.running import read_running
@@ -99,12 +99,7 @@ class ApprovalLinks:
 
 def is_pending(position: Position | None, approval: Approval) -> bool:
     """Return whether exactly the announcement that a link was made for still waits: its percent, and its time."""
-    return (
-        position is not None
-        and position.announced == approval.percent
-        and position.announced_at == approval.at
-        and position.approved != approval.percent
-    )
+    return position is not None and awaits(position, approval.percent, approval.at)
 
 
 def link_base(admin: AdminSettings, listening: str | None, host_name: str) -> str:

@@ -49,6 +49,7 @@ class Position:
     is_overridden: bool = False  # by the kill switch, or a route that is disabled
     waits_for: WaitsFor | None = WaitsFor.START
     until: float | None = None  # when what it waits for will be there, if that is a matter of time
+    moves: int = 0  # how often its percent has changed
 
     def after(self, event: RolloutEvent) -> "Position":
         """Return the position in the state that follows."""
@@ -60,7 +61,14 @@ class Position:
 
     def at_percent(self, percent: float, now: float) -> "Position":
         """Return the position on another step, whose evidence begins now."""
-        after = replace(self.afresh(now), percent=percent, approved=None, announced=None)
+        after = replace(
+            self.afresh(now),
+            percent=percent,
+            approved=None,
+            announced=None,
+            announced_at=None,
+            moves=self.moves + (percent != self.percent),
+        )
         legacy = self.counts.legacy
         if not legacy.requests or self.percent >= WHOLE:
             return after
@@ -91,3 +99,12 @@ def step_below(settings: RolloutSettings, percent: float) -> float:
 def step_number(settings: RolloutSettings, percent: float) -> int:
     """Return the number of the step that is reached at a percent: 0 before the first."""
     return sum(step <= percent for step in settings.steps)
+
+
+def awaits(position: Position, percent: float | None, announced_at: float) -> bool:
+    """Return whether exactly this announcement of a missing approval still waits for it: its percent, and its time."""
+    return (
+        position.announced == percent
+        and position.announced_at == announced_at
+        and position.approved != position.announced
+    )
