@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from strangler.core.documents import RolloutArmNumbers, RolloutLook, RolloutMove, RolloutsDocument, RolloutStatus
+from strangler.core.documents import (
+    RolloutArmNumbers,
+    RolloutLook,
+    RolloutMove,
+    RolloutsDocument,
+    RolloutShort,
+    RolloutStatus,
+)
 from strangler.core.rollout.position import Position
 
 STEPS = (1.0, 5.0, 25.0, 50.0, 100.0)
@@ -25,8 +32,8 @@ def look(
     )
 
 
-def move(what: str, from_: float, to: float, why: str = "", who: str = "", at: str = AT) -> RolloutMove:
-    return RolloutMove(at, from_, to, what, why, who)
+def move(what: str, from_: float, to: float, why: str = "", actor: str = "", at: str = AT) -> RolloutMove:
+    return RolloutMove(at, from_, to, what, why, actor)
 
 
 def rollout(route: str = "orders", **more: Any) -> RolloutStatus:
@@ -93,3 +100,10 @@ class FixedRollouts:
         found = self.of(route)
         assert found is not None
         return found
+
+    def short(self, route: str) -> RolloutShort | None:
+        found = self.of(route)
+        return None if found is None else RolloutShort(found.state, found.step, found.steps, found.waits_for)
+
+    async def close(self) -> None:
+        """Nothing is left to be stored."""

@@ -150,7 +150,7 @@ class TestApproving:
     async def test_it_does_so_once(self, browser: Open) -> None:
         link = await linked(browser)
         assert (await link.post())[0] == 200
-        approved = move("approve", 25.0, 50.0, who="approval link 127.0.0.1", at=rfc3339(link.approval.at + 1))
+        approved = move("approve", 25.0, 50.0, actor="approval link 127.0.0.1", at=rfc3339(link.approval.at + 1))
         link.rollouts.statuses[0] = rollout("carts", moves=[approved])
         for status, page in (await link.post(), await link.get()):
             assert status == 409
@@ -260,7 +260,7 @@ class TestNothingToApprove:
     async def test_an_expired_one_says_what_has_happened(self, browser: Open) -> None:
         link = await linked(browser, age_s=LASTS_S + 60)
         moves = [
-            move("approve", 25.0, 50.0, who="ana", at=rfc3339(link.approval.at + 5)),
+            move("approve", 25.0, 50.0, actor="ana", at=rfc3339(link.approval.at + 5)),
             move("stepped", 25.0, 50.0, "the look was good", at=rfc3339(link.approval.at + 65)),
         ]
         link.rollouts.statuses[0] = rollout("carts", percent=50.0, moves=moves)
@@ -282,7 +282,7 @@ class TestNothingToApprove:
             ),
             pytest.param(
                 {"announced": 25.0},
-                [move("approve", 5.0, 25.0, who="bob", at="2001-01-01T00:00:00.000Z")],
+                [move("approve", 5.0, 25.0, actor="bob", at="2001-01-01T00:00:00.000Z")],
                 "50 % of carts does not wait for this approval any more",
                 id="another percent waits, and an earlier approval was another",
             ),

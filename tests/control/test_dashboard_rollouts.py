@@ -30,7 +30,7 @@ def fixed(opened: Browser, rollouts: FixedRollouts) -> FixedRollouts:
     return rollouts
 
 
-def rungs(page: str) -> list[tuple[str, str]]:
+def ladder_of(page: str) -> list[tuple[str, str]]:
     """Return the percents of the ladder with the word of their place."""
     return re.findall(r'<li class="rung (\w+)".*?data-percent="([\d.]+)"', page)
 
@@ -98,7 +98,7 @@ class TestLadder:
         opened = await browser(routes=WITH)
         fixed(opened, FixedRollouts([rollout("carts", percent=percent)]))
         page = await opened.text("/rollouts/carts")
-        assert rungs(page) == expected
+        assert ladder_of(page) == expected
         assert page.count('aria-current="step"') == 1
         assert page.count("by approval") == 1
         assert page.count("no step") == (percent == 30.5)
@@ -194,6 +194,16 @@ class TestElsewhere:
             page = await opened.text(path, headers={"X-Forwarded-Prefix": "/ops"})
             links = re.findall(r'(?:href|action|src)="([^"]*)"', page)
             assert [link for link in links if not link.startswith(("/ops/", "#"))] == [], path
+
+    async def test_the_overview_and_the_route_say_where_it_stands(self, browser: Open) -> None:
+        opened = await browser(routes=WITH)
+        fixed(opened, FixedRollouts([rollout("carts", waits_for="approve")]))
+        overview = await opened.text("/")
+        found = re.findall(r'data-cell="rollout" href="([^"]+)">(.*?)</a>', overview)
+        assert found == [("/rollouts/carts", "running, step 3 of 5")]
+        page = await opened.text("/routes/carts")
+        assert 'href="/rollouts/carts">running, step 3 of 5, waits for an approval</a>' in page
+        assert 'id="rollout"' not in await opened.text("/routes/orders")
 
     async def test_names_and_reasons_are_text(self, browser: Open) -> None:
         opened = await browser(routes=WITH)

@@ -71,7 +71,7 @@ def rollout_page(state: RolloutControl, name: str) -> Content | None:
     context = {
         "status": status,
         "plan": route.rollout,
-        "rungs": ladder(status, route.rollout),
+        "ladder": ladder(status, route.rollout),
         "awaited": awaited_percent(status),
         "look": last_look(status),
         "others": group_routes(state.settings, status.group, without=name),

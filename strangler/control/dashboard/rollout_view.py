@@ -22,18 +22,18 @@ WAITS: Final[Mapping[str, str]] = {
 """The words behind "it waits", by what it waits for."""
 
 _LOW = 0.2
-"""The height of the lowest rung, as a part of the ladder's."""
+"""The height of the lowest step, as a part of the ladder's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """One percent of the ladder. `height`: from 0 to 1; `is_step`: it is part of the plan, or 0 %."""
+class LadderStep:
+    """One percent of the ladder. `height`: from 0 to 1; `is_planned`: it is part of the plan, or 0 %."""
 
     percent: float
     height: float
     is_reached: bool
     is_here: bool
-    is_step: bool
+    is_planned: bool
     needs_approval: bool
 
     @property
@@ -42,16 +42,16 @@ class Rung:
         return "here" if self.is_here else "reached" if self.is_reached else "ahead"
 
 
-def ladder(status: RolloutStatus, plan: RolloutSettings) -> list[Rung]:
-    """Return the rungs from 0 % up. A percent that is no step, as of a plan that has changed, is a rung of its own."""
+def ladder(status: RolloutStatus, plan: RolloutSettings) -> list[LadderStep]:
+    """Return the percents from 0 % up. One that is no step, as of a plan that has changed, has a place of its own."""
     percents = sorted({0.0, *status.steps, status.percent})
     return [
-        Rung(
+        LadderStep(
             percent=percent,
             height=_LOW + (1 - _LOW) * number / max(1, len(percents) - 1),
             is_reached=percent <= status.percent,
             is_here=percent == status.percent,
-            is_step=not percent or percent in status.steps,
+            is_planned=not percent or percent in status.steps,
             needs_approval=percent in plan.approve,
         )
         for number, percent in enumerate(percents)

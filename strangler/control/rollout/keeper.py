@@ -518,11 +518,6 @@ class RolloutKeeper:
         climb = self._climbs.get(group)
         return None if climb is None else climb.position
 
-    def position(self, group: str) -> Position | None:
-        """Return the position of a group's rollout; None if it has none."""
-        climb = self._climbs.get(group)
-        return None if climb is None else climb.position
-
     def of(self, route: str) -> RolloutStatus | None:
         """Return a route's rollout; None if it has none."""
         climb = self._climbs.get(self._groups.get(route, ""))

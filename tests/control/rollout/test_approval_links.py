@@ -91,7 +91,8 @@ async def test_the_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) 
     tokens = {token_of(msgspec.json.decode(each)["data"]["approve_url"]) for each in bodies}
     assert len(tokens) == 1
     assert stat.S_IMODE((tmp_path / "approval.key").stat().st_mode) == 0o600
-    assert await links_in(tmp_path).read(tokens.pop(), AT), "it survives a restart"
+    found = await links_in(tmp_path).read(tokens.pop(), AT)
+    assert found.group == "shop", "it survives a restart"
 
 
 async def test_another_state_folder_does_not_take_it(tmp_path: Path) -> None:
