@@ -9,6 +9,7 @@ from strangler.control.rollout.pairs import PairsState
 from strangler.control.rollout.stored import StoredMove, StoredPosition
 from strangler.core.gate import Verdict
 from strangler.core.rollout.caller_sketch import MAX_BUSIEST, BusyCaller, CallerCounts, CallerSketch
+from strangler.core.rollout.caller_tally import REGISTERS
 from strangler.core.rollout.evidence import ArmCounts, StepCounts
 from strangler.core.rollout.machine import RolloutEvent
 from strangler.core.rollout.position import Position
@@ -19,7 +20,6 @@ from strangler.ipc.messages import RolloutArm, RolloutCounts
 
 MAX_SHOWN_MOVES: Final = 50
 """The last moves that are kept in memory, and shown."""
-_REGISTERS: Final = len(CallerSketch().registers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +131,11 @@ def _buckets(buckets: Sequence[int]) -> tuple[int, ...]:
 
 
 def _callers(counts: RolloutCounts) -> CallerSketch:
-    if len(counts.registers) != _REGISTERS:
+    if len(counts.registers) != REGISTERS:
         return CallerSketch()
     busiest = {
         caller.caller: BusyCaller(
-            CallerCounts(caller.requests, caller.failed, _buckets(caller.buckets)), caller.requests
+            CallerCounts(caller.requests, caller.failed, _buckets(caller.buckets)), caller.counter
         )
         for caller in counts.busiest[:MAX_BUSIEST]
     }

@@ -12,7 +12,9 @@ from typing import Final
 import msgspec
 import structlog
 
+from strangler.core.rollout.caller_tally import REGISTERS
 from strangler.core.rollout.position import Position
+from strangler.core.time_buckets import BOUNDS_S
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rollout_positions (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
@@ -87,12 +89,23 @@ def _read(name: str, content: bytes, moves: tuple[StoredMove, ...]) -> StoredRol
         kept = msgspec.json.decode(content, type=StoredPosition)
         if kept.version > _VERSION:
             raise ValueError(f"it is of version {kept.version}, and this program knows {_VERSION}")
+        if not _has_our_buckets(kept.position):
+            raise ValueError("its times are counted by other buckets")
     except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
         known = _known(content)
         remedy = f"it is paused at {known.percent:g} %; `strangler rollout resume` goes on with new evidence"
         log.error("rollout.unreadable", group=name, reason=str(error), remedy=remedy)
         return StoredRollout(None, known.percent, known.moves, moves)
     return StoredRollout(kept, kept.position.percent, kept.position.moves, moves)
+
+
+def _has_our_buckets(position: Position) -> bool:
+    """Return whether all counts can be added to those of this version."""
+    counts = position.counts
+    callers = (caller.counts for caller in counts.callers.busiest.values())
+    arms = (counts.legacy, counts.candidate, position.reference, *callers)
+    sizes = {len(arm.buckets) for arm in arms} <= {0, len(BOUNDS_S) + 1}
+    return sizes and len(counts.callers.registers) == REGISTERS
 
 
 def _known(content: bytes) -> _Known:
