@@ -52,7 +52,7 @@ class StoredPosition(msgspec.Struct, frozen=True):
 
 
 class _Known(msgspec.Struct, frozen=True):
-    """What is read of a row that is otherwise not understood."""
+    """The parts that are read of a row that is otherwise not understood."""
 
     percent: float = 0.0
     moves: int = 0
@@ -64,7 +64,7 @@ class _Unread(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class StoredRollout:
-    """What the store has of a group. `kept`: None if its row cannot be read; `percent` and `moves` are still known."""
+    """The rows of a group. `kept`: None if its row cannot be read; `percent` and `moves` are still known."""
 
     kept: StoredPosition | None
     percent: float
@@ -102,10 +102,9 @@ def _read(name: str, content: bytes, moves: tuple[StoredMove, ...]) -> StoredRol
 def _has_our_buckets(position: Position) -> bool:
     """Return whether all counts can be added to those of this version."""
     counts = position.counts
-    callers = (caller.counts for caller in counts.callers.busiest.values())
-    arms = (counts.legacy, counts.candidate, position.reference, *callers)
-    sizes = {len(arm.buckets) for arm in arms} <= {0, len(BOUNDS_S) + 1}
-    return sizes and len(counts.callers.registers) == REGISTERS
+    kept = [counts.legacy.buckets, counts.candidate.buckets, position.reference.buckets]
+    kept += [caller.counts.buckets for caller in counts.callers.busiest.values()]
+    return {len(buckets) for buckets in kept} <= {0, len(BOUNDS_S) + 1} and len(counts.callers.registers) == REGISTERS
 
 
 def _known(content: bytes) -> _Known:

@@ -14,7 +14,7 @@ from strangler.core.rollout.position import WaitsFor
 from strangler.core.settings import AggregatePart
 from strangler.state import rollout_file
 from strangler.state.files import ROLLOUTS, STORE
-from strangler.state.kill_switch import KillSwitchState
+from strangler.state.kill_switch import KilledRoute, KillSwitchState
 from strangler.state.store import StoreError
 from tests.control.rollout.proxies import Killed, Proxy, rolled, with_plan
 from tests.core.rollout.draws import BAD, GOOD, NOTHING
@@ -233,13 +233,16 @@ async def test_the_kill_switch_of_one_route_and_a_disabled_route_hold_the_whole_
     routes = rolled("orders", group="shop"), rolled("carts", group="shop")
     proxy = await Proxy(tmp_path, *routes).control()
     await proxy.climb(5, GOOD)
-    position = lambda: proxy.keeper.position("shop")  # noqa: E731
-    proxy.keeper.turned(replace(OFF, routes={"carts": None}))  # type: ignore[dict-item]
-    assert position().is_overridden  # type: ignore[union-attr]
-    proxy.keeper.turned(OFF)
-    assert not position().is_overridden  # type: ignore[union-attr]
-    proxy.reload(routes[0], replace(routes[1], enabled=False))
-    assert position().is_overridden  # type: ignore[union-attr]
+    overridden = []
+    for turn in (
+        lambda: proxy.keeper.turned(replace(OFF, routes={"carts": KilledRoute("", None)})),
+        lambda: proxy.keeper.turned(OFF),
+        lambda: proxy.reload(routes[0], replace(routes[1], enabled=False)),
+    ):
+        turn()  # type: ignore[no-untyped-call]
+        position = proxy.keeper.position("shop")
+        overridden.append(position is not None and position.is_overridden)
+    assert overridden == [True, False, True]
     await proxy.end()
 
 
@@ -300,16 +303,16 @@ async def test_another_candidate_begins_the_evidence_anew(proxy: Proxy) -> None:
     assert proxy.percent == 5
 
 
-async def test_a_percent_beyond_half_without_a_warm_legacy_is_said(tmp_path: Path) -> None:
-    for kind, is_said in (("legacy", True), ("candidate", False), ("any", False)):
+async def test_a_percent_beyond_half_without_a_warm_legacy_is_noted(tmp_path: Path) -> None:
+    for kind, is_noted in (("legacy", True), ("candidate", False), ("any", False)):
         folder = tmp_path / kind
         folder.mkdir()
         proxy = await Proxy(folder, rolled(shadow=shadow(of=kind))).control()
         await proxy.climb(100, GOOD)
         notes = proxy.keeper.find("orders").notes
-        assert any("shadow.of: candidate" in note for note in notes) is is_said
+        assert any("shadow.of: candidate" in note for note in notes) is is_noted
         data = (await proxy.documents())[-1].data
-        assert any("shadow.of: candidate" in note for note in data["notes"]) is is_said
+        assert any("shadow.of: candidate" in note for note in data["notes"]) is is_noted
         await proxy.end()
 
 
