@@ -1,5 +1,6 @@
 """The page of an approval link: whoever has the link may approve, once; looking at it changes nothing."""
 
+import asyncio
 import re
 import time
 from dataclasses import replace
@@ -324,3 +325,26 @@ async def test_no_token_is_logged(browser: Open, capfd: pytest.CaptureFixture[st
     printed = "".join(capfd.readouterr())
     assert "prefix_ignored" in printed, "this is where it would stand"
     assert link.token[:40] not in printed
+
+
+async def test_of_two_at_once_one_approves(browser: Open) -> None:
+    """Real rollouts: the forms are sent before any of them was followed."""
+    plan = "rollout: {steps: [50, 100], approve: [50], gate: never, hold: 1h}"
+    opened = await browser(TOKEN, routes=re.sub(r"rollout: \{.*\}", plan, WITH))
+    rollouts = opened.state.rollouts
+    await rollouts.command("carts", "start", "ana")
+    await rollouts.tick()
+    position = rollouts.position("carts")
+    assert position is not None
+    assert position.announced_at is not None
+    approval = Approval("carts", 50.0, position.announced_at, position.announced_at + LASTS_S)
+    token = (await opened.state.approvals.url(approval)).partition("token=")[2]
+    responses = await asyncio.gather(*(opened.post("/rollouts/approve", {"token": token}) for _ in range(4)))
+    assert sorted(response.status for response in responses) == [200, 409, 409, 409]
+    assert [what for what, _ in await audited(opened)] == ["rollout start", "rollout approve"]
+    await rollouts.tick()
+    status = rollouts.of("carts")
+    assert status is not None
+    assert status.percent == 50
+    with pytest.raises(NoTransitionError, match="does not wait any more"):
+        await rollouts.command("carts", "approve", "eve", percent=50.0, announced_at=position.announced_at)
