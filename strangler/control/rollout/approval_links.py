@@ -5,6 +5,7 @@ position that it is for.
 """
 
 import asyncio
+import secrets
 import socket
 from pathlib import Path
 from typing import Final
@@ -55,8 +56,12 @@ class ApprovalLinks:
         self.admin = in_force.settings.admin
 
     async def read(self, token: str, now: float) -> Approval:
-        """Return what a token approves. Raises LinkError, and OSError without a usable key."""
-        return approval_token.read(await self._kept_key(), token, now)
+        """Return what a token approves. Raises LinkError, and OSError if the key cannot be read.
+
+        No key is made here: nothing can have been signed with one that is not there.
+        """
+        is_kept = self._key is not None or await asyncio.to_thread((self._folder / APPROVAL_KEY).exists)
+        return approval_token.read(await self._kept_key() if is_kept else secrets.token_bytes(32), token, now)
 
     async def decorated(self, body: bytes) -> bytes:
         """Return an event with `approve_url` in its data, if a rollout waits for an approval by it; else as it is.

@@ -107,8 +107,18 @@ async def test_without_a_key_the_event_goes_out_without_a_link() -> None:
     links = links_in(Path("/proc"))  # not even root may make a file there
     event_body = body()
     assert await links.decorated(event_body) == event_body
-    with pytest.raises(OSError, match="No such file"):
-        await links.read("1" + "a" * 100, AT)
+
+
+async def test_a_made_up_link_makes_no_key(tmp_path: Path) -> None:
+    with pytest.raises(ForgedLinkError):
+        await links_in(tmp_path).read("1" + "a" * 160, AT)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_key_that_cannot_be_read_is_no_wrong_link(tmp_path: Path) -> None:
+    (tmp_path / "approval.key").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        await links_in(tmp_path).read("1" + "a" * 160, AT)
 
 
 async def test_links_begin_as_the_latest_settings_say(tmp_path: Path) -> None:
