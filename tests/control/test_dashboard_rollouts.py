@@ -150,6 +150,15 @@ class TestRollout:
         assert 'id="arms"' not in page
         assert 'class="rows looks"' in page
 
+    async def test_earlier_looks_are_folded_up(self, browser: Open) -> None:
+        opened = await browser(routes=WITH)
+        looks = [look(at=f"2026-11-30T08:{minute:02}:00.000Z") for minute in range(20)]
+        fixed(opened, FixedRollouts([rollout("carts", looks=looks)]))
+        first, folded = (await opened.text("/rollouts/carts")).split("<details>")
+        assert re.findall(r"08:(\d\d)</th>", first) == ["19", "18", "17", "16", "15"]
+        assert "15 earlier looks" in folded
+        assert re.findall(r"08:(\d\d)</th>", folded) == [f"{minute:02}" for minute in range(14, -1, -1)]
+
     async def test_routes_of_its_group_are_named(self, browser: Open) -> None:
         opened = await browser(routes=GROUP)
         fixed(opened, FixedRollouts([rollout("carts", group="shop"), rollout("shops", group="shop")]))

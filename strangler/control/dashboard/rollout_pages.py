@@ -9,6 +9,9 @@ from strangler.core.documents import RolloutsDocument, RolloutStatus
 from strangler.core.rollout.position import Position
 from strangler.core.settings import Settings
 
+MAX_NEWEST: Final = 5
+"""The looks that are in view at once; earlier ones are folded up."""
+
 EXAMPLE: Final = """\
 rollout:
   steps: [1, 5, 25, 50, 100]
@@ -68,8 +71,11 @@ def rollout_page(state: RolloutControl, name: str) -> Content | None:
     status = state.rollouts.of(name)
     if status is None or route.rollout is None:
         return Content(f"Rollout: {name}", "rollout_off.html", {"route": name, "example": EXAMPLE}, is_live=True)
+    looks = status.looks[::-1]
     context = {
         "status": status,
+        "newest": looks[:MAX_NEWEST],
+        "earlier": looks[MAX_NEWEST:],
         "plan": route.rollout,
         "ladder": ladder(status, route.rollout),
         "awaited": awaited_percent(status),
