@@ -30,6 +30,7 @@ from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
 from strangler.control.reload import Follower, InForce, ReloadState
 from strangler.control.rollout import stored as stored_rollouts
+from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
@@ -85,6 +86,7 @@ class ControlApp:
     saver: TotalsSaver
     tracing: TracingState
     events: EventParts
+    approvals: ApprovalLinks
     shadow: ShadowParts
     figures: FiguresState
     checks: HealthChecks
@@ -246,7 +248,8 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     """
     settings, base = launch.in_force.settings, _build_base(launch)
     store, links, workers, own = base.store, base.links, base.workers, base.own
-    events = assemble_events(launch.run, settings, store, launch.environ, own, links)
+    approvals = ApprovalLinks(launch.folder, settings.admin)
+    events = assemble_events(launch.run, settings, store, launch.environ, own, links, approvals.decorated)
     ledger = LedgerKeeper(store, workers, settings)
     rollouts = RolloutKeeper(
         store,
@@ -264,7 +267,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     checks = HealthChecks(links.shared, workers.broadcast)
     keeper = FirstLoadsKeeper(launch.folder)
     inner: list[Follower] = [keeper, rollouts, ledger, workers, checks, shadow.runner, *events.followers, figures]
-    inner += [base.tracing, only]
+    inner += [base.tracing, only, approvals]
     reload = ReloadState(
         launch.config,
         launch.environ,
@@ -288,6 +291,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         saver=TotalsSaver(links.totals, store, launch.run),
         tracing=base.tracing,
         events=events,
+        approvals=approvals,
         shadow=shadow,
         figures=figures,
         checks=checks,

@@ -4,6 +4,7 @@ The last test takes the pictures of the README and of docs/dashboard.md: with `S
 lets traffic flow for some minutes first, and keeps them there.
 """
 
+import json
 import os
 import random
 import re
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -25,6 +27,7 @@ PAGES = [
     "/?span=days",
     "/routes/orders",
     "/signatures",
+    "/rollouts",
     "/ledger",
     "/ledger/endpoint?endpoint=GET+/api/orders/{}",
     "/explain?url=/api/orders/7",
@@ -255,6 +258,7 @@ def _is_control_of(process: psutil.Process, running: Shop) -> bool:
 def test_screenshots(window: Window, running: Shop, tmp_path: Path) -> None:
     wanted = os.environ.get("STRANGLER_SCREENSHOTS")
     folder, over = Path(wanted or tmp_path), Event()
+    _start_rollout(running)
     visitors = [Thread(target=_visit, args=(running, over)) for _ in range(6)]
     for visitor in visitors:
         visitor.start()
@@ -270,12 +274,32 @@ def test_screenshots(window: Window, running: Shop, tmp_path: Path) -> None:
         address = window.find(".inbox a").get_attribute("href") or ""
         _take(window, address.partition(running.admin)[2], folder / "dashboard-difference.png", 1280)
         _take(window, "/ledger", folder / "dashboard-ledger.png", 1280)
+        _take(window, "/rollouts/users", folder / "dashboard-rollout.png", 1280)
         _take(window, "/", folder / "dashboard-phone.png", 390, phone=True)
     finally:
         over.set()
         for visitor in visitors:
             visitor.join()
-    assert len([file for file in folder.glob("dashboard-*.png") if file.stat().st_size > 20_000]) == 5
+    assert len([file for file in folder.glob("dashboard-*.png") if file.stat().st_size > 20_000]) == 6
+
+
+_ROLLOUT = """\
+  - name: users
+    match: {prefix: /api/users}
+    candidate: catalogue
+    split: {sticky: ["header:X-User-Id"]}
+    rollout: {steps: [5, 25, 50, 100], approve: [50], gate: never, hold: 20s, look: 5s, latency: null,
+      evidence: {requests: 20, callers: 5}, errors: {ratio: 1.5, floor: 20%}}
+"""
+
+
+def _start_rollout(running: Shop) -> None:
+    running.edit(lambda text: text + _ROLLOUT)
+    until(lambda: json.loads(running.ask("/api/rollouts"))["rollouts"])
+    body = json.dumps({"who": "ana", "why": "the new catalogue has passed its tests"}).encode()
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    with urlopen(Request(f"http://{running.admin}/api/rollouts/users/start", body, headers), timeout=10):
+        pass
 
 
 def _shift(running: Shop, percent: str) -> None:
@@ -289,7 +313,7 @@ def _take(window: Window, path: str, file: Path, width: int, *, phone: bool = Fa
     """The page from its top, as high as it is, up to what a reader of a README scrolls by."""
     window.size(width, 900, phone=phone)
     window.open(path)
-    if path in ("/", "/routes/orders", "/ledger"):
+    if path in ("/", "/routes/orders", "/rollouts/users", "/ledger"):
         until(lambda: window.text("#live") == "live")
     bottom = int(window.run("document.querySelector('main').getBoundingClientRect().bottom"))
     window.size(width, min(1800 if phone else 1150, bottom), phone=phone)

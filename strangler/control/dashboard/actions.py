@@ -1,4 +1,5 @@
-"""Actions of an operator on a page: turn the kill switch, resume shadows, review differences, and change the ledger.
+"""Actions of an operator on a page: turn the kill switch, resume shadows, review differences, change the ledger, and
+move rollouts.
 
 All of them are audited.
 """
@@ -12,8 +13,10 @@ from typing import Final
 from strangler.config.load import load
 from strangler.control.dashboard.cached_queries import EvidenceState
 from strangler.control.dashboard.pages import Control
+from strangler.control.rollout.keeper import UnknownRolloutError
 from strangler.control.shadow.api import MAX_TEXT, log_marked, resume_problem
 from strangler.core.documents import SignatureRow
+from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent
 from strangler.evidence.reviews import MAX_MARKED, AcceptPlan, Review, ReviewError, mark, plan_accepts, write_rules
 from strangler.ledger.actions import LedgerError
 from strangler.state.store import StoreError
@@ -39,6 +42,18 @@ class LedgerChange:
     endpoint: str
     name: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutCommand:
+    """A command to a rollout. `percent`: of an approval; `announced_at`: of an approval that counts for that
+    announcement alone; `is_confirmed`: of the way back."""
+
+    command: str
+    why: str
+    percent: float | None = None
+    announced_at: float | None = None
+    is_confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +106,24 @@ async def change_ledger(state: Control, change: LedgerChange, actor: str) -> Non
     except StoreError as error:
         raise ActionError(507, f"The store cannot be written: {error}. The change is stored once it can be.") from error
     await state.audit(actor, f"ledger {change.what}", "", change.why[:MAX_TEXT], done)
+
+
+async def command_rollout(state: Control, route: str, command: RolloutCommand, actor: str) -> None:
+    """Start, pause, resume or approve a rollout, or send its callers back."""
+    if command.command not in COMMANDS:
+        raise ActionError(400, f"A rollout can be moved by {', '.join(COMMANDS)}.")
+    if command.command == RolloutEvent.BACK and not command.is_confirmed:
+        raise ActionError(400, "Tick the box to confirm that callers go back to legacy. Nothing was moved.")
+    try:
+        await state.rollouts.command(
+            route, command.command, actor, command.why[:MAX_TEXT], command.percent, command.announced_at
+        )
+    except UnknownRolloutError as error:
+        raise ActionError(404, f"Nothing was moved: {error}.") from error
+    except NoTransitionError as error:
+        raise ActionError(409, f"Nothing was moved: {error}.") from error
+    except StoreError as error:
+        raise ActionError(507, f"The store cannot be written: {error}.") from error
 
 
 async def review(

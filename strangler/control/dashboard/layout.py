@@ -37,6 +37,11 @@ _NOTICES: Final = {
     "fold": "Folded: the paths that the template covers are one endpoint now.",
     "unfold": "Unfolded: from now on its paths are endpoints of their own.",
     "ignore": "Ignored: it is hidden, and counts for nothing.",
+    "rollout-start": "Started: it climbs from now on.",
+    "rollout-pause": "Paused: it stays where it is.",
+    "rollout-resume": "Resumed: its evidence begins anew.",
+    "rollout-approve": "Approved: the step is entered once all else is there.",
+    "rollout-back": "It goes back to legacy, step by step.",
     "shown": "It is shown again, and counts.",
 }
 _BULK_FIELDS: Final = ("state_said", "changed", "unchanged", "refused", "why_not")

@@ -14,8 +14,10 @@ from strangler.control.dashboard.cached_ledger import CachedLedgerState, Ledger
 from strangler.control.dashboard.cached_queries import EvidenceState, chosen, chosen_open
 from strangler.control.dashboard.ledger_pages import LONG_SPANS, Charts, LedgerPages, share_charts
 from strangler.control.dashboard.page_content import Content
+from strangler.control.dashboard.rollout_pages import Rollouts, rollout_content
 from strangler.control.history import HistoryState
 from strangler.control.reload import ReloadState, read_text
+from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.core.compare import Severity
 from strangler.core.documents import StatusDocument
 from strangler.core.routing.explain import explain
@@ -57,6 +59,10 @@ class Control(Protocol):
     def kill_switch(self) -> KillSwitchState: ...
     @property
     def ledger(self) -> Ledger: ...
+    @property
+    def rollouts(self) -> Rollouts: ...
+    @property
+    def approvals(self) -> ApprovalLinks: ...
     def status(self) -> StatusDocument: ...
     async def snapshot(self) -> Snapshot: ...
     async def turn_kill_switch(self, on: bool, reason: str, actor: str) -> KillSwitchState: ...
@@ -89,6 +95,8 @@ class Pages:
                 return await self._ledger.endpoint(state, url.query.get("endpoint", ""))
             case ("/", "routes", name, "refused"):
                 return await self._ledger.refused(state, name)
+            case ("/", "rollouts", *names):
+                return rollout_content(state, names)
             case ("/", "explain"):
                 return await _explain(state, url.query)
             case ("/", "audit"):

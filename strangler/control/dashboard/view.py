@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.history import HistoryState, Point, Recent
-from strangler.core.documents import PassedGate, SignatureRow, StatusDocument
+from strangler.core.documents import PassedGate, RolloutShort, SignatureRow, StatusDocument
 from strangler.core.retire_text import brownouts_text, refuses, retire_text
 from strangler.core.routing.arm import Arm
 from strangler.core.settings import RouteSettings, Settings
@@ -78,6 +78,7 @@ class RouteView:
     retire: str | None  # how it ends, in words
     refuses: str | None  # `brownout` or `retired`: no request reaches an arm
     brownouts: str  # that take place before its end, in words
+    rollout: RolloutShort | None
 
     @property
     def requests(self) -> int:
@@ -166,6 +167,7 @@ def route_views(state: Watched, status: StatusDocument, now: float, rows: Sequen
                 retire=retire_text(found.retire) if found.retire else None,
                 refuses=refuses(found),
                 brownouts=brownouts_text(found.retire) if found.retire else "",
+                rollout=found.rollout,
             )
         )
     return views

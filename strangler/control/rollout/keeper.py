@@ -32,7 +32,7 @@ from strangler.core.gate import Verdict
 from strangler.core.rollout.advance import advance, happen, needs_gate
 from strangler.core.rollout.evidence import Numbers, StepCounts
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent
-from strangler.core.rollout.position import Position, step_above
+from strangler.core.rollout.position import Position, awaits, step_above
 from strangler.core.rollout_percents import percent_before, rollout_groups, with_percents
 from strangler.core.settings import Settings
 from strangler.core.time_buckets import BOUNDS_S
@@ -243,10 +243,19 @@ class RolloutKeeper:
         climb.counts = climb.counts.plus(StepCounts(paired=counted))
 
     async def command(
-        self, route: str, command: str, actor: str, why: str = "", percent: float | None = None
+        self,
+        route: str,
+        command: str,
+        actor: str,
+        why: str = "",
+        percent: float | None = None,
+        announced_at: float | None = None,
     ) -> RolloutStatus:
         """Follow a person's command. Raises UnknownRolloutError, NoTransitionError and StoreError; a command that stops
-        a rollout or sends it back is followed even if it cannot be stored yet."""
+        a rollout or sends it back is followed even if it cannot be stored yet.
+
+        `announced_at`: of an approval that is for this announcement alone, and is refused once it waits no more.
+        """
         event = next((each for each in COMMANDS if each.value == command), None)
         if event is None:
             raise NoTransitionError(f"{command!r} is no command; these are: {', '.join(COMMANDS)}")
@@ -257,6 +266,8 @@ class RolloutKeeper:
                 climb = self._climb_of(route)
             if not self._is_restored and event not in _GOES_ANYWAY:
                 raise StoreError(self._store.problem)
+            if announced_at is not None and not awaits(climb.position, percent, announced_at):
+                raise NoTransitionError("this approval does not wait any more")
             await self._command(climb, event, Audit(self._now(), actor, f"rollout {command}", route, why, ""), percent)
             await self._save()
             return documents.status(self._climb_of(route), route, self._problem)
