@@ -10,6 +10,7 @@ from strangler.core.documents import (
     MatchFigures,
     PassedGate,
     RetireStatus,
+    RouteKillSwitch,
     RouteStatus,
     SinkStatus,
     SlowEndpoint,
@@ -19,6 +20,7 @@ from strangler.core.documents import (
     WorkerStatus,
 )
 from strangler.core.gate import cut_percent
+from strangler.core.kill_switch_text import kill_switch_note
 from strangler.core.retire_text import refuses, retire_text
 from strangler.core.slowness import slow_text
 from strangler.evidence.stopped_routes import stopped_text
@@ -33,6 +35,7 @@ def notices(status: StatusDocument) -> list[str]:
     if switch.on:
         reason = f": {escape(switch.reason)}" if switch.reason else ""
         lines.append(f"[bold red]kill switch ON[/] since {switch.since}{reason}")
+    lines += [_killed(name, killed, status.routes) for name, killed in switch.routes.items()]
     if status.is_draining:
         lines.append("[bold yellow]draining[/]: no new connections are taken")
     if config.problems:
@@ -49,6 +52,14 @@ def notices(status: StatusDocument) -> list[str]:
     if status.ledger is not None:
         lines += _ledger(status.ledger)
     return [*lines, _processes(status)]
+
+
+def _killed(name: str, killed: RouteKillSwitch, routes: Sequence[RouteStatus]) -> str:
+    """Return the line about a route that the kill switch is on for by itself."""
+    reason = f": {escape(killed.reason)}" if killed.reason else ""
+    no_effect = kill_switch_note(name, routes)
+    note = f" [dim]({no_effect})[/]" if no_effect else ""
+    return f"[bold red]kill switch ON for route '{escape(name)}'[/] since {killed.since}{reason}{note}"
 
 
 def _ledger(ledger: LedgerStatus) -> list[str]:
@@ -185,6 +196,8 @@ def percent(route: RouteStatus) -> str:
     refusal = refuses(route)
     if refusal is not None:
         return f"[yellow]{refusal}[/]"
+    if route.killed and not route.passthrough:
+        return "[bold red]killed[/]"
     return "[dim]passthrough[/]" if route.passthrough else f"{route.percent:g}%"
 
 

@@ -1,28 +1,76 @@
-"""`strangler kill-switch`: all traffic to legacy, now."""
+"""`strangler kill-switch`: traffic to legacy, now: all of it, or that of one route."""
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from strangler.cli._acting_user import acting_user
-from strangler.cli._admin import NamedAdmin, admin_option, find_admin
+from strangler.cli._admin import Admin, NamedAdmin, admin_option, find_admin
 from strangler.cli._config import config_option
 from strangler.core.documents import KillSwitchRequest, KillSwitchStatus
+
+_MAX_NAMES = 10
+"""The most routes that one line names."""
 
 
 @click.command()
 @click.argument("turn", type=click.Choice(["on", "off"]))
+@click.option("--route", metavar="ROUTE", help="Only the requests of this route. Default: those of all routes.")
+@click.option("--all", "with_routes", is_flag=True, help="With off: also for each route that it is on for by itself.")
 @click.option("--reason", default="", help="Why; shown in the log and by `strangler status`.")
 @config_option
 @admin_option
-def command(turn: Literal["on", "off"], reason: str, config: Path, admin: NamedAdmin | None) -> None:
+def command(
+    turn: Literal["on", "off"],
+    route: str | None,
+    with_routes: bool,
+    reason: str,
+    config: Path,
+    admin: NamedAdmin | None,
+) -> None:
     """Send all traffic to legacy (on), or follow the routes (off).
 
     It takes effect at once in every worker, needs no valid routes.yaml, and stays on over restarts until it is turned
-    off.
+    off. With --route it is turned for that route alone, and no file is edited. `off` without --route leaves the routes
+    as they are that it is on for by themselves, and names them; `off --all` turns it off for them, too.
+
+    \b
+    strangler kill-switch on --route orders --reason 'orders responds with nonsense'
     """
-    state = find_admin(config, admin).ask(
-        "POST", "/api/kill-switch", KillSwitchStatus, KillSwitchRequest(turn == "on", reason, acting_user())
+    if with_routes and (turn == "on" or route is not None):
+        raise click.UsageError("--all goes with `off`, and not with --route")
+    proxy = find_admin(config, admin)
+    state = _turn(proxy, turn == "on", reason, route)
+    for name in list(state.routes) if with_routes else ():
+        state = _turn(proxy, False, reason, name)
+        click.echo(f"kill switch off for route '{name}'")
+    click.echo(_outcome(state) if route is None else _outcome_of(route, state))
+
+
+def _turn(proxy: Admin, on: bool, reason: str, route: str | None) -> KillSwitchStatus:
+    turn = KillSwitchRequest(on, reason, acting_user(), route)
+    return proxy.ask("POST", "/api/kill-switch", KillSwitchStatus, turn)
+
+
+def _outcome(state: KillSwitchStatus) -> str:
+    if state.on:
+        return "kill switch on: all traffic goes to legacy"
+    if not state.routes:
+        return "kill switch off: the routes decide"
+    *others, last = state.routes
+    names = f"{', '.join(map(repr, others[:_MAX_NAMES]))} and " if others else ""
+    names += f"{len(state.routes) - _MAX_NAMES} more" if len(others) > _MAX_NAMES else repr(last)
+    return (
+        f"kill switch off, but still on for route{'s' if others else ''} {names}:"
+        f" turn it off with --route {shlex.quote(last)}, or for all routes with --all"
     )
-    click.echo("kill switch on: all traffic goes to legacy" if state.on else "kill switch off: the routes decide")
+
+
+def _outcome_of(route: str, state: KillSwitchStatus) -> str:
+    if route in state.routes:
+        return f"kill switch on for route '{route}': all its requests go to legacy"
+    if state.on:
+        return f"kill switch off for route '{route}', but it is on for all routes: all traffic goes to legacy"
+    return f"kill switch off for route '{route}': the route decides"

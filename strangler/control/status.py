@@ -24,6 +24,7 @@ from strangler.core.documents import (
     MatchFigures,
     ProcessIds,
     RecentFigures,
+    RouteKillSwitch,
     RouteStatus,
     ShadowStatus,
     SlowEndpoint,
@@ -82,7 +83,7 @@ def status(
         problems={part: problem for part, problem in problems.items() if problem is not None},
         upstreams=[_upstream(upstream, gauges, links.breaker_reasons) for upstream in settings.upstreams.values()],
         routes=[
-            _route(route, counts, recent, shadow(route.name), judged(route.name), is_killed=kill_switch.on)
+            _route(route, counts, recent, shadow(route.name), judged(route.name), kill_switch)
             for route in settings.routes
         ],
         unrouted=UnroutedStatus(
@@ -99,7 +100,8 @@ def status(
 
 def kill_switch_status(state: KillSwitchState) -> KillSwitchStatus:
     """Return the kill switch as the API shows it."""
-    return KillSwitchStatus(state.on, state.reason, state.since)
+    routes = {name: RouteKillSwitch(killed.reason, killed.since) for name, killed in state.routes.items()}
+    return KillSwitchStatus(state.on, state.reason, state.since, routes)
 
 
 def _pids(processes: list[ProcessInfo]) -> ProcessIds:
@@ -149,8 +151,7 @@ def _route(
     recent: Callable[[str, str], Recent],
     shadow: ShadowStatus | None,
     judged: MatchFigures | None,
-    *,
-    is_killed: bool,
+    kill_switch: KillSwitchState,
 ) -> RouteStatus:
     name, legacy, candidate = route.name, Arm.LEGACY.value, Arm.CANDIDATE.value
     return RouteStatus(
@@ -166,7 +167,8 @@ def _route(
         recent=ArmsRecent(_recent(recent(name, legacy)), _recent(recent(name, candidate))),
         shadow=shadow,
         judged=judged,
-        retire=retire_status(route, counts.get((name, ""), 0), is_killed=is_killed, now=time.time()),
+        retire=retire_status(route, counts.get((name, ""), 0), is_killed=kill_switch.is_on_for(name), now=time.time()),
+        killed=name in kill_switch.routes,
     )
 
 

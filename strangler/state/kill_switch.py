@@ -9,7 +9,6 @@ import msgspec
 
 from strangler.state.files import KILL_SWITCH, replace_file
 
-
 MAX_NAMES_BYTES: Final = 32 * 1024
 """The most bytes of the names of routes, as JSON: each worker is started with them in one environment variable."""
 

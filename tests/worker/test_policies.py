@@ -77,7 +77,7 @@ def test_new_settings_leave_the_kill_switch_and_the_fences_as_they_are() -> None
     made.is_killed, made.killed_routes = True, frozenset({"orders"})
     fences = made.fences
     made.adopt(Snapshot(settings([route("orders", prefix="/api")]), 2))
-    assert (made.is_killed, made.killed_routes) == (True, {"orders"})
+    assert (made.is_killed, made.killed_routes) == (True, frozenset({"orders"}))
     assert (made.fences, made.snapshot.generation) == (fences, 2)
 
 
