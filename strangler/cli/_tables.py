@@ -57,9 +57,9 @@ def notices(status: StatusDocument) -> list[str]:
 def _killed(name: str, killed: RouteKillSwitch, routes: Sequence[RouteStatus]) -> str:
     """Return the line about a route that the kill switch is on for by itself."""
     reason = f": {escape(killed.reason)}" if killed.reason else ""
-    no_effect = kill_switch_note(name, routes)
+    since, no_effect = killed.since or "an unknown time", kill_switch_note(name, routes)
     note = f" [dim]({no_effect})[/]" if no_effect else ""
-    return f"[bold red]kill switch ON for route '{escape(name)}'[/] since {killed.since}{reason}{note}"
+    return f"[bold red]kill switch ON for route '{escape(name)}'[/] since {since}{reason}{note}"
 
 
 def _ledger(ledger: LedgerStatus) -> list[str]:

@@ -1,6 +1,5 @@
 """`strangler kill-switch`: traffic to legacy, now: all of it, or that of one route."""
 
-import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +9,7 @@ from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import Admin, NamedAdmin, admin_option, find_admin
 from strangler.cli._config import config_option
 from strangler.core.documents import KillSwitchRequest, KillSwitchStatus
-
-_MAX_NAMES = 10
-"""The most routes that one line names."""
+from strangler.core.kill_switch_text import route_turned_text, turned_text
 
 
 @click.command()
@@ -46,31 +43,9 @@ def command(
     for name in list(state.routes) if with_routes else ():
         state = _turn(proxy, False, reason, name)
         click.echo(f"kill switch off for route '{name}'")
-    click.echo(_outcome(state) if route is None else _outcome_of(route, state))
+    click.echo(turned_text(state) if route is None else route_turned_text(route, state))
 
 
 def _turn(proxy: Admin, on: bool, reason: str, route: str | None) -> KillSwitchStatus:
     turn = KillSwitchRequest(on, reason, acting_user(), route)
     return proxy.ask("POST", "/api/kill-switch", KillSwitchStatus, turn)
-
-
-def _outcome(state: KillSwitchStatus) -> str:
-    if state.on:
-        return "kill switch on: all traffic goes to legacy"
-    if not state.routes:
-        return "kill switch off: the routes decide"
-    *others, last = state.routes
-    names = f"{', '.join(map(repr, others[:_MAX_NAMES]))} and " if others else ""
-    names += f"{len(state.routes) - _MAX_NAMES} more" if len(others) > _MAX_NAMES else repr(last)
-    return (
-        f"kill switch off, but still on for route{'s' if others else ''} {names}:"
-        f" turn it off with --route {shlex.quote(last)}, or for all routes with --all"
-    )
-
-
-def _outcome_of(route: str, state: KillSwitchStatus) -> str:
-    if route in state.routes:
-        return f"kill switch on for route '{route}': all its requests go to legacy"
-    if state.on:
-        return f"kill switch off for route '{route}', but it is on for all routes: all traffic goes to legacy"
-    return f"kill switch off for route '{route}': the route decides"
