@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from strangler.state import kill_switch
-from strangler.state.kill_switch import KilledRoute
 from tests.e2e.commands import run
 from tests.e2e.serving import Proxy
 from tests.http1.scripted import ScriptedUpstream, responding, send
@@ -186,24 +185,20 @@ async def test_commands_say_what_holds(proxy: Proxy) -> None:
     assert "on=true reason=drill route=orders" in output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (("on", "--route", "ordrs"), 1, "unknown route 'ordrs'; did you mean 'orders'?"),
-        (("off", "--route", "nothing"), 1, "the file has orders, users, chat"),
-        (("on", "--route", "chat"), 1, "route 'chat' has passthrough: orders"),
-        (("on", "--all"), 2, "--all goes with `off`"),
-        (("off", "--all", "--route", "orders"), 2, "--all goes with `off`"),
-    ],
-    ids=["a slip", "unknown", "a passthrough route", "all of what", "all and one"],
-)
-async def test_what_makes_no_sense_is_refused(proxy: Proxy, arguments: tuple[str, ...], code: int, words: str) -> None:
-    status, output = await turn(proxy, *arguments)
-    assert (status, words in " ".join(output.split())) == (code, True), output
+async def test_what_makes_no_sense_is_refused(proxy: Proxy) -> None:
+    for arguments, words in (
+        (("on", "--route", "ordrs"), "unknown route 'ordrs'; did you mean 'orders'?"),
+        (("off", "--route", "nothing"), "the file has orders, users, chat"),
+        (("on", "--route", "chat"), "route 'chat' has passthrough: orders"),
+    ):
+        status, output = await turn(proxy, *arguments)
+        assert (status, words in " ".join(output.split())) == (1, True), output
     assert not (proxy.folder / "state" / "kill-switch.json").exists()
 
 
-async def test_a_backup_has_it_and_a_restore_names_the_routes(proxy: Proxy, tmp_path: Path) -> None:
+async def test_a_backup_has_it_and_a_restore_names_the_routes_and_a_broken_file_is_on_for_all(
+    proxy: Proxy, tmp_path: Path
+) -> None:
     await turn(proxy, "on", "--route", "orders", "--reason", "before")
     file = str(tmp_path / "b.tar.gz")
     assert (await run(proxy.folder, "state", "backup", file))[0] == 0
@@ -217,20 +212,7 @@ async def test_a_backup_has_it_and_a_restore_names_the_routes(proxy: Proxy, tmp_
     assert kill_switch.read(proxy.folder / "state").routes.keys() == {"orders"}
     await proxy.start()
     assert (await bodies(proxy, "/api/orders/7"), await bodies(proxy, "/users/7")) == ({"legacy"}, {"candidate"})
-
-
-async def test_a_file_of_the_version_before_is_read_and_one_that_is_broken_sends_all_to_legacy(proxy: Proxy) -> None:
     await proxy.stop()
-    file = proxy.folder / "state" / "kill-switch.json"
-    file.write_text('{"on":false,"reason":"","since":"2026-11-23T08:00:00.123Z"}')
-    await proxy.start()
-    assert await bodies(proxy, "/api/orders/7") == {"candidate"}
-    await turn(proxy, "on", "--route", "orders", "--reason", "slow")
-    assert kill_switch.read(proxy.folder / "state").routes["orders"] == KilledRoute(
-        "slow", (await killed(proxy))["orders"]["since"]
-    )
-    await proxy.stop()
-    file.write_text(file.read_text()[:-5])
+    (proxy.folder / "state" / "kill-switch.json").write_text('{"on":false,"reason":"","since":null,"routes":')
     await proxy.start()
     assert (await bodies(proxy, "/api/orders/7"), await bodies(proxy, "/users/7")) == ({"legacy"}, {"legacy"})
-    assert (await proxy.status())["kill_switch"]["on"] is True

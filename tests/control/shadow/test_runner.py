@@ -293,7 +293,7 @@ async def test_the_kill_switch_of_a_route_ends_its_shadows_at_once_and_leaves_th
         rig.links.turned(switch)
         rig.parts.runner.turned(switch)
 
-    def dropped() -> list[int]:
+    def dropped() -> list[float]:
         return [rig.count("strangler_shadow_dropped_total", name, "killed") for name in ("orders", "users")]
 
     rig.parts.runner.take(captured())
