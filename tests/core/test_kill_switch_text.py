@@ -1,8 +1,9 @@
 """The kill switch in words."""
 
+import msgspec
 import pytest
 
-from strangler.core.documents import KillSwitchStatus, RouteKillSwitch
+from strangler.core.documents import KillSwitchRequest, KillSwitchStatus, RouteKillSwitch
 from strangler.core.kill_switch_text import route_turned_text, turned_text
 
 
@@ -56,3 +57,8 @@ def test_of_many_routes_some_are_named() -> None:
 )
 def test_it_says_what_holds_for_a_route(state: KillSwitchStatus, text: str) -> None:
     assert route_turned_text("orders", state) == text
+
+
+def test_a_turn_for_all_routes_is_understood_by_a_proxy_of_the_version_before() -> None:
+    assert msgspec.json.encode(KillSwitchRequest(True, "why", "ana")) == b'{"on":true,"reason":"why","who":"ana"}'
+    assert b'"route":"orders"' in msgspec.json.encode(KillSwitchRequest(True, route="orders"))
