@@ -141,6 +141,38 @@ def test_the_kill_switch_works_by_its_button(window: Window, running: Shop) -> N
     assert running.metric("strangler_kill_switch") == 0
 
 
+def test_the_kill_switch_of_a_route_works_by_the_button_of_its_page(window: Window, running: Shop) -> None:
+    def served(route: str, arm: str) -> float:
+        return running.metric("strangler_requests_total", route=route, arm=arm)
+
+    window.open("/routes/orders")
+    window.find("#kill [name=reason]").send_keys(f"it is slow {EVIL}")
+    window.find("#kill button").click()
+    until(lambda: "The kill switch is on for this route" in window.text(".said"))
+    for path in PAGES:
+        window.open(path)
+        assert f"it is slow {EVIL}. All its requests go to legacy." in window.text('[data-killed="orders"]'), path
+    orders, legacy, products = (
+        served("orders", "candidate"),
+        served("orders", "legacy"),
+        served("catalogue", "candidate"),
+    )
+    running.get("/api/orders/7", {"X-Strangler-Arm": "candidate"})
+    for user in range(20):
+        running.get("/api/products/7", {"X-User-Id": str(user)})
+    until(lambda: served("orders", "legacy") == legacy + 1 and served("catalogue", "candidate") > products)
+    assert served("orders", "candidate") == orders
+    window.open("/")
+    assert (window.text("#kill-switch"), window.text("#health")) == ("on for 1 route", "Needs attention")
+    assert window.cell("orders", "killed") == "killed"
+    window.find('[data-killed="orders"] a').click()
+    until(lambda: window.browser.title == "orders · Strangler")
+    window.find("#kill button").click()
+    until(lambda: "The kill switch is off for this route" in window.text(".said"))
+    assert window.browser.find_elements(By.CSS_SELECTOR, ".killed") == []
+    assert running.metric("strangler_kill_switch_route") == 0
+
+
 def test_a_difference_is_reviewed_on_its_page(window: Window, running: Shop) -> None:
     for order in range(1, 40):
         running.get(f"/api/orders/{order}", {"X-Strangler-Arm": "legacy"})

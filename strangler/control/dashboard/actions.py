@@ -13,6 +13,7 @@ from typing import Final
 from strangler.config.load import load
 from strangler.control.dashboard.cached_queries import EvidenceState
 from strangler.control.dashboard.pages import Control
+from strangler.control.operator_actions import TurnRefusedError
 from strangler.control.rollout.keeper import UnknownRolloutError
 from strangler.control.shadow.api import MAX_TEXT, log_marked, resume_problem
 from strangler.core.documents import SignatureRow
@@ -65,12 +66,14 @@ class Done:
     refused: tuple[str, ...]  # why some cannot be accepted
 
 
-async def turn(state: Control, on: bool, reason: str, actor: str) -> None:
-    """Turn the kill switch, which needs a reason to be turned on."""
+async def turn(state: Control, on: bool, reason: str, actor: str, route: str | None) -> None:
+    """Turn the kill switch for a route, or for all (None). It needs a reason to be turned on."""
     if on and not reason:
         raise ActionError(400, "Say why: the reason is shown to everybody while the switch is on.")
     try:
-        await state.turn_kill_switch(on, reason[:MAX_TEXT], actor)
+        await state.turn_kill_switch(on, reason[:MAX_TEXT], actor, route)
+    except TurnRefusedError as error:
+        raise ActionError(error.status, f"Nothing was changed: {error}.") from error
     except OSError as error:
         raise ActionError(507, f"The state folder cannot be written: {error.strerror}.") from error
 

@@ -33,11 +33,16 @@ class Forms:
         self._ledger = ledger
 
     async def turn_kill_switch(self, visit: Visit) -> web.Response:
-        """Turn the kill switch on or off."""
+        """Turn the kill switch on or off, for a route or for all."""
         form = await read_form(visit.request)
-        on = form_text(form, "on") == "1"
-        await turn(visit.state, on, form_text(form, "reason"), visit.actor)
-        return visit.see(URL("/").with_query(said="killed" if on else "alive"))
+        on, route = form_text(form, "on") == "1", form_text(form, "route") or None
+        await turn(visit.state, on, form_text(form, "reason"), visit.actor, route)
+        outcome = "killed" if on else "alive"
+        if route is None:
+            return visit.see(URL("/").with_query(said=outcome))
+        has_page = any(each.name == route for each in visit.state.settings.routes)
+        page = URL("/routes") / route if has_page else URL("/")
+        return visit.see(page.with_query(said=f"route-{outcome}"))
 
     async def resume_shadow(self, visit: Visit) -> web.Response:
         """Resume the shadow of a route."""

@@ -61,6 +61,7 @@ class RouteView:
     percent: float
     is_enabled: bool
     is_passthrough: bool
+    is_killed: bool  # the kill switch is on for it by itself
     legacy: ArmView
     candidate_arm: ArmView
     breaker: str  # the worst of the upstreams that it can go to except legacy
@@ -150,6 +151,7 @@ def route_views(state: Watched, status: StatusDocument, now: float, rows: Sequen
                 percent=found.percent,
                 is_enabled=found.enabled,
                 is_passthrough=found.passthrough,
+                is_killed=found.killed,
                 legacy=ArmView(found.requests.legacy, recent[Arm.LEGACY]),
                 candidate_arm=ArmView(found.requests.candidate, recent[Arm.CANDIDATE]),
                 breaker=worst.breaker,
