@@ -82,6 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.ledger",
         "core.privacy",
         "core.resilience",
+        "core.rollout",
         "core.routing",
         "http1",
         "ipc",

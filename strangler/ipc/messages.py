@@ -188,9 +188,10 @@ class RolloutCaller(msgspec.Struct, array_like=True, frozen=True):
     """The requests of one caller at the candidate. `caller` is a hash of its sticky key, of 64 bits."""
 
     caller: int
-    requests: int
+    requests: int  # since it has had a counter
     failed: int
     buckets: list[int]  # as in `RolloutArm`
+    counter: int  # as in `core/rollout/caller_sketch.BusyCaller`: requests, less what made room for others
 
 
 class RolloutArm(msgspec.Struct, array_like=True, frozen=True):
@@ -213,7 +214,7 @@ class RolloutCounts(msgspec.Struct, array_like=True, frozen=True):
 
 
 class RolloutBatch(_Message, frozen=True):
-    """The requests of the routes that have a rollout, since the last batch.
+    """The requests of routes that have a rollout, since the last batch that named them. A route may be named twice.
 
     A batch that was sent is not sent again: those that a killed control had not stored are lost to both arms alike.
     """

@@ -25,8 +25,8 @@ class Call(Request):
         "downstream",
         "end",
         "failed_parts",
+        "is_counted",
         "is_fallback",
-        "is_in_ledger",
         "no_fallback",
         "no_retry",
         "plan",
@@ -55,8 +55,8 @@ class Call(Request):
     results: list[Result]
     """The results of the attempts at the upstream that is being tried."""
     is_fallback: bool
-    is_in_ledger: bool
-    """True if the ledger has counted it before its end, which may be days away."""
+    is_counted: bool
+    """True if ledger and rollout have counted it before its end, which may be days away."""
     no_fallback: NoFallback | None
     no_retry: NoRetry | None
     """Why the last failure that `retry.when` lists was not tried again."""
@@ -79,7 +79,7 @@ class Call(Request):
         self.arm = self.upstream = ""
         self.attempts = self.status = self.sent_bytes = 0
         self.results = []
-        self.is_fallback = self.is_in_ledger = False
+        self.is_fallback = self.is_counted = False
         self.no_fallback = self.no_retry = self.end = self.failed_parts = None
         self.capture = NO_CAPTURE
 

@@ -14,6 +14,7 @@ from strangler.worker.ledger_names import LedgerNames, names_for
 from strangler.worker.peers import Peers
 from strangler.worker.policies import Policies
 from strangler.worker.request_metrics import RequestMetrics
+from strangler.worker.rollout_counts import RolloutCounting
 from strangler.worker.telemetry import Telemetry
 from strangler.worker.upstream_events import UpstreamEvents
 from strangler.worker.upstreams import Upstreams
@@ -22,7 +23,9 @@ from strangler.worker.upstreams import Upstreams
 class WorkerContext:
     """Builds the parts, each from those before it, and gives them new settings. A function takes the part it needs."""
 
-    __slots__ = ("access_log", "captures", "ledger", "metrics", "peers", "policies", "telemetry", "upstreams")
+    __slots__ = (
+        "access_log", "captures", "ledger", "metrics", "peers", "policies", "rollouts", "telemetry", "upstreams",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -43,7 +46,8 @@ class WorkerContext:
         self.upstreams = Upstreams(loop, UpstreamEvents(self.policies, link), index)
         self.peers = Peers(self.policies, self.upstreams, link)
         self.ledger = Ledger(link, draw)
-        self.telemetry = Telemetry(metrics, access_log, link, self.ledger)
+        self.rollouts = RolloutCounting(link)
+        self.telemetry = Telemetry(metrics, access_log, link, self.ledger, self.rollouts)
         self.adopt(snapshot, names_for(snapshot.settings))
 
     def adopt(self, snapshot: Snapshot, names: LedgerNames | None) -> None:

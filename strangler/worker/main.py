@@ -89,7 +89,7 @@ class Worker:
             self._receive,
             knowledge=self._knowledge,
             lost=lambda: self._captures.close_credits(),
-            farewell=lambda: self._ledger.finish(loop.time(), unix_now()),
+            farewell=self._farewell,
         )
         self._access_log = AccessLog(writer, self._process, os.getpid())
         self._captures = Captures(self._numbers, self._link)
@@ -99,7 +99,7 @@ class Worker:
             loop, snapshot, metrics, self._access_log, self._captures, self._link, start.index
         )
         self._policies, self._peers, self._upstreams = context.policies, context.peers, context.upstreams
-        self._ledger = context.ledger
+        self._ledger, self._rollouts = context.ledger, context.rollouts
         self._policies.is_killed = start.killed
         self._gauges = UpstreamGauges(self._numbers, self._upstreams)
         self._server = ServerState(
@@ -190,6 +190,7 @@ class Worker:
             self._peers.share_marks()
             self._captures.flush()
             self._ledger.tick(self._loop.time(), unix_now())
+            self._rollouts.tick(self._loop.time())
 
     async def _tick_idle(self) -> None:
         connections = self._numbers.gauge("strangler_connections")
@@ -227,6 +228,11 @@ class Worker:
         """Yield all that a new control needs beside the metrics."""
         yield from self._peers.knowledge()
         yield from self._ledger.knowledge()
+
+    def _farewell(self) -> Iterator[ToControl]:
+        """Yield all that has been counted and not been sent."""
+        yield from self._ledger.finish(self._loop.time(), unix_now())
+        yield from self._rollouts.finish()
 
     def _receive(self, message: ToWorker) -> None:
         if isinstance(message, KillSwitch):

@@ -1,5 +1,5 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The record of a request that is over, in metrics, access log, spans and ledger."""
+"""The record of a request that is over, in metrics, access log, spans, ledger and counts of rollouts."""
 
 from strangler.clock import now
 from strangler.core.fault import Fault
@@ -10,6 +10,7 @@ from strangler.worker.call import Call
 from strangler.worker.control_link import ControlLink
 from strangler.worker.ledger import Ledger
 from strangler.worker.request_metrics import RequestMetrics
+from strangler.worker.rollout_counts import RolloutCounting
 from strangler.worker.spans import SpanNotes
 
 MAX_TARGET_BYTES = 2048
@@ -21,18 +22,26 @@ _NO_REFUSAL = frozenset({Fault.CLIENT_GONE, *(fault for fault in Fault if fault.
 class Telemetry:
     """Records each request once it is over."""
 
-    __slots__ = ("_access_log", "_ledger", "_link", "_metrics")
+    __slots__ = ("_access_log", "_ledger", "_link", "_metrics", "_rollouts")
 
-    def __init__(self, metrics: RequestMetrics, access_log: AccessLog, link: ControlLink, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        metrics: RequestMetrics,
+        access_log: AccessLog,
+        link: ControlLink,
+        ledger: Ledger,
+        rollouts: RolloutCounting,
+    ) -> None:
         self._metrics = metrics
         self._access_log = access_log
         self._link = link
         self._ledger = ledger
+        self._rollouts = rollouts
 
     def note_endless(self, call: Call) -> None:
-        """Count a request in the ledger whose response has begun and may never end: a tunnel, or an event stream."""
-        call.is_in_ledger = True
-        self._ledger.count(call, "" if call.plan.route is None else call.plan.route.name, now() - call.started)
+        """Count a request whose response has begun and may never end: a tunnel, or an event stream."""
+        call.is_counted = True
+        self._count(call, "" if call.plan.route is None else call.plan.route.name, now() - call.started)
 
     def record(self, call: Call) -> None:
         """Count a request that is over, write its line, and send its spans if it is sampled."""
@@ -42,10 +51,17 @@ class Telemetry:
         route = "" if call.plan.route is None else call.plan.route.name
         self._metrics.count_request(call, route, duration_s)
         self._access_log.write(call, route, duration_s)
-        if not call.is_in_ledger:
-            self._ledger.count(call, route, duration_s)
+        if not call.is_counted:
+            self._count(call, route, duration_s)
         if call.trace.notes is not None:
             self._link.offer(_spans(call, call.trace.notes, route, duration_s))
+
+    def _count(self, call: Call, name: str, duration_s: float) -> None:
+        """Count a request in the ledger, and for the rollout of its route."""
+        self._ledger.count(call, name, duration_s)
+        route = call.plan.route
+        if route is not None and route.has_rollout:
+            self._rollouts.count(call, route, duration_s)
 
 
 def _spans(call: Call, notes: SpanNotes, route: str, duration_s: float) -> Spans:

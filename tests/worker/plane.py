@@ -190,6 +190,7 @@ class RunningPlane:
             self.upstreams.sweep(at)
             self.access_log.flush()
             self.context.ledger.tick(at, unix_now())
+            self.context.rollouts.tick(at)
 
     def adopt(self, settings: s.Settings, generation: int = 2) -> None:
         """Adopt a push as `strangler.worker.main` does."""

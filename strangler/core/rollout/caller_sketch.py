@@ -3,6 +3,7 @@
 The number is estimated as by HyperLogLog (Flajolet et al., 2007), with linear counting where callers are few (Whang et
 al., 1990): about one too few of 20, and within 7 % of many. The busiest are found as by Misra and Gries (1982): a
 caller of more than a 17th of the requests has a counter in the end. Sketches of several workers can be merged.
+`caller_tally.py` counts single requests; a worker's tally, with its counters, is such a sketch.
 """
 
 from collections import Counter
@@ -12,13 +13,11 @@ from math import log
 from typing import Final
 
 from strangler.core.ledger.counts import summed_buckets
+from strangler.core.rollout.caller_tally import MAX_BUSIEST as MAX_BUSIEST
+from strangler.core.rollout.caller_tally import REGISTERS, note_caller
 
-_INDEX_BITS: Final = 8
-_REGISTERS: Final = 1 << _INDEX_BITS
-_RANK_BITS: Final = 64 - _INDEX_BITS
-_BIAS: Final = 0.7213 / (1 + 1.079 / _REGISTERS)
-_FEW: Final = 2.5 * _REGISTERS
-MAX_BUSIEST: Final = 16
+_BIAS: Final = 0.7213 / (1 + 1.079 / REGISTERS)
+_FEW: Final = 2.5 * REGISTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class BusyCaller:
 
 @dataclass(frozen=True, slots=True)
 class CallerSketch:
-    registers: bytes = bytes(_REGISTERS)
+    registers: bytes = bytes(REGISTERS)
     busiest: Mapping[int, BusyCaller] = field(default_factory=dict)
 
     def merged(self, other: "CallerSketch") -> "CallerSketch":
@@ -54,9 +53,9 @@ class CallerSketch:
     def callers(self) -> int:
         """The number of different callers, estimated."""
         empty = self.registers.count(0)
-        estimate = _BIAS * _REGISTERS**2 / sum(many * 2.0**-rank for rank, many in Counter(self.registers).items())
+        estimate = _BIAS * REGISTERS**2 / sum(many * 2.0**-rank for rank, many in Counter(self.registers).items())
         if estimate <= _FEW and empty:
-            estimate = _REGISTERS * log(_REGISTERS / empty)
+            estimate = REGISTERS * log(REGISTERS / empty)
         return round(estimate)
 
     @property
@@ -68,10 +67,9 @@ class CallerSketch:
 
 def sketch_of(callers: Mapping[int, CallerCounts]) -> CallerSketch:
     """Return the sketch of some callers."""
-    registers = bytearray(_REGISTERS)
+    registers = bytearray(REGISTERS)
     for caller in callers:
-        index, rest = caller & (_REGISTERS - 1), (caller & (2**64 - 1)) >> _INDEX_BITS
-        registers[index] = max(registers[index], _RANK_BITS - rest.bit_length() + 1)
+        note_caller(registers, caller)
     busy = {caller: BusyCaller(counts, counts.requests) for caller, counts in callers.items()}
     return CallerSketch(bytes(registers), _reduced(busy))
 

@@ -33,6 +33,7 @@ class Route:
     __slots__ = (
         "conditions",
         "disabled",
+        "has_rollout",
         "index",
         "is_moved",
         "methods",
@@ -59,6 +60,7 @@ class Route:
         self.override = split_settings.override.lower().encode() if split_settings.override else None
         self.split_headers = encode_fields(split_settings.headers)
         self.split = Split(split_settings)
+        self.has_rollout = settings.rollout is not None
         self.shadow = ShadowShare(shadow.percent, shadow.methods, shadow.of) if shadow and shadow.percent else None
         self.rewrite = _rewrite(settings)
         self.retirement = None if settings.retire is None else Retirement(settings.retire)
