@@ -56,7 +56,7 @@ def rollout_play(options: DemoOptions, hold_s: float) -> Play:
         report,
         candidate=_ALL_FIXED,
         busy_apps=BUSY_APPS,
-        settles_visits=False,  # of what the candidate served, legacy gets a copy with the visitor's session, and counts it
+        settles_visits=False,  # legacy counts the copies of what the candidate served
     )
 
 
