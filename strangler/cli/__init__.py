@@ -20,6 +20,7 @@ _COMMANDS = {
     "status": "status",
     "kill-switch": "kill_switch",
     "shift": "shift",
+    "rollout": "rollout",
     "ledger": "ledger",
     "events": "events",
     "diffs": "diffs",

@@ -10,6 +10,7 @@ from strangler.core.documents import (
     MatchFigures,
     PassedGate,
     RetireStatus,
+    RolloutShort,
     RouteStatus,
     SinkStatus,
     SlowEndpoint,
@@ -20,6 +21,7 @@ from strangler.core.documents import (
 )
 from strangler.core.gate import cut_percent
 from strangler.core.retire_text import refuses, retire_text
+from strangler.core.rollout_text import next_percent, waits_text
 from strangler.core.slowness import slow_text
 from strangler.evidence.stopped_routes import stopped_text
 
@@ -44,6 +46,7 @@ def notices(status: StatusDocument) -> list[str]:
     lines += [_passed_by(item) for item in status.gates.passed_by.values()]
     lines += [_slow(item) for found in status.slow.values() for item in found]
     lines += [line for route in status.routes for line in _shadow(route)]
+    lines += _rollouts(status.routes)
     lines += [_retire(route.name, route.retire) for route in status.routes if route.retire is not None]
     lines += [line for name, sink in status.events.sinks.items() for line in _sink(name, sink)]
     if status.ledger is not None:
@@ -90,6 +93,19 @@ def _shadow(route: RouteStatus) -> list[str]:
     about = f"shadows of route '{escape(route.name)}'"
     away = [name for name, state in shadow.breakers.items() if state != "closed"]
     return [f"[yellow]{about}[/]: {escape(', '.join(away))} does not respond"] if away else []
+
+
+def _rollouts(routes: Sequence[RouteStatus]) -> list[str]:
+    """Return the lines about rollouts that wait for a person."""
+    lines = []
+    for route in routes:
+        short = route.rollout
+        if short is not None and short.waits_for in ("approve", "resume"):
+            percent = next_percent(short.steps, route.percent)
+            waits, name = waits_text(short.waits_for, percent), escape(route.name)
+            command = f"`strangler rollout {short.waits_for} {name}`, or see `strangler rollout status {name}`"
+            lines.append(f"[yellow]route '{name}'[/]: its rollout is {short.state}, and waits for {waits}: {command}")
+    return lines
 
 
 def stopped(route: str, why: str) -> str:
@@ -185,7 +201,15 @@ def percent(route: RouteStatus) -> str:
     refusal = refuses(route)
     if refusal is not None:
         return f"[yellow]{refusal}[/]"
-    return "[dim]passthrough[/]" if route.passthrough else f"{route.percent:g}%"
+    if route.passthrough:
+        return "[dim]passthrough[/]"
+    return f"{route.percent:g}%" if route.rollout is None else f"{route.percent:g}% {_climbing(route.rollout)}"
+
+
+def _climbing(rollout: RolloutShort) -> str:
+    """Return `running 3/5`: the state of a rollout and its step; a state that is waited for by a person is marked."""
+    text = f"{rollout.state} {rollout.step}/{len(rollout.steps)}"
+    return f"[yellow]{text}[/]" if rollout.waits_for in ("approve", "resume") else text
 
 
 def candidate(route: RouteStatus) -> str:

@@ -13,26 +13,14 @@ from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._config import config_option, failed
 from strangler.cli._editing import diff_of, edited, read_texts, write_texts
 from strangler.cli._evidence import Evidence, find_evidence
+from strangler.cli._percent import Percent
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
 from strangler.cli._verdict import Verdict, as_data, short, verdict_of
 from strangler.config.edit import Edit, has_gate, route_names, set_percent
 from strangler.config.problem import Problem
-from strangler.config.quantities import percent as read_percent
 from strangler.config.source_files import read_files
 from strangler.evidence.audits import FORCED, shift_text
-
-
-class _Percent(click.ParamType[float]):
-    """A percent such as `25`, `25%` or `0.5`."""
-
-    name = "percent"
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            return read_percent(str(value))
-        except ValueError as error:
-            self.fail(f"{value} is not possible; {error}", param, ctx)
 
 
 def _known_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -46,7 +34,7 @@ def _known_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 @click.command()
 @click.argument("route", shell_complete=_known_routes)
-@click.argument("percent", type=_Percent())
+@click.argument("percent", type=Percent())
 @config_option
 @admin_option
 @click.option("--dry-run", is_flag=True, help="Show the change and leave the file as it is.")

@@ -8,6 +8,7 @@ from strangler.cli import _tables
 from strangler.cli._admin import NamedAdmin, admin_option, find_admin
 from strangler.cli._config import config_option
 from strangler.cli._json import json_text
+from strangler.cli._status_screen import StatusScreen
 from strangler.cli._terminal import console as terminal
 from strangler.cli._times import Duration
 from strangler.cli._watch import watch
@@ -28,7 +29,7 @@ def command(config: Path, admin: NamedAdmin | None, is_watching: bool, interval:
     status = find_admin(config, admin).ask("GET", "/api/status", StatusDocument)
     console = terminal()
     if is_watching:
-        watch(console, lambda: find_admin(config, admin), interval, as_json=as_json)
+        watch(console, lambda: find_admin(config, admin), StatusScreen(), interval, as_json=as_json)
     elif as_json:
         click.echo(json_text(status))
     else:
