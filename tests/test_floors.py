@@ -101,6 +101,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.ledger",
         "core.privacy",
         "core.resilience",
+        "core.rollout",
         "core.routing",
         "core.shadowing",
         "evidence",

@@ -14,6 +14,7 @@ import msgspec
 
 from strangler.cli._admin import Admin, NamedAdmin, find_admin, running_admin
 from strangler.cli._config import failed, settings_of
+from strangler.cli._rollout_percents import with_stored_percents
 from strangler.core.documents import (
     AuditDocument,
     AuditEntry,
@@ -79,7 +80,7 @@ def find_evidence(config: Path, admin: NamedAdmin | None, settings: Settings | N
     running = running_admin(settings)
     if running is not None:
         return _Live(running)
-    return _Stored(Path(settings.state), settings)
+    return _Stored(Path(settings.state), with_stored_percents(settings))
 
 
 def known_release(evidence: Evidence, route: str | None, release: str | None) -> None:

@@ -15,6 +15,7 @@ import structlog
 
 from strangler.cli._admin import Admin, NamedAdmin, find_admin, running_admin
 from strangler.cli._config import failed, settings_of
+from strangler.cli._rollout_percents import with_stored_percents
 from strangler.core.documents import (
     LedgerActionDocument,
     LedgerActionRequest,
@@ -66,7 +67,7 @@ def find_ledger(config: Path, admin: NamedAdmin | None, settings: Settings | Non
         return _live(running)
     if settings.ledger is None:
         raise failed(f"{config}: `ledger: false` keeps no ledger; take it out")
-    return _Stored(Path(settings.state), settings, settings.ledger)
+    return _Stored(Path(settings.state), with_stored_percents(settings), settings.ledger)
 
 
 def _live(admin: Admin) -> "_Live":

@@ -53,7 +53,9 @@ class Span:
         return f"{number} {'call' if number == '1' else 'calls'} {unit}"
 
 
-def document_of(moves: Moves, span: Span, logs: list[LogDocument], fail_on: Sequence[str]) -> MovesDocument:
+def document_of(
+    moves: Moves, span: Span, logs: list[LogDocument], fail_on: Sequence[str], more_notes: Sequence[str] = ()
+) -> MovesDocument:
     """Return all that `plan` says."""
     moved = [change for change in moves.certain if change.is_move]
     affected = sum(change.affected for change in moved)
@@ -71,7 +73,7 @@ def document_of(moves: Moves, span: Span, logs: list[LogDocument], fail_on: Sequ
         unmatched_routes=list(moves.unmatched),
         possible_routes=list(moves.possible),
         served=_served(moves),
-        notes=[_summary(moves, moved, affected, span), *_notes(moves, moved, missed, span)],
+        notes=[_summary(moves, moved, affected, span), *_notes(moves, moved, missed, span), *more_notes],
         logs=logs,
         failed={name: found for name in FAILURES if name in fail_on and (found := _failed(moves, name))},
     )

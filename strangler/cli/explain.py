@@ -1,4 +1,4 @@
-"""`strangler explain`: where would this request go, and why? Offline: routes.yaml and the kill switch are read."""
+"""`strangler explain`: where would this request go, and why? Offline: routes.yaml and its state folder are read."""
 
 import time
 from ipaddress import ip_address
@@ -8,6 +8,7 @@ import click
 
 from strangler.cli._config import config_option, settings_of
 from strangler.cli._json import json_text
+from strangler.cli._rollout_percents import with_stored_percents
 from strangler.config.quantities import duration_text
 from strangler.core.documents import ExplainedPart, ExplainedTimeout, Explanation
 from strangler.core.routing.arm import Reason
@@ -64,13 +65,13 @@ def command(
 ) -> None:
     """Say where a request would go, and why.
 
-    URL is a path or a whole URL. Nothing is sent: routes.yaml and the kill switch of its state folder decide, in the
-    function that the proxy itself uses.
+    URL is a path or a whole URL. Nothing is sent: routes.yaml decides, and of its state folder the kill switch and the
+    percents of rollouts, in the function that the proxy itself uses.
 
     \b
     strangler explain GET '/api/orders/7?x=1' -H 'X-User-Id: 9'
     """
-    settings = settings_of(config)
+    settings = with_stored_percents(settings_of(config))
     try:
         head = described_head(settings, method, url, headers, client_ip)
     except DescriptionError as error:

@@ -11,18 +11,22 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from strangler.cli._admin import NamedAdmin, admin_option
+from strangler.cli._admin import NamedAdmin, admin_option, find_admin
 from strangler.cli._config import failed, settings_of
 from strangler.cli._json import json_text
 from strangler.cli._ledger_source import find_ledger
 from strangler.cli._moves_document import FAILURES, Span, counted, document_of
 from strangler.cli._moves_text import markdown, print_text
+from strangler.cli._rollout_notes import rollout_notes
+from strangler.cli._rollout_percents import with_stored_percents
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
+from strangler.core.documents import RolloutDocument
 from strangler.core.documents.moves import LogDocument
 from strangler.core.ledger.word_classes import OVERFLOW
 from strangler.core.moves.calls import CallCountsState
 from strangler.core.moves.changes import moves_of
+from strangler.core.rollout_percents import rollout_groups, taken_over, with_percents
 from strangler.core.settings import Settings
 from strangler.imports.log_reading import CallsState, parsed_fields
 from strangler.imports.recognise import opened
@@ -87,7 +91,8 @@ def command(
     """Say which calls a new routes.yaml would send elsewhere.
 
     Each call of an access log is planned under both files, by the function that the proxy uses. Nothing is sent, and no
-    proxy needs to run: without a routes.yaml of today, legacy serves everything. The kill switch counts as off.
+    proxy needs to run: without a routes.yaml of today, legacy serves everything. The kill switch counts as off. The
+    percents of rollouts are those of the state folder; what the new file changes about rollouts is said.
 
     With --against ledger, the endpoints, calls and callers are those of `strangler ledger`.
 
@@ -103,15 +108,17 @@ def command(
         raise click.UsageError("-c names a file in force, and --from-nothing says that there is none; keep one of them")
     _check_standard_input(new, config, logs)
     from_nothing = from_nothing or (is_default and not config.exists())
-    before = None if from_nothing else settings_of(config)
+    before = None if from_nothing else _in_force(settings_of(config), config, admin)
     after = settings_of(new)
+    after = with_percents(after, {}) if before is None else taken_over(before, after)
     counts = CallCountsState(before, after, time.time(), host, has_rows_alone=is_ledger)
     reading = _ReadingState(counts)
     if is_ledger:
         reading.read_ledger(config, admin, before)
     else:
         reading.read_all(logs, fields)
-    document = document_of(moves_of(counts, after), reading.span, reading.logs, fail_on)
+    notes = rollout_notes(before, after)
+    document = document_of(moves_of(counts, after), reading.span, reading.logs, fail_on, notes)
     for log_document in reading.logs:
         for sentence in log_document.skipped:
             click.echo(plain(f"{log_document.name}: {sentence}"), err=True)
@@ -126,6 +133,16 @@ def command(
             click.echo(plain(f"{name}: {line}"), err=True)
     if document.failed:
         raise SystemExit(1)
+
+
+def _in_force(settings: Settings, config: Path, admin: NamedAdmin | None) -> Settings:
+    """Return the settings with the percents of rollouts: those of the proxy that --admin names, else as stored."""
+    if admin is None or not rollout_groups(settings):
+        return with_stored_percents(settings)
+    found = find_admin(config, admin).ask("GET", "/api/rollout", RolloutDocument).routes
+    groups = rollout_groups(settings).items()
+    known = {group: [found[route.name].percent for route in routes if route.name in found] for group, routes in groups}
+    return with_percents(settings, {group: max(percents) for group, percents in known.items() if percents})
 
 
 def _is_ledger(logs: tuple[str, ...], fields: str, admin: NamedAdmin | None) -> bool:

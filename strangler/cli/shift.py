@@ -14,10 +14,11 @@ from strangler.cli._config import config_option, failed
 from strangler.cli._editing import diff_of, edited, read_texts, write_texts
 from strangler.cli._evidence import Evidence, find_evidence
 from strangler.cli._percent import Percent
+from strangler.cli._rollout_way_out import way_out
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
 from strangler.cli._verdict import Verdict, as_data, short, verdict_of
-from strangler.config.edit import Edit, has_gate, route_names, set_percent
+from strangler.config.edit import Edit, HasRolloutError, has_gate, route_names, set_percent
 from strangler.config.problem import Problem
 from strangler.config.source_files import read_files
 from strangler.evidence.audits import FORCED, shift_text
@@ -59,11 +60,18 @@ def command(
     A route that has a `gate` gets more callers only once `strangler ready` calls it ready, or with --force. The verdict
     is printed in any case.
 
+    A route with a `rollout` is not shifted: exit code 1. `strangler rollout` moves it.
+
     \b
     strangler shift orders 25
     """
     files = read_texts(config)
-    edit = edited(config, lambda: set_percent(files, route, percent, os.environ))
+    try:
+        edit = edited(config, lambda: set_percent(files, route, percent, os.environ))
+    except HasRolloutError as error:
+        for line in way_out(config, admin, percent, error):
+            click.echo(plain(line), err=True)
+        raise SystemExit(1) from None
     evidence = _Lazy(config, admin, edit)
     if not dry_run and edit.changed:
         is_forced = _passes_gate(evidence, route, percent, edit, force, why)

@@ -24,6 +24,16 @@ class EditError(Exception):
         self.loaded = loaded
 
 
+class HasRolloutError(Exception):
+    """The route's percent is moved by its rollout. `line`: where that stands, None if it is that of `defaults`."""
+
+    def __init__(self, route: str, settings: Settings, line: str | None) -> None:
+        super().__init__(f"route '{route}' has a rollout, which moves its percent")
+        self.route = route
+        self.settings = settings
+        self.line = line
+
+
 @dataclass(frozen=True, slots=True)
 class Edit:
     """The texts before and after, and the result of loading the new ones."""
@@ -40,9 +50,14 @@ class Edit:
 
 
 def set_percent(files: Files, route: str, percent: float, environ: Mapping[str, str]) -> Edit:
-    """Return the texts with `split.percent` of a route changed, in the file that has the route. Raises EditError."""
+    """Return the texts with `split.percent` of a route changed, in the file that has the route.
+
+    Raises EditError, and HasRolloutError for a route whose percent its rollout moves.
+    """
     read, mapping = route_table(files, route, environ)
     before = files.load(environ)
+    if before.settings is not None and find_route(before.settings, route).rollout is not None:
+        raise HasRolloutError(route, before.settings, _line_of_rollout(files, read, mapping))
     old = None if before.settings is None else find_route(before.settings, route).split.percent
     if old == percent:
         return Edit(files, files, old, before)
@@ -53,6 +68,13 @@ def set_percent(files: Files, route: str, percent: float, environ: Mapping[str, 
     if not _is_as_wanted(before.settings, loaded.settings, route, percent):
         raise EditError(f"route '{route}': the file is written in a way that cannot be edited; change it by hand")
     return Edit(files, after, old, loaded)
+
+
+def _line_of_rollout(files: Files, read: Document, route: MappingNode) -> str | None:
+    mark = route.keys.get("rollout")
+    if mark is None:
+        return None
+    return f"line {mark.line + 1}" if read.name == files.name else f"line {mark.line + 1} of {read.name}"
 
 
 def has_gate(files: Files, route: str) -> bool:

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from strangler.config.document import Document, Loc, MappingNode, Scalar, SequenceNode, plain, without
 from strangler.config.problem import Problem
-from strangler.config.scalars import did_you_mean, is_decimal
+from strangler.config.scalars import FALSE, did_you_mean, is_decimal
 from strangler.config.schema import File
 from strangler.config.schema_upstreams import Upstream, Upstreams
 from strangler.config.section import keys_of
@@ -181,7 +181,15 @@ def _complaint(document: Document, loc: Loc, detail: ErrorDetails) -> tuple[str,
             f"{key} {quoted_value(document, loc)}",
             f"write a list{example or ', each item on a line that starts with -'}",
         )
-    return f"{key} {quoted_value(document, loc)}", f"write a mapping{example if '{' in example else ' of its keys'}"
+    way_out = f"write a mapping{example if '{' in example else ' of its keys'}{_or_null(document, loc, field)}"
+    return f"{key} {quoted_value(document, loc)}", way_out
+
+
+def _or_null(document: Document, loc: Loc, field: FieldInfo | None) -> str:
+    """Return the way out for a key that `false` does not switch off, but null does."""
+    node = document.node(loc)
+    is_off = isinstance(node, Scalar) and (node.text or "").lower() in FALSE
+    return ", or null" if is_off and field is not None and type(None) in get_args(field.annotation) else ""
 
 
 def _missing(document: Document, loc: Loc) -> Problem:

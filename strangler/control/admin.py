@@ -15,6 +15,7 @@ from strangler.control.dashboard.site import Dashboard, is_page
 from strangler.control.exposition import expose
 from strangler.control.ledger_api import LedgerApi
 from strangler.control.responses import VISITOR, json_response, named, problem, read_body
+from strangler.control.rollout.rollout_api import RolloutApi
 from strangler.control.shadow.api import ShadowApi
 from strangler.control.shadow.releases_api import ReleasesApi
 from strangler.control.status import kill_switch_status
@@ -52,6 +53,7 @@ def application(state: ControlApp) -> web.Application:
             web.get("/api/events", _events),
             *ShadowApi(lambda request: request.app[_STATE]).routes(),
             *ReleasesApi(lambda request: request.app[_STATE]).routes(),
+            *RolloutApi(lambda request: request.app[_STATE]).routes(),
             *LedgerApi(lambda request: request.app[_STATE]).routes(),
         ]
     )

@@ -29,6 +29,8 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
 from strangler.control.reload import Follower, InForce, ReloadState
+from strangler.control.rollout import stored as stored_rollouts
+from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
@@ -88,6 +90,7 @@ class ControlApp:
     checks: HealthChecks
     keeper: FirstLoadsKeeper
     ledger: LedgerKeeper
+    rollouts: RolloutKeeper
     reload: ReloadState
     operator: Operator
     probe: LegacyProbe
@@ -104,6 +107,7 @@ class ControlApp:
         await self.ledger.restore()
         await self.shadow.runner.restore()
         await self.events.restore(in_force)
+        await self.rollouts.restore()
         self.keeper.adopt(in_force)
         self.links.shared.adopt(in_force.settings.upstreams, in_force.generation)
         switch = self.links.kill_switch
@@ -117,6 +121,7 @@ class ControlApp:
             self.reload,
             self.saver,
             self.ledger,
+            self.rollouts,
             HistorySampler(self.history, self.links.totals),
             self.own,
             self.shadow.runner,
@@ -138,6 +143,7 @@ class ControlApp:
             self.checks.close,
             self.probe.close,
             self._save,
+            self.rollouts.close,
             self.ledger.close,
             self.store.close,
         )
@@ -213,6 +219,7 @@ class ControlApp:
             GatesStatus(dict(self.events.gates.passed_by)),
             self.events.slow.status(),
             self.ledger.status(),
+            self.rollouts.short,
         )
 
     async def snapshot(self) -> Snapshot:
@@ -241,12 +248,22 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     store, links, workers, own = base.store, base.links, base.workers, base.own
     events = assemble_events(launch.run, settings, store, launch.environ, own, links)
     ledger = LedgerKeeper(store, workers, settings)
-    shadow = _build_shadow(launch, base, events, ledger)
-    server = LinkServer(workers, own, LinkListeners(shadow.runner, events.changes, base.tracing, ledger))
+    rollouts = RolloutKeeper(
+        store,
+        events.publisher,
+        own,
+        settings,
+        links.kill_switch,
+        put_in_force=lambda: reload.put_percents(),
+        generation=launch.in_force.generation,
+    )
+    shadow = _build_shadow(launch, base, events, ledger, rollouts)
+    listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts)
+    server = LinkServer(workers, own, listeners)
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
     checks = HealthChecks(links.shared, workers.broadcast)
     keeper = FirstLoadsKeeper(launch.folder)
-    inner: list[Follower] = [keeper, ledger, workers, checks, shadow.runner, *events.followers, figures]
+    inner: list[Follower] = [keeper, rollouts, ledger, workers, checks, shadow.runner, *events.followers, figures]
     inner += [base.tracing, only]
     reload = ReloadState(
         launch.config,
@@ -256,6 +273,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         [*before, *inner, *after],
         rejected=events.changes.rejected,
         first_loads=lambda: keeper.known,
+        effective=rollouts.effective,
     )
     probe, processes = LegacyProbe(), ProcessesState()
     return ControlApp(
@@ -275,12 +293,15 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         checks=checks,
         keeper=keeper,
         ledger=ledger,
+        rollouts=rollouts,
         reload=reload,
-        operator=Operator(store, links, shadow.table, shadow.switch, [workers, shadow.runner, events.changes]),
+        operator=Operator(
+            store, links, shadow.table, shadow.switch, [workers, shadow.runner, events.changes, rollouts]
+        ),
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
         metrics=MetricsSource(
-            reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates, ledger
+            reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates, ledger, rollouts
         ),
     )
 
@@ -300,7 +321,11 @@ def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
     return _Base(
-        store=Store(launch.folder / STORE, SCHEMA + outbox.SCHEMA + gates.SCHEMA + stored.SCHEMA, upgrade),
+        store=Store(
+            launch.folder / STORE,
+            SCHEMA + outbox.SCHEMA + gates.SCHEMA + stored.SCHEMA + stored_rollouts.SCHEMA,
+            upgrade,
+        ),
         links=links,
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),
@@ -308,8 +333,10 @@ def _build_base(launch: Launch) -> _Base:
     )
 
 
-def _build_shadow(launch: Launch, base: _Base, events: EventParts, ledger: LedgerKeeper) -> ShadowParts:
-    evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow)
+def _build_shadow(
+    launch: Launch, base: _Base, events: EventParts, ledger: LedgerKeeper, rollouts: RolloutKeeper
+) -> ShadowParts:
+    evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow, rollouts.observe)
     listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing)
     settings = launch.in_force.settings
     return assemble_shadow(

@@ -19,6 +19,7 @@ from strangler.ipc.messages import (
     LedgerBatch,
     LoadedGeneration,
     Report,
+    RolloutBatch,
     Shared,
     Spans,
     ToControl,
@@ -52,6 +53,13 @@ class LedgerListener(Protocol):
     def take(self, instance: str, batch: LedgerBatch) -> None: ...
 
 
+class RolloutListener(Protocol):
+    """The receiver of what moves rollouts: counted requests, and breakers that a worker has opened."""
+
+    def take(self, batch: RolloutBatch) -> None: ...
+    def breaker_opened(self, upstream: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class LinkListeners:
     """The receivers of all messages that are not for the links themselves."""
@@ -61,6 +69,8 @@ class LinkListeners:
     spans: SpanListener
     ledger: LedgerListener | None = None
     """None: nobody keeps the calls, and workers go on adding them up."""
+    rollouts: RolloutListener | None = None
+    """None: there are no rollouts to be moved."""
 
 
 class LinkServer:
@@ -116,13 +126,19 @@ class LinkServer:
             case LedgerBatch():
                 if self._listeners.ledger is not None:
                     self._listeners.ledger.take(hello.instance, message)
+            case RolloutBatch():
+                if self._listeners.rollouts is not None:
+                    self._listeners.rollouts.take(message)
             case Hello() | Bye():
                 pass
 
     def _share(self, connection: WorkerConnection, message: Shared) -> None:
         events = self._state.shared.learn(message, time.monotonic())
-        if events is not None:
-            self._links.broadcast(events, but=connection)
+        if events is None:
+            return
+        self._links.broadcast(events, but=connection)
+        if isinstance(events, BreakerOpened) and self._listeners.rollouts is not None:
+            self._listeners.rollouts.breaker_opened(events.upstream)
 
     def _take(self, worker: WorkerState, captured: Captured) -> None:
         is_low = worker.use(captured.route)

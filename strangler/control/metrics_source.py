@@ -12,6 +12,7 @@ from strangler.control.links import LinksState
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.readiness import LegacyProbe
 from strangler.control.reload import InForce, ReloadState
+from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.route_status import stopped_gauges
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.totals import Key
@@ -53,6 +54,7 @@ class MetricsSource:
         slow: SlowWatch,
         certificates: CertificateWatch,
         ledger: LedgerKeeper,
+        rollouts: RolloutKeeper,
     ) -> None:
         self._reload = reload
         self._links = links
@@ -64,6 +66,7 @@ class MetricsSource:
         self._slow = slow
         self._certificates = certificates
         self._ledger = ledger
+        self._rollouts = rollouts
 
     async def collect(self) -> ExposedMetrics:
         """Return all metrics as they are now."""
@@ -76,6 +79,7 @@ class MetricsSource:
             | self._slow.gauges()
             | self._certificates.gauges()
             | self._ledger.gauges()
+            | self._rollouts.gauges()
         )
         return ExposedMetrics(self._only.visible(totals.values()), gauges, self._of_control(is_legacy_reachable))
 

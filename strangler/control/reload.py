@@ -50,6 +50,8 @@ class InForce:
     problems: tuple[str, ...] = ()  # of the latest file; not empty: it was rejected
     warnings: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()  # changed keys that only a restart puts in force
+    is_move: bool = False
+    """Whether the file is that of the generation before, and only rollouts have moved."""
 
 
 class Follower(Protocol):
@@ -62,6 +64,8 @@ class ReloadState:
     """Owns the settings in force. The followers adopt new ones, in their order, before anything else can happen.
 
     `rejected` is called for each invalid file. `first_loads` returns when the `retire` of each route was first loaded.
+    `effective` puts the percents of rollouts into the settings of a file, which do not have them. It is called in the
+    same step as the followers, so that no move is lost that is made while a file is being loaded.
 
     `changes` yields changes of the file and of what its patterns match, and ends when the folders are replaced; it may
     raise OSError.
@@ -77,6 +81,7 @@ class ReloadState:
         changes: Callable[[Path, tuple[str, ...]], AsyncIterator[Change]] = changes,
         rejected: Callable[[InForce], None] = lambda _: None,
         first_loads: Callable[[], Mapping[str, int]] = dict,
+        effective: Callable[[Settings], Settings] = lambda settings: settings,
     ) -> None:
         self.in_force = in_force
         self._changes = changes
@@ -86,6 +91,8 @@ class ReloadState:
         self._followers = followers
         self._rejected = rejected
         self._first_loads = first_loads
+        self._effective = effective
+        self._file = _File(in_force.settings, in_force.encoded)
         self._hint = asyncio.Event()
         self._is_forced = True  # the first load is for problems and warnings, even if nothing changed
         self._include: tuple[str, ...] = ()  # the patterns of the latest file that could be read
@@ -153,10 +160,9 @@ class ReloadState:
         if found.encoded is None:
             self._reject(found.problems)
             return
-        settings = self.in_force.settings
-        if found.encoded != self.in_force.encoded:
-            settings = await asyncio.to_thread(decode_settings, found.encoded)
-        self._accept(found.encoded, settings, found.warnings, is_requested)
+        if found.encoded != self._file.encoded:
+            self._file = _File(await asyncio.to_thread(decode_settings, found.encoded), found.encoded)
+        self._accept(found.warnings, is_requested)
         self.texts = {path: file_content.text for path, file_content in self._by_path(content).items()}
 
     def _by_path(self, contents: Contents) -> dict[Path, Content]:
@@ -188,21 +194,44 @@ class ReloadState:
             log.error("routes.problem", problem=problem)
         self._rejected(self.in_force)
 
-    def _accept(self, encoded: bytes, settings: Settings, warnings: tuple[str, ...], is_forced: bool) -> None:
-        before = self.in_force
-        is_new = is_forced or encoded != before.encoded
+    def _accept(self, warnings: tuple[str, ...], is_forced: bool) -> None:
+        before, file = self.in_force, self._with_percents()
+        is_new = is_forced or file.encoded != before.encoded
         self.in_force = InForce(
-            settings=settings,
-            encoded=encoded,
+            settings=file.settings,
+            encoded=file.encoded,
             generation=before.generation + is_new,
             since=utc_now() if is_new else before.since,
             warnings=warnings,
-            needs_restart=needs_restart(self.first, settings),
+            needs_restart=needs_restart(self.first, file.settings),
         )
         self._publish(before)
         if is_new:
-            for follower in self._followers:
-                follower.adopt(self.in_force)
+            self._lead()
+
+    def _with_percents(self) -> "_File":
+        file = self._file
+        settings = self._effective(file.settings)
+        return file if settings is file.settings else _File(settings, encode_settings(settings))
+
+    def _lead(self) -> None:
+        for follower in self._followers:
+            follower.adopt(self.in_force)
+
+    def put_percents(self) -> int:
+        """Put the present percents of rollouts in force, by the file that is in force. Return the new generation."""
+        before, file = self.in_force, self._with_percents()
+        self.in_force = replace(
+            before,
+            settings=file.settings,
+            encoded=file.encoded,
+            generation=before.generation + 1,
+            since=utc_now(),
+            is_move=True,
+        )
+        log.info("routes.percents", generation=self.in_force.generation)
+        self._lead()
+        return self.in_force.generation
 
     def _publish(self, before: InForce) -> None:
         now = self.in_force
@@ -298,6 +327,14 @@ class _Found:
     is_doubtful: bool  # it may be partly written
     include: tuple[str, ...] | None = None  # None: that could not be read
     pem_files: tuple[Path, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The settings of a file, encoded too."""
+
+    settings: Settings
+    encoded: bytes = field(repr=False)
 
 
 def _load(path: Path, contents: Contents, environ: Mapping[str, str], before: _Before) -> _Found:

@@ -24,6 +24,7 @@ from strangler.core.documents import (
     MatchFigures,
     ProcessIds,
     RecentFigures,
+    RolloutShort,
     RouteStatus,
     ShadowStatus,
     SlowEndpoint,
@@ -58,6 +59,7 @@ def status(
     gates: GatesStatus,
     slow: dict[str, list[SlowEndpoint]],
     ledger: LedgerStatus | None,
+    rollout: Callable[[str], RolloutShort | None],
 ) -> StatusDocument:
     """Return the status. `problems`: by part of control; None if it has none. `shadow`: by the name of a route.
     `recent`: by the name of a route, empty for requests without a route, and arm. `judged`: by the name of a route, its
@@ -82,7 +84,15 @@ def status(
         problems={part: problem for part, problem in problems.items() if problem is not None},
         upstreams=[_upstream(upstream, gauges, links.breaker_reasons) for upstream in settings.upstreams.values()],
         routes=[
-            _route(route, counts, recent, shadow(route.name), judged(route.name), is_killed=kill_switch.on)
+            _route(
+                route,
+                counts,
+                recent,
+                shadow(route.name),
+                judged(route.name),
+                rollout(route.name),
+                is_killed=kill_switch.on,
+            )
             for route in settings.routes
         ],
         unrouted=UnroutedStatus(
@@ -149,6 +159,7 @@ def _route(
     recent: Callable[[str, str], Recent],
     shadow: ShadowStatus | None,
     judged: MatchFigures | None,
+    rollout: RolloutShort | None,
     *,
     is_killed: bool,
 ) -> RouteStatus:
@@ -167,6 +178,7 @@ def _route(
         shadow=shadow,
         judged=judged,
         retire=retire_status(route, counts.get((name, ""), 0), is_killed=is_killed, now=time.time()),
+        rollout=rollout,
     )
 
 

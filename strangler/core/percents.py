@@ -15,6 +15,8 @@ class RouteRollout:
     target: str  # the candidate, or the parts of an aggregate with their paths
     match: str  # the requests that the route takes
     gate: GateSettings | None  # None: the file has no `gate` for the route
+    has_rollout: bool = False
+    """Whether the percent is that of a rollout's position, which no edit raises. In a file alone it is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ def _rollout(route: RouteSettings) -> RouteRollout:
         target=_target(route),
         match=_match(route.match),
         gate=route.gate if route.is_gated else None,
+        has_rollout=route.rollout is not None,
     )
 
 
@@ -60,18 +63,25 @@ def raises(before: Rollouts, after: Rollouts) -> list[Raise]:
     """Return the routes whose percent rises, in the order of the file.
 
     A new route counts from 0, and so does one that goes to another candidate. A route that was only renamed keeps the
-    gate of its former name.
+    gate of its former name. A rollout that moves its percent raises nothing: it has its own rules for that.
     """
     renamed = {route.match: route for name, route in before.items() if name not in after}
     found = []
     for name, now in after.items():
         was = before.get(name)
-        start = was.percent if was is not None and was.target == now.target else 0.0
-        if now.percent > start:
+        is_same = was is not None and was.target == now.target
+        start = was.percent if was is not None and is_same else 0.0
+        percent = _after_edit(was, now)
+        if percent > start and not (now.has_rollout and (is_same or was is None)):
             former = was if was is not None else renamed.get(now.match)
             gates = [route.gate for route in (former, now) if route is not None and route.gate is not None]
-            found.append(Raise(name, start, now.percent, _strictest(gates)))
+            found.append(Raise(name, start, percent, _strictest(gates)))
     return found
+
+
+def _after_edit(was: RouteRollout | None, now: RouteRollout) -> float:
+    """Return the percent after an edit: a rollout goes on from the percent in force, which its file does not have."""
+    return was.percent if now.has_rollout and was is not None and not now.percent else now.percent
 
 
 def _strictest(gates: list[GateSettings]) -> GateSettings | None:

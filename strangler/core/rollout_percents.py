@@ -26,3 +26,17 @@ def _filled(route: RouteSettings, percents: Mapping[str, float]) -> RouteSetting
     if route.rollout is None:
         return route
     return replace(route, split=replace(route.split, percent=percents.get(route.split.group, 0.0)))
+
+
+def taken_over(before: Settings, after: Settings) -> Settings:
+    """Return settings with the percents that their rollouts begin with where others are in force: no caller moves.
+
+    A group that has a rollout already keeps its percent. Another one begins with the percent of its routes.
+    """
+    known = rollout_groups(before)
+    percents = {group: routes[0].split.percent for group, routes in known.items()}
+    in_force = {route.name: route.split.percent for route in before.routes if not route.is_passthrough}
+    for group, routes in rollout_groups(after).items():
+        if group not in known:
+            percents[group] = max(in_force.get(route.name, 0.0) for route in routes)
+    return with_percents(after, percents)

@@ -71,6 +71,8 @@ def _legacy(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
     if route.aggregate is None and route.candidate in (None, LEGACY):
         text = f"Route '{route.name}' keeps it at legacy: name the new service as its `candidate`."
         return LedgerStep(text, None, None)
+    if route.rollout is not None and route.rollout.gate == "never":
+        return _rollout_step(route)
     text = f"Route '{route.name}' sends nobody to its candidate, and compares nothing: give it a shadow."
     return LedgerStep(text, None, f"shadow: {shadow_of(facts.method)}\n")
 
@@ -79,6 +81,8 @@ def _shadowed(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
     name = _route_name(facts)
     if facts.open_differences:
         return _review(facts, f"Route '{name}' compares its candidate with legacy.", "send callers there")
+    if facts.route is not None and facts.route.rollout is not None:
+        return _rollout_step(facts.route)
     text = (
         f"Route '{name}' compares its candidate with legacy. When its verdict is ready, send the first callers there."
     )
@@ -87,13 +91,24 @@ def _shadowed(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
 
 def _splitting(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
     name, percent = _route_name(facts), 0.0 if facts.route is None else facts.route.split.percent
-    following = next((step for step in PERCENTS if step > percent), 100)
+    plan = None if facts.route is None else facts.route.rollout
+    following = next((step for step in (PERCENTS if plan is None else plan.steps) if step > percent), 100)
     now_sends = f"Route '{name}' sends {percent:g} % of the callers to its candidate."
+    if facts.route is not None and facts.route.rollout is not None and not facts.open_differences:
+        return _rollout_step(facts.route)
     if facts.open_differences:
         return _review(facts, now_sends, f"raise it to {following} %")
     return LedgerStep(
         f"{now_sends} Raise it to {following} %.", f"strangler shift {shlex.quote(name)} {following}", None
     )
+
+
+def _rollout_step(route: RouteSettings) -> LedgerStep:
+    """Return the step about a route whose rollout moves the callers: what it waits for is known to it alone."""
+    percent = route.split.percent
+    sends = f"sends {percent:g} % of the callers" if percent else "sends nobody"
+    text = f"Route '{route.name}' {sends} to its candidate, and its rollout moves them: see what it waits for."
+    return LedgerStep(text, f"strangler rollout status {shlex.quote(route.name)}", None)
 
 
 def _review(facts: StepFacts, begin: str, aim: str) -> LedgerStep:

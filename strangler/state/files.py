@@ -6,6 +6,7 @@ from typing import Final
 
 LOCK: Final = "lock"
 FIRST_LOADS: Final = "retire.json"
+ROLLOUTS: Final = "rollout.json"
 RUNNING: Final = "running.json"
 RESTART: Final = "restart.json"
 KILL_SWITCH: Final = "kill-switch.json"
@@ -22,6 +23,7 @@ KEPT: Final = (
     WEBHOOK_KEY,
     KILL_SWITCH,
     FIRST_LOADS,
+    ROLLOUTS,
     JOURNAL,
     *(f"{JOURNAL}.{number}" for number in range(1, MAX_OLD_JOURNALS + 1)),
 )

@@ -1,6 +1,7 @@
 """The kill switch on disk: a file of its own, so that it survives damage to the database or routes.yaml."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,8 @@ class KillSwitchState:
     on: bool
     reason: str
     since: str | None  # when it was last turned, `2026-11-23T08:00:00.123Z`
+    routes: Mapping[str, object] = field(default_factory=dict)
+    """The routes that it is on for by themselves."""
 
 
 OFF = KillSwitchState(on=False, reason="", since=None)

@@ -16,10 +16,11 @@ from strangler.worker.call import Call
 
 _CLIENT_GONE = Fault.CLIENT_GONE
 _UPSTREAM = frozenset(fault for fault in Fault if fault.is_upstream or fault.is_unsent)
-_REFUSED: dict[Fault | str, int] = {
-    fault: problem_of(fault).status for fault in (Fault.CLIENT_TIMEOUT, Fault.CLIENT_PROTOCOL, Fault.TOO_LARGE)
+_REFUSED = {
+    problem.fault: problem.status
+    for problem in map(problem_of, (Fault.CLIENT_TIMEOUT, Fault.CLIENT_PROTOCOL, Fault.TOO_LARGE))
 }
-"""The status of the proxy's own response to an upload that went wrong."""
+"""The proxy's own responses to uploads that go wrong: the status of each, by the end of the request."""
 _PERCENT, _CHANCE = Reason.PERCENT, Reason.CHANCE
 _HASHES = blake2b(digest_size=8, person=b"rollout callers")
 """Not the hash that buckets are made of: the callers below a percent would be no sample of its values."""

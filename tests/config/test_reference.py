@@ -59,8 +59,6 @@ def _complete(data: Any, path: str) -> None:
             data["listen"][0]["proxy_protocol"]["from"] = ["10.0.0.0/8"]
     _complete_tls(data)
     _complete_retire(route.get("retire") or {})
-    if path.startswith("routes[].rollout"):
-        route["split"] = {"sticky": ["client_ip"]}
     if path.startswith("routes[].shadow"):
         route["shadow"].setdefault("percent", 1)
     if path.endswith("shadow.to"):
@@ -93,6 +91,8 @@ def _complete_certificates(tls: dict[str, Any]) -> None:
 def _complete_way(data: Any, path: str) -> None:
     """Where the route leads."""
     route = data["routes"][0]
+    if path.startswith("routes[].rollout"):
+        route["split"] = {"sticky": ["client_ip"]}
     if "aggregate" in path or "passthrough" in path:
         del route["candidate"]
     if "passthrough" in path:

@@ -1,129 +1,14 @@
 """A worker process and the ledger: all counted calls reach control, again if need be, and before the worker ends."""
 
-import asyncio
-import os
 import signal
-import socket
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from strangler.ipc.messages import (
-    Bye,
-    FrameReader,
-    LedgerBatch,
-    LedgerStored,
-    ToControl,
-    encode_frame,
-    encode_settings,
-)
-from strangler.ipc.start import WorkerStart, to_environ
-from strangler.sockets.accept import empty_page
-from strangler.unnamed_files import unnamed_file
+from strangler.ipc.messages import Bye
 from tests.http1.scripted import ScriptedUpstream
 from tests.worker.ledger_control import summed
-from tests.worker.plane import request, two_arms
+from tests.worker.worker_process import until, worker
 
 NONE = "(none)"
-
-
-class ScriptedControl:
-    """A control's end of the links of a worker. It stores nothing until a test says so."""
-
-    def __init__(self) -> None:
-        self.connections: list[list[ToControl]] = []
-        self.writer: asyncio.StreamWriter | None = None
-
-    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        messages: list[ToControl] = []
-        self.connections.append(messages)
-        self.writer = writer
-        frames: FrameReader[ToControl] = FrameReader(ToControl)
-        with suppress(ConnectionError):
-            while data := await reader.read(1 << 16):
-                messages += frames.feed(data)
-        writer.close()
-
-    def batches(self, connection: int = -1) -> list[LedgerBatch]:
-        messages = self.connections[connection] if self.connections else []
-        return [message for message in messages if isinstance(message, LedgerBatch)]
-
-    def store(self, number: int) -> None:
-        assert self.writer is not None
-        self.writer.write(encode_frame(LedgerStored(number)))
-
-    def hang_up(self) -> None:
-        assert self.writer is not None
-        self.writer.close()
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 - another process has no event to wait for
-            await asyncio.sleep(0.01)
-
-
-class RunningWorker:
-    """A worker process with its listening socket and its control."""
-
-    def __init__(self, process: asyncio.subprocess.Process, port: int, control: ScriptedControl) -> None:
-        self.process = process
-        self.control = control
-        self._port = port
-
-    async def ask(self, target: str) -> bytes:
-        """Return the status line of the response to a request on a connection of its own."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write(request(target, "Connection: close"))
-        response = await asyncio.wait_for(reader.read(), 20)
-        writer.close()
-        return response.partition(b"\r\n")[0]
-
-
-@asynccontextmanager
-async def worker(upstream: ScriptedUpstream, folder: Path) -> AsyncIterator[RunningWorker]:
-    """Start a worker as the supervisor does."""
-    control = ScriptedControl()
-    server = await asyncio.start_unix_server(control.take, folder / "link.sock")
-    with ExitStack() as exits:
-        listener = exits.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(16)
-        alive, lifeline = os.pipe()
-        _, leaving = os.pipe()
-        settings = unnamed_file(encode_settings(two_arms(upstream, upstream)))
-        counts = unnamed_file(empty_page())
-        start = WorkerStart(
-            index=0,
-            instance="run-1-0-1",
-            listen_fds=(listener.fileno(),),
-            addresses=("127.0.0.1:0",),
-            link_path=str(folder / "link.sock"),
-            settings_fd=settings,
-            generation=1,
-            killed=False,
-            lifeline_fd=alive,
-            counts_fd=counts,
-            leaving_fd=leaving,
-        )
-        fds = (listener.fileno(), settings, alive, counts, leaving)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "strangler.worker",
-            env=os.environ | to_environ(start),
-            pass_fds=fds,
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            yield RunningWorker(process, listener.getsockname()[1], control)
-        finally:
-            os.close(lifeline)
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            server.close()
 
 
 async def test_a_worker_sends_all_that_it_has_counted_before_it_ends(legacy: ScriptedUpstream, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The changes of the proxy as events: settings, the kill switch, breakers."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from strangler.control.events import outbox
@@ -27,26 +29,17 @@ class ChangeEvents:
         self._open_breakers = await self._store.call(partial(outbox.open_breakers, run=self._run))
 
     def adopt(self, in_force: InForce) -> None:
-        """Publish that new settings are in force, and what they change."""
-        old = {route.name: route for route in self._settings.routes}
-        self._settings = in_force.settings
+        """Publish that new settings are in force, and what they change. A move of a rollout shifts without a reload."""
+        before, self._settings = self._settings, in_force.settings
+        old = {route.name: route for route in before.routes}
         self._open_breakers.intersection_update(in_force.settings.upstreams)
         new = {route.name: route for route in in_force.settings.routes}
-        self._publisher.publish(
-            Kind.ROUTES_RELOADED,
-            "routes.yaml",
-            {
-                "generation": in_force.generation,
-                "routes": len(new),
-                "added": sorted(new.keys() - old.keys()),
-                "removed": sorted(old.keys() - new.keys()),
-                "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
-            },
-        )
+        if not in_force.is_move:
+            self._publisher.publish(Kind.ROUTES_RELOADED, "routes.yaml", _reloaded(old, new, in_force.generation))
         for name in sorted(new.keys() | old.keys()):
-            before, after = _percent(old.get(name)), _percent(new.get(name))
-            if before != after:
-                data = {"route": name, "from": before, "to": after, "generation": in_force.generation}
+            first, second = _percent(old.get(name)), _percent(new.get(name))
+            if first != second:
+                data = {"route": name, "from": first, "to": second, "generation": in_force.generation}
                 self._publisher.publish(Kind.ROUTE_SHIFTED, name, data)
 
     def rejected(self, in_force: InForce) -> None:
@@ -70,6 +63,22 @@ class ChangeEvents:
         elif change.after == "closed" and is_open:
             self._open_breakers.discard(upstream)
             self._publisher.publish(Kind.BREAKER_CLOSED, upstream, data)
+
+
+def _reloaded(old: Mapping[str, RouteSettings], new: Mapping[str, RouteSettings], generation: int) -> dict[str, object]:
+    """Return what the event of a reload says. A rollout that has moved meanwhile is no change of its route."""
+    return {
+        "generation": generation,
+        "routes": len(new),
+        "added": sorted(new.keys() - old.keys()),
+        "removed": sorted(old.keys() - new.keys()),
+        "changed": sorted(name for name in new.keys() & old.keys() if _written(new[name]) != _written(old[name])),
+    }
+
+
+def _written(route: RouteSettings) -> RouteSettings:
+    """Return a route as its file has it."""
+    return route if route.rollout is None else replace(route, split=replace(route.split, percent=0.0))
 
 
 def _percent(route: RouteSettings | None) -> float:

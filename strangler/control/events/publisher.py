@@ -34,6 +34,7 @@ _HAVE_A_LINE: Final = frozenset(
 _LEVELS: Final = {
     Kind.SHADOW_HALTED: "error",
     Kind.SIGNATURE_REGRESSED: "warning",
+    Kind.ROLLOUT_FAILED: "warning",
     Kind.CERTIFICATE_EXPIRING: "warning",
 }
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import Any, Final
@@ -36,10 +36,18 @@ log = structlog.get_logger()
 class EvidenceEvents:
     """Publishes the results of comparisons: the `EvidenceListener` of control."""
 
-    def __init__(self, publisher: EventPublisher, comparisons: ComparisonTopic, slow: SlowWatch) -> None:
+    def __init__(
+        self,
+        publisher: EventPublisher,
+        comparisons: ComparisonTopic,
+        slow: SlowWatch,
+        rollouts: Callable[[Finding], None] = lambda _: None,
+    ) -> None:
+        """`rollouts` gets each comparison, for its times."""
         self._publisher = publisher
         self._comparisons = comparisons
         self._slow = slow
+        self._rollouts = rollouts
 
     def insert_signatures(self, connection: Connection, now: float) -> list[Event]:
         """Store an event for each signature that is new or came back among the findings stored at `now`, in the same
@@ -69,6 +77,7 @@ class EvidenceEvents:
     def publish_comparison(self, finding: Finding) -> None:
         """Send a comparison, which is redacted, to its topic, and observe its times."""
         self._slow.observe(finding)
+        self._rollouts(finding)
         if self._comparisons.is_served:
             self._comparisons.send(finding.route, finding.at, comparison_of(finding))
 

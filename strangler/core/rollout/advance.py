@@ -96,7 +96,7 @@ def _climb(
             return position, ()
         why = f"{step:g} % waits for an approval"
         change = Change(ChangeKind.WAITING, now, position.percent, step, why, look)
-        return replace(position, announced=step), (change,)
+        return replace(position, announced=step, announced_at=now), (change,)
     why = "it begins" if look is None else "the look was good"
     after = _waiting(position.after(RolloutEvent.LOOK).at_percent(step, now), WaitsFor.HOLD, now + settings.hold_s)
     return after, (Change(ChangeKind.STEPPED, now, position.percent, step, why, look),)
@@ -106,8 +106,7 @@ def _obstacle(
     position: Position, settings: RolloutSettings, now: float, numbers: Numbers, step: float
 ) -> tuple[WaitsFor | None, float | None]:
     """Return what keeps a rollout from entering a step, though its own evidence is good, and until when."""
-    is_gated = settings.gate == "every" or (settings.gate == "first" and not position.percent)
-    if is_gated and numbers.gate is not Verdict.READY:
+    if _is_gated(position, settings) and numbers.gate is not Verdict.READY:
         return WaitsFor.GATE, None
     if step in settings.approve and position.approved != step:
         return WaitsFor.APPROVAL, None
@@ -115,6 +114,21 @@ def _obstacle(
     if windows is not None and not windows.is_open(now):
         return WaitsFor.WINDOW, windows.next_opening(now)
     return None, None
+
+
+def _is_gated(position: Position, settings: RolloutSettings) -> bool:
+    return settings.gate == "every" or (settings.gate == "first" and not position.percent)
+
+
+def needs_gate(position: Position, settings: RolloutSettings, now: float) -> bool:
+    """Return whether `advance` may use the gate's verdict now: it takes long to find, and is seldom needed."""
+    return (
+        position.state is RolloutState.RUNNING
+        and not position.is_overridden
+        and _is_gated(position, settings)
+        and step_above(settings, position.percent) is not None
+        and (not position.percent or (_is_due(position, settings, now) and now - position.since >= settings.hold_s))
+    )
 
 
 def _failed(position: Position, settings: RolloutSettings, now: float, look: LookRecord) -> Moved:
@@ -176,8 +190,8 @@ def happen(position: Position, settings: RolloutSettings, event: RolloutEvent, n
 def _followed(position: Position, settings: RolloutSettings, event: RolloutEvent, now: float) -> Moved:
     match event:
         case RolloutEvent.START:
-            started = position.after(event).at_percent(0.0, now)
-            return _waiting(replace(started, falls=()), None, None), ()
+            started = replace(position.after(event).at_percent(position.percent, now), falls=())
+            return _waiting(started, WaitsFor.EVIDENCE if position.percent else None, None), ()
         case RolloutEvent.PAUSE:
             return _waiting(position.after(event), WaitsFor.RESUME, None), ()
         case RolloutEvent.RESUME:
@@ -227,14 +241,18 @@ def _broken(position: Position, now: float) -> Moved:
     broken = position.after(RolloutEvent.BREAKER_OPENED)
     if not position.percent:
         return _waiting(broken, _usual_wait(broken), None), ()
-    after = _waiting(broken.at_percent(0.0, now), WaitsFor.RESUME, None)
+    fallen = broken.at_percent(0.0, now)
+    after = _waiting(fallen, _usual_wait(fallen), None)
     return after, (Change(ChangeKind.FAILED, now, position.percent, 0.0, "the candidate's breaker opened"),)
 
 
 def _replanned(position: Position, settings: RolloutSettings, now: float) -> Moved:
-    """Keep the percent if it is still a step, and pause otherwise; also if a rollout was done and has new steps."""
+    """Keep the percent if it is still a step, and pause otherwise; also if a rollout was done and has new steps.
+
+    One that was never started goes on waiting at any percent.
+    """
     percent = position.percent
-    is_kept = not percent or percent in settings.steps
+    is_kept = not percent or percent in settings.steps or position.state is RolloutState.WAITING
     if position.state is RolloutState.DONE and step_above(settings, percent) is not None:
         is_kept = False
     if is_kept:

@@ -40,6 +40,7 @@ class LookRecord:
     """One look, with all numbers that it was decided by: those since the step began."""
 
     at: float
+    percent: float  # that of the step
     verdict: LookVerdict
     reasons: tuple[str, ...]
     legacy: ArmNumbers
@@ -84,6 +85,7 @@ def look_at(
         verdict, reasons = _verdict(candidate, legacy, counts, settings, bounds_s)
     return LookRecord(
         at=now,
+        percent=percent,
         verdict=verdict,
         reasons=reasons,
         legacy=_numbers(legacy, bounds_s),

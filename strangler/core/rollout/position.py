@@ -45,9 +45,11 @@ class Position:
     looked_at: float | None = None  # None: not on this step yet
     approved: float | None = None  # the percent that a person has allowed to enter
     announced: float | None = None  # the percent whose missing approval was announced
+    announced_at: float | None = None  # when it was
     is_overridden: bool = False  # by the kill switch, or a route that is disabled
     waits_for: WaitsFor | None = WaitsFor.START
     until: float | None = None  # when what it waits for will be there, if that is a matter of time
+    moves: int = 0  # how often its percent has changed
 
     def after(self, event: RolloutEvent) -> "Position":
         """Return the position in the state that follows."""
@@ -59,7 +61,14 @@ class Position:
 
     def at_percent(self, percent: float, now: float) -> "Position":
         """Return the position on another step, whose evidence begins now."""
-        after = replace(self.afresh(now), percent=percent, approved=None, announced=None)
+        after = replace(
+            self.afresh(now),
+            percent=percent,
+            approved=None,
+            announced=None,
+            announced_at=None,
+            moves=self.moves + (percent != self.percent),
+        )
         legacy = self.counts.legacy
         if not legacy.requests or self.percent >= WHOLE:
             return after

@@ -143,16 +143,20 @@ def _by_chance(route: Route) -> str:
         if split.sticky
         else "the split has no sticky keys"
     )
-    return f"{why}: by chance, {split.percent:g}% of such requests go to the candidate"
+    rollout = "" if route.settings.rollout is None else ", as far as its rollout is"
+    return f"{why}: by chance, {split.percent:g}% of such requests go to the candidate{rollout}"
 
 
 def _by_percent(plan: Plan, route: Route, head: RequestHead) -> str:
     split = route.settings.split
     if plan.bucket is None:
-        return f"split.percent is {split.percent:g}: every request goes to {_arm(plan.arm)}"
+        said = "split.percent is" if route.settings.rollout is None else f"the rollout of group '{split.group}' is at"
+        unit = "" if route.settings.rollout is None else "%"
+        return f"{said} {split.percent:g}{unit}: every request goes to {_arm(plan.arm)}"
     source = _source(route.split.source_of(head))
     where = "is below" if plan.arm is Arm.CANDIDATE else "is not below"
-    return f"bucket {plan.bucket} of {BUCKETS} for {source} {where} {split.percent:g}% of group '{split.group}'"
+    group = f"group '{split.group}'" if route.settings.rollout is None else f"the rollout of group '{split.group}'"
+    return f"bucket {plan.bucket} of {BUCKETS} for {source} {where} {split.percent:g}% of {group}"
 
 
 def _arm(arm: Arm) -> str:

@@ -1,0 +1,99 @@
+"""What is shown of a rollout: its document, its short form in the status, and its gauges."""
+
+from typing import Final
+
+from strangler.control.rollout.climb import ClimbState
+from strangler.control.rollout.reports import COLD_LEGACY, goes_cold
+from strangler.control.rollout.stored import StoredMove
+from strangler.control.rollout.why import why
+from strangler.control.totals import Key
+from strangler.core.documents import RolloutArmNumbers, RolloutLook, RolloutMove, RolloutShort, RolloutStatus
+from strangler.core.rollout.judgement import ArmNumbers, LookRecord
+from strangler.core.rollout.machine import RolloutEvent, RolloutState, possible_commands
+from strangler.core.rollout.position import WaitsFor, step_above, step_number
+from strangler.times import rfc3339
+
+_WAITS_FOR_PERSON: Final = (WaitsFor.APPROVAL, WaitsFor.RESUME)
+"""A rollout that was never started waits for nobody: it may be meant for later."""
+
+
+def status(climb: ClimbState, route: str, problem: str | None) -> RolloutStatus:
+    """Return the document of a route's rollout. `problem`: why nothing can be stored."""
+    position, plan = climb.position, climb.plan
+    is_begun = position.state is not RolloutState.WAITING
+    return RolloutStatus(
+        route=route,
+        group=climb.group,
+        state=position.state.value,
+        percent=climb.percent,
+        step=step_number(plan, climb.percent),
+        steps=list(plan.steps),
+        since=rfc3339(position.since) if is_begun else None,
+        until=None if position.until is None else rfc3339(position.until),
+        waits_for=None if position.waits_for is None else position.waits_for.value,
+        why=why(climb, route, problem),
+        commands=_commands(climb),
+        callers=position.counts.callers.callers,
+        failed_looks=position.failed_looks,
+        looks=[_look(look) for look in position.looks],
+        moves=[_move(move) for move in climb.moves],
+        notes=_notes(climb, problem),
+    )
+
+
+def short(climb: ClimbState) -> RolloutShort:
+    """Return a rollout as the status of its route shows it."""
+    position = climb.position
+    waits_for = None if position.waits_for is None else position.waits_for.value
+    return RolloutShort(position.state.value, step_number(climb.plan, climb.percent), list(climb.plan.steps), waits_for)
+
+
+def gauges(climb: ClimbState, route: str) -> dict[Key, float]:
+    """Return the gauges of a route's rollout."""
+    position = climb.position
+    found: dict[Key, float] = {
+        ("strangler_rollout_percent", (route,)): climb.percent,
+        ("strangler_rollout_waits_for_person", (route,)): float(position.waits_for in _WAITS_FOR_PERSON),
+    }
+    for state in RolloutState:
+        found["strangler_rollout_state", (route, state.value)] = float(state is position.state)
+    return found
+
+
+def _commands(climb: ClimbState) -> list[str]:
+    position, plan = climb.position, climb.plan
+    approvable = step_above(plan, position.percent) in plan.approve
+    impossible = set() if position.percent else {RolloutEvent.BACK}
+    impossible |= set() if approvable else {RolloutEvent.APPROVE}
+    return [str(command) for command in possible_commands(position.state) if command not in impossible]
+
+
+def _notes(climb: ClimbState, problem: str | None) -> list[str]:
+    notes = []
+    if problem is not None:
+        notes.append(f"the store cannot be written, so nothing climbs: {problem}")
+    if goes_cold(climb.routes, climb.percent):
+        notes.append(COLD_LEGACY)
+    if climb.position.state is RolloutState.WAITING and climb.percent:
+        notes.append(f"it begins with the {climb.percent:g} % that were in force before it had a rollout")
+    return notes
+
+
+def _look(look: LookRecord) -> RolloutLook:
+    return RolloutLook(
+        at=rfc3339(look.at),
+        percent=look.percent,
+        verdict=look.verdict.value,
+        reasons=list(look.reasons),
+        legacy=_arm(look.legacy),
+        candidate=_arm(look.candidate),
+        callers=look.callers,
+    )
+
+
+def _arm(arm: ArmNumbers) -> RolloutArmNumbers:
+    return RolloutArmNumbers(arm.requests, arm.failed, None if arm.p95_ms is None else round(arm.p95_ms, 1))
+
+
+def _move(move: StoredMove) -> RolloutMove:
+    return RolloutMove(rfc3339(move.at), move.from_percent, move.to_percent, move.what, move.why, move.who)

@@ -1,0 +1,124 @@
+"""Rollouts in the store: the position of each group of routes, and its last moves.
+
+A row that cannot be read, as that of a newer version, is never overwritten unseen: its group is paused at the percent
+that is still known, and the log says so.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import structlog
+
+from strangler.core.rollout.position import Position
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS rollout_positions (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rollout_moves (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, at REAL NOT NULL, content BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS rollout_moves_by_name ON rollout_moves (name, id);
+"""
+MAX_MOVES: Final = 200
+"""The last moves of a group that are kept."""
+_VERSION: Final = 1
+
+log = structlog.get_logger()
+
+
+class StoredMove(msgspec.Struct, frozen=True):
+    """A move of a rollout, or a command."""
+
+    at: float
+    from_percent: float
+    to_percent: float
+    what: str
+    why: str
+    who: str = ""
+
+
+class StoredPosition(msgspec.Struct, frozen=True):
+    """A position, and legacy's last times where shadows time both arms: seconds, the newest last."""
+
+    position: Position
+    legacy_times: list[float] = []
+    p95_s: float | None = None
+    """Legacy's percentile by which pairs are counted since the evidence began; None: it is not known yet."""
+    version: int = _VERSION
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """What is read of a row that is otherwise not understood."""
+
+    percent: float = 0.0
+    moves: int = 0
+
+
+class _Unread(msgspec.Struct, frozen=True):
+    position: _Known = _Known()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRollout:
+    """What the store has of a group. `kept`: None if its row cannot be read; `percent` and `moves` are still known."""
+
+    kept: StoredPosition | None
+    percent: float
+    moves: int
+    history: tuple[StoredMove, ...]
+
+
+def load(connection: sqlite3.Connection) -> dict[str, StoredRollout]:
+    """Return the stored rollouts by group. Raises sqlite3.Error."""
+    moves: dict[str, list[StoredMove]] = {}
+    for name, content in connection.execute("SELECT name, content FROM rollout_moves ORDER BY id"):
+        try:
+            moves.setdefault(name, []).append(msgspec.json.decode(content, type=StoredMove))
+        except (msgspec.DecodeError, UnicodeError) as error:
+            log.error("rollout.unreadable_move", group=name, reason=str(error))
+    rows = connection.execute("SELECT name, content FROM rollout_positions").fetchall()
+    return {name: _read(name, content, tuple(moves.get(name, ()))) for name, content in rows}
+
+
+def _read(name: str, content: bytes, moves: tuple[StoredMove, ...]) -> StoredRollout:
+    try:
+        kept = msgspec.json.decode(content, type=StoredPosition)
+        if kept.version > _VERSION:
+            raise ValueError(f"it is of version {kept.version}, and this program knows {_VERSION}")
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
+        known = _known(content)
+        remedy = f"it is paused at {known.percent:g} %; `strangler rollout resume` goes on with new evidence"
+        log.error("rollout.unreadable", group=name, reason=str(error), remedy=remedy)
+        return StoredRollout(None, known.percent, known.moves, moves)
+    return StoredRollout(kept, kept.position.percent, kept.position.moves, moves)
+
+
+def _known(content: bytes) -> _Known:
+    try:
+        return msgspec.json.decode(content, type=_Unread).position
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
+        return _Known()
+
+
+def save(
+    connection: sqlite3.Connection,
+    positions: Mapping[str, StoredPosition],
+    moves: Iterable[tuple[str, StoredMove]],
+    gone: Sequence[str] = (),
+) -> None:
+    """Write positions and add moves; forget the groups that are `gone`."""
+    names = [(name,) for name in gone]
+    connection.executemany("DELETE FROM rollout_positions WHERE name = ?", names)
+    connection.executemany("DELETE FROM rollout_moves WHERE name = ?", names)
+    rows = [(name, msgspec.json.encode(kept)) for name, kept in positions.items()]
+    connection.executemany("INSERT OR REPLACE INTO rollout_positions VALUES (?, ?)", rows)
+    added = [(name, move.at, msgspec.json.encode(move)) for name, move in moves]
+    connection.executemany("INSERT INTO rollout_moves (name, at, content) VALUES (?, ?, ?)", added)
+    connection.executemany(
+        """DELETE FROM rollout_moves WHERE name = ?1 AND id <= (
+            SELECT id FROM rollout_moves WHERE name = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2
+        )""",
+        [(name, MAX_MOVES) for name in {name for name, _, _ in added}],
+    )
