@@ -1,5 +1,6 @@
 """The lines that the demo of a rollout prints: its looks, its moves, and what it waits for."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,6 +10,7 @@ HEADER = "    time  percent  look        candidate failed  legacy failed   calle
 _LOOK = "{time:>8}  {percent:>5} %  {verdict:<10}  {candidate:>16}  {legacy:>13}  {callers:>8}  {times}"
 _UNDER = " " * 19
 
+_NUMBER = re.compile(r"\d+")
 _LOUD_WAITS = {"hold", "gate", "approve", "within", "kill_switch", "resume", "start"}
 """Waits that the looks themselves do not tell."""
 
@@ -21,6 +23,7 @@ class LinesState:
     """When the demo began, in Unix time."""
     _looked_at: str = ""
     _moved_at: str = ""
+    _reasons: str = ""
     _waits: tuple[str | None, float] = (None, 0.0)
     _notes: list[str] = field(default_factory=list)
 
@@ -50,12 +53,12 @@ class LinesState:
             callers=look.callers,
             times=f"{_p95(look.candidate)}, {_p95(look.legacy)}",
         )
-        if look.verdict == "good":
-            return [line]
-        return [line, *(f"{_UNDER}{_short(reason)}" for reason in look.reasons)]
+        reasons = "; ".join(map(_short, look.reasons))
+        before, self._reasons = self._reasons, _NUMBER.sub("", f"{look.percent} {reasons}")
+        return [line] if before == self._reasons or not reasons else [line, f"{_UNDER}{reasons}"]
 
     def _of_move(self, move: RolloutMove, status: RolloutStatus) -> list[str]:
-        change = f"{move.from_:g} % -> {move.to:g} %" if move.from_ != move.to else f"{move.to:g} %"
+        change = f"{move.from_:g} % -> {move.to:g} %" if move.from_ != move.to else f"at {move.to:g} %"
         by = f" by {move.who}" if move.who else ""
         why = f": {move.why}" if move.why else ""
         line = f"{self._time(move.at):>8}  {change}  {move.what}{by}{why}"
@@ -67,6 +70,8 @@ class LinesState:
         if waits == self._waits:
             return []
         self._waits = waits
+        if status.waits_for == "hold" and status.until is not None:
+            return [f"{_UNDER}{status.percent:g} % is held until {self._time(status.until)} at least"]
         return [f"{_UNDER}{status.why}"] if status.waits_for in _LOUD_WAITS else []
 
     def _of_notes(self, status: RolloutStatus) -> list[str]:

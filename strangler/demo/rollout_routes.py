@@ -59,7 +59,7 @@ def rollout_routes_yaml(ports: Ports, state: str, hold_s: float) -> str:
         state=state,
         steps=", ".join(map(str, STEPS)),
         hold=_duration(hold_s),
-        look=_duration(LOOK_S),
+        look=_duration(min(LOOK_S, hold_s)),
         back_hold=_duration(BACK_HOLD_S),
     )
 
