@@ -1,10 +1,11 @@
-"""The cost of metrics, access line, trace context and ledger per request: `python -m benchmarks.costs`.
+"""The cost of metrics, access line, trace context, ledger and rollouts per request: `python -m benchmarks.costs`.
 
 A worker's code in this process, on transports that do nothing: a keep-alive client, an idle connection to the upstream,
 a small GET. Each part is taken out alone, then all of them; the ledger also with a path of its own for each request,
-the dearest that can come to it. The rounds of all variants alternate, and the quickest round
-of each counts, so that other load on the machine drops out. CPU time, without that of the kernel. Of compiled code
-nothing can be taken out but the access line and the ledger.
+the dearest that can come to it. A rollout is at 100 %, where its callers are dearest: the plan has not looked for them.
+The rounds of all variants alternate, and the quickest round of each counts, so that other load on the machine drops
+out. CPU time, without that of the kernel. Of compiled code nothing can be taken out but the access line, the ledger and
+the rollout.
 """
 
 import argparse
@@ -22,12 +23,13 @@ from rich.table import Table
 import strangler.worker.call
 from strangler.config.load import parse
 from strangler.core.http.trust import TrustedProxies
+from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
 from strangler.http1.client_connection import ClientConnection
 from strangler.http1.server_state import ServerState
 from strangler.http1.upstream_connection import UpstreamConnection
-from strangler.ipc.messages import LedgerBatch, ToControl, encode_frame
+from strangler.ipc.messages import LedgerBatch, RolloutBatch, ToControl, encode_frame
 from strangler.ipc.metrics import Metrics
 from strangler.logs import LogWriter
 from strangler.worker.access_log import AccessLog
@@ -98,8 +100,9 @@ class _Control:
         self.stored = 0
 
     def offer(self, message: ToControl) -> bool:
-        if isinstance(message, LedgerBatch):
+        if isinstance(message, LedgerBatch | RolloutBatch):
             encode_frame(message)
+        if isinstance(message, LedgerBatch):
             self.stored = message.number
         return True
 
@@ -128,6 +131,7 @@ class Variant:
     ledger: bool = True
     paths: bool = False
     """Each request has a path of its own."""
+    rollout: bool = False
     whole: str = "as it is"
     """The variant in which nothing is taken out."""
 
@@ -141,6 +145,8 @@ VARIANTS = (
     Variant("all four", metrics=False, access=False, trace=False, ledger=False),
     Variant("each path new", paths=True, whole="each path new"),
     Variant("ledger, each path new", ledger=False, paths=True, whole="each path new"),
+    Variant("with a rollout", rollout=True, whole="with a rollout"),
+    Variant("rollout", whole="with a rollout"),
 )
 
 
@@ -152,6 +158,10 @@ class Bench:
             settings = replace(settings, log=replace(settings.log, access=None))
         if not variant.ledger:
             settings = replace(settings, ledger=None)
+        if variant.rollout:
+            settings = replace(
+                settings, routes=tuple(replace(each, rollout=RolloutSettings()) for each in settings.routes)
+            )
         loop = cast(asyncio.AbstractEventLoop, _Loop())
         self.numbers = Metrics()
         self._is_traced = variant.trace
@@ -160,7 +170,7 @@ class Bench:
         self._control = _Control()
         captures = Captures(self.numbers)
         context = WorkerContext(loop, Snapshot(settings, 1), metrics, self.access_log, captures, self._control)
-        self.ledger = context.ledger
+        self.ledger, self._rollouts = context.ledger, context.rollouts
         self._has_paths = variant.paths
         self._at = 0.0
         self._port = ServerState(
@@ -195,6 +205,7 @@ class Bench:
                     self.ledger.stored(self._control.stored)
                     self._at += _TICK_S
                     self.ledger.tick(self._at, self._at)
+                    self._rollouts.tick(self._at)
             spent_s = time.process_time() - begun
         assert (self._read.writes - read, self._written.writes - written) == (count, count)
         return spent_s / count * 1e6

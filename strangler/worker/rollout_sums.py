@@ -3,6 +3,7 @@
 
 from bisect import bisect_left
 from hashlib import blake2b
+from typing import Final
 
 from strangler.core.fault import Fault
 from strangler.core.http.problem import problem_of
@@ -14,15 +15,18 @@ from strangler.ipc.messages import RolloutArm, RolloutCaller, RolloutCounts
 from strangler.ipc.metrics import BOUNDS_S
 from strangler.worker.call import Call
 
-_CLIENT_GONE = Fault.CLIENT_GONE
-_UPSTREAM = frozenset(fault for fault in Fault if fault.is_upstream or fault.is_unsent)
-_REFUSED = {
+_CLIENT_GONE: Final = Fault.CLIENT_GONE
+_UPSTREAM: Final = frozenset(fault for fault in Fault if fault.is_upstream or fault.is_unsent)
+_REFUSED: Final = {
     problem.fault: problem.status
     for problem in map(problem_of, (Fault.CLIENT_TIMEOUT, Fault.CLIENT_PROTOCOL, Fault.TOO_LARGE))
 }
 """The proxy's own responses to uploads that go wrong: the status of each, by the end of the request."""
-_PERCENT, _CHANCE = Reason.PERCENT, Reason.CHANCE
-_HASHES = blake2b(digest_size=8, person=b"rollout callers")
+_PERCENT: Final = Reason.PERCENT
+_CHANCE: Final = Reason.CHANCE
+_LEGACY: Final = LEGACY_ARM
+_BOUNDS_S: Final = BOUNDS_S
+_HASHES: Final = blake2b(digest_size=8, person=b"rollout callers")
 """Not the hash that buckets are made of: the callers below a percent would be no sample of its values."""
 
 
@@ -94,9 +98,9 @@ class RolloutSums:
     def add(self, call: Call, route: Route, duration_s: float) -> None:
         """Count a request by its planned arm; at the candidate also by its caller, if it has a sticky key."""
         plan = call.plan
-        bucket = bisect_left(BOUNDS_S, duration_s)
+        bucket = bisect_left(_BOUNDS_S, duration_s)
         failed = 1 if has_failed(call) else 0
-        if plan.arm is LEGACY_ARM:
+        if plan.arm is _LEGACY:
             self._legacy.add(bucket, failed)
             return
         self._candidate.add(bucket, failed)

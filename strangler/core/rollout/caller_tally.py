@@ -18,7 +18,7 @@ _INDEX_BITS: Final = 8
 _RANK_BITS: Final = 56
 _LOW: Final = 255
 _HIGH: Final = 0xFF_FFFF_FFFF_FFFF
-_BUCKETS = len(BOUNDS_S) + 1
+_BUCKETS: Final = len(BOUNDS_S) + 1
 
 
 def note_caller(registers: bytearray, caller: int) -> None:
