@@ -16,6 +16,7 @@ import yaml
 from strangler.control.exposition import ExposedMetrics, expose
 from strangler.core.compare import Outcome
 from strangler.core.ledger.states import State
+from strangler.core.rollout.machine import RolloutState
 from strangler.core.routing.arm import Arm
 from strangler.ipc.metrics import FAMILIES
 from tests.needs import require
@@ -37,7 +38,7 @@ TARGETS = {"instance", "job"}
 
 VALUES = {
     "arm": {arm.value for arm in Arm} | {""},  # neither was asked: `retire` has refused the request
-    "state": {state.value for state in State},
+    "state": {state.value for state in (*State, *RolloutState)},
     "outcome": {outcome.value for outcome in Outcome},
     "code_class": {"2xx", "3xx", "4xx", "5xx", "gone"},
 }
@@ -173,6 +174,7 @@ class Case:
     alert: str
     labels: dict[str, str] | None
     changed: list[dict[str, str]]
+    at: str = "29m"
 
 
 A, ORDERS = {"instance": "a"}, {"route": "orders"}
@@ -211,6 +213,12 @@ CASES = [
          [series("strangler_certificate_expiry_seconds", "600000x120", listener="0.0.0.0:443", name="shop.example")]),
     Case("a slow candidate", "StranglerCandidateSlow", A | ORDERS,
          [series("strangler_candidate_slow", "0x60 2x60", route="orders")]),
+    Case("a rollout waits for a person", "StranglerRolloutWaits", A | ORDERS,
+         [series("strangler_rollout_waits_for_person", "1x480", route="orders")], "90m"),
+    Case("a rollout waited for a short time", "StranglerRolloutWaits", None,
+         [series("strangler_rollout_waits_for_person", "0x300 1x180", route="orders")], "90m"),
+    Case("a rollout goes on by itself", "StranglerRolloutWaits", None,
+         [series("strangler_rollout_waits_for_person", "0x480", route="orders")], "90m"),
     Case("the candidate's errors", "StranglerCandidateErrors", ORDERS, [requests_series("5xx", "0+10x120")]),
     Case("an end that is still called", "StranglerEndedCalled", A | ORDERS,
          [series("strangler_requests_total", "0x60 0+1x60", route="orders", arm="", upstream="", code_class="4xx")]),
@@ -258,7 +266,7 @@ def _test_of(case: Case) -> dict[str, Any]:
         "name": case.name,
         "interval": "15s",
         "input_series": [*(item for item in HEALTHY if item["series"] not in replaced), *case.changed],
-        "promql_expr_test": [{"expr": 'ALERTS{alertstate="firing"}', "eval_time": "29m", "exp_samples": fired}],
+        "promql_expr_test": [{"expr": 'ALERTS{alertstate="firing"}', "eval_time": case.at, "exp_samples": fired}],
     }
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,12 +17,13 @@ from strangler.config.load import parse
 from strangler.config.pem_files import PemSource
 from strangler.control import reload
 from strangler.control.admin_listener import AdminTls
-from strangler.control.content import read_contents
+from strangler.control.content import Contents, read_contents
 from strangler.control.reload import DOUBT_S, InForce, ReloadState, needs_restart
 from strangler.control.watching import Change, changes
 from strangler.core.listener_settings import Address, CertificateSettings, ListenerSettings, ServerTlsSettings
+from strangler.core.rollout_percents import with_percents
 from strangler.core.settings import Settings
-from strangler.ipc.messages import encode_settings
+from strangler.ipc.messages import decode_settings, encode_settings
 from tests.certificates import Pair, make_pair
 
 ROUTES = """\
@@ -546,3 +548,100 @@ def test_keys_are_in_no_text_about_what_holds_them(path: Path) -> None:
     held = [in_force, contents, source, admin, vars(admin)]
     assert pair.key in in_force.encoded  # as it is sent to the workers
     assert "PRIVATE KEY" not in repr(held)
+
+
+# Percents of rollouts
+
+ROLLOUT = """\
+version: 1
+upstreams: {{legacy: {{url: "http://127.0.0.1:8000"}}, orders: {{url: "http://127.0.0.1:8001"}}}}
+routes: [{{name: orders, match: {{prefix: /api/{prefix}}}, candidate: orders,
+          split: {{sticky: [client_ip]}}, rollout: {{steps: [5, 50]}}}}]
+"""
+
+
+@asynccontextmanager
+async def rolling(path: Path, adopted: list[InForce], percents: dict[str, float]) -> AsyncIterator[ReloadState]:
+    """Watching a file with a rollout; `percents` are those that its keeper has."""
+    path.write_text(ROLLOUT.format(prefix="orders"))
+    file = parse(path.read_text(), "routes.yaml", {}).settings
+    assert file is not None
+    first = with_percents(file, percents)
+    state = ReloadState(
+        path,
+        {},
+        first,
+        InForce(first, encode_settings(first), 7, "then"),
+        [Adopting(adopted)],
+        effective=lambda settings: with_percents(settings, percents),
+    )
+    task = asyncio.create_task(state.run())
+    try:
+        yield state
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def percent_of(in_force: InForce) -> float:
+    return in_force.settings.routes[0].split.percent
+
+
+async def test_a_start_with_the_percents_of_the_store_is_no_new_generation(path: Path) -> None:
+    adopted: list[InForce] = []
+    async with rolling(path, adopted, {"orders": 5.0}) as state:
+        await until(lambda: state.texts)
+        await asyncio.sleep(0.2)
+        assert (state.in_force.generation, percent_of(state.in_force)) == (7, 5)
+    assert adopted == []
+
+
+async def test_percents_are_put_in_force_without_a_changed_file_and_no_bad_file_stops_them(path: Path) -> None:
+    adopted: list[InForce] = []
+    percents = {"orders": 5.0}
+    async with rolling(path, adopted, percents) as state:
+        await until(lambda: state.texts)
+        path.write_text("version: 9")
+        await until(lambda: state.in_force.problems)
+        percents["orders"] = 50.0
+        assert state.put_percents() == 8
+        assert (percent_of(adopted[-1]), adopted[-1].is_move) == (50, True)
+        assert adopted[-1].problems, "the file is still invalid"
+        assert decode_settings(adopted[-1].encoded) == adopted[-1].settings
+
+
+async def test_a_move_while_a_file_is_being_loaded_is_not_lost(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The load has begun with the percents of before; its result is put in force with those of now."""
+    adopted: list[InForce] = []
+    percents = {"orders": 5.0}
+    loading, may_end = threading.Event(), threading.Event()
+    load = reload._load
+
+    def slowly(path: Path, content: Contents, environ: Mapping[str, str], before: object) -> object:
+        found = load(path, content, environ, before)  # type: ignore[arg-type]
+        if "new" in path.read_text():
+            loading.set()
+            may_end.wait(5)
+        return found
+
+    monkeypatch.setattr(reload, "_load", slowly)
+    async with rolling(path, adopted, percents) as state:
+        await until(lambda: state.texts)
+        path.write_text(ROLLOUT.format(prefix="new"))
+        await until(loading.is_set)
+        percents["orders"] = 50.0
+        state.put_percents()
+        may_end.set()
+        await until(lambda: len(adopted) == 2)
+    assert [(each.generation, percent_of(each), each.is_move) for each in adopted] == [(8, 50, True), (9, 50, False)]
+    assert adopted[1].settings.routes[0].match.prefix == "/api/new"
+
+
+async def test_a_file_in_force_has_no_copy_if_it_has_no_rollout(path: Path) -> None:
+    """10,000 routes would take twice the memory."""
+    adopted: list[InForce] = []
+    async with reloading(path, adopted) as state:
+        path.write_text(routes(30))
+        await until(lambda: adopted)
+        assert state._file.settings is state.in_force.settings

@@ -265,6 +265,37 @@ _LEDGER_ROW = d.LedgerRow(
     owner="team-orders",
     is_ignored=False,
 )
+_LOOK = d.RolloutLook(
+    at=_TIME,
+    percent=25.0,
+    verdict="not_enough",
+    reasons=["the candidate has served 120 of 500 requests and 3 of 20 callers on this step"],
+    legacy=d.RolloutArmNumbers(requests=371, failed=0, p95_ms=82.0),
+    candidate=d.RolloutArmNumbers(requests=120, failed=0, p95_ms=61.5),
+    callers=3,
+)
+ROLLOUT_STATUS = d.RolloutStatus(
+    route="orders",
+    group="orders",
+    state="running",
+    percent=25.0,
+    step=3,
+    steps=[1.0, 5.0, 25.0, 50.0, 100.0],
+    since=_TIME,
+    until=None,
+    waits_for="evidence",
+    why="the candidate has served 120 of 500 requests and 3 of 20 callers on this step",
+    commands=["pause", "back"],
+    callers=3,
+    failed_looks=0,
+    looks=[_LOOK],
+    moves=[
+        d.RolloutMove(_TIME, 0.0, 0.0, "start", "agreed with ops", "ana"),
+        d.RolloutMove(_TIME, 5.0, 25.0, "stepped", "the look was good"),
+    ],
+    notes=[],
+)
+ROLLOUTS = d.RolloutsDocument([ROLLOUT_STATUS])
 LEDGER = d.LedgerDocument(
     rows=[_LEDGER_ROW],
     share=0.25,

@@ -13,6 +13,7 @@ _STORE = "The store cannot be read."
 _UNWRITTEN = "The store cannot be written; nothing was changed."
 _BODY = "The body is not valid."
 _ROUTE = "routes.yaml has no such route."
+_NO_ROLLOUT = "routes.yaml has no such route, or it has no `rollout`."
 _NO_LEDGER = "There is no ledger: routes.yaml has `ledger: false`."
 _LEDGER_ERRORS: Final = {
     400: "The body is not valid, or nothing can be changed as it says.",
@@ -62,6 +63,7 @@ class Operation:
 PATH_PARAMETERS: Final = {
     "id": "The id of a difference; for reading, its beginning is enough.",
     "route": "The name of a route.",
+    "command": "start, pause, resume, approve or back.",
 }
 _RELEASE = Parameter("release", "The candidate's release; without it the current one, if empty the unnamed one.")
 _SINCE = Parameter("since", "Only entries since this Unix time.", "number")
@@ -195,6 +197,37 @@ OPERATIONS: Final = (
         "Return the percent, the candidate and the gate in force for each route.",
         d.RolloutDocument,
         examples.ROLLOUT,
+    ),
+    Operation(
+        "GET",
+        "/api/rollouts",
+        "Return where the rollouts of all routes stand, and why they wait.",
+        d.RolloutsDocument,
+        examples.ROLLOUTS,
+    ),
+    Operation(
+        "GET",
+        "/api/rollouts/{route}",
+        "Return where the rollout of a route stands, with its last looks and moves.",
+        d.RolloutStatus,
+        examples.ROLLOUT_STATUS,
+        call="/api/rollouts/orders",
+        errors={404: _NO_ROLLOUT},
+    ),
+    Operation(
+        "POST",
+        "/api/rollouts/{route}/{command}",
+        "Start, pause, resume or send back a rollout, or approve its next step. It acts on all routes of the group.",
+        d.RolloutStatus,
+        examples.ROLLOUT_STATUS,
+        call="/api/rollouts/orders/start",
+        body=d.RolloutRequest(who="ana", why="agreed with ops"),
+        errors={
+            400: _BODY,
+            404: f"{_NO_ROLLOUT} Or there is no such command.",
+            409: "The command is not possible now: the text says which ones are.",
+            507: "The store cannot be written; nothing was changed. `pause` and `back` are followed without it.",
+        },
     ),
     Operation(
         "GET",

@@ -9,6 +9,7 @@ from strangler.control.rollout.pairs import PairsState
 from strangler.control.rollout.stored import StoredMove, StoredPosition
 from strangler.core.gate import Verdict
 from strangler.core.rollout.caller_sketch import MAX_BUSIEST, BusyCaller, CallerCounts, CallerSketch
+from strangler.core.rollout.caller_tally import REGISTERS
 from strangler.core.rollout.evidence import ArmCounts, StepCounts
 from strangler.core.rollout.machine import RolloutEvent
 from strangler.core.rollout.position import Position
@@ -17,17 +18,16 @@ from strangler.core.settings import RouteSettings
 from strangler.core.time_buckets import BOUNDS_S
 from strangler.ipc.messages import RolloutArm, RolloutCounts
 
-MAX_SHOWN_MOVES: Final = 50
+MAX_LISTED_MOVES: Final = 50
 """The last moves that are kept in memory, and shown."""
-_REGISTERS: Final = len(CallerSketch().registers)
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What a person did."""
+    """The record of what a person did."""
 
     at: float
-    who: str
+    actor: str
     what: str
     route: str
     why: str
@@ -36,7 +36,7 @@ class Audit:
 
 @dataclass(slots=True)
 class Unsaved:
-    """What the store does not have yet, in order."""
+    """The events, moves and audits that the store does not have yet, in order."""
 
     events: list[Event] = field(default_factory=list)
     moves: list[StoredMove] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Unsaved:
 
 @dataclass(frozen=True, slots=True)
 class GateFinding:
-    """What the gates of all routes said at a time; `reasons` begin with the route."""
+    """The worst verdict of all routes' gates at a time; `reasons` begin with the route."""
 
     at: float
     verdict: Verdict
@@ -72,7 +72,7 @@ class ClimbState:
     """The generation that has put its percent in force: counts of earlier ones are of another step."""
     moves: list[StoredMove] = field(default_factory=list)
     counts: StepCounts = field(default_factory=StepCounts)
-    """What came since the last second."""
+    """The counts that no look has seen yet."""
     pairs: PairsState = field(default_factory=PairsState)
     gate: GateFinding | None = None
     unsaved: Unsaved = field(default_factory=Unsaved)
@@ -118,7 +118,7 @@ class ClimbState:
 
     def move(self, move: StoredMove) -> None:
         """Remember a move that is noted or stored."""
-        self.moves = [*self.moves, move][-MAX_SHOWN_MOVES:]
+        self.moves = [*self.moves, move][-MAX_LISTED_MOVES:]
 
 
 def _arm(arm: RolloutArm) -> ArmCounts:
@@ -131,11 +131,11 @@ def _buckets(buckets: Sequence[int]) -> tuple[int, ...]:
 
 
 def _callers(counts: RolloutCounts) -> CallerSketch:
-    if len(counts.registers) != _REGISTERS:
+    if len(counts.registers) != REGISTERS:
         return CallerSketch()
     busiest = {
         caller.caller: BusyCaller(
-            CallerCounts(caller.requests, caller.failed, _buckets(caller.buckets)), caller.requests
+            CallerCounts(caller.requests, caller.failed, _buckets(caller.buckets)), caller.counter
         )
         for caller in counts.busiest[:MAX_BUSIEST]
     }

@@ -1,4 +1,4 @@
-"""What is shown of a rollout: its document, its short form in the status, and its gauges."""
+"""The documents of a rollout: all of it, its short form in the status, and its gauges."""
 
 from typing import Final
 

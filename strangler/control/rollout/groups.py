@@ -1,4 +1,4 @@
-"""What settings and kept percents say of a group of routes: pure functions."""
+"""Pure functions of the routes of a group, and of the percents that are kept of it."""
 
 from collections.abc import Sequence
 from dataclasses import replace

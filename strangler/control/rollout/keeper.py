@@ -302,7 +302,7 @@ class RolloutKeeper:
         after, changes = happen(before, climb.plan, event, audit.at)
         to = waits if event is RolloutEvent.APPROVE and waits is not None else after.percent
         unsaved = report(climb, changes)
-        unsaved.moves.insert(0, StoredMove(audit.at, before.percent, to, event.value, audit.why, audit.who))
+        unsaved.moves.insert(0, StoredMove(audit.at, before.percent, to, event.value, audit.why, audit.actor))
         detail = (
             f"{to:g} %" if to == before.percent or event is RolloutEvent.APPROVE else f"{before.percent:g} to {to:g} %"
         )
@@ -311,7 +311,7 @@ class RolloutKeeper:
             self._follow(climb, after, unsaved)
         elif not await self._store_first(climb, after, unsaved):
             raise StoreError(self._store.problem)
-        log.info("audit", who=audit.who, what=audit.what, route=audit.route, why=audit.why, detail=detail)
+        log.info("audit", who=audit.actor, what=audit.what, route=audit.route, why=audit.why, detail=detail)
 
     # 3. Moves
 
@@ -556,4 +556,4 @@ def _work(
     publisher.insert(connection, events)
     for _, each in unsaved:
         for audit in each.audits:
-            write_audit(connection, audit.at, audit.who, audit.what, audit.route, audit.why, audit.detail)
+            write_audit(connection, audit.at, audit.actor, audit.what, audit.route, audit.why, audit.detail)

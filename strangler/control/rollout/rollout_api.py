@@ -28,7 +28,7 @@ class RolloutApi:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/api/rollouts", self.all),
-            web.get("/api/rollouts/{route}", self.one),
+            web.get("/api/rollouts/{route}", self.single),
             web.post("/api/rollouts/{route}/{command}", self.command),
         ]
 
@@ -36,7 +36,7 @@ class RolloutApi:
         """Return all rollouts."""
         return json_response(self._of(request).rollouts.document())
 
-    async def one(self, request: web.Request) -> web.Response:
+    async def single(self, request: web.Request) -> web.Response:
         """Return the rollout of a route."""
         try:
             return json_response(self._of(request).rollouts.find(request.match_info["route"]))

@@ -12,7 +12,9 @@ from typing import Final
 import msgspec
 import structlog
 
+from strangler.core.rollout.caller_tally import REGISTERS
 from strangler.core.rollout.position import Position
+from strangler.core.time_buckets import BOUNDS_S
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rollout_positions (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
@@ -50,7 +52,7 @@ class StoredPosition(msgspec.Struct, frozen=True):
 
 
 class _Known(msgspec.Struct, frozen=True):
-    """What is read of a row that is otherwise not understood."""
+    """The parts that are read of a row that is otherwise not understood."""
 
     percent: float = 0.0
     moves: int = 0
@@ -62,7 +64,7 @@ class _Unread(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class StoredRollout:
-    """What the store has of a group. `kept`: None if its row cannot be read; `percent` and `moves` are still known."""
+    """The rows of a group. `kept`: None if its row cannot be read; `percent` and `moves` are still known."""
 
     kept: StoredPosition | None
     percent: float
@@ -87,12 +89,22 @@ def _read(name: str, content: bytes, moves: tuple[StoredMove, ...]) -> StoredRol
         kept = msgspec.json.decode(content, type=StoredPosition)
         if kept.version > _VERSION:
             raise ValueError(f"it is of version {kept.version}, and this program knows {_VERSION}")
+        if not _has_our_buckets(kept.position):
+            raise ValueError("its times are counted by other buckets")
     except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
         known = _known(content)
         remedy = f"it is paused at {known.percent:g} %; `strangler rollout resume` goes on with new evidence"
         log.error("rollout.unreadable", group=name, reason=str(error), remedy=remedy)
         return StoredRollout(None, known.percent, known.moves, moves)
     return StoredRollout(kept, kept.position.percent, kept.position.moves, moves)
+
+
+def _has_our_buckets(position: Position) -> bool:
+    """Return whether all counts can be added to those of this version."""
+    counts = position.counts
+    kept = [counts.legacy.buckets, counts.candidate.buckets, position.reference.buckets]
+    kept += [caller.counts.buckets for caller in counts.callers.busiest.values()]
+    return {len(buckets) for buckets in kept} <= {0, len(BOUNDS_S) + 1} and len(counts.callers.registers) == REGISTERS
 
 
 def _known(content: bytes) -> _Known:
