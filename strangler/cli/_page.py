@@ -6,6 +6,7 @@ from html import escape
 
 from strangler.cli import _inbox
 from strangler.cli._ledger_page import ledger_section
+from strangler.cli._rollout_page import rollout_section
 from strangler.core.documents import (
     AuditEntry,
     ReportDocument,
@@ -58,6 +59,7 @@ def page(report: ReportDocument, pictures: Pictures) -> str:
         f"<h1>Is the candidate ready?</h1><p class=dim>Written by strangler on {at}.</p>",
         _summary(routes),
         *(_route(route, pictures) for route in routes),
+        rollout_section(report.rollouts),
         ledger_section(report.ledger),
         _audit(report.audit),
         _WORDS,

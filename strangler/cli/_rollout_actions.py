@@ -9,10 +9,11 @@ import click
 
 from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import NamedAdmin, admin_option, find_admin
+from strangler.cli._completion import rollouts_of_file
 from strangler.cli._config import config_option
 from strangler.cli._json import json_text
 from strangler.cli._percent import Percent
-from strangler.cli._rollout_source import known_unit, rollout_routes
+from strangler.cli._rollout_source import known_unit
 from strangler.cli._rollout_units import RolloutUnit
 from strangler.cli._terminal import plain
 from strangler.core.documents import RolloutRequest, RolloutStatus
@@ -32,7 +33,7 @@ def _command_options(command: _F) -> _F:
     return command
 
 
-_route_argument = click.argument("route", shell_complete=rollout_routes)
+_route_argument = click.argument("route", shell_complete=rollouts_of_file)
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """One rollout for people: its ladder, why it waits and what to do, the looks and the moves with their numbers."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
@@ -8,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from strangler.cli._rollout_table import (
+    command_text,
     failed_text,
     ladder_markup,
     minute_text,
@@ -20,7 +22,7 @@ from strangler.cli._rollout_table import (
 from strangler.cli._rollout_units import RolloutUnit
 from strangler.cli._tables import table
 from strangler.core.documents import RolloutArmNumbers, RolloutLook, RolloutMove, RolloutStatus
-from strangler.core.rollout_text import look_text, next_percent, step_text, waits_text
+from strangler.core.rollout_text import look_text, next_percent, percents_text, step_text, waits_text
 
 _LABEL = 11
 _LOOKS = 8
@@ -90,10 +92,10 @@ def _next(status: RolloutStatus) -> str:
     """Return what a person can do now."""
     command = person_command(status)
     if command is not None:
-        down = f"; or `strangler rollout back {status.route}`" if _may_go_back(status) else ""
+        down = f"; or `{command_text('back', status)}`" if _may_go_back(status) else ""
         return f"`{command}`{down}"
     if status.waits_for == "gate":
-        return f"`strangler ready {status.route}` says what the gate lacks"
+        return f"`strangler ready {shlex.quote(status.route)}` says what the gate lacks"
     if status.waits_for == "kill_switch":
         return "turn the kill switch off, or enable the route; `strangler status` says which it is"
     if status.state == "done":
@@ -145,13 +147,12 @@ def _arm_cells(arm: RolloutArmNumbers, is_medium: bool) -> tuple[str, ...]:
 
 
 def _moves(moves: Sequence[RolloutMove]) -> Table:
-    made = table("moved", "what", "from>", "to>", "who", "why")
+    made = table("moved", "what", "percent>", "who", "why")
     for move in moves:
         made.add_row(
             minute_text(move.at)[5:],
             look_text(move.what),
-            f"{move.from_:g} %",
-            f"{move.to:g} %",
+            percents_text(move.what, move.from_, move.to),
             safe_markup(move.who),
             safe_markup(move.why),
         )

@@ -1,7 +1,5 @@
 """Rollouts at the running proxy: what commands read of them, and the routes that have none."""
 
-from pathlib import Path
-
 import click
 
 from strangler.cli._admin import Admin
@@ -10,8 +8,9 @@ from strangler.cli._terminal import plain
 from strangler.core.documents import RolloutsDocument, StatusDocument
 
 NOTHING = """\
-No route has a rollout. Write one in routes.yaml in place of split.percent, and start it:
+No route has a rollout. Write one into a route in place of split.percent, and start it:
 
+    split: {sticky: ["header:X-User-Id", client_ip]}  # what identifies a caller
     rollout: {steps: [1, 5, 25, 50, 100]}
 
     strangler rollout start ROUTE"""
@@ -42,14 +41,3 @@ def unknown(admin: Admin, document: RolloutsDocument, route: str) -> click.Click
     return click.ClickException(
         plain(f"route '{route}' has no rollout; write `rollout: {{}}` in it, in place of split.percent{others}")
     )
-
-
-def rollout_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the routes with a rollout of the file that the command line names, for shell completion."""
-    import os
-
-    from strangler.config.load import load
-
-    settings = load(Path(ctx.params.get("config") or "routes.yaml"), os.environ).settings
-    routes = () if settings is None else settings.routes
-    return [route.name for route in routes if route.rollout is not None and route.name.startswith(incomplete)]

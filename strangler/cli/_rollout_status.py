@@ -8,10 +8,11 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from strangler.cli._admin import Admin, NamedAdmin, admin_option, find_admin
+from strangler.cli._completion import rollouts_of_file
 from strangler.cli._config import config_option
 from strangler.cli._json import json_text
 from strangler.cli._rollout_show import unit_lines
-from strangler.cli._rollout_source import NOTHING, known_unit, read_rollouts, rollout_routes
+from strangler.cli._rollout_source import NOTHING, known_unit, read_rollouts
 from strangler.cli._rollout_table import next_lines, units_table
 from strangler.cli._rollout_units import unit_of, units_of
 from strangler.cli._terminal import console as terminal
@@ -24,7 +25,7 @@ _CLOCK_LINES = 2
 
 
 @click.command()
-@click.argument("route", required=False, shell_complete=rollout_routes)
+@click.argument("route", required=False, shell_complete=rollouts_of_file)
 @config_option
 @admin_option
 @click.option("--watch", "is_watching", is_flag=True, help="Keep running, and update in place, until Ctrl-C.")

@@ -1,5 +1,6 @@
 """The rollouts as a table, one row for each group, and what they need of a person."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from rich.markup import escape
@@ -106,7 +107,7 @@ def next_lines(units: Sequence[RolloutUnit]) -> Iterator[str]:
     for unit in units:
         command, why = person_command(unit.status), unit.status.why
         if command is not None:
-            way_out = "" if command in why else f": [bold]{escape(command)}[/]"
+            way_out = "" if "strangler rollout " in why else f": [bold]{escape(command)}[/]"
             yield f"[yellow]{escape(unit.title)}[/]: {safe_markup(why or 'it waits for a person')}{way_out}"
 
 
@@ -114,7 +115,11 @@ def person_command(status: RolloutStatus) -> str | None:
     """Return the command that a rollout waits for; None if it waits for none."""
     if status.waits_for == "approve":
         percent = next_percent(status.steps, status.percent)
-        return f"strangler rollout approve {status.route}" + ("" if percent is None else f" {percent:g}")
+        return command_text("approve", status) + ("" if percent is None else f" {percent:g}")
     if status.waits_for in ("start", "resume") and status.waits_for in status.commands:
-        return f"strangler rollout {status.waits_for} {status.route}"
+        return command_text(status.waits_for, status)
     return None
+
+
+def command_text(command: str, status: RolloutStatus) -> str:
+    return f"strangler rollout {command} {shlex.quote(status.route)}"

@@ -1,5 +1,6 @@
 """The tables of `strangler status`."""
 
+import shlex
 from collections.abc import Sequence
 
 from rich.markup import escape
@@ -102,9 +103,10 @@ def _rollouts(routes: Sequence[RouteStatus]) -> list[str]:
         short = route.rollout
         if short is not None and short.waits_for in ("approve", "resume"):
             percent = next_percent(short.steps, route.percent)
-            waits, name = waits_text(short.waits_for, percent), escape(route.name)
+            name = escape(shlex.quote(route.name))
             command = f"`strangler rollout {short.waits_for} {name}`, or see `strangler rollout status {name}`"
-            lines.append(f"[yellow]route '{name}'[/]: its rollout is {short.state}, and waits for {waits}: {command}")
+            about = f"its rollout is {short.state}, and waits for {waits_text(short.waits_for, percent)}"
+            lines.append(f"[yellow]route '{escape(route.name)}'[/]: {about}: {command}")
     return lines
 
 

@@ -10,6 +10,7 @@ import click
 from strangler.cli import ready
 from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import NamedAdmin, admin_option
+from strangler.cli._completion import routes_of_file
 from strangler.cli._config import config_option, failed
 from strangler.cli._editing import diff_of, edited, read_texts, write_texts
 from strangler.cli._evidence import Evidence, find_evidence
@@ -18,23 +19,13 @@ from strangler.cli._rollout_way_out import way_out
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
 from strangler.cli._verdict import Verdict, as_data, short, verdict_of
-from strangler.config.edit import Edit, HasRolloutError, has_gate, route_names, set_percent
+from strangler.config.edit import Edit, HasRolloutError, has_gate, set_percent
 from strangler.config.problem import Problem
-from strangler.config.source_files import read_files
 from strangler.evidence.audits import FORCED, shift_text
 
 
-def _known_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the routes of the file that the command line names, for shell completion."""
-    try:
-        files = read_files(Path(ctx.params.get("config") or "routes.yaml"), os.environ)
-    except (OSError, ValueError):
-        return []
-    return [name for name in route_names(files) if name.startswith(incomplete)]
-
-
 @click.command()
-@click.argument("route", shell_complete=_known_routes)
+@click.argument("route", shell_complete=routes_of_file)
 @click.argument("percent", type=Percent())
 @config_option
 @admin_option

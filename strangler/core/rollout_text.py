@@ -55,5 +55,11 @@ def look_text(verdict: str) -> str:
     return verdict.replace("_", " ")
 
 
+def percents_text(what: str, before: float, after: float) -> str:
+    """Return `5 → 25 %` for a move; one percent for what has moved nothing, as an approval of 50 %."""
+    is_move = before != after and what not in ("approve", "waiting")
+    return f"{before:g} → {after:g} %" if is_move else f"{after:g} %"
+
+
 def _plural(number: int, noun: str) -> str:
     return noun if number == 1 else f"{noun}s"

@@ -22,6 +22,7 @@ from strangler.evidence.audits import AuditFilters
 from strangler.evidence.hints import endpoint_hints
 from strangler.evidence.judging import endpoint_pairs
 from strangler.evidence.reading import Filters
+from strangler.evidence.rollout_history import rollout_reports
 from strangler.evidence.states import Rules
 
 _TOP = 12
@@ -144,6 +145,7 @@ def report(
         ],
         audit=audits.entries(connection, AuditFilters(limit=_AUDITED)),
         ledger=ledger,
+        rollouts=rollout_reports(connection, settings),
     )
 
 

@@ -116,7 +116,11 @@ _EMPTY: Final = {
     "releases": "route, name, first_seen, last_seen, is_current, since, era",
     "changes": "route, number",
 }
-_YOUNGER: Final = {"former_ids": "id, now, at"}
+_YOUNGER: Final = {
+    "former_ids": "id, now, at",
+    "rollout_positions": "name, content",
+    "rollout_moves": "id, name, at, content",
+}
 """The tables that commands read, and that a store of the version before does not have."""
 
 

@@ -24,8 +24,10 @@ def look(
     )
 
 
-def move(time: str, what: str, from_: float, to: float, why: str = "", who: str = "") -> RolloutMove:
-    return RolloutMove(f"2026-11-30T{time}:11.000Z", from_, to, what, why, who)
+def move(
+    time: str, what: str, from_: float, to: float, why: str = "", actor: str = "", by: RolloutLook | None = None
+) -> RolloutMove:
+    return RolloutMove(f"2026-11-30T{time}:11.000Z", from_, to, what, why, actor, by)
 
 
 def rollout(route: str = "orders", **more: Any) -> RolloutStatus:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -60,7 +59,7 @@ def _json(document: msgspec.Struct, status: int = 200) -> web.Response:
 
 @asynccontextmanager
 async def serving(admin: ScriptedAdmin) -> AsyncIterator[ScriptedAdmin]:
-    server: TestServer[Any] = TestServer(admin.application(), host="127.0.0.1")
+    server = TestServer(admin.application(), host="127.0.0.1")
     await server.start_server()
     admin.url = str(server.make_url("/")).rstrip("/")
     try:

@@ -133,6 +133,7 @@ async def test_one_rollout_says_where_it_stands_why_it_waits_and_what_moved_it(a
             moves=[
                 move("13:02", "start", 0.0, 0.0, "release 1.4", "ana"),
                 move("13:32", "stepped", 0.0, 1.0, "it begins"),
+                move("13:59", "approve", 5.0, 25.0, "looks well", "ben"),
                 move("14:01", "kill_switch", 25.0, 25.0, "the kill switch is off"),
             ],
             notes=["beyond 50 % legacy goes cold; shadow.of: candidate keeps it warm"],
@@ -163,10 +164,11 @@ async def test_one_rollout_says_where_it_stands_why_it_waits_and_what_moved_it(a
         "11-30 14:04    25  not enough     1 of 300 (0.333 %)       -     0 of 100 (0 %)      -        3",
         "11-30 14:05    25  not enough  12 of 31,360 (<0.1 %)  120 ms     0 of 120 (0 %)  99 ms        3",
         "",
-        "moved        what         from    to  who  why",
-        "11-30 13:02  start         0 %   0 %  ana  release 1.4",
-        "11-30 13:32  stepped       0 %   1 %       it begins",
-        "11-30 14:01  kill switch  25 %  25 %       the kill switch is off",
+        "moved        what         percent  who  why",
+        "11-30 13:02  start            0 %  ana  release 1.4",
+        "11-30 13:32  stepped      0 → 1 %       it begins",
+        "11-30 13:59  approve         25 %  ben  looks well",
+        "11-30 14:01  kill switch     25 %       the kill switch is off",
         "",
         "note: beyond 50 % legacy goes cold; shadow.of: candidate keeps it warm",
     ]
@@ -216,14 +218,14 @@ async def test_json_is_the_document(admin: ScriptedAdmin, run: Run) -> None:
     admin.rollouts = [rollout(), approval("users")]
     found = (await run("status", "--json")).stdout
     assert msgspec.json.decode(found, type=RolloutsDocument) == RolloutsDocument(admin.rollouts)
-    one = (await run("status", "users", "--json")).stdout
-    assert msgspec.json.decode(one, type=RolloutStatus) == admin.rollouts[1]
+    single = (await run("status", "users", "--json")).stdout
+    assert msgspec.json.decode(single, type=RolloutStatus) == admin.rollouts[1]
     promised = {"route", "state", "percent", "step", "steps", "since", "until", "waits_for", "looks"}
-    assert promised <= json.loads(one).keys()
-    assert json.loads(one)["looks"][0].keys() == {
+    assert promised <= json.loads(single).keys()
+    assert json.loads(single)["looks"][0].keys() == {
         *("at", "percent", "verdict", "reasons", "legacy", "candidate", "callers"),
     }
-    assert json.loads(one)["looks"][0]["legacy"].keys() == {"requests", "failed", "p95_ms"}
+    assert json.loads(single)["looks"][0]["legacy"].keys() == {"requests", "failed", "p95_ms"}
 
 
 async def test_nothing_is_coloured_in_a_pipe(admin: ScriptedAdmin, run: Run) -> None:
@@ -318,6 +320,40 @@ def test_without_a_proxy_each_command_says_so(tmp_path: Path, words: list[str]) 
     assert "is `strangler serve` running?" in result.stderr
 
 
+FILE = """\
+version: 1
+upstreams: {legacy: {url: "http://127.0.0.1:1"}, orders: {url: "http://127.0.0.1:2"}}
+routes:
+  - {name: orders, match: {prefix: /orders}, candidate: orders, split: &sticky {sticky: [client_ip]}, rollout: {}}
+  - {name: offers, match: {prefix: /offers}, candidate: orders, split: {percent: 5}}
+  - {name: others, match: {prefix: /others}, candidate: orders, split: *sticky, rollout: {}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "names"),
+    [
+        ("status", FILE, ["orders", "others"]),
+        ("approve", FILE, ["orders", "others"]),
+        ("start", FILE.replace("percent: 5", "percent: 500"), ["orders", "offers", "others"]),
+        ("start", "routes: [", []),
+    ],
+    ids=["status", "a command", "a file with problems has all its routes", "a file that cannot be read has none"],
+)
+def test_the_shell_completes_routes_that_have_a_rollout(
+    tmp_path: Path, words: str, text: str, names: list[str]
+) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(text)
+    environ = {
+        "COMP_WORDS": f"strangler rollout {words} -c {path} o",
+        "COMP_CWORD": "5",
+        "_STRANGLER_COMPLETE": "bash_complete",
+    }
+    result = CliRunner().invoke(main, prog_name="strangler", env=environ, catch_exceptions=False)
+    assert result.stdout.split() == [f"plain,{name}" for name in names]
+
+
 # Watching
 
 
@@ -362,9 +398,9 @@ class Watched:
                 await asyncio.sleep(0.02)
         assert self.process.stderr is not None
         with self.process.stderr:
-            said = self.process.stderr.read().decode()
+            errors = self.process.stderr.read().decode()
         os.close(self._read)
-        return self.process.returncode, said
+        return self.process.returncode, errors
 
 
 async def test_watching_follows_the_rollout_and_ends_quietly(admin: ScriptedAdmin) -> None:

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from strangler.cli._tables import notices
+from strangler.cli._tables import notices, percent
 from strangler.control.api_reference.examples import STATUS
-from strangler.core.documents import LedgerStatus
+from strangler.core.documents import LedgerStatus, RolloutShort
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,36 @@ from strangler.core.documents import LedgerStatus
 def test_one_line_says_how_far_the_migration_is(ledger: LedgerStatus | None, line: str | None) -> None:
     status = msgspec.structs.replace(STATUS, ledger=ledger)
     assert [found for found in notices(status) if found.startswith("ledger")] == ([] if line is None else [line])
+
+
+STEPS = [1.0, 5.0, 25.0, 50.0, 100.0]
+
+
+@pytest.mark.parametrize(
+    ("rollout", "text", "command"),
+    [
+        (None, "25%", None),
+        (RolloutShort("running", 3, STEPS, "evidence"), "25% running 3/5", None),
+        (
+            RolloutShort("running", 3, STEPS, "approve"),
+            "25% [yellow]running 3/5[/]",
+            "its rollout is running, and waits for approval of 50 %: `strangler rollout approve orders`",
+        ),
+        (
+            RolloutShort("paused", 3, STEPS, "resume"),
+            "25% [yellow]paused 3/5[/]",
+            "its rollout is paused, and waits for resume: `strangler rollout resume orders`",
+        ),
+        (RolloutShort("done", 5, STEPS, None), "25% done 5/5", None),
+    ],
+    ids=["no rollout", "running", "an approval", "paused", "done"],
+)
+def test_a_route_that_climbs_has_its_state_and_step_beside_its_percent(
+    rollout: RolloutShort | None, text: str, command: str | None
+) -> None:
+    (route,) = STATUS.routes
+    climbing = msgspec.structs.replace(route, rollout=rollout)
+    assert percent(climbing) == text
+    lines = [line for line in notices(msgspec.structs.replace(STATUS, routes=[climbing])) if "rollout" in line]
+    assert len(lines) == (command is not None)
+    assert command is None or command in lines[0]

@@ -96,4 +96,5 @@ def _arm(arm: ArmNumbers) -> RolloutArmNumbers:
 
 
 def _move(move: StoredMove) -> RolloutMove:
-    return RolloutMove(rfc3339(move.at), move.from_percent, move.to_percent, move.what, move.why, move.who)
+    look = None if move.look is None else _look(move.look)
+    return RolloutMove(rfc3339(move.at), move.from_percent, move.to_percent, move.what, move.why, move.who, look)

@@ -44,7 +44,8 @@ def report(climb: ClimbState, changes: Sequence[Change]) -> Unsaved:
             if change.to_percent > change.from_percent <= _HALF:
                 log.warning("rollout.cold_legacy", group=climb.group, percent=change.to_percent, remedy=COLD_LEGACY)
         found.events.append(_event(climb, change, notes))
-        move = StoredMove(change.at, change.from_percent, change.to_percent, change.kind.value, change.why)
+        kind, look = change.kind.value, change.look
+        move = StoredMove(change.at, change.from_percent, change.to_percent, kind, change.why, look=look)
         found.moves.append(move)
     return found
 

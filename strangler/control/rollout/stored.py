@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from strangler.core.rollout.caller_tally import REGISTERS
+from strangler.core.rollout.judgement import LookRecord
 from strangler.core.rollout.position import Position
 from strangler.core.time_buckets import BOUNDS_S
 
@@ -39,6 +40,8 @@ class StoredMove(msgspec.Struct, frozen=True):
     what: str
     why: str
     who: str = ""
+    look: LookRecord | None = None
+    """The look that it was decided by, if one was."""
 
 
 class StoredPosition(msgspec.Struct, frozen=True):

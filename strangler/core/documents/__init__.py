@@ -44,6 +44,7 @@ from strangler.core.documents.ledger import LedgerImportRequest as LedgerImportR
 from strangler.core.documents.ledger import LedgerRow as LedgerRow
 from strangler.core.documents.ledger import LedgerStep as LedgerStep
 from strangler.core.documents.ledger import LedgerTimes as LedgerTimes
+from strangler.core.documents.rollout_reports import RolloutReport as RolloutReport
 from strangler.core.documents.rollouts import RolloutArmNumbers as RolloutArmNumbers
 from strangler.core.documents.rollouts import RolloutLook as RolloutLook
 from strangler.core.documents.rollouts import RolloutMove as RolloutMove

@@ -47,6 +47,7 @@ class RolloutMove(Struct, frozen=True):
     ]  # fmt: skip
     why: str
     who: Annotated[str, Meta(description="The person; empty if the rollout moved by itself.")] = ""
+    look: Annotated[RolloutLook | None, Meta(description="The look that it was decided by, if one was.")] = None
 
 
 class RolloutStatus(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from strangler.core.documents.ledger import LedgerDocument
+from strangler.core.documents.rollout_reports import RolloutReport
 from strangler.core.documents.signatures import RuleReport, SignatureRow
 from strangler.core.gate import Latency
 from strangler.core.percents import RouteRollout
@@ -153,3 +154,4 @@ class ReportDocument(Struct, frozen=True):
     ledger: Annotated[
         LedgerDocument | None, Meta(description="At most 100 endpoints of each state; null with `ledger: false`.")
     ] = None
+    rollouts: Annotated[list[RolloutReport], Meta(description="In the order of routes.yaml.")] = []
