@@ -32,7 +32,7 @@ class LinesState:
         looks = [look for look in status.looks if look.at > self._looked_at]
         moves = [move for move in status.moves if move.at > self._moved_at]
         told = [(look.at, 0, self._of_look(look)) for look in looks]
-        told += [(move.at, 1, self._of_move(move, status)) for move in moves]
+        told += [(move.at, 1, self._of_move(move)) for move in moves]
         self._looked_at = max([self._looked_at, *(look.at for look in looks)])
         self._moved_at = max([self._moved_at, *(move.at for move in moves)])
         lines = [line for _, _, some in sorted(told) for line in some]
@@ -57,20 +57,19 @@ class LinesState:
         before, self._reasons = self._reasons, _NUMBER.sub("", f"{look.percent} {reasons}")
         return [line] if before == self._reasons or not reasons else [line, f"{_UNDER}{reasons}"]
 
-    def _of_move(self, move: RolloutMove, status: RolloutStatus) -> list[str]:
+    def _of_move(self, move: RolloutMove) -> list[str]:
         change = f"{move.from_:g} % -> {move.to:g} %" if move.from_ != move.to else f"at {move.to:g} %"
         by = f" by {move.who}" if move.who else ""
         why = f": {move.why}" if move.why else ""
         line = f"{self._time(move.at):>8}  {change}  {move.what}{by}{why}"
-        look = next((look for look in reversed(status.looks) if look.at == move.at), None)
-        return [line] if look is None else [line, f"{_UNDER}{decided_by(look)}"]
+        return [line] if move.look is None else [line, f"{_UNDER}{decided_by(move.look)}"]
 
     def _of_wait(self, status: RolloutStatus) -> list[str]:
         waits = (status.waits_for, status.percent)
         if waits == self._waits:
             return []
         self._waits = waits
-        if status.waits_for == "hold" and status.until is not None:
+        if status.waits_for == "hold" and status.state == "running" and status.until is not None:
             return [f"{_UNDER}{status.percent:g} % is held until {self._time(status.until)} at least"]
         return [f"{_UNDER}{status.why}"] if status.waits_for in _LOUD_WAITS else []
 

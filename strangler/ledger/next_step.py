@@ -91,10 +91,11 @@ def _shadowed(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
 
 def _splitting(facts: StepFacts, settings: Settings, now: float) -> LedgerStep:
     name, percent = _route_name(facts), 0.0 if facts.route is None else facts.route.split.percent
-    plan = None if facts.route is None else facts.route.rollout
-    following = next((step for step in (PERCENTS if plan is None else plan.steps) if step > percent), 100)
+    following = next((step for step in PERCENTS if step > percent), 100)
     now_sends = f"Route '{name}' sends {percent:g} % of the callers to its candidate."
-    if facts.route is not None and facts.route.rollout is not None and not facts.open_differences:
+    if facts.route is not None and facts.route.rollout is not None:
+        if facts.open_differences:
+            return _review(facts, now_sends, "let its rollout go on")
         return _rollout_step(facts.route)
     if facts.open_differences:
         return _review(facts, now_sends, f"raise it to {following} %")

@@ -75,6 +75,24 @@ routes:
     aggregate:
       order: {upstream: orders, path: "/v2/orders/{id}"}
       payment: {upstream: payments, path: "/payments/order/{id}", required: false, timeout: 500ms}
+  - name: carts
+    match: {prefix: /api/carts}
+    candidate: orders
+    split: {sticky: ["cookie:sid"]}
+    shadow: {percent: 5, of: any}
+    rollout:
+      steps: [1, 5, 25, 50, 100]
+      hold: 30m
+      evidence: {requests: 500, callers: 20}
+      look: 1m
+      errors: {ratio: 1.5, floor: 0.1%}
+      latency: {ratio: 1.3}
+      gate: every
+      failed_looks: 3
+      then: step_back
+      back: {hold: 2m}
+      approve: []
+      within: null
 """
 """Every key, each with its default where it has one."""
 
@@ -106,6 +124,12 @@ routes:
     aggregate:
       order: {upstream: orders, path: "/v2/orders/{id}"}
       payment: {upstream: payments, path: "/payments/order/{id}", required: no, timeout: 500ms}
+  - name: carts
+    match: {prefix: /api/carts}
+    candidate: orders
+    split: {sticky: ["cookie:sid"]}
+    shadow: {percent: 5, of: any}
+    rollout: {}
 """
 """The same without anything that is a default."""
 
@@ -364,7 +388,7 @@ def test_a_file_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
 def test_the_settings_make_a_snapshot() -> None:
     made = read(EVERYTHING).settings
     assert made is not None
-    assert list(Snapshot(made, 1).routes) == ["orders", "order-page"]
+    assert list(Snapshot(made, 1).routes) == ["orders", "order-page", "carts"]
 
 
 def test_ten_thousand_routes_load_in_about_a_second() -> None:

@@ -1,6 +1,9 @@
 """`within`: when steps up may happen. The days on which clocks change are cases of their own."""
 
+import os
 import re
+import subprocess
+import sys
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -117,3 +120,25 @@ def test_the_next_opening_is_the_first_minute_that_is_open(zone: str, window: st
 def test_a_mistake_says_the_way_out(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         opening_windows(text)
+
+
+def _parsed_without_system_zones(before: str) -> str:
+    """What parsing a window prints in a process whose system has no time zones, as in a slim image."""
+    code = f"""{before}
+from strangler.core.opening_windows import opening_windows
+try:
+    print(opening_windows("mon 09:00-17:00 Europe/Berlin").is_open(1795392000.0))
+except ValueError as error:
+    print(error)
+"""
+    environ = {**os.environ, "PYTHONTZPATH": ""}
+    return subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_system_without_time_zones_has_those_that_come_with_the_program() -> None:
+    assert _parsed_without_system_zones("") == "False\n"
+
+
+def test_the_way_out_is_named_where_there_are_no_time_zones_at_all() -> None:
+    found = _parsed_without_system_zones("import sys; sys.modules['tzdata'] = None")
+    assert found == "time zone 'Europe/Berlin' cannot be read; this machine has no time zones: pip install tzdata\n"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from strangler.core.percents import Raise, raises, rollouts_of
+from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import AggregatePart, GateSettings, RouteSettings
 from tests.factories import route, settings
 
@@ -22,8 +23,12 @@ def risen(before: list[RouteSettings], after: list[RouteSettings]) -> list[Raise
     return raises(rollouts_of(settings(before)), rollouts_of(settings(after)))
 
 
+PLAN = RolloutSettings()
 PARTS = (AggregatePart("a", "orders", "/a", True, None),)
 CASES = [
+    pytest.param([at(25, rollout=PLAN)], [at(50)], Raise("orders", 25, 50, GATE), id="more than the rollout had"),
+    pytest.param([at(25)], [at(0, candidate="other", rollout=PLAN)], Raise("orders", 0, 25, GATE), id="taken over"),
+    pytest.param([at(0, rollout=PLAN)], [at(5)], Raise("orders", 0, 5, GATE), id="a rollout in a file alone"),
     pytest.param([at(5)], [at(25)], Raise("orders", 5, 25, GATE), id="the percent goes up"),
     pytest.param([at(5, enabled=False)], [at(5)], Raise("orders", 0, 5, GATE), id="enabled again"),
     pytest.param([], [at(5)], Raise("orders", 0, 5, GATE), id="a new route"),

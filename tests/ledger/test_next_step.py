@@ -8,6 +8,7 @@ import yaml
 
 from strangler.config.load import parse
 from strangler.core.ledger.states import State
+from strangler.core.rollout_percents import with_percents
 from strangler.core.settings import Settings
 from strangler.ledger.next_step import StepFacts, next_step
 from strangler.ledger.route_blocks import match_of
@@ -29,6 +30,17 @@ routes:
   - {name: idle, match: {prefix: /idle}, candidate: orders, split: {percent: 0}, fallback: false}
   - {name: kept, match: {prefix: /kept}, candidate: legacy}
   - {name: ends, match: {prefix: /ends}, retire: {sunset: 2027-03-01}}
+  - name: climbs
+    match: {prefix: /climbs}
+    candidate: orders
+    split: {sticky: ["cookie:sid"]}
+    shadow: {percent: 5, of: any}
+    rollout: {steps: [2, 20, 100]}
+  - name: blind
+    match: {prefix: /blind}
+    candidate: orders
+    split: {sticky: ["cookie:sid"]}
+    rollout: {steps: [2, 20, 50], gate: never}
 """
 
 
@@ -40,7 +52,7 @@ def settings_of(text: str, *new: str) -> Settings:
     return loaded.settings
 
 
-ALL = settings_of(BASE + ROUTES)
+ALL = with_percents(settings_of(BASE + ROUTES), {"climbs": 2.0})
 
 
 def facts(state: State, endpoint: str, route: str | None = None, **changes: Any) -> StepFacts:
@@ -81,6 +93,18 @@ NOBODY: dict[str, Any] = {"last_call": None, "last_legacy": None, "callers": []}
             "1 difference of its responses is open: review what is open before you send callers there.",
             "strangler diffs --route get-orders-id --endpoint 'GET /api/orders'",
         ),
+        (
+            facts(State.SPLITTING, "GET /climbs/a", "climbs"),
+            "sends 2 % of the callers to its candidate, and its rollout moves them: see what it waits for.",
+            "strangler rollout status climbs",
+        ),
+        (
+            facts(State.SPLITTING, "GET /climbs/a", "climbs", open_differences=1),
+            "review what is open before you let its rollout go on.",
+            "strangler diffs --route climbs --endpoint 'GET /climbs/a'",
+        ),
+        (facts(State.SHADOWED, "GET /climbs/a", "climbs"), "its rollout moves", "strangler rollout status climbs"),
+        (facts(State.LEGACY, "GET /blind/a", "blind"), "'blind' sends nobody to", "strangler rollout status blind"),
         (facts(State.CUT_OVER, "GET /chat/a", "chat"), "was never part of legacy", None),
         (facts(State.CUT_OVER, "GET /orders/{}", "order-page"), "deletable on 2024-10-09", None),
         (

@@ -18,6 +18,7 @@ from strangler.control.events.sinks import EventSinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.control.totals import TotalsState
+from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import Settings
 from strangler.ipc.messages import BreakerChanged
 from strangler.state.kill_switch import KillSwitchState
@@ -88,6 +89,26 @@ async def test_a_reload_tells_which_routes_it_changes(store: Store) -> None:
     state.changes.adopt(InForce(then, b"", 2, ""))
     ((_, _, data), *_) = await state.all()
     assert data == {"generation": 2, "routes": 2, "added": ["c"], "removed": ["a"], "changed": ["b"]}
+
+
+def climbing(percent: float, **more: Any) -> Settings:
+    """Settings whose route has a rollout at a percent."""
+    return settings(routes=[route("orders", prefix="/api/orders", percent=percent, rollout=RolloutSettings(**more))])
+
+
+async def test_a_move_of_a_rollout_shifts_its_route_and_reloads_nothing(store: Store) -> None:
+    state = made(store, climbing(5))
+    state.changes.adopt(InForce(climbing(25), b"", 7, ""))
+    data = {"route": "orders", "from": 5.0, "to": 25.0, "generation": 7}
+    assert await state.all() == [("route.shifted", "orders", data)]
+
+
+async def test_a_reload_during_a_move_has_changed_what_its_file_has_changed(store: Store) -> None:
+    state = made(store, climbing(5))
+    state.changes.adopt(InForce(climbing(5), b"", 2, ""))
+    state.changes.adopt(InForce(climbing(25, hold_s=1.0), b"", 3, ""))
+    reloads = [data["changed"] for kind, _, data in await state.all() if kind == "routes.reloaded"]
+    assert reloads == [[], ["orders"]]
 
 
 def turn(state: Events, *after: str) -> None:

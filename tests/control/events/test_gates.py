@@ -13,6 +13,7 @@ import pytest
 from strangler.control.app import ControlApp
 from strangler.control.events.event import Kind
 from strangler.control.events.gates import GateWatch
+from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import GateSettings, Settings
 from strangler.evidence.audits import FORCED, shift_text, write_audit
 from strangler.evidence.index import IndexState
@@ -145,6 +146,24 @@ async def test_a_gate_that_is_met_later_is_no_alarm_any_more(watched: Watched) -
     watched.begin()
     await watched.look()
     assert watched.watch.passed_by == {}
+
+
+async def test_a_rollout_that_climbs_does_not_pass_by_the_gate(watched: Watched) -> None:
+    assert await watched.adopt(5, rollout=RolloutSettings()) == []
+    assert await watched.adopt(100, rollout=RolloutSettings()) == []
+
+
+async def test_a_percent_above_that_of_the_rollout_that_it_replaces_is_a_raise(watched: Watched) -> None:
+    await watched.adopt(25, rollout=RolloutSettings())
+    assert await watched.adopt(25, rollout=None) == []
+    (data,) = await watched.adopt(50, rollout=None)
+    assert (data["from"], data["to"]) == (25.0, 50.0)
+
+
+async def test_another_candidate_at_the_percent_of_a_rollout_is_a_raise(watched: Watched) -> None:
+    await watched.adopt(25, rollout=RolloutSettings())
+    (data,) = await watched.adopt(25, candidate="legacy", rollout=RolloutSettings())
+    assert (data["from"], data["to"]) == (0.0, 25.0)
 
 
 async def test_another_candidate_counts_from_0(watched: Watched) -> None:
