@@ -1,4 +1,4 @@
-"""What a worker has counted for rollouts, read from the messages that it has for control."""
+"""The counts of rollouts that a worker has for control, read from its messages."""
 
 from collections.abc import Iterable
 

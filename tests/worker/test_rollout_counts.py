@@ -1,4 +1,4 @@
-"""What a worker sends of rollouts: each request once, about once a second, bounded whatever comes."""
+"""The counts of rollouts that a worker sends: each request once, about once a second, bounded whatever comes."""
 
 from collections import Counter
 from collections.abc import Sequence

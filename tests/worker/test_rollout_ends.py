@@ -71,7 +71,7 @@ Deed = Callable[[Scene], Awaitable[None]]
 
 @dataclass
 class Case:
-    """What the arms and the client do, and the settings; the requests and failures that are counted, by arm."""
+    """The deeds of the arms and the client, the settings, and the requests and failures that are counted, by arm."""
 
     expected: dict[str, tuple[int, int]]
     does: Deed
