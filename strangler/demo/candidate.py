@@ -31,10 +31,10 @@ class CandidateState:
         wanted = Harm.NONE if self.harm is harm else harm
         year, _, number = self.release.partition(".")
         release = f"{year}.{int(number) + 1}"
-        for path, body in (
-            ("/release", {"release": release}),
-            ("/faults", {"error_percent": _ERROR_PERCENT[wanted]}),
-        ):
+        changes = [("/release", {"release": release}), ("/faults", {"error_percent": _ERROR_PERCENT[wanted]})]
+        if wanted is Harm.NONE:
+            changes.reverse()  # so that no response of a mended release fails
+        for path, body in changes:
             async with session.put(f"{self.url}{path}", json=body, raise_for_status=True):
                 pass
         self.release, self.harm = release, wanted
