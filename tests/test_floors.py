@@ -122,6 +122,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.compare",
         "core.ledger",
         "core.moves",
+        "core.rollout",
         "core.routing",
         "core.shadowing",
         "demo",

@@ -1,4 +1,4 @@
-"""What a new routes.yaml changes about rollouts, for `strangler plan`: where they go on, begin, end, or stop."""
+"""The changes of rollouts by a new routes.yaml, for `strangler plan`: which go on, begin, end or pause."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass

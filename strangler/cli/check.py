@@ -50,7 +50,7 @@ def command(
     With --gate, for a pipeline that deploys the file: exit code 1 if it raises a percent and the gate of the route is
     not met. Without --against the running proxy reports what is in force. A new route, or one with another candidate,
     counts from 0. If the same edit changes a gate, the stricter one applies. Routes without a gate never fail; their
-    verdict is printed. A rollout raises nothing: it waits for the gate by itself. A percent that takes its place counts.
+    verdict is printed. A rollout raises nothing: it waits for the gate itself. A percent that takes its place counts.
     """
     if file is not None:
         if ctx.get_parameter_source("config") is not ParameterSource.DEFAULT:

@@ -1,6 +1,6 @@
 """The percents that rollouts have reached, put into settings in place of the file's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from strangler.core.settings import RouteSettings, Settings
@@ -28,15 +28,19 @@ def _filled(route: RouteSettings, percents: Mapping[str, float]) -> RouteSetting
     return replace(route, split=replace(route.split, percent=percents.get(route.split.group, 0.0)))
 
 
-def taken_over(before: Settings, after: Settings) -> Settings:
-    """Return settings with the percents that their rollouts begin with where others are in force: no caller moves.
+def percent_before(before: Settings, routes: Sequence[RouteSettings]) -> float:
+    """Return the percent that a new rollout of routes begins with: their highest before, so that no caller moves
+    back."""
+    percents = {route.name: route.split.percent for route in before.routes if route.enabled}
+    return max((percents.get(route.name, 0.0) for route in routes), default=0.0)
 
-    A group that has a rollout already keeps its percent. Another one begins with the percent of its routes.
+
+def taken_over(before: Settings, after: Settings) -> Settings:
+    """Return settings with the percents that their rollouts begin with where others are in force.
+
+    A group that has a rollout already keeps its percent.
     """
-    known = rollout_groups(before)
-    percents = {group: routes[0].split.percent for group, routes in known.items()}
-    in_force = {route.name: route.split.percent for route in before.routes if not route.is_passthrough}
-    for group, routes in rollout_groups(after).items():
-        if group not in known:
-            percents[group] = max(in_force.get(route.name, 0.0) for route in routes)
-    return with_percents(after, percents)
+    known, groups = rollout_groups(before), rollout_groups(after)
+    kept = {group: known[group][0].split.percent for group in groups if group in known}
+    begun = {group: percent_before(before, routes) for group, routes in groups.items() if group not in known}
+    return with_percents(after, kept | begun)

@@ -30,6 +30,17 @@ KEPT: Final = (
 """The files of a backup, in the order of copying."""
 
 
+def may_read(path: Path) -> bool:
+    """Return False if this user may not read a file: its content is unknown then, unlike that of a broken one."""
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Replace a file as a whole, readable by its owner only, and force it to the disk.
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from strangler.state import files
 from strangler.state.files import KILL_SWITCH, replace_file
 
 MAX_NAMES_BYTES: Final = 32 * 1024
@@ -74,14 +75,8 @@ def fits(routes: Iterable[str]) -> bool:
 
 
 def may_read(folder: Path) -> bool:
-    """Return False if this user may not read the file: its state is unknown then, unlike that of a broken file."""
-    try:
-        (folder / KILL_SWITCH).open("rb").close()
-    except PermissionError:
-        return False
-    except OSError:
-        return True
-    return True
+    """Return False if this user may not read the file."""
+    return files.may_read(folder / KILL_SWITCH)
 
 
 def write(folder: Path, state: KillSwitchState) -> None:

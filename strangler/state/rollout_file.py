@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from strangler.state import files
 from strangler.state.files import ROLLOUTS, replace_file
 
 
@@ -32,6 +33,11 @@ def read(folder: Path) -> dict[str, KeptPercent]:
 def percents(folder: Path) -> dict[str, float]:
     """Return the kept percents alone."""
     return {group: kept.percent for group, kept in read(folder).items()}
+
+
+def may_read(folder: Path) -> bool:
+    """Return False if this user may not read the file."""
+    return files.may_read(folder / ROLLOUTS)
 
 
 def write(folder: Path, kept: Mapping[str, KeptPercent]) -> None:

@@ -38,23 +38,23 @@ def read(*lines: str, defaults: str = "") -> Loaded:
     return parse(text, "f", {}, TODAY, now=NOW)
 
 
-def said(loaded: Loaded) -> list[str]:
+def reported(loaded: Loaded) -> list[str]:
     return [str(problem) for problem in (*loaded.problems, *loaded.warnings)]
 
 
 def messages(rollout: str, *keys: str) -> list[str]:
-    """What `check` says of a route with these keys, without the place."""
-    return [each.partition("route 'a': ")[2] for each in said(read(line("a", f"rollout: {rollout}", *keys)))]
+    """The messages of `check` about a route with these keys, without the place."""
+    return [each.partition("route 'a': ")[2] for each in reported(read(line("a", f"rollout: {rollout}", *keys)))]
 
 
 def routes(loaded: Loaded) -> dict[str, RouteSettings]:
-    assert loaded.settings is not None, said(loaded)
+    assert loaded.settings is not None, reported(loaded)
     return {route.name: route for route in loaded.settings.routes}
 
 
 def built(rollout: str) -> RolloutSettings | None:
     loaded = read(line("a", STICKY, SHADOW, f"rollout: {rollout}"))
-    assert said(loaded) == []
+    assert reported(loaded) == []
     return routes(loaded)["a"].rollout
 
 
@@ -152,15 +152,15 @@ WRONG = [
 def test_a_mistake_is_named_with_its_place_and_the_way_out(rollout: str, message: str) -> None:
     loaded = read(line("a", STICKY, SHADOW, f"rollout: {rollout}"))
     assert loaded.settings is None
-    assert any(message in each for each in said(loaded)), said(loaded)
-    assert all(each.startswith("f:7:") for each in said(loaded))
+    assert any(message in each for each in reported(loaded)), reported(loaded)
+    assert all(each.startswith("f:7:") for each in reported(loaded))
 
 
 def test_a_mistake_stands_on_the_line_of_its_key() -> None:
     text = f"- name: a\n  match: {{prefix: /a}}\n  candidate: orders\n  {STICKY}\n  {SHADOW}\n"
     text += "  rollout:\n    hold: 5m\n    steps:\n"
-    assert said(read(text + "    - 5\n    - 1\n")) == [f"f:14:5: route 'a': {ORDER}"]
-    assert said(read(text + "    - 5\n    - 101\n")) == [
+    assert reported(read(text + "    - 5\n    - 1\n")) == [f"f:14:5: route 'a': {ORDER}"]
+    assert reported(read(text + "    - 5\n    - 101\n")) == [
         "f:16:7: route 'a': rollout.steps[1] is 101; it must be 0 to 100"
     ]
 
@@ -176,7 +176,7 @@ def test_a_plan_may_come_from_an_anchor_or_a_variable() -> None:
 
 def test_split_percent_beside_it_is_an_error() -> None:
     loaded = read(line("a", 'split: {percent: 5, sticky: ["cookie:sid"]}', SHADOW, "rollout: {}"))
-    assert said(loaded) == [
+    assert reported(loaded) == [
         "f:7:61: route 'a': rollout and split.percent are both there; the rollout moves the percent; take split.percent"
         " out, or write `rollout: false`"
     ]
@@ -193,7 +193,7 @@ def test_split_percent_beside_it_is_an_error() -> None:
 )
 def test_it_needs_a_candidate(goes: str, message: str) -> None:
     loaded = read(line("a", "rollout: {}", goes=goes), line("b"))
-    assert [each for each in said(loaded) if "'a'" in each and message not in each] == []
+    assert [each for each in reported(loaded) if "'a'" in each and message not in each] == []
     assert loaded.settings is None
 
 
@@ -254,17 +254,17 @@ WARNINGS = [
 @pytest.mark.parametrize(("rollout", "beside", "message"), WARNINGS)
 def test_what_its_author_would_want_to_know_is_a_warning(rollout: str, beside: str, message: str) -> None:
     loaded = read(line("a", STICKY, f"rollout: {rollout}", beside))
-    assert loaded.settings is not None, said(loaded)
-    assert any(message in each for each in said(loaded)), said(loaded)
+    assert loaded.settings is not None, reported(loaded)
+    assert any(message in each for each in reported(loaded)), reported(loaded)
     if not message.startswith("rollout has no effect"):
-        assert len(loaded.warnings) == 1, said(loaded)
+        assert len(loaded.warnings) == 1, reported(loaded)
 
 
 def test_shadows_of_other_methods_never_open_the_gate() -> None:
     text = line("a", STICKY, SHADOW, "rollout: {}").replace("{prefix: /a}", "{prefix: /a, methods: [POST]}")
-    (warning,) = said(read(text))
+    (warning,) = reported(read(text))
     assert "shadow.methods has none of POST, which the route matches; the gate never holds" in warning
-    assert said(read(text.replace("POST", "POST, GET"))) == []
+    assert reported(read(text.replace("POST", "POST, GET"))) == []
 
 
 @pytest.mark.parametrize(
@@ -280,12 +280,12 @@ def test_shadows_of_other_methods_never_open_the_gate() -> None:
     ],
 )
 def test_what_is_well_has_no_warning(rollout: str, beside: str) -> None:
-    assert said(read(line("a", STICKY, f"rollout: {rollout}", beside))) == []
+    assert reported(read(line("a", STICKY, f"rollout: {rollout}", beside))) == []
 
 
 def test_callers_that_a_header_sends_make_pairs_before_the_first_step() -> None:
     split = 'split: {sticky: ["cookie:sid"], headers: {X-Beta: "1"}}'
-    assert said(read(line("a", split, "rollout: {}", "shadow: {percent: 5, of: candidate}"))) == []
+    assert reported(read(line("a", split, "rollout: {}", "shadow: {percent: 5, of: candidate}"))) == []
 
 
 PLANNED = "rollout: {steps: [2, 100]}"
@@ -294,7 +294,7 @@ IN_GROUP = 'split: {sticky: ["cookie:sid"], group: g}'
 
 def test_routes_of_a_group_have_one_plan() -> None:
     same = "rollout: {steps: [1, 5, 25, 50, 100.0], hold: 30m}"
-    found = said(
+    found = reported(
         read(
             line("a", IN_GROUP, SHADOW, "rollout: {}"),
             line("b", IN_GROUP, SHADOW, "rollout: {hold: 1h}"),
@@ -371,14 +371,14 @@ def test_what_a_route_writes_wins_over_the_defaults() -> None:
 def test_both_in_the_defaults_are_one_error_there() -> None:
     both = '{rollout: {}, split: {percent: 7, sticky: ["cookie:sid"]}}'
     loaded = read(line("a", SHADOW), line("b", SHADOW), line("c", SHADOW, "split: {percent: 5}"), defaults=both)
-    (problem,) = said(loaded)
+    (problem,) = reported(loaded)
     assert problem.startswith("f:5:")
     assert "route 'a' and 1 more: rollout and split.percent are both there" in problem
 
 
 def test_a_mistake_in_the_defaults_is_said_once() -> None:
     loaded = read(line("a", STICKY, SHADOW), line("b", STICKY, SHADOW), defaults="{rollout: {steps: [5, 1]}}")
-    assert [each.partition(": ")[2] for each in said(loaded)] == [f"route 'a' and 1 more: {ORDER}"]
+    assert [each.partition(": ")[2] for each in reported(loaded)] == [f"route 'a' and 1 more: {ORDER}"]
 
 
 @given(st.lists(st.decimals(-1, 101, places=3, allow_nan=False), max_size=6))
@@ -386,7 +386,7 @@ def test_steps_are_accepted_exactly_where_the_core_accepts_them(steps: list[obje
     loaded = read(line("a", STICKY, SHADOW, f"rollout: {{steps: [{', '.join(map(str, steps))}]}}"))
     numbers = tuple(float(str(step)) for step in steps)
     is_right = not problems_of(replace(RolloutSettings(), steps=numbers))
-    assert (loaded.settings is not None) == is_right, said(loaded)
+    assert (loaded.settings is not None) == is_right, reported(loaded)
     if is_right:
         plan = routes(loaded)["a"].rollout
         assert plan is not None

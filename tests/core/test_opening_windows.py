@@ -123,7 +123,7 @@ def test_a_mistake_says_the_way_out(text: str, message: str) -> None:
 
 
 def _parsed_without_system_zones(before: str) -> str:
-    """What parsing a window prints in a process whose system has no time zones, as in a slim image."""
+    """The output of parsing a window in a process whose system has no time zones, as in a slim image."""
     code = f"""{before}
 from strangler.core.opening_windows import opening_windows
 try:

@@ -52,7 +52,7 @@ CASES = [
         {"a": 25, "b": 25},
         id="nobody moves back",
     ),
-    pytest.param([of("a", 100, None, is_passthrough=True)], [of("a")], {"a": 0}, id="a passthrough split nobody"),
+    pytest.param([of("a", 25, None, enabled=False)], [of("a")], {"a": 0}, id="a disabled route had nobody there"),
 ]
 
 

@@ -7,7 +7,7 @@ from strangler.control.rollout.stored import StoredRollout
 from strangler.core.rollout.advance import Change, ChangeKind
 from strangler.core.rollout.machine import RolloutState
 from strangler.core.rollout.position import Position, WaitsFor
-from strangler.core.settings import RouteSettings, Settings
+from strangler.core.settings import RouteSettings
 from strangler.state.kill_switch import KillSwitchState
 from strangler.state.rollout_file import KeptPercent
 
@@ -22,13 +22,6 @@ def led_by(routes: Sequence[RouteSettings]) -> frozenset[str]:
 def is_overridden(routes: Sequence[RouteSettings], switch: KillSwitchState) -> bool:
     """Return whether a route of them goes to legacy whatever its percent says: all climb as one, so all wait."""
     return switch.on or any(not route.enabled or route.name in switch.routes for route in routes)
-
-
-def taken_over(before: Settings, routes: Sequence[RouteSettings]) -> float:
-    """Return the percent that a new rollout begins with: the highest of its routes before, so that no caller moves
-    back."""
-    percents = {route.name: route.split.percent for route in before.routes if route.enabled}
-    return max((percents.get(route.name, 0.0) for route in routes), default=0.0)
 
 
 def waiting_at(percent: float, now: float) -> Position:

@@ -27,7 +27,6 @@ from strangler.control.rollout.groups import (
     is_overridden,
     led_by,
     lost,
-    taken_over,
     unreadable,
     waiting_at,
 )
@@ -40,7 +39,7 @@ from strangler.core.rollout.advance import Change, advance, happen, needs_gate
 from strangler.core.rollout.evidence import Numbers, StepCounts
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent
 from strangler.core.rollout.position import Position, step_above
-from strangler.core.rollout_percents import rollout_groups, with_percents
+from strangler.core.rollout_percents import percent_before, rollout_groups, with_percents
 from strangler.core.settings import Settings
 from strangler.core.time_buckets import BOUNDS_S
 from strangler.evidence.audits import write_audit
@@ -206,7 +205,7 @@ class RolloutKeeper:
         percents = {
             group: climb.percent
             if (climb := self._climbs.get(group)) is not None
-            else taken_over(self._settings, routes)
+            else percent_before(self._settings, routes)
             for group, routes in rollout_groups(settings).items()
         }
         return with_percents(settings, percents)

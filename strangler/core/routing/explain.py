@@ -150,9 +150,11 @@ def _by_chance(route: Route) -> str:
 def _by_percent(plan: Plan, route: Route, head: RequestHead) -> str:
     split = route.settings.split
     if plan.bucket is None:
-        said = "split.percent is" if route.settings.rollout is None else f"the rollout of group '{split.group}' is at"
-        unit = "" if route.settings.rollout is None else "%"
-        return f"{said} {split.percent:g}{unit}: every request goes to {_arm(plan.arm)}"
+        if route.settings.rollout is not None:
+            return (
+                f"the rollout of group '{split.group}' is at {split.percent:g}%: every request goes to {_arm(plan.arm)}"
+            )
+        return f"split.percent is {split.percent:g}: every request goes to {_arm(plan.arm)}"
     source = _source(route.split.source_of(head))
     where = "is below" if plan.arm is Arm.CANDIDATE else "is not below"
     group = f"group '{split.group}'" if route.settings.rollout is None else f"the rollout of group '{split.group}'"

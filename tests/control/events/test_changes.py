@@ -98,7 +98,7 @@ def climbing(percent: float, **more: Any) -> Settings:
 
 async def test_a_move_of_a_rollout_shifts_its_route_and_reloads_nothing(store: Store) -> None:
     state = made(store, climbing(5))
-    state.changes.adopt(InForce(climbing(25), b"", 7, ""))
+    state.changes.adopt(InForce(climbing(25), b"", 7, "", is_move=True))
     data = {"route": "orders", "from": 5.0, "to": 25.0, "generation": 7}
     assert await state.all() == [("route.shifted", "orders", data)]
 
