@@ -13,6 +13,8 @@ def test_every_variant_is_measured_and_told() -> None:
     assert all(spent > 0 for spent in found.values())
     console = Console(file=StringIO(), width=80)
     figures = {"as it is": 30.0, "metrics": 29.0, "ledger": 29.25, "all four": 20.0}
-    console.print(table(figures | {"each path new": 40.0, "ledger, each path new": 35.0}))
+    figures |= {"each path new": 40.0, "ledger, each path new": 35.0, "with a rollout": 32.0, "rollout": 30.5}
+    console.print(table(figures))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert [line.split()[-1] for line in text.splitlines()[1:]] == ["30.0", "1.00", "0.75", "10.00", "40.0", "5.00"]
+    told = [line.split()[-1] for line in text.splitlines()[1:]]
+    assert told == ["30.0", "1.00", "0.75", "10.00", "40.0", "5.00", "32.0", "1.50"]

@@ -251,6 +251,11 @@ async def test_times_are_those_of_the_metrics_and_a_fallback_is_the_candidates(
     assert counts.legacy.requests == 0
 
 
+def test_a_request_that_a_bug_ended_is_neither_arms(worker: Worker) -> None:
+    worker.serve(snapshot(), Served(status=0))
+    assert worker.counting.finish() == []
+
+
 # ── bounds ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
