@@ -25,7 +25,7 @@ state: state
 limits: {{drain: 5s}}
 upstreams:
   legacy: {{url: "http://127.0.0.1:{legacy}"}}
-  orders: {{url: "http://127.0.0.1:{orders}", breaker: {{consecutive: 3, open: 30s}}}}
+  orders: {{url: "http://127.0.0.1:{orders}", breaker: {{consecutive: 3, cooldown: 30s}}}}
 routes:
   - name: orders
     match: {{prefix: /api/orders}}
@@ -116,7 +116,8 @@ class Rolling:
         await self.proxy.until(lambda: self._is_at(percent))
 
     async def _is_at(self, percent: float) -> bool:
-        return (await self.status()).get("percent", -1.0) >= percent
+        found: float = (await self.status()).get("percent", -1.0)
+        return found >= percent
 
     async def is_state(self, state: str) -> bool:
         return (await self.status()).get("state") == state
@@ -128,7 +129,7 @@ class Rolling:
         _, found = await self.proxy.ask("/api/events?limit=1000")
         return [
             (each["type"], each["data"]["from"], each["data"]["to"])
-            for each in found["events"]
+            for each in (stored["event"] for stored in found["events"])
             if each["type"].startswith("rollout.")
         ]
 
@@ -141,14 +142,14 @@ async def rolling(folder: Path, upstream: LegacyState, callers: int = 4) -> Asyn
     async def candidate(request: web.Request) -> web.Response:
         return web.Response(text="candidate")
 
-    async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(served(candidate))
+    async with AsyncExitStack() as stack, AsyncExitStack() as of_candidate:
+        port = await of_candidate.enter_async_context(served(candidate))
         proxy = Proxy(folder, upstream.port)
         proxy.file.write_text(ROUTES.format(legacy=upstream.port, orders=port, callers=callers))
         proxy.file.chmod(stat.S_IRUSR)
         await proxy.start()
         stack.push_async_callback(proxy.stop)
-        yield Rolling(proxy, stack.pop_all().aclose if False else stack.aclose)
+        yield Rolling(proxy, of_candidate.aclose)
 
 
 @pytest.fixture
@@ -214,7 +215,6 @@ async def test_a_worker_that_starts_while_control_is_down_begins_with_the_percen
             if "worker" in " ".join(child.cmdline()):
                 child.kill()
         await this.proxy.until(lambda: this.proxy.get("/api/orders/1"))
-        await asyncio.sleep(0)
         assert await this.callers.call_all() == before
         os.kill(control, signal.SIGCONT)
 
