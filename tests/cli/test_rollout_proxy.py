@@ -73,7 +73,8 @@ async def test_a_rollout_is_started_approved_paused_resumed_and_sent_back(contro
     assert lines[1].split("  ")[0] == "orders + carts (shop)"
     assert "approval of 5 %" in lines[1]
     assert lines[-1].startswith("orders + carts (shop): 5 % waits for an approval: strangler rollout approve orders")
-    assert "5 % is approved" in text_of(await run("rollout", "approve", "orders", "5"))
+    approved = text_of(await run("rollout", "approve", "orders", "5"))
+    assert approved == "rollout of routes 'orders' and 'carts': 5 % is approved; running at 0 %\nit begins"
     await control.rollouts.tick()
     assert {route.name: route.split.percent for route in control.settings.routes} == {
         "orders": 5.0,

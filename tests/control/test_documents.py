@@ -69,7 +69,7 @@ routes:
 """
 VOLATILE = frozenset({"version", "silent_s", "time", "at", "since", "file", "diff", "against", "watched_s"})
 """Keys whose values are others in each run; of these the type alone is kept."""
-TIMES = frozenset({"first_seen", "last_seen", "last_legacy", "watched_since", "day", "deletable_at"})
+TIMES = frozenset({"first_seen", "last_seen", "last_legacy", "watched_since", "day", "hour", "deletable_at"})
 """Keys of the ledger whose texts are times. Elsewhere they have numbers, which are always the same."""
 ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 LEGACY = {"id": 7, "price": 19.99, "at": "2026-11-23T12:00:00Z"}

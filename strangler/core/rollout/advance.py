@@ -231,7 +231,10 @@ def _approved(position: Position, settings: RolloutSettings) -> Position:
         hint = f"the next that does is {later}" if later else "no later step does"
         text = "the last step is reached" if step is None else f"{step:g} %, the next step, needs no approval"
         raise NoTransitionError(f"nothing waits for an approval: {text}; {hint}")
-    return replace(position, approved=step)
+    approved = replace(position, approved=step)
+    if position.waits_for is not WaitsFor.APPROVAL:
+        return approved
+    return _waiting(approved, WaitsFor.EVIDENCE if position.percent else None, None)
 
 
 def _sent_back(position: Position, settings: RolloutSettings, now: float) -> Moved:

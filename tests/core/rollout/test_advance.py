@@ -259,6 +259,15 @@ def test_an_approval_is_needed_before_a_percent_is_entered() -> None:
     assert climb.position.approved is None
 
 
+def test_what_is_approved_waits_for_the_next_look_and_for_no_person() -> None:
+    climb = Climb(replace(PLAN, approve=(25.0,))).to(5).look(GOOD, times=30)
+    assert climb.position.waits_for is WaitsFor.APPROVAL
+    assert climb.on(E.APPROVE).position.waits_for is WaitsFor.EVIDENCE
+    early = Climb(replace(PLAN, approve=(25.0,))).to(5)
+    before = early.position.waits_for
+    assert early.on(E.APPROVE).position.waits_for is before, "an approval in advance changes nothing else"
+
+
 def test_an_approval_is_spent_by_a_fall() -> None:
     climb = Climb(replace(PLAN, approve=(25.0,))).to(5).on(E.APPROVE).look(BAD, times=3)
     assert climb.at == ("running", 1.0)
