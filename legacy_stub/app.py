@@ -7,7 +7,7 @@ from aiohttp import web
 
 from legacy_stub import responses
 from legacy_stub.api import CartApi, UserApi
-from legacy_stub.build import BUILD, Build, rewrite
+from legacy_stub.build import BUILD, Build, name_release, rewrite
 from legacy_stub.drifts import NAMES, drifted
 from legacy_stub.dry_runs import dry_runs
 from legacy_stub.faults import FaultState
@@ -16,7 +16,6 @@ from legacy_stub.live import Live, NoticeBoard
 from legacy_stub.orders import OrderApi
 from legacy_stub.pages import Pages
 from legacy_stub.products import Products
-from legacy_stub.releases import ReleaseState
 from legacy_stub.sessions import Visits, sessions
 from legacy_stub.shop import Json, Shop
 
@@ -67,9 +66,8 @@ def _app(shop: Shop, faults: FaultState, build: Build) -> web.Application:
     inwards = [responses.gzip, sessions(shop), faults.middleware(), dry_runs(shop), responses.errors]
     app = web.Application(middlewares=inwards)
     app[BUILD] = build
-    releases = ReleaseState(build.release)
-    app.on_response_prepare.append(releases.name)
-    app.add_routes([web.get("/healthz", _healthz), *faults.routes(), *releases.routes()])
+    app.on_response_prepare.append(name_release)
+    app.add_routes([web.get("/healthz", _healthz), *faults.routes()])
     return app
 
 

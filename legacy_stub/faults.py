@@ -9,7 +9,7 @@ from aiohttp.typedefs import Middleware
 
 from legacy_stub.responses import Handler, json_body, json_error, json_response
 
-_SPARED = ("/faults", "/healthz", "/release")
+_SPARED = ("/faults", "/healthz")
 
 
 @dataclass(slots=True)

@@ -605,21 +605,6 @@ class TestFaults:
         assert asyncio.get_running_loop().time() - begun >= 0.08
 
 
-class TestReleases:
-    async def test_another_release_is_named_from_then_on(self, candidate: ShopClient) -> None:
-        assert "X-Release" not in (await candidate.get("/api/orders/7")).headers
-        assert (await candidate.put("/release", json={"release": "2026.12"})).status == 200
-        for path, status in (("/api/orders/7", 200), ("/nothing", 404), ("/release", 200)):
-            response = await candidate.get(path)
-            assert (response.status, response.headers["X-Release"]) == (status, "2026.12")
-        await candidate.put("/release", json={"release": None})
-        assert "X-Release" not in (await candidate.get("/api/orders/7")).headers
-
-    @pytest.mark.parametrize("release", ["a\r\nb", "é", 12])
-    async def test_a_release_that_no_header_can_have_is_refused(self, candidate: ShopClient, release: object) -> None:
-        assert (await candidate.put("/release", json={"release": release})).status == 422
-
-
 class TestProcess:
     async def _start(self, *options: str) -> tuple[asyncio.subprocess.Process, str]:
         process = await asyncio.create_subprocess_exec(
