@@ -31,11 +31,11 @@ class LinesState:
         """Return what has happened since the last call, in order."""
         looks = [look for look in status.looks if look.at > self._looked_at]
         moves = [move for move in status.moves if move.at > self._moved_at]
-        told = [(look.at, 0, self._of_look(look)) for look in looks]
-        told += [(move.at, 1, self._of_move(move)) for move in moves]
+        happened = [(look.at, 0, self._of_look(look)) for look in looks]
+        happened += [(move.at, 1, self._of_move(move)) for move in moves]
         self._looked_at = max([self._looked_at, *(look.at for look in looks)])
         self._moved_at = max([self._moved_at, *(move.at for move in moves)])
-        lines = [line for _, _, some in sorted(told) for line in some]
+        lines = [line for _, _, some in sorted(happened) for line in some]
         return [*lines, *self._of_wait(status), *self._of_notes(status)]
 
     def elapsed(self, at: float) -> str:

@@ -68,7 +68,7 @@ class _Report:
         self._session = session
         self._say = say
         self._resume = f"{strangler} rollout resume {ROUTE} -c {stage.routes}"
-        self._candidate = CandidateState(stage.candidate, RELEASE)
+        self._candidate = CandidateState(stage.candidate, stage.admin, ROUTE, RELEASE)
         self._lines = LinesState(begun=time())
         self._status: RolloutStatus | None = None
         self._pressed: asyncio.Queue[str] = asyncio.Queue()
@@ -80,10 +80,17 @@ class _Report:
         with Keyboard(self._pressed.put_nowait) as keyboard, _signals(self._pressed):
             self._say(self._hints(keyboard.input))
             self._say(HEADER)
-            await self._command("start")
+            await self._begin()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow())
                 group.create_task(self._obey())
+
+    async def _begin(self) -> None:
+        try:
+            await self._candidate.begin(self._session)
+        except (ClientError, TimeoutError) as error:
+            self._say(f"{self._now()}  the release cannot be named: {str(error) or type(error).__name__}")
+        await self._command("start")
 
     def _hints(self, key_input: KeyInput) -> str:
         if key_input is KeyInput.NONE:

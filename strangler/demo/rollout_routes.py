@@ -24,7 +24,6 @@ routes:
   - name: orders
     match: {{prefix: /api/orders}}
     candidate: rewrite
-    release: {{header: X-Release}} # evidence belongs to a release of the candidate
     split: {{sticky: ["header:X-User-Id", "cookie:sid", client_ip]}} # no percent: the rollout has it
     rollout:
       steps: [{steps}] # in earnest begin with 1: at 5 % one caller in twenty meets a fault first
@@ -33,7 +32,7 @@ routes:
       evidence: {{requests: 200, callers: 5}} # by default 500 and 20; of the shop's 200 users, 8 are in 5 %
       errors: {{ratio: 1.5, floor: 2%}} # in earnest 0.1%, the default, which takes some 4,000 requests to show, not 200
       latency: {{ratio: 3}} # by default 1.3; all processes of the demo share one machine, whose times jump
-      gate: every # each step also needs the gate below
+      gate: every # each step also needs the gate below, for the release that runs
       failed_looks: 3 # so many bad looks in a row
       then: step_back # lead one step down
       back: {{hold: {back_hold}}} # of `strangler rollout back orders`; by default 2m

@@ -60,23 +60,23 @@ class Screen:
 class Terminal:
     """A terminal, and the screen of the demo that runs in it."""
 
-    def __init__(self, master: int, screen: Screen, settings: list[Any]) -> None:
-        self._master = master
+    def __init__(self, ours: int, screen: Screen, settings: list[Any]) -> None:
+        self._ours = ours
         self._settings = settings
         self.screen = screen
         self.process = screen.process
 
     def type(self, keys: bytes) -> None:
-        os.write(self._master, keys)
+        os.write(self._ours, keys)
 
     @property
     def is_as_before(self) -> bool:
         """Whether it has the settings that it had before the demo."""
-        return termios.tcgetattr(self._master) == self._settings
+        return termios.tcgetattr(self._ours) == self._settings
 
 
 class _Ended(asyncio.StreamReaderProtocol):
-    """The master side of a terminal: reading fails with EIO when the last process that had it is gone."""
+    """Our side of a terminal: reading fails with EIO when the last process that had it is gone."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(None)
@@ -87,8 +87,8 @@ async def _in_terminal(
     tmp_path: Path, *options: str, term: str = "xterm", size: tuple[int, int] = (24, 80)
 ) -> AsyncIterator[Terminal]:
     """Run a demo as the foreground job of a terminal with so many rows and columns."""
-    master, slave = pty.openpty()
-    settings = termios.tcgetattr(master)
+    ours, slave = pty.openpty()
+    settings = termios.tcgetattr(ours)
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     process = await asyncio.create_subprocess_exec(
         *DEMO,
@@ -103,14 +103,14 @@ async def _in_terminal(
     os.close(slave)  # reading ends with the last process that has it
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
-    with os.fdopen(os.dup(master), "rb", buffering=0) as output:
+    with os.fdopen(os.dup(ours), "rb", buffering=0) as output:
         transport, _ = await loop.connect_read_pipe(lambda: _Ended(reader), output)
         try:
-            yield Terminal(master, Screen(process, reader), settings)
+            yield Terminal(ours, Screen(process, reader), settings)
         finally:
             await _end(process)
             transport.close()
-            os.close(master)
+            os.close(ours)
 
 
 @asynccontextmanager
