@@ -75,10 +75,10 @@ def page(report: ReportDocument, pictures: Pictures) -> str:
 
 _WORDS = """<footer><p><b>Pair</b>: one request served by both arms; only pairs that can be compared count.
 <b>Match</b>: pairs without a difference, or with accepted ones only, as judged now by the rules in force, for the
-current release of the candidate unless another was chosen; the lower bound holds with 95 % confidence
-(Wilson). <b>Breaking</b>: a client of legacy may fail. <b>Risky</b>: it may behave differently.
+current release of the candidate unless another was chosen; the lower bound (95 %) holds however often one
+looks. <b>Breaking</b>: a client of legacy may fail. <b>Risky</b>: it may behave differently.
 <b>Additive</b>: something new. <b>Value</b>: another value. <b>Time ratio</b>: the candidate's response time divided
-by legacy's for the same request, sent to both alike; with its 95 % interval (bootstrap). Redacted values
+by legacy's for the same request, sent to both alike; with its 95 % interval (bootstrap, of one look). Redacted values
 appear as <code>redacted:…</code>, equal ones alike.</p></footer>"""
 
 
@@ -132,7 +132,7 @@ def _figures(found: VerdictDocument) -> str:
     cells = [
         ("pairs", f"{found.pairs:,}", f"{gate.min_pairs:,} required"),
         ("match", _percent(found.match_share), f"{_percent(gate.min_match)} required"),
-        ("match, lower bound", _percent(found.match_low), "with 95 % confidence"),
+        ("match, lower bound", _percent(found.match_low), "95 %, however often one looks"),
         ("breaking, open", f"{found.breaking_open:,}", f"{gate.max_breaking:,} allowed"),
         ("time ratio, median", _ratio(found.latency), f"{gate.max_latency_ratio:g} allowed"),
         ("observed", f"{found.age_s / 3600:.1f} h", f"{gate.min_age_s / 3600:g} h required"),

@@ -26,8 +26,8 @@ _SOME = 12
 def command(route: str, config: Path, admin: NamedAdmin | None, release: str | None, as_json: bool) -> None:
     """Say whether a route is ready to be cut over, and why not.
 
-    It is ready if its candidate responds as legacy does, by the `gate` of the route. Exit code 0: ready. 1: not ready,
-    or not enough evidence; the reasons are printed.
+    It is ready if its candidate responds as legacy does, by the `gate` of the route. The test of the match share holds
+    however often it is run. Exit code 0: ready. 1: not ready, or not enough evidence; the reasons are printed.
     """
     settings = settings_of(config)
     route_of(config, settings, route)
@@ -72,7 +72,9 @@ def lines(found: VerdictDocument) -> list[str]:
 def _figures(found: VerdictDocument) -> list[str]:
     gate = found.gate
     share = found.match_share
-    match = "-" if share is None else f"{_cut(share)}, at least {_cut(found.match_low or 0.0)} with 95 % confidence"
+    match = "-"
+    if share is not None:
+        match = f"{_cut(share)}, at least {_cut(found.match_low or 0.0)} (95 %, however often one looks)"
     rows = [
         ("pairs", f"{found.pairs:,}", f"{gate.min_pairs:,}"),
         ("match", match, f"{gate.min_match:.3%}"),

@@ -1,18 +1,19 @@
-"""The verdict whether a route is ready to be cut over: statistics of its comparisons, judged by the route's gate."""
+"""The verdict whether a route is ready to be cut over: statistics of its comparisons, judged by the route's gate.
+
+What it says about the match share is valid however often it is looked at. The interval of the latency is that of one
+look.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, sqrt
+from math import ceil
 from typing import Protocol
 
 from strangler.core.claims import Claim
+from strangler.core.proportions import further_matches, further_pairs, match_low, refutes_match
 from strangler.core.settings import GateSettings
 
-_Z_ONE_SIDED = 1.6448536269514722
-"""95 %, one-sided: with it 3,000 pairs without a mismatch show a match share of 99.9 %, which is the default gate."""
-_Z_SURELY = 3.0
-"""For `not ready` before `min_pairs`: a single early mismatch must not look like a verdict."""
 _RESAMPLES = 2000
 _P95 = 0.95
 MIN_ENDPOINT_PAIRS = 30
@@ -76,9 +77,12 @@ class Readiness:
     """Why it is not ready, or what evidence is lacking; empty if it is ready."""
     match_share: float | None
     match_low: float | None
-    """The lower bound of the match share (Wilson, 95 %)."""
+    """The lower bound of the match share, of 95 % at any time."""
     pairs_needed: int
-    """The number of further pairs, if the route goes on as before; 0 if pairs are not what is lacking."""
+    """The number of further pairs, if the route goes on as before; 0 if pairs are not what is lacking.
+
+    If it never gets there as before, the number of further pairs without a mismatch.
+    """
     thin_endpoints: tuple[str, ...]
     """Endpoints with fewer than `MIN_ENDPOINT_PAIRS` pairs, fewest first."""
     notes: tuple[str, ...] = ()
@@ -88,36 +92,6 @@ class Readiness:
 def cut_percent(share: float) -> float:
     """Return a share (0 to 1) in percent, cut to three decimals: 99.9999 % must not read as 100 %."""
     return int(share * 1e5 + 1e-6) / 1e3
-
-
-def wilson_bounds(successes: int, trials: int, z: float = _Z_ONE_SIDED) -> tuple[float, float]:
-    """Return the lower and upper bound of a share (Wilson 1927); (0, 1) without trials."""
-    if not trials:
-        return 0.0, 1.0
-    share, spread = successes / trials, z * z / trials
-    middle = share + spread / 2
-    half = z * sqrt(share * (1 - share) / trials + spread / trials / 4)
-    low, high = (middle - half) / (1 + spread), (middle + half) / (1 + spread)
-    return (0.0 if not successes else max(0.0, low)), (1.0 if successes == trials else min(1.0, high))
-
-
-def pairs_for(share: float, wanted: float, most: int = 10_000_000) -> int | None:
-    """Return how many pairs it takes for the lower bound of this share to reach `wanted`; None if more than `most`."""
-    low, high = 1, most
-    if _lower(share, most) < wanted:
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        if _lower(share, middle) < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-def _lower(share: float, pairs: int) -> float:
-    spread = _Z_ONE_SIDED**2 / pairs
-    return (share + spread / 2 - _Z_ONE_SIDED * sqrt(share * (1 - share) / pairs + spread / pairs / 4)) / (1 + spread)
 
 
 class Chance(Protocol):
@@ -163,7 +137,7 @@ def judge(evidence: Evidence, gate: GateSettings) -> Readiness:
         verdict=verdict,
         reasons=tuple(against or lacking),
         match_share=evidence.matches / evidence.pairs if evidence.pairs else None,
-        match_low=wilson_bounds(evidence.matches, evidence.pairs)[0] if evidence.pairs else None,
+        match_low=match_low(evidence.matches, evidence.pairs) if evidence.pairs else None,
         pairs_needed=0 if against else max(needed for _, _, needed in checks),
         thin_endpoints=tuple(name for _, name in thin),
         notes=_notes(evidence),
@@ -175,29 +149,22 @@ Check = tuple[list[str], list[str], int]
 
 
 def _match(evidence: Evidence, gate: GateSettings) -> Check:
-    low, _ = wilson_bounds(evidence.matches, evidence.pairs)
-    _, high = wilson_bounds(evidence.matches, evidence.pairs, _Z_SURELY)
-    share = evidence.matches / evidence.pairs if evidence.pairs else 1.0
-    wanted = _pairs_wanted(share, gate.min_match)
-    if high < gate.min_match or (evidence.pairs >= gate.min_pairs and wanted is None):
-        mismatches = evidence.pairs - evidence.matches
-        text = f"{mismatches} of {evidence.pairs} pairs differ: {share:.3%} match, {gate.min_match:.3%} are required"
-        return [text], [], 0
-    needed = max(gate.min_pairs, wanted or 0) - evidence.pairs
+    matches, pairs, required = evidence.matches, evidence.pairs, gate.min_match
+    differing = f"{pairs - matches} of {pairs} pairs differ"
+    if refutes_match(matches, pairs, required):
+        return [f"{differing}: {_percent(matches / pairs)} match, {required:.3%} are required"], [], 0
+    further = further_pairs(matches, pairs, required)
+    needed = max(gate.min_pairs - pairs, further_matches(matches, pairs, required) if further is None else further)
     if needed <= 0:
         return [], [], 0
-    so_far = f"; {low:.3%} shown so far, {gate.min_match:.3%} required" if low < gate.min_match < 1 else ""
-    return [], [f"{needed} more pairs are needed, {evidence.pairs} were compared{so_far}"], needed
+    so_far = f"; {_percent(match_low(matches, pairs))} shown so far, {required:.3%} required" if further != 0 else ""
+    if further is None:
+        return [], [f"{needed} more pairs are needed at least, if none of them differs: {differing}{so_far}"], needed
+    return [], [f"{needed} more pairs are needed, {pairs} were compared{so_far}"], needed
 
 
-def _pairs_wanted(share: float, min_match: float) -> int | None:
-    """Return how many pairs show `min_match` if the share stays the same; None if no number does.
-
-    No number of pairs shows 100 %: for that, the absence of mismatches is enough.
-    """
-    if min_match >= 1:
-        return 0 if share == 1 else None
-    return pairs_for(share, min_match) if share > min_match else None
+def _percent(share: float) -> str:
+    return f"{cut_percent(share):.3f}%"
 
 
 def _breaking(evidence: Evidence, gate: GateSettings) -> Check:

@@ -11,6 +11,7 @@ function lies below its chord, so that the factor's mean does not grow.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import exp, inf, log, log1p
 from typing import Final
 
@@ -18,6 +19,8 @@ DOUBT: Final = 0.05
 """The probability with which a hypothesis that holds is ever taken to be refuted."""
 LOG_ENOUGH: Final = log(1 / DOUBT)
 """From this logarithm of an e-value on, the hypothesis is refuted."""
+LOG_SURELY: Final = log(100)
+"""From this one on, it is refuted with a doubt of 1 %: a few early mismatches must not look like a verdict."""
 _ALMOST_ONE: Final = 1 - 1e-12
 
 
@@ -62,8 +65,11 @@ def log_evidence(failed: float, total: float, share: float, bets: Bets) -> float
     return most + log(sum([exp(value - most) for value in values]))
 
 
-_ON_A_MATCH: Final = Bets((0.0, 0.05, 0.1, 0.2, 0.4), (0.92, 0.02, 0.02, 0.02, 0.02))
-"""Most is staked on no mismatch at all; the rest is for routes whose rare mismatches are few enough."""
+_ON_A_MATCH: Final = Bets((0.0, 0.05, 0.1, 0.2, 0.4, 0.65, 0.9), (0.92, 0.02, 0.015, 0.015, 0.015, 0.01, 0.005))
+"""Most is staked on no mismatch at all; the rest is for routes whose rare mismatches are few enough. The odds near 1
+are for those with nearly as many mismatches as are allowed, which would never pass without them."""
+_ON_A_MISMATCH: Final = Bets((1.25, 1.6, 2.2, 4.0, 10.0, 30.0), (0.15, 0.2, 0.2, 0.2, 0.15, 0.1))
+"""From a few more mismatches than are allowed to many more."""
 MAX_PAIRS: Final = 10_000_000
 
 
@@ -82,6 +88,17 @@ def shows_match(matches: int, pairs: int, min_match: float) -> bool:
     return min_match <= 0 or log_match_evidence(matches, pairs, min_match) >= LOG_ENOUGH
 
 
+def refutes_match(matches: int, pairs: int, min_match: float) -> bool:
+    """Return whether these pairs show that fewer than `min_match` match, in 99 % of cases at whatever time one looks.
+
+    A single mismatch refutes 100 %.
+    """
+    if min_match >= 1:
+        return matches < pairs
+    return log_evidence(pairs - matches, pairs, 1 - min_match, _ON_A_MISMATCH) >= LOG_SURELY
+
+
+@lru_cache(4096)
 def match_low(matches: int, pairs: int) -> float:
     """Return the highest match share that these pairs show, rounded down to a millionth; 0 if they show none."""
     low, high = 0, 1_000_000
@@ -94,6 +111,7 @@ def match_low(matches: int, pairs: int) -> float:
     return low / 1e6
 
 
+@lru_cache(4096)
 def further_pairs(matches: int, pairs: int, min_match: float) -> int | None:
     """Return how many more pairs show `min_match` if they match at the present rate; None if more than `MAX_PAIRS` do.
 
@@ -112,3 +130,18 @@ def further_pairs(matches: int, pairs: int, min_match: float) -> int | None:
         else:
             low = middle
     return high - pairs
+
+
+@lru_cache(4096)
+def further_matches(matches: int, pairs: int, min_match: float) -> int:
+    """Return how many more pairs show `min_match`, below 100 %, if no further one of them is a mismatch."""
+    low, high = -1, 1
+    while not shows_match(matches + high, pairs + high, min_match):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if shows_match(matches + middle, pairs + middle, min_match):
+            high = middle
+        else:
+            low = middle
+    return high

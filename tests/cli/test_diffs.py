@@ -276,9 +276,10 @@ def agreeing(count: int) -> list[Finding]:
 
 class TestReady:
     def test_ready_is_exit_code_0(self, run: Run) -> None:
-        keep(*agreeing(3000))
+        keep(*agreeing(3100))
         result = run("ready", "orders")
         assert (result.exit_code, result.output.splitlines()[0]) == (0, "orders: ready")
+        assert "100.000%, at least 99.902% (95 %, however often one looks)  (gate: 99.900%)" in result.output
 
     def test_not_enough_evidence_is_1_and_says_how_much_more(self, run: Run) -> None:
         keep(*agreeing(50))
@@ -287,7 +288,7 @@ class TestReady:
         assert "more pairs are needed, 50 were compared" in result.output
 
     def test_not_ready_is_1_and_says_why(self, run: Run) -> None:
-        keep(*agreeing(3000), differing())
+        keep(*agreeing(3100), differing())
         result = run("ready", "orders", "--json")
         assert result.exit_code == 1
         assert json.loads(result.output)["reasons"] == ["1 breaking differences are open, 0 are allowed"]
@@ -306,7 +307,7 @@ class TestGate:
         assert Path("routes.yaml").read_text() == ROUTES
 
     def test_a_route_that_is_ready_is_shifted(self, run: Run) -> None:
-        keep(*agreeing(3000))
+        keep(*agreeing(3100))
         assert run("shift", "orders", "50").exit_code == 0
 
     def test_down_is_always_possible(self, run: Run) -> None:
@@ -578,7 +579,7 @@ class TestCheckGate:
         assert "more pairs are needed, 50 were compared" in result.output
 
     def test_a_raise_that_the_gate_allows_passes(self, check: Callable[..., Result]) -> None:
-        keep(*agreeing(3000))
+        keep(*agreeing(3100))
         result = check("percent: 5", "percent: 25")
         assert result.exit_code == 0, result.output
         assert "allowed" in result.output
@@ -595,7 +596,7 @@ class TestCheckGate:
         assert check(ROUTES, text.replace("percent: 5", "percent: 25")).exit_code == 1
 
     def test_an_accept_rule_of_the_same_edit_counts_from_the_next_one(self, check: Callable[..., Result]) -> None:
-        keep(*agreeing(3000), differing())
+        keep(*agreeing(3100), differing())
         new = "gate: {min_pairs: 100, min_age: 0, min_match: 90%}\n    compare: {accept: [{path: $}]}"
         text = ROUTES.replace("gate: {min_pairs: 100, min_age: 0}", new)
         assert check(ROUTES, text.replace("percent: 5", "percent: 25")).exit_code == 1

@@ -1,5 +1,6 @@
 """Bets on shares: what they need to be convinced, and how seldom they are convinced of what is not so."""
 
+from functools import partial
 from math import exp, inf, log
 
 import pytest
@@ -9,12 +10,15 @@ from hypothesis import strategies as st
 from strangler.core.proportions import (
     LOG_ENOUGH,
     Bets,
+    further_matches,
     further_pairs,
     log_evidence,
     log_match_evidence,
     match_low,
+    refutes_match,
     shows_match,
 )
+from tests.core.crossing import probability_to_refute, probability_to_show
 
 LOWER = Bets((0.0, 0.3, 1.0), (0.5, 0.3, 0.2))
 HIGHER = Bets((1.5, 4.0, 1.0), (0.5, 0.3, 0.2))
@@ -46,49 +50,50 @@ def test_mismatches_are_allowed_if_they_are_few_enough(matches: int, pairs: int,
     assert shows_match(matches, pairs, 0.999) is passes
 
 
-def crossing_probability(share: float, wanted: float, most: int) -> float:
-    """Return the exact probability that a route with this match share passes at any of the first `most` pairs.
-
-    The evidence grows with the pairs while the mismatches stay, so for each number of them one number of pairs passes.
-    """
-    max_mismatches = int(4 * most * (1 - share)) + 10
-    opens = []
-    for mismatches in range(max_mismatches):
-        low, high = mismatches, most + 1
-        while low < high:
-            middle = (low + high) // 2
-            if log_match_evidence(middle - mismatches, middle, wanted) >= LOG_ENOUGH:
-                high = middle
-            else:
-                low = middle + 1
-        opens.append(low)
-    alive, passed = {0: 1.0}, 0.0
-    for pairs in range(1, most + 1):
-        after: dict[int, float] = {}
-        for mismatches, probability in alive.items():
-            for more, chance in ((0, share), (1, 1 - share)):
-                at = mismatches + more
-                if at >= max_mismatches or probability * chance < 1e-12:
-                    continue
-                if pairs >= opens[at]:
-                    passed += probability * chance
-                else:
-                    after[at] = after.get(at, 0.0) + probability * chance
-        alive = after
-    return passed
-
-
 @pytest.mark.parametrize(("share", "wanted", "most"), [(0.9, 0.9, 1500), (0.99, 0.99, 5000), (0.985, 0.99, 5000)])
 def test_a_route_that_does_not_meet_its_share_seldom_passes_however_often_it_is_looked_at(
     share: float, wanted: float, most: int
 ) -> None:
     """Every pair is a look. The probability is computed, not simulated; that of the first case is not small either."""
-    assert crossing_probability(share, wanted, most) <= 0.05
+    assert probability_to_show(share, most, partial(shows_match, min_match=wanted)) <= 0.05
+
+
+@pytest.mark.parametrize(("share", "wanted", "most"), [(0.9, 0.9, 1500), (0.99, 0.99, 5000), (0.995, 0.99, 5000)])
+def test_a_route_that_meets_its_share_is_seldom_refuted_however_often_it_is_looked_at(
+    share: float, wanted: float, most: int
+) -> None:
+    assert probability_to_refute(share, most, partial(refutes_match, min_match=wanted)) <= 0.01
 
 
 def test_a_route_that_meets_its_share_passes() -> None:
-    assert crossing_probability(0.9999, 0.999, 15_000) > 0.9
-    assert crossing_probability(0.9, 0.9, 1500) > 0.01, "the bets are not wasted on caution"
+    assert probability_to_show(0.9999, 15_000, partial(shows_match, min_match=0.999)) > 0.9
+    near_the_limit = probability_to_show(0.9, 1500, partial(shows_match, min_match=0.9))
+    assert near_the_limit > 0.01, "the bets are not wasted on caution"
+
+
+def test_a_route_that_does_not_meet_its_share_is_refuted() -> None:
+    assert probability_to_refute(0.98, 1500, partial(refutes_match, min_match=0.99)) > 0.5
+    assert probability_to_refute(0.9, 200, partial(refutes_match, min_match=0.99)) > 0.99
+
+
+@pytest.mark.parametrize("share", [0.9999, 0.9995, 0.9992])
+def test_every_route_above_the_limit_passes_in_the_end(share: float) -> None:
+    pairs = 600_000
+    assert shows_match(round(share * pairs), pairs, 0.999)
+
+
+@given(st.integers(0, 50), st.integers(0, 3000), st.sampled_from([0.0, 0.5, 0.95, 0.999, 1.0]))
+def test_no_evidence_shows_and_refutes_a_share(mismatches: int, matches: int, wanted: float) -> None:
+    pairs = matches + mismatches
+    assert not (shows_match(matches, pairs, wanted) and refutes_match(matches, pairs, wanted))
+
+
+@given(st.integers(0, 50), st.integers(0, 30_000), st.sampled_from([0.5, 0.95, 0.999]))
+def test_further_matches_are_as_few_as_are_enough(mismatches: int, matches: int, wanted: float) -> None:
+    pairs = matches + mismatches
+    further = further_matches(matches, pairs, wanted)
+    assert shows_match(matches + further, pairs + further, wanted)
+    assert not further or not shows_match(matches + further - 1, pairs + further - 1, wanted)
 
 
 def test_no_number_of_pairs_shows_a_share_of_1() -> None:
@@ -102,7 +107,7 @@ def test_the_further_pairs_at_the_present_rate_are_enough(mismatches: int, pairs
     matches = max(0, pairs - mismatches)
     further = further_pairs(matches, pairs, wanted)
     if further is None:
-        assert matches / pairs < 1 - (1 - wanted) / 3
+        assert matches / pairs < 1 - 0.9 * (1 - wanted)
         return
     rate, total = matches / pairs, pairs + further
     assert log_match_evidence(rate * total, total, wanted) >= LOG_ENOUGH

@@ -33,8 +33,8 @@ class VerdictDocument(Struct, frozen=True):
     pairs: Annotated[int, Meta(description="Pairs that count.")]
     matches: int
     match_share: Annotated[float | None, Meta(description="0 to 1; null without pairs.")]
-    match_low: Annotated[float | None, Meta(description="Its lower bound with 95 % confidence.")]
-    pairs_needed: Annotated[int, Meta(description="Further pairs that a verdict needs.")]
+    match_low: Annotated[float | None, Meta(description="Its lower bound, valid however often one looks (95 %).")]
+    pairs_needed: Annotated[int, Meta(description="Further pairs that a verdict needs, at least.")]
     breaking_open: Annotated[int, Meta(description="Breaking differences that are open.")]
     noise_only: Annotated[int, Meta(description="Pairs that differ only where legacy differs from itself.")]
     set_aside: Annotated[int, Meta(description="Pairs that differed only in what has been fixed since.")]

@@ -12,6 +12,8 @@ Times of the same requests at both arms are better, where shadows and baselines 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from math import ceil, inf, log
 from typing import Final
 
@@ -121,18 +123,19 @@ def _tails(legacy: Sequence[int], candidate: Sequence[int], bounds_s: Sequence[f
 
     Near the percentile are those with legacy's share within `_TAILS`, and always the one with the share nearest to 5 %.
     """
-    total = sum(legacy)
-    if not total or not any(candidate):
+    slow, own_slow = _suffix_sums(legacy), _suffix_sums(candidate)
+    if not legacy or not slow[0] or not candidate or not own_slow[0]:
         return []
-    above = [_above(legacy, bounds_s, bound / ratio) for bound in bounds_s]
+    total, own_total = slow[0], own_slow[0]
+    above = [slow[at + 1] + part * legacy[at] for at, part in _places(tuple(bounds_s), ratio)]
     far = [abs(log(count / total / TAIL)) if count else inf for count in above]
     nearest = min(range(len(bounds_s)), key=far.__getitem__)
     least, most = _TAILS
     return [
         _Tail(
-            candidate=Share(sum(candidate[at + 1 :]), sum(candidate)),
+            candidate=Share(own_slow[at + 1], own_total),
             limit=Share(count, total),
-            contrast=count / max(sum(legacy[at + 1 :]), 1),
+            contrast=count / max(slow[at + 1], 1),
             is_near=at == nearest or least <= count / total <= most,
         )
         for at, count in enumerate(above)
@@ -140,13 +143,22 @@ def _tails(legacy: Sequence[int], candidate: Sequence[int], bounds_s: Sequence[f
     ]
 
 
-def _above(buckets: Sequence[int], bounds_s: Sequence[float], time_s: float) -> float:
-    """Return how many times are above `time_s`, with a part of the bucket that it lies in."""
+def _suffix_sums(buckets: Sequence[int]) -> list[int]:
+    """Return how many times are in each bucket and all later ones."""
+    return list(accumulate(reversed(buckets)))[::-1]
+
+
+@lru_cache(16)
+def _places(bounds_s: tuple[float, ...], ratio: float) -> tuple[tuple[int, float], ...]:
+    """Return, for each bound divided by `ratio`, the bucket that it lies in and the part of it that is above."""
+    return tuple(_place(bounds_s, bound / ratio) for bound in bounds_s)
+
+
+def _place(bounds_s: Sequence[float], time_s: float) -> tuple[int, float]:
     at = next((at for at, bound in enumerate(bounds_s) if time_s <= bound), len(bounds_s) - 1)
     high = bounds_s[at]
     low = bounds_s[at - 1] if at else high / 10
-    part = min(1.0, log(high / max(time_s, low)) / log(high / low))
-    return sum(buckets[at + 1 :]) + part * buckets[at]
+    return at, min(1.0, log(high / max(time_s, low)) / log(high / low))
 
 
 def times_ratio(legacy: Sequence[int], candidate: Sequence[int], bounds_s: Sequence[float]) -> TimesRatio | None:
@@ -167,10 +179,9 @@ def _p95_bounds(buckets: Sequence[int], bounds_s: Sequence[float]) -> tuple[floa
     """Return the bounds between which the percentile is shown to be; shares fall from bound to bound, so that one
     doubt holds for all of them."""
     total, low = sum(buckets), 0.0
-    for at, bound in enumerate(bounds_s):
-        slow = sum(buckets[at + 1 :])
-        if _reaches(slow, total, TAIL, _MANY, _LOG_ENOUGH_FOR_FOUR):
-            low = bound
+    for slow, bound in zip(_suffix_sums(buckets)[1:], bounds_s, strict=True):
+        if slow > TAIL * total:  # a bet on fewer cannot gain here, nor one on more below
+            low = bound if _reaches(slow, total, TAIL, _MANY, _LOG_ENOUGH_FOR_FOUR) else low
         elif _reaches(slow, total, TAIL, _FEW, _LOG_ENOUGH_FOR_FOUR):
             return low, bound
     return low, None

@@ -43,6 +43,8 @@ def is_above(candidate: Share, legacy: Share, ratio: float, floor: float, wanted
 
     `wanted` is the logarithm of the e-value that shows it.
     """
+    if candidate.value <= ratio * legacy.value + floor:
+        return False  # at legacy's own share, no bet gains
 
     def falling(share: float) -> float:
         return log_evidence(candidate.failed, candidate.total, ratio * share + floor, _CANDIDATE_IS_HIGHER)
@@ -55,6 +57,8 @@ def is_above(candidate: Share, legacy: Share, ratio: float, floor: float, wanted
 
 def is_below(candidate: Share, legacy: Share, ratio: float, floor: float) -> bool:
     """Return whether it is shown that the candidate's share is below `ratio` times legacy's and `floor`."""
+    if candidate.value >= ratio * legacy.value + floor:
+        return False
 
     def falling(share: float) -> float:
         return log_evidence(legacy.failed, legacy.total, share, _LEGACY_IS_HIGHER)
