@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from strangler.cli import main
 from strangler.config.load import load
 from strangler.control.events.event import Kind
-from strangler.core.documents import RolloutsDocument, RolloutStatus
+from strangler.core.documents import RolloutsDocument
 from strangler.core.rollout.advance import happen
 from strangler.core.rollout.machine import NoTransitionError, RolloutEvent, RolloutState, possible_commands
 from strangler.core.rollout.position import Position, WaitsFor
@@ -119,11 +119,11 @@ def test_it_names_each_event_and_metric() -> None:
     events = {names(row[0])[0] for row in rows("| event | when |")}
     assert events == {kind.value for kind in Kind if kind.value.startswith("rollout.")}
     metrics = {names(row[0])[0].partition("{")[0] for row in rows("| metric | value |")}
-    assert metrics == {family.name for family in FAMILIES if family.name.startswith("strangler_rollout")}
+    assert metrics == {name for name in FAMILIES if name.startswith("strangler_rollout_")}
 
 
 def test_its_commands_exist() -> None:
-    used = set(re.findall(r"`strangler rollout (\w+)", PAGE)) | {
+    used = set(re.findall(r"`strangler rollout ([a-z]+)", PAGE)) | {
         command.split()[1] for command, _ in sessions(PAGE, "console")
     }
     group = main.get_command(main.make_context("strangler", ["serve"], resilient_parsing=True), "rollout")
