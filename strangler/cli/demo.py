@@ -9,7 +9,7 @@ import click
 
 from strangler.cli._times import Duration
 from strangler.demo.children import ChildDiedError
-from strangler.demo.rollout_play import DEFAULT_HOLD_S, rollout_play
+from strangler.demo.rollout_play import DEFAULT_HOLD_S, MIN_HOLD_S, rollout_play
 from strangler.demo.shop_play import shop_play
 from strangler.demo.stage import DemoOptions, perform
 
@@ -31,6 +31,8 @@ def command(duration_s: float | None, keep: bool, rollout: bool, hold_s: float |
     """
     if hold_s is not None and not rollout:
         raise click.UsageError("--hold is the time on a step of a rollout: add --rollout")
+    if hold_s is not None and hold_s < MIN_HOLD_S:
+        raise click.UsageError(f"--hold: a rollout moves once a second; write {MIN_HOLD_S:g}s or more")
     options = DemoOptions(strangler=_as_typed(), duration_s=duration_s, keep=keep)
     play = rollout_play(options, hold_s or DEFAULT_HOLD_S) if rollout else shop_play(options)
     try:

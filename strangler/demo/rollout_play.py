@@ -22,6 +22,7 @@ from strangler.demo.stage import RELEASE, DemoOptions, Play, Say, Stage
 from strangler.demo.tally import TallyState
 
 DEFAULT_HOLD_S: Final = 15.0
+MIN_HOLD_S: Final = 1.0
 ROUTE: Final = "orders"
 BUSY_APPS: Final = 40
 _POLL_S: Final = 0.5

@@ -11,16 +11,24 @@ import sys
 import termios
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from strangler.cli import main
 from strangler.config.load import load
-from strangler.demo.rollout_play import DEFAULT_HOLD_S
+from strangler.core.documents import RolloutStatus
+from strangler.demo import rollout_texts
+from strangler.demo.candidate import Harm
+from strangler.demo.rollout_lines import LinesState
+from strangler.demo.rollout_play import DEFAULT_HOLD_S, MIN_HOLD_S
 from strangler.demo.rollout_routes import STEPS, rollout_routes_yaml
 from strangler.demo.routes import Ports
+from tests.cli.rollout_documents import look, move, rollout
 
 DEMO = (sys.executable, "-m", "strangler", "demo", "--rollout", "--hold", "1s")
 _LONG_S = 120
@@ -238,18 +246,18 @@ async def test_suspended_it_leaves_the_terminal_as_it_was_and_takes_it_again(tmp
         assert terminal.is_as_before
 
 
-async def test_hold_without_rollout_is_refused_with_the_way_out() -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "strangler", "demo", "--hold", "1s"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 2
-    assert b"add --rollout" in output
+@pytest.mark.parametrize(
+    ("options", "way_out"),
+    [(("--hold", "1s"), "add --rollout"), (("--rollout", "--hold", "10ms"), "write 1s or more")],
+    ids=["without-rollout", "too-short"],
+)
+def test_a_hold_that_cannot_be_is_refused_with_the_way_out(options: tuple[str, ...], way_out: str) -> None:
+    result = CliRunner().invoke(main, ["demo", *options])
+    assert result.exit_code == 2
+    assert way_out in result.output
 
 
-@pytest.mark.parametrize("hold_s", [0.25, 1.0, DEFAULT_HOLD_S])
+@pytest.mark.parametrize("hold_s", [MIN_HOLD_S, 1.5, DEFAULT_HOLD_S])
 def test_its_routes_load_without_a_problem(tmp_path: Path, hold_s: float) -> None:
     file = tmp_path / "routes.yaml"
     file.write_text(rollout_routes_yaml(Ports(1000, 1001, 1002, 1003), str(tmp_path / "state"), hold_s))
@@ -260,3 +268,80 @@ def test_its_routes_load_without_a_problem(tmp_path: Path, hold_s: float) -> Non
     assert route.rollout is not None
     assert route.rollout.steps == STEPS
     assert route.rollout.hold_s == hold_s
+
+
+NOON = datetime(2026, 11, 30, 14, 0, tzinfo=UTC).timestamp()
+"""The day of the documents, five minutes before their look."""
+
+
+class TestLines:
+    def test_a_look_is_printed_once_with_its_numbers_and_what_is_lacking(self) -> None:
+        lines = LinesState(begun=NOON)
+        status = rollout(moves=[])
+        first, lacking = lines.new_lines(status)
+        assert first.split() == [
+            *("05:11", "25", "%", "not", "enough", "0", "of", "120", "12", "of", "31,360", "3"),
+            *("99.2", "ms,", "120.4", "ms"),
+        ]
+        assert lacking.strip() == "the candidate has served 120 of 500 requests and 3 of 20 callers on this step"
+        assert lines.new_lines(status) == []
+
+    def test_a_reason_is_printed_again_if_more_than_its_numbers_has_changed(self) -> None:
+        def printed(reason: str, time: str) -> int:
+            return len(lines.new_lines(rollout(moves=[], looks=[look(time, reasons=(reason,))])))
+
+        lines = LinesState(begun=NOON)
+        assert printed("it has served 1 of 9 requests", "14:05") == 2
+        assert printed("it has served 2 of 9 requests", "14:06") == 1
+        assert printed("times are not certain enough: 1.2", "14:07") == 2
+
+    def test_a_move_is_printed_after_its_look_with_the_numbers_it_was_decided_by(self) -> None:
+        good = look("14:05", "good", reasons=(), callers=41)
+        status = rollout(
+            looks=[good], moves=[move("14:05", "stepped", 5, 25, "the look was good", by=good)], waits_for=None
+        )
+        row, stepped, numbers = LinesState(begun=NOON).new_lines(status)
+        assert "good" in row
+        assert stepped.split(maxsplit=1) == ["05:11", "5 % -> 25 %  stepped: the look was good"]
+        assert numbers.strip() == (
+            "decided by: the candidate failed 0 of 120 requests, legacy 12 of 31,360;"
+            " 41 callers; p95 99.2 ms and 120.4 ms"
+        )
+
+    def test_waits_and_notes_are_printed_when_they_begin(self) -> None:
+        lines = LinesState(begun=NOON)
+        held = rollout(looks=[], moves=[], waits_for="hold", until="2026-11-30T14:06:00.000Z", notes=["legacy is cold"])
+        assert [line.strip() for line in lines.new_lines(held)] == [
+            "25 % is held until 06:00 at least",
+            "note: legacy is cold",
+        ]
+        assert lines.new_lines(held) == []
+        backing = rollout(looks=[], moves=[], state="backing", waits_for="hold", percent=5.0, why="it goes down to 0 %")
+        assert [line.strip() for line in lines.new_lines(backing)] == ["it goes down to 0 %"]
+
+
+class TestExplanations:
+    def test_a_fall_is_explained_by_what_brought_it_down(self) -> None:
+        before = rollout()
+        by_looks = rollout(moves=[*before.moves, move("14:09", "failed", 25, 5, "3 looks in a row were bad")])
+        assert rollout_texts.occasions(before, by_looks) == [rollout_texts.STEP_BACK]
+        broken = move("14:09", "failed", 25, 0, "the candidate's breaker opened")
+        by_breaker = rollout(moves=[*before.moves, broken], state="paused", percent=0.0)
+        assert rollout_texts.occasions(before, by_breaker) == [rollout_texts.BREAKER, rollout_texts.PAUSED]
+        assert rollout_texts.occasions(by_breaker, by_breaker) == []
+
+    @pytest.mark.parametrize(
+        ("harm", "status", "hint"),
+        [
+            (Harm.SOME, rollout(), ""),
+            (Harm.NONE, rollout(percent=0.0), ""),
+            (Harm.SOME, rollout(percent=0.0), "serves nobody"),
+            (Harm.SOME, rollout(state="done", percent=100.0), "nobody looks any more"),
+            (Harm.ALL, rollout(state="done", percent=100.0), ""),
+            (Harm.SOME, rollout(state="paused"), "looks move nothing"),
+        ],
+        ids=["climbing", "mended", "at-0", "done", "done-breaker", "paused"],
+    )
+    def test_breaking_says_so_where_it_will_not_show(self, harm: Harm, status: RolloutStatus, hint: str) -> None:
+        found = rollout_texts.hint_on(harm, status)
+        assert (hint in found) if hint else not found
