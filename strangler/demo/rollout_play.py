@@ -13,12 +13,12 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from strangler.core.documents import ProblemDocument, RolloutRequest, RolloutStatus
-from strangler.demo import rollout_texts, traffic
+from strangler.demo import rollout_texts
 from strangler.demo.candidate import CandidateState, Harm
 from strangler.demo.keys import Keyboard, KeyInput
 from strangler.demo.rollout_lines import HEADER, LinesState
 from strangler.demo.rollout_routes import rollout_routes_yaml
-from strangler.demo.stage import RELEASE, DemoOptions, Play, Say, Stage
+from strangler.demo.stage import RELEASE, DemoOptions, Play, Say, Stage, filled_guide
 from strangler.demo.tally import TallyState
 
 DEFAULT_HOLD_S: Final = 15.0
@@ -36,16 +36,7 @@ def rollout_play(options: DemoOptions, hold_s: float) -> Play:
     """Return the demo whose route has a rollout. hold_s: the least time on each of its steps."""
 
     def guide(stage: Stage) -> str:
-        return rollout_texts.GUIDE.format(
-            visitors=traffic.VISITORS,
-            apps=BUSY_APPS,
-            proxy=stage.proxy,
-            admin=stage.admin,
-            routes=stage.routes,
-            log=stage.log,
-            strangler=options.strangler,
-            and_removes=options.and_removes,
-        )
+        return filled_guide(rollout_texts.GUIDE, stage, options, apps=BUSY_APPS)
 
     async def report(stage: Stage, _: TallyState, say: Say) -> None:
         async with ClientSession(timeout=_TIMEOUT) as session:

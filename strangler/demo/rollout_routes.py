@@ -1,6 +1,6 @@
 """The routes.yaml of the demo of a rollout, which says what is shorter here than it should be in earnest."""
 
-from strangler.demo.routes import Ports
+from strangler.demo.routes import Ports, filled
 
 STEPS = (5, 25, 50, 100)
 LOOK_S = 2.0
@@ -50,12 +50,10 @@ routes:
 
 def rollout_routes_yaml(ports: Ports, state: str, hold_s: float) -> str:
     """Return the text of routes.yaml. `state`: the proxy's state folder."""
-    return _TEMPLATE.format(
-        proxy=ports.proxy,
-        admin=ports.admin,
-        legacy=ports.legacy,
-        candidate=ports.candidate,
-        state=state,
+    return filled(
+        _TEMPLATE,
+        ports,
+        state,
         steps=", ".join(map(str, STEPS)),
         hold=_duration(hold_s),
         look=_duration(min(LOOK_S, hold_s)),

@@ -3,9 +3,8 @@
 import asyncio
 from time import monotonic
 
-from strangler.demo import traffic
 from strangler.demo.routes import routes_yaml
-from strangler.demo.stage import DemoOptions, Play, Say, Stage
+from strangler.demo.stage import DemoOptions, Play, Say, Stage, filled_guide
 from strangler.demo.tally import HEADER, TallyState
 
 _LINE_EVERY_S = 3.0
@@ -32,15 +31,7 @@ def shop_play(options: DemoOptions) -> Play:
     """Return the demo that runs without further options."""
 
     def guide(stage: Stage) -> str:
-        return _GUIDE.format(
-            visitors=traffic.VISITORS,
-            proxy=stage.proxy,
-            admin=stage.admin,
-            routes=stage.routes,
-            log=stage.log,
-            strangler=options.strangler,
-            and_removes=options.and_removes,
-        )
+        return filled_guide(_GUIDE, stage, options)
 
     return Play(routes_yaml, guide, _report)
 

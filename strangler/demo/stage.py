@@ -35,11 +35,6 @@ class DemoOptions:
     duration_s: float | None
     keep: bool
 
-    @property
-    def and_removes(self) -> str:
-        """The end of the sentence that Ctrl-C stops everything."""
-        return "" if self.keep else " and removes the folder"
-
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -67,6 +62,20 @@ class Stage:
     @property
     def log(self) -> Path:
         return self.folder / "proxy.log"
+
+
+def filled_guide(template: str, stage: Stage, options: DemoOptions, **more: object) -> str:
+    """Return a guide with what each demo has, and `more`."""
+    return template.format(
+        visitors=traffic.VISITORS,
+        proxy=stage.proxy,
+        admin=stage.admin,
+        routes=stage.routes,
+        log=stage.log,
+        strangler=options.strangler,
+        and_removes="" if options.keep else " and removes the folder",
+        **more,
+    )
 
 
 @dataclass(frozen=True, slots=True)
