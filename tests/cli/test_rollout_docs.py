@@ -55,8 +55,13 @@ def test_its_routes_load_without_a_problem(tmp_path: Path) -> None:
     assert (loaded.problems, loaded.warnings) == ((), ())
 
 
-async def test_its_sessions_print_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def _no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands fold no row then."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+async def test_its_sessions_print_what_it_shows(tmp_path: Path) -> None:
     recorded = msgspec.json.decode(RECORDED.read_bytes(), type=RolloutsDocument)
     begun, plan = first_step(tmp_path)
     with pytest.raises(NoTransitionError) as refused:
