@@ -129,6 +129,8 @@ POSTS: list[tuple[str, dict[str, Any]]] = [
     ("/api/ledger/import", IMPORT),
     ("/api/ledger/import", IMPORT),
     ("/api/kill-switch", {"on": True, "reason": "nonsense", "who": "ana"}),
+    ("/api/kill-switch", {"on": True, "reason": "slow", "who": "ana", "route": "orders"}),
+    ("/api/kill-switch", {"on": True, "route": "users"}),
     ("/api/kill-switch", {"off": True}),
 ]
 COMMANDS = [

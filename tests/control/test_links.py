@@ -36,7 +36,7 @@ from strangler.ipc.messages import (
     ValueCell,
     encode_frame,
 )
-from strangler.state.kill_switch import OFF, KillSwitchState
+from strangler.state.kill_switch import OFF, KilledRoute, KillSwitchState
 from tests.evidence.pairs import captured
 from tests.factories import upstream
 
@@ -180,6 +180,21 @@ async def test_the_kill_switch_goes_to_every_worker(rig: Rig) -> None:
     await until(lambda: rig.state.workers)
     rig.links.turned(KillSwitchState(True, "why", "now"))
     assert await worker.hears(2) == [KillSwitch(False, ""), KillSwitch(True, "why")]
+
+
+async def test_the_routes_that_it_is_on_for_go_to_every_worker_also_to_a_later_one(rig: Rig) -> None:
+    first = await rig.connect(hello("a"))
+    await until(lambda: rig.state.workers)
+    for routes in ({"orders": KilledRoute("slow", "now"), "users": KilledRoute("", None)}, {}):
+        rig.links.turned(KillSwitchState(False, "", None, routes))
+    assert await first.hears(3) == [
+        KillSwitch(False, ""),
+        KillSwitch(False, "", ["orders", "users"]),
+        KillSwitch(False, "", []),
+    ]
+    rig.links.turned(KillSwitchState(True, "all", "now", {"orders": KilledRoute("slow", "now")}))
+    later = await rig.connect(hello("b"))
+    assert await later.hears(1) == [KillSwitch(True, "all", ["orders"])]
 
 
 async def test_a_worker_that_does_not_read_gets_only_the_newest_settings_later(rig: Rig) -> None:

@@ -2,7 +2,6 @@
 
 from strangler.control.rollout.pairs import PairsState
 from strangler.core.rollout.latency import MIN_PAIRS, PairedTimes
-from tests.evidence.pairs import match
 
 
 def test_pairs_count_once_legacys_percentile_is_known() -> None:
@@ -23,7 +22,3 @@ def test_new_evidence_takes_the_percentile_from_the_pairs_before() -> None:
     pairs.begin()
     assert pairs.p95_s == 0.3
     assert len(pairs.legacy_times) == 500
-
-
-def test_a_comparison_has_both_times() -> None:
-    assert match(latency=(0.1, 0.2)).latency == (0.1, 0.2)

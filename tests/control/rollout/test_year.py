@@ -8,9 +8,8 @@ from strangler.core.rollout.advance import ChangeKind, advance, happen
 from strangler.core.rollout.machine import RolloutEvent
 from strangler.core.rollout.position import Position
 from tests.control.rollout.proxies import Proxy, rolled
-from tests.core.rollout.test_year import BERLIN, FAULTY_DAYS, FIRST, HOUR_S
+from tests.core.rollout.test_year import BERLIN, FAULTY_DAYS, FIRST, HOUR_S, served
 from tests.core.rollout.test_year import PLAN as WITH_GATE
-from tests.core.rollout.test_year import served
 
 PLAN = replace(WITH_GATE, gate="never")
 ROUND_DAYS = 4 * 7
