@@ -115,7 +115,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tls",
     },
     "supervisor": {"core", "ipc", "logs", "sockets", "state", "unnamed_files"},
-    "demo": set(),
+    "demo": {"core"},
     "cli": {
         "config",
         "core",

@@ -97,6 +97,11 @@ def test_not_enough_moves_nothing_for_weeks(found: Numbers) -> None:
     assert len(climb.position.looks) == MAX_LOOKS
 
 
+def test_the_first_step_is_held_like_any_other() -> None:
+    climb = Climb().on(E.START).look(NOTHING)
+    assert (climb.position.percent, climb.position.until) == (1.0, climb.now + PLAN.hold_s)
+
+
 def test_good_evidence_waits_for_the_hold() -> None:
     climb = Climb().to(5).look(GOOD)
     assert climb.position.waits_for is WaitsFor.HOLD
