@@ -12,6 +12,11 @@ MARK_WITHIN = re.compile(r"redacted(?::|%3A)[0-9a-f]{8}(?!\w)", re.IGNORECASE)
 """The mark of a secret, also percent-encoded."""
 
 
+def has_mark(body: bytes) -> bool:
+    """Return True if bytes, of whatever kind, have the mark of a secret."""
+    return b"redacted" in body.lower() and MARK_WITHIN.search(body.decode("latin-1")) is not None
+
+
 class Edit(NamedTuple):
     start: int
     end: int

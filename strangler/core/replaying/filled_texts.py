@@ -31,7 +31,7 @@ class SlottedText(NamedTuple):
 def filled(source: SlottedText, values: CallerValues) -> FilledText:
     """Return a text with learned values, and without what still holds the mark of a secret."""
     text = source.text
-    fills = joined_edits(_slot_edits(source, values) if len(values) else (), _edits_within(source, values))
+    fills = joined_edits(_slot_edits(source, values), _edits_within(source, values)) if values.may_replace(text) else []
     marks = unfilled_marks(text, fills) if "redacted" in text.lower() else []
     if not marks:
         return FilledText(edited(text, fills))

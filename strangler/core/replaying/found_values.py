@@ -50,14 +50,14 @@ class FoundValues:
         self.add(Place(family, (at,)), text, spots)
 
     def add_url(self, base: Place, url: str) -> None:
-        """Add the values of a URL at a place: those in its path, and its parameters."""
+        """Add the values of a URL at a place: those in its path, and the parameters of query and fragment."""
         try:
             parts = urlsplit(url)
         except ValueError:
             return
         for _, written, family, spots in segment_spots(parts.path):
             self._add_part(base, family, unquote(written), spots)
-        for parameter in parts.query.split("&"):
+        for parameter in (*parts.query.split("&"), *parts.fragment.split("&")):
             name, _, written = parameter.partition("=")
             plain = unquote_plus(name)
             self._add_part(base, f"query:{plain}", unquote_plus(written), field_spots(plain, path_thing(parts.path)))

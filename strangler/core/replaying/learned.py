@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus
 from strangler.core.http.cookies import MAX_COOKIES
 from strangler.core.privacy.secrets import MARK
 from strangler.core.replaying.found_values import FoundValue, Place
-from strangler.core.replaying.needles import Hit, Needles
+from strangler.core.replaying.needles import Hit, Needles, anchor_of, words_of
 from strangler.core.replaying.spots import Spot, is_distinctive
 
 MAX_PAIRS = 2000
@@ -64,6 +64,8 @@ class CallerValues:
         self._cookies: OrderedDict[Place, tuple[FoundValue | None, FoundValue | None]] = OrderedDict()
         """The newest value of each cookie, recorded and replayed."""
         self._texts: Counter[str] = Counter()
+        self._anchors: Counter[bytes] = Counter()
+        """The anchors of all recorded values, in all their writings."""
         self._needles: Needles[Learned] = Needles()
         self.size = 0
         """The bytes that the pairs take, as an estimate."""
@@ -124,13 +126,24 @@ class CallerValues:
         if _size(key, replayed) > self._max_bytes:
             return
         self._pairs[key] = replayed
-        self._texts[key[1]] += 1
+        self._count(key, 1)
         self.size += _size(key, replayed)
         if key[0] is None:
             for needle, writing in _written(key[1]).items():
                 self._needles.add(needle, Learned(replayed.text, writing))
         while len(self._pairs) > self._max_pairs or self.size > self._max_bytes:
             self._drop(next(iter(self._pairs)))
+
+    def _count(self, key: _Key, change: int) -> None:
+        text = key[1]
+        self._texts[text] += change
+        if not self._texts[text]:
+            del self._texts[text]
+        for needle in _written(text) if key[0] is None else (text,):
+            anchor = anchor_of(needle).encode()
+            self._anchors[anchor] += change
+            if not self._anchors[anchor]:
+                del self._anchors[anchor]
 
     def _forget(self, value: FoundValue) -> None:
         """Forget what replaced a value, which now is the same on both sides."""
@@ -142,9 +155,7 @@ class CallerValues:
         if replayed is None:
             return
         self.size -= _size(key, replayed)
-        self._texts[key[1]] -= 1
-        if not self._texts[key[1]]:
-            del self._texts[key[1]]
+        self._count(key, -1)
         if key[0] is None:
             for needle, writing in _written(key[1]).items():
                 self._needles.remove(needle, Learned(replayed.text, writing))
@@ -156,6 +167,13 @@ class CallerValues:
             if found is not None:
                 return found
         return self._pairs.get((None, text))
+
+    def may_replace(self, text: str) -> bool:
+        """Return False if no value can stand in a text: a quick test, which most texts fail."""
+        if not self._anchors:
+            return False
+        words = words_of(text)
+        return words is None or b"" in self._anchors or not self._anchors.keys().isdisjoint(words)
 
     def has_text(self, text: str) -> bool:
         """Return True if a value of this text may be replaced in some spot."""

@@ -5,7 +5,7 @@ such runs, each of which is looked up once. So a needle never begins or ends wit
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from strangler.core.ledger.value_forms import is_plain_value
@@ -15,6 +15,9 @@ T = TypeVar("T")
 
 _RUN = re.compile(r"%[0-9A-Fa-f]{2}|\\(?:u[0-9A-Fa-f]{4}|[nrtbf])|([A-Za-z0-9_]+)")
 """A run, or an escape, which is none and parts two runs: `%2F17` has the run `17`."""
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}|\\(?:u[0-9A-Fa-f]{4}|[nrtbf])")
+_HIDING = re.compile(r"(?:%|\\u00)(?:3[0-9]|[46][1-9A-F]|[57][0-9A]|5F)", re.IGNORECASE)
+"""An escape of a letter, a digit or `_`."""
 _ESCAPE_BEFORE = re.compile(r"%[0-9A-Fa-f]{2}\Z|\\(?:u[0-9A-Fa-f]{4}|[nrtbf])\Z")
 _JOIN = r"(?:[-.+~]|%2B|%2D|%2E|%7E)"
 """A character that joins two words to a token or a number: Base64 of URLs, JSON Web Tokens, decimals."""
@@ -45,7 +48,7 @@ class Needles(Generic[T]):
     """Texts to be found, each with what it stands for."""
 
     def __init__(self) -> None:
-        self._by_anchor: dict[str, dict[_Shape, dict[str, T]]] = {}
+        self._by_anchor: dict[str | None, dict[_Shape, dict[str, T]]] = {}
 
     def add(self, needle: str, found: T) -> None:
         """Add a needle; one without any letter or digit is never found."""
@@ -73,9 +76,11 @@ class Needles(Generic[T]):
 
     def find(self, text: str) -> list[Hit[T]]:
         """Return the needles in a text, from left to right; of several that overlap the leftmost, then the longest."""
-        if not self._may_have(text):
-            return []
-        hits = [hit for run in _RUN.finditer(text) if run[1] for hit in self._at(text, run)]
+        hits: list[Hit[T]] = []
+        for run in _RUN.finditer(text):
+            shapes = self._by_anchor.get(run[1])
+            if shapes is not None:
+                hits += _at(text, run.start(1), shapes)
         hits.sort(key=lambda hit: (hit.start, -hit.end))
         kept: list[Hit[T]] = []
         for hit in hits:
@@ -83,22 +88,33 @@ class Needles(Generic[T]):
                 kept.append(hit)
         return kept
 
-    def _may_have(self, text: str) -> bool:
-        """Return False if no run of the text is an anchor: a quick test, which most texts fail."""
-        if not self._by_anchor:
-            return False
-        if "%" in text or "\\" in text:
-            return True
-        words = text.encode("utf-8", "surrogatepass").translate(_BLANKS).split()
-        return any(map(self._by_anchor.__contains__, map(bytes.decode, words)))
 
-    def _at(self, text: str, run: re.Match[str]) -> Iterator[Hit[T]]:
-        for shape, needles in self._by_anchor.get(run[1], {}).items():
-            start = run.start(1) - shape.before
-            end = start + shape.length
-            needle = text[max(start, 0) : end]
-            if needle in needles and _is_whole(text, start, end):
-                yield Hit(start, end, needles[needle])
+def _at(text: str, at: int, shapes: dict[_Shape, dict[str, T]]) -> Iterator[Hit[T]]:
+    """Yield the needles whose anchor stands at a place."""
+    for shape, needles in shapes.items():
+        start = at - shape.before
+        end = start + shape.length
+        needle = text[max(start, 0) : end]
+        if needle in needles and _is_whole(text, start, end):
+            yield Hit(start, end, needles[needle])
+
+
+def anchor_of(needle: str) -> str:
+    """Return the anchor of a needle; empty if it has no letter or digit."""
+    span = _anchor(needle)
+    return "" if span is None else needle[slice(*span)]
+
+
+def words_of(text: str) -> Collection[bytes] | None:
+    """Return all runs of a text, of which one must be the anchor of a needle that stands there; None if some may hide.
+
+    This is quick: most texts have no needle, and need not be searched. A run hides behind an escape within it.
+    """
+    if "%" in text or "\\" in text:
+        if _HIDING.search(text):
+            return None
+        text = _ESCAPE.sub(" ", text)
+    return text.encode("utf-8", "surrogatepass").translate(_BLANKS).split()
 
 
 def _anchor(needle: str) -> tuple[int, int] | None:

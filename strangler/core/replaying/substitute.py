@@ -12,6 +12,7 @@ from strangler.core.compare.codings import undo_codings
 from strangler.core.compare.model.media import parse_media_type
 from strangler.core.compare.model.values import Reason
 from strangler.core.http.head import RawHeaders
+from strangler.core.replaying.edits import has_mark
 from strangler.core.replaying.filled_bodies import FilledBody, filled_body
 from strangler.core.replaying.filled_texts import FilledText, SlottedText, filled
 from strangler.core.replaying.given import Fields, with_given
@@ -145,6 +146,7 @@ def _filled_content(request: RequestMessage, around: str, values: CallerValues) 
         return FilledBody(request.body), False
     content_type = request.field_value(b"content-type")
     done = filled_body(plain, parse_media_type(content_type) if content_type else None, around, values)
+    done = done._replace(is_stuck=done.is_stuck or has_mark(done.body))  # also where no slot could be found
     if done.body == plain:
         return done._replace(body=request.body), False
     return done, plain != request.body

@@ -116,6 +116,35 @@ def test_all_scalars_of_json_have_a_slot(tree: object) -> None:
     assert [json.loads(text[slot.span[0] : slot.span[1]]) for slot in slots] == [*_scalars(tree)]
 
 
+_ANY = st.lists(
+    st.sampled_from(["k3J9", "dZq1", "/", "%2F", "-", '"', "\\n", "\\u002d", " ", "é", "%", "\\"]), max_size=12
+).map("".join)
+
+
+@given(_ANY, _ANY, st.lists(st.tuples(st.integers(0, 1), _ANY), max_size=3))
+def test_the_quick_test_never_misses_a_value(value: str, text: str, more: list[tuple[int, str]]) -> None:
+    values = CallerValues()
+    for number, other in [(1, value), *more]:
+        if other:
+            values.put(other, f"new {number}", ((Use.FIELD, "a"),))
+    if values.within(text):
+        assert values.may_replace(text)
+    if value:
+        assert values.may_replace(value)
+        assert values.may_replace(f" {value} ")
+
+
+@given(st.text("abcz0189-_", min_size=1, max_size=20), st.data())
+def test_a_value_is_known_by_its_decoded_text(suffix: str, data: st.DataObject) -> None:
+    values, value = CallerValues(), f"k3J9dZq1W8sLx0Yv{suffix}"
+    values.put(value, "REPLAYED")
+    marks = data.draw(st.lists(st.booleans(), min_size=len(value), max_size=len(value)))
+    percent = "".join(f"%{ord(char):02x}" if mark else char for char, mark in zip(value, marks, strict=True))
+    escaped = "".join(f"\\u{ord(char):04x}" if mark else char for char, mark in zip(value, marks, strict=True))
+    assert target_of(values, f"/a/{percent}?b={percent}") == "/a/REPLAYED?b=REPLAYED"
+    assert sent(values, "/", f'{{"a": "{escaped}"}}', kind="application/json").body == b'{"a": "REPLAYED"}'
+
+
 def _scalars(tree: object) -> Iterator[object]:
     if isinstance(tree, dict | list):
         for item in tree.values() if isinstance(tree, dict) else tree:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from strangler.core.compare.model.values import Response
 from strangler.core.replaying.learned import CallerValues
 from tests.core.replaying.conversations import fields_of, learned, request, response, sent, target_of
 
@@ -249,3 +250,49 @@ def test_a_coded_body_is_sent_decoded_if_it_changes() -> None:
     assert (
         sent(values, "/pay", untouched.body, kind="application/json", headers={"Content-Encoding": "gzip"}) == untouched
     )
+
+
+def test_a_sign_in_by_redirects() -> None:
+    """The code of the authorization stands in a query, a token in a fragment (RFC 6749 section 4)."""
+
+    def sides(path: str, recorded: str, replayed: str) -> tuple[str, Response, Response]:
+        left, right = (response(status=302, Location=f"https://shop.example/cb{part}") for part in (recorded, replayed))
+        return path, left, right
+
+    values = learned(
+        sides("/authorize", "?code=4%2F0AX4&state=7", "?code=4%2F1BY5&state=8"),
+        sides("/implicit", "#access_token=2YotnFZFEjr1zCsicMWpAA", "#access_token=Zm9vYmFyMTIzNDU2Nzg5"),
+    )
+    assert target_of(values, "/cb?code=4%2F0AX4&state=7&n=7") == "/cb?code=4/1BY5&state=8&n=7"
+    assert fields_of(sent(values, headers={"Authorization": "Bearer 2YotnFZFEjr1zCsicMWpAA"})) == {
+        "Authorization": "Bearer Zm9vYmFyMTIzNDU2Nzg5"
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        ("application/x-ndjson", '{"order_id": 17}\n{"id": 17}\n', '{"order_id": 18}\n{"id": 18}\n'),
+        ("", '{"order_id": 17}', '{"order_id": 18}'),
+        ("text/xml", "<o><id>17</id><t>k3J9dZq1W8sLx0Yv</t></o>", "<o><id>17</id><t>a&amp;b</t></o>"),
+        ("application/graphql", 'query { a(t: "k3J9dZq1W8sLx0Yv") }', 'query { a(t: "a&b") }'),
+        ("application/json", '{"order_id": 17, "broken', '{"order_id": 18, "broken'),
+        ("application/json", '\ufeff[{"order_id":17}]', '\ufeff[{"order_id":18}]'),
+        ("image/png", "k3J9dZq1W8sLx0Yv", "k3J9dZq1W8sLx0Yv"),
+    ],
+)
+def test_bodies_of_other_kinds(kind: str, before: str, after: str) -> None:
+    sides = [response({"id": order, "token": token}) for order, token in ((17, "k3J9dZq1W8sLx0Yv"), (18, "a&b"))]
+    values = learned(("/orders", sides[0], sides[1]))
+    assert sent(values, "/orders", before, kind=kind).body.decode() == after
+
+
+def test_json_in_a_script_of_a_page() -> None:
+    pages = [
+        response(
+            f'<script type="application/json" id="s">{{"user": {{"id": {user}}}}}</script><a href="/carts/{cart}">'
+        )
+        for user, cart in ((1, 5), (2, 6))
+    ]
+    values = learned(("/", pages[0], pages[1]))
+    assert target_of(values, "/users/1/carts/5?userId=1") == "/users/2/carts/6?userId=2"

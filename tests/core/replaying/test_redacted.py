@@ -103,6 +103,20 @@ def test_where_nothing_can_be_left_out_the_request_is_not_sent(target: str, body
     assert (done.unsendable, done.left_out) == (places, ())
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/octet-stream", f"\x00{MARKED}"),
+        ("multipart/form-data; boundary=b", f"--b\r\n\r\n{MARKED}\r\n"),
+        ("multipart/form-data", f"--b\r\n\r\n{MARKED}\r\n--b--"),
+        ("multipart/form-data; boundary=b", f"--b\r\nContent-Type: image/png\r\n\r\n{MARKED}\r\n--b--"),
+        ("multipart/form-data; boundary=b", f"{MARKED}\r\n--b\r\n\r\nx\r\n--b--"),
+    ],
+)
+def test_a_mark_where_no_slot_is_known_is_never_sent(kind: str, body: str) -> None:
+    assert substitute(request("/a", body, kind=kind), CallerValues()).unsendable == ("body",)
+
+
 def test_what_is_handed_in_is_not_counted_as_left_out_and_is_learned_for_its_mark() -> None:
     headers, problems = read_given(["Authorization: Bearer s3cret"], {"ana": {"Cookie": "sid=c00kie"}})
     assert problems == []
