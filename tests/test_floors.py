@@ -40,6 +40,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.http",
     },
     "core.shadowing": {"core", "core.compare.model"},
+    "core.replaying": {
+        "core",
+        "core.compare",
+        "core.compare.markup",
+        "core.compare.model",
+        "core.http",
+        "core.ledger",
+        "core.privacy",
+    },
     # text to settings
     "config": {
         "core",
