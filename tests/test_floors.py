@@ -62,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http1": {"clock", "core", "core.http", "core.resilience", "tls"},
     "imports": {"core.compare.model", "core.privacy"},
     "ledger": {"core", "core.http", "core.ledger", "core.routing", "times"},
+    "recordings": {"core.http"},
     "state": set(),
     "tls": {"core", "unnamed_files"},
     "evidence": {
