@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from strangler.recordings.reader import BadLine, open_recording
 from strangler.recordings.recorded import (
     Header,
     RecordedBody,
@@ -13,7 +12,8 @@ from strangler.recordings.recorded import (
     raw_text,
     recorded_headers,
 )
-from strangler.recordings.writer import RecordingWriter
+from strangler.recordings.recording_reader import BadLine, open_recording
+from strangler.recordings.recording_writer import RecordingWriter
 
 HEADER = Header(made="2027-01-01T00:00:00.000Z", by="strangler 0", source="gor", from_="a.gor", redacted=False)
 

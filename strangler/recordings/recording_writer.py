@@ -11,8 +11,8 @@ from typing import Final, Literal, Self
 
 import msgspec
 
-from strangler.recordings.reader import RecordingError
 from strangler.recordings.recorded import MAX_LINE_BYTES, Header, RecordedPair
+from strangler.recordings.recording_reader import RecordingError
 
 if sys.version_info >= (3, 14):
     from compression import zstd
