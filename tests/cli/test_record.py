@@ -50,9 +50,9 @@ def test_a_file_becomes_a_recording(name: str, source: str) -> None:
     assert login.request.body is not None
     assert login.request.body.text is not None
     assert login.request.body.text.startswith("user=ana&password=redacted:")
-    shown = run("--show", "a.rec")
-    assert shown.exit_code == 0
-    assert shown.stdout.splitlines()[0] == result.stdout.splitlines()[0]
+    account = run("--show", "a.rec")
+    assert account.exit_code == 0
+    assert account.stdout.splitlines()[0] == result.stdout.splitlines()[0]
 
 
 def test_what_was_passed_over_is_said_with_its_places() -> None:
