@@ -74,6 +74,9 @@ def _redaction(config: Path | None) -> Redaction:
     if config is None and not file.exists():
         return Redaction.of(None)
     settings = settings_of(file)
+    if settings.evidence.values == "hashed":
+        text = "`evidence: {values: hashed}` lets no value be kept, and a recording is made of values"
+        raise failed(plain(f"{file}: {text}; to keep them all the same: --no-redact"))
     rules = {rule for route in settings.routes for rule in route.compare.redact}
     try:
         return Redaction.of(Path(settings.state), sorted(rules))

@@ -94,6 +94,14 @@ def test_a_broken_routes_yaml_is_no_reason_to_redact_less() -> None:
     assert not Path("a.rec").exists()
 
 
+def test_where_no_value_may_be_kept_nothing_is_recorded_unless_asked_for() -> None:
+    Path("routes.yaml").write_text(f"evidence: {{values: hashed}}\n{ROUTES}")
+    refused = run("--from", FILES / "shop.gor", "-o", "a.rec")
+    assert (refused.exit_code, Path("a.rec").exists()) == (2, False)
+    assert "evidence: {values: hashed}" in refused.output and "--no-redact" in refused.output
+    assert run("--from", FILES / "shop.gor", "-o", "a.rec", "--no-redact").exit_code == 0
+
+
 def test_a_recording_is_not_replaced_without_force() -> None:
     Path("a.rec").write_text("mine")
     result = run("--from", FILES / "shop.gor", "-o", "a.rec")
