@@ -28,6 +28,7 @@ _COMMANDS = {
     "shadow": "shadow",
     "report": "report",
     "audit": "audit",
+    "record": "record",
     "release": "release",
     "evidence": "evidence",
     "state": "state",
