@@ -27,7 +27,7 @@ class GorFormat:
         name = b"%b%08x" % (caller.encode(), request.number & 0xFFFFFFFF)
         begun = round(request.at * _NANOSECONDS)
         line = b"%b %b HTTP/1.1\r\n" % (request.method, request.target)
-        payloads = [b"%b %b %d 0\n%b" % (_REQUEST, name, begun, line + _message(request.headers, request.body))]
+        payloads = [b"%b %b %d 0\n%b" % (_REQUEST, name, begun, line + _message(_framed(request), request.body))]
         response = request.response
         if response is not None:
             latency = round((response.ms or 0) * 1_000_000)
@@ -39,6 +39,13 @@ class GorFormat:
 
     def end(self) -> bytes:
         return b""
+
+
+def _framed(request: Sendable) -> RawHeaders:
+    """Return the fields with the body's length if none of them says where it ends (RFC 9112, section 6.3)."""
+    is_framed = request.values(b"content-length") or request.values(b"transfer-encoding")
+    length = [] if is_framed or not request.body else [(b"Content-Length", b"%d" % len(request.body))]
+    return request.headers + length
 
 
 def _response(response: RecordedResponse) -> bytes:
