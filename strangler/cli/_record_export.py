@@ -9,7 +9,6 @@ from typing import IO, Any, TypeVar, cast
 import click
 
 from strangler.cli._config import failed
-from strangler.core.compare.accept_rules.jsonpath import PatternError, parse_pattern
 from strangler.recordings.exports.destination import PLACEHOLDER, Destination, DestinationError, destination
 from strangler.recordings.exports.export import Exported, Format, export
 from strangler.recordings.exports.to_curl import CurlFormat
@@ -24,36 +23,54 @@ FORMATS = ("har", "gor", "hurl", "curl")
 
 
 def with_export(command: _F) -> _F:
-    """Add `--export` and what goes with it to a command that has `-o OUT` (`out`) and `--force`."""
+    """Add `--export` and what goes with it to a command that has `--host`, `--output` and `--force`."""
 
     @wraps(command)
     def either(
         export_file: Path | None,
         form: str | None,
-        host: str | None,
         asserts: Asserts | None,
         fields: tuple[str, ...],
         **others: Any,
     ) -> None:
-        if export_file is None:
-            _only_with_export(form, host, asserts, fields)
+        subcommand = click.get_current_context().invoked_subcommand
+        given = {name for name, value in others.items() if value}
+        if export_file is None and (form or asserts or fields):
+            raise click.UsageError("--to, --asserts and --field go with --export FILE")
+        if subcommand is not None:
+            if export_file is not None or given - {"config"}:
+                raise click.UsageError(f"`record {subcommand}` takes its own options, behind its name, and -c")
+        elif export_file is None:
             command(**others)
-            return
-        if click.get_current_context().invoked_subcommand is not None:
-            raise click.UsageError("--export FILE is one export, and `record export` another: run them one by one")
-        if form is None:
-            raise click.UsageError(f"--export needs --to, one of {', '.join(FORMATS)}")
-        if (asserts or fields) and form != "hurl":
-            raise click.UsageError(f"--asserts and --field are for --to hurl; {form} asserts nothing")
-        to = _destination(host)
-        with _opened(export_file) as recording:
-            made = _format(form, to, export_file.name, asserts or "body", _patterns(fields))
-            counts = _write(recording, made, to, others["out"], force=others["force"], is_script=form == "curl")
-            _report(counts, to, recording, others["out"])
+        elif given - {"host", "output", "force"}:
+            raise click.UsageError("with --export go --to, --host, -o, --force, --asserts and --field, and no others")
+        else:
+            _export(export_file, form, asserts, fields, others["host"], others["output"], force=others["force"])
 
     for option in reversed(_OPTIONS):
         either = option(either)
     return cast(_F, either)
+
+
+def _export(
+    file: Path,
+    form: str | None,
+    asserts: Asserts | None,
+    fields: tuple[str, ...],
+    host: str,
+    out: Path | None,
+    *,
+    force: bool,
+) -> None:
+    if form is None:
+        raise click.UsageError(f"--export needs --to, one of {', '.join(FORMATS)}")
+    if (asserts or fields) and form != "hurl":
+        raise click.UsageError(f"--asserts and --field are for --to hurl; {form} asserts nothing")
+    to = _destination(host)
+    made = _format(form, to, file.name, asserts or "body", fields)
+    with _opened(file) as recording:
+        counts = _write(recording, made, to, out, force=force, is_script=form == "curl")
+        _report(counts, to, recording, out)
 
 
 _OPTIONS = (
@@ -64,12 +81,6 @@ _OPTIONS = (
         help="Write this recording in another format, without redacted fields.",
     ),
     click.option("--to", "form", type=click.Choice(FORMATS), help="With --export: the format."),
-    click.option(
-        "--host",
-        metavar="URL",
-        help="With --export: where requests go, http://127.0.0.1:8080. Never a host of the recording.  "
-        f"[default: {PLACEHOLDER}, which nobody can reach]",
-    ),
     click.option(
         "--asserts",
         type=click.Choice(["body", "fields", "status"]),
@@ -82,25 +93,11 @@ _OPTIONS = (
 )
 
 
-def _only_with_export(*given: object) -> None:
-    if any(given):
-        raise click.UsageError("--to, --host, --asserts and --field go with --export FILE")
-
-
-def _destination(host: str | None) -> Destination:
+def _destination(host: str) -> Destination:
     try:
         return destination(host or PLACEHOLDER)
     except DestinationError as error:
         raise failed(f"--host: {error}") from None
-
-
-def _patterns(fields: tuple[str, ...]) -> tuple[str, ...]:
-    for field in fields:
-        try:
-            parse_pattern(field)
-        except PatternError as error:
-            raise failed(f"--field: {error}") from None
-    return fields
 
 
 def _opened(path: Path) -> Recording:
@@ -115,7 +112,12 @@ def _format(form: str, to: Destination, name: str, asserts: Asserts, fields: tup
         return HarFormat(to)
     if form == "gor":
         return GorFormat()
-    return HurlFormat(to, name, asserts, fields) if form == "hurl" else CurlFormat(to, name)
+    if form == "curl":
+        return CurlFormat(to, name)
+    try:
+        return HurlFormat(to, name, asserts, fields)
+    except ValueError as error:
+        raise failed(f"--field: {error}") from None
 
 
 def _write(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from strangler.core.compare.accept_rules.jsonpath import parse_pattern
+from strangler.core.compare.accept_rules.jsonpath import Pattern, parse_pattern
 from strangler.recordings.exports.hurl_text import hurl_quoted
 from strangler.recordings.exports.redacted_values import is_redacted
 
@@ -26,7 +26,12 @@ class _Leaf:
     value: str | int | float | bool | None
 
 
-def field_asserts(body: str, patterns: tuple[str, ...]) -> list[str]:
+def read_patterns(texts: tuple[str, ...]) -> tuple[Pattern, ...]:
+    """Read paths such as `$.items[*].id`. Raises ValueError with the reason and the way out."""
+    return tuple(map(parse_pattern, texts))
+
+
+def field_asserts(body: str, patterns: tuple[Pattern, ...]) -> list[str]:
     """Return an assert for each value that the patterns name, for all values if there are none.
 
     Redacted values, and numbers that lose digits when they are read, are passed over. Raises ValueError if the body is
@@ -36,10 +41,9 @@ def field_asserts(body: str, patterns: tuple[str, ...]) -> list[str]:
         document = json.loads(body)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    chosen = [parse_pattern(pattern) for pattern in patterns]
     found = []
     for leaf in _leaves(document):
-        if chosen and all(pattern.reach(leaf.steps) is None for pattern in chosen):
+        if patterns and all(pattern.reach(leaf.steps) is None for pattern in patterns):
             continue
         found.append(f"jsonpath {hurl_quoted(leaf.path)} == {_literal(leaf.value)}")
         if len(found) == MAX_ASSERTS:

@@ -43,7 +43,7 @@ class Sendable:
     caller: str
     method: bytes
     target: bytes
-    """In origin-form, or `*`."""
+    """The target in origin-form, or `*`."""
     headers: RawHeaders
     body: bytes | None
     response: RecordedResponse | None

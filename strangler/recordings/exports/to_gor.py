@@ -31,7 +31,7 @@ class GorFormat:
         response = request.response
         if response is not None:
             latency = round((response.ms or 0) * 1_000_000)
-            head = b"%b %b %d %d\n" % (_RESPONSE, name, begun + latency, latency)
+            head = b"%b %b %d 0\n" % (_RESPONSE, name, begun + latency)  # its start, and how long it came
             payloads.append(head + _response(response))
         if any(SEPARATOR in payload for payload in payloads):
             return Unsendable.NO_WAY

@@ -29,7 +29,7 @@ class HarFormat:
         return b'{"log":{"version":"1.2","creator":%b,"entries":[\n' % _encode(creator)
 
     def entry(self, request: Sendable) -> bytes | Unsendable:
-        if request.target == b"*" or request.method == b"CONNECT":
+        if request.target == b"*" or request.method == b"CONNECT" or b"#" in request.target:
             return Unsendable.NO_WAY
         separator = b"" if self._is_first else b",\n"
         self._is_first = False
@@ -54,7 +54,7 @@ class HarFormat:
         body = request.body
         found: dict[str, Any] = {
             "method": request.method.decode(),
-            "url": self._to.base + _text(request.target),
+            "url": self._to.base + _url_text(request.target),
             "httpVersion": "HTTP/1.1",
             "cookies": _cookies(request),
             "headers": _fields(request.headers),
@@ -112,6 +112,11 @@ def _text(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def _url_text(target: bytes) -> str:
+    """Return a target as it can stand in a URL: bytes beyond ASCII are percent-encoded (RFC 3986, section 2.1)."""
+    return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in target)
 
 
 def _fields(headers: RawHeaders) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeAlias
 from strangler import __version__
 from strangler.recordings.exports.destination import Destination
 from strangler.recordings.exports.hurl_text import hurl_body, hurl_key, hurl_value
-from strangler.recordings.exports.json_asserts import field_asserts
+from strangler.recordings.exports.json_asserts import field_asserts, read_patterns
 from strangler.recordings.exports.redacted_values import LeftOut, is_redacted
 from strangler.recordings.exports.sendable import Sendable, Unsendable
 from strangler.recordings.exports.shell_words import comment
@@ -22,13 +22,16 @@ _SWITCHING = 101
 
 
 class HurlFormat:
-    """`asserts`: what of a JSON body is asserted beside the status; `fields`: the paths of those alone."""
+    """`asserts`: what of a JSON body is asserted beside the status; `fields`: the paths of those alone.
+
+    Raises ValueError for a path that cannot be read.
+    """
 
     def __init__(self, to: Destination, name: str, asserts: Asserts = "body", fields: tuple[str, ...] = ()) -> None:
         self._to = to
         self._name = name
         self._asserts = asserts
-        self._fields = fields
+        self._fields = read_patterns(fields)
 
     def start(self) -> bytes:
         return comment(f"Made by strangler {__version__} from {self._name}. Needs Hurl 4 or later.") + b"\n"
