@@ -73,7 +73,7 @@ def gor_pairs(chunks: Iterator[bytes]) -> NumberedPairs:
 
 def _payloads(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes | None]]:
     """Yield each payload and the number of its first line; None for one that is too long."""
-    buffer, number, is_long = bytearray(), 1, False
+    buffer, number, lost, is_long = bytearray(), 1, 0, False
     for chunk in chunks:
         searched = max(0, len(buffer) - len(SEPARATOR))
         buffer += chunk
@@ -81,12 +81,13 @@ def _payloads(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes | None]]:
         while (end := buffer.find(SEPARATOR, max(begin, searched))) >= 0:
             payload = bytes(buffer[begin:end])
             yield number, None if is_long else payload
-            number += payload.count(b"\n") + 2
-            begin, is_long = end + len(SEPARATOR), False
+            number += lost + payload.count(b"\n") + 2
+            begin, lost, is_long = end + len(SEPARATOR), 0, False
         del buffer[:begin]
         if len(buffer) > MAX_LINE_BYTES:
-            number += buffer.count(b"\n", 0, len(buffer) - len(SEPARATOR))
-            del buffer[: len(buffer) - len(SEPARATOR)]
+            kept = len(SEPARATOR)
+            lost += buffer.count(b"\n", 0, len(buffer) - kept)
+            del buffer[: len(buffer) - kept]
             is_long = True
     if buffer.strip():
         yield number, None if is_long else bytes(buffer)
