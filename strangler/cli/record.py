@@ -44,7 +44,7 @@ def command(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Make a recording of a file, write one in another format, or say what is in one.
+    """Make a recording of a file, export one, or show it.
 
     Secrets become keyed hashes where they stand, all bytes around them stay. What could not be read is counted, with
     the first places of each kind. Recording what a running proxy serves is not there yet.
